@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+/// Every bound in the system, in one place. Units stand in the names; maxima are inclusive.
+/// Spec: replication.md#limits, entry.md#limits
+namespace culm::limits {
+
+// Entries.
+inline constexpr std::size_t kEntrySizeBytesMin = 1 + 32 + 1 + 1 + 1 + 66 + 64;
+inline constexpr std::size_t kEntrySizeBytesMax = 1 + 32 + 3 * 9 + 3 * 66 + 64;
+
+/// Entries with a link to one entry: the most has s(40) = (3^40 - 1) / 2, one for each block level
+/// and the next spine number. Spec: lipmaa.md#target
+inline constexpr std::size_t kInLinksMax = 41;
+/// Entries on a head path or a tail path: 3k - 3 at level k, most at level 41.
+inline constexpr std::size_t kPathEntriesMax = 3 * 41 - 3;
+/// Entries in a certificate pool: 4k - 4 at level k, most at level 41.
+inline constexpr std::size_t kPoolEntriesMax = 4 * 41 - 4;
+
+// Payloads.
+inline constexpr std::uint64_t kPayloadSizeBytesMax = std::uint64_t{1} << 32;
+/// Payloads up to this size travel inside the unit of their entry and lie in one row.
+inline constexpr std::size_t kPayloadInlineBytesMax = 32 * 1024;
+inline constexpr std::size_t kPayloadChunkBytes = 48 * 1024;
+
+// Range sets.
+/// In each range set of a message.
+inline constexpr std::size_t kRangesPerMessageMax = 4096;
+inline constexpr std::size_t kRangesPerLogMax = 262'144;
+
+// Wire.
+inline constexpr std::size_t kNoisePlaintextBytesMax = 65'519;
+inline constexpr std::size_t kMessageBytesMax = 256 * 1024;
+/// Memory that the buffer of an idle connection keeps.
+inline constexpr std::size_t kIdleBufferBytesMax = 4096;
+inline constexpr std::size_t kMsgpackDepthMax = 4;
+inline constexpr std::size_t kUnitEntriesMax = 1024;
+inline constexpr std::size_t kUnitBytesTarget = 128 * 1024;
+inline constexpr std::size_t kTextBytesMax = 256;
+inline constexpr std::size_t kEvidenceEntriesMax = 64;
+
+// Sessions and nodes.
+inline constexpr std::size_t kWantsPerSessionMax = 64;
+inline constexpr std::size_t kOffersPerSessionMax = 256;
+inline constexpr std::size_t kLogsNamedPerSessionMax = 1024;
+inline constexpr std::uint32_t kComparesPerSessionMax = 4096;
+inline constexpr std::uint32_t kDefectsPerSessionMax = 64;
+inline constexpr std::uint32_t kDeniesPerSessionMax = 64;
+inline constexpr std::uint64_t kSessionCreditBytes = 1024 * 1024;
+/// Least credit that a session that fetches gets, and least that a provider needs to go on: one
+/// payload chunk, or one entry with an inline payload, always fits.
+inline constexpr std::uint64_t kCreditBytesMin = 64 * 1024;
+inline constexpr std::uint64_t kNodeCreditBytes = 256 * 1024 * 1024;
+inline constexpr std::size_t kSessionOutputBytesMax = 1024 * 1024;
+inline constexpr std::uint32_t kConnectionsNode = 128;
+inline constexpr std::uint32_t kConnectionsRelay = 10'000;
+inline constexpr std::uint32_t kConnectionsPerAddress = 64;
+/// Read from a socket, and written to one, before the other connections have their turn.
+inline constexpr std::size_t kReadBufferBytes = 64 * 1024;
+inline constexpr std::size_t kPumpBytesMax = 256 * 1024;
+/// A commit takes no further work once it has so many bytes of it.
+inline constexpr std::size_t kCommitBytesTarget = 8 * 1024 * 1024;
+
+// Time.
+inline constexpr std::uint32_t kHandshakeTimeoutMs = 10'000;
+inline constexpr std::uint32_t kPingIntervalMs = 30'000;
+inline constexpr std::uint32_t kIdleTimeoutMs = 90'000;
+inline constexpr std::uint32_t kWriteStallTimeoutMs = 30'000;
+inline constexpr std::uint32_t kConnectTimeoutMs = 10'000;
+/// From the end of a session to the end of its connection, when the peer does not hang up.
+inline constexpr std::uint32_t kCloseTimeoutMs = 3'000;
+inline constexpr std::uint32_t kStopTimeoutMs = 4'000;
+/// How long nothing is accepted after the process had no descriptor left.
+inline constexpr std::uint32_t kAcceptPauseMs = 100;
+inline constexpr std::uint32_t kRedialDelayMsMin = 250;
+inline constexpr std::uint32_t kRedialDelayMsMax = 60'000;
+inline constexpr std::uint64_t kRecordsPerKeyMax = std::uint64_t{1} << 48;
+
+// Store.
+inline constexpr std::size_t kMapSizeBytesDefault = std::size_t{1} << 36;
+inline constexpr std::uint32_t kReadersMax = 256;
+/// Rows written by one transaction of a long task (deletion, import), so that appends never starve.
+inline constexpr std::size_t kRowsPerStepMax = 10'000;
+
+}  // namespace culm::limits

@@ -1,0 +1,67 @@
+# The only build helpers. Headers stand beside their sources and are included as
+# "culm/<module>/<name>.hpp" everywhere, through one include root of links into the tree.
+include(CMakePackageConfigHelpers)
+
+set(CULM_INCLUDE_ROOT "${PROJECT_BINARY_DIR}/include")
+file(MAKE_DIRECTORY "${CULM_INCLUDE_ROOT}/culm")
+foreach(module core feed store replication)
+  file(CREATE_LINK "${PROJECT_SOURCE_DIR}/${module}" "${CULM_INCLUDE_ROOT}/culm/${module}" SYMBOLIC)
+endforeach()
+
+add_library(culm_warnings INTERFACE)
+target_compile_options(culm_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+                                               -Wsign-conversion -Wnon-virtual-dtor -Wold-style-cast)
+if(CULM_SANITIZE)
+  target_compile_options(culm_warnings INTERFACE -fsanitize=${CULM_SANITIZE} -fno-omit-frame-pointer
+                                                 -fno-sanitize-recover=all)
+  target_link_options(culm_warnings INTERFACE -fsanitize=${CULM_SANITIZE})
+endif()
+
+# culm_module(feed HEADERS .. SOURCES .. [DEPENDS ..] [LINKS ..] [PRIVATE_LINKS ..])
+function(culm_module name)
+  cmake_parse_arguments(arg "" "" "HEADERS;SOURCES;DEPENDS;LINKS;PRIVATE_LINKS" ${ARGN})
+  set(target culm_${name})
+  add_library(${target} ${arg_SOURCES})
+  add_library(culm::${name} ALIAS ${target})
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} CXX_EXTENSIONS OFF
+                        CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
+                        POSITION_INDEPENDENT_CODE ON)
+  target_include_directories(${target} PUBLIC "$<BUILD_INTERFACE:${CULM_INCLUDE_ROOT}>"
+                                              "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
+  foreach(dependency ${arg_DEPENDS})
+    target_link_libraries(${target} PUBLIC culm::${dependency})
+  endforeach()
+  target_link_libraries(${target} PUBLIC ${arg_LINKS}
+                        PRIVATE ${arg_PRIVATE_LINKS} "$<BUILD_INTERFACE:culm_warnings>")
+  file(RELATIVE_PATH place "${PROJECT_SOURCE_DIR}" "${CMAKE_CURRENT_SOURCE_DIR}")
+  foreach(header ${arg_HEADERS})
+    get_filename_component(folder "${place}/${header}" DIRECTORY)
+    install(FILES ${header} DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/culm/${folder}"
+            COMPONENT culm-dev)
+  endforeach()
+  set_property(GLOBAL APPEND PROPERTY CULM_TARGETS ${target})
+endfunction()
+
+function(culm_umbrella)
+  get_property(targets GLOBAL PROPERTY CULM_TARGETS)
+  add_library(culm_culm INTERFACE)
+  add_library(culm::culm ALIAS culm_culm)
+  set_target_properties(culm_culm PROPERTIES EXPORT_NAME culm)
+  target_link_libraries(culm_culm INTERFACE ${targets})
+  set_property(GLOBAL APPEND PROPERTY CULM_TARGETS culm_culm)
+endfunction()
+
+function(culm_install)
+  get_property(targets GLOBAL PROPERTY CULM_TARGETS)
+  set(config_dir "${CMAKE_INSTALL_LIBDIR}/cmake/culm")
+  install(TARGETS ${targets} EXPORT culm-targets COMPONENT culm-dev)
+  install(EXPORT culm-targets NAMESPACE culm:: DESTINATION "${config_dir}" COMPONENT culm-dev)
+  configure_package_config_file("${PROJECT_SOURCE_DIR}/tools/cmake/culm-config.cmake.in"
+    "${PROJECT_BINARY_DIR}/culm-config.cmake" INSTALL_DESTINATION "${config_dir}")
+  write_basic_package_version_file("${PROJECT_BINARY_DIR}/culm-config-version.cmake"
+    COMPATIBILITY SameMinorVersion)
+  install(FILES "${PROJECT_BINARY_DIR}/culm-config.cmake"
+                "${PROJECT_BINARY_DIR}/culm-config-version.cmake"
+          DESTINATION "${config_dir}" COMPONENT culm-dev)
+endfunction()
