@@ -1,0 +1,210 @@
+#include "culm/feed/range_set.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <utility>
+
+#include "culm/core/assert.hpp"
+
+namespace culm {
+namespace {
+
+bool is_range(SeqRange range) { return range.first >= 1 && range.first <= range.last; }
+
+/// Whether nothing lies between the end of `range` and `n`; n >= 1.
+bool reaches(SeqRange range, SeqNum n) { return range.last >= n - 1; }
+
+/// The first range of `ranges` that ends at `n` or later.
+template <class Ranges>
+auto find_range(Ranges& ranges, SeqNum n) {
+  return std::ranges::lower_bound(ranges, n, {}, &SeqRange::last);
+}
+
+/// A number from 1 on, taken from the front of `text`.
+std::optional<SeqNum> take_seqnum(std::string_view& text) {
+  SeqNum n = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), n);
+  if (code != std::errc{} || n == 0) return std::nullopt;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  return n;
+}
+
+std::optional<SeqRange> parse_range(std::string_view text) {
+  const auto first = take_seqnum(text);
+  if (!first) return std::nullopt;
+  if (text.empty()) return SeqRange{*first, *first};
+  if (text == "-") return SeqRange{*first, kSeqnumMax};
+  if (text[0] != '-') return std::nullopt;
+  text.remove_prefix(1);
+  const auto last = take_seqnum(text);
+  if (!last || !text.empty() || *last < *first) return std::nullopt;
+  return SeqRange{*first, *last};
+}
+
+}  // namespace
+
+RangeSet::RangeSet(std::initializer_list<SeqRange> ranges) {
+  for (const SeqRange range : ranges) insert(range);
+}
+
+Result<RangeSet> RangeSet::from_canonical(std::vector<SeqRange> ranges) {
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    if (!is_range(ranges[i])) return fail(Errc::kRange);
+    if (i > 0 && reaches(ranges[i - 1], ranges[i].first)) return fail(Errc::kRangeOrder);
+  }
+  RangeSet set;
+  set.ranges_ = std::move(ranges);
+  return set;
+}
+
+bool RangeSet::contains(SeqNum n) const noexcept {
+  const auto range = find_range(ranges_, n);
+  return range != ranges_.end() && range->first <= n;
+}
+
+bool RangeSet::contains(const RangeSet& other) const noexcept {
+  auto mine = ranges_.begin();
+  for (const SeqRange range : other.ranges_) {
+    mine = std::lower_bound(mine, ranges_.end(), range.last,
+                            [](SeqRange a, SeqNum n) { return a.last < n; });
+    if (mine == ranges_.end() || mine->first > range.first) return false;
+  }
+  return true;
+}
+
+std::uint64_t RangeSet::count() const noexcept {
+  std::uint64_t sum = 0;
+  for (const SeqRange range : ranges_) sum += range.last - range.first + 1;
+  return sum;
+}
+
+SeqNum RangeSet::min() const {
+  CULM_ASSERT(!empty());
+  return ranges_.front().first;
+}
+
+SeqNum RangeSet::max() const {
+  CULM_ASSERT(!empty());
+  return ranges_.back().last;
+}
+
+SeqNum RangeSet::largest_up_to(SeqNum n) const noexcept {
+  const auto range = find_range(ranges_, n);
+  if (range != ranges_.end() && range->first <= n) return n;
+  return range == ranges_.begin() ? 0 : std::prev(range)->last;
+}
+
+SeqNum RangeSet::smallest_from(SeqNum n) const noexcept {
+  const auto range = find_range(ranges_, n);
+  return range == ranges_.end() ? 0 : std::max(range->first, n);
+}
+
+void RangeSet::insert(SeqRange range) {
+  CULM_ASSERT(is_range(range));
+  if (empty() || !reaches(ranges_.back(), range.first)) {
+    ranges_.push_back(range);
+    return;
+  }
+  // All ranges from `begin` to `end` overlap or touch the new one and become one with it.
+  auto begin = range.first >= ranges_.back().first ? std::prev(ranges_.end())
+                                                   : find_range(ranges_, range.first - 1);
+  auto end = begin;
+  while (end != ranges_.end() && reaches(range, end->first)) ++end;
+  if (begin == end) {
+    ranges_.insert(begin, range);
+    return;
+  }
+  begin->first = std::min(begin->first, range.first);
+  begin->last = std::max(std::prev(end)->last, range.last);
+  ranges_.erase(std::next(begin), end);
+}
+
+void RangeSet::erase(SeqRange range) {
+  CULM_ASSERT(is_range(range));
+  auto begin = find_range(ranges_, range.first);
+  if (begin != ranges_.end() && begin->first < range.first) {
+    const SeqNum last = begin->last;
+    begin->last = range.first - 1;
+    ++begin;
+    if (last > range.last) {
+      ranges_.insert(begin, SeqRange{range.last + 1, last});
+      return;
+    }
+  }
+  auto end = begin;
+  while (end != ranges_.end() && end->last <= range.last) ++end;
+  if (end != ranges_.end() && end->first <= range.last) end->first = range.last + 1;
+  ranges_.erase(begin, end);
+}
+
+RangeSet& RangeSet::operator|=(const RangeSet& other) {
+  RangeSet out;
+  out.ranges_.reserve(ranges_.size() + other.ranges_.size());
+  auto a = ranges_.begin();
+  auto b = other.ranges_.begin();
+  while (a != ranges_.end() || b != other.ranges_.end()) {
+    const bool take_a = b == other.ranges_.end() || (a != ranges_.end() && a->first <= b->first);
+    out.insert(take_a ? *a++ : *b++);
+  }
+  return *this = std::move(out);
+}
+
+RangeSet& RangeSet::operator&=(const RangeSet& other) {
+  std::vector<SeqRange> out;
+  auto a = ranges_.begin();
+  auto b = other.ranges_.begin();
+  while (a != ranges_.end() && b != other.ranges_.end()) {
+    const SeqRange both{std::max(a->first, b->first), std::min(a->last, b->last)};
+    if (both.first <= both.last) out.push_back(both);
+    if (a->last < b->last) {
+      ++a;
+    } else {
+      ++b;
+    }
+  }
+  ranges_ = std::move(out);
+  return *this;
+}
+
+RangeSet& RangeSet::operator-=(const RangeSet& other) {
+  std::vector<SeqRange> out;
+  auto b = other.ranges_.begin();
+  for (SeqRange range : ranges_) {
+    while (b != other.ranges_.end() && b->last < range.first) ++b;
+    for (; b != other.ranges_.end() && b->first <= range.last; ++b) {
+      if (b->first > range.first) out.push_back({range.first, b->first - 1});
+      if (b->last >= range.last) break;
+      range.first = b->last + 1;
+    }
+    if (b == other.ranges_.end() || b->first > range.last) out.push_back(range);
+  }
+  ranges_ = std::move(out);
+  return *this;
+}
+
+std::string to_string(const RangeSet& set) {
+  std::string text;
+  for (const SeqRange range : set.ranges()) {
+    if (!text.empty()) text += ',';
+    text += std::to_string(range.first);
+    if (range.first == range.last) continue;
+    text += '-';
+    if (range.last != kSeqnumMax) text += std::to_string(range.last);
+  }
+  return text;
+}
+
+Result<RangeSet> parse_ranges(std::string_view text) {
+  RangeSet set;
+  for (std::size_t begin = 0;;) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    const auto range = parse_range(text.substr(begin, end - begin));
+    if (!range) return fail(error_at(Errc::kRange, begin));
+    set.insert(*range);
+    if (end == text.size()) return set;
+    begin = end + 1;
+  }
+}
+
+}  // namespace culm

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "culm/feed/defect.hpp"
+#include "culm/feed/entry.hpp"
+#include "culm/feed/range_set.hpp"
+
+namespace culm {
+
+/// How sure one is of an accepted entry. Spec: verification.md#levels
+enum class Level : std::uint8_t {
+  kAttested,  ///< an authentic entry vouches for its bytes
+  kVerified,  ///< its own signature was checked as well
+};
+
+/// One entry of a unit. Borrows; `hash` is that of the entry's bytes, computed once by whoever
+/// brought the bytes in.
+struct UnitEntry {
+  EntryView entry;
+  Hash hash;
+  /// The whole payload when it came along.
+  std::optional<ByteView> payload = std::nullopt;
+  /// The payload was hashed and measured already: the entry is made of what came out.
+  bool payload_checked = false;
+};
+
+/// An entry that passed the accepting rule together with its unit; borrows as the unit does. Only
+/// `accept_unit` makes it, and only this can be appended to a store.
+class AcceptedEntry {
+ public:
+  [[nodiscard]] const EntryView& entry() const noexcept { return unit_entry_->entry; }
+  [[nodiscard]] const Hash& hash() const noexcept { return unit_entry_->hash; }
+  [[nodiscard]] const std::optional<ByteView>& payload() const noexcept {
+    return unit_entry_->payload;
+  }
+  [[nodiscard]] Level level() const noexcept { return level_; }
+
+ private:
+  friend class UnitAcceptor;
+  AcceptedEntry(const UnitEntry& unit_entry, Level level)
+      : unit_entry_(&unit_entry), level_(level) {}
+
+  const UnitEntry* unit_entry_;
+  Level level_;
+};
+
+/// What is held of one log already, as the accepting rule sees it. Implemented by the store.
+class HeldLog {
+ public:
+  virtual ~HeldLog() = default;
+
+  [[nodiscard]] virtual const RangeSet& held() const = 0;
+  [[nodiscard]] virtual const RangeSet& verified() const = 0;
+  /// The log's cap, or 0: entries at or above it are not valid.
+  [[nodiscard]] virtual SeqNum cap() const = 0;
+  /// The seqnum of the held end-of-log entry, or 0.
+  [[nodiscard]] virtual SeqNum end_of_log() const = 0;
+  /// A held entry; valid until the next call. Precondition: `held().contains(seqnum)`.
+  [[nodiscard]] virtual Result<EntryView> entry(SeqNum seqnum) = 0;
+};
+
+struct AcceptOptions {
+  /// Check every signature, not only those of new sinks.
+  bool full = false;
+  /// Do not ask for a path to entry 1.
+  bool loose = false;
+};
+
+/// What became of a unit.
+struct UnitVerdict {
+  /// The new entries, ascending: those of the unit that were not held, below the cap.
+  std::vector<AcceptedEntry> accepted;
+  /// Held entries whose signature was checked on the way.
+  RangeSet newly_verified;
+  /// What the unit proves against the author and lowers the cap. `accepted` lies below its `at`.
+  std::optional<Evidence> evidence;
+  std::uint64_t signatures_checked = 0;
+};
+
+/// The accepting rule over one unit: entries of one log, ascending, checked whole or not at all.
+/// Reads `held`, changes nothing. The verdict borrows from `unit`. Entries that are held already
+/// are passed over; every payload that came along is checked, also theirs.
+///
+/// The bearer's fault: kUnitEmpty, kUnitOrder, kEntryForeign, kEntrySignature, kAuthorKey,
+/// kPayloadHash, kPayloadSize. Not the bearer's fault: kUnitUnanchored; kLogCapped when all
+/// of the unit is at or above the cap; kLogEnded; kLinkMismatch for a badly signed entry that an
+/// authentic one vouches for, where its own signature decides. Each has the seqnum. What proves a
+/// defect is not an error but `evidence`; then whatever else is wrong with the unit only empties
+/// `accepted`. Errors of `held` are handed on. Spec: verification.md#units
+[[nodiscard]] Result<UnitVerdict> accept_unit(const LogKey& log, std::span<const UnitEntry> unit,
+                                              HeldLog& held, SignatureVerifier& verifier,
+                                              const AcceptOptions& options = {});
+
+/// Whether `payload` is the one the entry signs. Fails with kPayloadHash or, when only the size
+/// differs, kPayloadSize, both with the seqnum. Spec: verification.md#payload
+[[nodiscard]] Result<void> check_payload(const EntryView& entry, ByteView payload);
+
+}  // namespace culm
