@@ -1,0 +1,170 @@
+#include "culm/store/appender.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "culm/feed/lipmaa.hpp"
+
+namespace culm::store {
+namespace {
+
+/// Good for the very bytes that were signed here a moment ago; curve arithmetic for all others.
+class OwnSignatures final : public SignatureVerifier {
+ public:
+  explicit OwnSignatures(std::span<const UnitEntry> unit) {
+    starts_.reserve(unit.size());
+    for (const UnitEntry& item : unit) starts_.push_back(item.entry.bytes().data());
+    std::ranges::sort(starts_, std::less<>());
+  }
+
+  Result<void> verify(const Author& author, ByteView message, const Signature& signature) override {
+    if (std::ranges::binary_search(starts_, message.data(), std::less<>())) return {};
+    return Ed25519Verifier().verify(author, message, signature);
+  }
+
+ private:
+  std::vector<const std::uint8_t*> starts_;
+};
+
+Result<void> commit_own(WriteTransaction& transaction, const SignedUnit& unit) {
+  const SeqNum first = unit.entries().front().entry.seqnum();
+  CULM_TRY(const auto state, transaction.find_log(unit.log()));
+  // Two entries with one seqnum would be a fork; these nobody has seen yet.
+  if (state && state->held.largest_up_to(kSeqnumMax) >= first) {
+    return fail(error_for(Errc::kAuthorMarkFork, first));
+  }
+  OwnSignatures verifier(unit.entries());
+  CULM_TRY(const auto report,
+           transaction.ingest(unit.log(), unit.entries(), verifier, {.full = true}));
+  if (report.defect) return fail(error_for(Errc::kAuthorMarkFork, report.defect->at));
+  return {};
+}
+
+}  // namespace
+
+struct Appender::State {
+  const Store& store;
+  const SecretKey& key;
+  LogKey log;
+  AuthorMark& mark;
+  Commit commit;
+  AppenderOptions options;
+  LogTail tail;
+
+  Result<void> look();
+  Result<void> compare(const ReadTransaction& transaction, const LogState& held);
+  Result<std::optional<Published>> read_mark();
+};
+
+/// Finds the tail of the log and makes sure that it may be appended to.
+Result<void> Appender::State::look() {
+  CULM_TRY(const auto transaction, store.read());
+  CULM_TRY(const auto found, transaction.find_log(log));
+  const LogState held = found.value_or(LogState{});
+  if (held.cap != 0) return fail(error_for(Errc::kLogCapped, held.cap));
+  LogTail seen;
+  seen.seqnum = held.head();
+  if (seen.seqnum != 0) {
+    CULM_TRY(const StoredEntry last, transaction.get_entry(held, seen.seqnum));
+    seen.hash = last.entry.hash();
+    seen.ended = last.entry.is_end_of_log();
+  }
+  tail = seen;
+  CULM_CHECK(compare(transaction, held));
+  if (tail.ended) return fail(error_for(Errc::kLogEnded, tail.seqnum));
+  if (tail.seqnum == 0) return {};
+  // Links never cross, so whatever a later entry links to lies on this path.
+  for (const SeqNum n : path_to_first(tail.seqnum)) {
+    if (!held.held.contains(n)) return fail(error_for(Errc::kEntryNotHeld, n));
+  }
+  return {};
+}
+
+Result<void> Appender::State::compare(const ReadTransaction& transaction, const LogState& held) {
+  CULM_TRY(const auto published, read_mark());
+  if (!published && tail.seqnum != 0 && !options.adopt) {
+    return fail(error_for(Errc::kAuthorMarkFormat, tail.seqnum));
+  }
+  if (published && published->seqnum != 0) {
+    const SeqNum n = published->seqnum;
+    CULM_TRY(const auto there, transaction.find_entry(held, n));
+    if (!there) return fail(error_for(Errc::kAuthorMarkBehind, n));
+    if (there->entry.hash() != published->hash) return fail(error_for(Errc::kAuthorMarkFork, n));
+  }
+  const Published now{tail.seqnum, tail.hash, store.id()};
+  if (published == now) return {};
+  return mark.write(now);
+}
+
+Result<std::optional<Published>> Appender::State::read_mark() {
+  auto published = mark.read();
+  if (!published && options.adopt && published.error().code == Errc::kAuthorMarkFormat) {
+    return std::nullopt;
+  }
+  return published;
+}
+
+Appender::Appender(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Appender::Appender(Appender&&) noexcept = default;
+Appender& Appender::operator=(Appender&&) noexcept = default;
+Appender::~Appender() = default;
+
+Result<Appender> Appender::open(const Store& store, const SecretKey& key, LogId log_id,
+                                AuthorMark& mark, Commit commit, const AppenderOptions& options) {
+  std::unique_ptr<State> state(
+      new State{store, key, {key.author(), log_id}, mark, std::move(commit), options, {}});
+  CULM_CHECK(state->look());
+  state->options.adopt = false;  // from now on there is a mark
+  return Appender(std::move(state));
+}
+
+Result<SeqNum> Appender::append(std::span<const ByteView> payloads) {
+  while (!payloads.empty()) {
+    const std::size_t count = std::min(payloads.size(), limits::kUnitEntriesMax);
+    CULM_CHECK(append_unit(payloads.first(count), Tag::kEntry));
+    payloads = payloads.subspan(count);
+  }
+  return head();
+}
+
+Result<SeqNum> Appender::end(ByteView payload) {
+  CULM_CHECK(append_unit({&payload, 1}, Tag::kEndOfLog));
+  return head();
+}
+
+Result<void> Appender::append_unit(std::span<const ByteView> payloads, Tag tag) {
+  CULM_CHECK(state_->look());
+  std::vector<EntryBuffer> buffers;
+  std::vector<UnitEntry> unit;
+  buffers.reserve(payloads.size());  // entries of the unit borrow from it
+  unit.reserve(payloads.size());
+  const SeqNum tail = state_->tail.seqnum;
+  const auto find_hash = [&](SeqNum seqnum) -> Result<Hash> {
+    if (seqnum > tail) return unit[static_cast<std::size_t>(seqnum - tail - 1)].hash;
+    CULM_TRY(const auto transaction, state_->store.read());
+    CULM_TRY(const auto held, transaction.get_log(state_->log));
+    CULM_TRY(const auto stored, transaction.get_entry(held, seqnum));
+    return stored.entry.hash();
+  };
+  LogWriter writer(state_->key, state_->log.log_id, state_->tail, find_hash);
+  for (const ByteView payload : payloads) {
+    CULM_TRY(const EntryBuffer entry, writer.append(payload, tag));
+    buffers.push_back(entry);
+    unit.push_back({buffers.back().view(), writer.tail().hash, payload, true});
+  }
+  CULM_CHECK(state_->commit(SignedUnit(state_->log, unit)));
+  state_->tail = writer.tail();
+  return state_->mark.write({state_->tail.seqnum, state_->tail.hash, state_->store.id()});
+}
+
+SeqNum Appender::head() const noexcept { return state_->tail.seqnum; }
+
+Appender::Commit commit_into(Store& store) {
+  return [&store](const SignedUnit& unit) {
+    return store.update(
+        [&](WriteTransaction& transaction) { return commit_own(transaction, unit); });
+  };
+}
+
+}  // namespace culm::store

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "culm/core/signing.hpp"
+#include "culm/feed/writer.hpp"
+#include "culm/store/author_mark.hpp"
+#include "culm/store/store.hpp"
+
+namespace culm::store {
+
+/// New entries of one's own log, signed and not yet seen by anybody. Only an `Appender` makes it,
+/// so that nothing that came from elsewhere is trusted as one's own.
+class SignedUnit {
+ public:
+  [[nodiscard]] const LogKey& log() const noexcept { return log_; }
+  /// Ascending, with their payloads.
+  [[nodiscard]] std::span<const UnitEntry> entries() const noexcept { return entries_; }
+
+ private:
+  friend class Appender;
+  SignedUnit(const LogKey& log, std::span<const UnitEntry> entries)
+      : log_(log), entries_(entries) {}
+
+  const LogKey& log_;
+  std::span<const UnitEntry> entries_;
+};
+
+struct AppenderOptions {
+  /// Where the mark is missing or damaged, take what the store holds as all that was ever
+  /// published. A person must know that; see `Appender::open`.
+  bool adopt = false;
+};
+
+/// Appends to one log of one's own and never forks it: sign, commit, move the mark, then return.
+/// Not thread-safe. Spec: store.md#author-mark
+class Appender {
+ public:
+  /// Commits a unit durably: into the own store or through the node that runs on it.
+  using Commit = std::function<Result<void>(const SignedUnit& unit)>;
+
+  /// Compares mark and store, and moves the mark up where the store is ahead of it on the same
+  /// chain. `store`, `key` and `mark` must outlive the appender. Nothing may be appended, until the
+  /// log was recovered from peers, after
+  /// - kAuthorMarkBehind: the store lacks the entry that was published last;
+  /// - kAuthorMarkFork: it holds another entry in its place;
+  /// - kEntryNotHeld: the store holds the log in part, without what later entries link to.
+  /// With kAuthorMarkFormat the mark is damaged or, if a seqnum is given, missing although the
+  /// store holds the log up to there; see `AppenderOptions::adopt`. kLogEnded and kLogCapped are
+  /// final.
+  [[nodiscard]] static Result<Appender> open(const Store& store, const SecretKey& key, LogId log_id,
+                                             AuthorMark& mark, Commit commit,
+                                             const AppenderOptions& options = {});
+
+  Appender(Appender&&) noexcept;
+  Appender& operator=(Appender&&) noexcept;
+  ~Appender();
+
+  /// Appends payloads in order, in units of at most limits::kUnitEntriesMax entries, each committed
+  /// whole, and returns the seqnum of the last one. Looks at mark and store anew for each unit, so
+  /// fails as `open`, with kPayloadTooLarge, kSeqnumEnd, or the error of the commit; units that
+  /// were committed before stay, and `head` tells how far it came.
+  [[nodiscard]] Result<SeqNum> append(std::span<const ByteView> payloads);
+
+  /// Closes the log with an end-of-log entry and returns its seqnum. Fails as `append`.
+  [[nodiscard]] Result<SeqNum> end(ByteView payload);
+
+  /// The last entry of the log, as of the last call; 0 for none.
+  [[nodiscard]] SeqNum head() const noexcept;
+
+ private:
+  struct State;
+  explicit Appender(std::unique_ptr<State> state);
+
+  Result<void> append_unit(std::span<const ByteView> payloads, Tag tag);
+
+  std::unique_ptr<State> state_;
+};
+
+/// Commits into `store` without checking the signatures that its own appender has just made. Fails,
+/// and commits nothing, with kAuthorMarkFork when the log grew in the store since they were made.
+[[nodiscard]] Appender::Commit commit_into(Store& store);
+
+}  // namespace culm::store

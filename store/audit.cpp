@@ -1,0 +1,322 @@
+#include "culm/store/audit.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "culm/feed/lipmaa.hpp"
+#include "culm/store/detail/rows.hpp"
+#include "culm/store/detail/schema.hpp"
+
+namespace culm::store {
+namespace {
+
+constexpr std::uint64_t kEntriesPerProgress = 1000;
+
+}  // namespace
+
+/// One audit. A friend of the transaction, because it looks at rows and trusts no state.
+class StoreAudit {
+ public:
+  StoreAudit(const ReadTransaction& transaction, const LogState& log, SignatureVerifier& verifier,
+             const AuditProgress& progress)
+      : transaction_(transaction),
+        log_(log),
+        served_(log.served()),
+        verifier_(verifier),
+        progress_(progress) {}
+
+  Result<AuditReport> run();
+  static Result<void> check_tables(const ReadTransaction& transaction);
+
+ private:
+  /// An entry that a held lipmaalink further up leads to. Links never cross, so such entries are
+  /// needed in the reverse of the order in which they came, and few at a time.
+  struct Target {
+    SeqNum seqnum = 0;
+    SeqNum last_linked = 0;
+    Hash hash;
+  };
+
+  void fault(Error error);
+  void fault(Errc code, SeqNum seqnum) { fault(error_for(code, seqnum)); }
+  void check(const Result<void>& result, SeqNum seqnum);
+  void check_state();
+  Result<void> check_evidence();
+  Result<void> walk_entries();
+  void missing(SeqNum first, SeqNum end);
+  void look_at(SeqNum seqnum, ByteView key, ByteView value);
+  Result<void> check_entry(const EntryView& entry);
+  Result<void> check_held_payload(const detail::EntryRow& row);
+  void remember(SeqNum seqnum, const Hash& entry_hash);
+  Result<void> walk_chunks();
+  void summarize();
+
+  const KvReadTransaction& kv() const { return *transaction_.kv_; }
+
+  const ReadTransaction& transaction_;
+  const LogState& log_;
+  const RangeSet served_;
+  SignatureVerifier& verifier_;
+  const AuditProgress& progress_;
+  AuditReport report_;
+  std::uint64_t held_payload_bytes_ = 0;
+  Target previous_;
+  std::vector<Target> targets_;
+};
+
+void StoreAudit::fault(Error error) {
+  ++report_.faults;
+  if (!report_.first_fault) report_.first_fault = error;
+}
+
+void StoreAudit::check(const Result<void>& result, SeqNum seqnum) {
+  if (!result) fault(result.error().code, seqnum);
+}
+
+Result<AuditReport> StoreAudit::run() {
+  check_state();
+  CULM_CHECK(check_evidence());
+  CULM_CHECK(walk_entries());
+  CULM_CHECK(walk_chunks());
+  summarize();
+  return std::move(report_);
+}
+
+void StoreAudit::check_state() {
+  if (!log_.held.contains(log_.payloads) || !log_.held.contains(log_.verified) ||
+      !(log_.payloads & log_.deleted).empty()) {
+    fault({Errc::kStoreDamaged});
+  }
+  if (log_.end_of_log != 0 && !log_.held.contains(log_.end_of_log)) {
+    fault(Errc::kStoreDamaged, log_.end_of_log);
+  }
+  if (served_.contains(log_.end_of_log) && served_.max() != log_.end_of_log) {
+    fault(Errc::kLogEnded, served_.smallest_from(log_.end_of_log + 1));
+  }
+  // Within a range the backlink anchors; so all is anchored if the first of each range is.
+  for (const SeqRange range : served_.ranges()) {
+    if (range.first == 1 || served_.contains(lipmaa(range.first))) continue;
+    fault(Errc::kUnitUnanchored, range.first);
+  }
+}
+
+Result<void> StoreAudit::check_evidence() {
+  const auto evidence = transaction_.evidence(log_);
+  if (!evidence) {
+    if (evidence.error().code == Errc::kStoreIo) return fail(evidence.error());
+    fault(evidence.error());
+    return {};
+  }
+  SeqNum lowest = 0;
+  for (const Evidence& one : *evidence) {
+    const auto defect = derive_defect(log_.log, one, verifier_);
+    if (!defect) {
+      fault(defect.error());
+    } else if (lowest == 0 || defect->at < lowest) {
+      lowest = defect->at;
+    }
+  }
+  if (lowest != log_.cap) fault(Errc::kStoreDamaged, log_.cap);
+  return {};
+}
+
+Result<void> StoreAudit::walk_entries() {
+  CULM_TRY(const auto cursor, kv().cursor(Table::kEntries));
+  CULM_TRY(auto row, cursor->seek(detail::entry_row_key(log_.number, 0)));
+  SeqNum expected = log_.held.smallest_from(1);
+  for (std::uint64_t count = 1; row; ++count) {
+    CULM_TRY(const auto place, detail::parse_row_place(row->key));
+    if (place.number != log_.number) break;
+    const SeqNum n = place.seqnum;
+    if (!log_.held.contains(n)) {
+      fault(Errc::kStoreDamaged, n);
+    } else {
+      if (n != expected) missing(expected, n);
+      look_at(n, row->key, row->value);
+      expected = n == kSeqnumMax ? 0 : log_.held.smallest_from(n + 1);
+    }
+    if (progress_ && count % kEntriesPerProgress == 0) progress_(count);
+    CULM_TRY(row, cursor->next());
+  }
+  if (expected != 0) missing(expected, 0);
+  return {};
+}
+
+/// The held entries from `first` to before `end` (0: to the last) have no rows.
+void StoreAudit::missing(SeqNum first, SeqNum end) {
+  fault(Errc::kStoreDamaged, first);
+  report_.faults += (log_.held & RangeSet{{first, end - 1}}).count() - 1;
+}
+
+void StoreAudit::look_at(SeqNum seqnum, ByteView key, ByteView value) {
+  while (!targets_.empty() && targets_.back().last_linked < seqnum) targets_.pop_back();
+  const auto body = detail::unseal(Table::kEntries, key, value);
+  if (!body) return fault(body.error().code, seqnum);
+  const auto row = detail::decode_entry(*body);
+  if (!row) return fault(row.error().code, seqnum);
+  const EntryView& entry = row->entry;
+  const bool is_marked_end = log_.end_of_log == seqnum;
+  if (entry.seqnum() != seqnum || entry.log() != log_.log ||
+      entry.is_end_of_log() != is_marked_end) {
+    return fault(Errc::kStoreDamaged, seqnum);
+  }
+  const bool is_held = log_.payloads.contains(seqnum);
+  if (!is_held && !row->payload.empty()) fault(Errc::kStoreDamaged, seqnum);
+  if (is_held) held_payload_bytes_ += entry.payload_size();
+  if (!served_.contains(seqnum)) {
+    ++report_.entries_capped;
+    return;
+  }
+
+  const Hash entry_hash = entry.hash();
+  const std::uint64_t faults_before = report_.faults;
+  check(check_entry(entry), seqnum);
+  if (is_held) check(check_held_payload(*row), seqnum);
+  if (report_.faults == faults_before) {
+    ++report_.entries;
+    report_.entry_bytes += entry.bytes().size();
+    if (is_held) {
+      ++report_.payloads;
+      report_.payload_bytes += entry.payload_size();
+    }
+  }
+  remember(seqnum, entry_hash);
+}
+
+Result<void> StoreAudit::check_entry(const EntryView& entry) {
+  const SeqNum n = entry.seqnum();
+  if (n > 1) {
+    if (previous_.seqnum == n - 1 && entry.backlink() != previous_.hash) {
+      return fail(Errc::kLinkMismatch);
+    }
+    const SeqNum far = lipmaa(n);
+    const auto target = std::ranges::find(targets_.rbegin(), targets_.rend(), far, &Target::seqnum);
+    if (has_lipmaalink(n) && target != targets_.rend() && entry.lipmaalink() != target->hash) {
+      return fail(Errc::kLinkMismatch);
+    }
+  }
+  return verifier_.verify(entry.author(), entry.signed_bytes(), entry.signature());
+}
+
+Result<void> StoreAudit::check_held_payload(const detail::EntryRow& row) {
+  const EntryView& entry = row.entry;
+  if (entry.payload_size() <= limits::kPayloadInlineBytesMax) {
+    if (row.payload.size() != entry.payload_size()) return fail(Errc::kStoreDamaged);
+    return check_payload(entry, row.payload);
+  }
+  Hasher hasher;
+  for (std::uint64_t offset = 0; offset < entry.payload_size();
+       offset += limits::kPayloadChunkBytes) {
+    CULM_TRY(const ByteView chunk, transaction_.get_chunk(log_, entry, offset));
+    hasher.update(chunk);
+  }
+  if (hasher.finish() != entry.payload_hash()) return fail(Errc::kPayloadHash);
+  return {};
+}
+
+void StoreAudit::remember(SeqNum seqnum, const Hash& entry_hash) {
+  previous_ = {seqnum, 0, entry_hash};
+  SeqNum last = 0;
+  for (const SeqNum above : InLinks(seqnum)) {
+    if (above != seqnum + 1 && served_.contains(above)) last = above;
+  }
+  if (last != 0) targets_.push_back({seqnum, last, entry_hash});
+}
+
+/// Chunks are of held entries and as many as their payloads have. They may be there without the
+/// payload being held: while it arrives or is being deleted.
+Result<void> StoreAudit::walk_chunks() {
+  CULM_TRY(const auto cursor, kv().cursor(Table::kPayloads));
+  CULM_TRY(auto row, cursor->seek(detail::entry_row_key(log_.number, 0)));
+  SeqNum seqnum = 0;
+  std::uint64_t size = 0;
+  while (row) {
+    CULM_TRY(const auto place, detail::parse_row_place(row->key));
+    if (place.number != log_.number) break;
+    if (place.seqnum != seqnum) {
+      seqnum = place.seqnum;
+      const auto stored = transaction_.find_entry(log_, seqnum);
+      size = stored && *stored ? (*stored)->entry.payload_size() : 0;
+      if (stored && size <= limits::kPayloadInlineBytesMax) size = 0;
+      if (!stored) size = UINT64_MAX;  // counted already
+    }
+    const bool is_due = place.index * std::uint64_t{limits::kPayloadChunkBytes} < size;
+    const auto body = detail::unseal(Table::kPayloads, row->key, row->value);
+    if (!is_due) {
+      fault(Errc::kStoreDamaged, seqnum);
+    } else if (!body && !log_.payloads.contains(seqnum)) {
+      fault(body.error().code, seqnum);
+    }
+    CULM_TRY(row, cursor->next());
+  }
+  return {};
+}
+
+void StoreAudit::summarize() {
+  const SeqNum head = log_.head();
+  const RangeSet wanted = resolve(log_.interest.entries, head);
+  report_.certificate = ((closure(wanted, head) - wanted) & served_).count();
+  report_.loose = loose(served_, head);
+  if (report_.faults == 0 && held_payload_bytes_ != log_.payload_bytes) {
+    fault({Errc::kStoreDamaged});
+  }
+}
+
+Result<void> StoreAudit::check_tables(const ReadTransaction& transaction) {
+  const KvReadTransaction& kv = *transaction.kv_;
+  const auto damaged_unless = [](bool is_good) -> Result<void> {
+    if (!is_good) return fail(Errc::kStoreDamaged);
+    return {};
+  };
+  CULM_TRY(const auto value, kv.get(Table::kMeta, detail::meta_row_key()));
+  CULM_CHECK(damaged_unless(value.has_value()));
+  CULM_TRY(const ByteView meta_body, detail::unseal(Table::kMeta, detail::meta_row_key(), *value));
+  CULM_TRY(const auto meta, detail::decode_meta(meta_body));
+
+  std::uint64_t log_count = 0;
+  {
+    CULM_TRY(const auto cursor, kv.cursor(Table::kLogs));
+    CULM_TRY(auto row, cursor->seek(detail::log_row_key({})));
+    for (; row; ++log_count) {
+      CULM_TRY(const LogKey log, detail::parse_log_row_key(row->key));
+      CULM_TRY(const ByteView body, detail::unseal(Table::kLogs, row->key, row->value));
+      CULM_TRY(const LogState state, detail::decode_log(log, body));
+      CULM_CHECK(damaged_unless(state.number >= 1 && state.number <= meta.log_count));
+      CULM_CHECK(damaged_unless(state.change >= 1 && state.change <= meta.last_change));
+      const auto key = detail::change_row_key(state.change);
+      CULM_TRY(const auto change, kv.get(Table::kChanges, key));
+      CULM_CHECK(damaged_unless(change.has_value()));
+      CULM_TRY(const ByteView change_body, detail::unseal(Table::kChanges, key, *change));
+      CULM_TRY(const LogKey changed, detail::decode_change(change_body));
+      CULM_CHECK(damaged_unless(changed == log));
+      CULM_TRY(row, cursor->next());
+    }
+  }
+  CULM_CHECK(damaged_unless(log_count == meta.log_count));
+
+  std::uint64_t change_count = 0;
+  CULM_TRY(const auto changes, kv.cursor(Table::kChanges));
+  CULM_TRY(auto change, changes->seek(detail::change_row_key(0)));
+  for (; change; ++change_count) {
+    CULM_TRY(change, changes->next());
+  }
+  CULM_CHECK(damaged_unless(change_count == log_count));
+
+  for (const Table table : {Table::kEntries, Table::kPayloads, Table::kEvidence}) {
+    CULM_TRY(const auto cursor, kv.cursor(table));
+    CULM_TRY(const auto first_unknown, cursor->seek(to_big_endian(meta.log_count + 1)));
+    CULM_CHECK(damaged_unless(!first_unknown));
+  }
+  return {};
+}
+
+Result<AuditReport> audit_log(const ReadTransaction& transaction, const LogState& log,
+                              SignatureVerifier& verifier, const AuditProgress& progress) {
+  return StoreAudit(transaction, log, verifier, progress).run();
+}
+
+Result<void> audit_tables(const ReadTransaction& transaction) {
+  return StoreAudit::check_tables(transaction);
+}
+
+}  // namespace culm::store

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "culm/core/hash.hpp"
+#include "culm/core/types.hpp"
+#include "culm/store/store.hpp"
+
+namespace culm::store {
+
+/// The last entry of a log that was published from here.
+struct Published {
+  SeqNum seqnum = 0;  ///< 0: none yet
+  Hash hash;
+  StoreId store{};  ///< where it was committed; for people, it decides nothing
+
+  friend bool operator==(const Published&, const Published&) = default;
+};
+
+/// Remembers, beside the author's key and outside the store, what was published, so that a store
+/// that lost entries is never appended to and the author never forks the own log. Injected: a
+/// simulation has its own. Spec: store.md#author-mark
+class AuthorMark {
+ public:
+  virtual ~AuthorMark() = default;
+
+  /// What was written last, or nothing when nothing ever was. Fails with kAuthorMarkFormat,
+  /// kFileIo.
+  [[nodiscard]] virtual Result<std::optional<Published>> read() = 0;
+  /// Durable when it returns. Fails with kFileIo.
+  [[nodiscard]] virtual Result<void> write(const Published& published) = 0;
+};
+
+/// The mark in a file of two slots, written alternately. Holds an exclusive lock on the file for
+/// its life, so that one key appends to a log in one process at a time.
+class FileAuthorMark final : public AuthorMark {
+ public:
+  /// Opens or creates the file. Fails with kAuthorMarkLocked, kFileIo.
+  [[nodiscard]] static Result<std::unique_ptr<FileAuthorMark>> open(const std::string& path,
+                                                                    const LogKey& log);
+  FileAuthorMark(const FileAuthorMark&) = delete;
+  FileAuthorMark& operator=(const FileAuthorMark&) = delete;
+  ~FileAuthorMark() override;
+
+  /// Fails with kAuthorMarkFormat when both slots are damaged or the mark is another log's.
+  [[nodiscard]] Result<std::optional<Published>> read() override;
+  [[nodiscard]] Result<void> write(const Published& published) override;
+
+ private:
+  struct Slots;
+
+  FileAuthorMark(int descriptor, const LogKey& log) : descriptor_(descriptor), log_(log) {}
+
+  Result<Slots> read_slots() const;
+  Result<void> write_slot(std::uint64_t generation, const Published& published) const;
+
+  int descriptor_;
+  LogKey log_;
+};
+
+}  // namespace culm::store

@@ -1,0 +1,193 @@
+#include "culm/store/detail/lmdb.hpp"
+
+#include <cerrno>
+#include <utility>
+
+#include <lmdb.h>
+
+#include "culm/core/limits.hpp"
+
+namespace culm::store::detail {
+namespace {
+
+constexpr std::array<const char*, kTableCount> kTableNames{"meta",     "logs",    "entries",
+                                                           "payloads", "changes", "evidence"};
+constexpr std::size_t kPageBytes = 4096;
+
+Error error_of(int code) {
+  switch (code) {
+    case MDB_MAP_FULL:
+      return {Errc::kStoreFull};
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+      return error_system(Errc::kStoreFull, code);
+    case ENOENT:
+    case MDB_NOTFOUND:
+      return {Errc::kStoreNotFound};
+    case MDB_READERS_FULL:
+    case MDB_TXN_FULL:
+      return {Errc::kLimit};
+    case MDB_VERSION_MISMATCH:
+    case MDB_INCOMPATIBLE:
+      return {Errc::kStoreVersion};
+    case MDB_INVALID:
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_PAGE_FULL:
+    case MDB_CURSOR_FULL:
+      return {Errc::kStoreDamaged};
+    default:
+      return code > 0 ? error_system(Errc::kStoreIo, code) : Error{Errc::kStoreIo};
+  }
+}
+
+Result<void> result_of(int code) {
+  if (code != MDB_SUCCESS) return fail(error_of(code));
+  return {};
+}
+
+// LMDB says EIO both for the system's EIO and for a write that fell short, which is how a disk
+// fills up; only the former leaves its number in errno.
+template <class Call>
+Result<void> written(Call call) {
+  errno = 0;
+  const int code = call();
+  return result_of(code == EIO && errno != EIO ? ENOSPC : code);
+}
+
+MDB_val to_val(ByteView bytes) {
+  return {bytes.size(), const_cast<std::uint8_t*>(bytes.data())};  // LMDB never writes through it
+}
+
+ByteView to_view(const MDB_val& value) {
+  return {static_cast<const std::uint8_t*>(value.mv_data), value.mv_size};
+}
+
+Result<std::optional<KvRow>> move_to(MDB_cursor* cursor, MDB_cursor_op step, MDB_val key = {}) {
+  MDB_val value{};
+  const int code = mdb_cursor_get(cursor, &key, &value, step);
+  if (code == MDB_NOTFOUND) return std::nullopt;
+  if (code != MDB_SUCCESS) return fail(error_of(code));
+  return KvRow{to_view(key), to_view(value)};
+}
+
+}  // namespace
+
+void LmdbClose::operator()(MDB_env* env) const noexcept { mdb_env_close(env); }
+void LmdbClose::operator()(MDB_txn* txn) const noexcept { mdb_txn_abort(txn); }
+void LmdbClose::operator()(MDB_cursor* cursor) const noexcept { mdb_cursor_close(cursor); }
+
+Result<std::optional<KvRow>> LmdbCursor::seek(ByteView key) {
+  return move_to(cursor_.get(), MDB_SET_RANGE, to_val(key));
+}
+
+Result<std::optional<KvRow>> LmdbCursor::next() { return move_to(cursor_.get(), MDB_NEXT); }
+
+Result<std::optional<KvRow>> LmdbCursor::seek_before(ByteView key) {
+  CULM_TRY(const auto at, seek(key));
+  return move_to(cursor_.get(), at ? MDB_PREV : MDB_LAST);
+}
+
+Result<std::optional<ByteView>> LmdbTxn::get(Table table, ByteView key) const {
+  MDB_val wanted = to_val(key);
+  MDB_val value{};
+  const int code = mdb_get(txn_.get(), tables_[static_cast<std::size_t>(table)], &wanted, &value);
+  if (code == MDB_NOTFOUND) return std::nullopt;
+  if (code != MDB_SUCCESS) return fail(error_of(code));
+  return to_view(value);
+}
+
+Result<LmdbCursor> LmdbTxn::cursor(Table table) const {
+  MDB_cursor* cursor = nullptr;
+  CULM_CHECK(
+      result_of(mdb_cursor_open(txn_.get(), tables_[static_cast<std::size_t>(table)], &cursor)));
+  return LmdbCursor(cursor);
+}
+
+Result<void> LmdbTxn::put(Table table, ByteView key, ByteView value) {
+  MDB_val key_val = to_val(key);
+  MDB_val value_val = to_val(value);
+  return written([&] {
+    return mdb_put(txn_.get(), tables_[static_cast<std::size_t>(table)], &key_val, &value_val, 0);
+  });
+}
+
+Result<void> LmdbTxn::erase(Table table, ByteView key) {
+  MDB_val key_val = to_val(key);
+  return written([&] {
+    const int code =
+        mdb_del(txn_.get(), tables_[static_cast<std::size_t>(table)], &key_val, nullptr);
+    return code == MDB_NOTFOUND ? MDB_SUCCESS : code;
+  });
+}
+
+Result<void> LmdbTxn::commit() {
+  return written([&] { return mdb_txn_commit(txn_.release()); });
+}
+
+Result<LmdbEnv> LmdbEnv::open(const std::string& directory, std::size_t map_size_bytes,
+                              bool read_only) {
+  MDB_env* created = nullptr;
+  CULM_CHECK(result_of(mdb_env_create(&created)));
+  LmdbEnv env(created);
+  const unsigned int flags = MDB_NOTLS | (read_only ? MDB_RDONLY : 0U);
+  CULM_CHECK(result_of(mdb_env_set_mapsize(created, map_size_bytes / kPageBytes * kPageBytes)));
+  CULM_CHECK(result_of(mdb_env_set_maxdbs(created, kTableCount)));
+  CULM_CHECK(result_of(mdb_env_set_maxreaders(created, limits::kReadersMax)));
+  CULM_CHECK(written([&] { return mdb_env_open(created, directory.c_str(), flags, 0600); }));
+  env.check_readers();
+  CULM_CHECK(env.open_tables(read_only));
+  return env;
+}
+
+Result<void> LmdbEnv::open_tables(bool read_only) {
+  auto begun = begin(read_only);
+  if (begun && !*begun) {
+    CULM_CHECK(set_map_size_bytes(0));
+    begun = begin(read_only);
+  }
+  if (!begun) return fail(begun.error());
+  if (!*begun) return fail(Errc::kStoreIo);
+  LmdbTxn& txn = **begun;
+  for (std::size_t i = 0; i < kTableCount; ++i) {
+    CULM_CHECK(written([&] {
+      return mdb_dbi_open(txn.txn_.get(), kTableNames[i], read_only ? 0U : MDB_CREATE, &tables_[i]);
+    }));
+  }
+  return txn.commit();  // also of a reading transaction: aborting it would close the tables
+}
+
+Result<std::optional<LmdbTxn>> LmdbEnv::begin(bool read_only) {
+  if (!mapped_) return fail(Errc::kStoreIo);
+  const unsigned int flags = read_only ? MDB_RDONLY : 0U;
+  MDB_txn* txn = nullptr;
+  int code = mdb_txn_begin(env_.get(), nullptr, flags, &txn);
+  if (code == MDB_READERS_FULL) {
+    check_readers();
+    code = mdb_txn_begin(env_.get(), nullptr, flags, &txn);
+  }
+  if (code == MDB_MAP_RESIZED) return std::nullopt;
+  if (code != MDB_SUCCESS) return fail(error_of(code));
+  return LmdbTxn(txn, tables_);
+}
+
+std::size_t LmdbEnv::map_size_bytes() const {
+  MDB_envinfo info{};
+  mdb_env_info(env_.get(), &info);
+  return info.me_mapsize;
+}
+
+Result<void> LmdbEnv::set_map_size_bytes(std::size_t bytes) {
+  const int code = mdb_env_set_mapsize(env_.get(), bytes / kPageBytes * kPageBytes);
+  if (code == MDB_SUCCESS) return {};
+  mapped_ = false;
+  return fail(error_system(Errc::kStoreIo, code));
+}
+
+void LmdbEnv::check_readers() {
+  int dead = 0;
+  mdb_reader_check(env_.get(), &dead);
+}
+
+}  // namespace culm::store::detail

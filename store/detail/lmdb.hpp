@@ -1,0 +1,91 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "culm/store/kv.hpp"
+
+struct MDB_cursor;
+struct MDB_env;
+struct MDB_txn;
+
+/// LMDB with owners and results. Only the source beside this header sees lmdb.h.
+///
+/// Errors: a full map is kStoreFull without a number, a full disk kStoreFull with `errno`; damage
+/// that LMDB notices is kStoreDamaged, a file of another LMDB format kStoreVersion, too many
+/// readers kLimit, and everything else kStoreIo.
+namespace culm::store::detail {
+
+struct LmdbClose {
+  void operator()(MDB_env* env) const noexcept;
+  void operator()(MDB_txn* txn) const noexcept;
+  void operator()(MDB_cursor* cursor) const noexcept;
+};
+
+/// Must end before its transaction.
+class LmdbCursor {
+ public:
+  /// The first row whose key is not below `key`.
+  [[nodiscard]] Result<std::optional<KvRow>> seek(ByteView key);
+  /// The row after. Precondition: at a row.
+  [[nodiscard]] Result<std::optional<KvRow>> next();
+  /// The last row whose key is below `key`.
+  [[nodiscard]] Result<std::optional<KvRow>> seek_before(ByteView key);
+
+ private:
+  friend class LmdbTxn;
+  explicit LmdbCursor(MDB_cursor* cursor) : cursor_(cursor) {}
+
+  std::unique_ptr<MDB_cursor, LmdbClose> cursor_;
+};
+
+/// Undone when it ends, unless committed.
+class LmdbTxn {
+ public:
+  [[nodiscard]] Result<std::optional<ByteView>> get(Table table, ByteView key) const;
+  [[nodiscard]] Result<LmdbCursor> cursor(Table table) const;
+  [[nodiscard]] Result<void> put(Table table, ByteView key, ByteView value);
+  [[nodiscard]] Result<void> erase(Table table, ByteView key);
+  /// The transaction is over, whatever comes back.
+  [[nodiscard]] Result<void> commit();
+
+ private:
+  friend class LmdbEnv;
+  using Tables = std::array<unsigned int, kTableCount>;
+  LmdbTxn(MDB_txn* txn, const Tables& tables) : txn_(txn), tables_(tables) {}
+
+  std::unique_ptr<MDB_txn, LmdbClose> txn_;
+  Tables tables_;
+};
+
+/// One environment with all tables open. Its transactions end before it does.
+class LmdbEnv {
+ public:
+  /// Fails with kStoreNotFound when opened for reading and the files or tables are not there.
+  [[nodiscard]] static Result<LmdbEnv> open(const std::string& directory,
+                                            std::size_t map_size_bytes, bool read_only);
+
+  /// Nothing, if another process has grown the map: adopt its size, then try again.
+  [[nodiscard]] Result<std::optional<LmdbTxn>> begin(bool read_only);
+
+  [[nodiscard]] std::size_t map_size_bytes() const;
+  /// Precondition: no transaction is open. A size of 0 adopts that of the file. After a failure
+  /// nothing is mapped any more, and every later call fails.
+  [[nodiscard]] Result<void> set_map_size_bytes(std::size_t bytes);
+
+  /// Frees the slots of readers that died, so that the pages they saw can be used again.
+  void check_readers();
+
+ private:
+  explicit LmdbEnv(MDB_env* env) : env_(env) {}
+  Result<void> open_tables(bool read_only);
+
+  std::unique_ptr<MDB_env, LmdbClose> env_;
+  LmdbTxn::Tables tables_{};
+  bool mapped_ = true;
+};
+
+}  // namespace culm::store::detail

@@ -1,0 +1,80 @@
+#include "culm/store/detail/schema.hpp"
+
+#include <algorithm>
+#include <string_view>
+
+#include <xxhash.h>
+
+namespace culm::store::detail {
+namespace {
+
+void write(std::uint8_t* out, std::uint64_t value) noexcept {
+  const auto bytes = to_big_endian(value);
+  std::ranges::copy(bytes, out);
+}
+
+}  // namespace
+
+ByteView meta_row_key() noexcept { return as_bytes("store"); }
+
+LogRowKey log_row_key(const LogKey& log) noexcept {
+  LogRowKey key;
+  std::ranges::copy(log.author.bytes, key.begin());
+  write(key.data() + log.author.bytes.size(), to_integer(log.log_id));
+  return key;
+}
+
+EntryRowKey entry_row_key(std::uint64_t number, SeqNum seqnum) noexcept {
+  EntryRowKey key;
+  write(key.data(), number);
+  write(key.data() + 8, seqnum);
+  return key;
+}
+
+ChunkRowKey chunk_row_key(std::uint64_t number, SeqNum seqnum, std::uint32_t index) noexcept {
+  ChunkRowKey key;
+  write(key.data(), number);
+  write(key.data() + 8, seqnum);
+  const auto bytes = to_big_endian(index);
+  std::copy(bytes.begin() + 4, bytes.end(), key.begin() + 16);
+  return key;
+}
+
+ChangeRowKey change_row_key(std::uint64_t change) noexcept { return to_big_endian(change); }
+
+Result<LogKey> parse_log_row_key(ByteView key) {
+  if (key.size() != sizeof(LogRowKey)) return fail(Errc::kStoreDamaged);
+  LogKey log;
+  std::ranges::copy(key.first(log.author.bytes.size()), log.author.bytes.begin());
+  log.log_id = LogId{from_big_endian(key.subspan(log.author.bytes.size()))};
+  return log;
+}
+
+Result<RowPlace> parse_row_place(ByteView key) {
+  const bool is_chunk = key.size() == sizeof(ChunkRowKey);
+  if (!is_chunk && key.size() != sizeof(EntryRowKey)) return fail(Errc::kStoreDamaged);
+  RowPlace place{from_big_endian(key), from_big_endian(key.subspan(8)), 0};
+  for (const std::uint8_t byte : key.subspan(16)) place.index = place.index << 8U | byte;
+  return place;
+}
+
+std::uint64_t checksum(std::uint64_t space, ByteView key, ByteView content) noexcept {
+  return XXH64(content.data(), content.size(), XXH64(key.data(), key.size(), space));
+}
+
+void seal(Bytes& value, Table table, ByteView key) {
+  append_bytes(value, to_big_endian(checksum(static_cast<std::uint64_t>(table), key, value)));
+}
+
+Result<ByteView> unseal(Table table, ByteView key, ByteView value) {
+  if (value.size() < 1 + kChecksumSizeBytes) return fail(Errc::kStoreDamaged);
+  const ByteView content = value.first(value.size() - kChecksumSizeBytes);
+  if (checksum(static_cast<std::uint64_t>(table), key, content) !=
+      from_big_endian(value.subspan(content.size()))) {
+    return fail(Errc::kStoreDamaged);
+  }
+  if (content[0] != kFormatVersion) return fail(Errc::kStoreVersion);
+  return content.subspan(1);
+}
+
+}  // namespace culm::store::detail

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "culm/core/types.hpp"
+#include "culm/store/kv.hpp"
+
+/// Keys of the rows, and what every value is wrapped in. Spec: store.md#rows
+///
+///   kMeta      "store"                        the store as a whole
+///   kLogs      author 32, log_id 8            state of a log
+///   kEntries   log number 8, seqnum 8         entry and inline payload
+///   kPayloads  log number 8, seqnum 8, index 4   one chunk of a payload
+///   kChanges   change number 8                the log whose last change it is
+///   kEvidence  log number 8, at 8             evidence
+namespace culm::store::detail {
+
+/// First byte of every value.
+inline constexpr std::uint8_t kFormatVersion = 1;
+inline constexpr std::size_t kChecksumSizeBytes = 8;
+
+using LogRowKey = std::array<std::uint8_t, 40>;
+using EntryRowKey = std::array<std::uint8_t, 16>;
+using ChunkRowKey = std::array<std::uint8_t, 20>;
+using ChangeRowKey = std::array<std::uint8_t, 8>;
+
+/// Lives for ever.
+[[nodiscard]] ByteView meta_row_key() noexcept;
+[[nodiscard]] LogRowKey log_row_key(const LogKey& log) noexcept;
+/// Also of evidence, with `at` as seqnum.
+[[nodiscard]] EntryRowKey entry_row_key(std::uint64_t number, SeqNum seqnum) noexcept;
+[[nodiscard]] ChunkRowKey chunk_row_key(std::uint64_t number, SeqNum seqnum,
+                                        std::uint32_t index) noexcept;
+[[nodiscard]] ChangeRowKey change_row_key(std::uint64_t change) noexcept;
+
+/// Fails with kStoreDamaged when `key` has another size.
+[[nodiscard]] Result<LogKey> parse_log_row_key(ByteView key);
+
+/// Where a row of kEntries, kPayloads or kEvidence belongs.
+struct RowPlace {
+  std::uint64_t number = 0;
+  SeqNum seqnum = 0;
+  std::uint32_t index = 0;  ///< 0 but in kPayloads
+};
+/// Fails with kStoreDamaged when `key` has the size of neither kind.
+[[nodiscard]] Result<RowPlace> parse_row_place(ByteView key);
+
+/// XXH64 of `content`, seeded with XXH64 of `key`, seeded with `space`.
+[[nodiscard]] std::uint64_t checksum(std::uint64_t space, ByteView key, ByteView content) noexcept;
+
+/// Completes `value`, which holds the version byte and the body, with the checksum that binds it to
+/// its table and key.
+void seal(Bytes& value, Table table, ByteView key);
+
+/// The body of `value`; borrows from it. Fails with kStoreDamaged, or with kStoreVersion when the
+/// checksum is good and the version is not ours.
+[[nodiscard]] Result<ByteView> unseal(Table table, ByteView key, ByteView value);
+
+}  // namespace culm::store::detail

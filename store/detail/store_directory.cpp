@@ -1,0 +1,238 @@
+#include "culm/store/detail/store_directory.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <filesystem>
+#include <mutex>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+namespace culm::store::detail {
+namespace {
+
+constexpr std::string_view kDataFile = "/data.mdb";
+constexpr std::string_view kLockFile = "/writer.lock";
+constexpr int kLockAttemptsMax = 8;
+
+class Descriptor {
+ public:
+  explicit Descriptor(int number) : number_(number) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (number_ >= 0) ::close(number_);
+  }
+  int get() const { return number_; }
+  int release() { return std::exchange(number_, -1); }
+
+ private:
+  int number_;
+};
+
+Error error_of(int number) {
+  switch (number) {
+    case ENOENT:
+      return {Errc::kStoreNotFound};
+    case ENOSPC:
+    case EDQUOT:
+      return error_system(Errc::kStoreFull, number);
+    default:
+      return error_system(Errc::kStoreIo, number);
+  }
+}
+
+tl::unexpected<Error> fail_system() { return fail(error_of(errno)); }
+
+std::string path_in(const std::string& directory, std::string_view name) {
+  return std::string(directory).append(name);
+}
+
+// Locks of the open file, not of the process: these also exclude each other within a process, are
+// not lost when some other descriptor is closed, and can be asked about without taking them.
+struct flock whole_file(short type) {
+  struct flock range {};
+  range.l_type = type;
+  range.l_whence = SEEK_SET;
+  return range;
+}
+
+bool is_same_file(int descriptor, const std::string& path) {
+  struct stat opened {};
+  struct stat named {};
+  return ::fstat(descriptor, &opened) == 0 && ::stat(path.c_str(), &named) == 0 &&
+         opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
+bool write_pid(int descriptor) {
+  const std::string text = std::to_string(::getpid()) + "\n";
+  const auto size = static_cast<off_t>(text.size());
+  return ::pwrite(descriptor, text.data(), text.size(), 0) == size &&
+         ::ftruncate(descriptor, size) == 0;
+}
+
+// A claim of the parent does not bind a forked child, which may open the store anew.
+struct Claim {
+  dev_t device;
+  ino_t inode;
+  pid_t process;
+  friend bool operator==(const Claim&, const Claim&) = default;
+};
+
+struct Claims {
+  std::mutex mutex;
+  std::vector<Claim> taken;
+};
+
+// The one global of the module, because what it guards, POSIX file locks, belongs to the process.
+Claims& claims() {
+  static Claims instance;
+  return instance;
+}
+
+}  // namespace
+
+Result<void> make_directory(const std::string& directory) {
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error) return fail(error_of(error.value()));
+  return {};
+}
+
+Result<void> sync_directory(const std::string& directory) {
+  for (const std::string_view place : {"/.", "/.."}) {
+    const Descriptor opened(
+        ::open(path_in(directory, place).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    // A parent that may be passed but not read cannot be synced; its owner has to.
+    if (opened.get() < 0 && errno == EACCES && place == "/..") continue;
+    if (opened.get() < 0 || ::fsync(opened.get()) != 0) return fail_system();
+  }
+  return {};
+}
+
+Result<bool> has_data_file(const std::string& directory) {
+  struct stat status {};
+  if (::stat(path_in(directory, kDataFile).c_str(), &status) == 0) return status.st_size > 0;
+  if (errno == ENOENT) return false;
+  return fail_system();
+}
+
+bool is_network_filesystem(std::uint64_t type) noexcept {
+  // From linux/magic.h, and from the kernel's own sources where that lacks them.
+  constexpr auto kTypes = std::to_array<std::uint64_t>({
+      0x6969,      // nfs
+      0x517B,      // smb
+      0xFF534D42,  // cifs
+      0xFE534D42,  // smb2
+      0x01021997,  // 9p
+      0x65735546,  // fuse
+      0x5346414F,  // afs
+      0x6B414653,  // kafs
+      0x73757245,  // coda
+      0x564C,      // ncp
+      0x00C36400,  // ceph
+      0x0BD00BD0,  // lustre
+      0x01161970,  // gfs2
+      0x7461636F,  // ocfs2
+      0x47504653,  // gpfs
+  });
+  return std::ranges::find(kTypes, type) != kTypes.end();
+}
+
+Result<void> check_filesystem(const std::string& directory) {
+  struct statfs status {};
+  if (::statfs(directory.c_str(), &status) != 0) return fail_system();
+  // f_type is signed on some machines, and the numbers have 32 bits.
+  if (is_network_filesystem(static_cast<std::uint32_t>(status.f_type))) {
+    return fail(error_system(Errc::kStoreIo, EREMOTE));
+  }
+  return {};
+}
+
+std::optional<std::size_t> disk_size_bytes(const std::string& directory) {
+  struct statvfs status {};
+  if (::statvfs(directory.c_str(), &status) != 0 || status.f_blocks == 0) return std::nullopt;
+  return std::size_t{status.f_blocks} * status.f_frsize;
+}
+
+Result<DirectoryClaim> DirectoryClaim::take(const std::string& directory) {
+  struct stat status {};
+  if (::stat(directory.c_str(), &status) != 0) return fail_system();
+  const Claim claim{status.st_dev, status.st_ino, ::getpid()};
+  const std::lock_guard lock(claims().mutex);
+  auto& taken = claims().taken;
+  if (std::ranges::find(taken, claim) != taken.end()) return fail(Errc::kStoreLocked);
+  taken.push_back(claim);
+  return DirectoryClaim(claim.device, claim.inode, claim.process);
+}
+
+DirectoryClaim::DirectoryClaim(DirectoryClaim&& other) noexcept
+    : device_(other.device_),
+      inode_(other.inode_),
+      process_(other.process_),
+      held_(std::exchange(other.held_, false)) {}
+
+DirectoryClaim::~DirectoryClaim() {
+  if (!held_) return;
+  const std::lock_guard lock(claims().mutex);
+  std::erase(claims().taken, Claim{device_, inode_, process_});
+}
+
+Result<WriterLock> WriterLock::take(const std::string& directory) {
+  const std::string path = path_in(directory, kLockFile);
+  for (int attempt = 0; attempt < kLockAttemptsMax; ++attempt) {
+    Descriptor opened(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (opened.get() < 0) return fail_system();
+    auto range = whole_file(F_WRLCK);
+    if (::fcntl(opened.get(), F_OFD_SETLK, &range) != 0) {
+      if (errno == EAGAIN || errno == EACCES) return fail(Errc::kStoreLocked);
+      return fail_system();
+    }
+    // Somebody may have removed or replaced the file since it was opened; a lock on a file that
+    // has no name keeps nobody out.
+    if (!is_same_file(opened.get(), path)) continue;
+    if (!write_pid(opened.get())) return fail_system();
+    return WriterLock(opened.release());
+  }
+  return fail(Errc::kStoreLocked);
+}
+
+std::optional<long> WriterLock::holder(const std::string& directory) {
+  const Descriptor opened(::open(path_in(directory, kLockFile).c_str(), O_RDONLY | O_CLOEXEC));
+  auto range = whole_file(F_WRLCK);
+  if (opened.get() < 0 || ::fcntl(opened.get(), F_OFD_GETLK, &range) != 0 ||
+      range.l_type == F_UNLCK) {
+    return std::nullopt;
+  }
+  std::array<char, 32> text{};
+  const ssize_t size = ::pread(opened.get(), text.data(), text.size(), 0);
+  long pid = 0;
+  if (size <= 0 || std::from_chars(text.data(), text.data() + size, pid).ec != std::errc{}) {
+    return std::nullopt;
+  }
+  return pid;
+}
+
+WriterLock::WriterLock(int descriptor) : descriptor_(descriptor), process_(::getpid()) {}
+
+WriterLock::WriterLock(WriterLock&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)), process_(other.process_) {}
+
+WriterLock::~WriterLock() {
+  if (descriptor_ < 0) return;
+  // A forked child shares the lock: it must not end it, nor keep it alive for the holder.
+  auto range = whole_file(F_UNLCK);
+  if (process_ == ::getpid()) ::fcntl(descriptor_, F_OFD_SETLK, &range);
+  ::close(descriptor_);
+}
+
+}  // namespace culm::store::detail

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include <sys/types.h>
+
+#include "culm/core/result.hpp"
+
+/// The store's directory as the operating system sees it: who may open it, and what lies below it.
+namespace culm::store::detail {
+
+/// Makes the directory, and those above it, where they are missing.
+/// Fails with kStoreIo or kStoreFull.
+[[nodiscard]] Result<void> make_directory(const std::string& directory);
+
+/// Makes the names in the directory, and its own, durable. Fails with kStoreIo.
+[[nodiscard]] Result<void> sync_directory(const std::string& directory);
+
+/// Whether there is a data file and something in it. Fails with kStoreIo.
+[[nodiscard]] Result<bool> has_data_file(const std::string& directory);
+
+/// Whether a file system with this number in statfs(2) is shared with other machines, or may be.
+[[nodiscard]] bool is_network_filesystem(std::uint64_t type) noexcept;
+
+/// Fails with kStoreIo (EREMOTE) on a network file system, with kStoreNotFound where no directory
+/// is.
+[[nodiscard]] Result<void> check_filesystem(const std::string& directory);
+
+/// Size of the whole file system, free or not, in bytes; nothing if it does not say.
+[[nodiscard]] std::optional<std::size_t> disk_size_bytes(const std::string& directory);
+
+/// Keeps a process from opening one environment twice: closing either one would drop the file
+/// locks by which LMDB knows that the process lives.
+class DirectoryClaim {
+ public:
+  /// Fails with kStoreLocked while this process holds another claim, under whatever path; with
+  /// kStoreNotFound where no directory is.
+  [[nodiscard]] static Result<DirectoryClaim> take(const std::string& directory);
+
+  DirectoryClaim(DirectoryClaim&& other) noexcept;
+  DirectoryClaim& operator=(DirectoryClaim&&) = delete;
+  ~DirectoryClaim();
+
+ private:
+  DirectoryClaim(dev_t device, ino_t inode, pid_t process)
+      : device_(device), inode_(inode), process_(process), held_(true) {}
+
+  dev_t device_;
+  ino_t inode_;
+  pid_t process_;
+  bool held_;
+};
+
+/// The right to write, held through a lock on the file writer.lock, which names the holder's pid.
+/// Ends with this object or with the process, however it ends.
+class WriterLock {
+ public:
+  /// Fails with kStoreLocked while another process, or another lock of this one, holds it.
+  [[nodiscard]] static Result<WriterLock> take(const std::string& directory);
+
+  /// The pid of the process that holds the lock now. Disturbs nobody.
+  [[nodiscard]] static std::optional<long> holder(const std::string& directory);
+
+  WriterLock(WriterLock&& other) noexcept;
+  WriterLock& operator=(WriterLock&&) = delete;
+  ~WriterLock();
+
+ private:
+  explicit WriterLock(int descriptor);
+
+  int descriptor_;
+  pid_t process_;
+};
+
+}  // namespace culm::store::detail

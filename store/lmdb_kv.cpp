@@ -1,0 +1,222 @@
+#include "culm/store/lmdb_kv.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include <unistd.h>
+
+#include "culm/core/assert.hpp"
+#include "culm/store/detail/lmdb.hpp"
+#include "culm/store/detail/store_directory.hpp"
+#include "culm/store/detail/transaction_gate.hpp"
+
+namespace culm::store {
+
+using detail::Access;
+using detail::TransactionGate;
+
+struct LmdbKv::State {
+  // In the order in which they are let go, last first.
+  detail::DirectoryClaim claim;
+  std::optional<detail::WriterLock> lock;
+  detail::LmdbEnv env;
+  std::string directory;
+  pid_t process = ::getpid();
+  TransactionGate gate;
+  std::atomic<bool> disk_full = false;     ///< the last kStoreFull was not the map's
+  std::atomic<bool> write_failed = false;  ///< what the disk holds is unknown
+
+  State(detail::DirectoryClaim taken_claim, std::optional<detail::WriterLock> taken_lock,
+        detail::LmdbEnv opened, std::string path)
+      : claim(std::move(taken_claim)),
+        lock(std::move(taken_lock)),
+        env(std::move(opened)),
+        directory(std::move(path)) {}
+
+  Result<std::unique_ptr<Transaction>> begin(Access access);
+};
+
+// Both kinds: who began to read sees only the reading half.
+class LmdbKv::Transaction final : public KvWriteTransaction {
+ public:
+  Transaction(State& state, TransactionGate::Ticket ticket, detail::LmdbTxn txn, Access access)
+      : state_(state), ticket_(std::move(ticket)), txn_(std::move(txn)), access_(access) {}
+  ~Transaction() override { CULM_ASSERT(cursors_ == 0); }
+
+  Result<std::optional<ByteView>> get(Table table, ByteView key) const override {
+    check_key(key);
+    CULM_ASSERT(txn_);
+    return txn_->get(table, key);
+  }
+
+  Result<std::unique_ptr<KvCursor>> cursor(Table table) const override;
+
+  Result<void> put(Table table, ByteView key, ByteView value) override {
+    return write(key, [&] { return txn_->put(table, key, value); });
+  }
+
+  Result<void> erase(Table table, ByteView key) override {
+    return write(key, [&] { return txn_->erase(table, key); });
+  }
+
+  Result<void> commit() override {
+    CULM_ASSERT(txn_ && !failed_ && cursors_ == 0);
+    const auto result = noted(txn_->commit());
+    txn_.reset();
+    ticket_.reset();
+    return result;
+  }
+
+ private:
+  friend Cursor;
+
+  static void check_key(ByteView key) { CULM_ASSERT(!key.empty() && key.size() <= kKeyBytesMax); }
+
+  template <class Change>
+  Result<void> write(ByteView key, Change change) {
+    check_key(key);
+    CULM_ASSERT(txn_ && !failed_);
+    ++writes_;
+    return noted(change());
+  }
+
+  Result<void> noted(Result<void> result) {
+    if (result) return result;
+    failed_ = true;
+    const Error& error = result.error();
+    if (error.code == Errc::kStoreFull) {
+      state_.disk_full = error.detail_kind == ErrorDetail::kSystem;
+    }
+    if (error.code == Errc::kStoreIo) state_.write_failed = true;
+    return result;
+  }
+
+  State& state_;
+  std::optional<TransactionGate::Ticket> ticket_;
+  std::optional<detail::LmdbTxn> txn_;
+  Access access_;
+  bool failed_ = false;
+  std::uint64_t writes_ = 0;
+  mutable std::size_t cursors_ = 0;  // LMDB would free them with the transaction, and we once more
+};
+
+// LMDB moves cursors along with writes, but not always to where `next` promises to go on: so a
+// cursor of a write transaction knows its key and finds its place again after a write.
+class LmdbKv::Cursor final : public KvCursor {
+ public:
+  Cursor(const Transaction& transaction, detail::LmdbCursor cursor)
+      : transaction_(transaction), cursor_(std::move(cursor)) {
+    ++transaction_.cursors_;
+  }
+  ~Cursor() override { --transaction_.cursors_; }
+
+  Result<std::optional<KvRow>> seek(ByteView key) override {
+    Transaction::check_key(key);
+    return arrived(cursor_.seek(key));
+  }
+
+  Result<std::optional<KvRow>> seek_before(ByteView key) override {
+    Transaction::check_key(key);
+    return arrived(cursor_.seek_before(key));
+  }
+
+  Result<std::optional<KvRow>> next() override {
+    CULM_ASSERT(at_row_);
+    if (writes_ != transaction_.writes_) {
+      auto row = cursor_.seek(key_);
+      if (!row || !*row || !equal((*row)->key, key_)) return arrived(std::move(row));
+    }
+    return arrived(cursor_.next());
+  }
+
+ private:
+  Result<std::optional<KvRow>> arrived(Result<std::optional<KvRow>> row) {
+    at_row_ = row && *row;
+    if (at_row_ && transaction_.access_ == Access::kWrite) {
+      key_.assign((*row)->key.begin(), (*row)->key.end());
+      writes_ = transaction_.writes_;
+    }
+    return row;
+  }
+
+  const Transaction& transaction_;
+  detail::LmdbCursor cursor_;
+  bool at_row_ = false;
+  Bytes key_;
+  std::uint64_t writes_ = 0;
+};
+
+Result<std::unique_ptr<KvCursor>> LmdbKv::Transaction::cursor(Table table) const {
+  CULM_ASSERT(txn_);
+  CULM_TRY(auto cursor, txn_->cursor(table));
+  return std::make_unique<Cursor>(*this, std::move(cursor));
+}
+
+Result<std::unique_ptr<LmdbKv::Transaction>> LmdbKv::State::begin(Access access) {
+  if (::getpid() != process) return fail(Errc::kStoreLocked);
+  const bool read_only = access == Access::kRead;
+  for (bool adopted = false;; adopted = true) {
+    {
+      auto ticket = gate.enter(access);
+      CULM_TRY(auto txn, env.begin(read_only));
+      // Asked inside, because the writer we waited for may have failed.
+      if (!read_only && write_failed) return fail(Errc::kStoreIo);
+      if (txn) {
+        return std::make_unique<Transaction>(*this, std::move(ticket), *std::move(txn), access);
+      }
+    }
+    if (adopted) return fail(Errc::kStoreIo);
+    CULM_CHECK(gate.alone([&] { return env.set_map_size_bytes(0); }));
+  }
+}
+
+std::optional<long> lock_holder(const std::string& directory) {
+  return detail::WriterLock::holder(directory);
+}
+
+Result<std::unique_ptr<LmdbKv>> LmdbKv::open(const std::string& directory,
+                                             const LmdbOptions& options) {
+  const bool may_create = options.create && !options.read_only;
+  if (may_create) CULM_CHECK(detail::make_directory(directory));
+  if (!options.allow_network_filesystem) CULM_CHECK(detail::check_filesystem(directory));
+  CULM_TRY(auto claim, detail::DirectoryClaim::take(directory));
+  CULM_TRY(const bool exists, detail::has_data_file(directory));
+  if (!exists && !may_create) return fail(Errc::kStoreNotFound);
+  std::optional<detail::WriterLock> lock;
+  if (!options.read_only) {
+    CULM_TRY(auto taken, detail::WriterLock::take(directory));
+    lock.emplace(std::move(taken));
+  }
+  CULM_TRY(auto env, detail::LmdbEnv::open(directory, options.map_size_bytes, options.read_only));
+  if (!exists) CULM_CHECK(detail::sync_directory(directory));
+  return std::unique_ptr<LmdbKv>(new LmdbKv(
+      std::make_unique<State>(std::move(claim), std::move(lock), std::move(env), directory)));
+}
+
+LmdbKv::LmdbKv(std::unique_ptr<State> state) : state_(std::move(state)) {}
+LmdbKv::~LmdbKv() = default;
+
+Result<std::unique_ptr<KvReadTransaction>> LmdbKv::begin_read() {
+  return state_->begin(Access::kRead);
+}
+
+Result<std::unique_ptr<KvWriteTransaction>> LmdbKv::begin_write() {
+  if (!state_->lock) return fail(Errc::kStoreReadOnly);
+  return state_->begin(Access::kWrite);
+}
+
+Result<void> LmdbKv::grow() {
+  if (!state_->lock) return fail(Errc::kStoreReadOnly);
+  if (state_->disk_full) return fail(Errc::kStoreFull);
+  return state_->gate.alone([&]() -> Result<void> {
+    const std::size_t size = state_->env.map_size_bytes();
+    const std::size_t size_max = detail::disk_size_bytes(state_->directory).value_or(SIZE_MAX);
+    if (size >= size_max) return fail(Errc::kStoreFull);
+    return state_->env.set_map_size_bytes(size > size_max / 2 ? size_max : 2 * size);
+  });
+}
+
+void LmdbKv::check_readers() { state_->env.check_readers(); }
+
+}  // namespace culm::store

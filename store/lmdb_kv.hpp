@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "culm/core/limits.hpp"
+#include "culm/store/kv.hpp"
+
+namespace culm::store {
+
+struct LmdbOptions {
+  /// Address space to reserve, not disk space. `grow` doubles it when it is full; sanitizers and
+  /// valgrind want it small. Never less than the file is used, whatever is said here.
+  std::size_t map_size_bytes = limits::kMapSizeBytesDefault;
+  /// Works beside a writer in another process, and takes no lock.
+  bool read_only = false;
+  /// Makes the directory and its files if they are missing; has no effect on `read_only`.
+  bool create = true;
+  /// Opens on NFS, CIFS, 9p, FUSE and the like, where locks and shared maps cannot be relied upon.
+  bool allow_network_filesystem = false;
+};
+
+/// The pid of the process that has the store in `directory` open for writing, if there is one.
+[[nodiscard]] std::optional<long> lock_holder(const std::string& directory);
+
+/// A `Kv` in an LMDB environment: one directory with data.mdb, lock.mdb and writer.lock. A commit
+/// that returned success survives a crash of the process and of the machine. Spec: store.md
+class LmdbKv final : public Kv {
+ public:
+  /// Fails with kStoreNotFound; with kStoreLocked while another process writes, or while this
+  /// process has the same directory open already, even for reading; with kStoreVersion or
+  /// kStoreDamaged when the file is not one of ours; with kStoreFull or kStoreIo (EREMOTE: a
+  /// network file system).
+  [[nodiscard]] static Result<std::unique_ptr<LmdbKv>> open(const std::string& directory,
+                                                            const LmdbOptions& options = {});
+  ~LmdbKv() override;
+
+  /// In a forked child every `begin_` fails with kStoreLocked: open again there.
+  [[nodiscard]] Result<std::unique_ptr<KvReadTransaction>> begin_read() override;
+  /// The transaction ends in the thread that began it.
+  [[nodiscard]] Result<std::unique_ptr<KvWriteTransaction>> begin_write() override;
+  /// Doubles the map, up to the size of the disk. Fails with kStoreReadOnly when opened for
+  /// reading, and with kStoreFull when it was the disk that was full.
+  [[nodiscard]] Result<void> grow() override;
+
+  /// Frees what readers held that died without ending their snapshots, in any process; the store
+  /// grows while they are remembered. Done by `open`; worth a call each minute.
+  void check_readers();
+
+ private:
+  struct State;
+  class Cursor;
+  class Transaction;
+  explicit LmdbKv(std::unique_ptr<State> state);
+
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace culm::store

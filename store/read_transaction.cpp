@@ -1,0 +1,201 @@
+#include <algorithm>
+
+#include "culm/store/detail/rows.hpp"
+#include "culm/store/detail/schema.hpp"
+#include "culm/store/store.hpp"
+
+namespace culm::store {
+namespace {
+
+constexpr std::size_t kHexDigitsMax = 2 * sizeof(Author::bytes);
+
+Error with_seqnum(const Error& error, SeqNum seqnum) { return error_for(error.code, seqnum); }
+
+bool is_prefix(ByteView prefix, ByteView key) {
+  return key.size() >= prefix.size() && equal(key.first(prefix.size()), prefix);
+}
+
+bool is_hex_digit(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+}  // namespace
+
+Result<std::optional<LogState>> ReadTransaction::find_log(const LogKey& log) const {
+  if (touched_ != nullptr) {
+    const auto touched = touched_->find(log);
+    if (touched != touched_->end()) {
+      if (touched->second.state.number == 0) return std::nullopt;
+      return touched->second.state;
+    }
+  }
+  const auto key = detail::log_row_key(log);
+  CULM_TRY(const auto value, kv_->get(Table::kLogs, key));
+  if (!value) return std::nullopt;
+  CULM_TRY(const ByteView body, detail::unseal(Table::kLogs, key, *value));
+  CULM_TRY(auto state, detail::decode_log(log, body));
+  return state;
+}
+
+Result<LogState> ReadTransaction::get_log(const LogKey& log) const {
+  CULM_TRY(auto found, find_log(log));
+  if (!found) return fail(Errc::kLogUnknown);
+  return *std::move(found);
+}
+
+Result<std::vector<LogKey>> ReadTransaction::list_logs(std::string_view prefix,
+                                                       std::size_t max) const {
+  std::vector<LogKey> out;
+  if (!std::ranges::all_of(prefix, is_hex_digit)) return fail(Errc::kHexFormat);
+  if (prefix.size() > kHexDigitsMax) return out;
+  std::string digits(prefix);
+  digits.resize(kHexDigitsMax, '0');
+  const Bytes first = *from_hex(digits);
+  const std::string wanted = to_hex(first).substr(0, prefix.size());
+
+  CULM_TRY(const auto cursor, kv_->cursor(Table::kLogs));
+  if (max == 0) return out;
+  CULM_TRY(auto row, cursor->seek(first));
+  while (row && out.size() < max) {
+    CULM_TRY(const LogKey log, detail::parse_log_row_key(row->key));
+    if (!to_hex(log.author.bytes).starts_with(wanted)) break;
+    out.push_back(log);
+    CULM_TRY(row, cursor->next());
+  }
+  return out;
+}
+
+Result<StoredEntry> ReadTransaction::open_entry(const LogState& log, SeqNum seqnum, ByteView key,
+                                                ByteView value) const {
+  const auto body = detail::unseal(Table::kEntries, key, value);
+  if (!body) return fail(with_seqnum(body.error(), seqnum));
+  const auto row = detail::decode_entry(*body);
+  if (!row) return fail(with_seqnum(row.error(), seqnum));
+  const EntryView& entry = row->entry;
+  if (entry.seqnum() != seqnum || entry.log() != log.log) {
+    return fail(error_for(Errc::kStoreDamaged, seqnum));
+  }
+  StoredEntry stored{entry, std::nullopt};
+  if (entry.payload_size() <= limits::kPayloadInlineBytesMax && log.payloads.contains(seqnum)) {
+    // An older version of the row, put back, has none.
+    if (row->payload.size() != entry.payload_size()) {
+      return fail(error_for(Errc::kStoreDamaged, seqnum));
+    }
+    stored.inline_payload = row->payload;
+  }
+  return stored;
+}
+
+Result<std::optional<StoredEntry>> ReadTransaction::find_entry(const LogState& log,
+                                                               SeqNum seqnum) const {
+  if (!log.held.contains(seqnum)) return std::nullopt;
+  const auto key = detail::entry_row_key(log.number, seqnum);
+  CULM_TRY(const auto value, kv_->get(Table::kEntries, key));
+  if (!value) return fail(error_for(Errc::kStoreDamaged, seqnum));
+  CULM_TRY(const StoredEntry stored, open_entry(log, seqnum, key, *value));
+  return stored;
+}
+
+Result<StoredEntry> ReadTransaction::get_entry(const LogState& log, SeqNum seqnum) const {
+  CULM_TRY(const auto found, find_entry(log, seqnum));
+  if (!found) return fail(error_for(Errc::kEntryNotHeld, seqnum));
+  return *found;
+}
+
+Result<void> ReadTransaction::visit_entries(const LogState& log, const RangeSet& seqnums,
+                                            const Visit& visit) const {
+  CULM_TRY(const auto cursor, kv_->cursor(Table::kEntries));
+  const RangeSet visited = log.held & seqnums;
+  for (const SeqRange range : visited.ranges()) {
+    CULM_TRY(auto row, cursor->seek(detail::entry_row_key(log.number, range.first)));
+    for (SeqNum n = range.first;; ++n) {
+      const auto key = detail::entry_row_key(log.number, n);
+      if (!row || !equal(row->key, key)) return fail(error_for(Errc::kStoreDamaged, n));
+      CULM_TRY(const StoredEntry stored, open_entry(log, n, key, row->value));
+      CULM_TRY(const bool goes_on, visit(stored));
+      if (!goes_on) return {};
+      if (n == range.last) break;
+      CULM_TRY(row, cursor->next());
+    }
+  }
+  return {};
+}
+
+Result<ByteView> ReadTransaction::get_chunk(const LogState& log, const EntryView& entry,
+                                            std::uint64_t offset) const {
+  const SeqNum seqnum = entry.seqnum();
+  const std::uint64_t index = offset / limits::kPayloadChunkBytes;
+  const auto key = detail::chunk_row_key(log.number, seqnum, static_cast<std::uint32_t>(index));
+  CULM_TRY(const auto value, kv_->get(Table::kPayloads, key));
+  if (!value) return fail(error_for(Errc::kStoreDamaged, seqnum));
+  const auto chunk = detail::unseal(Table::kPayloads, key, *value);
+  if (!chunk) return fail(with_seqnum(chunk.error(), seqnum));
+  const std::uint64_t start = index * limits::kPayloadChunkBytes;
+  const std::uint64_t size =
+      std::min<std::uint64_t>(entry.payload_size() - start, limits::kPayloadChunkBytes);
+  if (chunk->size() != size) return fail(error_for(Errc::kStoreDamaged, seqnum));
+  return chunk->subspan(static_cast<std::size_t>(offset - start));
+}
+
+Result<ByteView> ReadTransaction::read_payload(const LogState& log, SeqNum seqnum,
+                                               std::uint64_t offset, std::size_t size_max) const {
+  if (!log.payloads.contains(seqnum)) {
+    return fail(error_for(
+        log.deleted.contains(seqnum) ? Errc::kPayloadDeleted : Errc::kPayloadNotHeld, seqnum));
+  }
+  CULM_TRY(const StoredEntry stored, get_entry(log, seqnum));
+  if (offset >= stored.entry.payload_size()) return ByteView{};
+  ByteView part;
+  if (stored.inline_payload) {
+    part = stored.inline_payload->subspan(static_cast<std::size_t>(offset));
+  } else {
+    CULM_TRY(part, get_chunk(log, stored.entry, offset));
+  }
+  return part.first(std::min(part.size(), size_max));
+}
+
+Result<std::vector<Evidence>> ReadTransaction::evidence(const LogState& log) const {
+  std::vector<Evidence> out;
+  if (log.cap == 0) return out;
+  CULM_TRY(const auto cursor, kv_->cursor(Table::kEvidence));
+  const auto prefix = to_big_endian(log.number);
+  CULM_TRY(auto row, cursor->seek(prefix));
+  // The cap says where the lowest lies, so that a lost row does not pass unseen.
+  if (!row || !equal(row->key, detail::entry_row_key(log.number, log.cap))) {
+    return fail(error_for(Errc::kStoreDamaged, log.cap));
+  }
+  while (row && is_prefix(prefix, row->key)) {
+    CULM_TRY(const ByteView body, detail::unseal(Table::kEvidence, row->key, row->value));
+    CULM_TRY(auto evidence, detail::decode_evidence(body));
+    out.push_back(std::move(evidence));
+    CULM_TRY(row, cursor->next());
+  }
+  return out;
+}
+
+Result<std::uint64_t> ReadTransaction::last_change() const {
+  const ByteView key = detail::meta_row_key();
+  CULM_TRY(const auto value, kv_->get(Table::kMeta, key));
+  if (!value) return fail(Errc::kStoreDamaged);
+  CULM_TRY(const ByteView body, detail::unseal(Table::kMeta, key, *value));
+  CULM_TRY(const auto meta, detail::decode_meta(body));
+  return meta.last_change;
+}
+
+Result<std::vector<ReadTransaction::Change>> ReadTransaction::changes(std::uint64_t after,
+                                                                      std::size_t max) const {
+  std::vector<Change> out;
+  if (after == UINT64_MAX) return out;
+  CULM_TRY(const auto cursor, kv_->cursor(Table::kChanges));
+  CULM_TRY(auto row, cursor->seek(detail::change_row_key(after + 1)));
+  while (row && out.size() < max) {
+    CULM_TRY(const ByteView body, detail::unseal(Table::kChanges, row->key, row->value));
+    CULM_TRY(const LogKey log, detail::decode_change(body));
+    if (row->key.size() != sizeof(detail::ChangeRowKey)) return fail(Errc::kStoreDamaged);
+    out.push_back({from_big_endian(row->key), log});
+    CULM_TRY(row, cursor->next());
+  }
+  return out;
+}
+
+}  // namespace culm::store

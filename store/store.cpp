@@ -1,0 +1,100 @@
+#include "culm/store/store.hpp"
+
+#include <utility>
+
+#include "culm/store/detail/rows.hpp"
+#include "culm/store/detail/schema.hpp"
+
+namespace culm::store {
+namespace {
+
+using detail::StoreMeta;
+
+Result<bool> is_empty(const KvReadTransaction& kv) {
+  for (std::size_t i = 0; i < kTableCount; ++i) {
+    CULM_TRY(const auto cursor, kv.cursor(static_cast<Table>(i)));
+    const std::uint8_t lowest_key[] = {0};
+    CULM_TRY(const auto row, cursor->seek(lowest_key));
+    if (row) return false;
+  }
+  return true;
+}
+
+/// Nothing in a store that was never written to.
+Result<std::optional<StoreMeta>> find_meta(const KvReadTransaction& kv) {
+  const ByteView key = detail::meta_row_key();
+  CULM_TRY(const auto value, kv.get(Table::kMeta, key));
+  if (!value) {
+    CULM_TRY(const bool empty, is_empty(kv));
+    if (!empty) return fail(Errc::kStoreDamaged);
+    return std::nullopt;
+  }
+  CULM_TRY(const ByteView body, detail::unseal(Table::kMeta, key, *value));
+  CULM_TRY(const auto meta, detail::decode_meta(body));
+  return meta;
+}
+
+Result<StoreMeta> create(Kv& kv, Random& random) {
+  auto begun = kv.begin_write();
+  if (!begun) {
+    const bool is_read_only = begun.error().code == Errc::kStoreReadOnly;
+    return fail(is_read_only ? Error{Errc::kStoreNotFound} : begun.error());
+  }
+  KvWriteTransaction& transaction = **begun;
+  CULM_TRY(const auto found, find_meta(transaction));
+  if (found) return *found;
+  StoreMeta meta;
+  random.fill(meta.id);
+  Bytes value;
+  detail::encode_meta(value, meta);
+  detail::seal(value, Table::kMeta, detail::meta_row_key());
+  CULM_CHECK(transaction.put(Table::kMeta, detail::meta_row_key(), value));
+  CULM_CHECK(transaction.commit());
+  return meta;
+}
+
+}  // namespace
+
+RangeSet LogState::served() const {
+  RangeSet out = held;
+  if (cap != 0) out.erase({cap, kSeqnumMax});
+  return out;
+}
+
+SeqNum LogState::head() const { return held.largest_up_to(cap == 0 ? kSeqnumMax : cap - 1); }
+
+Result<std::unique_ptr<Store>> Store::open(std::unique_ptr<Kv> kv, Random& random) {
+  std::optional<StoreMeta> meta;
+  {
+    CULM_TRY(const auto transaction, kv->begin_read());
+    CULM_TRY(meta, find_meta(*transaction));
+  }
+  if (!meta) {
+    CULM_TRY(meta, create(*kv, random));
+  }
+  return std::unique_ptr<Store>(new Store(std::move(kv), meta->id));
+}
+
+Result<ReadTransaction> Store::read() const {
+  CULM_TRY(auto kv, kv_->begin_read());
+  return ReadTransaction(std::move(kv));
+}
+
+Result<void> Store::update(const Body& body) {
+  for (;;) {
+    const auto done = update_once(body);
+    if (done || done.error().code != Errc::kStoreFull) return done;
+    CULM_CHECK(kv_->grow());
+  }
+}
+
+Result<void> Store::update_once(const Body& body) {
+  CULM_TRY(auto kv, kv_->begin_write());
+  CULM_TRY(const auto meta, find_meta(*kv));
+  if (!meta) return fail(Errc::kStoreDamaged);
+  WriteTransaction transaction(std::move(kv), *meta);
+  CULM_CHECK(body(transaction));
+  return transaction.commit();
+}
+
+}  // namespace culm::store

@@ -1,0 +1,272 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "culm/feed/closure.hpp"
+#include "culm/feed/defect.hpp"
+#include "culm/feed/verify.hpp"
+#include "culm/store/kv.hpp"
+
+/// Durable logs over a `Kv`: the one store logic, whatever lies below. Spec: store.md
+namespace culm::store {
+
+/// Tells one store from its copies and from what it is restored to.
+using StoreId = std::array<std::uint8_t, 16>;
+
+/// What a peer keeps of a log.
+struct LogInterest {
+  Interest entries;
+  /// Payloads are wanted too.
+  bool payloads = true;
+
+  friend bool operator==(const LogInterest&, const LogInterest&) = default;
+};
+
+/// Everything known of a log but its rows. A value: it does not change with the store. Each of its
+/// sets has at most limits::kRangesPerLogMax ranges. Spec: store.md#logs
+struct LogState {
+  LogKey log;
+  std::uint64_t number = 0;  ///< prefix of the log's rows, from 1
+  RangeSet held;             ///< entries with a row
+  RangeSet payloads;         ///< held entries whose payload is held
+  RangeSet verified;         ///< held entries whose own signature was checked
+  RangeSet deleted;          ///< entries, held or not, whose payload is not taken (again)
+  LogInterest interest;
+  SeqNum cap = 0;                   ///< lowest `at` of the recorded evidence; 0: none
+  SeqNum end_of_log = 0;            ///< seqnum of the held end-of-log entry; 0: none
+  std::uint64_t change = 0;         ///< number of the last change of this log
+  std::uint64_t payload_bytes = 0;  ///< of the payloads held
+
+  /// Held entries below the cap: what is valid, served and counted.
+  [[nodiscard]] RangeSet served() const;
+  /// The highest of them, or 0.
+  [[nodiscard]] SeqNum head() const;
+
+  friend bool operator==(const LogState&, const LogState&) = default;
+};
+
+/// An entry as it is stored. Borrows from its transaction.
+struct StoredEntry {
+  EntryView entry;
+  /// The payload, when it is held and lies in the entry's row, as every payload of up to
+  /// limits::kPayloadInlineBytesMax bytes does.
+  std::optional<ByteView> inline_payload;
+};
+
+namespace detail {
+
+/// What is known of the store as a whole.
+struct StoreMeta {
+  StoreId id{};
+  std::uint64_t log_count = 0;  ///< logs have the numbers 1 to this one
+  std::uint64_t last_change = 0;
+};
+
+/// The state of a log inside a write transaction; written once, when it commits.
+struct TouchedLog {
+  LogState state;
+  bool is_changed = false;
+};
+using TouchedLogs = std::map<LogKey, TouchedLog>;
+
+}  // namespace detail
+
+/// A consistent view of the store. Stays in one thread and ends before its store does; what it
+/// hands out lives as long as it does (in a write transaction: until its next write). Where a
+/// `LogState` is asked for, it is the one that this transaction gives.
+///
+/// A row that was damaged, swapped or lost is kStoreDamaged, with the seqnum if it was an entry's;
+/// any other failure of the disk is kStoreIo.
+class ReadTransaction {
+ public:
+  ReadTransaction(ReadTransaction&&) noexcept = default;
+  ReadTransaction& operator=(ReadTransaction&&) noexcept = default;
+  ~ReadTransaction() = default;
+
+  /// The state of `log`, or nothing when it is unknown.
+  [[nodiscard]] Result<std::optional<LogState>> find_log(const LogKey& log) const;
+  /// Fails with kLogUnknown.
+  [[nodiscard]] Result<LogState> get_log(const LogKey& log) const;
+  /// All logs whose author's hex starts with the hex digits `prefix`, ordered by key; at most
+  /// `max`. Without the logs that became known in this transaction. Fails with kHexFormat.
+  [[nodiscard]] Result<std::vector<LogKey>> list_logs(std::string_view prefix = {},
+                                                      std::size_t max = SIZE_MAX) const;
+
+  /// Nothing when the entry is not held.
+  [[nodiscard]] Result<std::optional<StoredEntry>> find_entry(const LogState& log,
+                                                              SeqNum seqnum) const;
+  /// Fails with kEntryNotHeld.
+  [[nodiscard]] Result<StoredEntry> get_entry(const LogState& log, SeqNum seqnum) const;
+
+  /// Calls `visit` for the held entries of `seqnums`, ascending, while it returns true; hands its
+  /// error on. `visit` does not write.
+  using Visit = std::function<Result<bool>(const StoredEntry&)>;
+  [[nodiscard]] Result<void> visit_entries(const LogState& log, const RangeSet& seqnums,
+                                           const Visit& visit) const;
+
+  /// Part of a held payload from byte `offset`: at most `size_max` bytes, and possibly fewer
+  /// because it borrows from one row; empty exactly at the end. Fails with kPayloadDeleted,
+  /// kPayloadNotHeld.
+  [[nodiscard]] Result<ByteView> read_payload(const LogState& log, SeqNum seqnum,
+                                              std::uint64_t offset, std::size_t size_max) const;
+
+  /// The recorded evidence against the log's author, lowest `at` first.
+  [[nodiscard]] Result<std::vector<Evidence>> evidence(const LogState& log) const;
+
+  /// Numbers the latest change, that of this transaction not counted; 0 for a new store.
+  [[nodiscard]] Result<std::uint64_t> last_change() const;
+  /// The logs that changed after change `after`, in the order of their last change; at most `max`.
+  struct Change {
+    std::uint64_t number = 0;
+    LogKey log;
+
+    friend bool operator==(const Change&, const Change&) = default;
+  };
+  [[nodiscard]] Result<std::vector<Change>> changes(std::uint64_t after, std::size_t max) const;
+
+ private:
+  friend class Store;
+  friend class StoreAudit;
+  friend class WriteTransaction;
+
+  explicit ReadTransaction(std::unique_ptr<KvReadTransaction> kv) : kv_(std::move(kv)) {}
+
+  Result<StoredEntry> open_entry(const LogState& log, SeqNum seqnum, ByteView key,
+                                 ByteView value) const;
+  Result<ByteView> get_chunk(const LogState& log, const EntryView& entry,
+                             std::uint64_t offset) const;
+
+  std::unique_ptr<KvReadTransaction> kv_;
+  const detail::TouchedLogs* touched_ = nullptr;  // of the write transaction that this is
+};
+
+/// What `ingest` did.
+struct IngestReport {
+  RangeSet added;  ///< entries that were not held before
+  RangeSet payloads_added;
+  std::uint64_t signatures_checked = 0;
+  std::optional<Defect> defect;  ///< recorded evidence that lowered the cap
+};
+
+/// The one writer at a time; `Store::update` makes and commits it. What is refused for its input
+/// changes nothing, and the transaction goes on; after any other failure nothing of it is kept.
+class WriteTransaction : public ReadTransaction {
+ public:
+  WriteTransaction(const WriteTransaction&) = delete;
+  WriteTransaction& operator=(const WriteTransaction&) = delete;
+
+  /// Verify, then append: whole or not at all, idempotent. A log that was unknown becomes known
+  /// when something of it is kept. Payloads are kept with their entries, also where those were held
+  /// before; payloads in `deleted` are dropped without a word. Evidence that lowers the cap is
+  /// recorded. Fails as `accept_unit` does, with kRangesTooMany, or as the `Kv`.
+  [[nodiscard]] Result<IngestReport> ingest(const LogKey& log, std::span<const UnitEntry> unit,
+                                            SignatureVerifier& verifier,
+                                            const AcceptOptions& options = {});
+
+  /// Records evidence that came by itself; a log that was unknown becomes known. Returns what it
+  /// proves, and nothing when it does not lower the cap: then it is not recorded. Fails as
+  /// `derive_defect` does.
+  [[nodiscard]] Result<std::optional<Defect>> record_evidence(const LogKey& log,
+                                                              const Evidence& evidence,
+                                                              SignatureVerifier& verifier);
+
+  /// Replaces the interest. A log that was unknown becomes known. Fails with kRangesTooMany.
+  [[nodiscard]] Result<void> set_interest(const LogKey& log, const LogInterest& interest);
+
+  /// Deletes the payloads of `seqnums` (held or not) and remembers not to take them again, lowest
+  /// first, until about `rows_max` rows were touched. Returns what of `seqnums` remains for the
+  /// next step; the same call does no harm where it was interrupted. Entries stay. Fails with
+  /// kLogUnknown, kRangesTooMany.
+  [[nodiscard]] Result<RangeSet> delete_payloads(const LogKey& log, const RangeSet& seqnums,
+                                                 std::size_t rows_max);
+  /// Payloads of `seqnums` may be taken again. Fails with kLogUnknown, kRangesTooMany.
+  [[nodiscard]] Result<void> undelete_payloads(const LogKey& log, const RangeSet& seqnums);
+
+  /// Writes part of the payload of a held entry, to be finished; parts come in any order, and over
+  /// several transactions. `offset` is a multiple of limits::kPayloadChunkBytes and every part but
+  /// the last is that long. A payload that fits the entry's row is checked and held at once; of one
+  /// that is held nothing is written. Fails with kLogUnknown, kEntryNotHeld, kLogCapped,
+  /// kPayloadDeleted, kPayloadTooLarge; with kPayloadSize when there is no such part; with
+  /// kPayloadHash.
+  [[nodiscard]] Result<void> put_payload_chunk(const LogKey& log, SeqNum seqnum,
+                                               std::uint64_t offset, ByteView chunk);
+  /// Compares the parts written with the entry's size and hash (so the caller need not) and
+  /// declares the payload held. Fails as `put_payload_chunk`, with kPayloadSize when parts are
+  /// missing, with kPayloadHash when one is wrong; parts may then be written anew.
+  [[nodiscard]] Result<void> finish_payload(const LogKey& log, SeqNum seqnum);
+
+ private:
+  friend class Store;
+
+  WriteTransaction(std::unique_ptr<KvWriteTransaction> kv, const detail::StoreMeta& meta);
+
+  struct Intake;
+
+  Result<detail::TouchedLog*> touch(const LogKey& log);
+  Result<detail::TouchedLog*> touch_known(const LogKey& log);
+  void mark_changed(detail::TouchedLog& touched);
+
+  Result<Intake> plan(const LogState& state, std::span<const UnitEntry> unit,
+                      const UnitVerdict& verdict, SeqNum cap) const;
+  Result<void> take(detail::TouchedLog& touched, const UnitVerdict& verdict, Intake intake);
+  Result<void> append(const LogState& state, const AcceptedEntry& accepted, bool with_payload);
+  Result<void> put_entry(const LogState& state, const EntryView& entry, ByteView payload);
+  Result<void> put_chunk(const LogState& state, SeqNum seqnum, std::uint64_t offset,
+                         ByteView chunk);
+  void hold_payload(detail::TouchedLog& touched, const EntryView& entry);
+  Result<StoredEntry> check_payload_wanted(const LogState& state, SeqNum seqnum) const;
+  Result<RangeSet> delete_step(detail::TouchedLog& touched, const RangeSet& seqnums,
+                               std::size_t rows_max);
+  Result<bool> erase_chunks(const LogState& state, SeqNum seqnum, std::size_t& rows_left);
+  Result<SeqNum> find_chunked(const LogState& state, const RangeSet& seqnums, SeqNum from) const;
+  Result<void> put_evidence(detail::TouchedLog& touched, const Evidence& evidence, SeqNum at);
+
+  Result<void> put_row(Table table, ByteView key);
+  Result<void> put_log(LogState& state);
+  Result<void> commit();
+  template <class T>
+  Result<T> noted(Result<T> result);
+
+  KvWriteTransaction& kv_write_;  // the same that the base owns
+  detail::StoreMeta meta_;
+  detail::TouchedLogs touched_logs_;
+  Bytes row_;  // the row being written, kept for its memory
+  std::optional<Error> failed_;
+};
+
+/// A store. Safe to use from several threads; each transaction stays in one.
+class Store {
+ public:
+  /// Opens what `kv` holds, or makes a new store in it when it is empty and writable. Fails with
+  /// kStoreVersion, kStoreNotFound (empty and read-only), kStoreDamaged.
+  [[nodiscard]] static Result<std::unique_ptr<Store>> open(std::unique_ptr<Kv> kv, Random& random);
+
+  [[nodiscard]] const StoreId& id() const noexcept { return id_; }
+  [[nodiscard]] Result<ReadTransaction> read() const;
+
+  /// Runs `body` in a write transaction and commits, durably. When the store is full it is grown
+  /// and `body` runs once more from the start, so `body` must not keep what it did the first time.
+  /// No transaction of the calling thread may be open. Where nothing changed, nothing is written.
+  /// Fails with the error of `body`, kStoreFull, kStoreReadOnly, or kStoreIo, after which only
+  /// opening the store anew tells whether the commit happened.
+  using Body = std::function<Result<void>(WriteTransaction&)>;
+  [[nodiscard]] Result<void> update(const Body& body);
+
+ private:
+  Store(std::unique_ptr<Kv> kv, const StoreId& id) : kv_(std::move(kv)), id_(id) {}
+
+  Result<void> update_once(const Body& body);
+
+  std::unique_ptr<Kv> kv_;
+  StoreId id_;
+};
+
+}  // namespace culm::store

@@ -1,0 +1,434 @@
+#include <algorithm>
+#include <utility>
+
+#include "culm/store/detail/rows.hpp"
+#include "culm/store/detail/schema.hpp"
+#include "culm/store/store.hpp"
+
+namespace culm::store {
+
+using detail::TouchedLog;
+
+namespace {
+
+bool is_inline(const EntryView& entry) {
+  return entry.payload_size() <= limits::kPayloadInlineBytesMax;
+}
+
+/// An empty payload is there as soon as its entry is.
+bool has_empty_payload(const EntryView& entry) {
+  static const Hash empty_hash = hash({});
+  return entry.payload_size() == 0 && entry.payload_hash() == empty_hash;
+}
+
+Result<void> check_ranges(const RangeSet& set) {
+  if (set.ranges().size() > limits::kRangesPerLogMax) return fail(Errc::kRangesTooMany);
+  return {};
+}
+
+/// A log as the accepting rule sees it.
+class HeldEntries final : public HeldLog {
+ public:
+  HeldEntries(const ReadTransaction& transaction, const LogState& state)
+      : transaction_(transaction), state_(state) {}
+
+  const RangeSet& held() const override { return state_.held; }
+  const RangeSet& verified() const override { return state_.verified; }
+  SeqNum cap() const override { return state_.cap; }
+  SeqNum end_of_log() const override { return state_.end_of_log; }
+  Result<EntryView> entry(SeqNum seqnum) override {
+    CULM_TRY(const StoredEntry stored, transaction_.get_entry(state_, seqnum));
+    return stored.entry;
+  }
+
+ private:
+  const ReadTransaction& transaction_;
+  const LogState& state_;
+};
+
+}  // namespace
+
+/// What a unit will change, worked out before the first row is written.
+struct WriteTransaction::Intake {
+  RangeSet held;
+  RangeSet payloads;
+  RangeSet verified;
+  RangeSet payloads_added;
+  std::vector<const UnitEntry*> late_payloads;  ///< of entries that were held before
+};
+
+WriteTransaction::WriteTransaction(std::unique_ptr<KvWriteTransaction> kv,
+                                   const detail::StoreMeta& meta)
+    : ReadTransaction(nullptr), kv_write_(*kv), meta_(meta) {
+  kv_ = std::move(kv);
+  ReadTransaction::touched_ = &touched_logs_;
+}
+
+template <class T>
+Result<T> WriteTransaction::noted(Result<T> result) {
+  if (!result) failed_ = result.error();
+  return result;
+}
+
+Result<TouchedLog*> WriteTransaction::touch(const LogKey& log) {
+  const auto known = touched_logs_.find(log);
+  if (known != touched_logs_.end()) return &known->second;
+  CULM_TRY(auto stored, find_log(log));
+  TouchedLog touched;
+  if (stored) {
+    touched.state = *std::move(stored);
+  } else {
+    touched.state.log = log;
+  }
+  return &touched_logs_.emplace(log, std::move(touched)).first->second;
+}
+
+Result<TouchedLog*> WriteTransaction::touch_known(const LogKey& log) {
+  CULM_TRY(TouchedLog* const touched, touch(log));
+  if (touched->state.number == 0) return fail(Errc::kLogUnknown);
+  return touched;
+}
+
+void WriteTransaction::mark_changed(TouchedLog& touched) {
+  touched.is_changed = true;
+  if (touched.state.number == 0) touched.state.number = ++meta_.log_count;
+}
+
+Result<void> WriteTransaction::put_row(Table table, ByteView key) {
+  if (failed_) return fail(*failed_);
+  detail::seal(row_, table, key);
+  return kv_write_.put(table, key, row_);
+}
+
+Result<IngestReport> WriteTransaction::ingest(const LogKey& log, std::span<const UnitEntry> unit,
+                                              SignatureVerifier& verifier,
+                                              const AcceptOptions& options) {
+  CULM_TRY(TouchedLog* const touched, touch(log));
+  LogState& state = touched->state;
+  HeldEntries held(*this, state);
+  CULM_TRY(const UnitVerdict verdict, accept_unit(log, unit, held, verifier, options));
+  IngestReport report;
+  report.signatures_checked = verdict.signatures_checked;
+  if (verdict.evidence) {
+    CULM_TRY(const Defect defect, derive_defect(log, *verdict.evidence, verifier));
+    if (state.cap == 0 || defect.at < state.cap) report.defect = defect;
+  }
+  CULM_TRY(Intake intake,
+           plan(state, unit, verdict, report.defect ? report.defect->at : state.cap));
+  report.payloads_added = intake.payloads_added;
+  for (const AcceptedEntry& accepted : verdict.accepted) {
+    report.added.insert(accepted.entry().seqnum());
+  }
+
+  if (report.defect) {
+    CULM_CHECK(noted(put_evidence(*touched, *verdict.evidence, report.defect->at)));
+  }
+  CULM_CHECK(noted(take(*touched, verdict, std::move(intake))));
+  return report;
+}
+
+Result<WriteTransaction::Intake> WriteTransaction::plan(const LogState& state,
+                                                        std::span<const UnitEntry> unit,
+                                                        const UnitVerdict& verdict,
+                                                        SeqNum cap) const {
+  Intake intake;
+  RangeSet verified = verdict.newly_verified;
+  RangeSet added;
+  auto accepted = verdict.accepted.begin();
+  for (const UnitEntry& item : unit) {
+    const SeqNum n = item.entry.seqnum();
+    if (accepted != verdict.accepted.end() && accepted->entry().seqnum() == n) {
+      added.insert(n);
+      if (accepted->level() == Level::kVerified) verified.insert(n);
+      if ((item.payload || has_empty_payload(item.entry)) && !state.deleted.contains(n)) {
+        intake.payloads_added.insert(n);
+      }
+      ++accepted;
+    } else if (item.payload && (cap == 0 || n < cap) && state.held.contains(n) &&
+               !state.payloads.contains(n) && !state.deleted.contains(n)) {
+      CULM_TRY(const StoredEntry stored, get_entry(state, n));
+      // The other side of a fork says nothing about the payload of this one.
+      if (!equal(stored.entry.bytes(), item.entry.bytes())) continue;
+      intake.payloads_added.insert(n);
+      intake.late_payloads.push_back(&item);
+    }
+  }
+  intake.held = state.held | added;
+  intake.payloads = state.payloads | intake.payloads_added;
+  intake.verified = state.verified | verified;
+  for (const RangeSet* set : {&intake.held, &intake.payloads, &intake.verified}) {
+    CULM_CHECK(check_ranges(*set));
+  }
+  return intake;
+}
+
+Result<void> WriteTransaction::take(TouchedLog& touched, const UnitVerdict& verdict,
+                                    Intake intake) {
+  LogState& state = touched.state;
+  if (intake.held == state.held && intake.payloads == state.payloads &&
+      intake.verified == state.verified) {
+    return {};
+  }
+  mark_changed(touched);
+  for (const AcceptedEntry& accepted : verdict.accepted) {
+    const EntryView& entry = accepted.entry();
+    const bool with_payload = intake.payloads_added.contains(entry.seqnum());
+    CULM_CHECK(append(state, accepted, with_payload));
+    if (with_payload) state.payload_bytes += entry.payload_size();
+    if (entry.is_end_of_log()) state.end_of_log = entry.seqnum();
+  }
+  for (const UnitEntry* late : intake.late_payloads) {
+    CULM_CHECK(put_entry(state, late->entry, *late->payload));
+    state.payload_bytes += late->entry.payload_size();
+  }
+  state.held = std::move(intake.held);
+  state.payloads = std::move(intake.payloads);
+  state.verified = std::move(intake.verified);
+  return {};
+}
+
+Result<void> WriteTransaction::append(const LogState& state, const AcceptedEntry& accepted,
+                                      bool with_payload) {
+  return put_entry(state, accepted.entry(),
+                   with_payload ? accepted.payload().value_or(ByteView{}) : ByteView{});
+}
+
+Result<void> WriteTransaction::put_entry(const LogState& state, const EntryView& entry,
+                                         ByteView payload) {
+  const SeqNum seqnum = entry.seqnum();
+  detail::encode_entry(row_, entry.bytes(), is_inline(entry) ? payload : ByteView{});
+  CULM_CHECK(put_row(Table::kEntries, detail::entry_row_key(state.number, seqnum)));
+  if (is_inline(entry)) return {};
+  for (std::size_t offset = 0; offset < payload.size(); offset += limits::kPayloadChunkBytes) {
+    const std::size_t size = std::min(payload.size() - offset, limits::kPayloadChunkBytes);
+    CULM_CHECK(put_chunk(state, seqnum, offset, payload.subspan(offset, size)));
+  }
+  return {};
+}
+
+Result<void> WriteTransaction::put_chunk(const LogState& state, SeqNum seqnum, std::uint64_t offset,
+                                         ByteView chunk) {
+  const auto index = static_cast<std::uint32_t>(offset / limits::kPayloadChunkBytes);
+  detail::encode_chunk(row_, chunk);
+  return put_row(Table::kPayloads, detail::chunk_row_key(state.number, seqnum, index));
+}
+
+Result<std::optional<Defect>> WriteTransaction::record_evidence(const LogKey& log,
+                                                                const Evidence& evidence,
+                                                                SignatureVerifier& verifier) {
+  CULM_TRY(TouchedLog* const touched, touch(log));
+  CULM_TRY(const Defect defect, derive_defect(log, evidence, verifier));
+  if (touched->state.cap != 0 && defect.at >= touched->state.cap) return std::nullopt;
+  CULM_CHECK(noted(put_evidence(*touched, evidence, defect.at)));
+  return defect;
+}
+
+Result<void> WriteTransaction::put_evidence(TouchedLog& touched, const Evidence& evidence,
+                                            SeqNum at) {
+  mark_changed(touched);
+  touched.state.cap = at;
+  detail::encode_evidence(row_, evidence);
+  return put_row(Table::kEvidence, detail::entry_row_key(touched.state.number, at));
+}
+
+Result<void> WriteTransaction::set_interest(const LogKey& log, const LogInterest& interest) {
+  CULM_CHECK(check_ranges(interest.entries.ranges));
+  CULM_TRY(TouchedLog* const touched, touch(log));
+  if (touched->state.number != 0 && touched->state.interest == interest) return {};
+  mark_changed(*touched);
+  touched->state.interest = interest;
+  return {};
+}
+
+Result<RangeSet> WriteTransaction::delete_payloads(const LogKey& log, const RangeSet& seqnums,
+                                                   std::size_t rows_max) {
+  CULM_TRY(TouchedLog* const touched, touch_known(log));
+  CULM_CHECK(check_ranges(touched->state.deleted | seqnums));
+  return noted(delete_step(*touched, seqnums, rows_max));
+}
+
+Result<RangeSet> WriteTransaction::delete_step(TouchedLog& touched, const RangeSet& seqnums,
+                                               std::size_t rows_max) {
+  LogState& state = touched.state;
+  const RangeSet held = state.payloads & seqnums;
+  RangeSet dropped;
+  RangeSet remaining;
+  SeqNum from = 1;
+  std::size_t rows_left = rows_max;
+  // Chunks may be there of payloads that are not held: parts of unfinished or half deleted ones.
+  CULM_TRY(SeqNum chunked, find_chunked(state, seqnums, from));
+  for (;;) {
+    SeqNum n = held.smallest_from(from);
+    if (n == 0 || (chunked != 0 && chunked < n)) n = chunked;
+    if (n == 0) break;
+    const bool is_begun = rows_left > 0;
+    bool is_done = false;
+    if (is_begun && n == chunked) {
+      CULM_TRY(is_done, erase_chunks(state, n, rows_left));
+    } else if (is_begun) {
+      --rows_left;
+      is_done = true;
+    }
+    if (is_begun && held.contains(n)) {
+      CULM_TRY(const StoredEntry stored, get_entry(state, n));
+      state.payload_bytes -= std::min(state.payload_bytes, stored.entry.payload_size());
+      const EntryBuffer entry(stored.entry);
+      if (stored.inline_payload && !stored.inline_payload->empty()) {
+        CULM_CHECK(put_entry(state, entry.view(), {}));
+      }
+      dropped.insert(n);
+    }
+    if (!is_done) {
+      remaining = seqnums & RangeSet{{n, kSeqnumMax}};
+      break;
+    }
+    if (n == kSeqnumMax) break;
+    from = n + 1;
+    if (n == chunked) {
+      CULM_TRY(chunked, find_chunked(state, seqnums, from));
+    }
+  }
+  RangeSet deleted = state.deleted | (seqnums - remaining) | dropped;
+  if (deleted == state.deleted && dropped.empty()) return remaining;
+  mark_changed(touched);
+  state.deleted = std::move(deleted);
+  state.payloads -= dropped;
+  CULM_CHECK(check_ranges(state.payloads));
+  return remaining;
+}
+
+/// Erases chunks of one payload while `rows_left` allows; whether that was all of them.
+Result<bool> WriteTransaction::erase_chunks(const LogState& state, SeqNum seqnum,
+                                            std::size_t& rows_left) {
+  const auto prefix = detail::entry_row_key(state.number, seqnum);
+  CULM_TRY(const auto cursor, kv_->cursor(Table::kPayloads));
+  CULM_TRY(auto row, cursor->seek(prefix));
+  while (row && row->key.size() > prefix.size() && equal(row->key.first(prefix.size()), prefix)) {
+    if (rows_left == 0) return false;
+    --rows_left;
+    const Bytes key(row->key.begin(), row->key.end());
+    CULM_CHECK(kv_write_.erase(Table::kPayloads, key));
+    CULM_TRY(row, cursor->next());
+  }
+  return true;
+}
+
+/// The first seqnum of `seqnums`, from `from` on, of which there are chunks; 0 if there is none.
+Result<SeqNum> WriteTransaction::find_chunked(const LogState& state, const RangeSet& seqnums,
+                                              SeqNum from) const {
+  CULM_TRY(const auto cursor, kv_->cursor(Table::kPayloads));
+  SeqNum n = seqnums.smallest_from(from);
+  while (n != 0) {
+    CULM_TRY(const auto row, cursor->seek(detail::entry_row_key(state.number, n)));
+    if (!row) return 0;
+    CULM_TRY(const auto place, detail::parse_row_place(row->key));
+    if (place.number != state.number) return 0;
+    n = seqnums.smallest_from(place.seqnum);
+    if (n == place.seqnum) return n;
+  }
+  return 0;
+}
+
+Result<void> WriteTransaction::undelete_payloads(const LogKey& log, const RangeSet& seqnums) {
+  CULM_TRY(TouchedLog* const touched, touch_known(log));
+  RangeSet deleted = touched->state.deleted - seqnums;
+  CULM_CHECK(check_ranges(deleted));
+  if (deleted == touched->state.deleted) return {};
+  mark_changed(*touched);
+  touched->state.deleted = std::move(deleted);
+  return {};
+}
+
+/// The entry, if its payload may be taken.
+Result<StoredEntry> WriteTransaction::check_payload_wanted(const LogState& state,
+                                                           SeqNum seqnum) const {
+  CULM_TRY(const StoredEntry stored, get_entry(state, seqnum));
+  if (state.cap != 0 && seqnum >= state.cap) return fail(error_for(Errc::kLogCapped, state.cap));
+  if (state.deleted.contains(seqnum)) return fail(error_for(Errc::kPayloadDeleted, seqnum));
+  if (stored.entry.payload_size() > limits::kPayloadSizeBytesMax) {
+    return fail(error_for(Errc::kPayloadTooLarge, seqnum));
+  }
+  if (state.payloads.ranges().size() >= limits::kRangesPerLogMax) {
+    return fail(Errc::kRangesTooMany);
+  }
+  return stored;
+}
+
+void WriteTransaction::hold_payload(TouchedLog& touched, const EntryView& entry) {
+  mark_changed(touched);
+  touched.state.payloads.insert(entry.seqnum());
+  touched.state.payload_bytes += entry.payload_size();
+}
+
+Result<void> WriteTransaction::put_payload_chunk(const LogKey& log, SeqNum seqnum,
+                                                 std::uint64_t offset, ByteView chunk) {
+  CULM_TRY(TouchedLog* const touched, touch_known(log));
+  LogState& state = touched->state;
+  CULM_TRY(const StoredEntry stored, check_payload_wanted(state, seqnum));
+  if (state.payloads.contains(seqnum)) return {};
+  const std::uint64_t size = stored.entry.payload_size();
+  if (is_inline(stored.entry)) {
+    if (offset != 0) return fail(error_for(Errc::kPayloadSize, seqnum));
+    CULM_CHECK(check_payload(stored.entry, chunk));
+    const EntryBuffer entry(stored.entry);
+    hold_payload(*touched, entry.view());
+    return noted(put_entry(state, entry.view(), chunk));
+  }
+  if (offset % limits::kPayloadChunkBytes != 0 || offset >= size ||
+      chunk.size() != std::min<std::uint64_t>(size - offset, limits::kPayloadChunkBytes)) {
+    return fail(error_for(Errc::kPayloadSize, seqnum));
+  }
+  return noted(put_chunk(state, seqnum, offset, chunk));
+}
+
+Result<void> WriteTransaction::finish_payload(const LogKey& log, SeqNum seqnum) {
+  CULM_TRY(TouchedLog* const touched, touch_known(log));
+  LogState& state = touched->state;
+  CULM_TRY(const StoredEntry stored, check_payload_wanted(state, seqnum));
+  if (state.payloads.contains(seqnum)) return {};
+  const EntryView& entry = stored.entry;
+  Hasher hasher;
+  if (is_inline(entry) && entry.payload_size() > 0) {
+    return fail(error_for(Errc::kPayloadSize, seqnum));
+  }
+  for (std::uint64_t offset = 0; offset < entry.payload_size();
+       offset += limits::kPayloadChunkBytes) {
+    const auto key = detail::chunk_row_key(
+        state.number, seqnum, static_cast<std::uint32_t>(offset / limits::kPayloadChunkBytes));
+    CULM_TRY(const auto value, kv_->get(Table::kPayloads, key));
+    if (!value) return fail(error_for(Errc::kPayloadSize, seqnum));
+    CULM_TRY(const ByteView chunk, get_chunk(state, entry, offset));
+    hasher.update(chunk);
+  }
+  if (hasher.finish() != entry.payload_hash()) return fail(error_for(Errc::kPayloadHash, seqnum));
+  hold_payload(*touched, entry);
+  return {};
+}
+
+Result<void> WriteTransaction::put_log(LogState& state) {
+  if (state.change != 0) {
+    CULM_CHECK(kv_write_.erase(Table::kChanges, detail::change_row_key(state.change)));
+  }
+  state.change = ++meta_.last_change;
+  detail::encode_change(row_, state.log);
+  CULM_CHECK(put_row(Table::kChanges, detail::change_row_key(state.change)));
+  CULM_CHECK(detail::encode_log(row_, state));
+  return put_row(Table::kLogs, detail::log_row_key(state.log));
+}
+
+Result<void> WriteTransaction::commit() {
+  if (failed_) return fail(*failed_);
+  bool is_changed = false;
+  for (auto& [log, touched] : touched_logs_) {
+    if (!touched.is_changed) continue;
+    CULM_CHECK(put_log(touched.state));
+    is_changed = true;
+  }
+  if (is_changed) {
+    detail::encode_meta(row_, meta_);
+    CULM_CHECK(put_row(Table::kMeta, detail::meta_row_key()));
+  }
+  return kv_write_.commit();
+}
+
+}  // namespace culm::store

@@ -1,0 +1,145 @@
+#include "culm/store/author_mark.hpp"
+
+#include <fstream>
+
+#include <gtest/gtest.h>
+
+#include "tests/support/log_builder.hpp"
+#include "tests/support/temp_dir.hpp"
+
+namespace culm::test {
+namespace {
+
+using store::FileAuthorMark;
+using store::Published;
+
+constexpr std::streamoff kSecondSlot = 4096;
+
+class AuthorMarkFile : public testing::Test {
+ protected:
+  static Published published(SeqNum seqnum) {
+    Published out{seqnum, {}, {}};
+    out.hash.bytes.fill(static_cast<std::uint8_t>(seqnum));
+    out.store.fill(9);
+    return out;
+  }
+
+  /// What another process would read.
+  Result<std::optional<Published>> read() const {
+    CULM_TRY(const auto mark, FileAuthorMark::open(path, log));
+    return mark->read();
+  }
+
+  Result<void> write(SeqNum seqnum) const {
+    CULM_TRY(const auto mark, FileAuthorMark::open(path, log));
+    return mark->write(published(seqnum));
+  }
+
+  void flip(std::streamoff offset) const {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(offset);
+    const int byte = file.get();
+    file.seekp(offset);
+    file.put(static_cast<char>(byte ^ 1));
+    ASSERT_TRUE(file.good());
+  }
+
+  TempDir directory;
+  std::string path = directory.path("alice.mark");
+  LogKey log = LogBuilder("alice").log();
+};
+
+TEST_F(AuthorMarkFile, StartsWithNothing) { EXPECT_EQ(*read(), std::nullopt); }
+
+TEST_F(AuthorMarkFile, KeepsWhatWasWrittenLast) {
+  for (SeqNum n = 0; n < 7; ++n) {
+    ASSERT_TRUE(write(n));
+    EXPECT_EQ(*read(), published(n));
+  }
+  const auto mark = *FileAuthorMark::open(path, log);
+  for (SeqNum n = 7; n < 12; ++n) {
+    ASSERT_TRUE(mark->write(published(n)));
+    EXPECT_EQ(*mark->read(), published(n));
+  }
+}
+
+TEST_F(AuthorMarkFile, LocksOutASecondAppender) {
+  const auto mark = *FileAuthorMark::open(path, log);
+  const auto second = FileAuthorMark::open(path, log);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, Errc::kAuthorMarkLocked);
+}
+
+TEST_F(AuthorMarkFile, LetsGoOfTheLockWhenItEnds) {
+  { const auto mark = *FileAuthorMark::open(path, log); }
+  EXPECT_TRUE(FileAuthorMark::open(path, log));
+}
+
+TEST_F(AuthorMarkFile, OneDamagedSlotLeavesTheOtherAndHeals) {
+  for (const std::streamoff slot : {std::streamoff{0}, kSecondSlot}) {
+    ASSERT_TRUE(write(5));
+    ASSERT_TRUE(write(6));
+    flip(slot + 70);
+    const auto left = read();
+    ASSERT_TRUE(left && *left);
+    EXPECT_TRUE(**left == published(5) || **left == published(6));
+    ASSERT_TRUE(write(7));
+    EXPECT_EQ(*read(), published(7));
+    ASSERT_TRUE(write(8));
+    EXPECT_EQ(*read(), published(8));
+  }
+}
+
+TEST_F(AuthorMarkFile, BothSlotsDamagedIsAnError) {
+  ASSERT_TRUE(write(5));
+  flip(70);
+  flip(kSecondSlot + 70);
+  const auto result = read();
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, Errc::kAuthorMarkFormat);
+}
+
+TEST_F(AuthorMarkFile, EveryByteOfASlotIsChecked) {
+  ASSERT_TRUE(write(5));
+  flip(kSecondSlot + 3);
+  for (std::streamoff byte = 0; byte < 152; ++byte) {
+    flip(byte);
+    const auto result = read();
+    ASSERT_FALSE(result) << byte;
+    EXPECT_EQ(result.error().code, Errc::kAuthorMarkFormat);
+    flip(byte);
+  }
+  EXPECT_EQ(*read(), published(5));
+}
+
+TEST_F(AuthorMarkFile, ATornFirstWriteIsNoMarkYet) {
+  ASSERT_TRUE(write(0));
+  std::filesystem::resize_file(path, kSecondSlot);  // the slot written first was the second one
+  std::filesystem::resize_file(path, kSecondSlot + 100);
+  {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.write(std::string(152, '\0').data(), 152);
+    file.seekp(kSecondSlot);
+    file << "culmmrk1 torn";
+  }
+  EXPECT_EQ(*read(), std::nullopt);
+  ASSERT_TRUE(write(0));
+  EXPECT_EQ(*read(), published(0));
+}
+
+TEST_F(AuthorMarkFile, RefusesTheMarkOfAnotherLog) {
+  ASSERT_TRUE(write(5));
+  log.log_id = LogId{1};
+  const auto result = read();
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, Errc::kAuthorMarkFormat);
+}
+
+TEST_F(AuthorMarkFile, TellsWhyItCannotBeOpened) {
+  const auto mark = FileAuthorMark::open(directory.path("missing/alice.mark"), log);
+  ASSERT_FALSE(mark);
+  EXPECT_EQ(mark.error(), error_system(Errc::kFileIo, ENOENT));
+}
+
+}  // namespace
+}  // namespace culm::test

@@ -1,0 +1,371 @@
+#include "culm/store/lmdb_kv.hpp"
+
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "culm/store/detail/store_directory.hpp"
+
+#include "tests/store/io_fault.hpp"
+#include "tests/support/child_process.hpp"
+#include "tests/support/temp_dir.hpp"
+
+// What LMDB and the operating system add to the promises of every Kv (kv_test.cpp): files, locks,
+// other processes, full and failing disks.
+namespace culm::store {
+namespace {
+
+using test::ChildProcess;
+using test::IoFault;
+using test::IoFaultScope;
+using test::ParentLine;
+
+constexpr LmdbOptions kWriter{.map_size_bytes = std::size_t{1} << 24};
+constexpr LmdbOptions kReader{.map_size_bytes = std::size_t{1} << 24, .read_only = true};
+
+Result<void> put(LmdbKv& kv, std::string_view key, std::string_view value) {
+  CULM_TRY(auto transaction, kv.begin_write());
+  CULM_CHECK(transaction->put(Table::kMeta, as_bytes(key), as_bytes(value)));
+  return transaction->commit();
+}
+
+std::string get(LmdbKv& kv, std::string_view key) {
+  const auto snapshot = kv.begin_read();
+  if (!snapshot) return std::string(name(snapshot.error().code));
+  const auto value = (*snapshot)->get(Table::kMeta, as_bytes(key)).value();
+  return value ? std::string(as_text(*value)) : "-";
+}
+
+class LmdbKvTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<LmdbKv> open(const LmdbOptions& options = kWriter) {
+    return std::move(LmdbKv::open(store_, options)).value();
+  }
+  Error refusal(const LmdbOptions& options) {
+    const auto kv = LmdbKv::open(store_, options);
+    return kv ? Error{} : kv.error();
+  }
+  void overwrite(std::streamoff offset, std::string_view bytes) const {
+    std::fstream file(store_ + "/data.mdb", std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(offset);
+    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    ASSERT_TRUE(file.good());
+  }
+
+  test::TempDir temp_;
+  std::string store_ = temp_.path("deep/store");
+};
+
+TEST_F(LmdbKvTest, MakesItsFilesPrivate) {
+  const auto kv = open();
+  for (const char* name : {"/data.mdb", "/lock.mdb", "/writer.lock"}) {
+    struct stat status {};
+    ASSERT_EQ(::stat((store_ + name).c_str(), &status), 0) << name;
+    EXPECT_EQ(status.st_mode & 0777U, 0600U) << name;
+  }
+}
+
+TEST_F(LmdbKvTest, FindsNoStoreWhereNoneIs) {
+  EXPECT_EQ(refusal(kReader).code, Errc::kStoreNotFound);
+  EXPECT_EQ(refusal({.create = false}).code, Errc::kStoreNotFound);
+  std::filesystem::create_directories(store_);
+  EXPECT_EQ(refusal(kReader).code, Errc::kStoreNotFound);
+  EXPECT_EQ(refusal({.create = false}).code, Errc::kStoreNotFound);
+  EXPECT_TRUE(std::filesystem::is_empty(store_));
+}
+
+TEST_F(LmdbKvTest, FindsNoStoreInAnEmptyFile) {
+  std::filesystem::create_directories(store_);
+  std::ofstream(store_ + "/data.mdb").close();
+  EXPECT_EQ(refusal(kReader).code, Errc::kStoreNotFound);
+  EXPECT_TRUE(put(*open(), "a", "1"));
+}
+
+TEST_F(LmdbKvTest, RefusesAFileForADirectory) {
+  std::filesystem::create_directories(temp_.path("deep"));
+  std::ofstream(store_).close();
+  EXPECT_EQ(refusal(kWriter).code, Errc::kStoreIo);
+  EXPECT_EQ(refusal(kReader).code, Errc::kStoreIo);
+}
+
+TEST_F(LmdbKvTest, RefusesADirectoryItMayNotWriteTo) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root may write anywhere";
+  std::filesystem::create_directories(store_);
+  std::filesystem::permissions(
+      store_, std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
+  EXPECT_EQ(refusal(kWriter), error_system(Errc::kStoreIo, EACCES));
+  std::filesystem::permissions(store_, std::filesystem::perms::owner_all);
+}
+
+TEST_F(LmdbKvTest, RefusesAFileThatIsNotLmdb) {
+  open().reset();
+  overwrite(0, std::string(8192, 'x'));
+  EXPECT_EQ(refusal(kWriter).code, Errc::kStoreDamaged);
+  EXPECT_EQ(refusal(kReader).code, Errc::kStoreDamaged);
+}
+
+TEST_F(LmdbKvTest, RefusesAnotherFormatVersion) {
+  open().reset();
+  constexpr std::streamoff kVersionOffset = 16 + 4;  // behind the page header and the magic number
+  overwrite(kVersionOffset, std::string_view("\x02\0\0\0", 4));
+  overwrite(4096 + kVersionOffset, std::string_view("\x02\0\0\0", 4));
+  EXPECT_EQ(refusal(kWriter).code, Errc::kStoreVersion);
+  EXPECT_EQ(refusal(kReader).code, Errc::kStoreVersion);
+}
+
+TEST_F(LmdbKvTest, OpensAFileLargerThanTheMapAskedFor) {
+  ASSERT_TRUE(put(*open(), "a", std::string(1 << 20, 'x')));
+  const auto kv = open({.map_size_bytes = 1 << 16});
+  EXPECT_EQ(get(*kv, "a").size(), std::size_t{1} << 20);
+  EXPECT_EQ(put(*kv, "b", std::string(1 << 20, 'x')).error(), Error{Errc::kStoreFull});
+  EXPECT_TRUE(kv->grow());
+  EXPECT_TRUE(put(*kv, "b", std::string(1 << 20, 'x')));
+}
+
+TEST_F(LmdbKvTest, KnowsNetworkFileSystems) {
+  EXPECT_TRUE(detail::is_network_filesystem(0x6969));       // nfs
+  EXPECT_TRUE(detail::is_network_filesystem(0xFF534D42));   // cifs
+  EXPECT_TRUE(detail::is_network_filesystem(0x01021997));   // 9p
+  EXPECT_TRUE(detail::is_network_filesystem(0x65735546));   // fuse
+  EXPECT_FALSE(detail::is_network_filesystem(0xEF53));      // ext4
+  EXPECT_FALSE(detail::is_network_filesystem(0x01021994));  // tmpfs
+  EXPECT_FALSE(detail::is_network_filesystem(0x794C7630));  // overlayfs
+  EXPECT_FALSE(detail::is_network_filesystem(0x9123683E));  // btrfs
+  EXPECT_FALSE(detail::is_network_filesystem(0x58465342));  // xfs
+}
+
+TEST_F(LmdbKvTest, ReadOnlyRefusesToWrite) {
+  ASSERT_TRUE(put(*open(), "a", "1"));
+  const auto kv = open(kReader);
+  EXPECT_EQ(get(*kv, "a"), "1");
+  EXPECT_EQ(kv->begin_write().error().code, Errc::kStoreReadOnly);
+  EXPECT_EQ(kv->grow().error().code, Errc::kStoreReadOnly);
+  EXPECT_EQ(lock_holder(store_), std::nullopt);
+}
+
+TEST_F(LmdbKvTest, OpensOnceInAProcessUnderWhateverPath) {
+  auto kv = open();
+  const std::string other = temp_.path("other");
+  std::filesystem::create_directory_symlink(store_, other);
+  EXPECT_EQ(LmdbKv::open(other, kWriter).error().code, Errc::kStoreLocked);
+  EXPECT_EQ(LmdbKv::open(other, kReader).error().code, Errc::kStoreLocked);
+  kv.reset();
+  EXPECT_TRUE(LmdbKv::open(other, kWriter));
+}
+
+TEST_F(LmdbKvTest, NamesTheLiveHolderOfTheLock) {
+  EXPECT_EQ(lock_holder(store_), std::nullopt);
+  auto kv = open();
+  EXPECT_EQ(lock_holder(store_), ::getpid());
+  kv.reset();
+  EXPECT_EQ(lock_holder(store_), std::nullopt);
+  std::ofstream(store_ + "/writer.lock") << "1\n";  // alive, but no holder
+  EXPECT_EQ(lock_holder(store_), std::nullopt);
+}
+
+TEST_F(LmdbKvTest, SecondWriterIsRefusedWhileReadersAreNot) {
+  ChildProcess writer([&](const ParentLine& parent) {
+    const auto kv = LmdbKv::open(store_, kWriter);
+    if (!kv || !put(**kv, "a", "1")) return 1;
+    parent.tell();
+    parent.await();
+    return put(**kv, "a", "2") ? 0 : 2;
+  });
+  ASSERT_TRUE(writer.await());
+  EXPECT_EQ(refusal(kWriter).code, Errc::kStoreLocked);
+  EXPECT_EQ(lock_holder(store_), writer.pid());
+  auto reader = open(kReader);
+  EXPECT_EQ(get(*reader, "a"), "1");
+  EXPECT_EQ(lock_holder(store_), writer.pid());
+  writer.tell();
+  EXPECT_EQ(writer.join(), 0);
+  EXPECT_EQ(get(*reader, "a"), "2");
+  reader.reset();
+  EXPECT_EQ(get(*open(), "a"), "2");
+}
+
+TEST_F(LmdbKvTest, KilledWriterLeavesTheCommittedAndNoLock) {
+  ChildProcess writer([&](const ParentLine& parent) {
+    const auto kv = LmdbKv::open(store_, kWriter);
+    if (!kv || !put(**kv, "a", "committed")) return 1;
+    const auto transaction = (*kv)->begin_write();
+    if (!transaction) return 2;
+    if (!(*transaction)->put(Table::kMeta, as_bytes("a"), as_bytes("lost"))) return 3;
+    parent.tell();
+    parent.await();
+    return 4;
+  });
+  ASSERT_TRUE(writer.await());
+  writer.kill();
+  EXPECT_EQ(lock_holder(store_), std::nullopt);
+  const auto kv = open();
+  EXPECT_EQ(get(*kv, "a"), "committed");
+  EXPECT_TRUE(put(*kv, "a", "more"));
+}
+
+TEST_F(LmdbKvTest, ReadersOfAnotherProcessSeeWholeCommitsWhileItWrites) {
+  ASSERT_TRUE(put(*open(), "a", "0"));
+  ChildProcess reader([&](const ParentLine& parent) {
+    const auto kv = LmdbKv::open(store_, kReader);
+    if (!kv) return 1;
+    parent.tell();
+    std::string seen = "0";
+    while (seen != "60") {
+      const auto snapshot = (*kv)->begin_read().value();
+      const auto a = snapshot->get(Table::kMeta, as_bytes("a")).value();
+      const auto b = snapshot->get(Table::kLogs, as_bytes("a")).value();
+      if (!a || std::stoi(std::string(as_text(*a))) < std::stoi(seen)) return 2;
+      if (as_text(*a) != "0" && (!b || !equal(*a, *b))) return 3;
+      seen = as_text(*a);
+    }
+    return 0;
+  });
+  const auto kv = open();
+  ASSERT_TRUE(reader.await());
+  for (int i = 1; i <= 60; ++i) {
+    const std::string value = std::to_string(i);
+    const auto transaction = kv->begin_write().value();
+    ASSERT_TRUE(transaction->put(Table::kMeta, as_bytes("a"), as_bytes(value)));
+    ASSERT_TRUE(transaction->put(Table::kLogs, as_bytes("a"), as_bytes(value)));
+    ASSERT_TRUE(transaction->commit());
+  }
+  EXPECT_EQ(reader.join(), 0);
+}
+
+TEST_F(LmdbKvTest, AdoptsTheMapThatAnotherProcessHasGrown) {
+  ASSERT_TRUE(put(*open({.map_size_bytes = 1 << 18}), "a", "1"));
+  ChildProcess writer([&](const ParentLine& parent) {
+    parent.await();
+    const auto kv = LmdbKv::open(store_, {.map_size_bytes = 1 << 18});
+    if (!kv) return 1;
+    const std::string large(1 << 21, 'x');
+    for (int grown = 0; grown < 8; ++grown) {
+      const auto result = put(**kv, "a", large);
+      if (result) return grown > 0 ? 0 : 2;
+      if (result.error().code != Errc::kStoreFull || !(*kv)->grow()) return 3;
+    }
+    return 4;
+  });
+  const auto kv = open({.map_size_bytes = 1 << 18, .read_only = true});
+  auto before = kv->begin_read().value();
+  writer.tell();
+  ASSERT_EQ(writer.join(), 0);
+  EXPECT_EQ(as_text(*before->get(Table::kMeta, as_bytes("a")).value()), "1");
+  EXPECT_EQ(get(*kv, "a"), "store_full") << "the map cannot move under a snapshot of this thread";
+  before.reset();
+  EXPECT_EQ(get(*kv, "a").size(), std::size_t{1} << 21);
+}
+
+TEST_F(LmdbKvTest, DeadReadersStopHoldingPagesOnceChecked) {
+  const auto size = [&] { return std::filesystem::file_size(store_ + "/data.mdb"); };
+  ASSERT_TRUE(put(*open(), "a", "1"));
+  ChildProcess reader([&](const ParentLine& parent) {
+    const auto kv = LmdbKv::open(store_, kReader);
+    const auto snapshot = kv ? (*kv)->begin_read() : fail(Errc::kStoreIo);
+    if (!snapshot) return 1;
+    parent.tell();
+    parent.await();
+    return 2;
+  });
+  ASSERT_TRUE(reader.await());
+  const auto kv = open();
+  const auto overwrite_often = [&] {
+    for (int i = 0; i < 20; ++i) ASSERT_TRUE(put(*kv, "a", std::string(64'000, 'x')));
+  };
+  reader.kill();
+  overwrite_often();
+  const auto held = size();
+  EXPECT_GT(held, 20U * 64'000U);
+  kv->check_readers();
+  overwrite_often();
+  EXPECT_LT(size(), held + 4 * 64'000U);
+}
+
+TEST_F(LmdbKvTest, ForkedChildMustOpenAnew) {
+  auto kv = open();
+  ChildProcess child([&](const ParentLine& parent) {
+    if (kv->begin_read().error().code != Errc::kStoreLocked) return 1;
+    if (kv->begin_write().error().code != Errc::kStoreLocked) return 2;
+    const auto own = LmdbKv::open(store_, kReader);
+    if (!own || get(**own, "a") != "-") return 3;
+    parent.tell();
+    parent.await();
+    return 0;
+  });
+  ASSERT_TRUE(child.await());
+  EXPECT_TRUE(put(*kv, "a", "1"));
+  kv.reset();
+  EXPECT_EQ(lock_holder(store_), std::nullopt) << "the living child must not keep the lock";
+  child.tell();
+  EXPECT_EQ(child.join(), 0);
+}
+
+TEST_F(LmdbKvTest, FullDiskLosesOnlyTheTransactionAndNeedsNoReopening) {
+  const auto kv = open();
+  ASSERT_TRUE(put(*kv, "a", "1"));
+  for (const int number : {ENOSPC, EDQUOT, EFBIG}) {
+    const int before = test::io_faults_injected();
+    {
+      const IoFaultScope fault(IoFault::kDataWrite, number);
+      EXPECT_EQ(put(*kv, "a", "2").error(), error_system(Errc::kStoreFull, number));
+      EXPECT_EQ(kv->grow().error().code, Errc::kStoreFull);
+    }
+    EXPECT_GT(test::io_faults_injected(), before);
+    EXPECT_EQ(get(*kv, "a"), "1");
+  }
+  EXPECT_TRUE(put(*kv, "a", "2"));
+  EXPECT_EQ(get(*kv, "a"), "2");
+}
+
+TEST_F(LmdbKvTest, WriteThatFallsShortIsAFullDisk) {
+  const auto kv = open();
+  ASSERT_TRUE(put(*kv, "a", "1"));
+  {
+    const IoFaultScope fault(IoFault::kShortWrite, 0);
+    EXPECT_EQ(put(*kv, "a", "2").error(), error_system(Errc::kStoreFull, ENOSPC));
+  }
+  EXPECT_EQ(get(*kv, "a"), "1");
+  EXPECT_TRUE(put(*kv, "a", "2"));
+}
+
+TEST_F(LmdbKvTest, FailedWriteOrSyncEndsWritingUntilReopened) {
+  auto kv = open();
+  ASSERT_TRUE(put(*kv, "a", "1"));
+  for (const IoFault kind : {IoFault::kDataWrite, IoFault::kSync}) {
+    {
+      const IoFaultScope fault(kind, EIO);
+      EXPECT_EQ(put(*kv, "a", "2").error(), error_system(Errc::kStoreIo, EIO));
+    }
+    EXPECT_EQ(kv->begin_write().error().code, Errc::kStoreIo);
+    EXPECT_EQ(get(*kv, "a"), "1");
+    kv.reset();
+    kv = open();
+    EXPECT_EQ(get(*kv, "a"), "1");
+    EXPECT_TRUE(put(*kv, "a", "1"));
+  }
+}
+
+TEST_F(LmdbKvTest, FailedMetaWriteLeavesTheOutcomeToReopening) {
+  auto kv = open();
+  ASSERT_TRUE(put(*kv, "a", "1"));
+  {
+    const IoFaultScope fault(IoFault::kMetaWrite, EIO);
+    EXPECT_EQ(put(*kv, "a", "2").error(), error_system(Errc::kStoreIo, EIO));
+  }
+  EXPECT_EQ(kv->begin_write().error().code, Errc::kStoreIo);
+  EXPECT_EQ(kv->begin_read().error().code, Errc::kStoreIo);
+  kv.reset();
+  kv = open();
+  const std::string found = get(*kv, "a");
+  EXPECT_TRUE(found == "1" || found == "2") << found;
+  EXPECT_TRUE(put(*kv, "a", "3"));
+}
+
+}  // namespace
+}  // namespace culm::store
