@@ -1,0 +1,33 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "culm/core/limits.hpp"
+
+namespace culm::replication {
+
+/// Bytes that all sessions of a node together may have under way towards it. A session takes what
+/// it grants to its peer from here and gives it back when it no longer fetches. Not thread-safe:
+/// one pool for each I/O thread.
+class CreditPool {
+ public:
+  explicit CreditPool(std::uint64_t bytes = limits::kNodeCreditBytes) : free_(bytes) {}
+
+  /// Takes up to `wanted` bytes; 0 when less than `least` is left.
+  [[nodiscard]] std::uint64_t take(std::uint64_t wanted, std::uint64_t least) {
+    if (free_ < least) return 0;
+    const std::uint64_t taken = std::min(wanted, free_);
+    free_ -= taken;
+    return taken;
+  }
+
+  void give_back(std::uint64_t bytes) { free_ += bytes; }
+
+  [[nodiscard]] std::uint64_t free() const noexcept { return free_; }
+
+ private:
+  std::uint64_t free_;
+};
+
+}  // namespace culm::replication

@@ -1,0 +1,112 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <list>
+#include <map>
+#include <optional>
+
+#include "culm/replication/credit_pool.hpp"
+#include "culm/replication/detail/outbox.hpp"
+#include "culm/replication/event.hpp"
+#include "culm/replication/stats.hpp"
+#include "culm/store/store.hpp"
+
+namespace culm::replication {
+
+/// The wanting half of a session: asks, grants credit, hands what arrives to the committer and
+/// keeps account of it. Spec: replication.md#wants, replication.md#credit
+class Collector {
+ public:
+  /// All must outlive the collector.
+  Collector(std::uint64_t session, const store::Store& store, CreditPool& pool, Outbox& outbox,
+            std::deque<Event>& events, SessionStats& stats);
+  Collector(const Collector&) = delete;
+  Collector& operator=(const Collector&) = delete;
+  ~Collector();
+
+  /// Fails with kLimit, or as the store.
+  [[nodiscard]] Result<WantId> want(const WantRequest& request);
+  void cancel(WantId want);
+  /// Whether anything of `log` is wanted from the peer.
+  [[nodiscard]] bool wants(const LogKey& log) const;
+  /// Whether nothing of `log` that was received waits for the committer.
+  [[nodiscard]] bool settled(const LogKey& log) const;
+
+  void on_have(const Have& have);
+  [[nodiscard]] Result<void> on_quote(const Quote& quote);
+  /// `message_bytes` is what the message counts against credit.
+  [[nodiscard]] Result<void> on_entries(const Entries& entries, std::size_t message_bytes);
+  [[nodiscard]] Result<void> on_payload(const Payload& payload, std::size_t message_bytes);
+  [[nodiscard]] Result<void> on_ready(const Ready& ready);
+  [[nodiscard]] Result<void> on_done(const Done& done);
+  /// A want is declined.
+  void on_deny(const Deny& deny);
+
+  /// Keeps the wants of `log` from ending or catching up until `release` was called as often: a
+  /// comparison is under way that may yet find the log forked.
+  void hold_back(const LogKey& log);
+  void release(const LogKey& log);
+
+  /// Evidence against the author of `log`, to be recorded. `blame`: the peer vouched for it.
+  void submit_evidence(const LogKey& log, Evidence evidence, bool blame);
+
+  /// Takes the committer's answer. Fails with what the peer is to blame for, or with the failure of
+  /// the own store.
+  [[nodiscard]] Result<void> work_finished(const WorkReport& report);
+
+  /// Grants credit that the pool could not give before. Whether some is still missing.
+  [[nodiscard]] bool top_up();
+
+ private:
+  struct Fetch {
+    WantId id = 0;       ///< on the wire
+    WantId host_id = 0;  ///< the id of the first asking, by which the host knows it
+    WantRequest request;
+    SeqNum head_first = 0;  ///< the peer's head when it answered; 0: not yet
+    SeqNum head = 0;        ///< the highest it has shown
+    bool full = false;
+    bool ready = false;
+    bool said_caught_up = false;
+    std::optional<DoneReason> done;
+    std::size_t works = 0;  ///< with the committer
+  };
+  struct Pending {
+    WantId want = 0;  ///< 0: evidence
+    std::uint64_t credit = 0;
+    bool blame = true;
+  };
+
+  [[nodiscard]] Fetch* find(WantId want);
+  /// The fetch that a message is for: null when it has ended meanwhile. Fails with kUnsolicited.
+  [[nodiscard]] Result<Fetch*> addressed(WantId want);
+  [[nodiscard]] Result<WantId> ask(const WantRequest& request, WantId again_for = 0);
+  [[nodiscard]] static bool is_solicited(const Fetch& fetch, const RangeSet& seqnums);
+  [[nodiscard]] Result<void> spend(std::size_t message_bytes);
+  void give_back(std::uint64_t bytes);
+  void submit(Fetch& fetch, std::variant<UnitWork, PayloadWork, EvidenceWork> content,
+              std::size_t credit);
+  [[nodiscard]] Result<void> unit_failed(WantId want, const WorkReport& report);
+  void settle(Fetch& fetch);
+  void drop(WantId want);
+
+  std::uint64_t session_;
+  const store::Store& store_;
+  CreditPool& pool_;
+  Outbox& outbox_;
+  std::deque<Event>& events_;
+  SessionStats& stats_;
+  std::list<Fetch> fetches_;
+  std::map<std::uint64_t, Pending> pending_;
+  std::map<LogKey, std::size_t> held_back_;
+  WantId last_id_ = 0;
+  std::uint64_t last_work_ = 0;
+
+  // What was taken from the pool is with the peer, in works, or waits to be granted anew; it goes
+  // back when the session ends.
+  std::uint64_t window_ = 0;
+  std::uint64_t granted_ = 0;  ///< the peer may still send so much
+  std::uint64_t owed_ = 0;     ///< committed, to be granted anew
+};
+
+}  // namespace culm::replication

@@ -1,0 +1,451 @@
+#include "culm/replication/detail/machine.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <utility>
+
+#include "culm/core/limits.hpp"
+
+namespace culm::replication {
+namespace {
+
+constexpr auto kHandshakeTimeout = std::chrono::milliseconds(limits::kHandshakeTimeoutMs);
+constexpr auto kPingInterval = std::chrono::milliseconds(limits::kPingIntervalMs);
+constexpr auto kIdleTimeout = std::chrono::milliseconds(limits::kIdleTimeoutMs);
+constexpr auto kCreditRetry = std::chrono::milliseconds(50);
+/// Bisecting takes 64 at most, and begins anew when a cap falls.
+constexpr std::uint32_t kQueriesPerComparisonMax = 256;
+constexpr std::uint64_t kCreditBytesMax = std::uint64_t{1} << 31U;
+
+template <class... Handlers>
+struct Overloaded : Handlers... {
+  using Handlers::operator()...;
+};
+template <class... Handlers>
+Overloaded(Handlers...) -> Overloaded<Handlers...>;
+
+}  // namespace
+
+Session::Machine::Machine(Options options, const store::Store& store, Policy& policy,
+                          CreditPool& credit, SignatureVerifier& verifier, Random& random,
+                          Instant now)
+    : agent_(std::move(options.agent)),
+      store_(store),
+      policy_(policy),
+      channel_(options.channel, random),
+      provider_(store, verifier, outbox_, stats_),
+      collector_(options.id, store, credit, outbox_, events_, stats_),
+      started_(now),
+      now_(now),
+      last_received_(now) {
+  outbox_.send(Hello{kProtocolVersion, agent_});
+}
+
+Result<void> Session::Machine::receive(ByteView wire, Instant now) {
+  if (ended_) return fail(Errc::kPeerClosed);
+  now_ = now;
+  last_received_ = now;
+  last_ping_.reset();
+  stats_.bytes_received += wire.size();
+  return go_on(receive_all(wire));
+}
+
+Result<void> Session::Machine::receive_all(ByteView wire) {
+  CULM_CHECK(channel_.receive(wire, reader_.fill()));
+  while (!ended_) {
+    CULM_TRY(const auto frame, reader_.next());
+    if (!frame) break;
+    CULM_TRY(const auto message, decode(*frame));
+    CULM_CHECK(dispatch(message, frame->size()));
+  }
+  return {};
+}
+
+Result<void> Session::Machine::receive_end() {
+  if (ended_) return {};
+  Error error{Errc::kFrameTruncated};
+  if (const auto finished = channel_.finish(); !finished) error = finished.error();
+  end(error, {});
+  return fail(error);
+}
+
+Result<void> Session::Machine::dispatch(const Message& message, std::size_t message_bytes) {
+  if (!hello_received_ && !std::holds_alternative<Hello>(message)) {
+    return fail(Errc::kProtocolState);
+  }
+  return std::visit(
+      Overloaded{
+          [&](const Hello& hello) { return on_hello(hello); },
+          [&](const Offer& offer) { return on_offer(offer); },
+          [&](const Have& have) { return on_have(have); },
+          [&](const Want& want) { return on_want(want); },
+          [&](const Quote& quote) { return collector_.on_quote(quote); },
+          [&](const Entries& entries) { return collector_.on_entries(entries, message_bytes); },
+          [&](const Payload& payload) { return collector_.on_payload(payload, message_bytes); },
+          [&](const Ready& ready) { return collector_.on_ready(ready); },
+          [&](const Done& done) { return collector_.on_done(done); },
+          [&](const Cancel& cancel) {
+            provider_.cancel(cancel.want);
+            return Result<void>();
+          },
+          [&](const Credit& credit) { return on_credit(credit); },
+          [&](const Compare& compare) { return on_compare(compare); },
+          [&](const DefectFound& defect) { return on_defect(defect); },
+          [&](const Deny& deny) { return on_deny(deny); },
+          [&](const Ping& ping) {
+            outbox_.send(Pong{ping.nonce});
+            return Result<void>();
+          },
+          [&](const Pong&) { return Result<void>(); },
+          [&](const Bye& bye) {
+            on_bye(bye);
+            return Result<void>();
+          },
+      },
+      message);
+}
+
+Result<void> Session::Machine::on_hello(const Hello& hello) {
+  if (hello_received_) return fail(Errc::kProtocolState);
+  if (hello.version != kProtocolVersion) return fail(Errc::kProtocolVersion);
+  hello_received_ = true;
+  events_.push_back(Established{*channel_.peer(), hello.agent});
+  return {};
+}
+
+Result<void> Session::Machine::on_offer(const Offer& offer) {
+  if (++offers_received_ > limits::kOffersPerSessionMax) return fail(Errc::kLimit);
+  const auto interest = policy_.accept_offer(*channel_.peer(), offer.log);
+  if (!interest) {
+    outbox_.send(Deny{offer.log, 0, DenyReason::kNotWanted});
+    return {};
+  }
+  if (collector_.wants(offer.log)) return {};
+  events_.push_back(OfferAccepted{offer.log, *interest});
+  WantRequest request;
+  request.log = offer.log;
+  request.interest = interest->entries;
+  request.payloads = interest->payloads;
+  request.live = true;
+  name(offer.log);
+  const auto want = collector_.want(request);
+  if (want) return {};
+  if (want.error().code != Errc::kLimit) return fail(want.error());
+  outbox_.send(Deny{offer.log, 0, DenyReason::kBusy});
+  return {};
+}
+
+Result<void> Session::Machine::on_have(const Have& have) {
+  if (!concerns_peer(have.log)) return {};  // of a want that has ended meanwhile
+  collector_.on_have(have);
+  return start_comparison(have);
+}
+
+Result<void> Session::Machine::on_want(const Want& want) {
+  const SeqNum head = want.held.empty() ? 0 : want.held.max();
+  events_.push_back(PeerHas{want.log, head, want.held, want.payloads_held, want.payloads_excepted});
+  if (!policy_.may_read(*channel_.peer(), want.log)) {
+    outbox_.send(Deny{want.log, want.id, DenyReason::kNotServed});
+    return {};
+  }
+  const auto accepted = provider_.accept(want);
+  if (accepted) {
+    name(want.log);
+    return tell_defect(want.log);
+  }
+  switch (accepted.error().code) {
+    case Errc::kLogUnknown:
+      outbox_.send(Deny{want.log, want.id, DenyReason::kNotServed});
+      return {};
+    case Errc::kLimit:
+      outbox_.send(Deny{want.log, want.id, DenyReason::kBusy});
+      return {};
+    default:
+      return fail(accepted.error());
+  }
+}
+
+Result<void> Session::Machine::on_credit(const Credit& credit) {
+  if (credit.bytes > kCreditBytesMax || provider_.credit() + credit.bytes > kCreditBytesMax) {
+    return fail(Errc::kFlow);
+  }
+  provider_.add_credit(credit.bytes);
+  return {};
+}
+
+Result<void> Session::Machine::on_compare(const Compare& compare) {
+  return compare.answer ? advance_comparison(compare) : answer_comparison(compare);
+}
+
+Result<void> Session::Machine::on_defect(const DefectFound& defect) {
+  if (++defects_received_ > limits::kDefectsPerSessionMax) return fail(Errc::kLimit);
+  if (concerns_peer(defect.log)) collector_.submit_evidence(defect.log, defect.evidence, true);
+  return {};
+}
+
+Result<void> Session::Machine::on_deny(const Deny& deny) {
+  if (++denies_received_ > limits::kDeniesPerSessionMax) return fail(Errc::kLimit);
+  if (deny.want == 0) {
+    events_.push_back(Denied{0, deny.log, deny.reason});
+  } else if (deny.reason == DenyReason::kUnanchored || deny.reason == DenyReason::kCapped) {
+    provider_.drop(deny.want);
+  } else {
+    collector_.on_deny(deny);
+  }
+  return {};
+}
+
+void Session::Machine::on_bye(const Bye& bye) {
+  std::optional<Error> error;
+  if (bye.code != 0) error = Error{Errc::kPeerClosed};
+  end(error, bye.text);
+}
+
+bool Session::Machine::concerns_peer(const LogKey& log) const {
+  return named_.contains(log) || collector_.wants(log) || provider_.serves(log);
+}
+
+void Session::Machine::name(const LogKey& log) {
+  // Past the bound a log is cared for only while a want of it is open.
+  if (named_.size() < limits::kLogsNamedPerSessionMax) named_.insert(log);
+}
+
+Result<void> Session::Machine::start_comparison(const Have& have) {
+  if (comparisons_.contains(have.log)) return {};
+  CULM_TRY(const auto transaction, store_.read());
+  CULM_TRY(const auto log, transaction.find_log(have.log));
+  if (!log) return {};
+  RangeSet common = log->served() & have.held;
+  if (common.empty()) return {};
+  const SeqNum highest = common.max();
+  CULM_TRY(const auto stored, transaction.get_entry(*log, highest));
+  const Hash hash = stored.entry.hash();
+  if (highest == have.head && hash == have.head_hash) return {};
+  const auto [added, is_new] =
+      comparisons_.emplace(have.log, ActiveComparison{Comparison(std::move(common)), {}, 0});
+  collector_.hold_back(have.log);
+  return ask_comparison(added->second, transaction, *log);
+}
+
+Result<void> Session::Machine::ask_comparison(ActiveComparison& active,
+                                              const store::ReadTransaction& transaction,
+                                              const store::LogState& log) {
+  const auto seqnum = active.search.query();
+  if (!seqnum || ++active.queries > kQueriesPerComparisonMax) {
+    end_comparison(log.log);
+    return {};
+  }
+  CULM_TRY(const auto own, transaction.get_entry(log, *seqnum));
+  outbox_.send(Compare{log.log, *seqnum, false, own.entry.hash(), {}});
+  return {};
+}
+
+void Session::Machine::end_comparison(const LogKey& log) {
+  comparisons_.erase(log);
+  collector_.release(log);
+}
+
+Result<void> Session::Machine::answer_comparison(const Compare& query) {
+  if (++compares_answered_ > limits::kComparesPerSessionMax) return fail(Errc::kLimit);
+  Compare answer{query.log, query.seqnum, true, std::nullopt, {}};
+  if (policy_.may_read(*channel_.peer(), query.log)) {
+    CULM_TRY(const auto transaction, store_.read());
+    CULM_TRY(const auto log, transaction.find_log(query.log));
+    if (log && log->served().contains(query.seqnum)) {
+      CULM_TRY(const auto stored, transaction.get_entry(*log, query.seqnum));
+      answer.hash = stored.entry.hash();
+      if (answer.hash != query.hash) {
+        answer.entry.assign(stored.entry.bytes().begin(), stored.entry.bytes().end());
+      }
+    }
+  }
+  outbox_.send(answer);
+  return {};
+}
+
+Result<void> Session::Machine::advance_comparison(const Compare& answer) {
+  const auto found = comparisons_.find(answer.log);
+  if (found == comparisons_.end() || found->second.search.query() != answer.seqnum) {
+    return fail(error_for(Errc::kUnsolicited, answer.seqnum));
+  }
+  ActiveComparison& active = found->second;
+  CULM_TRY(const auto transaction, store_.read());
+  CULM_TRY(const auto log, transaction.get_log(answer.log));
+  if (!answer.hash) {
+    // The peer has learned of a lower cap meanwhile: the search begins anew below it.
+    RangeSet common = active.search.common();
+    common.erase(SeqRange{answer.seqnum, kSeqnumMax});
+    if (common.empty()) {
+      end_comparison(answer.log);
+      return {};
+    }
+    active.search = Comparison(std::move(common));
+    return ask_comparison(active, transaction, log);
+  }
+  CULM_TRY(const auto own, transaction.get_entry(log, answer.seqnum));
+  const bool is_equal = own.entry.hash() == *answer.hash;
+  if (!is_equal) {
+    if (hash(answer.entry) != *answer.hash) {
+      return fail(error_for(Errc::kEvidence, answer.seqnum));
+    }
+    active.theirs = answer.entry;
+  }
+  active.search.answer(is_equal);
+  if (active.search.query()) return ask_comparison(active, transaction, log);
+  if (const auto lowest = active.search.lowest_difference()) {
+    CULM_TRY(const auto theirs, EntryView::parse(active.theirs));
+    CULM_TRY(const auto stored, transaction.get_entry(log, *lowest));
+    const std::array<EntryView, 2> pair{stored.entry, theirs};
+    // Nobody is blamed: should the own entry be badly signed, the pair proves nothing.
+    collector_.submit_evidence(answer.log, make_evidence(pair), false);
+  }
+  end_comparison(answer.log);
+  return {};
+}
+
+Result<void> Session::Machine::tell_defect(const LogKey& log) {
+  if (!concerns_peer(log)) return {};
+  CULM_TRY(const auto transaction, store_.read());
+  CULM_TRY(const auto state, transaction.find_log(log));
+  if (!state || state->cap == 0) return {};
+  SeqNum& told = caps_told_[log];
+  if (told != 0 && told <= state->cap) return {};
+  told = state->cap;
+  CULM_TRY(const auto evidence, transaction.evidence(*state));
+  if (!evidence.empty()) outbox_.send(DefectFound{log, evidence.front()});
+  // What is left below the cap is compared anew.
+  CULM_TRY(const auto have, make_have(transaction, *state));
+  outbox_.send(have);
+  return {};
+}
+
+Result<void> Session::Machine::send_receipt(const LogKey& log) {
+  if (!collector_.wants(log) || !collector_.settled(log)) return {};
+  CULM_TRY(const auto transaction, store_.read());
+  CULM_TRY(const auto state, transaction.find_log(log));
+  if (!state) return {};
+  CULM_TRY(const auto have, make_have(transaction, *state));
+  outbox_.send(have);
+  return {};
+}
+
+void Session::Machine::output_sent(std::size_t bytes) {
+  stats_.bytes_sent += bytes;
+  channel_.output_sent(bytes);
+  outbox_.set_unsent(channel_.pending_output().size());
+  if (!ended_) static_cast<void>(go_on({}));
+}
+
+std::optional<Instant> Session::Machine::next_deadline() const {
+  if (ended_) return std::nullopt;
+  if (!hello_received_) return started_ + kHandshakeTimeout;
+  Instant next = last_ping_ ? last_received_ + kIdleTimeout : last_received_ + kPingInterval;
+  if (credit_missing_) next = std::min(next, now_ + kCreditRetry);
+  return next;
+}
+
+Result<void> Session::Machine::deadline_reached(Instant now) {
+  if (ended_) return {};
+  now_ = now;
+  if (!hello_received_) {
+    return now >= started_ + kHandshakeTimeout ? go_on(fail(Errc::kHandshake)) : Result<void>();
+  }
+  if (now >= last_received_ + kIdleTimeout) return go_on(fail(Errc::kPeerSilent));
+  if (now >= last_received_ + kPingInterval && !last_ping_) {
+    last_ping_ = now;
+    outbox_.send(Ping{++ping_nonce_});
+  }
+  return go_on({});
+}
+
+std::optional<Event> Session::Machine::next_event() {
+  if (events_.empty()) return std::nullopt;
+  Event event = std::move(events_.front());
+  events_.pop_front();
+  return event;
+}
+
+Result<WantId> Session::Machine::want(const WantRequest& request) {
+  if (ended_) return fail(Errc::kProtocolState);
+  auto id = collector_.want(request);
+  if (id) name(request.log);
+  flush();
+  return id;
+}
+
+void Session::Machine::cancel(WantId want) {
+  collector_.cancel(want);
+  flush();
+}
+
+Result<void> Session::Machine::offer(const LogKey& log) {
+  if (ended_) return fail(Errc::kProtocolState);
+  if (++offers_sent_ > limits::kOffersPerSessionMax) return fail(Errc::kLimit);
+  CULM_TRY(const auto transaction, store_.read());
+  CULM_TRY(const auto state, transaction.get_log(log));
+  name(log);
+  outbox_.send(Offer{log, state.head()});
+  flush();
+  return {};
+}
+
+void Session::Machine::work_finished(const WorkReport& report) {
+  const auto finished = collector_.work_finished(report);
+  if (!ended_) static_cast<void>(go_on(finished));
+}
+
+void Session::Machine::log_changed(const LogKey& log) {
+  if (ended_) return;
+  provider_.log_changed(log);
+  auto said = send_receipt(log);
+  if (said) said = tell_defect(log);
+  static_cast<void>(go_on(said));
+}
+
+void Session::Machine::close(std::optional<Errc> code) {
+  if (ended_) return;
+  Bye bye;
+  if (code) {
+    bye.code = static_cast<std::uint16_t>(*code);
+    bye.text = describe(*code);
+  }
+  outbox_.send(bye);
+  flush();
+  end(std::nullopt, {});
+}
+
+Result<void> Session::Machine::go_on(Result<void> result) {
+  if (result && !ended_) {
+    credit_missing_ = collector_.top_up();
+    result = provider_.pump();
+  }
+  if (!result && !ended_) {
+    const Error error = result.error();
+    if (channel_.established()) {
+      outbox_.send(Bye{static_cast<std::uint16_t>(error.code), std::string(describe(error.code))});
+    }
+    flush();
+    end(error, {});
+  } else {
+    flush();
+  }
+  return result;
+}
+
+void Session::Machine::flush() {
+  Bytes& plaintext = outbox_.plaintext();
+  if (channel_.established() && !plaintext.empty() && !ended_) {
+    // A key that is used up cannot encrypt a farewell either.
+    if (const auto sent = channel_.send(plaintext); !sent) end(sent.error(), {});
+    plaintext.clear();
+  }
+  outbox_.set_unsent(channel_.pending_output().size());
+}
+
+void Session::Machine::end(std::optional<Error> error, std::string text) {
+  ended_ = true;
+  events_.push_back(Ended{error, std::move(text), stats_});
+}
+
+}  // namespace culm::replication

@@ -1,0 +1,315 @@
+#include "culm/replication/detail/provider.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "culm/core/limits.hpp"
+#include "culm/feed/lipmaa.hpp"
+
+namespace culm::replication {
+namespace {
+
+/// Wanted entries whose payload sizes a quote reads; beyond it extrapolates.
+constexpr std::uint64_t kQuoteReadsMax = 4096;
+/// Measured averages of the elided form beside the payload, for the estimate in a quote.
+constexpr std::uint64_t kWireBytesEntry = 68;
+constexpr std::uint64_t kWireBytesCertificateEntry = 190;
+
+}  // namespace
+
+Result<Have> make_have(const store::ReadTransaction& transaction, const store::LogState& log) {
+  Have have;
+  have.log = log.log;
+  have.head = log.head();
+  if (have.head != 0) {
+    CULM_TRY(const auto head, transaction.get_entry(log, have.head));
+    have.head_hash = head.entry.hash();
+  }
+  have.held = first_ranges(log.served());
+  have.payloads = first_ranges(log.payloads & log.served());
+  return have;
+}
+
+RangeSet first_ranges(const RangeSet& set, std::size_t ranges_max) {
+  if (set.ranges().size() <= ranges_max) return set;
+  RangeSet out;
+  for (const SeqRange& range : set.ranges().first(ranges_max)) out.insert(range);
+  return out;
+}
+
+RangeSet lowest(const RangeSet& set, std::uint64_t count) {
+  RangeSet out;
+  for (const SeqRange& range : set.ranges()) {
+    if (count == 0) break;
+    const std::uint64_t taken = std::min(count - 1, range.last - range.first) + 1;
+    out.insert(SeqRange{range.first, range.first + (taken - 1)});
+    count -= taken;
+  }
+  return out;
+}
+
+RangeSet highest(const RangeSet& set, std::uint64_t count) {
+  const std::uint64_t all = set.count();
+  return all <= count ? set : set - lowest(set, all - count);
+}
+
+Provider::Provider(const store::Store& store, SignatureVerifier& verifier, Outbox& outbox,
+                   SessionStats& stats)
+    : store_(store), verifier_(verifier), outbox_(outbox), stats_(stats) {}
+
+Result<void> Provider::accept(Want want) {
+  if (want.id <= last_id_) return fail(Errc::kProtocolState);
+  last_id_ = want.id;
+  if (served_.size() >= limits::kWantsPerSessionMax) return fail(Errc::kLimit);
+
+  CULM_TRY(const auto transaction, store_.read());
+  CULM_TRY(const auto log, transaction.get_log(want.log));
+  Served served;
+  served.known = want.held;
+  served.settled = want.payloads_held | want.payloads_excepted;
+  served.want = std::move(want);
+  plan(served, log);
+  CULM_CHECK(answer(served, transaction, log));
+  if (served.want.quote_only) {
+    finish(served, DoneReason::kComplete);
+  } else {
+    served_.push_back(std::move(served));
+  }
+  return {};
+}
+
+void Provider::cancel(WantId want) {
+  for (Served& served : served_) {
+    if (served.want.id == want) finish(served, DoneReason::kCancelled);
+  }
+  std::erase_if(served_, [](const Served& served) { return served.ended; });
+}
+
+void Provider::drop(WantId want) {
+  std::erase_if(served_, [&](const Served& served) { return served.want.id == want; });
+}
+
+void Provider::log_changed(const LogKey& log) {
+  for (Served& served : served_) {
+    if (served.want.log == log) served.planned = false;
+  }
+}
+
+bool Provider::serves(const LogKey& log) const {
+  return std::ranges::any_of(served_, [&](const Served& served) { return served.want.log == log; });
+}
+
+void Provider::plan(Served& served, const store::LogState& log) const {
+  const Want& want = served.want;
+  const RangeSet available = log.served();
+  const RangeSet wanted = resolve(want.interest, log.head()) & available;
+  served.entries = RangeSet();
+  served.payloads = RangeSet();
+  if (want.entries) served.entries = (closure(wanted, log.head()) & available) - served.known;
+  if (want.payloads) served.payloads = (wanted & log.payloads) - served.settled;
+  if (!want.entries) served.payloads &= served.known;
+  served.planned = true;
+}
+
+Result<void> Provider::answer(Served& served, const store::ReadTransaction& transaction,
+                              const store::LogState& log) {
+  CULM_TRY(const auto have, make_have(transaction, log));
+  outbox_.send(have);
+  CULM_TRY(const auto quoted, quote(served, transaction, log));
+  outbox_.send(quoted);
+  return {};
+}
+
+Result<Quote> Provider::quote(const Served& served, const store::ReadTransaction& transaction,
+                              const store::LogState& log) const {
+  const RangeSet asked = served.entries & resolve(served.want.interest, log.head());
+  Quote quote;
+  quote.want = served.want.id;
+  quote.entries = asked.count();
+  quote.certificate_entries = served.entries.count() - quote.entries;
+  const std::uint64_t payloads = served.payloads.count();
+  if (served.payloads == log.payloads) {
+    quote.payload_bytes = log.payload_bytes;
+  } else if (payloads <= kQuoteReadsMax) {
+    CULM_CHECK(transaction.visit_entries(log, served.payloads,
+                                         [&](const store::StoredEntry& stored) -> Result<bool> {
+                                           if (takes_payload(served.want, stored.entry)) {
+                                             quote.payload_bytes += stored.entry.payload_size();
+                                           }
+                                           return true;
+                                         }));
+  } else {
+    quote.payload_bytes = log.payload_bytes / log.payloads.count() * payloads;
+    quote.exact = false;
+  }
+  quote.wire_bytes = quote.payload_bytes + quote.entries * kWireBytesEntry +
+                     quote.certificate_entries * kWireBytesCertificateEntry;
+  return quote;
+}
+
+Result<void> Provider::pump() {
+  bool progressed = true;
+  while (progressed && !outbox_.full()) {
+    progressed = false;
+    for (Served& served : served_) {
+      CULM_TRY(const bool stepped, step(served));
+      progressed = progressed || stepped;
+    }
+    std::erase_if(served_, [](const Served& served) { return served.ended; });
+  }
+  return {};
+}
+
+Result<bool> Provider::step(Served& served) {
+  if (served.ended || outbox_.full()) return false;
+  if (served.planned) {
+    const bool idle = served.entries.empty() && served.payloads.empty();
+    if (idle ? served.said_ready : credit_ < limits::kCreditBytesMin) return false;
+  }
+  CULM_TRY(const auto transaction, store_.read());
+  CULM_TRY(const auto log, transaction.get_log(served.want.log));
+  if (!served.planned) plan(served, log);
+
+  const bool nothing_left = served.entries.empty() && served.payloads.empty();
+  if (!nothing_left && served.want.budget_bytes != 0 && served.bytes >= served.want.budget_bytes) {
+    finish(served, DoneReason::kBudget);
+    return true;
+  }
+  if (nothing_left && !served.want.live) {
+    finish(served, DoneReason::kComplete);
+    return true;
+  }
+  if (nothing_left) {
+    if (served.said_ready) return false;
+    served.said_ready = true;
+    outbox_.send(Ready{served.want.id});
+    return true;
+  }
+  if (credit_ < limits::kCreditBytesMin) return false;
+
+  // Payloads of entries that the peer has come first: they belong to the unit just sent.
+  if (served.chunked || !(served.payloads & served.known).empty()) {
+    CULM_CHECK(send_chunk(served, transaction, log));
+  } else {
+    CULM_CHECK(send_unit(served, transaction, log));
+  }
+  return true;
+}
+
+RangeSet Provider::next_unit(const Served& served) const {
+  if (served.want.order == Order::kAscending) {
+    return lowest(served.entries, limits::kUnitEntriesMax);
+  }
+  // Newest first: a run from the top, and what anchors its lowest entry. The run is short, so that
+  // run and path together stay within the least credit.
+  RangeSet unit = highest(served.entries, limits::kUnitEntriesMax / 16);
+  RangeSet anchors;
+  for (const SeqNum seqnum : path_to_first(unit.min())) anchors.insert(seqnum);
+  return unit | (anchors & served.entries);
+}
+
+Result<void> Provider::send_unit(Served& served, const store::ReadTransaction& transaction,
+                                 const store::LogState& log) {
+  const std::size_t size_max =
+      std::min<std::uint64_t>(limits::kUnitBytesTarget, credit_ - limits::kCreditBytesMin / 4);
+  const bool ascending = served.want.order == Order::kAscending;
+  RangeSet sent;
+  RangeSet sent_payloads;
+  RangeSet refused_payloads;
+  unit_.clear();
+  UnitEncoder encoder(unit_, served.known, served.want.full ? LinkForm::kWhole : LinkForm::kElided);
+  CULM_CHECK(transaction.visit_entries(
+      log, next_unit(served), [&](const store::StoredEntry& stored) -> Result<bool> {
+        const SeqNum seqnum = stored.entry.seqnum();
+        std::optional<ByteView> payload;
+        if (served.payloads.contains(seqnum)) {
+          if (!takes_payload(served.want, stored.entry)) {
+            refused_payloads.insert(seqnum);
+          } else if (stored.inline_payload) {
+            payload = stored.inline_payload;
+          }
+        }
+        const std::size_t payload_size = payload ? payload->size() : 0;
+        const std::size_t size = limits::kEntrySizeBytesMax + payload_size;
+        // A newest-first unit is never cut from above, it would lose its newest: its payloads
+        // follow on their own instead.
+        if (encoder.entry_count() != 0 && unit_.size() + size > size_max) {
+          if (ascending) return false;
+          payload.reset();
+        }
+        encoder.add(stored.entry, payload);
+        sent.insert(seqnum);
+        if (payload) {
+          sent_payloads.insert(seqnum);
+          stats_.payload_bytes_sent += payload->size();
+        }
+        return true;
+      }));
+  CULM_CHECK(check_sink(transaction, log, sent.max()));
+
+  spend(served, outbox_.send(Entries{served.want.id, unit_}));
+  stats_.entries_sent += sent.count();
+  served.known |= sent;
+  served.entries -= sent;
+  served.payloads -= sent_payloads;
+  served.payloads -= refused_payloads;
+  served.settled |= sent_payloads;
+  served.settled |= refused_payloads;
+  return {};
+}
+
+Result<void> Provider::send_chunk(Served& served, const store::ReadTransaction& transaction,
+                                  const store::LogState& log) {
+  if (!served.chunked) {
+    served.chunked = Served::Chunked{(served.payloads & served.known).min(), 0};
+  }
+  const SeqNum seqnum = served.chunked->seqnum;
+  const auto settle = [&] {
+    served.payloads.erase(SeqRange{seqnum, seqnum});
+    served.settled.insert(seqnum);
+    served.chunked.reset();
+  };
+  CULM_TRY(const auto stored, transaction.get_entry(log, seqnum));
+  if (!log.payloads.contains(seqnum) || !takes_payload(served.want, stored.entry)) {
+    settle();
+    return {};
+  }
+  const std::uint64_t size = stored.entry.payload_size();
+  CULM_TRY(const ByteView chunk, transaction.read_payload(log, seqnum, served.chunked->offset,
+                                                          limits::kPayloadChunkBytes));
+  Payload payload;
+  payload.want = served.want.id;
+  payload.seqnum = seqnum;
+  payload.offset = served.chunked->offset;
+  payload.last = payload.offset + chunk.size() == size;
+  payload.bytes = chunk;
+  spend(served, outbox_.send(payload));
+  stats_.payload_bytes_sent += chunk.size();
+  served.chunked->offset += chunk.size();
+  if (payload.last) settle();
+  return {};
+}
+
+Result<void> Provider::check_sink(const store::ReadTransaction& transaction,
+                                  const store::LogState& log, SeqNum sink) {
+  if (log.verified.contains(sink)) return {};
+  CULM_TRY(const auto stored, transaction.get_entry(log, sink));
+  return verifier_.verify(log.log.author, stored.entry.signed_bytes(), stored.entry.signature());
+}
+
+bool Provider::takes_payload(const Want& want, const EntryView& entry) {
+  return entry.payload_size() >= want.payload_size_min &&
+         entry.payload_size() <= want.payload_size_max;
+}
+
+void Provider::spend(Served& served, std::size_t bytes) {
+  credit_ -= std::min<std::uint64_t>(credit_, bytes);
+  served.bytes += bytes;
+}
+
+void Provider::finish(Served& served, DoneReason reason) {
+  served.ended = true;
+  outbox_.send(Done{served.want.id, reason});
+}
+
+}  // namespace culm::replication

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "culm/core/sealing.hpp"
+#include "culm/replication/committer.hpp"
+#include "culm/replication/message.hpp"
+#include "culm/replication/stats.hpp"
+
+/// What passes between a session and its host.
+namespace culm::replication {
+
+/// What the host asks of a peer.
+struct WantRequest {
+  LogKey log;
+  Interest interest;
+  bool entries = true;   ///< false: only payloads of entries that are held
+  bool payloads = true;  ///< false: entries only
+  bool live = false;
+  bool quote_only = false;
+  /// With `quote_only`: what it would move to a peer that holds nothing.
+  bool from_nothing = false;
+  Order order = Order::kAscending;
+  std::uint64_t payload_size_min = 0;
+  std::uint64_t payload_size_max = limits::kPayloadSizeBytesMax;
+  std::uint64_t budget_bytes = 0;
+};
+
+/// The handshake is done: who the peer is, and what it calls itself.
+struct Established {
+  sealing::PeerKey peer;
+  std::string agent;
+};
+/// The peer says what it holds (or, in a want, held) of a log.
+struct PeerHas {
+  LogKey log;
+  SeqNum head = 0;
+  RangeSet held;
+  RangeSet payloads;
+  RangeSet payloads_excepted;  ///< said in a want only: payloads that it will not take
+};
+/// A quote for a want of ours came.
+struct Quoted {
+  WantId want = 0;
+  LogKey log;
+  Quote quote;
+};
+/// Work for the committer; answer with `work_finished`.
+struct WorkReceived {
+  Work work;
+};
+/// All of a live want that existed is committed.
+struct CaughtUp {
+  WantId want = 0;
+  LogKey log;
+};
+/// A want of ours has ended and all it brought is committed.
+struct WantEnded {
+  WantId want = 0;
+  LogKey log;
+  DoneReason reason = DoneReason::kComplete;
+};
+/// The peer declines a want (`want` != 0) or an offer of ours.
+struct Denied {
+  WantId want = 0;
+  LogKey log;
+  DenyReason reason{};
+};
+/// A log was offered and, by the policy, is wanted now: keep `interest` in the store.
+struct OfferAccepted {
+  LogKey log;
+  store::LogInterest interest;
+};
+/// The session has ended; `error` says why unless it was a clean end.
+struct Ended {
+  std::optional<Error> error;
+  std::string text;    ///< what the peer said in its bye
+  SessionStats stats;  ///< of the whole session
+};
+
+using Event = std::variant<Established, PeerHas, Quoted, WorkReceived, CaughtUp, WantEnded, Denied,
+                           OfferAccepted, Ended>;
+
+}  // namespace culm::replication

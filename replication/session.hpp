@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "culm/core/random.hpp"
+#include "culm/core/time.hpp"
+#include "culm/replication/credit_pool.hpp"
+#include "culm/replication/event.hpp"
+#include "culm/replication/policy.hpp"
+#include "culm/replication/secure_channel.hpp"
+#include "culm/replication/stats.hpp"
+
+namespace culm::replication {
+
+/// One connection's state machine, without socket, clock, thread or randomness of its own. Not
+/// thread-safe.
+///
+///   handshake --Established--> open --close()/bye/error--> ended
+///
+/// Drive it so: feed what the socket reads to `receive`, write `pending_output` to the socket and
+/// say how much with `output_sent`, call `deadline_reached` at `next_deadline`, and after each of
+/// these calls take all events. Reading of the store happens in these calls; what must be written
+/// is handed out as `WorkReceived` and answered by `work_finished`.
+/// Spec: replication.md#session
+class Session {
+ public:
+  struct Options {
+    SecureChannel::Options channel;
+    std::uint64_t id = 0;  ///< for `WorkId`
+    std::string agent = "culm";
+  };
+
+  /// All references must outlive the session.
+  Session(Options options, const store::Store& store, Policy& policy, CreditPool& credit,
+          SignatureVerifier& verifier, Random& random, Instant now);
+  ~Session();
+
+  /// Takes bytes in any fragmentation. After a failure the session has ended: write what
+  /// `pending_output` still holds and close the connection.
+  [[nodiscard]] Result<void> receive(ByteView wire, Instant now);
+  /// The connection ended. Fails with kFrameTruncated unless the peer had said bye.
+  [[nodiscard]] Result<void> receive_end();
+
+  /// Bytes to write; valid until the next non-const call.
+  [[nodiscard]] ByteView pending_output() const;
+  void output_sent(std::size_t bytes);
+  /// Whether the host should read from the socket; false while too much output waits.
+  [[nodiscard]] bool wants_input() const;
+
+  [[nodiscard]] std::optional<Instant> next_deadline() const;
+  [[nodiscard]] Result<void> deadline_reached(Instant now);
+
+  [[nodiscard]] std::optional<Event> next_event();
+
+  /// Asks the peer. Fails with kLimit when too many wants are open, kProtocolState when ended.
+  /// May be called before the session is established.
+  [[nodiscard]] Result<WantId> want(const WantRequest& request);
+  void cancel(WantId want);
+  /// Offers a log of the store.
+  [[nodiscard]] Result<void> offer(const LogKey& log);
+
+  /// The host's answer to `WorkReceived`.
+  void work_finished(const WorkReport& report);
+  /// The store holds more of `log` than before, or less, or evidence against it: serve live wants,
+  /// send receipts and evidence.
+  void log_changed(const LogKey& log);
+
+  /// Says bye; nothing else is sent after it.
+  void close(std::optional<Errc> code = std::nullopt);
+  [[nodiscard]] bool ended() const;
+
+  [[nodiscard]] const SessionStats& stats() const;
+  [[nodiscard]] bool established() const;
+
+ private:
+  class Machine;
+  std::unique_ptr<Machine> machine_;
+};
+
+}  // namespace culm::replication

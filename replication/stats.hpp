@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstdint>
+
+namespace culm::replication {
+
+/// Counted from the start of the session.
+struct SessionStats {
+  std::uint64_t bytes_received = 0;  ///< on the wire, handshake included
+  std::uint64_t bytes_sent = 0;      ///< likewise
+  std::uint64_t entries_received = 0;
+  std::uint64_t entries_sent = 0;
+  std::uint64_t payload_bytes_received = 0;
+  std::uint64_t payload_bytes_sent = 0;
+};
+
+}  // namespace culm::replication

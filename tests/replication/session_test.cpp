@@ -1,0 +1,383 @@
+#include "culm/replication/session.hpp"
+
+#include <gtest/gtest.h>
+
+#include "culm/core/limits.hpp"
+#include "culm/store/audit.hpp"
+
+#include "tests/support/session_network.hpp"
+
+namespace culm::replication {
+namespace {
+
+using test::LogBuilder;
+using test::TestConnection;
+using test::TestPeer;
+using test::want_of;
+
+TEST(Session, BringsAWholeLogWithItsPayloads) {
+  const LogBuilder log = LogBuilder("alice").append_many(300);
+  TestPeer author(1);
+  TestPeer reader(2);
+  author.hold(log);
+  TestConnection connection(reader, author, 3);
+  ASSERT_TRUE(connection.a.session->want(want_of(log.log())));
+  connection.run();
+
+  EXPECT_EQ(reader.state(log.log()).held, (RangeSet{{1, 300}})) << connection.why();
+  EXPECT_EQ(reader.state(log.log()).payloads, (RangeSet{{1, 300}}));
+  EXPECT_TRUE(reader.agrees_with(log));
+  ASSERT_NE(connection.a.last<WantEnded>(), nullptr);
+  EXPECT_EQ(connection.a.last<WantEnded>()->reason, DoneReason::kComplete);
+}
+
+TEST(Session, BringsExactlyTheClosureOfARange) {
+  const LogBuilder log = LogBuilder("alice").append_many(300);
+  TestPeer author(1);
+  TestPeer reader(2);
+  author.hold(log);
+  TestConnection connection(reader, author, 3);
+  const RangeSet wanted{{100, 120}};
+  ASSERT_TRUE(connection.a.session->want(want_of(log.log(), {wanted, 10})));
+  connection.run();
+
+  const RangeSet all = wanted | RangeSet{{291, 300}};
+  EXPECT_EQ(reader.state(log.log()).held, closure(all, 300));
+  EXPECT_EQ(reader.state(log.log()).payloads, all);
+  const auto* quoted = connection.a.last<Quoted>();
+  ASSERT_NE(quoted, nullptr);
+  EXPECT_EQ(quoted->quote.entries, all.count());
+  EXPECT_EQ(quoted->quote.entries + quoted->quote.certificate_entries,
+            connection.a.session->stats().entries_received);
+}
+
+TEST(Session, BringsNewestFirstInAnchoredUnits) {
+  const LogBuilder log = LogBuilder("alice").append_many(1000);
+  TestPeer author(1);
+  TestPeer reader(2);
+  author.hold(log);
+  TestConnection connection(reader, author, 3);
+  auto request = want_of(log.log());
+  request.order = Order::kNewestFirst;
+  ASSERT_TRUE(connection.a.session->want(request));
+  connection.run();
+
+  EXPECT_EQ(reader.state(log.log()).held, (RangeSet{{1, 1000}}));
+  EXPECT_EQ(connection.a.count<Denied>(), 0U);
+}
+
+TEST(Session, LeavesPayloadsOutWhenEntriesOnlyAreWanted) {
+  const LogBuilder log = LogBuilder("alice").append_many(50);
+  TestPeer author(1);
+  TestPeer reader(2);
+  author.hold(log);
+  TestConnection connection(reader, author, 3);
+  auto request = want_of(log.log());
+  request.payloads = false;
+  ASSERT_TRUE(connection.a.session->want(request));
+  connection.run();
+
+  EXPECT_EQ(reader.state(log.log()).held.count(), 50U);
+  EXPECT_TRUE(reader.state(log.log()).payloads.empty());
+
+  TestConnection later(reader, author, 4);
+  ASSERT_TRUE(later.a.session->want(want_of(log.log())));
+  later.run();
+  EXPECT_EQ(reader.state(log.log()).payloads.count(), 50U);
+  EXPECT_EQ(later.a.session->stats().entries_received, 0U);
+}
+
+TEST(Session, QuoteOnlyMovesNoEntry) {
+  const LogBuilder log = LogBuilder("alice").append_many(300);
+  TestPeer author(1);
+  TestPeer reader(2);
+  author.hold(log);
+  TestConnection connection(reader, author, 3);
+  auto request = want_of(log.log(), {RangeSet{{100, 120}}, 0});
+  request.quote_only = true;
+  ASSERT_TRUE(connection.a.session->want(request));
+  connection.run();
+
+  ASSERT_NE(connection.a.last<Quoted>(), nullptr);
+  EXPECT_EQ(connection.a.last<Quoted>()->quote.entries, 21U);
+  EXPECT_NE(connection.a.last<WantEnded>(), nullptr);
+  EXPECT_TRUE(reader.state(log.log()).held.empty());
+}
+
+TEST(Session, LiveWantGoesOnWithoutGapOrRepeat) {
+  LogBuilder log = LogBuilder("alice").append_many(10);
+  TestPeer author(1);
+  TestPeer reader(2);
+  author.hold(log);
+  TestConnection connection(reader, author, 3);
+  auto request = want_of(log.log());
+  request.live = true;
+  ASSERT_TRUE(connection.a.session->want(request));
+  connection.run();
+  EXPECT_EQ(connection.a.count<CaughtUp>(), 1U);
+
+  for (int round = 0; round < 20; ++round) {
+    log.append("live");
+    author.hold(log, {{log.head(), log.head()}});
+    connection.log_changed(author, log.log());
+    connection.run();
+    EXPECT_EQ(reader.state(log.log()).head(), log.head());
+  }
+  EXPECT_EQ(connection.a.session->stats().entries_received, log.head());
+  EXPECT_EQ(connection.a.count<CaughtUp>(), 1U);
+}
+
+TEST(Session, LiveWindowOfTheNewestStaysClosedAsTheTailGrows) {
+  LogBuilder log = LogBuilder("alice").append_many(100);
+  TestPeer author(1);
+  TestPeer reader(2);
+  author.hold(log);
+  TestConnection connection(reader, author, 3);
+  auto request = want_of(log.log(), {RangeSet{{20, 30}}, 5});
+  request.live = true;
+  ASSERT_TRUE(connection.a.session->want(request));
+  for (int round = 0; round < 60; ++round) {
+    connection.run();
+    EXPECT_TRUE(loose(reader.state(log.log()).held, log.head()).empty()) << log.head();
+    EXPECT_TRUE(reader.state(log.log()).held.contains(
+        closure(resolve({RangeSet{{20, 30}}, 5}, log.head()), log.head())));
+    log.append("live");
+    author.hold(log, {{log.head(), log.head()}});
+    connection.log_changed(author, log.log());
+  }
+  EXPECT_EQ(connection.a.session->ended(), false);
+}
+
+TEST(Session, PushesByOfferAndReturnsReceipts) {
+  const LogBuilder log = LogBuilder("alice").append_many(200);
+  TestPeer author(1);
+  TestPeer relay(2);
+  author.hold(log);
+  relay.accepts = store::LogInterest{everything(), true};
+  TestConnection connection(author, relay, 3);
+  ASSERT_TRUE(connection.a.session->offer(log.log()));
+  connection.run();
+
+  EXPECT_EQ(relay.state(log.log()).held.count(), 200U);
+  EXPECT_EQ(connection.b.count<OfferAccepted>(), 1U);
+  ASSERT_NE(connection.a.last<PeerHas>(), nullptr);
+  EXPECT_EQ(connection.a.last<PeerHas>()->held, (RangeSet{{1, 200}}));
+  EXPECT_EQ(connection.a.last<PeerHas>()->payloads, (RangeSet{{1, 200}}));
+}
+
+TEST(Session, DeclinesOffersByPolicy) {
+  const LogBuilder log = LogBuilder("alice").append_many(2);
+  TestPeer author(1);
+  TestPeer relay(2);
+  author.hold(log);
+  TestConnection connection(author, relay, 3);
+  ASSERT_TRUE(connection.a.session->offer(log.log()));
+  connection.run();
+  ASSERT_NE(connection.a.last<Denied>(), nullptr);
+  EXPECT_EQ(connection.a.last<Denied>()->reason, DenyReason::kNotWanted);
+}
+
+TEST(Session, AnswersUnknownAndForbiddenLogsAlike) {
+  const LogBuilder known = LogBuilder("alice").append_many(2);
+  const LogBuilder unknown = LogBuilder("bob").append_many(2);
+  TestPeer author(1);
+  TestPeer reader(2);
+  author.hold(known);
+  author.hidden = known.log();
+  TestConnection connection(reader, author, 3);
+  ASSERT_TRUE(connection.a.session->want(want_of(known.log())));
+  ASSERT_TRUE(connection.a.session->want(want_of(unknown.log())));
+  connection.run();
+  EXPECT_EQ(connection.a.count<Denied>(), 2U);
+  EXPECT_EQ(connection.a.count<PeerHas>(), 0U);
+  EXPECT_EQ(connection.a.last<Denied>()->reason, DenyReason::kNotServed);
+}
+
+TEST(Session, MovesLargePayloadsInParts) {
+  LogBuilder log("alice");
+  const std::string large(5 * limits::kPayloadChunkBytes + 17, 'x');
+  const std::string medium(limits::kPayloadInlineBytesMax + 1, 'y');
+  log.append(large).append("small").append(medium).append("").append(large);
+  TestPeer author(1);
+  TestPeer reader(2);
+  author.hold(log);
+  TestConnection connection(reader, author, 3);
+  ASSERT_TRUE(connection.a.session->want(want_of(log.log())));
+  connection.run();
+  EXPECT_EQ(reader.state(log.log()).payloads, (RangeSet{{1, 5}}));
+  const auto transaction = reader.store().read();
+  Bytes read;
+  while (read.size() < large.size()) {
+    const auto part =
+        transaction->read_payload(*transaction->get_log(log.log()), 5, read.size(), 1 << 20);
+    ASSERT_TRUE(part);
+    append_bytes(read, *part);
+  }
+  EXPECT_EQ(as_text(read), large);
+}
+
+TEST(Session, NeverFetchesDeletedPayloadsAgain) {
+  const LogBuilder log = LogBuilder("alice").append_many(20);
+  TestPeer author(1);
+  TestPeer reader(2);
+  author.hold(log);
+  reader.hold(log);
+  const auto deleted = reader.store().update([&](store::WriteTransaction& transaction) {
+    const auto rest = transaction.delete_payloads(log.log(), {{5, 10}}, 1000);
+    return rest ? Result<void>() : fail(rest.error());
+  });
+  ASSERT_TRUE(deleted);
+  TestConnection connection(reader, author, 3);
+  ASSERT_TRUE(connection.a.session->want(want_of(log.log())));
+  connection.run();
+  EXPECT_EQ(reader.state(log.log()).payloads, (RangeSet{{1, 4}, {11, 20}}));
+  EXPECT_EQ(connection.a.session->stats().payload_bytes_received, 0U);
+}
+
+TEST(Session, StopsAtTheBudget) {
+  LogBuilder log("alice");
+  for (int i = 0; i < 100; ++i) log.append(std::string(10'000, 'a'));
+  TestPeer author(1);
+  TestPeer reader(2);
+  author.hold(log);
+  TestConnection connection(reader, author, 3);
+  auto request = want_of(log.log());
+  request.budget_bytes = 200'000;
+  ASSERT_TRUE(connection.a.session->want(request));
+  connection.run();
+  ASSERT_NE(connection.a.last<WantEnded>(), nullptr);
+  EXPECT_EQ(connection.a.last<WantEnded>()->reason, DoneReason::kBudget);
+  EXPECT_GT(reader.state(log.log()).held.count(), 10U);
+  EXPECT_LT(connection.a.session->stats().bytes_received, 400'000U);
+}
+
+TEST(Session, ASecondSyncMovesNothing) {
+  const LogBuilder log = LogBuilder("alice").append_many(500);
+  TestPeer author(1);
+  TestPeer reader(2);
+  author.hold(log);
+  TestConnection first(reader, author, 3);
+  ASSERT_TRUE(first.a.session->want(want_of(log.log())));
+  first.run();
+  TestConnection second(reader, author, 4);
+  ASSERT_TRUE(second.a.session->want(want_of(log.log())));
+  second.run();
+  EXPECT_EQ(second.a.session->stats().entries_received, 0U);
+  EXPECT_LT(second.bytes_moved, 1'000U);
+}
+
+TEST(Session, BothSidesLearnOfAForkWithoutAnybodyBlamed) {
+  const LogBuilder left = LogBuilder("alice").append_many(30);
+  const LogBuilder right = left.fork(20).append_many(15);
+  TestPeer a(1);
+  TestPeer b(2);
+  a.hold(left);
+  b.hold(right);
+  TestConnection connection(a, b, 3);
+  ASSERT_TRUE(connection.a.session->want(want_of(left.log())));
+  connection.run();
+
+  EXPECT_EQ(a.state(left.log()).cap, 20U);
+  EXPECT_EQ(b.state(left.log()).cap, 20U);
+  EXPECT_FALSE(connection.a.session->ended());
+  EXPECT_FALSE(connection.b.session->ended());
+}
+
+TEST(Session, AWantEndsOnlyOnceTheLogWasCompared) {
+  const LogBuilder left = LogBuilder("alice").append_many(20);
+  const LogBuilder right = left.fork(20).append_many(1);
+  TestPeer a(1);
+  TestPeer b(2);
+  a.hold(left);
+  b.hold(right);
+  TestConnection connection(a, b, 3);
+  ASSERT_TRUE(connection.a.session->want(want_of(left.log())));
+  connection.run();
+
+  bool evidence_came = false;
+  bool ended = false;
+  for (const Event& event : connection.a.seen) {
+    evidence_came = evidence_came || std::holds_alternative<WorkReceived>(event);
+    ended = ended || std::holds_alternative<WantEnded>(event);
+    EXPECT_TRUE(evidence_came || !ended) << "a host that hangs up now never learns of the fork";
+  }
+  EXPECT_TRUE(ended);
+  EXPECT_EQ(a.state(left.log()).cap, 20U);
+}
+
+TEST(Session, ComparisonFindsAForkBelowEqualLookingWindows) {
+  const LogBuilder left = LogBuilder("alice").append_many(200);
+  const LogBuilder right = left.fork(77).append_many(100);
+  TestPeer a(1);
+  TestPeer b(2);
+  a.hold(left, closure({{60, 90}}, 200));
+  b.hold(right, closure({{70, 95}}, 150));
+  TestConnection connection(a, b, 3);
+  auto request = want_of(left.log(), {RangeSet{{10, 12}}, 0});
+  ASSERT_TRUE(connection.a.session->want(request));
+  connection.run();
+  EXPECT_EQ(a.state(left.log()).cap, 77U);
+  EXPECT_EQ(b.state(left.log()).cap, 77U);
+}
+
+TEST(Session, EndsWithAByeThatTheOtherSideUnderstands) {
+  TestPeer a(1);
+  TestPeer b(2);
+  TestConnection connection(a, b, 3);
+  connection.run();
+  ASSERT_EQ(connection.a.count<Established>(), 1U);
+  connection.a.session->close();
+  connection.run();
+  ASSERT_NE(connection.b.last<Ended>(), nullptr);
+  EXPECT_FALSE(connection.b.last<Ended>()->error);
+  EXPECT_TRUE(connection.b.session->receive_end());
+}
+
+TEST(Session, AnUnexpectedEndIsAnError) {
+  TestPeer a(1);
+  TestPeer b(2);
+  TestConnection connection(a, b, 3);
+  connection.run();
+  const auto ended = connection.b.session->receive_end();
+  ASSERT_FALSE(ended);
+  EXPECT_EQ(ended.error().code, Errc::kFrameTruncated);
+}
+
+TEST(Session, PingsASilentPeerAndGivesUpOnIt) {
+  TestPeer a(1);
+  TestPeer b(2);
+  TestConnection connection(a, b, 3);
+  connection.run();
+  Instant now = *connection.a.session->next_deadline();
+  EXPECT_EQ(now - Instant{}, std::chrono::milliseconds(limits::kPingIntervalMs));
+  ASSERT_TRUE(connection.a.session->deadline_reached(now));
+  EXPECT_FALSE(connection.a.session->pending_output().empty());
+  now = *connection.a.session->next_deadline();
+  const auto silent = connection.a.session->deadline_reached(now);
+  ASSERT_FALSE(silent);
+  EXPECT_EQ(silent.error().code, Errc::kPeerSilent);
+}
+
+TEST(Session, ClosesWhenTheHandshakeTakesTooLong) {
+  TestPeer a(1);
+  TestPeer b(2);
+  TestConnection connection(a, b, 3);
+  const auto late = connection.b.session->deadline_reached(*connection.b.session->next_deadline());
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, Errc::kHandshake);
+}
+
+TEST(Session, AttestedRunsCostOneSignatureCheckAUnit) {
+  const LogBuilder log = LogBuilder("alice").append_many(1000);
+  TestPeer author(1);
+  TestPeer reader(2);
+  author.hold(log);
+  TestConnection connection(reader, author, 3);
+  ASSERT_TRUE(connection.a.session->want(want_of(log.log())));
+  reader.verifier.checks = 0;
+  connection.run();
+  EXPECT_EQ(reader.verifier.checks, connection.a.count<WorkReceived>());
+}
+
+}  // namespace
+}  // namespace culm::replication
