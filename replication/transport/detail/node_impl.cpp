@@ -1,0 +1,373 @@
+#include "culm/replication/transport/detail/node_impl.hpp"
+
+#include <algorithm>
+
+#include "culm/core/assert.hpp"
+
+namespace culm::transport {
+namespace {
+
+using replication::SecureChannel;
+
+/// Whether the socket is one that a connection can work with.
+bool prepare(detail::tcp::socket& socket) {
+  detail::ErrorCode code;
+  socket.set_option(detail::tcp::no_delay(true), code);
+  if (!code) socket.non_blocking(true, code);
+  return !code;
+}
+
+void widen(Interest& interest, const Interest& by) {
+  interest.ranges |= by.ranges;
+  interest.newest = std::max(interest.newest, by.newest);
+}
+
+Result<void> add_interest(store::WriteTransaction& transaction, const LogKey& log,
+                          const store::LogInterest& more) {
+  CULM_TRY(const auto state, transaction.find_log(log));
+  store::LogInterest interest = more;
+  if (state && !state->interest.entries.empty()) {
+    widen(interest.entries, state->interest.entries);
+    interest.payloads |= state->interest.payloads;
+  }
+  if (state && interest == state->interest) return {};
+  return transaction.set_interest(log, interest);
+}
+
+void add(replication::SessionStats& sum, const replication::SessionStats& stats) {
+  sum.bytes_received += stats.bytes_received;
+  sum.bytes_sent += stats.bytes_sent;
+  sum.entries_received += stats.entries_received;
+  sum.entries_sent += stats.entries_sent;
+  sum.payload_bytes_received += stats.payload_bytes_received;
+  sum.payload_bytes_sent += stats.payload_bytes_sent;
+}
+
+}  // namespace
+
+Node::Impl::Impl(detail::asio::io_context& io, store::Store& store, replication::Policy& policy,
+                 SignatureVerifier& verifier, Random& random, NodeOptions options)
+    : io_(io),
+      store_(store),
+      policy_(policy),
+      verifier_(verifier),
+      random_(random),
+      options_(std::move(options)),
+      read_buffer_(limits::kReadBufferBytes),
+      admissions_(options_.connections_max, options_.connections_per_address_max),
+      stop_timer_(io) {}
+
+void Node::Impl::start() {
+  writer_.emplace(io_, store_, verifier_,
+                  AcceptOptions{.full = options_.full_verification, .loose = false},
+                  [weak = weak_from_this()](const detail::Writer::Committed& committed) {
+                    if (const auto self = weak.lock()) self->committed(committed);
+                  });
+}
+
+void Node::Impl::shut_down() {
+  for (const auto& listener : listeners_) listener->close();
+  for (const auto& [id, dial] : dials_) dial->dialer->cancel();
+  for (const auto& [id, record] : sessions_) record.connection->abandon();
+  sessions_.clear();
+  stop_timer_.cancel();
+  writer_.reset();
+}
+
+Result<Endpoint> Node::Impl::listen(const Endpoint& endpoint) {
+  CULM_TRY(auto listener, detail::Listener::open(
+                              io_, endpoint, [weak = weak_from_this()](detail::tcp::socket socket) {
+                                if (const auto self = weak.lock()) self->accept(std::move(socket));
+                              }));
+  listeners_.push_back(listener);
+  return listener->endpoint();
+}
+
+void Node::Impl::accept(detail::tcp::socket socket) {
+  detail::ErrorCode code;
+  const auto remote = socket.remote_endpoint(code);
+  if (code || stopping_) return;
+  auto ticket = admissions_.admit(remote.address());
+  if (!ticket) {
+    ++stats_.refused;
+    return;
+  }
+  SessionRecord record;
+  record.ref.remote = detail::to_endpoint(remote);
+  record.ticket.emplace(*std::move(ticket));
+  if (start_session(std::move(record), std::move(socket))) ++stats_.accepted;
+}
+
+DialId Node::Impl::dial(const Endpoint& endpoint, DialOptions options, SessionHandler handler) {
+  const DialId id = ++last_dial_;
+  if (stopping_) return id;
+  auto dial = std::make_shared<Dial>();
+  dial->endpoint = endpoint;
+  dial->options = std::move(options);
+  dial->handler = std::move(handler);
+  dial->dialer = std::make_shared<detail::Dialer>(
+      io_, endpoint, random_, [weak = weak_from_this(), id](Result<detail::tcp::socket> socket) {
+        if (const auto self = weak.lock()) self->dialed(id, std::move(socket));
+      });
+  dials_.emplace(id, dial);
+
+  const auto is_kept = [](const auto& want) { return !want.quote_only; };
+  if (std::ranges::none_of(dial->options.wants, is_kept)) {
+    dial->dialer->connect();
+    return id;
+  }
+  // The store learns what to keep before the first of it can arrive.
+  update(
+      [dial](store::WriteTransaction& transaction) -> Result<void> {
+        for (const auto& want : dial->options.wants) {
+          if (want.quote_only) continue;
+          CULM_CHECK(add_interest(transaction, want.log, {want.interest, want.payloads}));
+        }
+        return {};
+      },
+      [weak = weak_from_this(), id](const Result<void>& kept) {
+        const auto self = weak.lock();
+        if (!self) return;
+        const auto found = self->dials_.find(id);
+        if (found == self->dials_.end()) return;
+        if (!kept) return self->dial_failed(id, kept.error());
+        found->second->dialer->connect();
+      });
+  return id;
+}
+
+void Node::Impl::dialed(DialId id, Result<detail::tcp::socket> socket) {
+  const auto found = dials_.find(id);
+  if (found == dials_.end()) return;
+  if (!socket) return dial_failed(id, socket.error());
+  SessionRecord record;
+  record.ref.dial = id;
+  record.ref.remote = found->second->endpoint;
+  record.dial = found->second;
+  if (!start_session(std::move(record), *std::move(socket))) {
+    return dial_failed(id, Error{Errc::kNetwork});
+  }
+  ++stats_.dialed;
+}
+
+void Node::Impl::dial_failed(DialId id, const Error& error) {
+  const auto dial = dials_.at(id);
+  tell(SessionRef{0, id, dial->endpoint, std::nullopt}, dial.get(),
+       replication::Ended{error, {}, {}});
+  dial_over(id, Duration::zero());
+}
+
+void Node::Impl::dial_over(DialId id, Duration lasted) {
+  const auto found = dials_.find(id);
+  if (found == dials_.end()) return;
+  found->second->session = 0;
+  if (found->second->options.reconnect && !stopping_) {
+    found->second->dialer->retry(lasted);
+  } else {
+    dials_.erase(found);
+  }
+}
+
+void Node::Impl::end_dial(DialId id) {
+  const auto found = dials_.find(id);
+  if (found == dials_.end()) return;
+  const auto dial = found->second;
+  dials_.erase(found);
+  dial->dialer->cancel();
+  if (auto* const connection = find_open(dial->session)) {
+    connection->session().close();
+    connection->pump();
+  }
+}
+
+bool Node::Impl::start_session(SessionRecord record, detail::tcp::socket socket) {
+  if (!prepare(socket)) return false;
+  const SessionId id = ++last_session_;
+  record.ref.id = id;
+  record.since = detail::now();
+  const auto dial = record.dial;
+  replication::Session::Options options{
+      .channel = {.role = dial ? SecureChannel::Role::kInitiator : SecureChannel::Role::kResponder,
+                  .identity = options_.identity,
+                  .network_id = options_.network_id,
+                  .psk = options_.psk,
+                  .expected_peer = dial ? dial->options.expected_peer : std::nullopt},
+      .id = id,
+      .agent = options_.agent};
+  auto session = std::make_unique<replication::Session>(std::move(options), store_, policy_,
+                                                        credit_, verifier_, random_, record.since);
+  const auto asked = dial ? ask(dial->options, *session) : Result<void>();
+  if (dial) dial->session = id;
+  const auto connection =
+      std::make_shared<detail::Connection>(std::move(socket), id, std::move(session), *this);
+  record.connection = connection;
+  sessions_.emplace(id, std::move(record));
+  if (asked) {
+    connection->pump();
+  } else {
+    connection->fail(asked.error());
+  }
+  return true;
+}
+
+Result<void> Node::Impl::ask(const DialOptions& options, replication::Session& session) {
+  for (const LogKey& log : options.offers) {
+    const auto offered = session.offer(log);
+    if (!offered && offered.error().code != Errc::kLogUnknown) return offered;
+  }
+  if (options.wants.empty()) return {};
+  CULM_TRY(const auto transaction, store_.read());
+  for (replication::WantRequest want : options.wants) {
+    CULM_TRY(const auto state, transaction.find_log(want.log));
+    if (state && !want.quote_only) widen(want.interest, state->interest.entries);
+    CULM_CHECK(session.want(want));
+  }
+  return {};
+}
+
+detail::Connection* Node::Impl::find_open(SessionId id) {
+  const auto found = sessions_.find(id);
+  if (found == sessions_.end() || !found->second.connection->is_open()) return nullptr;
+  return found->second.connection.get();
+}
+
+void Node::Impl::on_event(detail::Connection& connection, replication::Event& event) {
+  if (auto* const received = std::get_if<replication::WorkReceived>(&event)) {
+    writer_->post(std::move(received->work));
+    return;
+  }
+  SessionRecord& record = sessions_.at(connection.id());
+  if (const auto* const established = std::get_if<replication::Established>(&event)) {
+    ++stats_.established;
+    record.ref.peer = established->peer;
+    record.agent = established->agent;
+  }
+  if (const auto* const accepted = std::get_if<replication::OfferAccepted>(&event)) {
+    offer_accepted(connection.id(), *accepted);
+  }
+  tell(record.ref, record.dial.get(), event);
+}
+
+void Node::Impl::offer_accepted(SessionId id, const replication::OfferAccepted& accepted) {
+  update(
+      [accepted](store::WriteTransaction& transaction) {
+        return add_interest(transaction, accepted.log, accepted.interest);
+      },
+      [weak = weak_from_this(), id](const Result<void>& kept) {
+        const auto self = weak.lock();
+        if (!self || kept) return;
+        if (auto* const connection = self->find_open(id)) connection->fail(kept.error());
+      });
+}
+
+void Node::Impl::tell(const SessionRef& ref, const Dial* dial, const replication::Event& event) {
+  if (dial != nullptr && dial->handler) dial->handler(ref, event);
+  if (observer_.session) observer_.session(ref, event);
+}
+
+void Node::Impl::on_closed(detail::Connection& connection) {
+  add(stats_.sessions, connection.session().stats());
+  // The caller may be walking through the sessions.
+  detail::asio::post(io_, [weak = weak_from_this(), id = connection.id()] {
+    if (const auto self = weak.lock()) self->forget(id);
+  });
+}
+
+void Node::Impl::forget(SessionId id) {
+  const auto found = sessions_.find(id);
+  if (found == sessions_.end()) return;
+  const DialId dial = found->second.ref.dial;
+  const Duration lasted = detail::now() - found->second.since;
+  sessions_.erase(found);
+  if (dial != 0) dial_over(dial, lasted);
+  stop_writer_when_alone();
+}
+
+void Node::Impl::update(store::Store::Body body, std::function<void(Result<void>)> handler) {
+  if (!writer_stopped_) {
+    writer_->run(std::move(body), std::move(handler));
+  } else if (handler) {
+    detail::asio::post(io_,
+                       [handler = std::move(handler)] { handler(fail(Errc::kStoreReadOnly)); });
+  }
+}
+
+void Node::Impl::committed(const detail::Writer::Committed& committed) {
+  if (!committed.reports.empty()) ++stats_.commits;
+  stats_.works += committed.reports.size();
+  for (const auto& report : committed.reports) {
+    if (auto* const connection = find_open(report.id.session)) {
+      connection->session().work_finished(report);
+    }
+    if (observer_.committed) observer_.committed(report);
+  }
+  for (const LogKey& log : committed.changed) {
+    if (observer_.log_changed) observer_.log_changed(log);
+  }
+  fan_out(committed.changed);
+}
+
+void Node::Impl::log_changed(const LogKey& log) {
+  if (observer_.log_changed) observer_.log_changed(log);
+  fan_out({&log, 1});
+}
+
+void Node::Impl::fan_out(std::span<const LogKey> logs) {
+  for (const auto& [id, record] : sessions_) {
+    if (record.connection->is_open()) {
+      for (const LogKey& log : logs) record.connection->session().log_changed(log);
+    }
+    record.connection->pump();
+  }
+}
+
+std::vector<SessionStatus> Node::Impl::sessions() const {
+  std::vector<SessionStatus> out;
+  for (const auto& [id, record] : sessions_) {
+    if (!record.connection->is_open()) continue;
+    out.push_back({record.ref, record.agent, record.connection->session().stats()});
+  }
+  return out;
+}
+
+NodeStats Node::Impl::stats() const {
+  NodeStats out = stats_;
+  for (const auto& [id, record] : sessions_) {
+    if (!record.connection->is_closed()) add(out.sessions, record.connection->session().stats());
+  }
+  return out;
+}
+
+void Node::Impl::stop(std::function<void()> handler) {
+  CULM_ASSERT(!stopping_);
+  stopping_ = true;
+  stopped_ = std::move(handler);
+  for (const auto& listener : listeners_) listener->close();
+  listeners_.clear();
+  for (const auto& [id, dial] : dials_) dial->dialer->cancel();
+  std::erase_if(dials_, [](const auto& row) { return row.second->session == 0; });
+  for (const auto& [id, record] : sessions_) {
+    if (!record.connection->is_open()) continue;
+    record.connection->session().close();
+    record.connection->pump();
+  }
+  stop_timer_.expires_after(std::chrono::milliseconds(limits::kStopTimeoutMs));
+  stop_timer_.async_wait([weak = weak_from_this()](const detail::ErrorCode& code) {
+    const auto self = weak.lock();
+    if (!self || code) return;
+    for (const auto& [id, record] : self->sessions_) record.connection->abort();
+  });
+  stop_writer_when_alone();
+}
+
+void Node::Impl::stop_writer_when_alone() {
+  if (!stopping_ || !sessions_.empty() || writer_stopped_) return;
+  writer_stopped_ = true;
+  stop_timer_.cancel();
+  writer_->stop([weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (self && self->stopped_) self->stopped_();
+  });
+}
+
+}  // namespace culm::transport
