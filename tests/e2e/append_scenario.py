@@ -1,0 +1,124 @@
+import os
+import pathlib
+import resource
+import subprocess
+
+from scenario import CULM, FORK, NOT_FOUND, USAGE, Scenario, main
+
+
+class Append(Scenario):
+    def test_lines_come_back_byte_for_byte(self):
+        lines = b"".join(b"line %d \xff\x00\r\n" % n for n in range(1, 3001)) + b"\n\n"
+        key, author = self.keygen()
+        report = self.json("append", "--key", key, "--lines", self.write("in", lines))
+        self.assertEqual((report["entries"], report["first"], report["head"]), (3002, 1, 3002))
+        self.assertEqual(self.out("cat", author, "--lines"), lines)
+
+    def test_a_last_line_without_line_end_counts(self):
+        author = self.new_log([])
+        self.out("append", "--key", "me.key", "--lines", stdin=b"a\nb")
+        self.assertEqual(self.out("cat", author, "--lines"), b"a\nb\n")
+
+    def test_each_file_is_one_entry_and_so_is_standard_input(self):
+        key, author = self.keygen()
+        self.out("append", "--key", key, self.write("a", "one"), self.write("b", ""), "-",
+                 stdin=b"three")
+        self.out("append", "--key", key, stdin=b"four")
+        sizes = [line["payload_size"] for line in self.json_lines("log", author)]
+        self.assertEqual(sizes, [3, 0, 5, 4])
+        self.assertEqual(self.out("cat", author), b"onethreefour")
+
+    def test_a_large_payload_comes_back(self):
+        key, author = self.keygen()
+        payload = os.urandom(5_000_001)
+        self.out("append", "--key", key, self.write("big", payload))
+        self.assertEqual(self.out("cat", author), payload)
+        self.out("verify", author)
+
+    def test_no_input_appends_nothing(self):
+        key, author = self.keygen()
+        self.assertEqual(self.json("append", "--key", key, "--lines")["entries"], 0)
+
+    def test_log_ids_are_logs_of_their_own(self):
+        key, author = self.keygen()
+        for log_id in 0, 7, 18446744073709551615:
+            self.out("append", "--key", key, "--log-id", log_id, stdin=b"of %d" % log_id)
+        self.assertEqual(self.out("cat", author + ".7"), b"of 7")
+        self.assertEqual(self.out("cat", author[:8] + ".18446744073709551615"),
+                         b"of 18446744073709551615")
+        self.assertEqual(self.out("cat", author[:8]), b"of 0")
+
+    def test_end_closes_the_log_for_good(self):
+        key, author = self.keygen()
+        self.out("append", "--key", key, "--end", self.write("last", "words"))
+        self.assertEqual(self.json("ls")["end_of_log"], 2)
+        self.assertIn("ended", self.text("ls"))
+        self.assertIn("log has ended", self.error(FORK, "append", "--key", key, stdin=b"more"))
+        self.assertIn("log has ended", self.error(FORK, "append", "--key", key, "--end"))
+        self.out("append", "--key", key, "--log-id", 1, stdin=b"another log")
+
+    def test_end_alone_does_not_read_standard_input(self):
+        key, author = self.keygen()
+        self.out("append", "--key", key, "--end", stdin=b"not this")
+        self.assertEqual(self.json("ls")["head"], 1)
+        self.assertEqual(self.out("cat", author), b"")
+
+    def test_lines_are_appended_as_they_are_typed(self):
+        key, author = self.keygen()
+        writer = self.start("append", "--key", key, "--lines", stdin=subprocess.PIPE)
+        writer.stdin.write(b"first\n")
+        writer.stdin.flush()
+        follower = self.start("follow", author, "--from-start", "--payloads", "--lines",
+                              "--until", 1) if self.wait_for_store() else None
+        self.assertEqual(follower.stdout.readline(), b"first\n")
+        writer.communicate(timeout=60)
+        self.assertEqual(writer.returncode, 0)
+
+    def wait_for_store(self):
+        watcher = subprocess.run(
+            ["bash", "-c", f"until '{CULM}' ls >/dev/null 2>&1; do :; done"],
+            env=self.environment, timeout=60)
+        return watcher.returncode == 0
+
+    def test_what_cannot_be_read_is_refused_before_anything_is_written(self):
+        key, _ = self.keygen()
+        good = self.write("good", "x")
+        self.assertIn("missing", self.error(NOT_FOUND, "append", "--key", key, good, "missing"))
+        self.error(USAGE, "append", "--key", key, good, self.place)
+        self.error(USAGE, "append", "--key", key, good, "")
+        self.assertFalse((self.place / "store").exists())
+
+    def test_a_closed_standard_input_is_refused(self):
+        key, _ = self.keygen()
+        done = subprocess.run(["bash", "-c", f"'{CULM}' append --key '{key}' <&-"],
+                              env=self.environment, capture_output=True)
+        self.assertEqual(done.returncode, USAGE, done.stderr)
+        self.assertFalse((self.place / "store").exists())
+
+    def test_a_payload_above_the_limit_is_refused(self):
+        key, _ = self.keygen()
+        huge = pathlib.Path(self.path("huge"))
+        with open(huge, "wb") as file:
+            file.truncate(2**32 + 1)
+        limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (2**40, 2**40))
+        self.assertIn("larger than the limit",
+                      self.error(USAGE, "append", "--key", key, huge, preexec_fn=limit))
+        self.assertFalse((self.place / "store").exists())
+
+    def test_memory_does_not_grow_with_the_input(self):
+        key, _ = self.keygen()
+        peaks = []
+        for count in 2_000, 60_000:
+            lines = self.write("in", b"".join(b"some line %d\n" % n for n in range(count)))
+            script = ("import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True);"
+                      "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)")
+            done = subprocess.run(
+                ["python3", "-c", script, CULM, "--json", "append", "--key", key, "--lines", lines],
+                env=self.environment, capture_output=True, timeout=100, check=True)
+            peaks.append(int(done.stdout.split()[-1]))
+        # Pages of the mapped store count as well; a log of 60,000 entries takes 20 MB there.
+        self.assertLess(peaks[1] - peaks[0], 60_000, peaks)
+
+
+if __name__ == "__main__":
+    main()

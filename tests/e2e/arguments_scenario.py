@@ -1,0 +1,107 @@
+"""E4 and E6: command lines that cannot be meant so, and stores that are not there."""
+
+from scenario import NOT_FOUND, STORE, USAGE, Scenario, main
+
+
+class Arguments(Scenario):
+    def test_help_of_every_verb_explains_itself_with_an_example(self):
+        overview = self.text("--help")
+        verbs = [line.split()[0] for line in overview.split("Verbs:\n")[1].split("\n\n")[0]
+                 .splitlines()]
+        self.assertGreaterEqual(len(verbs), 14)
+        for verb in verbs:
+            text = self.text(verb, "--help")
+            self.assertIn("Example:\n  culm", text)
+            self.assertIn(f"culm {verb}", text)
+
+    def test_version_is_printed(self):
+        self.assertRegex(self.text("--version"), r"^culm \d+\.\d+\.\d+\n$")
+
+    def test_what_is_no_command_line_is_refused_with_the_next_step(self):
+        for arguments in ([], ["nonsense"], ["ls", "--nonsense"], ["lipmaa"], ["lipmaa", "1", "2"],
+                          ["inspect"], ["keygen"], ["append"], ["delete", "12345678"],
+                          ["verify", "--loose"], ["verify", "--payload", "x"]):
+            self.assertIn("--help", self.error(USAGE, *arguments), arguments)
+
+    def test_numbers_that_are_none_are_refused(self):
+        for number in ("", "x", "1x", "-1", "+1", " 1", "0x10", "18446744073709551616", "1e3", "0"):
+            self.error(USAGE, "lipmaa", "--", number)
+        self.error(USAGE, "path", 5, 6)
+        self.error(USAGE, "pool", 100, "--head", 99)
+
+    def test_ranges_that_are_none_are_refused(self):
+        author = self.new_log("abc")
+        for ranges in ("5-3", "0-3", "", "1,,2", "x", "1-2-3", "-3"):
+            self.assertIn("--range", self.error(USAGE, "log", author, f"--range={ranges}"), ranges)
+
+    def test_names_that_are_none_are_refused(self):
+        author = self.new_log("abc")
+        for name in ("", author[:7], author + "0", author[:-1] + "g", author + ".", author + ".x",
+                     author + ".18446744073709551616", "../etc/passwd"):
+            self.error(USAGE, "log", name)
+
+    def test_an_empty_argument_is_refused(self):
+        for arguments in (["cat", ""], ["ls", "--store", ""], ["log", "12345678", "--range", ""], [""]):
+            self.assertIn("must not be empty", self.error(USAGE, *arguments))
+
+    def test_a_name_that_nobody_has_is_not_found(self):
+        author = self.new_log("abc")
+        other = "%064x" % (int(author, 16) ^ 1)
+        for name in (other, "%08x" % (int(author[:8], 16) ^ 1), author + ".5"):
+            self.assertIn("culm ls", self.error(NOT_FOUND, "log", name))
+
+    def test_any_unique_start_of_a_name_will_do(self):
+        author = self.new_log("abc")
+        for name in author, author[:8], author[:8].upper(), author[:33]:
+            self.assertEqual(self.out("cat", name), b"abc")
+
+    def test_a_start_with_several_logs_but_no_log_0_is_ambiguous(self):
+        key, author = self.keygen()
+        for log_id in 3, 4:
+            self.out("append", "--key", key, "--log-id", log_id, stdin=b"x")
+        message = self.error(USAGE, "cat", author[:10])
+        self.assertIn(author + ".3", message)
+        self.assertIn(author + ".4", message)
+        self.error(NOT_FOUND, "cat", author)
+
+    def test_a_very_long_argument_is_refused_in_few_words(self):
+        self.new_log("abc")
+        for verb in ["log"], ["lipmaa"], ["inspect", "--hex"]:
+            done = self.run_culm(*verb, "a" * 120_000, status=USAGE if verb[0] != "inspect" else 4)
+            self.assertLess(len(done.stderr), 1000)
+
+    def test_control_characters_of_an_argument_are_escaped(self):
+        self.new_log("abc")
+        for arguments in (["lipmaa", "\x1b[31m"], ["log", "\x1b]0;x\x07"], ["\x1b[2J"],
+                          ["keygen", "no/such\x1b[31m/place"]):
+            done = self.run_culm(*arguments, status=NOT_FOUND if "keygen" in arguments else USAGE)
+            self.assertNotIn(b"\x1b", done.stderr)
+
+    def test_a_store_that_is_not_there_is_not_found_and_not_made(self):
+        for arguments in (["ls"], ["log", "12345678"], ["verify"], ["follow"],
+                          ["delete", "12345678", "--payloads", "--range", "1"]):
+            self.assertIn("there is no store", self.error(NOT_FOUND, *arguments))
+        self.assertFalse((self.place / "store").exists())
+        self.error(USAGE, "ls", "--store", "")
+
+    def test_the_store_is_named_by_option_or_environment(self):
+        author = self.new_log("abc")
+        self.assertEqual(self.out("--store", self.path("store"), "cat", author, store="none"), b"abc")
+        self.assertEqual(self.out("cat", author, "--store", self.path("store"), store="none"), b"abc")
+
+    def test_what_is_no_store_of_ours_is_refused(self):
+        for name, content in (("text", b"hello" * 3000), ("zero", bytes(65536))):
+            (self.place / name).mkdir()
+            self.write(f"{name}/data.mdb", content)
+            self.error(STORE, "ls", store=name)
+        self.error(STORE, "ls", store="text/data.mdb")
+
+    def test_an_error_is_an_object_for_programs(self):
+        report = self.json("ls", status=NOT_FOUND)
+        self.assertEqual((report["ok"], report["reason"]), (False, "store_not_found"))
+        report = self.json("lipmaa", "x", status=USAGE)
+        self.assertEqual((report["ok"], report["reason"]), (False, "usage"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+#include "tools/cli/control_protocol.hpp"
+
+#include <gtest/gtest.h>
+
+#include "culm/feed/closure.hpp"
+#include "culm/feed/entry_encoder.hpp"
+
+namespace culm::tools::control {
+namespace {
+
+LogKey some_log() {
+  LogKey log;
+  log.author.bytes.fill(7);
+  log.log_id = LogId{5};
+  return log;
+}
+
+template <class T>
+T round_trip(const std::string& text) {
+  EXPECT_EQ(request_size(text), text.size());
+  EXPECT_EQ(request_size(text.substr(0, text.size() - 1)), 0U);
+  const auto request = decode_request(text);
+  EXPECT_TRUE(request);
+  return std::get<T>(*request);
+}
+
+TEST(ControlProtocol, DeletePayloadsComesBack) {
+  const DeletePayloadsRequest request{some_log(), {{1, 5}, {9, kSeqnumMax}}};
+  const auto back = round_trip<DeletePayloadsRequest>(encode(request));
+  EXPECT_EQ(back.log, request.log);
+  EXPECT_EQ(back.seqnums, request.seqnums);
+}
+
+TEST(ControlProtocol, SetInterestComesBack) {
+  for (const Interest& entries : {everything(), Interest{}, Interest{{{3, 4}}, 100}}) {
+    const SetInterestRequest request{some_log(), {entries, false}};
+    const auto back = round_trip<SetInterestRequest>(encode(request));
+    EXPECT_EQ(back.log, request.log);
+    EXPECT_EQ(back.interest, request.interest);
+  }
+}
+
+TEST(ControlProtocol, IngestComesBackWithAndWithoutPayload) {
+  ASSERT_TRUE(initialize_crypto());
+  SystemRandom random;
+  const SecretKey key = SecretKey::generate(random);
+  EntryFields fields;
+  fields.log = {key.author(), LogId{2}};
+  fields.seqnum = 1;
+  fields.payload_hash = hash(as_bytes("x"));
+  fields.payload_size = 1;
+  const EntryBuffer entry = sign_entry(fields, key);
+  const std::array unit = {UnitEntry{entry.view(), entry.view().hash(), as_bytes("x")},
+                           UnitEntry{entry.view(), entry.view().hash()}};
+  const auto back = round_trip<IngestRequest>(encode_ingest(fields.log, unit));
+  EXPECT_EQ(back.log, fields.log);
+  ASSERT_EQ(back.entries.size(), 2U);
+  EXPECT_TRUE(equal(back.entries[0].encoded, entry.bytes()));
+  EXPECT_EQ(back.entries[0].payload, Bytes{'x'});
+  EXPECT_EQ(back.entries[1].payload, std::nullopt);
+  const auto restored = to_unit(back.entries);
+  ASSERT_TRUE(restored);
+  EXPECT_EQ(restored->at(1).hash, unit[1].hash);
+}
+
+TEST(ControlProtocol, RefusesWhatIsNoRequest) {
+  for (const char* text :
+       {"", "\n\n", "x\n\n", "[]\n\n", "{}\n\n", R"({"verb":"other"})", R"({"verb":"ingest"})",
+        R"({"verb":"delete_payloads","log":"00","seqnums":"1"})",
+        R"({"verb":"delete_payloads","log":1,"seqnums":"1"})",
+        R"({"verb":"set_interest","log":"00"})"}) {
+    EXPECT_FALSE(decode_request(text)) << text;
+  }
+}
+
+TEST(ControlProtocol, RefusesMoreEntriesThanAUnitMayHave) {
+  std::string text = R"({"verb":"ingest","log":")" + to_string(some_log()) + "\"}\n";
+  for (std::size_t i = 0; i <= limits::kUnitEntriesMax; ++i) text += "{\"encoded\":\"00\"}\n";
+  EXPECT_EQ(decode_request(text + "\n").error().code, Errc::kLimit);
+}
+
+TEST(ControlProtocol, EveryErrorComesBack) {
+  for (const Error& error : {Error{Errc::kLogEnded}, error_for(Errc::kFork, 77),
+                             error_at(Errc::kRange, 3), error_system(Errc::kStoreFull, 28)}) {
+    const auto back = decode_response(encode(Response{error, Json::object()}));
+    ASSERT_TRUE(back);
+    EXPECT_EQ(back->error, error);
+  }
+  EXPECT_FALSE(decode_response("{}"));
+  EXPECT_FALSE(decode_response(R"({"ok":false,"error":"no such error"})"));
+}
+
+TEST(ControlProtocol, AReportComesBack) {
+  store::IngestReport report;
+  report.added = {{5, 9}};
+  report.signatures_checked = 3;
+  report.defect = Defect{DefectKind::kForkByLink, 7};
+  const auto back = decode_response(encode(Response{std::nullopt, to_fields(report)}));
+  ASSERT_TRUE(back);
+  const auto restored = to_report(back->fields);
+  ASSERT_TRUE(restored);
+  EXPECT_EQ(restored->added, report.added);
+  EXPECT_TRUE(restored->payloads_added.empty());
+  EXPECT_EQ(restored->signatures_checked, 3U);
+  EXPECT_EQ(restored->defect, report.defect);
+}
+
+}  // namespace
+}  // namespace culm::tools::control

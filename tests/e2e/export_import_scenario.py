@@ -1,0 +1,210 @@
+"""Files of entries: D2, D5 to D9 for JSON lines."""
+
+import json
+import os
+import pty
+import resource
+import shutil
+import subprocess
+
+from scenario import (CULM, FORK, NETWORK, NOT_FOUND, STORE, USAGE, VERIFICATION, Scenario, main,
+                      reference)
+
+SEED = bytes(range(32))
+
+
+def make_log(count, payload=b"payload %d", tag_at=None, start=None):
+    """{seqnum: entry} by the reference, from `start` (entries it goes on from)."""
+    entries = dict(start or {})
+    hashes = {n: reference.entry_hash(entry) for n, entry in entries.items()}
+    for n in range(len(entries) + 1, count + 1):
+        tag = 1 if n == tag_at else 0
+        entries[n] = reference.write_entry(SEED, 0, n, payload % n, hashes, tag)
+        hashes[n] = reference.entry_hash(entries[n])
+    return entries
+
+
+def to_jsonl(entries, payload=None):
+    return "".join(json.dumps({"encoded": entry.encoded.hex(),
+                               **({"payload": (payload % n).hex()} if payload else {})}) + "\n"
+                   for n, entry in entries.items())
+
+
+class Export(Scenario):
+    def setUp(self):
+        super().setUp()
+        self.author = self.new_log(f"payload number {n}" for n in range(1, 301))
+
+    def test_a_log_makes_the_round_trip(self):
+        self.write("all", self.out("export", self.author, "--jsonl"))
+        report = self.json("import", "--jsonl", "all", store="other")
+        self.assertEqual((report["entries_added"], report["payloads_added"]), (300, 300))
+        self.assertEqual(self.out("cat", self.author, store="other"), self.out("cat", self.author))
+        self.assertEqual(self.json("ls", store="other")["verified"], 300)
+        self.out("verify", store="other")
+        report = self.json("import", "--jsonl", "all", store="other")
+        self.assertEqual((report["entries_added"], report["entries_known"]), (0, 300))
+
+    def test_a_part_goes_with_what_proves_it_and_without_other_payloads(self):
+        report = self.json("export", self.author, "--jsonl", "--range", "150-160", "-o", "part")
+        closure = reference.count(reference.closure([[150, 160]], 300))
+        self.assertEqual((report["entries"], report["payloads"]), (11, 11))
+        self.assertEqual(report["certificate_entries"], closure - 11)
+        self.json("verify", "--jsonl", "part")
+        self.out("import", "--jsonl", "part", store="other")
+        log = self.json("ls", store="other")
+        self.assertEqual((log["entries"], log["certificate_entries"], log["payloads"]),
+                         (11, closure - 11, 11))
+
+    def test_parts_of_a_log_come_together(self):
+        for name, ranges in (("a", "1-100"), ("b", "90-200"), ("c", "201-")):
+            self.out("export", self.author, "--jsonl", "--range", ranges, "-o", name)
+            self.out("import", "--jsonl", name, store="other")
+        self.assertTrue(self.json("ls", store="other")["complete"])
+        self.assertEqual(self.out("cat", self.author, store="other"), self.out("cat", self.author))
+
+    def test_a_large_payload_makes_the_round_trip(self):
+        payload = os.urandom(1_000_003)
+        self.out("append", "--key", "me.key", "--log-id", 5, stdin=payload)
+        self.out("export", self.author + ".5", "--jsonl", "-o", "big")
+        self.out("import", "--jsonl", "big", store="other")
+        self.assertEqual(self.out("cat", self.author + ".5", store="other"), payload)
+
+    def test_an_existing_file_or_directory_is_not_overwritten(self):
+        self.write("there", "mine")
+        self.error(USAGE, "export", self.author, "--jsonl", "-o", "there")
+        self.error(USAGE, "export", self.author, "--jsonl", "-o", self.place)
+        self.error(USAGE, "export", self.author, "--jsonl", "-o", "")
+        self.assertEqual((self.place / "there").read_text(), "mine")
+
+    def test_a_full_disk_leaves_no_file(self):
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+        self.error(STORE, "export", self.author, "--jsonl", "-o", "part", preexec_fn=limit)
+        self.assertFalse((self.place / "part").exists())
+        with open("/dev/full", "wb") as full:
+            self.error(STORE, "export", self.author, "--jsonl", stdout=full)
+
+    def test_a_reader_that_goes_away_is_an_error_not_a_death(self):
+        process = subprocess.Popen([CULM, "export", self.author, "--jsonl"], env=self.environment,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.stdout.close()
+        message = process.stderr.read()
+        self.assertEqual(process.wait(60), NETWORK, message)
+        self.assertIn(b"the reader went away", message)
+        process.stderr.close()
+
+    def test_a_terminal_is_no_place_for_it(self):
+        controller, terminal = pty.openpty()
+        self.error(USAGE, "export", self.author, "--jsonl", stdout=terminal)
+        os.close(controller), os.close(terminal)
+
+    def test_what_is_not_held_is_not_found(self):
+        self.error(NOT_FOUND, "export", self.author, "--jsonl", "--range", "301-")
+        self.error(NOT_FOUND, "export", "12345678", "--jsonl")
+        self.error(USAGE, "export", self.author)
+
+
+class Import(Scenario):
+    def setUp(self):
+        super().setUp()
+        self.log = make_log(40)
+        self.text_of_log = to_jsonl(self.log, b"payload %d")
+
+    def import_text(self, text, status=0):
+        return self.run_culm("import", "--jsonl", self.write("file", text), "--json", status=status)
+
+    def test_entries_of_the_reference_are_taken(self):
+        self.import_text(self.text_of_log)
+        self.out("verify")
+        self.assertEqual(self.json("ls")["entries"], 40)
+
+    def test_order_and_other_keys_do_not_matter(self):
+        lines = [json.dumps({"other": [1, {"encoded": 3}], **json.loads(line)})
+                 for line in reversed(self.text_of_log.splitlines())]
+        self.import_text("\n\n".join(lines))
+        self.assertTrue(self.json("ls")["complete"])
+
+    def test_a_cut_or_damaged_file_leaves_the_store_as_it_was(self):
+        self.import_text(to_jsonl({1: self.log[1]}))
+        before = self.json("ls")
+        text = self.text_of_log
+        for cut in range(500, len(text) - 2, 3000):
+            self.import_text(text[:cut].rstrip("\n") if text[cut] != "\n" else text[:cut - 5],
+                             VERIFICATION)
+        for place in range(20, len(text), 2500):
+            flipped = text[:place] + ("0" if text[place] != "0" else "1") + text[place + 1:]
+            self.import_text(flipped, VERIFICATION)
+        self.assertEqual(self.json("ls"), before)
+
+    def test_a_bad_file_makes_no_store(self):
+        self.import_text("nonsense\n", VERIFICATION)
+        self.import_text(to_jsonl({7: self.log[7]}), VERIFICATION)
+        self.assertFalse((self.place / "store").exists())
+
+    def test_an_incomplete_pool_is_refused_with_what_is_missing(self):
+        part = {n: self.log[n] for n in (1, 4, 30, 31)}
+        report = json.loads(self.import_text(to_jsonl(part), VERIFICATION).stdout)
+        self.assertEqual((report["reason"], report["seqnum"]), ("unit_unanchored", 30))
+        self.assertEqual(report["missing"], "13,26")
+        self.assertEqual(reference.path(30, 1), [30, 26, 13, 4, 1])
+
+    def test_what_is_held_already_proves_what_comes(self):
+        self.import_text(to_jsonl({n: self.log[n] for n in range(1, 14)}))
+        self.import_text(to_jsonl({n: self.log[n] for n in (26, 30, 31)}))
+        self.assertEqual(self.json("ls")["held"], "1-13,26,30-31")
+        self.out("verify")
+
+    def test_a_fork_of_a_held_log_is_recorded_and_caps_it(self):
+        self.import_text(self.text_of_log)
+        fork = make_log(25, b"other %d", start={n: self.log[n] for n in range(1, 21)})
+        self.import_text(to_jsonl(fork), FORK)
+        log = self.json("ls")
+        self.assertEqual((log["cap"], log["head"]), (21, 20))
+        self.assertIn("capped at 21", self.text("ls"))
+        self.assertIn("two entries", self.error(FORK, "verify"))
+        self.assertIn("FORK", self.run_culm("verify", status=FORK).stdout.decode())
+        report = json.loads(self.import_text(self.text_of_log, FORK).stdout.splitlines()[0])
+        self.assertEqual((report["entries_known"], report["entries_capped"]), (20, 20))
+
+    def test_a_fork_inside_the_file_is_refused(self):
+        fork = make_log(25, b"other %d", start={n: self.log[n] for n in range(1, 21)})
+        report = json.loads(self.import_text(self.text_of_log + to_jsonl(fork), FORK).stdout)
+        self.assertEqual((report["reason"], report["kind"], report["seqnum"]), ("fork", "fork", 21))
+        self.assertEqual(report["line"], 61)
+        self.assertFalse((self.place / "store").exists())
+
+    def test_nothing_follows_an_end_of_log(self):
+        self.import_text(to_jsonl(make_log(20, tag_at=20)))
+        self.assertEqual(self.json("ls")["end_of_log"], 20)
+        self.import_text(to_jsonl(make_log(22, tag_at=20)), VERIFICATION)
+
+    def test_a_file_of_the_store_itself_is_refused(self):
+        self.import_text(self.text_of_log)
+        self.error(USAGE, "import", "--jsonl", self.path("store/data.mdb"))
+        os.link(self.path("store/data.mdb"), self.path("linked"))
+        self.error(USAGE, "import", "--jsonl", "linked")
+
+    def test_an_empty_file_brings_nothing(self):
+        report = json.loads(self.import_text("\n \n").stdout)
+        self.assertEqual(report["entries_added"], 0)
+
+    def test_files_that_are_none_are_refused(self):
+        self.error(NOT_FOUND, "import", "--jsonl", "missing")
+        self.error(USAGE, "import", "--jsonl", self.place)
+        self.error(USAGE, "import", "file")
+
+    def test_a_full_disk_is_reported_and_the_rest_of_the_store_readable(self):
+        self.import_text(to_jsonl({n: self.log[n] for n in range(1, 14)}))
+        self.write("file", to_jsonl(make_log(300)))
+        size = os.path.getsize(self.path("store/data.mdb"))
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        self.error(STORE, "import", "--jsonl", "file", preexec_fn=limit)
+        self.assertEqual(self.json("ls")["head"], 13)
+        self.out("verify")
+        self.out("import", "--jsonl", "file")
+        self.assertEqual(self.json("ls")["head"], 300)
+        shutil.rmtree(self.path("store"))
+
+
+if __name__ == "__main__":
+    main()

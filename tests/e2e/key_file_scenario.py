@@ -1,0 +1,100 @@
+"""E7 and E8: key files."""
+
+import os
+import re
+import stat
+
+from scenario import NOT_FOUND, USAGE, VERIFICATION, Scenario, main, reference
+
+
+class KeyFile(Scenario):
+    def test_a_new_key_is_private_and_fits_the_author_printed(self):
+        os.umask(0o022)
+        path, author = self.keygen()
+        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+        with open(path) as file:
+            text = file.read()
+        found = re.fullmatch(r"culm-key 1\nauthor ([0-9a-f]{64})\nsecret ([0-9a-f]{64})\n", text)
+        self.assertEqual(found[1], author)
+        self.assertEqual(reference.ed25519.public_key(bytes.fromhex(found[2])).hex(), author)
+
+    def test_two_keys_differ(self):
+        self.assertNotEqual(self.keygen("a")[1], self.keygen("b")[1])
+
+    def test_a_file_that_exists_is_never_overwritten(self):
+        for name in "a", "b":
+            self.write(name, "mine")
+        os.symlink(self.path("nowhere"), self.path("link"))
+        for name in "a", "link", ".":
+            self.error(USAGE, "keygen", name)
+        self.assertEqual((self.place / "a").read_text(), "mine")
+        self.assertFalse((self.place / "nowhere").exists())
+        self.error(NOT_FOUND, "keygen", "no/such/place")
+        self.error(USAGE, "keygen", "")
+
+    def test_the_secret_is_in_no_output(self):
+        path, author = self.keygen()
+        with open(path) as file:
+            secret = file.read().split()[-1]
+        for arguments in (["append", "--key", path, "--lines"], ["ls"], ["ls", "--json"],
+                          ["log", author], ["inspect", author, 1], ["export", author, "--jsonl"],
+                          ["verify", "--json"]):
+            done = self.run_culm(*arguments, stdin=b"x\n")
+            self.assertNotIn(secret.encode(), done.stdout + done.stderr)
+        for name in os.listdir(self.path("store")):
+            with open(self.path("store/" + name), "rb") as file:
+                content = file.read()
+            self.assertNotIn(secret.encode(), content)
+            self.assertNotIn(bytes.fromhex(secret), content)
+
+    def refuse(self, path, why):
+        message = self.error(VERIFICATION, "append", "--key", path, stdin=b"x")
+        self.assertRegex(message, why)
+        self.assertFalse((self.place / "store").exists())
+
+    def test_what_is_no_key_file_is_refused(self):
+        path, author = self.keygen()
+        with open(path) as file:
+            good = file.read()
+        _, other = self.keygen("other")
+        os.umask(0o077)
+        for content, why in (("", "is empty"), (os.urandom(155), "no key file"),
+                             (good[:-1], "not well-formed"), (good[:-2] + "\n", "not well-formed"),
+                             (good[:-1] + "0\n", "not well-formed"), (good + "\n", "not well-formed"),
+                             (good.replace("secret ", "secret"), "not well-formed"),
+                             (good[:-2] + "g\n", "not well-formed"),
+                             (good.replace(author, other), "does not fit"),
+                             (good.replace("key 1", "key 2"), "another version"),
+                             (good.replace("culm-key", "ssh-key"), "no key file"),
+                             (good * 1000, "not well-formed")):
+            self.refuse(self.write("bad", content), why)
+        self.refuse("missing", "does not exist.*\n.*keygen")
+
+    def test_a_file_that_others_could_read_is_refused(self):
+        path, _ = self.keygen()
+        for mode in 0o644, 0o640, 0o604, 0o620:
+            os.chmod(path, mode)
+            self.refuse(path, "by others\n.*chmod 600")
+        os.chmod(path, 0o400)
+        self.out("append", "--key", path, stdin=b"x")
+
+    def test_what_is_no_regular_file_is_refused_without_waiting(self):
+        path, _ = self.keygen()
+        os.symlink(path, self.path("link"))
+        os.mkfifo(self.path("fifo"), 0o600)
+        os.mkdir(self.path("directory"), 0o700)
+        self.refuse("link", "symbolic link")
+        self.refuse("fifo", "not a regular file")
+        self.refuse("directory", "not a regular file")
+        self.refuse("/dev/null", "not a regular file")
+
+    def test_a_file_of_another_user_is_refused(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can give a file away")
+        path, _ = self.keygen()
+        os.chown(path, 12345, 12345)
+        self.refuse(path, "another user")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""ls, log and cat."""
+
+import os
+import pty
+import subprocess
+
+from scenario import CULM, NOT_FOUND, STORE, Scenario, main
+
+
+class Read(Scenario):
+    def on_terminal(self, *arguments):
+        controller, terminal = pty.openpty()
+        process = subprocess.Popen([CULM, *arguments], env=self.environment, stdout=terminal,
+                                   stderr=subprocess.DEVNULL)
+        os.close(terminal)
+        out = b""
+        try:
+            while part := os.read(controller, 65536):
+                out += part
+        except OSError:  # the terminal is gone
+            pass
+        os.close(controller)
+        self.assertEqual(process.wait(60), 0)
+        return out.replace(b"\r\n", b"\n")
+
+    def test_ls_lists_each_log_with_its_figures(self):
+        authors = [self.new_log(["x" * 1000] * n, key=self.keygen(f"{n}")) for n in (1, 3, 1500)]
+        rows = {row["log"]: row for row in self.json_lines("ls")}
+        self.assertEqual([rows[author]["head"] for author in authors], [1, 3, 1500])
+        self.assertEqual(list(rows), sorted(authors))
+        self.assertEqual(rows[authors[2]]["payload_bytes"], 1_500_000)
+        text = self.text("ls")
+        self.assertRegex(text, rf"(?m)^{authors[2][:12]} +1,500 +1,500 +0 +1,500 +1.5 MB +complete$")
+        self.assertIn(authors[1], self.text("ls", "--full"))
+        self.assertEqual(self.json("ls", authors[1][:10])["log"], authors[1])
+        self.assertEqual(self.json("ls", authors[1])["log"], authors[1])
+
+    def test_a_store_without_logs_says_so(self):
+        key, _ = self.keygen()
+        self.out("append", "--key", key, "--lines")
+        self.assertEqual(self.text("ls"), "no logs\n")
+        self.assertEqual(self.out("ls", "--json"), b"")
+        self.assertEqual(self.text("verify"), "no logs\n")
+
+    def test_log_shows_the_entries_asked_for(self):
+        author = self.new_log(f"line {n}" for n in range(1, 101))
+        seqnums = lambda *a: [line["seqnum"] for line in self.json_lines("log", author, *a)]
+        self.assertEqual(seqnums(), list(range(1, 101)))
+        self.assertEqual(seqnums("--range", "5-7,99-"), [5, 6, 7, 99, 100])
+        self.assertEqual(seqnums("--newest", 3), [98, 99, 100])
+        self.assertEqual(seqnums("--range", "1-50", "--newest", 2), [49, 50])
+        self.assertEqual(seqnums("--newest", 0), [])
+        self.error(NOT_FOUND, "log", author, "--range", "101-")
+        self.assertRegex(self.text("log", author), r"(?m)^ +42  verified +7 B  line 42$")
+
+    def test_log_shortens_long_payloads(self):
+        key, author = self.keygen()
+        self.out("append", "--key", key, stdin=b"word " * 100_000)
+        line = self.text("log", author).splitlines()[-1]
+        self.assertTrue(line.endswith("…"))
+        self.assertLessEqual(len(line), 100)
+
+    def test_cat_prints_the_very_bytes_into_a_pipe(self):
+        key, author = self.keygen()
+        payload = bytes(range(256)) * 300 + b"\x1b[31m"
+        self.out("append", "--key", key, stdin=payload)
+        self.assertEqual(self.out("cat", author), payload)
+        self.assertEqual(bytes.fromhex(self.json("cat", author)["payload"]), payload)
+
+    def test_cat_escapes_on_a_terminal(self):
+        key, author = self.keygen()
+        # Characters that lie across the parts in which a large payload is read.
+        filling = ("é" * 150_000).encode()
+        self.out("append", "--key", key, stdin=b"\x1b[31m a\xe2\x80\xae\n\xff" + filling)
+        out = self.on_terminal("cat", author)
+        self.assertEqual(out, rb"\x1b[31m a\u{202e}" + b"\n" + rb"\xff" + filling)
+
+    def test_cat_prints_the_range_asked_for_or_nothing(self):
+        author = self.new_log("abcdefghij")
+        self.assertEqual(self.out("cat", author, "--range", "2-3,9-"), b"bcij")
+        done = self.run_culm("cat", author, "--range", "9-12", status=NOT_FOUND)
+        self.assertEqual(done.stdout, b"")
+        self.assertIn(b"11-12", done.stderr)
+
+    def test_a_full_output_is_an_error(self):
+        author = self.new_log("abc")
+        for verb in ["ls"], ["log", author], ["cat", author], ["lipmaa", 5]:
+            with open("/dev/full", "wb") as full:
+                self.error(STORE, *verb, stdout=full)
+
+    def test_a_closed_output_is_an_error(self):
+        self.new_log("abc")
+        done = subprocess.run(["bash", "-c", f"'{CULM}' ls >&-"], env=self.environment,
+                              capture_output=True)
+        self.assertEqual(done.returncode, STORE, done.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""A relay from its start to its end: keys, the accept list, requests of other processes, strangers."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import time
+
+from relay_harness import NetworkScenario
+from scenario import FORK, LOCKED, NETWORK, USAGE, VERIFICATION, main
+
+
+class Relay(NetworkScenario):
+    def test_its_peer_key_is_made_once_and_readable_by_nobody_else(self):
+        first = self.relay()
+        self.assertRegex(first.peer, "^[0-9a-f]{64}$")
+        self.assertEqual(stat.S_IMODE(os.stat(self.path("relay/peer.key")).st_mode), 0o600)
+        first.end()
+        self.assertEqual(self.relay().peer, first.peer)
+
+    def test_a_bad_peer_key_is_refused(self):
+        self.relay().end()
+        key = self.path("relay/peer.key")
+        os.chmod(key, 0o640)
+        message = self.error(VERIFICATION, "relay", "--listen", "127.0.0.1:0", store="relay")
+        self.assertIn("chmod 600", message)
+        os.chmod(key, 0o600)
+        for content in ("", "00", "0" * 63, "0" * 65 + "\n", "x" * 64 + "\n"):
+            self.write("relay/peer.key", content)
+            self.error(VERIFICATION, "relay", "--listen", "127.0.0.1:0", store="relay")
+
+    def test_it_says_where_it_listens(self):
+        process = self.start("relay", "--listen", "127.0.0.1:0")
+        line = process.stdout.readline().decode()
+        self.assertRegex(line, r"^relay [0-9a-f]{64} listens at 127\.0\.0\.1:\d+\n$")
+
+    def test_bad_addresses_are_refused(self):
+        relay = self.relay()
+        in_use = self.error(NETWORK, "relay", "--listen", relay.address, store="other")
+        self.assertIn(relay.address, in_use)
+        for address in ("", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:65536", "::1:80", "a b:1"):
+            self.error(USAGE, "relay", "--listen", address, store="other")
+        for accept in ("", "12", "x" * 64, "0" * 64 + "."):
+            self.error(USAGE, "relay", "--accept", accept, store="other")
+
+    def test_one_node_to_a_store(self):
+        relay = self.relay()
+        for verb in (["relay", "--listen", "127.0.0.1:0"], ["sync", relay.address, "0" * 64]):
+            report = self.json(*verb, store="relay", status=LOCKED)
+            self.assertEqual(report["pid"], relay.process.pid)
+
+    def test_it_takes_only_what_is_on_its_list(self):
+        key, author = self.keygen()
+        for log_id in (0, 1):
+            self.new_log(["a"], "--log-id", log_id, key=(key, author), store="author")
+        for accept, taken in (([], []), (["--accept", f"{author}.1"], [f"{author}.1"]),
+                              (["--accept", f"{author}.0"], [author]),
+                              (["--accept", author], [author, f"{author}.1"]),
+                              (["--accept-any"], [author, f"{author}.1"])):
+            relay = self.relay("-".join(accept)[:100] or "none", *accept)
+            for log in (author, f"{author}.1"):
+                status = 0 if log in taken else NETWORK
+                name = log if "." in log else f"{log}.0"
+                lines = self.json_lines("sync", relay.address, name, "--push", store="author",
+                                        status=status)
+                self.assertEqual(lines[0]["pushed"], log in taken, (accept, lines))
+            held = self.json_lines("ls", store=os.path.basename(relay.store))
+            self.assertEqual([line["log"] for line in held], taken)
+            relay.end()
+
+    def test_signals_end_it_soon_and_cleanly(self):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            relay = self.relay("relay", "--accept-any")
+            self.push_lines(20, relay, f"{number}.key")
+            reader = self.live(f"reader{number}", relay.address, "0" * 64)
+            reader.wait_for(event="connected")
+            relay.end(number)
+            self.assertFalse(os.path.exists(self.path("relay/node.sock")))
+            self.assert_sound("relay")
+            reader.end()
+
+
+class Requests(NetworkScenario):
+    def ask(self, store, text):
+        here = os.getcwd()
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(30)
+            os.chdir(self.path(store))  # a socket's name is short
+            connection.connect("node.sock")
+            os.chdir(here)
+            connection.sendall(text.encode())
+            with connection.makefile("rb") as stream:
+                return json.loads(stream.readline())
+
+    def test_others_write_through_the_node(self):
+        relay = self.relay()
+        key, author = self.keygen()
+        for n in range(3):
+            self.new_log(self.lines(1500, 1 + 1500 * n), key=(key, author), store="relay")
+        self.assertEqual(self.printed("relay", author), self.lines(4500))
+        self.out("delete", author, "--payloads", "--range", "1-2000", store="relay")
+        self.assertEqual(self.json("ls", store="relay")["payloads"], 2500)
+        answer = self.ask("relay", json.dumps({"verb": "set_interest", "log": author, "ranges":
+                                               "1-9", "newest": 5, "payloads": False}) + "\n\n")
+        self.assertEqual(answer, {"ok": True})
+        self.assertEqual(self.json("ls", store="relay")["interest_newest"], 5)
+        self.assert_sound("relay")
+        self.assertEqual(stat.S_IMODE(os.stat(self.path("relay/node.sock")).st_mode), 0o600)
+        relay.end()
+
+    def test_status_names_peers_and_logs(self):
+        relay = self.relay("relay", "--accept-any")
+        _, author = self.push_lines(7, relay)
+        reader = self.live("reader", relay.address, author)
+        reader.wait_for(event="caught_up")
+        status = self.ask("relay", '{"verb":"status"}\n\n')
+        self.assertEqual((status["ok"], status["pid"]), (True, relay.process.pid))
+        self.assertEqual(status["logs"], {author: 7})
+        self.assertEqual([s["entries_sent"] for s in status["sessions"]], [7])
+
+    def test_nonsense_is_answered_with_an_error(self):
+        self.relay()
+        for text in ("\n\n", "x\n\n", "[]\n\n", '{"verb":"?"}\n\n', '{"verb":"ingest"}\n\n',
+                     '{"verb":"delete_payloads","log":"00","seqnums":"1"}\n\n'):
+            self.assertFalse(self.ask("relay", text)["ok"], text)
+
+    def test_an_append_never_forks_the_own_log(self):
+        """The author signs, looking at a store that another process writes to in the meantime."""
+        self.relay()
+        key, author = self.keygen()
+        self.new_log(["one", "two"], key=(key, author), store="relay")
+        shutil.copy(key, self.path("copy.key"))
+        self.new_log(["one", "other"], key=(self.path("copy.key"), author), store="elsewhere")
+        lines = self.text("export", author, "--jsonl", store="elsewhere").splitlines()
+        head = json.dumps({"verb": "append", "log": author})
+        answer = self.ask("relay", "\n".join([head, lines[1], "", ""]))
+        self.assertEqual((answer["ok"], answer["error"], answer["seqnum"]),
+                         (False, "author_mark_fork", 2))
+        self.assertIsNone(self.json("ls", store="relay")["cap"])
+        self.assertEqual(self.printed("relay", author), ["one", "two"])
+        # The same entry brought by somebody else is evidence.
+        self.write("other.jsonl", "\n".join(lines) + "\n")
+        self.error(FORK, "import", "--jsonl", "other.jsonl", store="relay")
+        self.assertEqual(self.json("ls", store="relay")["cap"], 2)
+
+    def test_the_socket_of_a_dead_node_is_replaced(self):
+        relay = self.relay()
+        relay.kill()
+        self.assertTrue(os.path.exists(self.path("relay/node.sock")))
+        self.relay()
+        self.new_log(["one"], store="relay")
+
+
+class Strangers(NetworkScenario):
+    OPENINGS = (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n",
+                bytes.fromhex("16030100c8010000c40303") + bytes(200), b"\0" * 64, b"\xff" * 5000, b"")
+
+    def test_they_are_sent_away_and_others_are_served(self):
+        relay = self.relay("relay", "--accept-any")
+        host, port = relay.address.split(":")
+        strangers = []
+        for opening in self.OPENINGS:
+            stranger = socket.create_connection((host, int(port)), timeout=15)
+            stranger.sendall(opening)
+            strangers.append(stranger)
+        self.push_lines(10, relay)
+        start = time.monotonic()
+        for stranger in strangers:
+            with stranger:
+                try:
+                    while stranger.recv(4096):
+                        pass
+                except ConnectionResetError:
+                    pass
+        self.assertLess(time.monotonic() - start, 14)
+        said = [line for line in relay.said().splitlines() if "came to nothing" in line]
+        self.assertEqual(len(said), 1, said)  # one line a minute
+        relay.end()
+
+    def test_an_ended_reader_of_the_output_does_not_end_the_relay(self):
+        relay = self.relay("relay", "--accept-any")
+        relay.process.stdout.close()
+        self.push_lines(3, relay)
+        relay.process.send_signal(signal.SIGTERM)
+        self.assertEqual(relay.process.wait(5), 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""What the scenarios share: a place of their own, and the real `culm` to run in it."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+CULM = os.environ.get("CULM", "culm")
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+VECTORS = pathlib.Path(os.environ.get("CULM_SHARED_VECTORS", SOURCE / "../shared/vectors"))
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(SOURCE / "tests/interop"))
+import reference  # noqa: E402, F401: found only now, and taken from here by the scenarios
+
+OK, USAGE, NOT_FOUND, VERIFICATION, STORE, NETWORK, FORK, LOCKED = 0, 2, 3, 4, 5, 6, 7, 8
+
+
+class Scenario(unittest.TestCase):
+    """A test in an empty directory with a store of its own."""
+
+    def setUp(self):
+        self.place = pathlib.Path(tempfile.mkdtemp(prefix="culm-e2e-"))
+        self.addCleanup(shutil.rmtree, self.place, ignore_errors=True)
+        self.environment = {**os.environ, "CULM_STORE": str(self.place / "store")}
+
+    def path(self, name):
+        return str(self.place / name)
+
+    def write(self, name, content):
+        content = content.encode() if isinstance(content, str) else content
+        (self.place / name).write_bytes(content)
+        return self.path(name)
+
+    def run_culm(self, *arguments, status=OK, stdin=b"", store=None, **options):
+        """The finished process; its exit status must be `status`."""
+        environment = dict(self.environment)
+        if store:
+            environment["CULM_STORE"] = self.path(store)
+        done = subprocess.run([CULM, *map(str, arguments)], input=stdin, cwd=self.place,
+                              env=environment, stdout=options.pop("stdout", subprocess.PIPE),
+                              stderr=subprocess.PIPE, timeout=100, **options)
+        said = f"culm {' '.join(map(str, arguments))[:300]}\n{done.stdout}\n{done.stderr.decode()}"
+        self.assertEqual(done.returncode, status, said)
+        if status != OK and b"--json" not in [str(a).encode() for a in arguments]:
+            self.assertIn(b"culm: ", done.stderr, said)
+        self.assertNotIn(b"internal error", done.stderr)
+        return done
+
+    def out(self, *arguments, **options):
+        return self.run_culm(*arguments, **options).stdout
+
+    def text(self, *arguments, **options):
+        return self.out(*arguments, **options).decode()
+
+    def error(self, status, *arguments, **options):
+        return self.run_culm(*arguments, status=status, **options).stderr.decode()
+
+    def json_lines(self, *arguments, **options):
+        return [json.loads(line) for line in self.out(*arguments, "--json", **options).splitlines()]
+
+    def json(self, *arguments, **options):
+        lines = self.json_lines(*arguments, **options)
+        self.assertEqual(len(lines), 1, lines)
+        return lines[0]
+
+    def start(self, *arguments, **options):
+        """A running process; killed in the end if it still runs."""
+        process = subprocess.Popen([CULM, *map(str, arguments)], cwd=self.place,
+                                   env=self.environment, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, **options)
+        self.addCleanup(self._end, process)
+        return process
+
+    @staticmethod
+    def _end(process):
+        process.kill()
+        process.communicate()
+
+    def keygen(self, name="me.key"):
+        """(key file, author)"""
+        return self.path(name), self.text("keygen", name).strip()
+
+    def new_log(self, lines, *arguments, key=None, store=None):
+        """Appends lines; the author."""
+        path, author = key or self.keygen()
+        text = "".join(f"{line}\n" for line in lines).encode()
+        self.out("append", "--key", path, "--lines", *arguments, stdin=text, store=store)
+        return author
+
+
+def main():
+    program = unittest.main(exit=False)
+    result = program.result
+    if result.testsRun and len(result.skipped) == result.testsRun:
+        print("all tests were skipped:", result.skipped[0][1])
+    sys.exit(not result.wasSuccessful())

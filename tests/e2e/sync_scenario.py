@@ -1,0 +1,301 @@
+"""Fetching, pushing and following over TCP: what moves, what it costs, and how it fails."""
+
+import os
+import shutil
+import socket
+import threading
+
+from relay_harness import NetworkScenario
+from scenario import FORK, NETWORK, USAGE, main
+
+
+class Fetching(NetworkScenario):
+    def setUp(self):
+        super().setUp()
+        self.hub = self.relay("relay", "--accept-any")
+        self.address = self.hub.address
+
+    def test_a_whole_log_comes_and_comes_only_once(self):
+        _, author = self.push_lines(3000, self.hub)
+        first = self.sync_one("reader", self.address, author)
+        self.assertEqual((first["entries"], first["certificate_entries"], first["head"],
+                          first["state"], first["missing"]), (3000, 0, 3000, "complete", ""))
+        self.assertEqual(self.printed("reader", author), self.lines(3000))
+        size = sum(map(len, self.lines(3000)))
+        self.assertEqual(first["payload_bytes"], size)
+        self.assertEqual(first["whole"]["payload_bytes"], size)
+        logs, whole = self.sync("reader", self.address)
+        self.assertEqual((logs[0]["entries"], logs[0]["payload_bytes"]), (0, 0))
+        self.assertEqual(logs[0]["whole"]["entries"], 3000)
+        self.assertLess(whole["bytes_received"], 2000)
+        self.assertEqual(whole["peer"], self.hub.peer)
+        self.assert_sound("reader", "relay")
+
+    def test_a_part_comes_with_what_proves_it(self):
+        _, author = self.push_lines(3000, self.hub)
+        quoted = self.json("sync", self.address, author, "--range", "1000-1100", "--newest", 100,
+                           "--quote", store="reader")
+        self.assertEqual(self.json_lines("ls", store="reader"), [])
+        part = self.sync_one("reader", self.address, author, "--range", "1000-1100",
+                             "--newest", 100)
+        self.assertEqual(part["entries"], 201)
+        self.assertLess(part["certificate_entries"], 60)
+        for key in ("entries", "certificate_entries", "payload_bytes"):
+            self.assertEqual(part[key], quoted["quote"][key])
+        self.assertEqual(part["whole"], quoted["whole"])
+        self.assertEqual(part["whole"]["entries"], 3000)
+        lines = self.lines(3000)
+        self.assertEqual(self.printed("reader", author, "--range", "1000-1100,2901-"),
+                         lines[999:1100] + lines[2900:])
+        self.assert_sound("reader")
+        held = self.json("ls", store="reader")
+        self.assertEqual((held["interest"], held["interest_newest"]), ("1000-1100", 100))
+        # What is kept grows, and what is kept is what is asked for.
+        more = self.sync_one("reader", self.address, author, "--range", "1101-1110")
+        self.assertEqual((more["entries"] + more["certificate_entries"]) <= 12, True, more)
+        self.assertEqual(self.sync_one("reader", self.address)["entries"], 0)
+        self.assertEqual(self.json("ls", store="reader")["interest"], "1000-1110")
+
+    def test_a_part_is_served_by_one_who_holds_only_that_part(self):
+        _, author = self.push_lines(1000, self.hub)
+        self.sync_one("middle", self.address, author, "--range", "400-600")
+        self.hub.end()
+        middle = self.relay("middle")
+        part = self.sync_one("last", middle.address, author, "--range", "450-550")
+        self.assertEqual((part["entries"], part["missing"]), (101, ""))
+        self.assert_sound("last")
+        beyond = self.text("sync", middle.address, author, "--range", "700-720", store="last")
+        self.assertRegex(beyond, r"the peer does not hold \d+ entries of what is wanted: 7")
+        self.assertIn("all the peer holds", beyond)
+
+    def test_payloads_can_be_left_out_and_taken_later(self):
+        _, author = self.push_lines(100, self.hub)
+        bare = self.sync_one("reader", self.address, author, "--entries-only")
+        self.assertEqual((bare["entries"], bare["payload_bytes"]), (100, 0))
+        self.assertEqual(self.sync_one("reader", self.address)["payload_bytes"], 0)
+        full = self.sync_one("reader", self.address, author, "--range", "1-")
+        self.assertEqual(full["entries"], 0)
+        self.assertEqual(self.printed("reader", author), self.lines(100))
+
+    def test_large_payloads_come_in_parts_or_not_at_all(self):
+        key, author = self.keygen()
+        contents = [b"small", os.urandom(3_000_000), b"", os.urandom(50_000)]
+        for content in contents:
+            self.out("append", "--key", key, stdin=content, store="author")
+        self.sync_one("author", self.address, "--push")
+        lean = self.sync_one("lean", self.address, author, "--payload-max", 40_000)
+        self.assertEqual((lean["entries"], lean["payload_bytes"]), (4, 5))
+        whole = self.sync_one("whole", self.address, author, "--newest-first")
+        self.assertEqual(whole["payload_bytes"], sum(map(len, contents)))
+        self.assertEqual(self.out("cat", author, store="whole"), b"".join(contents))
+        self.assert_sound("lean", "whole", "relay")
+
+    def test_newest_first_ends_with_the_same(self):
+        _, author = self.push_lines(2500, self.hub)
+        self.sync_one("reader", self.address, author, "--newest-first")
+        self.assertEqual(self.printed("reader", author), self.lines(2500))
+        self.assert_sound("reader")
+
+    def test_a_budget_stops_it_and_the_next_run_goes_on(self):
+        _, author = self.push_lines(3000, self.hub)
+        runs = 0
+        while True:
+            runs += 1
+            part = self.sync_one("reader", self.address, author, "--budget", 100_000)
+            self.assert_sound("reader")
+            if part["state"] == "complete":
+                break
+            self.assertEqual(part["state"], "budget")
+            self.assertLess(runs, 20)
+        self.assertGreater(runs, 2)
+        self.assertEqual(self.printed("reader", author), self.lines(3000))
+
+    def test_a_deleted_payload_does_not_come_back(self):
+        _, author = self.push_lines(100, self.hub)
+        self.sync_one("reader", self.address, author)
+        self.out("delete", author, "--payloads", "--range", "1-50", store="reader")
+        self.assertEqual(self.sync_one("reader", self.address)["payload_bytes"], 0)
+        # Who deleted them is not pushed them again either, and that is no failure.
+        self.out("delete", author, "--payloads", "--range", "90-100", store="relay")
+        again = self.sync_one("author", self.address, "--push")
+        self.assertTrue(again["pushed"])
+        self.assertEqual(self.json("ls", store="relay")["payloads"], 89)
+        self.assert_sound("reader", "relay")
+
+    def test_more_logs_than_fit_into_a_session(self):
+        key = self.keygen()
+        for log_id in range(70):
+            self.new_log([f"log {log_id}"], "--log-id", log_id, key=key, store="author")
+        pushed, _ = self.sync("author", self.address, "--push")
+        self.assertEqual([line["pushed"] for line in pushed], [True] * 70)
+        names = [line["log"] for line in pushed]
+        fetched, _ = self.sync("reader", self.address, *names)
+        self.assertEqual(sum(line["entries"] for line in fetched), 70)
+        self.assertEqual(self.text("cat", f"{key[1]}.69", store="reader"), "log 69")
+
+    def test_what_people_read_says_what_moved_beside_the_whole(self):
+        _, author = self.push_lines(1000, self.hub)
+        text = self.text("sync", self.address, author, "--newest", 10, store="reader")
+        header, row, whole = text.splitlines()
+        self.assertEqual(header.split(), ["received", "entries", "certificate", "payloads", "wire",
+                                          "in", "wire", "out", "time"])
+        self.assertEqual(row.split()[:2], [author[:12], "10"])
+        self.assertIn("the whole log", whole)
+        self.assertIn("1,000", whole)
+
+
+class Failing(NetworkScenario):
+    def failure(self, *arguments, status=NETWORK):
+        return self.error(status, "sync", *arguments, store="reader")
+
+    def test_nobody_there(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{taken.getsockname()[1]}"
+            self.assertIn("connection refused", self.failure(address, "0" * 64))
+
+    def test_a_peer_of_another_network(self):
+        key = self.write("net.key", "ab" * 32 + "\n")
+        other = self.write("other.key", "cd" * 32 + "\n")
+        os.chmod(key, 0o600)
+        os.chmod(other, 0o600)
+        named = self.relay("named", "--network", "garden")
+        closed = self.relay("closed", "--network-key", key)
+        log = "0" * 64
+        for arguments in ([named.address, log], [named.address, log, "--network", "farm"],
+                          [closed.address, log], [closed.address, log, "--network-key", other]):
+            self.assertIn("another network", self.failure(*arguments))
+        for arguments in ([named.address, log, "--network", "garden"],
+                          [closed.address, log, "--network-key", key]):
+            self.assertIn("does not serve this log", self.failure(*arguments))
+
+    def test_another_peer_than_the_one_that_was_meant(self):
+        relay = self.relay("relay", "--accept-any")
+        _, author = self.push_lines(3, relay)
+        self.assertIn("is not the peer", self.failure(relay.address, author, "--peer", "1" * 64))
+        self.assertEqual(self.json_lines("ls", store="reader")[0]["entries"], 0)
+        self.out("sync", relay.address, author, "--peer", relay.peer, store="reader")
+        self.failure(relay.address, author, "--peer", "12", status=USAGE)
+
+    def serve_bytes(self, content, hang=False):
+        """Somebody who is no peer; the address."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+        self.held = []  # connections, or they end
+
+        def run():
+            connection, _ = listener.accept()
+            self.held.append(connection)
+            self.addCleanup(connection.close)
+            connection.sendall(content)
+            if not hang:
+                connection.recv(64)
+                connection.close()
+
+        threading.Thread(target=run, daemon=True).start()
+        return f"127.0.0.1:{listener.getsockname()[1]}"
+
+    def test_somebody_who_is_no_peer(self):
+        for content in (b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", bytes(1000)):
+            self.failure(self.serve_bytes(content), "0" * 64)
+        message = self.failure(self.serve_bytes(b"", hang=True), "0" * 64, "--timeout", 1)
+        self.assertIn("nothing has moved", message)
+
+    def test_a_log_that_is_not_taken(self):
+        relay = self.relay("relay")
+        author = self.new_log(["a"], store="reader")
+        message = self.failure(relay.address, "--push")
+        self.assertIn("does not take this log", message)
+        self.assertIn(f"--accept {author}", message)
+
+    def test_a_peer_that_goes_away(self):
+        relay = self.relay("relay", "--accept-any")
+        key = self.keygen()
+        self.new_log(["a"], key=key, store="reader")
+        live = self.live("reader", relay.address, "--push")
+        live.wait_for(event="pushed", head=1)
+        relay.kill()
+        live.wait_for(event="disconnected")
+        live.end()
+
+    def test_a_wrong_command_line(self):
+        for arguments in ([], ["127.0.0.1"], ["127.0.0.1:1"], ["127.0.0.1:1", "12"],
+                          ["127.0.0.1:1", "0" * 64, "--range", "5-3"],
+                          ["127.0.0.1:1", "0" * 64, "--live", "--once"],
+                          ["127.0.0.1:1", "0" * 64, "--quote", "--push"],
+                          ["127.0.0.1:1", "0" * 64, "--timeout", "0"],
+                          ["127.0.0.1:1", "0" * 64, "--newest", "-1"]):
+            self.failure(*arguments, status=USAGE)
+
+
+class Forks(NetworkScenario):
+    def test_two_branches_meet_at_a_relay(self):
+        relay = self.relay("relay", "--accept-any")
+        key, author = self.push_lines(20, relay)
+        shutil.copy(key, self.path("copy.key"))
+        shutil.copytree(self.path("author"), self.path("clone"))
+        shutil.copy(f"{key}.0.mark", self.path("copy.key.0.mark"))
+        self.new_log(["one branch"], key=(key, author), store="author")
+        self.new_log(["another"], key=(self.path("copy.key"), author), store="clone")
+        self.sync_one("author", relay.address, "--push")
+        self.sync_one("reader", relay.address, author)
+        message = self.error(FORK, "sync", relay.address, "--push", store="clone")
+        self.assertIn("forked the log at 21", message)
+        for store in ("clone", "relay", "reader", "author"):
+            if store != "relay":
+                self.error(FORK, "sync", relay.address, author, store=store)
+            self.assertEqual(self.json("ls", store=store)["cap"], 21, store)
+            self.error(FORK, "verify", store=store)
+            self.assertEqual(self.printed(store, author, "--range", "1-20"), self.lines(20))
+        relay.end()
+
+
+class Living(NetworkScenario):
+    def test_what_is_appended_is_pushed_and_comes_at_once(self):
+        relay = self.relay("relay", "--accept-any")
+        key = self.push_lines(5, relay)
+        author = self.live("author", relay.address, "--push")
+        author.wait_for(event="pushed", head=5)
+        reader = self.live("reader", relay.address, key[1], "--range", "3-")
+        reader.wait_for(event="caught_up", head=5)
+        for head in (6, 7):
+            self.new_log(self.lines(1, head), key=key, store="author")
+            author.wait_for(event="pushed", head=head)
+            reader.wait_for(event="received", up_to=head)
+        self.assertEqual(self.printed("reader", key[1], "--range", "3-"), self.lines(5, 3))
+        author.end()
+        last, whole = reader.end()[-2:]
+        self.assertEqual((last["log"], last["state"]), (key[1], "live"))
+        self.assertEqual(whole["peer"], relay.peer)
+        self.assert_sound("author", "relay", "reader")
+
+    def test_it_connects_again_and_goes_on(self):
+        relay = self.relay("relay", "--accept-any")
+        key = self.push_lines(5, relay)
+        reader = self.live("reader", relay.address, key[1])
+        reader.wait_for(event="caught_up", head=5)
+        relay.kill()
+        reader.wait_for(event="disconnected")
+        relay = self.relay("relay", "--accept-any", listen=relay.address)
+        reader.wait_for(event="connected")
+        self.new_log(self.lines(1, 6), key=key, store="author")
+        self.sync_one("author", relay.address, "--push")
+        reader.wait_for(event="received", up_to=6)
+        reader.end()
+        self.assert_sound("reader")
+
+    def test_newest_moves_with_the_head(self):
+        relay = self.relay("relay", "--accept-any")
+        key = self.push_lines(500, relay)
+        reader = self.live("reader", relay.address, key[1], "--newest", 10)
+        reader.wait_for(event="caught_up", head=500)
+        self.new_log(self.lines(300, 501), key=key, store="author")
+        self.sync_one("author", relay.address, "--push")
+        reader.wait_for(event="received", up_to=800)
+        reader.end()
+        self.assertEqual(self.printed("reader", key[1], "--range", "791-"), self.lines(10, 791))
+        self.assert_sound("reader")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""`culm verify` over a store."""
+
+import os
+
+from scenario import NOT_FOUND, STORE, Scenario, main
+
+
+class VerifyStore(Scenario):
+    def test_good_logs_are_said_to_be_good(self):
+        authors = [self.new_log(range(50), key=self.keygen(name)) for name in "ab"]
+        rows = {row["log"]: row for row in self.json_lines("verify")}
+        self.assertEqual(sorted(rows), sorted(authors))
+        for row in rows.values():
+            self.assertEqual((row["ok"], row["entries"], row["payloads"], row["faults"]),
+                             (True, 50, 50, 0))
+        self.assertEqual(self.json("verify", authors[0][:8])["log"], authors[0])
+        self.assertRegex(self.text("verify", authors[1]), f"^{authors[1][:12]}  good  50 entries")
+        self.error(NOT_FOUND, "verify", "12345678")
+
+    def test_damage_is_found_and_never_a_crash_of_its_own_making(self):
+        author = self.new_log(f"a payload that is easy to find {n}" for n in range(200))
+        data = self.path("store/data.mdb")
+        with open(data, "rb") as file:
+            good = file.read()
+        place = good.find(b"easy to find 77")
+        self.assertGreater(place, 0)
+        bad = bytearray(good)
+        while place != -1:  # also in pages that are no longer in use
+            bad[place] ^= 1
+            place = good.find(b"easy to find 77", place + 1)
+        with open(data, "r+b") as file:
+            file.write(bad)
+        done = self.run_culm("verify", status=STORE)
+        self.assertIn("BAD", done.stdout.decode())
+        report = self.json_lines("verify", status=STORE)[0]
+        self.assertEqual((report["ok"], report["reason"], report["seqnum"]),
+                         (False, "store_damaged", 78))
+        self.error(STORE, "cat", author)
+        self.assertEqual(self.out("cat", author, "--range", "77"), b"a payload that is easy to find 76")
+
+    def test_a_store_that_cannot_be_read_is_an_error(self):
+        if os.geteuid() == 0:
+            self.skipTest("root reads everything")
+        self.new_log("abc")
+        os.chmod(self.path("store"), 0)
+        self.error(STORE, "verify")
+        os.chmod(self.path("store"), 0o700)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,223 @@
+#include <cerrno>
+#include <vector>
+
+#include "culm/store/appender.hpp"
+
+#include "tools/cli/arguments.hpp"
+#include "tools/cli/key_file.hpp"
+#include "tools/cli/progress.hpp"
+#include "tools/cli/store_access.hpp"
+#include "tools/cli/verbs.hpp"
+
+namespace culm::tools {
+namespace {
+
+constexpr std::size_t kBatchBytes = 8 * 1024 * 1024;
+
+struct Options {
+  std::string key_path;
+  std::vector<std::string> files;
+  std::string log_id = "0";
+  bool lines = false;
+  bool end = false;
+  bool adopt = false;
+};
+
+/// Payloads that wait for their commit.
+class Batch {
+ public:
+  Batch(store::Appender& appender, Progress& progress) : appender_(appender), progress_(progress) {}
+
+  Outcome<void> add(ByteView payload) {
+    payloads_.emplace_back(payload.begin(), payload.end());
+    size_bytes_ += payload.size();
+    const bool is_full = payloads_.size() == limits::kUnitEntriesMax || size_bytes_ >= kBatchBytes;
+    if (is_full) return commit();
+    return {};
+  }
+
+  Outcome<void> commit() {
+    if (payloads_.empty()) return {};
+    const std::vector<ByteView> views(payloads_.begin(), payloads_.end());
+    CULM_TOOLS_CHECK(appender_.append(views));
+    total_bytes_ += size_bytes_;
+    payloads_.clear();
+    size_bytes_ = 0;
+    progress_.show(total_bytes_);
+    return {};
+  }
+
+  [[nodiscard]] std::uint64_t total_bytes() const noexcept { return total_bytes_; }
+
+ private:
+  store::Appender& appender_;
+  Progress& progress_;
+  std::vector<Bytes> payloads_;
+  std::size_t size_bytes_ = 0;
+  std::uint64_t total_bytes_ = 0;
+};
+
+Outcome<void> add_lines(Batch& batch, const Descriptor& file) {
+  LineReader lines(file, limits::kPayloadSizeBytesMax, Errc::kPayloadTooLarge);
+  while (true) {
+    // A line that was typed or logged is not kept waiting for others.
+    if (lines.would_wait()) CULM_TOOLS_CHECK(batch.commit());
+    CULM_TOOLS_TRY(const auto line, lines.next());
+    if (!line) return {};
+    CULM_TOOLS_CHECK(batch.add(as_bytes(*line)));
+  }
+}
+
+Outcome<void> add_file(Batch& batch, const Options& options, const std::string& path) {
+  CULM_TOOLS_TRY(const Descriptor file, open_input(path));
+  if (options.lines) return add_lines(batch, file);
+  CULM_TOOLS_TRY(const Bytes payload,
+                 read_all(file, limits::kPayloadSizeBytesMax, Errc::kPayloadTooLarge));
+  return batch.add(payload);
+}
+
+/// Appends all input; entries that were committed stay, whatever happens then.
+Outcome<void> append_all(Batch& batch, const Options& options) {
+  for (const std::string& path : options.files) {
+    auto added = add_file(batch, options, path);
+    if (!added) {
+      CULM_TOOLS_CHECK(batch.commit());
+      return fail_with(std::move(added.error()).about(shown(path)));
+    }
+  }
+  return batch.commit();
+}
+
+/// Looks at all input before anything is written; the bytes there are, 0 when that is not known.
+Outcome<std::uint64_t> check_inputs(const Options& options) {
+  std::uint64_t total = 0;
+  bool is_known = true;
+  for (const std::string& path : options.files) {
+    auto size = check_input(path);
+    if (!size) return fail_with(std::move(size.error()).about(shown(path)));
+    if (!options.lines && *size > limits::kPayloadSizeBytesMax) {
+      return fail_with(Failure(Error{Errc::kPayloadTooLarge}).about(shown(path)));
+    }
+    is_known = is_known && *size > 0;
+    total += *size;
+  }
+  return is_known ? total : 0;
+}
+
+/// The author keeps the whole log, unless something else was said before.
+Result<void> keep_all(StoreAccess& access, const LogKey& log) {
+  {
+    CULM_TRY(const auto transaction, access.store().read());
+    CULM_TRY(const auto state, transaction.find_log(log));
+    if (state && !state->interest.entries.empty()) return {};
+  }
+  return access.writer().set_interest(log, {everything(), true});
+}
+
+store::Appender::Commit commit_through(StoreAccess& access) {
+  return [&access, is_kept = false](const store::SignedUnit& unit) mutable -> Result<void> {
+    if (!is_kept) CULM_CHECK(keep_all(access, unit.log()));
+    is_kept = true;
+    return access.writer().append(unit);
+  };
+}
+
+Failure explain(const Error& error, const std::string& mark_path) {
+  Failure failure(error);
+  if (error.code == Errc::kAuthorMarkFormat) {
+    const bool is_missing = error.detail_kind == ErrorDetail::kSeqnum;
+    failure.message = "author mark " + shown(mark_path) +
+                      (is_missing ? " is missing, though the store holds the log up to seqnum " +
+                                        std::to_string(error.detail)
+                                  : " is damaged");
+    failure.step =
+        "restore the mark from a copy; or, if nothing was appended with this key anywhere else "
+        "since this store was written, append once with --adopt";
+  } else if (error.code == Errc::kEntryNotHeld) {
+    failure.exit = Exit::kFork;
+    failure.message = "the store holds only part of the log, " + failure.message;
+    failure.step = "take the own log back from a peer (culm sync) before appending";
+  } else if (error.code == Errc::kLogCapped) {
+    failure.step = "the log was forked and cannot go on; start another one with --log-id";
+  }
+  return failure;
+}
+
+Outcome<void> report(Context& context, const LogKey& log, SeqNum before, SeqNum head,
+                     std::uint64_t bytes, bool ended, double seconds) {
+  const std::uint64_t count = head - before;
+  if (context.json) {
+    Json object = {{"log", to_string(log)},
+                   {"entries", count},
+                   {"head", head},
+                   {"payload_bytes", bytes},
+                   {"ended", ended}};
+    if (count > 0) object["first"] = before + 1;
+    return context.out.write_json(object);
+  }
+  std::string text = "appended " + human_entries(count) + " (" + human_size(bytes) + ")";
+  if (count > 0) text += ", seqnum " + to_string(RangeSet{{before + 1, head}});
+  text += ", in " + human_duration(seconds) + "\nlog " + to_string(log) + "\n";
+  if (ended) text += "the log is closed\n";
+  return context.out.write(text);
+}
+
+Outcome<void> run(Context& context, const Options& given) {
+  Options options = given;
+  if (options.files.empty() && !options.end) options.files.emplace_back("-");
+  CULM_TOOLS_TRY(const std::uint64_t log_id, parse_number("--log-id", options.log_id));
+  CULM_TOOLS_TRY(const std::uint64_t total_bytes, check_inputs(options));
+  CULM_TOOLS_TRY(const SecretKey key, read_key_file(options.key_path));
+  const LogKey log{key.author(), LogId{log_id}};
+
+  Ed25519Verifier verifier;
+  CULM_TOOLS_TRY(auto access, StoreAccess::open(context, IfMissing::kCreate, verifier));
+  const std::string mark_path = author_mark_path(options.key_path, log.log_id);
+  CULM_TOOLS_TRY(const auto mark, about("author mark " + shown(mark_path),
+                                        store::FileAuthorMark::open(mark_path, log)));
+  auto appender = store::Appender::open(access.store(), key, log.log_id, *mark,
+                                        commit_through(access), {.adopt = options.adopt});
+  if (!appender) return fail_with(explain(appender.error(), mark_path));
+
+  const SeqNum before = appender->head();
+  Progress progress("appending", total_bytes, Progress::Unit::kBytes);
+  Batch batch(*appender, progress);
+  Outcome<void> outcome = append_all(batch, options);
+  if (outcome && options.end) {
+    if (const auto ended = appender->end({}); !ended) outcome = fail_with(Failure(ended.error()));
+  }
+  if (!outcome && appender->head() == before) return outcome;
+  CULM_TOOLS_CHECK(report(context, log, before, appender->head(), batch.total_bytes(),
+                          outcome && options.end, progress.seconds()));
+  return outcome;
+}
+
+}  // namespace
+
+void add_append(CLI::App& app, Context& context) {
+  const auto options = std::make_shared<Options>();
+  CLI::App& verb = add_verb(
+      app, context, "append",
+      "Sign entries and append them to one's own log. One entry per FILE (- or no FILE is "
+      "standard\n"
+      "input), or one per line with --lines. Entries are durable when it returns; while a node\n"
+      "runs on the store it does the writing. What was published is remembered in KEY.LOG_ID.mark\n"
+      "beside the key, so that an old copy of the store is never appended to.",
+      "culm append --key me.key --lines notes.txt\n  date | culm append --key me.key", options,
+      run);
+  verb.add_option("FILE", options->files, "Files to append");
+  verb.add_option("--key", options->key_path, "Key file, made by `culm keygen`")
+      ->type_name("FILE")
+      ->required();
+  verb.add_flag("--lines", options->lines, "One entry per line, without its line end");
+  verb.add_option("--log-id", options->log_id, "Which of the author's logs")
+      ->type_name("N")
+      ->capture_default_str();
+  verb.add_flag("--end", options->end,
+                "Close the log for good, after FILE if one is given; nothing can follow");
+  verb.add_flag("--adopt", options->adopt,
+                "Take the store's log as all that was ever published, where the mark is missing\n"
+                "or damaged. If that is wrong the log forks");
+}
+
+}  // namespace culm::tools

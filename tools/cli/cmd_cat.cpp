@@ -1,0 +1,71 @@
+#include <cstdio>
+
+#include "tools/cli/arguments.hpp"
+#include "tools/cli/entry_format.hpp"
+#include "tools/cli/store_access.hpp"
+#include "tools/cli/verbs.hpp"
+
+namespace culm::tools {
+namespace {
+
+struct Options {
+  std::string log;
+  std::string range;
+  bool lines = false;
+};
+
+tl::unexpected<Failure> not_held(const store::LogState& state, const RangeSet& missing) {
+  const bool is_deleted = state.deleted.contains(missing);
+  Failure failure(Error{is_deleted ? Errc::kPayloadDeleted : Errc::kPayloadNotHeld});
+  failure.message += ": " + to_string(missing);
+  failure.fields["missing"] = to_string(missing);
+  return fail_with(std::move(failure).about(short_name(state.log)));
+}
+
+/// What is to be printed: all that is held, or all that was asked for.
+Outcome<RangeSet> choose(const store::LogState& state, const Options& options, bool is_quiet) {
+  const RangeSet held = state.payloads & state.served();
+  if (state.head() == 0) return held;
+  if (options.range.empty()) {
+    const RangeSet missing = RangeSet{{1, state.head()}} - held;
+    if (!missing.empty() && !is_quiet) {
+      std::fprintf(stderr, "culm: cat: %s of %s payloads are not held and left out\n",
+                   human_count(missing.count()).c_str(), human_count(state.head()).c_str());
+    }
+    return held;
+  }
+  CULM_TOOLS_TRY(RangeSet wanted, parse_range_option(options.range));
+  // An open range ends at the head; what was named beyond it is missing.
+  if (wanted.max() == kSeqnumMax && wanted.ranges().back().first <= state.head()) {
+    wanted.erase({state.head() + 1, kSeqnumMax});
+  }
+  if (const RangeSet missing = wanted - held; !missing.empty()) return not_held(state, missing);
+  return wanted;
+}
+
+Outcome<void> run(Context& context, const Options& options) {
+  CULM_TOOLS_TRY(const auto store, open_for_reading(context));
+  CULM_TOOLS_TRY(const auto state, read_log_named(*store, options.log));
+  CULM_TOOLS_TRY(const RangeSet seqnums, choose(state, options, context.json));
+  PayloadFormat format({context.json, options.lines, context.out.is_terminal()});
+  return print_entries(context.out, *store, state.log, seqnums, format);
+}
+
+}  // namespace
+
+void add_cat(CLI::App& app, Context& context) {
+  const auto options = std::make_shared<Options>();
+  CLI::App& verb = add_verb(
+      app, context, "cat",
+      "Print the payloads of a log in order. Without --range: all that are held. With --range\n"
+      "each of them must be held, or nothing is printed. Bytes that could drive the terminal are\n"
+      "escaped when the output is one; into a file or a pipe go the very bytes.",
+      "culm cat 4fd3ab12 --lines > copy.txt", options, run);
+  verb.add_option("LOG", options->log, "Log")->required();
+  verb.add_option("--range", options->range, "Only these seqnums, such as 5-9,20,30-")
+      ->type_name("RANGES");
+  verb.add_flag("--lines", options->lines,
+                "End each payload with a line end, the way `append --lines` took it off");
+}
+
+}  // namespace culm::tools

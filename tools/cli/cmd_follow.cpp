@@ -1,0 +1,181 @@
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <ctime>
+#include <map>
+#include <optional>
+
+#include "tools/cli/arguments.hpp"
+#include "tools/cli/entry_format.hpp"
+#include "tools/cli/store_access.hpp"
+#include "tools/cli/verbs.hpp"
+
+namespace culm::tools {
+namespace {
+
+constexpr long kPollIntervalNs = 100'000'000;
+constexpr std::size_t kChangesPerRound = 1000;
+
+struct Options {
+  std::string log;
+  bool from_start = false;
+  std::string until;
+  bool payloads = false;
+  bool lines = false;
+};
+
+/// Waits for the next look, or for the signal to end; blocked while entries are being printed, so
+/// that no entry is printed half.
+class Pause {
+ public:
+  Pause() {
+    sigemptyset(&signals_);
+    sigaddset(&signals_, SIGINT);
+    sigaddset(&signals_, SIGTERM);
+    sigprocmask(SIG_BLOCK, &signals_, nullptr);
+  }
+
+  /// Whether to go on.
+  [[nodiscard]] bool wait() const {
+    const timespec interval{0, kPollIntervalNs};
+    return sigtimedwait(&signals_, nullptr, &interval) < 0;
+  }
+
+ private:
+  sigset_t signals_{};
+};
+
+class Follower {
+ public:
+  Follower(Context& context, const Options& options, const store::Store& store)
+      : context_(context), options_(options), store_(store) {}
+
+  Outcome<void> start();
+  /// Prints what came since the last round.
+  Outcome<void> round();
+  [[nodiscard]] bool is_done() const noexcept { return is_done_; }
+
+ private:
+  struct Seen {
+    RangeSet printed;
+    SeqNum cap = 0;
+  };
+
+  [[nodiscard]] RangeSet printable(const store::LogState& state) const;
+  Outcome<void> look_at(const LogKey& log);
+  Outcome<void> print(const LogKey& log, const RangeSet& seqnums);
+
+  Context& context_;
+  const Options& options_;
+  const store::Store& store_;
+  std::optional<LogKey> only_;
+  SeqNum until_ = 0;
+  std::uint64_t change_ = 0;
+  std::map<LogKey, Seen> seen_;
+  bool is_done_ = false;
+};
+
+Outcome<void> Follower::start() {
+  CULM_TOOLS_TRY(const auto transaction, store_.read());
+  if (!options_.log.empty()) {
+    CULM_TOOLS_TRY(only_, find_log_named(transaction, options_.log));
+  }
+  if (!options_.until.empty()) {
+    if (!only_) return usage("--until needs a LOG");
+    CULM_TOOLS_TRY(until_, parse_seqnum("--until", options_.until));
+  }
+  if (options_.lines && !options_.payloads) return usage("--lines goes with --payloads");
+  if (options_.from_start) return {};
+  CULM_TOOLS_TRY(change_, transaction.last_change());
+  CULM_TOOLS_TRY(const std::vector<LogKey> logs, transaction.list_logs());
+  for (const LogKey& log : logs) {
+    if (only_ && log != *only_) continue;
+    CULM_TOOLS_TRY(const store::LogState state, transaction.get_log(log));
+    seen_[log] = {printable(state), state.cap};
+    if (until_ != 0) is_done_ = seen_[log].printed.contains(until_);
+  }
+  return {};
+}
+
+RangeSet Follower::printable(const store::LogState& state) const {
+  RangeSet seqnums = state.served();
+  if (options_.payloads) seqnums &= state.payloads;
+  if (until_ != 0) seqnums &= RangeSet{{1, until_}};
+  return seqnums;
+}
+
+Outcome<void> Follower::round() {
+  while (true) {
+    std::vector<store::ReadTransaction::Change> changes;
+    {
+      CULM_TOOLS_TRY(const auto transaction, store_.read());
+      CULM_TOOLS_TRY(changes, transaction.changes(change_, kChangesPerRound));
+    }
+    if (changes.empty()) return context_.out.flush();
+    for (const auto& change : changes) {
+      change_ = change.number;
+      if (!only_ || change.log == *only_) CULM_TOOLS_CHECK(look_at(change.log));
+    }
+  }
+}
+
+Outcome<void> Follower::look_at(const LogKey& log) {
+  std::optional<store::LogState> state;
+  {
+    CULM_TOOLS_TRY(const auto transaction, store_.read());
+    CULM_TOOLS_TRY(state, transaction.find_log(log));
+  }
+  if (!state) return {};
+  Seen& seen = seen_[log];
+  const RangeSet fresh = printable(*state) - seen.printed;
+  CULM_TOOLS_CHECK(print(log, fresh));
+  seen.printed |= fresh;
+  if (state->cap != seen.cap) {
+    CULM_TOOLS_CHECK(context_.out.flush());
+    std::fprintf(stderr, "culm: follow: %s: the author forked the log at %s\n",
+                 short_name(log).c_str(), human_count(state->cap).c_str());
+    seen.cap = state->cap;
+  }
+  is_done_ = until_ != 0 && seen.printed.contains(until_);
+  return {};
+}
+
+Outcome<void> Follower::print(const LogKey& log, const RangeSet& seqnums) {
+  if (seqnums.empty()) return {};
+  if (options_.payloads) {
+    PayloadFormat format({context_.json, options_.lines, context_.out.is_terminal()});
+    return print_entries(context_.out, store_, log, seqnums, format);
+  }
+  LineFormat format({context_.json, !only_, 0});
+  return print_entries(context_.out, store_, log, seqnums, format);
+}
+
+Outcome<void> run(Context& context, const Options& options) {
+  const Pause pause;
+  CULM_TOOLS_TRY(const auto store, open_for_reading(context));
+  Follower follower(context, options, *store);
+  CULM_TOOLS_CHECK(follower.start());
+  do {
+    CULM_TOOLS_CHECK(follower.round());
+  } while (!follower.is_done() && pause.wait());
+  return {};
+}
+
+}  // namespace
+
+void add_follow(CLI::App& app, Context& context) {
+  const auto options = std::make_shared<Options>();
+  CLI::App& verb = add_verb(
+      app, context, "follow",
+      "Print entries as they come into the store, of one log or of all, until interrupted. Works\n"
+      "beside the node or the author that writes.",
+      "culm follow 4fd3ab12 --from-start --payloads --lines", options, run);
+  verb.add_option("LOG", options->log, "Log; by its whole name it need not be there yet");
+  verb.add_flag("--from-start", options->from_start, "Begin with what is held already");
+  verb.add_option("--until", options->until, "End when entry N was printed; print none beyond it")
+      ->type_name("N");
+  verb.add_flag("--payloads", options->payloads, "Print the payloads themselves, as `culm cat`");
+  verb.add_flag("--lines", options->lines, "End each payload with a line end");
+}
+
+}  // namespace culm::tools

@@ -1,0 +1,36 @@
+#include "culm/core/random.hpp"
+
+#include "tools/cli/files.hpp"
+#include "tools/cli/key_file.hpp"
+#include "tools/cli/verbs.hpp"
+
+namespace culm::tools {
+namespace {
+
+struct Options {
+  std::string path;
+};
+
+Outcome<void> run(Context& context, const Options& options) {
+  SystemRandom random;
+  const SecretKey key = SecretKey::generate(random);
+  CULM_TOOLS_CHECK(write_key_file(options.path, key));
+  const std::string author = to_hex(key.author().bytes);
+  if (context.json) return context.out.write_json(Json{{"author", author}, {"file", options.path}});
+  return context.out.write(author + "\n");
+}
+
+}  // namespace
+
+void add_keygen(CLI::App& app, Context& context) {
+  const auto options = std::make_shared<Options>();
+  CLI::App& verb = add_verb(
+      app, context, "keygen",
+      "Make an author's secret key in a new file that only you can read, and print the author.\n"
+      "Keep a copy of the file, but append with it in one place only: two machines that append\n"
+      "with one key fork the log, and no peer can mend that.",
+      "culm keygen me.key", options, run);
+  verb.add_option("FILE", options->path, "File to make; it must not exist yet")->required();
+}
+
+}  // namespace culm::tools

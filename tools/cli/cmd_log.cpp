@@ -1,0 +1,58 @@
+#include "tools/cli/arguments.hpp"
+#include "tools/cli/entry_format.hpp"
+#include "tools/cli/store_access.hpp"
+#include "tools/cli/verbs.hpp"
+
+namespace culm::tools {
+namespace {
+
+struct Options {
+  std::string log;
+  std::string range;
+  std::string newest;
+};
+
+Outcome<void> run(Context& context, const Options& options) {
+  CULM_TOOLS_TRY(const auto store, open_for_reading(context));
+  CULM_TOOLS_TRY(const auto state, read_log_named(*store, options.log));
+  RangeSet seqnums = state.served();
+  if (!options.range.empty()) {
+    CULM_TOOLS_TRY(const RangeSet range, parse_range_option(options.range));
+    seqnums &= range;
+  }
+  if (!options.newest.empty()) {
+    CULM_TOOLS_TRY(const std::uint64_t count, parse_number("--newest", options.newest));
+    seqnums = last_of(seqnums, count);
+  }
+  if (seqnums.empty() && !options.range.empty()) {
+    return fail_with(Failure(Error{Errc::kEntryNotHeld})
+                         .about(short_name(state.log))
+                         .next("`culm ls` shows what is held"));
+  }
+  LineFormat format({context.json, false, state.head()});
+  if (!context.json) {
+    CULM_TOOLS_CHECK(context.out.write("log " + to_string(state.log) + "\n" + format.header()));
+  }
+  CULM_TOOLS_CHECK(print_entries(context.out, *store, state.log, seqnums, format));
+  if (state.cap == 0 || context.json) return {};
+  return context.out.write("the author forked the log: entries from " + human_count(state.cap) +
+                           " on are not valid\n");
+}
+
+}  // namespace
+
+void add_log(CLI::App& app, Context& context) {
+  const auto options = std::make_shared<Options>();
+  CLI::App& verb = add_verb(
+      app, context, "log",
+      "List the held entries of a log: seqnum, level, payload size and the payload's start.\n"
+      "verified: the entry's own signature was checked. attested: a later entry whose signature\n"
+      "was checked vouches for its exact bytes.",
+      "culm log 4fd3ab12 --newest 20", options, run);
+  verb.add_option("LOG", options->log, "Log")->required();
+  verb.add_option("--range", options->range, "Only these seqnums, such as 5-9,20,30-")
+      ->type_name("RANGES");
+  verb.add_option("--newest", options->newest, "Only the last N of them")->type_name("N");
+}
+
+}  // namespace culm::tools

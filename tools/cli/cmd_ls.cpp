@@ -1,0 +1,132 @@
+#include <algorithm>
+
+#include "culm/feed/closure.hpp"
+
+#include "tools/cli/arguments.hpp"
+#include "tools/cli/store_access.hpp"
+#include "tools/cli/verbs.hpp"
+
+namespace culm::tools {
+namespace {
+
+constexpr std::size_t kRowsPerPortion = 1000;
+
+struct Options {
+  std::string prefix;
+  bool full = false;
+};
+
+/// What `ls` says of a log.
+struct Summary {
+  SeqNum head = 0;
+  std::uint64_t entries = 0;
+  std::uint64_t certificate_entries = 0;
+  bool is_complete = false;
+  std::string state;
+};
+
+Summary summarize(const store::LogState& log) {
+  Summary summary;
+  const RangeSet served = log.served();
+  summary.head = log.head();
+  // Without an interest nothing is there for the sake of something else.
+  const RangeSet wanted =
+      log.interest.entries.empty() ? served : resolve(log.interest.entries, summary.head);
+  summary.entries = (served & wanted).count();
+  summary.certificate_entries = served.count() - summary.entries;
+  summary.is_complete = served.count() == summary.head;
+  summary.state = summary.is_complete ? "complete" : "partial";
+  const bool is_ended = log.end_of_log != 0 && log.end_of_log == summary.head;
+  if (is_ended) summary.state = summary.is_complete ? "ended" : "partial, ended";
+  if (log.cap != 0) summary.state = "capped at " + human_count(log.cap);
+  return summary;
+}
+
+Json to_json(const store::LogState& log, const Summary& summary) {
+  Json object = {{"log", to_string(log.log)},
+                 {"head", summary.head},
+                 {"held", to_string(log.served())},
+                 {"entries", summary.entries},
+                 {"certificate_entries", summary.certificate_entries},
+                 {"verified", (log.verified & log.served()).count()},
+                 {"payloads", log.payloads.count()},
+                 {"payload_bytes", log.payload_bytes},
+                 {"payloads_deleted", (log.deleted & log.held).count()},
+                 {"complete", summary.is_complete},
+                 {"interest", to_string(log.interest.entries.ranges)},
+                 {"interest_newest", log.interest.entries.newest}};
+  object["end_of_log"] = log.end_of_log == 0 ? Json() : Json(log.end_of_log);
+  object["cap"] = log.cap == 0 ? Json() : Json(log.cap);
+  return object;
+}
+
+std::size_t common_digits(const LogKey& a, const LogKey& b) {
+  const std::string left = to_hex(a.author.bytes);
+  const std::string right = to_hex(b.author.bytes);
+  if (left == right) return 0;  // other logs of the author are told apart by log_id
+  return static_cast<std::size_t>(std::ranges::mismatch(left, right).in1 - left.begin());
+}
+
+/// Long enough for one line never to be taken for its neighbours.
+std::size_t digits_needed(const std::vector<LogKey>& logs, std::size_t at) {
+  std::size_t digits = 12;
+  if (at > 0) digits = std::max(digits, common_digits(logs[at - 1], logs[at]) + 1);
+  if (at + 1 < logs.size()) digits = std::max(digits, common_digits(logs[at], logs[at + 1]) + 1);
+  return digits;
+}
+
+Outcome<void> run(Context& context, const Options& options) {
+  CULM_TOOLS_TRY(const auto store, open_for_reading(context));
+  CULM_TOOLS_TRY(const auto transaction, store->read());
+  std::vector<LogKey> logs;
+  if (options.prefix.find('.') == std::string::npos) {
+    CULM_TOOLS_TRY(logs, transaction.list_logs(options.prefix));
+  } else {
+    CULM_TOOLS_TRY(const LogKey log, find_log_named(transaction, options.prefix));
+    logs.push_back(log);
+  }
+  using enum Table::Align;
+  Table table({{"log", kLeft},
+               {"head", kRight},
+               {"entries", kRight},
+               {"certificate", kRight},
+               {"payloads", kRight},
+               {"bytes", kRight},
+               {"state", kLeft}});
+  for (std::size_t i = 0; i < logs.size(); ++i) {
+    CULM_TOOLS_TRY(const store::LogState log, transaction.get_log(logs[i]));
+    const Summary summary = summarize(log);
+    if (context.json) {
+      CULM_TOOLS_CHECK(context.out.write_json(to_json(log, summary)));
+      continue;
+    }
+    table.add({options.full ? to_string(log.log) : short_name(log.log, digits_needed(logs, i)),
+               human_count(summary.head), human_count(summary.entries),
+               human_count(summary.certificate_entries), human_count(log.payloads.count()),
+               human_size(log.payload_bytes), summary.state});
+    if (table.row_count() == kRowsPerPortion) CULM_TOOLS_CHECK(context.out.write(table.take()));
+  }
+  if (context.json) return {};
+  if (logs.empty()) return context.out.write("no logs\n");
+  return context.out.write(table.take());
+}
+
+}  // namespace
+
+void add_ls(CLI::App& app, Context& context) {
+  const auto options = std::make_shared<Options>();
+  CLI::App& verb = add_verb(
+      app, context, "ls",
+      "List the logs of the store. Per log: the highest seqnum held (head), entries held for\n"
+      "their own sake, entries held only to prove those (certificate), payloads held and their\n"
+      "bytes, and the state:\n"
+      "  complete    every entry from 1 to the head is held\n"
+      "  partial     some are not\n"
+      "  ended       the author has closed the log\n"
+      "  capped at N the author has forked the log; entries from N on are not valid",
+      "culm ls --full", options, run);
+  verb.add_option("PREFIX", options->prefix, "Only logs whose author begins with these digits");
+  verb.add_flag("--full", options->full, "Print whole names");
+}
+
+}  // namespace culm::tools

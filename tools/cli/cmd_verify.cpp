@@ -1,0 +1,181 @@
+#include <vector>
+
+#include "culm/store/audit.hpp"
+
+#include "tools/cli/arguments.hpp"
+#include "tools/cli/jsonl_file.hpp"
+#include "tools/cli/progress.hpp"
+#include "tools/cli/store_access.hpp"
+#include "tools/cli/verbs.hpp"
+#include "tools/cli/verify_entry.hpp"
+
+namespace culm::tools {
+namespace {
+
+struct Options {
+  std::vector<std::string> logs;
+  std::string jsonl;
+  bool loose = false;
+  EntryFiles files;
+};
+
+Outcome<void> verify_jsonl_file(Context& context, const Options& options) {
+  Ed25519Verifier verifier;
+  CULM_TOOLS_TRY(const JsonlFile file, JsonlFile::read(options.jsonl, verifier));
+  CULM_TOOLS_CHECK(verify_jsonl(file, verifier, options.loose));
+  if (context.json) {
+    return context.out.write_json(
+        Json{{"ok", true}, {"entries", file.entry_count()}, {"logs", file.logs().size()}});
+  }
+  return context.out.write("good: " + human_entries(file.entry_count()) + " of " +
+                           human_count(file.logs().size()) +
+                           (file.logs().size() == 1 ? " log\n" : " logs\n"));
+}
+
+Exit exit_of_fault(const Error& fault) {
+  const Exit exit = exit_of(fault);
+  return exit == Exit::kStore ? exit : Exit::kVerification;
+}
+
+Json to_json(const store::LogState& log, const store::AuditReport& report) {
+  Json object = {{"log", to_string(log.log)},        {"ok", report.is_sound() && log.cap == 0},
+                 {"entries", report.entries},        {"certificate_entries", report.certificate},
+                 {"payloads", report.payloads},      {"payload_bytes", report.payload_bytes},
+                 {"loose", to_string(report.loose)}, {"faults", report.faults}};
+  object["cap"] = log.cap == 0 ? Json() : Json(log.cap);
+  if (report.first_fault) {
+    object["reason"] = name(report.first_fault->code);
+    if (report.first_fault->detail_kind == ErrorDetail::kSeqnum) {
+      object["seqnum"] = report.first_fault->detail;
+    }
+  }
+  return object;
+}
+
+std::string to_text(const store::LogState& log, const store::AuditReport& report) {
+  const bool is_forked = report.is_sound() && log.cap != 0;
+  std::string text = short_name(log.log) + "  " +
+                     (is_forked           ? "FORK"
+                      : report.is_sound() ? "good"
+                                          : "BAD ") +
+                     "  " + human_entries(report.entries);
+  text +=
+      ", " + human_count(report.payloads) + " payloads (" + human_size(report.payload_bytes) + ")";
+  if (!report.loose.empty()) text += ", " + human_count(report.loose.count()) + " loose";
+  if (log.cap != 0) text += ", forked by its author at " + human_count(log.cap);
+  if (report.first_fault) {
+    text += "; " + human_count(report.faults) +
+            (report.faults == 1 ? " fault: " : " faults, first: ") + message(*report.first_fault);
+  }
+  return text + "\n";
+}
+
+/// Whichever is worse: a store that cannot be trusted, entries that are wrong, a forked log.
+void keep_worst(std::optional<Failure>& worst, Failure failure) {
+  const auto rank = [](Exit exit) {
+    return exit == Exit::kStore ? 3 : exit == Exit::kVerification ? 2 : 1;
+  };
+  if (!worst || rank(failure.exit) > rank(worst->exit)) worst = std::move(failure);
+}
+
+Outcome<std::vector<LogKey>> choose_logs(const store::ReadTransaction& transaction,
+                                         const std::vector<std::string>& names) {
+  if (names.empty()) {
+    CULM_TOOLS_TRY(auto logs, transaction.list_logs());
+    return logs;
+  }
+  std::vector<LogKey> logs;
+  for (const std::string& name : names) {
+    CULM_TOOLS_TRY(const LogKey log, find_log_named(transaction, name));
+    logs.push_back(log);
+  }
+  return logs;
+}
+
+Outcome<void> verify_store(Context& context, const Options& options) {
+  CULM_TOOLS_TRY(const auto store, open_for_reading(context));
+  CULM_TOOLS_TRY(const auto transaction, store->read());
+  std::optional<Failure> worst;
+  if (options.logs.empty()) {
+    const auto sound = store::audit_tables(transaction);
+    if (!sound) keep_worst(worst, Failure(sound.error()).about("tables of the store"));
+  }
+  CULM_TOOLS_TRY(const std::vector<LogKey> logs, choose_logs(transaction, options.logs));
+  Ed25519Verifier verifier;
+  for (const LogKey& key : logs) {
+    const std::string title = short_name(key);
+    const auto log = transaction.get_log(key);
+    if (!log) {
+      if (log.error().code == Errc::kLogUnknown)
+        return fail_with(Failure(log.error()).about(title));
+      keep_worst(worst, Failure(log.error()).about(title));
+      CULM_TOOLS_CHECK(context.out.write(
+          context.json
+              ? to_line(Json{
+                    {"log", to_string(key)}, {"ok", false}, {"reason", name(log.error().code)}}) +
+                    "\n"
+              : title + "  BAD   " + message(log.error()) + "\n"));
+      continue;
+    }
+    Progress progress(title, log->held.count(), Progress::Unit::kCount);
+    CULM_TOOLS_TRY(const auto report,
+                   about(title, store::audit_log(transaction, *log, verifier,
+                                                 [&](std::uint64_t n) { progress.show(n); })));
+    CULM_TOOLS_CHECK(context.out.write(context.json ? to_line(to_json(*log, report)) + "\n"
+                                                    : to_text(*log, report)));
+    if (report.first_fault) {
+      keep_worst(worst,
+                 Failure(*report.first_fault).about(title).as(exit_of_fault(*report.first_fault)));
+    } else if (log->cap != 0) {
+      keep_worst(worst, Failure(error_for(Errc::kFork, log->cap)).about(title));
+    }
+  }
+  if (worst) return fail_with(*std::move(worst));
+  if (logs.empty() && !context.json) return context.out.write("no logs\n");
+  return {};
+}
+
+Outcome<void> run(Context& context, const Options& options) {
+  const bool is_raw = !options.files.entry.empty();
+  const bool is_jsonl = !options.jsonl.empty();
+  if (is_raw + is_jsonl + !options.logs.empty() > 1) {
+    return usage("verify logs of the store, or --jsonl FILE, or --entry FILE: one of them");
+  }
+  if (is_raw) return verify_entry_files(context, options.files);
+  if (is_jsonl) return verify_jsonl_file(context, options);
+  return verify_store(context, options);
+}
+
+}  // namespace
+
+void add_verify(CLI::App& app, Context& context) {
+  const auto options = std::make_shared<Options>();
+  CLI::App& verb = add_verb(
+      app, context, "verify",
+      "Verify from nothing every signature, link, payload and row. Without an option the logs of\n"
+      "the store, all or those named. With --jsonl a file of JSON lines, with --entry raw files;\n"
+      "these need no store. Exit status 4 if something is wrong, 5 if the store is damaged, 7 if\n"
+      "the author forked a log.",
+      "culm verify\n  culm verify --jsonl part.jsonl\n"
+      "  culm verify --entry 4.bin --backlink 3.bin --lipmaalink 1.bin",
+      options, run);
+  verb.add_option("LOG", options->logs, "Logs of the store");
+  CLI::Option* jsonl =
+      verb.add_option("--jsonl", options->jsonl, "File of JSON lines")->type_name("FILE");
+  verb.add_flag("--loose", options->loose, "With --jsonl: ask for no path to entry 1")
+      ->needs(jsonl);
+  CLI::Option* entry =
+      verb.add_option("--entry", options->files.entry, "File of one raw entry")->type_name("FILE");
+  verb.add_option("--payload", options->files.payload, "File of its payload")
+      ->type_name("FILE")
+      ->needs(entry);
+  verb.add_option("--backlink", options->files.backlink, "File of the raw entry before it")
+      ->type_name("FILE")
+      ->needs(entry);
+  verb.add_option("--lipmaalink", options->files.lipmaalink,
+                  "File of the raw entry at its lipmaalink target")
+      ->type_name("FILE")
+      ->needs(entry);
+}
+
+}  // namespace culm::tools

@@ -1,0 +1,198 @@
+#include "tools/cli/control_protocol.hpp"
+
+#include <array>
+#include <cstdint>
+#include <utility>
+
+namespace culm::tools::control {
+namespace {
+
+constexpr std::array kNumbers = {
+    std::pair{ErrorDetail::kOffset, "offset"},
+    std::pair{ErrorDetail::kSeqnum, "seqnum"},
+    std::pair{ErrorDetail::kSystem, "errno"},
+};
+
+std::string request(std::string_view verb, const LogKey& log, const Json& more) {
+  Json head = {{"verb", verb}, {"log", to_string(log)}};
+  head.update(more);
+  return to_line(head) + "\n";
+}
+
+std::optional<Json> parse_object(std::string_view line) {
+  Json value = Json::parse(line.begin(), line.end(), nullptr, false);
+  if (!value.is_object()) return std::nullopt;
+  return value;
+}
+
+Result<std::string> get_text(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  if (found == object.end() || !found->is_string()) return fail(Errc::kFileFormat);
+  return found->get<std::string>();
+}
+
+Result<LogKey> get_log(const Json& object) {
+  CULM_TRY(const std::string text, get_text(object, "log"));
+  return parse_log_key(text);
+}
+
+/// "" is the empty set here, which people cannot write.
+Result<RangeSet> get_ranges(const Json& object, const char* key) {
+  CULM_TRY(const std::string text, get_text(object, key));
+  if (text.empty()) return RangeSet();
+  return parse_ranges(text);
+}
+
+std::string_view take_line(std::string_view& text) {
+  const std::size_t end = std::min(text.find('\n'), text.size());
+  const std::string_view line = text.substr(0, end);
+  text.remove_prefix(std::min(end + 1, text.size()));
+  return line;
+}
+
+Result<Request> decode_ingest(const Json& head, std::string_view lines, bool is_own) {
+  IngestRequest ingest;
+  ingest.is_own = is_own;
+  CULM_TRY(ingest.log, get_log(head));
+  while (true) {
+    const std::string_view line = take_line(lines);
+    if (line.empty()) return ingest;
+    if (ingest.entries.size() == limits::kUnitEntriesMax) return fail(Errc::kLimit);
+    CULM_TRY(auto entry, decode_jsonl(line));
+    ingest.entries.push_back(std::move(entry));
+  }
+}
+
+Result<Request> decode_set_interest(const Json& head) {
+  SetInterestRequest set;
+  CULM_TRY(set.log, get_log(head));
+  CULM_TRY(set.interest.entries.ranges, get_ranges(head, "ranges"));
+  const auto newest = head.find("newest");
+  const auto payloads = head.find("payloads");
+  if (newest == head.end() || !newest->is_number_unsigned() || payloads == head.end() ||
+      !payloads->is_boolean()) {
+    return fail(Errc::kFileFormat);
+  }
+  set.interest.entries.newest = newest->get<std::uint64_t>();
+  set.interest.payloads = payloads->get<bool>();
+  return set;
+}
+
+std::optional<Errc> find_errc(std::string_view wanted) {
+  for (std::uint16_t number = 1; number < 1000; ++number) {
+    if (name(Errc{number}) == wanted) return Errc{number};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string encode_ingest(const LogKey& log, std::span<const UnitEntry> unit, bool is_own) {
+  std::string text = request(is_own ? "append" : "ingest", log, Json::object());
+  for (const UnitEntry& item : unit) append_jsonl(text, item.entry.bytes(), item.payload);
+  return text + "\n";
+}
+
+std::string encode(const DeletePayloadsRequest& request_value) {
+  return request("delete_payloads", request_value.log,
+                 {{"seqnums", to_string(request_value.seqnums)}}) +
+         "\n";
+}
+
+std::string encode(const SetInterestRequest& request_value) {
+  const store::LogInterest& interest = request_value.interest;
+  return request("set_interest", request_value.log,
+                 {{"ranges", to_string(interest.entries.ranges)},
+                  {"newest", interest.entries.newest},
+                  {"payloads", interest.payloads}}) +
+         "\n";
+}
+
+std::string encode(const StatusRequest& /*request*/) { return "{\"verb\":\"status\"}\n\n"; }
+
+std::size_t request_size(std::string_view received) {
+  const std::size_t end = received.find("\n\n");
+  return end == std::string_view::npos ? 0 : end + 2;
+}
+
+Result<Request> decode_request(std::string_view text) {
+  const auto head = parse_object(take_line(text));
+  if (!head) return fail(Errc::kFileFormat);
+  CULM_TRY(const std::string verb, get_text(*head, "verb"));
+  if (verb == "ingest") return decode_ingest(*head, text, false);
+  if (verb == "append") return decode_ingest(*head, text, true);
+  if (verb == "set_interest") return decode_set_interest(*head);
+  if (verb == "status") return StatusRequest{};
+  if (verb != "delete_payloads") return fail(Errc::kFileFormat);
+  DeletePayloadsRequest remove;
+  CULM_TRY(remove.log, get_log(*head));
+  CULM_TRY(remove.seqnums, get_ranges(*head, "seqnums"));
+  return remove;
+}
+
+std::string encode(const Response& response) {
+  Json line = {{"ok", !response.error}};
+  if (response.error) {
+    line["error"] = name(response.error->code);
+    for (const auto& [kind, key] : kNumbers) {
+      if (kind == response.error->detail_kind) line[key] = response.error->detail;
+    }
+    line["message"] = message(*response.error);
+  }
+  line.update(response.fields);
+  return to_line(line) + "\n";
+}
+
+Result<Response> decode_response(std::string_view line) {
+  auto object = parse_object(line);
+  if (!object) return fail(Errc::kFileFormat);
+  const auto ok = object->find("ok");
+  if (ok == object->end() || !ok->is_boolean()) return fail(Errc::kFileFormat);
+  Response response;
+  if (!ok->get<bool>()) {
+    CULM_TRY(const std::string error, get_text(*object, "error"));
+    const auto code = find_errc(error);
+    if (!code) return fail(Errc::kFileFormat);
+    response.error = Error{*code};
+    for (const auto& [kind, key] : kNumbers) {
+      const auto number = object->find(key);
+      if (number == object->end() || !number->is_number_unsigned()) continue;
+      response.error = Error{*code, kind, number->get<std::uint64_t>()};
+    }
+  }
+  response.fields = *std::move(object);
+  return response;
+}
+
+Json to_fields(const store::IngestReport& report) {
+  Json fields = {{"added", to_string(report.added)},
+                 {"payloads_added", to_string(report.payloads_added)},
+                 {"signatures_checked", report.signatures_checked}};
+  if (report.defect) {
+    fields["defect"] = {{"kind", name(report.defect->kind)}, {"at", report.defect->at}};
+  }
+  return fields;
+}
+
+Result<store::IngestReport> to_report(const Json& fields) {
+  store::IngestReport report;
+  CULM_TRY(report.added, get_ranges(fields, "added"));
+  CULM_TRY(report.payloads_added, get_ranges(fields, "payloads_added"));
+  const auto checked = fields.find("signatures_checked");
+  if (checked != fields.end() && checked->is_number_unsigned()) {
+    report.signatures_checked = checked->get<std::uint64_t>();
+  }
+  const auto defect = fields.find("defect");
+  if (defect == fields.end()) return report;
+  if (!defect->is_object()) return fail(Errc::kFileFormat);
+  CULM_TRY(const std::string kind, get_text(*defect, "kind"));
+  const auto at = defect->find("at");
+  if (at == defect->end() || !at->is_number_unsigned()) return fail(Errc::kFileFormat);
+  for (const DefectKind known : {DefectKind::kFork, DefectKind::kForkByLink}) {
+    if (name(known) == kind) report.defect = Defect{known, at->get<std::uint64_t>()};
+  }
+  if (!report.defect) return fail(Errc::kFileFormat);
+  return report;
+}
+
+}  // namespace culm::tools::control

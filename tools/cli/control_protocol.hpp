@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "culm/feed/range_set.hpp"
+#include "culm/store/store.hpp"
+
+#include "tools/cli/json.hpp"
+#include "tools/cli/jsonl.hpp"
+
+/// What verbs that write say to the node that runs on the store, over a Unix-domain socket in the
+/// store's directory. A request is a line of JSON that names its verb, for `ingest` followed by
+/// entries as JSON lines, and ends with an empty line. The answer is one line of JSON. Several
+/// requests may follow each other on one connection. `append` is `ingest` for entries that the
+/// log's own author has just signed: refused, before they are a fork, where the log has grown
+/// meanwhile.
+///
+///   {"verb":"ingest","log":"<author hex>.<log_id>"}      {"ok":true,"added":"1-3",..}
+///   {"encoded":"..","payload":".."}                      {"ok":false,"error":"log_ended",
+///                                                         "seqnum":7,"message":".."}
+namespace culm::tools::control {
+
+inline constexpr std::string_view kSocketName = "node.sock";
+
+/// Bounds what a node keeps in memory for one request; payloads of nearly half of it fit.
+inline constexpr std::size_t kRequestBytesMax = std::size_t{256} << 20U;
+
+/// Entries of one log, at most limits::kUnitEntriesMax, to verify and append as one unit.
+struct IngestRequest {
+  LogKey log;
+  std::vector<JsonlEntry> entries;
+  /// New entries of the own author, with the verb `append`.
+  bool is_own = false;
+};
+struct DeletePayloadsRequest {
+  LogKey log;
+  RangeSet seqnums;
+};
+struct SetInterestRequest {
+  LogKey log;
+  store::LogInterest interest;
+};
+struct StatusRequest {};
+
+using Request =
+    std::variant<IngestRequest, DeletePayloadsRequest, SetInterestRequest, StatusRequest>;
+
+// Requests as text, with the empty line.
+[[nodiscard]] std::string encode_ingest(const LogKey& log, std::span<const UnitEntry> unit,
+                                        bool is_own = false);
+[[nodiscard]] std::string encode(const DeletePayloadsRequest& request);
+[[nodiscard]] std::string encode(const SetInterestRequest& request);
+[[nodiscard]] std::string encode(const StatusRequest& request);
+
+/// Bytes of the first whole request in `received`, its empty line included; 0 while it is not all
+/// there.
+[[nodiscard]] std::size_t request_size(std::string_view received);
+
+/// Reads one whole request. Fails with kFileFormat, kHexFormat, kRange, kLimit.
+[[nodiscard]] Result<Request> decode_request(std::string_view text);
+
+/// `error` unless the request was done; `fields` say more, as the verb has it.
+struct Response {
+  std::optional<Error> error;
+  Json fields = Json::object();
+};
+
+/// One line with its line end.
+[[nodiscard]] std::string encode(const Response& response);
+/// Fails with kFileFormat.
+[[nodiscard]] Result<Response> decode_response(std::string_view line);
+
+/// What `ingest` answers, and back. Fails with kFileFormat.
+[[nodiscard]] Json to_fields(const store::IngestReport& report);
+[[nodiscard]] Result<store::IngestReport> to_report(const Json& fields);
+
+}  // namespace culm::tools::control

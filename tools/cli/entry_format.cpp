@@ -1,0 +1,173 @@
+#include "tools/cli/entry_format.hpp"
+
+#include <algorithm>
+
+#include "tools/cli/arguments.hpp"
+#include "tools/cli/escape.hpp"
+#include "tools/cli/json.hpp"
+
+namespace culm::tools {
+namespace {
+
+constexpr std::size_t kPortionBytes = 256 * 1024;
+constexpr std::size_t kPreviewBytes = 512;
+
+std::string padded(std::string text, std::size_t width) {
+  text.insert(0, width - std::min(width, text.size()), ' ');
+  return text;
+}
+
+std::string_view level_of(const store::LogState& log, SeqNum n) {
+  return log.verified.contains(n) ? "verified" : "attested";
+}
+
+std::string_view payload_state(const store::LogState& log, SeqNum n) {
+  if (log.payloads.contains(n)) return "held";
+  return log.deleted.contains(n) ? "deleted" : "not_held";
+}
+
+Result<std::string> payload_preview(const store::ReadTransaction& transaction,
+                                    const store::LogState& log, const EntryView& entry,
+                                    std::size_t columns) {
+  const SeqNum n = entry.seqnum();
+  if (!log.payloads.contains(n)) return std::string();
+  CULM_TRY(const ByteView start, transaction.read_payload(log, n, 0, kPreviewBytes));
+  return preview(start, columns, start.size() == entry.payload_size());
+}
+
+/// Where printing has come to.
+struct Place {
+  SeqNum seqnum = 0;
+  bool is_begun = false;
+  std::uint64_t offset = 0;  ///< in the payload of `seqnum`
+};
+
+Result<std::string> next_portion(const store::ReadTransaction& transaction,
+                                 const store::LogState& log, const RangeSet& seqnums, Place& place,
+                                 EntryFormat& format) {
+  std::string text;
+  while (place.seqnum != 0 && text.size() < kPortionBytes) {
+    const SeqNum n = place.seqnum;
+    bool is_done = false;
+    if (!place.is_begun) {
+      CULM_TRY(const store::StoredEntry entry, transaction.get_entry(log, n));
+      CULM_TRY(const bool with_payload, format.begin(text, transaction, log, entry));
+      is_done = !with_payload;
+      place = {n, true, 0};
+    } else {
+      CULM_TRY(const ByteView part, transaction.read_payload(log, n, place.offset, kPortionBytes));
+      place.offset += part.size();
+      is_done = part.empty();
+      if (is_done) format.end(text);
+      if (!is_done) format.payload(text, part);
+    }
+    if (is_done) place = {n == kSeqnumMax ? 0 : seqnums.smallest_from(n + 1), false, 0};
+  }
+  return text;
+}
+
+}  // namespace
+
+Outcome<void> print_entries(Output& out, const store::Store& store, const LogKey& log,
+                            const RangeSet& seqnums, EntryFormat& format) {
+  Place place{seqnums.smallest_from(1), false, 0};
+  while (place.seqnum != 0) {
+    const auto portion = [&]() -> Result<std::string> {
+      CULM_TRY(const auto transaction, store.read());
+      CULM_TRY(const auto state, transaction.get_log(log));
+      return next_portion(transaction, state, seqnums, place, format);
+    }();
+    CULM_TOOLS_TRY(const std::string text, about(short_name(log), portion));
+    CULM_TOOLS_CHECK(out.write(text));
+  }
+  return {};
+}
+
+LineFormat::LineFormat(const Options& options)
+    : options_(options),
+      seqnum_width_(std::max<std::size_t>(human_count(options.head).size(), 6)),
+      columns_(0) {
+  const std::size_t used = (options.with_log ? 14 : 0) + seqnum_width_ + 22;
+  columns_ = std::max<std::size_t>(terminal_columns(), used + 20) - used;
+}
+
+std::string LineFormat::header() const {
+  return padded("seqnum", seqnum_width_) + "  level         size  payload\n";
+}
+
+Result<bool> LineFormat::begin(std::string& out, const store::ReadTransaction& transaction,
+                               const store::LogState& log, const store::StoredEntry& stored) {
+  const EntryView& entry = stored.entry;
+  const SeqNum n = entry.seqnum();
+  const std::string_view state = payload_state(log, n);
+  if (options_.json) {
+    out += to_line(Json{{"log", to_string(log.log)},
+                        {"seqnum", n},
+                        {"hash", to_hex(entry.hash().bytes)},
+                        {"level", level_of(log, n)},
+                        {"end_of_log", entry.is_end_of_log()},
+                        {"payload_size", entry.payload_size()},
+                        {"payload_hash", to_hex(entry.payload_hash().bytes)},
+                        {"payload", state}}) +
+           "\n";
+    return false;
+  }
+  if (options_.with_log) out += short_name(log.log) + "  ";
+  out += padded(human_count(n), seqnum_width_) + "  ";
+  out += std::string(level_of(log, n)) + "  " + padded(human_size(entry.payload_size()), 8) + "  ";
+  if (entry.is_end_of_log()) out += "[end of log] ";
+  if (state == "held") {
+    CULM_TRY(const std::string text, payload_preview(transaction, log, entry, columns_));
+    out += text;
+  } else {
+    out += state == "deleted" ? "[deleted]" : "[not held]";
+  }
+  out += "\n";
+  return false;
+}
+
+Result<bool> PayloadFormat::begin(std::string& out, const store::ReadTransaction& /*transaction*/,
+                                  const store::LogState& log, const store::StoredEntry& entry) {
+  if (options_.json) {
+    out += R"({"log":")" + to_string(log.log) + R"(","seqnum":)" +
+           std::to_string(entry.entry.seqnum()) + R"(,"payload":")";
+  }
+  return true;
+}
+
+void PayloadFormat::payload(std::string& out, ByteView part) {
+  if (options_.json) {
+    out += to_hex(part);
+  } else if (options_.escape) {
+    append_bytes(cut_, part);
+    const std::size_t used = escape(out, cut_, LineEnds::kKeep, true);
+    cut_.erase(cut_.begin(), cut_.begin() + static_cast<std::ptrdiff_t>(used));
+  } else {
+    out += as_text(part);
+  }
+}
+
+void PayloadFormat::end(std::string& out) {
+  escape(out, cut_, LineEnds::kKeep);
+  cut_.clear();
+  if (options_.json) {
+    out += "\"}\n";
+  } else if (options_.lines) {
+    out += "\n";
+  }
+}
+
+Result<bool> JsonlFormat::begin(std::string& out, const store::ReadTransaction& /*transaction*/,
+                                const store::LogState& log, const store::StoredEntry& entry) {
+  const SeqNum n = entry.entry.seqnum();
+  out += R"({"encoded":")" + to_hex(entry.entry.bytes()) + "\"";
+  const bool with_payload = with_payload_.contains(n) && log.payloads.contains(n);
+  out += with_payload ? R"(,"payload":")" : "}\n";
+  return with_payload;
+}
+
+void JsonlFormat::payload(std::string& out, ByteView part) { out += to_hex(part); }
+
+void JsonlFormat::end(std::string& out) { out += "\"}\n"; }
+
+}  // namespace culm::tools

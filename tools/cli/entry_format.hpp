@@ -1,0 +1,94 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "culm/store/store.hpp"
+
+#include "tools/cli/context.hpp"
+
+/// How entries of a log are printed, and the one loop that prints them.
+namespace culm::tools {
+
+/// Turns entries into text, one after the other.
+class EntryFormat {
+ public:
+  virtual ~EntryFormat() = default;
+
+  /// Appends what stands before the payload of `entry`; whether its payload is to follow.
+  [[nodiscard]] virtual Result<bool> begin(std::string& out,
+                                           const store::ReadTransaction& transaction,
+                                           const store::LogState& log,
+                                           const store::StoredEntry& entry) = 0;
+  /// Appends a part of the payload; the parts come in order.
+  virtual void payload(std::string& out, ByteView part) = 0;
+  /// Appends what stands behind the payload.
+  virtual void end(std::string& out) = 0;
+};
+
+/// Prints the entries `seqnums`, which must be held, in small portions: memory does not grow with
+/// them, and no snapshot of the store is kept while `out` waits for its reader.
+[[nodiscard]] Outcome<void> print_entries(Output& out, const store::Store& store, const LogKey& log,
+                                          const RangeSet& seqnums, EntryFormat& format);
+
+/// One line per entry: seqnum, level, payload size, the payload's start. Or an object of JSON.
+class LineFormat final : public EntryFormat {
+ public:
+  struct Options {
+    bool json = false;
+    bool with_log = false;  ///< lines of several logs
+    SeqNum head = 0;        ///< for the width of the seqnums
+  };
+  explicit LineFormat(const Options& options);
+
+  [[nodiscard]] std::string header() const;
+  [[nodiscard]] Result<bool> begin(std::string& out, const store::ReadTransaction& transaction,
+                                   const store::LogState& log,
+                                   const store::StoredEntry& entry) override;
+  void payload(std::string& /*out*/, ByteView /*part*/) override {}
+  void end(std::string& /*out*/) override {}
+
+ private:
+  Options options_;
+  std::size_t seqnum_width_;
+  std::size_t columns_;
+};
+
+/// The bytes of the payloads.
+class PayloadFormat final : public EntryFormat {
+ public:
+  struct Options {
+    bool json = false;    ///< an object with the payload in hex for each entry
+    bool lines = false;   ///< a line end behind each payload
+    bool escape = false;  ///< nothing that could drive a terminal
+  };
+  explicit PayloadFormat(const Options& options) : options_(options) {}
+
+  [[nodiscard]] Result<bool> begin(std::string& out, const store::ReadTransaction& transaction,
+                                   const store::LogState& log,
+                                   const store::StoredEntry& entry) override;
+  void payload(std::string& out, ByteView part) override;
+  void end(std::string& out) override;
+
+ private:
+  Options options_;
+  Bytes cut_;  // start of a character whose rest comes with the next part
+};
+
+/// JSON lines as `import` and `verify --jsonl` read them.
+class JsonlFormat final : public EntryFormat {
+ public:
+  /// Payloads of other entries than `with_payload` are left out.
+  explicit JsonlFormat(RangeSet with_payload) : with_payload_(std::move(with_payload)) {}
+
+  [[nodiscard]] Result<bool> begin(std::string& out, const store::ReadTransaction& transaction,
+                                   const store::LogState& log,
+                                   const store::StoredEntry& entry) override;
+  void payload(std::string& out, ByteView part) override;
+  void end(std::string& out) override;
+
+ private:
+  RangeSet with_payload_;
+};
+
+}  // namespace culm::tools

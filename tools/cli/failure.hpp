@@ -1,0 +1,84 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "culm/core/result.hpp"
+
+#include "tools/cli/json.hpp"
+
+namespace culm::tools {
+
+/// What the process tells its caller.
+enum class Exit : int {
+  kOk = 0,
+  kInternal = 1,      ///< a bug, or no memory
+  kUsage = 2,         ///< the command line asks for what cannot be
+  kNotFound = 3,      ///< no such store, log, entry, payload or file
+  kVerification = 4,  ///< the input is not what it should be
+  kStore = 5,         ///< store or disk
+  kNetwork = 6,       ///< a peer, or a reader that went away
+  kFork = 7,          ///< the author broke the log, or the signer's state forbids to go on
+  kLocked = 8,        ///< another process writes
+};
+
+[[nodiscard]] Exit exit_of(const Error& error);
+
+/// Why a verb did not do what it was asked: for a person, a program and the shell at once.
+struct Failure {
+  // Implicit: an error from below becomes a failure wherever a verb passes it on.
+  Failure(const Error& error);
+  Failure(Exit exit, Errc code, std::string message);
+
+  Failure&& about(std::string_view what) &&;
+  Failure&& next(std::string_view step) &&;
+  Failure&& as(Exit status) &&;
+
+  Exit exit;
+  Errc code;
+  std::string what;     ///< what the message is about, "" for the verb as a whole
+  std::string message;  ///< one line, without its full stop
+  std::string step;     ///< what to do next, "" when there is nothing to say
+  Json fields;          ///< more for programs, an object
+};
+
+template <class T>
+using Outcome = tl::expected<T, Failure>;
+
+[[nodiscard]] inline tl::unexpected<Failure> fail_with(Failure failure) {
+  return tl::unexpected<Failure>(std::move(failure));
+}
+
+/// A command line that cannot be meant so.
+[[nodiscard]] tl::unexpected<Failure> usage(std::string message);
+
+/// Says what an error is about, unless it is known already.
+template <class T>
+[[nodiscard]] Outcome<T> about(std::string_view what, Result<T> result) {
+  if (result) return Outcome<T>(std::move(result).value());
+  return fail_with(Failure(result.error()).about(what));
+}
+[[nodiscard]] inline Outcome<void> about(std::string_view what, const Result<void>& result) {
+  if (result) return {};
+  return fail_with(Failure(result.error()).about(what));
+}
+
+}  // namespace culm::tools
+
+#define CULM_TOOLS_TRY_NAMED(holder, declaration, expression)                           \
+  auto holder = (expression);                                                           \
+  if (!holder) return ::culm::tools::fail_with(::culm::tools::Failure(holder.error())); \
+  declaration = *std::move(holder)
+
+/// `CULM_TRY` for functions that return an `Outcome`, over an `Outcome` or a `Result`.
+#define CULM_TOOLS_TRY(declaration, expression) \
+  CULM_TOOLS_TRY_NAMED(CULM_CONCAT(culm_try_, __LINE__), declaration, expression)
+
+/// `CULM_CHECK` likewise.
+#define CULM_TOOLS_CHECK(expression)                                               \
+  do {                                                                             \
+    if (auto culm_check = (expression); !culm_check) {                             \
+      return ::culm::tools::fail_with(::culm::tools::Failure(culm_check.error())); \
+    }                                                                              \
+  } while (false)

@@ -1,0 +1,189 @@
+#include "tools/cli/files.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+
+#include "tools/cli/escape.hpp"
+
+namespace culm::tools {
+namespace {
+
+constexpr std::size_t kReadBytes = 256 * 1024;
+
+tl::unexpected<Failure> system_failure(int number) {
+  return fail_with(error_system(Errc::kFileIo, number));
+}
+
+Outcome<std::size_t> read_some(int descriptor, char* out, std::size_t size) {
+  while (true) {
+    const ssize_t got = ::read(descriptor, out, size);
+    if (got >= 0) return static_cast<std::size_t>(got);
+    if (errno != EINTR) return system_failure(errno);
+  }
+}
+
+}  // namespace
+
+Descriptor::Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+
+Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
+  std::swap(number_, other.number_);
+  return *this;
+}
+
+Descriptor::~Descriptor() {
+  if (number_ > STDERR_FILENO) ::close(number_);
+}
+
+std::string shown(std::string_view path) {
+  return path == "-" ? "standard input" : preview(as_bytes(path), 200);
+}
+
+Outcome<Descriptor> open_input(const std::string& path) {
+  if (path.empty()) return usage("a file name must not be empty");
+  Descriptor file(path == "-" ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat status {};
+  if (file.get() < 0 || ::fstat(file.get(), &status) != 0) return system_failure(errno);
+  if (S_ISDIR(status.st_mode)) return system_failure(EISDIR);
+  return file;
+}
+
+Outcome<std::uint64_t> check_input(const std::string& path) {
+  if (path.empty()) return usage("a file name must not be empty");
+  struct stat status {};
+  if (path == "-") {
+    const int flags = ::fcntl(STDIN_FILENO, F_GETFL);
+    if (flags < 0 || (flags & O_ACCMODE) == O_WRONLY) return system_failure(EBADF);
+    if (::fstat(STDIN_FILENO, &status) != 0) return system_failure(errno);
+  } else if (::stat(path.c_str(), &status) != 0 || ::access(path.c_str(), R_OK) != 0) {
+    return system_failure(errno);
+  }
+  if (S_ISDIR(status.st_mode)) return system_failure(EISDIR);
+  return S_ISREG(status.st_mode) ? static_cast<std::uint64_t>(status.st_size) : 0;
+}
+
+Outcome<Bytes> read_all(const Descriptor& file, std::uint64_t size_max, Errc too_large) {
+  Bytes bytes;
+  struct stat status {};
+  if (::fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode)) {
+    // A hint only: the file may change while it is read, and what was read is what counts.
+    bytes.reserve(std::min(static_cast<std::uint64_t>(status.st_size), size_max) + 1);
+  }
+  while (true) {
+    const std::size_t old_size = bytes.size();
+    bytes.resize(std::max(bytes.capacity(), old_size + kReadBytes));
+    CULM_TOOLS_TRY(const std::size_t got,
+                   read_some(file.get(), reinterpret_cast<char*>(bytes.data() + old_size),
+                             bytes.size() - old_size));
+    bytes.resize(old_size + got);
+    if (bytes.size() > size_max) return fail_with(Error{too_large});
+    if (got == 0) return bytes;
+  }
+}
+
+Outcome<Bytes> read_file(const std::string& path, std::uint64_t size_max, Errc too_large) {
+  auto file = open_input(path);
+  if (!file) return fail_with(std::move(file.error()).about(shown(path)));
+  auto bytes = read_all(*file, size_max, too_large);
+  if (!bytes) return fail_with(std::move(bytes.error()).about(shown(path)));
+  return bytes;
+}
+
+Outcome<std::string> read_at(const Descriptor& file, std::uint64_t offset, std::size_t size_bytes) {
+  std::string text(size_bytes, '\0');
+  for (std::size_t done = 0; done < size_bytes;) {
+    const ssize_t got = ::pread(file.get(), text.data() + done, size_bytes - done,
+                                static_cast<off_t>(offset + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return system_failure(errno);
+    if (got == 0) return fail_with(Error{Errc::kFileFormat});
+    done += static_cast<std::size_t>(got);
+  }
+  return text;
+}
+
+LineReader::LineReader(const Descriptor& file, std::uint64_t size_max, Errc too_large)
+    : file_(file), size_max_(size_max), too_large_(too_large) {}
+
+Outcome<void> LineReader::fill() {
+  buffer_.erase(0, start_);
+  scanned_ -= start_;
+  start_ = 0;
+  const std::size_t old_size = buffer_.size();
+  if (old_size > size_max_) return fail_with(Error{too_large_});
+  buffer_.resize(old_size + std::max(kReadBytes, old_size));
+  CULM_TOOLS_TRY(const std::size_t got,
+                 read_some(file_.get(), buffer_.data() + old_size, buffer_.size() - old_size));
+  buffer_.resize(old_size + got);
+  ended_ = got == 0;
+  return {};
+}
+
+Outcome<std::optional<std::string_view>> LineReader::next() {
+  while (true) {
+    const std::size_t end = buffer_.find('\n', scanned_);
+    const bool is_found = end != std::string::npos;
+    if (is_found || (ended_ && start_ < buffer_.size())) {
+      const std::size_t stop = is_found ? end : buffer_.size();
+      const auto line = std::string_view(buffer_).substr(start_, stop - start_);
+      if (line.size() > size_max_) return fail_with(Error{too_large_});
+      start_ = scanned_ = stop + (is_found ? 1 : 0);
+      offset_ += line.size() + (is_found ? 1 : 0);
+      return line;
+    }
+    if (ended_) return std::optional<std::string_view>();
+    scanned_ = buffer_.size();
+    CULM_TOOLS_CHECK(fill());
+  }
+}
+
+bool LineReader::would_wait() const {
+  if (ended_ || buffer_.find('\n', start_) != std::string::npos) return false;
+  pollfd poll_for{file_.get(), POLLIN, 0};
+  return ::poll(&poll_for, 1, 0) == 0;
+}
+
+NewFile::NewFile(std::string path, Descriptor file)
+    : path_(std::move(path)), file_(std::move(file)), out_(file_.get(), shown(path_)) {}
+
+Outcome<std::unique_ptr<NewFile>> NewFile::create(const std::string& path, unsigned mode) {
+  if (path.empty()) return usage("a file name must not be empty");
+  Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+  if (file.get() < 0) {
+    const Error error =
+        errno == EEXIST ? Error{Errc::kFileExists} : error_system(Errc::kFileIo, errno);
+    return fail_with(Failure(error).about(shown(path)));
+  }
+  return std::unique_ptr<NewFile>(new NewFile(path, std::move(file)));
+}
+
+NewFile::~NewFile() {
+  if (!is_complete_) ::unlink(path_.c_str());
+}
+
+Outcome<void> NewFile::write_now(ByteView bytes) {
+  if (auto written = write_fully(file_.get(), as_text(bytes)); !written) {
+    return fail_with(std::move(written.error()).about(shown(path_)));
+  }
+  return {};
+}
+
+Outcome<void> NewFile::complete() {
+  CULM_TOOLS_CHECK(out_.flush());
+  const auto slash = path_.rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : path_.substr(0, slash + 1);
+  const Descriptor parent(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (::fsync(file_.get()) != 0 || parent.get() < 0 || ::fsync(parent.get()) != 0) {
+    return fail_with(
+        Failure(error_system(Errc::kFileIo, errno)).about(shown(path_)).as(Exit::kStore));
+  }
+  is_complete_ = true;
+  return {};
+}
+
+}  // namespace culm::tools

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "culm/core/bytes.hpp"
+
+#include "tools/cli/failure.hpp"
+#include "tools/cli/output.hpp"
+
+namespace culm::tools {
+
+/// Owns a file descriptor; -1 for none.
+class Descriptor {
+ public:
+  explicit Descriptor(int number = -1) noexcept : number_(number) {}
+  Descriptor(Descriptor&& other) noexcept;
+  Descriptor& operator=(Descriptor&& other) noexcept;
+  ~Descriptor();
+
+  [[nodiscard]] int get() const noexcept { return number_; }
+
+ private:
+  int number_;
+};
+
+/// A name as it may be printed.
+[[nodiscard]] std::string shown(std::string_view path);
+
+/// Opens for reading; "-" is standard input. Fails with kFileIo, also for a directory.
+[[nodiscard]] Outcome<Descriptor> open_input(const std::string& path);
+
+/// Whether `open_input` would succeed, without opening: a FIFO would wait for its writer. Returns
+/// the size of a regular file, else 0.
+[[nodiscard]] Outcome<std::uint64_t> check_input(const std::string& path);
+
+/// All bytes; fails with `too_large` when there are more than `size_max`.
+[[nodiscard]] Outcome<Bytes> read_all(const Descriptor& file, std::uint64_t size_max,
+                                      Errc too_large);
+
+/// `open_input` and `read_all`, with errors about `path`.
+[[nodiscard]] Outcome<Bytes> read_file(const std::string& path, std::uint64_t size_max,
+                                       Errc too_large);
+
+/// Part of a file at a place; fails with kFileFormat when it is shorter.
+[[nodiscard]] Outcome<std::string> read_at(const Descriptor& file, std::uint64_t offset,
+                                           std::size_t size_bytes);
+
+/// Lines of a file, one at a time, without their line ends.
+class LineReader {
+ public:
+  /// `file` must outlive the reader. A line longer than `size_max` fails with `too_large`.
+  LineReader(const Descriptor& file, std::uint64_t size_max, Errc too_large);
+
+  /// Where the next line starts, in bytes.
+  [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
+  /// Valid until the next call; nothing at the end. The last line may lack its line end.
+  [[nodiscard]] Outcome<std::optional<std::string_view>> next();
+  /// Whether `next` may have to wait for more input.
+  [[nodiscard]] bool would_wait() const;
+
+ private:
+  [[nodiscard]] Outcome<void> fill();
+
+  const Descriptor& file_;
+  std::uint64_t size_max_;
+  Errc too_large_;
+  std::string buffer_;
+  std::size_t start_ = 0;    ///< of the next line in `buffer_`
+  std::size_t scanned_ = 0;  ///< no line end before this place
+  std::uint64_t offset_ = 0;
+  bool ended_ = false;
+};
+
+/// A file that did not exist before, and is removed again unless it is completed.
+class NewFile {
+ public:
+  /// Fails with kFileExists, kFileIo.
+  [[nodiscard]] static Outcome<std::unique_ptr<NewFile>> create(const std::string& path,
+                                                                unsigned mode);
+  ~NewFile();
+
+  [[nodiscard]] Output& out() noexcept { return out_; }
+  /// Writes past the buffer of `out`, which keeps no copy then.
+  [[nodiscard]] Outcome<void> write_now(ByteView bytes);
+  /// Writes what is buffered and makes the file and its name durable.
+  [[nodiscard]] Outcome<void> complete();
+
+ private:
+  NewFile(std::string path, Descriptor file);
+
+  std::string path_;
+  Descriptor file_;
+  Output out_;
+  bool is_complete_ = false;
+};
+
+}  // namespace culm::tools

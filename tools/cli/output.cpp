@@ -1,0 +1,136 @@
+#include "tools/cli/output.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <utility>
+
+#include <sys/ioctl.h>
+
+#include "culm/core/assert.hpp"
+
+namespace culm::tools {
+namespace {
+
+constexpr std::size_t kBufferBytes = 64 * 1024;
+
+/// Code points: good enough for padding, whatever the terminal makes of them.
+std::size_t width_of(std::string_view text) {
+  const auto starts_one = [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80; };
+  return static_cast<std::size_t>(std::ranges::count_if(text, starts_one));
+}
+
+template <class... Arguments>
+std::string format(const char* pattern, Arguments... arguments) {
+  std::array<char, 64> text{};
+  std::snprintf(text.data(), text.size(), pattern, arguments...);
+  return text.data();
+}
+
+}  // namespace
+
+Outcome<void> write_fully(int descriptor, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = ::write(descriptor, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) {
+      Failure failure(error_system(Errc::kFileIo, errno));
+      const bool is_reader_gone = failure.exit == Exit::kNetwork;
+      if (is_reader_gone) failure.message = "the reader went away";
+      if (!is_reader_gone) failure.exit = Exit::kStore;
+      return fail_with(std::move(failure));
+    }
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return {};
+}
+
+Output::Output(int descriptor, std::string name)
+    : descriptor_(descriptor), name_(std::move(name)) {}
+
+Outcome<void> Output::write(std::string_view text) {
+  buffer_ += text;
+  if (buffer_.size() < kBufferBytes) return {};
+  return flush();
+}
+
+Outcome<void> Output::write_json(const Json& value) { return write(to_line(value) + "\n"); }
+
+Outcome<void> Output::flush() {
+  const std::string text = std::exchange(buffer_, {});
+  if (auto written = write_fully(descriptor_, text); !written) {
+    return fail_with(std::move(written.error()).about(name_));
+  }
+  return {};
+}
+
+bool Output::is_terminal() const { return ::isatty(descriptor_) == 1; }
+
+std::size_t terminal_columns() {
+  winsize size{};
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 100;
+  return std::max<std::size_t>(size.ws_col, 40);
+}
+
+std::string human_count(std::uint64_t count) {
+  std::string digits = std::to_string(count);
+  for (auto place = digits.size(); place > 3; place -= 3) digits.insert(place - 3, 1, ',');
+  return digits;
+}
+
+std::string human_size(std::uint64_t size_bytes) {
+  if (size_bytes < 1000) return std::to_string(size_bytes) + " B";
+  constexpr std::array kUnits = {"kB", "MB", "GB", "TB", "PB", "EB"};
+  auto value = static_cast<double>(size_bytes) / 1000;
+  std::size_t unit = 0;
+  for (; value >= 999.5 && unit + 1 < kUnits.size(); ++unit) value /= 1000;
+  return format(value < 9.95 ? "%.1f %s" : "%.0f %s", value, kUnits.at(unit));
+}
+
+std::string human_duration(double seconds) {
+  if (seconds < 60) return format(seconds < 10 ? "%.2f s" : "%.1f s", seconds);
+  const auto whole = static_cast<unsigned long>(seconds);
+  return format("%lu min %02lu s", whole / 60, whole % 60);
+}
+
+std::string human_entries(std::uint64_t count) {
+  return human_count(count) + (count == 1 ? " entry" : " entries");
+}
+
+Table::Table(std::vector<Column> columns) : columns_(std::move(columns)) {
+  for (const Column& column : columns_) widths_.push_back(width_of(column.header));
+}
+
+void Table::add(std::vector<std::string> cells) {
+  CULM_ASSERT(cells.size() == columns_.size());
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    widths_[i] = std::max(widths_[i], width_of(cells[i]));
+  }
+  rows_.push_back(std::move(cells));
+}
+
+std::string Table::take() {
+  std::string text;
+  if (!rows_.empty() && !std::exchange(header_printed_, true)) {
+    std::vector<std::string> headers;
+    for (const Column& column : columns_) headers.push_back(column.header);
+    text = line(headers);
+  }
+  for (const auto& row : rows_) text += line(row);
+  rows_.clear();
+  return text;
+}
+
+std::string Table::line(const std::vector<std::string>& cells) const {
+  std::string text;
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    const std::string padding(widths_[i] - width_of(cells[i]), ' ');
+    const bool is_right = columns_[i].align == Align::kRight;
+    text += (i == 0 ? "" : "  ") + (is_right ? padding + cells[i] : cells[i] + padding);
+  }
+  text.erase(text.find_last_not_of(' ') + 1);
+  return text + "\n";
+}
+
+}  // namespace culm::tools

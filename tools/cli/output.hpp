@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <unistd.h>
+
+#include "tools/cli/failure.hpp"
+
+namespace culm::tools {
+
+/// Writes all of `text`. Fails with exit 6 when the reader went away, else with exit 5.
+[[nodiscard]] Outcome<void> write_fully(int descriptor, std::string_view text);
+
+/// Buffered text to a descriptor that it does not own; standard output unless said otherwise.
+class Output {
+ public:
+  explicit Output(int descriptor = STDOUT_FILENO, std::string name = "output");
+
+  /// Fails as `write_fully`.
+  [[nodiscard]] Outcome<void> write(std::string_view text);
+  /// One line of JSON.
+  [[nodiscard]] Outcome<void> write_json(const Json& value);
+  [[nodiscard]] Outcome<void> flush();
+  [[nodiscard]] bool is_terminal() const;
+
+ private:
+  int descriptor_;
+  std::string name_;
+  std::string buffer_;
+};
+
+/// Columns of a terminal, 100 where there is none.
+[[nodiscard]] std::size_t terminal_columns();
+
+/// "1,234,567".
+[[nodiscard]] std::string human_count(std::uint64_t count);
+/// "512 B", "1.5 kB", "23 MB"; powers of 1000.
+[[nodiscard]] std::string human_size(std::uint64_t size_bytes);
+/// "0.35 s", "2 min 05 s".
+[[nodiscard]] std::string human_duration(double seconds);
+/// "1 entry", "2 entries".
+[[nodiscard]] std::string human_entries(std::uint64_t count);
+
+/// Rows of text in aligned columns, printed in portions so that memory does not grow with the rows.
+class Table {
+ public:
+  enum class Align { kLeft, kRight };
+  struct Column {
+    std::string header;
+    Align align = Align::kLeft;
+  };
+  explicit Table(std::vector<Column> columns);
+
+  void add(std::vector<std::string> cells);
+  /// The rows so far, and with the first of them the header; forgets them, keeps the widths.
+  [[nodiscard]] std::string take();
+  [[nodiscard]] std::size_t row_count() const noexcept { return rows_.size(); }
+
+ private:
+  [[nodiscard]] std::string line(const std::vector<std::string>& cells) const;
+
+  std::vector<Column> columns_;
+  std::vector<std::size_t> widths_;
+  std::vector<std::vector<std::string>> rows_;
+  bool header_printed_ = false;
+};
+
+}  // namespace culm::tools

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace culm::tools {
+
+/// How far long work has come, on one line of stderr that disappears in the end. Prints nothing
+/// unless stderr is a terminal, nor in the first half second.
+class Progress {
+ public:
+  enum class Unit { kBytes, kCount };
+
+  /// `total` 0: not known.
+  Progress(std::string what, std::uint64_t total, Unit unit);
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+  ~Progress();
+
+  void show(std::uint64_t done);
+  [[nodiscard]] double seconds() const;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  std::string what_;
+  std::uint64_t total_;
+  Unit unit_;
+  bool is_terminal_;
+  bool is_shown_ = false;
+  Clock::time_point start_;
+  Clock::time_point next_;
+};
+
+}  // namespace culm::tools

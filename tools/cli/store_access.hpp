@@ -1,0 +1,43 @@
+#pragma once
+
+#include <memory>
+
+#include "culm/store/store.hpp"
+
+#include "tools/cli/context.hpp"
+#include "tools/cli/writer.hpp"
+
+namespace culm::tools {
+
+/// Opens the store beside whoever writes to it. Fails with exit 3 when there is none, 5 when it
+/// cannot be read.
+[[nodiscard]] Outcome<std::unique_ptr<store::Store>> open_for_reading(const Context& context);
+
+enum class IfMissing { kFail, kCreate };
+
+/// A store to read and to write: its own writer, or a reader beside the node that runs on it and
+/// writes on request.
+class StoreAccess {
+ public:
+  /// `verifier` and `options` are for units ingested here; a node uses its own. Fails as
+  /// `open_for_reading`, and with exit 8 and the pid when another process writes that takes no
+  /// requests. `verifier` must outlive this.
+  [[nodiscard]] static Outcome<StoreAccess> open(const Context& context, IfMissing if_missing,
+                                                 SignatureVerifier& verifier,
+                                                 const AcceptOptions& options = {});
+
+  [[nodiscard]] store::Store& store() noexcept { return *store_; }
+  [[nodiscard]] Writer& writer() noexcept { return *writer_; }
+  /// Whether a node does the writing.
+  [[nodiscard]] bool is_remote() const noexcept { return is_remote_; }
+
+ private:
+  StoreAccess(std::unique_ptr<store::Store> store, std::unique_ptr<Writer> writer, bool is_remote)
+      : store_(std::move(store)), writer_(std::move(writer)), is_remote_(is_remote) {}
+
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<Writer> writer_;
+  bool is_remote_;
+};
+
+}  // namespace culm::tools

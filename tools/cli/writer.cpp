@@ -1,0 +1,140 @@
+#include "tools/cli/writer.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <variant>
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "culm/core/limits.hpp"
+
+namespace culm::tools {
+namespace {
+
+using store::IngestReport;
+
+Error network_error() { return error_system(Errc::kNetwork, errno); }
+
+Result<IngestReport> do_ingest(Writer& writer, const control::IngestRequest& request) {
+  CULM_TRY(const auto unit, to_unit(request.entries));
+  return writer.ingest(request.log, unit);
+}
+
+control::Response response_to(const Result<void>& result) {
+  control::Response response;
+  if (!result) response.error = result.error();
+  return response;
+}
+
+}  // namespace
+
+Result<IngestReport> StoreWriter::ingest(const LogKey& log, std::span<const UnitEntry> unit) {
+  IngestReport report;
+  CULM_CHECK(store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
+    CULM_TRY(report, transaction.ingest(log, unit, verifier_, options_));
+    return {};
+  }));
+  return report;
+}
+
+Result<void> StoreWriter::append(const store::SignedUnit& unit) {
+  return store::commit_into(store_)(unit);
+}
+
+Result<void> StoreWriter::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
+  for (RangeSet rest = seqnums; !rest.empty();) {
+    RangeSet next;
+    CULM_CHECK(store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
+      CULM_TRY(next, transaction.delete_payloads(log, rest, limits::kRowsPerStepMax));
+      return {};
+    }));
+    rest = std::move(next);
+  }
+  return {};
+}
+
+Result<void> StoreWriter::set_interest(const LogKey& log, const store::LogInterest& interest) {
+  return store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
+    return transaction.set_interest(log, interest);
+  });
+}
+
+std::unique_ptr<NodeWriter> NodeWriter::connect(const std::string& directory) {
+  // A socket's name has room for 107 bytes; the way over the descriptor is always short.
+  const Descriptor place(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const std::string path =
+      "/proc/self/fd/" + std::to_string(place.get()) + "/" + std::string(control::kSocketName);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (place.get() < 0 || path.size() >= sizeof address.sun_path) return nullptr;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (socket.get() < 0 ||
+      ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    return nullptr;
+  }
+  return std::unique_ptr<NodeWriter>(new NodeWriter(std::move(socket)));
+}
+
+Result<Json> NodeWriter::ask(std::string_view request) {
+  if (request.size() > control::kRequestBytesMax) return fail(Errc::kPayloadTooLarge);
+  while (!request.empty()) {
+    const ssize_t sent = ::send(socket_.get(), request.data(), request.size(), MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0) return fail(network_error());
+    request.remove_prefix(static_cast<std::size_t>(sent));
+  }
+  std::string line;
+  while (!line.ends_with('\n')) {
+    std::array<char, 4096> part{};
+    const ssize_t got = ::recv(socket_.get(), part.data(), part.size(), 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail(network_error());
+    // The node ended before it answered: whether it wrote is not known.
+    if (got == 0 || line.size() > control::kRequestBytesMax) return fail(Errc::kPeerClosed);
+    line.append(part.data(), static_cast<std::size_t>(got));
+  }
+  CULM_TRY(auto response, control::decode_response(line));
+  if (response.error) return fail(*response.error);
+  return std::move(response.fields);
+}
+
+Result<IngestReport> NodeWriter::ingest(const LogKey& log, std::span<const UnitEntry> unit) {
+  CULM_TRY(const Json fields, ask(control::encode_ingest(log, unit)));
+  return control::to_report(fields);
+}
+
+Result<void> NodeWriter::append(const store::SignedUnit& unit) {
+  CULM_TRY(const Json fields, ask(control::encode_ingest(unit.log(), unit.entries(), true)));
+  return {};
+}
+
+Result<void> NodeWriter::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
+  CULM_TRY(const Json fields, ask(control::encode(control::DeletePayloadsRequest{log, seqnums})));
+  return {};
+}
+
+Result<void> NodeWriter::set_interest(const LogKey& log, const store::LogInterest& interest) {
+  CULM_TRY(const Json fields, ask(control::encode(control::SetInterestRequest{log, interest})));
+  return {};
+}
+
+control::Response answer(Writer& writer, const control::Request& request) {
+  if (const auto* ingest = std::get_if<control::IngestRequest>(&request)) {
+    const auto report = do_ingest(writer, *ingest);
+    if (!report) return {report.error(), Json::object()};
+    return {std::nullopt, control::to_fields(*report)};
+  }
+  if (const auto* remove = std::get_if<control::DeletePayloadsRequest>(&request)) {
+    return response_to(writer.delete_payloads(remove->log, remove->seqnums));
+  }
+  if (const auto* set = std::get_if<control::SetInterestRequest>(&request)) {
+    return response_to(writer.set_interest(set->log, set->interest));
+  }
+  return {Error{Errc::kUsage}, Json::object()};
+}
+
+}  // namespace culm::tools

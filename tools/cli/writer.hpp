@@ -1,0 +1,77 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+
+#include "culm/core/signing.hpp"
+#include "culm/store/appender.hpp"
+#include "culm/store/store.hpp"
+
+#include "tools/cli/control_protocol.hpp"
+#include "tools/cli/files.hpp"
+
+namespace culm::tools {
+
+/// The ways in which verbs change a store, whoever does the writing. Durable when they return.
+class Writer {
+ public:
+  virtual ~Writer() = default;
+
+  /// One unit of at most limits::kUnitEntriesMax entries.
+  [[nodiscard]] virtual Result<store::IngestReport> ingest(const LogKey& log,
+                                                           std::span<const UnitEntry> unit) = 0;
+  /// New entries of the own author. Fails with kAuthorMarkFork, and keeps nothing, where the log
+  /// has grown since they were signed.
+  [[nodiscard]] virtual Result<void> append(const store::SignedUnit& unit) = 0;
+  [[nodiscard]] virtual Result<void> delete_payloads(const LogKey& log,
+                                                     const RangeSet& seqnums) = 0;
+  [[nodiscard]] virtual Result<void> set_interest(const LogKey& log,
+                                                  const store::LogInterest& interest) = 0;
+};
+
+/// Writes to the store itself.
+class StoreWriter final : public Writer {
+ public:
+  /// `store` and `verifier` must outlive the writer.
+  StoreWriter(store::Store& store, SignatureVerifier& verifier, const AcceptOptions& options = {})
+      : store_(store), verifier_(verifier), options_(options) {}
+
+  [[nodiscard]] Result<store::IngestReport> ingest(const LogKey& log,
+                                                   std::span<const UnitEntry> unit) override;
+  [[nodiscard]] Result<void> append(const store::SignedUnit& unit) override;
+  /// In steps of limits::kRowsPerStepMax rows, so that others get to write in between.
+  [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
+  [[nodiscard]] Result<void> set_interest(const LogKey& log,
+                                          const store::LogInterest& interest) override;
+
+ private:
+  store::Store& store_;
+  SignatureVerifier& verifier_;
+  AcceptOptions options_;
+};
+
+/// Has the node write that runs on the store.
+class NodeWriter final : public Writer {
+ public:
+  /// Nothing when no node answers at the socket in `directory`.
+  [[nodiscard]] static std::unique_ptr<NodeWriter> connect(const std::string& directory);
+
+  [[nodiscard]] Result<store::IngestReport> ingest(const LogKey& log,
+                                                   std::span<const UnitEntry> unit) override;
+  [[nodiscard]] Result<void> append(const store::SignedUnit& unit) override;
+  [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
+  [[nodiscard]] Result<void> set_interest(const LogKey& log,
+                                          const store::LogInterest& interest) override;
+
+ private:
+  explicit NodeWriter(Descriptor socket) : socket_(std::move(socket)) {}
+  [[nodiscard]] Result<Json> ask(std::string_view request);
+
+  Descriptor socket_;
+};
+
+/// Does what a request other than `status` asks, and says what came of it: the node's half.
+[[nodiscard]] control::Response answer(Writer& writer, const control::Request& request);
+
+}  // namespace culm::tools

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "culm/replication/policy.hpp"
+#include "culm/replication/transport/node.hpp"
+
+#include "tools/cli/failure.hpp"
+
+namespace culm::tools {
+
+/// Who a node is to its peers, and with whom it talks.
+struct NetworkOptions {
+  std::string peer_key_file;  ///< "": peer.key in the store's directory
+  std::string network_key_file;
+  std::string network;
+};
+
+void add_network_options(CLI::App& verb, NetworkOptions& options);
+
+/// Reads the keys; makes the peer key where there is none yet. Fails with exit 4 for a file that is
+/// no key or that others may read.
+[[nodiscard]] Outcome<transport::NodeOptions> make_node_options(const std::string& store_directory,
+                                                                const NetworkOptions& options);
+
+/// Reads "HOST:PORT"; `what` names the argument in the message. Fails with exit 2.
+[[nodiscard]] Outcome<transport::Endpoint> parse_endpoint_option(const std::string& what,
+                                                                 const std::string& text);
+
+/// Reads 64 hex digits of a peer. Fails with exit 2.
+[[nodiscard]] Outcome<sealing::PeerKey> parse_peer_option(const std::string& text);
+
+/// Serves every log of the store to whoever names it, and takes what is on its list when it is
+/// offered.
+class RelayPolicy final : public replication::Policy {
+ public:
+  /// Each of `accept` is an author's 64 hex digits, for all logs of that author, or these with
+  /// .LOG_ID, for one. Fails with exit 2.
+  [[nodiscard]] static Outcome<RelayPolicy> make(const std::vector<std::string>& accept,
+                                                 bool accept_any);
+
+  [[nodiscard]] bool may_read(const sealing::PeerKey& /*peer*/, const LogKey& /*log*/) override {
+    return true;
+  }
+  [[nodiscard]] std::optional<store::LogInterest> accept_offer(const sealing::PeerKey& peer,
+                                                               const LogKey& log) override;
+
+ private:
+  bool accept_any_ = false;
+  std::vector<Author> authors_;
+  std::vector<LogKey> logs_;
+};
+
+}  // namespace culm::tools

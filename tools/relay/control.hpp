@@ -1,0 +1,40 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "culm/core/signing.hpp"
+#include "culm/replication/transport/node.hpp"
+#include "culm/store/store.hpp"
+
+#include "tools/cli/failure.hpp"
+#include "tools/relay/asio.hpp"
+
+namespace culm::tools {
+
+/// Takes requests of other processes of the same user at a Unix-domain socket in the directory of
+/// the store, and answers each once what it asked for is committed. Spec: control_protocol.hpp
+class ControlServer {
+ public:
+  /// The store must be locked by this process: then a socket that is there already is a dead
+  /// node's, and is replaced. All but `directory` must outlive the server. Fails with kFileIo.
+  [[nodiscard]] static Outcome<std::unique_ptr<ControlServer>> open(asio::io_context& io,
+                                                                    const std::string& directory,
+                                                                    const store::Store& store,
+                                                                    transport::Node& node,
+                                                                    SignatureVerifier& verifier);
+  ControlServer(const ControlServer&) = delete;
+  ControlServer& operator=(const ControlServer&) = delete;
+  ~ControlServer();
+
+  /// Takes no more requests; those under way are still done.
+  void close();
+
+ private:
+  class Impl;
+  explicit ControlServer(std::shared_ptr<Impl> impl);
+
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace culm::tools

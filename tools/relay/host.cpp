@@ -1,0 +1,106 @@
+#include "tools/relay/host.hpp"
+
+#include <csignal>
+
+#include <sys/resource.h>
+
+#include "tools/cli/files.hpp"
+#include "tools/cli/store_access.hpp"
+
+namespace culm::tools {
+namespace {
+
+/// Each connection takes a descriptor.
+void allow_many_descriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+Failure locked(const std::string& directory) {
+  Failure failure(Error{Errc::kStoreLocked});
+  if (const auto holder = store::lock_holder(directory)) {
+    failure.message += " (pid " + std::to_string(*holder) + ")";
+    failure.fields["pid"] = *holder;
+  }
+  return std::move(failure).next("end that process first; `culm append` works beside a node");
+}
+
+}  // namespace
+
+Host::Host() : signals_(io_, SIGINT, SIGTERM, SIGHUP), minute_(io_) {}
+
+Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const NetworkOptions& options,
+                                          replication::Policy& policy) {
+  std::unique_ptr<Host> host(new Host());
+  host->directory_ = context.store_directory;
+  const std::string name = "store " + shown(context.store_directory);
+  auto kv = store::LmdbKv::open(context.store_directory);
+  if (!kv && kv.error().code == Errc::kStoreLocked) {
+    return fail_with(locked(context.store_directory).about(name));
+  }
+  if (!kv) return fail_with(Failure(kv.error()).about(name));
+  host->kv_ = kv->get();
+  CULM_TOOLS_TRY(host->store_, about(name, store::Store::open(*std::move(kv), host->random_)));
+  CULM_TOOLS_TRY(transport::NodeOptions node, make_node_options(context.store_directory, options));
+  node.connections_max = limits::kConnectionsRelay;
+  allow_many_descriptors();
+  host->peer_ = node.identity.public_key();
+  host->node_.emplace(host->io_, *host->store_, policy, host->verifier_, host->random_,
+                      std::move(node));
+  return host;
+}
+
+Outcome<void> Host::serve_requests() {
+  CULM_TOOLS_TRY(control_, ControlServer::open(io_, directory_, *store_, *node_, verifier_));
+  return {};
+}
+
+void Host::run(std::function<void()> interrupted) {
+  interrupted_ = std::move(interrupted);
+  wait_signal();
+  wait_minute();
+  io_.run();
+}
+
+void Host::stop() {
+  if (stopping_) return;
+  stopping_ = true;
+  if (control_) control_->close();
+  node_->stop([this] {
+    ErrorCode ignored;
+    signals_.cancel(ignored);
+    minute_.cancel();
+  });
+}
+
+void Host::wait_signal() {
+  signals_.async_wait([this](const ErrorCode& code, int number) {
+    if (code) return;
+    if (std::exchange(interrupted_once_, true)) {
+      // The signal itself ends the process, so that whoever waits for it sees why.
+      ErrorCode ignored;
+      signals_.clear(ignored);
+      std::signal(number, SIG_DFL);
+      std::raise(number);
+    }
+    if (interrupted_) {
+      interrupted_();
+    } else {
+      stop();
+    }
+    wait_signal();
+  });
+}
+
+void Host::wait_minute() {
+  minute_.expires_after(std::chrono::minutes(1));
+  minute_.async_wait([this](const ErrorCode& code) {
+    if (code || stopping_) return;
+    kv_->check_readers();
+    wait_minute();
+  });
+}
+
+}  // namespace culm::tools

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "culm/core/random.hpp"
+#include "culm/core/signing.hpp"
+#include "culm/replication/transport/node.hpp"
+#include "culm/store/lmdb_kv.hpp"
+
+#include "tools/cli/context.hpp"
+#include "tools/relay/asio.hpp"
+#include "tools/relay/config.hpp"
+#include "tools/relay/control.hpp"
+
+namespace culm::tools {
+
+/// The one process that writes to a store, with a node on it, until a signal or `stop` ends it.
+class Host {
+ public:
+  /// Takes the writer's lock, or fails with exit 8 and the pid of who has it. `policy` must outlive
+  /// the host.
+  [[nodiscard]] static Outcome<std::unique_ptr<Host>> open(const Context& context,
+                                                           const NetworkOptions& options,
+                                                           replication::Policy& policy);
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+
+  [[nodiscard]] store::Store& store() noexcept { return *store_; }
+  [[nodiscard]] transport::Node& node() noexcept { return *node_; }
+  [[nodiscard]] asio::io_context& io() noexcept { return io_; }
+  [[nodiscard]] const sealing::PeerKey& peer() const noexcept { return peer_; }
+
+  /// Takes requests of other processes at the store's socket.
+  [[nodiscard]] Outcome<void> serve_requests();
+
+  /// Works until `stop`. `interrupted` is called at the first signal to end, in place of `stop`,
+  /// when it is given; a second signal ends the process at once.
+  void run(std::function<void()> interrupted = {});
+  /// Ends all connections and lets `run` return once all that was received is committed.
+  void stop();
+  [[nodiscard]] bool is_stopping() const noexcept { return stopping_; }
+
+ private:
+  Host();
+  void wait_signal();
+  void wait_minute();
+
+  store::LmdbKv* kv_ = nullptr;  // owned by the store
+  std::unique_ptr<store::Store> store_;
+  SystemRandom random_;
+  Ed25519Verifier verifier_;
+  sealing::PeerKey peer_;
+  asio::io_context io_;
+  asio::signal_set signals_;
+  asio::steady_timer minute_;
+  std::string directory_;
+  std::function<void()> interrupted_;
+  std::optional<transport::Node> node_;
+  std::unique_ptr<ControlServer> control_;
+  bool interrupted_once_ = false;
+  bool stopping_ = false;
+};
+
+}  // namespace culm::tools

@@ -1,0 +1,154 @@
+#include "tools/relay/relay.hpp"
+
+#include <array>
+#include <cstdio>
+#include <ctime>
+#include <utility>
+
+#include <unistd.h>
+
+#include "tools/cli/arguments.hpp"
+#include "tools/cli/escape.hpp"
+
+namespace culm::tools {
+namespace {
+
+constexpr auto kReceivedInterval = std::chrono::seconds(1);
+constexpr auto kStrangersInterval = std::chrono::minutes(1);
+
+std::string peer_name(const sealing::PeerKey& peer) { return to_hex(peer.bytes).substr(0, 12); }
+
+std::string_view reason(replication::DenyReason reason) {
+  switch (reason) {
+    case replication::DenyReason::kNotServed:
+      return "not served";
+    case replication::DenyReason::kNotWanted:
+      return "not wanted";
+    case replication::DenyReason::kUnanchored:
+      return "cannot be anchored";
+    case replication::DenyReason::kCapped:
+      return "forked";
+    case replication::DenyReason::kBusy:
+      return "busy";
+  }
+  return "?";
+}
+
+}  // namespace
+
+NodeJournal::NodeJournal(asio::io_context& io) : second_(io) {}
+
+transport::NodeObserver NodeJournal::observer() {
+  transport::NodeObserver observer;
+  observer.session = [this](const auto& session, const auto& event) { on_session(session, event); };
+  observer.committed = [this](const auto& report) { on_committed(report); };
+  return observer;
+}
+
+NodeJournal::~NodeJournal() { write_received(); }
+
+void NodeJournal::close() {
+  closed_ = true;
+  second_.cancel();
+}
+
+void NodeJournal::write(const std::string& text) {
+  std::array<char, 32> clock{};
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  std::strftime(clock.data(), clock.size(), "%H:%M:%S", localtime_r(&now, &parts));
+  std::fprintf(stderr, "%s %s\n", clock.data(), text.c_str());
+}
+
+void NodeJournal::on_session(const transport::SessionRef& session,
+                             const replication::Event& event) {
+  if (const auto* established = std::get_if<replication::Established>(&event)) {
+    return write("peer " + peer_name(established->peer) + " connected from " +
+                 transport::to_string(session.remote) + " (" +
+                 preview(as_bytes(established->agent), 40) + ")");
+  }
+  if (const auto* ended = std::get_if<replication::Ended>(&event)) return on_ended(session, *ended);
+  if (!session.peer) return;
+  const std::string peer = "peer " + peer_name(*session.peer);
+  if (const auto* accepted = std::get_if<replication::OfferAccepted>(&event)) {
+    return write(peer + " offers log " + short_name(accepted->log) + ": taken");
+  }
+  if (const auto* denied = std::get_if<replication::Denied>(&event)) {
+    write(peer + " denies log " + short_name(denied->log) + ": " +
+          std::string(reason(denied->reason)));
+  }
+}
+
+void NodeJournal::on_ended(const transport::SessionRef& session, const replication::Ended& ended) {
+  std::string why = ended.error ? std::string(message(*ended.error)) : "done";
+  if (!ended.text.empty()) why += " (\"" + preview(as_bytes(ended.text), 100) + "\")";
+  if (session.peer) {
+    return write("peer " + peer_name(*session.peer) + " disconnected: " + why + "; took " +
+                 human_entries(ended.stats.entries_sent) + ", brought " +
+                 human_count(ended.stats.entries_received) + " (" +
+                 human_size(ended.stats.bytes_sent) + " out, " +
+                 human_size(ended.stats.bytes_received) + " in)");
+  }
+  ++strangers_;
+  const auto now = std::chrono::steady_clock::now();
+  if (now < strangers_next_) return;
+  strangers_next_ = now + kStrangersInterval;
+  write("connection from " + transport::to_string(session.remote) + " came to nothing: " + why +
+        (strangers_ > 1 ? "; " + human_count(strangers_) + " such since the last report" : ""));
+  strangers_ = 0;
+}
+
+void NodeJournal::on_committed(const replication::WorkReport& report) {
+  const std::string log = "log " + short_name(report.log);
+  if (!report.outcome) return write(log + ": not taken: " + message(report.outcome.error()));
+  if (report.outcome->defect) {
+    write(log + ": " + std::string(name(report.outcome->defect->kind)) + " at " +
+          human_count(report.outcome->defect->at) + ", entries from there on are not valid");
+  }
+  if (report.outcome->added.empty()) return;
+  const bool is_waiting = !received_.empty();
+  Received& received = received_[report.log];
+  received.entries += report.outcome->added.count();
+  received.highest = std::max(received.highest, report.outcome->added.max());
+  if (is_waiting || closed_) return;
+  second_.expires_after(kReceivedInterval);
+  second_.async_wait([this](const ErrorCode& code) {
+    if (!code) write_received();
+  });
+}
+
+void NodeJournal::write_received() {
+  for (const auto& [log, received] : std::exchange(received_, {})) {
+    write("log " + short_name(log) + ": " + human_entries(received.entries) + " received, up to " +
+          human_count(received.highest));
+  }
+}
+
+Outcome<void> run_relay(Context& context, const RelayOptions& options) {
+  CULM_TOOLS_TRY(auto policy, RelayPolicy::make(options.accept, options.accept_any));
+  CULM_TOOLS_TRY(const auto endpoint, parse_endpoint_option("--listen", options.listen));
+  CULM_TOOLS_TRY(const auto host, Host::open(context, options.network, policy));
+  const auto bound = host->node().listen(endpoint);
+  if (!bound) return fail_with(Failure(bound.error()).about("--listen " + options.listen));
+  CULM_TOOLS_CHECK(host->serve_requests());
+
+  const std::string address = transport::to_string(*bound);
+  const std::string peer = to_hex(host->peer().bytes);
+  if (context.json) {
+    CULM_TOOLS_CHECK(context.out.write_json(
+        Json{{"peer", peer}, {"address", address}, {"port", bound->port}, {"pid", ::getpid()}}));
+  } else {
+    CULM_TOOLS_CHECK(context.out.write("relay " + peer + " listens at " + address + "\n"));
+  }
+  CULM_TOOLS_CHECK(context.out.flush());
+
+  NodeJournal journal(host->io());
+  host->node().observe(journal.observer());
+  host->run([&] {
+    host->stop();
+    journal.close();
+  });
+  return {};
+}
+
+}  // namespace culm::tools

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "culm/replication/transport/node.hpp"
+
+#include "tools/cli/context.hpp"
+#include "tools/relay/asio.hpp"
+#include "tools/relay/host.hpp"
+
+namespace culm::tools {
+
+/// Writes what a node does to stderr: a line per session, and at most one a second for what it
+/// receives of a log.
+class NodeJournal {
+ public:
+  explicit NodeJournal(asio::io_context& io);
+  NodeJournal(const NodeJournal&) = delete;
+  NodeJournal& operator=(const NodeJournal&) = delete;
+  /// Writes what is still to be said of logs.
+  ~NodeJournal();
+
+  /// The handlers that write; the journal must outlive the node that has them.
+  [[nodiscard]] transport::NodeObserver observer();
+  /// Leaves no work in the `io_context`.
+  void close();
+
+ private:
+  struct Received {
+    std::uint64_t entries = 0;
+    SeqNum highest = 0;
+  };
+
+  void on_session(const transport::SessionRef& session, const replication::Event& event);
+  void on_ended(const transport::SessionRef& session, const replication::Ended& ended);
+  void on_committed(const replication::WorkReport& report);
+  void write_received();
+  void write(const std::string& text);
+
+  asio::steady_timer second_;
+  std::map<LogKey, Received> received_;
+  /// Connections that never became sessions: one line a minute tells of them, whatever comes.
+  std::uint64_t strangers_ = 0;
+  std::chrono::steady_clock::time_point strangers_next_{};
+  bool closed_ = false;
+};
+
+struct RelayOptions {
+  std::string listen = "127.0.0.1:7474";
+  std::vector<std::string> accept;
+  bool accept_any = false;
+  NetworkOptions network;
+};
+
+/// Serves the store until a signal ends it.
+[[nodiscard]] Outcome<void> run_relay(Context& context, const RelayOptions& options);
+
+}  // namespace culm::tools
