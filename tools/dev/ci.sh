@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One job of the continuous checks: format, tidy, test, clang, asan, demo. The same here and there.
+# One job of the checks: format, tidy, test, clang, asan, demo, million. The same here and there.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -29,8 +29,13 @@ case "${1:-}" in
   demo)
     tools/dev/demo.sh
     ;;
+  million)
+    cmake --preset release >/dev/null
+    cmake --build --preset release --target culm_tool
+    CULM=$PWD/build/release/tools/culm python3 -B tests/e2e/million.py
+    ;;
   *)
-    echo "usage: ci.sh format|tidy|test|clang|asan|demo" >&2
+    echo "usage: ci.sh format|tidy|test|clang|asan|demo|million" >&2
     exit 2
     ;;
 esac
