@@ -32,20 +32,6 @@ Result<std::vector<Exhibit>> parse_exhibits(const LogKey& log, const Evidence& e
   return exhibits;
 }
 
-/// Downwards, so that whoever names an entry was found authentic before.
-Result<void> check_authentic(const std::vector<Exhibit>& exhibits, SignatureVerifier& verifier) {
-  for (auto it = exhibits.rbegin(); it != exhibits.rend(); ++it) {
-    const EntryView& entry = it->entry;
-    const bool is_named = std::any_of(exhibits.rbegin(), it, [&](const Exhibit& above) {
-      return above.entry.link_to(entry.seqnum()) == it->hash;
-    });
-    if (!is_named && !verifier.verify(entry.author(), entry.signed_bytes(), entry.signature())) {
-      return fail(error_for(Errc::kEvidence, entry.seqnum()));
-    }
-  }
-  return {};
-}
-
 std::optional<DefectKind> find_defect(const Exhibit& below, const Exhibit& above) {
   if (below.entry.seqnum() == above.entry.seqnum()) return DefectKind::kFork;
   const auto link = above.entry.link_to(below.entry.seqnum());
@@ -68,15 +54,16 @@ std::string_view name(DefectKind kind) noexcept {
 Result<Defect> derive_defect(const LogKey& log, const Evidence& evidence,
                              SignatureVerifier& verifier) {
   CULM_TRY(const std::vector<Exhibit> exhibits, parse_exhibits(log, evidence));
-  CULM_CHECK(check_authentic(exhibits, verifier));
-  // Ascending, so that the first found is the lowest; a fork comes before any link to its seqnum.
-  for (auto below = exhibits.begin(); below != exhibits.end(); ++below) {
-    for (auto above = below + 1; above != exhibits.end(); ++above) {
-      const auto kind = find_defect(*below, *above);
-      if (kind) return Defect{*kind, below->entry.seqnum()};
+  if (exhibits.size() != 2) return fail(Errc::kEvidence);
+  const auto kind = find_defect(exhibits[0], exhibits[1]);
+  if (!kind) return fail(Errc::kEvidence);
+  for (const Exhibit& exhibit : exhibits) {
+    const EntryView& entry = exhibit.entry;
+    if (!verifier.verify(entry.author(), entry.signed_bytes(), entry.signature())) {
+      return fail(error_for(Errc::kEvidence, entry.seqnum()));
     }
   }
-  return fail(Errc::kEvidence);
+  return Defect{*kind, exhibits[0].entry.seqnum()};
 }
 
 Evidence make_evidence(std::span<const EntryView> entries) {

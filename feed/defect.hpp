@@ -35,11 +35,10 @@ struct Defect {
   friend bool operator==(const Defect&, const Defect&) = default;
 };
 
-/// Derives kind and `at` from the evidence alone, whoever holds or claims what. An entry counts as
-/// authentic when its signature is good or a link of an authentic entry of the set names it. Of
-/// several defects the one with the lowest `at` counts. Fails with kEvidence when it proves nothing
-/// against the author of `log`, is out of order or contains an entry that is not authentic, with
-/// kLimit when it is too large, or with the error of the entry that is not well-formed.
+/// Derives kind and `at` from the evidence alone, whoever holds or claims what. Both kinds are
+/// proved by exactly two authentic entries. Fails with kEvidence when it proves nothing against the
+/// author of `log`, is out of order or contains an entry that is not authentic, with kLimit when it
+/// is too large, or with the error of the entry that is not well-formed.
 /// Spec: verification.md#defects
 [[nodiscard]] Result<Defect> derive_defect(const LogKey& log, const Evidence& evidence,
                                            SignatureVerifier& verifier);

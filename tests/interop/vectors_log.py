@@ -159,6 +159,9 @@ def evidence_cases(a, other):
     yield evidence_case("none-other-author", [a[4], other[4]])
     yield evidence_case("none-other-log-id", [a[0], build(log_id=9, size=1)[0]])
     yield evidence_case("none-single", [a[4]])
+    yield evidence_case("none-three", [a[4], b5[4], b5[5]])
+    named = resigned(b5[5], backlink=r.entry_hash(bad))
+    yield evidence_case("none-badly-signed-but-named", [a[4], bad, named])
 
 
 def log_cases():
