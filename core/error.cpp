@@ -88,6 +88,7 @@ constexpr Row kRows[] = {
     {Errc::kUnsolicited, "unsolicited", "the peer sent what nobody asked for"},
     {Errc::kPeerSilent, "peer_silent", "the peer has been silent for too long"},
     {Errc::kPeerSlow, "peer_slow", "the peer takes data too slowly"},
+    {Errc::kPeerStalled, "peer_stalled", "the peer does not send what it was asked for"},
     {Errc::kPeerClosed, "peer_closed", "the peer closed the connection"},
     {Errc::kPeerUnexpected, "peer_unexpected", "the peer is not the one that was named"},
     {Errc::kNetwork, "network", "the network failed"},

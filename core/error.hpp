@@ -84,6 +84,7 @@ enum class Errc : std::uint16_t {
   kUnsolicited,
   kPeerSilent,
   kPeerSlow,
+  kPeerStalled,
   kPeerClosed,
   kPeerUnexpected,  ///< the peer's key is not the pinned one
 

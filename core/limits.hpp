@@ -45,15 +45,28 @@ inline constexpr std::size_t kEvidenceEntriesMax = 64;
 inline constexpr std::size_t kWantsPerSessionMax = 64;
 inline constexpr std::size_t kOffersPerSessionMax = 256;
 inline constexpr std::size_t kLogsNamedPerSessionMax = 1024;
-inline constexpr std::uint32_t kComparesPerSessionMax = 4096;
+/// Queries of one comparison; bisecting takes 64 at most, and begins anew when a cap falls.
+inline constexpr std::uint32_t kQueriesPerComparisonMax = 256;
 inline constexpr std::uint32_t kDefectsPerSessionMax = 64;
-inline constexpr std::uint32_t kDeniesPerSessionMax = 64;
+/// Denies that decline nothing which is open.
+inline constexpr std::uint32_t kIdleDeniesPerSessionMax = 64;
+/// Credit outstanding.
+inline constexpr std::uint64_t kCreditBytesMax = std::uint64_t{1} << 31U;
 inline constexpr std::uint64_t kSessionCreditBytes = 1024 * 1024;
+/// What an entries or payload message counts at least, so that credit bounds their number too.
+inline constexpr std::uint64_t kCountedBytesMin = 256;
 /// Least credit that a session that fetches gets, and least that a provider needs to go on: one
 /// payload chunk, or one entry with an inline payload, always fits.
 inline constexpr std::uint64_t kCreditBytesMin = 64 * 1024;
 inline constexpr std::uint64_t kNodeCreditBytes = 256 * 1024 * 1024;
+/// Nothing is added to so much unsent output but answers to small messages,
 inline constexpr std::size_t kSessionOutputBytesMax = 1024 * 1024;
+/// and with so much of it no further message is looked at.
+inline constexpr std::size_t kSessionAnswersBytesMax = 2 * kSessionOutputBytesMax;
+/// What a session does for its peer's wants before it sees to anything else: messages, and rows
+/// that are read without sending.
+inline constexpr std::size_t kPumpStepsMax = 256;
+inline constexpr std::uint64_t kPumpRowsMax = 4096;
 inline constexpr std::uint32_t kConnectionsNode = 128;
 inline constexpr std::uint32_t kConnectionsRelay = 10'000;
 inline constexpr std::uint32_t kConnectionsPerAddress = 64;
@@ -67,6 +80,12 @@ inline constexpr std::size_t kCommitBytesTarget = 8 * 1024 * 1024;
 inline constexpr std::uint32_t kHandshakeTimeoutMs = 10'000;
 inline constexpr std::uint32_t kPingIntervalMs = 30'000;
 inline constexpr std::uint32_t kIdleTimeoutMs = 90'000;
+/// How long a peer that is alive may leave a want without any answer or progress.
+inline constexpr std::uint32_t kWantStallTimeoutMs = 30'000;
+/// Bytes that count as progress, for links so slow that a message takes longer.
+inline constexpr std::uint64_t kProgressBytes = 16 * 1024;
+/// No key encrypts for longer: then the session ends, and a new one may follow.
+inline constexpr std::uint32_t kSessionTimeoutMs = 24 * 60 * 60 * 1000;
 inline constexpr std::uint32_t kWriteStallTimeoutMs = 30'000;
 inline constexpr std::uint32_t kConnectTimeoutMs = 10'000;
 /// From the end of a session to the end of its connection, when the peer does not hang up.

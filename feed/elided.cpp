@@ -264,15 +264,22 @@ Result<RestoredUnit> restore_unit(const LogKey& log, ByteView elided, LinkTarget
   return UnitRestorer(log, elided, targets).run();
 }
 
-Result<RangeSet> elided_seqnums(ByteView elided) {
+Result<ElidedContents> read_elided(ByteView elided) {
   ElidedReader reader(elided);
   if (reader.is_at_end()) return fail(Errc::kUnitEmpty);
-  RangeSet seqnums;
+  ElidedContents contents;
   while (!reader.is_at_end()) {
     CULM_TRY(const ElidedEntry entry, reader.next());
-    seqnums.insert(entry.seqnum);
+    contents.seqnums.insert(entry.seqnum);
+    if (!entry.payload) continue;
+    const std::uint64_t size = entry.payload->size();
+    const bool is_first = contents.payloads.empty();
+    contents.payload_bytes_min = is_first ? size : std::min(contents.payload_bytes_min, size);
+    contents.payload_bytes += size;
+    contents.payload_bytes_max = std::max(contents.payload_bytes_max, size);
+    contents.payloads.insert(entry.seqnum);
   }
-  return seqnums;
+  return contents;
 }
 
 }  // namespace culm

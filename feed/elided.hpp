@@ -85,8 +85,16 @@ class RestoredUnit {
 [[nodiscard]] Result<RestoredUnit> restore_unit(const LogKey& log, ByteView elided,
                                                 LinkTargets& targets);
 
-/// The seqnums in an elided unit, by its masks and lengths alone; no hash is computed. Fails with
-/// kUnitEmpty, kElidedFormat, kLimit.
-[[nodiscard]] Result<RangeSet> elided_seqnums(ByteView elided);
+/// What an elided unit brings, by its masks and lengths alone.
+struct ElidedContents {
+  RangeSet seqnums;
+  RangeSet payloads;                    ///< entries whose payload is here
+  std::uint64_t payload_bytes = 0;      ///< of all these together,
+  std::uint64_t payload_bytes_min = 0;  ///< of the smallest; 0 when there is none
+  std::uint64_t payload_bytes_max = 0;  ///< and of the largest
+};
+
+/// Looks into an elided unit; no hash is computed. Fails with kUnitEmpty, kElidedFormat, kLimit.
+[[nodiscard]] Result<ElidedContents> read_elided(ByteView elided);
 
 }  // namespace culm

@@ -25,18 +25,10 @@ class HeldTargets final : public LinkTargets {
   std::optional<store::LogState> log_;
 };
 
-/// Failures of the store itself, after which a transaction is of no use.
+/// Failures of the store itself, after which a transaction is of no use. A damaged row spoils only
+/// what needs it.
 bool is_store_failure(Errc code) {
-  switch (code) {
-    case Errc::kStoreIo:
-    case Errc::kStoreFull:
-    case Errc::kStoreDamaged:
-    case Errc::kStoreReadOnly:
-    case Errc::kStoreFormat:
-      return true;
-    default:
-      return false;
-  }
+  return code == Errc::kStoreIo || code == Errc::kStoreFull || code == Errc::kStoreReadOnly;
 }
 
 }  // namespace
@@ -46,41 +38,62 @@ Committer::Committer(store::Store& store, SignatureVerifier& verifier, const Acc
 
 std::vector<WorkReport> Committer::commit(std::span<const Work> works) {
   std::vector<WorkReport> reports;
+  const auto before = bringers_;
   const auto committed = store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
     reports.clear();
+    bringers_ = before;
     for (const Work& work : works) {
-      reports.push_back({work.id, work.log, apply(transaction, work)});
+      reports.push_back({work.id, work.log, apply(transaction, work), work.credit});
       const auto& outcome = reports.back().outcome;
       if (!outcome && is_store_failure(outcome.error().code)) return fail(outcome.error());
     }
     return {};
   });
+  std::erase_if(bringers_, [](const auto& row) { return row.second.session.expired(); });
   if (committed) return reports;
   reports.clear();
-  for (const Work& work : works) reports.push_back({work.id, work.log, fail(committed.error())});
+  for (const Work& work : works) {
+    reports.push_back({work.id, work.log, fail(committed.error()), work.credit});
+  }
   return reports;
 }
 
 Result<store::IngestReport> Committer::apply(store::WriteTransaction& transaction,
                                              const Work& work) {
+  if (work.session && work.session->is_distrusted) return fail(Errc::kPeerClosed);
   if (const auto* unit = std::get_if<UnitWork>(&work.content)) {
     return apply_unit(transaction, work.log, *unit);
   }
-  store::IngestReport report;
   if (const auto* payload = std::get_if<PayloadWork>(&work.content)) {
-    const auto put =
-        transaction.put_payload_chunk(work.log, payload->seqnum, payload->offset, payload->bytes);
-    // It was deleted here while it was under way.
-    if (!put && put.error().code == Errc::kPayloadDeleted) return report;
-    if (!put) return fail(put.error());
-    if (payload->last) {
-      CULM_CHECK(transaction.finish_payload(work.log, payload->seqnum));
-      report.payloads_added.insert(payload->seqnum);
-    }
-    return report;
+    return apply_payload(transaction, work, *payload);
   }
+  store::IngestReport report;
   const auto& evidence = std::get<EvidenceWork>(work.content).evidence;
   CULM_TRY(report.defect, transaction.record_evidence(work.log, evidence, verifier_));
+  return report;
+}
+
+Result<store::IngestReport> Committer::apply_payload(store::WriteTransaction& transaction,
+                                                     const Work& work, const PayloadWork& payload) {
+  store::IngestReport report;
+  const std::pair key{work.log, payload.seqnum};
+  const auto begun = bringers_.find(key);
+  const auto bringer = begun == bringers_.end() ? nullptr : begun->second.session.lock();
+  if (bringer && bringer != work.session) return report;
+  if (payload.offset != 0 && !bringer) return report;  // whoever began it is gone
+  if (payload.offset != 0 && payload.offset != begun->second.offset) return report;
+  bringers_.erase(key);
+
+  auto put = transaction.put_payload_chunk(work.log, payload.seqnum, payload.offset, payload.bytes);
+  // It was deleted here while it was under way.
+  if (!put && put.error().code == Errc::kPayloadDeleted) return report;
+  if (!put) return fail(put.error());
+  if (!payload.last) {
+    bringers_[key] = {work.session, payload.offset + payload.bytes.size()};
+    return report;
+  }
+  CULM_CHECK(transaction.finish_payload(work.log, payload.seqnum));
+  report.payloads_added.insert(payload.seqnum);
   return report;
 }
 

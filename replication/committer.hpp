@@ -1,7 +1,11 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <span>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -36,18 +40,27 @@ struct EvidenceWork {
   Evidence evidence;
 };
 
+/// Lives as long as a session, or work that it has handed out.
+struct SessionToken {
+  /// The peer was found at fault: what it sent is not worth looking at. Set by the session.
+  std::atomic<bool> is_distrusted = false;
+};
+
 /// What a session wants done to the store.
 struct Work {
   WorkId id;
   LogKey log;
   std::variant<UnitWork, PayloadWork, EvidenceWork> content;
+  std::uint64_t credit = 0;  ///< what it took of the peer's credit
+  std::shared_ptr<const SessionToken> session;
 };
 
-/// What came of it.
+/// What came of it. When the session is gone by then, `credit` goes back to its pool.
 struct WorkReport {
   WorkId id;
   LogKey log;
   Result<store::IngestReport> outcome;
+  std::uint64_t credit = 0;
 };
 
 /// Restores, verifies and appends what sessions received, many pieces in one transaction. Belongs
@@ -58,7 +71,8 @@ class Committer {
   Committer(store::Store& store, SignatureVerifier& verifier, const AcceptOptions& options);
 
   /// Commits `works` in one transaction, each whole or not at all, and reports on each, in order.
-  /// Durable when it returns. When the store itself fails, every report says so.
+  /// Durable when it returns. When the store itself fails, every report says so. Work of sessions
+  /// that are distrusted is refused with kPeerClosed.
   [[nodiscard]] std::vector<WorkReport> commit(std::span<const Work> works);
 
  private:
@@ -66,10 +80,21 @@ class Committer {
                                                   const Work& work);
   [[nodiscard]] Result<store::IngestReport> apply_unit(store::WriteTransaction& transaction,
                                                        const LogKey& log, const UnitWork& unit);
+  [[nodiscard]] Result<store::IngestReport> apply_payload(store::WriteTransaction& transaction,
+                                                          const Work& work,
+                                                          const PayloadWork& payload);
+
+  /// Who is bringing a payload in parts. Parts of others are passed over meanwhile, so that whoever
+  /// brings a wrong one is known.
+  struct Bringer {
+    std::weak_ptr<const SessionToken> session;
+    std::uint64_t offset = 0;  ///< of the part that is due
+  };
 
   store::Store& store_;
   SignatureVerifier& verifier_;
   AcceptOptions options_;
+  std::map<std::pair<LogKey, SeqNum>, Bringer> bringers_;
 };
 
 }  // namespace culm::replication

@@ -7,6 +7,11 @@
 
 namespace culm::replication {
 
+/// What an entries or payload message of `message_bytes` takes of credit.
+[[nodiscard]] constexpr std::uint64_t counted_bytes(std::uint64_t message_bytes) {
+  return std::max(message_bytes, limits::kCountedBytesMin);
+}
+
 /// Bytes that all sessions of a node together may have under way towards it. A session takes what
 /// it grants to its peer from here and gives it back when it no longer fetches. Not thread-safe:
 /// one pool for each I/O thread.

@@ -63,7 +63,8 @@ struct WantEnded {
   LogKey log;
   DoneReason reason = DoneReason::kComplete;
 };
-/// The peer declines a want (`want` != 0) or an offer of ours.
+/// The peer declines a want (`want` != 0) or an offer of ours; or what came for a want could not be
+/// taken (kUnanchored, kCapped; kBusy where the own store has a damaged row of the log).
 struct Denied {
   WantId want = 0;
   LogKey log;

@@ -41,7 +41,8 @@ class Session {
   /// Takes bytes in any fragmentation. After a failure the session has ended: write what
   /// `pending_output` still holds and close the connection.
   [[nodiscard]] Result<void> receive(ByteView wire, Instant now);
-  /// The connection ended. Fails with kFrameTruncated unless the peer had said bye.
+  /// The connection ended. Fails with kFrameTruncated unless the peer had said bye, with kHandshake
+  /// before the handshake was done.
   [[nodiscard]] Result<void> receive_end();
 
   /// Bytes to write; valid until the next non-const call.

@@ -12,7 +12,7 @@ namespace {
 /// Good for the very bytes that were signed here a moment ago; curve arithmetic for all others.
 class OwnSignatures final : public SignatureVerifier {
  public:
-  explicit OwnSignatures(std::span<const UnitEntry> unit) {
+  OwnSignatures(std::span<const UnitEntry> unit, SignatureVerifier& others) : others_(others) {
     starts_.reserve(unit.size());
     for (const UnitEntry& item : unit) starts_.push_back(item.entry.bytes().data());
     std::ranges::sort(starts_, std::less<>());
@@ -20,21 +20,23 @@ class OwnSignatures final : public SignatureVerifier {
 
   Result<void> verify(const Author& author, ByteView message, const Signature& signature) override {
     if (std::ranges::binary_search(starts_, message.data(), std::less<>())) return {};
-    return Ed25519Verifier().verify(author, message, signature);
+    return others_.verify(author, message, signature);
   }
 
  private:
+  SignatureVerifier& others_;
   std::vector<const std::uint8_t*> starts_;
 };
 
-Result<void> commit_own(WriteTransaction& transaction, const SignedUnit& unit) {
+Result<void> commit_own(WriteTransaction& transaction, const SignedUnit& unit,
+                        SignatureVerifier& others) {
   const SeqNum first = unit.entries().front().entry.seqnum();
   CULM_TRY(const auto state, transaction.find_log(unit.log()));
   // Two entries with one seqnum would be a fork; these nobody has seen yet.
   if (state && state->held.largest_up_to(kSeqnumMax) >= first) {
     return fail(error_for(Errc::kAuthorMarkFork, first));
   }
-  OwnSignatures verifier(unit.entries());
+  OwnSignatures verifier(unit.entries(), others);
   CULM_TRY(const auto report,
            transaction.ingest(unit.log(), unit.entries(), verifier, {.full = true}));
   if (report.defect) return fail(error_for(Errc::kAuthorMarkFork, report.defect->at));
@@ -160,10 +162,10 @@ Result<void> Appender::append_unit(std::span<const ByteView> payloads, Tag tag) 
 
 SeqNum Appender::head() const noexcept { return state_->tail.seqnum; }
 
-Appender::Commit commit_into(Store& store) {
-  return [&store](const SignedUnit& unit) {
+Appender::Commit commit_into(Store& store, SignatureVerifier& verifier) {
+  return [&](const SignedUnit& unit) {
     return store.update(
-        [&](WriteTransaction& transaction) { return commit_own(transaction, unit); });
+        [&](WriteTransaction& transaction) { return commit_own(transaction, unit, verifier); });
   };
 }
 

@@ -79,8 +79,9 @@ class Appender {
   std::unique_ptr<State> state_;
 };
 
-/// Commits into `store` without checking the signatures that its own appender has just made. Fails,
-/// and commits nothing, with kAuthorMarkFork when the log grew in the store since they were made.
-[[nodiscard]] Appender::Commit commit_into(Store& store);
+/// Commits into `store` without checking the signatures that its own appender has just made;
+/// `verifier` checks any other. Fails, and commits nothing, with kAuthorMarkFork when the log grew
+/// in the store since they were made. Both must outlive what is returned.
+[[nodiscard]] Appender::Commit commit_into(Store& store, SignatureVerifier& verifier);
 
 }  // namespace culm::store

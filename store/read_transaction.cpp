@@ -154,7 +154,8 @@ Result<ByteView> ReadTransaction::read_payload(const LogState& log, SeqNum seqnu
   return part.first(std::min(part.size(), size_max));
 }
 
-Result<std::vector<Evidence>> ReadTransaction::evidence(const LogState& log) const {
+Result<std::vector<Evidence>> ReadTransaction::evidence(const LogState& log,
+                                                        std::size_t max) const {
   std::vector<Evidence> out;
   if (log.cap == 0) return out;
   CULM_TRY(const auto cursor, kv_->cursor(Table::kEvidence));
@@ -164,7 +165,7 @@ Result<std::vector<Evidence>> ReadTransaction::evidence(const LogState& log) con
   if (!row || !equal(row->key, detail::entry_row_key(log.number, log.cap))) {
     return fail(error_for(Errc::kStoreDamaged, log.cap));
   }
-  while (row && is_prefix(prefix, row->key)) {
+  while (row && is_prefix(prefix, row->key) && out.size() < max) {
     CULM_TRY(const ByteView body, detail::unseal(Table::kEvidence, row->key, row->value));
     CULM_TRY(auto evidence, detail::decode_evidence(body));
     out.push_back(std::move(evidence));

@@ -18,7 +18,7 @@
 /// Durable logs over a `Kv`: the one store logic, whatever lies below. Spec: store.md
 namespace culm::store {
 
-/// Tells one store from its copies and from what it is restored to.
+/// Tells one store from another, not from its copies.
 using StoreId = std::array<std::uint8_t, 16>;
 
 /// What a peer keeps of a log.
@@ -118,8 +118,9 @@ class ReadTransaction {
   [[nodiscard]] Result<ByteView> read_payload(const LogState& log, SeqNum seqnum,
                                               std::uint64_t offset, std::size_t size_max) const;
 
-  /// The recorded evidence against the log's author, lowest `at` first.
-  [[nodiscard]] Result<std::vector<Evidence>> evidence(const LogState& log) const;
+  /// The recorded evidence against the log's author, lowest `at` first; at most `max`.
+  [[nodiscard]] Result<std::vector<Evidence>> evidence(const LogState& log,
+                                                       std::size_t max = SIZE_MAX) const;
 
   /// Numbers the latest change, that of this transaction not counted; 0 for a new store.
   [[nodiscard]] Result<std::uint64_t> last_change() const;
@@ -200,7 +201,7 @@ class WriteTransaction : public ReadTransaction {
                                                std::uint64_t offset, ByteView chunk);
   /// Compares the parts written with the entry's size and hash (so the caller need not) and
   /// declares the payload held. Fails as `put_payload_chunk`, with kPayloadSize when parts are
-  /// missing, with kPayloadHash when one is wrong; parts may then be written anew.
+  /// missing, with kPayloadHash when one is wrong: then all are dropped, to be written anew.
   [[nodiscard]] Result<void> finish_payload(const LogKey& log, SeqNum seqnum);
 
  private:
@@ -226,6 +227,7 @@ class WriteTransaction : public ReadTransaction {
   Result<RangeSet> delete_step(detail::TouchedLog& touched, const RangeSet& seqnums,
                                std::size_t rows_max);
   Result<bool> erase_chunks(const LogState& state, SeqNum seqnum, std::size_t& rows_left);
+  Result<bool> has_all_chunks(const LogState& state, const EntryView& entry) const;
   Result<SeqNum> find_chunked(const LogState& state, const RangeSet& seqnums, SeqNum from) const;
   Result<void> put_evidence(detail::TouchedLog& touched, const Evidence& evidence, SeqNum at);
 
@@ -253,8 +255,8 @@ class Store {
   [[nodiscard]] Result<ReadTransaction> read() const;
 
   /// Runs `body` in a write transaction and commits, durably. When the store is full it is grown
-  /// and `body` runs once more from the start, so `body` must not keep what it did the first time.
-  /// No transaction of the calling thread may be open. Where nothing changed, nothing is written.
+  /// and `body` runs again from the start, so `body` must not keep what it did the first time. No
+  /// transaction of the calling thread may be open. Where nothing changed, nothing is written.
   /// Fails with the error of `body`, kStoreFull, kStoreReadOnly, or kStoreIo, after which only
   /// opening the store anew tells whether the commit happened.
   using Body = std::function<Result<void>(WriteTransaction&)>;

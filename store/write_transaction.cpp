@@ -381,6 +381,18 @@ Result<void> WriteTransaction::put_payload_chunk(const LogKey& log, SeqNum seqnu
   return noted(put_chunk(state, seqnum, offset, chunk));
 }
 
+Result<bool> WriteTransaction::has_all_chunks(const LogState& state, const EntryView& entry) const {
+  for (std::uint64_t offset = 0; offset < entry.payload_size();
+       offset += limits::kPayloadChunkBytes) {
+    const auto index = static_cast<std::uint32_t>(offset / limits::kPayloadChunkBytes);
+    CULM_TRY(
+        const auto value,
+        kv_->get(Table::kPayloads, detail::chunk_row_key(state.number, entry.seqnum(), index)));
+    if (!value) return false;
+  }
+  return true;
+}
+
 Result<void> WriteTransaction::finish_payload(const LogKey& log, SeqNum seqnum) {
   CULM_TRY(TouchedLog* const touched, touch_known(log));
   LogState& state = touched->state;
@@ -391,16 +403,18 @@ Result<void> WriteTransaction::finish_payload(const LogKey& log, SeqNum seqnum) 
   if (is_inline(entry) && entry.payload_size() > 0) {
     return fail(error_for(Errc::kPayloadSize, seqnum));
   }
+  CULM_TRY(const bool is_whole, has_all_chunks(state, entry));
+  if (!is_whole) return fail(error_for(Errc::kPayloadSize, seqnum));
   for (std::uint64_t offset = 0; offset < entry.payload_size();
        offset += limits::kPayloadChunkBytes) {
-    const auto key = detail::chunk_row_key(
-        state.number, seqnum, static_cast<std::uint32_t>(offset / limits::kPayloadChunkBytes));
-    CULM_TRY(const auto value, kv_->get(Table::kPayloads, key));
-    if (!value) return fail(error_for(Errc::kPayloadSize, seqnum));
     CULM_TRY(const ByteView chunk, get_chunk(state, entry, offset));
     hasher.update(chunk);
   }
-  if (hasher.finish() != entry.payload_hash()) return fail(error_for(Errc::kPayloadHash, seqnum));
+  if (hasher.finish() != entry.payload_hash()) {
+    std::size_t rows_left = SIZE_MAX;
+    CULM_CHECK(noted(erase_chunks(state, seqnum, rows_left)));
+    return fail(error_for(Errc::kPayloadHash, seqnum));
+  }
   hold_payload(*touched, entry);
   return {};
 }

@@ -34,6 +34,7 @@ bool is_peers_fault(Errc code) {
     case Errc::kUnitEmpty:
     case Errc::kPayloadHash:
     case Errc::kPayloadSize:
+    case Errc::kPayloadTooLarge:
     case Errc::kElidedFormat:
     case Errc::kElidedTarget:
     case Errc::kEvidence:
@@ -56,10 +57,16 @@ Collector::Collector(std::uint64_t session, const store::Store& store, CreditPoo
       events_(events),
       stats_(stats) {}
 
-Collector::~Collector() { pool_.give_back(window_); }
+Collector::~Collector() {
+  for (const auto& [work, pending] : pending_) window_ -= pending.credit;
+  pool_.give_back(window_);
+}
 
 Result<WantId> Collector::want(const WantRequest& request) {
   if (fetches_.size() >= limits::kWantsPerSessionMax) return fail(Errc::kLimit);
+  if (request.interest.ranges.ranges().size() > limits::kRangesPerMessageMax) {
+    return fail(Errc::kRangesTooMany);
+  }
   return ask(request);
 }
 
@@ -126,7 +133,7 @@ Result<Collector::Fetch*> Collector::addressed(WantId want) {
 void Collector::on_have(const Have& have) {
   for (Fetch& fetch : fetches_) {
     if (fetch.request.log != have.log) continue;
-    if (fetch.head_first == 0) fetch.head_first = have.head;
+    if (!fetch.head_first) fetch.head_first = have.head;
     fetch.head = std::max(fetch.head, have.head);
   }
   events_.push_back(PeerHas{have.log, have.head, have.held, have.payloads, {}});
@@ -134,92 +141,119 @@ void Collector::on_have(const Have& have) {
 
 Result<void> Collector::on_quote(const Quote& quote) {
   CULM_TRY(Fetch* const fetch, addressed(quote.want));
+  if (fetch != nullptr && std::exchange(fetch->quoted, true)) return fail(Errc::kProtocolState);
   if (fetch != nullptr && !fetch->full) {
     events_.push_back(Quoted{fetch->host_id, fetch->request.log, quote});
   }
   return {};
 }
 
-bool Collector::is_solicited(const Fetch& fetch, const RangeSet& seqnums) {
-  const SeqNum head = std::max(fetch.head, seqnums.max());
+RangeSet Collector::wanted_up_to(const Fetch& fetch, SeqNum head) {
+  const SeqNum head_first = fetch.head_first.value_or(0);
   RangeSet wanted = resolve(fetch.request.interest, head);
   // "Newest" is a window that moves: all its positions since the answer count.
-  wanted |= resolve(fetch.request.interest, fetch.head_first);
-  if (fetch.request.interest.newest != 0 && fetch.head_first < head) {
-    wanted.insert(SeqRange{fetch.head_first + 1, head});
+  wanted |= resolve(fetch.request.interest, head_first);
+  if (fetch.request.interest.newest != 0 && head_first < head) {
+    wanted.insert(SeqRange{head_first + 1, head});
   }
-  return closure(wanted, head).contains(seqnums);
+  return wanted;
 }
 
-Result<void> Collector::spend(std::size_t message_bytes) {
-  if (message_bytes > granted_) return fail(Errc::kFlow);
-  granted_ -= message_bytes;
+bool Collector::is_solicited(const Fetch& fetch, const ElidedContents& contents) {
+  const WantRequest& request = fetch.request;
+  if (!fetch.head_first || !request.entries || request.quote_only) return false;
+  const SeqNum head = std::max(fetch.head, contents.seqnums.max());
+  const RangeSet wanted = wanted_up_to(fetch, head);
+  if (!closure(wanted, head).contains(contents.seqnums)) return false;
+  return contents.payloads.empty() || (request.payloads && wanted.contains(contents.payloads) &&
+                                       contents.payload_bytes_min >= request.payload_size_min &&
+                                       contents.payload_bytes_max <= request.payload_size_max);
+}
+
+Result<void> Collector::spend(std::uint64_t counted) {
+  if (counted > granted_) return fail(Errc::kFlow);
+  granted_ -= counted;
   return {};
 }
 
 void Collector::give_back(std::uint64_t bytes) {
   owed_ += bytes;
+  // A peer that makes use of its credit gets more, up to the session's share.
+  static_cast<void>(grow_window(bytes));
   if (owed_ < window_ / 4 && granted_ >= limits::kCreditBytesMin) return;
   outbox_.send(Credit{owed_});
   granted_ += std::exchange(owed_, 0);
 }
 
 bool Collector::top_up() {
+  if (window_ != 0) return false;
   const bool fetching =
       std::ranges::any_of(fetches_, [](const Fetch& fetch) { return !fetch.request.quote_only; });
-  if (!fetching || window_ >= limits::kSessionCreditBytes / 2) return false;
-  // A crowd of sessions shares the pool: nobody takes more than an eighth of what is left.
-  const std::uint64_t share =
-      std::clamp(pool_.free() / 8, limits::kCreditBytesMin, limits::kSessionCreditBytes - window_);
-  const std::uint64_t taken = pool_.take(share, limits::kCreditBytesMin);
-  if (taken != 0) {
-    window_ += taken;
-    granted_ += taken;
-    outbox_.send(Credit{taken});
-  }
-  return window_ == 0;
+  if (!fetching) return false;
+  const bool grown = grow_window(limits::kCreditBytesMin);
+  if (grown) give_back(0);
+  return !grown;
+}
+
+/// Takes `bytes` more from the pool, to be granted.
+bool Collector::grow_window(std::uint64_t bytes) {
+  const std::uint64_t room = limits::kSessionCreditBytes - window_;
+  const std::uint64_t taken = pool_.take(std::min(bytes, room), std::min(bytes, room));
+  window_ += taken;
+  owed_ += taken;
+  return taken != 0;
 }
 
 void Collector::submit(Fetch& fetch, std::variant<UnitWork, PayloadWork, EvidenceWork> content,
-                       std::size_t credit) {
-  pending_.emplace(++last_work_, Pending{fetch.id, credit, true});
+                       std::uint64_t credit) {
+  const auto* const payload = std::get_if<PayloadWork>(&content);
+  const SeqNum seqnum = payload != nullptr ? payload->seqnum : 0;
+  pending_.emplace(++last_work_, Pending{fetch.id, credit, true, seqnum});
   ++fetch.works;
-  events_.push_back(
-      WorkReceived{Work{{session_, last_work_}, fetch.request.log, std::move(content)}});
+  events_.push_back(WorkReceived{
+      Work{{session_, last_work_}, fetch.request.log, std::move(content), credit, token_}});
 }
 
-Result<void> Collector::on_entries(const Entries& entries, std::size_t message_bytes) {
-  CULM_CHECK(spend(message_bytes));
+Result<std::optional<Collector::Arrival>> Collector::on_entries(const Entries& entries,
+                                                                std::size_t message_bytes) {
+  const std::uint64_t counted = counted_bytes(message_bytes);
+  CULM_CHECK(spend(counted));
   CULM_TRY(Fetch* const fetch, addressed(entries.want));
   if (fetch == nullptr || fetch->done) {
-    give_back(message_bytes);
-    return {};
+    give_back(counted);
+    return std::nullopt;
   }
-  if (fetch->head_first == 0 || !fetch->request.entries) return fail(Errc::kUnsolicited);
-  CULM_TRY(const auto seqnums, elided_seqnums(entries.unit));
-  if (!is_solicited(*fetch, seqnums)) return fail(error_for(Errc::kUnsolicited, seqnums.min()));
-  fetch->head = std::max(fetch->head, seqnums.max());
-  stats_.entries_received += seqnums.count();
-  submit(*fetch, UnitWork{Bytes(entries.unit.begin(), entries.unit.end())}, message_bytes);
-  return {};
+  CULM_TRY(auto contents, read_elided(entries.unit));
+  if (!is_solicited(*fetch, contents)) {
+    return fail(error_for(Errc::kUnsolicited, contents.seqnums.min()));
+  }
+  fetch->head = std::max(fetch->head, contents.seqnums.max());
+  fetch->brought |= contents.seqnums;
+  stats_.entries_received += contents.seqnums.count();
+  stats_.payload_bytes_received += contents.payload_bytes;
+  submit(*fetch, UnitWork{Bytes(entries.unit.begin(), entries.unit.end())}, counted);
+  return Arrival{fetch->request.log, std::move(contents)};
 }
 
 Result<void> Collector::on_payload(const Payload& payload, std::size_t message_bytes) {
-  CULM_CHECK(spend(message_bytes));
+  const std::uint64_t counted = counted_bytes(message_bytes);
+  CULM_CHECK(spend(counted));
   CULM_TRY(Fetch* const fetch, addressed(payload.want));
   if (fetch == nullptr || fetch->done) {
-    give_back(message_bytes);
+    give_back(counted);
     return {};
   }
-  if (fetch->head_first == 0 || !fetch->request.payloads ||
-      !is_solicited(*fetch, RangeSet{{payload.seqnum, payload.seqnum}})) {
-    return fail(error_for(Errc::kUnsolicited, payload.seqnum));
-  }
+  const WantRequest& request = fetch->request;
+  const bool is_asked_for =
+      fetch->head_first && request.payloads && !request.quote_only &&
+      payload.offset + payload.bytes.size() <= request.payload_size_max &&
+      wanted_up_to(*fetch, std::max(fetch->head, payload.seqnum)).contains(payload.seqnum);
+  if (!is_asked_for) return fail(error_for(Errc::kUnsolicited, payload.seqnum));
   stats_.payload_bytes_received += payload.bytes.size();
   submit(*fetch,
          PayloadWork{payload.seqnum, payload.offset, payload.last,
                      Bytes(payload.bytes.begin(), payload.bytes.end())},
-         message_bytes);
+         counted);
   return {};
 }
 
@@ -241,11 +275,19 @@ Result<void> Collector::on_done(const Done& done) {
   return {};
 }
 
-void Collector::on_deny(const Deny& deny) {
+bool Collector::on_deny(const Deny& deny) {
   const Fetch* const fetch = find(deny.want);
-  if (fetch == nullptr) return;
+  if (fetch == nullptr) return false;
   events_.push_back(Denied{fetch->host_id, fetch->request.log, deny.reason});
   drop(deny.want);
+  return true;
+}
+
+bool Collector::awaits_peer() const {
+  return std::ranges::any_of(fetches_, [&](const Fetch& fetch) {
+    if (fetch.done || fetch.ready || fetch.works != 0) return false;
+    return !fetch.head_first || fetch.request.quote_only || granted_ >= limits::kCreditBytesMin;
+  });
 }
 
 void Collector::hold_back(const LogKey& log) { ++held_back_[log]; }
@@ -262,9 +304,9 @@ void Collector::release(const LogKey& log) {
 
 void Collector::submit_evidence(const LogKey& log, Evidence evidence, bool blame) {
   hold_back(log);
-  pending_.emplace(++last_work_, Pending{0, 0, blame});
-  events_.push_back(
-      WorkReceived{Work{{session_, last_work_}, log, EvidenceWork{std::move(evidence)}}});
+  pending_.emplace(++last_work_, Pending{0, 0, blame, 0});
+  events_.push_back(WorkReceived{
+      Work{{session_, last_work_}, log, EvidenceWork{std::move(evidence)}, 0, token_}});
 }
 
 Result<void> Collector::work_finished(const WorkReport& report) {
@@ -285,7 +327,25 @@ Result<void> Collector::work_finished(const WorkReport& report) {
     return pending.blame ? Result<void>(fail(report.outcome.error())) : Result<void>();
   }
   // A want that ended meanwhile needs no answer: units behind a refused one fail for its sake.
-  return fetch == nullptr ? Result<void>() : unit_failed(pending.want, report);
+  if (fetch == nullptr) return {};
+  return pending.payload != 0 ? payload_failed(*fetch, pending.payload, report)
+                              : unit_failed(pending.want, report);
+}
+
+Result<void> Collector::payload_failed(Fetch& fetch, SeqNum seqnum, const WorkReport& report) {
+  const Errc code = report.outcome.error().code;
+  // The entry is not there when its unit was cut by a fork, or refused.
+  if (code == Errc::kEntryNotHeld || code == Errc::kLogUnknown || code == Errc::kLogCapped) {
+    settle(fetch);
+    return {};
+  }
+  // A peer on the other branch of a fork has another payload for an entry that was held before.
+  const bool is_wrong = code == Errc::kPayloadHash || code == Errc::kPayloadSize;
+  if (is_wrong && !fetch.brought.contains(seqnum)) {
+    refuse(fetch, DenyReason::kCapped);
+    return {};
+  }
+  return unit_failed(fetch.id, report);
 }
 
 Result<void> Collector::unit_failed(WantId want, const WorkReport& report) {
@@ -300,12 +360,24 @@ Result<void> Collector::unit_failed(WantId want, const WorkReport& report) {
   if (is_peers_fault(code)) return fail(report.outcome.error());
   const bool is_capped =
       code == Errc::kLogCapped || code == Errc::kLogEnded || code == Errc::kLinkMismatch;
-  if (!is_capped && code != Errc::kUnitUnanchored) return fail(report.outcome.error());
-  const DenyReason reason = is_capped ? DenyReason::kCapped : DenyReason::kUnanchored;
-  outbox_.send(Deny{report.log, want, reason});
-  events_.push_back(Denied{fetch.host_id, report.log, reason});
+  if (is_capped || code == Errc::kUnitUnanchored) {
+    refuse(fetch, is_capped ? DenyReason::kCapped : DenyReason::kUnanchored);
+    return {};
+  }
+  // What is wrong with one log here must not keep the others from coming.
+  const bool is_of_log =
+      code == Errc::kStoreDamaged || code == Errc::kStoreFormat || code == Errc::kRangesTooMany;
+  if (!is_of_log) return fail(report.outcome.error());
+  outbox_.send(Cancel{want});
+  events_.push_back(Denied{fetch.host_id, report.log, DenyReason::kBusy});
   drop(want);
   return {};
+}
+
+void Collector::refuse(const Fetch& fetch, DenyReason reason) {
+  outbox_.send(Deny{fetch.request.log, fetch.id, reason});
+  events_.push_back(Denied{fetch.host_id, fetch.request.log, reason});
+  drop(fetch.id);
 }
 
 void Collector::settle(Fetch& fetch) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 
+#include "culm/feed/elided.hpp"
 #include "culm/replication/credit_pool.hpp"
 #include "culm/replication/detail/outbox.hpp"
 #include "culm/replication/event.hpp"
@@ -35,13 +36,21 @@ class Collector {
 
   void on_have(const Have& have);
   [[nodiscard]] Result<void> on_quote(const Quote& quote);
-  /// `message_bytes` is what the message counts against credit.
-  [[nodiscard]] Result<void> on_entries(const Entries& entries, std::size_t message_bytes);
+  /// What a unit brought, and of which log.
+  struct Arrival {
+    LogKey log;
+    ElidedContents contents;
+  };
+  /// `message_bytes` is what the message counts against credit. Nothing when the want has ended.
+  [[nodiscard]] Result<std::optional<Arrival>> on_entries(const Entries& entries,
+                                                          std::size_t message_bytes);
   [[nodiscard]] Result<void> on_payload(const Payload& payload, std::size_t message_bytes);
   [[nodiscard]] Result<void> on_ready(const Ready& ready);
   [[nodiscard]] Result<void> on_done(const Done& done);
-  /// A want is declined.
-  void on_deny(const Deny& deny);
+  /// A want is declined. Whether it was open.
+  bool on_deny(const Deny& deny);
+  /// Whether the peer owes an answer, or the rest of what it announced, and may send it.
+  [[nodiscard]] bool awaits_peer() const;
 
   /// Keeps the wants of `log` from ending or catching up until `release` was called as often: a
   /// comparison is under way that may yet find the log forked.
@@ -55,38 +64,51 @@ class Collector {
   /// the own store.
   [[nodiscard]] Result<void> work_finished(const WorkReport& report);
 
-  /// Grants credit that the pool could not give before. Whether some is still missing.
+  /// Grants the credit to begin with, which the pool may not have had before. Whether it is still
+  /// missing.
   [[nodiscard]] bool top_up();
+
+  /// The peer is at fault: what it sent and waits for the committer is not looked at.
+  void distrust() { token_->is_distrusted = true; }
 
  private:
   struct Fetch {
     WantId id = 0;       ///< on the wire
     WantId host_id = 0;  ///< the id of the first asking, by which the host knows it
     WantRequest request;
-    SeqNum head_first = 0;  ///< the peer's head when it answered; 0: not yet
-    SeqNum head = 0;        ///< the highest it has shown
+    std::optional<SeqNum> head_first;  ///< the peer's head when it answered
+    SeqNum head = 0;                   ///< the highest it has shown
     bool full = false;
+    bool quoted = false;
     bool ready = false;
     bool said_caught_up = false;
     std::optional<DoneReason> done;
     std::size_t works = 0;  ///< with the committer
+    RangeSet brought;       ///< entries that came by it
   };
   struct Pending {
     WantId want = 0;  ///< 0: evidence
     std::uint64_t credit = 0;
     bool blame = true;
+    SeqNum payload = 0;  ///< whose part it is; 0: no payload
   };
 
   [[nodiscard]] Fetch* find(WantId want);
   /// The fetch that a message is for: null when it has ended meanwhile. Fails with kUnsolicited.
   [[nodiscard]] Result<Fetch*> addressed(WantId want);
   [[nodiscard]] Result<WantId> ask(const WantRequest& request, WantId again_for = 0);
-  [[nodiscard]] static bool is_solicited(const Fetch& fetch, const RangeSet& seqnums);
-  [[nodiscard]] Result<void> spend(std::size_t message_bytes);
+  /// The entries that a fetch is for, at every head that the peer has shown and up to `head`.
+  [[nodiscard]] static RangeSet wanted_up_to(const Fetch& fetch, SeqNum head);
+  [[nodiscard]] static bool is_solicited(const Fetch& fetch, const ElidedContents& contents);
+  [[nodiscard]] Result<void> spend(std::uint64_t counted);
+  [[nodiscard]] bool grow_window(std::uint64_t bytes);
   void give_back(std::uint64_t bytes);
   void submit(Fetch& fetch, std::variant<UnitWork, PayloadWork, EvidenceWork> content,
-              std::size_t credit);
+              std::uint64_t credit);
   [[nodiscard]] Result<void> unit_failed(WantId want, const WorkReport& report);
+  [[nodiscard]] Result<void> payload_failed(Fetch& fetch, SeqNum seqnum, const WorkReport& report);
+  /// Ends a want here and at the peer.
+  void refuse(const Fetch& fetch, DenyReason reason);
   void settle(Fetch& fetch);
   void drop(WantId want);
 
@@ -99,11 +121,12 @@ class Collector {
   std::list<Fetch> fetches_;
   std::map<std::uint64_t, Pending> pending_;
   std::map<LogKey, std::size_t> held_back_;
+  std::shared_ptr<SessionToken> token_ = std::make_shared<SessionToken>();
   WantId last_id_ = 0;
   std::uint64_t last_work_ = 0;
 
-  // What was taken from the pool is with the peer, in works, or waits to be granted anew; it goes
-  // back when the session ends.
+  // What was taken from the pool is with the peer, in works, or waits to be granted anew. It goes
+  // back when the session ends, what is in works when these are done.
   std::uint64_t window_ = 0;
   std::uint64_t granted_ = 0;  ///< the peer may still send so much
   std::uint64_t owed_ = 0;     ///< committed, to be granted anew

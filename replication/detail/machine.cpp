@@ -13,10 +13,9 @@ namespace {
 constexpr auto kHandshakeTimeout = std::chrono::milliseconds(limits::kHandshakeTimeoutMs);
 constexpr auto kPingInterval = std::chrono::milliseconds(limits::kPingIntervalMs);
 constexpr auto kIdleTimeout = std::chrono::milliseconds(limits::kIdleTimeoutMs);
+constexpr auto kStallTimeout = std::chrono::milliseconds(limits::kWantStallTimeoutMs);
+constexpr auto kSessionTimeout = std::chrono::milliseconds(limits::kSessionTimeoutMs);
 constexpr auto kCreditRetry = std::chrono::milliseconds(50);
-/// Bisecting takes 64 at most, and begins anew when a cap falls.
-constexpr std::uint32_t kQueriesPerComparisonMax = 256;
-constexpr std::uint64_t kCreditBytesMax = std::uint64_t{1} << 31U;
 
 template <class... Handlers>
 struct Overloaded : Handlers... {
@@ -24,6 +23,24 @@ struct Overloaded : Handlers... {
 };
 template <class... Handlers>
 Overloaded(Handlers...) -> Overloaded<Handlers...>;
+
+/// What brings a want or a comparison nearer to its end, and cannot be said at no cost for ever.
+bool is_progress(const Message& message) {
+  return std::holds_alternative<Quote>(message) || std::holds_alternative<Entries>(message) ||
+         std::holds_alternative<Payload>(message) || std::holds_alternative<Ready>(message) ||
+         std::holds_alternative<Done>(message) || std::holds_alternative<Deny>(message) ||
+         std::holds_alternative<Compare>(message);
+}
+
+bool is_damage(const Result<void>& result) {
+  return !result &&
+         (result.error().code == Errc::kStoreDamaged || result.error().code == Errc::kStoreFormat);
+}
+
+/// A damaged row of one log is no reason to end what else the session does.
+Result<void> unless_damage(Result<void> result) {
+  return is_damage(result) ? Result<void>() : result;
+}
 
 }  // namespace
 
@@ -48,12 +65,17 @@ Result<void> Session::Machine::receive(ByteView wire, Instant now) {
   last_received_ = now;
   last_ping_.reset();
   stats_.bytes_received += wire.size();
-  return go_on(receive_all(wire));
+  progress_bytes_ += wire.size();
+  if (auto received = channel_.receive(wire, reader_.fill()); !received) {
+    return go_on(std::move(received));
+  }
+  auto done = read_messages();
+  if (done && is_stalled(now)) done = fail(Errc::kPeerStalled);
+  return go_on(std::move(done));
 }
 
-Result<void> Session::Machine::receive_all(ByteView wire) {
-  CULM_CHECK(channel_.receive(wire, reader_.fill()));
-  while (!ended_) {
+Result<void> Session::Machine::read_messages() {
+  while (!ended_ && !outbox_.overfull()) {
     CULM_TRY(const auto frame, reader_.next());
     if (!frame) break;
     CULM_TRY(const auto message, decode(*frame));
@@ -74,6 +96,7 @@ Result<void> Session::Machine::dispatch(const Message& message, std::size_t mess
   if (!hello_received_ && !std::holds_alternative<Hello>(message)) {
     return fail(Errc::kProtocolState);
   }
+  if (is_progress(message)) note_progress();
   return std::visit(
       Overloaded{
           [&](const Hello& hello) { return on_hello(hello); },
@@ -81,7 +104,7 @@ Result<void> Session::Machine::dispatch(const Message& message, std::size_t mess
           [&](const Have& have) { return on_have(have); },
           [&](const Want& want) { return on_want(want); },
           [&](const Quote& quote) { return collector_.on_quote(quote); },
-          [&](const Entries& entries) { return collector_.on_entries(entries, message_bytes); },
+          [&](const Entries& entries) { return on_entries(entries, message_bytes); },
           [&](const Payload& payload) { return collector_.on_payload(payload, message_bytes); },
           [&](const Ready& ready) { return collector_.on_ready(ready); },
           [&](const Done& done) { return collector_.on_done(done); },
@@ -139,10 +162,13 @@ Result<void> Session::Machine::on_offer(const Offer& offer) {
 Result<void> Session::Machine::on_have(const Have& have) {
   if (!concerns_peer(have.log)) return {};  // of a want that has ended meanwhile
   collector_.on_have(have);
-  return start_comparison(have);
+  provider_.peer_holds(have.log, have.held, have.payloads);
+  CULM_CHECK(unless_damage(tell_defect(have.log)));
+  return unless_damage(start_comparison(have));
 }
 
 Result<void> Session::Machine::on_want(const Want& want) {
+  CULM_CHECK(provider_.take_id(want.id));
   const SeqNum head = want.held.empty() ? 0 : want.held.max();
   events_.push_back(PeerHas{want.log, head, want.held, want.payloads_held, want.payloads_excepted});
   if (!policy_.may_read(*channel_.peer(), want.log)) {
@@ -152,13 +178,15 @@ Result<void> Session::Machine::on_want(const Want& want) {
   const auto accepted = provider_.accept(want);
   if (accepted) {
     name(want.log);
-    return tell_defect(want.log);
+    return unless_damage(tell_defect(want.log));
   }
   switch (accepted.error().code) {
     case Errc::kLogUnknown:
       outbox_.send(Deny{want.log, want.id, DenyReason::kNotServed});
       return {};
     case Errc::kLimit:
+    case Errc::kStoreDamaged:
+    case Errc::kStoreFormat:
       outbox_.send(Deny{want.log, want.id, DenyReason::kBusy});
       return {};
     default:
@@ -166,8 +194,17 @@ Result<void> Session::Machine::on_want(const Want& want) {
   }
 }
 
+Result<void> Session::Machine::on_entries(const Entries& entries, std::size_t message_bytes) {
+  CULM_TRY(const auto arrival, collector_.on_entries(entries, message_bytes));
+  if (arrival) {
+    provider_.peer_holds(arrival->log, arrival->contents.seqnums, arrival->contents.payloads);
+  }
+  return {};
+}
+
 Result<void> Session::Machine::on_credit(const Credit& credit) {
-  if (credit.bytes > kCreditBytesMax || provider_.credit() + credit.bytes > kCreditBytesMax) {
+  if (credit.bytes > limits::kCreditBytesMax ||
+      provider_.credit() + credit.bytes > limits::kCreditBytesMax) {
     return fail(Errc::kFlow);
   }
   provider_.add_credit(credit.bytes);
@@ -175,7 +212,9 @@ Result<void> Session::Machine::on_credit(const Credit& credit) {
 }
 
 Result<void> Session::Machine::on_compare(const Compare& compare) {
-  return compare.answer ? advance_comparison(compare) : answer_comparison(compare);
+  auto done = compare.answer ? advance_comparison(compare) : answer_comparison(compare);
+  if (compare.answer && is_damage(done)) end_comparison(compare.log);
+  return unless_damage(std::move(done));
 }
 
 Result<void> Session::Machine::on_defect(const DefectFound& defect) {
@@ -185,15 +224,17 @@ Result<void> Session::Machine::on_defect(const DefectFound& defect) {
 }
 
 Result<void> Session::Machine::on_deny(const Deny& deny) {
-  if (++denies_received_ > limits::kDeniesPerSessionMax) return fail(Errc::kLimit);
+  bool was_open = false;
   if (deny.want == 0) {
-    events_.push_back(Denied{0, deny.log, deny.reason});
+    was_open = offered_.erase(deny.log) != 0;
+    if (was_open) events_.push_back(Denied{0, deny.log, deny.reason});
   } else if (deny.reason == DenyReason::kUnanchored || deny.reason == DenyReason::kCapped) {
-    provider_.drop(deny.want);
+    was_open = provider_.drop(deny.want);
   } else {
-    collector_.on_deny(deny);
+    was_open = collector_.on_deny(deny);
   }
-  return {};
+  const bool is_too_many = !was_open && ++idle_denies_received_ > limits::kIdleDeniesPerSessionMax;
+  return is_too_many ? Result<void>(fail(Errc::kLimit)) : Result<void>();
 }
 
 void Session::Machine::on_bye(const Bye& bye) {
@@ -213,6 +254,10 @@ void Session::Machine::name(const LogKey& log) {
 
 Result<void> Session::Machine::start_comparison(const Have& have) {
   if (comparisons_.contains(have.log)) return {};
+  if (!collector_.settled(have.log)) {
+    if (postponed_.insert_or_assign(have.log, have).second) collector_.hold_back(have.log);
+    return {};
+  }
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto log, transaction.find_log(have.log));
   if (!log) return {};
@@ -225,14 +270,16 @@ Result<void> Session::Machine::start_comparison(const Have& have) {
   const auto [added, is_new] =
       comparisons_.emplace(have.log, ActiveComparison{Comparison(std::move(common)), {}, 0});
   collector_.hold_back(have.log);
-  return ask_comparison(added->second, transaction, *log);
+  auto asked = ask_comparison(added->second, transaction, *log);
+  if (is_damage(asked)) end_comparison(have.log);
+  return asked;
 }
 
 Result<void> Session::Machine::ask_comparison(ActiveComparison& active,
                                               const store::ReadTransaction& transaction,
                                               const store::LogState& log) {
   const auto seqnum = active.search.query();
-  if (!seqnum || ++active.queries > kQueriesPerComparisonMax) {
+  if (!seqnum || ++active.queries > limits::kQueriesPerComparisonMax) {
     end_comparison(log.log);
     return {};
   }
@@ -247,7 +294,6 @@ void Session::Machine::end_comparison(const LogKey& log) {
 }
 
 Result<void> Session::Machine::answer_comparison(const Compare& query) {
-  if (++compares_answered_ > limits::kComparesPerSessionMax) return fail(Errc::kLimit);
   Compare answer{query.log, query.seqnum, true, std::nullopt, {}};
   if (policy_.may_read(*channel_.peer(), query.log)) {
     CULM_TRY(const auto transaction, store_.read());
@@ -312,7 +358,9 @@ Result<void> Session::Machine::tell_defect(const LogKey& log) {
   SeqNum& told = caps_told_[log];
   if (told != 0 && told <= state->cap) return {};
   told = state->cap;
-  CULM_TRY(const auto evidence, transaction.evidence(*state));
+  // An author who lowers the cap again and again is not worth the peer's patience.
+  if (++defects_sent_ > limits::kDefectsPerSessionMax) return {};
+  CULM_TRY(const auto evidence, transaction.evidence(*state, 1));
   if (!evidence.empty()) outbox_.send(DefectFound{log, evidence.front()});
   // What is left below the cap is compared anew.
   CULM_TRY(const auto have, make_have(transaction, *state));
@@ -321,7 +369,12 @@ Result<void> Session::Machine::tell_defect(const LogKey& log) {
 }
 
 Result<void> Session::Machine::send_receipt(const LogKey& log) {
-  if (!collector_.wants(log) || !collector_.settled(log)) return {};
+  if (!collector_.wants(log)) return {};
+  if (!collector_.settled(log)) {
+    receipts_due_.insert(log);
+    return {};
+  }
+  receipts_due_.erase(log);
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto state, transaction.find_log(log));
   if (!state) return {};
@@ -334,7 +387,7 @@ void Session::Machine::output_sent(std::size_t bytes) {
   stats_.bytes_sent += bytes;
   channel_.output_sent(bytes);
   outbox_.set_unsent(channel_.pending_output().size());
-  if (!ended_) static_cast<void>(go_on({}));
+  if (!ended_) static_cast<void>(go_on(read_messages()));
 }
 
 std::optional<Instant> Session::Machine::next_deadline() const {
@@ -342,7 +395,11 @@ std::optional<Instant> Session::Machine::next_deadline() const {
   if (!hello_received_) return started_ + kHandshakeTimeout;
   Instant next = last_ping_ ? last_received_ + kIdleTimeout : last_received_ + kPingInterval;
   if (credit_missing_) next = std::min(next, now_ + kCreditRetry);
-  return next;
+  if (provider_.has_more()) next = std::min(next, now_);
+  if (awaits_peer()) {
+    next = std::min(next, stalled_since_.value_or(now_) + kStallTimeout);
+  }
+  return std::min(next, started_ + kSessionTimeout);
 }
 
 Result<void> Session::Machine::deadline_reached(Instant now) {
@@ -351,12 +408,36 @@ Result<void> Session::Machine::deadline_reached(Instant now) {
   if (!hello_received_) {
     return now >= started_ + kHandshakeTimeout ? go_on(fail(Errc::kHandshake)) : Result<void>();
   }
+  if (now >= started_ + kSessionTimeout) {
+    close(std::nullopt);
+    return {};
+  }
   if (now >= last_received_ + kIdleTimeout) return go_on(fail(Errc::kPeerSilent));
+  if (is_stalled(now)) return go_on(fail(Errc::kPeerStalled));
   if (now >= last_received_ + kPingInterval && !last_ping_) {
     last_ping_ = now;
     outbox_.send(Ping{++ping_nonce_});
   }
   return go_on({});
+}
+
+bool Session::Machine::awaits_peer() const {
+  return collector_.awaits_peer() || !comparisons_.empty();
+}
+
+void Session::Machine::note_progress() {
+  stalled_since_.reset();
+  progress_bytes_ = 0;
+}
+
+bool Session::Machine::is_stalled(Instant now) {
+  if (!awaits_peer() || progress_bytes_ >= limits::kProgressBytes) {
+    note_progress();
+    return false;
+  }
+  // The own committer may have been what was waited for until now.
+  if (!stalled_since_) stalled_since_ = now;
+  return now >= *stalled_since_ + kStallTimeout;
 }
 
 std::optional<Event> Session::Machine::next_event() {
@@ -370,6 +451,7 @@ Result<WantId> Session::Machine::want(const WantRequest& request) {
   if (ended_) return fail(Errc::kProtocolState);
   auto id = collector_.want(request);
   if (id) name(request.log);
+  note_progress();
   flush();
   return id;
 }
@@ -385,21 +467,37 @@ Result<void> Session::Machine::offer(const LogKey& log) {
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto state, transaction.get_log(log));
   name(log);
+  offered_.insert(log);
   outbox_.send(Offer{log, state.head()});
   flush();
   return {};
 }
 
 void Session::Machine::work_finished(const WorkReport& report) {
-  const auto finished = collector_.work_finished(report);
-  if (!ended_) static_cast<void>(go_on(finished));
+  auto finished = collector_.work_finished(report);
+  if (ended_) return;
+  const bool is_settled = finished && collector_.settled(report.log);
+  // Where the last piece changed nothing, nobody else will say that the log has changed.
+  if (is_settled && receipts_due_.contains(report.log)) {
+    finished = unless_damage(send_receipt(report.log));
+  }
+  const auto postponed = postponed_.find(report.log);
+  if (finished && is_settled && postponed != postponed_.end()) {
+    const Have have = std::move(postponed->second);
+    postponed_.erase(postponed);
+    finished = unless_damage(start_comparison(have));
+    collector_.release(report.log);
+  }
+  static_cast<void>(go_on(finished));
 }
 
 void Session::Machine::log_changed(const LogKey& log) {
   if (ended_) return;
   provider_.log_changed(log);
-  auto said = send_receipt(log);
-  if (said) said = tell_defect(log);
+  // What is new goes out before the word that it is here, or the peer would have to ask about it.
+  auto said = provider_.pump();
+  if (said) said = unless_damage(send_receipt(log));
+  if (said) said = unless_damage(tell_defect(log));
   static_cast<void>(go_on(said));
 }
 
@@ -421,6 +519,7 @@ Result<void> Session::Machine::go_on(Result<void> result) {
     result = provider_.pump();
   }
   if (!result && !ended_) {
+    collector_.distrust();
     const Error error = result.error();
     if (channel_.established()) {
       outbox_.send(Bye{static_cast<std::uint16_t>(error.code), std::string(describe(error.code))});

@@ -25,7 +25,7 @@ class Session::Machine {
   [[nodiscard]] Result<void> receive_end();
   [[nodiscard]] ByteView pending_output() const { return channel_.pending_output(); }
   void output_sent(std::size_t bytes);
-  [[nodiscard]] bool wants_input() const { return !ended_ && !outbox_.full(); }
+  [[nodiscard]] bool wants_input() const { return !ended_ && !outbox_.overfull(); }
   [[nodiscard]] std::optional<Instant> next_deadline() const;
   [[nodiscard]] Result<void> deadline_reached(Instant now);
   [[nodiscard]] std::optional<Event> next_event();
@@ -46,18 +46,21 @@ class Session::Machine {
     std::uint32_t queries = 0;
   };
 
-  [[nodiscard]] Result<void> receive_all(ByteView wire);
+  /// Looks at what has come, as far as there is room for the answers.
+  [[nodiscard]] Result<void> read_messages();
   [[nodiscard]] Result<void> dispatch(const Message& message, std::size_t message_bytes);
   [[nodiscard]] Result<void> on_hello(const Hello& hello);
   [[nodiscard]] Result<void> on_offer(const Offer& offer);
   [[nodiscard]] Result<void> on_have(const Have& have);
   [[nodiscard]] Result<void> on_want(const Want& want);
+  [[nodiscard]] Result<void> on_entries(const Entries& entries, std::size_t message_bytes);
   [[nodiscard]] Result<void> on_credit(const Credit& credit);
   [[nodiscard]] Result<void> on_compare(const Compare& compare);
   [[nodiscard]] Result<void> on_defect(const DefectFound& defect);
   [[nodiscard]] Result<void> on_deny(const Deny& deny);
   void on_bye(const Bye& bye);
 
+  /// Compares once all that came before `have` is committed.
   [[nodiscard]] Result<void> start_comparison(const Have& have);
   [[nodiscard]] Result<void> ask_comparison(ActiveComparison& active,
                                             const store::ReadTransaction& transaction,
@@ -69,6 +72,9 @@ class Session::Machine {
   [[nodiscard]] Result<void> tell_defect(const LogKey& log);
   [[nodiscard]] Result<void> send_receipt(const LogKey& log);
   [[nodiscard]] bool concerns_peer(const LogKey& log) const;
+  [[nodiscard]] bool awaits_peer() const;
+  void note_progress();
+  [[nodiscard]] bool is_stalled(Instant now);
   void name(const LogKey& log);
 
   /// Serves what can be served and encrypts what was said; ends the session on a failure.
@@ -88,19 +94,24 @@ class Session::Machine {
   Collector collector_;
 
   std::map<LogKey, ActiveComparison> comparisons_;
+  std::map<LogKey, Have> postponed_;  ///< to be compared with what came before them
   std::map<LogKey, SeqNum> caps_told_;
+  std::set<LogKey> receipts_due_;
   std::set<LogKey>
       named_;  ///< what either side wanted or offered: to speak of it tells nothing new
   std::uint32_t offers_sent_ = 0;
   std::uint32_t offers_received_ = 0;
-  std::uint32_t compares_answered_ = 0;
   std::uint32_t defects_received_ = 0;
-  std::uint32_t denies_received_ = 0;
+  std::uint32_t defects_sent_ = 0;
+  std::uint32_t idle_denies_received_ = 0;
+  std::set<LogKey> offered_;
 
   Instant started_;
   Instant now_;
   Instant last_received_;
   std::optional<Instant> last_ping_;
+  std::optional<Instant> stalled_since_;  ///< noticed in passing, forgotten at any progress
+  std::uint64_t progress_bytes_ = 0;
   std::uint64_t ping_nonce_ = 0;
   bool credit_missing_ = false;
   bool hello_received_ = false;

@@ -99,7 +99,7 @@ void fields(auto& codec, Is<Compare> auto& m) {
   codec.flags(m.answer);
   codec.optional_hash(m.hash);
   codec.entry(m.entry);
-  codec.require(m.entry.empty() || (m.answer && m.hash));
+  codec.require(m.answer ? m.entry.empty() || m.hash : m.entry.empty() && m.hash);
 }
 
 void fields(auto& codec, Is<DefectFound> auto& m) {

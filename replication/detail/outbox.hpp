@@ -30,6 +30,11 @@ class Outbox {
     return unsent_ + plaintext_.size() >= limits::kSessionOutputBytesMax;
   }
 
+  /// Whether not even these.
+  [[nodiscard]] bool overfull() const noexcept {
+    return unsent_ + plaintext_.size() >= limits::kSessionAnswersBytesMax;
+  }
+
  private:
   Bytes plaintext_;
   std::size_t unsent_ = 0;

@@ -5,6 +5,7 @@
 
 #include "culm/core/sealing.hpp"
 #include "culm/feed/elided.hpp"
+#include "culm/replication/credit_pool.hpp"
 #include "culm/replication/detail/outbox.hpp"
 #include "culm/replication/message.hpp"
 #include "culm/replication/stats.hpp"
@@ -20,13 +21,17 @@ class Provider {
   Provider(const store::Store& store, SignatureVerifier& verifier, Outbox& outbox,
            SessionStats& stats);
 
-  /// Takes a want that the policy allows. Fails with kProtocolState (id not ascending) or as the
-  /// store; with kLimit when too many are open, which is answered with `deny` by the caller.
+  /// Fails with kProtocolState when the id of a want is not larger than all before.
+  [[nodiscard]] Result<void> take_id(WantId want);
+  /// Takes a want that the policy allows. Fails as the store; with kLimit when too many are open,
+  /// which is answered with `deny` by the caller.
   [[nodiscard]] Result<void> accept(Want want);
   /// The peer no longer wants it: says done.
   void cancel(WantId want);
-  /// The peer has refused what it got: nothing more is said.
-  void drop(WantId want);
+  /// The peer has refused what it got: nothing more is said. Whether the want was open.
+  bool drop(WantId want);
+  /// The peer has shown that it holds these: they need not be sent.
+  void peer_holds(const LogKey& log, const RangeSet& entries, const RangeSet& payloads);
   void add_credit(std::uint64_t bytes) noexcept { credit_ += bytes; }
 
   /// The store has changed: live wants of `log` go on.
@@ -34,19 +39,22 @@ class Provider {
   /// Whether the peer wants anything of `log`.
   [[nodiscard]] bool serves(const LogKey& log) const;
 
-  /// Sends what may be sent now.
+  /// Sends what may be sent now, and no more than is fair to other sessions.
   [[nodiscard]] Result<void> pump();
+  /// Whether the last `pump` stopped although it could have gone on.
+  [[nodiscard]] bool has_more() const noexcept { return has_more_; }
 
   /// Bytes of credit that the peer has granted and that are not used up.
   [[nodiscard]] std::uint64_t credit() const noexcept { return credit_; }
 
  private:
   struct Served {
-    Want want;
-    RangeSet known;     ///< entries the peer declared held or was sent
+    Want want;          ///< but for its sets of what is held, which lie below
+    SeqNum head = 0;    ///< the highest there was: a window of the newest never moves down
+    RangeSet known;     ///< entries the peer has shown to hold or was sent
     RangeSet entries;   ///< to be sent
     RangeSet payloads;  ///< to be sent
-    RangeSet settled;   ///< payloads declared held, excepted, sent or not wanted
+    RangeSet settled;   ///< payloads the peer has shown to hold, excepted, sent or not wanted
     std::uint64_t bytes = 0;
     bool planned = false;
     bool said_ready = false;
@@ -62,7 +70,13 @@ class Provider {
   [[nodiscard]] Result<void> answer(Served& served, const store::ReadTransaction& transaction,
                                     const store::LogState& log);
   [[nodiscard]] Result<Quote> quote(const Served& served, const store::ReadTransaction& transaction,
-                                    const store::LogState& log) const;
+                                    const store::LogState& log);
+  [[nodiscard]] Result<void> sum_payloads(Quote& quote, const Served& served,
+                                          const store::ReadTransaction& transaction,
+                                          const store::LogState& log);
+  [[nodiscard]] Result<bool> step_of(Served& served);
+  [[nodiscard]] Result<void> send_payload(Served& served, const store::ReadTransaction& transaction,
+                                          const store::LogState& log);
   /// Sends one countable message, or says ready or done. False: nothing to do.
   [[nodiscard]] Result<bool> step(Served& served);
   [[nodiscard]] RangeSet next_unit(const Served& served) const;
@@ -70,8 +84,14 @@ class Provider {
                                        const store::LogState& log);
   [[nodiscard]] Result<void> send_chunk(Served& served, const store::ReadTransaction& transaction,
                                         const store::LogState& log);
-  [[nodiscard]] Result<void> check_sink(const store::ReadTransaction& transaction,
-                                        const store::LogState& log, SeqNum sink);
+  /// Passes over payloads of sizes that are not wanted; whether it came to one that is.
+  [[nodiscard]] Result<bool> skip_payloads(Served& served,
+                                           const store::ReadTransaction& transaction,
+                                           const store::LogState& log);
+  /// Whether each entry of `sent` that nothing links to at the peer is signed well.
+  [[nodiscard]] Result<bool> has_good_sinks(const RangeSet& sent, const RangeSet& known,
+                                            const store::ReadTransaction& transaction,
+                                            const store::LogState& log);
   [[nodiscard]] static bool takes_payload(const Want& want, const EntryView& entry);
   void spend(Served& served, std::size_t bytes);
   void finish(Served& served, DoneReason reason);
@@ -83,6 +103,8 @@ class Provider {
   std::list<Served> served_;
   WantId last_id_ = 0;
   std::uint64_t credit_ = 0;
+  std::uint64_t quote_rows_left_ = limits::kPumpRowsMax;  ///< until the next `pump`
+  bool has_more_ = false;
   Bytes unit_;
 };
 

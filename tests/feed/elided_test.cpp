@@ -45,7 +45,7 @@ class Elided : public ::testing::Test {
     const auto unit = restore_unit(alice.log(), elided, receiver);
     ASSERT_TRUE(unit) << message(unit.error());
     expect_same(*unit, members, with_payloads);
-    EXPECT_EQ(elided_seqnums(elided), members);
+    EXPECT_EQ(read_elided(elided)->seqnums, members);
   }
 
   void expect_refused(ByteView elided, Error error) {
@@ -146,13 +146,13 @@ TEST_F(Elided, MovesWithoutMovingEntries) {
 }
 
 TEST_F(Elided, B11ShowsItsSeqnumsBeforeAnythingIsHashed) {
-  EXPECT_EQ(elided_seqnums(elide(alice, {{1, 1}, {4, 4}, {6, 6}})),
+  EXPECT_EQ(read_elided(elide(alice, {{1, 1}, {4, 4}, {6, 6}}))->seqnums,
             (RangeSet{{1, 1}, {4, 4}, {6, 6}}));
 }
 
 TEST_F(Elided, RefusesNothing) {
   expect_refused({}, {Errc::kUnitEmpty});
-  EXPECT_EQ(elided_seqnums({}).error().code, Errc::kUnitEmpty);
+  EXPECT_EQ(read_elided({}).error().code, Errc::kUnitEmpty);
 }
 
 TEST_F(Elided, RefusesEveryCutInsideAnEntry) {
@@ -236,7 +236,7 @@ TEST_F(Elided, RefusesMoreThanItsLimits) {
   EXPECT_TRUE(restore_unit(log.log(), elided, held));
   elided.push_back(0);
   expect_refused(elided, {Errc::kLimit});
-  EXPECT_EQ(elided_seqnums(elided).error().code, Errc::kLimit);
+  EXPECT_EQ(read_elided(elided).error().code, Errc::kLimit);
 
   Bytes large{0x20};  // a payload claimed to be whole and larger than any in a unit
   varu64::append(large, limits::kPayloadInlineBytesMax + 1);

@@ -278,8 +278,9 @@ def check_together(m):
         require(m["offset"] + size <= PAYLOAD_BYTES_MAX, "limit")
         require(m["flags"] or size == CHUNK_BYTES)
         require(size or m["offset"] == 0)
-    if m["type"] == "compare" and m["entry"]:
-        require(m["flags"] and m["hash"])
+    if m["type"] == "compare":
+        require(m["hash"] or (m["flags"] and not m["entry"]))
+        require(m["flags"] or not m["entry"])
 
 
 def encode(message):

@@ -180,6 +180,7 @@ def bad_fields():
     yield "payload-offset-64-bits", changed("payload-last-part", offset=last_number), "limit"
     yield "done-reason", changed("done-budget", reason=3), "message_schema"
     yield "deny-reason", changed("deny-0", reason=5), "message_schema"
+    yield "compare-query-without-hash", changed("compare-query", hash=None), "message_schema"
     yield "compare-seqnum-0", changed("compare-query", seqnum=0), "message_schema"
     yield "compare-hash-63-bytes", changed("compare-query", hash="00" * 63), "message_schema"
     yield "compare-query-with-entry", changed("compare-query", entry="00"), "message_schema"

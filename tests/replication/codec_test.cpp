@@ -436,7 +436,7 @@ Message random_message(std::size_t type, test::TestRandom& random, ByteView bulk
       return Credit{number(random)};
     case Compare::kType: {
       Compare compare{log(random), number(random) | 1U, flag(), std::nullopt, {}};
-      if (flag()) compare.hash = digest(random);
+      if (flag() || !compare.answer) compare.hash = digest(random);
       if (compare.answer && compare.hash && flag()) compare.entry = random.bytes(random.below(323));
       return compare;
     }

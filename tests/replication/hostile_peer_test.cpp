@@ -85,6 +85,116 @@ TEST_F(HostilePeerTest, EntriesBeforeAHaveAreRefused) {
   expect_refused(Errc::kUnsolicited);
 }
 
+TEST_F(HostilePeerTest, PayloadsNobodyWantedAreRefused) {
+  const auto outcome = [this](WantRequest request, const RangeSet& with_payloads) {
+    TestPeer peer(2);
+    HostilePeer sender(peer);
+    sender.say_hello();
+    const WantId id = *sender.session().want(request);
+    sender.say_have(log);
+    sender.say_unit(id, log, closure({{10, 12}}, 40), with_payloads);
+    return sender.verdict();
+  };
+  WantRequest request = want_of(log.log(), {RangeSet{{10, 12}}, 0});
+  EXPECT_FALSE(outcome(request, {{10, 12}}));
+  EXPECT_EQ(outcome(request, {{9, 9}}), Errc::kUnsolicited);  // a certificate entry's
+  WantRequest small = request;
+  small.payload_size_max = 7;
+  EXPECT_FALSE(outcome(small, {}));
+  EXPECT_EQ(outcome(small, {{10, 10}}), Errc::kUnsolicited);
+  WantRequest large = request;
+  large.payload_size_min = 9;
+  EXPECT_EQ(outcome(large, {{10, 10}}), Errc::kUnsolicited);
+  WantRequest bare = request;
+  bare.payloads = false;
+  EXPECT_EQ(outcome(bare, {{10, 10}}), Errc::kUnsolicited);
+  WantRequest quote = request;
+  quote.quote_only = true;
+  EXPECT_EQ(outcome(quote, {}), Errc::kFlow);  // nor was any credit given for it
+}
+
+TEST_F(HostilePeerTest, PayloadsOfCertificateEntriesAreRefused) {
+  hostile.say_have(log);
+  Payload payload;
+  payload.want = want;
+  payload.seqnum = 4;
+  payload.last = true;
+  const Bytes bytes{1};
+  payload.bytes = bytes;
+  hostile.say(payload);
+  expect_refused(Errc::kUnsolicited);
+}
+
+TEST_F(HostilePeerTest, A16EntriesOfAnImpossibleAuthorEndTheSession) {
+  LogKey nobody = log.log();
+  nobody.author.bytes.fill(0);
+  const WantId id = *hostile.session().want(want_of(nobody));
+  Have have;
+  have.log = nobody;
+  have.head = 1;
+  have.held = RangeSet{{1, 1}};
+  hostile.say(have);
+  EntryFields fields = log.fields(1);
+  fields.log = nobody;
+  const std::array unit{test::entry_of(fields, log.entry(1).signature())};
+  hostile.say_entries(id, unit);
+  expect_refused(Errc::kAuthorKey);
+}
+
+TEST_F(HostilePeerTest, A22AnotherPayloadThanWasSignedEndsTheSession) {
+  LogBuilder large("bob");
+  large.append(std::string(limits::kPayloadInlineBytesMax + 1, 'x'));
+  const WantId id = *hostile.session().want(want_of(large.log()));
+  hostile.say_have(large);
+  hostile.say_unit(id, large, {{1, 1}}, {});
+  EXPECT_FALSE(hostile.verdict());
+  Payload payload;
+  payload.want = id;
+  payload.seqnum = 1;
+  payload.last = true;
+  const Bytes bytes(limits::kPayloadInlineBytesMax + 1, 'y');
+  payload.bytes = bytes;
+  hostile.say(payload);
+  expect_refused(Errc::kPayloadHash);
+  EXPECT_TRUE(victim.state(large.log()).payloads.empty());
+}
+
+TEST_F(HostilePeerTest, B16ALowerHeadThanBeforeMeansNothing) {
+  hostile.say_have(log);
+  for (int i = 0; i < 5; ++i) hostile.say_have(LogBuilder("alice").append_many(12));
+  hostile.say_unit(want, log, closure({{10, 20}}, 40), {{10, 20}});
+  EXPECT_FALSE(hostile.verdict());
+  EXPECT_EQ(victim.state(log.log()).payloads, (RangeSet{{10, 20}}));
+}
+
+TEST_F(HostilePeerTest, B17AHeadWithNothingBehindItTimesOutAndReservesNothing) {
+  Have have;
+  have.log = log.log();
+  have.head = SeqNum{1} << 53U;
+  have.held = RangeSet{{1, have.head}};
+  hostile.say(have);
+  ASSERT_FALSE(hostile.verdict());
+  // It is alive, and says what costs nothing.
+  const auto timeout = std::chrono::milliseconds(limits::kWantStallTimeoutMs);
+  for (int quarter = 1; quarter <= 4; ++quarter) {
+    EXPECT_FALSE(hostile.verdict()) << quarter;
+    hostile.say(Ping{1});
+    hostile.say(have);
+    hostile.tick(Instant{} + timeout / 4 * quarter);
+  }
+  ASSERT_TRUE(hostile.verdict());
+  EXPECT_EQ(name(*hostile.verdict()), name(Errc::kPeerStalled));
+}
+
+TEST_F(HostilePeerTest, DeniesOfNothingAreCounted) {
+  for (std::uint32_t i = 0; i < limits::kIdleDeniesPerSessionMax; ++i) {
+    hostile.say(Deny{log.log(), 0, DenyReason::kNotWanted});
+  }
+  EXPECT_FALSE(hostile.verdict());
+  hostile.say(Deny{log.log(), want + 1, DenyReason::kNotServed});
+  expect_refused(Errc::kLimit);
+}
+
 TEST_F(HostilePeerTest, ForgedEntriesAreRefusedAfterOneMoreAskingInFull) {
   hostile.say_have(log);
   const std::array unit{EntryBuffer(log.entry(1)), log.forged(4)};
@@ -157,6 +267,16 @@ TEST_F(HostilePeerTest, WantIdsMustAscend) {
   hostile.say(bobs);
   EXPECT_FALSE(hostile.verdict());
   hostile.say(bobs);
+  expect_refused(Errc::kProtocolState);
+}
+
+TEST_F(HostilePeerTest, WantIdsMustAscendAlsoWhereTheLogIsNotServed) {
+  Want unknown;
+  unknown.log = LogBuilder("bob").log();
+  unknown.id = 5;
+  hostile.say(unknown);
+  EXPECT_FALSE(hostile.verdict());
+  hostile.say(unknown);
   expect_refused(Errc::kProtocolState);
 }
 

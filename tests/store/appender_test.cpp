@@ -39,7 +39,7 @@ class MemoryMark final : public AuthorMark {
 class AppenderTest : public testing::Test {
  protected:
   Result<Appender> open(MemoryStore& where, const AppenderOptions& options = {}) {
-    return Appender::open(*where, key, LogId{0}, mark, commit_into(*where), options);
+    return Appender::open(*where, key, LogId{0}, mark, commit_into(*where, verifier), options);
   }
 
   Errc refusal(MemoryStore& where, const AppenderOptions& options = {}) {
@@ -64,6 +64,7 @@ class AppenderTest : public testing::Test {
   SecretKey key = key_from("alice");
   LogKey log{key.author(), LogId{0}};
   MemoryMark mark;
+  CountingVerifier verifier;
   MemoryStore store;
 };
 
@@ -108,7 +109,7 @@ TEST_F(AppenderTest, ManyPayloadsAreSeveralUnits) {
   std::vector<std::size_t> sizes;
   auto appender = *Appender::open(*store, key, LogId{0}, mark, [&](const SignedUnit& unit) {
     sizes.push_back(unit.entries().size());
-    return commit_into(*store)(unit);
+    return commit_into(*store, verifier)(unit);
   });
   const std::vector<ByteView> payloads(2 * limits::kUnitEntriesMax + 5, as_bytes("x"));
   ASSERT_EQ(appender.append(payloads), payloads.size());
@@ -219,7 +220,7 @@ TEST_F(AppenderTest, NeverForksALogThatGrewByOtherHands) {
     if (std::exchange(is_first, false)) {
       EXPECT_TRUE(store.ingest(elsewhere, up_to(5)));
     }
-    return commit_into(*store)(unit);
+    return commit_into(*store, verifier)(unit);
   });
   const auto result = append_to(appender, 4);
   ASSERT_FALSE(result);
@@ -265,6 +266,7 @@ TEST_F(AppenderTest, AtEachFailedOperationNothingPublishedIsLost) {
 TEST(AppenderOnDisk, AppendsAHundredThousandAndReadsTheNewest) {
   const TempDir directory;
   TestRandom random(1);
+  Ed25519Verifier verifier;
   const SecretKey key = key_from("alice");
   const LogKey log{key.author(), LogId{0}};
   constexpr SeqNum kHead = 100'000;
@@ -272,7 +274,7 @@ TEST(AppenderOnDisk, AppendsAHundredThousandAndReadsTheNewest) {
   {
     auto store = *Store::open(*store::LmdbKv::open(directory.path("store"), options), random);
     auto mark = *FileAuthorMark::open(directory.path("alice.mark"), log);
-    auto appender = *Appender::open(*store, key, LogId{0}, *mark, commit_into(*store));
+    auto appender = *Appender::open(*store, key, LogId{0}, *mark, commit_into(*store, verifier));
     std::vector<ByteView> payloads(kHead, as_bytes("a line of some log file, eighty characters"));
     ASSERT_EQ(appender.append(payloads), kHead);
   }
@@ -281,7 +283,6 @@ TEST(AppenderOnDisk, AppendsAHundredThousandAndReadsTheNewest) {
   const LogState state = *transaction.get_log(log);
   EXPECT_EQ(state.held, up_to(kHead));
   EXPECT_EQ(state.verified, up_to(kHead));
-  Ed25519Verifier verifier;
   RangeSet seen;
   ASSERT_TRUE(transaction.visit_entries(
       state, {{kHead - 99, kHead}}, [&](const store::StoredEntry& stored) -> Result<bool> {

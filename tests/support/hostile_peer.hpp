@@ -67,6 +67,26 @@ class HostilePeer {
     say(replication::Entries{want, unit});
   }
 
+  /// Members of a log, in whole links, with the payloads of some.
+  void say_unit(replication::WantId want, const LogBuilder& log, const RangeSet& members,
+                const RangeSet& with_payloads) {
+    Bytes unit;
+    const RangeSet known;
+    UnitEncoder encoder(unit, known, LinkForm::kWhole);
+    for (const UnitEntry& item : log.unit(members, true)) {
+      const bool is_with = with_payloads.contains(item.entry.seqnum());
+      encoder.add(item.entry, is_with ? item.payload : std::nullopt);
+    }
+    say(replication::Entries{want, unit});
+  }
+
+  /// Time passes at the victim.
+  void tick(Instant now) {
+    const auto reached = session_.deadline_reached(now);
+    if (!reached) verdict_ = reached.error().code;
+    exchange();
+  }
+
   /// The victim's committer answers nothing from now on.
   void hold_reports() { holds_reports_ = true; }
 

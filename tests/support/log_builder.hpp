@@ -77,6 +77,12 @@ class LogBuilder {
     return *this;
   }
 
+  /// Appends an entry whose links are right and whose signature is bad.
+  LogBuilder& append_badly_signed(std::string_view payload = "bad") {
+    add(entry_of(next_fields(payload), Signature{}), payload);
+    return *this;
+  }
+
   [[nodiscard]] SeqNum head() const { return items_.size(); }
   [[nodiscard]] const LogKey& log() const { return log_; }
   [[nodiscard]] const SecretKey& key() const { return *key_; }

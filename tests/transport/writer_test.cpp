@@ -40,7 +40,7 @@ class WriterTest : public testing::Test {
     const RangeSet known;
     UnitEncoder encoder(elided, known);
     for (SeqNum n = first; n <= last; ++n) encoder.add(log_.entry(n), log_.payload(n));
-    return {{1, number}, log_.log(), UnitWork{std::move(elided)}};
+    return {{1, number}, log_.log(), UnitWork{std::move(elided)}, 0, nullptr};
   }
 
   /// Keeps the writer busy from now until the promise is kept.

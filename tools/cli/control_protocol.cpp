@@ -108,8 +108,6 @@ std::string encode(const SetInterestRequest& request_value) {
          "\n";
 }
 
-std::string encode(const StatusRequest& /*request*/) { return "{\"verb\":\"status\"}\n\n"; }
-
 std::size_t request_size(std::string_view received) {
   const std::size_t end = received.find("\n\n");
   return end == std::string_view::npos ? 0 : end + 2;

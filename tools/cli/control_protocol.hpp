@@ -55,7 +55,6 @@ using Request =
                                         bool is_own = false);
 [[nodiscard]] std::string encode(const DeletePayloadsRequest& request);
 [[nodiscard]] std::string encode(const SetInterestRequest& request);
-[[nodiscard]] std::string encode(const StatusRequest& request);
 
 /// Bytes of the first whole request in `received`, its empty line included; 0 while it is not all
 /// there.

@@ -18,17 +18,6 @@ using store::IngestReport;
 
 Error network_error() { return error_system(Errc::kNetwork, errno); }
 
-Result<IngestReport> do_ingest(Writer& writer, const control::IngestRequest& request) {
-  CULM_TRY(const auto unit, to_unit(request.entries));
-  return writer.ingest(request.log, unit);
-}
-
-control::Response response_to(const Result<void>& result) {
-  control::Response response;
-  if (!result) response.error = result.error();
-  return response;
-}
-
 }  // namespace
 
 Result<IngestReport> StoreWriter::ingest(const LogKey& log, std::span<const UnitEntry> unit) {
@@ -41,7 +30,7 @@ Result<IngestReport> StoreWriter::ingest(const LogKey& log, std::span<const Unit
 }
 
 Result<void> StoreWriter::append(const store::SignedUnit& unit) {
-  return store::commit_into(store_)(unit);
+  return store::commit_into(store_, verifier_)(unit);
 }
 
 Result<void> StoreWriter::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
@@ -120,21 +109,6 @@ Result<void> NodeWriter::delete_payloads(const LogKey& log, const RangeSet& seqn
 Result<void> NodeWriter::set_interest(const LogKey& log, const store::LogInterest& interest) {
   CULM_TRY(const Json fields, ask(control::encode(control::SetInterestRequest{log, interest})));
   return {};
-}
-
-control::Response answer(Writer& writer, const control::Request& request) {
-  if (const auto* ingest = std::get_if<control::IngestRequest>(&request)) {
-    const auto report = do_ingest(writer, *ingest);
-    if (!report) return {report.error(), Json::object()};
-    return {std::nullopt, control::to_fields(*report)};
-  }
-  if (const auto* remove = std::get_if<control::DeletePayloadsRequest>(&request)) {
-    return response_to(writer.delete_payloads(remove->log, remove->seqnums));
-  }
-  if (const auto* set = std::get_if<control::SetInterestRequest>(&request)) {
-    return response_to(writer.set_interest(set->log, set->interest));
-  }
-  return {Error{Errc::kUsage}, Json::object()};
 }
 
 }  // namespace culm::tools

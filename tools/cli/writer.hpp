@@ -71,7 +71,4 @@ class NodeWriter final : public Writer {
   Descriptor socket_;
 };
 
-/// Does what a request other than `status` asks, and says what came of it: the node's half.
-[[nodiscard]] control::Response answer(Writer& writer, const control::Request& request);
-
 }  // namespace culm::tools

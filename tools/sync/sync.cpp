@@ -29,6 +29,12 @@ bool is_final(const Error& error) {
          exit_of(error) == Exit::kVerification || exit_of(error) == Exit::kStore;
 }
 
+/// Takes away what a have had no room to speak of.
+void cut_to_said(RangeSet& set, const RangeSet& said) {
+  if (said.ranges().size() < limits::kRangesPerMessageMax || said.max() == kSeqnumMax) return;
+  set.erase({said.max() + 1, kSeqnumMax});
+}
+
 Failure to_failure(const Error& error, const std::string& text, bool is_established) {
   Failure failure(error);
   if (failure.exit == Exit::kUsage) failure.exit = Exit::kNetwork;
@@ -166,8 +172,13 @@ void Sync::on_peer_has(const replication::PeerHas& has) {
 Outcome<void> Sync::check_pushed(LogSync& log) {
   CULM_TOOLS_TRY(const auto transaction, host_.store().read());
   CULM_TOOLS_TRY(const auto state, transaction.get_log(log.log));
-  log.pushed = log.peer_held.contains(state.served()) &&
-               (log.peer_payloads | log.peer_refuses).contains(state.payloads);
+  // Of very many ranges a have names the lowest; the head vouches for the rest.
+  RangeSet held = state.served();
+  RangeSet payloads = state.payloads & held;
+  cut_to_said(held, log.peer_held);
+  cut_to_said(payloads, log.peer_payloads);
+  log.pushed = log.peer_head >= state.head() && log.peer_held.contains(held) &&
+               (log.peer_payloads | log.peer_refuses).contains(payloads);
   if (!log.pushed) return {};
   const SeqNum said = std::exchange(log.pushed_head, state.head());
   if (options_.live && log.pushed_head > said) {

@@ -219,7 +219,12 @@ Result<void> Node::Impl::ask(const DialOptions& options, replication::Session& s
   CULM_TRY(const auto transaction, store_.read());
   for (replication::WantRequest want : options.wants) {
     CULM_TRY(const auto state, transaction.find_log(want.log));
-    if (state && !want.quote_only) widen(want.interest, state->interest.entries);
+    if (state && !want.quote_only) {
+      Interest wide = want.interest;
+      widen(wide, state->interest.entries);
+      // Of more than a message carries, what is asked for now is asked for alone.
+      if (wide.ranges.ranges().size() <= limits::kRangesPerMessageMax) want.interest = wide;
+    }
     CULM_CHECK(session.want(want));
   }
   return {};
@@ -296,8 +301,11 @@ void Node::Impl::committed(const detail::Writer::Committed& committed) {
   if (!committed.reports.empty()) ++stats_.commits;
   stats_.works += committed.reports.size();
   for (const auto& report : committed.reports) {
-    if (auto* const connection = find_open(report.id.session)) {
-      connection->session().work_finished(report);
+    const auto found = sessions_.find(report.id.session);
+    if (found == sessions_.end() || found->second.connection->is_closed()) {
+      credit_.give_back(report.credit);
+    } else {
+      found->second.connection->session().work_finished(report);
     }
     if (observer_.committed) observer_.committed(report);
   }

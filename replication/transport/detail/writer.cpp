@@ -2,6 +2,7 @@
 
 #include "culm/core/assert.hpp"
 #include "culm/core/limits.hpp"
+#include "culm/replication/credit_pool.hpp"
 
 namespace culm::transport::detail {
 namespace {
@@ -9,13 +10,7 @@ namespace {
 constexpr std::size_t kChangesPerRead = 1024;
 
 std::size_t size_bytes(const replication::Work& work) {
-  if (const auto* unit = std::get_if<replication::UnitWork>(&work.content)) {
-    return unit->elided.size();
-  }
-  if (const auto* payload = std::get_if<replication::PayloadWork>(&work.content)) {
-    return payload->bytes.size();
-  }
-  return 0;
+  return static_cast<std::size_t>(replication::counted_bytes(work.credit));
 }
 
 std::uint64_t last_change(const store::Store& store) {

@@ -1,0 +1,182 @@
+#include <gtest/gtest.h>
+
+#include "culm/core/limits.hpp"
+#include "culm/replication/session.hpp"
+
+#include "tests/support/session_network.hpp"
+
+namespace culm::replication {
+namespace {
+
+using test::LogBuilder;
+using test::TestConnection;
+using test::TestPeer;
+using test::want_of;
+
+TEST(SessionFork, BothSidesLearnOfAForkWithoutAnybodyBlamed) {
+  const LogBuilder left = LogBuilder("alice").append_many(30);
+  const LogBuilder right = left.fork(20).append_many(15);
+  TestPeer a(1);
+  TestPeer b(2);
+  a.hold(left);
+  b.hold(right);
+  TestConnection connection(a, b, 3);
+  ASSERT_TRUE(connection.a.session->want(want_of(left.log())));
+  connection.run();
+
+  EXPECT_EQ(a.state(left.log()).cap, 20U);
+  EXPECT_EQ(b.state(left.log()).cap, 20U);
+  EXPECT_FALSE(connection.a.session->ended());
+  EXPECT_FALSE(connection.b.session->ended());
+}
+
+TEST(SessionFork, AWantEndsOnlyOnceTheLogWasCompared) {
+  const LogBuilder left = LogBuilder("alice").append_many(20);
+  const LogBuilder right = left.fork(20).append_many(1);
+  TestPeer a(1);
+  TestPeer b(2);
+  a.hold(left);
+  b.hold(right);
+  TestConnection connection(a, b, 3);
+  ASSERT_TRUE(connection.a.session->want(want_of(left.log())));
+  connection.run();
+
+  bool evidence_came = false;
+  bool ended = false;
+  for (const Event& event : connection.a.seen) {
+    evidence_came = evidence_came || std::holds_alternative<WorkReceived>(event);
+    ended = ended || std::holds_alternative<WantEnded>(event);
+    EXPECT_TRUE(evidence_came || !ended) << "a host that hangs up now never learns of the fork";
+  }
+  EXPECT_TRUE(ended);
+  EXPECT_EQ(a.state(left.log()).cap, 20U);
+}
+
+TEST(SessionFork, AComparisonFindsAForkBelowEqualLookingWindows) {
+  const LogBuilder left = LogBuilder("alice").append_many(200);
+  const LogBuilder right = left.fork(77).append_many(100);
+  TestPeer a(1);
+  TestPeer b(2);
+  a.hold(left, closure({{60, 90}}, 200));
+  b.hold(right, closure({{70, 95}}, 150));
+  TestConnection connection(a, b, 3);
+  auto request = want_of(left.log(), {RangeSet{{10, 12}}, 0});
+  ASSERT_TRUE(connection.a.session->want(request));
+  connection.run();
+  EXPECT_EQ(a.state(left.log()).cap, 77U);
+  EXPECT_EQ(b.state(left.log()).cap, 77U);
+}
+
+TEST(SessionFork, WhoKnowsOfItTellsBothWhoWantsAndWhoProvides) {
+  const LogBuilder left = LogBuilder("alice").append_many(30);
+  const LogBuilder right = left.fork(21);
+  for (const bool is_collector_told : {true, false}) {
+    TestPeer knows(1);
+    TestPeer learns(2);
+    knows.hold(left);
+    knows.hold(right, {{21, 21}});
+    learns.hold(left);
+    ASSERT_EQ(knows.state(left.log()).cap, 21U);
+    TestPeer& dialer = is_collector_told ? learns : knows;
+    TestConnection connection(dialer, is_collector_told ? knows : learns, 3);
+    ASSERT_TRUE(connection.a.session->want(want_of(left.log())));
+    connection.run();
+    EXPECT_EQ(learns.state(left.log()).cap, 21U) << is_collector_told << connection.why();
+  }
+}
+
+TEST(SessionFork, TheLargePayloadOfAnEntryThatIsCutOffEndsNothing) {
+  const std::string large(limits::kPayloadInlineBytesMax + 1, 'x');
+  const LogBuilder base = LogBuilder("alice").append_many(20);
+  LogBuilder left = base;
+  left.append("left").append(large);
+  LogBuilder right = base;
+  right.append("right");
+  TestPeer a(1);
+  TestPeer b(2);
+  a.hold(right);
+  b.hold(left);
+  TestConnection connection(a, b, 3);
+  ASSERT_TRUE(connection.a.session->want(want_of(base.log())));
+  connection.run();
+  EXPECT_EQ(a.state(base.log()).cap, 21U);
+  EXPECT_EQ(b.state(base.log()).cap, 21U);
+  EXPECT_FALSE(connection.a.session->ended()) << connection.why();
+}
+
+TEST(SessionFork, AnEntryThatItsAuthorSignedBadlyIsServedToNobodyAsTheLast) {
+  const LogBuilder log = LogBuilder("alice").append_many(3).append_badly_signed().append_many(1);
+  const LogBuilder other = LogBuilder("bob").append_many(3);
+  TestPeer provider(1);
+  TestPeer reader(2);
+  provider.hold(log);  // attested by entry 5
+  provider.hold(other);
+  TestConnection connection(reader, provider, 3);
+  ASSERT_TRUE(connection.a.session->want(want_of(log.log(), {{{4, 4}}, 0})));
+  ASSERT_TRUE(connection.a.session->want(want_of(other.log())));
+  connection.run();
+  EXPECT_TRUE(reader.state(log.log()).held.empty());
+  ASSERT_EQ(connection.a.count<Denied>(), 1U);
+  EXPECT_EQ(connection.a.last<Denied>()->reason, DenyReason::kNotServed);
+  EXPECT_EQ(reader.state(other.log()).held.count(), 3U) << "other wants go on";
+  EXPECT_FALSE(connection.a.session->ended()) << connection.why();
+}
+
+TEST(SessionFork, ABadlySignedEntryBelowTheLastIsNoSinkToBlameTheProviderFor) {
+  // 8 is attested by 9. A reader of 8 gets 13 as well, but nothing that links to 8.
+  const LogBuilder log = LogBuilder("alice").append_many(7).append_badly_signed().append_many(5);
+  TestPeer provider(1);
+  TestPeer reader(2);
+  provider.hold(log, {{1, 1}, {4, 4}, {8, 9}, {13, 13}});
+  TestConnection connection(reader, provider, 3);
+  ASSERT_TRUE(connection.a.session->want(want_of(log.log(), {{{8, 8}}, 0})));
+  connection.run();
+  ASSERT_EQ(connection.a.count<Denied>(), 1U);
+  EXPECT_EQ(connection.a.last<Denied>()->reason, DenyReason::kNotServed);
+  EXPECT_FALSE(connection.a.session->ended()) << connection.why();
+}
+
+TEST(SessionFork, AWindowOfTheNewestStaysUpWhenTheHeadFalls) {
+  const LogBuilder log = LogBuilder("alice").append_many(60);
+  TestPeer relay(1);
+  TestPeer reader(2);
+  relay.hold(log);
+  TestConnection connection(reader, relay, 3);
+  auto request = want_of(log.log(), {RangeSet{}, 10});
+  request.live = true;
+  ASSERT_TRUE(connection.a.session->want(request));
+  connection.run();
+  relay.hold(log.fork(30), {{30, 30}});
+  connection.log_changed(relay, log.log());
+  connection.run();
+  EXPECT_EQ(reader.state(log.log()).cap, 30U);
+  EXPECT_FALSE(connection.a.session->ended()) << connection.why();
+  EXPECT_FALSE(connection.b.session->ended());
+}
+
+TEST(SessionFork, ThePayloadOfTheOtherBranchIsNobodysFault) {
+  const std::string large(limits::kPayloadInlineBytesMax + 1, 'x');
+  const LogBuilder base = LogBuilder("alice").append_many(6);
+  LogBuilder left = base;
+  left.append(large + "left");
+  LogBuilder right = base;
+  right.append(large + "right");
+  TestPeer reader(1);
+  TestPeer provider(2);
+  reader.hold(left, {{1, 6}});
+  const auto bare = left.unit({{7, 7}});
+  ASSERT_TRUE(reader.store().update([&](store::WriteTransaction& transaction) -> Result<void> {
+    CULM_CHECK(transaction.ingest(left.log(), bare, reader.verifier));
+    return {};
+  }));
+  provider.hold(right);
+  TestConnection connection(reader, provider, 3);
+  ASSERT_TRUE(connection.a.session->want(want_of(base.log())));
+  connection.run();
+  EXPECT_FALSE(connection.a.session->ended()) << connection.why();
+  EXPECT_EQ(reader.state(base.log()).cap, 7U);
+  EXPECT_EQ(provider.state(base.log()).cap, 7U);
+}
+
+}  // namespace
+}  // namespace culm::replication

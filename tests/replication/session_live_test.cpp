@@ -1,0 +1,158 @@
+#include <gtest/gtest.h>
+
+#include "culm/core/limits.hpp"
+#include "culm/replication/session.hpp"
+
+#include "tests/support/session_network.hpp"
+
+namespace culm::replication {
+namespace {
+
+using test::LogBuilder;
+using test::TestConnection;
+using test::TestPeer;
+using test::want_of;
+
+TEST(SessionLive, GoesOnWithoutGapOrRepeat) {
+  LogBuilder log = LogBuilder("alice").append_many(10);
+  TestPeer author(1);
+  TestPeer reader(2);
+  author.hold(log);
+  TestConnection connection(reader, author, 3);
+  auto request = want_of(log.log());
+  request.live = true;
+  ASSERT_TRUE(connection.a.session->want(request));
+  connection.run();
+  EXPECT_EQ(connection.a.count<CaughtUp>(), 1U);
+
+  for (int round = 0; round < 20; ++round) {
+    log.append("live");
+    author.hold(log, {{log.head(), log.head()}});
+    connection.log_changed(author, log.log());
+    connection.run();
+    EXPECT_EQ(reader.state(log.log()).head(), log.head());
+  }
+  EXPECT_EQ(connection.a.session->stats().entries_received, log.head());
+  EXPECT_EQ(connection.a.count<CaughtUp>(), 1U);
+}
+
+TEST(SessionLive, AWindowOfTheNewestStaysClosedAsTheTailGrows) {
+  LogBuilder log = LogBuilder("alice").append_many(100);
+  TestPeer author(1);
+  TestPeer reader(2);
+  author.hold(log);
+  TestConnection connection(reader, author, 3);
+  auto request = want_of(log.log(), {RangeSet{{20, 30}}, 5});
+  request.live = true;
+  ASSERT_TRUE(connection.a.session->want(request));
+  for (int round = 0; round < 60; ++round) {
+    connection.run();
+    EXPECT_TRUE(loose(reader.state(log.log()).held, log.head()).empty()) << log.head();
+    EXPECT_TRUE(reader.state(log.log()).held.contains(
+        closure(resolve({RangeSet{{20, 30}}, 5}, log.head()), log.head())));
+    log.append("live");
+    author.hold(log, {{log.head(), log.head()}});
+    connection.log_changed(author, log.log());
+  }
+  EXPECT_EQ(connection.a.session->ended(), false);
+}
+
+TEST(SessionLive, BeginsWithALogThatTheProviderKnowsAndHoldsNothingOf) {
+  LogBuilder log = LogBuilder("alice").append_many(3);
+  TestPeer relay(1);
+  TestPeer reader(2);
+  ASSERT_TRUE(relay.store().update([&](store::WriteTransaction& transaction) {
+    return transaction.set_interest(log.log(), {everything(), true});
+  }));
+  TestConnection connection(reader, relay, 3);
+  auto request = want_of(log.log());
+  request.live = true;
+  ASSERT_TRUE(connection.a.session->want(request));
+  connection.run();
+  EXPECT_EQ(connection.a.count<CaughtUp>(), 1U);
+  relay.hold(log);
+  connection.log_changed(relay, log.log());
+  connection.run();
+  EXPECT_EQ(reader.state(log.log()).held, (RangeSet{{1, 3}})) << connection.why();
+}
+
+/// An author who pushes and a relay that serves him too: the demo's own case, for long.
+class LivePair : public testing::Test {
+ protected:
+  LivePair() {
+    author.hold(log);
+    relay.accepts = store::LogInterest{everything(), true};
+    auto request = want_of(log.log());
+    request.live = true;
+    EXPECT_TRUE(connection.a.session->offer(log.log()));
+    connection.run();
+    EXPECT_TRUE(connection.a.session->want(request));
+    connection.run();
+  }
+
+  void append() {
+    log.append("live");
+    author.hold(log, {{log.head(), log.head()}});
+    connection.log_changed(author, log.log());
+    connection.run();
+  }
+
+  LogBuilder log = LogBuilder("alice").append_many(10);
+  TestPeer author{1};
+  TestPeer relay{2};
+  TestConnection connection{author, relay, 3};
+};
+
+TEST_F(LivePair, NothingComesBackToWhoSentIt) {
+  for (int round = 0; round < 30; ++round) append();
+  EXPECT_EQ(relay.state(log.log()).held.count(), log.head()) << connection.why();
+  EXPECT_EQ(connection.b.session->stats().entries_received, log.head());
+  EXPECT_EQ(connection.a.session->stats().entries_received, 0U);
+  EXPECT_EQ(connection.a.session->stats().payload_bytes_received, 0U);
+}
+
+TEST_F(LivePair, WhatGrowsInOrderNeedsNoComparison) {
+  append();
+  const std::uint64_t before = connection.bytes_moved;
+  append();
+  // The entry and its receipt, each in a record, and no question about either.
+  EXPECT_LT(connection.bytes_moved - before, 700U);
+}
+
+TEST_F(LivePair, APayloadOfAnEntryThatCameFromElsewhereIsTaken) {
+  const std::string large(limits::kPayloadInlineBytesMax + 1, 'x');
+  log.append(large);
+  const auto bare = log.unit({{log.head(), log.head()}});
+  ASSERT_TRUE(author.store().update([&](store::WriteTransaction& transaction) -> Result<void> {
+    CULM_CHECK(transaction.ingest(log.log(), bare, author.verifier));
+    return {};
+  }));
+  connection.log_changed(author, log.log());
+  relay.hold(log, {{log.head(), log.head()}});
+  connection.log_changed(relay, log.log());
+  connection.run();
+  EXPECT_EQ(author.state(log.log()).payloads.max(), log.head()) << connection.why();
+}
+
+TEST_F(LivePair, AReceiptComesAlsoWhereTheLastPieceChangedNothing) {
+  log.append_many(2 * limits::kUnitEntriesMax);
+  author.hold(log, {{11, log.head()}});
+  relay.hold(log, {{11, log.head()}});  // from elsewhere, a moment before
+  connection.log_changed(author, log.log());
+  connection.run();
+  const auto* receipt = connection.a.last<PeerHas>();
+  ASSERT_NE(receipt, nullptr);
+  EXPECT_EQ(receipt->held, (RangeSet{{1, log.head()}}));
+}
+
+TEST_F(LivePair, GoesOnForAsLongAsTheLogGrows) {
+  for (int round = 0; round < 5000 && !HasFailure(); ++round) {
+    append();
+    ASSERT_FALSE(connection.a.session->ended()) << connection.why();
+    ASSERT_FALSE(connection.b.session->ended()) << connection.why();
+  }
+  EXPECT_EQ(relay.state(log.log()).held.count(), log.head());
+}
+
+}  // namespace
+}  // namespace culm::replication
