@@ -25,7 +25,6 @@ function(culm_module name)
   add_library(culm::${name} ALIAS ${target})
   target_compile_features(${target} PUBLIC cxx_std_20)
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} CXX_EXTENSIONS OFF
-                        CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
                         POSITION_INDEPENDENT_CODE ON)
   target_include_directories(${target} PUBLIC "$<BUILD_INTERFACE:${CULM_INCLUDE_ROOT}>"
                                               "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
