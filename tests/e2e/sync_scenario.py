@@ -115,6 +115,9 @@ class Fetching(NetworkScenario):
         self.sync_one("reader", self.address, author)
         self.out("delete", author, "--payloads", "--range", "1-50", store="reader")
         self.assertEqual(self.sync_one("reader", self.address)["payload_bytes"], 0)
+        again = self.sync_one("reader", self.address, author, "--range", "41-60", "--undelete")
+        self.assertEqual(again["payload_bytes"], sum(map(len, self.lines(10, 41))))
+        self.assertEqual(self.json("ls", store="reader")["payloads_deleted"], 40)
         # Who deleted them is not pushed them again either, and that is no failure.
         self.out("delete", author, "--payloads", "--range", "90-100", store="relay")
         again = self.sync_one("author", self.address, "--push")
@@ -246,6 +249,12 @@ class Forks(NetworkScenario):
                 self.error(FORK, "sync", relay.address, author, store=store)
             self.assertEqual(self.json("ls", store=store)["cap"], 21, store)
             self.error(FORK, "verify", store=store)
+            verdict = self.json_lines("verify", store=store, status=FORK)[0]
+            piece, = verdict["evidence"]
+            self.assertEqual((piece["kind"], piece["at"], len(piece["entries"])), ("fork", 21, 2))
+            shown = self.run_culm("verify", store=store, status=FORK).stdout.decode()
+            self.assertIn("fork at 21: the author signed both, and they differ from the field "
+                          "payload_size on", shown)
             self.assertEqual(self.printed(store, author, "--range", "1-20"), self.lines(20))
         relay.end()
 

@@ -1,8 +1,12 @@
 """`culm verify` over a store."""
 
 import os
+import random
+import subprocess
 
-from scenario import NOT_FOUND, STORE, Scenario, main
+from scenario import CULM, NOT_FOUND, OK, STORE, VERIFICATION, Scenario, main
+
+PAGE = 4096
 
 
 class VerifyStore(Scenario):
@@ -37,6 +41,26 @@ class VerifyStore(Scenario):
                          (False, "store_damaged", 78))
         self.error(STORE, "cat", author)
         self.assertEqual(self.out("cat", author, "--range", "77"), b"a payload that is easy to find 76")
+
+    def test_no_damaged_page_ends_it_by_a_signal(self):
+        author = self.new_log(f"payload {n}" for n in range(600))
+        data = self.path("store/data.mdb")
+        with open(data, "rb") as file:
+            good = file.read()
+        chance = random.Random(1)
+        found = 0
+        for page in range(len(good) // PAGE):
+            spoils = (bytes(PAGE), chance.randbytes(PAGE), chance.randbytes(64))
+            spoil = spoils[page % len(spoils)]
+            with open(data, "wb") as file:
+                file.write(good[:page * PAGE] + spoil + good[page * PAGE + len(spoil):])
+            for arguments in (["verify"], ["inspect", author, "300"]):
+                done = subprocess.run([CULM, *arguments], env=self.environment,
+                                      capture_output=True, timeout=60)
+                self.assertIn(done.returncode, (OK, NOT_FOUND, VERIFICATION, STORE),
+                              (page, arguments, done.stderr))
+                found += done.returncode == STORE
+        self.assertGreater(found, len(good) // PAGE // 2)
 
     def test_a_store_that_cannot_be_read_is_an_error(self):
         if os.geteuid() == 0:

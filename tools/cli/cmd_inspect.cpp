@@ -5,6 +5,7 @@
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/escape.hpp"
+#include "tools/cli/guard.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 
@@ -148,6 +149,7 @@ Outcome<void> print_raw(Context& context, ByteView bytes) {
 
 Outcome<void> print_held(Context& context, const Options& options) {
   CULM_TOOLS_TRY(const SeqNum n, parse_seqnum("SEQNUM", options.seqnum));
+  CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto transaction, store->read());
   CULM_TOOLS_TRY(const auto log, get_log_named(transaction, options.log));

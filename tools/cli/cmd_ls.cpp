@@ -49,7 +49,7 @@ Json to_json(const store::LogState& log, const Summary& summary) {
                  {"entries", summary.entries},
                  {"certificate_entries", summary.certificate_entries},
                  {"verified", (log.verified & log.served()).count()},
-                 {"payloads", log.payloads.count()},
+                 {"payloads", (log.payloads & log.served()).count()},
                  {"payload_bytes", log.payload_bytes},
                  {"payloads_deleted", (log.deleted & log.held).count()},
                  {"complete", summary.is_complete},
@@ -102,8 +102,9 @@ Outcome<void> run(Context& context, const Options& options) {
     }
     table.add({options.full ? to_string(log.log) : short_name(log.log, digits_needed(logs, i)),
                human_count(summary.head), human_count(summary.entries),
-               human_count(summary.certificate_entries), human_count(log.payloads.count()),
-               human_size(log.payload_bytes), summary.state});
+               human_count(summary.certificate_entries),
+               human_count((log.payloads & log.served()).count()), human_size(log.payload_bytes),
+               summary.state});
     if (table.row_count() == kRowsPerPortion) CULM_TOOLS_CHECK(context.out.write(table.take()));
   }
   if (context.json) return {};

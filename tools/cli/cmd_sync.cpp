@@ -30,6 +30,9 @@ Outcome<void> check(const SyncOptions& options) {
     return usage("--live does not go with --once, --quote or --budget");
   }
   if (options.quote && options.push) return usage("--quote does not go with --push");
+  if (options.undelete && (options.quote || options.entries_only)) {
+    return usage("--undelete does not go with --quote or --entries-only");
+  }
   if (options.timeout_seconds <= 0) return usage("--timeout must be more than 0 seconds");
   return {};
 }
@@ -128,6 +131,8 @@ void add_what(CLI::App& verb, SyncOptions& options) {
   verb.add_option("--range", options.range, "Want these seqnums, such as 5-9,20,30-");
   verb.add_option("--newest", options.newest, "Want the newest N entries, whatever they are");
   verb.add_flag("--entries-only", options.entries_only, "Want no payloads");
+  verb.add_flag("--undelete", options.undelete,
+                "Take payloads again that were deleted here, of what is wanted");
   verb.add_option("--payload-max", options.payload_max, "Want no payloads of more than N bytes");
   verb.add_flag("--newest-first", options.newest_first, "Take the newest entries first");
   verb.add_option("--budget", options.budget, "Stop when about N bytes of each log have come");

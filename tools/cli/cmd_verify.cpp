@@ -3,6 +3,8 @@
 #include "culm/store/audit.hpp"
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/evidence_text.hpp"
+#include "tools/cli/guard.hpp"
 #include "tools/cli/jsonl_file.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"
@@ -92,7 +94,24 @@ Outcome<std::vector<LogKey>> choose_logs(const store::ReadTransaction& transacti
   return logs;
 }
 
+/// The verdict on one log, with the evidence against its author if there is any.
+Outcome<void> print_verdict(Context& context, const store::ReadTransaction& transaction,
+                            const store::LogState& log, const store::AuditReport& report,
+                            SignatureVerifier& verifier) {
+  // Evidence that cannot be read is a fault of the log, and reported as one.
+  const auto pieces = transaction.evidence(log);
+  Json object = to_json(log, report);
+  std::string text = to_text(log, report);
+  if (log.cap != 0) object["evidence"] = Json::array();
+  for (const Evidence& evidence : pieces.value_or(std::vector<Evidence>{})) {
+    object["evidence"].push_back(evidence_json(log.log, evidence, verifier));
+    text += evidence_text(log.log, evidence, verifier);
+  }
+  return context.json ? context.out.write_json(object) : context.out.write(text);
+}
+
 Outcome<void> verify_store(Context& context, const Options& options) {
+  CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto transaction, store->read());
   std::optional<Failure> worst;
@@ -121,8 +140,7 @@ Outcome<void> verify_store(Context& context, const Options& options) {
     CULM_TOOLS_TRY(const auto report,
                    about(title, store::audit_log(transaction, *log, verifier,
                                                  [&](std::uint64_t n) { progress.show(n); })));
-    CULM_TOOLS_CHECK(context.out.write(context.json ? to_line(to_json(*log, report)) + "\n"
-                                                    : to_text(*log, report)));
+    CULM_TOOLS_CHECK(print_verdict(context, transaction, *log, report, verifier));
     if (report.first_fault) {
       keep_worst(worst,
                  Failure(*report.first_fault).about(title).as(exit_of_fault(*report.first_fault)));
@@ -154,8 +172,8 @@ void add_verify(CLI::App& app, Context& context) {
       app, context, "verify",
       "Verify from nothing every signature, link, payload and row. Without an option the logs of\n"
       "the store, all or those named. With --jsonl a file of JSON lines, with --entry raw files;\n"
-      "these need no store. Exit status 4 if something is wrong, 5 if the store is damaged, 7 if\n"
-      "the author forked a log.",
+      "these need no store. Where an author forked a log, the evidence is shown. Exit status 4 if\n"
+      "something is wrong, 5 if the store is damaged, 7 if the author forked a log.",
       "culm verify\n  culm verify --jsonl part.jsonl\n"
       "  culm verify --entry 4.bin --backlink 3.bin --lipmaalink 1.bin",
       options, run);

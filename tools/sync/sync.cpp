@@ -102,6 +102,7 @@ void Sync::start(Group& group) {
   group.wants.clear();
   replication::WantId id = 0;  // a session counts its wants from 1
   for (LogSync* const log : group.logs) {
+    if (options_.undelete) undelete(*log);
     dial.wants.push_back(log->want);
     group.wants[++id] = {log, Part::kWanted};
     if (!options_.live) {
@@ -118,6 +119,20 @@ void Sync::start(Group& group) {
   group.dial = host_.node().dial(
       endpoint_, std::move(dial),
       [this, &group](const auto& session, const auto& event) { on_event(group, session, event); });
+}
+
+void Sync::undelete(const LogSync& log) {
+  // Done before the dial's own update, and so before anything is asked for.
+  host_.node().update(
+      [key = log.log,
+       interest = log.want.interest](store::WriteTransaction& transaction) -> Result<void> {
+        CULM_TRY(const auto state, transaction.find_log(key));
+        if (!state) return {};
+        return transaction.undelete_payloads(key, resolve(interest, state->head()));
+      },
+      [this](const Result<void>& done) {
+        if (!done) finish(fail_with(Failure(done.error()).about("--undelete")));
+      });
 }
 
 void Sync::on_event(Group& group, const transport::SessionRef& session,

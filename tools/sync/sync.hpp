@@ -22,6 +22,7 @@ struct SyncOptions {
   std::string range;
   std::string newest;
   bool entries_only = false;
+  bool undelete = false;
   bool once = false;
   bool live = false;
   bool push = false;
@@ -111,6 +112,8 @@ class Sync {
   void on_ended(Group& group, const replication::Ended& ended);
   void on_committed(const replication::WorkReport& report);
   [[nodiscard]] Outcome<void> check_pushed(LogSync& log);
+  /// What of the log was deleted here, and is wanted now, may come again.
+  void undelete(const LogSync& log);
   [[nodiscard]] bool is_complete(const LogSync& log) const;
   /// Looks, once the node has come to rest, whether a group is done.
   void look_later();

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "tools/cli/context.hpp"
+
+namespace culm::tools {
+
+/// LMDB trusts what it maps: a damaged page can end the process that reads it. After this the verb
+/// goes on in a child process. The parent stays here: it ends as the child does, and fails with
+/// kStoreDamaged when the child was killed by what it read. Called before the store is opened and
+/// before any thread is started. Fails with kStoreIo when there is no process to be had.
+[[nodiscard]] Outcome<void> guard_reading(const Context& context);
+
+}  // namespace culm::tools
