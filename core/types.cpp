@@ -8,7 +8,7 @@ namespace culm {
 
 std::string to_string(const LogKey& log) {
   std::string text = to_hex(log.author.bytes);
-  if (log.log_id != LogId{}) text += "." + std::to_string(to_integer(log.log_id));
+  if (log.log_id != LogId{}) text.append(".").append(std::to_string(to_integer(log.log_id)));
   return text;
 }
 

@@ -53,7 +53,7 @@ class Reader {
 
   [[nodiscard]] Result<void> finish() {
     require(values_.empty());
-    if (error_) return fail(*error_);
+    if (has_failed()) return fail(error_);
     return {};
   }
 
@@ -71,7 +71,7 @@ class Reader {
     std::uint64_t value = 0;
     number(value);
     require(value <= static_cast<std::uint64_t>(last));
-    if (!error_) out = static_cast<Enum>(value);
+    if (!has_failed()) out = static_cast<Enum>(value);
   }
   template <std::same_as<bool>... Bool>
   void flags(Bool&... out) {
@@ -84,14 +84,14 @@ class Reader {
   void text(std::string& out) {
     const ByteView bytes = take(Value::Kind::kText).bytes;
     limit(bytes.size() <= limits::kTextBytesMax);
-    if (!error_) check(is_text(bytes), Errc::kMessageUtf8);
-    if (!error_) out = as_text(bytes);
+    if (!has_failed()) check(is_text(bytes), Errc::kMessageUtf8);
+    if (!has_failed()) out = as_text(bytes);
   }
   void view(ByteView& out) { out = take(Value::Kind::kBytes).bytes; }
   void entry(Bytes& out) {
     const ByteView bytes = take(Value::Kind::kBytes).bytes;
     limit(bytes.size() <= limits::kEntrySizeBytesMax);
-    if (!error_) out.assign(bytes.begin(), bytes.end());
+    if (!has_failed()) out.assign(bytes.begin(), bytes.end());
   }
   void log(LogKey& out) {
     fixed(out.author.bytes, take(Value::Kind::kBytes).bytes);
@@ -106,7 +106,7 @@ class Reader {
   }
   void ranges(RangeSet& out) {
     const ByteView bytes = take(Value::Kind::kBytes).bytes;
-    if (error_) return;
+    if (has_failed()) return;
     auto set = decode_ranges(bytes);
     if (set) {
       out = *std::move(set);
@@ -118,19 +118,20 @@ class Reader {
     const std::uint64_t size = take(Value::Kind::kArray).number;
     require(size > 0);
     limit(size <= limits::kEvidenceEntriesMax);
-    if (!error_) out.entries.resize(size);
+    if (!has_failed()) out.entries.resize(size);
     for (Bytes& one : out.entries) entry(one);
   }
 
  private:
+  [[nodiscard]] bool has_failed() const { return error_ != Errc{}; }
   void check(bool condition, Errc error) {
-    if (!condition && !error_) error_ = error;
+    if (!condition && !has_failed()) error_ = error;
   }
   const Value& take(Value::Kind kind) {
     static constexpr Value kNone{};
     require(!values_.empty());
-    if (!error_) check(values_.front().kind == kind, Errc::kMsgpackType);
-    if (error_) return kNone;
+    if (!has_failed()) check(values_.front().kind == kind, Errc::kMsgpackType);
+    if (has_failed()) return kNone;
     const Value& value = values_.front();
     values_ = values_.subspan(1);
     return value;
@@ -138,11 +139,11 @@ class Reader {
   template <std::size_t kSize>
   void fixed(std::array<std::uint8_t, kSize>& out, ByteView bytes) {
     require(bytes.size() == kSize);
-    if (!error_) std::copy(bytes.begin(), bytes.end(), out.begin());
+    if (!has_failed()) std::copy(bytes.begin(), bytes.end(), out.begin());
   }
 
   std::span<const Value> values_;
-  std::optional<Errc> error_;
+  Errc error_{};  ///< no enumerator while nothing has failed
 };
 
 }  // namespace culm::replication
