@@ -94,6 +94,10 @@ Result<void> Appender::State::compare(const ReadTransaction& transaction, const 
     if (!there) return fail(error_for(Errc::kAuthorMarkBehind, n));
     if (there->entry.hash() != published->hash) return fail(error_for(Errc::kAuthorMarkFork, n));
   }
+  // The entry of a mark whose writing did not end was committed before.
+  if (published && published->is_overtaken && tail.seqnum <= published->seqnum && !options.adopt) {
+    return fail(Errc::kAuthorMarkFormat);
+  }
   const Published now{tail.seqnum, tail.hash, store.id()};
   if (published == now) return {};
   return mark.write(now);

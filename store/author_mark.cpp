@@ -21,6 +21,9 @@ constexpr std::size_t kSlotSizeBytes = kContentSizeBytes + detail::kChecksumSize
 // A torn sector takes one slot with it, never both.
 constexpr off_t kSlotDistanceBytes = 4096;
 
+/// The generation of both slots before the first write.
+constexpr std::uint64_t kUnpublished = 0;
+
 using Slot = std::array<std::uint8_t, kSlotSizeBytes>;
 
 struct Mark {
@@ -83,26 +86,63 @@ Result<void> sync_parent(const std::string& path) {
   return {};
 }
 
+off_t place_of(std::uint64_t generation) {
+  return generation % 2 == 0 ? off_t{0} : kSlotDistanceBytes;
+}
+
+Result<void> write_slot(int descriptor, const Slot& slot, off_t start) {
+  std::size_t size = 0;
+  while (size < slot.size()) {
+    const ssize_t put = ::pwrite(descriptor, slot.data() + size, slot.size() - size,
+                                 start + static_cast<off_t>(size));
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return io_failure();
+    size += static_cast<std::size_t>(put);
+  }
+  if (::fdatasync(descriptor) != 0) return io_failure();
+  return {};
+}
+
+Result<void> write_unpublished(int descriptor, const LogKey& log) {
+  const Slot slot = encode({kUnpublished, log, {}});
+  CULM_CHECK(write_slot(descriptor, slot, 0));
+  return write_slot(descriptor, slot, kSlotDistanceBytes);
+}
+
+/// The file comes to be whole or not at all, so that one that is cut short was damaged.
+Result<void> make_file(const std::string& path, const LogKey& log) {
+  const std::string draft = path + ".new." + std::to_string(::getpid());
+  const int descriptor = ::open(draft.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (descriptor < 0) return io_failure();
+  auto made = write_unpublished(descriptor, log);
+  ::close(descriptor);
+  // Somebody else may have been faster.
+  if (made && ::link(draft.c_str(), path.c_str()) != 0 && errno != EEXIST) made = io_failure();
+  ::unlink(draft.c_str());
+  CULM_CHECK(made);
+  return sync_parent(path);
+}
+
 }  // namespace
 
 struct FileAuthorMark::Slots {
   std::optional<Mark> newest;
-  /// A slot that was written holds something else now.
   bool any_damaged = false;
-  /// A slot was never written: the first `write` did not come to its end.
-  bool any_unwritten = false;
 };
 
 Result<std::unique_ptr<FileAuthorMark>> FileAuthorMark::open(const std::string& path,
                                                              const LogKey& log) {
-  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (descriptor < 0 && errno == ENOENT) {
+    CULM_CHECK(make_file(path, log));
+    descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  }
   if (descriptor < 0) return io_failure();
   std::unique_ptr<FileAuthorMark> mark(new FileAuthorMark(descriptor, log));
   if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK) return fail(Errc::kAuthorMarkLocked);
     return io_failure();
   }
-  CULM_CHECK(sync_parent(path));
   return mark;
 }
 
@@ -123,7 +163,7 @@ Result<FileAuthorMark::Slots> FileAuthorMark::read_slots() const {
     }
     const auto mark = decode(slot);
     if (!mark) {
-      (slot == Slot{} ? slots.any_unwritten : slots.any_damaged) = true;
+      slots.any_damaged = true;
       continue;
     }
     if (mark->log != log_) return fail(Errc::kAuthorMarkFormat);
@@ -134,35 +174,22 @@ Result<FileAuthorMark::Slots> FileAuthorMark::read_slots() const {
 
 Result<std::optional<Published>> FileAuthorMark::read() {
   CULM_TRY(const Slots slots, read_slots());
-  if (slots.newest) return slots.newest->published;
-  if (slots.any_damaged && !slots.any_unwritten) return fail(Errc::kAuthorMarkFormat);
-  return std::nullopt;
+  if (!slots.newest) return fail(Errc::kAuthorMarkFormat);
+  if (slots.newest->generation == kUnpublished) return std::nullopt;
+  Published published = slots.newest->published;
+  published.is_overtaken = slots.any_damaged;
+  return published;
 }
 
 Result<void> FileAuthorMark::write(const Published& published) {
   CULM_TRY(const Slots slots, read_slots());
-  const std::uint64_t generation = slots.newest ? slots.newest->generation : 0;
-  CULM_CHECK(write_slot(generation + 1, published));
-  // With both slots in use from the start, an unwritten one beside a damaged one means that the
-  // first write was interrupted, when nothing had been published.
-  if (slots.newest && !slots.any_unwritten) return {};
-  return write_slot(generation + 2, published);
-}
-
-Result<void> FileAuthorMark::write_slot(std::uint64_t generation,
-                                        const Published& published) const {
+  const std::uint64_t generation = slots.newest ? slots.newest->generation + 1 : 1;
   const Slot slot = encode({generation, log_, published});
-  const off_t start = (generation % 2 == 0 ? 0 : 1) * kSlotDistanceBytes;
-  std::size_t size = 0;
-  while (size < slot.size()) {
-    const ssize_t put = ::pwrite(descriptor_, slot.data() + size, slot.size() - size,
-                                 start + static_cast<off_t>(size));
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return io_failure();
-    size += static_cast<std::size_t>(put);
-  }
-  if (::fdatasync(descriptor_) != 0) return io_failure();
-  return {};
+  CULM_CHECK(write_slot(descriptor_, slot, place_of(generation)));
+  if (!slots.any_damaged || slots.newest) return {};
+  // Where both were damaged the other one is made good as well.
+  return write_slot(descriptor_, encode({generation + 1, log_, published}),
+                    place_of(generation + 1));
 }
 
 }  // namespace culm::store

@@ -16,6 +16,8 @@ struct Published {
   SeqNum seqnum = 0;  ///< 0: none yet
   Hash hash;
   StoreId store{};  ///< where it was committed; for people, it decides nothing
+  /// A later one was lost, or its writing did not end: the store must be ahead of this one.
+  bool is_overtaken = false;
 
   friend bool operator==(const Published&, const Published&) = default;
 };
@@ -38,14 +40,15 @@ class AuthorMark {
 /// its life, so that one key appends to a log in one process at a time.
 class FileAuthorMark final : public AuthorMark {
  public:
-  /// Opens or creates the file. Fails with kAuthorMarkLocked, kFileIo.
+  /// Opens the file, or makes it, whole, where there is none. Fails with kAuthorMarkLocked,
+  /// kFileIo.
   [[nodiscard]] static Result<std::unique_ptr<FileAuthorMark>> open(const std::string& path,
                                                                     const LogKey& log);
   FileAuthorMark(const FileAuthorMark&) = delete;
   FileAuthorMark& operator=(const FileAuthorMark&) = delete;
   ~FileAuthorMark() override;
 
-  /// Fails with kAuthorMarkFormat when both slots are damaged or the mark is another log's.
+  /// Fails with kAuthorMarkFormat when no slot is good or the mark is another log's.
   [[nodiscard]] Result<std::optional<Published>> read() override;
   [[nodiscard]] Result<void> write(const Published& published) override;
 
@@ -55,7 +58,6 @@ class FileAuthorMark final : public AuthorMark {
   FileAuthorMark(int descriptor, const LogKey& log) : descriptor_(descriptor), log_(log) {}
 
   Result<Slots> read_slots() const;
-  Result<void> write_slot(std::uint64_t generation, const Published& published) const;
 
   int descriptor_;
   LogKey log_;

@@ -56,6 +56,21 @@ class AuthorMark(Scenario):
             mark.write(b"\xff" * os.path.getsize(mark.name))
         self.assertIn("is damaged", self.append("4\n", FORK).stderr.decode())
 
+    def test_a_mark_that_is_cut_short_never_forks_the_log(self):
+        mark = self.key + ".0.mark"
+        with open(mark, "rb") as file:
+            whole = file.read()
+        for size in (0, 100, 152, 4096, 4200, len(whole) - 1):
+            for content in (whole[:size], whole[:size] + bytes(len(whole) - size)):
+                with open(mark, "wb") as file:
+                    file.write(content)
+                report = self.json("append", "--key", self.key, stdin=b"other 1", store="typo",
+                                   status=FORK)
+                self.assertIn(report["reason"], ("author_mark_format", "author_mark_behind"))
+        with open(mark, "wb") as file:
+            file.write(whole)
+        self.append("4\n")
+
     def test_nothing_is_appended_to_a_part_of_the_own_log(self):
         self.append("".join(f"{n}\n" for n in range(60)))
         self.out("export", self.author, "--jsonl", "--range", "30-32", "-o", "part")

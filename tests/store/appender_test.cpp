@@ -96,6 +96,21 @@ TEST_F(AppenderTest, GoesOnWhereItWas) {
   EXPECT_EQ(mark.published->hash, wanted.hash(41));
 }
 
+TEST_F(AppenderTest, AnOvertakenMarkWantsAStoreThatIsAhead) {
+  ASSERT_EQ(append_to(store, 3), 3U);
+  mark.published->is_overtaken = true;
+  EXPECT_EQ(refusal(store), Errc::kAuthorMarkFormat);
+  MemoryStore empty;
+  mark.published->seqnum = 0;
+  EXPECT_EQ(refusal(empty), Errc::kAuthorMarkFormat);
+  // The writing of the mark for 3 did not end: its entry had been committed.
+  mark.published->seqnum = 2;
+  mark.published->hash = LogBuilder("alice").append_many(2).hash(2);
+  ASSERT_TRUE(open(store));
+  EXPECT_FALSE(mark.published->is_overtaken);
+  EXPECT_EQ(mark.published->seqnum, 3U);
+}
+
 TEST_F(AppenderTest, EndsALogForGood) {
   auto appender = *open(store);
   ASSERT_EQ(append_to(appender, 3), 3U);

@@ -75,14 +75,15 @@ TEST_F(AuthorMarkFile, LetsGoOfTheLockWhenItEnds) {
   EXPECT_TRUE(FileAuthorMark::open(path, log));
 }
 
-TEST_F(AuthorMarkFile, OneDamagedSlotLeavesTheOtherAndHeals) {
+TEST_F(AuthorMarkFile, OneDamagedSlotLeavesTheOtherAndSaysSoAndHeals) {
   for (const std::streamoff slot : {std::streamoff{0}, kSecondSlot}) {
     ASSERT_TRUE(write(5));
     ASSERT_TRUE(write(6));
     flip(slot + 70);
     const auto left = read();
     ASSERT_TRUE(left && *left);
-    EXPECT_TRUE(**left == published(5) || **left == published(6));
+    EXPECT_TRUE((*left)->seqnum == 5 || (*left)->seqnum == 6);
+    EXPECT_TRUE((*left)->is_overtaken);
     ASSERT_TRUE(write(7));
     EXPECT_EQ(*read(), published(7));
     ASSERT_TRUE(write(8));
@@ -90,35 +91,50 @@ TEST_F(AuthorMarkFile, OneDamagedSlotLeavesTheOtherAndHeals) {
   }
 }
 
-TEST_F(AuthorMarkFile, BothSlotsDamagedIsAnError) {
+TEST_F(AuthorMarkFile, BothSlotsDamagedIsAnErrorUntilItIsWrittenAnew) {
   ASSERT_TRUE(write(5));
   flip(70);
   flip(kSecondSlot + 70);
   const auto result = read();
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, Errc::kAuthorMarkFormat);
+  ASSERT_TRUE(write(6));
+  EXPECT_EQ(*read(), published(6));
 }
 
 TEST_F(AuthorMarkFile, EveryByteOfASlotIsChecked) {
   ASSERT_TRUE(write(5));
-  flip(kSecondSlot + 3);
   for (std::streamoff byte = 0; byte < 152; ++byte) {
-    flip(byte);
-    const auto result = read();
-    ASSERT_FALSE(result) << byte;
-    EXPECT_EQ(result.error().code, Errc::kAuthorMarkFormat);
-    flip(byte);
+    flip(kSecondSlot + byte);
+    EXPECT_EQ(*read(), std::nullopt) << byte << ": as before the first write";
+    flip(kSecondSlot + byte);
   }
   EXPECT_EQ(*read(), published(5));
 }
 
+TEST_F(AuthorMarkFile, AFileThatIsCutShortWasDamaged) {
+  for (const std::uintmax_t size : {0U, 100U, 151U}) {
+    ASSERT_TRUE(write(5));
+    ASSERT_TRUE(write(6));
+    std::filesystem::resize_file(path, size);
+    const auto cut = read();
+    ASSERT_FALSE(cut) << size;
+    EXPECT_EQ(cut.error().code, Errc::kAuthorMarkFormat);
+  }
+  for (const std::uintmax_t size : {152U, 4096U, 4200U}) {
+    ASSERT_TRUE(write(5));
+    ASSERT_TRUE(write(6));
+    std::filesystem::resize_file(path, size);
+    const auto cut = read();
+    ASSERT_TRUE(cut) << size;
+    EXPECT_TRUE(!*cut || (*cut)->is_overtaken);
+  }
+}
+
 TEST_F(AuthorMarkFile, ATornFirstWriteIsNoMarkYet) {
-  ASSERT_TRUE(write(0));
-  std::filesystem::resize_file(path, kSecondSlot);  // the slot written first was the second one
-  std::filesystem::resize_file(path, kSecondSlot + 100);
+  ASSERT_TRUE(FileAuthorMark::open(path, log));
   {
     std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-    file.write(std::string(152, '\0').data(), 152);
     file.seekp(kSecondSlot);
     file << "culmmrk1 torn";
   }
