@@ -75,6 +75,10 @@ struct OfferAccepted {
   LogKey log;
   store::LogInterest interest;
 };
+/// A log was offered that the policy does not want.
+struct OfferDeclined {
+  LogKey log;
+};
 /// The session has ended; `error` says why unless it was a clean end.
 struct Ended {
   std::optional<Error> error;
@@ -83,6 +87,6 @@ struct Ended {
 };
 
 using Event = std::variant<Established, PeerHas, Quoted, WorkReceived, CaughtUp, WantEnded, Denied,
-                           OfferAccepted, Ended>;
+                           OfferAccepted, OfferDeclined, Ended>;
 
 }  // namespace culm::replication

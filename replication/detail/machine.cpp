@@ -141,6 +141,7 @@ Result<void> Session::Machine::on_offer(const Offer& offer) {
   if (++offers_received_ > limits::kOffersPerSessionMax) return fail(Errc::kLimit);
   const auto interest = policy_.accept_offer(*channel_.peer(), offer.log);
   if (!interest) {
+    events_.push_back(OfferDeclined{offer.log});
     outbox_.send(Deny{offer.log, 0, DenyReason::kNotWanted});
     return {};
   }
@@ -463,11 +464,13 @@ void Session::Machine::cancel(WantId want) {
 
 Result<void> Session::Machine::offer(const LogKey& log) {
   if (ended_) return fail(Errc::kProtocolState);
-  if (++offers_sent_ > limits::kOffersPerSessionMax) return fail(Errc::kLimit);
+  if (offers_sent_ == limits::kOffersPerSessionMax) return fail(Errc::kLimit);
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto state, transaction.get_log(log));
+  if (state.head() == 0) return fail(Errc::kLogUnknown);
   name(log);
   offered_.insert(log);
+  ++offers_sent_;
   outbox_.send(Offer{log, state.head()});
   flush();
   return {};

@@ -259,8 +259,11 @@ RangeSet Provider::next_unit(const Served& served) const {
 
 Result<void> Provider::send_unit(Served& served, const store::ReadTransaction& transaction,
                                  const store::LogState& log) {
-  const std::size_t size_max =
+  std::uint64_t size_max =
       std::min<std::uint64_t>(limits::kUnitBytesTarget, credit_ - limits::kCreditBytesMin / 4);
+  if (served.want.budget_bytes != 0) {
+    size_max = std::min(size_max, served.want.budget_bytes - served.bytes);
+  }
   const bool ascending = served.want.order == Order::kAscending;
   const RangeSet planned = next_unit(served);
   std::uint64_t entries_left = planned.count();

@@ -39,8 +39,7 @@ struct SessionRef {
 };
 
 /// Takes every event of a session but `WorkReceived`, in order; the last is `Ended`. A dial that
-/// finds no peer is told by `Ended` with kAddress, kNetwork or kTimeout for a session 0; or with
-/// the store's error when the interest could not be kept.
+/// finds no peer is told by `Ended` with kAddress, kNetwork or kTimeout for a session 0.
 using SessionHandler = std::function<void(const SessionRef&, const replication::Event&)>;
 
 struct NodeOptions {
@@ -65,7 +64,8 @@ struct DialOptions {
   /// Connect again, after a while, whenever there is no connection.
   bool reconnect = false;
   /// Asked for on each connection, widened by all that the store's interest in the log names by
-  /// then. Unless it is for a quote only, a want is added to that interest first.
+  /// then. Unless it is for a quote only, a want is added to that interest as soon as the peer says
+  /// that it holds something of the log, before any of it is stored.
   std::vector<replication::WantRequest> wants{};
   /// Offered on each connection; those that the store does not know then are left out.
   std::vector<LogKey> offers{};

@@ -106,6 +106,7 @@ class Fetching(NetworkScenario):
             if part["state"] == "complete":
                 break
             self.assertEqual(part["state"], "budget")
+            self.assertLess(part["payload_bytes"], 100_000)
             self.assertLess(runs, 20)
         self.assertGreater(runs, 2)
         self.assertEqual(self.printed("reader", author), self.lines(3000))
@@ -118,11 +119,14 @@ class Fetching(NetworkScenario):
         again = self.sync_one("reader", self.address, author, "--range", "41-60", "--undelete")
         self.assertEqual(again["payload_bytes"], sum(map(len, self.lines(10, 41))))
         self.assertEqual(self.json("ls", store="reader")["payloads_deleted"], 40)
+        lacking = self.sync_one("third", self.address, author)
+        self.assertEqual((lacking["state"], lacking["payloads_missing"]), ("complete", ""))
         # Who deleted them is not pushed them again either, and that is no failure.
         self.out("delete", author, "--payloads", "--range", "90-100", store="relay")
         again = self.sync_one("author", self.address, "--push")
         self.assertTrue(again["pushed"])
         self.assertEqual(self.json("ls", store="relay")["payloads"], 89)
+        self.assertEqual(self.sync_one("fourth", self.address, author)["payloads_missing"], "90-100")
         self.assert_sound("reader", "relay")
 
     def test_more_logs_than_fit_into_a_session(self):
@@ -176,7 +180,7 @@ class Failing(NetworkScenario):
         relay = self.relay("relay", "--accept-any")
         _, author = self.push_lines(3, relay)
         self.assertIn("is not the peer", self.failure(relay.address, author, "--peer", "1" * 64))
-        self.assertEqual(self.json_lines("ls", store="reader")[0]["entries"], 0)
+        self.assertEqual(self.json_lines("ls", store="reader"), [])
         self.out("sync", relay.address, author, "--peer", relay.peer, store="reader")
         self.failure(relay.address, author, "--peer", "12", status=USAGE)
 
@@ -204,6 +208,14 @@ class Failing(NetworkScenario):
         message = self.failure(self.serve_bytes(b"", hang=True), "0" * 64, "--timeout", 1)
         self.assertIn("nothing has moved", message)
 
+    def test_a_log_that_nobody_has_leaves_no_trace(self):
+        relay = self.relay("relay", "--accept-any")
+        _, author = self.push_lines(3, relay)
+        self.sync_one("reader", relay.address, author)
+        self.assertIn("does not serve", self.failure(relay.address, "f" * 64))
+        self.assertEqual([row["log"] for row in self.json_lines("ls", store="reader")], [author])
+        self.out("sync", relay.address, store="reader")
+
     def test_a_log_that_is_not_taken(self):
         relay = self.relay("relay")
         author = self.new_log(["a"], store="reader")
@@ -227,7 +239,10 @@ class Failing(NetworkScenario):
                           ["127.0.0.1:1", "0" * 64, "--live", "--once"],
                           ["127.0.0.1:1", "0" * 64, "--quote", "--push"],
                           ["127.0.0.1:1", "0" * 64, "--timeout", "0"],
-                          ["127.0.0.1:1", "0" * 64, "--newest", "-1"]):
+                          ["127.0.0.1:1", "0" * 64, "--newest", "-1"],
+                          ["127.0.0.1:1", "0" * 64, "--newest", "0"],
+                          ["127.0.0.1:1", "0" * 64, "--budget", "0"],
+                          ["127.0.0.1:1", "0" * 64, "--timeout", "nan"]):
             self.failure(*arguments, status=USAGE)
 
 
@@ -256,6 +271,21 @@ class Forks(NetworkScenario):
             self.assertIn("fork at 21: the author signed both, and they differ from the field "
                           "payload_size on", shown)
             self.assertEqual(self.printed(store, author, "--range", "1-20"), self.lines(20))
+        relay.end()
+
+
+    def test_uneven_branches_meet_at_a_relay(self):
+        key, author = self.keygen()
+        self.new_log(self.lines(30), key=(key, author), store="a")
+        shutil.copy(key, self.path("copy.key"))
+        shutil.copy(f"{key}.0.mark", self.path("copy.key.0.mark"))
+        shutil.copytree(self.path("a"), self.path("b"))
+        self.new_log(self.lines(30, 31), key=(key, author), store="a")
+        self.new_log(self.lines(25, 131), key=(self.path("copy.key"), author), store="b")
+        relay = self.relay("a", "--accept-any")
+        message = self.error(FORK, "sync", relay.address, "--push", store="b")
+        self.assertIn("forked the log at 31", message)
+        self.error(FORK, "sync", relay.address, "--push", store="b")
         relay.end()
 
 

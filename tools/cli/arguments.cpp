@@ -56,7 +56,9 @@ Outcome<SeqNum> parse_seqnum(std::string_view what, std::string_view text) {
 Outcome<RangeSet> parse_range_option(std::string_view text) {
   auto ranges = parse_ranges(text);
   if (!ranges) {
-    return usage("--range " + quoted(text) + " is not like 5-9,20,30-: " + message(ranges.error()));
+    return usage("--range " + quoted(text) + " is not like 5-9,20,30-, with seqnums from 1 to " +
+                 "2^64 - 1 and no range that ends before it starts: look at character " +
+                 std::to_string(ranges.error().detail + 1));
   }
   return *std::move(ranges);
 }
@@ -111,17 +113,6 @@ std::string short_name(const LogKey& log, std::size_t digits) {
   std::string text = to_hex(log.author.bytes).substr(0, digits);
   if (log.log_id != LogId{}) text.append(".").append(std::to_string(to_integer(log.log_id)));
   return text;
-}
-
-RangeSet first_of(const RangeSet& set, std::uint64_t count) {
-  RangeSet first;
-  for (const SeqRange& range : set.ranges()) {
-    if (count == 0) break;
-    const std::uint64_t more = std::min(count - 1, range.last - range.first);
-    first.insert({range.first, range.first + more});
-    count -= more + 1;
-  }
-  return first;
 }
 
 RangeSet last_of(const RangeSet& set, std::uint64_t count) {

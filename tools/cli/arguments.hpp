@@ -43,9 +43,6 @@ inline constexpr std::size_t kNameDigitsMin = 8;
 /// Author digits and log_id as short as people can read it: for messages, not for input.
 [[nodiscard]] std::string short_name(const LogKey& log, std::size_t digits = 12);
 
-/// The first `count` members of `set`.
-[[nodiscard]] RangeSet first_of(const RangeSet& set, std::uint64_t count);
-
 /// The last `count` members of `set`.
 [[nodiscard]] RangeSet last_of(const RangeSet& set, std::uint64_t count);
 

@@ -2,6 +2,7 @@
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/entry_format.hpp"
+#include "tools/cli/guard.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 
@@ -44,6 +45,7 @@ Outcome<RangeSet> choose(const store::LogState& state, const Options& options, b
 }
 
 Outcome<void> run(Context& context, const Options& options) {
+  CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto state, read_log_named(*store, options.log));
   CULM_TOOLS_TRY(const RangeSet seqnums, choose(state, options, context.json));

@@ -2,6 +2,7 @@
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/entry_format.hpp"
+#include "tools/cli/guard.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 
@@ -17,9 +18,11 @@ struct Options {
 
 Outcome<void> run(Context& context, const Options& options) {
   if (!options.jsonl) return usage("say in which format: --jsonl");
-  if (options.path.empty() && context.out.is_terminal()) {
+  const bool is_to_output = options.path.empty() || options.path == "-";
+  if (is_to_output && context.out.is_terminal()) {
     return usage("a terminal is no place for an export: name a file with -o FILE, or use a pipe");
   }
+  CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto state, read_log_named(*store, options.log));
   const RangeSet served = state.served();
@@ -35,7 +38,7 @@ Outcome<void> run(Context& context, const Options& options) {
   }
   const RangeSet seqnums = closure(asked, state.head()) & served;
   JsonlFormat format(asked);
-  if (options.path.empty()) {
+  if (is_to_output) {
     return print_entries(context.out, *store, state.log, seqnums, format);
   }
 
@@ -70,7 +73,8 @@ void add_export(CLI::App& app, Context& context) {
   verb.add_flag("--jsonl", options->jsonl, "Needed: the format");
   verb.add_option("--range", options->range, "Only these seqnums, such as 5-9,20,30-")
       ->type_name("RANGES");
-  verb.add_option("-o,--output", options->path, "File to make; it must not exist yet")
+  verb.add_option("-o,--output", options->path,
+                  "File to make; it must not exist yet. - or nothing is standard output")
       ->type_name("FILE");
 }
 

@@ -128,10 +128,11 @@ Standing standing_of(const store::LogState& log, SeqNum n) {
   return standing;
 }
 
-Outcome<void> print_raw(Context& context, ByteView bytes) {
+Outcome<void> print_raw(Context& context, const std::string& name, ByteView bytes) {
   const auto entry = EntryView::parse(bytes);
   if (!entry) {
-    return fail_with(Failure(entry.error()).about(std::to_string(bytes.size()) + " bytes"));
+    return fail_with(
+        Failure(entry.error()).about(name + " (" + std::to_string(bytes.size()) + " bytes)"));
   }
   const auto signature = check_signature(*entry);
   Json object = to_json(*entry);
@@ -192,11 +193,11 @@ Outcome<void> run(Context& context, const Options& options) {
   if (!options.file.empty()) {
     auto bytes = read_file(options.file, 4096, Errc::kEntryTooLong);
     if (!bytes) return fail_with(std::move(bytes.error()));
-    return print_raw(context, *bytes);
+    return print_raw(context, shown(options.file), *bytes);
   }
   const auto bytes = from_hex(options.hex);
-  if (!bytes) return usage("--hex needs an even number of hex digits");
-  return print_raw(context, *bytes);
+  if (!bytes) return usage("--hex takes hex digits and nothing else, two for each byte");
+  return print_raw(context, "--hex", *bytes);
 }
 
 }  // namespace

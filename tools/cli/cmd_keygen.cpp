@@ -12,6 +12,7 @@ struct Options {
 };
 
 Outcome<void> run(Context& context, const Options& options) {
+  if (options.path == "-") return usage("a secret key needs a file, - is none");
   SystemRandom random;
   const SecretKey key = SecretKey::generate(random);
   CULM_TOOLS_CHECK(write_key_file(options.path, key));

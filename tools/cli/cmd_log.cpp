@@ -1,5 +1,6 @@
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/entry_format.hpp"
+#include "tools/cli/guard.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 
@@ -13,6 +14,7 @@ struct Options {
 };
 
 Outcome<void> run(Context& context, const Options& options) {
+  CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto state, read_log_named(*store, options.log));
   RangeSet seqnums = state.served();

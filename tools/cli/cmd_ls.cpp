@@ -3,6 +3,8 @@
 #include "culm/feed/closure.hpp"
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/escape.hpp"
+#include "tools/cli/guard.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 
@@ -34,8 +36,8 @@ Summary summarize(const store::LogState& log) {
       log.interest.entries.empty() ? served : resolve(log.interest.entries, summary.head);
   summary.entries = (served & wanted).count();
   summary.certificate_entries = served.count() - summary.entries;
-  summary.is_complete = served.count() == summary.head;
-  summary.state = summary.is_complete ? "complete" : "partial";
+  summary.is_complete = summary.head != 0 && served.count() == summary.head;
+  summary.state = summary.is_complete ? "complete" : summary.head == 0 ? "empty" : "partial";
   const bool is_ended = log.end_of_log != 0 && log.end_of_log == summary.head;
   if (is_ended) summary.state = summary.is_complete ? "ended" : "partial, ended";
   if (log.cap != 0) summary.state = "capped at " + human_count(log.cap);
@@ -76,11 +78,17 @@ std::size_t digits_needed(const std::vector<LogKey>& logs, std::size_t at) {
 }
 
 Outcome<void> run(Context& context, const Options& options) {
+  CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto transaction, store->read());
   std::vector<LogKey> logs;
   if (options.prefix.find('.') == std::string::npos) {
-    CULM_TOOLS_TRY(logs, transaction.list_logs(options.prefix));
+    auto listed = transaction.list_logs(options.prefix);
+    if (!listed && listed.error().code == Errc::kHexFormat) {
+      return usage("\"" + preview(as_bytes(options.prefix), 70) +
+                   "\" is not the beginning of an author: hex digits, at most 64");
+    }
+    CULM_TOOLS_TRY(logs, std::move(listed));
   } else {
     CULM_TOOLS_TRY(const LogKey log, find_log_named(transaction, options.prefix));
     logs.push_back(log);
@@ -123,6 +131,7 @@ void add_ls(CLI::App& app, Context& context) {
       "bytes, and the state:\n"
       "  complete    every entry from 1 to the head is held\n"
       "  partial     some are not\n"
+      "  empty       none is, though some are wanted\n"
       "  ended       the author has closed the log\n"
       "  capped at N the author has forked the log; entries from N on are not valid",
       "culm ls --full", options, run);

@@ -25,6 +25,8 @@ class SyncPolicy final : public replication::Policy {
   const std::vector<LogSync>& logs_;
 };
 
+constexpr double kTimeoutSecondsMax = 24 * 60 * 60;
+
 Outcome<void> check(const SyncOptions& options) {
   if (options.live && (options.once || options.quote || !options.budget.empty())) {
     return usage("--live does not go with --once, --quote or --budget");
@@ -33,7 +35,9 @@ Outcome<void> check(const SyncOptions& options) {
   if (options.undelete && (options.quote || options.entries_only)) {
     return usage("--undelete does not go with --quote or --entries-only");
   }
-  if (options.timeout_seconds <= 0) return usage("--timeout must be more than 0 seconds");
+  if (!(options.timeout_seconds > 0 && options.timeout_seconds <= kTimeoutSecondsMax)) {
+    return usage("--timeout must be more than 0 seconds and at most a day");
+  }
   return {};
 }
 
@@ -45,9 +49,11 @@ Outcome<replication::WantRequest> parse_want(const SyncOptions& options) {
   }
   if (!options.newest.empty()) {
     CULM_TOOLS_TRY(want.interest.newest, parse_number("--newest", options.newest));
+    if (want.interest.newest == 0) return usage("--newest 0 asks for nothing");
   }
   if (!options.budget.empty()) {
     CULM_TOOLS_TRY(want.budget_bytes, parse_number("--budget", options.budget));
+    if (want.budget_bytes == 0) return usage("--budget 0 lets nothing come");
   }
   if (!options.payload_max.empty()) {
     CULM_TOOLS_TRY(want.payload_size_max, parse_number("--payload-max", options.payload_max));
@@ -128,14 +134,19 @@ void add_what(CLI::App& verb, SyncOptions& options) {
   verb.add_option("HOST:PORT", options.address, "Where the peer listens")->required();
   verb.add_option("LOG", options.logs,
                   "Logs; those that are new here by their whole names. Otherwise all of the store");
-  verb.add_option("--range", options.range, "Want these seqnums, such as 5-9,20,30-");
-  verb.add_option("--newest", options.newest, "Want the newest N entries, whatever they are");
-  verb.add_flag("--entries-only", options.entries_only, "Want no payloads");
+  verb.add_option("--range", options.range, "Want these seqnums, such as 5-9,20,30-")
+      ->type_name("RANGES");
+  verb.add_option("--newest", options.newest, "Want the newest N entries, whatever they are")
+      ->type_name("N");
+  verb.add_flag("--entries-only", options.entries_only, "Want no payloads; this is remembered");
   verb.add_flag("--undelete", options.undelete,
                 "Take payloads again that were deleted here, of what is wanted");
-  verb.add_option("--payload-max", options.payload_max, "Want no payloads of more than N bytes");
+  verb.add_option("--payload-max", options.payload_max,
+                  "Want no payloads of more than N bytes, this time")
+      ->type_name("N");
   verb.add_flag("--newest-first", options.newest_first, "Take the newest entries first");
-  verb.add_option("--budget", options.budget, "Stop when about N bytes of each log have come");
+  verb.add_option("--budget", options.budget, "Stop when about N bytes of each log have come")
+      ->type_name("N");
 }
 
 void add_how(CLI::App& verb, SyncOptions& options) {
@@ -146,9 +157,11 @@ void add_how(CLI::App& verb, SyncOptions& options) {
   verb.add_flag("--push", options.push,
                 "Offer the logs as well, and wait until the peer has confirmed that it holds all");
   verb.add_flag("--quote", options.quote, "Say what would move, and move nothing");
-  verb.add_option("--peer", options.peer, "Talk only to the relay that printed these 64 digits");
+  verb.add_option("--peer", options.peer, "Talk only to the relay that printed these 64 digits")
+      ->type_name("PEER");
   verb.add_option("--timeout", options.timeout_seconds,
                   "Give up when nothing has moved for so many seconds")
+      ->type_name("SECONDS")
       ->capture_default_str();
   add_network_options(verb, options.network);
 }

@@ -148,22 +148,40 @@ bool LineReader::would_wait() const {
   return ::poll(&poll_for, 1, 0) == 0;
 }
 
-NewFile::NewFile(std::string path, Descriptor file)
-    : path_(std::move(path)), file_(std::move(file)), out_(file_.get(), shown(path_)) {}
+std::string directory_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
+NewFile::NewFile(std::string path, Descriptor file, bool is_named)
+    : path_(std::move(path)),
+      file_(std::move(file)),
+      out_(file_.get(), shown(path_)),
+      is_named_(is_named) {}
 
 Outcome<std::unique_ptr<NewFile>> NewFile::create(const std::string& path, unsigned mode) {
   if (path.empty()) return usage("a file name must not be empty");
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) == 0) {
+    return fail_with(Failure(Error{Errc::kFileExists}).about(shown(path)));
+  }
+  // Without a name until it is complete, where the file system can: whatever ends this process
+  // leaves no part behind.
+  Descriptor nameless(::open(directory_of(path).c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, mode));
+  if (nameless.get() >= 0) {
+    return std::unique_ptr<NewFile>(new NewFile(path, std::move(nameless), false));
+  }
   Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
   if (file.get() < 0) {
     const Error error =
         errno == EEXIST ? Error{Errc::kFileExists} : error_system(Errc::kFileIo, errno);
     return fail_with(Failure(error).about(shown(path)));
   }
-  return std::unique_ptr<NewFile>(new NewFile(path, std::move(file)));
+  return std::unique_ptr<NewFile>(new NewFile(path, std::move(file), true));
 }
 
 NewFile::~NewFile() {
-  if (!is_complete_) ::unlink(path_.c_str());
+  if (is_named_ && !is_complete_) ::unlink(path_.c_str());
 }
 
 Outcome<void> NewFile::write_now(ByteView bytes) {
@@ -175,14 +193,22 @@ Outcome<void> NewFile::write_now(ByteView bytes) {
 
 Outcome<void> NewFile::complete() {
   CULM_TOOLS_CHECK(out_.flush());
-  const auto slash = path_.rfind('/');
-  const std::string directory = slash == std::string::npos ? "." : path_.substr(0, slash + 1);
-  const Descriptor parent(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (::fsync(file_.get()) != 0 || parent.get() < 0 || ::fsync(parent.get()) != 0) {
-    return fail_with(
-        Failure(error_system(Errc::kFileIo, errno)).about(shown(path_)).as(Exit::kStore));
+  const auto failed = [this](const Error& error) {
+    return fail_with(Failure(error).about(shown(path_)).as(Exit::kStore));
+  };
+  if (::fsync(file_.get()) != 0) return failed(error_system(Errc::kFileIo, errno));
+  if (!is_named_) {
+    const std::string nameless = "/proc/self/fd/" + std::to_string(file_.get());
+    if (::linkat(AT_FDCWD, nameless.c_str(), AT_FDCWD, path_.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+      if (errno != EEXIST) return failed(error_system(Errc::kFileIo, errno));
+      return fail_with(Failure(Error{Errc::kFileExists}).about(shown(path_)));
+    }
   }
   is_complete_ = true;
+  const Descriptor parent(::open(directory_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (parent.get() < 0 || ::fsync(parent.get()) != 0) {
+    return failed(error_system(Errc::kFileIo, errno));
+  }
   return {};
 }
 

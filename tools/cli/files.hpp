@@ -91,11 +91,12 @@ class NewFile {
   [[nodiscard]] Outcome<void> complete();
 
  private:
-  NewFile(std::string path, Descriptor file);
+  NewFile(std::string path, Descriptor file, bool is_named);
 
   std::string path_;
   Descriptor file_;
   Output out_;
+  bool is_named_;
   bool is_complete_ = false;
 };
 

@@ -80,6 +80,8 @@ class LineReceiver final : public nlohmann::json_sax<Json> {
 Result<JsonlEntry> decode_jsonl(std::string_view line) {
   // The parser would skip a byte order mark, which is no JSON.
   if (line.starts_with("\xEF\xBB\xBF")) return fail(Errc::kFileFormat);
+  // And it would stop at a NUL, whatever follows.
+  if (line.find('\0') != std::string_view::npos) return fail(Errc::kFileFormat);
   LineReceiver receiver;
   if (!Json::sax_parse(line.begin(), line.end(), &receiver) || !receiver.is_object() ||
       !receiver.encoded().is_text || receiver.payload().is_present != receiver.payload().is_text) {

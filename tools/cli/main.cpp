@@ -55,7 +55,27 @@ void add_common_options(CLI::App& app, Context& context) {
   app.footer(kFooter);
 }
 
-int usage_error(const CLI::App& app, const CLI::ParseError& error) {
+/// What stands where a verb should; nothing if there is a verb, or no argument but options.
+std::string unknown_verb(const CLI::App& app, int argc, char** argv) {
+  if (!app.get_subcommands().empty()) return {};
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (argument == "--store") ++i;
+    if (!argument.starts_with('-')) return std::string(argument);
+  }
+  return {};
+}
+
+int usage_error(const CLI::App& app, const CLI::ParseError& error, const std::string& unknown) {
+  if (!unknown.empty()) {
+    std::string known;
+    for (const CLI::App* const verb : app.get_subcommands([](const CLI::App*) { return true; })) {
+      known += (known.empty() ? "" : ", ") + verb->get_name();
+    }
+    std::fprintf(stderr, "culm: there is no verb \"%s\"; there are %s\n  next: culm --help\n",
+                 culm::tools::preview(culm::as_bytes(unknown), 60).c_str(), known.c_str());
+    return static_cast<int>(Exit::kUsage);
+  }
   const auto verbs = app.get_subcommands();
   const std::string verb = verbs.empty() ? "" : " " + verbs.front()->get_name();
   const auto message = culm::as_bytes(std::string_view(error.what()));
@@ -71,6 +91,8 @@ void print_failure(Context& context, const std::string& verb, const Failure& fai
     line.update(failure.fields);
     if (!line.contains("reason")) line["reason"] = culm::name(failure.code);
     line["message"] = failure.message;
+    if (!failure.what.empty()) line["about"] = failure.what;
+    if (!failure.step.empty()) line["next"] = failure.step;
     if (context.out.write_json(line) && context.out.flush()) return;
   }
   std::string text = "culm: " + verb + ": ";
@@ -98,7 +120,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::Success& success) {
     return app.exit(success);
   } catch (const CLI::ParseError& error) {
-    return usage_error(app, error);
+    return usage_error(app, error, unknown_verb(app, argc, argv));
   }
 
   const std::string verb = app.get_subcommands().front()->get_name();

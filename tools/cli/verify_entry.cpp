@@ -1,5 +1,6 @@
 #include "tools/cli/verify_entry.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "culm/feed/lipmaa.hpp"
@@ -72,9 +73,16 @@ Outcome<void> verify_entry_files(Context& context, const EntryFiles& files) {
   const SeqNum n = entry.seqnum();
   std::string checked = "signature";
   if (!files.payload.empty()) {
-    CULM_TOOLS_TRY(const Bytes payload,
-                   read_file(files.payload, limits::kPayloadSizeBytesMax, Errc::kPayloadTooLarge));
-    const auto fits = check_payload(entry, payload);
+    // One byte more than was signed is as wrong as any number of them.
+    const std::uint64_t size_max = std::min(entry.payload_size(), limits::kPayloadSizeBytesMax);
+    auto payload = read_file(files.payload, size_max, Errc::kPayloadSize);
+    if (!payload && payload.error().code == Errc::kPayloadSize) {
+      return fail_with(refusal(
+          files.payload, error_for(Errc::kPayloadSize, n),
+          "it is longer than the " + human_size(entry.payload_size()) + " that were signed"));
+    }
+    if (!payload) return fail_with(std::move(payload.error()));
+    const auto fits = check_payload(entry, *payload);
     if (!fits) return fail_with(refusal(files.payload, fits.error()));
     checked += ", payload";
   }

@@ -73,6 +73,10 @@ void NodeJournal::on_session(const transport::SessionRef& session,
   if (const auto* accepted = std::get_if<replication::OfferAccepted>(&event)) {
     return write(peer + " offers log " + short_name(accepted->log) + ": taken");
   }
+  if (const auto* declined = std::get_if<replication::OfferDeclined>(&event)) {
+    return write(peer + " offers log " + to_string(declined->log) +
+                 ": not on the accept list, not taken");
+  }
   if (const auto* denied = std::get_if<replication::Denied>(&event)) {
     write(peer + " denies log " + short_name(denied->log) + ": " +
           std::string(reason(denied->reason)));

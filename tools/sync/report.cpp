@@ -17,7 +17,8 @@ struct Moved {
   std::uint64_t entries = 0;
   std::uint64_t certificate_entries = 0;
   std::uint64_t payload_bytes = 0;
-  RangeSet missing;  ///< wanted, known to exist, and held neither here nor there
+  RangeSet missing;           ///< wanted, known to exist, and held neither here nor there
+  RangeSet payloads_missing;  ///< wanted of held entries, and held neither here nor there
   SeqNum head = 0;
 };
 
@@ -34,6 +35,11 @@ Outcome<Moved> measure(const store::ReadTransaction& transaction, const LogSync&
   moved.payload_bytes =
       state->payload_bytes - std::min(state->payload_bytes, log.payload_bytes_before);
   if (log.want.entries) moved.missing = wanted - state->held;
+  const bool wants_every_payload = log.want.payloads && log.want.payload_size_min == 0 &&
+                                   log.want.payload_size_max == limits::kPayloadSizeBytesMax;
+  if (wants_every_payload && log.done == replication::DoneReason::kComplete) {
+    moved.payloads_missing = (wanted & state->served()) - state->payloads - state->deleted;
+  }
   return moved;
 }
 
@@ -69,7 +75,8 @@ Json to_json(const SyncOptions& options, const LogSync& log, const Moved& moved)
                {"payload_bytes", moved.payload_bytes},
                {"head", moved.head},
                {"peer_head", log.peer_head},
-               {"missing", to_string(moved.missing)}};
+               {"missing", to_string(moved.missing)},
+               {"payloads_missing", to_string(moved.payloads_missing)}};
   if (log.whole_quote) line["whole"] = to_json(*log.whole_quote);
   if (options.push) line["pushed"] = log.pushed;
   return line;
@@ -87,6 +94,16 @@ const char* whole_name(const LogSync& log) {
   return log.whole_quote->entries == log.peer_head ? "  the whole log" : "  all the peer holds";
 }
 
+/// As many whole ranges as a line has room for.
+std::string some_of(const RangeSet& set) {
+  constexpr std::size_t kRangesShown = 8;
+  RangeSet shown;
+  for (const SeqRange range : set.ranges().first(std::min(set.ranges().size(), kRangesShown))) {
+    shown.insert(range);
+  }
+  return to_string(shown) + (shown == set ? "" : ",...");
+}
+
 /// Sentences about a log that the table has no column for.
 std::string notes(const SyncOptions& options, const LogSync& log, const Moved& moved) {
   std::string text;
@@ -95,8 +112,12 @@ std::string notes(const SyncOptions& options, const LogSync& log, const Moved& m
     text += name + ": stopped at the budget; run the same again to go on\n";
   } else if (log.done && !moved.missing.empty()) {
     text += name + ": the peer does not hold " + human_entries(moved.missing.count()) +
-            " of what is wanted: " + to_string(first_of(moved.missing, 20)) +
-            (moved.missing.count() > 20 ? ",...\n" : "\n");
+            " of what is wanted: " + some_of(moved.missing) + "\n";
+  }
+  if (log.done && !moved.payloads_missing.empty()) {
+    text += name + ": the peer does not hold the payloads of " +
+            human_entries(moved.payloads_missing.count()) +
+            " that are wanted: " + some_of(moved.payloads_missing) + "\n";
   }
   if (options.push && log.pushed) {
     text += name + ": the peer confirms that it holds all there is here, up to " +
@@ -194,6 +215,12 @@ Outcome<void> print_quotes(Context& context, const std::vector<LogSync>& logs) {
   return context.json ? Outcome<void>() : context.out.write(table.take());
 }
 
+static Failure denied(std::string why) {
+  Failure failure(Exit::kNetwork, Errc::kPeerClosed, std::move(why));
+  failure.fields["reason"] = "denied";
+  return failure;
+}
+
 Outcome<void> judge_sync(const SyncOptions& options, const store::Store& store,
                          const std::vector<LogSync>& logs) {
   CULM_TOOLS_TRY(const auto transaction, store.read());
@@ -211,15 +238,14 @@ Outcome<void> judge_sync(const SyncOptions& options, const store::Store& store,
   if (options.live) return {};  // what was denied was said, and may have been granted since
   for (const LogSync& log : logs) {
     if (log.offer_denied) {
-      return fail_with(Failure(Exit::kNetwork, Errc::kPeerClosed, "the peer does not take this log")
+      return fail_with(denied("the peer does not take this log")
                            .about(short_name(log.log))
                            .next("start that relay with --accept " + to_string(log.log)));
     }
     if (!log.want_denied || (options.push && log.pushed)) continue;
     const bool is_busy = log.want_denied == replication::DenyReason::kBusy;
     return fail_with(
-        Failure(Exit::kNetwork, Errc::kPeerClosed,
-                is_busy ? "the peer is busy; try again later" : "the peer does not serve this log")
+        denied(is_busy ? "the peer is busy; try again later" : "the peer does not serve this log")
             .about(short_name(log.log)));
   }
   return {};

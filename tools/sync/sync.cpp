@@ -78,21 +78,31 @@ Outcome<void> Sync::run(const transport::Endpoint& endpoint,
   transport::NodeObserver observer;
   observer.committed = [this](const auto& report) { on_committed(report); };
   host_.node().observe(std::move(observer));
-  // For ever, all at a time; once, one after the other.
-  for (Group& group : groups_) {
-    start(group);
-    if (!options_.live) break;
+  if (options_.undelete) {
+    undelete();
+  } else {
+    start_groups();
   }
   tick();
   host_.run([this] {
     if (options_.live) return finish({});
-    finish(fail_with(Failure(Exit::kNetwork, Errc::kPeerClosed, "interrupted")
-                         .next("run the same again to go on; what came is kept")));
+    Failure interrupted(Exit::kNetwork, Errc::kPeerClosed, "interrupted");
+    interrupted.fields["reason"] = "interrupted";
+    finish(
+        fail_with(std::move(interrupted).next("run the same again to go on; what came is kept")));
   });
   progress_.reset();
   totals_.stats = host_.node().stats().sessions;
   totals_.seconds = std::chrono::duration<double>(Clock::now() - started_).count();
   return outcome_;
+}
+
+void Sync::start_groups() {
+  // For ever, all at a time; once, one after the other.
+  for (Group& group : groups_) {
+    start(group);
+    if (!options_.live) break;
+  }
 }
 
 void Sync::start(Group& group) {
@@ -102,7 +112,6 @@ void Sync::start(Group& group) {
   group.wants.clear();
   replication::WantId id = 0;  // a session counts its wants from 1
   for (LogSync* const log : group.logs) {
-    if (options_.undelete) undelete(*log);
     dial.wants.push_back(log->want);
     group.wants[++id] = {log, Part::kWanted};
     if (!options_.live) {
@@ -121,17 +130,20 @@ void Sync::start(Group& group) {
       [this, &group](const auto& session, const auto& event) { on_event(group, session, event); });
 }
 
-void Sync::undelete(const LogSync& log) {
-  // Done before the dial's own update, and so before anything is asked for.
+void Sync::undelete() {
   host_.node().update(
-      [key = log.log,
-       interest = log.want.interest](store::WriteTransaction& transaction) -> Result<void> {
-        CULM_TRY(const auto state, transaction.find_log(key));
-        if (!state) return {};
-        return transaction.undelete_payloads(key, resolve(interest, state->head()));
+      [this](store::WriteTransaction& transaction) -> Result<void> {
+        for (const auto& [key, log] : by_key_) {
+          CULM_TRY(const auto state, transaction.find_log(key));
+          if (!state) continue;
+          CULM_CHECK(
+              transaction.undelete_payloads(key, resolve(log->want.interest, state->head())));
+        }
+        return {};
       },
       [this](const Result<void>& done) {
-        if (!done) finish(fail_with(Failure(done.error()).about("--undelete")));
+        if (done) return start_groups();
+        finish(fail_with(Failure(done.error()).about("--undelete")));
       });
 }
 

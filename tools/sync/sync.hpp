@@ -112,8 +112,9 @@ class Sync {
   void on_ended(Group& group, const replication::Ended& ended);
   void on_committed(const replication::WorkReport& report);
   [[nodiscard]] Outcome<void> check_pushed(LogSync& log);
-  /// What of the log was deleted here, and is wanted now, may come again.
-  void undelete(const LogSync& log);
+  void start_groups();
+  /// What was deleted here, and is wanted now, may come again; then starts.
+  void undelete();
   [[nodiscard]] bool is_complete(const LogSync& log) const;
   /// Looks, once the node has come to rest, whether a group is done.
   void look_later();

@@ -111,28 +111,7 @@ DialId Node::Impl::dial(const Endpoint& endpoint, DialOptions options, SessionHa
       });
   dials_.emplace(id, dial);
 
-  const auto is_kept = [](const auto& want) { return !want.quote_only; };
-  if (std::ranges::none_of(dial->options.wants, is_kept)) {
-    dial->dialer->connect();
-    return id;
-  }
-  // The store learns what to keep before the first of it can arrive.
-  update(
-      [dial](store::WriteTransaction& transaction) -> Result<void> {
-        for (const auto& want : dial->options.wants) {
-          if (want.quote_only) continue;
-          CULM_CHECK(add_interest(transaction, want.log, {want.interest, want.payloads}));
-        }
-        return {};
-      },
-      [weak = weak_from_this(), id](const Result<void>& kept) {
-        const auto self = weak.lock();
-        if (!self) return;
-        const auto found = self->dials_.find(id);
-        if (found == self->dials_.end()) return;
-        if (!kept) return self->dial_failed(id, kept.error());
-        found->second->dialer->connect();
-      });
+  dial->dialer->connect();
   return id;
 }
 
@@ -248,15 +227,31 @@ void Node::Impl::on_event(detail::Connection& connection, replication::Event& ev
     record.agent = established->agent;
   }
   if (const auto* const accepted = std::get_if<replication::OfferAccepted>(&event)) {
-    offer_accepted(connection.id(), *accepted);
+    add_to_store(connection.id(), accepted->log, accepted->interest);
+  }
+  if (const auto* const has = std::get_if<replication::PeerHas>(&event)) {
+    if (record.dial && has->head != 0) keep_interest(connection.id(), *record.dial, has->log);
   }
   tell(record.ref, record.dial.get(), event);
 }
 
-void Node::Impl::offer_accepted(SessionId id, const replication::OfferAccepted& accepted) {
+void Node::Impl::keep_interest(SessionId id, Dial& dial, const LogKey& log) {
+  std::optional<store::LogInterest> wanted;
+  for (const auto& want : dial.options.wants) {
+    if (want.quote_only || want.log != log) continue;
+    if (!wanted) wanted = store::LogInterest{{}, false};
+    widen(wanted->entries, want.interest);
+    wanted->payloads |= want.payloads;
+  }
+  if (!wanted || !dial.kept.insert(log).second) return;
+  // In order with what the session receives, and so before the first of it is stored.
+  add_to_store(id, log, *wanted);
+}
+
+void Node::Impl::add_to_store(SessionId id, const LogKey& log, const store::LogInterest& interest) {
   update(
-      [accepted](store::WriteTransaction& transaction) {
-        return add_interest(transaction, accepted.log, accepted.interest);
+      [log, interest](store::WriteTransaction& transaction) {
+        return add_interest(transaction, log, interest);
       },
       [weak = weak_from_this(), id](const Result<void>& kept) {
         const auto self = weak.lock();

@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -50,6 +51,7 @@ class Node::Impl final : public detail::Connection::Host,
     SessionHandler handler;
     std::shared_ptr<detail::Dialer> dialer;
     SessionId session = 0;  ///< 0: none now
+    std::set<LogKey> kept;  ///< wants that are in the store's interest
   };
   struct SessionRecord {
     SessionRef ref;
@@ -71,7 +73,9 @@ class Node::Impl final : public detail::Connection::Host,
 
   void committed(const detail::Writer::Committed& committed);
   void fan_out(std::span<const LogKey> logs);
-  void offer_accepted(SessionId id, const replication::OfferAccepted& accepted);
+  /// The wants of a dial become the store's interest, once the peer holds something of the log.
+  void keep_interest(SessionId id, Dial& dial, const LogKey& log);
+  void add_to_store(SessionId id, const LogKey& log, const store::LogInterest& interest);
   void tell(const SessionRef& ref, const Dial* dial, const replication::Event& event);
   void stop_writer_when_alone();
 
