@@ -56,7 +56,9 @@ void Node::update(store::Store::Body body, std::function<void(Result<void>)> han
 
 void Node::log_changed(const LogKey& log) { impl_->log_changed(log); }
 
-void Node::observe(NodeObserver observer) { impl_->set_observer(std::move(observer)); }
+ObserverId Node::observe(NodeObserver observer) { return impl_->observe(std::move(observer)); }
+
+void Node::end_observe(ObserverId observer) { impl_->end_observe(observer); }
 
 std::vector<SessionStatus> Node::sessions() const { return impl_->sessions(); }
 

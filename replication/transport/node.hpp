@@ -30,6 +30,9 @@ using SessionId = std::uint64_t;
 /// Numbers the calls of `Node::dial`, from 1.
 using DialId = std::uint64_t;
 
+/// Numbers the calls of `Node::observe`, from 1.
+using ObserverId = std::uint64_t;
+
 /// Which session something is about. A value.
 struct SessionRef {
   SessionId id = 0;  ///< 0: no connection came about
@@ -140,7 +143,10 @@ class Node {
   /// Tells peers of a log that was changed by somebody else.
   void log_changed(const LogKey& log);
 
-  void observe(NodeObserver observer);
+  /// Adds an observer, to be called behind those that are there.
+  ObserverId observe(NodeObserver observer);
+  /// Takes it away; allowed from within its handlers.
+  void end_observe(ObserverId observer);
 
   /// Sessions that have not ended, by id.
   [[nodiscard]] std::vector<SessionStatus> sessions() const;

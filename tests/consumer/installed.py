@@ -6,7 +6,8 @@ import subprocess
 import sys
 import tempfile
 
-build, source, cmake = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
+build, source = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+cmake, generator = sys.argv[3:]
 LISTS = """cmake_minimum_required(VERSION 3.25)
 project(consumer CXX)
 find_package(culm REQUIRED)
@@ -28,7 +29,8 @@ with tempfile.TemporaryDirectory() as directory:
     consumer.mkdir()
     (consumer / "CMakeLists.txt").write_text(LISTS)
     shutil.copy(source / "tests/consumer/example.cpp", consumer)
-    run(cmake, "-S", consumer, "-B", place / "build", f"-DCMAKE_PREFIX_PATH={place / 'installed'}",
+    run(cmake, "-G", generator, "-S", consumer, "-B", place / "build",
+        f"-DCMAKE_PREFIX_PATH={place / 'installed'}",
         "-DCMAKE_BUILD_TYPE=Debug")
     run(cmake, "--build", place / "build")
     assert run(place / "build/consumer", place / "store") == "1 hello\n2 world\n"

@@ -47,7 +47,8 @@ class Relay(NetworkScenario):
 
     def test_one_node_to_a_store(self):
         relay = self.relay()
-        for verb in (["relay", "--listen", "127.0.0.1:0"], ["sync", relay.address, "0" * 64]):
+        for verb in (["relay", "--listen", "127.0.0.1:0"],
+                     ["sync", "--live", relay.address, "0" * 64]):
             report = self.json(*verb, store="relay", status=LOCKED)
             self.assertEqual(report["pid"], relay.process.pid)
 
@@ -109,6 +110,55 @@ class Requests(NetworkScenario):
         self.assert_sound("relay")
         self.assertEqual(stat.S_IMODE(os.stat(self.path("relay/node.sock")).st_mode), 0o600)
         relay.end()
+
+    def test_a_sync_is_done_by_the_node_that_runs_on_the_store(self):
+        source = self.relay("source", "--accept-any")
+        _, author = self.push_lines(300, source)
+        relay = self.relay("relay", "--accept-any")
+        reader = self.live("reader", relay.address, author)
+        reader.wait_for(event="connected")
+        part = self.sync_one("relay", source.address, author, "--newest", 10)
+        self.assertEqual((part["entries"], part["state"], part["head"]), (10, "complete", 300))
+        reader.wait_for(event="received", up_to=300)  # and its peers learn of it at once
+        quoted = self.json("sync", source.address, author, "--range", "1-", "--quote", store="relay")
+        self.assertEqual(quoted["whole"]["entries"], 300)
+        text = self.text("sync", source.address, author, "--range", "1-", store="relay")
+        self.assertIn("the whole log", text)
+        self.assertEqual(self.printed("relay", author), self.lines(300))
+        key = self.keygen("other.key")
+        self.new_log(self.lines(5), key=key, store="relay")
+        pushed = self.sync_one("relay", source.address, key[1], "--push")
+        self.assertTrue(pushed["pushed"])
+        self.assertEqual(self.json("ls", key[1], store="source")["entries"], 5)
+        self.assert_sound("relay", "source", "reader")
+        reader.end()
+        relay.end()
+
+    def test_a_sync_by_the_node_fails_as_any_other(self):
+        relay = self.relay("relay", "--accept-any")
+        other = self.relay("other")
+        self.push_lines(3, relay)
+        message = self.error(NETWORK, "sync", other.address, "f" * 64, store="relay")
+        self.assertIn("does not serve this log", message)
+        self.assertIn("--accept", self.error(NETWORK, "sync", other.address, "--push", store="relay"))
+        other.kill()
+        self.assertIn("connection refused", self.error(NETWORK, "sync", other.address, store="relay"))
+        self.error(USAGE, "sync", other.address, "--range", "5-3", store="relay")
+        self.error(USAGE, "sync", other.address, "--network", "garden", store="relay")
+        self.error(LOCKED, "sync", other.address, "--live", store="relay")
+        relay.end()
+
+    def test_a_node_that_ends_ends_its_syncs(self):
+        relay = self.relay("relay", "--accept-any")
+        self.push_lines(3, relay)
+        with socket.create_server(("127.0.0.1", 0)) as silent:  # takes a connection, says nothing
+            address = f"127.0.0.1:{silent.getsockname()[1]}"
+            sync = self.start("--store", self.path("relay"), "sync", address)
+            connection, _ = silent.accept()
+            with connection:
+                relay.end()
+                _, said = sync.communicate(timeout=30)
+        self.assertEqual(sync.returncode, NETWORK, said)
 
     def test_status_names_peers_and_logs(self):
         relay = self.relay("relay", "--accept-any")

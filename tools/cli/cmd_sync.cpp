@@ -1,9 +1,12 @@
 #include <algorithm>
 
-#include "tools/cli/arguments.hpp"
 #include "tools/cli/verbs.hpp"
+#include "tools/cli/writer.hpp"
+#include "tools/relay/host.hpp"
+#include "tools/sync/plan.hpp"
 #include "tools/sync/report.hpp"
 #include "tools/sync/sync.hpp"
+#include "tools/sync/sync_job.hpp"
 
 namespace culm::tools {
 namespace {
@@ -25,109 +28,50 @@ class SyncPolicy final : public replication::Policy {
   const std::vector<LogSync>& logs_;
 };
 
-constexpr double kTimeoutSecondsMax = 24 * 60 * 60;
-
-Outcome<void> check(const SyncOptions& options) {
-  if (options.live && (options.once || options.quote || !options.budget.empty())) {
-    return usage("--live does not go with --once, --quote or --budget");
+/// By the node that runs on the store, which says what is to be printed.
+Outcome<void> run_elsewhere(Context& context, const SyncOptions& options, NodeWriter& node) {
+  const NetworkOptions& network = options.network;
+  if (!network.network.empty() || !network.network_key_file.empty() ||
+      !network.peer_key_file.empty()) {
+    return usage("a node runs on the store and does the sync: it has its own network and key");
   }
-  if (options.quote && options.push) return usage("--quote does not go with --push");
-  if (options.undelete && (options.quote || options.entries_only)) {
-    return usage("--undelete does not go with --quote or --entries-only");
+  CULM_TOOLS_TRY(
+      const control::Response response,
+      node.exchange(control::encode(control::SyncRequest{to_json(options), context.json})));
+  const auto output = response.fields.find("output");
+  if (output != response.fields.end() && output->is_string()) {
+    CULM_TOOLS_CHECK(context.out.write(output->get<std::string>()));
   }
-  if (!(options.timeout_seconds > 0 && options.timeout_seconds <= kTimeoutSecondsMax)) {
-    return usage("--timeout must be more than 0 seconds and at most a day");
-  }
-  return {};
-}
-
-/// Reads the options that say how much is wanted, of no log yet.
-Outcome<replication::WantRequest> parse_want(const SyncOptions& options) {
-  replication::WantRequest want;
-  if (!options.range.empty()) {
-    CULM_TOOLS_TRY(want.interest.ranges, parse_range_option(options.range));
-  }
-  if (!options.newest.empty()) {
-    CULM_TOOLS_TRY(want.interest.newest, parse_number("--newest", options.newest));
-    if (want.interest.newest == 0) return usage("--newest 0 asks for nothing");
-  }
-  if (!options.budget.empty()) {
-    CULM_TOOLS_TRY(want.budget_bytes, parse_number("--budget", options.budget));
-    if (want.budget_bytes == 0) return usage("--budget 0 lets nothing come");
-  }
-  if (!options.payload_max.empty()) {
-    CULM_TOOLS_TRY(want.payload_size_max, parse_number("--payload-max", options.payload_max));
-  }
-  want.payloads = !options.entries_only;
-  want.live = options.live;
-  want.quote_only = options.quote;
-  want.order =
-      options.newest_first ? replication::Order::kNewestFirst : replication::Order::kAscending;
-  return want;
-}
-
-/// What to want of a log: what was asked for now, else what is kept of it, else everything.
-LogSync plan_log(const replication::WantRequest& want, const LogKey& key,
-                 const std::optional<store::LogState>& state) {
-  LogSync log;
-  log.log = key;
-  log.want = want;
-  log.want.log = key;
-  if (want.interest.empty()) {
-    const bool is_kept = state && !state->interest.entries.empty();
-    log.want.interest = is_kept ? state->interest.entries : everything();
-    if (is_kept) log.want.payloads = log.want.payloads && state->interest.payloads;
-  }
-  log.payload_bytes_before = state ? state->payload_bytes : 0;
-  // Of nothing there is nothing to be confirmed.
-  log.pushed = !state || state->served().empty();
-  return log;
-}
-
-Outcome<std::vector<LogSync>> plan(const SyncOptions& options, const store::Store& store) {
-  CULM_TOOLS_TRY(const auto want, parse_want(options));
-  CULM_TOOLS_TRY(const auto transaction, store.read());
-  std::vector<LogKey> keys;
-  for (const std::string& text : options.logs) {
-    CULM_TOOLS_TRY(const LogKey key, find_log_named(transaction, text));
-    if (std::ranges::find(keys, key) == keys.end()) keys.push_back(key);
-  }
-  if (options.logs.empty()) {
-    CULM_TOOLS_TRY(keys, transaction.list_logs());
-  }
-  if (keys.empty()) return usage("the store knows no log yet: name one by its author's 64 digits");
-  std::vector<LogSync> logs;
-  for (const LogKey& key : keys) {
-    CULM_TOOLS_TRY(const auto state, transaction.find_log(key));
-    logs.push_back(plan_log(want, key, state));
-  }
-  return logs;
+  if (!response.error) return {};
+  return fail_with(read_failure(response));
 }
 
 Outcome<void> run(Context& context, const SyncOptions& options) {
   CULM_TOOLS_CHECK(check(options));
-  CULM_TOOLS_TRY(const auto endpoint, parse_endpoint_option("HOST:PORT", options.address));
-  std::optional<sealing::PeerKey> expected_peer;
-  if (!options.peer.empty()) {
-    CULM_TOOLS_TRY(expected_peer, parse_peer_option(options.peer));
-  }
-
+  CULM_TOOLS_TRY(const SyncTarget target, parse_target(options));
   std::vector<LogSync> logs;
   SyncPolicy policy(logs);
-  CULM_TOOLS_TRY(const auto host, Host::open(context, options.network, policy));
-  CULM_TOOLS_TRY(logs, plan(options, host->store()));
-  if (options.live) CULM_TOOLS_CHECK(host->serve_requests());
-
-  Sync sync(context, options, *host, logs);
-  const Outcome<void> synced = sync.run(endpoint, expected_peer);
-  if (!synced && !sync.totals().peer) return synced;  // nothing to tell of
-  if (options.quote) {
-    CULM_TOOLS_CHECK(print_quotes(context, logs));
-  } else {
-    CULM_TOOLS_CHECK(print_sync(context, options, host->store(), logs, sync.totals()));
+  const auto opened = Host::open(context, options.network, policy);
+  if (!opened && opened.error().code == Errc::kStoreLocked && !options.live) {
+    if (const auto node = NodeWriter::connect(context.store_directory)) {
+      return run_elsewhere(context, options, *node);
+    }
   }
-  CULM_TOOLS_CHECK(synced);
-  return judge_sync(options, host->store(), logs);
+  if (!opened) return fail_with(opened.error());
+  Host& host = **opened;
+  CULM_TOOLS_TRY(logs, plan(options, host.store()));
+  if (options.live) CULM_TOOLS_CHECK(host.serve_requests());
+
+  Outcome<void> synced;
+  Sync sync(context, options, {host.io(), host.store(), host.node()}, logs);
+  sync.begin(target.endpoint, target.peer, [&](Outcome<void> outcome) {
+    synced = std::move(outcome);
+    host.stop();
+  });
+  host.run([&] { sync.interrupt(); });
+  SyncTotals totals = sync.totals();
+  totals.stats = host.node().stats().sessions;  // with the farewells
+  return conclude(context, options, host.store(), logs, totals, synced);
 }
 
 void add_what(CLI::App& verb, SyncOptions& options) {

@@ -108,6 +108,12 @@ std::string encode(const SetInterestRequest& request_value) {
          "\n";
 }
 
+std::string encode(const SyncRequest& request_value) {
+  const Json head = {
+      {"verb", "sync"}, {"options", request_value.options}, {"json", request_value.json}};
+  return to_line(head) + "\n\n";
+}
+
 std::size_t request_size(std::string_view received) {
   const std::size_t end = received.find("\n\n");
   return end == std::string_view::npos ? 0 : end + 2;
@@ -121,6 +127,14 @@ Result<Request> decode_request(std::string_view text) {
   if (verb == "append") return decode_ingest(*head, text, true);
   if (verb == "set_interest") return decode_set_interest(*head);
   if (verb == "status") return StatusRequest{};
+  if (verb == "sync") {
+    const auto options = head->find("options");
+    const auto json = head->find("json");
+    if (options == head->end() || json == head->end() || !json->is_boolean()) {
+      return fail(Errc::kFileFormat);
+    }
+    return SyncRequest{*options, json->get<bool>()};
+  }
   if (verb != "delete_payloads") return fail(Errc::kFileFormat);
   DeletePayloadsRequest remove;
   CULM_TRY(remove.log, get_log(*head));

@@ -46,15 +46,22 @@ struct SetInterestRequest {
   store::LogInterest interest;
 };
 struct StatusRequest {};
+/// `culm sync`, by the node: its options, as tools/sync/plan.hpp has them, and whether what is
+/// printed is to be JSON.
+struct SyncRequest {
+  Json options;
+  bool json = false;
+};
 
-using Request =
-    std::variant<IngestRequest, DeletePayloadsRequest, SetInterestRequest, StatusRequest>;
+using Request = std::variant<IngestRequest, DeletePayloadsRequest, SetInterestRequest,
+                             StatusRequest, SyncRequest>;
 
 // Requests as text, with the empty line.
 [[nodiscard]] std::string encode_ingest(const LogKey& log, std::span<const UnitEntry> unit,
                                         bool is_own = false);
 [[nodiscard]] std::string encode(const DeletePayloadsRequest& request);
 [[nodiscard]] std::string encode(const SetInterestRequest& request);
+[[nodiscard]] std::string encode(const SyncRequest& request);
 
 /// Bytes of the first whole request in `received`, its empty line included; 0 while it is not all
 /// there.

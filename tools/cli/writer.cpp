@@ -69,6 +69,12 @@ std::unique_ptr<NodeWriter> NodeWriter::connect(const std::string& directory) {
 }
 
 Result<Json> NodeWriter::ask(std::string_view request) {
+  CULM_TRY(auto response, exchange(request));
+  if (response.error) return fail(*response.error);
+  return std::move(response.fields);
+}
+
+Result<control::Response> NodeWriter::exchange(std::string_view request) {
   if (request.size() > control::kRequestBytesMax) return fail(Errc::kPayloadTooLarge);
   while (!request.empty()) {
     const ssize_t sent = ::send(socket_.get(), request.data(), request.size(), MSG_NOSIGNAL);
@@ -86,9 +92,7 @@ Result<Json> NodeWriter::ask(std::string_view request) {
     if (got == 0 || line.size() > control::kRequestBytesMax) return fail(Errc::kPeerClosed);
     line.append(part.data(), static_cast<std::size_t>(got));
   }
-  CULM_TRY(auto response, control::decode_response(line));
-  if (response.error) return fail(*response.error);
-  return std::move(response.fields);
+  return control::decode_response(line);
 }
 
 Result<IngestReport> NodeWriter::ingest(const LogKey& log, std::span<const UnitEntry> unit) {

@@ -64,6 +64,9 @@ class NodeWriter final : public Writer {
   [[nodiscard]] Result<void> set_interest(const LogKey& log,
                                           const store::LogInterest& interest) override;
 
+  /// Any request, and all of the answer.
+  [[nodiscard]] Result<control::Response> exchange(std::string_view request);
+
  private:
   explicit NodeWriter(Descriptor socket) : socket_(std::move(socket)) {}
   [[nodiscard]] Result<Json> ask(std::string_view request);

@@ -17,6 +17,7 @@
 
 #include "tools/cli/control_protocol.hpp"
 #include "tools/cli/files.hpp"
+#include "tools/sync/sync_job.hpp"
 
 namespace culm::tools {
 namespace {
@@ -69,8 +70,9 @@ Result<void> check_is_new(const store::ReadTransaction& transaction, const LogKe
 /// Does what requests ask for, in the node's thread that writes.
 class Performer {
  public:
-  Performer(const store::Store& store, transport::Node& node, SignatureVerifier& verifier)
-      : store_(store), node_(node), verifier_(verifier) {}
+  Performer(asio::io_context& io, const store::Store& store, transport::Node& node,
+            SignatureVerifier& verifier)
+      : io_(io), store_(store), node_(node), verifier_(verifier) {}
 
   void perform(control::Request request, Answer answer) {
     std::visit([&](auto& one) { start(std::move(one), std::move(answer)); }, request);
@@ -81,6 +83,9 @@ class Performer {
   void start(control::DeletePayloadsRequest request, Answer answer);
   void start(control::SetInterestRequest request, Answer answer);
   void start(control::StatusRequest request, const Answer& answer);
+  void start(const control::SyncRequest& request, Answer answer);
+
+  asio::io_context& io_;
 
   const store::Store& store_;
   transport::Node& node_;
@@ -164,6 +169,10 @@ void Performer::start(control::StatusRequest /*request*/, const Answer& answer) 
                      {"commits", stats.commits},   {"logs", std::move(logs)}};
   response.fields.update(to_json(stats.sessions));
   answer(response);
+}
+
+void Performer::start(const control::SyncRequest& request, Answer answer) {
+  run_sync_job({io_, store_, node_}, request, std::move(answer));
 }
 
 }  // namespace
@@ -287,8 +296,8 @@ Outcome<std::unique_ptr<ControlServer>> ControlServer::open(asio::io_context& io
                                                             transport::Node& node,
                                                             SignatureVerifier& verifier) {
   CULM_TOOLS_TRY(Descriptor socket, listen_in(directory));
-  auto impl =
-      std::make_shared<Impl>(io, std::move(socket), directory, Performer(store, node, verifier));
+  auto impl = std::make_shared<Impl>(io, std::move(socket), directory,
+                                     Performer(io, store, node, verifier));
   impl->accept();
   return std::unique_ptr<ControlServer>(new ControlServer(std::move(impl)));
 }

@@ -24,7 +24,8 @@ Failure locked(const std::string& directory) {
     failure.message += " (pid " + std::to_string(*holder) + ")";
     failure.fields["pid"] = *holder;
   }
-  return std::move(failure).next("end that process first; `culm append` works beside a node");
+  return std::move(failure).next(
+      "end that process first; append, delete, import and sync work beside a node");
 }
 
 }  // namespace

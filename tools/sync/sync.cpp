@@ -29,6 +29,15 @@ bool is_final(const Error& error) {
          exit_of(error) == Exit::kVerification || exit_of(error) == Exit::kStore;
 }
 
+void add(replication::SessionStats& sum, const replication::SessionStats& stats) {
+  sum.bytes_received += stats.bytes_received;
+  sum.bytes_sent += stats.bytes_sent;
+  sum.entries_received += stats.entries_received;
+  sum.entries_sent += stats.entries_sent;
+  sum.payload_bytes_received += stats.payload_bytes_received;
+  sum.payload_bytes_sent += stats.payload_bytes_sent;
+}
+
 /// Takes away what a have had no room to speak of.
 void cut_to_said(RangeSet& set, const RangeSet& said) {
   if (said.ranges().size() < limits::kRangesPerMessageMax || said.max() == kSeqnumMax) return;
@@ -55,9 +64,22 @@ Failure to_failure(const Error& error, const std::string& text, bool is_establis
 
 }  // namespace
 
-Sync::Sync(Context& context, const SyncOptions& options, Host& host, std::vector<LogSync>& logs)
-    : context_(context), options_(options), host_(host), timer_(host.io()) {
+template <class Handler>
+auto Sync::guarded(Handler handler) {
+  return [alive = std::weak_ptr<const bool>(alive_),
+          handler = std::move(handler)](const auto&... arguments) {
+    if (!alive.expired()) handler(arguments...);
+  };
+}
+
+Sync::Sync(Context& context, const SyncOptions& options, const SyncPlace& place,
+           std::vector<LogSync>& logs)
+    : context_(context), options_(options), place_(place), timer_(place.io) {
   make_groups(logs);
+}
+
+Sync::~Sync() {
+  if (observer_ != 0) place_.node.end_observe(observer_);
 }
 
 void Sync::make_groups(std::vector<LogSync>& logs) {
@@ -70,31 +92,29 @@ void Sync::make_groups(std::vector<LogSync>& logs) {
   }
 }
 
-Outcome<void> Sync::run(const transport::Endpoint& endpoint,
-                        const std::optional<sealing::PeerKey>& expected_peer) {
+void Sync::begin(const transport::Endpoint& endpoint,
+                 const std::optional<sealing::PeerKey>& expected_peer,
+                 std::function<void(Outcome<void>)> done) {
   endpoint_ = endpoint;
   expected_peer_ = expected_peer;
+  done_ = std::move(done);
   started_ = progressed_ = Clock::now();
   transport::NodeObserver observer;
-  observer.committed = [this](const auto& report) { on_committed(report); };
-  host_.node().observe(std::move(observer));
+  observer.committed = guarded([this](const auto& report) { on_committed(report); });
+  observer_ = place_.node.observe(std::move(observer));
   if (options_.undelete) {
     undelete();
   } else {
     start_groups();
   }
   tick();
-  host_.run([this] {
-    if (options_.live) return finish({});
-    Failure interrupted(Exit::kNetwork, Errc::kPeerClosed, "interrupted");
-    interrupted.fields["reason"] = "interrupted";
-    finish(
-        fail_with(std::move(interrupted).next("run the same again to go on; what came is kept")));
-  });
-  progress_.reset();
-  totals_.stats = host_.node().stats().sessions;
-  totals_.seconds = std::chrono::duration<double>(Clock::now() - started_).count();
-  return outcome_;
+}
+
+void Sync::interrupt() {
+  if (options_.live) return finish({});
+  Failure interrupted(Exit::kNetwork, Errc::kPeerClosed, "interrupted");
+  interrupted.fields["reason"] = "interrupted";
+  finish(fail_with(std::move(interrupted).next("run the same again to go on; what came is kept")));
 }
 
 void Sync::start_groups() {
@@ -125,26 +145,29 @@ void Sync::start(Group& group) {
     }
     if (options_.push) dial.offers.push_back(log->log);
   }
-  group.dial = host_.node().dial(
-      endpoint_, std::move(dial),
-      [this, &group](const auto& session, const auto& event) { on_event(group, session, event); });
+  group.dial = place_.node.dial(endpoint_, std::move(dial),
+                                guarded([this, &group](const auto& session, const auto& event) {
+                                  on_event(group, session, event);
+                                }));
 }
 
 void Sync::undelete() {
-  host_.node().update(
-      [this](store::WriteTransaction& transaction) -> Result<void> {
-        for (const auto& [key, log] : by_key_) {
+  // Runs in the node's own thread: it shares nothing with this one.
+  std::map<LogKey, Interest> wanted;
+  for (const auto& [key, log] : by_key_) wanted.emplace(key, log->want.interest);
+  place_.node.update(
+      [wanted](store::WriteTransaction& transaction) -> Result<void> {
+        for (const auto& [key, interest] : wanted) {
           CULM_TRY(const auto state, transaction.find_log(key));
           if (!state) continue;
-          CULM_CHECK(
-              transaction.undelete_payloads(key, resolve(log->want.interest, state->head())));
+          CULM_CHECK(transaction.undelete_payloads(key, resolve(interest, state->head())));
         }
         return {};
       },
-      [this](const Result<void>& done) {
+      guarded([this](const Result<void>& done) {
         if (done) return start_groups();
         finish(fail_with(Failure(done.error()).about("--undelete")));
-      });
+      }));
 }
 
 void Sync::on_event(Group& group, const transport::SessionRef& session,
@@ -197,7 +220,7 @@ void Sync::on_peer_has(const replication::PeerHas& has) {
 }
 
 Outcome<void> Sync::check_pushed(LogSync& log) {
-  CULM_TOOLS_TRY(const auto transaction, host_.store().read());
+  CULM_TOOLS_TRY(const auto transaction, place_.store.read());
   CULM_TOOLS_TRY(const auto state, transaction.get_log(log.log));
   // Of very many ranges a have names the lowest; the head vouches for the rest.
   RangeSet held = state.served();
@@ -245,9 +268,9 @@ void Sync::ask_again() {
   while (!to_ask_.empty() && to_ask_.front().at <= now) {
     const Retry retry = to_ask_.front();
     to_ask_.pop_front();
-    for (const auto& session : host_.node().sessions()) {
+    for (const auto& session : place_.node.sessions()) {
       if (session.session.dial != retry.group->dial || !session.session.peer) continue;
-      const auto want = host_.node().want(session.session.id, retry.log->want);
+      const auto want = place_.node.want(session.session.id, retry.log->want);
       if (want) retry.group->wants[*want] = {retry.log, Part::kWanted};
     }
   }
@@ -264,6 +287,7 @@ void Sync::on_want_ended(Group& group, const replication::WantEnded& ended) {
 }
 
 void Sync::on_ended(Group& group, const replication::Ended& ended) {
+  add(totals_.stats, ended.stats);
   if (finished_) return;
   if (group.is_closing) {
     group.is_over = true;
@@ -307,10 +331,10 @@ bool Sync::is_complete(const LogSync& log) const {
 
 void Sync::look_later() {
   if (std::exchange(look_posted_, true)) return;
-  asio::post(host_.io(), [this] {
-    look_posted_ = false;
-    look();
-  });
+  asio::post(place_.io, guarded([this] {
+               look_posted_ = false;
+               look();
+             }));
 }
 
 void Sync::look() {
@@ -321,7 +345,7 @@ void Sync::look() {
     const auto complete = [this](const LogSync* log) { return is_complete(*log); };
     if (!group.is_closing && std::ranges::all_of(group.logs, complete)) {
       group.is_closing = true;
-      host_.node().end_dial(group.dial);
+      place_.node.end_dial(group.dial);
     }
     return;
   }
@@ -330,10 +354,10 @@ void Sync::look() {
 
 void Sync::tick() {
   timer_.expires_after(kTick);
-  timer_.async_wait([this](const ErrorCode& code) {
+  timer_.async_wait(guarded([this](const ErrorCode& code) {
     if (code || finished_) return;
-    const auto stats = host_.node().stats().sessions;
-    const std::uint64_t bytes = stats.bytes_received + stats.bytes_sent;
+    const auto moved = stats();
+    const std::uint64_t bytes = moved.bytes_received + moved.bytes_sent;
     const auto now = Clock::now();
     if (bytes >= moved_bytes_ + kMovedBytesMin) {
       moved_bytes_ = bytes;
@@ -341,7 +365,7 @@ void Sync::tick() {
     }
     say_received();
     ask_again();
-    show_progress(stats);
+    show_progress(moved);
     const std::chrono::duration<double> idle = now - progressed_;
     if (!options_.live && idle.count() > options_.timeout_seconds) {
       return finish(
@@ -351,7 +375,18 @@ void Sync::tick() {
                         .next("run the same again to go on; what came is kept")));
     }
     tick();
-  });
+  }));
+}
+
+replication::SessionStats Sync::stats() const {
+  replication::SessionStats sum = totals_.stats;
+  for (const transport::SessionStatus& session : place_.node.sessions()) {
+    const auto is_own = [&](const Group& group) {
+      return group.dial != 0 && group.dial == session.session.dial;
+    };
+    if (std::ranges::any_of(groups_, is_own)) add(sum, session.stats);
+  }
+  return sum;
 }
 
 void Sync::show_progress(const replication::SessionStats& stats) {
@@ -386,10 +421,17 @@ void Sync::say_received() {
 
 void Sync::finish(Outcome<void> outcome) {
   if (std::exchange(finished_, true)) return;
-  outcome_ = std::move(outcome);
   timer_.cancel();
+  progress_.reset();
   // A handler of the node may be what came here.
-  asio::post(host_.io(), [this] { host_.stop(); });
+  asio::post(place_.io, guarded([this, outcome = std::move(outcome)] {
+               for (const Group& group : groups_) {
+                 if (group.dial != 0) place_.node.end_dial(group.dial);
+               }
+               totals_.seconds = std::chrono::duration<double>(Clock::now() - started_).count();
+               const auto done = std::move(done_);
+               done(outcome);
+             }));
 }
 
 }  // namespace culm::tools

@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,7 +14,7 @@
 #include "tools/cli/context.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/relay/asio.hpp"
-#include "tools/relay/host.hpp"
+#include "tools/relay/config.hpp"
 
 namespace culm::tools {
 
@@ -64,16 +66,31 @@ struct SyncTotals {
   double seconds = 0;
 };
 
-/// Moves logs between the store of `host` and one peer, over as many sessions as they need.
+/// The node that a sync uses, with its store.
+struct SyncPlace {
+  asio::io_context& io;
+  const store::Store& store;
+  transport::Node& node;
+};
+
+/// Moves logs between the store of a node and one peer, over as many sessions as they need.
 class Sync {
  public:
   /// All must outlive the sync, which writes what came of them into `logs`.
-  Sync(Context& context, const SyncOptions& options, Host& host, std::vector<LogSync>& logs);
+  Sync(Context& context, const SyncOptions& options, const SyncPlace& place,
+       std::vector<LogSync>& logs);
+  Sync(const Sync&) = delete;
+  Sync& operator=(const Sync&) = delete;
+  ~Sync();
 
-  /// Until all is done, or for ever with --live. Fails with exit 6 when the peer cannot be reached
-  /// or goes away before the end, 4 when it sends what does not verify, 5 when the store fails.
-  [[nodiscard]] Outcome<void> run(const transport::Endpoint& endpoint,
-                                  const std::optional<sealing::PeerKey>& expected_peer);
+  /// Until all is done, or with --live until `interrupt`; then calls `done`, which may destroy the
+  /// sync. Fails with exit 6 when the peer cannot be reached or goes away before the end, 4 when it
+  /// sends what does not verify, 5 when the store fails.
+  void begin(const transport::Endpoint& endpoint,
+             const std::optional<sealing::PeerKey>& expected_peer,
+             std::function<void(Outcome<void>)> done);
+  /// A person wants it to end.
+  void interrupt();
 
   [[nodiscard]] const SyncTotals& totals() const noexcept { return totals_; }
 
@@ -125,16 +142,24 @@ class Sync {
   void say(const Json& event, const std::string& text);
   void say_received();
   void finish(Outcome<void> outcome);
+  /// Of all sessions of this sync so far.
+  [[nodiscard]] replication::SessionStats stats() const;
+  /// `handler`, as long as the sync is there.
+  template <class Handler>
+  [[nodiscard]] auto guarded(Handler handler);
 
   Context& context_;
   const SyncOptions& options_;
-  Host& host_;
+  SyncPlace place_;
+  transport::ObserverId observer_ = 0;
+  std::function<void(Outcome<void>)> done_;
   transport::Endpoint endpoint_;
   std::optional<sealing::PeerKey> expected_peer_;
   std::map<LogKey, LogSync*> by_key_;
   std::vector<Group> groups_;
   SyncTotals totals_;
-  Outcome<void> outcome_;
+  /// What handlers hold weakly, because they may come when the sync is gone.
+  std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
   asio::steady_timer timer_;
   Clock::time_point started_;
   Clock::time_point progressed_;  ///< when something last moved

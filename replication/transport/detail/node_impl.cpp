@@ -111,7 +111,14 @@ DialId Node::Impl::dial(const Endpoint& endpoint, DialOptions options, SessionHa
       });
   dials_.emplace(id, dial);
 
-  dial->dialer->connect();
+  // Behind the updates that were asked for before, so that what is wanted heeds them.
+  update([](store::WriteTransaction& /*transaction*/) { return Result<void>(); },
+         [weak = weak_from_this(), id](const Result<void>& /*done*/) {
+           const auto self = weak.lock();
+           if (!self) return;
+           const auto found = self->dials_.find(id);
+           if (found != self->dials_.end()) found->second->dialer->connect();
+         });
   return id;
 }
 
@@ -260,9 +267,25 @@ void Node::Impl::add_to_store(SessionId id, const LogKey& log, const store::LogI
       });
 }
 
+ObserverId Node::Impl::observe(NodeObserver observer) {
+  observers_.emplace(++last_observer_, std::make_shared<const NodeObserver>(std::move(observer)));
+  return last_observer_;
+}
+
+template <class Handler, class... Arguments>
+void Node::Impl::call_observers(Handler NodeObserver::*handler, const Arguments&... arguments) {
+  for (ObserverId id = 0;;) {
+    const auto next = observers_.upper_bound(id);
+    if (next == observers_.end()) return;
+    id = next->first;
+    const auto observer = next->second;
+    if ((*observer).*handler) ((*observer).*handler)(arguments...);
+  }
+}
+
 void Node::Impl::tell(const SessionRef& ref, const Dial* dial, const replication::Event& event) {
   if (dial != nullptr && dial->handler) dial->handler(ref, event);
-  if (observer_.session) observer_.session(ref, event);
+  call_observers(&NodeObserver::session, ref, event);
 }
 
 void Node::Impl::on_closed(detail::Connection& connection) {
@@ -302,16 +325,16 @@ void Node::Impl::committed(const detail::Writer::Committed& committed) {
     } else {
       found->second.connection->session().work_finished(report);
     }
-    if (observer_.committed) observer_.committed(report);
+    call_observers(&NodeObserver::committed, report);
   }
   for (const LogKey& log : committed.changed) {
-    if (observer_.log_changed) observer_.log_changed(log);
+    call_observers(&NodeObserver::log_changed, log);
   }
   fan_out(committed.changed);
 }
 
 void Node::Impl::log_changed(const LogKey& log) {
-  if (observer_.log_changed) observer_.log_changed(log);
+  call_observers(&NodeObserver::log_changed, log);
   fan_out({&log, 1});
 }
 

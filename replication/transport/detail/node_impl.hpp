@@ -35,7 +35,8 @@ class Node::Impl final : public detail::Connection::Host,
   [[nodiscard]] detail::Connection* find_open(SessionId id);
   void update(store::Store::Body body, std::function<void(Result<void>)> handler);
   void log_changed(const LogKey& log);
-  void set_observer(NodeObserver observer) { observer_ = std::move(observer); }
+  ObserverId observe(NodeObserver observer);
+  void end_observe(ObserverId id) { observers_.erase(id); }
   [[nodiscard]] std::vector<SessionStatus> sessions() const;
   [[nodiscard]] NodeStats stats() const;
   void stop(std::function<void()> handler);
@@ -78,6 +79,9 @@ class Node::Impl final : public detail::Connection::Host,
   void add_to_store(SessionId id, const LogKey& log, const store::LogInterest& interest);
   void tell(const SessionRef& ref, const Dial* dial, const replication::Event& event);
   void stop_writer_when_alone();
+  /// Calls one handler of each observer that has it; observers may come and go meanwhile.
+  template <class Handler, class... Arguments>
+  void call_observers(Handler NodeObserver::*handler, const Arguments&... arguments);
 
   detail::asio::io_context& io_;
   store::Store& store_;
@@ -90,7 +94,8 @@ class Node::Impl final : public detail::Connection::Host,
   Bytes read_buffer_;
   detail::Admissions admissions_;
   std::optional<detail::Writer> writer_;
-  NodeObserver observer_;
+  std::map<ObserverId, std::shared_ptr<const NodeObserver>> observers_;
+  ObserverId last_observer_ = 0;
   NodeStats stats_;
 
   std::vector<std::shared_ptr<detail::Listener>> listeners_;
