@@ -104,6 +104,21 @@ Outcome<std::uint64_t> check_inputs(const Options& options) {
   return is_known ? total : 0;
 }
 
+/// A request to a node has a bound, and hex takes two bytes for one.
+Outcome<void> check_for_node(const Options& options) {
+  constexpr std::uint64_t kSizeMax = control::kRequestBytesMax / 2 - (std::uint64_t{1} << 20U);
+  for (const std::string& path : options.files) {
+    CULM_TOOLS_TRY(const std::uint64_t size, check_input(path));
+    if (options.lines || size <= kSizeMax) continue;
+    return fail_with(
+        Failure(Exit::kUsage, Errc::kPayloadTooLarge,
+                human_size(size) + "; beside a running node at most " + human_size(kSizeMax))
+            .about(shown(path))
+            .next("end the node, append, and start it again"));
+  }
+  return {};
+}
+
 /// The author keeps the whole log, unless something else was said before.
 Result<void> keep_all(StoreAccess& access, const LogKey& log) {
   {
@@ -172,6 +187,7 @@ Outcome<void> run(Context& context, const Options& given) {
 
   Ed25519Verifier verifier;
   CULM_TOOLS_TRY(auto access, StoreAccess::open(context, IfMissing::kCreate, verifier));
+  if (access.is_remote()) CULM_TOOLS_CHECK(check_for_node(options));
   const std::string mark_path = author_mark_path(options.key_path, log.log_id);
   CULM_TOOLS_TRY(const auto mark, about("author mark " + shown(mark_path),
                                         store::FileAuthorMark::open(mark_path, log)));
