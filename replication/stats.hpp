@@ -12,6 +12,16 @@ struct SessionStats {
   std::uint64_t entries_sent = 0;
   std::uint64_t payload_bytes_received = 0;
   std::uint64_t payload_bytes_sent = 0;
+
+  SessionStats& operator+=(const SessionStats& other) {
+    bytes_received += other.bytes_received;
+    bytes_sent += other.bytes_sent;
+    entries_received += other.entries_received;
+    entries_sent += other.entries_sent;
+    payload_bytes_received += other.payload_bytes_received;
+    payload_bytes_sent += other.payload_bytes_sent;
+    return *this;
+  }
 };
 
 }  // namespace culm::replication

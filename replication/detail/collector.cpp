@@ -5,6 +5,7 @@
 
 #include "culm/core/limits.hpp"
 #include "culm/feed/elided.hpp"
+#include "culm/replication/detail/damage.hpp"
 #include "culm/replication/detail/provider.hpp"
 
 namespace culm::replication {
@@ -365,8 +366,7 @@ Result<void> Collector::unit_failed(WantId want, const WorkReport& report) {
     return {};
   }
   // What is wrong with one log here must not keep the others from coming.
-  const bool is_of_log =
-      code == Errc::kStoreDamaged || code == Errc::kStoreFormat || code == Errc::kRangesTooMany;
+  const bool is_of_log = is_damage(code) || code == Errc::kRangesTooMany;
   if (!is_of_log) return fail(report.outcome.error());
   outbox_.send(Cancel{want});
   events_.push_back(Denied{fetch.host_id, report.log, DenyReason::kBusy});

@@ -5,6 +5,7 @@
 
 #include "culm/core/limits.hpp"
 #include "culm/feed/lipmaa.hpp"
+#include "culm/replication/detail/damage.hpp"
 
 namespace culm::replication {
 namespace {
@@ -17,8 +18,6 @@ constexpr std::size_t kShownRangesMax = 2 * limits::kRangesPerMessageMax;
 bool takes_any_size(const Want& want) {
   return want.payload_size_min == 0 && want.payload_size_max == limits::kPayloadSizeBytesMax;
 }
-
-bool is_damage(Errc code) { return code == Errc::kStoreDamaged || code == Errc::kStoreFormat; }
 
 /// Measured averages of the elided form beside the payload, for the estimate in a quote.
 constexpr std::uint64_t kWireBytesEntry = 68;

@@ -121,7 +121,8 @@ void add_sync(CLI::App& app, Context& context) {
       "the store's interest: with --range or --newest it grows by these; without them all of it "
       "is\n"
       "asked for, and everything of a log that is new. Only what is missing moves. Ends with a\n"
-      "table of what came, beside what the whole log would cost.",
+      "table of what came, beside what the whole log would cost. Where a node runs on the store,\n"
+      "the node does it.",
       "culm sync 127.0.0.1:7474 4fd3...64 digits --newest 100\n"
       "  culm sync 127.0.0.1:7474 --push",
       options, run);

@@ -29,15 +29,6 @@ bool is_final(const Error& error) {
          exit_of(error) == Exit::kVerification || exit_of(error) == Exit::kStore;
 }
 
-void add(replication::SessionStats& sum, const replication::SessionStats& stats) {
-  sum.bytes_received += stats.bytes_received;
-  sum.bytes_sent += stats.bytes_sent;
-  sum.entries_received += stats.entries_received;
-  sum.entries_sent += stats.entries_sent;
-  sum.payload_bytes_received += stats.payload_bytes_received;
-  sum.payload_bytes_sent += stats.payload_bytes_sent;
-}
-
 /// Takes away what a have had no room to speak of.
 void cut_to_said(RangeSet& set, const RangeSet& said) {
   if (said.ranges().size() < limits::kRangesPerMessageMax || said.max() == kSeqnumMax) return;
@@ -287,7 +278,7 @@ void Sync::on_want_ended(Group& group, const replication::WantEnded& ended) {
 }
 
 void Sync::on_ended(Group& group, const replication::Ended& ended) {
-  add(totals_.stats, ended.stats);
+  totals_.stats += ended.stats;
   if (finished_) return;
   if (group.is_closing) {
     group.is_over = true;
@@ -384,7 +375,7 @@ replication::SessionStats Sync::stats() const {
     const auto is_own = [&](const Group& group) {
       return group.dial != 0 && group.dial == session.session.dial;
     };
-    if (std::ranges::any_of(groups_, is_own)) add(sum, session.stats);
+    if (std::ranges::any_of(groups_, is_own)) sum += session.stats;
   }
   return sum;
 }

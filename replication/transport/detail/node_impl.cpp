@@ -34,15 +34,6 @@ Result<void> add_interest(store::WriteTransaction& transaction, const LogKey& lo
   return transaction.set_interest(log, interest);
 }
 
-void add(replication::SessionStats& sum, const replication::SessionStats& stats) {
-  sum.bytes_received += stats.bytes_received;
-  sum.bytes_sent += stats.bytes_sent;
-  sum.entries_received += stats.entries_received;
-  sum.entries_sent += stats.entries_sent;
-  sum.payload_bytes_received += stats.payload_bytes_received;
-  sum.payload_bytes_sent += stats.payload_bytes_sent;
-}
-
 }  // namespace
 
 Node::Impl::Impl(detail::asio::io_context& io, store::Store& store, replication::Policy& policy,
@@ -289,7 +280,7 @@ void Node::Impl::tell(const SessionRef& ref, const Dial* dial, const replication
 }
 
 void Node::Impl::on_closed(detail::Connection& connection) {
-  add(stats_.sessions, connection.session().stats());
+  stats_.sessions += connection.session().stats();
   // The caller may be walking through the sessions.
   detail::asio::post(io_, [weak = weak_from_this(), id = connection.id()] {
     if (const auto self = weak.lock()) self->forget(id);
@@ -359,7 +350,7 @@ std::vector<SessionStatus> Node::Impl::sessions() const {
 NodeStats Node::Impl::stats() const {
   NodeStats out = stats_;
   for (const auto& [id, record] : sessions_) {
-    if (!record.connection->is_closed()) add(out.sessions, record.connection->session().stats());
+    if (!record.connection->is_closed()) out.sessions += record.connection->session().stats();
   }
   return out;
 }
