@@ -40,7 +40,7 @@ struct EvidenceWork {
   Evidence evidence;
 };
 
-/// Lives as long as a session, or work that it has handed out.
+/// Lives as long as a want of a session, or work that came by it.
 struct SessionToken {
   /// The peer was found at fault: what it sent is not worth looking at. Set by the session.
   std::atomic<bool> is_distrusted = false;

@@ -13,11 +13,12 @@ namespace culm::replication {
 }
 
 /// Bytes that all sessions of a node together may have under way towards it. A session takes what
-/// it grants to its peer from here and gives it back when it no longer fetches. Not thread-safe:
-/// one pool for each I/O thread.
+/// it grants to its peer from here and gives it back when it ends. Not thread-safe: one pool for
+/// each I/O thread.
 class CreditPool {
  public:
-  explicit CreditPool(std::uint64_t bytes = limits::kNodeCreditBytes) : free_(bytes) {}
+  explicit CreditPool(std::uint64_t bytes = limits::kNodeCreditBytes)
+      : size_(bytes), free_(bytes) {}
 
   /// Takes up to `wanted` bytes; 0 when less than `least` is left.
   [[nodiscard]] std::uint64_t take(std::uint64_t wanted, std::uint64_t least) {
@@ -30,8 +31,10 @@ class CreditPool {
   void give_back(std::uint64_t bytes) { free_ += bytes; }
 
   [[nodiscard]] std::uint64_t free() const noexcept { return free_; }
+  [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
 
  private:
+  std::uint64_t size_;
   std::uint64_t free_;
 };
 

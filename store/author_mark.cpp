@@ -186,8 +186,10 @@ Result<void> FileAuthorMark::write(const Published& published) {
   const std::uint64_t generation = slots.newest ? slots.newest->generation + 1 : 1;
   const Slot slot = encode({generation, log_, published});
   CULM_CHECK(write_slot(descriptor_, slot, place_of(generation)));
-  if (!slots.any_damaged || slots.newest) return {};
-  // Where both were damaged the other one is made good as well.
+  // What tells of a published entry never stands beside a slot that tells of none, so that it
+  // cannot be lost with one slot; and where both were damaged both are made good.
+  const bool is_alone = !slots.newest || slots.newest->generation == kUnpublished;
+  if (!is_alone || (slots.newest && published.seqnum == 0)) return {};
   return write_slot(descriptor_, encode({generation + 1, log_, published}),
                     place_of(generation + 1));
 }

@@ -179,8 +179,9 @@ Result<void> Collector::spend(std::uint64_t counted) {
 
 void Collector::give_back(std::uint64_t bytes) {
   owed_ += bytes;
-  // A peer that makes use of its credit gets more, up to the session's share.
-  static_cast<void>(grow_window(bytes));
+  // A peer that makes use of its credit gets more, up to the session's share, as long as enough is
+  // left for others to begin.
+  if (pool_.free() > pool_.size() / 2) static_cast<void>(grow_window(bytes));
   if (owed_ < window_ / 4 && granted_ >= limits::kCreditBytesMin) return;
   outbox_.send(Credit{owed_});
   granted_ += std::exchange(owed_, 0);
@@ -212,7 +213,7 @@ void Collector::submit(Fetch& fetch, std::variant<UnitWork, PayloadWork, Evidenc
   pending_.emplace(++last_work_, Pending{fetch.id, credit, true, seqnum});
   ++fetch.works;
   events_.push_back(WorkReceived{
-      Work{{session_, last_work_}, fetch.request.log, std::move(content), credit, token_}});
+      Work{{session_, last_work_}, fetch.request.log, std::move(content), credit, fetch.token}});
 }
 
 Result<std::optional<Collector::Arrival>> Collector::on_entries(const Entries& entries,
@@ -372,6 +373,11 @@ Result<void> Collector::unit_failed(WantId want, const WorkReport& report) {
   events_.push_back(Denied{fetch.host_id, report.log, DenyReason::kBusy});
   drop(want);
   return {};
+}
+
+void Collector::distrust() {
+  token_->is_distrusted = true;
+  for (const Fetch& fetch : fetches_) fetch.token->is_distrusted = true;
 }
 
 void Collector::refuse(const Fetch& fetch, DenyReason reason) {

@@ -69,7 +69,7 @@ class Collector {
   [[nodiscard]] bool top_up();
 
   /// The peer is at fault: what it sent and waits for the committer is not looked at.
-  void distrust() { token_->is_distrusted = true; }
+  void distrust();
 
  private:
   struct Fetch {
@@ -85,6 +85,7 @@ class Collector {
     std::optional<DoneReason> done;
     std::size_t works = 0;  ///< with the committer
     RangeSet brought;       ///< entries that came by it
+    std::shared_ptr<SessionToken> token = std::make_shared<SessionToken>();
   };
   struct Pending {
     WantId want = 0;  ///< 0: evidence
@@ -121,7 +122,7 @@ class Collector {
   std::list<Fetch> fetches_;
   std::map<std::uint64_t, Pending> pending_;
   std::map<LogKey, std::size_t> held_back_;
-  std::shared_ptr<SessionToken> token_ = std::make_shared<SessionToken>();
+  std::shared_ptr<SessionToken> token_ = std::make_shared<SessionToken>();  ///< for evidence
   WantId last_id_ = 0;
   std::uint64_t last_work_ = 0;
 

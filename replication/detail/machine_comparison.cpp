@@ -56,10 +56,12 @@ Result<void> Session::Machine::answer_comparison(const Compare& query) {
     CULM_TRY(const auto transaction, store_.read());
     CULM_TRY(const auto log, transaction.find_log(query.log));
     if (log && log->served().contains(query.seqnum)) {
-      CULM_TRY(const auto stored, transaction.get_entry(*log, query.seqnum));
-      answer.hash = stored.entry.hash();
-      if (answer.hash != query.hash) {
-        answer.entry.assign(stored.entry.bytes().begin(), stored.entry.bytes().end());
+      const auto stored = transaction.get_entry(*log, query.seqnum);
+      if (!stored && !is_damage(stored.error().code)) return fail(stored.error());
+      // What cannot be read is not served, and the peer is not left waiting.
+      if (stored) answer.hash = stored->entry.hash();
+      if (stored && answer.hash != query.hash) {
+        answer.entry.assign(stored->entry.bytes().begin(), stored->entry.bytes().end());
       }
     }
   }

@@ -42,7 +42,8 @@ struct SessionRef {
 };
 
 /// Takes every event of a session but `WorkReceived`, in order; the last is `Ended`. A dial that
-/// finds no peer is told by `Ended` with kAddress, kNetwork or kTimeout for a session 0.
+/// finds no peer is told by `Ended` with kAddress, kNetwork or kTimeout for a session 0; with
+/// kPeerClosed where the node was stopped before.
 using SessionHandler = std::function<void(const SessionRef&, const replication::Event&)>;
 
 struct NodeOptions {

@@ -130,6 +130,11 @@ class Requests(NetworkScenario):
         pushed = self.sync_one("relay", source.address, key[1], "--push")
         self.assertTrue(pushed["pushed"])
         self.assertEqual(self.json("ls", key[1], store="source")["entries"], 5)
+        # A log that is new here, with --push; and the source has more to offer meanwhile.
+        self.new_log(self.lines(3), key=self.keygen("third.key"), store="third")
+        third = self.json("ls", store="third")["log"]
+        self.sync_one("third", source.address, "--push")
+        self.assertEqual(self.sync_one("relay", source.address, third, "--push")["entries"], 3)
         self.assert_sound("relay", "source", "reader")
         reader.end()
         relay.end()
@@ -159,6 +164,16 @@ class Requests(NetworkScenario):
                 relay.end()
                 _, said = sync.communicate(timeout=30)
         self.assertEqual(sync.returncode, NETWORK, said)
+
+    def test_a_live_sync_pushes_no_logs_but_its_own(self):
+        relay = self.relay("relay", "--accept-any")
+        _, author = self.push_lines(3, relay)
+        live = self.live("author", relay.address, author)
+        live.wait_for(event="connected")
+        self.new_log(self.lines(2), key=self.keygen("other.key"), store="author")
+        message = self.error(LOCKED, "sync", relay.address, "--push", store="author")
+        self.assertIn("serves its own logs alone", message)
+        live.end()
 
     def test_status_names_peers_and_logs(self):
         relay = self.relay("relay", "--accept-any")

@@ -102,14 +102,22 @@ TEST_F(AuthorMarkFile, BothSlotsDamagedIsAnErrorUntilItIsWrittenAnew) {
   EXPECT_EQ(*read(), published(6));
 }
 
-TEST_F(AuthorMarkFile, EveryByteOfASlotIsChecked) {
+TEST_F(AuthorMarkFile, AnAdoptedMarkIsNotLostWithOneSlot) {
   ASSERT_TRUE(write(5));
+  flip(kSecondSlot + 70);
+  const auto left = read();
+  ASSERT_TRUE(left && *left);
+  EXPECT_EQ((*left)->seqnum, 5U);
+}
+
+TEST_F(AuthorMarkFile, EveryByteOfASlotIsChecked) {
+  ASSERT_TRUE(write(0));
   for (std::streamoff byte = 0; byte < 152; ++byte) {
     flip(kSecondSlot + byte);
     EXPECT_EQ(*read(), std::nullopt) << byte << ": as before the first write";
     flip(kSecondSlot + byte);
   }
-  EXPECT_EQ(*read(), published(5));
+  EXPECT_EQ(*read(), published(0));
 }
 
 TEST_F(AuthorMarkFile, AFileThatIsCutShortWasDamaged) {

@@ -60,10 +60,10 @@ Outcome<void> run(Context& context, const SyncOptions& options) {
   if (!opened) return fail_with(opened.error());
   Host& host = **opened;
   CULM_TOOLS_TRY(logs, plan(options, host.store()));
-  if (options.live) CULM_TOOLS_CHECK(host.serve_requests());
+  if (options.live) CULM_TOOLS_CHECK(host.serve_requests(false));
 
   Outcome<void> synced;
-  Sync sync(context, options, {host.io(), host.store(), host.node()}, logs);
+  Sync sync(context, options, {host.io(), host.store(), host.node(), true}, logs);
   sync.begin(target.endpoint, target.peer, [&](Outcome<void> outcome) {
     synced = std::move(outcome);
     host.stop();

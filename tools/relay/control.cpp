@@ -71,8 +71,12 @@ Result<void> check_is_new(const store::ReadTransaction& transaction, const LogKe
 class Performer {
  public:
   Performer(asio::io_context& io, const store::Store& store, transport::Node& node,
-            SignatureVerifier& verifier)
-      : io_(io), store_(store), node_(node), verifier_(verifier) {}
+            SignatureVerifier& verifier, bool serves_every_log)
+      : io_(io),
+        store_(store),
+        node_(node),
+        verifier_(verifier),
+        serves_every_log_(serves_every_log) {}
 
   void perform(control::Request request, Answer answer) {
     std::visit([&](auto& one) { start(std::move(one), std::move(answer)); }, request);
@@ -90,6 +94,7 @@ class Performer {
   const store::Store& store_;
   transport::Node& node_;
   SignatureVerifier& verifier_;
+  bool serves_every_log_;
 };
 
 void Performer::start(control::IngestRequest request, Answer answer) {
@@ -172,7 +177,7 @@ void Performer::start(control::StatusRequest /*request*/, const Answer& answer) 
 }
 
 void Performer::start(const control::SyncRequest& request, Answer answer) {
-  run_sync_job({io_, store_, node_}, request, std::move(answer));
+  run_sync_job({io_, store_, node_}, request, serves_every_log_, std::move(answer));
 }
 
 }  // namespace
@@ -265,6 +270,7 @@ void ControlServer::Impl::respond(const ClientPtr& client, const control::Respon
   client->response = control::encode(response);
   asio::async_write(client->socket, asio::buffer(client->response),
                     [self = shared_from_this(), client](const ErrorCode& code, std::size_t) {
+                      client->response.clear();
                       if (code || self->closed_) return self->drop(client);
                       self->next(client);
                     });
@@ -290,14 +296,12 @@ void ControlServer::Impl::close() {
 ControlServer::ControlServer(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 ControlServer::~ControlServer() { impl_->close(); }
 
-Outcome<std::unique_ptr<ControlServer>> ControlServer::open(asio::io_context& io,
-                                                            const std::string& directory,
-                                                            const store::Store& store,
-                                                            transport::Node& node,
-                                                            SignatureVerifier& verifier) {
+Outcome<std::unique_ptr<ControlServer>> ControlServer::open(
+    asio::io_context& io, const std::string& directory, const store::Store& store,
+    transport::Node& node, SignatureVerifier& verifier, bool serves_every_log) {
   CULM_TOOLS_TRY(Descriptor socket, listen_in(directory));
   auto impl = std::make_shared<Impl>(io, std::move(socket), directory,
-                                     Performer(io, store, node, verifier));
+                                     Performer(io, store, node, verifier, serves_every_log));
   impl->accept();
   return std::unique_ptr<ControlServer>(new ControlServer(std::move(impl)));
 }

@@ -17,12 +17,11 @@ namespace culm::tools {
 class ControlServer {
  public:
   /// The store must be locked by this process: then a socket that is there already is a dead
-  /// node's, and is replaced. All but `directory` must outlive the server. Fails with kFileIo.
-  [[nodiscard]] static Outcome<std::unique_ptr<ControlServer>> open(asio::io_context& io,
-                                                                    const std::string& directory,
-                                                                    const store::Store& store,
-                                                                    transport::Node& node,
-                                                                    SignatureVerifier& verifier);
+  /// node's, and is replaced. All but `directory` must outlive the server. A node that does not
+  /// serve every log pushes none for others. Fails with kFileIo.
+  [[nodiscard]] static Outcome<std::unique_ptr<ControlServer>> open(
+      asio::io_context& io, const std::string& directory, const store::Store& store,
+      transport::Node& node, SignatureVerifier& verifier, bool serves_every_log);
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
   ~ControlServer();

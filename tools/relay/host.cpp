@@ -53,8 +53,9 @@ Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const NetworkO
   return host;
 }
 
-Outcome<void> Host::serve_requests() {
-  CULM_TOOLS_TRY(control_, ControlServer::open(io_, directory_, *store_, *node_, verifier_));
+Outcome<void> Host::serve_requests(bool serves_every_log) {
+  CULM_TOOLS_TRY(
+      control_, ControlServer::open(io_, directory_, *store_, *node_, verifier_, serves_every_log));
   return {};
 }
 

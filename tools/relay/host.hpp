@@ -32,8 +32,9 @@ class Host {
   [[nodiscard]] asio::io_context& io() noexcept { return io_; }
   [[nodiscard]] const sealing::PeerKey& peer() const noexcept { return peer_; }
 
-  /// Takes requests of other processes at the store's socket.
-  [[nodiscard]] Outcome<void> serve_requests();
+  /// Takes requests of other processes at the store's socket. `serves_every_log`: what the policy
+  /// lets peers read is all of the store.
+  [[nodiscard]] Outcome<void> serve_requests(bool serves_every_log);
 
   /// Works until `stop`. `interrupted` is called at the first signal to end, in place of `stop`,
   /// when it is given; a second signal ends the process at once.

@@ -134,7 +134,7 @@ Outcome<void> run_relay(Context& context, const RelayOptions& options) {
   CULM_TOOLS_TRY(const auto host, Host::open(context, options.network, policy));
   const auto bound = host->node().listen(endpoint);
   if (!bound) return fail_with(Failure(bound.error()).about("--listen " + options.listen));
-  CULM_TOOLS_CHECK(host->serve_requests());
+  CULM_TOOLS_CHECK(host->serve_requests(true));
 
   const std::string address = transport::to_string(*bound);
   const std::string peer = to_hex(host->peer().bytes);

@@ -175,8 +175,11 @@ void Sync::on_event(Group& group, const transport::SessionRef& session,
     LogSync& log = *asked->second.log;
     (asked->second.part == Part::kWhole ? log.whole_quote : log.quote) = quoted->quote;
   } else if (const auto* caught_up = std::get_if<replication::CaughtUp>(&event)) {
+    // A node may take other logs from the peer as well.
+    const auto found = by_key_.find(caught_up->log);
+    if (!options_.live || found == by_key_.end()) return;
     say_received();
-    const LogSync& log = *by_key_.at(caught_up->log);
+    const LogSync& log = *found->second;
     say({{"event", "caught_up"}, {"log", to_string(log.log)}, {"head", log.peer_head}},
         short_name(log.log) + ": caught up with the peer at " + human_count(log.peer_head));
   } else if (const auto* ended = std::get_if<replication::WantEnded>(&event)) {
@@ -212,7 +215,12 @@ void Sync::on_peer_has(const replication::PeerHas& has) {
 
 Outcome<void> Sync::check_pushed(LogSync& log) {
   CULM_TOOLS_TRY(const auto transaction, place_.store.read());
-  CULM_TOOLS_TRY(const auto state, transaction.get_log(log.log));
+  CULM_TOOLS_TRY(const auto known, transaction.find_log(log.log));
+  if (!known) {  // of a log that is new here there is nothing to be confirmed
+    log.pushed = true;
+    return {};
+  }
+  const store::LogState& state = *known;
   // Of very many ranges a have names the lowest; the head vouches for the rest.
   RangeSet held = state.served();
   RangeSet payloads = state.payloads & held;
@@ -381,7 +389,7 @@ replication::SessionStats Sync::stats() const {
 }
 
 void Sync::show_progress(const replication::SessionStats& stats) {
-  if (options_.live || options_.quote || context_.json) return;
+  if (!place_.has_terminal || options_.live || options_.quote || context_.json) return;
   std::uint64_t total = 0;
   for (const auto& [key, log] : by_key_) {
     if (!log->quote && !log->want_denied) return;

@@ -71,6 +71,7 @@ struct SyncPlace {
   asio::io_context& io;
   const store::Store& store;
   transport::Node& node;
+  bool has_terminal = false;  ///< of its own, for a progress bar
 };
 
 /// Moves logs between the store of a node and one peer, over as many sessions as they need.

@@ -72,7 +72,7 @@ Outcome<void> conclude(Context& context, const SyncOptions& options, const store
   return judge_sync(options, store, logs);
 }
 
-void run_sync_job(const SyncPlace& place, const control::SyncRequest& request,
+void run_sync_job(const SyncPlace& place, const control::SyncRequest& request, bool may_push,
                   std::function<void(const control::Response&)> answer) {
   const int memory = ::memfd_create("culm sync", MFD_CLOEXEC);
   if (memory < 0) return answer(failed(Failure(error_system(Errc::kFileIo, errno))));
@@ -81,6 +81,12 @@ void run_sync_job(const SyncPlace& place, const control::SyncRequest& request,
   SyncTarget target;
   if (const auto prepared = prepare(*job, place, request, target); !prepared) {
     return answer(failed(prepared.error()));
+  }
+  if (job->options.push && !may_push) {
+    return answer(
+        failed(Failure(Exit::kLocked, Errc::kStoreLocked,
+                       "`culm sync --live` runs on the store and serves its own logs alone")
+                   .next("end it first, to push others")));
   }
   job->sync.emplace(job->context, job->options, place, job->logs);
   // The handler keeps the job, and goes when it was called.

@@ -14,7 +14,8 @@ namespace culm::tools {
 
 /// A sync that a node does for another process. Calls `answer` once, at its end, with the text to
 /// be printed as `output` and, if it failed, all of the failure. All of `place` must outlive it.
-void run_sync_job(const SyncPlace& place, const control::SyncRequest& request,
+/// `may_push`: peers may read every log of the store.
+void run_sync_job(const SyncPlace& place, const control::SyncRequest& request, bool may_push,
                   std::function<void(const control::Response&)> answer);
 
 /// The failure in the answer. Precondition: `response.error`.

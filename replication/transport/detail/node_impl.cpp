@@ -91,11 +91,14 @@ void Node::Impl::accept(detail::tcp::socket socket) {
 
 DialId Node::Impl::dial(const Endpoint& endpoint, DialOptions options, SessionHandler handler) {
   const DialId id = ++last_dial_;
-  if (stopping_) return id;
   auto dial = std::make_shared<Dial>();
   dial->endpoint = endpoint;
   dial->options = std::move(options);
   dial->handler = std::move(handler);
+  if (stopping_) {
+    tell_stopped(id, dial);
+    return id;
+  }
   dial->dialer = std::make_shared<detail::Dialer>(
       io_, endpoint, random_, [weak = weak_from_this(), id](Result<detail::tcp::socket> socket) {
         if (const auto self = weak.lock()) self->dialed(id, std::move(socket));
@@ -111,6 +114,15 @@ DialId Node::Impl::dial(const Endpoint& endpoint, DialOptions options, SessionHa
            if (found != self->dials_.end()) found->second->dialer->connect();
          });
   return id;
+}
+
+/// Of a dial that has no session: nothing else will be said of it.
+void Node::Impl::tell_stopped(DialId id, const std::shared_ptr<Dial>& dial) {
+  detail::asio::post(io_, [id, dial] {
+    if (!dial->handler) return;
+    dial->handler(SessionRef{0, id, dial->endpoint, std::nullopt},
+                  replication::Ended{Error{Errc::kPeerClosed}, {}, {}});
+  });
 }
 
 void Node::Impl::dialed(DialId id, Result<detail::tcp::socket> socket) {
@@ -251,9 +263,12 @@ void Node::Impl::add_to_store(SessionId id, const LogKey& log, const store::LogI
       [log, interest](store::WriteTransaction& transaction) {
         return add_interest(transaction, log, interest);
       },
-      [weak = weak_from_this(), id](const Result<void>& kept) {
+      [weak = weak_from_this(), id, log](const Result<void>& kept) {
         const auto self = weak.lock();
         if (!self || kept) return;
+        const auto found = self->sessions_.find(id);
+        if (found == self->sessions_.end()) return;
+        if (found->second.dial) found->second.dial->kept.erase(log);
         if (auto* const connection = self->find_open(id)) connection->fail(kept.error());
       });
 }
@@ -361,7 +376,10 @@ void Node::Impl::stop(std::function<void()> handler) {
   stopped_ = std::move(handler);
   for (const auto& listener : listeners_) listener->close();
   listeners_.clear();
-  for (const auto& [id, dial] : dials_) dial->dialer->cancel();
+  for (const auto& [id, dial] : dials_) {
+    dial->dialer->cancel();
+    if (dial->session == 0) tell_stopped(id, dial);
+  }
   std::erase_if(dials_, [](const auto& row) { return row.second->session == 0; });
   for (const auto& [id, record] : sessions_) {
     if (!record.connection->is_open()) continue;

@@ -66,6 +66,7 @@ class Node::Impl final : public detail::Connection::Host,
   void accept(detail::tcp::socket socket);
   void dialed(DialId id, Result<detail::tcp::socket> socket);
   void dial_failed(DialId id, const Error& error);
+  void tell_stopped(DialId id, const std::shared_ptr<Dial>& dial);
   void dial_over(DialId id, Duration lasted);
   [[nodiscard]] bool start_session(SessionRecord record, detail::tcp::socket socket);
   /// Makes the wants and offers of a dial on its new session.
