@@ -38,9 +38,8 @@ Outcome<void> run_elsewhere(Context& context, const SyncOptions& options, NodeWr
   CULM_TOOLS_TRY(
       const control::Response response,
       node.exchange(control::encode(control::SyncRequest{to_json(options), context.json})));
-  const auto output = response.fields.find("output");
-  if (output != response.fields.end() && output->is_string()) {
-    CULM_TOOLS_CHECK(context.out.write(output->get<std::string>()));
+  if (const std::string* const output = response.fields.find_text("output")) {
+    CULM_TOOLS_CHECK(context.out.write(*output));
   }
   if (!response.error) return {};
   return fail_with(read_failure(response));

@@ -19,16 +19,10 @@ std::string request(std::string_view verb, const LogKey& log, const Json& more) 
   return to_line(head) + "\n";
 }
 
-std::optional<Json> parse_object(std::string_view line) {
-  Json value = Json::parse(line.begin(), line.end(), nullptr, false);
-  if (!value.is_object()) return std::nullopt;
-  return value;
-}
-
-Result<std::string> get_text(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  if (found == object.end() || !found->is_string()) return fail(Errc::kFileFormat);
-  return found->get<std::string>();
+Result<std::string> get_text(const Json& object, std::string_view key) {
+  const std::string* const text = object.find_text(key);
+  if (text == nullptr) return fail(Errc::kFileFormat);
+  return *text;
 }
 
 Result<LogKey> get_log(const Json& object) {
@@ -37,7 +31,7 @@ Result<LogKey> get_log(const Json& object) {
 }
 
 /// "" is the empty set here, which people cannot write.
-Result<RangeSet> get_ranges(const Json& object, const char* key) {
+Result<RangeSet> get_ranges(const Json& object, std::string_view key) {
   CULM_TRY(const std::string text, get_text(object, key));
   if (text.empty()) return RangeSet();
   return parse_ranges(text);
@@ -67,14 +61,11 @@ Result<Request> decode_set_interest(const Json& head) {
   SetInterestRequest set;
   CULM_TRY(set.log, get_log(head));
   CULM_TRY(set.interest.entries.ranges, get_ranges(head, "ranges"));
-  const auto newest = head.find("newest");
-  const auto payloads = head.find("payloads");
-  if (newest == head.end() || !newest->is_number_unsigned() || payloads == head.end() ||
-      !payloads->is_boolean()) {
-    return fail(Errc::kFileFormat);
-  }
-  set.interest.entries.newest = newest->get<std::uint64_t>();
-  set.interest.payloads = payloads->get<bool>();
+  const auto newest = head.find_number("newest");
+  const auto payloads = head.find_bool("payloads");
+  if (!newest || !payloads) return fail(Errc::kFileFormat);
+  set.interest.entries.newest = *newest;
+  set.interest.payloads = *payloads;
   return set;
 }
 
@@ -120,7 +111,7 @@ std::size_t request_size(std::string_view received) {
 }
 
 Result<Request> decode_request(std::string_view text) {
-  const auto head = parse_object(take_line(text));
+  const auto head = parse_json_object(take_line(text));
   if (!head) return fail(Errc::kFileFormat);
   CULM_TRY(const std::string verb, get_text(*head, "verb"));
   if (verb == "ingest") return decode_ingest(*head, text, false);
@@ -128,12 +119,10 @@ Result<Request> decode_request(std::string_view text) {
   if (verb == "set_interest") return decode_set_interest(*head);
   if (verb == "status") return StatusRequest{};
   if (verb == "sync") {
-    const auto options = head->find("options");
-    const auto json = head->find("json");
-    if (options == head->end() || json == head->end() || !json->is_boolean()) {
-      return fail(Errc::kFileFormat);
-    }
-    return SyncRequest{*options, json->get<bool>()};
+    const Json* const options = head->find_object("options");
+    const auto json = head->find_bool("json");
+    if (options == nullptr || !json) return fail(Errc::kFileFormat);
+    return SyncRequest{*options, *json};
   }
   if (verb != "delete_payloads") return fail(Errc::kFileFormat);
   DeletePayloadsRequest remove;
@@ -156,20 +145,19 @@ std::string encode(const Response& response) {
 }
 
 Result<Response> decode_response(std::string_view line) {
-  auto object = parse_object(line);
+  auto object = parse_json_object(line);
   if (!object) return fail(Errc::kFileFormat);
-  const auto ok = object->find("ok");
-  if (ok == object->end() || !ok->is_boolean()) return fail(Errc::kFileFormat);
+  const auto ok = object->find_bool("ok");
+  if (!ok) return fail(Errc::kFileFormat);
   Response response;
-  if (!ok->get<bool>()) {
+  if (!*ok) {
     CULM_TRY(const std::string error, get_text(*object, "error"));
     const auto code = find_errc(error);
     if (!code) return fail(Errc::kFileFormat);
     response.error = Error{*code};
     for (const auto& [kind, key] : kNumbers) {
-      const auto number = object->find(key);
-      if (number == object->end() || !number->is_number_unsigned()) continue;
-      response.error = Error{*code, kind, number->get<std::uint64_t>()};
+      const auto number = object->find_number(key);
+      if (number) response.error = Error{*code, kind, *number};
     }
   }
   response.fields = *std::move(object);
@@ -181,7 +169,7 @@ Json to_fields(const store::IngestReport& report) {
                  {"payloads_added", to_string(report.payloads_added)},
                  {"signatures_checked", report.signatures_checked}};
   if (report.defect) {
-    fields["defect"] = {{"kind", name(report.defect->kind)}, {"at", report.defect->at}};
+    fields["defect"] = Json{{"kind", name(report.defect->kind)}, {"at", report.defect->at}};
   }
   return fields;
 }
@@ -190,18 +178,15 @@ Result<store::IngestReport> to_report(const Json& fields) {
   store::IngestReport report;
   CULM_TRY(report.added, get_ranges(fields, "added"));
   CULM_TRY(report.payloads_added, get_ranges(fields, "payloads_added"));
-  const auto checked = fields.find("signatures_checked");
-  if (checked != fields.end() && checked->is_number_unsigned()) {
-    report.signatures_checked = checked->get<std::uint64_t>();
-  }
-  const auto defect = fields.find("defect");
-  if (defect == fields.end()) return report;
-  if (!defect->is_object()) return fail(Errc::kFileFormat);
+  report.signatures_checked = fields.find_number("signatures_checked").value_or(0);
+  if (fields.find("defect") == nullptr) return report;
+  const Json* const defect = fields.find_object("defect");
+  if (defect == nullptr) return fail(Errc::kFileFormat);
   CULM_TRY(const std::string kind, get_text(*defect, "kind"));
-  const auto at = defect->find("at");
-  if (at == defect->end() || !at->is_number_unsigned()) return fail(Errc::kFileFormat);
+  const auto at = defect->find_number("at");
+  if (!at) return fail(Errc::kFileFormat);
   for (const DefectKind known : {DefectKind::kFork, DefectKind::kForkByLink}) {
-    if (name(known) == kind) report.defect = Defect{known, at->get<std::uint64_t>()};
+    if (name(known) == kind) report.defect = Defect{known, *at};
   }
   if (!report.defect) return fail(Errc::kFileFormat);
   return report;

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <utility>
 
-#include "tools/cli/json.hpp"
+#include <nlohmann/json.hpp>
 
 namespace culm::tools {
 namespace {
 
 /// Picks two texts out of an object without building the rest of it.
-class LineReceiver final : public nlohmann::json_sax<Json> {
+class LineReceiver final : public nlohmann::json_sax<nlohmann::json> {
  public:
   struct Field {
     bool is_present = false;
@@ -83,7 +83,7 @@ Result<JsonlEntry> decode_jsonl(std::string_view line) {
   // And it would stop at a NUL, whatever follows.
   if (line.find('\0') != std::string_view::npos) return fail(Errc::kFileFormat);
   LineReceiver receiver;
-  if (!Json::sax_parse(line.begin(), line.end(), &receiver) || !receiver.is_object() ||
+  if (!nlohmann::json::sax_parse(line.begin(), line.end(), &receiver) || !receiver.is_object() ||
       !receiver.encoded().is_text || receiver.payload().is_present != receiver.payload().is_text) {
     return fail(Errc::kFileFormat);
   }

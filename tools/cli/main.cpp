@@ -89,7 +89,7 @@ void print_failure(Context& context, const std::string& verb, const Failure& fai
   if (context.json) {
     culm::tools::Json line = {{"ok", false}};
     line.update(failure.fields);
-    if (!line.contains("reason")) line["reason"] = culm::name(failure.code);
+    if (line.find("reason") == nullptr) line["reason"] = culm::name(failure.code);
     line["message"] = failure.message;
     if (!failure.what.empty()) line["about"] = failure.what;
     if (!failure.step.empty()) line["next"] = failure.step;

@@ -123,26 +123,21 @@ Json to_json(const SyncOptions& options) {
 Outcome<SyncOptions> parse_sync_options(const Json& json) {
   const auto malformed = [] { return fail_with(Failure(Error{Errc::kFileFormat})); };
   SyncOptions options;
-  if (!json.is_object()) return malformed();
   for (const auto& [name, member] : kTexts) {
-    const auto value = json.find(name);
-    if (value == json.end() || !value->is_string()) return malformed();
-    options.*member = value->get<std::string>();
+    const std::string* const text = json.find_text(name);
+    if (text == nullptr) return malformed();
+    options.*member = *text;
   }
   for (const auto& [name, member] : kFlags) {
-    const auto value = json.find(name);
-    if (value == json.end() || !value->is_boolean()) return malformed();
-    options.*member = value->get<bool>();
+    const auto value = json.find_bool(name);
+    if (!value) return malformed();
+    options.*member = *value;
   }
-  const auto logs = json.find("logs");
-  const auto timeout = json.find("timeout");
-  if (logs == json.end() || !logs->is_array()) return malformed();
-  if (timeout == json.end() || !timeout->is_number()) return malformed();
-  options.timeout_seconds = timeout->get<double>();
-  for (const Json& log : *logs) {
-    if (!log.is_string()) return malformed();
-    options.logs.push_back(log.get<std::string>());
-  }
+  auto logs = json.find_texts("logs");
+  const auto timeout = json.find_real("timeout");
+  if (!logs || !timeout) return malformed();
+  options.logs = *std::move(logs);
+  options.timeout_seconds = *timeout;
   return options;
 }
 

@@ -98,18 +98,16 @@ void run_sync_job(const SyncPlace& place, const control::SyncRequest& request, b
 Failure read_failure(const control::Response& response) {
   Failure failure(*response.error);
   const auto text = [&](const char* name) {
-    const auto value = response.fields.find(name);
-    const bool is_text = value != response.fields.end() && value->is_string();
-    return is_text ? value->get<std::string>() : std::string();
+    const std::string* const value = response.fields.find_text(name);
+    return value != nullptr ? *value : std::string();
   };
-  const auto exit = response.fields.find("exit");
-  if (exit == response.fields.end() || !exit->is_number_unsigned()) return failure;
-  failure.exit = static_cast<Exit>(exit->get<int>());
+  const auto exit = response.fields.find_number("exit");
+  if (!exit) return failure;
+  failure.exit = static_cast<Exit>(*exit);
   failure.message = text("message");
   failure.what = text("about");
   failure.step = text("next");
-  const auto fields = response.fields.find("fields");
-  if (fields != response.fields.end() && fields->is_object()) failure.fields = *fields;
+  if (const Json* const fields = response.fields.find_object("fields")) failure.fields = *fields;
   return failure;
 }
 

@@ -1,0 +1,163 @@
+#include "tools/cli/json.hpp"
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+namespace culm::tools {
+
+/// To and from the library's value.
+struct JsonText {
+  using Value = nlohmann::ordered_json;
+
+  static Value to_value(const Json& json) {
+    return std::visit([](const auto& stored) { return convert(stored); }, json.value_);
+  }
+
+  static Json to_json(const Value& value) {
+    switch (value.type()) {
+      case Value::value_t::boolean:
+        return value.get<bool>();
+      case Value::value_t::number_integer:
+        return value.get<std::int64_t>();
+      case Value::value_t::number_unsigned:
+        return value.get<std::uint64_t>();
+      case Value::value_t::number_float:
+        return value.get<double>();
+      case Value::value_t::string:
+        return value.get<std::string>();
+      case Value::value_t::array: {
+        Json array = Json::array();
+        for (const Value& item : value) array.push_back(to_json(item));
+        return array;
+      }
+      case Value::value_t::object: {
+        Json object = Json::object();
+        for (const auto& [key, member] : value.items()) object[key] = to_json(member);
+        return object;
+      }
+      default:
+        return {};
+    }
+  }
+
+ private:
+  static Value convert(std::monostate /*null*/) { return {}; }
+  static Value convert(const Json::Array& array) {
+    Value value = Value::array();
+    for (const Json& item : array) value.push_back(to_value(item));
+    return value;
+  }
+  static Value convert(const Json::Object& object) {
+    Value value = Value::object();
+    for (const auto& [key, member] : object) value[key] = to_value(member);
+    return value;
+  }
+  template <class Scalar>
+  static Value convert(const Scalar& scalar) {
+    return scalar;
+  }
+};
+
+Json::Json(const std::vector<std::string>& values) : value_(Array(values.begin(), values.end())) {}
+Json::Json(const std::vector<std::uint64_t>& values)
+    : value_(Array(values.begin(), values.end())) {}
+Json::Json(std::initializer_list<Member> members) : value_(Object(members)) {}
+
+Json Json::object() {
+  Json json;
+  json.value_ = Object();
+  return json;
+}
+Json Json::array() {
+  Json json;
+  json.value_ = Array();
+  return json;
+}
+
+Json::Json(const Json&) = default;
+Json::Json(Json&&) noexcept = default;
+Json& Json::operator=(const Json&) = default;
+Json& Json::operator=(Json&&) noexcept = default;
+Json::~Json() = default;
+
+Json& Json::operator[](std::string_view key) {
+  Object& object = std::get<Object>(value_);
+  const auto found = std::ranges::find(object, key, &Member::first);
+  return found != object.end() ? found->second : object.emplace_back(key, Json()).second;
+}
+
+void Json::update(const Json& other) {
+  for (const auto& [key, member] : std::get<Object>(other.value_)) (*this)[key] = member;
+}
+
+void Json::push_back(Json value) { std::get<Array>(value_).push_back(std::move(value)); }
+
+const Json* Json::find(std::string_view key) const {
+  const Object* const object = std::get_if<Object>(&value_);
+  if (object == nullptr) return nullptr;
+  const auto found = std::ranges::find(*object, key, &Member::first);
+  return found != object->end() ? &found->second : nullptr;
+}
+
+const std::string* Json::find_text(std::string_view key) const {
+  const Json* const found = find(key);
+  return found != nullptr ? std::get_if<std::string>(&found->value_) : nullptr;
+}
+
+const Json* Json::find_object(std::string_view key) const {
+  const Json* const found = find(key);
+  return found != nullptr && std::holds_alternative<Object>(found->value_) ? found : nullptr;
+}
+
+std::optional<bool> Json::find_bool(std::string_view key) const {
+  const Json* const found = find(key);
+  const bool* const value = found != nullptr ? std::get_if<bool>(&found->value_) : nullptr;
+  return value != nullptr ? std::optional(*value) : std::nullopt;
+}
+
+std::optional<std::uint64_t> Json::find_number(std::string_view key) const {
+  const Json* const found = find(key);
+  const auto* const value = found != nullptr ? std::get_if<std::uint64_t>(&found->value_) : nullptr;
+  return value != nullptr ? std::optional(*value) : std::nullopt;
+}
+
+std::optional<double> Json::find_real(std::string_view key) const {
+  const Json* const found = find(key);
+  if (found == nullptr) return std::nullopt;
+  const auto to_real = [](const auto& stored) -> std::optional<double> {
+    using Stored = std::remove_cvref_t<decltype(stored)>;
+    if constexpr (std::is_arithmetic_v<Stored> && !std::is_same_v<Stored, bool>) {
+      return static_cast<double>(stored);
+    } else {
+      return std::nullopt;
+    }
+  };
+  return std::visit(to_real, found->value_);
+}
+
+std::optional<std::vector<std::string>> Json::find_texts(std::string_view key) const {
+  const Json* const found = find(key);
+  const Array* const array = found != nullptr ? std::get_if<Array>(&found->value_) : nullptr;
+  if (array == nullptr) return std::nullopt;
+  std::vector<std::string> texts;
+  for (const Json& item : *array) {
+    const auto* const text = std::get_if<std::string>(&item.value_);
+    if (text == nullptr) return std::nullopt;
+    texts.push_back(*text);
+  }
+  return texts;
+}
+
+std::string to_line(const Json& value) {
+  using Value = JsonText::Value;
+  return JsonText::to_value(value).dump(-1, ' ', false, Value::error_handler_t::replace);
+}
+
+std::optional<Json> parse_json_object(std::string_view text) {
+  const auto value = JsonText::Value::parse(text.begin(), text.end(), nullptr, false);
+  if (!value.is_object()) return std::nullopt;
+  return JsonText::to_json(value);
+}
+
+}  // namespace culm::tools
