@@ -210,10 +210,10 @@ Outcome<void> run(Context& context, const Options& given) {
 
 }  // namespace
 
-void add_append(CLI::App& app, Context& context) {
+void add_append(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
-  CLI::App& verb = add_verb(
-      app, context, "append",
+  Verb& verb = tree.add_verb(
+      "append",
       "Sign entries and append them to one's own log. One entry per FILE (- or no FILE is "
       "standard\n"
       "input), or one per line with --lines. Entries are durable when it returns; while a node\n"
@@ -221,14 +221,14 @@ void add_append(CLI::App& app, Context& context) {
       "beside the key, so that an old copy of the store is never appended to.",
       "culm append --key me.key --lines notes.txt\n  date | culm append --key me.key", options,
       run);
-  verb.add_option("FILE", options->files, "Files to append");
-  verb.add_option("--key", options->key_path, "Key file, made by `culm keygen`")
-      ->type_name("FILE")
-      ->required();
+  verb.add_option("FILE", &options->files, "Files to append");
+  verb.add_option("--key", &options->key_path, "Key file, made by `culm keygen`")
+      .type_name("FILE")
+      .required();
   verb.add_flag("--lines", options->lines, "One entry per line, without its line end");
-  verb.add_option("--log-id", options->log_id, "Which of the author's logs")
-      ->type_name("N")
-      ->capture_default_str();
+  verb.add_option("--log-id", &options->log_id, "Which of the author's logs")
+      .type_name("N")
+      .show_default();
   verb.add_flag("--end", options->end,
                 "Close the log for good, after FILE if one is given; nothing can follow");
   verb.add_flag("--adopt", options->adopt,

@@ -55,17 +55,17 @@ Outcome<void> run(Context& context, const Options& options) {
 
 }  // namespace
 
-void add_cat(CLI::App& app, Context& context) {
+void add_cat(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
-  CLI::App& verb = add_verb(
-      app, context, "cat",
+  Verb& verb = tree.add_verb(
+      "cat",
       "Print the payloads of a log in order. Without --range: all that are held. With --range\n"
       "each of them must be held, or nothing is printed. Bytes that could drive the terminal are\n"
       "escaped when the output is one; into a file or a pipe go the very bytes.",
       "culm cat 4fd3ab12 --lines > copy.txt", options, run);
-  verb.add_option("LOG", options->log, "Log")->required();
-  verb.add_option("--range", options->range, "Only these seqnums, such as 5-9,20,30-")
-      ->type_name("RANGES");
+  verb.add_option("LOG", &options->log, "Log").required();
+  verb.add_option("--range", &options->range, "Only these seqnums, such as 5-9,20,30-")
+      .type_name("RANGES");
   verb.add_flag("--lines", options->lines,
                 "End each payload with a line end, the way `append --lines` took it off");
 }

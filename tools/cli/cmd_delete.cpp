@@ -45,18 +45,18 @@ Outcome<void> run(Context& context, const Options& options) {
 
 }  // namespace
 
-void add_delete(CLI::App& app, Context& context) {
+void add_delete(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
-  CLI::App& verb = add_verb(
-      app, context, "delete",
+  Verb& verb = tree.add_verb(
+      "delete",
       "Delete payloads here and keep the entries. What is left still verifies and can be served.\n"
       "Deleted payloads are not fetched again. An open range ends at the head.",
       "culm delete 4fd3ab12 --payloads --range 1-500", options, run);
-  verb.add_option("LOG", options->log, "Log")->required();
+  verb.add_option("LOG", &options->log, "Log").required();
   verb.add_flag("--payloads", options->payloads, "Needed: says that payloads are to be deleted");
-  verb.add_option("--range", options->range, "Seqnums, such as 5-9,20,30-")
-      ->type_name("RANGES")
-      ->required();
+  verb.add_option("--range", &options->range, "Seqnums, such as 5-9,20,30-")
+      .type_name("RANGES")
+      .required();
 }
 
 }  // namespace culm::tools

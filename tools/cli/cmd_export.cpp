@@ -61,21 +61,21 @@ Outcome<void> run(Context& context, const Options& options) {
 
 }  // namespace
 
-void add_export(CLI::App& app, Context& context) {
+void add_export(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
-  CLI::App& verb = add_verb(
-      app, context, "export",
+  Verb& verb = tree.add_verb(
+      "export",
       "Write entries of a log and their payloads as lines of JSON. `culm verify --jsonl` and\n"
       "`culm import --jsonl` read them. With --range also the entries that prove those asked for,\n"
       "without their payloads.",
       "culm export 4fd3ab12 --jsonl --range 500-600 -o part.jsonl", options, run);
-  verb.add_option("LOG", options->log, "Log")->required();
+  verb.add_option("LOG", &options->log, "Log").required();
   verb.add_flag("--jsonl", options->jsonl, "Needed: the format");
-  verb.add_option("--range", options->range, "Only these seqnums, such as 5-9,20,30-")
-      ->type_name("RANGES");
-  verb.add_option("-o,--output", options->path,
+  verb.add_option("--range", &options->range, "Only these seqnums, such as 5-9,20,30-")
+      .type_name("RANGES");
+  verb.add_option("-o,--output", &options->path,
                   "File to make; it must not exist yet. - or nothing is standard output")
-      ->type_name("FILE");
+      .type_name("FILE");
 }
 
 }  // namespace culm::tools

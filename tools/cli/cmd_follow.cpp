@@ -163,17 +163,17 @@ Outcome<void> run(Context& context, const Options& options) {
 
 }  // namespace
 
-void add_follow(CLI::App& app, Context& context) {
+void add_follow(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
-  CLI::App& verb = add_verb(
-      app, context, "follow",
+  Verb& verb = tree.add_verb(
+      "follow",
       "Print entries as they come into the store, of one log or of all, until interrupted. Works\n"
       "beside the node or the author that writes.",
       "culm follow 4fd3ab12 --from-start --payloads --lines", options, run);
-  verb.add_option("LOG", options->log, "Log; by its whole name it need not be there yet");
+  verb.add_option("LOG", &options->log, "Log; by its whole name it need not be there yet");
   verb.add_flag("--from-start", options->from_start, "Begin with what is held already");
-  verb.add_option("--until", options->until, "End when entry N was printed; print none beyond it")
-      ->type_name("N");
+  verb.add_option("--until", &options->until, "End when entry N was printed; print none beyond it")
+      .type_name("N");
   verb.add_flag("--payloads", options->payloads, "Print the payloads themselves, as `culm cat`");
   verb.add_flag("--lines", options->lines, "End each payload with a line end");
 }

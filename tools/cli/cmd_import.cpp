@@ -229,16 +229,16 @@ Outcome<void> run(Context& context, const Options& options) {
 
 }  // namespace
 
-void add_import(CLI::App& app, Context& context) {
+void add_import(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
-  CLI::App& verb = add_verb(
-      app, context, "import",
+  Verb& verb = tree.add_verb(
+      "import",
       "Take the entries of a file of JSON lines into the store. All of it is checked first: if "
       "one\n"
       "line is wrong, nothing is taken. Payloads that were deleted here are not taken again.",
       "culm import --jsonl part.jsonl", options, run);
-  verb.add_option("FILE", options->path, "File of JSON lines, as `culm export --jsonl` writes it")
-      ->required();
+  verb.add_option("FILE", &options->path, "File of JSON lines, as `culm export --jsonl` writes it")
+      .required();
   verb.add_flag("--jsonl", options->jsonl, "Needed: the format");
 }
 

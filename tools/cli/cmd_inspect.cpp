@@ -202,18 +202,18 @@ Outcome<void> run(Context& context, const Options& options) {
 
 }  // namespace
 
-void add_inspect(CLI::App& app, Context& context) {
+void add_inspect(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
-  CLI::App& verb =
-      add_verb(app, context, "inspect",
-               "Show an entry, every field with its offset in bytes. It is one of a log, with how "
-               "it stands\n"
-               "in the store, or raw bytes from a file or as hex digits, which need no store.",
-               "culm inspect 4fd3ab12 13\n  culm inspect --file entry.bin", options, run);
-  verb.add_option("LOG", options->log, "Log");
-  verb.add_option("SEQNUM", options->seqnum, "Which entry of it");
-  verb.add_option("--file", options->file, "File of raw bytes")->type_name("FILE");
-  verb.add_option("--hex", options->hex, "Hex digits")->type_name("DIGITS");
+  Verb& verb = tree.add_verb(
+      "inspect",
+      "Show an entry, every field with its offset in bytes. It is one of a log, with how "
+      "it stands\n"
+      "in the store, or raw bytes from a file or as hex digits, which need no store.",
+      "culm inspect 4fd3ab12 13\n  culm inspect --file entry.bin", options, run);
+  verb.add_option("LOG", &options->log, "Log");
+  verb.add_option("SEQNUM", &options->seqnum, "Which entry of it");
+  verb.add_option("--file", &options->file, "File of raw bytes").type_name("FILE");
+  verb.add_option("--hex", &options->hex, "Hex digits").type_name("DIGITS");
 }
 
 }  // namespace culm::tools

@@ -23,15 +23,15 @@ Outcome<void> run(Context& context, const Options& options) {
 
 }  // namespace
 
-void add_keygen(CLI::App& app, Context& context) {
+void add_keygen(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
-  CLI::App& verb = add_verb(
-      app, context, "keygen",
+  Verb& verb = tree.add_verb(
+      "keygen",
       "Make an author's secret key in a new file that only you can read, and print the author.\n"
       "Keep a copy of the file, but append with it in one place only: two machines that append\n"
       "with one key fork the log, and no peer can mend that.",
       "culm keygen me.key", options, run);
-  verb.add_option("FILE", options->path, "File to make; it must not exist yet")->required();
+  verb.add_option("FILE", &options->path, "File to make; it must not exist yet").required();
 }
 
 }  // namespace culm::tools

@@ -22,14 +22,14 @@ Outcome<void> run(Context& context, const Options& options) {
 
 }  // namespace
 
-void add_lipmaa(CLI::App& app, Context& context) {
+void add_lipmaa(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
-  CLI::App& verb =
-      add_verb(app, context, "lipmaa",
-               "Print the lipmaalink target of a seqnum. It is the entry further back\n"
-               "that an entry links to, beside the one before it; 0 for entry 1.",
-               "culm lipmaa 40        prints 13", options, run);
-  verb.add_option("N", options->seqnum, "Seqnum, 1 to 2^64 - 1")->required();
+  Verb& verb =
+      tree.add_verb("lipmaa",
+                    "Print the lipmaalink target of a seqnum. It is the entry further back\n"
+                    "that an entry links to, beside the one before it; 0 for entry 1.",
+                    "culm lipmaa 40        prints 13", options, run);
+  verb.add_option("N", &options->seqnum, "Seqnum, 1 to 2^64 - 1").required();
 }
 
 }  // namespace culm::tools

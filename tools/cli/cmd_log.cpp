@@ -43,18 +43,18 @@ Outcome<void> run(Context& context, const Options& options) {
 
 }  // namespace
 
-void add_log(CLI::App& app, Context& context) {
+void add_log(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
-  CLI::App& verb = add_verb(
-      app, context, "log",
+  Verb& verb = tree.add_verb(
+      "log",
       "List the held entries of a log: seqnum, level, payload size and the payload's start.\n"
       "verified: the entry's own signature was checked. attested: a later entry whose signature\n"
       "was checked vouches for its exact bytes.",
       "culm log 4fd3ab12 --newest 20", options, run);
-  verb.add_option("LOG", options->log, "Log")->required();
-  verb.add_option("--range", options->range, "Only these seqnums, such as 5-9,20,30-")
-      ->type_name("RANGES");
-  verb.add_option("--newest", options->newest, "Only the last N of them")->type_name("N");
+  verb.add_option("LOG", &options->log, "Log").required();
+  verb.add_option("--range", &options->range, "Only these seqnums, such as 5-9,20,30-")
+      .type_name("RANGES");
+  verb.add_option("--newest", &options->newest, "Only the last N of them").type_name("N");
 }
 
 }  // namespace culm::tools

@@ -122,10 +122,10 @@ Outcome<void> run(Context& context, const Options& options) {
 
 }  // namespace
 
-void add_ls(CLI::App& app, Context& context) {
+void add_ls(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
-  CLI::App& verb = add_verb(
-      app, context, "ls",
+  Verb& verb = tree.add_verb(
+      "ls",
       "List the logs of the store. Per log: the highest seqnum held (head), entries held for\n"
       "their own sake, entries held only to prove those (certificate), payloads held and their\n"
       "bytes, and the state:\n"
@@ -135,7 +135,7 @@ void add_ls(CLI::App& app, Context& context) {
       "  ended       the author has closed the log\n"
       "  capped at N the author has forked the log; entries from N on are not valid",
       "culm ls --full", options, run);
-  verb.add_option("PREFIX", options->prefix, "Only logs whose author begins with these digits");
+  verb.add_option("PREFIX", &options->prefix, "Only logs whose author begins with these digits");
   verb.add_flag("--full", options->full, "Print whole names");
 }
 

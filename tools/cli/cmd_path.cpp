@@ -20,21 +20,21 @@ Outcome<void> run(Context& context, const Options& options) {
     return context.out.write_json(Json{{"from", from}, {"to", to}, {"path", seqnums}});
   }
   std::string text;
-  for (const SeqNum n : seqnums) text += (text.empty() ? "" : " ") + std::to_string(n);
+  for (const SeqNum n : seqnums) text.append(text.empty() ? "" : " ").append(std::to_string(n));
   return context.out.write(text + "\n");
 }
 
 }  // namespace
 
-void add_path(CLI::App& app, Context& context) {
+void add_path(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
-  CLI::App& verb =
-      add_verb(app, context, "path",
-               "Print the shortest way along links from one entry down to another. Both\n"
-               "are included; it takes these to prove the one from the other.",
-               "culm path 1000000     28 seqnums, down to 1", options, run);
-  verb.add_option("FROM", options->from, "Seqnum to start from")->required();
-  verb.add_option("TO", options->to, "Seqnum to end at")->capture_default_str();
+  Verb& verb =
+      tree.add_verb("path",
+                    "Print the shortest way along links from one entry down to another. Both\n"
+                    "are included; it takes these to prove the one from the other.",
+                    "culm path 1000000     28 seqnums, down to 1", options, run);
+  verb.add_option("FROM", &options->from, "Seqnum to start from").required();
+  verb.add_option("TO", &options->to, "Seqnum to end at").show_default();
 }
 
 }  // namespace culm::tools

@@ -63,18 +63,18 @@ Outcome<void> run(Context& context, const Options& options) {
 
 }  // namespace
 
-void add_pool(CLI::App& app, Context& context) {
+void add_pool(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
-  CLI::App& verb = add_verb(
-      app, context, "pool",
+  Verb& verb = tree.add_verb(
+      "pool",
       "Print the certificate pool of an entry. That is the head path down to 1 and what exists of\n"
       "the tail path, up to the head. Whoever holds these can prove the entry, now and later.",
       "culm pool 100 --head 1000\n  culm pool 100 --log 4fd3ab12", options, run);
-  verb.add_option("N", options->seqnum, "Seqnum")->required();
-  verb.add_option("--head", options->head, "Highest seqnum of the log; else the log's, or no end")
-      ->type_name("N");
-  verb.add_option("--log", options->log, "Say which of the pool are held of this log")
-      ->type_name("LOG");
+  verb.add_option("N", &options->seqnum, "Seqnum").required();
+  verb.add_option("--head", &options->head, "Highest seqnum of the log; else the log's, or no end")
+      .type_name("N");
+  verb.add_option("--log", &options->log, "Say which of the pool are held of this log")
+      .type_name("LOG");
 }
 
 }  // namespace culm::tools

@@ -3,24 +3,24 @@
 
 namespace culm::tools {
 
-void add_relay(CLI::App& app, Context& context) {
+void add_relay(CommandTree& tree) {
   const auto options = std::make_shared<RelayOptions>();
-  CLI::App& verb = add_verb(
-      app, context, "relay",
+  Verb& verb = tree.add_verb(
+      "relay",
       "Serve every log of the store to whoever names it, until interrupted. Logs that others push\n"
       "are taken when they are on the list. Prints one line when it is ready: the digits that\n"
       "`culm sync --peer` can insist on, and the address. What happens goes to stderr.",
       "culm --store relay relay --listen 0.0.0.0:7474 --accept-any", options, &run_relay);
-  verb.add_option("--listen", options->listen, "Where to listen; port 0 takes any that is free")
-      ->type_name("HOST:PORT")
-      ->capture_default_str();
-  auto* const accept = verb.add_option(
-      "--accept", options->accept,
+  verb.add_option("--listen", &options->listen, "Where to listen; port 0 takes any that is free")
+      .type_name("HOST:PORT")
+      .show_default();
+  Option& accept = verb.add_option(
+      "--accept", &options->accept,
       "Take this log when it is offered: an author's 64 hex digits, for all logs of\n"
       "the author, or these with .LOG_ID, for one. May be given several times");
-  accept->type_name("AUTHOR");
+  accept.type_name("AUTHOR");
   verb.add_flag("--accept-any", options->accept_any, "Take every log that is offered")
-      ->excludes(accept);
+      .excludes(accept);
   add_network_options(verb, options->network);
 }
 

@@ -73,26 +73,26 @@ Outcome<void> run(Context& context, const SyncOptions& options) {
   return conclude(context, options, host.store(), logs, totals, synced);
 }
 
-void add_what(CLI::App& verb, SyncOptions& options) {
-  verb.add_option("HOST:PORT", options.address, "Where the peer listens")->required();
-  verb.add_option("LOG", options.logs,
+void add_what(Verb& verb, SyncOptions& options) {
+  verb.add_option("HOST:PORT", &options.address, "Where the peer listens").required();
+  verb.add_option("LOG", &options.logs,
                   "Logs; those that are new here by their whole names. Otherwise all of the store");
-  verb.add_option("--range", options.range, "Want these seqnums, such as 5-9,20,30-")
-      ->type_name("RANGES");
-  verb.add_option("--newest", options.newest, "Want the newest N entries, whatever they are")
-      ->type_name("N");
+  verb.add_option("--range", &options.range, "Want these seqnums, such as 5-9,20,30-")
+      .type_name("RANGES");
+  verb.add_option("--newest", &options.newest, "Want the newest N entries, whatever they are")
+      .type_name("N");
   verb.add_flag("--entries-only", options.entries_only, "Want no payloads; this is remembered");
   verb.add_flag("--undelete", options.undelete,
                 "Take payloads again that were deleted here, of what is wanted");
-  verb.add_option("--payload-max", options.payload_max,
+  verb.add_option("--payload-max", &options.payload_max,
                   "Want no payloads of more than N bytes, this time")
-      ->type_name("N");
+      .type_name("N");
   verb.add_flag("--newest-first", options.newest_first, "Take the newest entries first");
-  verb.add_option("--budget", options.budget, "Stop when about N bytes of each log have come")
-      ->type_name("N");
+  verb.add_option("--budget", &options.budget, "Stop when about N bytes of each log have come")
+      .type_name("N");
 }
 
-void add_how(CLI::App& verb, SyncOptions& options) {
+void add_how(Verb& verb, SyncOptions& options) {
   verb.add_flag("--once", options.once, "End when all has come; this is the default");
   verb.add_flag("--live", options.live,
                 "Go on as the logs grow, until interrupted. Other verbs write to the store\n"
@@ -100,21 +100,21 @@ void add_how(CLI::App& verb, SyncOptions& options) {
   verb.add_flag("--push", options.push,
                 "Offer the logs as well, and wait until the peer has confirmed that it holds all");
   verb.add_flag("--quote", options.quote, "Say what would move, and move nothing");
-  verb.add_option("--peer", options.peer, "Talk only to the relay that printed these 64 digits")
-      ->type_name("PEER");
-  verb.add_option("--timeout", options.timeout_seconds,
+  verb.add_option("--peer", &options.peer, "Talk only to the relay that printed these 64 digits")
+      .type_name("PEER");
+  verb.add_option("--timeout", &options.timeout_seconds,
                   "Give up when nothing has moved for so many seconds")
-      ->type_name("SECONDS")
-      ->capture_default_str();
+      .type_name("SECONDS")
+      .show_default();
   add_network_options(verb, options.network);
 }
 
 }  // namespace
 
-void add_sync(CLI::App& app, Context& context) {
+void add_sync(CommandTree& tree) {
   const auto options = std::make_shared<SyncOptions>();
-  CLI::App& verb = add_verb(
-      app, context, "sync",
+  Verb& verb = tree.add_verb(
+      "sync",
       "Fetch logs from the peer at HOST:PORT, verify them and keep them: whole, or the parts that\n"
       "are wanted, with the certificate entries that prove these. What is wanted is remembered as\n"
       "the store's interest: with --range or --newest it grows by these; without them all of it "

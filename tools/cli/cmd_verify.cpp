@@ -166,10 +166,10 @@ Outcome<void> run(Context& context, const Options& options) {
 
 }  // namespace
 
-void add_verify(CLI::App& app, Context& context) {
+void add_verify(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
-  CLI::App& verb = add_verb(
-      app, context, "verify",
+  Verb& verb = tree.add_verb(
+      "verify",
       "Verify from nothing every signature, link, payload and row. Without an option the logs of\n"
       "the store, all or those named. With --jsonl a file of JSON lines, with --entry raw files;\n"
       "these need no store. Where an author forked a log, the evidence is shown. Exit status 4 if\n"
@@ -177,23 +177,22 @@ void add_verify(CLI::App& app, Context& context) {
       "culm verify\n  culm verify --jsonl part.jsonl\n"
       "  culm verify --entry 4.bin --backlink 3.bin --lipmaalink 1.bin",
       options, run);
-  verb.add_option("LOG", options->logs, "Logs of the store");
-  CLI::Option* jsonl =
-      verb.add_option("--jsonl", options->jsonl, "File of JSON lines")->type_name("FILE");
-  verb.add_flag("--loose", options->loose, "With --jsonl: ask for no path to entry 1")
-      ->needs(jsonl);
-  CLI::Option* entry =
-      verb.add_option("--entry", options->files.entry, "File of one raw entry")->type_name("FILE");
-  verb.add_option("--payload", options->files.payload, "File of its payload")
-      ->type_name("FILE")
-      ->needs(entry);
-  verb.add_option("--backlink", options->files.backlink, "File of the raw entry before it")
-      ->type_name("FILE")
-      ->needs(entry);
-  verb.add_option("--lipmaalink", options->files.lipmaalink,
+  verb.add_option("LOG", &options->logs, "Logs of the store");
+  Option& jsonl =
+      verb.add_option("--jsonl", &options->jsonl, "File of JSON lines").type_name("FILE");
+  verb.add_flag("--loose", options->loose, "With --jsonl: ask for no path to entry 1").needs(jsonl);
+  Option& entry =
+      verb.add_option("--entry", &options->files.entry, "File of one raw entry").type_name("FILE");
+  verb.add_option("--payload", &options->files.payload, "File of its payload")
+      .type_name("FILE")
+      .needs(entry);
+  verb.add_option("--backlink", &options->files.backlink, "File of the raw entry before it")
+      .type_name("FILE")
+      .needs(entry);
+  verb.add_option("--lipmaalink", &options->files.lipmaalink,
                   "File of the raw entry at its lipmaalink target")
-      ->type_name("FILE")
-      ->needs(entry);
+      .type_name("FILE")
+      .needs(entry);
 }
 
 }  // namespace culm::tools

@@ -78,17 +78,17 @@ Outcome<sealing::KeyPair> peer_key(const std::string& path) {
 
 }  // namespace
 
-void add_network_options(CLI::App& verb, NetworkOptions& options) {
-  verb.add_option("--peer-key", options.peer_key_file,
+void add_network_options(Verb& verb, NetworkOptions& options) {
+  verb.add_option("--peer-key", &options.peer_key_file,
                   "File with the secret that this peer is known by; made if it is missing.\n"
                   "Otherwise peer.key in the directory of the store")
-      ->type_name("FILE");
-  verb.add_option("--network", options.network,
+      .type_name("FILE");
+  verb.add_option("--network", &options.network,
                   "Talk only to peers that name the same network; any text")
-      ->type_name("NAME");
-  verb.add_option("--network-key", options.network_key_file,
+      .type_name("NAME");
+  verb.add_option("--network-key", &options.network_key_file,
                   "Talk only to peers that hold the same secret: 64 hex digits in this file")
-      ->type_name("FILE");
+      .type_name("FILE");
 }
 
 Outcome<transport::NodeOptions> make_node_options(const std::string& store_directory,

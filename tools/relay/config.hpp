@@ -3,12 +3,10 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include "culm/replication/policy.hpp"
 #include "culm/replication/transport/node.hpp"
 
-#include "tools/cli/failure.hpp"
+#include "tools/cli/command_line.hpp"
 
 namespace culm::tools {
 
@@ -19,7 +17,7 @@ struct NetworkOptions {
   std::string network;
 };
 
-void add_network_options(CLI::App& verb, NetworkOptions& options);
+void add_network_options(Verb& verb, NetworkOptions& options);
 
 /// Reads the keys; makes the peer key where there is none yet. Fails with exit 4 for a file that is
 /// no key or that others may read.

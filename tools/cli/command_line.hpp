@@ -1,0 +1,116 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "tools/cli/context.hpp"
+
+/// The verbs of `culm` as data, and the reading of a command line by them. No header of the parser
+/// shows here: it is large, and a verb needs none of it.
+namespace culm::tools {
+
+/// An option, a flag, or an argument that is known by its place: what it is called, where its value
+/// goes, what the help says of it.
+class Option {
+ public:
+  /// A flag, one text, or texts that may be given several times. Outlives the tree.
+  using Target = std::variant<bool*, double*, std::string*, std::vector<std::string>*>;
+
+  Option(std::string name, Target target, std::string help)
+      : name_(std::move(name)), target_(target), help_(std::move(help)) {}
+
+  /// What stands for the value in the help: "FILE".
+  Option& type_name(std::string text) { return type_name_ = std::move(text), *this; }
+  Option& required() { return is_required_ = true, *this; }
+  /// Shows the value that the target has now as the default.
+  Option& show_default() { return shows_default_ = true, *this; }
+  /// Of the same verb, and added to it before.
+  Option& needs(const Option& other) { return needs_ = &other, *this; }
+  Option& excludes(const Option& other) { return excludes_ = &other, *this; }
+
+  /// "--range", "-o,--output"; "LOG" where the place says what it is.
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] bool is_positional() const noexcept { return !name_.starts_with('-'); }
+
+ private:
+  friend class CommandLineParser;
+
+  std::string name_;
+  Target target_;
+  std::string help_;
+  std::string type_name_;
+  bool is_required_ = false;
+  bool shows_default_ = false;
+  const Option* needs_ = nullptr;
+  const Option* excludes_ = nullptr;
+};
+
+/// One verb: its name, what it takes, and what it does.
+class Verb {
+ public:
+  using Run = std::function<Outcome<void>(Context&)>;
+
+  Verb(std::string name, std::string description, std::string example, Run run)
+      : name_(std::move(name)),
+        description_(std::move(description)),
+        example_(std::move(example)),
+        run_(std::move(run)) {}
+
+  Option& add_option(std::string name, Option::Target target, std::string help) {
+    return options_.emplace_back(std::move(name), target, std::move(help));
+  }
+  Option& add_flag(std::string name, bool& target, std::string help) {
+    return add_option(std::move(name), &target, std::move(help));
+  }
+
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] const std::deque<Option>& options() const noexcept { return options_; }
+  [[nodiscard]] Outcome<void> run(Context& context) const { return run_(context); }
+
+ private:
+  friend class CommandLineParser;
+
+  std::string name_;
+  std::string description_;
+  std::string example_;
+  Run run_;
+  std::deque<Option> options_;  // their addresses stay
+};
+
+/// All verbs, in the order of the help.
+class CommandTree {
+ public:
+  /// Adds a verb that reads its command line into `options` and is done by `run`. The first
+  /// sentence of `description` stands in the list of verbs, `example` at the end of its own help.
+  template <class Options>
+  Verb& add_verb(std::string name, std::string description, std::string example,
+                 std::shared_ptr<Options> options, Outcome<void> (*run)(Context&, const Options&)) {
+    return verbs_.emplace_back(
+        std::move(name), std::move(description), std::move(example),
+        [options = std::move(options), run](Context& context) { return run(context, *options); });
+  }
+
+  [[nodiscard]] const std::deque<Verb>& verbs() const noexcept { return verbs_; }
+
+ private:
+  std::deque<Verb> verbs_;  // their addresses stay
+};
+
+/// A command line that names no verb to run: help was asked for, or it is not understood.
+struct Ending {
+  int status = 0;
+  std::string out;  ///< for standard output
+  std::string err;  ///< for standard error
+};
+
+/// Reads `arguments`, the program's name not among them, into the options of `context` and of the
+/// verb that they name.
+[[nodiscard]] tl::expected<const Verb*, Ending> parse_command_line(
+    const CommandTree& tree, const std::vector<std::string>& arguments, Context& context);
+
+}  // namespace culm::tools
