@@ -11,15 +11,27 @@ endforeach()
 add_library(culm_warnings INTERFACE)
 target_compile_options(culm_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
                                                -Wsign-conversion -Wnon-virtual-dtor -Wold-style-cast)
+culm_is_compiler_named(is_named)
+if(CULM_WARNINGS_AS_ERRORS AND is_named)
+  target_compile_options(culm_warnings INTERFACE -Werror)
+endif()
 if(CULM_SANITIZE)
   target_compile_options(culm_warnings INTERFACE -fsanitize=${CULM_SANITIZE} -fno-omit-frame-pointer
                                                  -fno-sanitize-recover=all)
   target_link_options(culm_warnings INTERFACE -fsanitize=${CULM_SANITIZE})
 endif()
 
-# culm_module(feed HEADERS .. SOURCES .. [DEPENDS ..] [LINKS ..] [PRIVATE_LINKS ..])
+# Compiles the standard headers that nearly every source includes, and those given, once for the
+# target.
+function(culm_precompile target)
+  target_precompile_headers(${target} PRIVATE
+    <algorithm> <array> <chrono> <functional> <map> <memory> <optional> <span> <string>
+    <string_view> <utility> <variant> <vector> <tl/expected.hpp> ${ARGN})
+endfunction()
+
+# culm_module(feed HEADERS .. SOURCES .. [DEPENDS ..] [LINKS ..] [PRIVATE_LINKS ..] [PRECOMPILE ..])
 function(culm_module name)
-  cmake_parse_arguments(arg "" "" "HEADERS;SOURCES;DEPENDS;LINKS;PRIVATE_LINKS" ${ARGN})
+  cmake_parse_arguments(arg "" "" "HEADERS;SOURCES;DEPENDS;LINKS;PRIVATE_LINKS;PRECOMPILE" ${ARGN})
   set(target culm_${name})
   add_library(${target} ${arg_SOURCES})
   add_library(culm::${name} ALIAS ${target})
@@ -33,6 +45,11 @@ function(culm_module name)
   endforeach()
   target_link_libraries(${target} PUBLIC ${arg_LINKS}
                         PRIVATE ${arg_PRIVATE_LINKS} "$<BUILD_INTERFACE:culm_warnings>")
+  if(name STREQUAL core OR arg_PRECOMPILE)
+    culm_precompile(${target} ${arg_PRECOMPILE})
+  else()
+    target_precompile_headers(${target} REUSE_FROM culm_core)
+  endif()
   file(RELATIVE_PATH place "${PROJECT_SOURCE_DIR}" "${CMAKE_CURRENT_SOURCE_DIR}")
   foreach(header ${arg_HEADERS})
     get_filename_component(folder "${place}/${header}" DIRECTORY)

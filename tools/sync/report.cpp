@@ -43,7 +43,7 @@ Outcome<Moved> measure(const store::ReadTransaction& transaction, const LogSync&
   return moved;
 }
 
-std::string estimated(std::uint64_t bytes) { return "~" + human_size(bytes); }
+std::string estimated(std::uint64_t bytes) { return std::string("~").append(human_size(bytes)); }
 
 Json to_json(const replication::Quote& quote) {
   return {{"entries", quote.entries},
