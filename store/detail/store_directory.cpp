@@ -60,15 +60,15 @@ std::string path_in(const std::string& directory, std::string_view name) {
 // Locks of the open file, not of the process: these also exclude each other within a process, are
 // not lost when some other descriptor is closed, and can be asked about without taking them.
 struct flock whole_file(short type) {
-  struct flock range {};
+  struct flock range = {};
   range.l_type = type;
   range.l_whence = SEEK_SET;
   return range;
 }
 
 bool is_same_file(int descriptor, const std::string& path) {
-  struct stat opened {};
-  struct stat named {};
+  struct stat opened = {};
+  struct stat named = {};
   return ::fstat(descriptor, &opened) == 0 && ::stat(path.c_str(), &named) == 0 &&
          opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
@@ -120,7 +120,7 @@ Result<void> sync_directory(const std::string& directory) {
 }
 
 Result<bool> has_data_file(const std::string& directory) {
-  struct stat status {};
+  struct stat status = {};
   if (::stat(path_in(directory, kDataFile).c_str(), &status) == 0) return status.st_size > 0;
   if (errno == ENOENT) return false;
   return fail_system();
@@ -149,7 +149,7 @@ bool is_network_filesystem(std::uint64_t type) noexcept {
 }
 
 Result<void> check_filesystem(const std::string& directory) {
-  struct statfs status {};
+  struct statfs status = {};
   if (::statfs(directory.c_str(), &status) != 0) return fail_system();
   // f_type is signed on some machines, and the numbers have 32 bits.
   if (is_network_filesystem(static_cast<std::uint32_t>(status.f_type))) {
@@ -159,13 +159,13 @@ Result<void> check_filesystem(const std::string& directory) {
 }
 
 std::optional<std::size_t> disk_size_bytes(const std::string& directory) {
-  struct statvfs status {};
+  struct statvfs status = {};
   if (::statvfs(directory.c_str(), &status) != 0 || status.f_blocks == 0) return std::nullopt;
   return std::size_t{status.f_blocks} * status.f_frsize;
 }
 
 Result<DirectoryClaim> DirectoryClaim::take(const std::string& directory) {
-  struct stat status {};
+  struct stat status = {};
   if (::stat(directory.c_str(), &status) != 0) return fail_system();
   const Claim claim{status.st_dev, status.st_ino, ::getpid()};
   const std::lock_guard lock(claims().mutex);

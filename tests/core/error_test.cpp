@@ -18,7 +18,7 @@ constexpr int kCodesMax = 1000;
 
 TEST(Error, EveryErrcHasANameOfItsOwn) {
   // Enumerators cannot be listed by the language, so their number is counted in the header.
-  std::ifstream header(std::string(CULM_SOURCE_DIR) + "/core/error.hpp");
+  std::ifstream header(CULM_SOURCE_DIR "/core/error.hpp");
   std::stringstream text;
   text << header.rdbuf();
   const std::string source = text.str();

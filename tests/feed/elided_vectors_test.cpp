@@ -192,7 +192,7 @@ class ElidedVectors : public ::testing::Test {
   }
 
   static void write(const Json& vectors) {
-    std::ofstream file(std::string(CULM_SPEC_VECTORS) + "/elided.json");
+    std::ofstream file(CULM_SPEC_VECTORS "/elided.json");
     file << "{\n  \"description\": " << vectors["description"] << ",\n  \"cases\": [\n";
     const char* separator = "";
     for (const Json& item : vectors["cases"]) {

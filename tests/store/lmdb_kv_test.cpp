@@ -65,7 +65,7 @@ class LmdbKvTest : public ::testing::Test {
 TEST_F(LmdbKvTest, MakesItsFilesPrivate) {
   const auto kv = open();
   for (const char* name : {"/data.mdb", "/lock.mdb", "/writer.lock"}) {
-    struct stat status {};
+    struct stat status = {};
     ASSERT_EQ(::stat((store_ + name).c_str(), &status), 0) << name;
     EXPECT_EQ(status.st_mode & 0777U, 0600U) << name;
   }

@@ -28,7 +28,7 @@ inline std::optional<nlohmann::json> shared_vectors(const std::string& name) {
 
 /// Vectors of the specification.
 inline std::optional<nlohmann::json> spec_vectors(const std::string& name) {
-  return load_json(std::string(CULM_SPEC_VECTORS) + "/" + name);
+  return load_json(CULM_SPEC_VECTORS "/" + name);
 }
 
 /// The bytes of a hex string in a vector. Throws when the vector is not hex.

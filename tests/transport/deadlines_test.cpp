@@ -107,8 +107,8 @@ TEST(Deadlines, EndASessionWhosePeerTakesNothing) {
   const auto sent = [&] { return author.node().stats().sessions; };
   ASSERT_TRUE(run_until(io, [&] { return sent().entries_sent > 0; }));
   const auto begin = Clock::now();
-  ASSERT_TRUE(run_until(
-      io, [&] { return author.count<Ended>() == 1; }, seconds(60)));
+  const auto has_ended = [&] { return author.count<Ended>() == 1; };
+  ASSERT_TRUE(run_until(io, has_ended, seconds(60)));
   EXPECT_EQ(author.why_ended(), Errc::kPeerSlow);
   EXPECT_LE(Clock::now() - begin, milliseconds(limits::kWriteStallTimeoutMs) + seconds(2));
   // What was made of the log is what the kernel took and the session's output, no more.

@@ -250,9 +250,10 @@ TEST_F(NodeFetch, TakesWantsAndOffersOfARunningSession) {
   const SessionId session = reader.node().sessions().front().session.id;
   EXPECT_TRUE(reader.node().want(session, want_of(alice.log())));
   EXPECT_TRUE(reader.node().offer(session, bob.log()));
-  EXPECT_TRUE(run([&] {
+  const auto has_arrived = [&] {
     return reader.holds(alice.log(), {{1, 30}}) && author.holds(bob.log(), {{1, 30}});
-  }));
+  };
+  EXPECT_TRUE(run(has_arrived));
   reader.node().close_session(session);
   EXPECT_EQ(reader.node().want(session, want_of(alice.log())).error().code, Errc::kPeerClosed);
   EXPECT_TRUE(run([&] { return author.count<Ended>() == 1; }));

@@ -55,10 +55,10 @@ struct Totals {
 };
 
 bool is_part_of_store(const Context& context, const std::string& path) {
-  struct stat file {};
+  struct stat file = {};
   if (::stat(path.c_str(), &file) != 0) return false;
   return std::ranges::any_of(std::array{"data.mdb", "lock.mdb", "writer.lock"}, [&](auto* name) {
-    struct stat part {};
+    struct stat part = {};
     return ::stat((context.store_directory + "/" + name).c_str(), &part) == 0 &&
            part.st_dev == file.st_dev && part.st_ino == file.st_ino;
   });

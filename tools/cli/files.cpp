@@ -47,7 +47,7 @@ std::string shown(std::string_view path) {
 Outcome<Descriptor> open_input(const std::string& path) {
   if (path.empty()) return usage("a file name must not be empty");
   Descriptor file(path == "-" ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  struct stat status {};
+  struct stat status = {};
   if (file.get() < 0 || ::fstat(file.get(), &status) != 0) return system_failure(errno);
   if (S_ISDIR(status.st_mode)) return system_failure(EISDIR);
   return file;
@@ -55,7 +55,7 @@ Outcome<Descriptor> open_input(const std::string& path) {
 
 Outcome<std::uint64_t> check_input(const std::string& path) {
   if (path.empty()) return usage("a file name must not be empty");
-  struct stat status {};
+  struct stat status = {};
   if (path == "-") {
     const int flags = ::fcntl(STDIN_FILENO, F_GETFL);
     if (flags < 0 || (flags & O_ACCMODE) == O_WRONLY) return system_failure(EBADF);
@@ -69,7 +69,7 @@ Outcome<std::uint64_t> check_input(const std::string& path) {
 
 Outcome<Bytes> read_all(const Descriptor& file, std::uint64_t size_max, Errc too_large) {
   Bytes bytes;
-  struct stat status {};
+  struct stat status = {};
   if (::fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode)) {
     // A hint only: the file may change while it is read, and what was read is what counts.
     bytes.reserve(std::min(static_cast<std::uint64_t>(status.st_size), size_max) + 1);
@@ -161,7 +161,7 @@ NewFile::NewFile(std::string path, Descriptor file, bool is_named)
 
 Outcome<std::unique_ptr<NewFile>> NewFile::create(const std::string& path, unsigned mode) {
   if (path.empty()) return usage("a file name must not be empty");
-  struct stat status {};
+  struct stat status = {};
   if (::lstat(path.c_str(), &status) == 0) {
     return fail_with(Failure(Error{Errc::kFileExists}).about(shown(path)));
   }

@@ -52,7 +52,7 @@ tl::unexpected<Failure> refuse(const std::string& path, std::string message,
 Outcome<Descriptor> open_key_file(const std::string& path) {
   // Without waiting for the other end of a FIFO, and without following a link to who knows where.
   Descriptor file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  struct stat status {};
+  struct stat status = {};
   if (file.get() < 0 || ::fstat(file.get(), &status) != 0) {
     if (errno == ELOOP) return refuse(path, "is a symbolic link", "name the file itself");
     if (errno == ENOENT) return refuse(path, "does not exist", "`culm keygen FILE` makes one");

@@ -31,7 +31,7 @@ tl::unexpected<Failure> refuse(const std::string& path, std::string message,
 /// 64 hex digits, and perhaps a line end, in a file that nobody else may read.
 Outcome<sealing::Key> read_secret(const std::string& path) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  struct stat status {};
+  struct stat status = {};
   if (file.get() < 0 || ::fstat(file.get(), &status) != 0) {
     return refuse(path, errno == ELOOP ? "is a symbolic link" : std::strerror(errno));
   }
@@ -68,7 +68,7 @@ Outcome<void> make_peer_key(const std::string& path) {
 }
 
 Outcome<sealing::KeyPair> peer_key(const std::string& path) {
-  struct stat status {};
+  struct stat status = {};
   if (::lstat(path.c_str(), &status) != 0 && errno == ENOENT) {
     CULM_TOOLS_CHECK(make_peer_key(path));
   }
