@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # One job of the checks; the same here and there. Jobs that .ci/run leaves out take long.
+#   tools/dev/ci.sh JOB             here
+#   tools/dev/ci.sh debian13 [JOB]  the job, "test" unless said otherwise, in a bare tree of Debian 13
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -11,10 +13,10 @@ case "${1:-}" in
     ;;
   tidy)
     tools/dev/setup.sh checks
-    cmake --preset clang >/dev/null
-    # Generated headers and links must be there before anything is read.
+    # Precompiled headers would have to be built first.
+    cmake --preset clang -B build/tidy -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON >/dev/null
     git ls-files 'core/*.cpp' 'feed/*.cpp' 'store/*.cpp' 'replication/*.cpp' |
-      xargs -P "$(nproc)" -n 4 clang-tidy -p build/clang --quiet --warnings-as-errors='*' 2>/dev/null
+      xargs -P "$(nproc)" -n 4 clang-tidy -p build/tidy --quiet --warnings-as-errors='*' 2>/dev/null
     ;;
   warnings)
     tools/dev/setup.sh checks
@@ -34,6 +36,20 @@ case "${1:-}" in
     ;;
   demo)
     tools/dev/demo.sh
+    culm=build/release/tools/culm
+    verbs=$("$culm" --help | sed -n '/^Verbs:/,/^$/s/^  \([a-z]*\) .*/\1/p')
+    [ "$(wc -w <<<"$verbs")" -ge 16 ]
+    for verb in $verbs; do "$culm" "$verb" --help >/dev/null; done
+    ;;
+  debian12)
+    tools/dev/bare.sh bookworm tools/dev/ci.sh "${2:-test}"
+    ;;
+  debian13)
+    tools/dev/bare.sh trixie tools/dev/ci.sh "${2:-test}"
+    ;;
+  buildtime)
+    tools/dev/setup.sh
+    python3 -B tools/dev/buildtime.py "${@:2}"
     ;;
   million)
     cmake --preset release >/dev/null
@@ -41,7 +57,7 @@ case "${1:-}" in
     CULM=$PWD/build/release/tools/culm python3 -B tests/e2e/million.py
     ;;
   *)
-    echo "usage: ci.sh format|tidy|warnings|test|clang|asan|demo|million" >&2
+    echo "usage: ci.sh format|tidy|warnings|test|clang|asan|demo|million|buildtime|debian12|debian13" >&2
     exit 2
     ;;
 esac

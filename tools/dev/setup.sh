@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Installs what building and testing culm needs on Debian 12 and Ubuntu 24.04. Asks for nothing and
-# does nothing where all is there. "setup.sh checks" adds what the format and tidy checks need.
+# Installs what building and testing culm needs on Debian 12, Debian 13 and Ubuntu 24.04. Asks for
+# nothing, and does nothing where all is there. "setup.sh checks" adds what the checks need.
 set -euo pipefail
 
 packages=(g++ cmake ninja-build pkg-config python3
   libsodium-dev liblmdb-dev libboost-dev libmsgpack-cxx-dev libexpected-dev libxxhash-dev
   libcli11-dev nlohmann-json3-dev libgtest-dev libgmock-dev)
 if [ "${1:-}" = checks ]; then
-  packages+=(clang clang-format clang-tidy)
+  packages+=(clang clang-format clang-tidy debootstrap)
 fi
 
 missing=()

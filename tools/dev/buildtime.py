@@ -1,0 +1,51 @@
+"""Builds from nothing and prints what it cost: CPU seconds in all, and the ten slowest files.
+    buildtime.py [PRESET [TARGET]]      release culm_tool, what the demo needs, unless said otherwise
+    buildtime.py --compile LOG COMMAND  runs one compiler and adds its CPU seconds to LOG"""
+import os
+import pathlib
+import resource
+import shutil
+import subprocess
+import sys
+
+SHOWN = 10
+
+
+def cpu_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def compile_one(log, command):
+    status = subprocess.run(command).returncode
+    output = command[command.index("-o") + 1] if "-o" in command else command[-1]
+    with open(log, "a") as file:  # a line is written whole
+        file.write(f"{cpu_seconds():.3f} {output}\n")
+    sys.exit(status)
+
+
+def main(preset="release", target="culm_tool"):
+    build = pathlib.Path("build/buildtime").absolute()
+    shutil.rmtree(build, ignore_errors=True)
+    build.mkdir(parents=True)
+    log = build / "seconds.txt"
+    launcher = f"{sys.executable};{os.path.abspath(__file__)};--compile;{log}"
+    subprocess.run(["cmake", "--preset", preset, "-B", build,
+                    f"-DCMAKE_CXX_COMPILER_LAUNCHER={launcher}"], check=True, stdout=subprocess.DEVNULL)
+    log.unlink(missing_ok=True)  # what the configuration compiled
+    before = cpu_seconds()
+    built = subprocess.run(["cmake", "--build", build, "--target", target], capture_output=True, text=True)
+    if built.returncode != 0:
+        sys.exit(built.stdout + built.stderr)
+    total = cpu_seconds() - before
+    rows = sorted(((float(seconds), name) for seconds, name in
+                   (line.split(" ", 1) for line in log.read_text().splitlines())), reverse=True)
+    print(f"{target} by the preset {preset}: {total:.0f} CPU seconds, {len(rows)} files; the slowest:")
+    for seconds, name in rows[:SHOWN]:
+        place, _, file = name.rpartition(".dir/")
+        print(f"{seconds:8.1f}  {place.split('/CMakeFiles/')[0]}/{file.removesuffix('.o')}")
+
+
+if sys.argv[1:2] == ["--compile"]:
+    compile_one(sys.argv[2], sys.argv[3:])
+main(*sys.argv[1:])
