@@ -7,8 +7,16 @@
 
 namespace culm {
 
-/// Why something was refused. One enumerator is one reason; `name()` is its stable name in JSON,
-/// vectors and tests, `describe()` its sentence for people.
+/// Why something was refused. One enumerator is one reason and one row of the table in error.cpp,
+/// which says everything that culm knows of it:
+///
+///     name()           its stable name in JSON, vectors and tests
+///     describe()       its sentence for people
+///     fault()          who brought it about
+///     ends()           what it ends
+///     full_may_help()  whether asking for the unit in full may show another outcome
+///
+/// Decisions follow from these answers; no other place lists codes. Spec: errors.md#table
 enum class Errc : std::uint16_t {
   // core
   kHexFormat = 1,
@@ -98,6 +106,25 @@ enum class Errc : std::uint16_t {
   kUsage,
 };
 
+/// Who brought an error about. It decides who is blamed: a peer for kPeer and nothing else.
+/// Spec: errors.md#fault
+enum class Fault : std::uint8_t {
+  kNobody,    ///< chance, the network, or two honest sides that hold different things
+  kAuthor,    ///< the log's author broke or ended it; whoever delivers that is not to blame
+  kPeer,      ///< the other side did what no honest peer does
+  kOwnStore,  ///< this side: its store or its disk
+  kCaller,    ///< what was asked for cannot be done
+};
+
+/// What an error ends, from the narrowest to the widest. Spec: errors.md#scope
+enum class Scope : std::uint8_t {
+  kCall,     ///< the call that returns it, nothing else
+  kUnit,     ///< one unit or payload is passed over
+  kLog,      ///< what goes on about one log: a want, a comparison
+  kSession,  ///< the session
+  kStore,    ///< everything that needs the store
+};
+
 /// Which number `Error::detail` is.
 enum class ErrorDetail : std::uint8_t { kNone, kOffset, kSeqnum, kSystem };
 
@@ -131,6 +158,22 @@ struct Error {
 
 /// One sentence without its full stop.
 [[nodiscard]] std::string_view describe(Errc code) noexcept;
+
+/// Who brought the error about. Spec: errors.md#fault
+[[nodiscard]] Fault fault(Errc code) noexcept;
+
+/// What the error ends: `ends(code) < Scope::kSession` spares the session. Spec: errors.md#scope
+[[nodiscard]] Scope ends(Errc code) noexcept;
+
+/// Whether an elided unit that failed so may be good, or fail for its true reason, when its links
+/// come in full. Spec: replication.md#units
+[[nodiscard]] bool full_may_help(Errc code) noexcept;
+
+/// "nobody", "author", "peer", "own store", "caller".
+[[nodiscard]] std::string_view name(Fault fault) noexcept;
+
+/// "call", "unit", "log", "session", "store".
+[[nodiscard]] std::string_view name(Scope scope) noexcept;
 
 /// The sentence with the place: "the entry ends too early (at byte 17)".
 [[nodiscard]] std::string message(const Error& error);

@@ -6,6 +6,8 @@
 #include <regex>
 #include <set>
 #include <sstream>
+#include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -16,29 +18,79 @@ namespace {
 
 constexpr int kCodesMax = 1000;
 
-TEST(Error, EveryErrcHasANameOfItsOwn) {
-  // Enumerators cannot be listed by the language, so their number is counted in the header.
-  std::ifstream header(CULM_SOURCE_DIR "/core/error.hpp");
+std::string read_source(const std::string& path) {
+  std::ifstream file(CULM_SOURCE_DIR "/" + path);
   std::stringstream text;
-  text << header.rdbuf();
-  const std::string source = text.str();
-  const auto from = source.find("enum class Errc");
+  text << file.rdbuf();
+  return text.str();
+}
+
+std::vector<std::string> find_all(const std::string& text, const std::regex& pattern) {
+  std::vector<std::string> found;
+  for (std::sregex_iterator at(text.begin(), text.end(), pattern), end; at != end; ++at) {
+    found.push_back((*at)[1]);
+  }
+  return found;
+}
+
+std::vector<Errc> known_codes() {
+  std::vector<Errc> codes;
+  for (int code = 1; code < kCodesMax; ++code) {
+    if (name(static_cast<Errc>(code)) != "unknown") codes.push_back(static_cast<Errc>(code));
+  }
+  return codes;
+}
+
+TEST(Error, EveryErrcHasExactlyOneRow) {
+  // The language cannot list enumerators, so header and table are read as text.
+  const std::string header = read_source("core/error.hpp");
+  const auto from = header.find("enum class Errc");
   ASSERT_NE(from, std::string::npos);
-  const std::string body = source.substr(from, source.find("};", from) - from);
-  const std::regex enumerator("\n  k[A-Z][A-Za-z0-9]*");
-  const auto enumerators = std::distance(std::sregex_iterator(body.begin(), body.end(), enumerator),
-                                         std::sregex_iterator());
+  const std::string body = header.substr(from, header.find("};", from) - from);
+  const auto enumerators = find_all(body, std::regex("\n  (k[A-Z][A-Za-z0-9]*)"));
+  EXPECT_GT(enumerators.size(), 60U);
+
+  auto rows = find_all(read_source("core/error.cpp"), std::regex("\\{Errc::(k[A-Za-z0-9]*), \""));
+  EXPECT_EQ(rows, enumerators) << "same order, each once";
 
   std::set<std::string_view> names;
   std::set<std::string_view> descriptions;
-  for (int code = 1; code < kCodesMax; ++code) {
-    const auto errc = static_cast<Errc>(code);
-    if (name(errc) == "unknown") continue;
-    EXPECT_TRUE(names.insert(name(errc)).second) << name(errc);
-    EXPECT_TRUE(descriptions.insert(describe(errc)).second) << describe(errc);
+  for (const Errc code : known_codes()) {
+    EXPECT_TRUE(names.insert(name(code)).second) << name(code);
+    EXPECT_TRUE(descriptions.insert(describe(code)).second) << describe(code);
   }
-  EXPECT_GT(enumerators, 60);
-  EXPECT_EQ(names.size(), static_cast<std::size_t>(enumerators));
+  EXPECT_EQ(names.size(), enumerators.size());
+}
+
+TEST(Error, TheTableOfTheSpecificationIsTheTableOfTheCode) {
+  std::vector<std::string> stated;
+  for (const Errc code : known_codes()) {
+    std::string row = "| `" + std::string(name(code)) + "` | " + std::string(name(fault(code)));
+    row += " | " + std::string(name(ends(code))) + " | ";
+    stated.push_back(row + (full_may_help(code) ? "yes |" : "no |"));
+  }
+  const std::string page = read_source("spec/errors.md");
+  const std::string table = page.substr(page.find("## Table"));
+  EXPECT_EQ(find_all(table, std::regex("\n(\\| `.*)")), stated);
+}
+
+TEST(Error, BlameIsScoped) {
+  for (const Errc code : known_codes()) {
+    SCOPED_TRACE(name(code));
+    // Whoever is blamed loses the session; the author's deeds and the caller's cost nobody else.
+    if (fault(code) == Fault::kPeer) {
+      EXPECT_EQ(ends(code), Scope::kSession);
+    }
+    if (fault(code) == Fault::kAuthor) {
+      EXPECT_EQ(ends(code), Scope::kLog);
+    }
+    if (fault(code) == Fault::kCaller) {
+      EXPECT_EQ(ends(code), Scope::kCall);
+    }
+    if (fault(code) == Fault::kOwnStore) {
+      EXPECT_NE(ends(code), Scope::kSession);
+    }
+  }
 }
 
 TEST(Error, NamesAreSnakeCaseAndDescriptionsAreSentencesWithoutStop) {
