@@ -71,6 +71,8 @@ enum class Errc : std::uint16_t {
   kAuthorMarkFork,    ///< the store holds another entry where one was published
   kAuthorMarkFormat,
   kAuthorMarkLocked,
+  kLogFragmented,  ///< more ranges than are kept of one log
+  kBusy,           ///< a bound of this side is reached; later it may go
 
   // replication
   kFrameLength = 300,

@@ -25,12 +25,6 @@ class HeldTargets final : public LinkTargets {
   std::optional<store::LogState> log_;
 };
 
-/// Failures of the store itself, after which a transaction is of no use. A damaged row spoils only
-/// what needs it.
-bool is_store_failure(Errc code) {
-  return code == Errc::kStoreIo || code == Errc::kStoreFull || code == Errc::kStoreReadOnly;
-}
-
 }  // namespace
 
 Committer::Committer(store::Store& store, SignatureVerifier& verifier, const AcceptOptions& options)
@@ -45,7 +39,8 @@ std::vector<WorkReport> Committer::commit(std::span<const Work> works) {
     for (const Work& work : works) {
       reports.push_back({work.id, work.log, apply(transaction, work), work.credit});
       const auto& outcome = reports.back().outcome;
-      if (!outcome && is_store_failure(outcome.error().code)) return fail(outcome.error());
+      // The transaction is of no use after that; a damaged row spoils only what needs it.
+      if (!outcome && ends(outcome.error().code) == Scope::kStore) return fail(outcome.error());
     }
     return {};
   });

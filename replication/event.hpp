@@ -64,7 +64,8 @@ struct WantEnded {
   DoneReason reason = DoneReason::kComplete;
 };
 /// The peer declines a want (`want` != 0) or an offer of ours; or what came for a want could not be
-/// taken (kUnanchored, kCapped; kBusy where the own store has a damaged row of the log).
+/// taken (kUnanchored, kCapped; kBusy where the own store has a damaged row of the log, or too many
+/// ranges of it).
 struct Denied {
   WantId want = 0;
   LogKey log;

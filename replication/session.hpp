@@ -56,11 +56,13 @@ class Session {
 
   [[nodiscard]] std::optional<Event> next_event();
 
-  /// Asks the peer. Fails with kLimit when too many wants are open, kProtocolState when ended.
-  /// May be called before the session is established.
+  /// Asks the peer. May be called before the session is established. Fails with kBusy when too
+  /// many wants are open, kRangesTooMany when one message cannot carry the interest, kProtocolState
+  /// when ended, or as the store.
   [[nodiscard]] Result<WantId> want(const WantRequest& request);
   void cancel(WantId want);
-  /// Offers a log of the store.
+  /// Offers a log of the store. Fails with kLogUnknown when nothing of it is served, kBusy when the
+  /// session has offered as many as it may, kProtocolState when ended, or as the store.
   [[nodiscard]] Result<void> offer(const LogKey& log);
 
   /// The host's answer to `WorkReceived`.

@@ -103,7 +103,7 @@ void StoreAudit::check_state() {
 Result<void> StoreAudit::check_evidence() {
   const auto evidence = transaction_.evidence(log_);
   if (!evidence) {
-    if (evidence.error().code == Errc::kStoreIo) return fail(evidence.error());
+    if (ends(evidence.error().code) == Scope::kStore) return fail(evidence.error());
     fault(evidence.error());
     return {};
   }

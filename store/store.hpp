@@ -167,7 +167,7 @@ class WriteTransaction : public ReadTransaction {
   /// Verify, then append: whole or not at all, idempotent. A log that was unknown becomes known
   /// when something of it is kept. Payloads are kept with their entries, also where those were held
   /// before; payloads in `deleted` are dropped without a word. Evidence that lowers the cap is
-  /// recorded. Fails as `accept_unit` does, with kRangesTooMany, or as the `Kv`.
+  /// recorded. Fails as `accept_unit` does, with kLogFragmented, or as the `Kv`.
   [[nodiscard]] Result<IngestReport> ingest(const LogKey& log, std::span<const UnitEntry> unit,
                                             SignatureVerifier& verifier,
                                             const AcceptOptions& options = {});
@@ -185,10 +185,10 @@ class WriteTransaction : public ReadTransaction {
   /// Deletes the payloads of `seqnums` (held or not) and remembers not to take them again, lowest
   /// first, until about `rows_max` rows were touched. Returns what of `seqnums` remains for the
   /// next step; the same call does no harm where it was interrupted. Entries stay. Fails with
-  /// kLogUnknown, kRangesTooMany.
+  /// kLogUnknown, kLogFragmented.
   [[nodiscard]] Result<RangeSet> delete_payloads(const LogKey& log, const RangeSet& seqnums,
                                                  std::size_t rows_max);
-  /// Payloads of `seqnums` may be taken again. Fails with kLogUnknown, kRangesTooMany.
+  /// Payloads of `seqnums` may be taken again. Fails with kLogUnknown, kLogFragmented.
   [[nodiscard]] Result<void> undelete_payloads(const LogKey& log, const RangeSet& seqnums);
 
   /// Writes part of the payload of a held entry, to be finished; parts come in any order, and over

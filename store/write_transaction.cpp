@@ -22,7 +22,7 @@ bool has_empty_payload(const EntryView& entry) {
 }
 
 Result<void> check_ranges(const RangeSet& set) {
-  if (set.ranges().size() > limits::kRangesPerLogMax) return fail(Errc::kRangesTooMany);
+  if (set.ranges().size() > limits::kRangesPerLogMax) return fail(Errc::kLogFragmented);
   return {};
 }
 
@@ -232,7 +232,9 @@ Result<void> WriteTransaction::put_evidence(TouchedLog& touched, const Evidence&
 }
 
 Result<void> WriteTransaction::set_interest(const LogKey& log, const LogInterest& interest) {
-  CULM_CHECK(check_ranges(interest.entries.ranges));
+  if (interest.entries.ranges.ranges().size() > limits::kRangesPerLogMax) {
+    return fail(Errc::kRangesTooMany);
+  }
   CULM_TRY(TouchedLog* const touched, touch(log));
   if (touched->state.number != 0 && touched->state.interest == interest) return {};
   mark_changed(*touched);
@@ -349,7 +351,7 @@ Result<StoredEntry> WriteTransaction::check_payload_wanted(const LogState& state
     return fail(error_for(Errc::kPayloadTooLarge, seqnum));
   }
   if (state.payloads.ranges().size() >= limits::kRangesPerLogMax) {
-    return fail(Errc::kRangesTooMany);
+    return fail(Errc::kLogFragmented);
   }
   return stored;
 }

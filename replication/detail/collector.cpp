@@ -5,49 +5,10 @@
 
 #include "culm/core/limits.hpp"
 #include "culm/feed/elided.hpp"
-#include "culm/replication/detail/damage.hpp"
 #include "culm/replication/detail/provider.hpp"
+#include "culm/replication/detail/scope.hpp"
 
 namespace culm::replication {
-namespace {
-
-/// What may come of an elided unit although its sender is honest: the receiver holds another entry
-/// than the sender where a link was left out. Asked for in full, the cause shows.
-bool deserves_full(Errc code) {
-  return code == Errc::kElidedTarget || code == Errc::kEntrySignature ||
-         code == Errc::kLinkMismatch;
-}
-
-bool is_peers_fault(Errc code) {
-  switch (code) {
-    case Errc::kVarU64Truncated:
-    case Errc::kVarU64Noncanonical:
-    case Errc::kHashFormat:
-    case Errc::kEntryTruncated:
-    case Errc::kEntryTrailing:
-    case Errc::kEntryTag:
-    case Errc::kEntryTooLong:
-    case Errc::kSeqnumZero:
-    case Errc::kEntrySignature:
-    case Errc::kAuthorKey:
-    case Errc::kEntryForeign:
-    case Errc::kUnitOrder:
-    case Errc::kUnitEmpty:
-    case Errc::kPayloadHash:
-    case Errc::kPayloadSize:
-    case Errc::kPayloadTooLarge:
-    case Errc::kElidedFormat:
-    case Errc::kElidedTarget:
-    case Errc::kEvidence:
-    case Errc::kLimit:
-    case Errc::kProtocolState:
-      return true;
-    default:
-      return false;
-  }
-}
-
-}  // namespace
 
 Collector::Collector(std::uint64_t session, const store::Store& store, CreditPool& pool,
                      Outbox& outbox, std::deque<Event>& events, SessionStats& stats)
@@ -64,7 +25,7 @@ Collector::~Collector() {
 }
 
 Result<WantId> Collector::want(const WantRequest& request) {
-  if (fetches_.size() >= limits::kWantsPerSessionMax) return fail(Errc::kLimit);
+  if (fetches_.size() >= limits::kWantsPerSessionMax) return fail(Errc::kBusy);
   if (request.interest.ranges.ranges().size() > limits::kRangesPerMessageMax) {
     return fail(Errc::kRangesTooMany);
   }
@@ -325,53 +286,59 @@ Result<void> Collector::work_finished(const WorkReport& report) {
     if (fetch != nullptr) settle(*fetch);
     return {};
   }
-  if (pending.want == 0) {
-    return pending.blame ? Result<void>(fail(report.outcome.error())) : Result<void>();
-  }
+  const Error& error = report.outcome.error();
+  if (pending.want == 0) return evidence_failed(pending, error);
   // A want that ended meanwhile needs no answer: units behind a refused one fail for its sake.
   if (fetch == nullptr) return {};
-  return pending.payload != 0 ? payload_failed(*fetch, pending.payload, report)
-                              : unit_failed(pending.want, report);
+  return pending.payload != 0 ? payload_failed(*fetch, pending.payload, error)
+                              : unit_failed(pending.want, error);
 }
 
-Result<void> Collector::payload_failed(Fetch& fetch, SeqNum seqnum, const WorkReport& report) {
-  const Errc code = report.outcome.error().code;
-  // The entry is not there when its unit was cut by a fork, or refused.
-  if (code == Errc::kEntryNotHeld || code == Errc::kLogUnknown || code == Errc::kLogCapped) {
-    settle(fetch);
-    return {};
-  }
-  // A peer on the other branch of a fork has another payload for an entry that was held before.
-  const bool is_wrong = code == Errc::kPayloadHash || code == Errc::kPayloadSize;
-  if (is_wrong && !fetch.brought.contains(seqnum)) {
-    refuse(fetch, DenyReason::kCapped);
-    return {};
-  }
-  return unit_failed(fetch.id, report);
+Result<void> Collector::evidence_failed(const Pending& pending, const Error& error) const {
+  const bool is_excused = fault(error.code) == Fault::kPeer && !pending.blame;
+  if (is_excused || is_of_log(error.code)) return {};
+  return fail(error);
 }
 
-Result<void> Collector::unit_failed(WantId want, const WorkReport& report) {
+Result<void> Collector::payload_failed(Fetch& fetch, SeqNum seqnum, const Error& error) {
+  switch (fault(error.code)) {
+    case Fault::kNobody:
+    case Fault::kAuthor:
+      // The entry is not there when its unit was cut by a fork, or refused.
+      settle(fetch);
+      return {};
+    case Fault::kPeer:
+      // A peer on the other branch of a fork has another payload for an entry that was held before.
+      if (fetch.brought.contains(seqnum)) return fail(error);
+      refuse(fetch, DenyReason::kCapped);
+      return {};
+    default:
+      return unit_failed(fetch.id, error);
+  }
+}
+
+Result<void> Collector::unit_failed(WantId want, const Error& error) {
   const Fetch fetch = *find(want);
-  const Errc code = report.outcome.error().code;
-  if (deserves_full(code) && !fetch.full) {
+  if (full_may_help(error.code) && !fetch.full) {
     outbox_.send(Cancel{want});
-    CULM_CHECK(ask(fetch.request, fetch.host_id));
     drop(want);
-    return {};
+    const auto asked = ask(fetch.request, fetch.host_id);
+    return asked ? Result<void>() : give_up(fetch, asked.error());
   }
-  if (is_peers_fault(code)) return fail(report.outcome.error());
-  const bool is_capped =
-      code == Errc::kLogCapped || code == Errc::kLogEnded || code == Errc::kLinkMismatch;
-  if (is_capped || code == Errc::kUnitUnanchored) {
-    refuse(fetch, is_capped ? DenyReason::kCapped : DenyReason::kUnanchored);
-    return {};
+  if (!is_of_log(error.code)) return fail(error);
+  if (fault(error.code) == Fault::kOwnStore) {
+    outbox_.send(Cancel{want});
+    drop(want);
+    return give_up(fetch, error);
   }
-  // What is wrong with one log here must not keep the others from coming.
-  const bool is_of_log = is_damage(code) || code == Errc::kRangesTooMany;
-  if (!is_of_log) return fail(report.outcome.error());
-  outbox_.send(Cancel{want});
-  events_.push_back(Denied{fetch.host_id, report.log, DenyReason::kBusy});
-  drop(want);
+  const bool is_unanchored = error.code == Errc::kUnitUnanchored;
+  refuse(fetch, is_unanchored ? DenyReason::kUnanchored : DenyReason::kCapped);
+  return {};
+}
+
+Result<void> Collector::give_up(const Fetch& fetch, const Error& error) {
+  if (!is_of_log(error.code)) return fail(error);
+  events_.push_back(Denied{fetch.host_id, fetch.request.log, DenyReason::kBusy});
   return {};
 }
 

@@ -106,8 +106,14 @@ class Collector {
   void give_back(std::uint64_t bytes);
   void submit(Fetch& fetch, std::variant<UnitWork, PayloadWork, EvidenceWork> content,
               std::uint64_t credit);
-  [[nodiscard]] Result<void> unit_failed(WantId want, const WorkReport& report);
-  [[nodiscard]] Result<void> payload_failed(Fetch& fetch, SeqNum seqnum, const WorkReport& report);
+  // What follows from a failed work: nothing, the end of its want, or a failure that ends the
+  // session.
+  [[nodiscard]] Result<void> unit_failed(WantId want, const Error& error);
+  [[nodiscard]] Result<void> payload_failed(Fetch& fetch, SeqNum seqnum, const Error& error);
+  [[nodiscard]] Result<void> evidence_failed(const Pending& pending, const Error& error) const;
+  /// Tells the host of a want that is over because of this side's store. Fails with `error` where
+  /// that ends more than the want.
+  [[nodiscard]] Result<void> give_up(const Fetch& fetch, const Error& error);
   /// Ends a want here and at the peer.
   void refuse(const Fetch& fetch, DenyReason reason);
   void settle(Fetch& fetch);

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "culm/core/limits.hpp"
-#include "culm/replication/detail/damage.hpp"
+#include "culm/replication/detail/scope.hpp"
 
 namespace culm::replication {
 namespace {
@@ -145,7 +145,8 @@ Result<void> Session::Machine::on_offer(const Offer& offer) {
   name(offer.log);
   const auto want = collector_.want(request);
   if (want) return {};
-  if (want.error().code != Errc::kLimit) return fail(want.error());
+  // Whatever keeps this side from asking is not the peer's fault.
+  if (ends(want.error().code) == Scope::kStore) return fail(want.error());
   outbox_.send(Deny{offer.log, 0, DenyReason::kBusy});
   return {};
 }
@@ -154,8 +155,8 @@ Result<void> Session::Machine::on_have(const Have& have) {
   if (!concerns_peer(have.log)) return {};  // of a want that has ended meanwhile
   collector_.on_have(have);
   provider_.peer_holds(have.log, have.held, have.payloads);
-  CULM_CHECK(unless_damage(tell_defect(have.log)));
-  return unless_damage(start_comparison(have));
+  CULM_CHECK(unless_of_log(tell_defect(have.log)));
+  return unless_of_log(start_comparison(have));
 }
 
 Result<void> Session::Machine::on_want(const Want& want) {
@@ -169,20 +170,13 @@ Result<void> Session::Machine::on_want(const Want& want) {
   const auto accepted = provider_.accept(want);
   if (accepted) {
     name(want.log);
-    return unless_damage(tell_defect(want.log));
+    return unless_of_log(tell_defect(want.log));
   }
-  switch (accepted.error().code) {
-    case Errc::kLogUnknown:
-      outbox_.send(Deny{want.log, want.id, DenyReason::kNotServed});
-      return {};
-    case Errc::kLimit:
-    case Errc::kStoreDamaged:
-    case Errc::kStoreFormat:
-      outbox_.send(Deny{want.log, want.id, DenyReason::kBusy});
-      return {};
-    default:
-      return fail(accepted.error());
-  }
+  const Errc code = accepted.error().code;
+  if (!is_of_log(code)) return fail(accepted.error());
+  const bool is_busy = ends(code) == Scope::kLog;
+  outbox_.send(Deny{want.log, want.id, is_busy ? DenyReason::kBusy : DenyReason::kNotServed});
+  return {};
 }
 
 Result<void> Session::Machine::on_entries(const Entries& entries, std::size_t message_bytes) {
@@ -204,8 +198,8 @@ Result<void> Session::Machine::on_credit(const Credit& credit) {
 
 Result<void> Session::Machine::on_compare(const Compare& compare) {
   auto done = compare.answer ? advance_comparison(compare) : answer_comparison(compare);
-  if (compare.answer && is_damage(done)) end_comparison(compare.log);
-  return unless_damage(std::move(done));
+  if (compare.answer && is_of_log(done)) end_comparison(compare.log);
+  return unless_of_log(std::move(done));
 }
 
 Result<void> Session::Machine::on_defect(const DefectFound& defect) {
@@ -356,7 +350,7 @@ void Session::Machine::cancel(WantId want) {
 
 Result<void> Session::Machine::offer(const LogKey& log) {
   if (ended_) return fail(Errc::kProtocolState);
-  if (offers_sent_ == limits::kOffersPerSessionMax) return fail(Errc::kLimit);
+  if (offers_sent_ == limits::kOffersPerSessionMax) return fail(Errc::kBusy);
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto state, transaction.get_log(log));
   if (state.head() == 0) return fail(Errc::kLogUnknown);
@@ -374,13 +368,13 @@ void Session::Machine::work_finished(const WorkReport& report) {
   const bool is_settled = finished && collector_.settled(report.log);
   // Where the last piece changed nothing, nobody else will say that the log has changed.
   if (is_settled && receipts_due_.contains(report.log)) {
-    finished = unless_damage(send_receipt(report.log));
+    finished = unless_of_log(send_receipt(report.log));
   }
   const auto postponed = postponed_.find(report.log);
   if (finished && is_settled && postponed != postponed_.end()) {
     const Have have = std::move(postponed->second);
     postponed_.erase(postponed);
-    finished = unless_damage(start_comparison(have));
+    finished = unless_of_log(start_comparison(have));
     collector_.release(report.log);
   }
   static_cast<void>(go_on(finished));
@@ -391,8 +385,8 @@ void Session::Machine::log_changed(const LogKey& log) {
   provider_.log_changed(log);
   // What is new goes out before the word that it is here, or the peer would have to ask about it.
   auto said = provider_.pump();
-  if (said) said = unless_damage(send_receipt(log));
-  if (said) said = unless_damage(tell_defect(log));
+  if (said) said = unless_of_log(send_receipt(log));
+  if (said) said = unless_of_log(tell_defect(log));
   static_cast<void>(go_on(said));
 }
 
@@ -414,8 +408,8 @@ Result<void> Session::Machine::go_on(Result<void> result) {
     result = provider_.pump();
   }
   if (!result && !ended_) {
-    collector_.distrust();
     const Error error = result.error();
+    if (fault(error.code) == Fault::kPeer) collector_.distrust();
     if (channel_.established()) {
       outbox_.send(Bye{static_cast<std::uint16_t>(error.code), std::string(describe(error.code))});
     }

@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "culm/core/limits.hpp"
-#include "culm/replication/detail/damage.hpp"
 #include "culm/replication/detail/machine.hpp"
+#include "culm/replication/detail/scope.hpp"
 
 namespace culm::replication {
 
@@ -28,7 +28,7 @@ Result<void> Session::Machine::start_comparison(const Have& have) {
       comparisons_.emplace(have.log, ActiveComparison{Comparison(std::move(common)), {}, 0});
   collector_.hold_back(have.log);
   auto asked = ask_comparison(added->second, transaction, *log);
-  if (is_damage(asked)) end_comparison(have.log);
+  if (is_of_log(asked)) end_comparison(have.log);
   return asked;
 }
 
@@ -57,7 +57,7 @@ Result<void> Session::Machine::answer_comparison(const Compare& query) {
     CULM_TRY(const auto log, transaction.find_log(query.log));
     if (log && log->served().contains(query.seqnum)) {
       const auto stored = transaction.get_entry(*log, query.seqnum);
-      if (!stored && !is_damage(stored.error().code)) return fail(stored.error());
+      if (!stored && !is_of_log(stored.error().code)) return fail(stored.error());
       // What cannot be read is not served, and the peer is not left waiting.
       if (stored) answer.hash = stored->entry.hash();
       if (stored && answer.hash != query.hash) {

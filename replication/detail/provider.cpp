@@ -5,7 +5,7 @@
 
 #include "culm/core/limits.hpp"
 #include "culm/feed/lipmaa.hpp"
-#include "culm/replication/detail/damage.hpp"
+#include "culm/replication/detail/scope.hpp"
 
 namespace culm::replication {
 namespace {
@@ -72,7 +72,7 @@ Result<void> Provider::take_id(WantId want) {
 }
 
 Result<void> Provider::accept(Want want) {
-  if (served_.size() >= limits::kWantsPerSessionMax) return fail(Errc::kLimit);
+  if (served_.size() >= limits::kWantsPerSessionMax) return fail(Errc::kBusy);
 
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto log, transaction.get_log(want.log));
@@ -201,8 +201,8 @@ Result<void> Provider::pump() {
 
 Result<bool> Provider::step(Served& served) {
   auto stepped = step_of(served);
-  if (stepped || !is_damage(stepped.error().code)) return stepped;
-  // A damaged row of one log must not keep the others from being served.
+  if (stepped || !is_of_log(stepped.error().code)) return stepped;
+  // What is wrong with one log here must not keep the others from being served.
   served.ended = true;
   outbox_.send(Deny{served.want.log, served.want.id, DenyReason::kBusy});
   return true;

@@ -23,8 +23,7 @@ class Provider {
 
   /// Fails with kProtocolState when the id of a want is not larger than all before.
   [[nodiscard]] Result<void> take_id(WantId want);
-  /// Takes a want that the policy allows. Fails as the store; with kLimit when too many are open,
-  /// which is answered with `deny` by the caller.
+  /// Takes a want that the policy allows. Fails as the store, or with kBusy when too many are open.
   [[nodiscard]] Result<void> accept(Want want);
   /// The peer no longer wants it: says done.
   void cancel(WantId want);

@@ -45,7 +45,7 @@ class Reader {
 
 /// Each range as its distance from the range before, or from 0, and its length less one.
 Result<void> append_ranges(Bytes& out, const RangeSet& set) {
-  if (set.ranges().size() > limits::kRangesPerLogMax) return fail(Errc::kRangesTooMany);
+  if (set.ranges().size() > limits::kRangesPerLogMax) return fail(Errc::kLogFragmented);
   varu64::append(out, set.ranges().size());
   SeqNum previous = 0;
   for (const SeqRange range : set.ranges()) {

@@ -248,7 +248,7 @@ TEST(RowLog, IsLimited) {
   ASSERT_TRUE(detail::encode_log(row, state));
   EXPECT_EQ(detail::decode_log({}, ByteView(row).subspan(1)), state);
   state.held.insert(2 * limits::kRangesPerLogMax + 2);
-  EXPECT_EQ(detail::encode_log(row, state).error().code, Errc::kRangesTooMany);
+  EXPECT_EQ(detail::encode_log(row, state).error().code, Errc::kLogFragmented);
 }
 
 TEST(RowEntry, RefusesWhatIsNotAnEntryAndItsPayload) {

@@ -87,6 +87,9 @@ class HostilePeer {
     exchange();
   }
 
+  /// The victim's committer fails all works from now on.
+  void fail_works(Errc code) { failure_ = code; }
+
   /// The victim's committer answers nothing from now on.
   void hold_reports() { holds_reports_ = true; }
 
@@ -137,6 +140,11 @@ class HostilePeer {
     while (auto event = session_.next_event()) {
       if (const auto* received = std::get_if<replication::WorkReceived>(&*event)) {
         if (holds_reports_) continue;
+        if (failure_) {
+          const replication::Work& work = received->work;
+          session_.work_finished({work.id, work.log, fail(*failure_), work.credit});
+          continue;
+        }
         session_.work_finished(victim_.committer().commit({&received->work, 1}).front());
         session_.log_changed(received->work.log);
       } else if (const auto* ended = std::get_if<replication::Ended>(&*event)) {
@@ -153,6 +161,7 @@ class HostilePeer {
   std::vector<std::uint8_t> heard_;
   std::optional<Errc> verdict_;
   bool holds_reports_ = false;
+  std::optional<Errc> failure_;
 };
 
 }  // namespace culm::test
