@@ -48,7 +48,7 @@ inline constexpr std::size_t kLogsNamedPerSessionMax = 1024;
 /// Queries of one comparison; bisecting takes 64 at most, and begins anew when a cap falls.
 inline constexpr std::uint32_t kQueriesPerComparisonMax = 256;
 inline constexpr std::uint32_t kDefectsPerSessionMax = 64;
-/// Denies that decline nothing which is open.
+/// Denies beyond one for each want and offer.
 inline constexpr std::uint32_t kIdleDeniesPerSessionMax = 64;
 /// Credit outstanding.
 inline constexpr std::uint64_t kCreditBytesMax = std::uint64_t{1} << 31U;

@@ -238,12 +238,11 @@ Result<void> Collector::on_done(const Done& done) {
   return {};
 }
 
-bool Collector::on_deny(const Deny& deny) {
+void Collector::on_deny(const Deny& deny) {
   const Fetch* const fetch = find(deny.want);
-  if (fetch == nullptr) return false;
+  if (fetch == nullptr) return;
   events_.push_back(Denied{fetch->host_id, fetch->request.log, deny.reason});
   drop(deny.want);
-  return true;
 }
 
 bool Collector::awaits_peer() const {

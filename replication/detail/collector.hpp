@@ -29,6 +29,8 @@ class Collector {
   /// Fails with kLimit, or as the store.
   [[nodiscard]] Result<WantId> want(const WantRequest& request);
   void cancel(WantId want);
+  /// Wants that the peer was sent, over the life of the session.
+  [[nodiscard]] std::uint64_t wants_sent() const noexcept { return last_id_; }
   /// Whether anything of `log` is wanted from the peer.
   [[nodiscard]] bool wants(const LogKey& log) const;
   /// Whether nothing of `log` that was received waits for the committer.
@@ -47,8 +49,8 @@ class Collector {
   [[nodiscard]] Result<void> on_payload(const Payload& payload, std::size_t message_bytes);
   [[nodiscard]] Result<void> on_ready(const Ready& ready);
   [[nodiscard]] Result<void> on_done(const Done& done);
-  /// A want is declined. Whether it was open.
-  bool on_deny(const Deny& deny);
+  /// A want is declined; it may have ended already.
+  void on_deny(const Deny& deny);
   /// Whether the peer owes an answer, or the rest of what it announced, and may send it.
   [[nodiscard]] bool awaits_peer() const;
 

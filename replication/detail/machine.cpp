@@ -161,6 +161,7 @@ Result<void> Session::Machine::on_have(const Have& have) {
 
 Result<void> Session::Machine::on_want(const Want& want) {
   CULM_CHECK(provider_.take_id(want.id));
+  ++wants_received_;
   const SeqNum head = want.held.empty() ? 0 : want.held.max();
   events_.push_back(PeerHas{want.log, head, want.held, want.payloads_held, want.payloads_excepted});
   if (!policy_.may_read(*channel_.peer(), want.log)) {
@@ -209,17 +210,17 @@ Result<void> Session::Machine::on_defect(const DefectFound& defect) {
 }
 
 Result<void> Session::Machine::on_deny(const Deny& deny) {
-  bool was_open = false;
+  // One may come for each want and offer, also after it has ended at this side.
+  const std::uint64_t due = wants_received_ + collector_.wants_sent() + offers_sent_;
+  if (++denies_received_ > due + limits::kIdleDeniesPerSessionMax) return fail(Errc::kLimit);
   if (deny.want == 0) {
-    was_open = offered_.erase(deny.log) != 0;
-    if (was_open) events_.push_back(Denied{0, deny.log, deny.reason});
+    if (offered_.erase(deny.log) != 0) events_.push_back(Denied{0, deny.log, deny.reason});
   } else if (deny.reason == DenyReason::kUnanchored || deny.reason == DenyReason::kCapped) {
-    was_open = provider_.drop(deny.want);
+    provider_.drop(deny.want);
   } else {
-    was_open = collector_.on_deny(deny);
+    collector_.on_deny(deny);
   }
-  const bool is_too_many = !was_open && ++idle_denies_received_ > limits::kIdleDeniesPerSessionMax;
-  return is_too_many ? Result<void>(fail(Errc::kLimit)) : Result<void>();
+  return {};
 }
 
 void Session::Machine::on_bye(const Bye& bye) {

@@ -103,7 +103,8 @@ class Session::Machine {
   std::uint32_t offers_received_ = 0;
   std::uint32_t defects_received_ = 0;
   std::uint32_t defects_sent_ = 0;
-  std::uint32_t idle_denies_received_ = 0;
+  std::uint64_t wants_received_ = 0;
+  std::uint64_t denies_received_ = 0;
   std::set<LogKey> offered_;
 
   Instant started_;

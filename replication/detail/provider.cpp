@@ -98,8 +98,8 @@ void Provider::cancel(WantId want) {
   std::erase_if(served_, [](const Served& served) { return served.ended; });
 }
 
-bool Provider::drop(WantId want) {
-  return std::erase_if(served_, [&](const Served& served) { return served.want.id == want; }) != 0;
+void Provider::drop(WantId want) {
+  std::erase_if(served_, [&](const Served& served) { return served.want.id == want; });
 }
 
 void Provider::peer_holds(const LogKey& log, const RangeSet& entries, const RangeSet& payloads) {

@@ -27,8 +27,8 @@ class Provider {
   [[nodiscard]] Result<void> accept(Want want);
   /// The peer no longer wants it: says done.
   void cancel(WantId want);
-  /// The peer has refused what it got: nothing more is said. Whether the want was open.
-  bool drop(WantId want);
+  /// The peer has refused what it got: nothing more is said.
+  void drop(WantId want);
   /// The peer has shown that it holds these: they need not be sent.
   void peer_holds(const LogKey& log, const RangeSet& entries, const RangeSet& payloads);
   void add_credit(std::uint64_t bytes) noexcept { credit_ += bytes; }

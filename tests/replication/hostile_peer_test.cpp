@@ -187,12 +187,30 @@ TEST_F(HostilePeerTest, B17AHeadWithNothingBehindItTimesOutAndReservesNothing) {
 }
 
 TEST_F(HostilePeerTest, DeniesOfNothingAreCounted) {
-  for (std::uint32_t i = 0; i < limits::kIdleDeniesPerSessionMax; ++i) {
+  for (std::uint32_t i = 0; i < limits::kIdleDeniesPerSessionMax + 1; ++i) {  // 1: of the want
     hostile.say(Deny{log.log(), 0, DenyReason::kNotWanted});
   }
   EXPECT_FALSE(hostile.verdict());
   hostile.say(Deny{log.log(), want + 1, DenyReason::kNotServed});
   expect_refused(Errc::kLimit);
+}
+
+TEST_F(HostilePeerTest, AnHonestPeerMayDenyUnitsOfAnyNumberOfWantsThatAreDone) {
+  const LogBuilder bob = LogBuilder("bob").append_many(3);
+  victim.hold(bob);
+  const std::uint32_t rounds = 2 * limits::kIdleDeniesPerSessionMax;
+  for (WantId id = 1; id <= rounds; ++id) {
+    Want wanted;
+    wanted.id = id;
+    wanted.log = bob.log();
+    wanted.interest = everything();
+    wanted.payloads = false;
+    wanted.held = RangeSet{{1, 3}};
+    hostile.say(wanted);
+    hostile.say(Deny{bob.log(), id, DenyReason::kCapped});
+  }
+  EXPECT_EQ(hostile.heard<Done>(), rounds);
+  EXPECT_FALSE(hostile.verdict());
 }
 
 TEST_F(HostilePeerTest, ForgedEntriesAreRefusedAfterOneMoreAskingInFull) {
