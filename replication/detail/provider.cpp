@@ -301,7 +301,10 @@ Result<void> Provider::send_unit(Served& served, const store::ReadTransaction& t
         }
         return true;
       }));
-  CULM_TRY(const bool is_good, has_good_sinks(sent, served.known, transaction, log));
+  // Who asks for whole links may hold other entries than these where it has declared to hold some.
+  static const RangeSet none;
+  const RangeSet& linking = served.want.full ? none : served.known;
+  CULM_TRY(const bool is_good, has_good_sinks(sent, linking, transaction, log));
   if (!is_good) {
     // Its author's deed, which nobody can be given as an entry.
     served.ended = true;

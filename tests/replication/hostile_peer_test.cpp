@@ -213,6 +213,26 @@ TEST_F(HostilePeerTest, AnHonestPeerMayDenyUnitsOfAnyNumberOfWantsThatAreDone) {
   EXPECT_FALSE(hostile.verdict());
 }
 
+TEST_F(HostilePeerTest, WhoAsksInFullGetsNoBadlySignedEntryOnTheWordOfADeclaredOne) {
+  // 13 attests 12; who declares to hold 13 may hold another, and would blame the bearer of 12.
+  const LogBuilder broken = LogBuilder("bob").append_many(11).append_badly_signed().append_many(3);
+  victim.hold(broken);
+  hostile.say(Credit{limits::kSessionCreditBytes});
+  Want wanted;
+  wanted.log = broken.log();
+  wanted.interest = {RangeSet{{12, 12}}, 0};
+  wanted.entries = true;
+  wanted.held = RangeSet{{1, 1}, {4, 4}, {13, 13}};
+  for (const bool full : {false, true}) {
+    ++wanted.id;
+    wanted.full = full;
+    hostile.say(wanted);
+    EXPECT_EQ(hostile.heard<Entries>(), 1U) << full;
+    EXPECT_EQ(hostile.heard<Deny>(), full ? 1U : 0U);
+  }
+  EXPECT_FALSE(hostile.verdict());
+}
+
 TEST_F(HostilePeerTest, ForgedEntriesAreRefusedAfterOneMoreAskingInFull) {
   hostile.say_have(log);
   const std::array unit{EntryBuffer(log.entry(1)), log.forged(4)};
