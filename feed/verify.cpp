@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "culm/feed/detail/find_entry.hpp"
 #include "culm/feed/lipmaa.hpp"
@@ -17,9 +18,8 @@ struct End {
 
 /// Two entries that an honest author would not both have made.
 struct Disagreement {
-  DefectKind kind{};
-  SeqNum at = 0;
-  std::array<End, 2> ends;
+  End above;
+  End below;  ///< the cap falls to its seqnum
 };
 
 }  // namespace
@@ -62,7 +62,7 @@ class UnitAcceptor {
   Result<void> prove();
   Result<void> check_kept();
   void collect_kept();
-  void disagree(DefectKind kind, SeqNum at, End above, End below);
+  void disagree(End above, End below);
   Result<void> check_signature(const EntryView& entry);
   Result<EntryBuffer> get_authentic(const End& end);
 
@@ -122,7 +122,7 @@ Result<void> UnitAcceptor::find_new() {
     if (is_held(seqnum)) {
       CULM_TRY(const EntryView held, held_.entry(seqnum));
       if (equal(held.bytes(), item.entry.bytes())) continue;
-      disagree(DefectKind::kFork, seqnum, {seqnum, nullptr}, {seqnum, &item});
+      disagree({seqnum, nullptr}, {seqnum, &item});
     }
     mark(item).is_new = true;
   }
@@ -152,8 +152,7 @@ Result<void> UnitAcceptor::compare_link(const UnitEntry& item, SeqNum target, co
     if (found->hash == link) {
       mark(*found).is_vouched = true;
     } else {
-      disagree(DefectKind::kForkByLink, target, {item.entry.seqnum(), &item},
-               {target, mark(*found).is_new ? found : nullptr});
+      disagree({item.entry.seqnum(), &item}, {target, mark(*found).is_new ? found : nullptr});
     }
     return {};  // a held one there is the same, or the two are a fork already
   }
@@ -161,7 +160,7 @@ Result<void> UnitAcceptor::compare_link(const UnitEntry& item, SeqNum target, co
     mark(item).is_anchored = true;
     CULM_TRY(const EntryView held, held_.entry(target));
     if (held.hash() != link) {
-      disagree(DefectKind::kForkByLink, target, {item.entry.seqnum(), &item}, {target, nullptr});
+      disagree({item.entry.seqnum(), &item}, {target, nullptr});
     }
   }
   return {};
@@ -175,7 +174,7 @@ Result<void> UnitAcceptor::compare_in_links(const UnitEntry& item) {
     if (held.link_to(seqnum) == item.hash) {
       mark(item).is_vouched = true;
     } else {
-      disagree(DefectKind::kForkByLink, seqnum, {above, nullptr}, {seqnum, &item});
+      disagree({above, nullptr}, {seqnum, &item});
     }
   }
   return {};
@@ -199,11 +198,11 @@ Result<void> UnitAcceptor::attest() {
 
 /// Makes the evidence of the lowest disagreement, if it lowers the cap.
 Result<void> UnitAcceptor::prove() {
-  if (!lowest_ || lowest_->at > last_) return {};
-  CULM_TRY(const EntryBuffer above, get_authentic(lowest_->ends[0]));
-  CULM_TRY(const EntryBuffer below, get_authentic(lowest_->ends[1]));
+  if (!lowest_ || lowest_->below.seqnum > last_) return {};
+  CULM_TRY(const EntryBuffer above, get_authentic(lowest_->above));
+  CULM_TRY(const EntryBuffer below, get_authentic(lowest_->below));
   verdict_.evidence = make_evidence(std::array{above.view(), below.view()});
-  last_ = lowest_->at - 1;
+  last_ = lowest_->below.seqnum - 1;
   return {};
 }
 
@@ -234,9 +233,11 @@ void UnitAcceptor::collect_kept() {
   }
 }
 
-void UnitAcceptor::disagree(DefectKind kind, SeqNum at, End above, End below) {
-  if (lowest_ && (lowest_->at < at || (lowest_->at == at && lowest_->kind <= kind))) return;
-  lowest_ = Disagreement{kind, at, {above, below}};
+/// Keeps the lowest; of several at one seqnum that of the nearest entries, two entries there first.
+void UnitAcceptor::disagree(End above, End below) {
+  const std::pair place(below.seqnum, above.seqnum);
+  if (lowest_ && std::pair(lowest_->below.seqnum, lowest_->above.seqnum) <= place) return;
+  lowest_ = Disagreement{above, below};
 }
 
 Result<void> UnitAcceptor::check_signature(const EntryView& entry) {

@@ -1,5 +1,7 @@
 #include "culm/feed/defect.hpp"
 
+#include <fstream>
+
 #include <gtest/gtest.h>
 
 #include "tests/support/held_log.hpp"
@@ -103,9 +105,38 @@ TEST_F(DeriveDefect, RefusesTooManyEntriesAndBytesThatAreNone) {
   EXPECT_EQ(verifier.checks, 0U);
 }
 
+TEST_F(DeriveDefect, ExplainsWhatItFound) {
+  const auto explained = [this](const std::vector<EntryView>& entries) {
+    return explain(*derive(entries), make_evidence(entries));
+  };
+  EXPECT_EQ(explained({alice.entry(5), other.entry(5)}),
+            "the author signed both, and they differ from the field payload_size on");
+  EXPECT_EQ(explained({other.entry(6), alice.entry(5)}),
+            "the author signed both, and b has a link to another entry than a");
+}
+
 TEST(DefectKind, HasStableNames) {
   EXPECT_EQ(name(DefectKind::kFork), "fork");
   EXPECT_EQ(name(DefectKind::kForkByLink), "fork_by_link");
+}
+
+TEST(DefectKind, TheTableOfTheSpecificationListsThoseOfTheCode) {
+  std::ifstream page(std::string(CULM_SOURCE_DIR) + "/spec/verification.md");
+  std::string line;
+  while (std::getline(page, line) && line != "## Defects") {
+  }
+  std::vector<std::string> kinds;
+  while (std::getline(page, line) && !line.starts_with("#")) {
+    if (!line.starts_with("| `")) continue;
+    kinds.push_back(line.substr(3, line.find('`', 3) - 3));
+    const auto kind = find_defect_kind(kinds.back());
+    ASSERT_TRUE(kind) << kinds.back();
+    EXPECT_EQ(static_cast<std::size_t>(*kind), kinds.size()) << "in the order of precedence";
+    EXPECT_EQ(name(*kind), kinds.back());
+    EXPECT_FALSE(describe(*kind).empty());
+  }
+  EXPECT_EQ(kinds.size(), 2U);
+  EXPECT_FALSE(find_defect_kind("none"));
 }
 
 TEST(EvidenceVectors, AgreeWithTheReference) {

@@ -184,11 +184,9 @@ Result<store::IngestReport> to_report(const Json& fields) {
   if (defect == nullptr) return fail(Errc::kFileFormat);
   CULM_TRY(const std::string kind, get_text(*defect, "kind"));
   const auto at = defect->find_number("at");
-  if (!at) return fail(Errc::kFileFormat);
-  for (const DefectKind known : {DefectKind::kFork, DefectKind::kForkByLink}) {
-    if (name(known) == kind) report.defect = Defect{known, *at};
-  }
-  if (!report.defect) return fail(Errc::kFileFormat);
+  const auto known = find_defect_kind(kind);
+  if (!at || !known) return fail(Errc::kFileFormat);
+  report.defect = Defect{*known, *at};
   return report;
 }
 

@@ -1,6 +1,7 @@
 #include "tools/cli/jsonl_file.hpp"
 
 #include <algorithm>
+#include <array>
 #include <tuple>
 #include <utility>
 
@@ -40,6 +41,12 @@ void keep_first(std::optional<Finding>& first, const Finding& finding) {
   if (!first || finding < *first) first = finding;
 }
 
+/// What two entries of one log prove. Their signatures were checked.
+void keep_defect(std::optional<Finding>& first, const JsonlRow& below, const JsonlRow& above) {
+  const auto defect = find_defect(std::array{below.entry.view(), above.entry.view()});
+  if (defect) keep_first(first, {std::max(below.line, above.line), defect->kind, defect->at});
+}
+
 using Rows = std::vector<const JsonlRow*>;
 
 Rows::const_iterator find_row(const Rows& rows, SeqNum seqnum) {
@@ -55,7 +62,7 @@ void compare_link(const Rows& rows, const JsonlRow& row, SeqNum target,
   if (!link) return;
   for (auto at = find_row(rows, target); at != rows.end() && (*at)->seqnum() == target; ++at) {
     if ((*at)->hash == *link) continue;
-    keep_first(first, {std::max(row.line, (*at)->line), DefectKind::kForkByLink, target});
+    keep_defect(first, **at, row);
     return;
   }
 }
@@ -66,7 +73,7 @@ void find_forks(const Rows& rows, std::optional<Finding>& first) {
     const SeqNum n = row.seqnum();
     // Rows of one seqnum ascend by line, so the pair of the first two is complete first.
     if (at != rows.begin() && (*std::prev(at))->seqnum() == n) {
-      keep_first(first, {row.line, DefectKind::kFork, n});
+      keep_defect(first, **std::prev(at), row);
     }
     if (n == 1) continue;
     compare_link(rows, row, n - 1, first);
@@ -187,9 +194,7 @@ Outcome<void> JsonlFile::check_forks() const {
   if (!first) return {};
   Failure failure = bad_line(path_, first->line, first->seqnum, Error{Errc::kFork}, Exit::kFork);
   failure.fields["kind"] = name(first->kind);
-  if (first->kind == DefectKind::kForkByLink) {
-    failure.message = "fork: a link of a later entry names another entry than this one";
-  }
+  failure.message = "fork: " + std::string(describe(first->kind));
   return fail_with(std::move(failure));
 }
 
