@@ -1,6 +1,8 @@
 #include "tools/cli/failure.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <iterator>
 
 namespace culm::tools {
 namespace {
@@ -26,32 +28,37 @@ Exit exit_of_file(const Error& error) {
   }
 }
 
+constexpr std::string_view kTakeBack =
+    "the store is older than the log: take the own log back from a peer (culm sync) before "
+    "appending, or the log forks";
+constexpr std::string_view kFetchAgain =
+    "`culm verify` says which logs are affected; fetch them again from a peer";
+
+struct Step {
+  Errc code{};
+  std::string_view text;
+};
+
+constexpr Step kSteps[] = {
+    {Errc::kStoreNotFound,
+     "name a store with --store DIR or CULM_STORE; append, import and sync make one"},
+    {Errc::kStoreFull,
+     "free space on the disk, then repeat; nothing that was acknowledged is lost"},
+    {Errc::kStoreDamaged, kFetchAgain},
+    {Errc::kStoreFormat, kFetchAgain},
+    {Errc::kLogUnknown, "`culm ls` lists the logs of the store"},
+    {Errc::kAuthorMarkBehind, kTakeBack},
+    {Errc::kAuthorMarkFork, kTakeBack},
+    {Errc::kAuthorMarkFormat,
+     "restore the mark beside the key file; without it a fork cannot be ruled out"},
+    {Errc::kAuthorMarkLocked, "wait for the other process, or end it"},
+    {Errc::kLogEnded, "start another log with --log-id"},
+    {Errc::kFileExists, "name a file that does not exist yet"},
+};
+
 std::string_view next_step(Errc code) {
-  switch (code) {
-    case Errc::kStoreNotFound:
-      return "name a store with --store DIR or CULM_STORE; append, import and sync make one";
-    case Errc::kStoreFull:
-      return "free space on the disk, then repeat; nothing that was acknowledged is lost";
-    case Errc::kStoreDamaged:
-    case Errc::kStoreFormat:
-      return "`culm verify` says which logs are affected; fetch them again from a peer";
-    case Errc::kLogUnknown:
-      return "`culm ls` lists the logs of the store";
-    case Errc::kAuthorMarkBehind:
-    case Errc::kAuthorMarkFork:
-      return "the store is older than the log: take the own log back from a peer (culm sync) "
-             "before appending, or the log forks";
-    case Errc::kAuthorMarkFormat:
-      return "restore the mark beside the key file; without it a fork cannot be ruled out";
-    case Errc::kAuthorMarkLocked:
-      return "wait for the other process, or end it";
-    case Errc::kLogEnded:
-      return "start another log with --log-id";
-    case Errc::kFileExists:
-      return "name a file that does not exist yet";
-    default:
-      return "";
-  }
+  const auto* const found = std::ranges::find(kSteps, code, &Step::code);
+  return found == std::end(kSteps) ? std::string_view() : found->text;
 }
 
 }  // namespace
@@ -60,47 +67,37 @@ Exit exit_of(const Error& error) {
   switch (error.code) {
     case Errc::kFileIo:
       return exit_of_file(error);
-    case Errc::kUsage:
-    case Errc::kRange:
-    case Errc::kRangeOrder:
-    case Errc::kRangesTooMany:
-    case Errc::kHexFormat:
-    case Errc::kFileExists:
-    case Errc::kPayloadTooLarge:
-    case Errc::kLimit:
-    case Errc::kAddress:
-      return Exit::kUsage;
     case Errc::kStoreNotFound:
-    case Errc::kLogUnknown:
-    case Errc::kEntryNotHeld:
-    case Errc::kPayloadNotHeld:
-    case Errc::kPayloadDeleted:
       return Exit::kNotFound;
-    case Errc::kStoreIo:
-    case Errc::kStoreFull:
-    case Errc::kStoreDamaged:
-    case Errc::kStoreVersion:
-    case Errc::kStoreReadOnly:
-    case Errc::kStoreFormat:
-      return Exit::kStore;
     case Errc::kStoreLocked:
     case Errc::kAuthorMarkLocked:
       return Exit::kLocked;
-    case Errc::kFork:
-    case Errc::kLogCapped:
-    case Errc::kLogEnded:
-    case Errc::kSeqnumEnd:
-    case Errc::kAuthorMarkBehind:
-    case Errc::kAuthorMarkFork:
-    case Errc::kAuthorMarkFormat:
-      return Exit::kFork;
+    // Here a command line led to them, not a peer.
+    case Errc::kRange:
+    case Errc::kRangesTooMany:
+    case Errc::kPayloadTooLarge:
+    case Errc::kLimit:
+      return Exit::kUsage;
     default:
       break;
   }
-  const auto number = static_cast<int>(error.code);
-  const bool is_network = (number >= 300 && number < 400) || error.code == Errc::kNetwork ||
-                          error.code == Errc::kTimeout;
-  return is_network ? Exit::kNetwork : Exit::kVerification;
+  switch (fault(error.code)) {
+    case Fault::kCaller:
+      return Exit::kUsage;
+    case Fault::kAuthor:
+      return Exit::kFork;
+    case Fault::kOwnStore:
+      return Exit::kStore;
+    case Fault::kNobody:
+      if (ends(error.code) == Scope::kUnit) return Exit::kNotFound;
+      break;
+    case Fault::kPeer:
+      break;
+  }
+  // Entries and what they are made of fail alike in a file and from a peer.
+  const bool is_of_input = error.code < Errc::kFrameLength;
+  const bool is_of_session = ends(error.code) == Scope::kSession && !is_of_input;
+  return is_of_session ? Exit::kNetwork : Exit::kVerification;
 }
 
 Failure::Failure(const Error& error)
