@@ -325,6 +325,10 @@ Result<void> Collector::unit_failed(WantId want, const Error& error) {
     return asked ? Result<void>() : give_up(fetch, asked.error());
   }
   if (!is_of_log(error.code)) return fail(error);
+  if (ends(error.code) < Scope::kLog) {
+    settle(*find(want));
+    return {};
+  }
   if (fault(error.code) == Fault::kOwnStore) {
     outbox_.send(Cancel{want});
     drop(want);
