@@ -28,11 +28,11 @@ struct Disagreement {
 class UnitAcceptor {
  public:
   UnitAcceptor(const LogKey& log, std::span<const UnitEntry> unit, HeldLog& held,
-               SignatureVerifier& verifier, const AcceptOptions& options)
+               const Verdicts& verdicts, const AcceptOptions& options)
       : log_(log),
         unit_(unit),
         held_(held),
-        verifier_(verifier),
+        verdicts_(verdicts),
         options_(options),
         held_max_(held.held().empty() ? 0 : held.held().max()),
         marks_(unit.size()) {}
@@ -44,7 +44,7 @@ class UnitAcceptor {
     bool is_new = false;
     bool is_vouched = false;    ///< an entry above names it
     bool is_anchored = false;   ///< seqnum 1, or a link target is there
-    bool is_authentic = false;  ///< its own signature was checked
+    bool is_authentic = false;  ///< its own signature is good, or missing
   };
 
   Mark& mark(const UnitEntry& item) {
@@ -53,6 +53,7 @@ class UnitAcceptor {
   bool is_kept(const UnitEntry& item) { return mark(item).is_new && item.entry.seqnum() <= last_; }
   bool is_held(SeqNum seqnum) const { return seqnum <= held_max_ && held_.held().contains(seqnum); }
 
+  Result<UnitVerdict> decide();
   Result<void> check_shape() const;
   Result<void> find_new();
   Result<void> compare_links();
@@ -63,13 +64,13 @@ class UnitAcceptor {
   Result<void> check_kept();
   void collect_kept();
   void disagree(End above, End below);
-  Result<void> check_signature(const EntryView& entry);
+  Result<void> ask(const EntryView& entry, const Hash& hash);
   Result<EntryBuffer> get_authentic(const End& end);
 
   const LogKey& log_;
   std::span<const UnitEntry> unit_;
   HeldLog& held_;
-  SignatureVerifier& verifier_;
+  const Verdicts& verdicts_;
   const AcceptOptions& options_;
   SeqNum held_max_;
   /// No entry above is kept, or helps to keep another.
@@ -77,9 +78,19 @@ class UnitAcceptor {
   std::vector<Mark> marks_;
   std::optional<Disagreement> lowest_;
   UnitVerdict verdict_;
+  std::vector<UncheckedEntry> missing_;
 };
 
 Result<UnitVerdict> UnitAcceptor::run() {
+  auto decided = decide();
+  if (missing_.empty()) return decided;
+  // An error counts for as little as the rest of what unknown signatures led to.
+  UnitVerdict undecided;
+  undecided.missing = std::move(missing_);
+  return undecided;
+}
+
+Result<UnitVerdict> UnitAcceptor::decide() {
   CULM_CHECK(check_shape());
   CULM_CHECK(find_new());
   CULM_CHECK(compare_links());
@@ -87,7 +98,7 @@ Result<UnitVerdict> UnitAcceptor::run() {
   if (held_.cap() != 0) last_ = held_.cap() - 1;
   CULM_CHECK(prove());
   const SeqNum first = unit_.front().entry.seqnum();
-  if (first > last_ && !verdict_.evidence) return fail(error_for(Errc::kLogCapped, first));
+  if (first > last_ && !verdict_.proven) return fail(error_for(Errc::kLogCapped, first));
 
   // What lay above the cap must not vouch for what is below it: it is not kept.
   if (last_ < std::max(held_max_, unit_.back().entry.seqnum())) {
@@ -97,7 +108,7 @@ Result<UnitVerdict> UnitAcceptor::run() {
   }
   if (const auto good = check_kept(); good) {
     collect_kept();
-  } else if (!verdict_.evidence) {
+  } else if (!verdict_.proven) {
     return fail(good.error());
   }
   return std::move(verdict_);
@@ -187,7 +198,7 @@ Result<void> UnitAcceptor::attest() {
     Mark& marks = mark(*item);
     if (!is_kept(*item) || marks.is_authentic) continue;
     if (marks.is_vouched && !options_.full) continue;
-    if (const auto good = check_signature(item->entry); !good) {
+    if (const auto good = ask(item->entry, item->hash); !good) {
       const Errc code = marks.is_vouched ? Errc::kLinkMismatch : good.error().code;
       return fail(error_for(code, item->entry.seqnum()));
     }
@@ -201,8 +212,11 @@ Result<void> UnitAcceptor::prove() {
   if (!lowest_ || lowest_->below.seqnum > last_) return {};
   CULM_TRY(const EntryBuffer above, get_authentic(lowest_->above));
   CULM_TRY(const EntryBuffer below, get_authentic(lowest_->below));
-  verdict_.evidence = make_evidence(std::array{above.view(), below.view()});
-  last_ = lowest_->below.seqnum - 1;
+  const std::array entries{below.view(), above.view()};
+  const auto defect = find_defect(entries);
+  CULM_ASSERT(defect && defect->at == lowest_->below.seqnum);
+  verdict_.proven = ProvenDefect(log_, *defect, make_evidence(entries));
+  last_ = defect->at - 1;
   return {};
 }
 
@@ -228,21 +242,27 @@ void UnitAcceptor::collect_kept() {
   verdict_.accepted.reserve(static_cast<std::size_t>(std::ranges::count_if(unit_, is_kept_item)));
   for (const UnitEntry& item : unit_) {
     if (!is_kept(item)) continue;
-    const Level level = mark(item).is_authentic ? Level::kVerified : Level::kAttested;
+    const bool is_verified = mark(item).is_authentic || verdicts_.is_good(item.hash);
+    const Level level = is_verified ? Level::kVerified : Level::kAttested;
     verdict_.accepted.push_back(AcceptedEntry(item, level));
   }
 }
 
-/// Keeps the lowest; of several at one seqnum that of the nearest entries, two entries there first.
+/// Keeps the lowest; of several at one seqnum two entries there before a link, then the first.
 void UnitAcceptor::disagree(End above, End below) {
-  const std::pair place(below.seqnum, above.seqnum);
-  if (lowest_ && std::pair(lowest_->below.seqnum, lowest_->above.seqnum) <= place) return;
-  lowest_ = Disagreement{above, below};
+  const auto place = [](const Disagreement& pair) {
+    return std::pair(pair.below.seqnum, pair.above.seqnum != pair.below.seqnum);
+  };
+  const Disagreement found{above, below};
+  if (!lowest_ || place(found) < place(*lowest_)) lowest_ = found;
 }
 
-Result<void> UnitAcceptor::check_signature(const EntryView& entry) {
+/// The verdict on a signature; good while it is unknown, since then all is decided once more.
+Result<void> UnitAcceptor::ask(const EntryView& entry, const Hash& hash) {
   ++verdict_.signatures_checked;
-  return verifier_.verify(entry.author(), entry.signed_bytes(), entry.signature());
+  if (const auto known = verdicts_.find(hash)) return *known;
+  missing_.push_back({EntryBuffer(entry), hash});
+  return {};
 }
 
 Result<EntryBuffer> UnitAcceptor::get_authentic(const End& end) {
@@ -250,7 +270,9 @@ Result<EntryBuffer> UnitAcceptor::get_authentic(const End& end) {
   CULM_TRY(const EntryView entry, is_new ? end.item->entry : held_.entry(end.seqnum));
   const EntryBuffer copy(entry);
   if (is_new ? mark(*end.item).is_authentic : held_.verified().contains(end.seqnum)) return copy;
-  if (!check_signature(entry)) return fail(error_for(Errc::kLinkMismatch, end.seqnum));
+  if (!ask(entry, is_new ? end.item->hash : entry.hash())) {
+    return fail(error_for(Errc::kLinkMismatch, end.seqnum));
+  }
   if (is_new) {
     mark(*end.item).is_authentic = true;
   } else {
@@ -259,9 +281,25 @@ Result<EntryBuffer> UnitAcceptor::get_authentic(const End& end) {
   return copy;
 }
 
+Result<ProvenDefect> ProvenDefect::derive(const LogKey& log, Evidence evidence,
+                                          SignatureVerifier& verifier) {
+  CULM_TRY(const Defect defect, derive_defect(log, evidence, verifier));
+  return ProvenDefect(log, defect, std::move(evidence));
+}
+
 Result<UnitVerdict> accept_unit(const LogKey& log, std::span<const UnitEntry> unit, HeldLog& held,
+                                const Verdicts& verdicts, const AcceptOptions& options) {
+  return UnitAcceptor(log, unit, held, verdicts, options).run();
+}
+
+Result<UnitVerdict> verify_unit(const LogKey& log, std::span<const UnitEntry> unit, HeldLog& held,
                                 SignatureVerifier& verifier, const AcceptOptions& options) {
-  return UnitAcceptor(log, unit, held, verifier, options).run();
+  Verdicts verdicts;
+  for (;;) {  // to the end: each round has a verdict more, on one of finitely many entries
+    auto verdict = accept_unit(log, unit, held, verdicts, options);
+    if (!verdict || verdict->missing.empty()) return verdict;
+    check_signatures(verdict->missing, verifier, verdicts);
+  }
 }
 
 Result<void> check_payload(const EntryView& entry, ByteView payload) {

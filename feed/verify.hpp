@@ -3,11 +3,13 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "culm/feed/defect.hpp"
 #include "culm/feed/entry.hpp"
 #include "culm/feed/range_set.hpp"
+#include "culm/feed/verdicts.hpp"
 
 namespace culm {
 
@@ -70,28 +72,67 @@ struct AcceptOptions {
   bool loose = false;
 };
 
+/// A defect together with the evidence that proves it. Only the accepting rule makes it, and
+/// `derive` from evidence that came by itself; only this can be recorded in a store. A value.
+class ProvenDefect {
+ public:
+  /// Checks both signatures of the evidence. Fails as `derive_defect`.
+  [[nodiscard]] static Result<ProvenDefect> derive(const LogKey& log, Evidence evidence,
+                                                   SignatureVerifier& verifier);
+
+  [[nodiscard]] const LogKey& log() const noexcept { return log_; }
+  [[nodiscard]] const Defect& defect() const noexcept { return defect_; }
+  [[nodiscard]] const Evidence& evidence() const noexcept { return evidence_; }
+
+ private:
+  friend class UnitAcceptor;
+  ProvenDefect(const LogKey& log, const Defect& defect, Evidence evidence)
+      : log_(log), defect_(defect), evidence_(std::move(evidence)) {}
+
+  LogKey log_;
+  Defect defect_;
+  Evidence evidence_;
+};
+
 /// What became of a unit.
 struct UnitVerdict {
+  /// Entries, of the unit or held, that the rule has to know more of: no verdict on their
+  /// signatures was at hand. While there are any, nothing is decided and all else is empty.
+  std::vector<UncheckedEntry> missing;
   /// The new entries, ascending: those of the unit that were not held, below the cap.
   std::vector<AcceptedEntry> accepted;
-  /// Held entries whose signature was checked on the way.
+  /// Held entries whose signature proved to be good on the way.
   RangeSet newly_verified;
   /// What the unit proves against the author and lowers the cap. `accepted` lies below its `at`.
-  std::optional<Evidence> evidence;
+  std::optional<ProvenDefect> proven;
+  /// Signatures that the rule asked for.
   std::uint64_t signatures_checked = 0;
 };
 
 /// The accepting rule over one unit: entries of one log, ascending, checked whole or not at all.
-/// Reads `held`, changes nothing. The verdict borrows from `unit`. Entries that are held already
-/// are passed over; every payload that came along is checked, also theirs.
+/// Reads `held` and `verdicts`, checks no signature and changes nothing. The verdict borrows from
+/// `unit`. Entries that are held already are passed over; every payload that came along is checked,
+/// also theirs, unless it was before. An accepted entry is verified where its verdict is known.
+///
+/// Where no verdict is at hand, the rule goes on as if it were good, and tells what was `missing`.
+/// With these checked (`check_signatures`) and `held` unchanged, the second try decides: it goes
+/// the same way as the first, up to the first signature that is bad, behind which the rule asks for
+/// no more.
 ///
 /// The bearer's fault: kUnitEmpty, kUnitOrder, kEntryForeign, kEntrySignature, kAuthorKey,
 /// kPayloadHash, kPayloadSize. Not the bearer's fault: kUnitUnanchored; kLogCapped when all
 /// of the unit is at or above the cap; kLogEnded; kLinkMismatch for a badly signed entry that an
 /// authentic one vouches for, where its own signature decides. Each has the seqnum. What proves a
-/// defect is not an error but `evidence`; then whatever else is wrong with the unit only empties
+/// defect is not an error but `proven`; then whatever else is wrong with the unit only empties
 /// `accepted`. Errors of `held` are handed on. Spec: verification.md#units
 [[nodiscard]] Result<UnitVerdict> accept_unit(const LogKey& log, std::span<const UnitEntry> unit,
+                                              HeldLog& held, const Verdicts& verdicts,
+                                              const AcceptOptions& options = {});
+
+/// The accepting rule to its end, with what it asks for checked by `verifier`: for those who keep
+/// nobody waiting meanwhile, so never within a write transaction. `missing` is empty. Fails as
+/// `accept_unit`.
+[[nodiscard]] Result<UnitVerdict> verify_unit(const LogKey& log, std::span<const UnitEntry> unit,
                                               HeldLog& held, SignatureVerifier& verifier,
                                               const AcceptOptions& options = {});
 

@@ -106,13 +106,10 @@ Result<IngestReport> WriteTransaction::ingest(const LogKey& log, std::span<const
   CULM_TRY(TouchedLog* const touched, touch(log));
   LogState& state = touched->state;
   HeldEntries held(*this, state);
-  CULM_TRY(const UnitVerdict verdict, accept_unit(log, unit, held, verifier, options));
+  CULM_TRY(const UnitVerdict verdict, verify_unit(log, unit, held, verifier, options));
   IngestReport report;
   report.signatures_checked = verdict.signatures_checked;
-  if (verdict.evidence) {
-    CULM_TRY(const Defect defect, derive_defect(log, *verdict.evidence, verifier));
-    if (state.cap == 0 || defect.at < state.cap) report.defect = defect;
-  }
+  if (verdict.proven) report.defect = verdict.proven->defect();
   CULM_TRY(Intake intake,
            plan(state, unit, verdict, report.defect ? report.defect->at : state.cap));
   report.payloads_added = intake.payloads_added;
@@ -121,7 +118,7 @@ Result<IngestReport> WriteTransaction::ingest(const LogKey& log, std::span<const
   }
 
   if (report.defect) {
-    CULM_CHECK(noted(put_evidence(*touched, *verdict.evidence, report.defect->at)));
+    CULM_CHECK(noted(put_evidence(*touched, verdict.proven->evidence(), report.defect->at)));
   }
   CULM_CHECK(noted(take(*touched, verdict, std::move(intake))));
   return report;

@@ -119,7 +119,7 @@ TEST_F(Elided, ARestorationWithACraftedPrefixFailsItsSignatureCheck) {
   ASSERT_TRUE(unit);
   held = MemoryLog(alice, {{1, 5}});
   CountingVerifier verifier;
-  const auto verdict = accept_unit(alice.log(), unit->entries(), held, verifier);
+  const auto verdict = verify_unit(alice.log(), unit->entries(), held, verifier);
   ASSERT_FALSE(verdict);
   EXPECT_EQ(verdict.error().code, Errc::kEntrySignature);
 }

@@ -15,7 +15,7 @@ class AcceptUnit : public ::testing::Test {
 
   Result<UnitVerdict> accept(const std::vector<UnitEntry>& unit,
                              const AcceptOptions& options = {}) {
-    return accept_unit(alice.log(), unit, held, verifier, options);
+    return verify_unit(alice.log(), unit, held, verifier, options);
   }
 
   void expect_refused(const std::vector<UnitEntry>& unit, Errc code, SeqNum seqnum,
@@ -31,8 +31,10 @@ class AcceptUnit : public ::testing::Test {
                      const RangeSet& accepted) {
     const auto verdict = accept(unit);
     ASSERT_TRUE(verdict) << message(verdict.error());
-    ASSERT_TRUE(verdict->evidence);
-    EXPECT_EQ(derive_defect(alice.log(), *verdict->evidence, verifier), (Defect{kind, at}));
+    ASSERT_TRUE(verdict->proven);
+    EXPECT_EQ(verdict->proven->defect(), (Defect{kind, at}));
+    EXPECT_EQ(derive_defect(alice.log(), verdict->proven->evidence(), verifier),
+              (Defect{kind, at}));
     EXPECT_EQ(seqnums_of(verdict->accepted), accepted);
   }
 
@@ -40,7 +42,7 @@ class AcceptUnit : public ::testing::Test {
                        std::uint64_t checks) {
     const auto verdict = accept(unit);
     ASSERT_TRUE(verdict) << message(verdict.error());
-    EXPECT_FALSE(verdict->evidence);
+    EXPECT_FALSE(verdict->proven);
     EXPECT_EQ(seqnums_of(verdict->accepted), accepted);
     EXPECT_EQ(verdict->signatures_checked, checks);
   }
@@ -68,7 +70,8 @@ TEST_F(AcceptUnit, TakesAWholeRunForOneSignatureCheck) {
 
 TEST_F(AcceptUnit, LooksUpOnlyTargetsOutsideOfTheUnit) {
   held = MemoryLog(alice, {{1, 13}});
-  expect_accepted(alice.unit({{14, 16}}), {{14, 16}}, 1);
+  const auto verdict = accept_unit(alice.log(), alice.unit({{14, 16}}), held, Verdicts());
+  ASSERT_TRUE(verdict);
   EXPECT_EQ(held.lookups, 1U);  // 13; the links of 15 and 16 stay inside
 }
 
@@ -249,7 +252,7 @@ TEST_F(AcceptUnit, A16RefusesAuthorKeysOutsideOfThePrimeOrderGroup) {
     std::ranges::copy(*from_hex(key), fields.log.author.bytes.begin());
     const EntryBuffer entry = entry_of(fields, alice.entry(1).signature());
     const std::vector<UnitEntry> unit{unit_entry(entry)};
-    const auto verdict = accept_unit(fields.log, unit, held, verifier);
+    const auto verdict = verify_unit(fields.log, unit, held, verifier);
     ASSERT_FALSE(verdict) << key;
     EXPECT_EQ(verdict.error(), error_for(Errc::kAuthorKey, 1)) << key;
   }
@@ -478,7 +481,7 @@ class ReferenceVectors : public ::testing::Test {
     const Bytes& any = held_bytes.empty() ? unit_bytes.at(0) : held_bytes.at(0);
     const LogKey log = EntryView::parse(any)->log();
 
-    const auto verdict = accept_unit(log, unit, held, verifier);
+    const auto verdict = verify_unit(log, unit, held, verifier);
     if (!verdict) {
       const bool is_capped = test.value("levels", nlohmann::json()).empty() && held.cap() != 0;
       const std::string expected = is_capped ? "log_capped" : test.value("error", "none");
@@ -495,9 +498,9 @@ class ReferenceVectors : public ::testing::Test {
     if (!test.contains("cap_after")) {
       EXPECT_EQ(verdict->signatures_checked, test["signatures_checked"].get<std::uint64_t>());
     }
-    EXPECT_EQ(verdict->evidence.has_value(), !test.value("kinds", nlohmann::json()).empty());
-    if (!verdict->evidence) return;
-    const auto defect = derive_defect(log, *verdict->evidence, verifier);
+    EXPECT_EQ(verdict->proven.has_value(), !test.value("kinds", nlohmann::json()).empty());
+    if (!verdict->proven) return;
+    const auto defect = derive_defect(log, verdict->proven->evidence(), verifier);
     ASSERT_TRUE(defect);
     EXPECT_EQ(defect->at, test["cap_after"].get<SeqNum>());
     const auto kinds = test["kinds"].get<std::vector<std::string>>();

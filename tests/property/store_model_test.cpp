@@ -87,9 +87,9 @@ struct Model {
     ModelLog& held = logs[log];
     held.refresh();
     Ed25519Verifier verifier;
-    const auto verdict = accept_unit(log, unit, held, verifier, options);
+    const auto verdict = verify_unit(log, unit, held, verifier, options);
     if (!verdict) return verdict.error().code;
-    if (verdict->evidence) record(log, *verdict->evidence);
+    if (verdict->proven) record(log, verdict->proven->evidence());
     for (const AcceptedEntry& accepted : verdict->accepted) {
       const SeqNum n = accepted.entry().seqnum();
       held.entries.emplace(n, ModelEntry{EntryBuffer(accepted.entry()),

@@ -47,13 +47,12 @@ class MemoryLog final : public HeldLog, public LinkTargets {
 
   void set_cap(SeqNum cap) { cap_ = cap; }
 
-  /// What a store does with a verdict: the entries, and the cap that the evidence sets.
-  void commit(const UnitVerdict& verdict, const LogKey& log, SignatureVerifier& verifier) {
+  /// What a store does with a verdict: the entries, and the cap that the defect sets.
+  void commit(const UnitVerdict& verdict) {
     verified_ |= verdict.newly_verified;
-    if (verdict.evidence) {
-      const auto defect = derive_defect(log, *verdict.evidence, verifier);
-      CULM_ASSERT(defect);
-      cap_ = cap_ == 0 ? defect->at : std::min(cap_, defect->at);
+    if (verdict.proven) {
+      const SeqNum at = verdict.proven->defect().at;
+      cap_ = cap_ == 0 ? at : std::min(cap_, at);
       entries_.erase(entries_.lower_bound(cap_), entries_.end());
       held_.erase({cap_, kSeqnumMax});
       verified_.erase({cap_, kSeqnumMax});

@@ -274,13 +274,13 @@ Outcome<bool> accept_log(const JsonlLog& log, HeldAndAccepted held, SignatureVer
       unit.push_back({log.rows[i]->entry.view(), log.rows[i]->hash});
     }
     // Every signature of the file was checked with its line.
-    const auto verdict = accept_unit(log.key, unit, held, verifier, {.loose = is_loose});
+    const auto verdict = verify_unit(log.key, unit, held, verifier, {.loose = is_loose});
     if (!verdict) {
       Failure failure(verdict.error());
       failure.fields["reason"] = name(verdict.error().code);
       return fail_with(std::move(failure).about("log " + to_string(log.key)));
     }
-    if (verdict->evidence) return true;
+    if (verdict->proven) return true;
     for (std::size_t i = start; i < end; ++i) held.add(*log.rows[i]);
   }
   return false;
