@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "culm/core/assert.hpp"
 #include "culm/core/varu64.hpp"
@@ -185,35 +186,40 @@ std::uint8_t UnitEncoder::add_link(SeqNum target, const Hash& link) {
 /// Puts the left-out fields back.
 class UnitRestorer {
  public:
-  UnitRestorer(const LogKey& log, ByteView elided, LinkTargets& targets);
+  UnitRestorer(const LogKey& log, Bytes elided, LinkTargets& targets);
 
-  Result<RestoredUnit> run();
+  Result<CheckedUnit> run();
 
  private:
+  static CheckedUnit take(const LogKey& log, Bytes elided) {
+    CheckedUnit unit(log);
+    unit.elided_ = std::move(elided);
+    return unit;
+  }
   Result<void> restore(const ElidedEntry& elided);
   Result<std::optional<Hash>> restore_link(const std::optional<ElidedLink>& link, SeqNum target,
                                            std::size_t offset);
 
+  CheckedUnit unit_;
   ElidedReader reader_;
   LinkTargets& targets_;
-  RestoredUnit unit_;
   EntryFields fields_;
   std::size_t arena_size_ = 0;
   std::size_t arena_used_ = 0;
 };
 
-UnitRestorer::UnitRestorer(const LogKey& log, ByteView elided, LinkTargets& targets)
-    : reader_(elided), targets_(targets) {
+UnitRestorer::UnitRestorer(const LogKey& log, Bytes elided, LinkTargets& targets)
+    : unit_(take(log, std::move(elided))), reader_(unit_.elided_), targets_(targets) {
   // Counted from the bytes at hand, never from a number that somebody sent.
   const std::size_t entries_max =
-      std::min(elided.size() / kElidedEntryBytesMin, limits::kUnitEntriesMax);
+      std::min(unit_.elided_.size() / kElidedEntryBytesMin, limits::kUnitEntriesMax);
   arena_size_ = entries_max * limits::kEntrySizeBytesMax;
   unit_.arena_ = std::make_unique_for_overwrite<std::uint8_t[]>(arena_size_);
   unit_.entries_.reserve(entries_max);
   fields_.log = log;
 }
 
-Result<RestoredUnit> UnitRestorer::run() {
+Result<CheckedUnit> UnitRestorer::run() {
   if (reader_.is_at_end()) return fail(Errc::kUnitEmpty);
   while (!reader_.is_at_end()) {
     CULM_TRY(const ElidedEntry elided, reader_.next());
@@ -260,8 +266,8 @@ Result<std::optional<Hash>> UnitRestorer::restore_link(const std::optional<Elide
   return found;
 }
 
-Result<RestoredUnit> restore_unit(const LogKey& log, ByteView elided, LinkTargets& targets) {
-  return UnitRestorer(log, elided, targets).run();
+Result<CheckedUnit> restore_unit(const LogKey& log, Bytes elided, LinkTargets& targets) {
+  return UnitRestorer(log, std::move(elided), targets).run();
 }
 
 Result<ElidedContents> read_elided(ByteView elided) {

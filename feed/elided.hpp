@@ -2,13 +2,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
-#include <span>
-#include <vector>
 
+#include "culm/feed/checked_unit.hpp"
 #include "culm/feed/range_set.hpp"
-#include "culm/feed/verify.hpp"
 
 namespace culm {
 
@@ -63,27 +60,13 @@ class LinkTargets {
   [[nodiscard]] virtual Result<std::optional<Hash>> find(SeqNum seqnum) = 0;
 };
 
-/// A restored unit. Owns the canonical bytes of its entries; payloads borrow from the elided bytes.
-class RestoredUnit {
- public:
-  RestoredUnit() = default;
-  RestoredUnit(RestoredUnit&&) noexcept = default;
-  RestoredUnit& operator=(RestoredUnit&&) noexcept = default;
-
-  [[nodiscard]] std::span<const UnitEntry> entries() const noexcept { return entries_; }
-
- private:
-  friend class UnitRestorer;
-  std::unique_ptr<std::uint8_t[]> arena_;
-  std::vector<UnitEntry> entries_;
-};
-
-/// Restores canonical bytes and hashes them, once each. Fails with kUnitEmpty, with kElidedFormat
+/// Restores canonical bytes and hashes them, once each, and every payload; takes `elided` over, in
+/// which the payloads lie. No signature is checked. Fails with kUnitEmpty, with kElidedFormat
 /// and the offset, with kLimit, or with kElidedTarget and the seqnum of a link target that is not
 /// held or not the sender's: then the unit is asked for once more with whole links.
 /// Errors of `targets` are handed on. Spec: elided.md#restoring
-[[nodiscard]] Result<RestoredUnit> restore_unit(const LogKey& log, ByteView elided,
-                                                LinkTargets& targets);
+[[nodiscard]] Result<CheckedUnit> restore_unit(const LogKey& log, Bytes elided,
+                                               LinkTargets& targets);
 
 /// What an elided unit brings, by its masks and lengths alone.
 struct ElidedContents {

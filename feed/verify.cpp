@@ -54,7 +54,6 @@ class UnitAcceptor {
   bool is_held(SeqNum seqnum) const { return seqnum <= held_max_ && held_.held().contains(seqnum); }
 
   Result<UnitVerdict> decide();
-  Result<void> check_shape() const;
   Result<void> find_new();
   Result<void> compare_links();
   Result<void> compare_link(const UnitEntry& item, SeqNum target, const Hash& link);
@@ -91,7 +90,7 @@ Result<UnitVerdict> UnitAcceptor::run() {
 }
 
 Result<UnitVerdict> UnitAcceptor::decide() {
-  CULM_CHECK(check_shape());
+  CULM_CHECK(check_shape(log_, unit_));
   CULM_CHECK(find_new());
   CULM_CHECK(compare_links());
   CULM_CHECK(attest());
@@ -112,19 +111,6 @@ Result<UnitVerdict> UnitAcceptor::decide() {
     return fail(good.error());
   }
   return std::move(verdict_);
-}
-
-Result<void> UnitAcceptor::check_shape() const {
-  if (unit_.empty()) return fail(Errc::kUnitEmpty);
-  SeqNum previous = 0;
-  for (const UnitEntry& item : unit_) {
-    const SeqNum seqnum = item.entry.seqnum();
-    if (item.entry.log() != log_) return fail(error_for(Errc::kEntryForeign, seqnum));
-    if (seqnum <= previous) return fail(error_for(Errc::kUnitOrder, seqnum));
-    previous = seqnum;
-    if (item.payload && !item.payload_checked) CULM_CHECK(check_payload(item.entry, *item.payload));
-  }
-  return {};
 }
 
 Result<void> UnitAcceptor::find_new() {
@@ -300,6 +286,19 @@ Result<UnitVerdict> verify_unit(const LogKey& log, std::span<const UnitEntry> un
     if (!verdict || verdict->missing.empty()) return verdict;
     check_signatures(verdict->missing, verifier, verdicts);
   }
+}
+
+Result<void> check_shape(const LogKey& log, std::span<const UnitEntry> unit) {
+  if (unit.empty()) return fail(Errc::kUnitEmpty);
+  SeqNum previous = 0;
+  for (const UnitEntry& item : unit) {
+    const SeqNum seqnum = item.entry.seqnum();
+    if (item.entry.log() != log) return fail(error_for(Errc::kEntryForeign, seqnum));
+    if (seqnum <= previous) return fail(error_for(Errc::kUnitOrder, seqnum));
+    previous = seqnum;
+    if (item.payload && !item.payload_checked) CULM_CHECK(check_payload(item.entry, *item.payload));
+  }
+  return {};
 }
 
 Result<void> check_payload(const EntryView& entry, ByteView payload) {

@@ -136,6 +136,11 @@ struct UnitVerdict {
                                               HeldLog& held, SignatureVerifier& verifier,
                                               const AcceptOptions& options = {});
 
+/// Whether `unit` is one, whatever is held: entries of `log`, ascending, with payloads that fit.
+/// The rule begins with it. Fails, with the seqnum, with kUnitEmpty, kEntryForeign, kUnitOrder,
+/// kPayloadHash, kPayloadSize.
+[[nodiscard]] Result<void> check_shape(const LogKey& log, std::span<const UnitEntry> unit);
+
 /// Whether `payload` is the one the entry signs. Fails with kPayloadHash or, when only the size
 /// differs, kPayloadSize, both with the seqnum. Spec: verification.md#payload
 [[nodiscard]] Result<void> check_payload(const EntryView& entry, ByteView payload);

@@ -96,7 +96,7 @@ Result<store::IngestReport> Committer::apply_unit(store::WriteTransaction& trans
                                                   const LogKey& log, const UnitWork& unit) {
   CULM_TRY(auto state, transaction.find_log(log));
   HeldTargets targets(transaction, std::move(state));
-  CULM_TRY(const auto restored, restore_unit(log, unit.elided, targets));
+  CULM_TRY(const auto restored, restore_unit(log, Bytes(unit.elided), targets));
   return transaction.ingest(log, restored.entries(), verifier_, options_);
 }
 

@@ -24,7 +24,7 @@ class Elided : public ::testing::Test {
  protected:
   Elided() { alice.append_many(20).end("bye"); }
 
-  void expect_same(const RestoredUnit& unit, const RangeSet& members, bool with_payloads = true) {
+  void expect_same(const CheckedUnit& unit, const RangeSet& members, bool with_payloads = true) {
     const auto expected = alice.unit(members, with_payloads);
     ASSERT_EQ(unit.entries().size(), expected.size());
     for (std::size_t i = 0; i < expected.size(); ++i) {
@@ -48,7 +48,7 @@ class Elided : public ::testing::Test {
     EXPECT_EQ(read_elided(elided)->seqnums, members);
   }
 
-  void expect_refused(ByteView elided, Error error) {
+  void expect_refused(const Bytes& elided, Error error) {
     const auto unit = restore_unit(alice.log(), elided, held);
     ASSERT_FALSE(unit);
     EXPECT_EQ(name(unit.error().code), name(error.code));
@@ -140,7 +140,7 @@ TEST_F(Elided, MovesWithoutMovingEntries) {
   auto unit = restore_unit(alice.log(), elided, held);
   ASSERT_TRUE(unit);
   const std::uint8_t* place = unit->entries()[0].entry.bytes().data();
-  const RestoredUnit moved = *std::move(unit);
+  const CheckedUnit moved = *std::move(unit);
   EXPECT_EQ(moved.entries()[0].entry.bytes().data(), place);
   expect_same(moved, {{1, 3}});
 }
@@ -159,7 +159,9 @@ TEST_F(Elided, RefusesEveryCutInsideAnEntry) {
   const Bytes elided = elide(alice, {{1, 2}});
   const std::size_t boundary = elide(alice, {{1, 1}}).size();
   for (std::size_t size = 1; size < elided.size(); ++size) {
-    const auto unit = restore_unit(alice.log(), ByteView(elided).first(size), held);
+    const auto unit = restore_unit(
+        alice.log(), Bytes(elided.begin(), elided.begin() + static_cast<std::ptrdiff_t>(size)),
+        held);
     ASSERT_EQ(unit.has_value(), size == boundary) << size;
     if (!unit) {
       EXPECT_EQ(unit.error().code, Errc::kElidedFormat) << size;

@@ -202,7 +202,7 @@ class ElidedVectors : public ::testing::Test {
     file << "\n  ]\n}\n";
   }
 
-  void check_good(const nlohmann::json& test, const RestoredUnit& unit) const {
+  void check_good(const nlohmann::json& test, const CheckedUnit& unit) const {
     const VectorLog& expected = log(test["log"]);
     const RangeSet payloads = to_ranges(test["payloads"]);
     RangeSet seqnums;
