@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "culm/core/assert.hpp"
 #include "culm/feed/detail/find_entry.hpp"
 #include "culm/feed/lipmaa.hpp"
 

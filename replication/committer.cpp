@@ -1,71 +1,187 @@
 #include "culm/replication/committer.hpp"
 
+#include <algorithm>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "culm/core/limits.hpp"
-#include "culm/feed/elided.hpp"
+#include "culm/store/check.hpp"
 
 namespace culm::replication {
 namespace {
 
-class HeldTargets final : public LinkTargets {
- public:
-  HeldTargets(const store::ReadTransaction& transaction, std::optional<store::LogState> log)
-      : transaction_(transaction), log_(std::move(log)) {}
+using store::IngestAttempt;
 
-  Result<std::optional<Hash>> find(SeqNum seqnum) override {
-    if (!log_ || !log_->held.contains(seqnum)) return std::nullopt;
-    CULM_TRY(const auto stored, transaction_.get_entry(*log_, seqnum));
-    return stored.entry.hash();
-  }
-
- private:
-  const store::ReadTransaction& transaction_;
-  std::optional<store::LogState> log_;
-};
+bool is_distrusted(const Work& work) { return work.session && work.session->is_distrusted; }
 
 }  // namespace
+
+/// A work, and how far it has come.
+struct Committer::Job {
+  explicit Job(Work received) : work(std::move(received)) {}
+
+  Work work;
+  std::optional<CheckedUnit> unit;
+  std::optional<ProvenDefect> proven;
+  /// Units of this batch, by place, whose entries the links of this one were restored from.
+  std::vector<std::size_t> sources;
+  std::optional<Outcome> outcome;  ///< nothing while it is not decided
+};
+
+/// Where the links of a unit come from: units of the same session before it, the latest first; else
+/// the store. Few are looked through: a session has no more under way than its credit.
+class Committer::EarlierTargets final : public LinkTargets {
+ public:
+  EarlierTargets(const std::vector<Job>& jobs, const std::vector<std::size_t>& earlier,
+                 store::HeldTargets held)
+      : jobs_(jobs), earlier_(earlier), held_(held) {}
+
+  Result<std::optional<Hash>> find(SeqNum seqnum) override {
+    for (auto place = earlier_.rbegin(); place != earlier_.rend(); ++place) {
+      const UnitEntry* found = jobs_[*place].unit->find(seqnum);
+      if (found == nullptr) continue;
+      if (sources.empty() || sources.back() != *place) sources.push_back(*place);
+      return found->hash;
+    }
+    return held_.find(seqnum);
+  }
+
+  std::vector<std::size_t> sources;
+
+ private:
+  const std::vector<Job>& jobs_;
+  const std::vector<std::size_t>& earlier_;
+  store::HeldTargets held_;
+};
 
 Committer::Committer(store::Store& store, SignatureVerifier& verifier, const AcceptOptions& options)
     : store_(store), verifier_(verifier), options_(options) {}
 
-std::vector<WorkReport> Committer::commit(std::span<const Work> works) {
-  std::vector<WorkReport> reports;
-  const auto before = bringers_;
-  const auto committed = store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
-    reports.clear();
-    bringers_ = before;
-    for (const Work& work : works) {
-      reports.push_back({work.id, work.log, apply(transaction, work), work.credit});
-      const auto& outcome = reports.back().outcome;
-      // The transaction is of no use after that; a damaged row spoils only what needs it.
-      if (!outcome && ends(outcome.error().code) == Scope::kStore) return fail(outcome.error());
+std::vector<WorkReport> Committer::commit(std::vector<Work> works) {
+  std::vector<Job> jobs = check(std::move(works));
+  // Comes to an end: only this thread writes, so no log has changed when its first work that waits
+  // is tried again, and that second try decides.
+  while (!std::ranges::all_of(jobs, [](const Job& job) { return job.outcome.has_value(); })) {
+    const auto done = attempt(jobs);
+    if (done) continue;
+    for (Job& job : jobs) {
+      if (!job.outcome) job.outcome = fail(done.error());
     }
-    return {};
-  });
+  }
   std::erase_if(bringers_, [](const auto& row) { return row.second.session.expired(); });
-  if (committed) return reports;
-  reports.clear();
-  for (const Work& work : works) {
-    reports.push_back({work.id, work.log, fail(committed.error()), work.credit});
+  std::vector<WorkReport> reports;
+  reports.reserve(jobs.size());
+  for (Job& job : jobs) {
+    reports.push_back({job.work.id, job.work.log, *std::move(job.outcome), job.work.credit});
   }
   return reports;
 }
 
-Result<store::IngestReport> Committer::apply(store::WriteTransaction& transaction,
-                                             const Work& work) {
-  if (work.session && work.session->is_distrusted) return fail(Errc::kPeerClosed);
-  if (const auto* unit = std::get_if<UnitWork>(&work.content)) {
-    return apply_unit(transaction, work.log, *unit);
+/// Restores all, then checks the signatures of all.
+std::vector<Committer::Job> Committer::check(std::vector<Work> works) {
+  std::vector<Job> jobs;
+  jobs.reserve(works.size());
+  std::map<LogKey, std::optional<store::LogState>> logs;
+  {
+    const auto transaction = store_.read();
+    std::map<std::pair<std::uint64_t, LogKey>, std::vector<std::size_t>> earlier;
+    for (Work& received : works) {
+      Job& job = jobs.emplace_back(std::move(received));
+      if (is_distrusted(job.work)) job.outcome = fail(Errc::kPeerClosed);
+      if (!transaction) job.outcome = fail(transaction.error());
+      auto* const content = std::get_if<UnitWork>(&job.work.content);
+      if (job.outcome || content == nullptr) continue;
+      const LogKey& log = job.work.log;
+      if (!logs.contains(log)) {
+        auto state = transaction->find_log(log);
+        if (!state) {
+          job.outcome = fail(state.error());
+          continue;
+        }
+        logs.emplace(log, *std::move(state));
+      }
+      const auto& state = logs.at(log);
+      auto& before = earlier[{job.work.id.session, log}];
+      EarlierTargets targets(jobs, before, {*transaction, state ? &*state : nullptr});
+      auto restored = restore_unit(log, std::move(content->elided), targets);
+      if (!restored) {
+        job.outcome = fail(restored.error());
+        continue;
+      }
+      job.unit = *std::move(restored);
+      job.sources = std::move(targets.sources);
+      before.push_back(jobs.size() - 1);
+    }
   }
-  if (const auto* payload = std::get_if<PayloadWork>(&work.content)) {
-    return apply_payload(transaction, work, *payload);
+  for (Job& job : jobs) {
+    if (job.unit) {
+      const auto& state = logs.at(job.work.log);
+      job.unit->check_signatures(state ? state->held : RangeSet(), verifier_, options_);
+    } else if (auto* const content = std::get_if<EvidenceWork>(&job.work.content);
+               content != nullptr && !job.outcome) {
+      auto proven = ProvenDefect::derive(job.work.log, std::move(content->evidence), verifier_);
+      if (!proven) job.outcome = fail(proven.error());
+      if (proven) job.proven = *std::move(proven);
+    }
   }
-  store::IngestReport report;
-  const auto& evidence = std::get<EvidenceWork>(work.content).evidence;
-  CULM_TRY(report.defect, transaction.record_evidence(work.log, evidence, verifier_));
-  return report;
+  return jobs;
+}
+
+/// One transaction over all that is not decided; then the checks of what was missing in it.
+Result<void> Committer::attempt(std::vector<Job>& jobs) {
+  std::vector<std::optional<Outcome>> outcomes;
+  std::vector<std::pair<std::size_t, std::vector<UncheckedEntry>>> missing;
+  const auto before = bringers_;
+  CULM_CHECK(store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
+    outcomes.assign(jobs.size(), std::nullopt);
+    missing.clear();
+    bringers_ = before;
+    std::set<LogKey> waiting;
+    const auto is_refused = [&](std::size_t place) {
+      const auto& outcome = outcomes[place] ? outcomes[place] : jobs[place].outcome;
+      return outcome && !*outcome;
+    };
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+      const Job& job = jobs[i];
+      if (job.outcome || waiting.contains(job.work.log)) continue;
+      auto attempted = apply(transaction, job);
+      if (!attempted) {
+        Error error = attempted.error();
+        // The transaction is of no use after that; a damaged row spoils only what needs it.
+        if (ends(error.code) == Scope::kStore) return fail(error);
+        // Only for want of a unit that may be asked for in full: so may this one.
+        if (error.code == Errc::kUnitUnanchored && std::ranges::any_of(job.sources, is_refused)) {
+          error.code = Errc::kElidedTarget;
+        }
+        outcomes[i] = fail(error);
+      } else if (attempted->report) {
+        outcomes[i] = *std::move(attempted->report);
+      } else {
+        waiting.insert(job.work.log);
+        missing.emplace_back(i, std::move(attempted->missing));
+      }
+    }
+    return {};
+  }));
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    if (outcomes[i]) jobs[i].outcome = std::move(outcomes[i]);
+  }
+  for (const auto& [place, entries] : missing) jobs[place].unit->check_missing(entries, verifier_);
+  return {};
+}
+
+Result<IngestAttempt> Committer::apply(store::WriteTransaction& transaction, const Job& job) {
+  if (is_distrusted(job.work)) return fail(Errc::kPeerClosed);
+  if (job.unit) return transaction.ingest(*job.unit, options_);
+  IngestAttempt attempt;
+  if (job.proven) {
+    CULM_TRY(attempt.report.emplace().defect, transaction.record_evidence(*job.proven));
+    return attempt;
+  }
+  const auto& payload = std::get<PayloadWork>(job.work.content);
+  CULM_TRY(attempt.report, apply_payload(transaction, job.work, payload));
+  return attempt;
 }
 
 Result<store::IngestReport> Committer::apply_payload(store::WriteTransaction& transaction,
@@ -90,14 +206,6 @@ Result<store::IngestReport> Committer::apply_payload(store::WriteTransaction& tr
   CULM_CHECK(transaction.finish_payload(work.log, payload.seqnum));
   report.payloads_added.insert(payload.seqnum);
   return report;
-}
-
-Result<store::IngestReport> Committer::apply_unit(store::WriteTransaction& transaction,
-                                                  const LogKey& log, const UnitWork& unit) {
-  CULM_TRY(auto state, transaction.find_log(log));
-  HeldTargets targets(transaction, std::move(state));
-  CULM_TRY(const auto restored, restore_unit(log, Bytes(unit.elided), targets));
-  return transaction.ingest(log, restored.entries(), verifier_, options_);
 }
 
 }  // namespace culm::replication

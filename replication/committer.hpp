@@ -4,12 +4,11 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <span>
 #include <utility>
 #include <variant>
 #include <vector>
 
-#include "culm/feed/verify.hpp"
+#include "culm/feed/checked_unit.hpp"
 #include "culm/store/store.hpp"
 
 namespace culm::replication {
@@ -63,23 +62,34 @@ struct WorkReport {
   std::uint64_t credit = 0;
 };
 
-/// Restores, verifies and appends what sessions received, many pieces in one transaction. Belongs
-/// to the one thread that writes; no session is touched.
+/// Checks and commits what sessions received, many pieces in one transaction. Belongs to the one
+/// thread that writes; no session is touched.
+///
+///   restore     in order: canonical bytes and all hashes, in a short read transaction. Links are
+///               those of units before it from the same session, else of held entries.
+///   signatures  of units and evidence, in no transaction
+///   commit      in order, in one transaction; no signature is checked in it
+///   again       for a unit whose verdicts were not all at hand, and all work on its log behind it
 class Committer {
  public:
   /// All must outlive the committer.
   Committer(store::Store& store, SignatureVerifier& verifier, const AcceptOptions& options);
 
-  /// Commits `works` in one transaction, each whole or not at all, and reports on each, in order.
-  /// Durable when it returns. When the store itself fails, every report says so. Work of sessions
-  /// that are distrusted is refused with kPeerClosed.
-  [[nodiscard]] std::vector<WorkReport> commit(std::span<const Work> works);
+  /// Commits `works`, each whole or not at all, and reports on each, in order. Durable when it
+  /// returns. When the store itself fails, the report on everything that was not committed before
+  /// says so. Work of sessions that are distrusted is refused with kPeerClosed.
+  [[nodiscard]] std::vector<WorkReport> commit(std::vector<Work> works);
 
  private:
-  [[nodiscard]] Result<store::IngestReport> apply(store::WriteTransaction& transaction,
-                                                  const Work& work);
-  [[nodiscard]] Result<store::IngestReport> apply_unit(store::WriteTransaction& transaction,
-                                                       const LogKey& log, const UnitWork& unit);
+  using Outcome = Result<store::IngestReport>;
+
+  struct Job;
+  class EarlierTargets;
+
+  [[nodiscard]] std::vector<Job> check(std::vector<Work> works);
+  [[nodiscard]] Result<void> attempt(std::vector<Job>& jobs);
+  [[nodiscard]] Result<store::IngestAttempt> apply(store::WriteTransaction& transaction,
+                                                   const Job& job);
   [[nodiscard]] Result<store::IngestReport> apply_payload(store::WriteTransaction& transaction,
                                                           const Work& work,
                                                           const PayloadWork& payload);

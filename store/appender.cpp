@@ -9,37 +9,19 @@
 namespace culm::store {
 namespace {
 
-/// Good for the very bytes that were signed here a moment ago; curve arithmetic for all others.
-class OwnSignatures final : public SignatureVerifier {
- public:
-  OwnSignatures(std::span<const UnitEntry> unit, SignatureVerifier& others) : others_(others) {
-    starts_.reserve(unit.size());
-    for (const UnitEntry& item : unit) starts_.push_back(item.entry.bytes().data());
-    std::ranges::sort(starts_, std::less<>());
-  }
-
-  Result<void> verify(const Author& author, ByteView message, const Signature& signature) override {
-    if (std::ranges::binary_search(starts_, message.data(), std::less<>())) return {};
-    return others_.verify(author, message, signature);
-  }
-
- private:
-  SignatureVerifier& others_;
-  std::vector<const std::uint8_t*> starts_;
-};
-
-Result<void> commit_own(WriteTransaction& transaction, const SignedUnit& unit,
-                        SignatureVerifier& others) {
+Result<void> commit_own(WriteTransaction& transaction, const SignedUnit& unit) {
   const SeqNum first = unit.entries().front().entry.seqnum();
   CULM_TRY(const auto state, transaction.find_log(unit.log()));
   // Two entries with one seqnum would be a fork; these nobody has seen yet.
   if (state && state->held.largest_up_to(kSeqnumMax) >= first) {
     return fail(error_for(Errc::kAuthorMarkFork, first));
   }
-  OwnSignatures verifier(unit.entries(), others);
-  CULM_TRY(const auto report,
-           transaction.ingest(unit.log(), unit.entries(), verifier, {.full = true}));
-  if (report.defect) return fail(error_for(Errc::kAuthorMarkFork, report.defect->at));
+  CULM_TRY(const auto attempt, transaction.ingest(unit.checked(), {.full = true}));
+  // A verdict can be missing only of a held entry that these disagree with.
+  if (!attempt.report) return fail(error_for(Errc::kAuthorMarkFork, first));
+  if (attempt.report->defect) {
+    return fail(error_for(Errc::kAuthorMarkFork, attempt.report->defect->at));
+  }
   return {};
 }
 
@@ -143,6 +125,7 @@ Result<void> Appender::append_unit(std::span<const ByteView> payloads, Tag tag) 
   CULM_CHECK(state_->look());
   std::vector<EntryBuffer> buffers;
   std::vector<UnitEntry> unit;
+  Verdicts good;
   buffers.reserve(payloads.size());  // entries of the unit borrow from it
   unit.reserve(payloads.size());
   const SeqNum tail = state_->tail.seqnum;
@@ -158,18 +141,20 @@ Result<void> Appender::append_unit(std::span<const ByteView> payloads, Tag tag) 
     CULM_TRY(const EntryBuffer entry, writer.append(payload, tag));
     buffers.push_back(entry);
     unit.push_back({buffers.back().view(), writer.tail().hash, payload, true});
+    good.add(writer.tail().hash, {});
   }
-  CULM_CHECK(state_->commit(SignedUnit(state_->log, unit)));
+  CULM_TRY(CheckedUnit checked, check_unit(state_->log, unit, std::move(good)));
+  CULM_CHECK(state_->commit(SignedUnit(std::move(checked))));
   state_->tail = writer.tail();
   return state_->mark.write({state_->tail.seqnum, state_->tail.hash, state_->store.id()});
 }
 
 SeqNum Appender::head() const noexcept { return state_->tail.seqnum; }
 
-Appender::Commit commit_into(Store& store, SignatureVerifier& verifier) {
-  return [&](const SignedUnit& unit) {
+Appender::Commit commit_into(Store& store) {
+  return [&store](const SignedUnit& unit) {
     return store.update(
-        [&](WriteTransaction& transaction) { return commit_own(transaction, unit, verifier); });
+        [&unit](WriteTransaction& transaction) { return commit_own(transaction, unit); });
   };
 }
 

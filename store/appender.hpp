@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 
 #include "culm/core/signing.hpp"
 #include "culm/feed/writer.hpp"
@@ -15,17 +16,17 @@ namespace culm::store {
 /// so that nothing that came from elsewhere is trusted as one's own.
 class SignedUnit {
  public:
-  [[nodiscard]] const LogKey& log() const noexcept { return log_; }
+  [[nodiscard]] const LogKey& log() const noexcept { return unit_.log(); }
   /// Ascending, with their payloads.
-  [[nodiscard]] std::span<const UnitEntry> entries() const noexcept { return entries_; }
+  [[nodiscard]] std::span<const UnitEntry> entries() const noexcept { return unit_.entries(); }
+  /// The same, with the verdicts that follow from having signed it.
+  [[nodiscard]] const CheckedUnit& checked() const noexcept { return unit_; }
 
  private:
   friend class Appender;
-  SignedUnit(const LogKey& log, std::span<const UnitEntry> entries)
-      : log_(log), entries_(entries) {}
+  explicit SignedUnit(CheckedUnit unit) : unit_(std::move(unit)) {}
 
-  const LogKey& log_;
-  std::span<const UnitEntry> entries_;
+  CheckedUnit unit_;
 };
 
 struct AppenderOptions {
@@ -79,9 +80,9 @@ class Appender {
   std::unique_ptr<State> state_;
 };
 
-/// Commits into `store` without checking the signatures that its own appender has just made;
-/// `verifier` checks any other. Fails, and commits nothing, with kAuthorMarkFork when the log grew
-/// in the store since they were made. Both must outlive what is returned.
-[[nodiscard]] Appender::Commit commit_into(Store& store, SignatureVerifier& verifier);
+/// Commits into `store`, and checks no signature: the appender has just made them. Fails, and
+/// commits nothing, with kAuthorMarkFork when the log grew in the store since they were made.
+/// `store` must outlive what is returned.
+[[nodiscard]] Appender::Commit commit_into(Store& store);
 
 }  // namespace culm::store

@@ -10,9 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "culm/feed/checked_unit.hpp"
 #include "culm/feed/closure.hpp"
-#include "culm/feed/defect.hpp"
-#include "culm/feed/verify.hpp"
 #include "culm/store/kv.hpp"
 
 /// Durable logs over a `Kv`: the one store logic, whatever lies below. Spec: store.md
@@ -153,8 +152,17 @@ class ReadTransaction {
 struct IngestReport {
   RangeSet added;  ///< entries that were not held before
   RangeSet payloads_added;
-  std::uint64_t signatures_checked = 0;
-  std::optional<Defect> defect;  ///< recorded evidence that lowered the cap
+  std::uint64_t signatures_checked = 0;  ///< that the accepting rule asked for
+  std::optional<Defect> defect;          ///< recorded evidence that lowered the cap
+};
+
+/// What came of one attempt to ingest a unit.
+struct IngestAttempt {
+  /// Empty where verdicts were missing: then nothing was changed.
+  std::optional<IngestReport> report;
+  /// To be checked outside of any write transaction (`CheckedUnit::check_missing`), before the next
+  /// attempt. On a log that nobody changed meanwhile that one decides.
+  std::vector<UncheckedEntry> missing;
 };
 
 /// The one writer at a time; `Store::update` makes and commits it. What is refused for its input
@@ -164,20 +172,17 @@ class WriteTransaction : public ReadTransaction {
   WriteTransaction(const WriteTransaction&) = delete;
   WriteTransaction& operator=(const WriteTransaction&) = delete;
 
-  /// Verify, then append: whole or not at all, idempotent. A log that was unknown becomes known
-  /// when something of it is kept. Payloads are kept with their entries, also where those were held
-  /// before; payloads in `deleted` are dropped without a word. Evidence that lowers the cap is
-  /// recorded. Fails as `accept_unit` does, with kLogFragmented, or as the `Kv`.
-  [[nodiscard]] Result<IngestReport> ingest(const LogKey& log, std::span<const UnitEntry> unit,
-                                            SignatureVerifier& verifier,
-                                            const AcceptOptions& options = {});
+  /// Decides upon a unit, and appends it: whole or not at all, idempotent. Checks no signature and
+  /// hashes no payload; see `store::ingest` for a unit that stands alone. A log that was unknown
+  /// becomes known when something of it is kept. Payloads are kept with their entries, also where
+  /// those were held before; payloads in `deleted` are dropped without a word. Evidence that lowers
+  /// the cap is recorded. Fails as `accept_unit` does, with kLogFragmented, or as the `Kv`.
+  [[nodiscard]] Result<IngestAttempt> ingest(const CheckedUnit& unit,
+                                             const AcceptOptions& options = {});
 
   /// Records evidence that came by itself; a log that was unknown becomes known. Returns what it
-  /// proves, and nothing when it does not lower the cap: then it is not recorded. Fails as
-  /// `derive_defect` does.
-  [[nodiscard]] Result<std::optional<Defect>> record_evidence(const LogKey& log,
-                                                              const Evidence& evidence,
-                                                              SignatureVerifier& verifier);
+  /// proves, and nothing when it does not lower the cap: then it is not recorded.
+  [[nodiscard]] Result<std::optional<Defect>> record_evidence(const ProvenDefect& proven);
 
   /// Replaces the interest. A log that was unknown becomes known. Fails with kRangesTooMany.
   [[nodiscard]] Result<void> set_interest(const LogKey& log, const LogInterest& interest);

@@ -100,18 +100,23 @@ Result<void> WriteTransaction::put_row(Table table, ByteView key) {
   return kv_write_.put(table, key, row_);
 }
 
-Result<IngestReport> WriteTransaction::ingest(const LogKey& log, std::span<const UnitEntry> unit,
-                                              SignatureVerifier& verifier,
-                                              const AcceptOptions& options) {
-  CULM_TRY(TouchedLog* const touched, touch(log));
+Result<IngestAttempt> WriteTransaction::ingest(const CheckedUnit& unit,
+                                               const AcceptOptions& options) {
+  CULM_TRY(TouchedLog* const touched, touch(unit.log()));
   LogState& state = touched->state;
   HeldEntries held(*this, state);
-  CULM_TRY(const UnitVerdict verdict, verify_unit(log, unit, held, verifier, options));
-  IngestReport report;
+  CULM_TRY(UnitVerdict verdict,
+           accept_unit(unit.log(), unit.entries(), held, unit.verdicts(), options));
+  IngestAttempt attempt;
+  if (!verdict.missing.empty()) {
+    attempt.missing = std::move(verdict.missing);
+    return attempt;
+  }
+  IngestReport& report = attempt.report.emplace();
   report.signatures_checked = verdict.signatures_checked;
   if (verdict.proven) report.defect = verdict.proven->defect();
   CULM_TRY(Intake intake,
-           plan(state, unit, verdict, report.defect ? report.defect->at : state.cap));
+           plan(state, unit.entries(), verdict, report.defect ? report.defect->at : state.cap));
   report.payloads_added = intake.payloads_added;
   for (const AcceptedEntry& accepted : verdict.accepted) {
     report.added.insert(accepted.entry().seqnum());
@@ -121,7 +126,7 @@ Result<IngestReport> WriteTransaction::ingest(const LogKey& log, std::span<const
     CULM_CHECK(noted(put_evidence(*touched, verdict.proven->evidence(), report.defect->at)));
   }
   CULM_CHECK(noted(take(*touched, verdict, std::move(intake))));
-  return report;
+  return attempt;
 }
 
 Result<WriteTransaction::Intake> WriteTransaction::plan(const LogState& state,
@@ -210,13 +215,11 @@ Result<void> WriteTransaction::put_chunk(const LogState& state, SeqNum seqnum, s
   return put_row(Table::kPayloads, detail::chunk_row_key(state.number, seqnum, index));
 }
 
-Result<std::optional<Defect>> WriteTransaction::record_evidence(const LogKey& log,
-                                                                const Evidence& evidence,
-                                                                SignatureVerifier& verifier) {
-  CULM_TRY(TouchedLog* const touched, touch(log));
-  CULM_TRY(const Defect defect, derive_defect(log, evidence, verifier));
+Result<std::optional<Defect>> WriteTransaction::record_evidence(const ProvenDefect& proven) {
+  CULM_TRY(TouchedLog* const touched, touch(proven.log()));
+  const Defect& defect = proven.defect();
   if (touched->state.cap != 0 && defect.at >= touched->state.cap) return std::nullopt;
-  CULM_CHECK(noted(put_evidence(*touched, evidence, defect.at)));
+  CULM_CHECK(noted(put_evidence(*touched, proven.evidence(), defect.at)));
   return defect;
 }
 

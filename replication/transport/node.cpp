@@ -50,6 +50,11 @@ void Node::close_session(SessionId session, std::optional<Errc> code) {
   connection->pump();
 }
 
+void Node::run(std::function<Result<void>(store::Store&)> task,
+               std::function<void(Result<void>)> handler) {
+  impl_->run(std::move(task), std::move(handler));
+}
+
 void Node::update(store::Store::Body body, std::function<void(Result<void>)> handler) {
   impl_->update(std::move(body), std::move(handler));
 }

@@ -141,6 +141,10 @@ class Node {
   /// and tells peers of the logs that it has changed. `handler` takes the outcome and may be empty.
   /// Fails with kStoreReadOnly once the node is stopped.
   void update(store::Store::Body body, std::function<void(Result<void>)> handler);
+  /// The same for what takes more than one transaction, or checks first: `task` runs in the node's
+  /// thread that writes and may call `Store::update` any number of times.
+  void run(std::function<Result<void>(store::Store&)> task,
+           std::function<void(Result<void>)> handler);
   /// Tells peers of a log that was changed by somebody else.
   void log_changed(const LogKey& log);
 

@@ -14,10 +14,9 @@ culm::Result<void> run(const std::string& directory) {
   CULM_TRY(const auto store, culm::store::Store::open(std::move(kv), random));
 
   const culm::LogKey log{key.author(), culm::LogId{0}};
-  culm::Ed25519Verifier verifier;
   CULM_TRY(const auto mark, culm::store::FileAuthorMark::open(directory + "/mark", log));
   CULM_TRY(auto appender, culm::store::Appender::open(*store, key, log.log_id, *mark,
-                                                      culm::store::commit_into(*store, verifier)));
+                                                      culm::store::commit_into(*store)));
   const culm::ByteView payloads[] = {culm::as_bytes("hello"), culm::as_bytes("world")};
   CULM_CHECK(appender.append(payloads));
 

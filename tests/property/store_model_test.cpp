@@ -83,11 +83,18 @@ struct Model {
   std::map<LogKey, ModelLog> logs;
   std::vector<LogKey> changes;  ///< oldest first
 
-  Errc ingest(const LogKey& log, std::span<const UnitEntry> unit, const AcceptOptions& options) {
+  /// Leaves `unit` with all verdicts that a store of this content asks for.
+  Errc ingest(CheckedUnit& unit, const AcceptOptions& options) {
+    const LogKey& log = unit.log();
     ModelLog& held = logs[log];
     held.refresh();
     Ed25519Verifier verifier;
-    const auto verdict = verify_unit(log, unit, held, verifier, options);
+    unit.check_signatures(held.held(), verifier, options);
+    auto verdict = accept_unit(log, unit.entries(), held, unit.verdicts(), options);
+    while (verdict && !verdict->missing.empty()) {
+      unit.check_missing(verdict->missing, verifier);
+      verdict = accept_unit(log, unit.entries(), held, unit.verdicts(), options);
+    }
     if (!verdict) return verdict.error().code;
     if (verdict->proven) record(log, verdict->proven->evidence());
     for (const AcceptedEntry& accepted : verdict->accepted) {
@@ -101,7 +108,7 @@ struct Model {
     for (const RangeSet set = verdict->newly_verified; const SeqRange range : set.ranges()) {
       for (SeqNum n = range.first; n <= range.last; ++n) held.entries.at(n).is_verified = true;
     }
-    for (const UnitEntry& item : unit) {
+    for (const UnitEntry& item : unit.entries()) {
       const SeqNum n = item.entry.seqnum();
       const auto found = held.entries.find(n);
       if (!item.payload || found == held.entries.end() || held.deleted.count(n) != 0) continue;
@@ -249,12 +256,12 @@ class StoreModel : public testing::TestWithParam<std::uint64_t> {
     const EntryBuffer forged = from.forged(unit.back().entry.seqnum());
     if (is_forged) unit.back() = unit_entry(forged);
     const AcceptOptions options{.full = random.below(4) == 0};
-    const Errc wanted = model.ingest(log, unit, options);
-    return [=, this](WriteTransaction& to) -> Result<void> {
-      auto again = unit;
-      if (is_forged) again.back() = unit_entry(forged);
-      const auto report = to.ingest(log, again, verifier, options);
-      EXPECT_EQ(report ? Errc{} : report.error().code, wanted);
+    const auto checked = std::make_shared<CheckedUnit>(*check_unit(log, unit));
+    const Errc wanted = model.ingest(*checked, options);
+    return [=](WriteTransaction& to) -> Result<void> {
+      const auto attempt = to.ingest(*checked, options);
+      EXPECT_EQ(attempt ? Errc{} : attempt.error().code, wanted);
+      EXPECT_TRUE(!attempt || attempt->report);
       return {};
     };
   }
@@ -278,9 +285,9 @@ class StoreModel : public testing::TestWithParam<std::uint64_t> {
     const auto evidence =
         make_evidence(std::vector{log.entry(at), log.fork(at, "other").entry(at)});
     model.record(log.log(), evidence);
-    const LogKey key = log.log();
-    return [=, this](WriteTransaction& to) -> Result<void> {
-      CULM_CHECK(to.record_evidence(key, evidence, verifier));
+    const auto proven = *ProvenDefect::derive(log.log(), evidence, verifier);
+    return [=](WriteTransaction& to) -> Result<void> {
+      CULM_CHECK(to.record_evidence(proven));
       return {};
     };
   }

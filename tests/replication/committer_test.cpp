@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "culm/core/limits.hpp"
+#include "culm/feed/elided.hpp"
 
 #include "tests/support/session_network.hpp"
 
@@ -18,10 +19,7 @@ class CommitterTest : public testing::Test {
   CommitterTest() {
     log.append(text);
     const auto bare = log.unit({{1, 1}});
-    EXPECT_TRUE(peer.store().update([&](store::WriteTransaction& transaction) -> Result<void> {
-      CULM_CHECK(transaction.ingest(log.log(), bare, peer.verifier));
-      return {};
-    }));
+    EXPECT_TRUE(store::ingest(peer.store(), log.log(), bare, peer.verifier));
   }
 
   WorkReport bring(const std::shared_ptr<SessionToken>& session, std::size_t part,
@@ -31,7 +29,7 @@ class CommitterTest : public testing::Test {
     PayloadWork payload{1, part * kPart, part == 2, {}};
     append_bytes(payload.bytes, as_bytes(bytes));
     const Work work{{1, ++works}, log.log(), std::move(payload), bytes.size(), session};
-    return peer.committer().commit({&work, 1}).front();
+    return peer.committer().commit({work}).front();
   }
 
   const std::string text = std::string(2 * limits::kPayloadChunkBytes + 5, 'x');
@@ -74,6 +72,86 @@ TEST_F(CommitterTest, WhatADistrustedSessionLeftIsNotLookedAt) {
   const auto report = bring(hostile, 0, text);
   ASSERT_FALSE(report.outcome);
   EXPECT_EQ(report.outcome.error().code, Errc::kPeerClosed);
+}
+
+/// Units of several sessions in one batch. The peer's verifier fails the test when it is called
+/// inside of an update.
+class CommitterBatch : public testing::Test {
+ protected:
+  /// Entries `members` of `from`, for a receiver that has `known` by then.
+  Work unit(std::uint64_t session, const LogBuilder& from, const RangeSet& members,
+            const RangeSet& known = {}) {
+    UnitWork work;
+    UnitEncoder encoder(work.elided, known);
+    for (const UnitEntry& item : from.unit(members, true)) encoder.add(item.entry, item.payload);
+    return {{session, ++works}, from.log(), std::move(work), 0, nullptr};
+  }
+
+  /// The errors of a batch, `Errc{}` for success.
+  std::vector<Errc> commit(std::vector<Work> batch) {
+    std::vector<std::uint64_t> ids;
+    for (const Work& work : batch) ids.push_back(work.id.work);
+    reports = peer.committer().commit(std::move(batch));
+    std::vector<Errc> codes;
+    for (std::size_t i = 0; i < reports.size(); ++i) {
+      EXPECT_EQ(reports[i].id.work, ids[i]);
+      codes.push_back(reports[i].outcome ? Errc{} : reports[i].outcome.error().code);
+    }
+    return codes;
+  }
+
+  LogBuilder log{std::move(LogBuilder("alice").append_many(20))};
+  LogBuilder other{std::move(LogBuilder("bob").append_many(9))};
+  TestPeer peer{1};
+  std::uint64_t works = 0;
+  std::vector<WorkReport> reports;
+};
+
+TEST_F(CommitterBatch, LinksComeFromUnitsOfTheSessionThatAreNotCommittedYet) {
+  EXPECT_EQ(commit({unit(1, log, {{1, 5}}), unit(1, log, {{6, 9}}, {{1, 5}}),
+                    unit(1, log, {{10, 20}}, {{1, 9}})}),
+            (std::vector<Errc>{{}, {}, {}}));
+  EXPECT_EQ(peer.state(log.log()).held, (RangeSet{{1, 20}}));
+  EXPECT_EQ(peer.verifier.checks, 3U);
+}
+
+TEST_F(CommitterBatch, LinksDoNotComeFromUnitsOfAnotherSession) {
+  EXPECT_EQ(commit({unit(1, log, {{1, 5}}), unit(2, log, {{6, 9}}, {{1, 5}})}),
+            (std::vector<Errc>{{}, Errc::kElidedTarget}));
+  EXPECT_EQ(commit({unit(2, log, {{6, 9}}, {{1, 5}})}), (std::vector<Errc>{{}}));
+}
+
+TEST_F(CommitterBatch, WhatOnlyARefusedUnitWouldHaveAnchoredMayBeAskedForInFull) {
+  const LogBuilder forged = std::move(LogBuilder("alice").append_many(4).append_badly_signed());
+  EXPECT_EQ(commit({unit(1, forged, {{1, 5}}), unit(1, log, {{6, 9}}, {{1, 4}})}),
+            (std::vector<Errc>{Errc::kEntrySignature, Errc::kElidedTarget}));
+  EXPECT_FALSE(*peer.store().read()->find_log(log.log()));
+}
+
+TEST_F(CommitterBatch, AUnitWhoseVerdictsWereMissingIsDecidedAtTheSecondTry) {
+  peer.hold(log, {{1, 8}});  // of which 8 alone is verified
+  const LogBuilder branch = log.fork(5).append_many(3);
+  const auto before = peer.store().read()->last_change();
+  const auto codes =
+      commit({unit(1, other, {{1, 4}}), unit(2, branch, {{5, 8}}),
+              unit(1, log, {{9, 12}}, {{1, 8}}), unit(1, other, {{5, 9}}, {{1, 4}})});
+  EXPECT_EQ(codes, (std::vector<Errc>{{}, {}, Errc::kLogCapped, {}}));
+  EXPECT_EQ(reports[1].outcome->defect, (Defect{DefectKind::kFork, 5}));
+  EXPECT_EQ(peer.state(other.log()).held, (RangeSet{{1, 9}}));
+  EXPECT_EQ(peer.state(log.log()).cap, 5U);
+  EXPECT_EQ(*peer.store().read()->last_change(), *before + 2) << "others did not wait";
+}
+
+TEST_F(CommitterBatch, ChecksEvidenceBeforeItIsRecorded) {
+  peer.hold(log, {{1, 8}});
+  peer.verifier.checks = 0;
+  const auto evidence = make_evidence(std::vector{log.entry(7), log.fork(7).entry(7)});
+  const Evidence nothing = make_evidence(std::vector{log.entry(7), log.entry(8)});
+  EXPECT_EQ(commit({{{1, 1}, log.log(), EvidenceWork{nothing}, 0, nullptr},
+                    {{1, 2}, log.log(), EvidenceWork{evidence}, 0, nullptr}}),
+            (std::vector<Errc>{Errc::kEvidence, {}}));
+  EXPECT_EQ(peer.verifier.checks, 2U);
+  EXPECT_EQ(peer.state(log.log()).cap, 7U);
 }
 
 }  // namespace

@@ -165,10 +165,7 @@ TEST(SessionFork, ThePayloadOfTheOtherBranchIsNobodysFault) {
   TestPeer provider(2);
   reader.hold(left, {{1, 6}});
   const auto bare = left.unit({{7, 7}});
-  ASSERT_TRUE(reader.store().update([&](store::WriteTransaction& transaction) -> Result<void> {
-    CULM_CHECK(transaction.ingest(left.log(), bare, reader.verifier));
-    return {};
-  }));
+  ASSERT_TRUE(store::ingest(reader.store(), left.log(), bare, reader.verifier));
   provider.hold(right);
   TestConnection connection(reader, provider, 3);
   ASSERT_TRUE(connection.a.session->want(want_of(base.log())));

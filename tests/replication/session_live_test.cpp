@@ -123,10 +123,7 @@ TEST_F(LivePair, APayloadOfAnEntryThatCameFromElsewhereIsTaken) {
   const std::string large(limits::kPayloadInlineBytesMax + 1, 'x');
   log.append(large);
   const auto bare = log.unit({{log.head(), log.head()}});
-  ASSERT_TRUE(author.store().update([&](store::WriteTransaction& transaction) -> Result<void> {
-    CULM_CHECK(transaction.ingest(log.log(), bare, author.verifier));
-    return {};
-  }));
+  ASSERT_TRUE(store::ingest(author.store(), log.log(), bare, author.verifier));
   connection.log_changed(author, log.log());
   relay.hold(log, {{log.head(), log.head()}});
   connection.log_changed(relay, log.log());

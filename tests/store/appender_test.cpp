@@ -39,7 +39,7 @@ class MemoryMark final : public AuthorMark {
 class AppenderTest : public testing::Test {
  protected:
   Result<Appender> open(MemoryStore& where, const AppenderOptions& options = {}) {
-    return Appender::open(*where, key, LogId{0}, mark, commit_into(*where, verifier), options);
+    return Appender::open(*where, key, LogId{0}, mark, commit_into(*where), options);
   }
 
   Errc refusal(MemoryStore& where, const AppenderOptions& options = {}) {
@@ -64,7 +64,6 @@ class AppenderTest : public testing::Test {
   SecretKey key = key_from("alice");
   LogKey log{key.author(), LogId{0}};
   MemoryMark mark;
-  CountingVerifier verifier;
   MemoryStore store;
 };
 
@@ -124,7 +123,7 @@ TEST_F(AppenderTest, ManyPayloadsAreSeveralUnits) {
   std::vector<std::size_t> sizes;
   auto appender = *Appender::open(*store, key, LogId{0}, mark, [&](const SignedUnit& unit) {
     sizes.push_back(unit.entries().size());
-    return commit_into(*store, verifier)(unit);
+    return commit_into(*store)(unit);
   });
   const std::vector<ByteView> payloads(2 * limits::kUnitEntriesMax + 5, as_bytes("x"));
   ASSERT_EQ(appender.append(payloads), payloads.size());
@@ -235,7 +234,7 @@ TEST_F(AppenderTest, NeverForksALogThatGrewByOtherHands) {
     if (std::exchange(is_first, false)) {
       EXPECT_TRUE(store.ingest(elsewhere, up_to(5)));
     }
-    return commit_into(*store, verifier)(unit);
+    return commit_into(*store)(unit);
   });
   const auto result = append_to(appender, 4);
   ASSERT_FALSE(result);
@@ -289,7 +288,7 @@ TEST(AppenderOnDisk, AppendsAHundredThousandAndReadsTheNewest) {
   {
     auto store = *Store::open(*store::LmdbKv::open(directory.path("store"), options), random);
     auto mark = *FileAuthorMark::open(directory.path("alice.mark"), log);
-    auto appender = *Appender::open(*store, key, LogId{0}, *mark, commit_into(*store, verifier));
+    auto appender = *Appender::open(*store, key, LogId{0}, *mark, commit_into(*store));
     std::vector<ByteView> payloads(kHead, as_bytes("a line of some log file, eighty characters"));
     ASSERT_EQ(appender.append(payloads), kHead);
   }

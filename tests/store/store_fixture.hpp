@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "culm/store/check.hpp"
 #include "culm/store/detail/schema.hpp"
 #include "culm/store/memory_kv.hpp"
 #include "culm/store/store.hpp"
@@ -15,6 +16,7 @@
 #include "tests/support/held_log.hpp"
 #include "tests/support/log_builder.hpp"
 #include "tests/support/prng.hpp"
+#include "tests/support/watched_kv.hpp"
 
 namespace culm::store {
 
@@ -84,7 +86,7 @@ class MemoryStore {
     auto owned = std::make_unique<store::MemoryKv>(options, std::move(image));
     kv_ = owned.get();
     TestRandom random(1);
-    auto opened = Store::open(std::move(owned), random);
+    auto opened = Store::open(std::make_unique<WatchedKv>(std::move(owned)), random);
     if (opened) store_ = *std::move(opened);
   }
 
@@ -102,12 +104,7 @@ class MemoryStore {
 
   Result<store::IngestReport> ingest(const LogKey& log, std::span<const UnitEntry> unit,
                                      const AcceptOptions& options = {}) {
-    store::IngestReport report;
-    CULM_CHECK(store_->update([&](WriteTransaction& transaction) -> Result<void> {
-      CULM_TRY(report, transaction.ingest(log, unit, verifier, options));
-      return {};
-    }));
-    return report;
+    return store::ingest(*store_, log, unit, verifier, options);
   }
 
   /// The entries of `log` named by `members`.

@@ -98,11 +98,11 @@ TEST(StoreIngest, TheSameAgainChangesNothing) {
 TEST(StoreIngest, WritesOneRowPerEntryAndTheStateOncePerTransaction) {
   MemoryStore store;
   const auto log = LogBuilder().append_many(200);
+  std::vector<CheckedUnit> units;
+  for (SeqNum n = 1; n <= 200; n += 10) units.push_back(checked(log, {{n, n + 9}}, true));
   const auto operations = store.kv().operations();
   ASSERT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
-    for (SeqNum n = 1; n <= 200; n += 10) {
-      CULM_CHECK(transaction.ingest(log.log(), log.unit({{n, n + 9}}, true), store.verifier));
-    }
+    for (const CheckedUnit& unit : units) CULM_CHECK(transaction.ingest(unit));
     EXPECT_EQ(transaction.get_log(log.log())->held, up_to(200)) << "seen before the commit";
     return {};
   }));
@@ -126,14 +126,13 @@ TEST(StoreIngest, RefusesAUnitWhole) {
 TEST(StoreIngest, ARefusedUnitLeavesTheOthersOfItsTransaction) {
   MemoryStore store;
   const auto log = LogBuilder("alice").append_many(9);
-  const auto other = LogBuilder("bob").append_many(2);
+  const auto first = checked(log, up_to(3));
+  const auto unanchored = checked(log, {{7, 7}});
+  const auto next = checked(log, {{4, 5}});
   ASSERT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
-    CULM_CHECK(transaction.ingest(log.log(), log.unit(up_to(3)), store.verifier));
-    EXPECT_EQ(code_of(transaction.ingest(log.log(), log.unit({{7, 7}}), store.verifier)),
-              Errc::kUnitUnanchored);
-    EXPECT_EQ(code_of(transaction.ingest(log.log(), other.unit(up_to(2)), store.verifier)),
-              Errc::kEntryForeign);
-    CULM_CHECK(transaction.ingest(log.log(), log.unit({{4, 5}}), store.verifier));
+    CULM_CHECK(transaction.ingest(first));
+    EXPECT_EQ(code_of(transaction.ingest(unanchored)), Errc::kUnitUnanchored);
+    CULM_CHECK(transaction.ingest(next));
     return {};
   }));
   EXPECT_EQ(store.state(log.log()).held, up_to(5));
@@ -142,8 +141,9 @@ TEST(StoreIngest, ARefusedUnitLeavesTheOthersOfItsTransaction) {
 TEST(StoreIngest, ALogOfWhichNothingWasKeptStaysUnknown) {
   MemoryStore store;
   const auto log = LogBuilder().append_many(9);
+  const auto unit = checked(log, {{7, 7}});
   ASSERT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
-    EXPECT_FALSE(transaction.ingest(log.log(), log.unit({{7, 7}}), store.verifier));
+    EXPECT_FALSE(transaction.ingest(unit));
     EXPECT_FALSE(*transaction.find_log(log.log()));
     EXPECT_EQ(code_of(transaction.delete_payloads(log.log(), up_to(3), 10)), Errc::kLogUnknown);
     return {};
@@ -156,8 +156,9 @@ TEST(StoreIngest, ALogOfWhichNothingWasKeptStaysUnknown) {
 TEST(StoreIngest, AFailedBodyLeavesNothing) {
   MemoryStore store;
   const auto log = LogBuilder().append_many(9);
+  const auto unit = checked(log, up_to(9));
   EXPECT_EQ(code_of(store->update([&](WriteTransaction& transaction) -> Result<void> {
-              CULM_CHECK(transaction.ingest(log.log(), log.unit(up_to(9)), store.verifier));
+              CULM_CHECK(transaction.ingest(unit));
               return fail(Errc::kTimeout);
             })),
             Errc::kTimeout);
@@ -224,9 +225,10 @@ TEST(StoreFork, EvidenceSurvivesAndOnlyALowerOneCounts) {
     return make_evidence(std::vector{log.entry(n), log.fork(n).entry(n)});
   };
   std::optional<Defect> defect;
-  const auto record = [&](MemoryStore& store, const Evidence& evidence) {
+  const auto record = [&](MemoryStore& store, const Evidence& evidence) -> Result<void> {
+    CULM_TRY(const auto proven, ProvenDefect::derive(log.log(), evidence, store.verifier));
     return store->update([&](WriteTransaction& transaction) -> Result<void> {
-      CULM_TRY(defect, transaction.record_evidence(log.log(), evidence, store.verifier));
+      CULM_TRY(defect, transaction.record_evidence(proven));
       return {};
     });
   };
@@ -351,10 +353,11 @@ TEST(StoreVisit, GoesThroughTheHeldOnesAscending) {
 TEST(StoreUpdate, GrowsAFullStoreAndRepeats) {
   MemoryStore store({.full_after_bytes = 2000});
   const auto log = LogBuilder().append_many(100);
+  const auto unit = checked(log, up_to(100), true);
   int runs = 0;
   ASSERT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
     ++runs;
-    CULM_CHECK(transaction.ingest(log.log(), log.unit(up_to(100), true), store.verifier));
+    CULM_CHECK(transaction.ingest(unit));
     return {};
   }));
   EXPECT_GT(runs, 2);

@@ -4,16 +4,23 @@
 #include <optional>
 #include <utility>
 
+#include <gtest/gtest.h>
+
 #include "culm/feed/elided.hpp"
 
 #include "tests/support/log_builder.hpp"
 
 namespace culm::test {
 
-/// Decides as the real verifier does, and counts.
+/// Whether this thread has a write transaction open, of a `WatchedKv`.
+inline thread_local bool is_writing = false;
+
+/// Decides as the real verifier does, and counts. Not to be called within a write transaction: the
+/// store keeps everybody waiting there.
 class CountingVerifier final : public SignatureVerifier {
  public:
   Result<void> verify(const Author& author, ByteView message, const Signature& signature) override {
+    EXPECT_FALSE(is_writing) << "a signature is checked inside of Store::update";
     ++checks;
     return verifier_.verify(author, message, signature);
   }
@@ -84,6 +91,16 @@ class MemoryLog final : public HeldLog, public LinkTargets {
   SeqNum cap_ = 0;
   SeqNum end_of_log_ = 0;
 };
+
+/// Entries of `log`, checked as they are for a store that holds nothing.
+inline CheckedUnit checked(const LogBuilder& log, const RangeSet& members,
+                           bool with_payloads = false) {
+  auto unit = check_unit(log.log(), log.unit(members, with_payloads));
+  CULM_ASSERT(unit);
+  CountingVerifier verifier;
+  unit->check_signatures({}, verifier, {});
+  return *std::move(unit);
+}
 
 /// An entry that did not come from a `LogBuilder`, as part of a unit. Borrows.
 inline UnitEntry unit_entry(const EntryBuffer& buffer) {

@@ -145,7 +145,7 @@ class HostilePeer {
           session_.work_finished({work.id, work.log, fail(*failure_), work.credit});
           continue;
         }
-        session_.work_finished(victim_.committer().commit({&received->work, 1}).front());
+        session_.work_finished(victim_.committer().commit({received->work}).front());
         session_.log_changed(received->work.log);
       } else if (const auto* ended = std::get_if<replication::Ended>(&*event)) {
         if (ended->error && !verdict_) verdict_ = ended->error->code;

@@ -11,12 +11,14 @@
 
 #include "culm/replication/committer.hpp"
 #include "culm/replication/session.hpp"
+#include "culm/store/check.hpp"
 #include "culm/store/memory_kv.hpp"
 #include "culm/store/store.hpp"
 
 #include "tests/support/held_log.hpp"
 #include "tests/support/log_builder.hpp"
 #include "tests/support/prng.hpp"
+#include "tests/support/watched_kv.hpp"
 
 namespace culm::test {
 
@@ -27,7 +29,8 @@ class TestPeer final : public replication::Policy {
   explicit TestPeer(std::uint64_t seed, const AcceptOptions& options = {})
       : random(seed),
         identity(sealing::KeyPair::generate(random)),
-        store_(*store::Store::open(std::make_unique<store::MemoryKv>(), random)),
+        store_(*store::Store::open(std::make_unique<WatchedKv>(std::make_unique<store::MemoryKv>()),
+                                   random)),
         committer_(*store_, verifier, options) {}
 
   bool may_read(const sealing::PeerKey&, const LogKey& log) override {
@@ -43,10 +46,7 @@ class TestPeer final : public replication::Policy {
   /// Stores entries of `log` with payloads, as if they had come from elsewhere.
   void hold(const LogBuilder& log, const RangeSet& members) {
     const auto unit = log.unit(members, true);
-    const auto done = store_->update([&](store::WriteTransaction& transaction) -> Result<void> {
-      CULM_CHECK(transaction.ingest(log.log(), unit, verifier, {}));
-      return {};
-    });
+    const auto done = store::ingest(*store_, log.log(), unit, verifier);
     ASSERT_TRUE(done) << message(done.error());
   }
   void hold(const LogBuilder& log) { hold(log, {{1, log.head()}}); }
@@ -177,7 +177,7 @@ class TestConnection {
     while (auto event = end.session->next_event()) {
       any = true;
       if (const auto* received = std::get_if<replication::WorkReceived>(&*event)) {
-        const auto reports = end.peer->committer().commit({&received->work, 1});
+        const auto reports = end.peer->committer().commit({received->work});
         end.session->work_finished(reports.front());
         end.session->log_changed(received->work.log);
       }

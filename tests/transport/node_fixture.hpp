@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "culm/replication/transport/node.hpp"
+#include "culm/store/check.hpp"
 #include "culm/store/memory_kv.hpp"
 
 #include "tests/support/log_builder.hpp"
@@ -64,16 +65,16 @@ class TestNode final : public replication::Policy {
   /// Stores entries of `log` with payloads, by way of the node if there is one.
   void hold(const LogBuilder& log, const RangeSet& members) {
     const auto unit = log.unit(members, true);
-    const auto body = [&](store::WriteTransaction& transaction) -> Result<void> {
-      CULM_CHECK(transaction.ingest(log.log(), unit, verifier));
+    const auto task = [&](store::Store& store) -> Result<void> {
+      CULM_CHECK(store::ingest(store, log.log(), unit, verifier));
       return {};
     };
     if (!node_) {
-      ASSERT_TRUE(store_->update(body));
+      ASSERT_TRUE(task(*store_));
       return;
     }
     std::optional<Result<void>> done;
-    node_->update(body, [&](Result<void> result) { done = result; });
+    node_->run(task, [&](Result<void> result) { done = result; });
     ASSERT_TRUE(run_until(io_, [&] { return done.has_value(); }));
     ASSERT_TRUE(*done);
   }

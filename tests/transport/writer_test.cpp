@@ -43,11 +43,16 @@ class WriterTest : public testing::Test {
     return {{1, number}, log_.log(), UnitWork{std::move(elided)}, 0, nullptr};
   }
 
+  void update(store::Store::Body body, Writer::UpdateHandler handler) {
+    writer_->run([body = std::move(body)](store::Store& store) { return store.update(body); },
+                 std::move(handler));
+  }
+
   /// Keeps the writer busy from now until the promise is kept.
   std::promise<void> block() {
     std::promise<void> release;
     const auto entered = std::make_shared<std::promise<void>>();
-    writer_->run(
+    update(
         [entered, done = release.get_future().share()](store::WriteTransaction&) -> Result<void> {
           entered->set_value();
           done.wait();
@@ -97,11 +102,11 @@ TEST_F(WriterTest, KeepsTheOrderOfWorkAndUpdates) {
   std::size_t finished = 0;
   const auto count = [&](const Result<void>&) { ++finished; };
   auto release = block();
-  writer_->run(look, count);
+  update(look, count);
   writer_->post(unit(1, 1, 10));
-  writer_->run(look, count);
+  update(look, count);
   writer_->post(unit(2, 11, 20));
-  writer_->run(look, count);
+  update(look, count);
   release.set_value();
   ASSERT_TRUE(run_until(io_, [&] { return finished == 3; }));
   EXPECT_EQ(heads, (std::vector<SeqNum>{0, 10, 20}));
@@ -114,8 +119,8 @@ TEST_F(WriterTest, ReportsOnlyTheLogsThatChanged) {
   ASSERT_TRUE(run_until(
       io_, [&] { return !commits_.empty() && commits_.back().reports.back().id.work == 2; }));
   commits_.clear();
-  writer_->run([](store::WriteTransaction&) -> Result<void> { return {}; },
-               [&](Result<void> done) { result = done; });
+  update([](store::WriteTransaction&) -> Result<void> { return {}; },
+         [&](Result<void> done) { result = done; });
   ASSERT_TRUE(run_until(io_, [&] { return result.has_value(); }));
   ASSERT_EQ(commits_.size(), 1U);
   EXPECT_TRUE(commits_[0].changed.empty());
@@ -123,8 +128,8 @@ TEST_F(WriterTest, ReportsOnlyTheLogsThatChanged) {
 
 TEST_F(WriterTest, HandsOnTheFailureOfAnUpdate) {
   std::optional<Result<void>> result;
-  writer_->run([](store::WriteTransaction&) -> Result<void> { return fail(Errc::kUsage); },
-               [&](Result<void> done) { result = done; });
+  update([](store::WriteTransaction&) -> Result<void> { return fail(Errc::kUsage); },
+         [&](Result<void> done) { result = done; });
   ASSERT_TRUE(run_until(io_, [&] { return result.has_value(); }));
   ASSERT_FALSE(*result);
   EXPECT_EQ(result->error().code, Errc::kUsage);

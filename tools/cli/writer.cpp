@@ -10,6 +10,7 @@
 #include <sys/un.h>
 
 #include "culm/core/limits.hpp"
+#include "culm/store/check.hpp"
 
 namespace culm::tools {
 namespace {
@@ -21,16 +22,11 @@ Error network_error() { return error_system(Errc::kNetwork, errno); }
 }  // namespace
 
 Result<IngestReport> StoreWriter::ingest(const LogKey& log, std::span<const UnitEntry> unit) {
-  IngestReport report;
-  CULM_CHECK(store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
-    CULM_TRY(report, transaction.ingest(log, unit, verifier_, options_));
-    return {};
-  }));
-  return report;
+  return store::ingest(store_, log, unit, verifier_, options_);
 }
 
 Result<void> StoreWriter::append(const store::SignedUnit& unit) {
-  return store::commit_into(store_, verifier_)(unit);
+  return store::commit_into(store_)(unit);
 }
 
 Result<void> StoreWriter::delete_payloads(const LogKey& log, const RangeSet& seqnums) {

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "culm/core/limits.hpp"
+#include "culm/store/check.hpp"
 
 #include "tools/cli/control_protocol.hpp"
 #include "tools/cli/files.hpp"
@@ -58,8 +59,9 @@ Outcome<Descriptor> listen_in(const std::string& directory) {
 
 /// What another process has signed, looking at the store as it was then, must still be the end of
 /// the log: two entries with one seqnum are a fork, and these nobody has seen yet.
-Result<void> check_is_new(const store::ReadTransaction& transaction, const LogKey& log,
+Result<void> check_is_new(const store::Store& store, const LogKey& log,
                           std::span<const UnitEntry> unit) {
+  CULM_TRY(const auto transaction, store.read());
   CULM_TRY(const auto state, transaction.find_log(log));
   if (!state || unit.empty()) return {};
   const SeqNum first = unit.front().entry.seqnum();
@@ -100,11 +102,12 @@ class Performer {
 void Performer::start(control::IngestRequest request, Answer answer) {
   const auto shared = std::make_shared<control::IngestRequest>(std::move(request));
   const auto report = std::make_shared<store::IngestReport>();
-  node_.update(
-      [shared, report, this](store::WriteTransaction& transaction) -> Result<void> {
+  node_.run(
+      [shared, report, this](store::Store& store) -> Result<void> {
         CULM_TRY(const auto unit, to_unit(shared->entries));
-        if (shared->is_own) CULM_CHECK(check_is_new(transaction, shared->log, unit));
-        CULM_TRY(*report, transaction.ingest(shared->log, unit, verifier_, {.full = true}));
+        // The node is the only one who writes: what is new now is so when it is committed.
+        if (shared->is_own) CULM_CHECK(check_is_new(store, shared->log, unit));
+        CULM_TRY(*report, store::ingest(store, shared->log, unit, verifier_, {.full = true}));
         return {};
       },
       [report, answer = std::move(answer)](const Result<void>& done) {

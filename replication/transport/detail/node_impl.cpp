@@ -313,8 +313,13 @@ void Node::Impl::forget(SessionId id) {
 }
 
 void Node::Impl::update(store::Store::Body body, std::function<void(Result<void>)> handler) {
+  run([body = std::move(body)](store::Store& store) { return store.update(body); },
+      std::move(handler));
+}
+
+void Node::Impl::run(detail::Writer::StoreTask task, std::function<void(Result<void>)> handler) {
   if (!writer_stopped_) {
-    writer_->run(std::move(body), std::move(handler));
+    writer_->run(std::move(task), std::move(handler));
   } else if (handler) {
     detail::asio::post(io_,
                        [handler = std::move(handler)] { handler(fail(Errc::kStoreReadOnly)); });

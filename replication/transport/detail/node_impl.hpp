@@ -33,6 +33,7 @@ class Node::Impl final : public detail::Connection::Host,
   void end_dial(DialId id);
   /// The session as long as it has not ended.
   [[nodiscard]] detail::Connection* find_open(SessionId id);
+  void run(detail::Writer::StoreTask task, std::function<void(Result<void>)> handler);
   void update(store::Store::Body body, std::function<void(Result<void>)> handler);
   void log_changed(const LogKey& log);
   ObserverId observe(NodeObserver observer);

@@ -1,5 +1,7 @@
 #include "culm/replication/transport/detail/writer.hpp"
 
+#include <utility>
+
 #include "culm/core/assert.hpp"
 #include "culm/core/limits.hpp"
 #include "culm/replication/credit_pool.hpp"
@@ -40,8 +42,8 @@ Writer::~Writer() {
 
 void Writer::post(replication::Work work) { enqueue(std::move(work)); }
 
-void Writer::run(store::Store::Body body, UpdateHandler handler) {
-  enqueue(Update{std::move(body), std::move(handler)});
+void Writer::run(StoreTask task, UpdateHandler handler) {
+  enqueue(Update{std::move(task), std::move(handler)});
 }
 
 void Writer::stop(std::function<void()> handler) {
@@ -96,17 +98,16 @@ void Writer::perform(std::deque<Task>& tasks) {
 }
 
 void Writer::perform(Update update) {
-  Result<void> result = store_.update(update.body);
+  Result<void> result = update.task(store_);
   Committed committed;
-  if (result) committed.changed = take_changed();
+  committed.changed = take_changed();
   report(std::move(committed), std::move(update.handler), result);
 }
 
 void Writer::commit_works() {
   if (batch_.empty()) return;
   Committed committed;
-  committed.reports = committer_.commit(batch_);
-  batch_.clear();
+  committed.reports = committer_.commit(std::exchange(batch_, {}));
   batch_bytes_ = 0;
   committed.changed = take_changed();
   report(std::move(committed), nullptr, {});

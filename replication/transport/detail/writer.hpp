@@ -26,6 +26,7 @@ class Writer {
     std::vector<LogKey> changed;                   ///< logs that are no longer what they were
   };
   using CommittedHandler = std::function<void(const Committed&)>;
+  using StoreTask = std::function<Result<void>(store::Store&)>;
   using UpdateHandler = std::function<void(Result<void>)>;
 
   /// All must outlive the writer; `verifier` is used in the writer's thread. `committed` is called
@@ -39,15 +40,16 @@ class Writer {
 
   /// Queues work of a session.
   void post(replication::Work work);
-  /// Queues an update of its own commit. `handler` is called after the `committed` handler.
-  void run(store::Store::Body body, UpdateHandler handler);
+  /// Queues what writes to the store in its own way, in any number of commits. `handler` is called
+  /// after the `committed` handler.
+  void run(StoreTask task, UpdateHandler handler);
   /// Ends the thread when what was queued is done, then posts `handler`. Nothing may be queued
   /// after it.
   void stop(std::function<void()> handler);
 
  private:
   struct Update {
-    store::Store::Body body;
+    StoreTask task;
     UpdateHandler handler;
   };
   using Task = std::variant<replication::Work, Update>;

@@ -1,0 +1,103 @@
+#include "culm/store/check.hpp"
+
+#include "tests/store/store_fixture.hpp"
+
+namespace culm::test {
+namespace {
+
+using store::IngestAttempt;
+
+/// One attempt in a transaction of its own.
+IngestAttempt attempt(MemoryStore& store, const CheckedUnit& unit,
+                      const AcceptOptions& options = {}) {
+  IngestAttempt attempt;
+  EXPECT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
+    CULM_TRY(attempt, transaction.ingest(unit, options));
+    return {};
+  }));
+  return attempt;
+}
+
+class StoreCheck : public testing::Test {
+ protected:
+  LogBuilder log{std::move(LogBuilder("alice").append_many(20))};
+  LogBuilder branch = log.fork(5);
+  MemoryStore store;
+};
+
+// Every store of these tests tells its verifier when it writes; see `is_writing`.
+TEST_F(StoreCheck, NoSignatureIsCheckedInsideOfAnUpdate) {
+  ASSERT_TRUE(store.ingest(log.log(), log.unit({{1, 8}}, true), {.full = true}));
+  EXPECT_EQ(store.verifier.checks, 8U);
+  ASSERT_TRUE(store.ingest(log, {{9, 20}}));
+  EXPECT_EQ(store.verifier.checks, 9U);
+  const auto report = store.ingest(branch, {{5, 5}});
+  ASSERT_TRUE(report && report->defect);
+  EXPECT_EQ(report->defect->at, 5U);
+  bool is_update = false;
+  ASSERT_TRUE(store->update([&](WriteTransaction&) -> Result<void> {
+    is_update = is_writing;
+    return {};
+  }));
+  EXPECT_TRUE(is_update && !is_writing) << "else this test shows nothing";
+}
+
+TEST_F(StoreCheck, NoPayloadOfAUnitIsHashedInsideOfAnUpdate) {
+  auto unit = *store::check(*store, log.log(), log.unit({{1, 1}}, true), store.verifier);
+  // Whoever hashed it once more would notice.
+  const ByteView payload = *unit.entries()[0].payload;
+  *const_cast<std::uint8_t*>(payload.data()) ^= 1U;
+  const auto first = attempt(store, unit);
+  ASSERT_TRUE(first.report);
+  EXPECT_EQ(first.report->payloads_added, (RangeSet{{1, 1}}));
+}
+
+TEST_F(StoreCheck, AnAttemptWithoutItsVerdictsChangesNothing) {
+  ASSERT_TRUE(store.ingest(log, up_to(4)));
+  const LogState before = store.state(log.log());
+  auto unit = *check_unit(log.log(), log.unit({{5, 9}}, true));
+  const auto first = attempt(store, unit);
+  EXPECT_FALSE(first.report);
+  ASSERT_EQ(first.missing.size(), 1U);
+  EXPECT_EQ(first.missing[0].hash, log.hash(9));
+  EXPECT_EQ(store.state(log.log()), before);
+  unit.check_missing(first.missing, store.verifier);
+  const auto second = attempt(store, unit);
+  ASSERT_TRUE(second.report);
+  EXPECT_EQ(second.report->added, (RangeSet{{5, 9}}));
+}
+
+TEST_F(StoreCheck, AForkWithWhatIsHeldUnverifiedIsProvedAtTheSecondAttempt) {
+  ASSERT_TRUE(store.ingest(log, up_to(8)));  // of which 8 alone is verified
+  auto unit = *store::check(*store, log.log(), branch.unit({{5, 5}}), store.verifier);
+  const auto first = attempt(store, unit);
+  EXPECT_FALSE(first.report);
+  ASSERT_EQ(first.missing.size(), 2U);
+  unit.check_missing(first.missing, store.verifier);
+  const auto second = attempt(store, unit);
+  ASSERT_TRUE(second.report && second.report->defect);
+  EXPECT_EQ(*second.report->defect, (Defect{DefectKind::kFork, 5}));
+  EXPECT_TRUE(store.state(log.log()).verified.contains(5));
+}
+
+TEST_F(StoreCheck, WhatChangedBetweenCheckAndCommitIsHeeded) {
+  auto unit = *store::check(*store, log.log(), branch.unit(up_to(5)), store.verifier);
+  ASSERT_TRUE(store.ingest(log, up_to(8)));
+  const auto first = attempt(store, unit);
+  EXPECT_FALSE(first.report) << "5 of the log was not checked";
+  unit.check_missing(first.missing, store.verifier);
+  EXPECT_EQ(attempt(store, unit).report->defect->at, 5U);
+}
+
+TEST_F(StoreCheck, LooksUpLinkTargetsThatAreHeld) {
+  ASSERT_TRUE(store.ingest(log, up_to(8)));
+  const auto transaction = *store->read();
+  const LogState state = *transaction.get_log(log.log());
+  store::HeldTargets targets(transaction, &state);
+  EXPECT_EQ(*targets.find(8), log.hash(8));
+  EXPECT_EQ(*targets.find(9), std::nullopt);
+  EXPECT_EQ(*store::HeldTargets(transaction, nullptr).find(8), std::nullopt);
+}
+
+}  // namespace
+}  // namespace culm::test
