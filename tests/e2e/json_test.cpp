@@ -8,8 +8,7 @@ namespace culm::tools {
 namespace {
 
 TEST(Json, MembersStandInTheOrderInWhichTheyWereAdded) {
-  Json line = {{"z", 1}, {"a", "x"}};
-  line["m"] = Json();
+  Json line = {{"z", 1}, {"a", "x"}, {"m", nullptr}};
   line["a"] = true;
   EXPECT_EQ(to_line(line), R"({"z":1,"a":true,"m":null})");
   line.update(Json{{"m", 2.5}, {"b", -3}});
@@ -74,6 +73,16 @@ TEST(Json, WhatIsNoObjectIsRefused) {
   for (const char* text : {"", "[]", "1", "{", "{} x", "nonsense", R"({"a":})"}) {
     EXPECT_FALSE(parse_json_object(text)) << text;
   }
+}
+
+TEST(Json, NestingHasALimitAndCostsNoStack) {
+  const auto nested = [](int depth) {
+    const auto count = static_cast<std::size_t>(depth);
+    return R"({"a":)" + std::string(count - 1, '[') + std::string(count - 1, ']') + "}";
+  };
+  EXPECT_TRUE(parse_json_object(nested(kJsonDepthMax)));
+  EXPECT_FALSE(parse_json_object(nested(kJsonDepthMax + 2)));
+  EXPECT_FALSE(parse_json_object(nested(1'000'000)));
 }
 
 }  // namespace

@@ -71,7 +71,7 @@ TEST_F(AuthorMarkFile, LocksOutASecondAppender) {
 }
 
 TEST_F(AuthorMarkFile, LetsGoOfTheLockWhenItEnds) {
-  { const auto mark = *FileAuthorMark::open(path, log); }
+  static_cast<void>(*FileAuthorMark::open(path, log));
   EXPECT_TRUE(FileAuthorMark::open(path, log));
 }
 

@@ -155,8 +155,14 @@ std::string to_line(const Json& value) {
 }
 
 std::optional<Json> parse_json_object(std::string_view text) {
-  const auto value = JsonText::Value::parse(text.begin(), text.end(), nullptr, false);
-  if (!value.is_object()) return std::nullopt;
+  using Value = JsonText::Value;
+  bool is_too_deep = false;
+  const auto keep = [&](int depth, Value::parse_event_t /*event*/, Value& /*value*/) {
+    is_too_deep = is_too_deep || depth > kJsonDepthMax;
+    return !is_too_deep;
+  };
+  const Value value = Value::parse(text.begin(), text.end(), keep, false);
+  if (is_too_deep || !value.is_object()) return std::nullopt;
   return JsonText::to_json(value);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
@@ -13,7 +14,7 @@
 namespace culm::tools {
 
 /// A JSON value. Keeps members in the order in which they were added, so that output reads as it
-/// was written. nlohmann-json reads and writes the text, in one file; its headers are too large to
+/// was written. nlohmann-json reads and writes the text, in json.cpp; its headers are too large to
 /// be compiled with every verb.
 ///
 ///     Json line = {{"log", name}, {"entries", count}};
@@ -24,6 +25,7 @@ class Json {
   using Member = std::pair<std::string, Json>;
 
   Json() noexcept = default;  ///< null
+  Json(std::nullptr_t) noexcept {}
   Json(bool value) : value_(value) {}
   template <std::integral Number>
   Json(Number value) {
@@ -37,6 +39,8 @@ class Json {
   Json(std::string value) : value_(std::move(value)) {}
   Json(std::string_view value) : value_(std::string(value)) {}
   Json(const char* value) : value_(std::string(value)) {}
+  template <class T>
+  Json(T*) = delete;  ///< would pass for a boolean
   Json(const std::vector<std::string>& values);
   Json(const std::vector<std::uint64_t>& values);
   /// An object.
@@ -83,7 +87,10 @@ class Json {
 /// One line without its line end. Text that is not UTF-8 is replaced, never refused.
 [[nodiscard]] std::string to_line(const Json& value);
 
-/// The object that `text` is; nothing if it is none.
+/// Arrays and objects within each other that `parse_json_object` takes.
+inline constexpr int kJsonDepthMax = 16;
+
+/// The object that `text` is; nothing if it is none, or nested more deeply than kJsonDepthMax.
 [[nodiscard]] std::optional<Json> parse_json_object(std::string_view text);
 
 }  // namespace culm::tools

@@ -29,9 +29,8 @@ endfunction()
 # unless FOUND is that version or a newer one.
 function(culm_require name)
   cmake_parse_arguments(arg "" "VERSION;FOUND;PACKAGE" "" ${ARGN})
-  set(needs "culm needs ${name} ${arg_VERSION} or newer (package ${arg_PACKAGE}; "
-            "tools/dev/setup.sh installs all that is needed)")
-  string(CONCAT needs ${needs})
+  string(CONCAT needs "culm needs ${name} ${arg_VERSION} or newer (package ${arg_PACKAGE}; "
+                      "tools/dev/setup.sh installs all that is needed)")
   if(NOT arg_FOUND)
     message(FATAL_ERROR "${needs}; it was not found")
   elseif(arg_FOUND VERSION_LESS arg_VERSION)
@@ -42,14 +41,18 @@ endfunction()
 # culm_pkg(sodium libsodium VERSION .. PACKAGE ..): a library known to pkg-config, as
 # PkgConfig::sodium.
 macro(culm_pkg prefix module)
-  pkg_check_modules(${prefix} IMPORTED_TARGET ${module})
+  unset(__pkg_config_checked_${prefix} CACHE)  # another version may be there by now
+  pkg_check_modules(${prefix} QUIET IMPORTED_TARGET ${module})
   culm_require(${module} FOUND "${${prefix}_VERSION}" ${ARGN})
 endmacro()
 
-# culm_package(GTest VERSION .. PACKAGE ..): a library with a CMake package.
+# culm_package(GTest VERSION .. PACKAGE ..): a library with a CMake package. One that does not tell
+# its version, as when it is built along, is taken.
 macro(culm_package name)
   find_package(${name} QUIET)
-  culm_require(${name} FOUND "${${name}_VERSION}" ${ARGN})
+  if(NOT ${name}_FOUND OR ${name}_VERSION)
+    culm_require(${name} FOUND "${${name}_VERSION}" ${ARGN})
+  endif()
 endmacro()
 
 # culm_headers(Boost boost/version.hpp BOOST_LIB_VERSION VERSION .. PACKAGE ..): a library of

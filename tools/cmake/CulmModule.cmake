@@ -21,6 +21,11 @@ if(CULM_SANITIZE)
   target_link_options(culm_warnings INTERFACE -fsanitize=${CULM_SANITIZE})
 endif()
 
+# Whose build includes this one decides for itself about precompiled headers.
+if(NOT PROJECT_IS_TOP_LEVEL)
+  set(CMAKE_DISABLE_PRECOMPILE_HEADERS ON)
+endif()
+
 # Compiles the standard headers that nearly every source includes, and those given, once for the
 # target.
 function(culm_precompile target)

@@ -9,6 +9,7 @@ sources() { git ls-files '*.hpp' '*.cpp'; }
 
 case "${1:-}" in
   format)
+    tools/dev/setup.sh checks
     sources | xargs clang-format --dry-run -Werror
     ;;
   tidy)
@@ -36,9 +37,9 @@ case "${1:-}" in
     ;;
   demo)
     tools/dev/demo.sh
-    culm=build/release/tools/culm
+    culm=${CULM:-build/release/tools/culm}
     verbs=$("$culm" --help | sed -n '/^Verbs:/,/^$/s/^  \([a-z]*\) .*/\1/p')
-    [ "$(wc -w <<<"$verbs")" -ge 16 ]
+    [ "$(wc -w <<<"$verbs")" -ge 16 ] || { echo "ci.sh: only these verbs: $verbs" >&2; exit 1; }
     for verb in $verbs; do "$culm" "$verb" --help >/dev/null; done
     ;;
   debian12)

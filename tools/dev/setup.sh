@@ -7,7 +7,7 @@ packages=(g++ cmake ninja-build pkg-config python3
   libsodium-dev liblmdb-dev libboost-dev libmsgpack-cxx-dev libexpected-dev libxxhash-dev
   libcli11-dev nlohmann-json3-dev libgtest-dev libgmock-dev)
 if [ "${1:-}" = checks ]; then
-  packages+=(clang clang-format clang-tidy debootstrap)
+  packages+=(clang clang-format clang-tidy debootstrap debian-archive-keyring)
 fi
 
 missing=()

@@ -81,9 +81,11 @@ class Node::Impl final : public detail::Connection::Host,
   void add_to_store(SessionId id, const LogKey& log, const store::LogInterest& interest);
   void tell(const SessionRef& ref, const Dial* dial, const replication::Event& event);
   void stop_writer_when_alone();
+  template <class Handler>
+  using HandlerOfObserver = Handler NodeObserver::*;
   /// Calls one handler of each observer that has it; observers may come and go meanwhile.
   template <class Handler, class... Arguments>
-  void call_observers(Handler NodeObserver::*handler, const Arguments&... arguments);
+  void call_observers(HandlerOfObserver<Handler> handler, const Arguments&... arguments);
 
   detail::asio::io_context& io_;
   store::Store& store_;
