@@ -22,16 +22,18 @@ class VerifyStore(Scenario):
         self.error(NOT_FOUND, "verify", "12345678")
 
     def test_damage_is_found_and_never_a_crash_of_its_own_making(self):
-        author = self.new_log(f"a payload that is easy to find {n}" for n in range(200))
+        author = self.new_log(f"payload {n} is easy to find" for n in range(200))
         data = self.path("store/data.mdb")
         with open(data, "rb") as file:
             good = file.read()
-        place = good.find(b"easy to find 77")
+        # Fixed at both ends: whatever byte lies behind another payload must not complete it.
+        mark = b"payload 77 is"
+        place = good.find(mark)
         self.assertGreater(place, 0)
         bad = bytearray(good)
         while place != -1:  # also in pages that are no longer in use
             bad[place] ^= 1
-            place = good.find(b"easy to find 77", place + 1)
+            place = good.find(mark, place + 1)
         with open(data, "r+b") as file:
             file.write(bad)
         done = self.run_culm("verify", status=STORE)
@@ -40,7 +42,7 @@ class VerifyStore(Scenario):
         self.assertEqual((report["ok"], report["reason"], report["seqnum"]),
                          (False, "store_damaged", 78))
         self.error(STORE, "cat", author)
-        self.assertEqual(self.out("cat", author, "--range", "77"), b"a payload that is easy to find 76")
+        self.assertEqual(self.out("cat", author, "--range", "77"), b"payload 76 is easy to find")
 
     def test_no_damaged_page_ends_it_by_a_signal(self):
         # The signal is what the parent process looks at; a sanitizer would report it instead.
