@@ -16,7 +16,7 @@ namespace culm {
 ///     ends()           what it ends
 ///     full_may_help()  whether asking for the unit in full may show another outcome
 ///
-/// Decisions follow from these answers; no other place lists codes. Spec: errors.md#table
+/// Decisions follow from these answers; the library lists codes nowhere else. Spec: errors.md#table
 enum class Errc : std::uint16_t {
   // core
   kHexFormat = 1,
@@ -73,6 +73,7 @@ enum class Errc : std::uint16_t {
   kAuthorMarkLocked,
   kLogFragmented,  ///< more ranges than are kept of one log
   kBusy,           ///< a bound of this side is reached; later it may go
+  kStoreBusy,      ///< the store is read by as many as it takes
 
   // replication
   kFrameLength = 300,

@@ -49,7 +49,7 @@ inline constexpr std::size_t kLogsNamedPerSessionMax = 1024;
 inline constexpr std::uint32_t kQueriesPerComparisonMax = 256;
 inline constexpr std::uint32_t kDefectsPerSessionMax = 64;
 /// Denies beyond one for each want and offer.
-inline constexpr std::uint32_t kIdleDeniesPerSessionMax = 64;
+inline constexpr std::uint32_t kSpareDeniesPerSessionMax = 64;
 /// Credit outstanding.
 inline constexpr std::uint64_t kCreditBytesMax = std::uint64_t{1} << 31U;
 inline constexpr std::uint64_t kSessionCreditBytes = 1024 * 1024;

@@ -64,12 +64,12 @@ struct WantEnded {
   DoneReason reason = DoneReason::kComplete;
 };
 /// The peer declines a want (`want` != 0) or an offer of ours; or what came for a want could not be
-/// taken (kUnanchored, kCapped; kBusy where the own store has a damaged row of the log, or too many
-/// ranges of it).
+/// taken: kUnanchored, kCapped, or kBusy with the `error` of this side that keeps it from going on.
 struct Denied {
   WantId want = 0;
   LogKey log;
   DenyReason reason{};
+  std::optional<Error> error = std::nullopt;  ///< nothing where the peer has declined
 };
 /// A log was offered and, by the policy, is wanted now: keep `interest` in the store.
 struct OfferAccepted {

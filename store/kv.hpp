@@ -68,7 +68,7 @@ class Kv {
  public:
   virtual ~Kv() = default;
 
-  /// Fails with kStoreIo, kStoreDamaged, or kBusy when too many snapshots are held.
+  /// Fails with kStoreIo, kStoreDamaged, or kStoreBusy when too many snapshots are held.
   [[nodiscard]] virtual Result<std::unique_ptr<KvReadTransaction>> begin_read() = 0;
   /// Waits for the writer before. Fails with kStoreReadOnly when opened for reading, and with
   /// kStoreIo once a write has failed with kStoreIo: only opening again tells what is on the disk.

@@ -300,6 +300,7 @@ Result<void> Collector::evidence_failed(const Pending& pending, const Error& err
 }
 
 Result<void> Collector::payload_failed(Fetch& fetch, SeqNum seqnum, const Error& error) {
+  if (!is_of_log(error.code) && fault(error.code) != Fault::kPeer) return fail(error);
   switch (fault(error.code)) {
     case Fault::kNobody:
     case Fault::kAuthor:
@@ -341,7 +342,7 @@ Result<void> Collector::unit_failed(WantId want, const Error& error) {
 
 Result<void> Collector::give_up(const Fetch& fetch, const Error& error) {
   if (!is_of_log(error.code)) return fail(error);
-  events_.push_back(Denied{fetch.host_id, fetch.request.log, DenyReason::kBusy});
+  events_.push_back(Denied{fetch.host_id, fetch.request.log, DenyReason::kBusy, error});
   return {};
 }
 

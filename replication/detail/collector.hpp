@@ -26,7 +26,7 @@ class Collector {
   Collector& operator=(const Collector&) = delete;
   ~Collector();
 
-  /// Fails with kLimit, or as the store.
+  /// Fails with kBusy, kRangesTooMany, or as the store.
   [[nodiscard]] Result<WantId> want(const WantRequest& request);
   void cancel(WantId want);
   /// Wants that the peer was sent, over the life of the session.

@@ -136,7 +136,6 @@ Result<void> Session::Machine::on_offer(const Offer& offer) {
     return {};
   }
   if (collector_.wants(offer.log)) return {};
-  events_.push_back(OfferAccepted{offer.log, *interest});
   WantRequest request;
   request.log = offer.log;
   request.interest = interest->entries;
@@ -144,7 +143,10 @@ Result<void> Session::Machine::on_offer(const Offer& offer) {
   request.live = true;
   name(offer.log);
   const auto want = collector_.want(request);
-  if (want) return {};
+  if (want) {
+    events_.push_back(OfferAccepted{offer.log, *interest});
+    return {};
+  }
   // Whatever keeps this side from asking is not the peer's fault.
   if (ends(want.error().code) == Scope::kStore) return fail(want.error());
   outbox_.send(Deny{offer.log, 0, DenyReason::kBusy});
@@ -212,7 +214,7 @@ Result<void> Session::Machine::on_defect(const DefectFound& defect) {
 Result<void> Session::Machine::on_deny(const Deny& deny) {
   // One may come for each want and offer, also after it has ended at this side.
   const std::uint64_t due = wants_received_ + collector_.wants_sent() + offers_sent_;
-  if (++denies_received_ > due + limits::kIdleDeniesPerSessionMax) return fail(Errc::kLimit);
+  if (++denies_received_ > due + limits::kSpareDeniesPerSessionMax) return fail(Errc::kLimit);
   if (deny.want == 0) {
     if (offered_.erase(deny.log) != 0) events_.push_back(Denied{0, deny.log, deny.reason});
   } else if (deny.reason == DenyReason::kUnanchored || deny.reason == DenyReason::kCapped) {
@@ -262,12 +264,13 @@ Result<void> Session::Machine::send_receipt(const LogKey& log) {
     receipts_due_.insert(log);
     return {};
   }
-  receipts_due_.erase(log);
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto state, transaction.find_log(log));
-  if (!state) return {};
-  CULM_TRY(const auto have, make_have(transaction, *state));
-  outbox_.send(have);
+  if (state) {
+    CULM_TRY(const auto have, make_have(transaction, *state));
+    outbox_.send(have);
+  }
+  receipts_due_.erase(log);
   return {};
 }
 

@@ -67,6 +67,7 @@ class Session::Machine {
                                             const store::LogState& log);
   void end_comparison(const LogKey& log);
   [[nodiscard]] Result<void> answer_comparison(const Compare& query);
+  Result<void> find_compared(Compare& answer, const Compare& query) const;
   [[nodiscard]] Result<void> advance_comparison(const Compare& answer);
   /// Sends the evidence against a log that both sides care for, once for each lower cap.
   [[nodiscard]] Result<void> tell_defect(const LogKey& log);

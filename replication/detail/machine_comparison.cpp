@@ -53,19 +53,24 @@ void Session::Machine::end_comparison(const LogKey& log) {
 Result<void> Session::Machine::answer_comparison(const Compare& query) {
   Compare answer{query.log, query.seqnum, true, std::nullopt, {}};
   if (policy_.may_read(*channel_.peer(), query.log)) {
-    CULM_TRY(const auto transaction, store_.read());
-    CULM_TRY(const auto log, transaction.find_log(query.log));
-    if (log && log->served().contains(query.seqnum)) {
-      const auto stored = transaction.get_entry(*log, query.seqnum);
-      if (!stored && !is_of_log(stored.error().code)) return fail(stored.error());
-      // What cannot be read is not served, and the peer is not left waiting.
-      if (stored) answer.hash = stored->entry.hash();
-      if (stored && answer.hash != query.hash) {
-        answer.entry.assign(stored->entry.bytes().begin(), stored->entry.bytes().end());
-      }
-    }
+    const auto found = find_compared(answer, query);
+    // What cannot be read is not served, and the peer is not left waiting.
+    if (!found && !is_of_log(found)) return found;
   }
   outbox_.send(answer);
+  return {};
+}
+
+/// Puts into `answer` what is held at the place of the query.
+Result<void> Session::Machine::find_compared(Compare& answer, const Compare& query) const {
+  CULM_TRY(const auto transaction, store_.read());
+  CULM_TRY(const auto log, transaction.find_log(query.log));
+  if (!log || !log->served().contains(query.seqnum)) return {};
+  CULM_TRY(const auto stored, transaction.get_entry(*log, query.seqnum));
+  answer.hash = stored.entry.hash();
+  if (answer.hash != query.hash) {
+    answer.entry.assign(stored.entry.bytes().begin(), stored.entry.bytes().end());
+  }
   return {};
 }
 

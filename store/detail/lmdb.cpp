@@ -27,7 +27,7 @@ Error error_of(int code) {
       return {Errc::kStoreNotFound};
     case MDB_READERS_FULL:
     case MDB_TXN_FULL:
-      return {Errc::kBusy};
+      return {Errc::kStoreBusy};
     case MDB_VERSION_MISMATCH:
     case MDB_INCOMPATIBLE:
       return {Errc::kStoreVersion};

@@ -18,7 +18,7 @@ const std::map<Exit, std::vector<std::string_view>> kExits{
      {"store_not_found", "log_unknown", "entry_not_held", "payload_not_held", "payload_deleted"}},
     {Exit::kStore,
      {"store_io", "store_full", "store_damaged", "store_version", "store_read_only", "store_format",
-      "log_fragmented", "busy", "file_io"}},
+      "log_fragmented", "busy", "store_busy", "file_io"}},
     {Exit::kNetwork,
      {"frame_length",         "frame_truncated",  "msgpack_length", "msgpack_depth", "msgpack_type",
       "msgpack_noncanonical", "msgpack_trailing", "message_schema", "message_utf8",  "message_type",

@@ -187,7 +187,7 @@ TEST_F(HostilePeerTest, B17AHeadWithNothingBehindItTimesOutAndReservesNothing) {
 }
 
 TEST_F(HostilePeerTest, DeniesOfNothingAreCounted) {
-  for (std::uint32_t i = 0; i < limits::kIdleDeniesPerSessionMax + 1; ++i) {  // 1: of the want
+  for (std::uint32_t i = 0; i < limits::kSpareDeniesPerSessionMax + 1; ++i) {  // 1: of the want
     hostile.say(Deny{log.log(), 0, DenyReason::kNotWanted});
   }
   EXPECT_FALSE(hostile.verdict());
@@ -198,7 +198,7 @@ TEST_F(HostilePeerTest, DeniesOfNothingAreCounted) {
 TEST_F(HostilePeerTest, AnHonestPeerMayDenyUnitsOfAnyNumberOfWantsThatAreDone) {
   const LogBuilder bob = LogBuilder("bob").append_many(3);
   victim.hold(bob);
-  const std::uint32_t rounds = 2 * limits::kIdleDeniesPerSessionMax;
+  const std::uint32_t rounds = 2 * limits::kSpareDeniesPerSessionMax;
   for (WantId id = 1; id <= rounds; ++id) {
     Want wanted;
     wanted.id = id;

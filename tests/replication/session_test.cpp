@@ -156,7 +156,7 @@ TEST(Session, TakesAnyNumberOfDeniesOfWhatItAsked) {
   TestPeer author(1);
   TestPeer reader(2);
   TestConnection connection(reader, author, 3);
-  const std::uint32_t rounds = 2 * limits::kIdleDeniesPerSessionMax;
+  const std::uint32_t rounds = 2 * limits::kSpareDeniesPerSessionMax;
   for (std::uint32_t i = 0; i < rounds; ++i) {
     ASSERT_TRUE(connection.a.session->want(want_of(LogBuilder("alice", LogId{i}).log())));
     connection.run();

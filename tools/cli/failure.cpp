@@ -72,6 +72,10 @@ Exit exit_of(const Error& error) {
     case Errc::kStoreLocked:
     case Errc::kAuthorMarkLocked:
       return Exit::kLocked;
+    case Errc::kAuthorMarkBehind:
+    case Errc::kAuthorMarkFork:
+    case Errc::kAuthorMarkFormat:
+      return Exit::kFork;
     // Here a command line led to them, not a peer.
     case Errc::kRange:
     case Errc::kRangesTooMany:

@@ -215,6 +215,11 @@ Outcome<void> print_quotes(Context& context, const std::vector<LogSync>& logs) {
   return context.json ? Outcome<void>() : context.out.write(table.take());
 }
 
+std::string why_offer_denied(replication::DenyReason reason) {
+  return reason == replication::DenyReason::kBusy ? "the peer cannot take this log for now"
+                                                  : "the peer does not take this log";
+}
+
 static Failure denied(std::string why) {
   Failure failure(Exit::kNetwork, Errc::kPeerClosed, std::move(why));
   failure.fields["reason"] = "denied";
@@ -238,10 +243,13 @@ Outcome<void> judge_sync(const SyncOptions& options, const store::Store& store,
   if (options.live) return {};  // what was denied was said, and may have been granted since
   for (const LogSync& log : logs) {
     if (log.offer_denied) {
-      return fail_with(denied("the peer does not take this log")
+      const bool is_busy = log.offer_denied == replication::DenyReason::kBusy;
+      return fail_with(denied(why_offer_denied(*log.offer_denied))
                            .about(short_name(log.log))
-                           .next("start that relay with --accept " + to_string(log.log)));
+                           .next(is_busy ? "try again later"
+                                         : "start that relay with --accept " + to_string(log.log)));
     }
+    if (log.error) return fail_with(Failure(*log.error).about(short_name(log.log)));
     if (!log.want_denied || (options.push && log.pushed)) continue;
     const bool is_busy = log.want_denied == replication::DenyReason::kBusy;
     return fail_with(

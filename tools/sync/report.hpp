@@ -20,4 +20,7 @@ namespace culm::tools {
 [[nodiscard]] Outcome<void> judge_sync(const SyncOptions& options, const store::Store& store,
                                        const std::vector<LogSync>& logs);
 
+/// What to say of an offer that the peer declined.
+[[nodiscard]] std::string why_offer_denied(replication::DenyReason reason);
+
 }  // namespace culm::tools

@@ -6,6 +6,7 @@
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/escape.hpp"
+#include "tools/sync/report.hpp"
 
 namespace culm::tools {
 namespace {
@@ -245,7 +246,7 @@ void Sync::on_denied(Group& group, const replication::Denied& denied) {
     log.offer_denied = denied.reason;
     if (options_.live) {
       say({{"event", "offer_denied"}, {"log", to_string(log.log)}},
-          short_name(log.log) + ": the peer does not take this log");
+          short_name(log.log) + ": " + why_offer_denied(denied.reason));
     }
     return;
   }
@@ -255,11 +256,14 @@ void Sync::on_denied(Group& group, const replication::Denied& denied) {
     return;
   }
   log.want_denied = denied.reason;
+  log.error = denied.error;
   if (!options_.live) return;
   to_ask_.push_back({Clock::now() + kAskAgainAfter, &group, &log});
   if (options_.push) return;  // it is about to learn of the log
   say({{"event", "want_denied"}, {"log", to_string(log.log)}},
-      short_name(log.log) + ": the peer does not serve this log; asking again now and then");
+      short_name(log.log) + ": " +
+          (log.error ? message(*log.error) : "the peer does not serve this log") +
+          "; asking again now and then");
 }
 
 void Sync::ask_again() {

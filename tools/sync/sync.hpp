@@ -48,6 +48,7 @@ struct LogSync {
   RangeSet added;                                 ///< entries that came
   std::optional<replication::DoneReason> done;
   std::optional<replication::DenyReason> want_denied;
+  std::optional<Error> error;  ///< of this side, for which the want was given up
   std::optional<replication::DenyReason> offer_denied;
   bool whole_over = false;
 

@@ -269,6 +269,7 @@ void Node::Impl::add_to_store(SessionId id, const LogKey& log, const store::LogI
         const auto found = self->sessions_.find(id);
         if (found == self->sessions_.end()) return;
         if (found->second.dial) found->second.dial->kept.erase(log);
+        if (ends(kept.error().code) < Scope::kSession) return;  // asked again with the next have
         if (auto* const connection = self->find_open(id)) connection->fail(kept.error());
       });
 }
@@ -279,7 +280,7 @@ ObserverId Node::Impl::observe(NodeObserver observer) {
 }
 
 template <class Handler, class... Arguments>
-void Node::Impl::call_observers(Handler NodeObserver::*handler, const Arguments&... arguments) {
+void Node::Impl::call_observers(HandlerOfObserver<Handler> handler, const Arguments&... arguments) {
   for (ObserverId id = 0;;) {
     const auto next = observers_.upper_bound(id);
     if (next == observers_.end()) return;
