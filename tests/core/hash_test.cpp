@@ -34,7 +34,8 @@ TEST(YamfHash, RoundTripsAndReadsNoFurther) {
   const Hash digest = hash(as_bytes("abc"));
   Bytes bytes(kYamfHashSizeBytes + 1, 0xff);
   encode_yamf_hash(bytes, digest);
-  EXPECT_EQ(to_hex(ByteView(bytes).first(kYamfHashSizeBytes)), "0040" + std::string(kHashOfAbc));
+  EXPECT_EQ(to_hex(ByteView(bytes).first(kYamfHashSizeBytes)),
+            std::string("0040").append(kHashOfAbc));
   EXPECT_EQ(bytes.back(), 0xff);
   EXPECT_EQ(decode_yamf_hash(bytes), digest);
 }
