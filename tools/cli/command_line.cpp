@@ -192,6 +192,49 @@ std::string CommandLineParser::unknown_verb(const std::vector<std::string>& argu
   return {};
 }
 
+Option::Option(const char* name, Target target, const char* help)
+    : name_(name), target_(target), help_(help) {}
+
+Option& Option::type_name(const char* text) {
+  type_name_ = text;
+  return *this;
+}
+Option& Option::required() {
+  is_required_ = true;
+  return *this;
+}
+Option& Option::show_default() {
+  shows_default_ = true;
+  return *this;
+}
+Option& Option::needs(const Option& other) {
+  needs_ = &other;
+  return *this;
+}
+Option& Option::excludes(const Option& other) {
+  excludes_ = &other;
+  return *this;
+}
+
+Verb::Verb(const char* name, const char* description, const char* example, Run run)
+    : name_(name), description_(description), example_(example), run_(std::move(run)) {}
+
+Option& Verb::add_option(const char* name, Option::Target target, const char* help) {
+  return options_.emplace_back(name, target, help);
+}
+Option& Verb::add_flag(const char* name, bool& target, const char* help) {
+  return add_option(name, &target, help);
+}
+Outcome<void> Verb::run(Context& context) const { return run_(context); }
+
+CommandTree::CommandTree() = default;
+CommandTree::~CommandTree() = default;
+
+Verb& CommandTree::add(const char* name, const char* description, const char* example,
+                       Verb::Run run) {
+  return verbs_.emplace_back(name, description, example, std::move(run));
+}
+
 tl::expected<const Verb*, Ending> parse_command_line(const CommandTree& tree,
                                                      const std::vector<std::string>& arguments,
                                                      Context& context) {

@@ -21,17 +21,16 @@ class Option {
   /// A flag, one text, or texts that may be given several times. Outlives the tree.
   using Target = std::variant<bool*, double*, std::string*, std::vector<std::string>*>;
 
-  Option(std::string name, Target target, std::string help)
-      : name_(std::move(name)), target_(target), help_(std::move(help)) {}
+  Option(const char* name, Target target, const char* help);
 
   /// What stands for the value in the help: "FILE".
-  Option& type_name(std::string text) { return type_name_ = std::move(text), *this; }
-  Option& required() { return is_required_ = true, *this; }
+  Option& type_name(const char* text);
+  Option& required();
   /// Shows the value that the target has now as the default.
-  Option& show_default() { return shows_default_ = true, *this; }
+  Option& show_default();
   /// Of the same verb, and added to it before.
-  Option& needs(const Option& other) { return needs_ = &other, *this; }
-  Option& excludes(const Option& other) { return excludes_ = &other, *this; }
+  Option& needs(const Option& other);
+  Option& excludes(const Option& other);
 
   /// "--range", "-o,--output"; "LOG" where the place says what it is.
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
@@ -55,22 +54,14 @@ class Verb {
  public:
   using Run = std::function<Outcome<void>(Context&)>;
 
-  Verb(std::string name, std::string description, std::string example, Run run)
-      : name_(std::move(name)),
-        description_(std::move(description)),
-        example_(std::move(example)),
-        run_(std::move(run)) {}
+  Verb(const char* name, const char* description, const char* example, Run run);
 
-  Option& add_option(std::string name, Option::Target target, std::string help) {
-    return options_.emplace_back(std::move(name), target, std::move(help));
-  }
-  Option& add_flag(std::string name, bool& target, std::string help) {
-    return add_option(std::move(name), &target, std::move(help));
-  }
+  Option& add_option(const char* name, Option::Target target, const char* help);
+  Option& add_flag(const char* name, bool& target, const char* help);
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] const std::deque<Option>& options() const noexcept { return options_; }
-  [[nodiscard]] Outcome<void> run(Context& context) const { return run_(context); }
+  [[nodiscard]] Outcome<void> run(Context& context) const;
 
  private:
   friend class CommandLineParser;
@@ -85,19 +76,24 @@ class Verb {
 /// All verbs, in the order of the help.
 class CommandTree {
  public:
+  CommandTree();
+  ~CommandTree();
+
   /// Adds a verb that reads its command line into `options` and is done by `run`. The first
   /// sentence of `description` stands in the list of verbs, `example` at the end of its own help.
   template <class Options>
-  Verb& add_verb(std::string name, std::string description, std::string example,
+  Verb& add_verb(const char* name, const char* description, const char* example,
                  std::shared_ptr<Options> options, Outcome<void> (*run)(Context&, const Options&)) {
-    return verbs_.emplace_back(
-        std::move(name), std::move(description), std::move(example),
-        [options = std::move(options), run](Context& context) { return run(context, *options); });
+    return add(name, description, example, [options = std::move(options), run](Context& context) {
+      return run(context, *options);
+    });
   }
 
   [[nodiscard]] const std::deque<Verb>& verbs() const noexcept { return verbs_; }
 
  private:
+  Verb& add(const char* name, const char* description, const char* example, Verb::Run run);
+
   std::deque<Verb> verbs_;  // their addresses stay
 };
 

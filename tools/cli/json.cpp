@@ -62,7 +62,11 @@ struct JsonText {
 Json::Json(const std::vector<std::string>& values) : value_(Array(values.begin(), values.end())) {}
 Json::Json(const std::vector<std::uint64_t>& values)
     : value_(Array(values.begin(), values.end())) {}
-Json::Json(std::initializer_list<Member> members) : value_(Object(members)) {}
+Json::Json(std::initializer_list<NewMember> members) {
+  Object& object = value_.emplace<Object>();
+  object.reserve(members.size());
+  for (const auto& [key, value] : members) object.emplace_back(key, value);
+}
 
 Json Json::object() {
   Json json;
@@ -164,6 +168,76 @@ std::optional<Json> parse_json_object(std::string_view text) {
   const Value value = Value::parse(text.begin(), text.end(), keep, false);
   if (is_too_deep || !value.is_object()) return std::nullopt;
   return JsonText::to_json(value);
+}
+
+namespace {
+
+class TextPicker final : public nlohmann::json_sax<JsonText::Value> {
+ public:
+  TextPicker(std::span<const std::string_view> keys, std::span<PickedText> picked)
+      : keys_(keys), picked_(picked) {}
+
+  [[nodiscard]] bool is_object() const noexcept { return is_object_; }
+
+  bool null() override { return other(); }
+  bool boolean(bool /*value*/) override { return other(); }
+  bool number_integer(number_integer_t /*value*/) override { return other(); }
+  bool number_unsigned(number_unsigned_t /*value*/) override { return other(); }
+  bool number_float(number_float_t /*value*/, const string_t& /*text*/) override { return other(); }
+  bool binary(binary_t& /*value*/) override { return other(); }
+  bool string(string_t& value) override {
+    if (PickedText* const member = std::exchange(member_, nullptr)) {
+      *member = {true, std::move(value)};
+    }
+    return true;
+  }
+  bool start_object(std::size_t /*size*/) override {
+    if (depth_ == 0) is_object_ = true;
+    ++depth_;
+    return other();
+  }
+  bool key(string_t& name) override {
+    const auto found = std::ranges::find(keys_, name);
+    const bool is_wanted = depth_ == 1 && found != keys_.end();
+    member_ = is_wanted ? &picked_[static_cast<std::size_t>(found - keys_.begin())] : nullptr;
+    return true;
+  }
+  bool end_object() override {
+    --depth_;
+    return true;
+  }
+  bool start_array(std::size_t /*size*/) override {
+    ++depth_;
+    return other();
+  }
+  bool end_array() override {
+    --depth_;
+    return true;
+  }
+  bool parse_error(std::size_t /*position*/, const std::string& /*token*/,
+                   const nlohmann::detail::exception& /*error*/) override {
+    return false;
+  }
+
+ private:
+  bool other() {
+    if (PickedText* const member = std::exchange(member_, nullptr)) *member = {true, {}};
+    return true;
+  }
+
+  std::span<const std::string_view> keys_;
+  std::span<PickedText> picked_;
+  std::size_t depth_ = 0;
+  bool is_object_ = false;
+  PickedText* member_ = nullptr;  // whose name was just read
+};
+
+}  // namespace
+
+bool pick_texts(std::string_view line, std::span<const std::string_view> keys,
+                std::span<PickedText> picked) {
+  TextPicker picker(keys, picked);
+  return JsonText::Value::sax_parse(line.begin(), line.end(), &picker) && picker.is_object();
 }
 
 }  // namespace culm::tools

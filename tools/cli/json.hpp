@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,7 +15,7 @@
 namespace culm::tools {
 
 /// A JSON value. Keeps members in the order in which they were added, so that output reads as it
-/// was written. nlohmann-json reads and writes the text, in json.cpp; its headers are too large to
+/// was written. nlohmann-json reads and writes the text, in one file; its headers are too large to
 /// be compiled with every verb.
 ///
 ///     Json line = {{"log", name}, {"entries", count}};
@@ -43,8 +44,9 @@ class Json {
   Json(T*) = delete;  ///< would pass for a boolean
   Json(const std::vector<std::string>& values);
   Json(const std::vector<std::uint64_t>& values);
+  struct NewMember;
   /// An object.
-  Json(std::initializer_list<Member> members);
+  Json(std::initializer_list<NewMember> members);
   [[nodiscard]] static Json object();
   [[nodiscard]] static Json array();
 
@@ -84,6 +86,12 @@ class Json {
       value_;
 };
 
+/// One of the members that an object is made of.
+struct Json::NewMember {
+  std::string_view key;
+  Json value;
+};
+
 /// One line without its line end. Text that is not UTF-8 is replaced, never refused.
 [[nodiscard]] std::string to_line(const Json& value);
 
@@ -92,5 +100,17 @@ inline constexpr int kJsonDepthMax = 16;
 
 /// The object that `text` is; nothing if it is none, or nested more deeply than kJsonDepthMax.
 [[nodiscard]] std::optional<Json> parse_json_object(std::string_view text);
+
+/// A member that `pick_texts` looked for.
+struct PickedText {
+  bool is_present = false;
+  std::optional<std::string> text;  ///< nothing where the member is no text
+};
+
+/// Picks members with the names `keys` out of the object that `line` is, without building the rest
+/// of it. Of a name that comes twice the second counts. Fails when `line` is no object.
+/// `picked` has the size of `keys`.
+[[nodiscard]] bool pick_texts(std::string_view line, std::span<const std::string_view> keys,
+                              std::span<PickedText> picked);
 
 }  // namespace culm::tools
