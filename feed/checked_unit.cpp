@@ -68,7 +68,7 @@ Result<CheckedUnit> check_unit(const LogKey& log, std::span<const UnitEntry> uni
   for (const UnitEntry& item : unit) {
     const auto entry = EntryView::parse(copy(item.entry.bytes()));
     CULM_ASSERT(entry);
-    checked.entries_.push_back({*entry, item.hash});
+    checked.entries_.push_back({*entry, entry->hash()});  // verdicts are looked up by it
     if (!item.payload) continue;
     checked.entries_.back().payload = copy(*item.payload);
     checked.entries_.back().payload_checked = true;

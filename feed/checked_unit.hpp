@@ -55,7 +55,8 @@ class CheckedUnit {
   Verdicts verdicts_;
 };
 
-/// Copies `unit`, hashing every payload that is not `payload_checked`. `known`: verdicts at hand.
+/// Copies `unit`, hashing every entry, and every payload that is not `payload_checked`. `known`:
+/// verdicts at hand.
 /// Fails, with the seqnum, with kUnitEmpty, kEntryForeign, kUnitOrder, kPayloadHash, kPayloadSize.
 [[nodiscard]] Result<CheckedUnit> check_unit(const LogKey& log, std::span<const UnitEntry> unit,
                                              Verdicts known = {});

@@ -61,9 +61,12 @@ Committer::Committer(store::Store& store, SignatureVerifier& verifier, const Acc
 std::vector<WorkReport> Committer::commit(std::vector<Work> works) {
   std::vector<Job> jobs = check(std::move(works));
   // Comes to an end: only this thread writes, so no log has changed when its first work that waits
-  // is tried again, and that second try decides.
-  while (!std::ranges::all_of(jobs, [](const Job& job) { return job.outcome.has_value(); })) {
-    const auto done = attempt(jobs);
+  // is tried again, and that second try decides. Whoever makes up works that need ever more rounds
+  // must not keep all others waiting.
+  constexpr int kRoundsMax = 8;
+  const auto is_decided = [](const Job& job) { return job.outcome.has_value(); };
+  for (int round = 0; !std::ranges::all_of(jobs, is_decided); ++round) {
+    const auto done = round < kRoundsMax ? attempt(jobs) : Result<void>(fail(Errc::kBusy));
     if (done) continue;
     for (Job& job : jobs) {
       if (!job.outcome) job.outcome = fail(done.error());
@@ -89,8 +92,8 @@ std::vector<Committer::Job> Committer::check(std::vector<Work> works) {
     for (Work& received : works) {
       Job& job = jobs.emplace_back(std::move(received));
       if (is_distrusted(job.work)) job.outcome = fail(Errc::kPeerClosed);
-      if (!transaction) job.outcome = fail(transaction.error());
       auto* const content = std::get_if<UnitWork>(&job.work.content);
+      if (content != nullptr && !transaction) job.outcome = fail(transaction.error());
       if (job.outcome || content == nullptr) continue;
       const LogKey& log = job.work.log;
       if (!logs.contains(log)) {
@@ -144,7 +147,14 @@ Result<void> Committer::attempt(std::vector<Job>& jobs) {
     };
     for (std::size_t i = 0; i < jobs.size(); ++i) {
       const Job& job = jobs[i];
-      if (job.outcome || waiting.contains(job.work.log)) continue;
+      if (job.outcome) continue;
+      if (waiting.contains(job.work.log)) {
+        if (!job.unit || is_distrusted(job.work)) continue;
+        // What this one will most likely be missing is checked along, so that few rounds suffice.
+        auto ahead = transaction.find_missing(*job.unit, options_);
+        if (ahead && !ahead->empty()) missing.emplace_back(i, *std::move(ahead));
+        continue;
+      }
       auto attempted = apply(transaction, job);
       if (!attempted) {
         Error error = attempted.error();

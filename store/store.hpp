@@ -180,6 +180,10 @@ class WriteTransaction : public ReadTransaction {
   [[nodiscard]] Result<IngestAttempt> ingest(const CheckedUnit& unit,
                                              const AcceptOptions& options = {});
 
+  /// The verdicts that `ingest` would be missing now. Changes nothing; fails as `accept_unit`.
+  [[nodiscard]] Result<std::vector<UncheckedEntry>> find_missing(const CheckedUnit& unit,
+                                                                 const AcceptOptions& options = {});
+
   /// Records evidence that came by itself; a log that was unknown becomes known. Returns what it
   /// proves, and nothing when it does not lower the cap: then it is not recorded.
   [[nodiscard]] Result<std::optional<Defect>> record_evidence(const ProvenDefect& proven);

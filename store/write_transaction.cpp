@@ -129,6 +129,15 @@ Result<IngestAttempt> WriteTransaction::ingest(const CheckedUnit& unit,
   return attempt;
 }
 
+Result<std::vector<UncheckedEntry>> WriteTransaction::find_missing(const CheckedUnit& unit,
+                                                                   const AcceptOptions& options) {
+  CULM_TRY(const TouchedLog* const touched, touch(unit.log()));
+  HeldEntries held(*this, touched->state);
+  CULM_TRY(UnitVerdict verdict,
+           accept_unit(unit.log(), unit.entries(), held, unit.verdicts(), options));
+  return std::move(verdict.missing);
+}
+
 Result<WriteTransaction::Intake> WriteTransaction::plan(const LogState& state,
                                                         std::span<const UnitEntry> unit,
                                                         const UnitVerdict& verdict,

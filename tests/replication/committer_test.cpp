@@ -128,6 +128,17 @@ TEST_F(CommitterBatch, WhatOnlyARefusedUnitWouldHaveAnchoredMayBeAskedForInFull)
   EXPECT_FALSE(*peer.store().read()->find_log(log.log()));
 }
 
+TEST_F(CommitterBatch, ManyUnitsWithoutVerdictsAreDecidedByOneCommit) {
+  peer.hold(log, {{1, 20}});
+  std::vector<Work> batch;
+  for (SeqNum n = 20; n > 1; --n) batch.push_back(unit(2, log.fork(n), {{n, n}}));
+  const std::size_t count = batch.size();
+  const auto before = peer.store().read()->last_change();
+  EXPECT_EQ(commit(std::move(batch)), std::vector<Errc>(count));
+  EXPECT_EQ(peer.state(log.log()).cap, 2U);
+  EXPECT_EQ(*peer.store().read()->last_change(), *before + 1);
+}
+
 TEST_F(CommitterBatch, AUnitWhoseVerdictsWereMissingIsDecidedAtTheSecondTry) {
   peer.hold(log, {{1, 8}});  // of which 8 alone is verified
   const LogBuilder branch = log.fork(5).append_many(3);
