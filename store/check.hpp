@@ -9,7 +9,7 @@
 /// What is done for a commit outside of it. Signatures and payloads are checked by any thread,
 /// while others read and write; the write transaction only decides.
 ///
-///   check   restore, hash; own short read transaction. Then signatures; none
+///   check   hashes, then signatures; what is held is read in a short transaction before
 ///   commit  WriteTransaction::ingest: the accepting rule over the verdicts at hand
 ///   again   where verdicts were missing: check these, commit once more
 namespace culm::store {

@@ -107,7 +107,7 @@ struct NodeStats {
 /// Lives on the caller's `io_context`, which one thread runs. All calls are made in that thread,
 /// and all handlers are called there, never from within the call that they were given to. A thread
 /// of the node's own writes to the store; nobody else may write to it as long as the node lives,
-/// but through `update`.
+/// but through `update` and `run`.
 class Node {
  public:
   /// All but `options` must outlive the node. `verifier` is used from two threads at a time.

@@ -269,7 +269,7 @@ void Node::Impl::add_to_store(SessionId id, const LogKey& log, const store::LogI
         const auto found = self->sessions_.find(id);
         if (found == self->sessions_.end()) return;
         if (found->second.dial) found->second.dial->kept.erase(log);
-        if (ends(kept.error().code) < Scope::kSession) return;  // asked again with the next have
+        if (ends(kept.error().code) < Scope::kSession) return;  // of this log alone
         if (auto* const connection = self->find_open(id)) connection->fail(kept.error());
       });
 }
