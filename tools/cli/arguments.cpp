@@ -115,6 +115,8 @@ std::string short_name(const LogKey& log, std::size_t digits) {
   return text;
 }
 
+std::string short_name(const sealing::PeerKey& peer) { return to_hex(peer.bytes).substr(0, 12); }
+
 RangeSet last_of(const RangeSet& set, std::uint64_t count) {
   RangeSet last;
   const auto ranges = set.ranges();

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "culm/core/sealing.hpp"
 #include "culm/core/types.hpp"
 #include "culm/feed/range_set.hpp"
 #include "culm/store/store.hpp"
@@ -42,6 +43,7 @@ inline constexpr std::size_t kNameDigitsMin = 8;
 
 /// Author digits and log_id as short as people can read it: for messages, not for input.
 [[nodiscard]] std::string short_name(const LogKey& log, std::size_t digits = 12);
+[[nodiscard]] std::string short_name(const sealing::PeerKey& peer);
 
 /// The last `count` members of `set`.
 [[nodiscard]] RangeSet last_of(const RangeSet& set, std::uint64_t count);

@@ -34,6 +34,12 @@ function(culm_precompile target)
     <string_view> <utility> <variant> <vector> <tl/expected.hpp> ${ARGN})
 endfunction()
 
+# For targets whose sources spend most of their time on headers that they share, as Asio's.
+function(culm_unity_build target)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ${CULM_UNITY_BUILD}
+                                             UNITY_BUILD_BATCH_SIZE 0)
+endfunction()
+
 # culm_module(feed HEADERS .. SOURCES .. [DEPENDS ..] [LINKS ..] [PRIVATE_LINKS ..] [PRECOMPILE ..])
 function(culm_module name)
   cmake_parse_arguments(arg "" "" "HEADERS;SOURCES;DEPENDS;LINKS;PRIVATE_LINKS;PRECOMPILE" ${ARGN})

@@ -1,6 +1,6 @@
 """Builds from nothing and prints what it cost: CPU seconds in all, and the ten slowest files.
     buildtime.py [PRESET [TARGET]]      release culm_tool, what the demo needs, unless said otherwise
-    buildtime.py --compile LOG COMMAND  runs one compiler and adds its CPU seconds to LOG"""
+    buildtime.py --compile LOG COMMAND  runs a compiler or linker and adds its CPU seconds to LOG"""
 import os
 import pathlib
 import resource
@@ -31,15 +31,15 @@ def main(preset="release", target="culm_tool"):
     log = build / "seconds.txt"
     launcher = f"{sys.executable};{os.path.abspath(__file__)};--compile;{log}"
     subprocess.run(["cmake", "--preset", preset, "-B", build,
-                    f"-DCMAKE_CXX_COMPILER_LAUNCHER={launcher}"], check=True, stdout=subprocess.DEVNULL)
+                    f"-DCMAKE_CXX_COMPILER_LAUNCHER={launcher}",
+                    f"-DCMAKE_CXX_LINKER_LAUNCHER={launcher}"], check=True, stdout=subprocess.DEVNULL)
     log.unlink(missing_ok=True)  # what the configuration compiled
-    before = cpu_seconds()
     built = subprocess.run(["cmake", "--build", build, "--target", target], capture_output=True, text=True)
     if built.returncode != 0:
         sys.exit(built.stdout + built.stderr)
-    total = cpu_seconds() - before
     rows = sorted(((float(seconds), name) for seconds, name in
                    (line.split(" ", 1) for line in log.read_text().splitlines())), reverse=True)
+    total = sum(seconds for seconds, _ in rows)
     print(f"{target} by the preset {preset}: {total:.0f} CPU seconds, {len(rows)} files; the slowest:")
     for seconds, name in rows[:SHOWN]:
         place, _, file = name.rpartition(".dir/")

@@ -69,6 +69,8 @@ Result<void> check_is_new(const store::Store& store, const LogKey& log,
   return fail(error_for(Errc::kAuthorMarkFork, first));
 }
 
+}  // namespace
+
 /// Does what requests ask for, in the node's thread that writes.
 class Performer {
  public:
@@ -182,8 +184,6 @@ void Performer::start(control::StatusRequest /*request*/, const Answer& answer) 
 void Performer::start(const control::SyncRequest& request, Answer answer) {
   run_sync_job({io_, store_, node_}, request, serves_every_log_, std::move(answer));
 }
-
-}  // namespace
 
 class ControlServer::Impl : public std::enable_shared_from_this<ControlServer::Impl> {
  public:

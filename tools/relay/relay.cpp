@@ -16,8 +16,6 @@ namespace {
 constexpr auto kReceivedInterval = std::chrono::seconds(1);
 constexpr auto kStrangersInterval = std::chrono::minutes(1);
 
-std::string peer_name(const sealing::PeerKey& peer) { return to_hex(peer.bytes).substr(0, 12); }
-
 std::string_view reason(replication::DenyReason reason) {
   switch (reason) {
     case replication::DenyReason::kNotServed:
@@ -63,13 +61,13 @@ void NodeJournal::write(const std::string& text) {
 void NodeJournal::on_session(const transport::SessionRef& session,
                              const replication::Event& event) {
   if (const auto* established = std::get_if<replication::Established>(&event)) {
-    return write("peer " + peer_name(established->peer) + " connected from " +
+    return write("peer " + short_name(established->peer) + " connected from " +
                  transport::to_string(session.remote) + " (" +
                  preview(as_bytes(established->agent), 40) + ")");
   }
   if (const auto* ended = std::get_if<replication::Ended>(&event)) return on_ended(session, *ended);
   if (!session.peer) return;
-  const std::string peer = "peer " + peer_name(*session.peer);
+  const std::string peer = "peer " + short_name(*session.peer);
   if (const auto* accepted = std::get_if<replication::OfferAccepted>(&event)) {
     return write(peer + " offers log " + short_name(accepted->log) + ": taken");
   }
@@ -87,7 +85,7 @@ void NodeJournal::on_ended(const transport::SessionRef& session, const replicati
   std::string why = ended.error ? std::string(message(*ended.error)) : "done";
   if (!ended.text.empty()) why += " (\"" + preview(as_bytes(ended.text), 100) + "\")";
   if (session.peer) {
-    return write("peer " + peer_name(*session.peer) + " disconnected: " + why + "; took " +
+    return write("peer " + short_name(*session.peer) + " disconnected: " + why + "; took " +
                  human_entries(ended.stats.entries_sent) + ", brought " +
                  human_count(ended.stats.entries_received) + " (" +
                  human_size(ended.stats.bytes_sent) + " out, " +

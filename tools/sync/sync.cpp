@@ -18,8 +18,6 @@ constexpr std::size_t kLogsPerSession = limits::kWantsPerSessionMax / 2;
 /// Less than this is pings.
 constexpr std::uint64_t kMovedBytesMin = 1024;
 
-std::string peer_name(const sealing::PeerKey& peer) { return to_hex(peer.bytes).substr(0, 12); }
-
 bool is_refused(const Error& error) {
   return error.code == Errc::kNetwork && error.detail == ECONNREFUSED;
 }
@@ -199,7 +197,7 @@ void Sync::on_established(const transport::SessionRef& session,
   if (!options_.live) return;
   const std::string address = transport::to_string(session.remote);
   say({{"event", "connected"}, {"peer", to_hex(event.peer.bytes)}, {"address", address}},
-      "connected to peer " + peer_name(event.peer) + " at " + address);
+      "connected to peer " + short_name(event.peer) + " at " + address);
 }
 
 void Sync::on_peer_has(const replication::PeerHas& has) {
