@@ -157,6 +157,14 @@ Signature SecretKey::sign(ByteView message) const {
   return signature;
 }
 
+void SignatureVerifier::verify_all(std::span<const SignatureCheck> checks,
+                                   std::span<Result<void>> outcomes) {
+  CULM_ASSERT(checks.size() == outcomes.size());
+  for (std::size_t i = 0; i < checks.size(); ++i) {
+    outcomes[i] = verify(checks[i].author, checks[i].message, checks[i].signature);
+  }
+}
+
 Ed25519Verifier::Ed25519Verifier() { CULM_ASSERT(verify_path.load() != Path::kUnknown); }
 
 std::size_t Ed25519Verifier::AuthorHash::operator()(const Author& author) const noexcept {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <unordered_map>
 
 #include "culm/core/bytes.hpp"
@@ -60,6 +61,13 @@ class SecretKey {
   Author author_;
 };
 
+/// A signature to be checked. Borrows the message.
+struct SignatureCheck {
+  Author author;
+  ByteView message;
+  Signature signature;
+};
+
 /// Decides whether a signature is good. Injected wherever signatures are checked, so that a
 /// simulation can trade curve arithmetic for a keyed hash and a test can count checks.
 class SignatureVerifier {
@@ -69,6 +77,10 @@ class SignatureVerifier {
   /// Fails with kAuthorKey or kEntrySignature.
   [[nodiscard]] virtual Result<void> verify(const Author& author, ByteView message,
                                             const Signature& signature) = 0;
+
+  /// What `verify` says of each of `checks`, at the same place of `outcomes`, which is as long. One
+  /// after the other, unless the verifier has threads for it.
+  virtual void verify_all(std::span<const SignatureCheck> checks, std::span<Result<void>> outcomes);
 };
 
 /// The written criterion on libsodium. Safe to use from any thread. The check of an author key

@@ -30,18 +30,28 @@ std::vector<bool> CheckedUnit::find_vouched() const {
   return vouched;
 }
 
-void CheckedUnit::check_signatures(const RangeSet& held, SignatureVerifier& verifier,
-                                   const AcceptOptions& options) {
+DueSignatures CheckedUnit::due_signatures(const RangeSet& held, const AcceptOptions& options) {
   const std::vector<bool> vouched =
       options.full ? std::vector<bool>(entries_.size()) : find_vouched();
+  DueSignatures due{{}, &verdicts_};
   for (std::size_t i = entries_.size(); i > 0; --i) {
     const UnitEntry& item = entries_[i - 1];
-    const EntryView& entry = item.entry;
-    if (vouched[i - 1] || held.contains(entry.seqnum()) || verdicts_.find(item.hash)) continue;
-    const auto verdict = verifier.verify(entry.author(), entry.signed_bytes(), entry.signature());
-    verdicts_.add(item.hash, verdict);
-    if (!verdict) return;
+    if (vouched[i - 1] || held.contains(item.entry.seqnum()) || verdicts_.find(item.hash)) continue;
+    due.items.push_back({item.entry, item.hash});
   }
+  return due;
+}
+
+DueSignatures CheckedUnit::due_missing(std::span<const UncheckedEntry> missing) {
+  DueSignatures due{{}, &verdicts_};
+  for (const UncheckedEntry& item : missing) due.items.push_back({item.entry.view(), item.hash});
+  return due;
+}
+
+void CheckedUnit::check_signatures(const RangeSet& held, SignatureVerifier& verifier,
+                                   const AcceptOptions& options) {
+  const DueSignatures due = due_signatures(held, options);
+  culm::check_signatures({&due, 1}, verifier);
 }
 
 void CheckedUnit::check_missing(std::span<const UncheckedEntry> missing,

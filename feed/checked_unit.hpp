@@ -37,8 +37,12 @@ class CheckedUnit {
   /// are the held ones, and the rule asks where they are not. Needs no store.
   void check_signatures(const RangeSet& held, SignatureVerifier& verifier,
                         const AcceptOptions& options);
+  /// What `check_signatures` checks, to be checked with what is due of others. Borrows from this
+  /// unit, which stays where it is until then.
+  [[nodiscard]] DueSignatures due_signatures(const RangeSet& held, const AcceptOptions& options);
   /// Checks what an attempt to ingest was missing.
   void check_missing(std::span<const UncheckedEntry> missing, SignatureVerifier& verifier);
+  [[nodiscard]] DueSignatures due_missing(std::span<const UncheckedEntry> missing);
 
  private:
   friend class UnitRestorer;

@@ -42,9 +42,25 @@ struct UncheckedEntry {
   Hash hash;
 };
 
-/// Checks the signatures of `entries` in order, up to the first that is bad: the accepting rule,
-/// which asked in this order, gets no further than that one. Adds at least one verdict, unless
-/// `entries` is empty.
+/// Signatures of one unit that are to be checked, in the order in which the accepting rule asks for
+/// them; it gets no further than the first that is bad. Borrows the entries.
+struct DueSignatures {
+  struct Item {
+    EntryView entry;
+    Hash hash;
+  };
+
+  std::vector<Item> items;
+  Verdicts* verdicts = nullptr;  ///< where the verdicts go
+};
+
+/// Checks what is due of many units, with as many signatures at a time as `verifier` can use. Of
+/// each list no more are checked behind a bad one than were good before it: the portions double.
+/// The same bytes in several lists are checked once. Adds at least one verdict to each list that is
+/// not empty.
+void check_signatures(std::span<const DueSignatures> due, SignatureVerifier& verifier);
+
+/// The same of one list.
 void check_signatures(std::span<const UncheckedEntry> entries, SignatureVerifier& verifier,
                       Verdicts& verdicts);
 

@@ -29,19 +29,26 @@ struct Committer::Job {
   std::optional<Outcome> outcome;  ///< nothing while it is not decided
 };
 
-/// Where the links of a unit come from: units of the same session before it, the latest first; else
-/// the store. Few are looked through: a session has no more under way than its credit.
+/// Units of one session and log by the place of their highest entry, the latest with each.
+struct Committer::EarlierUnits {
+  std::map<SeqNum, std::size_t> places;
+};
+
+/// Where the links of a unit come from: units of the same session before it, else the store. A
+/// session sends its units in order, so that few lie over one seqnum; of others only so many are
+/// looked through. A link that is not found costs a second request at worst.
 class Committer::EarlierTargets final : public LinkTargets {
  public:
-  EarlierTargets(const std::vector<Job>& jobs, const std::vector<std::size_t>& earlier,
-                 store::HeldTargets held)
+  EarlierTargets(const std::vector<Job>& jobs, const EarlierUnits& earlier, store::HeldTargets held)
       : jobs_(jobs), earlier_(earlier), held_(held) {}
 
   Result<std::optional<Hash>> find(SeqNum seqnum) override {
-    for (auto place = earlier_.rbegin(); place != earlier_.rend(); ++place) {
-      const UnitEntry* found = jobs_[*place].unit->find(seqnum);
+    constexpr int kUnitsMax = 8;
+    auto unit = earlier_.places.lower_bound(seqnum);
+    for (int i = 0; i < kUnitsMax && unit != earlier_.places.end(); ++i, ++unit) {
+      const UnitEntry* const found = jobs_[unit->second].unit->find(seqnum);
       if (found == nullptr) continue;
-      if (sources.empty() || sources.back() != *place) sources.push_back(*place);
+      if (sources.empty() || sources.back() != unit->second) sources.push_back(unit->second);
       return found->hash;
     }
     return held_.find(seqnum);
@@ -51,7 +58,7 @@ class Committer::EarlierTargets final : public LinkTargets {
 
  private:
   const std::vector<Job>& jobs_;
-  const std::vector<std::size_t>& earlier_;
+  const EarlierUnits& earlier_;
   store::HeldTargets held_;
 };
 
@@ -88,7 +95,7 @@ std::vector<Committer::Job> Committer::check(std::vector<Work> works) {
   std::map<LogKey, std::optional<store::LogState>> logs;
   {
     const auto transaction = store_.read();
-    std::map<std::pair<std::uint64_t, LogKey>, std::vector<std::size_t>> earlier;
+    std::map<std::pair<std::uint64_t, LogKey>, EarlierUnits> earlier;
     for (Work& received : works) {
       Job& job = jobs.emplace_back(std::move(received));
       if (is_distrusted(job.work)) job.outcome = fail(Errc::kPeerClosed);
@@ -114,13 +121,14 @@ std::vector<Committer::Job> Committer::check(std::vector<Work> works) {
       }
       job.unit = *std::move(restored);
       job.sources = std::move(targets.sources);
-      before.push_back(jobs.size() - 1);
+      before.places[job.unit->entries().back().entry.seqnum()] = jobs.size() - 1;
     }
   }
+  std::vector<DueSignatures> due;
   for (Job& job : jobs) {
     if (job.unit) {
       const auto& state = logs.at(job.work.log);
-      job.unit->check_signatures(state ? state->held : RangeSet(), verifier_, options_);
+      due.push_back(job.unit->due_signatures(state ? state->held : RangeSet(), options_));
     } else if (auto* const content = std::get_if<EvidenceWork>(&job.work.content);
                content != nullptr && !job.outcome) {
       auto proven = ProvenDefect::derive(job.work.log, std::move(content->evidence), verifier_);
@@ -128,6 +136,7 @@ std::vector<Committer::Job> Committer::check(std::vector<Work> works) {
       if (proven) job.proven = *std::move(proven);
     }
   }
+  check_signatures(due, verifier_);
   return jobs;
 }
 
@@ -177,7 +186,11 @@ Result<void> Committer::attempt(std::vector<Job>& jobs) {
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     if (outcomes[i]) jobs[i].outcome = std::move(outcomes[i]);
   }
-  for (const auto& [place, entries] : missing) jobs[place].unit->check_missing(entries, verifier_);
+  std::vector<DueSignatures> due;
+  for (const auto& [place, entries] : missing) {
+    due.push_back(jobs[place].unit->due_missing(entries));
+  }
+  check_signatures(due, verifier_);
   return {};
 }
 

@@ -84,6 +84,7 @@ class Committer {
   using Outcome = Result<store::IngestReport>;
 
   struct Job;
+  struct EarlierUnits;
   class EarlierTargets;
 
   [[nodiscard]] std::vector<Job> check(std::vector<Work> works);

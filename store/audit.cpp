@@ -11,6 +11,13 @@ namespace culm::store {
 namespace {
 
 constexpr std::uint64_t kEntriesPerProgress = 1000;
+/// Enough for a verifier with many threads; the rows of few megabytes.
+constexpr std::size_t kEntriesPerBlock = 512;
+
+Result<detail::EntryRow> read_row(const KvRow& row) {
+  CULM_TRY(const ByteView body, detail::unseal(Table::kEntries, row.key, row.value));
+  return detail::decode_entry(body);
+}
 
 }  // namespace
 
@@ -37,6 +44,13 @@ class StoreAudit {
     Hash hash;
   };
 
+  /// A row of the entries, and what is to be known of it alone.
+  struct Row {
+    SeqNum seqnum = 0;
+    Result<detail::EntryRow> content;
+    Result<void> signature;
+  };
+
   void fault(Error error);
   void fault(Errc code, SeqNum seqnum) { fault(error_for(code, seqnum)); }
   void check(const Result<void>& result, SeqNum seqnum);
@@ -44,8 +58,9 @@ class StoreAudit {
   Result<void> check_evidence();
   Result<void> walk_entries();
   void missing(SeqNum first, SeqNum end);
-  void look_at(SeqNum seqnum, ByteView key, ByteView value);
-  Result<void> check_entry(const EntryView& entry);
+  void check_signatures(std::span<Row> rows);
+  void look_at(const Row& row);
+  Result<void> check_links(const EntryView& entry);
   Result<void> check_held_payload(const detail::EntryRow& row);
   void remember(SeqNum seqnum, const Hash& entry_hash);
   Result<void> walk_chunks();
@@ -122,22 +137,31 @@ Result<void> StoreAudit::check_evidence() {
 
 Result<void> StoreAudit::walk_entries() {
   CULM_TRY(const auto cursor, kv().cursor(Table::kEntries));
-  CULM_TRY(auto row, cursor->seek(detail::entry_row_key(log_.number, 0)));
+  CULM_TRY(auto next, cursor->seek(detail::entry_row_key(log_.number, 0)));
   SeqNum expected = log_.held.smallest_from(1);
-  for (std::uint64_t count = 1; row; ++count) {
-    CULM_TRY(const auto place, detail::parse_row_place(row->key));
-    if (place.number != log_.number) break;
-    const SeqNum n = place.seqnum;
-    if (!log_.held.contains(n)) {
-      fault(Errc::kStoreDamaged, n);
-    } else {
-      if (n != expected) missing(expected, n);
-      look_at(n, row->key, row->value);
-      expected = n == kSeqnumMax ? 0 : log_.held.smallest_from(n + 1);
+  std::uint64_t count = 0;
+  std::vector<Row> rows;
+  do {
+    rows.clear();
+    while (next && rows.size() < kEntriesPerBlock) {
+      CULM_TRY(const auto place, detail::parse_row_place(next->key));
+      if (place.number != log_.number) break;
+      rows.push_back({place.seqnum, read_row(*next), {}});
+      CULM_TRY(next, cursor->next());
     }
-    if (progress_ && count % kEntriesPerProgress == 0) progress_(count);
-    CULM_TRY(row, cursor->next());
-  }
+    check_signatures(rows);
+    for (const Row& row : rows) {
+      const SeqNum n = row.seqnum;
+      if (!log_.held.contains(n)) {
+        fault(Errc::kStoreDamaged, n);
+      } else {
+        if (n != expected) missing(expected, n);
+        look_at(row);
+        expected = n == kSeqnumMax ? 0 : log_.held.smallest_from(n + 1);
+      }
+      if (progress_ && ++count % kEntriesPerProgress == 0) progress_(count);
+    }
+  } while (!rows.empty());
   if (expected != 0) missing(expected, 0);
   return {};
 }
@@ -148,20 +172,32 @@ void StoreAudit::missing(SeqNum first, SeqNum end) {
   report_.faults += (log_.held & RangeSet{{first, end - 1}}).count() - 1;
 }
 
-void StoreAudit::look_at(SeqNum seqnum, ByteView key, ByteView value) {
+void StoreAudit::check_signatures(std::span<Row> rows) {
+  std::vector<SignatureCheck> checks;
+  std::vector<Row*> checked;
+  for (Row& row : rows) {
+    if (!row.content || !served_.contains(row.seqnum)) continue;
+    const EntryView& entry = row.content->entry;
+    checks.push_back({entry.author(), entry.signed_bytes(), entry.signature()});
+    checked.push_back(&row);
+  }
+  std::vector<Result<void>> outcomes(checks.size());
+  verifier_.verify_all(checks, outcomes);
+  for (std::size_t i = 0; i < checks.size(); ++i) checked[i]->signature = outcomes[i];
+}
+
+void StoreAudit::look_at(const Row& row) {
+  const SeqNum seqnum = row.seqnum;
   while (!targets_.empty() && targets_.back().last_linked < seqnum) targets_.pop_back();
-  const auto body = detail::unseal(Table::kEntries, key, value);
-  if (!body) return fault(body.error().code, seqnum);
-  const auto row = detail::decode_entry(*body);
-  if (!row) return fault(row.error().code, seqnum);
-  const EntryView& entry = row->entry;
+  if (!row.content) return fault(row.content.error().code, seqnum);
+  const EntryView& entry = row.content->entry;
   const bool is_marked_end = log_.end_of_log == seqnum;
   if (entry.seqnum() != seqnum || entry.log() != log_.log ||
       entry.is_end_of_log() != is_marked_end) {
     return fault(Errc::kStoreDamaged, seqnum);
   }
   const bool is_held = log_.payloads.contains(seqnum);
-  if (!is_held && !row->payload.empty()) fault(Errc::kStoreDamaged, seqnum);
+  if (!is_held && !row.content->payload.empty()) fault(Errc::kStoreDamaged, seqnum);
   if (is_held) held_payload_bytes_ += entry.payload_size();
   if (!served_.contains(seqnum)) {
     ++report_.entries_capped;
@@ -170,8 +206,10 @@ void StoreAudit::look_at(SeqNum seqnum, ByteView key, ByteView value) {
 
   const Hash entry_hash = entry.hash();
   const std::uint64_t faults_before = report_.faults;
-  check(check_entry(entry), seqnum);
-  if (is_held) check(check_held_payload(*row), seqnum);
+  auto is_entry_good = check_links(entry);
+  if (is_entry_good) is_entry_good = row.signature;
+  check(is_entry_good, seqnum);
+  if (is_held) check(check_held_payload(*row.content), seqnum);
   if (report_.faults == faults_before) {
     ++report_.entries;
     report_.entry_bytes += entry.bytes().size();
@@ -183,7 +221,7 @@ void StoreAudit::look_at(SeqNum seqnum, ByteView key, ByteView value) {
   remember(seqnum, entry_hash);
 }
 
-Result<void> StoreAudit::check_entry(const EntryView& entry) {
+Result<void> StoreAudit::check_links(const EntryView& entry) {
   const SeqNum n = entry.seqnum();
   if (n > 1) {
     if (previous_.seqnum == n - 1 && entry.backlink() != previous_.hash) {
@@ -195,7 +233,7 @@ Result<void> StoreAudit::check_entry(const EntryView& entry) {
       return fail(Errc::kLinkMismatch);
     }
   }
-  return verifier_.verify(entry.author(), entry.signed_bytes(), entry.signature());
+  return {};
 }
 
 Result<void> StoreAudit::check_held_payload(const detail::EntryRow& row) {

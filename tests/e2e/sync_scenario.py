@@ -96,6 +96,13 @@ class Fetching(NetworkScenario):
         self.assertEqual(self.printed("reader", author), self.lines(2500))
         self.assert_sound("reader")
 
+    def test_every_signature_can_be_checked_before_anything_is_stored(self):
+        _, author = self.push_lines(2500, self.hub)
+        self.sync_one("reader", self.address, author, "--verification", "full",
+                      "--verify-threads", "3")
+        self.assertEqual(self.printed("reader", author), self.lines(2500))
+        self.assert_sound("reader")
+
     def test_a_budget_stops_it_and_the_next_run_goes_on(self):
         _, author = self.push_lines(3000, self.hub)
         runs = 0
@@ -242,6 +249,8 @@ class Failing(NetworkScenario):
                           ["127.0.0.1:1", "0" * 64, "--newest", "-1"],
                           ["127.0.0.1:1", "0" * 64, "--newest", "0"],
                           ["127.0.0.1:1", "0" * 64, "--budget", "0"],
+                          ["127.0.0.1:1", "0" * 64, "--verification", "none"],
+                          ["127.0.0.1:1", "0" * 64, "--verify-threads", "0"],
                           ["127.0.0.1:1", "0" * 64, "--timeout", "nan"]):
             self.failure(*arguments, status=USAGE)
 

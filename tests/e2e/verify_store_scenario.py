@@ -4,7 +4,7 @@ import os
 import random
 import subprocess
 
-from scenario import CULM, NOT_FOUND, OK, STORE, VERIFICATION, Scenario, main
+from scenario import CULM, NOT_FOUND, OK, STORE, USAGE, VERIFICATION, Scenario, main
 
 PAGE = 4096
 
@@ -20,6 +20,14 @@ class VerifyStore(Scenario):
         self.assertEqual(self.json("verify", authors[0][:8])["log"], authors[0])
         self.assertRegex(self.text("verify", authors[1]), f"^{authors[1][:12]}  good  50 entries")
         self.error(NOT_FOUND, "verify", "12345678")
+
+    def test_the_number_of_threads_changes_nothing(self):
+        self.new_log(f"payload {n}" for n in range(700))
+        whole = self.text("verify")
+        for threads in (1, 2, 7):
+            self.assertEqual(self.text("verify", "--verify-threads", threads), whole)
+        for threads in (0, 257, "two"):
+            self.error(USAGE, "verify", "--verify-threads", threads)
 
     def test_damage_is_found_and_never_a_crash_of_its_own_making(self):
         author = self.new_log(f"payload {n} is easy to find" for n in range(200))

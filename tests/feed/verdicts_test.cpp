@@ -102,17 +102,58 @@ TEST_F(VerdictsTest, TheHeldSideOfAForkIsAskedForToo) {
   EXPECT_EQ(decided->newly_verified, (RangeSet{{1, 1}}));
 }
 
-TEST_F(VerdictsTest, ChecksNoFurtherThanTheFirstBadSignature) {
+/// Entries 1 to `count`, of which one has a bad signature, or none does.
+std::vector<UncheckedEntry> entries_of(const LogBuilder& log, SeqNum count, SeqNum bad = 0) {
   std::vector<UncheckedEntry> entries;
-  for (const SeqNum n : {1U, 2U, 3U}) {
-    const EntryBuffer entry = n == 2 ? alice.forged(2) : EntryBuffer(alice.entry(n));
+  for (SeqNum n = 1; n <= count; ++n) {
+    const EntryBuffer entry = n == bad ? log.forged(n) : EntryBuffer(log.entry(n));
     entries.push_back({entry, hash(entry.bytes())});
   }
-  check_signatures(entries, verifier, verdicts);
-  EXPECT_EQ(verifier.checks, 2U);
-  EXPECT_TRUE(verdicts.is_good(entries[0].hash));
-  EXPECT_EQ(verdicts.find(entries[1].hash)->error().code, Errc::kEntrySignature);
-  EXPECT_FALSE(verdicts.find(entries[2].hash));
+  return entries;
+}
+
+DueSignatures due_of(const std::vector<UncheckedEntry>& entries, Verdicts& verdicts) {
+  DueSignatures due{{}, &verdicts};
+  for (const UncheckedEntry& item : entries) due.items.push_back({item.entry.view(), item.hash});
+  return due;
+}
+
+TEST_F(VerdictsTest, NoMoreIsCheckedBehindABadSignatureThanWasGoodBeforeIt) {
+  const SeqNum count = alice.head();
+  for (SeqNum bad = 1; bad <= count; ++bad) {
+    const auto entries = entries_of(alice, count, bad);
+    CountingVerifier counter;
+    Verdicts found;
+    check_signatures(entries, counter, found);
+    EXPECT_LE(counter.checks, bad + (bad - 1));
+    for (SeqNum n = 1; n < bad; ++n) EXPECT_TRUE(found.is_good(entries[n - 1].hash));
+    EXPECT_EQ(found.find(entries[bad - 1].hash)->error().code, Errc::kEntrySignature);
+  }
+}
+
+TEST_F(VerdictsTest, ABadSignatureOfOneUnitKeepsNoneOfAnotherFromBeingChecked) {
+  const auto first = entries_of(alice, 5, 1);
+  const auto second = entries_of(alice, 5, 4);
+  Verdicts of_first;
+  Verdicts of_second;
+  const DueSignatures due[] = {due_of(first, of_first), due_of(second, of_second)};
+  check_signatures(due, verifier);
+  EXPECT_EQ(of_first.count(), 1U);
+  EXPECT_TRUE(of_second.is_good(second[2].hash));
+  EXPECT_FALSE(of_second.find(second[3].hash)->has_value());
+}
+
+TEST_F(VerdictsTest, TheSameBytesInSeveralUnitsAreCheckedOnce) {
+  const auto entries = entries_of(alice, 5);
+  const auto tail = std::vector(entries.begin() + 2, entries.end());
+  Verdicts verdicts_of[3];
+  const DueSignatures due[] = {due_of(entries, verdicts_of[0]), due_of(entries, verdicts_of[1]),
+                               due_of(tail, verdicts_of[2])};
+  check_signatures(due, verifier);
+  EXPECT_EQ(verifier.checks, 5U);
+  EXPECT_EQ(verdicts_of[0].count(), 5U);
+  EXPECT_EQ(verdicts_of[1].count(), 5U);
+  EXPECT_EQ(verdicts_of[2].count(), 3U);
 }
 
 }  // namespace

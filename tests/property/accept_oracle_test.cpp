@@ -214,7 +214,9 @@ void compare(World& world, std::span<const UnitEntry> unit, Seen& seen) {
   CountingVerifier counter;
   const auto verified = verify_unit(world.key, unit, world.held, counter, options);
   expect_same(verified, wanted, world.key);
-  EXPECT_EQ(counter.checks, verifier.checks);
+  // In vain are at most as many as were good before the first bad one.
+  EXPECT_GE(counter.checks, verifier.checks);
+  EXPECT_LE(counter.checks, wanted ? verifier.checks : 2 * verifier.checks);
   if (!wanted || ::testing::Test::HasFailure()) return;
   EXPECT_EQ(describe(entries_of(*got)), describe(entries_of(*wanted)));
   EXPECT_EQ(describe(entries_of(*verified)), describe(entries_of(*wanted)));

@@ -13,7 +13,8 @@ LEFT_OF = {
     "store": {"core", "feed", "store"},
     "replication": {"core", "feed", "store", "replication"},
     "transport": {"core", "feed", "store", "replication", "transport"},
-    "tools": {"core", "feed", "store", "replication", "transport", "tools"},
+    "host": {"core", "feed", "store", "replication", "transport", "host"},
+    "tools": {"core", "feed", "store", "replication", "transport", "host", "tools"},
 }
 # Header pattern -> where alone it may be included.
 CONFINED = [
@@ -34,8 +35,9 @@ def offend(path, line, text):
 
 
 def module_of(path):
-    if path.startswith("replication/transport/"):
-        return "transport"
+    nested = re.match(r"replication/(transport|host)/", path)
+    if nested:
+        return nested.group(1)
     return path.split("/")[0]
 
 

@@ -21,7 +21,7 @@ void add_relay(CommandTree& tree) {
   accept.type_name("AUTHOR");
   verb.add_flag("--accept-any", options->accept_any, "Take every log that is offered")
       .excludes(accept);
-  add_network_options(verb, options->network);
+  add_host_options(verb, options->host);
 }
 
 }  // namespace culm::tools

@@ -30,10 +30,9 @@ class SyncPolicy final : public replication::Policy {
 
 /// By the node that runs on the store, which says what is to be printed.
 Outcome<void> run_elsewhere(Context& context, const SyncOptions& options, NodeWriter& node) {
-  const NetworkOptions& network = options.network;
-  if (!network.network.empty() || !network.network_key_file.empty() ||
-      !network.peer_key_file.empty()) {
-    return usage("a node runs on the store and does the sync: it has its own network and key");
+  if (options.host.are_given()) {
+    return usage(
+        "a node runs on the store and does the sync: it has its own network, key and checks");
   }
   CULM_TOOLS_TRY(
       const control::Response response,
@@ -50,7 +49,7 @@ Outcome<void> run(Context& context, const SyncOptions& options) {
   CULM_TOOLS_TRY(const SyncTarget target, parse_target(options));
   std::vector<LogSync> logs;
   SyncPolicy policy(logs);
-  const auto opened = Host::open(context, options.network, policy);
+  const auto opened = Host::open(context, options.host, policy);
   if (!opened && opened.error().code == Errc::kStoreLocked && !options.live) {
     if (const auto node = NodeWriter::connect(context.store_directory)) {
       return run_elsewhere(context, options, *node);
@@ -106,7 +105,7 @@ void add_how(Verb& verb, SyncOptions& options) {
                   "Give up when nothing has moved for so many seconds")
       .type_name("SECONDS")
       .show_default();
-  add_network_options(verb, options.network);
+  add_host_options(verb, options.host);
 }
 
 }  // namespace

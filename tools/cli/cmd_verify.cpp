@@ -1,5 +1,6 @@
 #include <vector>
 
+#include "culm/replication/host/verifier_pool.hpp"
 #include "culm/store/audit.hpp"
 
 #include "tools/cli/arguments.hpp"
@@ -10,6 +11,7 @@
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 #include "tools/cli/verify_entry.hpp"
+#include "tools/relay/config.hpp"
 
 namespace culm::tools {
 namespace {
@@ -19,6 +21,7 @@ struct Options {
   std::string jsonl;
   bool loose = false;
   EntryFiles files;
+  std::string threads;
 };
 
 Outcome<void> verify_jsonl_file(Context& context, const Options& options) {
@@ -120,7 +123,9 @@ Outcome<void> verify_store(Context& context, const Options& options) {
     if (!sound) keep_worst(worst, Failure(sound.error()).about("tables of the store"));
   }
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, choose_logs(transaction, options.logs));
-  Ed25519Verifier verifier;
+  CULM_TOOLS_TRY(const std::size_t threads, parse_verify_threads(options.threads));
+  Ed25519Verifier one;
+  host::VerifierPool verifier(one, threads);
   for (const LogKey& key : logs) {
     const std::string title = short_name(key);
     const auto log = transaction.get_log(key);
@@ -181,6 +186,7 @@ void add_verify(CommandTree& tree) {
   Option& jsonl =
       verb.add_option("--jsonl", &options->jsonl, "File of JSON lines").type_name("FILE");
   verb.add_flag("--loose", options->loose, "With --jsonl: ask for no path to entry 1").needs(jsonl);
+  add_verify_threads(verb, options->threads);
   Option& entry =
       verb.add_option("--entry", &options->files.entry, "File of one raw entry").type_name("FILE");
   verb.add_option("--payload", &options->files.payload, "File of its payload")

@@ -10,19 +10,29 @@
 
 namespace culm::tools {
 
-/// Who a node is to its peers, and with whom it talks.
-struct NetworkOptions {
+/// Who a node is to its peers, with whom it talks, and how it checks what they send.
+struct HostOptions {
   std::string peer_key_file;  ///< "": peer.key in the store's directory
   std::string network_key_file;
   std::string network;
+  std::string verification = "links";
+  std::string verify_threads;
+
+  /// Whether anything is given that is for the node to know which runs on the store.
+  [[nodiscard]] bool are_given() const;
 };
 
-void add_network_options(Verb& verb, NetworkOptions& options);
+void add_host_options(Verb& verb, HostOptions& options);
 
 /// Reads the keys; makes the peer key where there is none yet. Fails with exit 4 for a file that is
 /// no key or that others may read.
 [[nodiscard]] Outcome<transport::NodeOptions> make_node_options(const std::string& store_directory,
-                                                                const NetworkOptions& options);
+                                                                const HostOptions& options);
+
+/// Of any verb that checks many signatures.
+void add_verify_threads(Verb& verb, std::string& text);
+/// As many as this process has cores where `text` is empty. Fails with exit 2.
+[[nodiscard]] Outcome<std::size_t> parse_verify_threads(const std::string& text);
 
 /// Reads "HOST:PORT"; `what` names the argument in the message. Fails with exit 2.
 [[nodiscard]] Outcome<transport::Endpoint> parse_endpoint_option(const std::string& what,

@@ -30,11 +30,13 @@ Failure locked(const std::string& directory) {
 
 }  // namespace
 
-Host::Host() : signals_(io_, SIGINT, SIGTERM, SIGHUP), minute_(io_) {}
+Host::Host(std::size_t verify_threads)
+    : pool_(verifier_, verify_threads), signals_(io_, SIGINT, SIGTERM, SIGHUP), minute_(io_) {}
 
-Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const NetworkOptions& options,
+Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const HostOptions& options,
                                           replication::Policy& policy) {
-  std::unique_ptr<Host> host(new Host());
+  CULM_TOOLS_TRY(const std::size_t threads, parse_verify_threads(options.verify_threads));
+  std::unique_ptr<Host> host(new Host(threads));
   host->directory_ = context.store_directory;
   const std::string name = "store " + shown(context.store_directory);
   auto kv = store::LmdbKv::open(context.store_directory);
@@ -48,14 +50,14 @@ Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const NetworkO
   node.connections_max = limits::kConnectionsRelay;
   allow_many_descriptors();
   host->peer_ = node.identity.public_key();
-  host->node_.emplace(host->io_, *host->store_, policy, host->verifier_, host->random_,
+  host->node_.emplace(host->io_, *host->store_, policy, host->pool_, host->random_,
                       std::move(node));
   return host;
 }
 
 Outcome<void> Host::serve_requests(bool serves_every_log) {
-  CULM_TOOLS_TRY(
-      control_, ControlServer::open(io_, directory_, *store_, *node_, verifier_, serves_every_log));
+  CULM_TOOLS_TRY(control_,
+                 ControlServer::open(io_, directory_, *store_, *node_, pool_, serves_every_log));
   return {};
 }
 

@@ -6,6 +6,7 @@
 
 #include "culm/core/random.hpp"
 #include "culm/core/signing.hpp"
+#include "culm/replication/host/verifier_pool.hpp"
 #include "culm/replication/transport/node.hpp"
 #include "culm/store/lmdb_kv.hpp"
 
@@ -22,7 +23,7 @@ class Host {
   /// Takes the writer's lock, or fails with exit 8 and the pid of who has it. `policy` must outlive
   /// the host.
   [[nodiscard]] static Outcome<std::unique_ptr<Host>> open(const Context& context,
-                                                           const NetworkOptions& options,
+                                                           const HostOptions& options,
                                                            replication::Policy& policy);
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
@@ -44,7 +45,7 @@ class Host {
   [[nodiscard]] bool is_stopping() const noexcept { return stopping_; }
 
  private:
-  Host();
+  explicit Host(std::size_t verify_threads);
   void wait_signal();
   void wait_minute();
 
@@ -52,6 +53,7 @@ class Host {
   std::unique_ptr<store::Store> store_;
   SystemRandom random_;
   Ed25519Verifier verifier_;
+  host::VerifierPool pool_;
   sealing::PeerKey peer_;
   asio::io_context io_;
   asio::signal_set signals_;
