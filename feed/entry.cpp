@@ -137,6 +137,10 @@ ByteView EntryView::signed_bytes() const noexcept { return bytes_.first(offsets_
 
 Hash EntryView::hash() const { return culm::hash(bytes_); }
 
+SignatureCheck signature_check(const EntryView& entry) {
+  return {entry.author(), entry.signed_bytes(), entry.signature()};
+}
+
 EntryBuffer::EntryBuffer(const EntryView& entry)
     : size_(static_cast<std::uint16_t>(entry.bytes().size())) {
   std::ranges::copy(entry.bytes(), bytes_.begin());

@@ -76,6 +76,9 @@ class EntryView {
   std::uint64_t payload_size_ = 0;
 };
 
+/// What is to be checked of the entry's signature. Borrows from it.
+[[nodiscard]] SignatureCheck signature_check(const EntryView& entry);
+
 /// Owns the bytes of one well-formed entry, without heap memory. A value.
 class EntryBuffer {
  public:

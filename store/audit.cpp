@@ -11,7 +11,7 @@ namespace culm::store {
 namespace {
 
 constexpr std::uint64_t kEntriesPerProgress = 1000;
-/// Enough for a verifier with many threads; the rows of few megabytes.
+/// Enough for a verifier with many threads. Rows are borrowed from the transaction, not copied.
 constexpr std::size_t kEntriesPerBlock = 512;
 
 Result<detail::EntryRow> read_row(const KvRow& row) {
@@ -177,8 +177,7 @@ void StoreAudit::check_signatures(std::span<Row> rows) {
   std::vector<Row*> checked;
   for (Row& row : rows) {
     if (!row.content || !served_.contains(row.seqnum)) continue;
-    const EntryView& entry = row.content->entry;
-    checks.push_back({entry.author(), entry.signed_bytes(), entry.signature()});
+    checks.push_back(signature_check(row.content->entry));
     checked.push_back(&row);
   }
   std::vector<Result<void>> outcomes(checks.size());
@@ -206,9 +205,8 @@ void StoreAudit::look_at(const Row& row) {
 
   const Hash entry_hash = entry.hash();
   const std::uint64_t faults_before = report_.faults;
-  auto is_entry_good = check_links(entry);
-  if (is_entry_good) is_entry_good = row.signature;
-  check(is_entry_good, seqnum);
+  const auto links = check_links(entry);
+  check(links ? row.signature : links, seqnum);
   if (is_held) check(check_held_payload(*row.content), seqnum);
   if (report_.faults == faults_before) {
     ++report_.entries;

@@ -38,4 +38,33 @@ Result<IngestReport> ingest(Store& store, const LogKey& log, std::span<const Uni
   }
 }
 
+Result<CheckedSignatures> check_held(const Store& store, const LogKey& log,
+                                     const RangeSet& passed_over, std::size_t count_max,
+                                     SignatureVerifier& verifier) {
+  std::vector<EntryBuffer> entries;
+  const auto keep = [&](const StoredEntry& stored) -> Result<bool> {
+    if (entries.size() == count_max) return false;
+    entries.emplace_back(stored.entry);
+    return true;
+  };
+  {
+    CULM_TRY(const auto transaction, store.read());
+    CULM_TRY(const LogState state, transaction.get_log(log));
+    const RangeSet unchecked = state.served() - state.verified - passed_over;
+    const auto visited = transaction.visit_entries(state, unchecked, keep);
+    // What lies below a damaged row is as good as ever.
+    if (!visited && entries.empty()) return fail(visited.error());
+  }
+  std::vector<SignatureCheck> checks;
+  checks.reserve(entries.size());
+  for (const EntryBuffer& entry : entries) checks.push_back(signature_check(entry.view()));
+  std::vector<Result<void>> outcomes(checks.size());
+  verifier.verify_all(checks, outcomes);
+  CheckedSignatures checked(log);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    (outcomes[i] ? checked.good_ : checked.bad_).insert(entries[i].view().seqnum());
+  }
+  return checked;
+}
+
 }  // namespace culm::store

@@ -43,4 +43,34 @@ class HeldTargets final : public LinkTargets {
                                           SignatureVerifier& verifier,
                                           const AcceptOptions& options = {});
 
+/// Entries that are held and whose own signature was checked. Only `check_held` makes it.
+class CheckedSignatures {
+ public:
+  [[nodiscard]] const LogKey& log() const noexcept { return log_; }
+  [[nodiscard]] const RangeSet& good() const noexcept { return good_; }
+  /// Others vouch for these, so that they are held all the same.
+  [[nodiscard]] const RangeSet& bad() const noexcept { return bad_; }
+  /// Nothing was left to check.
+  [[nodiscard]] bool empty() const noexcept { return good_.empty() && bad_.empty(); }
+
+ private:
+  friend Result<CheckedSignatures> check_held(const Store& store, const LogKey& log,
+                                              const RangeSet& passed_over, std::size_t count_max,
+                                              SignatureVerifier& verifier);
+  explicit CheckedSignatures(const LogKey& log) : log_(log) {}
+
+  LogKey log_;
+  RangeSet good_;
+  RangeSet bad_;
+};
+
+/// Checks signatures that no unit needed: of the entries below the cap that are not verified, but
+/// for those of `passed_over`, the lowest, at most `count_max`. `WriteTransaction::mark_verified`
+/// stores what came of it. Holds a snapshot only while it copies the entries; goes up to the first
+/// damaged row. Fails with kLogUnknown or, where it came to nothing, as the store.
+[[nodiscard]] Result<CheckedSignatures> check_held(const Store& store, const LogKey& log,
+                                                   const RangeSet& passed_over,
+                                                   std::size_t count_max,
+                                                   SignatureVerifier& verifier);
+
 }  // namespace culm::store

@@ -36,7 +36,7 @@ struct LogState {
   std::uint64_t number = 0;  ///< prefix of the log's rows, from 1
   RangeSet held;             ///< entries with a row
   RangeSet payloads;         ///< held entries whose payload is held
-  RangeSet verified;         ///< held entries whose own signature was checked
+  RangeSet verified;         ///< held entries whose own signature is known to be good
   RangeSet deleted;          ///< entries, held or not, whose payload is not taken (again)
   LogInterest interest;
   SeqNum cap = 0;                   ///< lowest `at` of the recorded evidence; 0: none
@@ -73,6 +73,7 @@ struct StoreMeta {
 struct TouchedLog {
   LogState state;
   bool is_changed = false;
+  bool is_marked = false;  ///< `verified` differs, which alone is no change
 };
 using TouchedLogs = std::map<LogKey, TouchedLog>;
 
@@ -148,6 +149,8 @@ class ReadTransaction {
   const detail::TouchedLogs* touched_ = nullptr;  // of the write transaction that this is
 };
 
+class CheckedSignatures;
+
 /// What `ingest` did.
 struct IngestReport {
   RangeSet added;  ///< entries that were not held before
@@ -187,6 +190,10 @@ class WriteTransaction : public ReadTransaction {
   /// Records evidence that came by itself; a log that was unknown becomes known. Returns what it
   /// proves, and nothing when it does not lower the cap: then it is not recorded.
   [[nodiscard]] Result<std::optional<Defect>> record_evidence(const ProvenDefect& proven);
+
+  /// Adds the entries to `verified` that are still held; none where these would be too many ranges.
+  /// No change of the log: nobody gets another answer by it. Fails with kLogUnknown.
+  [[nodiscard]] Result<void> mark_verified(const CheckedSignatures& checked);
 
   /// Replaces the interest. A log that was unknown becomes known. Fails with kRangesTooMany.
   [[nodiscard]] Result<void> set_interest(const LogKey& log, const LogInterest& interest);
@@ -241,7 +248,8 @@ class WriteTransaction : public ReadTransaction {
   Result<void> put_evidence(detail::TouchedLog& touched, const Evidence& evidence, SeqNum at);
 
   Result<void> put_row(Table table, ByteView key);
-  Result<void> put_log(LogState& state);
+  Result<void> put_change(LogState& state);
+  Result<void> put_log(const LogState& state);
   Result<void> commit();
   template <class T>
   Result<T> noted(Result<T> result);

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "culm/store/check.hpp"
 #include "culm/store/detail/rows.hpp"
 #include "culm/store/detail/schema.hpp"
 #include "culm/store/store.hpp"
@@ -138,6 +139,16 @@ Result<std::vector<UncheckedEntry>> WriteTransaction::find_missing(const Checked
   return std::move(verdict.missing);
 }
 
+Result<void> WriteTransaction::mark_verified(const CheckedSignatures& checked) {
+  CULM_TRY(TouchedLog* const touched, touch_known(checked.log()));
+  LogState& state = touched->state;
+  RangeSet verified = state.verified | (checked.good() & state.held);
+  if (verified == state.verified || !check_ranges(verified)) return {};
+  state.verified = std::move(verified);
+  touched->is_marked = true;
+  return {};
+}
+
 Result<WriteTransaction::Intake> WriteTransaction::plan(const LogState& state,
                                                         std::span<const UnitEntry> unit,
                                                         const UnitVerdict& verdict,
@@ -167,9 +178,10 @@ Result<WriteTransaction::Intake> WriteTransaction::plan(const LogState& state,
   intake.held = state.held | added;
   intake.payloads = state.payloads | intake.payloads_added;
   intake.verified = state.verified | verified;
-  for (const RangeSet* set : {&intake.held, &intake.payloads, &intake.verified}) {
-    CULM_CHECK(check_ranges(*set));
-  }
+  // A mark may be made again at any time; a unit is not refused for it.
+  if (!check_ranges(intake.verified)) intake.verified = state.verified;
+  CULM_CHECK(check_ranges(intake.held));
+  CULM_CHECK(check_ranges(intake.payloads));
   return intake;
 }
 
@@ -430,13 +442,16 @@ Result<void> WriteTransaction::finish_payload(const LogKey& log, SeqNum seqnum) 
   return {};
 }
 
-Result<void> WriteTransaction::put_log(LogState& state) {
+Result<void> WriteTransaction::put_change(LogState& state) {
   if (state.change != 0) {
     CULM_CHECK(kv_write_.erase(Table::kChanges, detail::change_row_key(state.change)));
   }
   state.change = ++meta_.last_change;
   detail::encode_change(row_, state.log);
-  CULM_CHECK(put_row(Table::kChanges, detail::change_row_key(state.change)));
+  return put_row(Table::kChanges, detail::change_row_key(state.change));
+}
+
+Result<void> WriteTransaction::put_log(const LogState& state) {
   CULM_CHECK(detail::encode_log(row_, state));
   return put_row(Table::kLogs, detail::log_row_key(state.log));
 }
@@ -445,9 +460,9 @@ Result<void> WriteTransaction::commit() {
   if (failed_) return fail(*failed_);
   bool is_changed = false;
   for (auto& [log, touched] : touched_logs_) {
-    if (!touched.is_changed) continue;
-    CULM_CHECK(put_log(touched.state));
-    is_changed = true;
+    if (touched.is_changed) CULM_CHECK(put_change(touched.state));
+    if (touched.is_changed || touched.is_marked) CULM_CHECK(put_log(touched.state));
+    is_changed = is_changed || touched.is_changed;
   }
   if (is_changed) {
     detail::encode_meta(row_, meta_);

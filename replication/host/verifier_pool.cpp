@@ -1,6 +1,7 @@
 #include "culm/replication/host/verifier_pool.hpp"
 
 #include <algorithm>
+#include <system_error>
 
 #include <sched.h>
 
@@ -25,7 +26,11 @@ std::size_t VerifierPool::count_cores() {
 VerifierPool::VerifierPool(SignatureVerifier& verifier, std::size_t threads) : verifier_(verifier) {
   CULM_ASSERT(threads >= 1 && threads <= kThreadsMax);
   threads_.reserve(threads - 1);
-  for (std::size_t i = 1; i < threads; ++i) threads_.emplace_back([this] { loop(); });
+  try {
+    for (std::size_t i = 1; i < threads; ++i) threads_.emplace_back([this] { loop(); });
+  } catch (const std::system_error&) {
+    // The process may have no more threads; it works with those that there are.
+  }
 }
 
 VerifierPool::~VerifierPool() {
@@ -67,7 +72,7 @@ void VerifierPool::loop() {
 
 /// False when all of `batch` was begun. Whoever has begun a portion finishes it, and `batch` stays
 /// until then.
-bool VerifierPool::check_portion(Batch& batch, std::unique_lock<std::mutex>& lock) {
+bool VerifierPool::check_portion(Batch& batch, std::unique_lock<std::mutex>& lock) noexcept {
   const std::size_t first = batch.begun;
   const std::size_t count = std::min(batch.checks.size() - first, kChecksPerPortion);
   if (count == 0) return false;

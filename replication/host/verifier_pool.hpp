@@ -23,11 +23,13 @@ class VerifierPool final : public SignatureVerifier {
  public:
   static constexpr std::size_t kThreadsMax = 256;
 
-  /// As many as this process may use, at least 1 and at most kThreadsMax.
+  /// The cores that the calling thread may run on, from 1 to kThreadsMax; 1 where that is unknown.
+  /// A quota of processor time is not seen.
   [[nodiscard]] static std::size_t count_cores();
 
   /// `verifier` outlives the pool and is called from several threads. `threads`, from 1 to
-  /// kThreadsMax, counts the one that calls: with 1 none is started.
+  /// kThreadsMax, counts the one that calls: with 1 none is started. Where the process may not
+  /// start so many the pool works with fewer.
   VerifierPool(SignatureVerifier& verifier, std::size_t threads);
   VerifierPool(const VerifierPool&) = delete;
   VerifierPool& operator=(const VerifierPool&) = delete;
@@ -49,7 +51,7 @@ class VerifierPool final : public SignatureVerifier {
   };
 
   void loop();
-  [[nodiscard]] bool check_portion(Batch& batch, std::unique_lock<std::mutex>& lock);
+  [[nodiscard]] bool check_portion(Batch& batch, std::unique_lock<std::mutex>& lock) noexcept;
 
   SignatureVerifier& verifier_;
   std::mutex mutex_;

@@ -1,5 +1,7 @@
 #include "culm/store/check.hpp"
 
+#include "culm/store/detail/rows.hpp"
+
 #include "tests/store/store_fixture.hpp"
 
 namespace culm::test {
@@ -97,6 +99,73 @@ TEST_F(StoreCheck, LooksUpLinkTargetsThatAreHeld) {
   EXPECT_EQ(*targets.find(8), log.hash(8));
   EXPECT_EQ(*targets.find(9), std::nullopt);
   EXPECT_EQ(*store::HeldTargets(transaction, nullptr).find(8), std::nullopt);
+}
+
+TEST_F(StoreCheck, SignaturesThatNoUnitNeededAreCheckedStepByStep) {
+  ASSERT_TRUE(store.ingest(log, up_to(8)));  // of which 8 alone is verified
+  const LogState before = store.state(log.log());
+  const auto first = *store::check_held(*store, log.log(), {}, 3, store.verifier);
+  EXPECT_EQ(first.good(), up_to(3));
+  const auto second = *store::check_held(*store, log.log(), up_to(3), 100, store.verifier);
+  EXPECT_EQ(second.good(), (RangeSet{{4, 7}}));
+  for (const auto* step : {&first, &second}) {
+    ASSERT_TRUE(store->update(
+        [&](WriteTransaction& transaction) { return transaction.mark_verified(*step); }));
+  }
+  const LogState after = store.state(log.log());
+  EXPECT_EQ(after.verified, up_to(8));
+  EXPECT_EQ(after.change, before.change) << "nobody gets another answer by it";
+  EXPECT_TRUE(store::check_held(*store, log.log(), {}, 100, store.verifier)->empty());
+  const LogBuilder bob("bob");
+  EXPECT_EQ(code_of(store::check_held(*store, bob.log(), {}, 1, store.verifier)),
+            Errc::kLogUnknown);
+}
+
+TEST_F(StoreCheck, ABadSignatureThatIsVouchedForIsFoundAndNotMarked) {
+  LogBuilder careless("careless");
+  careless.append_many(3).append_badly_signed().append_many(2);
+  ASSERT_TRUE(store.ingest(careless, up_to(6), false));
+  const auto checked = *store::check_held(*store, careless.log(), {}, 100, store.verifier);
+  EXPECT_EQ(checked.good(), (RangeSet{{1, 3}, {5, 5}}));
+  EXPECT_EQ(checked.bad(), (RangeSet{{4, 4}}));
+  ASSERT_TRUE(store->update(
+      [&](WriteTransaction& transaction) { return transaction.mark_verified(checked); }));
+  EXPECT_EQ(store.state(careless.log()).verified, (RangeSet{{1, 3}, {5, 6}}));
+  EXPECT_TRUE(store::check_held(*store, careless.log(), checked.bad(), 9, store.verifier)->empty());
+}
+
+/// Makes what is verified of the log as many ranges as there may be, all of them far above its
+/// entries, where no link leads from.
+void fill_verified(MemoryStore& store, const LogKey& log) {
+  LogState state = store.state(log);
+  constexpr SeqNum kFar = 1'000'000;
+  state.held.insert({kFar, 2 * kFar});
+  state.verified = {};
+  for (SeqNum n = kFar; state.verified.ranges().size() < limits::kRangesPerLogMax; n += 2) {
+    state.verified.insert(n);
+  }
+  Bytes row;
+  ASSERT_TRUE(store::detail::encode_log(row, state));
+  put_sealed(store.kv(), Table::kLogs, store::detail::log_row_key(log), row);
+}
+
+TEST_F(StoreCheck, MarksThatWouldBeTooManyAreLeftOutAndTheUnitIsKept) {
+  ASSERT_TRUE(store.ingest(log, up_to(10)));
+  fill_verified(store, log.log());
+  const auto report = store.ingest(log, {{11, 12}});
+  ASSERT_TRUE(report) << name(report.error().code);
+  EXPECT_EQ(report->added, (RangeSet{{11, 12}}));
+  EXPECT_FALSE(store.state(log.log()).verified.contains(12));
+}
+
+TEST_F(StoreCheck, MarksOfAStepThatWouldBeTooManyAreLeftOut) {
+  ASSERT_TRUE(store.ingest(log, up_to(10)));
+  fill_verified(store, log.log());
+  const auto checked = *store::check_held(*store, log.log(), {}, 5, store.verifier);
+  EXPECT_EQ(checked.good(), up_to(5));
+  ASSERT_TRUE(store->update(
+      [&](WriteTransaction& transaction) { return transaction.mark_verified(checked); }));
+  EXPECT_FALSE(store.state(log.log()).verified.contains(1));
 }
 
 }  // namespace

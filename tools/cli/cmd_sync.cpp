@@ -58,7 +58,10 @@ Outcome<void> run(Context& context, const SyncOptions& options) {
   if (!opened) return fail_with(opened.error());
   Host& host = **opened;
   CULM_TOOLS_TRY(logs, plan(options, host.store()));
-  if (options.live) CULM_TOOLS_CHECK(host.serve_requests(false));
+  if (options.live) {
+    CULM_TOOLS_CHECK(host.serve_requests(false));
+    host.verify_in_background();
+  }
 
   Outcome<void> synced;
   Sync sync(context, options, {host.io(), host.store(), host.node(), true}, logs);

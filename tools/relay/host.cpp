@@ -61,6 +61,19 @@ Outcome<void> Host::serve_requests(bool serves_every_log) {
   return {};
 }
 
+void Host::verify_in_background() {
+  background_.emplace(*store_, verifier_, [this](store::Store::Body body, auto handler) {
+    asio::post(io_, [this, body = std::move(body), handler = std::move(handler)] {
+      node_->update(body, [handler](const Result<void>& /*outcome*/) { handler(); });
+    });
+  });
+  transport::NodeObserver observer;
+  observer.log_changed = [this](const LogKey& /*log*/) {
+    if (background_) background_->wake();
+  };
+  node_->observe(std::move(observer));
+}
+
 void Host::run(std::function<void()> interrupted) {
   interrupted_ = std::move(interrupted);
   wait_signal();
@@ -71,6 +84,7 @@ void Host::run(std::function<void()> interrupted) {
 void Host::stop() {
   if (stopping_) return;
   stopping_ = true;
+  background_.reset();
   if (control_) control_->close();
   node_->stop([this] {
     ErrorCode ignored;

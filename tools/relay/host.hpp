@@ -6,6 +6,7 @@
 
 #include "culm/core/random.hpp"
 #include "culm/core/signing.hpp"
+#include "culm/replication/host/background_verifier.hpp"
 #include "culm/replication/host/verifier_pool.hpp"
 #include "culm/replication/transport/node.hpp"
 #include "culm/store/lmdb_kv.hpp"
@@ -37,6 +38,9 @@ class Host {
   /// lets peers read is all of the store.
   [[nodiscard]] Outcome<void> serve_requests(bool serves_every_log);
 
+  /// Checks signatures that were not needed so far, as long as the host runs.
+  void verify_in_background();
+
   /// Works until `stop`. `interrupted` is called at the first signal to end, in place of `stop`,
   /// when it is given; a second signal ends the process at once.
   void run(std::function<void()> interrupted = {});
@@ -61,6 +65,7 @@ class Host {
   std::string directory_;
   std::function<void()> interrupted_;
   std::optional<transport::Node> node_;
+  std::optional<host::BackgroundVerifier> background_;
   std::unique_ptr<ControlServer> control_;
   bool interrupted_once_ = false;
   bool stopping_ = false;
