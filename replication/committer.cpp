@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <unordered_map>
 #include <utility>
 
 #include "culm/core/limits.hpp"
@@ -29,36 +30,42 @@ struct Committer::Job {
   std::optional<Outcome> outcome;  ///< nothing while it is not decided
 };
 
-/// Units of one session and log by the place of their highest entry, the latest with each.
-struct Committer::EarlierUnits {
-  std::map<SeqNum, std::size_t> places;
+/// The entries of the units of one session and log, the latest at each seqnum. Newest first, a link
+/// may lead into any unit before: only a look-up that costs the same for each keeps a peer's many
+/// small units cheap.
+struct Committer::EarlierEntries {
+  struct Found {
+    std::size_t place = 0;  ///< of its unit in the batch
+    const UnitEntry* entry = nullptr;
+  };
+
+  std::unordered_map<SeqNum, Found> by_seqnum;
+
+  void add(const CheckedUnit& unit, std::size_t place) {
+    for (const UnitEntry& entry : unit.entries()) {
+      by_seqnum[entry.entry.seqnum()] = {place, &entry};
+    }
+  }
 };
 
-/// Where the links of a unit come from: units of the same session before it, else the store. A
-/// session sends its units in order, so that few lie over one seqnum; of others only so many are
-/// looked through. A link that is not found costs a second request at worst.
+/// Where the links of a unit come from: units of the same session before it, else the store.
 class Committer::EarlierTargets final : public LinkTargets {
  public:
-  EarlierTargets(const std::vector<Job>& jobs, const EarlierUnits& earlier, store::HeldTargets held)
-      : jobs_(jobs), earlier_(earlier), held_(held) {}
+  EarlierTargets(const EarlierEntries& earlier, store::HeldTargets held)
+      : earlier_(earlier), held_(held) {}
 
   Result<std::optional<Hash>> find(SeqNum seqnum) override {
-    constexpr int kUnitsMax = 8;
-    auto unit = earlier_.places.lower_bound(seqnum);
-    for (int i = 0; i < kUnitsMax && unit != earlier_.places.end(); ++i, ++unit) {
-      const UnitEntry* const found = jobs_[unit->second].unit->find(seqnum);
-      if (found == nullptr) continue;
-      if (sources.empty() || sources.back() != unit->second) sources.push_back(unit->second);
-      return found->hash;
-    }
-    return held_.find(seqnum);
+    const auto found = earlier_.by_seqnum.find(seqnum);
+    if (found == earlier_.by_seqnum.end()) return held_.find(seqnum);
+    const auto& [place, entry] = found->second;
+    if (sources.empty() || sources.back() != place) sources.push_back(place);
+    return entry->hash;
   }
 
   std::vector<std::size_t> sources;
 
  private:
-  const std::vector<Job>& jobs_;
-  const EarlierUnits& earlier_;
+  const EarlierEntries& earlier_;
   store::HeldTargets held_;
 };
 
@@ -95,7 +102,7 @@ std::vector<Committer::Job> Committer::check(std::vector<Work> works) {
   std::map<LogKey, std::optional<store::LogState>> logs;
   {
     const auto transaction = store_.read();
-    std::map<std::pair<std::uint64_t, LogKey>, EarlierUnits> earlier;
+    std::map<std::pair<std::uint64_t, LogKey>, EarlierEntries> earlier;
     for (Work& received : works) {
       Job& job = jobs.emplace_back(std::move(received));
       if (is_distrusted(job.work)) job.outcome = fail(Errc::kPeerClosed);
@@ -113,7 +120,7 @@ std::vector<Committer::Job> Committer::check(std::vector<Work> works) {
       }
       const auto& state = logs.at(log);
       auto& before = earlier[{job.work.id.session, log}];
-      EarlierTargets targets(jobs, before, {*transaction, state ? &*state : nullptr});
+      EarlierTargets targets(before, {*transaction, state ? &*state : nullptr});
       auto restored = restore_unit(log, std::move(content->elided), targets);
       if (!restored) {
         job.outcome = fail(restored.error());
@@ -121,7 +128,7 @@ std::vector<Committer::Job> Committer::check(std::vector<Work> works) {
       }
       job.unit = *std::move(restored);
       job.sources = std::move(targets.sources);
-      before.places[job.unit->entries().back().entry.seqnum()] = jobs.size() - 1;
+      before.add(*job.unit, jobs.size() - 1);
     }
   }
   std::vector<DueSignatures> due;

@@ -84,7 +84,7 @@ class Committer {
   using Outcome = Result<store::IngestReport>;
 
   struct Job;
-  struct EarlierUnits;
+  struct EarlierEntries;
   class EarlierTargets;
 
   [[nodiscard]] std::vector<Job> check(std::vector<Work> works);

@@ -115,6 +115,25 @@ TEST_F(CommitterBatch, LinksComeFromUnitsOfTheSessionThatAreNotCommittedYet) {
   EXPECT_EQ(peer.verifier.checks, 3U);
 }
 
+TEST_F(CommitterBatch, NewestFirstLinksLeadIntoAnyUnitBefore) {
+  const LogBuilder tall = std::move(LogBuilder("carol").append_many(2000));
+  std::vector<Work> batch;
+  RangeSet sent;
+  for (SeqNum top = tall.head(); top > 0;) {
+    const SeqNum low = top > 32 ? top - 31 : 1;
+    RangeSet members{{low, top}};
+    for (SeqNum n = low; n > 1; n = lipmaa(n)) members.insert(lipmaa(n));
+    members -= sent;
+    batch.push_back(unit(1, tall, members, sent));
+    sent |= members;
+    top = low - 1;
+  }
+  const std::size_t count = batch.size();
+  ASSERT_GT(count, 50U);
+  EXPECT_EQ(commit(std::move(batch)), std::vector<Errc>(count));
+  EXPECT_EQ(peer.state(tall.log()).held, (RangeSet{{1, 2000}}));
+}
+
 TEST_F(CommitterBatch, LinksDoNotComeFromUnitsOfAnotherSession) {
   EXPECT_EQ(commit({unit(1, log, {{1, 5}}), unit(2, log, {{6, 9}}, {{1, 5}})}),
             (std::vector<Errc>{{}, Errc::kElidedTarget}));
