@@ -43,9 +43,7 @@ DueSignatures CheckedUnit::due_signatures(const RangeSet& held, const AcceptOpti
 }
 
 DueSignatures CheckedUnit::due_missing(std::span<const UncheckedEntry> missing) {
-  DueSignatures due{{}, &verdicts_};
-  for (const UncheckedEntry& item : missing) due.items.push_back({item.entry.view(), item.hash});
-  return due;
+  return due_of(missing, verdicts_);
 }
 
 void CheckedUnit::check_signatures(const RangeSet& held, SignatureVerifier& verifier,

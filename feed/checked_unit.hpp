@@ -33,8 +33,8 @@ class CheckedUnit {
 
   /// Checks the signatures that the accepting rule will most likely ask for: of each entry that no
   /// other of the unit vouches for, with `full` of each one; from the highest down, as the rule
-  /// does, and no further than the first bad one. Entries at seqnums in `held` are left out: most
-  /// are the held ones, and the rule asks where they are not. Needs no store.
+  /// does, and behind a bad one no more than were good before it. Entries at seqnums in `held` are
+  /// left out: most are the held ones, and the rule asks where they are not. Needs no store.
   void check_signatures(const RangeSet& held, SignatureVerifier& verifier,
                         const AcceptOptions& options);
   /// What `check_signatures` checks, to be checked with what is due of others. Borrows from this
@@ -42,6 +42,7 @@ class CheckedUnit {
   [[nodiscard]] DueSignatures due_signatures(const RangeSet& held, const AcceptOptions& options);
   /// Checks what an attempt to ingest was missing.
   void check_missing(std::span<const UncheckedEntry> missing, SignatureVerifier& verifier);
+  /// What `check_missing` checks. Borrows from `missing` and from this unit.
   [[nodiscard]] DueSignatures due_missing(std::span<const UncheckedEntry> missing);
 
  private:

@@ -66,7 +66,7 @@ void check_portions(std::span<const DueSignatures::Item* const> items, Signature
   for (const DueSignatures::Item* item : items) {
     if (known.find(item->hash)) continue;
     known.add(item->hash, {});  // until it is known: once is enough
-    checks.push_back({item->entry.author(), item->entry.signed_bytes(), item->entry.signature()});
+    checks.push_back(signature_check(item->entry));
     hashes.push_back(&item->hash);
   }
   std::vector<Result<void>> outcomes(checks.size());
@@ -90,12 +90,16 @@ void check_signatures(std::span<const DueSignatures> due, SignatureVerifier& ver
   } while (!items.empty());
 }
 
-void check_signatures(std::span<const UncheckedEntry> entries, SignatureVerifier& verifier,
-                      Verdicts& verdicts) {
-  DueSignatures due;
-  due.verdicts = &verdicts;
+DueSignatures due_of(std::span<const UncheckedEntry> entries, Verdicts& verdicts) {
+  DueSignatures due{{}, &verdicts};
   due.items.reserve(entries.size());
   for (const UncheckedEntry& item : entries) due.items.push_back({item.entry.view(), item.hash});
+  return due;
+}
+
+void check_signatures(std::span<const UncheckedEntry> entries, SignatureVerifier& verifier,
+                      Verdicts& verdicts) {
+  const DueSignatures due = due_of(entries, verdicts);
   check_signatures({&due, 1}, verifier);
 }
 

@@ -54,6 +54,8 @@ struct DueSignatures {
   Verdicts* verdicts = nullptr;  ///< where the verdicts go
 };
 
+[[nodiscard]] DueSignatures due_of(std::span<const UncheckedEntry> entries, Verdicts& verdicts);
+
 /// Checks what is due of many units, with as many signatures at a time as `verifier` can use. Of
 /// each list no more are checked behind a bad one than were good before it: the portions double.
 /// The same bytes in several lists are checked once. Adds at least one verdict to each list that is

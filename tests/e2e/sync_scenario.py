@@ -96,7 +96,7 @@ class Fetching(NetworkScenario):
         self.assertEqual(self.printed("reader", author), self.lines(2500))
         self.assert_sound("reader")
 
-    def test_every_signature_can_be_checked_before_anything_is_stored(self):
+    def test_full_verification_by_three_threads_ends_with_the_same(self):
         _, author = self.push_lines(2500, self.hub)
         self.sync_one("reader", self.address, author, "--verification", "full",
                       "--verify-threads", "3")

@@ -21,7 +21,7 @@ class VerifyStore(Scenario):
         self.assertRegex(self.text("verify", authors[1]), f"^{authors[1][:12]}  good  50 entries")
         self.error(NOT_FOUND, "verify", "12345678")
 
-    def test_the_number_of_threads_changes_nothing(self):
+    def test_the_number_of_threads_changes_nothing_of_a_good_verdict(self):
         self.new_log(f"payload {n}" for n in range(700))
         whole = self.text("verify")
         for threads in (1, 2, 7):

@@ -112,12 +112,6 @@ std::vector<UncheckedEntry> entries_of(const LogBuilder& log, SeqNum count, SeqN
   return entries;
 }
 
-DueSignatures due_of(const std::vector<UncheckedEntry>& entries, Verdicts& verdicts) {
-  DueSignatures due{{}, &verdicts};
-  for (const UncheckedEntry& item : entries) due.items.push_back({item.entry.view(), item.hash});
-  return due;
-}
-
 TEST_F(VerdictsTest, NoMoreIsCheckedBehindABadSignatureThanWasGoodBeforeIt) {
   const SeqNum count = alice.head();
   for (SeqNum bad = 1; bad <= count; ++bad) {

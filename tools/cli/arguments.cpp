@@ -4,6 +4,8 @@
 #include <charconv>
 #include <vector>
 
+#include "culm/replication/host/verifier_pool.hpp"
+
 #include "tools/cli/escape.hpp"
 
 namespace culm::tools {
@@ -51,6 +53,16 @@ Outcome<SeqNum> parse_seqnum(std::string_view what, std::string_view text) {
   CULM_TOOLS_TRY(const SeqNum seqnum, parse_number(what, text));
   if (seqnum == 0) return usage(std::string(what) + " is 0, but seqnums start at 1");
   return seqnum;
+}
+
+Outcome<std::size_t> parse_verify_threads(const std::string& text) {
+  if (text.empty()) return host::VerifierPool::count_cores();
+  CULM_TOOLS_TRY(const std::uint64_t count, parse_number("--verify-threads", text));
+  if (count >= 1 && count <= host::VerifierPool::kThreadsMax) {
+    return static_cast<std::size_t>(count);
+  }
+  return usage("--verify-threads " + std::to_string(count) + " is not from 1 to " +
+               std::to_string(host::VerifierPool::kThreadsMax));
 }
 
 Outcome<RangeSet> parse_range_option(std::string_view text) {

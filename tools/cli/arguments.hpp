@@ -20,6 +20,9 @@ namespace culm::tools {
 /// A number from 1 on.
 [[nodiscard]] Outcome<SeqNum> parse_seqnum(std::string_view what, std::string_view text);
 
+/// How many threads check signatures: as many as this thread has cores where `text` is empty.
+[[nodiscard]] Outcome<std::size_t> parse_verify_threads(const std::string& text);
+
 /// "5-9,20,30-".
 [[nodiscard]] Outcome<RangeSet> parse_range_option(std::string_view text);
 

@@ -9,7 +9,8 @@ void add_relay(CommandTree& tree) {
       "relay",
       "Serve every log of the store to whoever names it, until interrupted. Logs that others push\n"
       "are taken when they are on the list. Prints one line when it is ready: the digits that\n"
-      "`culm sync --peer` can insist on, and the address. What happens goes to stderr.",
+      "`culm sync --peer` can insist on, and the address. What happens goes to stderr. Signatures\n"
+      "that nothing depended on are checked in the background, one at a time.",
       "culm --store relay relay --listen 0.0.0.0:7474 --accept-any", options, &run_relay);
   verb.add_option("--listen", &options->listen, "Where to listen; port 0 takes any that is free")
       .type_name("HOST:PORT")
@@ -21,7 +22,7 @@ void add_relay(CommandTree& tree) {
   accept.type_name("AUTHOR");
   verb.add_flag("--accept-any", options->accept_any, "Take every log that is offered")
       .excludes(accept);
-  add_host_options(verb, options->host);
+  add_host_options(verb, options->host_options);
 }
 
 }  // namespace culm::tools

@@ -30,7 +30,7 @@ class SyncPolicy final : public replication::Policy {
 
 /// By the node that runs on the store, which says what is to be printed.
 Outcome<void> run_elsewhere(Context& context, const SyncOptions& options, NodeWriter& node) {
-  if (options.host.are_given()) {
+  if (options.host_options.are_given()) {
     return usage(
         "a node runs on the store and does the sync: it has its own network, key and checks");
   }
@@ -49,7 +49,7 @@ Outcome<void> run(Context& context, const SyncOptions& options) {
   CULM_TOOLS_TRY(const SyncTarget target, parse_target(options));
   std::vector<LogSync> logs;
   SyncPolicy policy(logs);
-  const auto opened = Host::open(context, options.host, policy);
+  const auto opened = Host::open(context, options.host_options, policy);
   if (!opened && opened.error().code == Errc::kStoreLocked && !options.live) {
     if (const auto node = NodeWriter::connect(context.store_directory)) {
       return run_elsewhere(context, options, *node);
@@ -98,7 +98,8 @@ void add_how(Verb& verb, SyncOptions& options) {
   verb.add_flag("--once", options.once, "End when all has come; this is the default");
   verb.add_flag("--live", options.live,
                 "Go on as the logs grow, until interrupted. Other verbs write to the store\n"
-                "through this process meanwhile");
+                "through this process meanwhile, and signatures that nothing depended on are\n"
+                "checked in the background");
   verb.add_flag("--push", options.push,
                 "Offer the logs as well, and wait until the peer has confirmed that it holds all");
   verb.add_flag("--quote", options.quote, "Say what would move, and move nothing");
@@ -108,7 +109,7 @@ void add_how(Verb& verb, SyncOptions& options) {
                   "Give up when nothing has moved for so many seconds")
       .type_name("SECONDS")
       .show_default();
-  add_host_options(verb, options.host);
+  add_host_options(verb, options.host_options);
 }
 
 }  // namespace

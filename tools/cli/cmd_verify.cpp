@@ -11,7 +11,6 @@
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 #include "tools/cli/verify_entry.hpp"
-#include "tools/relay/config.hpp"
 
 namespace culm::tools {
 namespace {
@@ -113,7 +112,7 @@ Outcome<void> print_verdict(Context& context, const store::ReadTransaction& tran
   return context.json ? context.out.write_json(object) : context.out.write(text);
 }
 
-Outcome<void> verify_store(Context& context, const Options& options) {
+Outcome<void> verify_store(Context& context, const Options& options, std::size_t threads) {
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto transaction, store->read());
@@ -123,7 +122,6 @@ Outcome<void> verify_store(Context& context, const Options& options) {
     if (!sound) keep_worst(worst, Failure(sound.error()).about("tables of the store"));
   }
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, choose_logs(transaction, options.logs));
-  CULM_TOOLS_TRY(const std::size_t threads, parse_verify_threads(options.threads));
   Ed25519Verifier one;
   host::VerifierPool verifier(one, threads);
   for (const LogKey& key : logs) {
@@ -164,9 +162,10 @@ Outcome<void> run(Context& context, const Options& options) {
   if (is_raw + is_jsonl + !options.logs.empty() > 1) {
     return usage("verify logs of the store, or --jsonl FILE, or --entry FILE: one of them");
   }
+  CULM_TOOLS_TRY(const std::size_t threads, parse_verify_threads(options.threads));
   if (is_raw) return verify_entry_files(context, options.files);
   if (is_jsonl) return verify_jsonl_file(context, options);
-  return verify_store(context, options);
+  return verify_store(context, options, threads);
 }
 
 }  // namespace
@@ -186,7 +185,11 @@ void add_verify(CommandTree& tree) {
   Option& jsonl =
       verb.add_option("--jsonl", &options->jsonl, "File of JSON lines").type_name("FILE");
   verb.add_flag("--loose", options->loose, "With --jsonl: ask for no path to entry 1").needs(jsonl);
-  add_verify_threads(verb, options->threads);
+  verb.add_option(
+          "--verify-threads", &options->threads,
+          "Check so many signatures of the store at a time; otherwise as many as there are\n"
+          "cores")
+      .type_name("N");
   Option& entry =
       verb.add_option("--entry", &options->files.entry, "File of one raw entry").type_name("FILE");
   verb.add_option("--payload", &options->files.payload, "File of its payload")

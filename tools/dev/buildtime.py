@@ -1,8 +1,10 @@
-"""Builds from nothing and prints what it cost: CPU seconds in all, and the ten slowest files.
+"""Builds from nothing and prints what compilers and linkers took: CPU seconds in all, and the ten
+slowest outputs.
     buildtime.py [PRESET [TARGET]]      release culm_tool, what the demo needs, unless said otherwise
     buildtime.py --compile LOG COMMAND  runs a compiler or linker and adds its CPU seconds to LOG"""
 import os
 import pathlib
+import re
 import resource
 import shutil
 import subprocess
@@ -40,10 +42,9 @@ def main(preset="release", target="culm_tool"):
     rows = sorted(((float(seconds), name) for seconds, name in
                    (line.split(" ", 1) for line in log.read_text().splitlines())), reverse=True)
     total = sum(seconds for seconds, _ in rows)
-    print(f"{target} by the preset {preset}: {total:.0f} CPU seconds, {len(rows)} files; the slowest:")
+    print(f"{target} by the preset {preset}: {total:.0f} CPU seconds, {len(rows)} outputs; the slowest:")
     for seconds, name in rows[:SHOWN]:
-        place, _, file = name.rpartition(".dir/")
-        print(f"{seconds:8.1f}  {place.split('/CMakeFiles/')[0]}/{file.removesuffix('.o')}")
+        print(f"{seconds:8.1f}  {re.sub('CMakeFiles/[^/]*[.]dir/', '', name).removesuffix('.o')}")
 
 
 if sys.argv[1:2] == ["--compile"]:

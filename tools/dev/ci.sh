@@ -32,8 +32,8 @@ case "${1:-}" in
     tools/dev/setup.sh checks
     CULM_PRESET=clang tools/dev/test.sh
     ;;
-  asan)
-    CULM_PRESET=asan tools/dev/test.sh
+  asan | tsan)
+    CULM_PRESET=$1 tools/dev/test.sh
     ;;
   demo)
     tools/dev/demo.sh
@@ -58,7 +58,7 @@ case "${1:-}" in
     CULM=$PWD/build/release/tools/culm python3 -B tests/e2e/million.py
     ;;
   *)
-    echo "usage: ci.sh format|tidy|warnings|test|clang|asan|demo|million|buildtime|debian12|debian13" >&2
+    echo "usage: ci.sh format|tidy|warnings|test|clang|asan|tsan|demo|million|buildtime|debian12|debian13" >&2
     exit 2
     ;;
 esac

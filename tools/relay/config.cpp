@@ -10,9 +10,7 @@
 #include <unistd.h>
 
 #include "culm/core/random.hpp"
-#include "culm/replication/host/verifier_pool.hpp"
 
-#include "tools/cli/arguments.hpp"
 #include "tools/cli/escape.hpp"
 #include "tools/cli/files.hpp"
 #include "tools/cli/version.hpp"
@@ -91,49 +89,34 @@ void add_host_options(Verb& verb, HostOptions& options) {
   verb.add_option("--network-key", &options.network_key_file,
                   "Talk only to peers that hold the same secret: 64 hex digits in this file")
       .type_name("FILE");
-  verb.add_option("--verification", &options.verification,
-                  "links: check the signatures that the links of all else lead to; full: check\n"
-                  "every signature, before anything is stored")
-      .type_name("LEVEL")
+  verb.add_option(
+          "--verification", &options.verification,
+          "links: check the signatures of the entries that no link vouches for; full: check\n"
+          "every signature of a unit before the unit is stored")
+      .type_name("links|full")
       .show_default();
-  add_verify_threads(verb, options.verify_threads);
-}
-
-bool HostOptions::are_given() const {
-  const HostOptions none;
-  return peer_key_file != none.peer_key_file || network_key_file != none.network_key_file ||
-         network != none.network || verification != none.verification ||
-         verify_threads != none.verify_threads;
-}
-
-void add_verify_threads(Verb& verb, std::string& text) {
-  verb.add_option("--verify-threads", &text,
-                  "Check so many signatures at a time; otherwise as many as there are cores")
+  verb.add_option(
+          "--verify-threads", &options.verify_threads,
+          "Check so many signatures of what comes in at a time; otherwise as many as there\n"
+          "are cores")
       .type_name("N");
 }
 
-Outcome<std::size_t> parse_verify_threads(const std::string& text) {
-  if (text.empty()) return host::VerifierPool::count_cores();
-  CULM_TOOLS_TRY(const std::uint64_t count, parse_number("--verify-threads", text));
-  if (count >= 1 && count <= host::VerifierPool::kThreadsMax) {
-    return static_cast<std::size_t>(count);
-  }
-  return usage("--verify-threads " + std::to_string(count) + " is not from 1 to " +
-               std::to_string(host::VerifierPool::kThreadsMax));
-}
+bool HostOptions::are_given() const { return *this != HostOptions{}; }
 
 Outcome<transport::NodeOptions> make_node_options(const std::string& store_directory,
                                                   const HostOptions& options) {
+  const bool is_full = options.verification == "full";
+  if (!is_full && options.verification != "links") {
+    return usage("--verification \"" + preview(as_bytes(options.verification), 20) +
+                 "\" is neither links nor full");
+  }
   const std::string path =
       options.peer_key_file.empty() ? store_directory + "/" + kPeerKeyName : options.peer_key_file;
   CULM_TOOLS_TRY(const sealing::KeyPair identity, peer_key(path));
   transport::NodeOptions node{.identity = identity};
   node.agent = std::string("culm ") + kVersion;
-  node.full_verification = options.verification == "full";
-  if (!node.full_verification && options.verification != "links") {
-    return usage("--verification \"" + preview(as_bytes(options.verification), 20) +
-                 "\" is neither links nor full");
-  }
+  node.full_verification = is_full;
   if (!options.network.empty()) {
     const Hash digest = hash(as_bytes(options.network));
     std::ranges::copy_n(digest.bytes.begin(), static_cast<std::ptrdiff_t>(node.network_id.size()),

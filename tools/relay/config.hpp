@@ -18,8 +18,10 @@ struct HostOptions {
   std::string verification = "links";
   std::string verify_threads;
 
-  /// Whether anything is given that is for the node to know which runs on the store.
+  /// Whether anything differs from what a node does by itself.
   [[nodiscard]] bool are_given() const;
+
+  friend bool operator==(const HostOptions&, const HostOptions&) = default;
 };
 
 void add_host_options(Verb& verb, HostOptions& options);
@@ -28,11 +30,6 @@ void add_host_options(Verb& verb, HostOptions& options);
 /// no key or that others may read.
 [[nodiscard]] Outcome<transport::NodeOptions> make_node_options(const std::string& store_directory,
                                                                 const HostOptions& options);
-
-/// Of any verb that checks many signatures.
-void add_verify_threads(Verb& verb, std::string& text);
-/// As many as this process has cores where `text` is empty. Fails with exit 2.
-[[nodiscard]] Outcome<std::size_t> parse_verify_threads(const std::string& text);
 
 /// Reads "HOST:PORT"; `what` names the argument in the message. Fails with exit 2.
 [[nodiscard]] Outcome<transport::Endpoint> parse_endpoint_option(const std::string& what,

@@ -71,6 +71,8 @@ Result<void> check_is_new(const store::Store& store, const LogKey& log,
 
 }  // namespace
 
+// With a name of its own: GCC warns of a member whose type has none, where sources are compiled as
+// one.
 /// Does what requests ask for, in the node's thread that writes.
 class Performer {
  public:

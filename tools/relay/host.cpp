@@ -4,6 +4,7 @@
 
 #include <sys/resource.h>
 
+#include "tools/cli/arguments.hpp"
 #include "tools/cli/files.hpp"
 #include "tools/cli/store_access.hpp"
 

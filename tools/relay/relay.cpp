@@ -129,7 +129,7 @@ void NodeJournal::write_received() {
 Outcome<void> run_relay(Context& context, const RelayOptions& options) {
   CULM_TOOLS_TRY(auto policy, RelayPolicy::make(options.accept, options.accept_any));
   CULM_TOOLS_TRY(const auto endpoint, parse_endpoint_option("--listen", options.listen));
-  CULM_TOOLS_TRY(const auto host, Host::open(context, options.host, policy));
+  CULM_TOOLS_TRY(const auto host, Host::open(context, options.host_options, policy));
   const auto bound = host->node().listen(endpoint);
   if (!bound) return fail_with(Failure(bound.error()).about("--listen " + options.listen));
   CULM_TOOLS_CHECK(host->serve_requests(true));

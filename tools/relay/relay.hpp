@@ -52,7 +52,7 @@ struct RelayOptions {
   std::string listen = "127.0.0.1:7474";
   std::vector<std::string> accept;
   bool accept_any = false;
-  HostOptions host;
+  HostOptions host_options;
 };
 
 /// Serves the store until a signal ends it.

@@ -34,7 +34,7 @@ struct SyncOptions {
   std::string payload_max;
   std::string peer;
   double timeout_seconds = 30;
-  HostOptions host;
+  HostOptions host_options;
 };
 
 /// What is to be done with one log, and what came of it.
