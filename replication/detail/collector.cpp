@@ -14,15 +14,10 @@ Collector::Collector(std::uint64_t session, const store::Store& store, CreditPoo
                      Outbox& outbox, std::deque<Event>& events, SessionStats& stats)
     : session_(session),
       store_(store),
-      pool_(pool),
+      credit_(pool),
       outbox_(outbox),
       events_(events),
       stats_(stats) {}
-
-Collector::~Collector() {
-  for (const auto& [work, pending] : pending_) window_ -= pending.credit;
-  pool_.give_back(window_);
-}
 
 Result<WantId> Collector::want(const WantRequest& request) {
   if (fetches_.size() >= limits::kWantsPerSessionMax) return fail(Errc::kBusy);
@@ -132,39 +127,17 @@ bool Collector::is_solicited(const Fetch& fetch, const ElidedContents& contents)
                                        contents.payload_bytes_max <= request.payload_size_max);
 }
 
-Result<void> Collector::spend(std::uint64_t counted) {
-  if (counted > granted_) return fail(Errc::kFlow);
-  granted_ -= counted;
-  return {};
-}
-
-void Collector::give_back(std::uint64_t bytes) {
-  owed_ += bytes;
-  // A peer that makes use of its credit gets more, up to the session's share, as long as enough is
-  // left for others to begin.
-  if (pool_.free() > pool_.size() / 2) static_cast<void>(grow_window(bytes));
-  if (owed_ < window_ / 4 && granted_ >= limits::kCreditBytesMin) return;
-  outbox_.send(Credit{owed_});
-  granted_ += std::exchange(owed_, 0);
+void Collector::grant(std::uint64_t bytes) {
+  if (bytes != 0) outbox_.send(Credit{bytes});
 }
 
 bool Collector::top_up() {
-  if (window_ != 0) return false;
+  if (credit_.is_open()) return false;
   const bool fetching =
       std::ranges::any_of(fetches_, [](const Fetch& fetch) { return !fetch.request.quote_only; });
   if (!fetching) return false;
-  const bool grown = grow_window(limits::kCreditBytesMin);
-  if (grown) give_back(0);
-  return !grown;
-}
-
-/// Takes `bytes` more from the pool, to be granted.
-bool Collector::grow_window(std::uint64_t bytes) {
-  const std::uint64_t room = limits::kSessionCreditBytes - window_;
-  const std::uint64_t taken = pool_.take(std::min(bytes, room), std::min(bytes, room));
-  window_ += taken;
-  owed_ += taken;
-  return taken != 0;
+  grant(credit_.open());
+  return !credit_.is_open();
 }
 
 void Collector::submit(Fetch& fetch, std::variant<UnitWork, PayloadWork, EvidenceWork> content,
@@ -172,6 +145,7 @@ void Collector::submit(Fetch& fetch, std::variant<UnitWork, PayloadWork, Evidenc
   const auto* const payload = std::get_if<PayloadWork>(&content);
   const SeqNum seqnum = payload != nullptr ? payload->seqnum : 0;
   pending_.emplace(++last_work_, Pending{fetch.id, credit, true, seqnum});
+  credit_.submitted(credit);
   ++fetch.works;
   events_.push_back(WorkReceived{
       Work{{session_, last_work_}, fetch.request.log, std::move(content), credit, fetch.token}});
@@ -180,10 +154,10 @@ void Collector::submit(Fetch& fetch, std::variant<UnitWork, PayloadWork, Evidenc
 Result<std::optional<Collector::Arrival>> Collector::on_entries(const Entries& entries,
                                                                 std::size_t message_bytes) {
   const std::uint64_t counted = counted_bytes(message_bytes);
-  CULM_CHECK(spend(counted));
+  CULM_CHECK(credit_.spend(counted));
   CULM_TRY(Fetch* const fetch, addressed(entries.want));
   if (fetch == nullptr || fetch->done) {
-    give_back(counted);
+    grant(credit_.passed_over(counted));
     return std::nullopt;
   }
   CULM_TRY(auto contents, read_elided(entries.unit));
@@ -200,10 +174,10 @@ Result<std::optional<Collector::Arrival>> Collector::on_entries(const Entries& e
 
 Result<void> Collector::on_payload(const Payload& payload, std::size_t message_bytes) {
   const std::uint64_t counted = counted_bytes(message_bytes);
-  CULM_CHECK(spend(counted));
+  CULM_CHECK(credit_.spend(counted));
   CULM_TRY(Fetch* const fetch, addressed(payload.want));
   if (fetch == nullptr || fetch->done) {
-    give_back(counted);
+    grant(credit_.passed_over(counted));
     return {};
   }
   const WantRequest& request = fetch->request;
@@ -248,7 +222,7 @@ void Collector::on_deny(const Deny& deny) {
 bool Collector::awaits_peer() const {
   return std::ranges::any_of(fetches_, [&](const Fetch& fetch) {
     if (fetch.done || fetch.ready || fetch.works != 0) return false;
-    return !fetch.head_first || fetch.request.quote_only || granted_ >= limits::kCreditBytesMin;
+    return !fetch.head_first || fetch.request.quote_only || credit_.can_be_used();
   });
 }
 
@@ -276,7 +250,7 @@ Result<void> Collector::work_finished(const WorkReport& report) {
   if (found == pending_.end()) return {};
   const Pending pending = found->second;
   pending_.erase(found);
-  if (pending.credit != 0) give_back(pending.credit);
+  if (pending.credit != 0) grant(credit_.work_done(pending.credit));
 
   if (pending.want == 0) release(report.log);
   Fetch* const fetch = find(pending.want);

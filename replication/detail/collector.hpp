@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "culm/feed/elided.hpp"
-#include "culm/replication/credit_pool.hpp"
+#include "culm/replication/detail/credit_window.hpp"
 #include "culm/replication/detail/outbox.hpp"
 #include "culm/replication/event.hpp"
 #include "culm/replication/stats.hpp"
@@ -24,7 +24,6 @@ class Collector {
             std::deque<Event>& events, SessionStats& stats);
   Collector(const Collector&) = delete;
   Collector& operator=(const Collector&) = delete;
-  ~Collector();
 
   /// Fails with kBusy, kRangesTooMany, or as the store.
   [[nodiscard]] Result<WantId> want(const WantRequest& request);
@@ -103,9 +102,7 @@ class Collector {
   /// The entries that a fetch is for, at every head that the peer has shown and up to `head`.
   [[nodiscard]] static RangeSet wanted_up_to(const Fetch& fetch, SeqNum head);
   [[nodiscard]] static bool is_solicited(const Fetch& fetch, const ElidedContents& contents);
-  [[nodiscard]] Result<void> spend(std::uint64_t counted);
-  [[nodiscard]] bool grow_window(std::uint64_t bytes);
-  void give_back(std::uint64_t bytes);
+  void grant(std::uint64_t bytes);
   void submit(Fetch& fetch, std::variant<UnitWork, PayloadWork, EvidenceWork> content,
               std::uint64_t credit);
   // What follows from a failed work: nothing, the end of its want, or a failure that ends the
@@ -123,7 +120,7 @@ class Collector {
 
   std::uint64_t session_;
   const store::Store& store_;
-  CreditPool& pool_;
+  CreditWindow credit_;
   Outbox& outbox_;
   std::deque<Event>& events_;
   SessionStats& stats_;
@@ -133,12 +130,6 @@ class Collector {
   std::shared_ptr<SessionToken> token_ = std::make_shared<SessionToken>();  ///< for evidence
   WantId last_id_ = 0;
   std::uint64_t last_work_ = 0;
-
-  // What was taken from the pool is with the peer, in works, or waits to be granted anew. It goes
-  // back when the session ends, what is in works when these are done.
-  std::uint64_t window_ = 0;
-  std::uint64_t granted_ = 0;  ///< the peer may still send so much
-  std::uint64_t owed_ = 0;     ///< committed, to be granted anew
 };
 
 }  // namespace culm::replication

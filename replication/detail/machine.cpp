@@ -10,11 +10,6 @@
 namespace culm::replication {
 namespace {
 
-constexpr auto kHandshakeTimeout = std::chrono::milliseconds(limits::kHandshakeTimeoutMs);
-constexpr auto kPingInterval = std::chrono::milliseconds(limits::kPingIntervalMs);
-constexpr auto kIdleTimeout = std::chrono::milliseconds(limits::kIdleTimeoutMs);
-constexpr auto kStallTimeout = std::chrono::milliseconds(limits::kWantStallTimeoutMs);
-constexpr auto kSessionTimeout = std::chrono::milliseconds(limits::kSessionTimeoutMs);
 constexpr auto kCreditRetry = std::chrono::milliseconds(50);
 
 template <class... Handlers>
@@ -43,24 +38,19 @@ Session::Machine::Machine(Options options, const store::Store& store, Policy& po
       channel_(options.channel, random),
       provider_(store, verifier, outbox_, stats_),
       collector_(options.id, store, credit, outbox_, events_, stats_),
-      started_(now),
-      now_(now),
-      last_received_(now) {
+      liveness_(now) {
   outbox_.send(Hello{kProtocolVersion, agent_});
 }
 
 Result<void> Session::Machine::receive(ByteView wire, Instant now) {
   if (ended_) return fail(Errc::kPeerClosed);
-  now_ = now;
-  last_received_ = now;
-  last_ping_.reset();
+  liveness_.bytes_received(wire.size(), now);
   stats_.bytes_received += wire.size();
-  progress_bytes_ += wire.size();
   if (auto received = channel_.receive(wire, reader_.fill()); !received) {
     return go_on(std::move(received));
   }
   auto done = read_messages();
-  if (done && is_stalled(now)) done = fail(Errc::kPeerStalled);
+  if (done) done = liveness_.check_stall(awaits_peer());
   return go_on(std::move(done));
 }
 
@@ -86,7 +76,7 @@ Result<void> Session::Machine::dispatch(const Message& message, std::size_t mess
   if (!hello_received_ && !std::holds_alternative<Hello>(message)) {
     return fail(Errc::kProtocolState);
   }
-  if (is_progress(message)) note_progress();
+  if (is_progress(message)) liveness_.progressed();
   return std::visit(
       Overloaded{
           [&](const Hello& hello) { return on_hello(hello); },
@@ -123,6 +113,7 @@ Result<void> Session::Machine::on_hello(const Hello& hello) {
   if (hello_received_) return fail(Errc::kProtocolState);
   if (hello.version != kProtocolVersion) return fail(Errc::kProtocolVersion);
   hello_received_ = true;
+  liveness_.established();
   events_.push_back(Established{*channel_.peer(), hello.agent});
   return {};
 }
@@ -283,52 +274,26 @@ void Session::Machine::output_sent(std::size_t bytes) {
 
 std::optional<Instant> Session::Machine::next_deadline() const {
   if (ended_) return std::nullopt;
-  if (!hello_received_) return started_ + kHandshakeTimeout;
-  Instant next = last_ping_ ? last_received_ + kIdleTimeout : last_received_ + kPingInterval;
-  if (credit_missing_) next = std::min(next, now_ + kCreditRetry);
-  if (provider_.has_more()) next = std::min(next, now_);
-  if (awaits_peer()) {
-    next = std::min(next, stalled_since_.value_or(now_) + kStallTimeout);
-  }
-  return std::min(next, started_ + kSessionTimeout);
+  const Instant next = liveness_.next_deadline(awaits_peer());
+  if (!hello_received_) return next;
+  if (provider_.has_more()) return std::min(next, liveness_.now());
+  return credit_missing_ ? std::min(next, liveness_.now() + kCreditRetry) : next;
 }
 
 Result<void> Session::Machine::deadline_reached(Instant now) {
   if (ended_) return {};
-  now_ = now;
-  if (!hello_received_) {
-    return now >= started_ + kHandshakeTimeout ? go_on(fail(Errc::kHandshake)) : Result<void>();
-  }
-  if (now >= started_ + kSessionTimeout) {
+  const auto due = liveness_.deadline_reached(now, awaits_peer());
+  if (!due) return go_on(fail(due.error()));
+  if (*due == Liveness::Due::kClose) {
     close(std::nullopt);
     return {};
   }
-  if (now >= last_received_ + kIdleTimeout) return go_on(fail(Errc::kPeerSilent));
-  if (is_stalled(now)) return go_on(fail(Errc::kPeerStalled));
-  if (now >= last_received_ + kPingInterval && !last_ping_) {
-    last_ping_ = now;
-    outbox_.send(Ping{++ping_nonce_});
-  }
-  return go_on({});
+  if (*due == Liveness::Due::kPing) outbox_.send(Ping{++ping_nonce_});
+  return hello_received_ ? go_on({}) : Result<void>();
 }
 
 bool Session::Machine::awaits_peer() const {
   return collector_.awaits_peer() || !comparisons_.empty();
-}
-
-void Session::Machine::note_progress() {
-  stalled_since_.reset();
-  progress_bytes_ = 0;
-}
-
-bool Session::Machine::is_stalled(Instant now) {
-  if (!awaits_peer() || progress_bytes_ >= limits::kProgressBytes) {
-    note_progress();
-    return false;
-  }
-  // The own committer may have been what was waited for until now.
-  if (!stalled_since_) stalled_since_ = now;
-  return now >= *stalled_since_ + kStallTimeout;
 }
 
 std::optional<Event> Session::Machine::next_event() {
@@ -342,7 +307,7 @@ Result<WantId> Session::Machine::want(const WantRequest& request) {
   if (ended_) return fail(Errc::kProtocolState);
   auto id = collector_.want(request);
   if (id) name(request.log);
-  note_progress();
+  liveness_.progressed();
   flush();
   return id;
 }

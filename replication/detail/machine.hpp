@@ -8,6 +8,7 @@
 
 #include "culm/replication/detail/collector.hpp"
 #include "culm/replication/detail/comparison.hpp"
+#include "culm/replication/detail/liveness.hpp"
 #include "culm/replication/detail/outbox.hpp"
 #include "culm/replication/detail/provider.hpp"
 #include "culm/replication/session.hpp"
@@ -74,8 +75,6 @@ class Session::Machine {
   [[nodiscard]] Result<void> send_receipt(const LogKey& log);
   [[nodiscard]] bool concerns_peer(const LogKey& log) const;
   [[nodiscard]] bool awaits_peer() const;
-  void note_progress();
-  [[nodiscard]] bool is_stalled(Instant now);
   void name(const LogKey& log);
 
   /// Serves what can be served and encrypts what was said; ends the session on a failure.
@@ -108,12 +107,7 @@ class Session::Machine {
   std::uint64_t denies_received_ = 0;
   std::set<LogKey> offered_;
 
-  Instant started_;
-  Instant now_;
-  Instant last_received_;
-  std::optional<Instant> last_ping_;
-  std::optional<Instant> stalled_since_;  ///< noticed in passing, forgotten at any progress
-  std::uint64_t progress_bytes_ = 0;
+  Liveness liveness_;
   std::uint64_t ping_nonce_ = 0;
   bool credit_missing_ = false;
   bool hello_received_ = false;
