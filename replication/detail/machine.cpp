@@ -119,7 +119,7 @@ Result<void> Session::Machine::on_hello(const Hello& hello) {
 }
 
 Result<void> Session::Machine::on_offer(const Offer& offer) {
-  if (++offers_received_ > limits::kOffersPerSessionMax) return fail(Errc::kLimit);
+  CULM_CHECK(logs_.offer_received());
   const auto interest = policy_.accept_offer(*channel_.peer(), offer.log);
   if (!interest) {
     events_.push_back(OfferDeclined{offer.log});
@@ -132,7 +132,7 @@ Result<void> Session::Machine::on_offer(const Offer& offer) {
   request.interest = interest->entries;
   request.payloads = interest->payloads;
   request.live = true;
-  name(offer.log);
+  logs_.name(offer.log);
   const auto want = collector_.want(request);
   if (want) {
     events_.push_back(OfferAccepted{offer.log, *interest});
@@ -154,7 +154,7 @@ Result<void> Session::Machine::on_have(const Have& have) {
 
 Result<void> Session::Machine::on_want(const Want& want) {
   CULM_CHECK(provider_.take_id(want.id));
-  ++wants_received_;
+  logs_.want_received();
   const SeqNum head = want.held.empty() ? 0 : want.held.max();
   events_.push_back(PeerHas{want.log, head, want.held, want.payloads_held, want.payloads_excepted});
   if (!policy_.may_read(*channel_.peer(), want.log)) {
@@ -163,7 +163,7 @@ Result<void> Session::Machine::on_want(const Want& want) {
   }
   const auto accepted = provider_.accept(want);
   if (accepted) {
-    name(want.log);
+    logs_.name(want.log);
     return unless_of_log(tell_defect(want.log));
   }
   const Errc code = accepted.error().code;
@@ -197,17 +197,15 @@ Result<void> Session::Machine::on_compare(const Compare& compare) {
 }
 
 Result<void> Session::Machine::on_defect(const DefectFound& defect) {
-  if (++defects_received_ > limits::kDefectsPerSessionMax) return fail(Errc::kLimit);
+  CULM_CHECK(logs_.defect_received());
   if (concerns_peer(defect.log)) collector_.submit_evidence(defect.log, defect.evidence, true);
   return {};
 }
 
 Result<void> Session::Machine::on_deny(const Deny& deny) {
-  // One may come for each want and offer, also after it has ended at this side.
-  const std::uint64_t due = wants_received_ + collector_.wants_sent() + offers_sent_;
-  if (++denies_received_ > due + limits::kSpareDeniesPerSessionMax) return fail(Errc::kLimit);
+  CULM_CHECK(logs_.deny_received(collector_.wants_sent()));
   if (deny.want == 0) {
-    if (offered_.erase(deny.log) != 0) events_.push_back(Denied{0, deny.log, deny.reason});
+    if (logs_.offer_denied(deny.log)) events_.push_back(Denied{0, deny.log, deny.reason});
   } else if (deny.reason == DenyReason::kUnanchored || deny.reason == DenyReason::kCapped) {
     provider_.drop(deny.want);
   } else {
@@ -223,12 +221,7 @@ void Session::Machine::on_bye(const Bye& bye) {
 }
 
 bool Session::Machine::concerns_peer(const LogKey& log) const {
-  return named_.contains(log) || collector_.wants(log) || provider_.serves(log);
-}
-
-void Session::Machine::name(const LogKey& log) {
-  // Past the bound a log is cared for only while a want of it is open.
-  if (named_.size() < limits::kLogsNamedPerSessionMax) named_.insert(log);
+  return logs_.is_named(log) || collector_.wants(log) || provider_.serves(log);
 }
 
 Result<void> Session::Machine::tell_defect(const LogKey& log) {
@@ -236,11 +229,7 @@ Result<void> Session::Machine::tell_defect(const LogKey& log) {
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto state, transaction.find_log(log));
   if (!state || state->cap == 0) return {};
-  SeqNum& told = caps_told_[log];
-  if (told != 0 && told <= state->cap) return {};
-  told = state->cap;
-  // An author who lowers the cap again and again is not worth the peer's patience.
-  if (++defects_sent_ > limits::kDefectsPerSessionMax) return {};
+  if (!logs_.tell_cap(log, state->cap)) return {};
   CULM_TRY(const auto evidence, transaction.evidence(*state, 1));
   if (!evidence.empty()) outbox_.send(DefectFound{log, evidence.front()});
   // What is left below the cap is compared anew.
@@ -252,7 +241,7 @@ Result<void> Session::Machine::tell_defect(const LogKey& log) {
 Result<void> Session::Machine::send_receipt(const LogKey& log) {
   if (!collector_.wants(log)) return {};
   if (!collector_.settled(log)) {
-    receipts_due_.insert(log);
+    logs_.receipt_due(log);
     return {};
   }
   CULM_TRY(const auto transaction, store_.read());
@@ -261,7 +250,7 @@ Result<void> Session::Machine::send_receipt(const LogKey& log) {
     CULM_TRY(const auto have, make_have(transaction, *state));
     outbox_.send(have);
   }
-  receipts_due_.erase(log);
+  logs_.receipt_sent(log);
   return {};
 }
 
@@ -306,7 +295,7 @@ std::optional<Event> Session::Machine::next_event() {
 Result<WantId> Session::Machine::want(const WantRequest& request) {
   if (ended_) return fail(Errc::kProtocolState);
   auto id = collector_.want(request);
-  if (id) name(request.log);
+  if (id) logs_.name(request.log);
   liveness_.progressed();
   flush();
   return id;
@@ -319,13 +308,11 @@ void Session::Machine::cancel(WantId want) {
 
 Result<void> Session::Machine::offer(const LogKey& log) {
   if (ended_) return fail(Errc::kProtocolState);
-  if (offers_sent_ == limits::kOffersPerSessionMax) return fail(Errc::kBusy);
+  if (!logs_.can_offer()) return fail(Errc::kBusy);
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto state, transaction.get_log(log));
   if (state.head() == 0) return fail(Errc::kLogUnknown);
-  name(log);
-  offered_.insert(log);
-  ++offers_sent_;
+  logs_.offer_sent(log);
   outbox_.send(Offer{log, state.head()});
   flush();
   return {};
@@ -336,7 +323,7 @@ void Session::Machine::work_finished(const WorkReport& report) {
   if (ended_) return;
   const bool is_settled = finished && collector_.settled(report.log);
   // Where the last piece changed nothing, nobody else will say that the log has changed.
-  if (is_settled && receipts_due_.contains(report.log)) {
+  if (is_settled && logs_.is_receipt_due(report.log)) {
     finished = unless_of_log(send_receipt(report.log));
   }
   const auto postponed = postponed_.find(report.log);

@@ -3,10 +3,10 @@
 #include <deque>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 
 #include "culm/replication/detail/collector.hpp"
+#include "culm/replication/detail/common_logs.hpp"
 #include "culm/replication/detail/comparison.hpp"
 #include "culm/replication/detail/liveness.hpp"
 #include "culm/replication/detail/outbox.hpp"
@@ -75,7 +75,6 @@ class Session::Machine {
   [[nodiscard]] Result<void> send_receipt(const LogKey& log);
   [[nodiscard]] bool concerns_peer(const LogKey& log) const;
   [[nodiscard]] bool awaits_peer() const;
-  void name(const LogKey& log);
 
   /// Serves what can be served and encrypts what was said; ends the session on a failure.
   Result<void> go_on(Result<void> result);
@@ -95,17 +94,7 @@ class Session::Machine {
 
   std::map<LogKey, ActiveComparison> comparisons_;
   std::map<LogKey, Have> postponed_;  ///< to be compared with what came before them
-  std::map<LogKey, SeqNum> caps_told_;
-  std::set<LogKey> receipts_due_;
-  std::set<LogKey>
-      named_;  ///< what either side wanted or offered: to speak of it tells nothing new
-  std::uint32_t offers_sent_ = 0;
-  std::uint32_t offers_received_ = 0;
-  std::uint32_t defects_received_ = 0;
-  std::uint32_t defects_sent_ = 0;
-  std::uint64_t wants_received_ = 0;
-  std::uint64_t denies_received_ = 0;
-  std::set<LogKey> offered_;
+  CommonLogs logs_;
 
   Liveness liveness_;
   std::uint64_t ping_nonce_ = 0;
