@@ -194,6 +194,7 @@ Result<void> Committer::attempt(std::vector<Job>& jobs) {
     if (outcomes[i]) jobs[i].outcome = std::move(outcomes[i]);
   }
   std::vector<DueSignatures> due;
+  due.reserve(missing.size());
   for (const auto& [place, entries] : missing) {
     due.push_back(jobs[place].unit->due_missing(entries));
   }
