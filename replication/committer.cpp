@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <optional>
 #include <set>
-#include <unordered_map>
 #include <utility>
 
 #include "culm/core/limits.hpp"
@@ -31,19 +30,21 @@ struct Committer::Job {
 };
 
 /// The entries of the units of one session and log, the latest at each seqnum. Newest first, a link
-/// may lead into any unit before: only a look-up that costs the same for each keeps a peer's many
-/// small units cheap.
+/// may lead into any unit before, and a peer may send very many small ones. A tree, because a peer
+/// chooses the seqnums; runs of them are added at no more than a constant cost each.
 struct Committer::EarlierEntries {
   struct Found {
     std::size_t place = 0;  ///< of its unit in the batch
     const UnitEntry* entry = nullptr;
   };
 
-  std::unordered_map<SeqNum, Found> by_seqnum;
+  std::map<SeqNum, Found> by_seqnum;
 
   void add(const CheckedUnit& unit, std::size_t place) {
+    auto next = by_seqnum.end();
     for (const UnitEntry& entry : unit.entries()) {
-      by_seqnum[entry.entry.seqnum()] = {place, &entry};
+      next = by_seqnum.insert_or_assign(next, entry.entry.seqnum(), Found{place, &entry});
+      ++next;
     }
   }
 };

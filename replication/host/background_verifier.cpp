@@ -49,62 +49,73 @@ void BackgroundVerifier::loop() {
   // On Linux that is this thread's own. Where it is refused all works, only less politely.
   ::setpriority(PRIO_PROCESS, 0, 10);
   std::unique_lock lock(state_->mutex);
-  bool is_more = true;
+  Rest rest = Rest::kMore;
   for (;;) {
     const auto may_go_on = [&] {
-      return state_->is_stopping || ((state_->is_awake || is_more) && !state_->is_committing);
+      return state_->is_stopping ||
+             ((state_->is_awake || rest != Rest::kNothing) && !state_->is_committing);
     };
     state_->changed.wait(lock, may_go_on);
-    if (!is_more) {
+    if (rest != Rest::kMore) {
       state_->changed.wait_for(lock, pause_, [this] { return state_->is_stopping; });
     }
     if (state_->is_stopping) return;
     state_->is_awake = false;
     lock.unlock();
-    is_more = step();
+    rest = step();
     lock.lock();
   }
 }
 
-/// False when nothing is left to do. A store that cannot be read is left to those who need it.
-bool BackgroundVerifier::step() {
+/// A store that cannot be read is left to those who need it.
+BackgroundVerifier::Rest BackgroundVerifier::step() {
   Marks marks;
   std::size_t room = kStepMax;
-  bool is_more = true;
-  while (room != 0 && is_more && !is_stopping()) {
-    std::optional<store::ReadTransaction::Change> change;
-    if (const auto transaction = store_.read()) {
-      const auto changes = transaction->changes(change_, 1);
-      if (changes && !changes->empty()) change = changes->front();
+  auto rest = Rest::kMore;
+  while (room != 0 && rest == Rest::kMore && !is_stopping()) {
+    const auto changes = next_change();
+    if (!changes) {
+      rest = changes.error().code == Errc::kStoreBusy ? Rest::kLater : Rest::kNothing;
+    } else if (changes->empty()) {
+      rest = Rest::kNothing;
+    } else if (!check_some(changes->front(), room, marks)) {
+      rest = Rest::kLater;
     }
-    is_more = change && check_some(*change, room, marks);
   }
   if (!marks.empty()) commit(std::move(marks));
-  return is_more;
+  return rest;
 }
 
-/// One portion of the log that has changed, and on to the next change when it is the last. False
-/// when the store cannot be read now.
-bool BackgroundVerifier::check_some(const store::ReadTransaction::Change& change, std::size_t& room,
-                                    Marks& marks) {
+/// At most one.
+Result<std::vector<store::ReadTransaction::Change>> BackgroundVerifier::next_change() {
+  CULM_TRY(const auto transaction, store_.read());
+  return transaction.changes(change_, 1);
+}
+
+/// One portion of the log that has changed, and on to the next change when it is the last. Fails
+/// with kStoreBusy when the store cannot be read now.
+Result<void> BackgroundVerifier::check_some(const store::ReadTransaction::Change& change,
+                                            std::size_t& room, Marks& marks) {
   Seen& seen = seen_[change.log];
   const std::size_t portion = std::min(room, kPortion);
-  auto checked = store::check_held(store_, change.log, seen.seqnums, portion, verifier_);
-  if (!checked && checked.error().code == Errc::kStoreBusy) return false;
+  auto checked =
+      store::check_held(store_, change.log, seen.looked_at | seen.bad, portion, verifier_);
+  if (!checked && checked.error().code == Errc::kStoreBusy) return fail(Errc::kStoreBusy);
   std::size_t count = 0;
   if (checked) {
     const RangeSet looked_at = checked->good() | checked->bad();
     count = looked_at.count();
-    seen.seqnums |= looked_at;
-    seen.has_bad = seen.has_bad || !checked->bad().empty();
+    seen.looked_at |= looked_at;
+    seen.bad |= checked->bad();
     if (!checked->good().empty()) marks.push_back(*std::move(checked));
   }
   room -= count;
-  if (count == portion) return true;
+  if (count == portion) return {};
   change_ = change.number;
-  // Where all were good, what is verified says it all.
-  if (!seen.has_bad) seen_.erase(change.log);
-  return true;
+  // What was good is marked as verified, or looked at again when the log has changed.
+  seen.looked_at = {};
+  if (seen.bad.empty()) seen_.erase(change.log);
+  return {};
 }
 
 void BackgroundVerifier::commit(Marks marks) {

@@ -59,17 +59,20 @@ class BackgroundVerifier {
     bool is_stopping = false;
   };
 
-  /// What was looked at of a log in the pass that is under way or, where a signature was bad, ever.
+  /// Of a log: what the pass under way has looked at, and what was bad in any pass.
   struct Seen {
-    RangeSet seqnums;
-    bool has_bad = false;
+    RangeSet looked_at;
+    RangeSet bad;
   };
+  /// What a step leaves.
+  enum class Rest : std::uint8_t { kNothing, kMore, kLater };
   using Marks = std::vector<store::CheckedSignatures>;
 
   void loop();
-  [[nodiscard]] bool step();
-  [[nodiscard]] bool check_some(const store::ReadTransaction::Change& change, std::size_t& room,
-                                Marks& marks);
+  [[nodiscard]] Rest step();
+  [[nodiscard]] Result<std::vector<store::ReadTransaction::Change>> next_change();
+  [[nodiscard]] Result<void> check_some(const store::ReadTransaction::Change& change,
+                                        std::size_t& room, Marks& marks);
   void commit(Marks marks);
   [[nodiscard]] bool is_stopping();
 

@@ -143,7 +143,8 @@ TEST_F(BackgroundVerifierTest, ManySmallLogsShareACommit) {
 
 TEST_F(BackgroundVerifierTest, WhatCouldNotBeCommittedIsNotCheckedForEver) {
   const std::uint64_t head = BackgroundVerifier::kStepMax + 100;
-  const LogBuilder alice = std::move(LogBuilder("alice").append_many(head));
+  const LogBuilder alice =
+      std::move(LogBuilder("alice").append_many(4).append_badly_signed().append_many(head - 5));
   const LogBuilder bob = std::move(LogBuilder("bob").append_many(20));
   ASSERT_TRUE(store.ingest(alice, up_to(head), false));
   int asked = 0;
@@ -168,6 +169,31 @@ TEST_F(BackgroundVerifierTest, WhatCouldNotBeCommittedIsNotCheckedForEver) {
   ASSERT_TRUE(is_asked(3));
   background.reset();
   EXPECT_EQ(verifier.checks, head - 1 + 19) << "each once, but the two that are verified";
+}
+
+TEST_F(BackgroundVerifierTest, LostMarksAreMadeWhenTheirLogHasChanged) {
+  LogBuilder log("careless");
+  log.append_many(4).append_badly_signed().append_many(5);
+  ingest(log);
+  std::promise<void> lost;
+  background.emplace(
+      *store, verifier,
+      [&, count = 0](const store::Store::Body& body, const auto& handler) mutable {
+        if (++count == 1) {
+          lost.set_value();
+        } else {
+          EXPECT_TRUE(store->update(body));
+        }
+        { const std::scoped_lock lock(mutex); }  // whoever waits has looked before, or looks behind
+        changed.notify_all();
+        handler();
+      },
+      std::chrono::milliseconds(0));
+  ASSERT_EQ(lost.get_future().wait_for(kDeadline), std::future_status::ready);
+  log.append_many(10);
+  ingest(log, 11);
+  background->wake();
+  EXPECT_TRUE(becomes_verified(log, {{1, 4}, {6, 20}}));
 }
 
 TEST_F(BackgroundVerifierTest, EndsThoughNobodySaysWhatBecameOfItsCommit) {

@@ -55,6 +55,9 @@ TEST(CreditWindow, GrowsWithUseUpToTheShareOfASession) {
     with_peer = window.passed_over(spent);
   }
   EXPECT_EQ(with_peer, limits::kSessionCreditBytes);
+  ASSERT_TRUE(window.spend(with_peer / 4));
+  EXPECT_EQ(window.passed_over(with_peer / 4 - 1), 0U);
+  EXPECT_EQ(window.passed_over(1), with_peer / 4) << "granted by the quarter";
   EXPECT_EQ(pool.size() - pool.free(), limits::kSessionCreditBytes);
 }
 
@@ -106,7 +109,7 @@ TEST(CreditWindow, EverythingGoesBackToThePool) {
               window.submitted(spent);
               works.push_back(spent);
               break;
-            default:  // the session ends for it
+            default:  // refused: it stays out until the end
               break;
           }
         } else if (!works.empty()) {

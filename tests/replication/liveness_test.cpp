@@ -82,6 +82,8 @@ TEST_F(LivenessTest, ProgressAndManyBytesGiveMoreTime) {
   liveness.progressed();
   EXPECT_TRUE(liveness.check_stall(peer_owes));
   const Instant again = start + kStall - kMoment;
+  liveness.bytes_received(10, again + kStall - kMoment);
+  EXPECT_TRUE(liveness.check_stall(peer_owes)) << "which began again with the progress";
   liveness.bytes_received(limits::kProgressBytes, again + kStall);
   EXPECT_TRUE(liveness.check_stall(peer_owes));
   EXPECT_TRUE(liveness.check_stall(peer_owes));
@@ -104,6 +106,9 @@ TEST_F(LivenessTest, EvenTheBestSessionEnds) {
   EXPECT_EQ(liveness.next_deadline(false), start + kEnd);
   EXPECT_EQ(at(start + kEnd - kMoment), "");
   EXPECT_EQ(at(start + kEnd), "close");
+  Liveness silent(start);
+  silent.established();
+  EXPECT_EQ(*silent.deadline_reached(start + kEnd, true), Liveness::Due::kClose) << "before all";
 }
 
 }  // namespace
