@@ -126,6 +126,7 @@ Result<Defect> derive_defect(const LogKey& log, const Evidence& evidence,
 
 std::string explain(const Defect& defect, const Evidence& evidence) {
   std::vector<EntryView> entries;
+  entries.reserve(evidence.entries.size());
   for (const Bytes& bytes : evidence.entries) entries.push_back(*EntryView::parse(bytes));
   return row_of(defect.kind).explain(entries);
 }
