@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "culm/core/limits.hpp"
+#include "culm/replication/detail/earlier_entries.hpp"
 #include "culm/store/check.hpp"
 
 namespace culm::replication {
@@ -29,26 +30,6 @@ struct Committer::Job {
   std::optional<Outcome> outcome;  ///< nothing while it is not decided
 };
 
-/// The entries of the units of one session and log, the latest at each seqnum. Newest first, a link
-/// may lead into any unit before, and a peer may send very many small ones. A tree, because a peer
-/// chooses the seqnums; runs of them are added at no more than a constant cost each.
-struct Committer::EarlierEntries {
-  struct Found {
-    std::size_t place = 0;  ///< of its unit in the batch
-    const UnitEntry* entry = nullptr;
-  };
-
-  std::map<SeqNum, Found> by_seqnum;
-
-  void add(const CheckedUnit& unit, std::size_t place) {
-    auto next = by_seqnum.end();
-    for (const UnitEntry& entry : unit.entries()) {
-      next = by_seqnum.insert_or_assign(next, entry.entry.seqnum(), Found{place, &entry});
-      ++next;
-    }
-  }
-};
-
 /// Where the links of a unit come from: units of the same session before it, else the store.
 class Committer::EarlierTargets final : public LinkTargets {
  public:
@@ -56,11 +37,10 @@ class Committer::EarlierTargets final : public LinkTargets {
       : earlier_(earlier), held_(held) {}
 
   Result<std::optional<Hash>> find(SeqNum seqnum) override {
-    const auto found = earlier_.by_seqnum.find(seqnum);
-    if (found == earlier_.by_seqnum.end()) return held_.find(seqnum);
-    const auto& [place, entry] = found->second;
-    if (sources.empty() || sources.back() != place) sources.push_back(place);
-    return entry->hash;
+    const auto found = earlier_.find(seqnum);
+    if (!found) return held_.find(seqnum);
+    if (sources.empty() || sources.back() != found->place) sources.push_back(found->place);
+    return found->entry->hash;
   }
 
   std::vector<std::size_t> sources;
@@ -129,7 +109,7 @@ std::vector<Committer::Job> Committer::check(std::vector<Work> works) {
       }
       job.unit = *std::move(restored);
       job.sources = std::move(targets.sources);
-      before.add(*job.unit, jobs.size() - 1);
+      before.add(job.unit->entries(), jobs.size() - 1);
     }
   }
   std::vector<DueSignatures> due;

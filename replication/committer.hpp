@@ -84,7 +84,6 @@ class Committer {
   using Outcome = Result<store::IngestReport>;
 
   struct Job;
-  struct EarlierEntries;
   class EarlierTargets;
 
   [[nodiscard]] std::vector<Job> check(std::vector<Work> works);
