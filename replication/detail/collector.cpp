@@ -5,7 +5,7 @@
 
 #include "culm/core/limits.hpp"
 #include "culm/feed/elided.hpp"
-#include "culm/replication/detail/provider.hpp"
+#include "culm/replication/detail/have.hpp"
 #include "culm/replication/detail/scope.hpp"
 
 namespace culm::replication {

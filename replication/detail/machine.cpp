@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "culm/core/limits.hpp"
+#include "culm/replication/detail/have.hpp"
 #include "culm/replication/detail/scope.hpp"
 
 namespace culm::replication {
@@ -36,7 +37,7 @@ Session::Machine::Machine(Options options, const store::Store& store, Policy& po
       store_(store),
       policy_(policy),
       channel_(options.channel, random),
-      provider_(store, verifier, outbox_, stats_),
+      responder_(store, verifier, outbox_, stats_),
       collector_(options.id, store, credit, outbox_, events_, stats_),
       liveness_(now) {
   outbox_.send(Hello{kProtocolVersion, agent_});
@@ -89,7 +90,7 @@ Result<void> Session::Machine::dispatch(const Message& message, std::size_t mess
           [&](const Ready& ready) { return collector_.on_ready(ready); },
           [&](const Done& done) { return collector_.on_done(done); },
           [&](const Cancel& cancel) {
-            provider_.cancel(cancel.want);
+            responder_.cancel(cancel.want);
             return Result<void>();
           },
           [&](const Credit& credit) { return on_credit(credit); },
@@ -147,13 +148,13 @@ Result<void> Session::Machine::on_offer(const Offer& offer) {
 Result<void> Session::Machine::on_have(const Have& have) {
   if (!concerns_peer(have.log)) return {};  // of a want that has ended meanwhile
   collector_.on_have(have);
-  provider_.peer_holds(have.log, have.held, have.payloads);
+  responder_.peer_holds(have.log, have.held, have.payloads);
   CULM_CHECK(unless_of_log(tell_defect(have.log)));
   return unless_of_log(start_comparison(have));
 }
 
 Result<void> Session::Machine::on_want(const Want& want) {
-  CULM_CHECK(provider_.take_id(want.id));
+  CULM_CHECK(responder_.take_id(want.id));
   logs_.want_received();
   const SeqNum head = want.held.empty() ? 0 : want.held.max();
   events_.push_back(PeerHas{want.log, head, want.held, want.payloads_held, want.payloads_excepted});
@@ -161,7 +162,7 @@ Result<void> Session::Machine::on_want(const Want& want) {
     outbox_.send(Deny{want.log, want.id, DenyReason::kNotServed});
     return {};
   }
-  const auto accepted = provider_.accept(want);
+  const auto accepted = responder_.accept(want);
   if (accepted) {
     logs_.name(want.log);
     return unless_of_log(tell_defect(want.log));
@@ -176,17 +177,17 @@ Result<void> Session::Machine::on_want(const Want& want) {
 Result<void> Session::Machine::on_entries(const Entries& entries, std::size_t message_bytes) {
   CULM_TRY(const auto arrival, collector_.on_entries(entries, message_bytes));
   if (arrival) {
-    provider_.peer_holds(arrival->log, arrival->contents.seqnums, arrival->contents.payloads);
+    responder_.peer_holds(arrival->log, arrival->contents.seqnums, arrival->contents.payloads);
   }
   return {};
 }
 
 Result<void> Session::Machine::on_credit(const Credit& credit) {
   if (credit.bytes > limits::kCreditBytesMax ||
-      provider_.credit() + credit.bytes > limits::kCreditBytesMax) {
+      responder_.credit() + credit.bytes > limits::kCreditBytesMax) {
     return fail(Errc::kFlow);
   }
-  provider_.add_credit(credit.bytes);
+  responder_.add_credit(credit.bytes);
   return {};
 }
 
@@ -207,7 +208,7 @@ Result<void> Session::Machine::on_deny(const Deny& deny) {
   if (deny.want == 0) {
     if (logs_.offer_denied(deny.log)) events_.push_back(Denied{0, deny.log, deny.reason});
   } else if (deny.reason == DenyReason::kUnanchored || deny.reason == DenyReason::kCapped) {
-    provider_.drop(deny.want);
+    responder_.drop(deny.want);
   } else {
     collector_.on_deny(deny);
   }
@@ -221,7 +222,7 @@ void Session::Machine::on_bye(const Bye& bye) {
 }
 
 bool Session::Machine::concerns_peer(const LogKey& log) const {
-  return logs_.is_named(log) || collector_.wants(log) || provider_.serves(log);
+  return logs_.is_named(log) || collector_.wants(log) || responder_.serves(log);
 }
 
 Result<void> Session::Machine::tell_defect(const LogKey& log) {
@@ -265,7 +266,7 @@ std::optional<Instant> Session::Machine::next_deadline() const {
   if (ended_) return std::nullopt;
   const Instant next = liveness_.next_deadline(awaits_peer());
   if (!hello_received_) return next;
-  if (provider_.has_more()) return std::min(next, liveness_.now());
+  if (responder_.has_more()) return std::min(next, liveness_.now());
   return credit_missing_ ? std::min(next, liveness_.now() + kCreditRetry) : next;
 }
 
@@ -338,9 +339,9 @@ void Session::Machine::work_finished(const WorkReport& report) {
 
 void Session::Machine::log_changed(const LogKey& log) {
   if (ended_) return;
-  provider_.log_changed(log);
+  responder_.log_changed(log);
   // What is new goes out before the word that it is here, or the peer would have to ask about it.
-  auto said = provider_.pump();
+  auto said = responder_.pump();
   if (said) said = unless_of_log(send_receipt(log));
   if (said) said = unless_of_log(tell_defect(log));
   static_cast<void>(go_on(said));
@@ -361,7 +362,7 @@ void Session::Machine::close(std::optional<Errc> code) {
 Result<void> Session::Machine::go_on(Result<void> result) {
   if (result && !ended_) {
     credit_missing_ = collector_.top_up();
-    result = provider_.pump();
+    result = responder_.pump();
   }
   if (!result && !ended_) {
     const Error error = result.error();

@@ -10,7 +10,7 @@
 #include "culm/replication/detail/comparison.hpp"
 #include "culm/replication/detail/liveness.hpp"
 #include "culm/replication/detail/outbox.hpp"
-#include "culm/replication/detail/provider.hpp"
+#include "culm/replication/detail/responder.hpp"
 #include "culm/replication/session.hpp"
 
 namespace culm::replication {
@@ -89,7 +89,7 @@ class Session::Machine {
   Outbox outbox_;
   std::deque<Event> events_;
   SessionStats stats_;
-  Provider provider_;
+  Responder responder_;
   Collector collector_;
 
   std::map<LogKey, ActiveComparison> comparisons_;

@@ -1,0 +1,17 @@
+#pragma once
+
+#include "culm/core/limits.hpp"
+#include "culm/replication/message.hpp"
+#include "culm/store/store.hpp"
+
+namespace culm::replication {
+
+/// What the store holds of a log, as one message can say it.
+[[nodiscard]] Result<Have> make_have(const store::ReadTransaction& transaction,
+                                     const store::LogState& log);
+
+/// At most the first `ranges_max` ranges of `set`: what a message can carry.
+[[nodiscard]] RangeSet first_ranges(const RangeSet& set,
+                                    std::size_t ranges_max = limits::kRangesPerMessageMax);
+
+}  // namespace culm::replication

@@ -1,0 +1,287 @@
+#include "culm/replication/detail/responder.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "culm/core/limits.hpp"
+#include "culm/feed/elided.hpp"
+#include "culm/feed/lipmaa.hpp"
+#include "culm/replication/detail/have.hpp"
+#include "culm/replication/detail/scope.hpp"
+
+namespace culm::replication {
+namespace {
+
+/// Payloads of unwanted sizes that are passed over at a time.
+constexpr std::uint64_t kSkippedRowsMax = limits::kPumpRowsMax / 16;
+
+/// Passes over payloads of sizes that are not wanted; whether it came to one that is.
+Result<bool> skip_payloads(ServedWant& served, const store::ReadTransaction& transaction,
+                           const store::LogState& log) {
+  const RangeSet next = lowest(served.ready_payloads(), kSkippedRowsMax);
+  RangeSet unwanted;
+  bool is_found = false;
+  CULM_CHECK(
+      transaction.visit_entries(log, next, [&](const store::StoredEntry& stored) -> Result<bool> {
+        is_found = served.takes_payload(stored.entry);
+        if (!is_found) unwanted.insert(stored.entry.seqnum());
+        return !is_found;
+      }));
+  served.payloads -= unwanted;
+  served.settled |= unwanted;
+  return is_found;
+}
+
+bool is_over(const ServedWant& served) { return served.phase == ServedWant::Phase::kOver; }
+
+}  // namespace
+
+Responder::Responder(const store::Store& store, SignatureVerifier& verifier, Outbox& outbox,
+                     SessionStats& stats)
+    : store_(store), verifier_(verifier), outbox_(outbox), stats_(stats) {}
+
+Result<void> Responder::take_id(WantId want) {
+  if (want <= last_id_) return fail(Errc::kProtocolState);
+  last_id_ = want;
+  return {};
+}
+
+Result<void> Responder::accept(Want want) {
+  if (served_.size() >= limits::kWantsPerSessionMax) return fail(Errc::kBusy);
+
+  CULM_TRY(const auto transaction, store_.read());
+  CULM_TRY(const auto log, transaction.get_log(want.log));
+  ServedWant served(std::move(want));
+  served.plan(log);
+  CULM_TRY(const auto have, make_have(transaction, log));
+  outbox_.send(have);
+  CULM_TRY(const auto quote, make_quote(served, transaction, log, quote_rows_left_));
+  outbox_.send(quote);
+  if (served.want.quote_only) {
+    finish(served, DoneReason::kComplete);
+  } else {
+    served_.push_back(std::move(served));
+  }
+  return {};
+}
+
+void Responder::cancel(WantId want) {
+  for (ServedWant& served : served_) {
+    if (served.want.id == want) finish(served, DoneReason::kCancelled);
+  }
+  std::erase_if(served_, is_over);
+}
+
+void Responder::drop(WantId want) {
+  std::erase_if(served_, [&](const ServedWant& served) { return served.want.id == want; });
+}
+
+void Responder::peer_holds(const LogKey& log, const RangeSet& entries, const RangeSet& payloads) {
+  for (ServedWant& served : served_) {
+    if (served.want.log == log) served.peer_holds(entries, payloads);
+  }
+}
+
+void Responder::log_changed(const LogKey& log) {
+  for (ServedWant& served : served_) {
+    if (served.want.log == log) served.planned = false;
+  }
+}
+
+bool Responder::serves(const LogKey& log) const {
+  return std::ranges::any_of(served_,
+                             [&](const ServedWant& served) { return served.want.log == log; });
+}
+
+Result<void> Responder::pump() {
+  quote_rows_left_ = limits::kPumpRowsMax;
+  std::size_t steps = 0;
+  bool progressed = true;
+  while (progressed && steps < limits::kPumpStepsMax && !outbox_.full()) {
+    progressed = false;
+    for (ServedWant& served : served_) {
+      CULM_TRY(const bool stepped, advance(served));
+      if (stepped) ++steps;
+      progressed = progressed || stepped;
+    }
+    std::erase_if(served_, is_over);
+  }
+  has_more_ = progressed && !outbox_.full();
+  return {};
+}
+
+Result<bool> Responder::advance(ServedWant& served) {
+  auto stepped = take_step(served);
+  if (stepped || !is_of_log(stepped.error().code)) return stepped;
+  // What is wrong with one log here must not keep the others from being served.
+  deny(served, DenyReason::kBusy);
+  return true;
+}
+
+Result<bool> Responder::take_step(ServedWant& served) {
+  using Step = ServedWant::Step;
+  if (is_over(served) || outbox_.full()) return false;
+  if (served.planned && served.next_step(credit_) == Step::kNothing) return false;
+  CULM_TRY(const auto transaction, store_.read());
+  CULM_TRY(const auto log, transaction.get_log(served.want.log));
+  if (!served.planned) served.plan(log);
+  switch (served.next_step(credit_)) {
+    case Step::kNothing:
+      return false;
+    case Step::kReady:
+      served.phase = ServedWant::Phase::kLive;
+      outbox_.send(Ready{served.want.id});
+      break;
+    case Step::kComplete:
+      finish(served, DoneReason::kComplete);
+      break;
+    case Step::kBudget:
+      finish(served, DoneReason::kBudget);
+      break;
+    case Step::kPayload:
+      CULM_CHECK(send_payload(served, transaction, log));
+      break;
+    case Step::kUnit:
+      CULM_CHECK(send_unit(served, transaction, log));
+      break;
+  }
+  return true;
+}
+
+Result<void> Responder::send_unit(ServedWant& served, const store::ReadTransaction& transaction,
+                                  const store::LogState& log) {
+  std::uint64_t size_max =
+      std::min<std::uint64_t>(limits::kUnitBytesTarget, credit_ - limits::kCreditBytesMin / 4);
+  if (served.want.budget_bytes != 0) {
+    size_max = std::min(size_max, served.want.budget_bytes - served.bytes);
+  }
+  const bool ascending = served.want.order == Order::kAscending;
+  const RangeSet planned = served.next_unit();
+  std::uint64_t entries_left = planned.count();
+  RangeSet sent;
+  RangeSet settle_payloads;
+  RangeSet refused_payloads;
+  std::uint64_t payload_bytes = 0;
+  unit_.clear();
+  UnitEncoder encoder(unit_, served.known, served.want.full ? LinkForm::kWhole : LinkForm::kElided);
+  CULM_CHECK(transaction.visit_entries(
+      log, planned, [&](const store::StoredEntry& stored) -> Result<bool> {
+        const SeqNum seqnum = stored.entry.seqnum();
+        std::optional<ByteView> payload;
+        if (served.payloads.contains(seqnum)) {
+          if (!served.takes_payload(stored.entry)) {
+            refused_payloads.insert(seqnum);
+          } else if (stored.inline_payload) {
+            payload = stored.inline_payload;
+          }
+        }
+        const std::size_t payload_size = payload ? payload->size() : 0;
+        // A newest-first unit is never cut from above, it would lose its newest: payloads that
+        // leave no room for what is still to come follow on their own instead.
+        const std::uint64_t entries_size =
+            (ascending ? 1 : entries_left) * limits::kEntrySizeBytesMax;
+        if (encoder.entry_count() != 0 && unit_.size() + payload_size + entries_size > size_max) {
+          if (ascending) return false;
+          payload.reset();
+        }
+        encoder.add(stored.entry, payload);
+        --entries_left;
+        sent.insert(seqnum);
+        if (payload) {
+          settle_payloads.insert(seqnum);
+          payload_bytes += payload->size();
+        }
+        return true;
+      }));
+  // Who asks for whole links may hold other entries than these where it has declared to hold some.
+  static const RangeSet none;
+  const RangeSet& linking = served.want.full ? none : served.known;
+  CULM_TRY(const bool is_good, has_good_sinks(sent, linking, transaction, log));
+  if (!is_good) {
+    // Its author's deed, which nobody can be given as an entry.
+    deny(served, DenyReason::kNotServed);
+    return {};
+  }
+
+  spend(served, outbox_.send(Entries{served.want.id, unit_}));
+  stats_.entries_sent += sent.count();
+  stats_.payload_bytes_sent += payload_bytes;
+  served.known |= sent;
+  served.entries -= sent;
+  served.payloads -= settle_payloads;
+  served.payloads -= refused_payloads;
+  served.settled |= settle_payloads;
+  served.settled |= refused_payloads;
+  return {};
+}
+
+Result<void> Responder::send_payload(ServedWant& served, const store::ReadTransaction& transaction,
+                                     const store::LogState& log) {
+  if (!served.chunked) {
+    if (!served.takes_any_size()) {
+      CULM_TRY(const bool is_found, skip_payloads(served, transaction, log));
+      if (!is_found) return {};
+    }
+    served.chunked = ServedWant::Chunked{served.ready_payloads().min(), 0};
+  }
+  return send_chunk(served, transaction, log);
+}
+
+Result<void> Responder::send_chunk(ServedWant& served, const store::ReadTransaction& transaction,
+                                   const store::LogState& log) {
+  const SeqNum seqnum = served.chunked->seqnum;
+  if (!log.payloads.contains(seqnum)) {  // it was deleted under way
+    served.settle_payload(seqnum);
+    return {};
+  }
+  CULM_TRY(const auto stored, transaction.get_entry(log, seqnum));
+  CULM_TRY(const ByteView chunk, transaction.read_payload(log, seqnum, served.chunked->offset,
+                                                          limits::kPayloadChunkBytes));
+  Payload payload;
+  payload.want = served.want.id;
+  payload.seqnum = seqnum;
+  payload.offset = served.chunked->offset;
+  payload.last = payload.offset + chunk.size() == stored.entry.payload_size();
+  payload.bytes = chunk;
+  spend(served, outbox_.send(payload));
+  stats_.payload_bytes_sent += chunk.size();
+  served.chunked->offset += chunk.size();
+  if (payload.last) served.settle_payload(seqnum);
+  return {};
+}
+
+Result<bool> Responder::has_good_sinks(const RangeSet& sent, const RangeSet& known,
+                                       const store::ReadTransaction& transaction,
+                                       const store::LogState& log) {
+  // Inside a range each entry is linked to by the next.
+  for (const SeqRange range : sent.ranges()) {
+    const SeqNum sink = range.last;
+    if (log.verified.contains(sink)) continue;
+    const InLinks above(sink);
+    const bool is_linked =
+        std::ranges::any_of(above, [&](SeqNum n) { return sent.contains(n) || known.contains(n); });
+    if (is_linked) continue;
+    CULM_TRY(const auto stored, transaction.get_entry(log, sink));
+    const EntryView& entry = stored.entry;
+    if (!verifier_.verify(log.log.author, entry.signed_bytes(), entry.signature())) return false;
+  }
+  return true;
+}
+
+void Responder::spend(ServedWant& served, std::size_t bytes) {
+  const std::uint64_t counted = counted_bytes(bytes);
+  credit_ -= std::min(credit_, counted);
+  served.bytes += counted;
+}
+
+void Responder::finish(ServedWant& served, DoneReason reason) {
+  served.phase = ServedWant::Phase::kOver;
+  outbox_.send(Done{served.want.id, reason});
+}
+
+void Responder::deny(ServedWant& served, DenyReason reason) {
+  served.phase = ServedWant::Phase::kOver;
+  outbox_.send(Deny{served.want.log, served.want.id, reason});
+}
+
+}  // namespace culm::replication

@@ -1,0 +1,136 @@
+#include "culm/replication/detail/served_want.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "culm/core/limits.hpp"
+#include "culm/feed/lipmaa.hpp"
+
+namespace culm::replication {
+namespace {
+
+/// What a peer may show to hold beyond what it declared.
+constexpr std::size_t kShownRangesMax = 2 * limits::kRangesPerMessageMax;
+
+/// Measured averages of the elided form beside the payload, for the estimate in a quote.
+constexpr std::uint64_t kWireBytesEntry = 68;
+constexpr std::uint64_t kWireBytesCertificateEntry = 190;
+
+Result<void> sum_payloads(Quote& quote, const ServedWant& served,
+                          const store::ReadTransaction& transaction, const store::LogState& log,
+                          std::uint64_t& rows_left) {
+  const std::uint64_t payloads = served.payloads.count();
+  if (served.takes_any_size() && served.payloads == log.payloads) {
+    quote.payload_bytes = log.payload_bytes;
+    return {};
+  }
+  if (payloads > rows_left) {
+    quote.payload_bytes = log.payload_bytes / log.payloads.count() * payloads;
+    quote.exact = false;
+    return {};
+  }
+  rows_left -= payloads;
+  return transaction.visit_entries(log, served.payloads,
+                                   [&](const store::StoredEntry& stored) -> Result<bool> {
+                                     if (served.takes_payload(stored.entry)) {
+                                       quote.payload_bytes += stored.entry.payload_size();
+                                     }
+                                     return true;
+                                   });
+}
+
+}  // namespace
+
+ServedWant::ServedWant(Want asked)
+    : known(std::exchange(asked.held, {})),
+      settled(std::exchange(asked.payloads_held, {}) | std::exchange(asked.payloads_excepted, {})) {
+  want = std::move(asked);
+}
+
+void ServedWant::plan(const store::LogState& log) {
+  const RangeSet available = log.served();
+  head = std::max(head, log.head());
+  const RangeSet wanted = resolve(want.interest, head) & available;
+  entries = RangeSet();
+  payloads = RangeSet();
+  if (want.entries) entries = (closure(wanted, log.head()) & available) - known;
+  if (want.payloads) payloads = (wanted & log.payloads) - settled;
+  if (!want.entries) payloads &= known;
+  planned = true;
+}
+
+void ServedWant::peer_holds(const RangeSet& shown_entries, const RangeSet& shown_payloads) {
+  if (known.ranges().size() + shown_entries.ranges().size() > kShownRangesMax) return;
+  if (settled.ranges().size() + shown_payloads.ranges().size() > kShownRangesMax) return;
+  known |= shown_entries;
+  settled |= shown_payloads;
+  entries -= shown_entries;
+  payloads -= shown_payloads;
+}
+
+void ServedWant::settle_payload(SeqNum seqnum) {
+  payloads.erase(SeqRange{seqnum, seqnum});
+  settled.insert(seqnum);
+  chunked.reset();
+}
+
+ServedWant::Step ServedWant::next_step(std::uint64_t credit) const {
+  if (entries.empty() && payloads.empty()) {
+    if (!want.live) return Step::kComplete;
+    return phase == Phase::kLive ? Step::kNothing : Step::kReady;
+  }
+  if (want.budget_bytes != 0 && bytes >= want.budget_bytes) return Step::kBudget;
+  if (credit < limits::kCreditBytesMin) return Step::kNothing;
+  // Payloads of entries that the peer has come first: they belong to the unit just sent.
+  return chunked || !ready_payloads().empty() ? Step::kPayload : Step::kUnit;
+}
+
+RangeSet ServedWant::next_unit() const {
+  if (want.order == Order::kAscending) return lowest(entries, limits::kUnitEntriesMax);
+  // Newest first: a run from the top, and what anchors its lowest entry. The run is short, so that
+  // run and path together stay within the least credit.
+  RangeSet unit = highest(entries, limits::kUnitEntriesMax / 32);
+  RangeSet anchors;
+  for (const SeqNum seqnum : path_to_first(unit.min())) anchors.insert(seqnum);
+  return unit | (anchors & entries);
+}
+
+bool ServedWant::takes_payload(const EntryView& entry) const {
+  return entry.payload_size() >= want.payload_size_min &&
+         entry.payload_size() <= want.payload_size_max;
+}
+
+bool ServedWant::takes_any_size() const {
+  return want.payload_size_min == 0 && want.payload_size_max == limits::kPayloadSizeBytesMax;
+}
+
+Result<Quote> make_quote(const ServedWant& served, const store::ReadTransaction& transaction,
+                         const store::LogState& log, std::uint64_t& rows_left) {
+  const RangeSet asked = served.entries & resolve(served.want.interest, log.head());
+  Quote quote;
+  quote.want = served.want.id;
+  quote.entries = asked.count();
+  quote.certificate_entries = served.entries.count() - quote.entries;
+  CULM_CHECK(sum_payloads(quote, served, transaction, log, rows_left));
+  quote.wire_bytes = quote.payload_bytes + quote.entries * kWireBytesEntry +
+                     quote.certificate_entries * kWireBytesCertificateEntry;
+  return quote;
+}
+
+RangeSet lowest(const RangeSet& set, std::uint64_t count) {
+  RangeSet out;
+  for (const SeqRange& range : set.ranges()) {
+    if (count == 0) break;
+    const std::uint64_t taken = std::min(count - 1, range.last - range.first) + 1;
+    out.insert(SeqRange{range.first, range.first + (taken - 1)});
+    count -= taken;
+  }
+  return out;
+}
+
+RangeSet highest(const RangeSet& set, std::uint64_t count) {
+  const std::uint64_t all = set.count();
+  return all <= count ? set : set - lowest(set, all - count);
+}
+
+}  // namespace culm::replication

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "culm/replication/message.hpp"
+#include "culm/store/store.hpp"
+
+namespace culm::replication {
+
+/// One want of the peer while it is served: what is to be sent, what the peer has. Decides what
+/// comes next and does none of it. Spec: replication.md#wants
+struct ServedWant {
+  ///   backlog --all that there was is sent--> live --cancel, a failure--> over
+  ///      '-----------done, cancel, a failure---------------------------->'
+  enum class Phase { kBacklog, kLive, kOver };
+
+  /// Takes over what `asked` says the peer holds.
+  explicit ServedWant(Want asked);
+
+  /// Settles what is to be sent of the log as it is now. Call it again when the log has changed.
+  void plan(const store::LogState& log);
+
+  /// The peer has shown that it holds these. Of more ranges than a peer needs to show, those that
+  /// are one too many may be sent in vain.
+  void peer_holds(const RangeSet& shown_entries, const RangeSet& shown_payloads);
+  /// A payload was sent, or is there no longer.
+  void settle_payload(SeqNum seqnum);
+
+  enum class Step { kNothing, kUnit, kPayload, kReady, kComplete, kBudget };
+  /// What comes next, with this much credit left. Precondition: planned, and not over.
+  [[nodiscard]] Step next_step(std::uint64_t credit) const;
+  /// The entries of the next unit. Precondition: `next_step` is kUnit.
+  [[nodiscard]] RangeSet next_unit() const;
+
+  /// Payloads to be sent whose entries the peer has.
+  [[nodiscard]] RangeSet ready_payloads() const { return payloads & known; }
+  [[nodiscard]] bool takes_payload(const EntryView& entry) const;
+  [[nodiscard]] bool takes_any_size() const;
+
+  Want want;                ///< but for its sets of what is held, which lie below
+  SeqNum head = 0;          ///< the highest there was: a window of the newest never moves down
+  RangeSet known;           ///< entries the peer has shown to hold or was sent
+  RangeSet entries;         ///< to be sent
+  RangeSet payloads;        ///< to be sent
+  RangeSet settled;         ///< payloads the peer has shown to hold, excepted, sent or not wanted
+  std::uint64_t bytes = 0;  ///< sent, as credit counts
+  Phase phase = Phase::kBacklog;
+  bool planned = false;
+  struct Chunked {
+    SeqNum seqnum = 0;
+    std::uint64_t offset = 0;
+  };
+  std::optional<Chunked> chunked;  ///< the payload that is under way in parts
+};
+
+/// What serving the want will move. Reads the sizes of at most `rows_left` payloads, and takes
+/// those from it; of more it estimates.
+[[nodiscard]] Result<Quote> make_quote(const ServedWant& served,
+                                       const store::ReadTransaction& transaction,
+                                       const store::LogState& log, std::uint64_t& rows_left);
+
+/// The lowest `count` members of `set`.
+[[nodiscard]] RangeSet lowest(const RangeSet& set, std::uint64_t count);
+
+/// The highest `count` members of `set`.
+[[nodiscard]] RangeSet highest(const RangeSet& set, std::uint64_t count);
+
+}  // namespace culm::replication

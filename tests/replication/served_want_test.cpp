@@ -1,0 +1,108 @@
+#include "culm/replication/detail/served_want.hpp"
+
+#include <gtest/gtest.h>
+
+#include "culm/core/limits.hpp"
+#include "culm/feed/lipmaa.hpp"
+
+namespace culm::replication {
+namespace {
+
+using Step = ServedWant::Step;
+constexpr std::uint64_t kCredit = limits::kCreditBytesMin;
+
+store::LogState log_of(const RangeSet& held, const RangeSet& payloads) {
+  store::LogState log;
+  log.held = held;
+  log.payloads = payloads;
+  return log;
+}
+
+ServedWant served(Interest interest, const store::LogState& log, const RangeSet& held = {}) {
+  Want want;
+  want.interest = std::move(interest);
+  want.entries = want.payloads = true;
+  want.payload_size_max = limits::kPayloadSizeBytesMax;
+  want.held = held;
+  ServedWant out(std::move(want));
+  out.plan(log);
+  return out;
+}
+
+TEST(ServedWant, WhatThePeerHoldsIsNotSent) {
+  const auto log = log_of({{1, 10}}, {});
+  ServedWant want = served(everything(), log, {{1, 4}});
+  EXPECT_EQ(want.entries, (RangeSet{{5, 10}}));
+  want.peer_holds({{5, 6}}, {});
+  EXPECT_EQ(want.entries, (RangeSet{{7, 10}}));
+  want.plan(log);
+  EXPECT_EQ(want.entries, (RangeSet{{7, 10}})) << "nor after the log has changed";
+}
+
+TEST(ServedWant, OfMoreRangesThanAPeerNeedsToShowNothingIsTakenDown) {
+  ServedWant want = served(everything(), log_of({{1, 100'000}}, {}));
+  RangeSet shown;
+  for (SeqNum n = 1; n <= 3 * limits::kRangesPerMessageMax; n += 2) shown.insert(n);
+  want.peer_holds(shown, {});
+  EXPECT_EQ(want.known, shown);
+  RangeSet more = shown - RangeSet{{1, 1}};
+  want.peer_holds(more, {});
+  EXPECT_EQ(want.known, shown);
+}
+
+TEST(ServedWant, PayloadsFollowTheEntriesThatThePeerHas) {
+  ServedWant want = served(everything(), log_of({{1, 10}}, {{5, 5}, {8, 8}}), {{1, 5}});
+  EXPECT_EQ(want.next_step(kCredit), Step::kPayload);
+  want.settle_payload(5);
+  EXPECT_EQ(want.next_step(kCredit), Step::kUnit) << "8 is not there yet";
+  EXPECT_EQ(want.next_unit(), (RangeSet{{6, 10}}));
+}
+
+TEST(ServedWant, WithoutCreditOnlyWhatIsNotCountedIsSaid) {
+  ServedWant want = served(everything(), log_of({{1, 10}}, {}));
+  EXPECT_EQ(want.next_step(kCredit - 1), Step::kNothing);
+  EXPECT_EQ(want.next_step(kCredit), Step::kUnit);
+  want.entries = {};
+  EXPECT_EQ(want.next_step(0), Step::kComplete);
+  want.want.live = true;
+  EXPECT_EQ(want.next_step(0), Step::kReady);
+  want.phase = ServedWant::Phase::kLive;
+  EXPECT_EQ(want.next_step(kCredit), Step::kNothing) << "it is said once";
+}
+
+TEST(ServedWant, ABudgetThatIsUsedUpEndsWhatHasMoreToSend) {
+  ServedWant want = served(everything(), log_of({{1, 10}}, {}));
+  want.want.budget_bytes = 100;
+  want.bytes = 99;
+  EXPECT_EQ(want.next_step(kCredit), Step::kUnit);
+  want.bytes = 100;
+  EXPECT_EQ(want.next_step(kCredit), Step::kBudget);
+  want.entries = {};
+  EXPECT_EQ(want.next_step(kCredit), Step::kComplete) << "that was all";
+}
+
+TEST(ServedWant, NewestFirstEachUnitBringsWhatAnchorsIt) {
+  ServedWant want = served(everything(), log_of({{1, 1000}}, {}));
+  want.want.order = Order::kNewestFirst;
+  RangeSet there;
+  while (!want.entries.empty()) {
+    const RangeSet unit = want.next_unit();
+    const SeqNum lowest_of_run = std::prev(unit.ranges().end())->first;
+    for (const SeqNum n : path_to_first(lowest_of_run)) {
+      ASSERT_TRUE(unit.contains(n) || there.contains(n)) << n;
+    }
+    there |= unit;
+    want.entries -= unit;
+  }
+  EXPECT_EQ(there, (RangeSet{{1, 1000}}));
+}
+
+TEST(ServedWant, AWindowOfTheNewestNeverMovesDown) {
+  ServedWant want = served({RangeSet(), 3}, log_of({{1, 100}}, {}));
+  EXPECT_TRUE(want.entries.contains(RangeSet{{98, 100}}));
+  want.plan(log_of({{1, 50}}, {}));  // a fork was found at 51
+  EXPECT_TRUE(want.entries.empty());
+}
+
+}  // namespace
+}  // namespace culm::replication
