@@ -38,7 +38,7 @@ Session::Machine::Machine(Options options, const store::Store& store, Policy& po
       policy_(policy),
       channel_(options.channel, random),
       responder_(store, verifier, outbox_, stats_),
-      collector_(options.id, store, credit, outbox_, events_, stats_),
+      requester_(options.id, store, credit, outbox_, events_, stats_),
       liveness_(now) {
   outbox_.send(Hello{kProtocolVersion, agent_});
 }
@@ -84,11 +84,11 @@ Result<void> Session::Machine::dispatch(const Message& message, std::size_t mess
           [&](const Offer& offer) { return on_offer(offer); },
           [&](const Have& have) { return on_have(have); },
           [&](const Want& want) { return on_want(want); },
-          [&](const Quote& quote) { return collector_.on_quote(quote); },
+          [&](const Quote& quote) { return requester_.on_quote(quote); },
           [&](const Entries& entries) { return on_entries(entries, message_bytes); },
-          [&](const Payload& payload) { return collector_.on_payload(payload, message_bytes); },
-          [&](const Ready& ready) { return collector_.on_ready(ready); },
-          [&](const Done& done) { return collector_.on_done(done); },
+          [&](const Payload& payload) { return requester_.on_payload(payload, message_bytes); },
+          [&](const Ready& ready) { return requester_.on_ready(ready); },
+          [&](const Done& done) { return requester_.on_done(done); },
           [&](const Cancel& cancel) {
             responder_.cancel(cancel.want);
             return Result<void>();
@@ -127,14 +127,14 @@ Result<void> Session::Machine::on_offer(const Offer& offer) {
     outbox_.send(Deny{offer.log, 0, DenyReason::kNotWanted});
     return {};
   }
-  if (collector_.wants(offer.log)) return {};
+  if (requester_.wants(offer.log)) return {};
   WantRequest request;
   request.log = offer.log;
   request.interest = interest->entries;
   request.payloads = interest->payloads;
   request.live = true;
   logs_.name(offer.log);
-  const auto want = collector_.want(request);
+  const auto want = requester_.want(request);
   if (want) {
     events_.push_back(OfferAccepted{offer.log, *interest});
     return {};
@@ -147,7 +147,7 @@ Result<void> Session::Machine::on_offer(const Offer& offer) {
 
 Result<void> Session::Machine::on_have(const Have& have) {
   if (!concerns_peer(have.log)) return {};  // of a want that has ended meanwhile
-  collector_.on_have(have);
+  requester_.on_have(have);
   responder_.peer_holds(have.log, have.held, have.payloads);
   CULM_CHECK(unless_of_log(tell_defect(have.log)));
   return unless_of_log(start_comparison(have));
@@ -175,7 +175,7 @@ Result<void> Session::Machine::on_want(const Want& want) {
 }
 
 Result<void> Session::Machine::on_entries(const Entries& entries, std::size_t message_bytes) {
-  CULM_TRY(const auto arrival, collector_.on_entries(entries, message_bytes));
+  CULM_TRY(const auto arrival, requester_.on_entries(entries, message_bytes));
   if (arrival) {
     responder_.peer_holds(arrival->log, arrival->contents.seqnums, arrival->contents.payloads);
   }
@@ -199,18 +199,18 @@ Result<void> Session::Machine::on_compare(const Compare& compare) {
 
 Result<void> Session::Machine::on_defect(const DefectFound& defect) {
   CULM_CHECK(logs_.defect_received());
-  if (concerns_peer(defect.log)) collector_.submit_evidence(defect.log, defect.evidence, true);
+  if (concerns_peer(defect.log)) requester_.submit_evidence(defect.log, defect.evidence, true);
   return {};
 }
 
 Result<void> Session::Machine::on_deny(const Deny& deny) {
-  CULM_CHECK(logs_.deny_received(collector_.wants_sent()));
+  CULM_CHECK(logs_.deny_received(requester_.wants_sent()));
   if (deny.want == 0) {
     if (logs_.offer_denied(deny.log)) events_.push_back(Denied{0, deny.log, deny.reason});
   } else if (deny.reason == DenyReason::kUnanchored || deny.reason == DenyReason::kCapped) {
     responder_.drop(deny.want);
   } else {
-    collector_.on_deny(deny);
+    requester_.on_deny(deny);
   }
   return {};
 }
@@ -222,7 +222,7 @@ void Session::Machine::on_bye(const Bye& bye) {
 }
 
 bool Session::Machine::concerns_peer(const LogKey& log) const {
-  return logs_.is_named(log) || collector_.wants(log) || responder_.serves(log);
+  return logs_.is_named(log) || requester_.wants(log) || responder_.serves(log);
 }
 
 Result<void> Session::Machine::tell_defect(const LogKey& log) {
@@ -240,8 +240,8 @@ Result<void> Session::Machine::tell_defect(const LogKey& log) {
 }
 
 Result<void> Session::Machine::send_receipt(const LogKey& log) {
-  if (!collector_.wants(log)) return {};
-  if (!collector_.settled(log)) {
+  if (!requester_.wants(log)) return {};
+  if (!requester_.settled(log)) {
     logs_.receipt_due(log);
     return {};
   }
@@ -283,7 +283,7 @@ Result<void> Session::Machine::deadline_reached(Instant now) {
 }
 
 bool Session::Machine::awaits_peer() const {
-  return collector_.awaits_peer() || !comparisons_.empty();
+  return requester_.awaits_peer() || !comparisons_.empty();
 }
 
 std::optional<Event> Session::Machine::next_event() {
@@ -295,7 +295,7 @@ std::optional<Event> Session::Machine::next_event() {
 
 Result<WantId> Session::Machine::want(const WantRequest& request) {
   if (ended_) return fail(Errc::kProtocolState);
-  auto id = collector_.want(request);
+  auto id = requester_.want(request);
   if (id) logs_.name(request.log);
   liveness_.progressed();
   flush();
@@ -303,7 +303,7 @@ Result<WantId> Session::Machine::want(const WantRequest& request) {
 }
 
 void Session::Machine::cancel(WantId want) {
-  collector_.cancel(want);
+  requester_.cancel(want);
   flush();
 }
 
@@ -320,9 +320,9 @@ Result<void> Session::Machine::offer(const LogKey& log) {
 }
 
 void Session::Machine::work_finished(const WorkReport& report) {
-  auto finished = collector_.work_finished(report);
+  auto finished = requester_.work_finished(report);
   if (ended_) return;
-  const bool is_settled = finished && collector_.settled(report.log);
+  const bool is_settled = finished && requester_.settled(report.log);
   // Where the last piece changed nothing, nobody else will say that the log has changed.
   if (is_settled && logs_.is_receipt_due(report.log)) {
     finished = unless_of_log(send_receipt(report.log));
@@ -332,7 +332,7 @@ void Session::Machine::work_finished(const WorkReport& report) {
     const Have have = std::move(postponed->second);
     postponed_.erase(postponed);
     finished = unless_of_log(start_comparison(have));
-    collector_.release(report.log);
+    requester_.release(report.log);
   }
   static_cast<void>(go_on(finished));
 }
@@ -361,12 +361,12 @@ void Session::Machine::close(std::optional<Errc> code) {
 
 Result<void> Session::Machine::go_on(Result<void> result) {
   if (result && !ended_) {
-    credit_missing_ = collector_.top_up();
+    credit_missing_ = requester_.top_up();
     result = responder_.pump();
   }
   if (!result && !ended_) {
     const Error error = result.error();
-    if (fault(error.code) == Fault::kPeer) collector_.distrust();
+    if (fault(error.code) == Fault::kPeer) requester_.distrust();
     if (channel_.established()) {
       outbox_.send(Bye{static_cast<std::uint16_t>(error.code), std::string(describe(error.code))});
     }

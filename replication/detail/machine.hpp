@@ -5,17 +5,17 @@
 #include <optional>
 #include <string>
 
-#include "culm/replication/detail/collector.hpp"
 #include "culm/replication/detail/common_logs.hpp"
 #include "culm/replication/detail/comparison.hpp"
 #include "culm/replication/detail/liveness.hpp"
 #include "culm/replication/detail/outbox.hpp"
+#include "culm/replication/detail/requester.hpp"
 #include "culm/replication/detail/responder.hpp"
 #include "culm/replication/session.hpp"
 
 namespace culm::replication {
 
-/// The session behind its face: channel, frames and messages on one side, provider and collector on
+/// The session behind its face: channel, frames and messages on one side, responder and requester on
 /// the other.
 class Session::Machine {
  public:
@@ -90,7 +90,7 @@ class Session::Machine {
   std::deque<Event> events_;
   SessionStats stats_;
   Responder responder_;
-  Collector collector_;
+  Requester requester_;
 
   std::map<LogKey, ActiveComparison> comparisons_;
   std::map<LogKey, Have> postponed_;  ///< to be compared with what came before them

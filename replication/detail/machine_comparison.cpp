@@ -11,8 +11,8 @@ namespace culm::replication {
 
 Result<void> Session::Machine::start_comparison(const Have& have) {
   if (comparisons_.contains(have.log)) return {};
-  if (!collector_.settled(have.log)) {
-    if (postponed_.insert_or_assign(have.log, have).second) collector_.hold_back(have.log);
+  if (!requester_.settled(have.log)) {
+    if (postponed_.insert_or_assign(have.log, have).second) requester_.hold_back(have.log);
     return {};
   }
   CULM_TRY(const auto transaction, store_.read());
@@ -26,7 +26,7 @@ Result<void> Session::Machine::start_comparison(const Have& have) {
   if (highest == have.head && hash == have.head_hash) return {};
   const auto [added, is_new] =
       comparisons_.emplace(have.log, ActiveComparison{Comparison(std::move(common)), {}, 0});
-  collector_.hold_back(have.log);
+  requester_.hold_back(have.log);
   auto asked = ask_comparison(added->second, transaction, *log);
   if (is_of_log(asked)) end_comparison(have.log);
   return asked;
@@ -47,7 +47,7 @@ Result<void> Session::Machine::ask_comparison(ActiveComparison& active,
 
 void Session::Machine::end_comparison(const LogKey& log) {
   comparisons_.erase(log);
-  collector_.release(log);
+  requester_.release(log);
 }
 
 Result<void> Session::Machine::answer_comparison(const Compare& query) {
@@ -108,7 +108,7 @@ Result<void> Session::Machine::advance_comparison(const Compare& answer) {
     CULM_TRY(const auto stored, transaction.get_entry(log, *lowest));
     const std::array<EntryView, 2> pair{stored.entry, theirs};
     // Nobody is blamed: should the own entry be badly signed, the pair proves nothing.
-    collector_.submit_evidence(answer.log, make_evidence(pair), false);
+    requester_.submit_evidence(answer.log, make_evidence(pair), false);
   }
   end_comparison(answer.log);
   return {};

@@ -1,32 +1,34 @@
 #pragma once
 
+#include <cstdint>
 #include <deque>
-#include <functional>
 #include <list>
 #include <map>
+#include <memory>
 #include <optional>
+#include <variant>
 
-#include "culm/feed/elided.hpp"
 #include "culm/replication/detail/credit_window.hpp"
 #include "culm/replication/detail/outbox.hpp"
+#include "culm/replication/detail/request.hpp"
 #include "culm/replication/event.hpp"
 #include "culm/replication/stats.hpp"
 #include "culm/store/store.hpp"
 
 namespace culm::replication {
 
-/// The wanting half of a session: asks, grants credit, hands what arrives to the committer and
-/// keeps account of it. Spec: replication.md#wants, replication.md#credit
-class Collector {
+/// Asks the peer, grants it credit, hands what arrives to the committer and keeps account of it:
+/// what may arrive is for `Request` to say. Spec: replication.md#wants, replication.md#credit
+class Requester {
  public:
-  /// All must outlive the collector.
-  Collector(std::uint64_t session, const store::Store& store, CreditPool& pool, Outbox& outbox,
+  /// All must outlive the requester.
+  Requester(std::uint64_t session, const store::Store& store, CreditPool& pool, Outbox& outbox,
             std::deque<Event>& events, SessionStats& stats);
-  Collector(const Collector&) = delete;
-  Collector& operator=(const Collector&) = delete;
+  Requester(const Requester&) = delete;
+  Requester& operator=(const Requester&) = delete;
 
   /// Fails with kBusy, kRangesTooMany, or as the store.
-  [[nodiscard]] Result<WantId> want(const WantRequest& request);
+  [[nodiscard]] Result<WantId> want(const WantRequest& asked);
   void cancel(WantId want);
   /// Wants that the peer was sent, over the life of the session.
   [[nodiscard]] std::uint64_t wants_sent() const noexcept { return last_id_; }
@@ -73,21 +75,6 @@ class Collector {
   void distrust();
 
  private:
-  struct Fetch {
-    WantId id = 0;       ///< on the wire
-    WantId host_id = 0;  ///< the id of the first asking, by which the host knows it
-    WantRequest request;
-    std::optional<SeqNum> head_first;  ///< the peer's head when it answered
-    SeqNum head = 0;                   ///< the highest it has shown
-    bool full = false;
-    bool quoted = false;
-    bool ready = false;
-    bool said_caught_up = false;
-    std::optional<DoneReason> done;
-    std::size_t works = 0;  ///< with the committer
-    RangeSet brought;       ///< entries that came by it
-    std::shared_ptr<SessionToken> token = std::make_shared<SessionToken>();
-  };
   struct Pending {
     WantId want = 0;  ///< 0: evidence
     std::uint64_t credit = 0;
@@ -95,27 +82,24 @@ class Collector {
     SeqNum payload = 0;  ///< whose part it is; 0: no payload
   };
 
-  [[nodiscard]] Fetch* find(WantId want);
-  /// The fetch that a message is for: null when it has ended meanwhile. Fails with kUnsolicited.
-  [[nodiscard]] Result<Fetch*> addressed(WantId want);
-  [[nodiscard]] Result<WantId> ask(const WantRequest& request, WantId again_for = 0);
-  /// The entries that a fetch is for, at every head that the peer has shown and up to `head`.
-  [[nodiscard]] static RangeSet wanted_up_to(const Fetch& fetch, SeqNum head);
-  [[nodiscard]] static bool is_solicited(const Fetch& fetch, const ElidedContents& contents);
+  [[nodiscard]] Request* find(WantId want);
+  /// The request that a message is for: null when it has ended meanwhile. Fails with kUnsolicited.
+  [[nodiscard]] Result<Request*> addressed(WantId want);
+  [[nodiscard]] Result<WantId> ask(const WantRequest& asked, WantId again_for = 0);
   void grant(std::uint64_t bytes);
-  void submit(Fetch& fetch, std::variant<UnitWork, PayloadWork, EvidenceWork> content,
+  void submit(Request& request, std::variant<UnitWork, PayloadWork, EvidenceWork> content,
               std::uint64_t credit);
   // What follows from a failed work: nothing, the end of its want, or a failure that ends the
   // session.
   [[nodiscard]] Result<void> unit_failed(WantId want, const Error& error);
-  [[nodiscard]] Result<void> payload_failed(Fetch& fetch, SeqNum seqnum, const Error& error);
+  [[nodiscard]] Result<void> payload_failed(Request& request, SeqNum seqnum, const Error& error);
   [[nodiscard]] Result<void> evidence_failed(const Pending& pending, const Error& error) const;
   /// Tells the host of a want that is over because of this side's store. Fails with `error` where
   /// that ends more than the want.
-  [[nodiscard]] Result<void> give_up(const Fetch& fetch, const Error& error);
+  [[nodiscard]] Result<void> give_up(const Request& request, const Error& error);
   /// Ends a want here and at the peer.
-  void refuse(const Fetch& fetch, DenyReason reason);
-  void settle(Fetch& fetch);
+  void refuse(const Request& request, DenyReason reason);
+  void settle(Request& request);
   void drop(WantId want);
 
   std::uint64_t session_;
@@ -124,7 +108,7 @@ class Collector {
   Outbox& outbox_;
   std::deque<Event>& events_;
   SessionStats& stats_;
-  std::list<Fetch> fetches_;
+  std::list<Request> requests_;
   std::map<std::uint64_t, Pending> pending_;
   std::map<LogKey, std::size_t> held_back_;
   std::shared_ptr<SessionToken> token_ = std::make_shared<SessionToken>();  ///< for evidence

@@ -1,0 +1,68 @@
+#include "culm/replication/detail/request.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace culm::replication {
+
+void Request::on_have(SeqNum peer_head) {
+  if (phase == Phase::kAsked) {
+    phase = Phase::kAnswered;
+    head_first = peer_head;
+  }
+  head = std::max(head, peer_head);
+}
+
+Result<void> Request::on_quote() {
+  if (std::exchange(quoted, true)) return fail(Errc::kProtocolState);
+  return {};
+}
+
+Result<void> Request::on_ready() {
+  if (!asked.live || phase == Phase::kAsked || phase == Phase::kDone) {
+    return fail(Errc::kProtocolState);
+  }
+  if (phase == Phase::kAnswered) phase = Phase::kReady;
+  return {};
+}
+
+Result<void> Request::on_done(DoneReason reason) {
+  if (phase == Phase::kAsked || phase == Phase::kDone) return fail(Errc::kProtocolState);
+  phase = Phase::kDone;
+  done = reason;
+  return {};
+}
+
+RangeSet Request::wanted_up_to(SeqNum head_max) const {
+  RangeSet wanted = resolve(asked.interest, head_max);
+  // "Newest" is a window that moves: all its positions since the answer count.
+  wanted |= resolve(asked.interest, head_first);
+  if (asked.interest.newest != 0 && head_first < head_max) {
+    wanted.insert(SeqRange{head_first + 1, head_max});
+  }
+  return wanted;
+}
+
+bool Request::is_solicited(const ElidedContents& contents) const {
+  if (phase == Phase::kAsked || !asked.entries || asked.quote_only) return false;
+  const SeqNum head_max = std::max(head, contents.seqnums.max());
+  const RangeSet wanted = wanted_up_to(head_max);
+  if (!closure(wanted, head_max).contains(contents.seqnums)) return false;
+  return contents.payloads.empty() || (asked.payloads && wanted.contains(contents.payloads) &&
+                                       contents.payload_bytes_min >= asked.payload_size_min &&
+                                       contents.payload_bytes_max <= asked.payload_size_max);
+}
+
+bool Request::is_solicited(const Payload& payload) const {
+  return phase != Phase::kAsked && asked.payloads && !asked.quote_only &&
+         payload.offset + payload.bytes.size() <= asked.payload_size_max &&
+         wanted_up_to(std::max(head, payload.seqnum)).contains(payload.seqnum);
+}
+
+bool Request::awaits_peer(bool credit_can_be_used) const {
+  if (works != 0) return false;
+  return phase == Phase::kAsked ||
+         (phase == Phase::kAnswered && (asked.quote_only || credit_can_be_used));
+}
+
+}  // namespace culm::replication

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "culm/feed/elided.hpp"
+#include "culm/replication/event.hpp"
+
+namespace culm::replication {
+
+/// One want of this side while the peer serves it. Knows what was asked for, and so what may come.
+/// Spec: replication.md#wants
+struct Request {
+  ///   asked --have--> answered --ready--> ready --all of it committed--> caught up
+  ///                       '---------done----'--------------done-------------'--> done
+  ///
+  /// A deny ends it in any phase; what is done ends once all it brought is committed.
+  enum class Phase { kAsked, kAnswered, kReady, kCaughtUp, kDone };
+
+  /// The peer said what it holds of the log.
+  void on_have(SeqNum peer_head);
+  /// Fail with kProtocolState where that may not be said now.
+  [[nodiscard]] Result<void> on_quote();
+  [[nodiscard]] Result<void> on_ready();
+  [[nodiscard]] Result<void> on_done(DoneReason reason);
+
+  /// Whether a unit or a part of a payload was asked for.
+  [[nodiscard]] bool is_solicited(const ElidedContents& contents) const;
+  [[nodiscard]] bool is_solicited(const Payload& payload) const;
+  /// Whether the peer owes an answer, or could send the rest of what it announced.
+  [[nodiscard]] bool awaits_peer(bool credit_can_be_used) const;
+
+  WantId id = 0;       ///< on the wire
+  WantId host_id = 0;  ///< the id of the first asking, by which the host knows it
+  WantRequest asked;
+  bool full = false;
+  Phase phase = Phase::kAsked;
+  bool quoted = false;
+  DoneReason done{};      ///< of phase kDone
+  SeqNum head_first = 0;  ///< the peer's head when it answered
+  SeqNum head = 0;        ///< the highest it has shown
+  std::size_t works = 0;  ///< with the committer
+  RangeSet brought;       ///< entries that came by it
+  std::shared_ptr<SessionToken> token = std::make_shared<SessionToken>();
+
+ private:
+  /// The entries that were asked for, at every head that the peer has shown and up to `head_max`.
+  [[nodiscard]] RangeSet wanted_up_to(SeqNum head_max) const;
+};
+
+}  // namespace culm::replication

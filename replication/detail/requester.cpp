@@ -1,0 +1,316 @@
+#include "culm/replication/detail/requester.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "culm/core/limits.hpp"
+#include "culm/feed/elided.hpp"
+#include "culm/replication/detail/have.hpp"
+#include "culm/replication/detail/scope.hpp"
+
+namespace culm::replication {
+
+Requester::Requester(std::uint64_t session, const store::Store& store, CreditPool& pool,
+                     Outbox& outbox, std::deque<Event>& events, SessionStats& stats)
+    : session_(session),
+      store_(store),
+      credit_(pool),
+      outbox_(outbox),
+      events_(events),
+      stats_(stats) {}
+
+Result<WantId> Requester::want(const WantRequest& asked) {
+  if (requests_.size() >= limits::kWantsPerSessionMax) return fail(Errc::kBusy);
+  if (asked.interest.ranges.ranges().size() > limits::kRangesPerMessageMax) {
+    return fail(Errc::kRangesTooMany);
+  }
+  return ask(asked);
+}
+
+Result<WantId> Requester::ask(const WantRequest& asked, WantId again_for) {
+  CULM_TRY(const auto transaction, store_.read());
+  CULM_TRY(const auto log, transaction.find_log(asked.log));
+
+  Want want;
+  want.id = ++last_id_;
+  want.log = asked.log;
+  want.interest = asked.interest;
+  want.entries = asked.entries;
+  want.payloads = asked.payloads;
+  want.live = asked.live;
+  want.full = again_for != 0;
+  want.quote_only = asked.quote_only;
+  want.order = asked.order;
+  want.payload_size_min = asked.payload_size_min;
+  want.payload_size_max = asked.payload_size_max;
+  want.budget_bytes = asked.budget_bytes;
+  if (log && !asked.from_nothing) {
+    want.held = first_ranges(log->held);
+    want.payloads_held = first_ranges(log->payloads);
+    want.payloads_excepted = first_ranges(log->deleted);
+  }
+  Request& request = requests_.emplace_back();
+  request.id = want.id;
+  request.host_id = again_for != 0 ? again_for : want.id;
+  request.asked = asked;
+  request.full = want.full;
+  outbox_.send(want);
+  static_cast<void>(top_up());
+  return last_id_;
+}
+
+void Requester::cancel(WantId want) {
+  const auto found = std::ranges::find(requests_, want, &Request::host_id);
+  if (found == requests_.end()) return;
+  outbox_.send(Cancel{found->id});
+  requests_.erase(found);
+}
+
+bool Requester::wants(const LogKey& log) const {
+  return std::ranges::any_of(requests_,
+                             [&](const Request& request) { return request.asked.log == log; });
+}
+
+bool Requester::settled(const LogKey& log) const {
+  return std::ranges::none_of(requests_, [&](const Request& request) {
+    return request.asked.log == log && request.works != 0;
+  });
+}
+
+Request* Requester::find(WantId want) {
+  const auto found = std::ranges::find(requests_, want, &Request::id);
+  return found == requests_.end() ? nullptr : &*found;
+}
+
+Result<Request*> Requester::addressed(WantId want) {
+  if (want == 0 || want > last_id_) return fail(Errc::kUnsolicited);
+  return find(want);
+}
+
+void Requester::on_have(const Have& have) {
+  for (Request& request : requests_) {
+    if (request.asked.log == have.log) request.on_have(have.head);
+  }
+  events_.push_back(PeerHas{have.log, have.head, have.held, have.payloads, {}});
+}
+
+Result<void> Requester::on_quote(const Quote& quote) {
+  CULM_TRY(Request* const request, addressed(quote.want));
+  if (request == nullptr) return {};
+  CULM_CHECK(request->on_quote());
+  if (!request->full) events_.push_back(Quoted{request->host_id, request->asked.log, quote});
+  return {};
+}
+
+void Requester::grant(std::uint64_t bytes) {
+  if (bytes != 0) outbox_.send(Credit{bytes});
+}
+
+bool Requester::top_up() {
+  if (credit_.is_open()) return false;
+  const bool is_fetching = std::ranges::any_of(
+      requests_, [](const Request& request) { return !request.asked.quote_only; });
+  if (!is_fetching) return false;
+  grant(credit_.open());
+  return !credit_.is_open();
+}
+
+void Requester::submit(Request& request, std::variant<UnitWork, PayloadWork, EvidenceWork> content,
+                       std::uint64_t credit) {
+  const auto* const payload = std::get_if<PayloadWork>(&content);
+  const SeqNum seqnum = payload != nullptr ? payload->seqnum : 0;
+  pending_.emplace(++last_work_, Pending{request.id, credit, true, seqnum});
+  credit_.submitted(credit);
+  ++request.works;
+  events_.push_back(WorkReceived{
+      Work{{session_, last_work_}, request.asked.log, std::move(content), credit, request.token}});
+}
+
+Result<std::optional<Requester::Arrival>> Requester::on_entries(const Entries& entries,
+                                                                std::size_t message_bytes) {
+  const std::uint64_t counted = counted_bytes(message_bytes);
+  CULM_CHECK(credit_.spend(counted));
+  CULM_TRY(Request* const request, addressed(entries.want));
+  if (request == nullptr || request->phase == Request::Phase::kDone) {
+    grant(credit_.passed_over(counted));
+    return std::nullopt;
+  }
+  CULM_TRY(auto contents, read_elided(entries.unit));
+  if (!request->is_solicited(contents)) {
+    return fail(error_for(Errc::kUnsolicited, contents.seqnums.min()));
+  }
+  request->head = std::max(request->head, contents.seqnums.max());
+  request->brought |= contents.seqnums;
+  stats_.entries_received += contents.seqnums.count();
+  stats_.payload_bytes_received += contents.payload_bytes;
+  submit(*request, UnitWork{Bytes(entries.unit.begin(), entries.unit.end())}, counted);
+  return Arrival{request->asked.log, std::move(contents)};
+}
+
+Result<void> Requester::on_payload(const Payload& payload, std::size_t message_bytes) {
+  const std::uint64_t counted = counted_bytes(message_bytes);
+  CULM_CHECK(credit_.spend(counted));
+  CULM_TRY(Request* const request, addressed(payload.want));
+  if (request == nullptr || request->phase == Request::Phase::kDone) {
+    grant(credit_.passed_over(counted));
+    return {};
+  }
+  if (!request->is_solicited(payload)) return fail(error_for(Errc::kUnsolicited, payload.seqnum));
+  stats_.payload_bytes_received += payload.bytes.size();
+  submit(*request,
+         PayloadWork{payload.seqnum, payload.offset, payload.last,
+                     Bytes(payload.bytes.begin(), payload.bytes.end())},
+         counted);
+  return {};
+}
+
+Result<void> Requester::on_ready(const Ready& ready) {
+  CULM_TRY(Request* const request, addressed(ready.want));
+  if (request == nullptr) return {};
+  CULM_CHECK(request->on_ready());
+  settle(*request);
+  return {};
+}
+
+Result<void> Requester::on_done(const Done& done) {
+  CULM_TRY(Request* const request, addressed(done.want));
+  if (request == nullptr) return {};
+  CULM_CHECK(request->on_done(done.reason));
+  settle(*request);
+  return {};
+}
+
+void Requester::on_deny(const Deny& deny) {
+  const Request* const request = find(deny.want);
+  if (request == nullptr) return;
+  events_.push_back(Denied{request->host_id, request->asked.log, deny.reason});
+  drop(deny.want);
+}
+
+bool Requester::awaits_peer() const {
+  const bool can_be_used = credit_.can_be_used();
+  return std::ranges::any_of(
+      requests_, [&](const Request& request) { return request.awaits_peer(can_be_used); });
+}
+
+void Requester::hold_back(const LogKey& log) { ++held_back_[log]; }
+
+void Requester::release(const LogKey& log) {
+  const auto held = held_back_.find(log);
+  if (--held->second != 0) return;
+  held_back_.erase(held);
+  for (auto next = requests_.begin(); next != requests_.end();) {
+    Request& request = *next++;  // it may be dropped
+    if (request.asked.log == log) settle(request);
+  }
+}
+
+void Requester::submit_evidence(const LogKey& log, Evidence evidence, bool blame) {
+  hold_back(log);
+  pending_.emplace(++last_work_, Pending{0, 0, blame, 0});
+  events_.push_back(WorkReceived{
+      Work{{session_, last_work_}, log, EvidenceWork{std::move(evidence)}, 0, token_}});
+}
+
+Result<void> Requester::work_finished(const WorkReport& report) {
+  const auto found = pending_.find(report.id.work);
+  if (found == pending_.end()) return {};
+  const Pending pending = found->second;
+  pending_.erase(found);
+  if (pending.credit != 0) grant(credit_.work_done(pending.credit));
+
+  if (pending.want == 0) release(report.log);
+  Request* const request = find(pending.want);
+  if (request != nullptr) --request->works;
+  if (report.outcome) {
+    if (request != nullptr) settle(*request);
+    return {};
+  }
+  const Error& error = report.outcome.error();
+  if (pending.want == 0) return evidence_failed(pending, error);
+  // A want that ended meanwhile needs no answer: units behind a refused one fail for its sake.
+  if (request == nullptr) return {};
+  return pending.payload != 0 ? payload_failed(*request, pending.payload, error)
+                              : unit_failed(pending.want, error);
+}
+
+Result<void> Requester::evidence_failed(const Pending& pending, const Error& error) const {
+  const bool is_excused = fault(error.code) == Fault::kPeer && !pending.blame;
+  if (is_excused || is_of_log(error.code)) return {};
+  return fail(error);
+}
+
+Result<void> Requester::payload_failed(Request& request, SeqNum seqnum, const Error& error) {
+  if (!is_of_log(error.code) && fault(error.code) != Fault::kPeer) return fail(error);
+  switch (fault(error.code)) {
+    case Fault::kNobody:
+    case Fault::kAuthor:
+      // The entry is not there when its unit was cut by a fork, or refused.
+      settle(request);
+      return {};
+    case Fault::kPeer:
+      // A peer on the other branch of a fork has another payload for an entry that was held before.
+      if (request.brought.contains(seqnum)) return fail(error);
+      refuse(request, DenyReason::kCapped);
+      return {};
+    default:
+      return unit_failed(request.id, error);
+  }
+}
+
+Result<void> Requester::unit_failed(WantId want, const Error& error) {
+  const Request request = *find(want);
+  if (full_may_help(error.code) && !request.full) {
+    outbox_.send(Cancel{want});
+    drop(want);
+    const auto asked = ask(request.asked, request.host_id);
+    return asked ? Result<void>() : give_up(request, asked.error());
+  }
+  if (!is_of_log(error.code)) return fail(error);
+  if (ends(error.code) < Scope::kLog) {
+    settle(*find(want));
+    return {};
+  }
+  if (fault(error.code) == Fault::kOwnStore) {
+    outbox_.send(Cancel{want});
+    drop(want);
+    return give_up(request, error);
+  }
+  const bool is_unanchored = error.code == Errc::kUnitUnanchored;
+  refuse(request, is_unanchored ? DenyReason::kUnanchored : DenyReason::kCapped);
+  return {};
+}
+
+Result<void> Requester::give_up(const Request& request, const Error& error) {
+  if (!is_of_log(error.code)) return fail(error);
+  events_.push_back(Denied{request.host_id, request.asked.log, DenyReason::kBusy, error});
+  return {};
+}
+
+void Requester::distrust() {
+  token_->is_distrusted = true;
+  for (const Request& request : requests_) request.token->is_distrusted = true;
+}
+
+void Requester::refuse(const Request& request, DenyReason reason) {
+  outbox_.send(Deny{request.asked.log, request.id, reason});
+  events_.push_back(Denied{request.host_id, request.asked.log, reason});
+  drop(request.id);
+}
+
+void Requester::settle(Request& request) {
+  if (request.works != 0 || held_back_.contains(request.asked.log)) return;
+  if (request.phase == Request::Phase::kDone) {
+    events_.push_back(WantEnded{request.host_id, request.asked.log, request.done});
+    drop(request.id);
+  } else if (request.phase == Request::Phase::kReady) {
+    request.phase = Request::Phase::kCaughtUp;
+    events_.push_back(CaughtUp{request.host_id, request.asked.log});
+  }
+}
+
+void Requester::drop(WantId want) {
+  std::erase_if(requests_, [&](const Request& request) { return request.id == want; });
+}
+
+}  // namespace culm::replication
