@@ -2,49 +2,49 @@
 
 #include <utility>
 
-#include "culm/replication/detail/machine.hpp"
+#include "culm/replication/detail/session_impl.hpp"
 
 namespace culm::replication {
 
 Session::Session(Options options, const store::Store& store, Policy& policy, CreditPool& credit,
                  SignatureVerifier& verifier, Random& random, Instant now)
-    : machine_(std::make_unique<Machine>(std::move(options), store, policy, credit, verifier,
-                                         random, now)) {}
+    : impl_(std::make_unique<Impl>(std::move(options), store, policy, credit, verifier, random,
+                                   now)) {}
 
 Session::~Session() = default;
 
-Result<void> Session::receive(ByteView wire, Instant now) { return machine_->receive(wire, now); }
+Result<void> Session::receive(ByteView wire, Instant now) { return impl_->receive(wire, now); }
 
-Result<void> Session::receive_end() { return machine_->receive_end(); }
+Result<void> Session::receive_end() { return impl_->receive_end(); }
 
-ByteView Session::pending_output() const { return machine_->pending_output(); }
+ByteView Session::pending_output() const { return impl_->pending_output(); }
 
-void Session::output_sent(std::size_t bytes) { machine_->output_sent(bytes); }
+void Session::output_sent(std::size_t bytes) { impl_->output_sent(bytes); }
 
-bool Session::wants_input() const { return machine_->wants_input(); }
+bool Session::wants_input() const { return impl_->wants_input(); }
 
-std::optional<Instant> Session::next_deadline() const { return machine_->next_deadline(); }
+std::optional<Instant> Session::next_deadline() const { return impl_->next_deadline(); }
 
-Result<void> Session::deadline_reached(Instant now) { return machine_->deadline_reached(now); }
+Result<void> Session::deadline_reached(Instant now) { return impl_->deadline_reached(now); }
 
-std::optional<Event> Session::next_event() { return machine_->next_event(); }
+std::optional<Event> Session::next_event() { return impl_->next_event(); }
 
-Result<WantId> Session::want(const WantRequest& request) { return machine_->want(request); }
+Result<WantId> Session::want(const WantRequest& request) { return impl_->want(request); }
 
-void Session::cancel(WantId want) { machine_->cancel(want); }
+void Session::cancel(WantId want) { impl_->cancel(want); }
 
-Result<void> Session::offer(const LogKey& log) { return machine_->offer(log); }
+Result<void> Session::offer(const LogKey& log) { return impl_->offer(log); }
 
-void Session::work_finished(const WorkReport& report) { machine_->work_finished(report); }
+void Session::work_finished(const WorkReport& report) { impl_->work_finished(report); }
 
-void Session::log_changed(const LogKey& log) { machine_->log_changed(log); }
+void Session::log_changed(const LogKey& log) { impl_->log_changed(log); }
 
-void Session::close(std::optional<Errc> code) { machine_->close(code); }
+void Session::close(std::optional<Errc> code) { impl_->close(code); }
 
-bool Session::ended() const { return machine_->ended(); }
+bool Session::ended() const { return impl_->ended(); }
 
-bool Session::established() const { return machine_->established(); }
+bool Session::established() const { return impl_->established(); }
 
-const SessionStats& Session::stats() const { return machine_->stats(); }
+const SessionStats& Session::stats() const { return impl_->stats(); }
 
 }  // namespace culm::replication

@@ -79,8 +79,8 @@ class Session {
   [[nodiscard]] bool established() const;
 
  private:
-  class Machine;
-  std::unique_ptr<Machine> machine_;
+  class Impl;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace culm::replication

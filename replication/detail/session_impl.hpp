@@ -1,12 +1,11 @@
 #pragma once
 
 #include <deque>
-#include <map>
 #include <optional>
 #include <string>
 
 #include "culm/replication/detail/common_logs.hpp"
-#include "culm/replication/detail/comparison.hpp"
+#include "culm/replication/detail/fork_search.hpp"
 #include "culm/replication/detail/liveness.hpp"
 #include "culm/replication/detail/outbox.hpp"
 #include "culm/replication/detail/requester.hpp"
@@ -15,12 +14,12 @@
 
 namespace culm::replication {
 
-/// The session behind its face: channel, frames and messages on one side, responder and requester on
-/// the other.
-class Session::Machine {
+/// Owns channel and framing, gives each message to the part that it is for, and tells the host what
+/// came of it. What was asked and answered, compared and told of each log is for the parts to know.
+class Session::Impl {
  public:
-  Machine(Options options, const store::Store& store, Policy& policy, CreditPool& credit,
-          SignatureVerifier& verifier, Random& random, Instant now);
+  Impl(Options options, const store::Store& store, Policy& policy, CreditPool& credit,
+       SignatureVerifier& verifier, Random& random, Instant now);
 
   [[nodiscard]] Result<void> receive(ByteView wire, Instant now);
   [[nodiscard]] Result<void> receive_end();
@@ -41,12 +40,6 @@ class Session::Machine {
   [[nodiscard]] const SessionStats& stats() const { return stats_; }
 
  private:
-  struct ActiveComparison {
-    Comparison search;
-    Bytes theirs;  ///< the peer's entry at the lowest difference known so far
-    std::uint32_t queries = 0;
-  };
-
   /// Looks at what has come, as far as there is room for the answers.
   [[nodiscard]] Result<void> read_messages();
   [[nodiscard]] Result<void> dispatch(const Message& message, std::size_t message_bytes);
@@ -61,17 +54,9 @@ class Session::Machine {
   [[nodiscard]] Result<void> on_deny(const Deny& deny);
   void on_bye(const Bye& bye);
 
-  /// Compares once all that came before `have` is committed.
-  [[nodiscard]] Result<void> start_comparison(const Have& have);
-  [[nodiscard]] Result<void> ask_comparison(ActiveComparison& active,
-                                            const store::ReadTransaction& transaction,
-                                            const store::LogState& log);
-  void end_comparison(const LogKey& log);
-  [[nodiscard]] Result<void> answer_comparison(const Compare& query);
-  Result<void> find_compared(Compare& answer, const Compare& query) const;
-  [[nodiscard]] Result<void> advance_comparison(const Compare& answer);
   /// Sends the evidence against a log that both sides care for, once for each lower cap.
   [[nodiscard]] Result<void> tell_defect(const LogKey& log);
+  /// Tells the peer what is held of a log, once nothing of it waits for the committer.
   [[nodiscard]] Result<void> send_receipt(const LogKey& log);
   [[nodiscard]] bool concerns_peer(const LogKey& log) const;
   [[nodiscard]] bool awaits_peer() const;
@@ -91,9 +76,7 @@ class Session::Machine {
   SessionStats stats_;
   Responder responder_;
   Requester requester_;
-
-  std::map<LogKey, ActiveComparison> comparisons_;
-  std::map<LogKey, Have> postponed_;  ///< to be compared with what came before them
+  ForkSearch fork_search_;
   CommonLogs logs_;
 
   Liveness liveness_;

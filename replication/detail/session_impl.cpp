@@ -1,0 +1,191 @@
+#include "culm/replication/detail/session_impl.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "culm/core/limits.hpp"
+#include "culm/replication/detail/scope.hpp"
+
+namespace culm::replication {
+namespace {
+
+constexpr auto kCreditRetry = std::chrono::milliseconds(50);
+
+}  // namespace
+
+Session::Impl::Impl(Options options, const store::Store& store, Policy& policy, CreditPool& credit,
+                    SignatureVerifier& verifier, Random& random, Instant now)
+    : agent_(std::move(options.agent)),
+      store_(store),
+      policy_(policy),
+      channel_(options.channel, random),
+      responder_(store, verifier, outbox_, stats_),
+      requester_(options.id, store, credit, outbox_, events_, stats_),
+      fork_search_(store, requester_, outbox_),
+      liveness_(now) {
+  outbox_.send(Hello{kProtocolVersion, agent_});
+}
+
+Result<void> Session::Impl::receive(ByteView wire, Instant now) {
+  if (ended_) return fail(Errc::kPeerClosed);
+  liveness_.bytes_received(wire.size(), now);
+  stats_.bytes_received += wire.size();
+  if (auto received = channel_.receive(wire, reader_.fill()); !received) {
+    return go_on(std::move(received));
+  }
+  auto done = read_messages();
+  if (done) done = liveness_.check_stall(awaits_peer());
+  return go_on(std::move(done));
+}
+
+Result<void> Session::Impl::read_messages() {
+  while (!ended_ && !outbox_.overfull()) {
+    CULM_TRY(const auto frame, reader_.next());
+    if (!frame) break;
+    CULM_TRY(const auto message, decode(*frame));
+    CULM_CHECK(dispatch(message, frame->size()));
+  }
+  return {};
+}
+
+Result<void> Session::Impl::receive_end() {
+  if (ended_) return {};
+  Error error{Errc::kFrameTruncated};
+  if (const auto finished = channel_.finish(); !finished) error = finished.error();
+  end(error, {});
+  return fail(error);
+}
+
+void Session::Impl::output_sent(std::size_t bytes) {
+  stats_.bytes_sent += bytes;
+  channel_.output_sent(bytes);
+  outbox_.set_unsent(channel_.pending_output().size());
+  if (!ended_) static_cast<void>(go_on(read_messages()));
+}
+
+std::optional<Instant> Session::Impl::next_deadline() const {
+  if (ended_) return std::nullopt;
+  const Instant next = liveness_.next_deadline(awaits_peer());
+  if (!hello_received_) return next;
+  if (responder_.has_more()) return std::min(next, liveness_.now());
+  return credit_missing_ ? std::min(next, liveness_.now() + kCreditRetry) : next;
+}
+
+Result<void> Session::Impl::deadline_reached(Instant now) {
+  if (ended_) return {};
+  const auto due = liveness_.deadline_reached(now, awaits_peer());
+  if (!due) return go_on(fail(due.error()));
+  if (*due == Liveness::Due::kClose) {
+    close(std::nullopt);
+    return {};
+  }
+  if (*due == Liveness::Due::kPing) outbox_.send(Ping{++ping_nonce_});
+  return hello_received_ ? go_on({}) : Result<void>();
+}
+
+bool Session::Impl::awaits_peer() const {
+  return requester_.awaits_peer() || fork_search_.awaits_peer();
+}
+
+std::optional<Event> Session::Impl::next_event() {
+  if (events_.empty()) return std::nullopt;
+  Event event = std::move(events_.front());
+  events_.pop_front();
+  return event;
+}
+
+Result<WantId> Session::Impl::want(const WantRequest& request) {
+  if (ended_) return fail(Errc::kProtocolState);
+  auto id = requester_.want(request);
+  if (id) logs_.name(request.log);
+  liveness_.progressed();
+  flush();
+  return id;
+}
+
+void Session::Impl::cancel(WantId want) {
+  requester_.cancel(want);
+  flush();
+}
+
+Result<void> Session::Impl::offer(const LogKey& log) {
+  if (ended_) return fail(Errc::kProtocolState);
+  if (!logs_.can_offer()) return fail(Errc::kBusy);
+  CULM_TRY(const auto transaction, store_.read());
+  CULM_TRY(const auto state, transaction.get_log(log));
+  if (state.head() == 0) return fail(Errc::kLogUnknown);
+  logs_.offer_sent(log);
+  outbox_.send(Offer{log, state.head()});
+  flush();
+  return {};
+}
+
+void Session::Impl::work_finished(const WorkReport& report) {
+  auto finished = requester_.work_finished(report);
+  if (ended_) return;
+  if (finished && requester_.settled(report.log)) {
+    // Where the last piece changed nothing, nobody else will say that the log has changed.
+    if (logs_.is_receipt_due(report.log)) finished = unless_of_log(send_receipt(report.log));
+    if (finished) finished = fork_search_.on_settled(report.log);
+  }
+  static_cast<void>(go_on(finished));
+}
+
+void Session::Impl::log_changed(const LogKey& log) {
+  if (ended_) return;
+  responder_.log_changed(log);
+  // What is new goes out before the word that it is here, or the peer would have to ask about it.
+  auto said = responder_.pump();
+  if (said) said = unless_of_log(send_receipt(log));
+  if (said) said = unless_of_log(tell_defect(log));
+  static_cast<void>(go_on(said));
+}
+
+void Session::Impl::close(std::optional<Errc> code) {
+  if (ended_) return;
+  Bye bye;
+  if (code) {
+    bye.code = static_cast<std::uint16_t>(*code);
+    bye.text = describe(*code);
+  }
+  outbox_.send(bye);
+  flush();
+  end(std::nullopt, {});
+}
+
+Result<void> Session::Impl::go_on(Result<void> result) {
+  if (result && !ended_) {
+    credit_missing_ = requester_.top_up();
+    result = responder_.pump();
+  }
+  if (!result && !ended_) {
+    const Error error = result.error();
+    if (fault(error.code) == Fault::kPeer) requester_.distrust();
+    if (channel_.established()) {
+      outbox_.send(Bye{static_cast<std::uint16_t>(error.code), std::string(describe(error.code))});
+    }
+    flush();
+    end(error, {});
+  } else {
+    flush();
+  }
+  return result;
+}
+
+void Session::Impl::flush() {
+  Bytes& plaintext = outbox_.plaintext();
+  if (channel_.established() && !plaintext.empty() && !ended_) {
+    // A key that is used up cannot encrypt a farewell either.
+    if (const auto sent = channel_.send(plaintext); !sent) end(sent.error(), {});
+    plaintext.clear();
+  }
+  outbox_.set_unsent(channel_.pending_output().size());
+}
+
+void Session::Impl::end(std::optional<Error> error, std::string text) {
+  ended_ = true;
+  events_.push_back(Ended{error, std::move(text), stats_});
+}
+
+}  // namespace culm::replication

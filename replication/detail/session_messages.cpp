@@ -1,0 +1,220 @@
+// What each message of the peer sets off.
+#include <utility>
+#include <variant>
+
+#include "culm/core/limits.hpp"
+#include "culm/replication/detail/have.hpp"
+#include "culm/replication/detail/scope.hpp"
+#include "culm/replication/detail/session_impl.hpp"
+
+namespace culm::replication {
+namespace {
+
+template <class... Handlers>
+struct Overloaded : Handlers... {
+  using Handlers::operator()...;
+};
+template <class... Handlers>
+Overloaded(Handlers...) -> Overloaded<Handlers...>;
+
+/// What brings a want or a comparison nearer to its end, and cannot be said at no cost for ever.
+bool is_progress(const Message& message) {
+  return std::holds_alternative<Quote>(message) || std::holds_alternative<Entries>(message) ||
+         std::holds_alternative<Payload>(message) || std::holds_alternative<Ready>(message) ||
+         std::holds_alternative<Done>(message) || std::holds_alternative<Deny>(message) ||
+         std::holds_alternative<Compare>(message);
+}
+
+}  // namespace
+
+Result<void> Session::Impl::dispatch(const Message& message, std::size_t message_bytes) {
+  if (!hello_received_ && !std::holds_alternative<Hello>(message)) {
+    return fail(Errc::kProtocolState);
+  }
+  if (is_progress(message)) liveness_.progressed();
+  return std::visit(
+      Overloaded{
+          [&](const Hello& hello) { return on_hello(hello); },
+          [&](const Offer& offer) { return on_offer(offer); },
+          [&](const Have& have) { return on_have(have); },
+          [&](const Want& want) { return on_want(want); },
+          [&](const Quote& quote) { return requester_.on_quote(quote); },
+          [&](const Entries& entries) { return on_entries(entries, message_bytes); },
+          [&](const Payload& payload) { return requester_.on_payload(payload, message_bytes); },
+          [&](const Ready& ready) { return requester_.on_ready(ready); },
+          [&](const Done& done) { return requester_.on_done(done); },
+          [&](const Cancel& cancel) {
+            responder_.cancel(cancel.want);
+            return Result<void>();
+          },
+          [&](const Credit& credit) { return on_credit(credit); },
+          [&](const Compare& compare) { return on_compare(compare); },
+          [&](const DefectFound& defect) { return on_defect(defect); },
+          [&](const Deny& deny) { return on_deny(deny); },
+          [&](const Ping& ping) {
+            outbox_.send(Pong{ping.nonce});
+            return Result<void>();
+          },
+          [&](const Pong&) { return Result<void>(); },
+          [&](const Bye& bye) {
+            on_bye(bye);
+            return Result<void>();
+          },
+      },
+      message);
+}
+
+Result<void> Session::Impl::on_hello(const Hello& hello) {
+  if (hello_received_) return fail(Errc::kProtocolState);
+  if (hello.version != kProtocolVersion) return fail(Errc::kProtocolVersion);
+  hello_received_ = true;
+  liveness_.established();
+  events_.push_back(Established{*channel_.peer(), hello.agent});
+  return {};
+}
+
+Result<void> Session::Impl::on_offer(const Offer& offer) {
+  CULM_CHECK(logs_.offer_received());
+  const auto interest = policy_.accept_offer(*channel_.peer(), offer.log);
+  if (!interest) {
+    events_.push_back(OfferDeclined{offer.log});
+    outbox_.send(Deny{offer.log, 0, DenyReason::kNotWanted});
+    return {};
+  }
+  if (requester_.wants(offer.log)) return {};
+  WantRequest request;
+  request.log = offer.log;
+  request.interest = interest->entries;
+  request.payloads = interest->payloads;
+  request.live = true;
+  logs_.name(offer.log);
+  const auto want = requester_.want(request);
+  if (want) {
+    events_.push_back(OfferAccepted{offer.log, *interest});
+    return {};
+  }
+  // Whatever keeps this side from asking is not the peer's fault.
+  if (ends(want.error().code) == Scope::kStore) return fail(want.error());
+  outbox_.send(Deny{offer.log, 0, DenyReason::kBusy});
+  return {};
+}
+
+Result<void> Session::Impl::on_have(const Have& have) {
+  if (!concerns_peer(have.log)) return {};  // of a want that has ended meanwhile
+  requester_.on_have(have);
+  responder_.peer_holds(have.log, have.held, have.payloads);
+  CULM_CHECK(unless_of_log(tell_defect(have.log)));
+  return fork_search_.on_have(have);
+}
+
+Result<void> Session::Impl::on_want(const Want& want) {
+  CULM_CHECK(responder_.take_id(want.id));
+  logs_.want_received();
+  const SeqNum head = want.held.empty() ? 0 : want.held.max();
+  events_.push_back(PeerHas{want.log, head, want.held, want.payloads_held, want.payloads_excepted});
+  if (!policy_.may_read(*channel_.peer(), want.log)) {
+    outbox_.send(Deny{want.log, want.id, DenyReason::kNotServed});
+    return {};
+  }
+  const auto accepted = responder_.accept(want);
+  if (accepted) {
+    logs_.name(want.log);
+    return unless_of_log(tell_defect(want.log));
+  }
+  const Errc code = accepted.error().code;
+  if (!is_of_log(code)) return fail(accepted.error());
+  const bool is_busy = ends(code) == Scope::kLog;
+  outbox_.send(Deny{want.log, want.id, is_busy ? DenyReason::kBusy : DenyReason::kNotServed});
+  return {};
+}
+
+Result<void> Session::Impl::on_entries(const Entries& entries, std::size_t message_bytes) {
+  CULM_TRY(const auto arrival, requester_.on_entries(entries, message_bytes));
+  if (arrival) {
+    responder_.peer_holds(arrival->log, arrival->contents.seqnums, arrival->contents.payloads);
+  }
+  return {};
+}
+
+Result<void> Session::Impl::on_credit(const Credit& credit) {
+  if (credit.bytes > limits::kCreditBytesMax ||
+      responder_.credit() + credit.bytes > limits::kCreditBytesMax) {
+    return fail(Errc::kFlow);
+  }
+  responder_.add_credit(credit.bytes);
+  return {};
+}
+
+Result<void> Session::Impl::on_compare(const Compare& compare) {
+  if (compare.answer) return fork_search_.on_answer(compare);
+  Compare answer{compare.log, compare.seqnum, true, std::nullopt, {}};
+  if (policy_.may_read(*channel_.peer(), compare.log)) {
+    auto found = answer_query(store_, compare);
+    if (found) answer = *std::move(found);
+    // What cannot be read is not served, and the peer is not left waiting.
+    else if (!is_of_log(found.error().code))
+      return fail(found.error());
+  }
+  outbox_.send(answer);
+  return {};
+}
+
+Result<void> Session::Impl::on_defect(const DefectFound& defect) {
+  CULM_CHECK(logs_.defect_received());
+  if (concerns_peer(defect.log)) requester_.submit_evidence(defect.log, defect.evidence, true);
+  return {};
+}
+
+Result<void> Session::Impl::on_deny(const Deny& deny) {
+  CULM_CHECK(logs_.deny_received(requester_.wants_sent()));
+  if (deny.want == 0) {
+    if (logs_.offer_denied(deny.log)) events_.push_back(Denied{0, deny.log, deny.reason});
+  } else if (deny.reason == DenyReason::kUnanchored || deny.reason == DenyReason::kCapped) {
+    responder_.drop(deny.want);
+  } else {
+    requester_.on_deny(deny);
+  }
+  return {};
+}
+
+void Session::Impl::on_bye(const Bye& bye) {
+  std::optional<Error> error;
+  if (bye.code != 0) error = Error{Errc::kPeerClosed};
+  end(error, bye.text);
+}
+
+bool Session::Impl::concerns_peer(const LogKey& log) const {
+  return logs_.is_named(log) || requester_.wants(log) || responder_.serves(log);
+}
+
+Result<void> Session::Impl::tell_defect(const LogKey& log) {
+  if (!concerns_peer(log)) return {};
+  CULM_TRY(const auto transaction, store_.read());
+  CULM_TRY(const auto state, transaction.find_log(log));
+  if (!state || state->cap == 0) return {};
+  if (!logs_.tell_cap(log, state->cap)) return {};
+  CULM_TRY(const auto evidence, transaction.evidence(*state, 1));
+  if (!evidence.empty()) outbox_.send(DefectFound{log, evidence.front()});
+  // What is left below the cap is compared anew.
+  CULM_TRY(const auto have, make_have(transaction, *state));
+  outbox_.send(have);
+  return {};
+}
+
+Result<void> Session::Impl::send_receipt(const LogKey& log) {
+  if (!requester_.wants(log)) return {};
+  if (!requester_.settled(log)) {
+    logs_.receipt_due(log);
+    return {};
+  }
+  CULM_TRY(const auto transaction, store_.read());
+  CULM_TRY(const auto state, transaction.find_log(log));
+  if (state) {
+    CULM_TRY(const auto have, make_have(transaction, *state));
+    outbox_.send(have);
+  }
+  logs_.receipt_sent(log);
+  return {};
+}
+
+}  // namespace culm::replication
