@@ -39,6 +39,8 @@ class CommonLogs {
   void receipt_due(const LogKey& log) { receipts_due_.insert(log); }
   void receipt_sent(const LogKey& log) { receipts_due_.erase(log); }
   [[nodiscard]] bool is_receipt_due(const LogKey& log) const { return receipts_due_.contains(log); }
+  /// A copy: to send one changes what is due.
+  [[nodiscard]] std::set<LogKey> receipts_due() const { return receipts_due_; }
 
   /// Whether the evidence for this cap is to be sent: once for each that is lower than the last. An
   /// author who lowers the cap again and again is not worth the peer's patience: then no more.

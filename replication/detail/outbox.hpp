@@ -8,7 +8,12 @@
 
 namespace culm::replication {
 
-/// Collects the messages of one call of the session, so that they share encrypted records.
+/// Collects the messages of one call of the session, so that they share encrypted records. Nothing
+/// makes it grow without end while the peer does not read:
+///
+///   answers                         the peer is not listened to while it is overfull
+///   entries, payloads, receipts     wait while it is full; a later receipt says more than two
+///   wants, offers, credit, defects  limits count them
 class Outbox {
  public:
   /// Encodes at once, so whatever `message` borrows may go. Returns its bytes, as credit counts.

@@ -61,7 +61,10 @@ void Session::Impl::output_sent(std::size_t bytes) {
   stats_.bytes_sent += bytes;
   channel_.output_sent(bytes);
   outbox_.set_unsent(channel_.pending_output().size());
-  if (!ended_) static_cast<void>(go_on(read_messages()));
+  if (ended_) return;
+  auto done = read_messages();
+  if (done && !ended_) done = send_receipts_put_off();
+  static_cast<void>(go_on(std::move(done)));
 }
 
 std::optional<Instant> Session::Impl::next_deadline() const {

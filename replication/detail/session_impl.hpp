@@ -56,8 +56,10 @@ class Session::Impl {
 
   /// Sends the evidence against a log that both sides care for, once for each lower cap.
   [[nodiscard]] Result<void> tell_defect(const LogKey& log);
-  /// Tells the peer what is held of a log, once nothing of it waits for the committer.
+  /// Tells the peer what is held of a log, once nothing of it waits for the committer and there is
+  /// room to say it.
   [[nodiscard]] Result<void> send_receipt(const LogKey& log);
+  [[nodiscard]] Result<void> send_receipts_put_off();
   [[nodiscard]] bool concerns_peer(const LogKey& log) const;
   [[nodiscard]] bool awaits_peer() const;
 
@@ -82,6 +84,7 @@ class Session::Impl {
   Liveness liveness_;
   std::uint64_t ping_nonce_ = 0;
   bool credit_missing_ = false;
+  bool receipts_lack_room_ = false;
   bool hello_received_ = false;
   bool ended_ = false;
 };

@@ -202,8 +202,12 @@ Result<void> Session::Impl::tell_defect(const LogKey& log) {
 }
 
 Result<void> Session::Impl::send_receipt(const LogKey& log) {
-  if (!requester_.wants(log)) return {};
-  if (!requester_.settled(log)) {
+  if (!requester_.wants(log)) {
+    logs_.receipt_sent(log);
+    return {};
+  }
+  receipts_lack_room_ = receipts_lack_room_ || outbox_.full();
+  if (!requester_.settled(log) || outbox_.full()) {
     logs_.receipt_due(log);
     return {};
   }
@@ -214,6 +218,12 @@ Result<void> Session::Impl::send_receipt(const LogKey& log) {
     outbox_.send(have);
   }
   logs_.receipt_sent(log);
+  return {};
+}
+
+Result<void> Session::Impl::send_receipts_put_off() {
+  if (outbox_.full() || !std::exchange(receipts_lack_room_, false)) return {};
+  for (const LogKey& log : logs_.receipts_due()) CULM_CHECK(unless_of_log(send_receipt(log)));
   return {};
 }
 

@@ -142,6 +142,24 @@ TEST_F(LivePair, AReceiptComesAlsoWhereTheLastPieceChangedNothing) {
   EXPECT_EQ(receipt->held, (RangeSet{{1, log.head()}}));
 }
 
+TEST_F(LivePair, APeerThatDoesNotReadIsToldTheLastOfManyChanges) {
+  const Session& session = *connection.b.session;
+  connection.log_changed(relay, log.log());
+  const std::size_t receipt_bytes = session.pending_output().size();
+  ASSERT_NE(receipt_bytes, 0U);
+  for (std::size_t n = 0; n < 2 * limits::kSessionOutputBytesMax / receipt_bytes; ++n) {
+    connection.log_changed(relay, log.log());
+  }
+  EXPECT_LE(session.pending_output().size(), limits::kSessionOutputBytesMax + receipt_bytes);
+  log.append("the last");
+  relay.hold(log, {{log.head(), log.head()}});
+  connection.log_changed(relay, log.log());
+  connection.run();
+  const auto* receipt = connection.a.last<PeerHas>();
+  ASSERT_NE(receipt, nullptr) << connection.why();
+  EXPECT_EQ(receipt->head, log.head());
+}
+
 TEST_F(LivePair, GoesOnForAsLongAsTheLogGrows) {
   for (int round = 0; round < 5000 && !HasFailure(); ++round) {
     append();
