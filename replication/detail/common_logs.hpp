@@ -35,7 +35,8 @@ class CommonLogs {
   /// here, and a few more. Fails with kLimit.
   [[nodiscard]] Result<void> deny_received(std::uint64_t wants_sent);
 
-  /// The peer is to hear what is held of the log once all that it sent is committed.
+  /// The peer is to hear what is held of the log once all that it sent is committed and there is
+  /// room to say it.
   void receipt_due(const LogKey& log) { receipts_due_.insert(log); }
   void receipt_sent(const LogKey& log) { receipts_due_.erase(log); }
   [[nodiscard]] bool is_receipt_due(const LogKey& log) const { return receipts_due_.contains(log); }

@@ -12,7 +12,7 @@ namespace culm::replication {
 /// The entries of the units that one session brought of one log, the latest at each seqnum: what
 /// links of units behind them may lead to before anything is committed. Newest first, a link may
 /// lead into any unit before, and a peer may send very many small ones. So this is a tree, of runs:
-/// an honest unit costs one place in it, and whatever a peer sends three for each entry at most.
+/// a unit in ascending order costs one place in it, and no entry more than one.
 class EarlierEntries {
  public:
   struct Found {

@@ -11,9 +11,11 @@ namespace culm::replication {
 /// Collects the messages of one call of the session, so that they share encrypted records. Nothing
 /// makes it grow without end while the peer does not read:
 ///
-///   answers                         the peer is not listened to while it is overfull
-///   entries, payloads, receipts     wait while it is full; a later receipt says more than two
-///   wants, offers, credit, defects  limits count them
+///   answers, credit        follow what the peer sends, who is not listened to while it is overfull
+///   entries, payloads      wait while it is full
+///   receipts               likewise; one stands for all that were due before it
+///   offers, defects        limits count them for a session
+///   wants, what ends them  follow open wants, which a limit counts
 class Outbox {
  public:
   /// Encodes at once, so whatever `message` borrows may go. Returns its bytes, as credit counts.

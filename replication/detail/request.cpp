@@ -19,9 +19,7 @@ Result<void> Request::on_quote() {
 }
 
 Result<void> Request::on_ready() {
-  if (!asked.live || phase == Phase::kAsked || phase == Phase::kDone) {
-    return fail(Errc::kProtocolState);
-  }
+  if (!asked.live || phase == Phase::kAsked) return fail(Errc::kProtocolState);
   if (phase == Phase::kAnswered) phase = Phase::kReady;
   return {};
 }

@@ -1,6 +1,7 @@
 #include "culm/replication/detail/responder.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "culm/core/limits.hpp"
@@ -121,11 +122,14 @@ Result<bool> Responder::advance(ServedWant& served) {
 Result<bool> Responder::take_step(ServedWant& served) {
   using Step = ServedWant::Step;
   if (is_over(served) || outbox_.full()) return false;
-  if (served.planned && served.next_step(credit_) == Step::kNothing) return false;
+  std::optional<Step> step;
+  if (served.planned) step = served.next_step(credit_);
+  if (step == Step::kNothing) return false;
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto log, transaction.get_log(served.want.log));
   if (!served.planned) served.plan(log);
-  switch (served.next_step(credit_)) {
+  if (!step) step = served.next_step(credit_);
+  switch (*step) {
     case Step::kNothing:
       return false;
     case Step::kReady:
@@ -159,8 +163,7 @@ Result<void> Responder::send_unit(ServedWant& served, const store::ReadTransacti
   const RangeSet planned = served.next_unit();
   std::uint64_t entries_left = planned.count();
   RangeSet sent;
-  RangeSet settle_payloads;
-  RangeSet refused_payloads;
+  RangeSet settled;  // payloads that came along, or that are not wanted
   std::uint64_t payload_bytes = 0;
   unit_.clear();
   UnitEncoder encoder(unit_, served.known, served.want.full ? LinkForm::kWhole : LinkForm::kElided);
@@ -170,7 +173,7 @@ Result<void> Responder::send_unit(ServedWant& served, const store::ReadTransacti
         std::optional<ByteView> payload;
         if (served.payloads.contains(seqnum)) {
           if (!served.takes_payload(stored.entry)) {
-            refused_payloads.insert(seqnum);
+            settled.insert(seqnum);
           } else if (stored.inline_payload) {
             payload = stored.inline_payload;
           }
@@ -188,7 +191,7 @@ Result<void> Responder::send_unit(ServedWant& served, const store::ReadTransacti
         --entries_left;
         sent.insert(seqnum);
         if (payload) {
-          settle_payloads.insert(seqnum);
+          settled.insert(seqnum);
           payload_bytes += payload->size();
         }
         return true;
@@ -208,10 +211,8 @@ Result<void> Responder::send_unit(ServedWant& served, const store::ReadTransacti
   stats_.payload_bytes_sent += payload_bytes;
   served.known |= sent;
   served.entries -= sent;
-  served.payloads -= settle_payloads;
-  served.payloads -= refused_payloads;
-  served.settled |= settle_payloads;
-  served.settled |= refused_payloads;
+  served.payloads -= settled;
+  served.settled |= settled;
   return {};
 }
 

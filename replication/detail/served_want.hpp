@@ -11,8 +11,8 @@ namespace culm::replication {
 /// One want of the peer while it is served: what is to be sent, what the peer has. Decides what
 /// comes next and does none of it. Spec: replication.md#wants
 struct ServedWant {
-  ///   backlog --all that there was is sent--> live --cancel, a failure--> over
-  ///      '-----------done, cancel, a failure---------------------------->'
+  ///   backlog --all that there was is sent--> live --budget, cancel, a failure--> over
+  ///      '---------------done, cancel, a failure------------------------------^
   enum class Phase { kBacklog, kLive, kOver };
 
   /// Takes over what `asked` says the peer holds.

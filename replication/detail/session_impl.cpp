@@ -4,7 +4,6 @@
 #include <chrono>
 #include <utility>
 
-#include "culm/core/limits.hpp"
 #include "culm/replication/detail/scope.hpp"
 
 namespace culm::replication {
@@ -63,6 +62,8 @@ void Session::Impl::output_sent(std::size_t bytes) {
   outbox_.set_unsent(channel_.pending_output().size());
   if (ended_) return;
   auto done = read_messages();
+  // What is new goes out before the word that it is here.
+  if (done && !ended_) done = responder_.pump();
   if (done && !ended_) done = send_receipts_put_off();
   static_cast<void>(go_on(std::move(done)));
 }

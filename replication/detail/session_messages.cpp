@@ -1,4 +1,4 @@
-// What each message of the peer sets off.
+// What each message of the peer sets off, and what the peer is told of a log.
 #include <utility>
 #include <variant>
 
