@@ -26,7 +26,7 @@ struct WantRequest {
   Order order = Order::kAscending;
   std::uint64_t payload_size_min = 0;
   std::uint64_t payload_size_max = limits::kPayloadSizeBytesMax;
-  std::uint64_t budget_bytes = 0;
+  std::uint64_t budget_bytes = 0;  ///< of the entries and payload messages; 0: no budget
 };
 
 /// The handshake is done: who the peer is, and what it calls itself.
@@ -52,7 +52,7 @@ struct Quoted {
 struct WorkReceived {
   Work work;
 };
-/// All of a live want that existed is committed.
+/// Everything that existed for a live want is committed.
 struct CaughtUp {
   WantId want = 0;
   LogKey log;
@@ -71,13 +71,19 @@ struct Denied {
   DenyReason reason{};
   std::optional<Error> error = std::nullopt;  ///< nothing where the peer has declined
 };
-/// A log was offered and, by the policy, is wanted now: keep `interest` in the store.
+/// A log was offered and, by the policy, is wanted now. The host keeps `interest` in the store; a
+/// node does so itself.
 struct OfferAccepted {
   LogKey log;
   store::LogInterest interest;
 };
 /// A log was offered that the policy does not want.
 struct OfferDeclined {
+  LogKey log;
+};
+/// For the host alone: from now on the session is to hear of changes of the log (`log_changed`), as
+/// long as it cares for it.
+struct LogNamed {
   LogKey log;
 };
 /// The session has ended; `error` says why unless it was a clean end.
@@ -88,6 +94,6 @@ struct Ended {
 };
 
 using Event = std::variant<Established, PeerHas, Quoted, WorkReceived, CaughtUp, WantEnded, Denied,
-                           OfferAccepted, OfferDeclined, Ended>;
+                           OfferAccepted, OfferDeclined, LogNamed, Ended>;
 
 }  // namespace culm::replication

@@ -70,6 +70,8 @@ class Session {
   /// The store holds more of `log` than before, or less, or evidence against it: serve live wants,
   /// send receipts and evidence.
   void log_changed(const LogKey& log);
+  /// Whether changes of `log` are anything to this session.
+  [[nodiscard]] bool cares_for(const LogKey& log) const;
 
   /// Says bye; nothing else is sent after it.
   void close(std::optional<Errc> code = std::nullopt);

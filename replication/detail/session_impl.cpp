@@ -102,7 +102,7 @@ std::optional<Event> Session::Impl::next_event() {
 Result<WantId> Session::Impl::want(const WantRequest& request) {
   if (ended_) return fail(Errc::kProtocolState);
   auto id = requester_.want(request);
-  if (id) logs_.name(request.log);
+  if (id) name(request.log);
   liveness_.progressed();
   flush();
   return id;
@@ -120,6 +120,7 @@ Result<void> Session::Impl::offer(const LogKey& log) {
   CULM_TRY(const auto state, transaction.get_log(log));
   if (state.head() == 0) return fail(Errc::kLogUnknown);
   logs_.offer_sent(log);
+  events_.push_back(LogNamed{log});
   outbox_.send(Offer{log, state.head()});
   flush();
   return {};

@@ -34,6 +34,7 @@ class Session::Impl {
   [[nodiscard]] Result<void> offer(const LogKey& log);
   void work_finished(const WorkReport& report);
   void log_changed(const LogKey& log);
+  [[nodiscard]] bool cares_for(const LogKey& log) const;
   void close(std::optional<Errc> code);
   [[nodiscard]] bool ended() const { return ended_; }
   [[nodiscard]] bool established() const { return hello_received_; }
@@ -60,7 +61,8 @@ class Session::Impl {
   /// room to say it.
   [[nodiscard]] Result<void> send_receipt(const LogKey& log);
   [[nodiscard]] Result<void> send_receipts_put_off();
-  [[nodiscard]] bool concerns_peer(const LogKey& log) const;
+  /// To speak of the log tells the peer nothing new; the host is to say when it changes.
+  void name(const LogKey& log);
   [[nodiscard]] bool awaits_peer() const;
 
   /// Serves what can be served and encrypts what was said; ends the session on a failure.

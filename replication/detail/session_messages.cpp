@@ -87,7 +87,7 @@ Result<void> Session::Impl::on_offer(const Offer& offer) {
   request.interest = interest->entries;
   request.payloads = interest->payloads;
   request.live = true;
-  logs_.name(offer.log);
+  name(offer.log);
   const auto want = requester_.want(request);
   if (want) {
     events_.push_back(OfferAccepted{offer.log, *interest});
@@ -100,7 +100,7 @@ Result<void> Session::Impl::on_offer(const Offer& offer) {
 }
 
 Result<void> Session::Impl::on_have(const Have& have) {
-  if (!concerns_peer(have.log)) return {};  // of a want that has ended meanwhile
+  if (!cares_for(have.log)) return {};  // of a want that has ended meanwhile
   requester_.on_have(have);
   responder_.peer_holds(have.log, have.held, have.payloads);
   CULM_CHECK(unless_of_log(tell_defect(have.log)));
@@ -118,7 +118,7 @@ Result<void> Session::Impl::on_want(const Want& want) {
   }
   const auto accepted = responder_.accept(want);
   if (accepted) {
-    logs_.name(want.log);
+    name(want.log);
     return unless_of_log(tell_defect(want.log));
   }
   const Errc code = accepted.error().code;
@@ -161,7 +161,7 @@ Result<void> Session::Impl::on_compare(const Compare& compare) {
 
 Result<void> Session::Impl::on_defect(const DefectFound& defect) {
   CULM_CHECK(logs_.defect_received());
-  if (concerns_peer(defect.log)) requester_.submit_evidence(defect.log, defect.evidence, true);
+  if (cares_for(defect.log)) requester_.submit_evidence(defect.log, defect.evidence, true);
   return {};
 }
 
@@ -183,12 +183,17 @@ void Session::Impl::on_bye(const Bye& bye) {
   end(error, bye.text);
 }
 
-bool Session::Impl::concerns_peer(const LogKey& log) const {
+void Session::Impl::name(const LogKey& log) {
+  logs_.name(log);
+  events_.push_back(LogNamed{log});
+}
+
+bool Session::Impl::cares_for(const LogKey& log) const {
   return logs_.is_named(log) || requester_.wants(log) || responder_.serves(log);
 }
 
 Result<void> Session::Impl::tell_defect(const LogKey& log) {
-  if (!concerns_peer(log)) return {};
+  if (!cares_for(log)) return {};
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto state, transaction.find_log(log));
   if (!state || state->cap == 0) return {};
