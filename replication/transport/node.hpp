@@ -12,9 +12,9 @@
 #include "culm/core/random.hpp"
 #include "culm/core/sealing.hpp"
 #include "culm/replication/event.hpp"
+#include "culm/replication/node/endpoint.hpp"
 #include "culm/replication/policy.hpp"
 #include "culm/replication/stats.hpp"
-#include "culm/replication/transport/endpoint.hpp"
 #include "culm/store/store.hpp"
 
 namespace boost::asio {
@@ -24,6 +24,10 @@ class io_context;
 /// Replication over TCP: the only part of culm that knows Boost.Asio, and the embedder's
 /// `io_context`.
 namespace culm::transport {
+
+using node::Endpoint;
+using node::parse_endpoint;
+using node::to_string;
 
 /// Numbers the sessions of a node, from 1, in both directions.
 using SessionId = std::uint64_t;

@@ -12,9 +12,10 @@ LEFT_OF = {
     "feed": {"core", "feed"},
     "store": {"core", "feed", "store"},
     "replication": {"core", "feed", "store", "replication"},
-    "transport": {"core", "feed", "store", "replication", "transport"},
-    "host": {"core", "feed", "store", "replication", "transport", "host"},
-    "tools": {"core", "feed", "store", "replication", "transport", "host", "tools"},
+    "node": {"core", "feed", "store", "replication", "node"},
+    "transport": {"core", "feed", "store", "replication", "node", "transport"},
+    "host": {"core", "feed", "store", "replication", "node", "transport", "host"},
+    "tools": {"core", "feed", "store", "replication", "node", "transport", "host", "tools"},
 }
 # Header pattern -> where alone it may be included.
 CONFINED = [
@@ -26,6 +27,8 @@ CONFINED = [
     (r"CLI/", r"tools/cli/command_line\.cpp"),
     (r"nlohmann/", r"tools/cli/json\.cpp"),
 ]
+# What a simulator could not drive.
+NOT_IN_NODE = r"<(thread|mutex|atomic|condition_variable|future|random)>|(steady|system)_clock"
 FILE_LINES_MAX, FUNCTION_LINES_MAX, LINE_COLUMNS_MAX = 600, 70, 100
 offences = []
 
@@ -35,7 +38,7 @@ def offend(path, line, text):
 
 
 def module_of(path):
-    nested = re.match(r"replication/(transport|host)/", path)
+    nested = re.match(r"replication/(node|transport|host)/", path)
     if nested:
         return nested.group(1)
     return path.split("/")[0]
@@ -126,6 +129,8 @@ def main():
         for number, line in enumerate(lines, 1):
             if "TODO" in line:
                 offend(path, number, "an open TODO")
+            if module_of(path) == "node" and re.search(NOT_IN_NODE, line):
+                offend(path, number, "no thread, clock or source of chance in the node")
     assert checked > 50, f"only {checked} files were found"
     print(*sorted(set(offences)), sep="\n")
     sys.exit(1 if offences else 0)

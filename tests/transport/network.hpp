@@ -9,15 +9,15 @@
 #include <vector>
 
 #include "culm/core/bytes.hpp"
+#include "culm/replication/node/endpoint.hpp"
 #include "culm/replication/transport/detail/asio.hpp"
 #include "culm/replication/transport/detail/listener.hpp"
-#include "culm/replication/transport/endpoint.hpp"
 
 namespace culm::test {
 
 namespace asio = transport::detail::asio;
 using asio::ip::tcp;
-using transport::Endpoint;
+using node::Endpoint;
 using transport::detail::ErrorCode;
 
 /// Runs the `io_context` until `done`. False when that takes too long, or nothing is left to run.

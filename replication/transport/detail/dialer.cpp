@@ -10,7 +10,7 @@ namespace culm::transport::detail {
 
 using Milliseconds = std::chrono::milliseconds;
 
-Dialer::Dialer(asio::io_context& io, Endpoint endpoint, Random& random, Connected connected)
+Dialer::Dialer(asio::io_context& io, node::Endpoint endpoint, Random& random, Connected connected)
     : endpoint_(std::move(endpoint)),
       random_(random),
       connected_(std::move(connected)),

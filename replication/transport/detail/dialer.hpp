@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "culm/core/random.hpp"
+#include "culm/replication/node/endpoint.hpp"
 #include "culm/replication/transport/detail/asio.hpp"
-#include "culm/replication/transport/endpoint.hpp"
 
 namespace culm::transport::detail {
 
@@ -20,7 +20,7 @@ class Dialer : public std::enable_shared_from_this<Dialer> {
   using Connected = std::function<void(Result<tcp::socket>)>;
 
   /// `random` must outlive the dialer's last call of `retry`.
-  Dialer(asio::io_context& io, Endpoint endpoint, Random& random, Connected connected);
+  Dialer(asio::io_context& io, node::Endpoint endpoint, Random& random, Connected connected);
 
   /// Tries now. Precondition: nothing is under way.
   void connect();
@@ -37,7 +37,7 @@ class Dialer : public std::enable_shared_from_this<Dialer> {
   void start_timeout();
   [[nodiscard]] Duration next_delay();
 
-  Endpoint endpoint_;
+  node::Endpoint endpoint_;
   Random& random_;
   Connected connected_;
   tcp::resolver resolver_;

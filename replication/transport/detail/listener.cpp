@@ -4,11 +4,12 @@
 
 namespace culm::transport::detail {
 
-Endpoint to_endpoint(const tcp::endpoint& endpoint) {
+node::Endpoint to_endpoint(const tcp::endpoint& endpoint) {
   return {endpoint.address().to_string(), endpoint.port()};
 }
 
-Result<std::shared_ptr<Listener>> Listener::open(asio::io_context& io, const Endpoint& endpoint,
+Result<std::shared_ptr<Listener>> Listener::open(asio::io_context& io,
+                                                 const node::Endpoint& endpoint,
                                                  Accepted accepted) {
   ErrorCode code;
   tcp::resolver resolver(io);
@@ -34,7 +35,7 @@ Result<void> Listener::bind(const tcp::endpoint& endpoint) {
   return {};
 }
 
-Endpoint Listener::endpoint() const {
+node::Endpoint Listener::endpoint() const {
   ErrorCode code;
   return to_endpoint(acceptor_.local_endpoint(code));
 }

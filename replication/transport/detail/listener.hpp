@@ -3,8 +3,8 @@
 #include <functional>
 #include <memory>
 
+#include "culm/replication/node/endpoint.hpp"
 #include "culm/replication/transport/detail/asio.hpp"
-#include "culm/replication/transport/endpoint.hpp"
 
 namespace culm::transport::detail {
 
@@ -17,11 +17,11 @@ class Listener : public std::enable_shared_from_this<Listener> {
 
   /// Binds `endpoint`. A name is looked up, which may block. Fails with kAddress, kNetwork.
   [[nodiscard]] static Result<std::shared_ptr<Listener>> open(asio::io_context& io,
-                                                              const Endpoint& endpoint,
+                                                              const node::Endpoint& endpoint,
                                                               Accepted accepted);
 
   /// The address that was bound, with its port.
-  [[nodiscard]] Endpoint endpoint() const;
+  [[nodiscard]] node::Endpoint endpoint() const;
 
   void close();
 
@@ -36,6 +36,6 @@ class Listener : public std::enable_shared_from_this<Listener> {
   Accepted accepted_;
 };
 
-[[nodiscard]] Endpoint to_endpoint(const tcp::endpoint& endpoint);
+[[nodiscard]] node::Endpoint to_endpoint(const tcp::endpoint& endpoint);
 
 }  // namespace culm::transport::detail

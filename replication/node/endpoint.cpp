@@ -1,10 +1,10 @@
-#include "culm/replication/transport/endpoint.hpp"
+#include "culm/replication/node/endpoint.hpp"
 
 #include <charconv>
 
 #include "culm/core/limits.hpp"
 
-namespace culm::transport {
+namespace culm::node {
 namespace {
 
 Result<std::uint16_t> parse_port(std::string_view digits) {
@@ -43,4 +43,4 @@ std::string to_string(const Endpoint& endpoint) {
   return (is_v6 ? "[" + endpoint.host + "]" : endpoint.host) + ":" + std::to_string(endpoint.port);
 }
 
-}  // namespace culm::transport
+}  // namespace culm::node

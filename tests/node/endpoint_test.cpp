@@ -1,8 +1,8 @@
-#include "culm/replication/transport/endpoint.hpp"
+#include "culm/replication/node/endpoint.hpp"
 
 #include <gtest/gtest.h>
 
-namespace culm::transport {
+namespace culm::node {
 namespace {
 
 TEST(Endpoint, ReadsNamesAndAddresses) {
@@ -31,4 +31,4 @@ TEST(Endpoint, WritesWhatItReads) {
 }
 
 }  // namespace
-}  // namespace culm::transport
+}  // namespace culm::node

@@ -6,7 +6,7 @@
 
 #include "culm/core/result.hpp"
 
-namespace culm::transport {
+namespace culm::node {
 
 /// Where a node listens or is to be found.
 struct Endpoint {
@@ -23,4 +23,4 @@ struct Endpoint {
 /// What `parse_endpoint` reads.
 [[nodiscard]] std::string to_string(const Endpoint& endpoint);
 
-}  // namespace culm::transport
+}  // namespace culm::node
