@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "culm/replication/event.hpp"
+#include "culm/replication/node/commit_queue.hpp"
+#include "culm/replication/node/dial_plan.hpp"
+#include "culm/replication/node/endpoint.hpp"
+#include "culm/replication/node/subscriptions.hpp"
+
+/// What a node wants done by its host, or tells the application through it.
+namespace culm::node {
+
+/// Which session something is about. A value.
+struct SessionRef {
+  SessionId id = 0;  ///< 0: no connection came about
+  DialId dial = 0;   ///< 0: inbound
+  Endpoint remote;
+  std::optional<sealing::PeerKey> peer;  ///< once established
+};
+
+// For the sockets.
+
+/// Look the endpoint up and connect; answer with `Node::connected` or `connect_failed`.
+struct Connect {
+  DialId dial = 0;
+  Endpoint endpoint;
+};
+/// That connection is not wanted any more; no answer.
+struct CancelConnect {
+  DialId dial = 0;
+};
+/// Something may be ready to be written or read. Write `pending_output` and say `sent` until the
+/// socket would block, then wait for it; read while `wants_input`. What is not said to be sent
+/// stays as it is, and grows behind.
+struct Transfer {
+  SessionId session = 0;
+};
+/// Send no more, and read until the peer's end.
+struct ShutDown {
+  SessionId session = 0;
+};
+/// Close the socket: the node knows the session no longer.
+struct Close {
+  SessionId session = 0;
+};
+
+// For the thread that writes.
+
+/// Do this, behind all that came before, and answer with `Node::finished`.
+///
+///   works   result.reports = committer.commit(works); neighbouring jobs may share one result
+///   task    result.task = task.id; result.outcome = task.body(store)
+///   both    result.changed = logs of `ReadTransaction::changes` since the job before
+struct Perform {
+  Job job;
+};
+
+// For the application.
+
+/// An event of a session, any but `WorkReceived` and `LogNamed`; the last is `Ended`. A dial that
+/// finds no peer is told by `Ended` with kAddress, kNetwork or kTimeout for a session 0; with
+/// kPeerClosed where the node was stopped before.
+struct SessionEvent {
+  SessionRef session;
+  replication::Event event;
+};
+/// The dial has ended: no more attempts, no more events.
+struct DialOver {
+  DialId dial = 0;
+};
+/// What became of something that a session has received.
+struct WorkCommitted {
+  replication::WorkReport report;
+};
+/// A commit of this node has changed the log, or `Node::log_changed` was called.
+struct LogChanged {
+  LogKey log;
+};
+struct TaskFinished {
+  TaskId task = 0;
+  Result<void> outcome;
+};
+/// All connections are closed, all that was received is committed, and nothing more is asked of the
+/// host.
+struct Stopped {};
+
+using Action =
+    std::variant<Connect, CancelConnect, Transfer, ShutDown, Close, Perform, SessionEvent, DialOver,
+                 WorkCommitted, LogChanged, TaskFinished, Stopped>;
+
+}  // namespace culm::node

@@ -1,0 +1,223 @@
+// Whom the node calls and what the application asks for.
+#include "culm/replication/node/node.hpp"
+
+#include <utility>
+
+#include "culm/core/assert.hpp"
+#include "culm/replication/node/interests.hpp"
+
+namespace culm::node {
+
+using replication::Session;
+
+Node::Node(NodeOptions options, const store::Store& store, replication::Policy& policy,
+           SignatureVerifier& verifier, Random& random)
+    : options_(std::move(options)),
+      store_(store),
+      policy_(policy),
+      verifier_(verifier),
+      random_(random),
+      admission_(options_.connections_max, options_.connections_per_address_max),
+      plan_(random) {}
+
+std::optional<Action> Node::next_action() {
+  if (actions_.empty()) {
+    auto job = queue_.next();
+    if (!job) return std::nullopt;
+    return Perform{*std::move(job)};
+  }
+  Action action = std::move(actions_.front());
+  actions_.pop_front();
+  if (const auto* const transfer = std::get_if<Transfer>(&action)) {
+    if (Link* const link = find(transfer->session)) link->transfers = false;
+  }
+  return action;
+}
+
+DialId Node::dial(const Endpoint& endpoint, DialOptions options) {
+  const DialId id = ++last_dial_;
+  if (stopping_) {
+    tell_stopped(id, endpoint);
+    return id;
+  }
+  plan_.add(id, options.reconnect);
+  dials_.emplace(id, Dial{endpoint, std::move(options), 0, {}});
+  own_tasks_.emplace(run([](store::Store& /*store*/) { return Result<void>(); }), DialStart{id});
+  return id;
+}
+
+void Node::tell_stopped(DialId dial, const Endpoint& endpoint) {
+  actions_.push_back(SessionEvent{SessionRef{0, dial, endpoint, std::nullopt},
+                                  replication::Ended{Error{Errc::kPeerClosed}, {}, {}}});
+  tell_dial_over(dial);
+}
+
+void Node::end_dial(DialId dial, Instant now) {
+  const auto found = dials_.find(dial);
+  if (found == dials_.end()) return;
+  const SessionId session = found->second.session;
+  if (plan_.is_calling(dial)) actions_.push_back(CancelConnect{dial});
+  plan_.remove(dial);
+  dials_.erase(found);
+  if (session == 0) tell_dial_over(dial);
+  close_session(session, std::nullopt, now);
+}
+
+void Node::call_due(Instant now) {
+  for (const DialId dial : plan_.late(now)) {
+    actions_.push_back(CancelConnect{dial});
+    dial_failed(dial, Error{Errc::kTimeout}, now);
+  }
+  for (const DialId dial : plan_.take_due(now)) {
+    actions_.push_back(Connect{dial, dials_.at(dial).endpoint});
+  }
+}
+
+std::optional<SessionId> Node::connected(DialId dial, Instant now) {
+  if (!plan_.is_calling(dial)) return std::nullopt;
+  plan_.connected(dial);
+  ++stats_.dialed;
+  return start_session(SessionRef{0, dial, dials_.at(dial).endpoint, std::nullopt}, std::nullopt,
+                       now);
+}
+
+void Node::connect_failed(DialId dial, const Error& error, Instant now) {
+  if (plan_.is_calling(dial)) dial_failed(dial, error, now);
+}
+
+void Node::dial_failed(DialId dial, const Error& error, Instant now) {
+  actions_.push_back(SessionEvent{SessionRef{0, dial, dials_.at(dial).endpoint, std::nullopt},
+                                  replication::Ended{error, {}, {}}});
+  dial_over(dial, Duration::zero(), now);
+}
+
+void Node::dial_over(DialId dial, Duration lasted, Instant now) {
+  const auto found = dials_.find(dial);
+  if (found != dials_.end() && !stopping_) {
+    found->second.session = 0;
+    if (plan_.over(dial, lasted, now)) return;
+  }
+  dials_.erase(dial);
+  tell_dial_over(dial);
+}
+
+void Node::tell_dial_over(DialId dial) { actions_.push_back(DialOver{dial}); }
+
+Result<void> Node::ask(const DialOptions& options, Session& session) {
+  for (const LogKey& log : options.offers) {
+    const auto offered = session.offer(log);
+    if (!offered && offered.error().code != Errc::kLogUnknown) return offered;
+  }
+  if (options.wants.empty()) return {};
+  CULM_TRY(const auto transaction, store_.read());
+  for (const replication::WantRequest& want : options.wants) {
+    CULM_TRY(const auto state, transaction.find_log(want.log));
+    CULM_CHECK(session.want(state ? widened(want, state->interest) : want));
+  }
+  return {};
+}
+
+Result<replication::WantId> Node::want(SessionId session, const replication::WantRequest& request,
+                                       Instant now) {
+  Link* const link = find_open(session);
+  if (link == nullptr) return fail(Errc::kPeerClosed);
+  auto want = link->connection.session().want(request);
+  settle(*link, now);
+  return want;
+}
+
+void Node::cancel(SessionId session, replication::WantId want, Instant now) {
+  Link* const link = find_open(session);
+  if (link == nullptr) return;
+  link->connection.session().cancel(want);
+  settle(*link, now);
+}
+
+Result<void> Node::offer(SessionId session, const LogKey& log, Instant now) {
+  Link* const link = find_open(session);
+  if (link == nullptr) return fail(Errc::kPeerClosed);
+  auto offered = link->connection.session().offer(log);
+  settle(*link, now);
+  return offered;
+}
+
+void Node::close_session(SessionId session, std::optional<Errc> code, Instant now) {
+  Link* const link = find_open(session);
+  if (link == nullptr) return;
+  link->connection.session().close(code);
+  settle(*link, now);
+}
+
+TaskId Node::run(StoreTask body) {
+  const TaskId id = ++last_task_;
+  if (stopping_ && links_.empty()) {
+    actions_.push_back(TaskFinished{id, fail(Errc::kStoreReadOnly)});
+  } else {
+    queue_.push(Task{id, std::move(body)});
+  }
+  return id;
+}
+
+void Node::log_changed(const LogKey& log, Instant now) {
+  actions_.push_back(LogChanged{log});
+  fan_out({&log, 1}, {}, now);
+}
+
+void Node::keep_wanted(const Link& link, const LogKey& log) {
+  const auto found = dials_.find(link.ref.dial);
+  if (found == dials_.end() || found->second.kept.contains(log)) return;
+  const auto wanted = interest_of(found->second.options.wants, log);
+  if (!wanted) return;
+  found->second.kept.insert(log);
+  keep_interest({link.ref.id, link.ref.dial, log}, *wanted);
+}
+
+void Node::keep_interest(InterestTask purpose, const store::LogInterest& interest) {
+  const TaskId task = run([log = purpose.log, interest](store::Store& store) {
+    return store.update(
+        [&](store::WriteTransaction& transaction) { return keep(transaction, log, interest); });
+  });
+  own_tasks_.emplace(task, std::move(purpose));
+}
+
+std::vector<SessionStatus> Node::sessions() const {
+  std::vector<SessionStatus> out;
+  for (const auto& [id, link] : links_) {
+    if (!link.connection.is_open()) continue;
+    out.push_back({link.ref, link.agent, link.connection.session().stats()});
+  }
+  return out;
+}
+
+NodeStats Node::stats() const {
+  NodeStats out = stats_;
+  for (const auto& [id, link] : links_) out.sessions += link.connection.session().stats();
+  return out;
+}
+
+void Node::stop(Instant now) {
+  CULM_ASSERT(!stopping_);
+  stopping_ = true;
+  std::vector<DialId> idle;
+  for (const auto& [id, dial] : dials_) {
+    if (plan_.is_calling(id)) actions_.push_back(CancelConnect{id});
+    plan_.remove(id);
+    if (dial.session == 0) idle.push_back(id);
+  }
+  for (const DialId id : idle) {
+    tell_stopped(id, dials_.at(id).endpoint);
+    dials_.erase(id);
+  }
+  std::vector<SessionId> all;
+  for (const auto& [id, link] : links_) all.push_back(id);
+  for (const SessionId id : all) close_session(id, std::nullopt, now);
+  stop_when_alone();
+}
+
+void Node::stop_when_alone() {
+  if (!stopping_ || stopped_ || !links_.empty() || !queue_.is_idle()) return;
+  stopped_ = true;
+  actions_.push_back(Stopped{});
+}
+
+}  // namespace culm::node

@@ -1,0 +1,232 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "culm/core/limits.hpp"
+#include "culm/core/random.hpp"
+#include "culm/core/sealing.hpp"
+#include "culm/replication/credit_pool.hpp"
+#include "culm/replication/node/action.hpp"
+#include "culm/replication/node/admission.hpp"
+#include "culm/replication/node/connection.hpp"
+#include "culm/replication/policy.hpp"
+
+namespace culm::node {
+
+struct NodeOptions {
+  /// Who this node is to its peers; has nothing to do with authors.
+  sealing::KeyPair identity;
+  /// Nodes of different networks never talk.
+  std::array<std::uint8_t, 32> network_id{};
+  /// The secret of a closed network.
+  std::optional<sealing::Key> psk{};
+  /// What this node calls itself; at most limits::kTextBytesMax bytes of UTF-8.
+  std::string agent = "culm";
+  /// Inbound connections at a time, in all and from one address.
+  std::uint32_t connections_max = limits::kConnectionsNode;
+  std::uint32_t connections_per_address_max = limits::kConnectionsPerAddress;
+  /// Check every signature before commit. For the host: `AcceptOptions::full` of its committer.
+  bool full_verification = false;
+};
+
+struct DialOptions {
+  /// Talk to nobody else; another peer ends the session with kPeerUnexpected.
+  std::optional<sealing::PeerKey> expected_peer{};
+  /// Connect again, after a while, whenever there is no connection.
+  bool reconnect = false;
+  /// Asked for on each connection, widened by all that the store's interest in the log names by
+  /// then. Unless it is for a quote only, a want is added to that interest as soon as the peer says
+  /// that it holds something of the log, before any of it is stored.
+  std::vector<replication::WantRequest> wants{};
+  /// Offered on each connection; those that the store does not know then are left out.
+  std::vector<LogKey> offers{};
+};
+
+struct SessionStatus {
+  SessionRef session;
+  std::string agent;  ///< what the peer calls itself, once established
+  replication::SessionStats stats;
+};
+
+/// Counted from the start of the node.
+struct NodeStats {
+  std::uint64_t accepted = 0;          ///< inbound connections
+  std::uint64_t refused = 0;           ///< inbound connections that were one too many
+  std::uint64_t dialed = 0;            ///< outbound connections
+  std::uint64_t established = 0;       ///< of both, those with a complete handshake
+  std::uint64_t commits = 0;           ///< of what sessions have received
+  std::uint64_t works = 0;             ///< units, payload parts and evidence in them
+  replication::SessionStats sessions;  ///< sums over all sessions, ended ones included
+};
+
+/// A peer among peers: all its connections, whom it calls, what it wants and what it writes in
+/// which order; without socket, thread, clock or randomness of its own.
+///
+///   sockets      accepted, connected, received, sent ..   --> Connect, Transfer, ShutDown, Close
+///   time         deadline_reached(now)                    <-- next_deadline
+///   store work   finished(result)                         <-- Perform(job)
+///   application  dial, want, run, stop ..                 --> SessionEvent, LogChanged, Stopped ..
+///
+///   node.received(session, bytes, now);  // or any other call
+///   while (auto action = node.next_action()) perform(*action);
+///   set_timer(node.next_deadline());     // it may be past
+///
+/// Take all actions before waiting for what happens next. `now` never goes back. The store is read
+/// in these calls and written only by the jobs that are handed out. Calls for a session or a dial
+/// that has ended do nothing; `want` and `offer` fail with kPeerClosed. Not thread-safe; `verifier`
+/// is used in these calls and, by the host's committer, in the thread that writes.
+class Node {
+ public:
+  /// All but `options` must outlive the node.
+  Node(NodeOptions options, const store::Store& store, replication::Policy& policy,
+       SignatureVerifier& verifier, Random& random);
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
+  /// Does this next; nothing when all is done.
+  [[nodiscard]] std::optional<Action> next_action();
+
+  // What the application asks for.
+
+  /// Connects to a peer, now or, if so asked, whenever that is possible; behind the tasks that were
+  /// given before, so that what is wanted heeds them.
+  DialId dial(const Endpoint& endpoint, DialOptions options);
+  /// Ends a dial and its session. Nothing happens if it has ended.
+  void end_dial(DialId dial, Instant now);
+  /// As the session's own. Fails with kPeerClosed when there is no such session, or as the session.
+  /// The store's interest is the caller's business.
+  [[nodiscard]] Result<replication::WantId> want(SessionId session,
+                                                 const replication::WantRequest& request,
+                                                 Instant now);
+  void cancel(SessionId session, replication::WantId want, Instant now);
+  [[nodiscard]] Result<void> offer(SessionId session, const LogKey& log, Instant now);
+  /// Says bye with `code`, if any.
+  void close_session(SessionId session, std::optional<Errc> code, Instant now);
+  /// Performs `body` in order with what sessions receive, and tells peers of the logs that it has
+  /// changed. Once the node stops and its last connection is closed it is not performed:
+  /// `TaskFinished` tells kStoreReadOnly.
+  TaskId run(StoreTask body);
+  /// Tells peers of a log that was changed by somebody else.
+  void log_changed(const LogKey& log, Instant now);
+  /// Accepts and dials no more, says bye to all, and tells `Stopped` when all connections are
+  /// closed and all that was received is committed: after limits::kCloseTimeoutMs and the commit at
+  /// most. Precondition: called once.
+  void stop(Instant now);
+  /// Jobs not handed out yet, for a host that ends without `stop`.
+  [[nodiscard]] std::vector<Job> take_jobs() { return queue_.take_all(); }
+
+  /// Sessions that have not ended, by id.
+  [[nodiscard]] std::vector<SessionStatus> sessions() const;
+  [[nodiscard]] NodeStats stats() const;
+
+  // What happens to sockets.
+
+  /// A peer has connected; `remote` is shown, `address` is counted. Nothing: close the socket.
+  [[nodiscard]] std::optional<SessionId> accepted(const Endpoint& remote, const Address& address,
+                                                  Instant now);
+  /// What `Connect` asked for has come about. Nothing: close the socket.
+  [[nodiscard]] std::optional<SessionId> connected(DialId dial, Instant now);
+  void connect_failed(DialId dial, const Error& error, Instant now);
+  void received(SessionId session, ByteView bytes, Instant now);
+  /// The peer sends no more, or the connection is broken.
+  void receive_ended(SessionId session, Instant now);
+  /// What is to be written; valid until the next call that is not const.
+  [[nodiscard]] ByteView pending_output(SessionId session) const;
+  void sent(SessionId session, std::size_t bytes, Instant now);
+  /// The connection takes nothing any more.
+  void send_failed(SessionId session, Instant now);
+  /// Whether the socket should be read now.
+  [[nodiscard]] bool wants_input(SessionId session) const;
+
+  // Time, and the thread that writes.
+
+  [[nodiscard]] std::optional<Instant> next_deadline() const;
+  void deadline_reached(Instant now);
+  /// Takes what came of jobs, in the order they were handed out.
+  void finished(JobResult result, Instant now);
+
+ private:
+  struct Dial {
+    Endpoint endpoint;
+    DialOptions options;
+    SessionId session = 0;  ///< 0: none now
+    std::set<LogKey> kept;  ///< logs whose interest is in the store, or on its way there
+  };
+  struct Link {
+    SessionRef ref;
+    std::string agent;
+    Connection connection;
+    std::optional<Admission::Ticket> ticket;  ///< of an inbound one
+    Instant since;
+    std::optional<Instant> armed;  ///< its place in `timers_`
+    bool transfers = false;        ///< there is a Transfer in `actions_`
+  };
+  /// Tasks of the node's own.
+  struct DialStart {
+    DialId dial = 0;
+  };
+  struct InterestTask {
+    SessionId session = 0;
+    DialId dial = 0;
+    LogKey log;
+  };
+
+  [[nodiscard]] Link* find(SessionId session);
+  [[nodiscard]] Link* find_open(SessionId session);
+  SessionId start_session(SessionRef ref, std::optional<Admission::Ticket> ticket, Instant now);
+  [[nodiscard]] Result<void> ask(const DialOptions& options, replication::Session& session);
+  /// Tells, sends and ends what is due of a session after something has happened to it.
+  void settle(Link& link, Instant now);
+  void take_event(Link& link, replication::Event& event);
+  void subscribe(Link& link, const LogKey& log);
+  void forget(SessionId session, Instant now);
+  void arm(Link& link);
+
+  void call_due(Instant now);
+  void dial_failed(DialId dial, const Error& error, Instant now);
+  void dial_over(DialId dial, Duration lasted, Instant now);
+  void tell_dial_over(DialId dial);
+  /// Of a dial that has no session: nothing else will be said of it.
+  void tell_stopped(DialId dial, const Endpoint& endpoint);
+
+  void keep_wanted(const Link& link, const LogKey& log);
+  void keep_interest(InterestTask purpose, const store::LogInterest& interest);
+  void task_finished(TaskId task, const Result<void>& outcome, Instant now);
+  /// Tells the sessions that care for the logs, then settles these and all of `told`.
+  void fan_out(std::span<const LogKey> logs, std::set<SessionId> told, Instant now);
+  void stop_when_alone();
+
+  NodeOptions options_;
+  const store::Store& store_;
+  replication::Policy& policy_;
+  SignatureVerifier& verifier_;
+  Random& random_;
+
+  replication::CreditPool credit_;
+  Admission admission_;
+  DialPlan plan_;
+  Subscriptions subscriptions_;
+  CommitQueue queue_;
+  std::map<DialId, Dial> dials_;
+  std::map<SessionId, Link> links_;
+  std::set<std::pair<Instant, SessionId>> timers_;
+  std::map<TaskId, std::variant<DialStart, InterestTask>> own_tasks_;
+  std::deque<Action> actions_;
+  NodeStats stats_;
+  DialId last_dial_ = 0;
+  SessionId last_session_ = 0;
+  TaskId last_task_ = 0;
+  bool stopping_ = false;
+  bool stopped_ = false;
+};
+
+}  // namespace culm::node

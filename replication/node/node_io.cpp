@@ -1,0 +1,259 @@
+// What happens to the node's connections, in time, and to what it writes.
+#include <algorithm>
+#include <utility>
+
+#include "culm/core/assert.hpp"
+#include "culm/replication/node/node.hpp"
+
+namespace culm::node {
+namespace {
+
+using replication::SecureChannel;
+using replication::Session;
+
+/// More than a session can care for at a time is a sign that it does so no longer for some.
+constexpr std::size_t kSubscriptionsMax =
+    2 * (limits::kLogsNamedPerSessionMax + 2 * limits::kWantsPerSessionMax);
+
+}  // namespace
+
+Node::Link* Node::find(SessionId session) {
+  const auto found = links_.find(session);
+  return found == links_.end() ? nullptr : &found->second;
+}
+
+Node::Link* Node::find_open(SessionId session) {
+  Link* const link = find(session);
+  return link != nullptr && link->connection.is_open() ? link : nullptr;
+}
+
+std::optional<SessionId> Node::accepted(const Endpoint& remote, const Address& address,
+                                        Instant now) {
+  if (stopping_) return std::nullopt;
+  auto ticket = admission_.admit(address);
+  if (!ticket) {
+    ++stats_.refused;
+    return std::nullopt;
+  }
+  ++stats_.accepted;
+  return start_session(SessionRef{0, 0, remote, std::nullopt}, std::move(ticket), now);
+}
+
+SessionId Node::start_session(SessionRef ref, std::optional<Admission::Ticket> ticket,
+                              Instant now) {
+  const SessionId id = ++last_session_;
+  ref.id = id;
+  const auto dial = dials_.find(ref.dial);
+  const bool is_outbound = dial != dials_.end();
+  Session::Options options{
+      .channel = {.role = is_outbound ? SecureChannel::Role::kInitiator
+                                      : SecureChannel::Role::kResponder,
+                  .identity = options_.identity,
+                  .network_id = options_.network_id,
+                  .psk = options_.psk,
+                  .expected_peer = is_outbound ? dial->second.options.expected_peer : std::nullopt},
+      .id = id,
+      .agent = options_.agent};
+  auto session = std::make_unique<Session>(std::move(options), store_, policy_, credit_, verifier_,
+                                           random_, now);
+  const auto asked = is_outbound ? ask(dial->second.options, *session) : Result<void>();
+  if (is_outbound) dial->second.session = id;
+  Link& link = links_
+                   .try_emplace(id, Link{std::move(ref),
+                                         {},
+                                         Connection(std::move(session)),
+                                         std::move(ticket),
+                                         now,
+                                         {},
+                                         false})
+                   .first->second;
+  if (!asked) link.connection.fail(asked.error());
+  settle(link, now);
+  return id;
+}
+
+void Node::received(SessionId session, ByteView bytes, Instant now) {
+  Link* const link = find(session);
+  if (link == nullptr) return;
+  link->connection.received(bytes, now);
+  settle(*link, now);
+}
+
+void Node::receive_ended(SessionId session, Instant now) {
+  Link* const link = find(session);
+  if (link == nullptr) return;
+  link->connection.receive_ended();
+  settle(*link, now);
+}
+
+ByteView Node::pending_output(SessionId session) const {
+  const auto found = links_.find(session);
+  return found == links_.end() ? ByteView() : found->second.connection.pending_output();
+}
+
+void Node::sent(SessionId session, std::size_t bytes, Instant now) {
+  Link* const link = find(session);
+  if (link == nullptr) return;
+  link->connection.sent(bytes, now);
+  settle(*link, now);
+}
+
+void Node::send_failed(SessionId session, Instant now) {
+  Link* const link = find(session);
+  if (link == nullptr) return;
+  link->connection.send_failed();
+  settle(*link, now);
+}
+
+bool Node::wants_input(SessionId session) const {
+  const auto found = links_.find(session);
+  return found != links_.end() && found->second.connection.wants_input();
+}
+
+void Node::settle(Link& link, Instant now) {
+  Connection& connection = link.connection;
+  while (auto event = connection.next_event()) take_event(link, *event);
+  if (connection.advance(now)) actions_.push_back(ShutDown{link.ref.id});
+  if (connection.state() == Connection::State::kClosed) return forget(link.ref.id, now);
+  if (!std::exchange(link.transfers, true)) actions_.push_back(Transfer{link.ref.id});
+  arm(link);
+}
+
+void Node::arm(Link& link) {
+  const auto deadline = link.connection.next_deadline();
+  // One that comes too early costs less than one that is set again for each read.
+  if (!deadline || (link.armed && *link.armed <= *deadline)) return;
+  if (link.armed) timers_.erase({*link.armed, link.ref.id});
+  link.armed = deadline;
+  timers_.emplace(*deadline, link.ref.id);
+}
+
+void Node::take_event(Link& link, replication::Event& event) {
+  if (auto* const received = std::get_if<replication::WorkReceived>(&event)) {
+    return queue_.push(std::move(received->work));
+  }
+  if (const auto* const named = std::get_if<replication::LogNamed>(&event)) {
+    return subscribe(link, named->log);
+  }
+  if (const auto* const established = std::get_if<replication::Established>(&event)) {
+    ++stats_.established;
+    link.ref.peer = established->peer;
+    link.agent = established->agent;
+  }
+  if (const auto* const accepted = std::get_if<replication::OfferAccepted>(&event)) {
+    keep_interest({link.ref.id, link.ref.dial, accepted->log}, accepted->interest);
+  }
+  if (const auto* const has = std::get_if<replication::PeerHas>(&event)) {
+    if (has->head != 0) keep_wanted(link, has->log);
+  }
+  actions_.push_back(SessionEvent{link.ref, std::move(event)});
+}
+
+void Node::subscribe(Link& link, const LogKey& log) {
+  const SessionId id = link.ref.id;
+  subscriptions_.add(id, log);
+  if (subscriptions_.count(id) <= kSubscriptionsMax) return;
+  for (const LogKey& entered : subscriptions_.logs_of(id)) {
+    if (!link.connection.session().cares_for(entered)) subscriptions_.remove(id, entered);
+  }
+}
+
+void Node::forget(SessionId session, Instant now) {
+  const auto found = links_.find(session);
+  const Link& link = found->second;
+  stats_.sessions += link.connection.session().stats();
+  if (link.armed) timers_.erase({*link.armed, session});
+  subscriptions_.remove_all(session);
+  const DialId dial = link.ref.dial;
+  const Duration lasted = now - link.since;
+  links_.erase(found);
+  actions_.push_back(Close{session});
+  if (dial != 0) dial_over(dial, lasted, now);
+  stop_when_alone();
+}
+
+std::optional<Instant> Node::next_deadline() const {
+  auto next = plan_.next_deadline();
+  if (!timers_.empty() && (!next || timers_.begin()->first < *next)) next = timers_.begin()->first;
+  return next;
+}
+
+void Node::deadline_reached(Instant now) {
+  std::vector<SessionId> due;
+  while (!timers_.empty() && timers_.begin()->first <= now) {
+    due.push_back(timers_.begin()->second);
+    links_.at(due.back()).armed.reset();
+    timers_.erase(timers_.begin());
+  }
+  for (const SessionId id : due) {
+    Link* const link = find(id);
+    if (link == nullptr) continue;
+    link->connection.deadline_reached(now);
+    settle(*link, now);
+  }
+  call_due(now);
+}
+
+void Node::finished(JobResult result, Instant now) {
+  queue_.finished(result);
+  if (!result.reports.empty()) ++stats_.commits;
+  stats_.works += result.reports.size();
+  std::set<SessionId> told;
+  for (replication::WorkReport& report : result.reports) {
+    if (Link* const link = find(report.id.session)) {
+      link->connection.session().work_finished(report);
+      told.insert(report.id.session);
+    } else {
+      credit_.give_back(report.credit);
+    }
+    actions_.push_back(WorkCommitted{std::move(report)});
+  }
+  for (const LogKey& log : result.changed) actions_.push_back(LogChanged{log});
+  fan_out(result.changed, std::move(told), now);
+  if (result.task != 0) task_finished(result.task, result.outcome, now);
+  stop_when_alone();
+}
+
+void Node::task_finished(TaskId task, const Result<void>& outcome, Instant now) {
+  const auto found = own_tasks_.find(task);
+  if (found == own_tasks_.end()) {
+    actions_.push_back(TaskFinished{task, outcome});
+    return;
+  }
+  const auto purpose = std::move(found->second);
+  own_tasks_.erase(found);
+  if (const auto* const start = std::get_if<DialStart>(&purpose)) {
+    plan_.release(start->dial, now);
+    return call_due(now);
+  }
+  const auto& kept = std::get<InterestTask>(purpose);
+  if (outcome) return;
+  if (const auto dial = dials_.find(kept.dial); dial != dials_.end()) {
+    dial->second.kept.erase(kept.log);
+  }
+  if (ends(outcome.error().code) < Scope::kSession) return;  // of this log alone
+  if (Link* const link = find_open(kept.session)) {
+    link->connection.fail(outcome.error());
+    settle(*link, now);
+  }
+}
+
+void Node::fan_out(std::span<const LogKey> logs, std::set<SessionId> told, Instant now) {
+  for (const LogKey& log : logs) {
+    for (const SessionId id : subscriptions_.of(log)) {
+      Link* const link = find_open(id);
+      if (link == nullptr) continue;
+      if (link->connection.session().cares_for(log)) {
+        link->connection.session().log_changed(log);
+        told.insert(id);
+      } else {
+        subscriptions_.remove(id, log);
+      }
+    }
+  }
+  for (const SessionId id : told) {
+    if (Link* const link = find(id)) settle(*link, now);
+  }
+}
+
+}  // namespace culm::node
