@@ -1,0 +1,319 @@
+#include "culm/replication/node/node.hpp"
+
+#include <gtest/gtest.h>
+
+#include "culm/core/limits.hpp"
+
+#include "tests/support/simulated_network.hpp"
+
+namespace culm::node {
+namespace {
+
+using replication::CaughtUp;
+using replication::Ended;
+using replication::Established;
+using replication::WantEnded;
+using std::chrono::minutes;
+using test::LogBuilder;
+using test::milliseconds;
+using test::seconds;
+using test::SimulatedNetwork;
+using test::SimulatedNode;
+
+replication::WantRequest want_of(const LogKey& log, bool live = false) {
+  replication::WantRequest request;
+  request.log = log;
+  request.interest = everything();
+  request.live = live;
+  return request;
+}
+
+/// A log of 30 MB: more than a session may send ahead.
+LogBuilder large_log() {
+  LogBuilder log("alice");
+  for (int i = 0; i < 1000; ++i) log.append(std::string(30'000, 'x'));
+  return log;
+}
+
+class NodeTest : public testing::Test {
+ protected:
+  bool run(const std::function<bool()>& done, Duration limit = minutes(1)) {
+    return network.run_until(done, limit);
+  }
+
+  SimulatedNetwork network{1};
+  SimulatedNode& author = network.add("author");
+  SimulatedNode& reader = network.add("reader");
+  LogBuilder log = LogBuilder("alice").append_many(300);
+};
+
+TEST_F(NodeTest, MovesALogFromOneStoreToAnother) {
+  author.hold(log);
+  reader.dial(author, {.wants = {want_of(log.log())}});
+  ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 1; }));
+  EXPECT_TRUE(reader.holds(log.log(), {{1, log.head()}}));
+  EXPECT_EQ(reader.state(log.log()).interest, (store::LogInterest{everything(), true}));
+}
+
+TEST_F(NodeTest, ALogThatGrowsReachesAllWhoFollowItAlsoAcrossACut) {
+  SimulatedNode& relay = network.add("relay");
+  relay.accepts = store::LogInterest{everything(), true};
+  author.hold(log);
+  author.dial(relay, {.reconnect = true, .wants = {}, .offers = {log.log()}});
+  SimulatedNode& other = network.add("other");
+  ASSERT_TRUE(run([&] { return relay.holds(log.log(), {{1, log.head()}}); }));
+  for (SimulatedNode* const node : {&reader, &other}) {
+    node->dial(relay, {.reconnect = true, .wants = {want_of(log.log(), true)}});
+  }
+  ASSERT_TRUE(run([&] { return reader.count<CaughtUp>() + other.count<CaughtUp>() == 2; }));
+  for (int round = 0; round < 20; ++round) {
+    if (round % 5 == 4) network.cut(relay);
+    log.append("more");
+    author.hold(log, {{log.head(), log.head()}});
+    ASSERT_TRUE(run([&] {
+      return reader.holds(log.log(), {{1, log.head()}}) &&
+             other.holds(log.log(), {{1, log.head()}});
+    })) << round;
+  }
+}
+
+/// When a reader that called in vain for a while has caught up, and what it took.
+std::tuple<Instant, std::size_t, std::uint64_t> play(std::uint64_t seed) {
+  SimulatedNetwork network(seed);
+  SimulatedNode& author = network.add("author");
+  SimulatedNode& reader = network.add("reader");
+  const LogBuilder log = LogBuilder("alice").append_many(100);
+  author.hold(log);
+  author.listens = false;
+  reader.dial(author, {.reconnect = true, .wants = {want_of(log.log(), true)}});
+  network.run(seconds(30));
+  author.listens = true;
+  EXPECT_TRUE(network.run_until([&] { return reader.count<CaughtUp>() == 1; }, minutes(2)));
+  return {network.now(), reader.seen.size(), reader.node().stats().sessions.bytes_sent};
+}
+
+TEST(Node, ASeedReplaysToTheMicrosecond) {
+  EXPECT_EQ(play(5), play(5));
+  EXPECT_NE(play(5), play(6)) << "the pauses between calls are chance";
+}
+
+TEST_F(NodeTest, EndsAHandshakeThatDoesNotCome) {
+  network.connect_silently(author);
+  network.run(milliseconds(limits::kHandshakeTimeoutMs - 1));
+  EXPECT_EQ(author.count<Ended>(), 0U);
+  network.run(milliseconds(1));
+  EXPECT_EQ(author.why_ended(), Errc::kHandshake);
+}
+
+TEST_F(NodeTest, EndsASessionWhosePeerTakesNothing) {
+  log = large_log();
+  author.hold(log);
+  network.link.bytes_per_second = 1'000'000;
+  reader.dial(author, {.wants = {want_of(log.log())}});
+  const auto sent = [&] { return author.node().stats().sessions; };
+  ASSERT_TRUE(run([&] { return sent().entries_sent > 0; }));
+  network.block(reader);
+  const Instant begin = network.now();
+  ASSERT_TRUE(run([&] { return author.count<Ended>() == 1; }));
+  EXPECT_EQ(author.why_ended(), Errc::kPeerSlow);
+  EXPECT_GE(network.now() - begin, milliseconds(limits::kWriteStallTimeoutMs) - seconds(1));
+  EXPECT_LE(network.now() - begin, milliseconds(limits::kWriteStallTimeoutMs) + seconds(1));
+  // What was made of the log is what the network took and the session's output, no more.
+  EXPECT_LE(sent().payload_bytes_sent,
+            sent().bytes_sent + limits::kSessionOutputBytesMax + limits::kMessageBytesMax);
+  EXPECT_LT(sent().entries_sent, 1000U);
+}
+
+TEST_F(NodeTest, EndsASessionWhosePeerFallsSilentWhileSomethingIsWanted) {
+  log = large_log();
+  author.hold(log);
+  network.link.bytes_per_second = 1'000'000;
+  reader.dial(author, {.wants = {want_of(log.log())}});
+  ASSERT_TRUE(run([&] { return reader.node().stats().sessions.entries_received > 0; }));
+  network.mute(author);
+  const Instant begin = network.now();
+  ASSERT_TRUE(run([&] { return reader.count<Ended>() == 1; }, minutes(5)));
+  EXPECT_EQ(reader.why_ended(), Errc::kPeerStalled);
+  EXPECT_GE(network.now() - begin, milliseconds(limits::kWantStallTimeoutMs) - seconds(1));
+  EXPECT_LE(network.now() - begin, 2 * milliseconds(limits::kWantStallTimeoutMs));
+}
+
+TEST_F(NodeTest, PingsKeepAnIdleSessionUntilThePeerFallsSilent) {
+  author.hold(log);
+  reader.dial(author, {.wants = {want_of(log.log(), true)}});
+  ASSERT_TRUE(run([&] { return reader.count<CaughtUp>() == 1; }));
+  network.run(minutes(10));
+  EXPECT_EQ(reader.count<Ended>(), 0U) << "pings keep it";
+  network.mute(author);
+  network.run(milliseconds(limits::kIdleTimeoutMs - limits::kPingIntervalMs - 1000));
+  EXPECT_EQ(reader.count<Ended>(), 0U);
+  ASSERT_TRUE(run([&] { return reader.count<Ended>() == 1; }, minutes(5)));
+  EXPECT_EQ(reader.why_ended(), Errc::kPeerSilent);
+}
+
+TEST_F(NodeTest, TellsOfEachCallThatFindsNobodyAndGoesOn) {
+  author.listens = false;
+  reader.dial(author, {.reconnect = true});
+  network.run(minutes(5));
+  const std::size_t calls = reader.count<Ended>();
+  EXPECT_EQ(reader.why_ended(), Errc::kNetwork);
+  EXPECT_GE(calls, 10U);
+  EXPECT_LE(calls, 20U);
+  author.listens = true;
+  EXPECT_TRUE(run([&] { return reader.count<Established>() == 1; }, minutes(2)));
+}
+
+TEST_F(NodeTest, ACallWithoutAnAnswerIsGivenUp) {
+  const DialId dial = reader.node().dial({"nowhere", 1}, {});
+  reader.settle();
+  network.run(milliseconds(limits::kConnectTimeoutMs - 10));
+  EXPECT_EQ(reader.count<Ended>(), 0U);
+  network.run(milliseconds(20));
+  EXPECT_EQ(reader.why_ended(), Errc::kTimeout);
+  EXPECT_EQ(reader.dials_over, (std::vector<DialId>{dial}));
+  EXPECT_FALSE(reader.node().next_deadline());
+}
+
+TEST_F(NodeTest, ADialThatHasEndedIsNotCalledAgainWhateverItsState) {
+  const DialId in_session = reader.dial(author, {.reconnect = true});
+  ASSERT_TRUE(run([&] { return reader.count<Established>() == 1; }));
+  author.listens = false;
+  const DialId waiting = reader.dial(author, {.reconnect = true});
+  ASSERT_TRUE(run([&] { return reader.count<Ended>() == 1; }));
+  const DialId calling = reader.node().dial({"nowhere", 1}, {.reconnect = true});
+  reader.settle();
+  network.run(seconds(1));
+  const DialId held = reader.node().dial(author.endpoint(), {.reconnect = true});
+  for (const DialId dial : {in_session, waiting, calling, held, held, DialId{99}}) {
+    reader.node().end_dial(dial, network.now());
+    reader.settle();
+  }
+  author.listens = true;
+  network.run(minutes(10));
+  EXPECT_EQ(reader.dials_over.size(), 4U);
+  EXPECT_EQ(reader.count<Established>(), 1U);
+  EXPECT_FALSE(reader.node().next_deadline());
+  EXPECT_TRUE(author.node().sessions().empty());
+}
+
+TEST_F(NodeTest, EndedIsTheLastEventOfASession) {
+  log = LogBuilder("alice").append_many(5000);
+  author.hold(log);
+  network.run(seconds(2));
+  network.commit_time = seconds(1);
+  reader.dial(author, {.wants = {want_of(log.log())}});
+  ASSERT_TRUE(run([&] { return reader.node().stats().sessions.entries_received > 0; }));
+  network.mute(author);  // so that the connection is there until its limit
+  reader.node().close_session(reader.seen.back().session.id, std::nullopt, network.now());
+  reader.settle();
+  network.run(minutes(1));
+  ASSERT_EQ(reader.count<Ended>(), 1U);
+  EXPECT_TRUE(std::holds_alternative<Ended>(reader.seen.back().event));
+  EXPECT_FALSE(reader.state(log.log()).held.empty()) << "what came is kept";
+}
+
+TEST_F(NodeTest, ADialWaitsForTheTasksBeforeIt) {
+  author.hold(log);
+  network.commit_time = seconds(5);
+  network.run(seconds(6));
+  reader.node().run([&](store::Store& store) {
+    return store.update([&](store::WriteTransaction& transaction) {
+      return transaction.set_interest(log.log(), {{RangeSet{{7, 9}}, 0}, true});
+    });
+  });
+  replication::WantRequest want = want_of(log.log());
+  want.interest = {RangeSet{{1, 2}}, 0};
+  reader.dial(author, {.wants = {want}});
+  ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 1; }));
+  EXPECT_TRUE(reader.holds(log.log(), {{1, 2}, {7, 9}})) << "what is wanted heeds them";
+}
+
+TEST_F(NodeTest, TheInterestIsThereBeforeTheFirstEntry) {
+  author.hold(log);
+  network.run(seconds(1));
+  network.commit_time = seconds(1);
+  reader.dial(author, {.wants = {want_of(log.log())}});
+  ASSERT_TRUE(run([&] { return !reader.state(log.log()).interest.entries.empty(); }));
+  EXPECT_TRUE(reader.state(log.log()).held.empty());
+  ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 1; }));
+}
+
+TEST_F(NodeTest, WhoIsOneTooManyIsRefused) {
+  author.options.connections_max = 2;
+  for (int i = 0; i < 3; ++i) network.connect_silently(author);
+  EXPECT_EQ(author.node().stats().accepted, 2U);
+  EXPECT_EQ(author.node().stats().refused, 1U);
+  network.run(milliseconds(limits::kHandshakeTimeoutMs + 1));
+  network.connect_silently(author);
+  EXPECT_EQ(author.node().stats().accepted, 3U);
+}
+
+TEST_F(NodeTest, StopsOnceAllThatWasReceivedIsCommitted) {
+  log = LogBuilder("alice").append_many(5000);
+  author.hold(log);
+  network.commit_time = seconds(10);
+  network.run(seconds(20));
+  reader.dial(author, {.wants = {want_of(log.log())}});
+  const auto received = [&] { return reader.node().stats().sessions.entries_received; };
+  ASSERT_TRUE(run([&] { return received() > 0; }));
+  reader.node().stop(network.now());
+  reader.settle();
+  const std::uint64_t entries = received();
+  ASSERT_TRUE(run([&] { return reader.stopped; }));
+  EXPECT_EQ(reader.state(log.log()).held.count(), entries);
+  EXPECT_FALSE(reader.node().next_deadline());
+}
+
+TEST_F(NodeTest, StopsWithinItsLimitAlthoughAPeerTakesNothing) {
+  log = large_log();
+  author.hold(log);
+  network.link.bytes_per_second = 1'000'000;
+  reader.dial(author, {.wants = {want_of(log.log())}});
+  ASSERT_TRUE(run([&] { return author.node().stats().sessions.entries_sent > 0; }));
+  network.block(reader);
+  network.run(seconds(5));
+  author.node().stop(network.now());
+  author.settle();
+  const Instant begin = network.now();
+  ASSERT_TRUE(run([&] { return author.stopped; }));
+  EXPECT_LE(network.now() - begin, milliseconds(limits::kCloseTimeoutMs));
+  EXPECT_EQ(author.count<Ended>(), 1U);
+}
+
+TEST_F(NodeTest, OnceStoppedItRefusesWhatItIsAskedFor) {
+  author.listens = false;
+  const DialId waiting = reader.dial(author, {.reconnect = true});
+  ASSERT_TRUE(run([&] { return reader.count<Ended>() == 1; }));
+  reader.node().stop(network.now());
+  reader.settle();
+  ASSERT_TRUE(run([&] { return reader.stopped; }));
+  EXPECT_EQ(reader.why_ended(), Errc::kPeerClosed);
+  const DialId late = reader.dial(author);
+  EXPECT_EQ(reader.dials_over, (std::vector<DialId>{waiting, late}));
+  EXPECT_EQ(reader.count<Ended>(), 3U);
+  const TaskId task = reader.node().run([](store::Store&) { return Result<void>(); });
+  reader.settle();
+  ASSERT_EQ(reader.tasks.back().first, task);
+  EXPECT_EQ(reader.tasks.back().second.error().code, Errc::kStoreReadOnly);
+  EXPECT_FALSE(reader.node().accepted({"10.0.0.9", 1}, {}, network.now()));
+}
+
+TEST_F(NodeTest, CallsForASessionOrADialThatIsNotThereDoNothing) {
+  Node& node = reader.node();
+  const Instant now = network.now();
+  node.received(7, {}, now);
+  node.receive_ended(7, now);
+  node.sent(7, 0, now);
+  node.send_failed(7, now);
+  node.cancel(7, 1, now);
+  node.close_session(7, std::nullopt, now);
+  node.connect_failed(7, Error{Errc::kNetwork}, now);
+  EXPECT_FALSE(node.connected(7, now));
+  EXPECT_FALSE(node.wants_input(7));
+  EXPECT_TRUE(node.pending_output(7).empty());
+  EXPECT_EQ(node.want(7, want_of(log.log()), now).error().code, Errc::kPeerClosed);
+  EXPECT_FALSE(node.next_action());
+}
+
+}  // namespace
+}  // namespace culm::node
