@@ -90,7 +90,6 @@ inline constexpr std::uint32_t kWriteStallTimeoutMs = 30'000;
 inline constexpr std::uint32_t kConnectTimeoutMs = 10'000;
 /// From the end of a session to the end of its connection, when the peer does not hang up.
 inline constexpr std::uint32_t kCloseTimeoutMs = 3'000;
-inline constexpr std::uint32_t kStopTimeoutMs = 4'000;
 /// How long nothing is accepted after the process had no descriptor left.
 inline constexpr std::uint32_t kAcceptPauseMs = 100;
 inline constexpr std::uint32_t kRedialDelayMsMin = 250;

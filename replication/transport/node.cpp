@@ -1,5 +1,7 @@
 #include "culm/replication/transport/node.hpp"
 
+#include <utility>
+
 #include "culm/replication/transport/detail/node_impl.hpp"
 
 namespace culm::transport {
@@ -18,56 +20,42 @@ DialId Node::dial(const Endpoint& endpoint, DialOptions options, SessionHandler 
   return impl_->dial(endpoint, std::move(options), std::move(handler));
 }
 
-void Node::end_dial(DialId dial) { impl_->end_dial(dial); }
+void Node::end_dial(DialId dial) { impl_->ask().end_dial(dial, detail::now()); }
 
 Result<replication::WantId> Node::want(SessionId session, const replication::WantRequest& request) {
-  detail::Connection* const connection = impl_->find_open(session);
-  if (connection == nullptr) return fail(Errc::kPeerClosed);
-  auto want = connection->session().want(request);
-  connection->pump();
-  return want;
+  return impl_->ask().want(session, request, detail::now());
 }
 
 void Node::cancel(SessionId session, replication::WantId want) {
-  detail::Connection* const connection = impl_->find_open(session);
-  if (connection == nullptr) return;
-  connection->session().cancel(want);
-  connection->pump();
+  impl_->ask().cancel(session, want, detail::now());
 }
 
 Result<void> Node::offer(SessionId session, const LogKey& log) {
-  detail::Connection* const connection = impl_->find_open(session);
-  if (connection == nullptr) return fail(Errc::kPeerClosed);
-  auto offered = connection->session().offer(log);
-  connection->pump();
-  return offered;
+  return impl_->ask().offer(session, log, detail::now());
 }
 
 void Node::close_session(SessionId session, std::optional<Errc> code) {
-  detail::Connection* const connection = impl_->find_open(session);
-  if (connection == nullptr) return;
-  connection->session().close(code);
-  connection->pump();
+  impl_->ask().close_session(session, code, detail::now());
 }
 
-void Node::run(std::function<Result<void>(store::Store&)> task,
-               std::function<void(Result<void>)> handler) {
+void Node::run(node::StoreTask task, std::function<void(Result<void>)> handler) {
   impl_->run(std::move(task), std::move(handler));
 }
 
 void Node::update(store::Store::Body body, std::function<void(Result<void>)> handler) {
-  impl_->update(std::move(body), std::move(handler));
+  impl_->run([body = std::move(body)](store::Store& store) { return store.update(body); },
+             std::move(handler));
 }
 
-void Node::log_changed(const LogKey& log) { impl_->log_changed(log); }
+void Node::log_changed(const LogKey& log) { impl_->ask().log_changed(log, detail::now()); }
 
 ObserverId Node::observe(NodeObserver observer) { return impl_->observe(std::move(observer)); }
 
 void Node::end_observe(ObserverId observer) { impl_->end_observe(observer); }
 
-std::vector<SessionStatus> Node::sessions() const { return impl_->sessions(); }
+std::vector<SessionStatus> Node::sessions() const { return impl_->node().sessions(); }
 
-NodeStats Node::stats() const { return impl_->stats(); }
+NodeStats Node::stats() const { return impl_->node().stats(); }
 
 void Node::stop(std::function<void()> handler) { impl_->stop(std::move(handler)); }
 

@@ -1,85 +1,37 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
-#include <string>
 #include <vector>
 
-#include "culm/core/limits.hpp"
-#include "culm/core/random.hpp"
-#include "culm/core/sealing.hpp"
-#include "culm/replication/event.hpp"
-#include "culm/replication/node/endpoint.hpp"
-#include "culm/replication/policy.hpp"
-#include "culm/replication/stats.hpp"
-#include "culm/store/store.hpp"
+#include "culm/replication/node/node.hpp"
 
 namespace boost::asio {
 class io_context;
 }
 
-/// Replication over TCP: the only part of culm that knows Boost.Asio, and the embedder's
-/// `io_context`.
+/// Replication over TCP: gives the node its sockets and its clock, and is the only part of culm
+/// that knows Boost.Asio and the embedder's `io_context`.
 namespace culm::transport {
 
+using node::DialId;
+using node::DialOptions;
 using node::Endpoint;
-using node::parse_endpoint;
-using node::to_string;
-
-/// Numbers the sessions of a node, from 1, in both directions.
-using SessionId = std::uint64_t;
-/// Numbers the calls of `Node::dial`, from 1.
-using DialId = std::uint64_t;
+using node::NodeOptions;
+using node::NodeStats;
+using node::SessionId;
+using node::SessionRef;
+using node::SessionStatus;
 
 /// Numbers the calls of `Node::observe`, from 1.
 using ObserverId = std::uint64_t;
 
-/// Which session something is about. A value.
-struct SessionRef {
-  SessionId id = 0;  ///< 0: no connection came about
-  DialId dial = 0;   ///< 0: the peer has called
-  Endpoint remote;
-  std::optional<sealing::PeerKey> peer;  ///< once established
-};
-
-/// Takes every event of a session but `WorkReceived`, in order; the last is `Ended`. A dial that
-/// finds no peer is told by `Ended` with kAddress, kNetwork or kTimeout for a session 0; with
-/// kPeerClosed where the node was stopped before.
+/// Takes the events of a session: see `node::SessionEvent`.
 using SessionHandler = std::function<void(const SessionRef&, const replication::Event&)>;
 
-struct NodeOptions {
-  /// Who this node is to its peers; has nothing to do with authors.
-  sealing::KeyPair identity;
-  /// Nodes of different networks never talk.
-  std::array<std::uint8_t, 32> network_id{};
-  /// The secret of a closed network.
-  std::optional<sealing::Key> psk{};
-  /// What this node calls itself; at most limits::kTextBytesMax bytes of UTF-8.
-  std::string agent = "culm";
-  /// Peers that may be connected to `listen` at a time, in all and from one address.
-  std::uint32_t connections_max = limits::kConnectionsNode;
-  std::uint32_t connections_per_address_max = limits::kConnectionsPerAddress;
-  /// Check every signature before commit.
-  bool full_verification = false;
-};
-
-struct DialOptions {
-  /// Talk to nobody else.
-  std::optional<sealing::PeerKey> expected_peer{};
-  /// Connect again, after a while, whenever there is no connection.
-  bool reconnect = false;
-  /// Asked for on each connection, widened by all that the store's interest in the log names by
-  /// then. Unless it is for a quote only, a want is added to that interest as soon as the peer says
-  /// that it holds something of the log, before any of it is stored.
-  std::vector<replication::WantRequest> wants{};
-  /// Offered on each connection; those that the store does not know then are left out.
-  std::vector<LogKey> offers{};
-};
-
-/// What all sessions of a node see.
+/// Handlers for what a node tells of all its sessions.
 struct NodeObserver {
   /// As the handler of a session, for all of them.
   SessionHandler session{};
@@ -87,23 +39,6 @@ struct NodeObserver {
   std::function<void(const replication::WorkReport&)> committed{};
   /// A commit of this node has changed the log, or `Node::log_changed` was called.
   std::function<void(const LogKey&)> log_changed{};
-};
-
-struct SessionStatus {
-  SessionRef session;
-  std::string agent;  ///< what the peer calls itself, once established
-  replication::SessionStats stats;
-};
-
-/// Counted from the start of the node.
-struct NodeStats {
-  std::uint64_t accepted = 0;          ///< connections from peers
-  std::uint64_t refused = 0;           ///< connections from peers that were one too many
-  std::uint64_t dialed = 0;            ///< connections to peers
-  std::uint64_t established = 0;       ///< of both, those with a complete handshake
-  std::uint64_t commits = 0;           ///< of what sessions have received
-  std::uint64_t works = 0;             ///< units, payload parts and evidence in them
-  replication::SessionStats sessions;  ///< sums over all sessions, ended ones included
 };
 
 /// A peer among peers: a store, an identity, and sessions over TCP.
@@ -141,14 +76,14 @@ class Node {
   /// Says bye with `code`, if any. Nothing happens if the session has ended.
   void close_session(SessionId session, std::optional<Errc> code = std::nullopt);
 
-  /// Runs `body` in a write transaction in the node's thread, in order with what sessions receive,
-  /// and tells peers of the logs that it has changed. `handler` takes the outcome and may be empty.
-  /// Fails with kStoreReadOnly once the node is stopped.
+  /// Runs `body` in a write transaction in the thread that writes, in order with what sessions
+  /// receive, and tells peers of the logs that it has changed. `handler` takes the outcome and may
+  /// be empty. Fails with kStoreReadOnly once the node stops and its last connection is closed. A
+  /// handler is not called any more once the node is destroyed.
   void update(store::Store::Body body, std::function<void(Result<void>)> handler);
-  /// The same for what takes more than one transaction, or checks first: `task` runs in the node's
-  /// thread that writes and may call `Store::update` any number of times.
-  void run(std::function<Result<void>(store::Store&)> task,
-           std::function<void(Result<void>)> handler);
+  /// The same for what takes more than one transaction, or checks first: `task` may call
+  /// `Store::update` any number of times.
+  void run(node::StoreTask task, std::function<void(Result<void>)> handler);
   /// Tells peers of a log that was changed by somebody else.
   void log_changed(const LogKey& log);
 
@@ -162,7 +97,7 @@ class Node {
   [[nodiscard]] NodeStats stats() const;
 
   /// Accepts and dials no more, says bye to all, and calls `handler` when all connections are
-  /// closed and all that was received is committed: after limits::kStopTimeoutMs and the commit at
+  /// closed and all that was received is committed: after limits::kCloseTimeoutMs and the commit at
   /// most. From then on the node has no work in the `io_context`. Precondition: called once.
   void stop(std::function<void()> handler);
 

@@ -166,12 +166,28 @@ TEST_F(NodePeers, AreNotCalledAgainOnceTheDialHasEnded) {
   ASSERT_TRUE(run([&] { return here_.count<Established>() == 1; }));
   here_.node().end_dial(dial);
   here_.node().end_dial(dial);
-  EXPECT_EQ(here_.count<Ended>(), 1U);
+  ASSERT_TRUE(run([&] { return here_.count<Ended>() == 1; }));
   there_.destroy();
   // Nothing is left to do.
   io_.restart();
   io_.run();
   EXPECT_EQ(here_.count<Established>(), 1U);
+}
+
+TEST_F(NodePeers, ThatAreDialedAgainByTheirHandlerDoNotKeepTheNodeFromStopping) {
+  std::size_t dials = 0;
+  std::function<void()> dial = [&] {
+    ++dials;
+    here_.node().dial({"127.0.0.1", 1}, {},
+                      [&](const SessionRef&, const replication::Event& event) {
+                        if (std::holds_alternative<Ended>(event)) dial();
+                      });
+  };
+  here_.start();
+  dial();
+  ASSERT_TRUE(run([&] { return dials > 2; }));
+  EXPECT_TRUE(here_.stop());
+  here_.destroy();
 }
 
 TEST_F(NodePeers, ThatDoNotReadAreBoundedAndSlowNobodyElse) {

@@ -32,7 +32,7 @@ class WriterTest : public testing::Test {
 
   void start() {
     writer_.emplace(io_, *store_, verifier_, AcceptOptions{},
-                    [this](const Writer::Committed& committed) { commits_.push_back(committed); });
+                    [this](node::JobResult result) { finished_.push_back(std::move(result)); });
   }
 
   Work unit(std::uint64_t number, SeqNum first, SeqNum last) {
@@ -43,9 +43,17 @@ class WriterTest : public testing::Test {
     return {{1, number}, log_.log(), UnitWork{std::move(elided)}, 0, nullptr};
   }
 
-  void update(store::Store::Body body, Writer::UpdateHandler handler) {
-    writer_->run([body = std::move(body)](store::Store& store) { return store.update(body); },
-                 std::move(handler));
+  void post(Work work) {
+    std::vector<Work> works;
+    works.push_back(std::move(work));
+    writer_->post(std::move(works));
+  }
+  void update(node::TaskId id, store::Store::Body body) {
+    writer_->post(node::Task{
+        id, [body = std::move(body)](store::Store& store) { return store.update(body); }});
+  }
+  bool run(std::size_t jobs) {
+    return run_until(io_, [&] { return finished_.size() == jobs; });
   }
 
   /// Keeps the writer busy from now until the promise is kept.
@@ -53,12 +61,12 @@ class WriterTest : public testing::Test {
     std::promise<void> release;
     const auto entered = std::make_shared<std::promise<void>>();
     update(
+        99,
         [entered, done = release.get_future().share()](store::WriteTransaction&) -> Result<void> {
           entered->set_value();
           done.wait();
           return {};
-        },
-        {});
+        });
     entered->get_future().wait();
     return release;
   }
@@ -73,90 +81,94 @@ class WriterTest : public testing::Test {
   Ed25519Verifier verifier_;
   std::unique_ptr<store::Store> store_;
   LogBuilder log_;
-  std::vector<Writer::Committed> commits_;
+  std::vector<node::JobResult> finished_;
   std::optional<Writer> writer_;
 };
 
-TEST_F(WriterTest, PutsAllThatQueuedUpIntoOneCommit) {
-  auto release = block();
-  for (std::uint64_t i = 0; i < 8; ++i) writer_->post(unit(i + 1, i * 5 + 1, i * 5 + 5));
-  release.set_value();
-  ASSERT_TRUE(run_until(io_, [&] { return commits_.size() == 2; }));
-  EXPECT_TRUE(commits_[0].reports.empty());
-  ASSERT_EQ(commits_[1].reports.size(), 8U);
+TEST_F(WriterTest, CommitsTheWorksOfAJobTogether) {
+  std::vector<Work> works;
+  for (std::uint64_t i = 0; i < 8; ++i) works.push_back(unit(i + 1, i * 5 + 1, i * 5 + 5));
+  writer_->post(std::move(works));
+  ASSERT_TRUE(run(1));
+  ASSERT_EQ(finished_[0].reports.size(), 8U);
   for (std::uint64_t i = 0; i < 8; ++i) {
-    EXPECT_EQ(commits_[1].reports[i].id.work, i + 1);
-    EXPECT_TRUE(commits_[1].reports[i].outcome);
+    EXPECT_EQ(finished_[0].reports[i].id.work, i + 1);
+    EXPECT_TRUE(finished_[0].reports[i].outcome);
   }
-  EXPECT_EQ(commits_[1].changed, std::vector<LogKey>{log_.log()});
+  EXPECT_EQ(finished_[0].changed, std::vector<LogKey>{log_.log()});
   EXPECT_EQ(head(), 40U);
 }
 
-TEST_F(WriterTest, KeepsTheOrderOfWorkAndUpdates) {
+TEST_F(WriterTest, PutsAllThatQueuedUpIntoOneCommit) {
+  auto release = block();
+  for (std::uint64_t i = 0; i < 8; ++i) post(unit(i + 1, i * 5 + 1, i * 5 + 5));
+  release.set_value();
+  ASSERT_TRUE(run(2));
+  ASSERT_EQ(finished_[1].reports.size(), 8U);
+  for (std::uint64_t i = 0; i < 8; ++i) EXPECT_EQ(finished_[1].reports[i].id.work, i + 1);
+}
+
+TEST_F(WriterTest, PerformsJobsInOrder) {
   std::vector<SeqNum> heads;
   const auto look = [&](store::WriteTransaction& transaction) -> Result<void> {
     CULM_TRY(const auto state, transaction.find_log(log_.log()));
     heads.push_back(state ? state->head() : 0);
     return {};
   };
-  std::size_t finished = 0;
-  const auto count = [&](const Result<void>&) { ++finished; };
   auto release = block();
-  update(look, count);
-  writer_->post(unit(1, 1, 10));
-  update(look, count);
-  writer_->post(unit(2, 11, 20));
-  update(look, count);
+  update(1, look);
+  post(unit(1, 1, 10));
+  update(2, look);
+  post(unit(2, 11, 20));
+  update(3, look);
   release.set_value();
-  ASSERT_TRUE(run_until(io_, [&] { return finished == 3; }));
+  ASSERT_TRUE(run(6));
   EXPECT_EQ(heads, (std::vector<SeqNum>{0, 10, 20}));
+  EXPECT_EQ(finished_[1].task, 1U);
+  EXPECT_EQ(finished_[3].task, 2U);
+  EXPECT_EQ(finished_[5].task, 3U);
 }
 
 TEST_F(WriterTest, ReportsOnlyTheLogsThatChanged) {
-  std::optional<Result<void>> result;
-  writer_->post(unit(1, 1, 10));
-  writer_->post(unit(2, 1, 10));
-  ASSERT_TRUE(run_until(
-      io_, [&] { return !commits_.empty() && commits_.back().reports.back().id.work == 2; }));
-  commits_.clear();
-  update([](store::WriteTransaction&) -> Result<void> { return {}; },
-         [&](Result<void> done) { result = done; });
-  ASSERT_TRUE(run_until(io_, [&] { return result.has_value(); }));
-  ASSERT_EQ(commits_.size(), 1U);
-  EXPECT_TRUE(commits_[0].changed.empty());
+  post(unit(1, 1, 10));
+  ASSERT_TRUE(run(1));
+  post(unit(2, 1, 10));
+  update(1, [](store::WriteTransaction&) -> Result<void> { return {}; });
+  ASSERT_TRUE(run(3));
+  EXPECT_EQ(finished_[0].changed, std::vector<LogKey>{log_.log()});
+  EXPECT_TRUE(finished_[1].changed.empty());
+  EXPECT_TRUE(finished_[2].changed.empty());
 }
 
-TEST_F(WriterTest, HandsOnTheFailureOfAnUpdate) {
-  std::optional<Result<void>> result;
-  update([](store::WriteTransaction&) -> Result<void> { return fail(Errc::kUsage); },
-         [&](Result<void> done) { result = done; });
-  ASSERT_TRUE(run_until(io_, [&] { return result.has_value(); }));
-  ASSERT_FALSE(*result);
-  EXPECT_EQ(result->error().code, Errc::kUsage);
+TEST_F(WriterTest, HandsOnTheFailureOfATask) {
+  update(1, [](store::WriteTransaction&) -> Result<void> { return fail(Errc::kUsage); });
+  ASSERT_TRUE(run(1));
+  ASSERT_FALSE(finished_[0].outcome);
+  EXPECT_EQ(finished_[0].outcome.error().code, Errc::kUsage);
 }
 
 TEST_F(WriterTest, FinishesWhatWasQueuedWhenStopped) {
   auto release = block();
-  writer_->post(unit(1, 1, 10));
+  post(unit(1, 1, 10));
   bool stopped = false;
   writer_->stop([&] { stopped = true; });
   EXPECT_FALSE(stopped);
   release.set_value();
   ASSERT_TRUE(run_until(io_, [&] { return stopped; }));
   EXPECT_EQ(head(), 10U);
-  ASSERT_EQ(commits_.size(), 2U);
+  EXPECT_EQ(finished_.size(), 2U);
 }
 
 TEST_F(WriterTest, FinishesWhatWasQueuedWhenDestroyed) {
-  writer_->post(unit(1, 1, 10));
+  post(unit(1, 1, 10));
   writer_.reset();
   EXPECT_EQ(head(), 10U);
 }
 
 TEST_F(WriterTest, LeavesTheContextWithoutWorkWhenIdle) {
-  writer_->post(unit(1, 1, 10));
+  post(unit(1, 1, 10));
   io_.run();
-  EXPECT_EQ(commits_.size(), 1U);
+  EXPECT_EQ(finished_.size(), 1U);
 }
 
 }  // namespace

@@ -104,8 +104,8 @@ void add_host_options(Verb& verb, HostOptions& options) {
 
 bool HostOptions::are_given() const { return *this != HostOptions{}; }
 
-Outcome<transport::NodeOptions> make_node_options(const std::string& store_directory,
-                                                  const HostOptions& options) {
+Outcome<node::NodeOptions> make_node_options(const std::string& store_directory,
+                                             const HostOptions& options) {
   const bool is_full = options.verification == "full";
   if (!is_full && options.verification != "links") {
     return usage("--verification \"" + preview(as_bytes(options.verification), 20) +
@@ -114,7 +114,7 @@ Outcome<transport::NodeOptions> make_node_options(const std::string& store_direc
   const std::string path =
       options.peer_key_file.empty() ? store_directory + "/" + kPeerKeyName : options.peer_key_file;
   CULM_TOOLS_TRY(const sealing::KeyPair identity, peer_key(path));
-  transport::NodeOptions node{.identity = identity};
+  node::NodeOptions node{.identity = identity};
   node.agent = std::string("culm ") + kVersion;
   node.full_verification = is_full;
   if (!options.network.empty()) {
@@ -128,9 +128,8 @@ Outcome<transport::NodeOptions> make_node_options(const std::string& store_direc
   return node;
 }
 
-Outcome<transport::Endpoint> parse_endpoint_option(const std::string& what,
-                                                   const std::string& text) {
-  auto endpoint = transport::parse_endpoint(text);
+Outcome<node::Endpoint> parse_endpoint_option(const std::string& what, const std::string& text) {
+  auto endpoint = node::parse_endpoint(text);
   if (endpoint) return *std::move(endpoint);
   return usage(what + " \"" + preview(as_bytes(text), 60) +
                "\" is not HOST:PORT, like 127.0.0.1:7474 or [::1]:7474");

@@ -28,12 +28,12 @@ void add_host_options(Verb& verb, HostOptions& options);
 
 /// Reads the keys; makes the peer key where there is none yet. Fails with exit 4 for a file that is
 /// no key or that others may read.
-[[nodiscard]] Outcome<transport::NodeOptions> make_node_options(const std::string& store_directory,
-                                                                const HostOptions& options);
+[[nodiscard]] Outcome<node::NodeOptions> make_node_options(const std::string& store_directory,
+                                                           const HostOptions& options);
 
 /// Reads "HOST:PORT"; `what` names the argument in the message. Fails with exit 2.
-[[nodiscard]] Outcome<transport::Endpoint> parse_endpoint_option(const std::string& what,
-                                                                 const std::string& text);
+[[nodiscard]] Outcome<node::Endpoint> parse_endpoint_option(const std::string& what,
+                                                            const std::string& text);
 
 /// Reads 64 hex digits of a peer. Fails with exit 2.
 [[nodiscard]] Outcome<sealing::PeerKey> parse_peer_option(const std::string& text);

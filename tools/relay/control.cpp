@@ -157,16 +157,16 @@ Json to_json(const replication::SessionStats& stats) {
 void Performer::start(control::StatusRequest /*request*/, const Answer& answer) {
   control::Response response;
   Json sessions = Json::array();
-  for (const transport::SessionStatus& session : node_.sessions()) {
+  for (const node::SessionStatus& session : node_.sessions()) {
     Json one = {{"session", session.session.id},
-                {"remote", transport::to_string(session.session.remote)},
+                {"remote", node::to_string(session.session.remote)},
                 {"called", session.session.dial == 0 ? "us" : "by us"},
                 {"agent", session.agent}};
     if (session.session.peer) one["peer"] = to_hex(session.session.peer->bytes);
     one.update(to_json(session.stats));
     sessions.push_back(std::move(one));
   }
-  const transport::NodeStats stats = node_.stats();
+  const node::NodeStats stats = node_.stats();
   Json logs = Json::object();
   if (const auto transaction = store_.read()) {
     constexpr std::size_t kListedMax = 1000;

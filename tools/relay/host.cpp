@@ -47,7 +47,7 @@ Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const HostOpti
   if (!kv) return fail_with(Failure(kv.error()).about(name));
   host->kv_ = kv->get();
   CULM_TOOLS_TRY(host->store_, about(name, store::Store::open(*std::move(kv), host->random_)));
-  CULM_TOOLS_TRY(transport::NodeOptions node, make_node_options(context.store_directory, options));
+  CULM_TOOLS_TRY(node::NodeOptions node, make_node_options(context.store_directory, options));
   node.connections_max = limits::kConnectionsRelay;
   allow_many_descriptors();
   host->peer_ = node.identity.public_key();

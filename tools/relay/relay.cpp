@@ -58,11 +58,10 @@ void NodeJournal::write(const std::string& text) {
   std::fprintf(stderr, "%s %s\n", clock.data(), text.c_str());
 }
 
-void NodeJournal::on_session(const transport::SessionRef& session,
-                             const replication::Event& event) {
+void NodeJournal::on_session(const node::SessionRef& session, const replication::Event& event) {
   if (const auto* established = std::get_if<replication::Established>(&event)) {
     return write("peer " + short_name(established->peer) + " connected from " +
-                 transport::to_string(session.remote) + " (" +
+                 node::to_string(session.remote) + " (" +
                  preview(as_bytes(established->agent), 40) + ")");
   }
   if (const auto* ended = std::get_if<replication::Ended>(&event)) return on_ended(session, *ended);
@@ -81,7 +80,7 @@ void NodeJournal::on_session(const transport::SessionRef& session,
   }
 }
 
-void NodeJournal::on_ended(const transport::SessionRef& session, const replication::Ended& ended) {
+void NodeJournal::on_ended(const node::SessionRef& session, const replication::Ended& ended) {
   std::string why = ended.error ? std::string(message(*ended.error)) : "done";
   if (!ended.text.empty()) why += " (\"" + preview(as_bytes(ended.text), 100) + "\")";
   if (session.peer) {
@@ -91,11 +90,12 @@ void NodeJournal::on_ended(const transport::SessionRef& session, const replicati
                  human_size(ended.stats.bytes_sent) + " out, " +
                  human_size(ended.stats.bytes_received) + " in)");
   }
+  if (session.dial != 0) return;  // whoever asked for the dial tells of it
   ++strangers_;
   const auto now = std::chrono::steady_clock::now();
   if (now < strangers_next_) return;
   strangers_next_ = now + kStrangersInterval;
-  write("connection from " + transport::to_string(session.remote) + " came to nothing: " + why +
+  write("connection from " + node::to_string(session.remote) + " came to nothing: " + why +
         (strangers_ > 1 ? "; " + human_count(strangers_) + " such since the last report" : ""));
   strangers_ = 0;
 }
@@ -135,7 +135,7 @@ Outcome<void> run_relay(Context& context, const RelayOptions& options) {
   CULM_TOOLS_CHECK(host->serve_requests(true));
   host->verify_in_background();
 
-  const std::string address = transport::to_string(*bound);
+  const std::string address = node::to_string(*bound);
   const std::string peer = to_hex(host->peer().bytes);
   if (context.json) {
     CULM_TOOLS_CHECK(context.out.write_json(

@@ -34,8 +34,8 @@ class NodeJournal {
     SeqNum highest = 0;
   };
 
-  void on_session(const transport::SessionRef& session, const replication::Event& event);
-  void on_ended(const transport::SessionRef& session, const replication::Ended& ended);
+  void on_session(const node::SessionRef& session, const replication::Event& event);
+  void on_ended(const node::SessionRef& session, const replication::Ended& ended);
   void on_committed(const replication::WorkReport& report);
   void write_received();
   void write(const std::string& text);

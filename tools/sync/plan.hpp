@@ -15,7 +15,7 @@ namespace culm::tools {
 
 /// The peer that is meant.
 struct SyncTarget {
-  transport::Endpoint endpoint;
+  node::Endpoint endpoint;
   std::optional<sealing::PeerKey> peer;
 };
 [[nodiscard]] Outcome<SyncTarget> parse_target(const SyncOptions& options);

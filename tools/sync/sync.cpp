@@ -82,7 +82,7 @@ void Sync::make_groups(std::vector<LogSync>& logs) {
   }
 }
 
-void Sync::begin(const transport::Endpoint& endpoint,
+void Sync::begin(const node::Endpoint& endpoint,
                  const std::optional<sealing::PeerKey>& expected_peer,
                  std::function<void(Outcome<void>)> done) {
   endpoint_ = endpoint;
@@ -116,7 +116,7 @@ void Sync::start_groups() {
 }
 
 void Sync::start(Group& group) {
-  transport::DialOptions dial;
+  node::DialOptions dial;
   dial.expected_peer = expected_peer_;
   dial.reconnect = options_.live;
   group.wants.clear();
@@ -160,7 +160,7 @@ void Sync::undelete() {
       }));
 }
 
-void Sync::on_event(Group& group, const transport::SessionRef& session,
+void Sync::on_event(Group& group, const node::SessionRef& session,
                     const replication::Event& event) {
   progressed_ = Clock::now();
   if (const auto* established = std::get_if<replication::Established>(&event)) {
@@ -191,11 +191,10 @@ void Sync::on_event(Group& group, const transport::SessionRef& session,
   look_later();
 }
 
-void Sync::on_established(const transport::SessionRef& session,
-                          const replication::Established& event) {
+void Sync::on_established(const node::SessionRef& session, const replication::Established& event) {
   totals_.peer = event.peer;
   if (!options_.live) return;
-  const std::string address = transport::to_string(session.remote);
+  const std::string address = node::to_string(session.remote);
   say({{"event", "connected"}, {"peer", to_hex(event.peer.bytes)}, {"address", address}},
       "connected to peer " + short_name(event.peer) + " at " + address);
 }
@@ -297,7 +296,7 @@ void Sync::on_ended(Group& group, const replication::Ended& ended) {
   const Error error = ended.error.value_or(Error{Errc::kPeerClosed});
   Failure failure = to_failure(error, ended.text, totals_.peer.has_value());
   if (!options_.live || is_final(error)) {
-    return finish(fail_with(std::move(failure).about("peer " + transport::to_string(endpoint_))));
+    return finish(fail_with(std::move(failure).about("peer " + node::to_string(endpoint_))));
   }
   if (failure.message == group.last_failure) return;
   group.last_failure = failure.message;
@@ -372,7 +371,7 @@ void Sync::tick() {
       return finish(
           fail_with(Failure(Exit::kNetwork, Errc::kTimeout,
                             "nothing has moved for " + human_duration(options_.timeout_seconds))
-                        .about("peer " + transport::to_string(endpoint_))
+                        .about("peer " + node::to_string(endpoint_))
                         .next("run the same again to go on; what came is kept")));
     }
     tick();
@@ -381,7 +380,7 @@ void Sync::tick() {
 
 replication::SessionStats Sync::stats() const {
   replication::SessionStats sum = totals_.stats;
-  for (const transport::SessionStatus& session : place_.node.sessions()) {
+  for (const node::SessionStatus& session : place_.node.sessions()) {
     const auto is_own = [&](const Group& group) {
       return group.dial != 0 && group.dial == session.session.dial;
     };
@@ -426,6 +425,7 @@ void Sync::finish(Outcome<void> outcome) {
   progress_.reset();
   // A handler of the node may be what came here.
   asio::post(place_.io, guarded([this, outcome = std::move(outcome)] {
+               totals_.stats = stats();
                for (const Group& group : groups_) {
                  if (group.dial != 0) place_.node.end_dial(group.dial);
                }

@@ -88,8 +88,7 @@ class Sync {
   /// Until all is done, or with --live until `interrupt`; then calls `done`, which may destroy the
   /// sync. Fails with exit 6 when the peer cannot be reached or goes away before the end, 4 when it
   /// sends what does not verify, 5 when the store fails.
-  void begin(const transport::Endpoint& endpoint,
-             const std::optional<sealing::PeerKey>& expected_peer,
+  void begin(const node::Endpoint& endpoint, const std::optional<sealing::PeerKey>& expected_peer,
              std::function<void(Outcome<void>)> done);
   /// A person wants it to end.
   void interrupt();
@@ -107,7 +106,7 @@ class Sync {
   struct Group {
     std::vector<LogSync*> logs;
     std::map<replication::WantId, Asked> wants;
-    transport::DialId dial = 0;
+    node::DialId dial = 0;
     bool is_closing = false;
     bool is_over = false;
     std::string last_failure;
@@ -122,9 +121,8 @@ class Sync {
 
   void make_groups(std::vector<LogSync>& logs);
   void start(Group& group);
-  void on_event(Group& group, const transport::SessionRef& session,
-                const replication::Event& event);
-  void on_established(const transport::SessionRef& session, const replication::Established& event);
+  void on_event(Group& group, const node::SessionRef& session, const replication::Event& event);
+  void on_established(const node::SessionRef& session, const replication::Established& event);
   void on_peer_has(const replication::PeerHas& has);
   void on_denied(Group& group, const replication::Denied& denied);
   void on_want_ended(Group& group, const replication::WantEnded& ended);
@@ -155,7 +153,7 @@ class Sync {
   SyncPlace place_;
   transport::ObserverId observer_ = 0;
   std::function<void(Outcome<void>)> done_;
-  transport::Endpoint endpoint_;
+  node::Endpoint endpoint_;
   std::optional<sealing::PeerKey> expected_peer_;
   std::map<LogKey, LogSync*> by_key_;
   std::vector<Group> groups_;

@@ -3,22 +3,20 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
-#include <span>
 #include <vector>
 
-#include "culm/replication/transport/detail/admissions.hpp"
-#include "culm/replication/transport/detail/connection.hpp"
-#include "culm/replication/transport/detail/dialer.hpp"
+#include "culm/replication/transport/detail/connector.hpp"
 #include "culm/replication/transport/detail/listener.hpp"
+#include "culm/replication/transport/detail/socket.hpp"
 #include "culm/replication/transport/detail/writer.hpp"
 #include "culm/replication/transport/node.hpp"
 
 namespace culm::transport {
 
-/// Holds what belongs together and looks everything up by id, because a session may have ended when
-/// the writer answers. Handlers in the `io_context` hold it weakly.
-class Node::Impl final : public detail::Connection::Host,
+/// Does what the node asks for and tells it what came of it; decides nothing. Everything is looked
+/// up by id, because a session may have ended when an answer comes. Handlers in the `io_context`
+/// hold it weakly.
+class Node::Impl final : public detail::Socket::Host,
                          public std::enable_shared_from_this<Node::Impl> {
  public:
   Impl(detail::asio::io_context& io, store::Store& store, replication::Policy& policy,
@@ -28,90 +26,71 @@ class Node::Impl final : public detail::Connection::Host,
   /// Forgets all handlers and connections and ends the writer.
   void shut_down();
 
+  /// For calls of the application; what they bring about is told later.
+  [[nodiscard]] node::Node& ask();
+
   [[nodiscard]] Result<Endpoint> listen(const Endpoint& endpoint);
   DialId dial(const Endpoint& endpoint, DialOptions options, SessionHandler handler);
-  void end_dial(DialId id);
-  /// The session as long as it has not ended.
-  [[nodiscard]] detail::Connection* find_open(SessionId id);
-  void run(detail::Writer::StoreTask task, std::function<void(Result<void>)> handler);
-  void update(store::Store::Body body, std::function<void(Result<void>)> handler);
-  void log_changed(const LogKey& log);
+  void run(node::StoreTask task, std::function<void(Result<void>)> handler);
   ObserverId observe(NodeObserver observer);
   void end_observe(ObserverId id) { observers_.erase(id); }
-  [[nodiscard]] std::vector<SessionStatus> sessions() const;
-  [[nodiscard]] NodeStats stats() const;
   void stop(std::function<void()> handler);
 
-  void on_event(detail::Connection& connection, replication::Event& event) override;
-  void on_closed(detail::Connection& connection) override;
+  [[nodiscard]] node::Node& node() override { return node_; }
   [[nodiscard]] MutableByteView read_buffer() override { return read_buffer_; }
+  void take_actions() override;
 
  private:
-  struct Dial {
-    Endpoint endpoint;
-    DialOptions options;
-    SessionHandler handler;
-    std::shared_ptr<detail::Dialer> dialer;
-    SessionId session = 0;  ///< 0: none now
-    std::set<LogKey> kept;  ///< wants that are in the store's interest
-  };
-  struct SessionRecord {
-    SessionRef ref;
-    std::string agent;
-    std::shared_ptr<detail::Connection> connection;
-    std::optional<detail::Admissions::Ticket> ticket;  ///< of one who has called
-    std::shared_ptr<Dial> dial;                        ///< of one who was called
-    Instant since;
-  };
-
   void accept(detail::tcp::socket socket);
-  void dialed(DialId id, Result<detail::tcp::socket> socket);
-  void dial_failed(DialId id, const Error& error);
-  void tell_stopped(DialId id, const std::shared_ptr<Dial>& dial);
-  void dial_over(DialId id, Duration lasted);
-  [[nodiscard]] bool start_session(SessionRecord record, detail::tcp::socket socket);
-  /// Makes the wants and offers of a dial on its new session.
-  [[nodiscard]] Result<void> ask(const DialOptions& options, replication::Session& session);
-  void forget(SessionId id);
+  void connected(DialId id, Result<detail::tcp::socket> socket);
+  void add_socket(detail::tcp::socket socket, SessionId id);
+  void arm_timer();
 
-  void committed(const detail::Writer::Committed& committed);
-  void fan_out(std::span<const LogKey> logs);
-  /// The wants of a dial become the store's interest, once the peer holds something of the log.
-  void keep_interest(SessionId id, Dial& dial, const LogKey& log);
-  void add_to_store(SessionId id, const LogKey& log, const store::LogInterest& interest);
-  void tell(const SessionRef& ref, const Dial* dial, const replication::Event& event);
-  void stop_writer_when_alone();
+  // What the node asks for.
+  void perform(node::Connect& connect);
+  void perform(node::CancelConnect& cancel);
+  void perform(node::Transfer& transfer);
+  void perform(node::ShutDown& shut_down);
+  void perform(node::Close& close);
+  void perform(node::Perform& perform);
+  void perform(node::SessionEvent& event);
+  void perform(node::DialOver& over) { dial_handlers_.erase(over.dial); }
+  void perform(node::WorkCommitted& committed);
+  void perform(node::LogChanged& changed);
+  void perform(node::TaskFinished& finished);
+  void perform(node::Stopped& stopped);
+
   template <class Handler>
   using HandlerOfObserver = Handler NodeObserver::*;
   /// Calls one handler of each observer that has it; observers may come and go meanwhile.
   template <class Handler, class... Arguments>
   void call_observers(HandlerOfObserver<Handler> handler, const Arguments&... arguments);
+  /// `handler` of this, as long as it is there.
+  template <class Handler>
+  [[nodiscard]] auto guarded(Handler handler);
 
   detail::asio::io_context& io_;
   store::Store& store_;
-  replication::Policy& policy_;
   SignatureVerifier& verifier_;
-  Random& random_;
-  NodeOptions options_;
+  bool full_verification_;
+  node::Node node_;
 
-  replication::CreditPool credit_;
   Bytes read_buffer_;
-  detail::Admissions admissions_;
   std::optional<detail::Writer> writer_;
+  std::vector<std::shared_ptr<detail::Listener>> listeners_;
+  std::map<DialId, std::shared_ptr<detail::Connector>> connectors_;
+  std::map<SessionId, std::shared_ptr<detail::Socket>> sockets_;
+  detail::asio::steady_timer timer_;
+  std::optional<Instant> armed_;  ///< when the timer fires
+
+  std::map<DialId, SessionHandler> dial_handlers_;
+  std::map<node::TaskId, std::function<void(Result<void>)>> task_handlers_;
   std::map<ObserverId, std::shared_ptr<const NodeObserver>> observers_;
   ObserverId last_observer_ = 0;
-  NodeStats stats_;
-
-  std::vector<std::shared_ptr<detail::Listener>> listeners_;
-  std::map<SessionId, SessionRecord> sessions_;
-  std::map<DialId, std::shared_ptr<Dial>> dials_;
-  SessionId last_session_ = 0;
-  DialId last_dial_ = 0;
-
-  detail::asio::steady_timer stop_timer_;
   std::function<void()> stopped_;
-  bool stopping_ = false;
-  bool writer_stopped_ = false;
+  bool taking_actions_ = false;
+  bool actions_posted_ = false;
+  bool stopped_told_ = false;
 };
 
 }  // namespace culm::transport

@@ -1,5 +1,7 @@
 #include "culm/replication/transport/detail/writer.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "culm/core/assert.hpp"
@@ -11,8 +13,10 @@ namespace {
 
 constexpr std::size_t kChangesPerRead = 1024;
 
-std::size_t size_bytes(const replication::Work& work) {
-  return static_cast<std::size_t>(replication::counted_bytes(work.credit));
+std::uint64_t size_bytes(const std::vector<replication::Work>& works) {
+  std::uint64_t bytes = 0;
+  for (const auto& work : works) bytes += replication::counted_bytes(work.credit);
+  return bytes;
 }
 
 std::uint64_t last_change(const store::Store& store) {
@@ -23,10 +27,10 @@ std::uint64_t last_change(const store::Store& store) {
 }  // namespace
 
 Writer::Writer(asio::io_context& io, store::Store& store, SignatureVerifier& verifier,
-               const AcceptOptions& options, CommittedHandler committed)
+               const AcceptOptions& options, FinishedHandler finished)
     : io_(io),
       store_(store),
-      committed_(std::move(committed)),
+      finished_(std::move(finished)),
       committer_(store, verifier, options),
       last_change_(last_change(store)),
       thread_([this] { loop(); }) {}
@@ -40,10 +44,14 @@ Writer::~Writer() {
   thread_.join();
 }
 
-void Writer::post(replication::Work work) { enqueue(std::move(work)); }
-
-void Writer::run(StoreTask task, UpdateHandler handler) {
-  enqueue(Update{std::move(task), std::move(handler)});
+void Writer::post(node::Job job) {
+  {
+    const std::lock_guard lock(mutex_);
+    CULM_ASSERT(!stopping_);
+    if (guard_.empty()) guard_.push_back(asio::make_work_guard(io_));
+    queue_.push_back(std::move(job));
+  }
+  wake_.notify_one();
 }
 
 void Writer::stop(std::function<void()> handler) {
@@ -57,60 +65,47 @@ void Writer::stop(std::function<void()> handler) {
   wake_.notify_one();
 }
 
-void Writer::enqueue(Task task) {
-  {
-    const std::lock_guard lock(mutex_);
-    CULM_ASSERT(!stopping_);
-    if (guard_.empty()) guard_.push_back(asio::make_work_guard(io_));
-    queue_.push_back(std::move(task));
-  }
-  wake_.notify_one();
-}
-
 void Writer::loop() {
   std::unique_lock lock(mutex_);
   for (;;) {
     if (queue_.empty() && !stopping_) guard_.clear();
     wake_.wait(lock, [this] { return !queue_.empty() || stopping_; });
     if (queue_.empty()) break;
-    std::deque<Task> tasks;
-    tasks.swap(queue_);
+    node::Job job = std::move(queue_.front());
+    queue_.pop_front();
+    if (auto* const works = std::get_if<Works>(&job)) add_next(*works);
     lock.unlock();
-    perform(tasks);
+    asio::post(io_, [notify = finished_, result = perform(std::move(job))]() mutable {
+      notify(std::move(result));
+    });
     lock.lock();
   }
   if (stopped_) asio::post(io_, std::move(stopped_));
   guard_.clear();
 }
 
-void Writer::perform(std::deque<Task>& tasks) {
-  for (Task& task : tasks) {
-    if (auto* work = std::get_if<replication::Work>(&task)) {
-      batch_bytes_ += size_bytes(*work);
-      batch_.push_back(std::move(*work));
-      if (batch_bytes_ >= limits::kCommitBytesTarget) commit_works();
-    } else {
-      commit_works();
-      perform(std::get<Update>(std::move(task)));
-    }
+void Writer::add_next(Works& works) {
+  std::uint64_t bytes = size_bytes(works);
+  while (!queue_.empty() && bytes < limits::kCommitBytesTarget) {
+    auto* const more = std::get_if<Works>(&queue_.front());
+    if (more == nullptr) return;
+    bytes += size_bytes(*more);
+    std::ranges::move(*more, std::back_inserter(works));
+    queue_.pop_front();
   }
-  commit_works();
 }
 
-void Writer::perform(Update update) {
-  Result<void> result = update.task(store_);
-  Committed committed;
-  committed.changed = take_changed();
-  report(std::move(committed), std::move(update.handler), result);
-}
-
-void Writer::commit_works() {
-  if (batch_.empty()) return;
-  Committed committed;
-  committed.reports = committer_.commit(std::exchange(batch_, {}));
-  batch_bytes_ = 0;
-  committed.changed = take_changed();
-  report(std::move(committed), nullptr, {});
+node::JobResult Writer::perform(node::Job job) {
+  node::JobResult result;
+  if (auto* const works = std::get_if<Works>(&job)) {
+    result.reports = committer_.commit(std::move(*works));
+  } else {
+    const auto& task = std::get<node::Task>(job);
+    result.task = task.id;
+    result.outcome = task.body(store_);
+  }
+  result.changed = take_changed();
+  return result;
 }
 
 std::vector<LogKey> Writer::take_changed() {
@@ -127,14 +122,6 @@ std::vector<LogKey> Writer::take_changed() {
     }
     if (changes->size() < kChangesPerRead) return changed;
   }
-}
-
-void Writer::report(Committed committed, UpdateHandler handler, Result<void> result) {
-  asio::post(io_, [notify = committed_, committed = std::move(committed),
-                   handler = std::move(handler), result] {
-    notify(committed);
-    if (handler) handler(result);
-  });
 }
 
 }  // namespace culm::transport::detail
