@@ -1,0 +1,240 @@
+#include "culm/replication/node/fetch_planner.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "culm/core/limits.hpp"
+
+namespace culm::node {
+namespace {
+
+/// How much of the rate measured last counts beside the one before.
+constexpr double kNewRateShare = 0.5;
+/// What another peer must be slower by, beside twice as slow, to be worth asking twice.
+constexpr double kWorthSeconds = 0.5;
+/// Below this what anchors a segment again would be more than a tenth of it.
+constexpr std::uint64_t kLastEntriesMin = 512;
+constexpr Duration kMeasureOver = std::chrono::milliseconds(250);
+
+}  // namespace
+
+void FetchPlanner::peer_holds(SessionId peer, const RangeSet& held, Instant now) {
+  const auto [found, is_new] = peers_.try_emplace(peer);
+  found->second.held = held;
+  if (is_new) found->second.progressed = found->second.window = now;
+}
+
+void FetchPlanner::remove(SessionId peer) { peers_.erase(peer); }
+
+std::vector<FetchPlanner::Segment> FetchPlanner::assign(Instant now) {
+  forgive();
+  std::vector<Segment> out;
+  // In turns, so that the first peer does not take all that there is.
+  for (bool is_any = true; is_any;) {
+    is_any = false;
+    for (auto& [id, peer] : peers_) {
+      if (!has_turn(peer)) continue;
+      const RangeSet free = available(peer) - under_way();
+      Asked next{cut(free, segment_entries(peer, free.count())), false};
+      if (free.empty()) next = take_again(id);
+      if (next.entries.empty()) continue;
+      out.push_back({id, next.entries});
+      ask(peer, std::move(next), now);
+      is_any = true;
+    }
+  }
+  return out;
+}
+
+void FetchPlanner::ask(Peer& peer, Asked asked, Instant now) {
+  if (peer.asked.empty()) {
+    peer.progressed = peer.window = peer.measured = now;
+    peer.window_bytes = peer.measured_entries = 0;
+  }
+  peer.asked.push_back(std::move(asked));
+}
+
+void FetchPlanner::forgive() {
+  const bool is_anybody = std::ranges::any_of(peers_, [this](const Row& row) {
+    return !row.second.asked.empty() || !available(row.second).empty();
+  });
+  if (is_anybody) return;
+  for (auto& [id, peer] : peers_) peer.is_late = false;
+}
+
+void FetchPlanner::received(SessionId peer, std::uint64_t bytes, Instant now) {
+  const auto found = peers_.find(peer);
+  if (found == peers_.end()) return;
+  ++found->second.pieces;
+  found->second.window_bytes += bytes;
+  found->second.progressed = now;
+}
+
+void FetchPlanner::stored(SessionId peer, std::size_t pieces, const RangeSet& added, Instant now) {
+  missing_ -= added;
+  const auto found = peers_.find(peer);
+  if (found == peers_.end()) return;
+  Peer& from = found->second;
+  from.pieces -= std::min(from.pieces, pieces);
+  from.progressed = now;
+  from.measured_entries += added.count();
+  const Duration took = now - from.measured;
+  if (took < kMeasureOver) return;
+  const double rate =
+      static_cast<double>(from.measured_entries) * 1e6 / static_cast<double>(took.count());
+  from.entries_per_second =
+      from.entries_per_second == 0
+          ? rate
+          : (1 - kNewRateShare) * from.entries_per_second + kNewRateShare * rate;
+  from.measured = now;
+  from.measured_entries = 0;
+}
+
+void FetchPlanner::ended(SessionId peer, const RangeSet& segment, Instant now) {
+  const auto found = peers_.find(peer);
+  if (found == peers_.end()) return;
+  Peer& from = found->second;
+  from.refused |= segment & missing_;
+  from.progressed = now;
+  const auto asked = std::ranges::find(from.asked, segment, &Asked::entries);
+  if (asked != from.asked.end()) from.asked.erase(asked);
+}
+
+std::vector<FetchPlanner::Segment> FetchPlanner::take_cancelled(Instant now) {
+  std::vector<Segment> out;
+  const auto cancel = [&](SessionId id, Peer& peer, const auto& is_cancelled) {
+    for (const Asked& asked : peer.asked) {
+      if (is_cancelled(asked)) out.push_back({id, asked.entries});
+    }
+    std::erase_if(peer.asked, is_cancelled);
+  };
+  for (Row& row : peers_) {
+    auto& [id, peer] = row;
+    cancel(id, peer,
+           [&](const Asked& asked) { return asked.shared && (asked.entries & missing_).empty(); });
+    if (now >= peer.window + kRateOver && peer.window_bytes >= kRateBytesMin) {
+      peer.window = now;
+      peer.window_bytes = 0;
+    }
+    const auto late = late_at(row);
+    if (!late || now < *late) continue;
+    peer.is_late = true;
+    cancel(id, peer, [](const Asked& /*asked*/) { return true; });
+  }
+  return out;
+}
+
+bool FetchPlanner::can_be_replaced(const Row& late) const {
+  const RangeSet what = owed(late.second);
+  return std::ranges::any_of(peers_, [&](const Row& row) {
+    return row.first != late.first && !(available(row.second) & what).empty();
+  });
+}
+
+std::optional<Instant> FetchPlanner::late_at(const Row& row) const {
+  const Peer& peer = row.second;
+  if (peer.asked.empty() || peer.pieces != 0 || !can_be_replaced(row)) return std::nullopt;
+  return std::min(peer.progressed + kLateAfter, peer.window + kRateOver);
+}
+
+std::optional<Instant> FetchPlanner::next_deadline() const {
+  std::optional<Instant> next;
+  for (const Row& row : peers_) {
+    const auto late = late_at(row);
+    if (late && (!next || *late < *next)) next = late;
+  }
+  return next;
+}
+
+bool FetchPlanner::is_waiting() const {
+  return std::ranges::any_of(peers_, [](const Row& row) { return !row.second.asked.empty(); });
+}
+
+bool FetchPlanner::can_go_on() const {
+  return is_waiting() || std::ranges::any_of(peers_, [this](const Row& row) {
+           return !((row.second.held & missing_) - row.second.refused).empty();
+         });
+}
+
+RangeSet FetchPlanner::owed(const Peer& peer) const {
+  RangeSet out;
+  for (const Asked& asked : peer.asked) out |= asked.entries & missing_;
+  return out;
+}
+
+RangeSet FetchPlanner::under_way() const {
+  RangeSet out;
+  for (const Row& row : peers_) out |= owed(row.second);
+  return out;
+}
+
+RangeSet FetchPlanner::available(const Peer& peer) const {
+  if (peer.is_late) return {};
+  return (peer.held & missing_) - peer.refused;
+}
+
+bool FetchPlanner::has_turn(const Peer& peer) const {
+  if (peer.is_late || peer.asked.size() >= kSegmentsPerPeerMax) return false;
+  if (options_.one_at_a_time && is_waiting()) return false;
+  return std::ranges::all_of(peer.asked, [this](const Asked& asked) {
+    return 2 * (asked.entries & missing_).count() <= asked.entries.count();
+  });
+}
+
+std::uint64_t FetchPlanner::segment_entries(const Peer& peer, std::uint64_t left) const {
+  const auto able = static_cast<std::size_t>(std::ranges::count_if(
+      peers_, [&](const Row& row) { return !available(row.second).empty(); }));
+  const std::uint64_t sharers = std::max(able, peers_expected_);
+  // Nobody to share with: the whole is one segment, and is anchored once.
+  if (sharers <= 1 || options_.one_at_a_time) return left;
+  const std::uint64_t least = std::clamp<std::uint64_t>(
+      kSegmentBytesMin / std::max<std::uint64_t>(options_.entry_bytes, 1), 1, kSegmentEntriesMin);
+  const std::uint64_t share = left / (2 * sharers);
+  const std::uint64_t most =
+      std::max(least, std::min(share, static_cast<std::uint64_t>(peer.entries_per_second)));
+  // The last are shared out evenly, so that nobody is waited for.
+  return std::min(most, std::max(left / sharers, kLastEntriesMin));
+}
+
+RangeSet FetchPlanner::cut(const RangeSet& from, std::uint64_t entries) const {
+  RangeSet out;
+  const auto ranges = from.ranges();
+  const std::size_t ranges_max = std::min(ranges.size(), limits::kRangesPerMessageMax);
+  for (std::size_t i = 0; i < ranges_max && entries != 0; ++i) {
+    SeqRange range = options_.newest_first ? ranges[ranges.size() - 1 - i] : ranges[i];
+    const std::uint64_t more = std::min(entries - 1, range.last - range.first);
+    if (options_.newest_first) {
+      range.first = range.last - more;
+    } else {
+      range.last = range.first + more;
+    }
+    out.insert(range);
+    entries -= more + 1;
+  }
+  return out;
+}
+
+FetchPlanner::Asked FetchPlanner::take_again(SessionId idle) {
+  const Peer& quick = peers_.at(idle);
+  if (options_.one_at_a_time || !quick.asked.empty() || quick.entries_per_second == 0) return {};
+  const RangeSet mine = available(quick);
+  Asked* slowest = nullptr;
+  double longest = 0;
+  for (auto& [id, peer] : peers_) {
+    for (Asked& asked : peer.asked) {
+      const RangeSet owed = asked.entries & missing_;
+      if (asked.shared || owed.empty() || !mine.contains(owed)) continue;
+      const auto count = static_cast<double>(owed.count());
+      const double left = count / std::max(peer.entries_per_second, 1.0);
+      const bool is_worth_it = left > 2 * count / quick.entries_per_second + kWorthSeconds;
+      if (!is_worth_it || left <= longest) continue;
+      slowest = &asked;
+      longest = left;
+    }
+  }
+  if (slowest == nullptr) return {};
+  slowest->shared = true;
+  return {slowest->entries & missing_, true};
+}
+
+}  // namespace culm::node

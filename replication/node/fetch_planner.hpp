@@ -1,0 +1,133 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "culm/core/time.hpp"
+#include "culm/feed/range_set.hpp"
+#include "culm/replication/node/subscriptions.hpp"
+
+namespace culm::node {
+
+/// Shares out among several peers what is missing of one log: who is asked for what, until when,
+/// and who next. Decides and does nothing. The rules:
+///
+/// - A peer is asked for a segment: a run of seqnums that are missing and that it says it holds.
+///   Nothing is asked of two peers at a time, but for the last: when nothing is left to be given
+///   out, one who has nothing to do is asked for what a much slower one still owes, once.
+/// - A segment is large enough that what anchors it again (some 50 entries) is little beside it,
+/// and
+///   small enough that the peers end together. A peer has two at most: the second is asked for when
+///   the first is half there, so that it never waits.
+/// - Late is who owes what another could bring and has brought nothing for `kLateAfter`, or too
+///   little over `kRateOver`, while nothing that it brought waits to be stored. What it owes goes
+///   to others, and it is asked again only once there is nobody else. The session goes on: when it
+///   ends is for the session to say.
+/// - What a peer said it holds and did not bring is not asked of it again; corrupt bytes end its
+///   session, and so `remove` it.
+///
+/// It asks by what peers say they hold, never by a head that they claim: so who lies about it gains
+/// nothing, and is found out at the first segment that does not come.
+class FetchPlanner {
+ public:
+  static constexpr Duration kLateAfter = std::chrono::seconds(5);
+  static constexpr Duration kRateOver = std::chrono::seconds(30);
+  static constexpr std::uint64_t kRateBytesMin = 16 * 1024;
+  static constexpr std::uint64_t kSegmentEntriesMin = 4096;
+  static constexpr std::uint64_t kSegmentBytesMin = 1024 * 1024;
+  static constexpr std::size_t kSegmentsPerPeerMax = 2;
+
+  struct Options {
+    /// Segments from above instead of from below.
+    bool newest_first = false;
+    /// All of one peer, and of another only if that one fails: for what cannot be cut into
+    /// segments.
+    bool one_at_a_time = false;
+    /// Bytes of an entry with what is wanted of its payload, as far as that is known before.
+    std::uint64_t entry_bytes = 256;
+  };
+  struct Segment {
+    SessionId peer = 0;
+    RangeSet entries;
+  };
+
+  explicit FetchPlanner(const Options& options) : options_(options) {}
+
+  /// What is wanted and not held, whoever has it.
+  void set_missing(RangeSet missing) { missing_ = std::move(missing); }
+  /// Peers that may be asked, those among them that have not said yet what they hold.
+  void set_peers_expected(std::size_t peers) { peers_expected_ = peers; }
+  void set_entry_bytes(std::uint64_t bytes) { options_.entry_bytes = bytes; }
+  [[nodiscard]] const RangeSet& missing() const noexcept { return missing_; }
+
+  /// A peer says what it holds; it is new if it was not there.
+  void peer_holds(SessionId peer, const RangeSet& held, Instant now);
+  /// A peer is gone, or serves nothing of the log.
+  void remove(SessionId peer);
+
+  /// What to ask for now; it is under way from here on.
+  [[nodiscard]] std::vector<Segment> assign(Instant now);
+
+  /// A peer has sent so many bytes; they wait to be stored.
+  void received(SessionId peer, std::uint64_t bytes, Instant now);
+  /// So many pieces that a peer had sent are stored or refused; `added` came in.
+  void stored(SessionId peer, std::size_t pieces, const RangeSet& added, Instant now);
+  /// A segment is answered to its end, and all it brought is stored. What it did not bring (as
+  /// `missing` tells, which is set before) is not asked of the peer again.
+  void ended(SessionId peer, const RangeSet& segment, Instant now);
+
+  /// What is no longer waited for, to be cancelled: all that late peers owe, and what another peer
+  /// was asked for as well and has brought.
+  [[nodiscard]] std::vector<Segment> take_cancelled(Instant now);
+  [[nodiscard]] std::optional<Instant> next_deadline() const;
+
+  /// Whether something is under way.
+  [[nodiscard]] bool is_waiting() const;
+  /// Whether some peer may be asked for something that is missing, now or later.
+  [[nodiscard]] bool can_go_on() const;
+
+ private:
+  struct Asked {
+    RangeSet entries;     ///< as it was asked for; what of it is missing is owed
+    bool shared = false;  ///< another peer was asked for it as well
+  };
+  struct Peer {
+    RangeSet held;
+    RangeSet refused;          ///< said to be held, and not brought
+    std::vector<Asked> asked;  ///< at most kSegmentsPerPeerMax
+    std::size_t pieces = 0;    ///< that wait to be stored
+    bool is_late = false;
+    Instant progressed{};  ///< when it last brought something, or was asked
+    Instant window{};      ///< since when `window_bytes` count
+    std::uint64_t window_bytes = 0;
+    double entries_per_second = 0;  ///< measured; 0: not known yet
+    Instant measured{};
+    std::uint64_t measured_entries = 0;
+  };
+
+  using Row = std::pair<const SessionId, Peer>;
+
+  [[nodiscard]] RangeSet under_way() const;
+  [[nodiscard]] RangeSet owed(const Peer& peer) const;
+  [[nodiscard]] RangeSet available(const Peer& peer) const;
+  [[nodiscard]] bool has_turn(const Peer& peer) const;
+  [[nodiscard]] std::uint64_t segment_entries(const Peer& peer, std::uint64_t left) const;
+  [[nodiscard]] RangeSet cut(const RangeSet& from, std::uint64_t entries) const;
+  /// What the slowest peer owes, for one who has nothing to do.
+  [[nodiscard]] Asked take_again(SessionId idle);
+  void ask(Peer& peer, Asked asked, Instant now);
+  /// Where there is nobody else, late ones are asked again.
+  void forgive();
+  [[nodiscard]] bool can_be_replaced(const Row& late) const;
+  [[nodiscard]] std::optional<Instant> late_at(const Row& row) const;
+
+  Options options_;
+  RangeSet missing_;
+  std::size_t peers_expected_ = 0;
+  std::map<SessionId, Peer> peers_;
+};
+
+}  // namespace culm::node

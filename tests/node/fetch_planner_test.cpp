@@ -1,0 +1,288 @@
+#include "culm/replication/node/fetch_planner.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "tests/support/prng.hpp"
+
+namespace culm::node {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using Segment = FetchPlanner::Segment;
+
+class FetchPlannerTest : public testing::Test {
+ protected:
+  FetchPlannerTest() { planner.set_missing({{1, 100'000}}); }
+
+  void holds(SessionId peer, const RangeSet& held = {{1, 100'000}}) {
+    planner.peer_holds(peer, held, now);
+  }
+  /// The peer brings all of what it was asked for.
+  void bring(const Segment& segment) {
+    planner.received(segment.peer, 1000, now);
+    planner.stored(segment.peer, 1, segment.entries, now);
+    planner.ended(segment.peer, segment.entries, now);
+  }
+
+  FetchPlanner planner{{}};
+  Instant now{};
+};
+
+TEST_F(FetchPlannerTest, OnePeerIsAskedForAllAtOnce) {
+  holds(1);
+  const auto asked = planner.assign(now);
+  ASSERT_EQ(asked.size(), 1U);
+  EXPECT_EQ(asked[0].entries, (RangeSet{{1, 100'000}}));
+  EXPECT_TRUE(planner.assign(now).empty());
+  bring(asked[0]);
+  EXPECT_TRUE(planner.missing().empty());
+  EXPECT_FALSE(planner.can_go_on());
+}
+
+TEST_F(FetchPlannerTest, OnePeerLeavesSomethingForThoseWhoHaveNotAnsweredYet) {
+  planner.set_peers_expected(2);
+  holds(1);
+  const auto asked = planner.assign(now);
+  ASSERT_EQ(asked.size(), 1U);
+  EXPECT_EQ(asked[0].entries, (RangeSet{{1, 4096}}));
+}
+
+TEST_F(FetchPlannerTest, SeveralPeersAreAskedForDifferentSegments) {
+  holds(1);
+  holds(2);
+  const auto asked = planner.assign(now);
+  ASSERT_EQ(asked.size(), 2U);
+  EXPECT_EQ(asked[0].entries, (RangeSet{{1, 4096}}));
+  EXPECT_EQ(asked[1].entries, (RangeSet{{4097, 8192}}));
+}
+
+TEST_F(FetchPlannerTest, TheNextIsAskedForWhenTheFirstIsHalfThere) {
+  holds(1);
+  holds(2);
+  ASSERT_EQ(planner.assign(now).size(), 2U);
+  planner.received(1, 1000, now);
+  planner.stored(1, 1, {{1, 2047}}, now);
+  EXPECT_TRUE(planner.assign(now).empty());
+  planner.received(1, 1000, now);
+  planner.stored(1, 1, {{2048, 2048}}, now);
+  const auto next = planner.assign(now);
+  ASSERT_EQ(next.size(), 1U);
+  EXPECT_EQ(next[0].peer, 1U);
+  EXPECT_EQ(next[0].entries.min(), 8193U);
+}
+
+TEST_F(FetchPlannerTest, NewestFirstSegmentsComeFromAbove) {
+  planner = FetchPlanner({.newest_first = true});
+  planner.set_missing({{1, 100'000}});
+  holds(1);
+  holds(2);
+  const auto asked = planner.assign(now);
+  EXPECT_EQ(asked[0].entries, (RangeSet{{95'905, 100'000}}));
+}
+
+TEST_F(FetchPlannerTest, LargeEntriesMakeSegmentsOfFew) {
+  planner = FetchPlanner({.newest_first = false, .entry_bytes = 32 * 1024});
+  planner.set_missing({{1, 100'000}});
+  holds(1);
+  holds(2);
+  EXPECT_EQ(planner.assign(now)[0].entries.count(), 32U);
+}
+
+TEST_F(FetchPlannerTest, WhatCannotBeCutIsAskedOfOneAndOfTheNextOnlyIfItFails) {
+  planner = FetchPlanner({.newest_first = false, .one_at_a_time = true});
+  planner.set_missing({{1, 100'000}});
+  holds(1);
+  holds(2);
+  auto asked = planner.assign(now);
+  ASSERT_EQ(asked.size(), 1U);
+  EXPECT_EQ(asked[0].entries, (RangeSet{{1, 100'000}}));
+  planner.received(1, 1000, now);
+  planner.stored(1, 1, {{1, 90'000}}, now);
+  EXPECT_TRUE(planner.assign(now).empty());
+  planner.remove(1);
+  asked = planner.assign(now);
+  ASSERT_EQ(asked.size(), 1U);
+  EXPECT_EQ(asked[0].entries, (RangeSet{{90'001, 100'000}}));
+}
+
+TEST_F(FetchPlannerTest, NobodyIsAskedForWhatItDoesNotSayItHolds) {
+  holds(1, {{1, 10}, {50'000, 50'010}});
+  holds(2, {{90'000, 100'000}});
+  for (const Segment& segment : planner.assign(now)) {
+    const RangeSet held =
+        segment.peer == 1 ? RangeSet{{1, 10}, {50'000, 50'010}} : RangeSet{{90'000, 100'000}};
+    EXPECT_TRUE(held.contains(segment.entries));
+  }
+}
+
+TEST_F(FetchPlannerTest, WhatAPeerDidNotBringIsNotAskedOfItAgain) {
+  holds(1);
+  auto asked = planner.assign(now);
+  planner.ended(1, asked[0].entries, now);
+  EXPECT_TRUE(planner.assign(now).empty());
+  EXPECT_FALSE(planner.can_go_on());
+  holds(2);
+  asked = planner.assign(now);
+  ASSERT_EQ(asked.size(), 1U);
+  EXPECT_EQ(asked[0].peer, 2U);
+}
+
+TEST_F(FetchPlannerTest, WhatALatePeerOwesGoesToAnother) {
+  holds(1);
+  holds(2);
+  auto asked = planner.assign(now);
+  ASSERT_EQ(asked.size(), 2U);
+  now += FetchPlanner::kLateAfter - milliseconds(1);
+  bring(asked[0]);
+  EXPECT_TRUE(planner.take_cancelled(now).empty());
+  now += milliseconds(1);
+  ASSERT_LE(*planner.next_deadline(), now);
+  const auto cancelled = planner.take_cancelled(now);
+  ASSERT_EQ(cancelled.size(), 1U);
+  EXPECT_EQ(cancelled[0].peer, 2U);
+  EXPECT_EQ(cancelled[0].entries, asked[1].entries);
+  const auto next = planner.assign(now);
+  ASSERT_FALSE(next.empty());
+  EXPECT_TRUE(std::ranges::all_of(next, [](const Segment& one) { return one.peer == 1; }));
+  EXPECT_EQ(next[0].entries.min(), asked[1].entries.min());
+}
+
+TEST_F(FetchPlannerTest, NobodyIsLateWhileWhatItBroughtWaitsToBeStored) {
+  holds(1);
+  holds(2);
+  ASSERT_EQ(planner.assign(now).size(), 2U);
+  planner.received(1, 1000, now);
+  planner.received(2, 1000, now);
+  now += seconds(60);
+  EXPECT_TRUE(planner.take_cancelled(now).empty());
+}
+
+TEST_F(FetchPlannerTest, NobodyIsLateWhoCannotBeReplaced) {
+  holds(1);
+  ASSERT_EQ(planner.assign(now).size(), 1U);
+  EXPECT_FALSE(planner.next_deadline());
+  now += seconds(60);
+  EXPECT_TRUE(planner.take_cancelled(now).empty());
+  holds(2);
+  EXPECT_EQ(planner.take_cancelled(now).size(), 1U) << "now it can";
+}
+
+TEST_F(FetchPlannerTest, OneWhoBringsAByteNowAndThenIsLate) {
+  holds(1);
+  holds(2);
+  const auto asked = planner.assign(now);
+  bool is_late = false;
+  for (int i = 0; i < 20 && !is_late; ++i) {
+    now += seconds(2);
+    planner.received(2, 100, now);
+    planner.stored(2, 1, {}, now);
+    planner.received(1, 10'000, now);
+    planner.stored(1, 1, {}, now);
+    for (const Segment& segment : planner.take_cancelled(now)) is_late = segment.peer == 2;
+  }
+  EXPECT_TRUE(is_late);
+  EXPECT_LE(now, Instant{} + FetchPlanner::kRateOver + seconds(2));
+}
+
+TEST_F(FetchPlannerTest, ALateOneIsAskedAgainOnceThereIsNobodyElse) {
+  holds(1);
+  holds(2);
+  const auto asked = planner.assign(now);
+  now += seconds(4);
+  bring(asked[0]);
+  now += seconds(2);
+  ASSERT_EQ(planner.take_cancelled(now).size(), 1U);
+  planner.remove(1);
+  EXPECT_TRUE(planner.can_go_on());
+  const auto next = planner.assign(now);
+  ASSERT_EQ(next.size(), 1U);
+  EXPECT_EQ(next[0].peer, 2U);
+}
+
+/// A peer of the simulation below.
+struct Provider {
+  double entries_per_second = 0;
+  RangeSet held;
+  std::vector<RangeSet> asked;
+  Instant stalls_at = Instant::max();
+  Instant dies_at = Instant::max();
+  RangeSet lies;  ///< said to be held and not sent
+};
+
+TEST(FetchPlanner, BringsEverythingThatSomebodyHasWhoeverStallsLiesOrDies) {
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    test::TestRandom random(seed);
+    CULM_TRACE_SEED(random);
+    const SeqNum head = random.between(1000, 60'000);
+    const RangeSet all{{1, head}};
+    Instant now{};
+    FetchPlanner planner({.newest_first = random.below(2) == 0});
+    planner.set_missing(all);
+    std::map<SessionId, Provider> providers;
+    const std::uint64_t count = random.between(2, 5);
+    for (SessionId id = 1; id <= count; ++id) {
+      Provider& provider = providers[id];
+      provider.entries_per_second = static_cast<double>(random.between(1000, 20'000));
+      provider.held = all;
+      if (id == 1) continue;  // one is honest and whole
+      if (random.below(3) == 0) provider.held.erase({1, random.between(1, head)});
+      if (random.below(3) == 0) provider.lies = {{random.between(1, head), head}};
+      const Instant at = now + milliseconds(random.below(10'000));
+      if (random.below(3) == 0) provider.stalls_at = at;
+      if (random.below(3) == 0) provider.dies_at = at;
+    }
+    for (auto& [id, provider] : providers) planner.peer_holds(id, provider.held, now);
+    RangeSet stored;
+    std::uint64_t sent = 0;
+    while (!planner.missing().empty() && now < Instant{} + seconds(600)) {
+      for (const Segment& one : planner.take_cancelled(now)) {
+        std::erase(providers.at(one.peer).asked, one.entries);
+      }
+      for (const Segment& one : planner.assign(now)) {
+        ASSERT_TRUE(providers.at(one.peer).held.contains(one.entries));
+        providers.at(one.peer).asked.push_back(one.entries);
+        ASSERT_LE(providers.at(one.peer).asked.size(), FetchPlanner::kSegmentsPerPeerMax);
+      }
+      ASSERT_TRUE(planner.can_go_on());
+      now += milliseconds(100);
+      for (auto next = providers.begin(); next != providers.end();) {
+        auto& [id, provider] = *next++;
+        if (now >= provider.dies_at) {
+          planner.remove(id);
+          providers.erase(id);
+          continue;
+        }
+        if (provider.asked.empty() || now >= provider.stalls_at) continue;
+        RangeSet segment = provider.asked.front();
+        const RangeSet left = segment - stored - provider.lies;
+        RangeSet now_sent;
+        auto room = static_cast<std::uint64_t>(provider.entries_per_second / 10);
+        for (const SeqRange range : left.ranges()) {
+          if (room == 0) break;
+          const std::uint64_t more = std::min(room - 1, range.last - range.first);
+          now_sent.insert({range.first, range.first + more});
+          room -= more + 1;
+        }
+        sent += now_sent.count();
+        planner.received(id, 100 * now_sent.count(), now);
+        planner.stored(id, 1, now_sent - stored, now);
+        stored |= now_sent;
+        if (now_sent == left) {
+          provider.asked.erase(provider.asked.begin());
+          planner.set_missing(all - stored);
+          planner.ended(id, segment, now);
+        }
+      }
+    }
+    EXPECT_EQ(stored, all);
+    EXPECT_LE(sent, all.count() + all.count() / 20) << "sent twice";
+  }
+}
+
+}  // namespace
+}  // namespace culm::node
