@@ -9,6 +9,7 @@
 #include "culm/replication/node/commit_queue.hpp"
 #include "culm/replication/node/dial_plan.hpp"
 #include "culm/replication/node/endpoint.hpp"
+#include "culm/replication/node/fetch.hpp"
 #include "culm/replication/node/subscriptions.hpp"
 
 /// What a node wants done by its host, or tells the application through it.
@@ -61,7 +62,8 @@ struct Perform {
 
 // For the application.
 
-/// An event of a session, any but `WorkReceived` and `LogNamed`; the last is `Ended`. A dial that
+/// An event of a session, any but `WorkReceived`, `LogNamed` and what is said of a fetch's wants;
+/// the last is `Ended`. A dial that
 /// finds no peer is told by `Ended` with kAddress, kNetwork or kTimeout for a session 0; with
 /// kPeerClosed where the node was stopped before.
 struct SessionEvent {
@@ -71,6 +73,20 @@ struct SessionEvent {
 /// The dial has ended: no more attempts, no more events.
 struct DialOver {
   DialId dial = 0;
+};
+/// A peer says what a fetch will move from it.
+struct FetchQuoted {
+  FetchId fetch = 0;
+  SessionId session = 0;
+  replication::Quote quote;
+};
+/// Nothing more is told of a fetch. Its peers are still connected.
+struct FetchEnded {
+  FetchId fetch = 0;
+  LogKey log;
+  FetchOutcome outcome{};
+  RangeSet missing;                           ///< wanted, held by some peer, and not here
+  std::optional<Error> error = std::nullopt;  ///< of this side's store, for which it was given up
 };
 /// What became of something that a session has received.
 struct WorkCommitted {
@@ -90,6 +106,6 @@ struct Stopped {};
 
 using Action =
     std::variant<Connect, CancelConnect, Transfer, ShutDown, Close, Perform, SessionEvent, DialOver,
-                 WorkCommitted, LogChanged, TaskFinished, Stopped>;
+                 FetchQuoted, FetchEnded, WorkCommitted, LogChanged, TaskFinished, Stopped>;
 
 }  // namespace culm::node

@@ -21,6 +21,7 @@ Node::Node(NodeOptions options, const store::Store& store, replication::Policy& 
       plan_(random) {}
 
 std::optional<Action> Node::next_action() {
+  if (actions_.empty()) advance_fetches();
   if (actions_.empty()) {
     auto job = queue_.next();
     if (!job) return std::nullopt;
@@ -101,7 +102,10 @@ void Node::dial_over(DialId dial, Duration lasted, Instant now) {
   tell_dial_over(dial);
 }
 
-void Node::tell_dial_over(DialId dial) { actions_.push_back(DialOver{dial}); }
+void Node::tell_dial_over(DialId dial) {
+  tell_fetches_of_dial(dial, 0);
+  actions_.push_back(DialOver{dial});
+}
 
 Result<void> Node::ask(const DialOptions& options, Session& session) {
   for (const LogKey& log : options.offers) {

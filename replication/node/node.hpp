@@ -84,7 +84,7 @@ struct NodeStats {
 /// in these calls and written only by the jobs that are handed out. Calls for a session or a dial
 /// that has ended do nothing; `want` and `offer` fail with kPeerClosed. Not thread-safe; `verifier`
 /// is used in these calls and, by the host's committer, in the thread that writes.
-class Node {
+class Node final : private Fetch::Sessions {
  public:
   /// All but `options` must outlive the node.
   Node(NodeOptions options, const store::Store& store, replication::Policy& policy,
@@ -102,6 +102,10 @@ class Node {
   DialId dial(const Endpoint& endpoint, DialOptions options);
   /// Ends a dial and its session. Nothing happens if it has ended.
   void end_dial(DialId dial, Instant now);
+  /// Wants a log of several peers together, once: see `Fetch`. What it wants becomes the store's
+  /// interest as a dial's wants do.
+  FetchId fetch(FetchRequest request);
+  void end_fetch(FetchId fetch, Instant now);
   /// As the session's own. Fails with kPeerClosed when there is no such session, or as the session.
   /// The store's interest is the caller's business.
   [[nodiscard]] Result<replication::WantId> want(SessionId session,
@@ -170,6 +174,12 @@ class Node {
     std::optional<Instant> armed;  ///< its place in `timers_`
     bool transfers = false;        ///< there is a Transfer in `actions_`
   };
+  struct Running {
+    Fetch fetch;
+    bool keeps_interest = false;  ///< what it wants is in the store's interest, or on its way there
+    bool is_changed = false;      ///< its id is in `changed_fetches_`
+    std::optional<Instant> armed;  ///< its place in `fetch_timers_`
+  };
   /// Tasks of the node's own.
   struct DialStart {
     DialId dial = 0;
@@ -198,6 +208,26 @@ class Node {
   /// Of a dial that has no session: nothing else will be said of it.
   void tell_stopped(DialId dial, const Endpoint& endpoint);
 
+  // Fetches. What happens is told to them at once; what follows from it is done once all is told.
+  [[nodiscard]] Result<replication::WantId> want(SessionId session,
+                                                 const replication::WantRequest& request) override;
+  void cancel(SessionId session, replication::WantId want) override;
+  template <class Change>
+  void change_fetch(FetchId id, Change change);
+  template <class Change>
+  void change_fetches_of(const LogKey& log, Change change);
+  void tell_fetches_received(const replication::Work& work);
+  void tell_fetches_stored(const replication::WorkReport& report);
+  /// A dial has a session now, or with 0 is over.
+  void tell_fetches_of_dial(DialId dial, SessionId began);
+  void tell_fetches_ended(SessionId session);
+  /// Whether the event is for a fetch alone.
+  [[nodiscard]] bool take_fetch_event(const Link& link, const replication::Event& event);
+  void advance_fetches();
+  void wake_fetches(Instant now);
+  void arm(FetchId id, Running& running);
+  void forget_fetch(std::map<FetchId, Running>::iterator fetch);
+
   void keep_wanted(const Link& link, const LogKey& log);
   void keep_interest(InterestTask purpose, const store::LogInterest& interest);
   void task_finished(TaskId task, const Result<void>& outcome, Instant now);
@@ -219,12 +249,18 @@ class Node {
   std::map<DialId, Dial> dials_;
   std::map<SessionId, Link> links_;
   std::set<std::pair<Instant, SessionId>> timers_;
+  std::map<FetchId, Running> fetches_;
+  std::multimap<LogKey, FetchId> fetches_by_log_;
+  std::deque<FetchId> changed_fetches_;
+  std::set<std::pair<Instant, FetchId>> fetch_timers_;
   std::map<TaskId, std::variant<DialStart, InterestTask>> own_tasks_;
   std::deque<Action> actions_;
   NodeStats stats_;
   DialId last_dial_ = 0;
   SessionId last_session_ = 0;
   TaskId last_task_ = 0;
+  FetchId last_fetch_ = 0;
+  Instant now_{};  ///< when something happened last
   bool stopping_ = false;
   bool stopped_ = false;
 };

@@ -67,6 +67,7 @@ SessionId Node::start_session(SessionRef ref, std::optional<Admission::Ticket> t
                                          {},
                                          false})
                    .first->second;
+  if (is_outbound) tell_fetches_of_dial(link.ref.dial, id);
   if (!asked) link.connection.fail(asked.error());
   settle(link, now);
   return id;
@@ -111,6 +112,7 @@ bool Node::wants_input(SessionId session) const {
 }
 
 void Node::settle(Link& link, Instant now) {
+  now_ = now;
   Connection& connection = link.connection;
   while (auto event = connection.next_event()) take_event(link, *event);
   if (connection.advance(now)) actions_.push_back(ShutDown{link.ref.id});
@@ -130,6 +132,7 @@ void Node::arm(Link& link) {
 
 void Node::take_event(Link& link, replication::Event& event) {
   if (auto* const received = std::get_if<replication::WorkReceived>(&event)) {
+    tell_fetches_received(received->work);
     return queue_.push(std::move(received->work));
   }
   if (const auto* const named = std::get_if<replication::LogNamed>(&event)) {
@@ -140,6 +143,7 @@ void Node::take_event(Link& link, replication::Event& event) {
     link.ref.peer = established->peer;
     link.agent = established->agent;
   }
+  if (take_fetch_event(link, event)) return;
   if (const auto* const accepted = std::get_if<replication::OfferAccepted>(&event)) {
     keep_interest({link.ref.id, link.ref.dial, accepted->log}, accepted->interest);
   }
@@ -164,6 +168,7 @@ void Node::forget(SessionId session, Instant now) {
   stats_.sessions += link.connection.session().stats();
   if (link.armed) timers_.erase({*link.armed, session});
   subscriptions_.remove_all(session);
+  if (link.ref.dial != 0) tell_fetches_ended(session);
   const DialId dial = link.ref.dial;
   const Duration lasted = now - link.since;
   links_.erase(found);
@@ -175,10 +180,14 @@ void Node::forget(SessionId session, Instant now) {
 std::optional<Instant> Node::next_deadline() const {
   auto next = plan_.next_deadline();
   if (!timers_.empty() && (!next || timers_.begin()->first < *next)) next = timers_.begin()->first;
+  if (!fetch_timers_.empty() && (!next || fetch_timers_.begin()->first < *next)) {
+    next = fetch_timers_.begin()->first;
+  }
   return next;
 }
 
 void Node::deadline_reached(Instant now) {
+  now_ = now;
   std::vector<SessionId> due;
   while (!timers_.empty() && timers_.begin()->first <= now) {
     due.push_back(timers_.begin()->second);
@@ -191,10 +200,12 @@ void Node::deadline_reached(Instant now) {
     link->connection.deadline_reached(now);
     settle(*link, now);
   }
+  wake_fetches(now);
   call_due(now);
 }
 
 void Node::finished(JobResult result, Instant now) {
+  now_ = now;
   queue_.finished(result);
   if (!result.reports.empty()) ++stats_.commits;
   stats_.works += result.reports.size();
@@ -206,6 +217,7 @@ void Node::finished(JobResult result, Instant now) {
     } else {
       credit_.give_back(report.credit);
     }
+    tell_fetches_stored(report);
     actions_.push_back(WorkCommitted{std::move(report)});
   }
   for (const LogKey& log : result.changed) actions_.push_back(LogChanged{log});

@@ -22,6 +22,12 @@ DialId Node::dial(const Endpoint& endpoint, DialOptions options, SessionHandler 
 
 void Node::end_dial(DialId dial) { impl_->ask().end_dial(dial, detail::now()); }
 
+node::FetchId Node::fetch(node::FetchRequest request, FetchHandlers handlers) {
+  return impl_->fetch(std::move(request), std::move(handlers));
+}
+
+void Node::end_fetch(node::FetchId fetch) { impl_->end_fetch(fetch); }
+
 Result<replication::WantId> Node::want(SessionId session, const replication::WantRequest& request) {
   return impl_->ask().want(session, request, detail::now());
 }

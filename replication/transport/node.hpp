@@ -31,6 +31,12 @@ using ObserverId = std::uint64_t;
 /// Takes the events of a session: see `node::SessionEvent`.
 using SessionHandler = std::function<void(const SessionRef&, const replication::Event&)>;
 
+/// What a fetch tells; each may be empty.
+struct FetchHandlers {
+  std::function<void(const node::FetchQuoted&)> quoted{};
+  std::function<void(const node::FetchEnded&)> ended{};  ///< the last
+};
+
 /// Handlers for what a node tells of all its sessions.
 struct NodeObserver {
   /// As the handler of a session, for all of them.
@@ -66,6 +72,11 @@ class Node {
   DialId dial(const Endpoint& endpoint, DialOptions options, SessionHandler handler);
   /// Ends a dial and its session. Nothing happens if it has ended.
   void end_dial(DialId dial);
+
+  /// Wants a log of several peers together, once; `FetchRequest::from` names their dials.
+  node::FetchId fetch(node::FetchRequest request, FetchHandlers handlers);
+  /// Asks for nothing more; nothing is told of it any more.
+  void end_fetch(node::FetchId fetch);
 
   /// As the session's own. Fails with kPeerClosed when there is no such session, or as the session.
   /// The store's interest is the caller's business.

@@ -115,6 +115,8 @@ class SimulatedNode final : public replication::Policy {
   bool stopped = false;
   std::vector<std::pair<node::TaskId, Result<void>>> tasks;
   std::vector<node::DialId> dials_over;
+  std::vector<node::FetchEnded> fetches_ended;
+  std::size_t quotes = 0;
   std::vector<Error> refused;  ///< works that were not stored
 
  private:
@@ -378,6 +380,10 @@ class SimulatedNetwork {
     node.seen.push_back(std::move(told));
   }
   void perform(SimulatedNode& node, node::DialOver& over) { node.dials_over.push_back(over.dial); }
+  void perform(SimulatedNode& node, node::FetchQuoted& /*quoted*/) { ++node.quotes; }
+  void perform(SimulatedNode& node, node::FetchEnded& ended) {
+    node.fetches_ended.push_back(std::move(ended));
+  }
   void perform(SimulatedNode& node, node::WorkCommitted& committed) {
     if (!committed.report.outcome) node.refused.push_back(committed.report.outcome.error());
   }

@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "culm/replication/event.hpp"
+#include "culm/replication/node/dial_plan.hpp"
+#include "culm/replication/node/fetch_planner.hpp"
+
+namespace culm::node {
+
+/// Numbers the fetches of a node, from 1.
+using FetchId = std::uint64_t;
+
+/// What is wanted of one log from several peers together, once.
+struct FetchRequest {
+  replication::WantRequest want;  ///< neither live nor for a quote only
+  std::vector<DialId> from;       ///< at least one
+  /// When it ends with what came until then.
+  std::optional<Instant> until = std::nullopt;
+};
+
+enum class FetchOutcome {
+  kComplete,  ///< all that was wanted and that any of the peers holds is here
+  kBudget,    ///< the budget was used up
+  kNobody,    ///< nobody brought the rest
+  kDeadline,  ///< `FetchRequest::until` has passed
+};
+
+/// One log, fetched from several peers. Each is asked for a quote first, which tells what it holds;
+/// then the planner says who is asked for which segment. A segment is a want of its own: it stands
+/// on what is stored and on what it brings along, never on what another peer still owes. A want
+/// with "newest" or with a budget cannot be cut, and is asked of one peer at a time.
+///
+/// It waits for the answers of all peers, but no longer than FetchPlanner::kLateAfter once all that
+/// the others hold is here.
+class Fetch {
+ public:
+  /// What a fetch does to the sessions.
+  class Sessions {
+   public:
+    virtual ~Sessions() = default;
+    [[nodiscard]] virtual Result<replication::WantId> want(
+        SessionId session, const replication::WantRequest& request) = 0;
+    virtual void cancel(SessionId session, replication::WantId want) = 0;
+  };
+
+  explicit Fetch(FetchRequest request);
+
+  [[nodiscard]] const LogKey& log() const { return request_.want.log; }
+  [[nodiscard]] const FetchRequest& request() const { return request_; }
+  [[nodiscard]] bool is_source(DialId dial) const { return waited_for_.contains(dial); }
+
+  // What happens to it; then call `advance`.
+  void session_began(SessionId session, DialId dial);
+  void session_ended(SessionId session);
+  /// Nothing more comes of a dial.
+  void dial_over(DialId dial) { waited_for_.erase(dial); }
+  void peer_has(SessionId session, const RangeSet& held, Instant now);
+  /// Whether it was for this fetch.
+  bool quoted(SessionId session, const replication::Quoted& quoted);
+  void want_ended(SessionId session, replication::WantId want, replication::DoneReason reason);
+  void denied(SessionId session);
+  void received(SessionId session, std::uint64_t bytes, Instant now);
+  void stored(SessionId session, const RangeSet& added, Instant now);
+  /// Whether a want is one of this fetch's.
+  [[nodiscard]] bool owns(SessionId session, replication::WantId want) const;
+
+  /// Asks and cancels what is due. The outcome, once it has ended; then forget it. Fails as the
+  /// store.
+  [[nodiscard]] Result<std::optional<FetchOutcome>> advance(const store::Store& store,
+                                                            Sessions& sessions, Instant now);
+  /// Cancels all that is under way.
+  void cancel(Sessions& sessions);
+
+  [[nodiscard]] const RangeSet& missing() const { return planner_.missing(); }
+  [[nodiscard]] std::optional<Instant> next_deadline() const;
+
+ private:
+  struct Source {
+    DialId dial = 0;
+    replication::WantId quote = 0;  ///< 0: not asked yet
+    bool has_answered = false;
+    std::map<replication::WantId, RangeSet> segments;
+  };
+
+  void ask_for_quotes(Sessions& sessions);
+  void ask_for_segments(Sessions& sessions, Instant now);
+  void cancel_late(Sessions& sessions, Instant now);
+  /// Learns from the store what is missing, and ends the segments that were answered.
+  [[nodiscard]] Result<void> look(const store::Store& store, Instant now);
+  [[nodiscard]] std::optional<FetchOutcome> outcome(Instant now);
+  void drop(SessionId session);
+
+  FetchRequest request_;
+  FetchPlanner planner_;
+  std::map<SessionId, Source> sources_;
+  std::set<DialId> waited_for_;  ///< dials that may yet bring something
+  std::vector<FetchPlanner::Segment> answered_;
+  SeqNum head_ = 0;       ///< the highest that a peer says it holds
+  bool is_stale_ = true;  ///< what is missing must be looked up
+  bool is_budget_used_ = false;
+  std::optional<Instant> complete_since_;
+};
+
+}  // namespace culm::node

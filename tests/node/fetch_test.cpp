@@ -1,0 +1,234 @@
+#include "culm/replication/node/fetch.hpp"
+
+#include <gtest/gtest.h>
+
+#include "culm/core/limits.hpp"
+
+#include "tests/support/simulated_network.hpp"
+
+namespace culm::node {
+namespace {
+
+using std::chrono::minutes;
+using test::LogBuilder;
+using test::milliseconds;
+using test::seconds;
+using test::SimulatedNetwork;
+using test::SimulatedNode;
+
+/// Building it takes longer than all the tests.
+const LogBuilder& long_log() {
+  static const LogBuilder log = LogBuilder("alice").append_many(20'000);
+  return log;
+}
+
+class FetchTest : public testing::Test {
+ protected:
+  FetchTest() { network.link.bytes_per_second = 100'000; }
+
+  SimulatedNode& add_provider(const LogBuilder& log) {
+    return add_provider(log, {{1, log.head()}});
+  }
+  SimulatedNode& add_provider(const LogBuilder& log, const RangeSet& held) {
+    SimulatedNode& provider = network.add("provider " + std::to_string(providers.size() + 1));
+    provider.hold(log, held);
+    network.run(seconds(1));
+    providers.push_back(&provider);
+    return provider;
+  }
+  /// Asks all providers for the log.
+  FetchId start(const LogBuilder& log, replication::WantRequest want = {}) {
+    if (want.interest.empty()) want.interest = everything();
+    want.log = log.log();
+    FetchRequest request{std::move(want), {}};
+    for (SimulatedNode* const provider : providers) request.from.push_back(reader.dial(*provider));
+    began = network.now();
+    const FetchId id = reader.node().fetch(std::move(request));
+    reader.settle();
+    return id;
+  }
+  bool run(Duration limit = minutes(5)) {
+    return network.run_until([&] { return !reader.fetches_ended.empty(); }, limit);
+  }
+  [[nodiscard]] Duration took() const { return network.now() - began; }
+  [[nodiscard]] FetchOutcome outcome() const { return reader.fetches_ended.at(0).outcome; }
+  [[nodiscard]] std::uint64_t received() { return reader.node().stats().sessions.entries_received; }
+  [[nodiscard]] std::uint64_t sent(std::size_t provider) {
+    return providers[provider]->node().stats().sessions.entries_sent;
+  }
+
+  SimulatedNetwork network{1};
+  SimulatedNode& reader = network.add("reader");
+  std::vector<SimulatedNode*> providers;
+  Instant began{};
+};
+
+TEST_F(FetchTest, TwoPeersBringALogInLittleMoreThanHalfTheTimeAndNothingTwice) {
+  const LogBuilder& log = long_log();
+  add_provider(log);
+  start(log);
+  ASSERT_TRUE(run());
+  const Duration alone = took();
+  ASSERT_EQ(outcome(), FetchOutcome::kComplete);
+
+  add_provider(log);
+  SimulatedNode& second = network.add("second reader");
+  FetchRequest request{{}, {second.dial(*providers[0]), second.dial(*providers[1])}};
+  request.want.log = log.log();
+  request.want.interest = everything();
+  began = network.now();
+  second.node().fetch(std::move(request));
+  second.settle();
+  ASSERT_TRUE(network.run_until([&] { return !second.fetches_ended.empty(); }, minutes(5)));
+  EXPECT_TRUE(second.holds(log.log(), {{1, log.head()}}));
+  EXPECT_LE(took(), alone * 6 / 10);
+  EXPECT_LE(second.node().stats().sessions.entries_received, log.head() * 105 / 100);
+  EXPECT_GE(sent(1), log.head() / 3);
+}
+
+TEST_F(FetchTest, GoesOnWhereverAPeerFallsSilent) {
+  const LogBuilder& log = long_log();
+  add_provider(log);
+  add_provider(log);
+  for (const auto after : {milliseconds(0), milliseconds(30), milliseconds(100), milliseconds(1000),
+                           milliseconds(4000)}) {
+    SimulatedNode& one = network.add("reader " + std::to_string(after.count()));
+    FetchRequest request{{}, {one.dial(*providers[0]), one.dial(*providers[1])}};
+    request.want.log = log.log();
+    request.want.interest = everything();
+    one.node().fetch(std::move(request));
+    one.settle();
+    network.run(after);
+    network.mute(*providers[1]);
+    const bool done = network.run_until([&] { return !one.fetches_ended.empty(); }, minutes(1));
+    ASSERT_TRUE(done) << after.count();
+    EXPECT_EQ(one.fetches_ended[0].outcome, FetchOutcome::kComplete) << after.count();
+    EXPECT_TRUE(one.holds(log.log(), {{1, log.head()}})) << after.count();
+    network.unmute();
+    network.cut(one);
+    network.run(minutes(2));
+  }
+}
+
+TEST_F(FetchTest, GoesOnWhereverAPeerDies) {
+  const LogBuilder& log = long_log();
+  add_provider(log);
+  add_provider(log);
+  for (const auto after : {milliseconds(0), milliseconds(30), milliseconds(100), milliseconds(1000),
+                           milliseconds(4000)}) {
+    SimulatedNode& one = network.add("reader " + std::to_string(after.count()));
+    FetchRequest request{{}, {one.dial(*providers[0]), one.dial(*providers[1])}};
+    request.want.log = log.log();
+    request.want.interest = everything();
+    one.node().fetch(std::move(request));
+    one.settle();
+    network.run(after);
+    providers[1]->listens = false;
+    network.cut(*providers[1]);
+    ASSERT_TRUE(network.run_until([&] { return !one.fetches_ended.empty(); }, minutes(1)));
+    EXPECT_EQ(one.fetches_ended[0].outcome, FetchOutcome::kComplete) << after.count();
+    EXPECT_TRUE(one.holds(log.log(), {{1, log.head()}})) << after.count();
+    EXPECT_LE(one.node().stats().sessions.entries_received, log.head() * 105 / 100);
+    providers[1]->listens = true;
+  }
+}
+
+TEST_F(FetchTest, PeersThatHoldPartsBringTheWhole) {
+  const LogBuilder& log = long_log();
+  add_provider(log, {{1, 7000}});
+  add_provider(log, closure(RangeSet{{5000, 14'000}}, log.head()));
+  add_provider(log, closure(RangeSet{{13'000, 20'000}}, log.head()));
+  start(log);
+  ASSERT_TRUE(run());
+  EXPECT_EQ(outcome(), FetchOutcome::kComplete);
+  EXPECT_TRUE(reader.holds(log.log(), {{1, log.head()}}));
+}
+
+TEST_F(FetchTest, APayloadThatOnePeerLacksComesFromAnother) {
+  LogBuilder log("alice");
+  for (int i = 0; i < 50; ++i) log.append(std::string(3 * limits::kPayloadInlineBytesMax, 'x'));
+  network.link.bytes_per_second = 10'000'000;
+  SimulatedNode& bare = add_provider(log, {});
+  bare.node().run([&](store::Store& store) -> Result<void> {
+    const auto unit = log.unit({{1, log.head()}});
+    CULM_CHECK(store::ingest(store, log.log(), unit, bare.verifier));
+    return {};
+  });
+  bare.settle();
+  add_provider(log);
+  start(log);
+  ASSERT_TRUE(run());
+  EXPECT_EQ(outcome(), FetchOutcome::kComplete);
+  EXPECT_TRUE(reader.holds(log.log(), {{1, log.head()}}));
+}
+
+TEST_F(FetchTest, TheNewestComeFromOnePeerAndFromTheNextIfItFallsSilent) {
+  const LogBuilder& log = long_log();
+  add_provider(log);
+  add_provider(log);
+  replication::WantRequest want;
+  want.interest.newest = 5000;
+  start(log, want);
+  network.run(milliseconds(500));
+  const std::size_t first = sent(0) > 0 ? 0 : 1;
+  EXPECT_GT(sent(first), 0U);
+  EXPECT_EQ(sent(1 - first), 0U);
+  network.mute(*providers[first]);
+  ASSERT_TRUE(run());
+  EXPECT_EQ(outcome(), FetchOutcome::kComplete);
+  EXPECT_TRUE(reader.holds(log.log(), {{log.head() - 4999, log.head()}}));
+}
+
+TEST_F(FetchTest, WhatNobodyServesIsSaidToBeSo) {
+  LogBuilder log = LogBuilder("alice").append_many(10);
+  SimulatedNode& provider = add_provider(LogBuilder("bob").append_many(3));
+  provider.listens = false;
+  start(log);
+  ASSERT_TRUE(run());
+  EXPECT_EQ(outcome(), FetchOutcome::kNobody);
+  provider.listens = true;
+  reader.fetches_ended.clear();
+  start(log);
+  ASSERT_TRUE(run());
+  EXPECT_EQ(outcome(), FetchOutcome::kNobody);
+}
+
+TEST_F(FetchTest, EndsAtItsDeadlineWithWhatCameUntilThen) {
+  const LogBuilder& log = long_log();
+  add_provider(log);
+  replication::WantRequest want;
+  want.log = log.log();
+  want.interest = everything();
+  reader.node().fetch({want, {reader.dial(*providers[0])}, network.now() + seconds(3)});
+  reader.settle();
+  ASSERT_TRUE(run(seconds(4)));
+  EXPECT_EQ(outcome(), FetchOutcome::kDeadline);
+  EXPECT_FALSE(reader.fetches_ended[0].missing.empty());
+  EXPECT_FALSE(reader.state(log.log()).held.empty());
+}
+
+TEST_F(FetchTest, OnceEndedItAsksForNothingMore) {
+  const LogBuilder& log = long_log();
+  add_provider(log);
+  const FetchId id = start(log);
+  ASSERT_TRUE(network.run_until([&] { return received() > 0; }, seconds(10)));
+  reader.node().end_fetch(id, network.now());
+  reader.node().end_fetch(id, network.now());
+  reader.settle();
+  network.run(seconds(2));
+  const auto before = received();
+  network.run(seconds(30));
+  EXPECT_EQ(received(), before);
+  EXPECT_TRUE(reader.fetches_ended.empty());
+}
+
+TEST_F(FetchTest, WhatItWantsIsKept) {
+  const LogBuilder log = LogBuilder("alice").append_many(10);
+  add_provider(log);
+  start(log);
+  ASSERT_TRUE(run());
+  EXPECT_EQ(reader.state(log.log()).interest, (store::LogInterest{everything(), true}));
+}
+
+}  // namespace
+}  // namespace culm::node
