@@ -85,6 +85,7 @@ struct FetchEnded {
   FetchId fetch = 0;
   LogKey log;
   FetchOutcome outcome{};
+  bool is_served = false;                     ///< by some peer
   RangeSet missing;                           ///< wanted, held by some peer, and not here
   std::optional<Error> error = std::nullopt;  ///< of this side's store, for which it was given up
 };

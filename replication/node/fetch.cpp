@@ -65,7 +65,7 @@ void Fetch::want_ended(SessionId session, WantId want, replication::DoneReason r
   const auto source = sources_.find(session);
   if (source == sources_.end()) return;
   if (want == source->second.quote) {
-    source->second.has_answered = true;
+    source->second.has_answered = is_served_ = true;
     return;
   }
   auto segment = source->second.segments.extract(want);
@@ -173,12 +173,10 @@ std::optional<FetchOutcome> Fetch::outcome(Instant now) {
     return std::nullopt;
   }
   std::set<DialId> unanswered = waited_for_;
-  bool is_any_answered = false;
   for (const auto& [session, source] : sources_) {
     if (source.has_answered) unanswered.erase(source.dial);
-    is_any_answered = is_any_answered || source.has_answered;
   }
-  const bool is_here = is_any_answered && missing().empty();
+  const bool is_here = is_served_ && missing().empty();
   if (!is_here) complete_since_.reset();
   if (is_here && !complete_since_) complete_since_ = now;
   const bool waits =

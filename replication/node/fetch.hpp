@@ -77,6 +77,8 @@ class Fetch {
   void cancel(Sessions& sessions);
 
   [[nodiscard]] const RangeSet& missing() const { return planner_.missing(); }
+  /// Whether some peer has said what it holds.
+  [[nodiscard]] bool is_served() const { return is_served_; }
   [[nodiscard]] std::optional<Instant> next_deadline() const;
 
  private:
@@ -103,6 +105,7 @@ class Fetch {
   SeqNum head_ = 0;       ///< the highest that a peer says it holds
   bool is_stale_ = true;  ///< what is missing must be looked up
   bool is_budget_used_ = false;
+  bool is_served_ = false;
   std::optional<Instant> complete_since_;
 };
 

@@ -142,7 +142,7 @@ void Node::advance_fetches() {
       arm(id, running);
       continue;
     }
-    FetchEnded ended{id, fetch.log(), FetchOutcome::kNobody, fetch.missing()};
+    FetchEnded ended{id, fetch.log(), FetchOutcome::kNobody, fetch.is_served(), fetch.missing()};
     if (advanced) ended.outcome = **advanced;
     if (!advanced) ended.error = advanced.error();
     fetch.cancel(*this);

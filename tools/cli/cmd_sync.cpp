@@ -65,20 +65,21 @@ Outcome<void> run(Context& context, const SyncOptions& options) {
 
   Outcome<void> synced;
   Sync sync(context, options, {host.io(), host.store(), host.node(), true}, logs);
-  sync.begin(target.endpoint, target.peer, [&](Outcome<void> outcome) {
+  sync.begin(target, [&](Outcome<void> outcome) {
     synced = std::move(outcome);
     host.stop();
   });
   host.run([&] { sync.interrupt(); });
-  SyncTotals totals = sync.totals();
-  totals.stats = host.node().stats().sessions;  // with the farewells
-  return conclude(context, options, host.store(), logs, totals, synced);
+  return conclude(context, options, host.store(), logs, sync.totals(), synced);
 }
 
 void add_what(Verb& verb, SyncOptions& options) {
   verb.add_option("HOST:PORT", &options.address, "Where the peer listens").required();
   verb.add_option("LOG", &options.logs,
                   "Logs; those that are new here by their whole names. Otherwise all of the store");
+  verb.add_option("--also", &options.also,
+                  "Fetch from this peer as well, each a part; may be given several times")
+      .type_name("HOST:PORT");
   verb.add_option("--range", &options.range, "Want these seqnums, such as 5-9,20,30-")
       .type_name("RANGES");
   verb.add_option("--newest", &options.newest, "Want the newest N entries, whatever they are")
@@ -123,9 +124,11 @@ void add_sync(CommandTree& tree) {
       "the store's interest: with --range or --newest it grows by these; without them all of it "
       "is\n"
       "asked for, and everything of a log that is new. Only what is missing moves. Ends with a\n"
-      "table of what came, beside what the whole log would cost. Where a node runs on the store,\n"
-      "the node does it.",
+      "table of what came, beside what the whole log would cost. With --also several peers bring\n"
+      "it together, each a part; one that is slow or goes away is passed over. Where a node runs\n"
+      "on the store, the node does it.",
       "culm sync 127.0.0.1:7474 4fd3...64 digits --newest 100\n"
+      "  culm sync 127.0.0.1:7474 --also 127.0.0.1:7475\n"
       "  culm sync 127.0.0.1:7474 --push",
       options, run);
   add_what(verb, *options);

@@ -74,6 +74,9 @@ Outcome<void> check(const SyncOptions& options) {
   if (options.live && (options.once || options.quote || !options.budget.empty())) {
     return usage("--live does not go with --once, --quote or --budget");
   }
+  if (!options.also.empty() && (options.live || options.push || options.quote)) {
+    return usage("--also does not go with --live, --push or --quote");
+  }
   if (options.quote && options.push) return usage("--quote does not go with --push");
   if (options.undelete && (options.quote || options.entries_only)) {
     return usage("--undelete does not go with --quote or --entries-only");
@@ -86,7 +89,15 @@ Outcome<void> check(const SyncOptions& options) {
 
 Outcome<SyncTarget> parse_target(const SyncOptions& options) {
   SyncTarget target;
-  CULM_TOOLS_TRY(target.endpoint, parse_endpoint_option("HOST:PORT", options.address));
+  CULM_TOOLS_TRY(target.endpoints.emplace_back(),
+                 parse_endpoint_option("HOST:PORT", options.address));
+  for (const std::string& address : options.also) {
+    CULM_TOOLS_TRY(const node::Endpoint endpoint, parse_endpoint_option("--also", address));
+    if (std::ranges::find(target.endpoints, endpoint) != target.endpoints.end()) {
+      return usage("--also " + address + ": a peer is named once");
+    }
+    target.endpoints.push_back(endpoint);
+  }
   if (!options.peer.empty()) {
     CULM_TOOLS_TRY(target.peer, parse_peer_option(options.peer));
   }
@@ -114,7 +125,8 @@ Outcome<std::vector<LogSync>> plan(const SyncOptions& options, const store::Stor
 }
 
 Json to_json(const SyncOptions& options) {
-  Json json = {{"logs", options.logs}, {"timeout", options.timeout_seconds}};
+  Json json = {
+      {"logs", options.logs}, {"also", options.also}, {"timeout", options.timeout_seconds}};
   for (const auto& [name, member] : kTexts) json[name] = options.*member;
   for (const auto& [name, member] : kFlags) json[name] = options.*member;
   return json;
@@ -134,8 +146,10 @@ Outcome<SyncOptions> parse_sync_options(const Json& json) {
     options.*member = *value;
   }
   auto logs = json.find_texts("logs");
+  auto also = json.find_texts("also");
   const auto timeout = json.find_real("timeout");
-  if (!logs || !timeout) return malformed();
+  if (!logs || !also || !timeout) return malformed();
+  options.also = *std::move(also);
   options.logs = *std::move(logs);
   options.timeout_seconds = *timeout;
   return options;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <optional>
 #include <vector>
 
 #include "culm/store/store.hpp"
@@ -13,11 +12,7 @@ namespace culm::tools {
 /// Whether the options go together.
 [[nodiscard]] Outcome<void> check(const SyncOptions& options);
 
-/// The peer that is meant.
-struct SyncTarget {
-  node::Endpoint endpoint;
-  std::optional<sealing::PeerKey> peer;
-};
+/// The peers that are meant.
 [[nodiscard]] Outcome<SyncTarget> parse_target(const SyncOptions& options);
 
 /// What is to be done with each log.

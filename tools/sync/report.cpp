@@ -126,6 +126,30 @@ std::string notes(const SyncOptions& options, const LogSync& log, const Moved& m
   return text;
 }
 
+Json to_json(const PeerSync& peer) {
+  Json line = {{"address", node::to_string(peer.endpoint)},
+               {"bytes_received", peer.stats.bytes_received},
+               {"bytes_sent", peer.stats.bytes_sent},
+               {"entries", peer.stats.entries_received},
+               {"state", peer.failure ? std::string(name(peer.failure->code)) : "ok"}};
+  if (peer.peer) line["peer"] = to_hex(peer.peer->bytes);
+  return line;
+}
+
+/// A line for each peer, of several.
+std::string who_brought_what(const SyncTotals& totals) {
+  std::string text;
+  if (totals.peers.size() == 1) return text;
+  for (const PeerSync& peer : totals.peers) {
+    text += "from " + node::to_string(peer.endpoint) + ": " +
+            human_entries(peer.stats.entries_received) + ", " +
+            human_size(peer.stats.bytes_received) + " in";
+    if (peer.failure) text += "; " + peer.failure->message;
+    text += "\n";
+  }
+  return text;
+}
+
 Outcome<void> print_json(Context& context, const SyncOptions& options,
                          const std::vector<LogSync>& logs, const std::vector<Moved>& moved,
                          const SyncTotals& totals) {
@@ -136,7 +160,10 @@ Outcome<void> print_json(Context& context, const SyncOptions& options,
                {"bytes_received", totals.stats.bytes_received},
                {"bytes_sent", totals.stats.bytes_sent},
                {"seconds", totals.seconds}};
-  if (totals.peer) line["peer"] = to_hex(totals.peer->bytes);
+  if (totals.peers.front().peer) line["peer"] = to_hex(totals.peers.front().peer->bytes);
+  Json peers = Json::array();
+  for (const PeerSync& peer : totals.peers) peers.push_back(to_json(peer));
+  line["peers"] = peers;
   return context.out.write_json(line);
 }
 
@@ -192,7 +219,7 @@ Outcome<void> print_sync(Context& context, const SyncOptions& options, const sto
             human_size(totals.stats.payload_bytes_sent) + " of payloads: " + wire[1] + " out, " +
             wire[0] + " in, " + wire[2] + "\n";
   }
-  return context.out.write((has_only_sent ? "" : table.take()) + text);
+  return context.out.write((has_only_sent ? "" : table.take()) + text + who_brought_what(totals));
 }
 
 Outcome<void> print_quotes(Context& context, const std::vector<LogSync>& logs) {

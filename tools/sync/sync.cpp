@@ -15,6 +15,8 @@ constexpr auto kTick = std::chrono::milliseconds(100);
 constexpr auto kAskAgainAfter = std::chrono::seconds(10);
 /// A session has room for so many wants, and each log may take two.
 constexpr std::size_t kLogsPerSession = limits::kWantsPerSessionMax / 2;
+/// Of several peers: a quote for the whole, one for what is wanted, and two segments.
+constexpr std::size_t kLogsPerFetch = limits::kWantsPerSessionMax / 5;
 /// Less than this is pings.
 constexpr std::uint64_t kMovedBytesMin = 1024;
 
@@ -62,6 +64,10 @@ auto Sync::guarded(Handler handler) {
   };
 }
 
+bool SyncTotals::is_established() const {
+  return std::ranges::any_of(peers, [](const PeerSync& peer) { return peer.peer.has_value(); });
+}
+
 Sync::Sync(Context& context, const SyncOptions& options, const SyncPlace& place,
            std::vector<LogSync>& logs)
     : context_(context), options_(options), place_(place), timer_(place.io) {
@@ -73,8 +79,9 @@ Sync::~Sync() {
 }
 
 void Sync::make_groups(std::vector<LogSync>& logs) {
+  const std::size_t logs_per_group = options_.also.empty() ? kLogsPerSession : kLogsPerFetch;
   for (std::size_t i = 0; i < logs.size(); ++i) {
-    if (i % kLogsPerSession == 0) groups_.emplace_back();
+    if (i % logs_per_group == 0) groups_.emplace_back();
     Group& group = groups_.back();
     LogSync& log = logs[i];
     by_key_.emplace(log.log, &log);
@@ -82,11 +89,11 @@ void Sync::make_groups(std::vector<LogSync>& logs) {
   }
 }
 
-void Sync::begin(const node::Endpoint& endpoint,
-                 const std::optional<sealing::PeerKey>& expected_peer,
-                 std::function<void(Outcome<void>)> done) {
-  endpoint_ = endpoint;
-  expected_peer_ = expected_peer;
+void Sync::begin(const SyncTarget& target, std::function<void(Outcome<void>)> done) {
+  for (const node::Endpoint& endpoint : target.endpoints) {
+    totals_.peers.push_back({endpoint, std::nullopt, {}, std::nullopt});
+  }
+  expected_peer_ = target.peer;
   done_ = std::move(done);
   started_ = progressed_ = Clock::now();
   transport::NodeObserver observer;
@@ -116,29 +123,71 @@ void Sync::start_groups() {
 }
 
 void Sync::start(Group& group) {
-  node::DialOptions dial;
-  dial.expected_peer = expected_peer_;
-  dial.reconnect = options_.live;
+  node::DialOptions options;
+  options.expected_peer = expected_peer_;
+  options.reconnect = options_.live;
   group.wants.clear();
   replication::WantId id = 0;  // a session counts its wants from 1
   for (LogSync* const log : group.logs) {
-    dial.wants.push_back(log->want);
-    group.wants[++id] = {log, Part::kWanted};
+    if (!has_several()) {
+      options.wants.push_back(log->want);
+      group.wants[++id] = {log, Part::kWanted};
+    }
     if (!options_.live) {
       replication::WantRequest whole;
       whole.log = log->log;
       whole.interest = everything();
       whole.quote_only = true;
       whole.from_nothing = true;
-      dial.wants.push_back(whole);
+      options.wants.push_back(whole);
       group.wants[++id] = {log, Part::kWhole};
     }
-    if (options_.push) dial.offers.push_back(log->log);
+    if (options_.push) options.offers.push_back(log->log);
   }
-  group.dial = place_.node.dial(endpoint_, std::move(dial),
-                                guarded([this, &group](const auto& session, const auto& event) {
-                                  on_event(group, session, event);
-                                }));
+  dial(group, 0, std::move(options));
+  if (!has_several()) return;
+  for (std::size_t peer = 1; peer < totals_.peers.size(); ++peer) dial(group, peer, {});
+  fetch(group);
+}
+
+void Sync::dial(Group& group, std::size_t peer, node::DialOptions options) {
+  const node::DialId id =
+      place_.node.dial(totals_.peers[peer].endpoint, std::move(options),
+                       guarded([this, &group](const auto& session, const auto& event) {
+                         on_event(group, session, event);
+                       }));
+  if (peer == 0) group.dial = id;
+  group.under_way.emplace(id, peer);
+}
+
+void Sync::fetch(Group& group) {
+  for (LogSync* const log : group.logs) {
+    node::FetchRequest request{log->want, {}};
+    for (const auto& [dial, peer] : group.under_way) request.from.push_back(dial);
+    transport::FetchHandlers handlers;
+    handlers.quoted = guarded([log](const node::FetchQuoted& quoted) {
+      const bool is_more = !log->quote || quoted.quote.wire_bytes > log->quote->wire_bytes;
+      if (is_more) log->quote = quoted.quote;
+    });
+    handlers.ended =
+        guarded([this, log](const node::FetchEnded& ended) { on_fetched(*log, ended); });
+    place_.node.fetch(std::move(request), std::move(handlers));
+  }
+}
+
+void Sync::on_fetched(LogSync& log, const node::FetchEnded& ended) {
+  progressed_ = Clock::now();
+  log.whole_over = true;  // nobody waits for that alone
+  log.is_incomplete = !ended.missing.empty() && ended.outcome != node::FetchOutcome::kBudget;
+  if (ended.error || !ended.is_served) {
+    log.error = ended.error;
+    log.want_denied =
+        ended.error ? replication::DenyReason::kBusy : replication::DenyReason::kNotServed;
+  } else {
+    log.done = ended.outcome == node::FetchOutcome::kBudget ? replication::DoneReason::kBudget
+                                                            : replication::DoneReason::kComplete;
+  }
+  look_later();
 }
 
 void Sync::undelete() {
@@ -162,9 +211,11 @@ void Sync::undelete() {
 
 void Sync::on_event(Group& group, const node::SessionRef& session,
                     const replication::Event& event) {
+  if (!group.under_way.contains(session.dial)) return;
   progressed_ = Clock::now();
   if (const auto* established = std::get_if<replication::Established>(&event)) {
     group.last_failure.clear();
+    totals_.peers[group.under_way.at(session.dial)].peer = established->peer;
     on_established(session, *established);
   } else if (const auto* has = std::get_if<replication::PeerHas>(&event)) {
     on_peer_has(*has);
@@ -186,13 +237,12 @@ void Sync::on_event(Group& group, const node::SessionRef& session,
   } else if (const auto* denied = std::get_if<replication::Denied>(&event)) {
     on_denied(group, *denied);
   } else if (const auto* over = std::get_if<replication::Ended>(&event)) {
-    on_ended(group, *over);
+    on_ended(group, session, *over);
   }
   look_later();
 }
 
 void Sync::on_established(const node::SessionRef& session, const replication::Established& event) {
-  totals_.peer = event.peer;
   if (!options_.live) return;
   const std::string address = node::to_string(session.remote);
   say({{"event", "connected"}, {"peer", to_hex(event.peer.bytes)}, {"address", address}},
@@ -286,22 +336,35 @@ void Sync::on_want_ended(Group& group, const replication::WantEnded& ended) {
   }
 }
 
-void Sync::on_ended(Group& group, const replication::Ended& ended) {
-  totals_.stats += ended.stats;
+void Sync::on_ended(Group& group, const node::SessionRef& session,
+                    const replication::Ended& ended) {
+  const std::size_t peer = group.under_way.at(session.dial);
+  PeerSync& from = totals_.peers[peer];
+  from.stats += ended.stats;
+  if (!options_.live) group.under_way.erase(session.dial);
   if (finished_) return;
   if (group.is_closing) {
-    group.is_over = true;
+    group.is_over = group.under_way.empty();
     return;
   }
   const Error error = ended.error.value_or(Error{Errc::kPeerClosed});
-  Failure failure = to_failure(error, ended.text, totals_.peer.has_value());
-  if (!options_.live || is_final(error)) {
-    return finish(fail_with(std::move(failure).about("peer " + node::to_string(endpoint_))));
-  }
+  Failure failure = to_failure(error, ended.text, from.peer.has_value());
+  const std::string about = "peer " + node::to_string(from.endpoint);
+  if (has_several()) return on_peer_lost(group, peer, std::move(failure).about(about));
+  if (!options_.live || is_final(error)) return finish(fail_with(std::move(failure).about(about)));
   if (failure.message == group.last_failure) return;
   group.last_failure = failure.message;
   say({{"event", "disconnected"}, {"message", failure.message}},
       "no connection: " + failure.message + "; trying again");
+}
+
+void Sync::on_peer_lost(Group& group, std::size_t peer, Failure failure) {
+  if (peer == 0) {
+    for (LogSync* const log : group.logs) log->whole_over = true;
+  }
+  totals_.peers[peer].failure = failure;
+  // Whoever is left may bring all of it.
+  if (group.under_way.empty()) finish(fail_with(std::move(failure)));
 }
 
 void Sync::on_committed(const replication::WorkReport& report) {
@@ -345,10 +408,17 @@ void Sync::look() {
     const auto complete = [this](const LogSync* log) { return is_complete(*log); };
     if (!group.is_closing && std::ranges::all_of(group.logs, complete)) {
       group.is_closing = true;
-      place_.node.end_dial(group.dial);
+      for (const auto& [dial, peer] : group.under_way) place_.node.end_dial(dial);
+      group.is_over = group.under_way.empty();
+      if (group.is_over) look_later();
     }
     return;
   }
+  const auto lost = std::ranges::find_if(
+      totals_.peers, [](const PeerSync& peer) { return peer.failure.has_value(); });
+  const bool is_incomplete =
+      std::ranges::any_of(by_key_, [](const auto& row) { return row.second->is_incomplete; });
+  if (lost != totals_.peers.end() && is_incomplete) return finish(fail_with(*lost->failure));
   finish({});
 }
 
@@ -356,7 +426,7 @@ void Sync::tick() {
   timer_.expires_after(kTick);
   timer_.async_wait(guarded([this](const ErrorCode& code) {
     if (code || finished_) return;
-    const auto moved = stats();
+    const auto moved = totals().stats;
     const std::uint64_t bytes = moved.bytes_received + moved.bytes_sent;
     const auto now = Clock::now();
     if (bytes >= moved_bytes_ + kMovedBytesMin) {
@@ -371,22 +441,23 @@ void Sync::tick() {
       return finish(
           fail_with(Failure(Exit::kNetwork, Errc::kTimeout,
                             "nothing has moved for " + human_duration(options_.timeout_seconds))
-                        .about("peer " + node::to_string(endpoint_))
+                        .about("peer " + node::to_string(totals_.peers.front().endpoint))
                         .next("run the same again to go on; what came is kept")));
     }
     tick();
   }));
 }
 
-replication::SessionStats Sync::stats() const {
-  replication::SessionStats sum = totals_.stats;
+SyncTotals Sync::totals() const {
+  SyncTotals totals = totals_;
   for (const node::SessionStatus& session : place_.node.sessions()) {
-    const auto is_own = [&](const Group& group) {
-      return group.dial != 0 && group.dial == session.session.dial;
-    };
-    if (std::ranges::any_of(groups_, is_own)) sum += session.stats;
+    for (const Group& group : groups_) {
+      const auto own = group.under_way.find(session.session.dial);
+      if (own != group.under_way.end()) totals.peers[own->second].stats += session.stats;
+    }
   }
-  return sum;
+  for (const PeerSync& peer : totals.peers) totals.stats += peer.stats;
+  return totals;
 }
 
 void Sync::show_progress(const replication::SessionStats& stats) {
@@ -425,13 +496,15 @@ void Sync::finish(Outcome<void> outcome) {
   progress_.reset();
   // A handler of the node may be what came here.
   asio::post(place_.io, guarded([this, outcome = std::move(outcome)] {
-               totals_.stats = stats();
-               for (const Group& group : groups_) {
-                 if (group.dial != 0) place_.node.end_dial(group.dial);
-               }
                totals_.seconds = std::chrono::duration<double>(Clock::now() - started_).count();
+               std::vector<node::DialId> dials;
+               for (const Group& group : groups_) {
+                 for (const auto& [dial, peer] : group.under_way) dials.push_back(dial);
+               }
+               transport::Node& node = place_.node;
                const auto done = std::move(done_);
-               done(outcome);
+               done(outcome);  // this may be gone then
+               for (const node::DialId dial : dials) node.end_dial(dial);
              }));
 }
 

@@ -12,14 +12,22 @@
 #include "culm/replication/transport/node.hpp"
 
 #include "tools/cli/context.hpp"
+#include "tools/cli/failure.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/relay/asio.hpp"
 #include "tools/relay/config.hpp"
 
 namespace culm::tools {
 
+/// Where to, and who it must be.
+struct SyncTarget {
+  std::vector<node::Endpoint> endpoints;  ///< HOST:PORT first
+  std::optional<sealing::PeerKey> peer;
+};
+
 struct SyncOptions {
   std::string address;
+  std::vector<std::string> also;
   std::vector<std::string> logs;
   std::string range;
   std::string newest;
@@ -51,6 +59,7 @@ struct LogSync {
   std::optional<Error> error;  ///< of this side, for which the want was given up
   std::optional<replication::DenyReason> offer_denied;
   bool whole_over = false;
+  bool is_incomplete = false;  ///< several peers together did not bring all that one of them holds
 
   SeqNum peer_head = 0;
   RangeSet peer_held;
@@ -60,11 +69,22 @@ struct LogSync {
   bool pushed = false;  ///< the peer has said that it holds all that is held here
 };
 
+/// What one of the peers brought.
+struct PeerSync {
+  node::Endpoint endpoint;
+  std::optional<sealing::PeerKey> peer;  ///< once it has answered
+  replication::SessionStats stats;
+  std::optional<Failure> failure;  ///< why it was given up
+};
+
 /// What happened on the wire.
 struct SyncTotals {
-  std::optional<sealing::PeerKey> peer;
-  replication::SessionStats stats;
+  std::vector<PeerSync> peers;      ///< the one at HOST:PORT first
+  replication::SessionStats stats;  ///< of all of them
   double seconds = 0;
+
+  /// Whether any peer has answered.
+  [[nodiscard]] bool is_established() const;
 };
 
 /// The node that a sync uses, with its store.
@@ -75,7 +95,8 @@ struct SyncPlace {
   bool has_terminal = false;  ///< of its own, for a progress bar
 };
 
-/// Moves logs between the store of a node and one peer, over as many sessions as they need.
+/// Moves logs between the store of a node and a peer, over as many sessions as they need; or
+/// fetches them from several peers together.
 class Sync {
  public:
   /// All must outlive the sync, which writes what came of them into `logs`.
@@ -86,14 +107,14 @@ class Sync {
   ~Sync();
 
   /// Until all is done, or with --live until `interrupt`; then calls `done`, which may destroy the
-  /// sync. Fails with exit 6 when the peer cannot be reached or goes away before the end, 4 when it
-  /// sends what does not verify, 5 when the store fails.
-  void begin(const node::Endpoint& endpoint, const std::optional<sealing::PeerKey>& expected_peer,
-             std::function<void(Outcome<void>)> done);
+  /// sync. Fails with exit 6 when no peer can be reached, or what one should bring is missing when
+  /// it went away, 4 when it sent what does not verify, 5 when the store fails.
+  void begin(const SyncTarget& target, std::function<void(Outcome<void>)> done);
   /// A person wants it to end.
   void interrupt();
 
-  [[nodiscard]] const SyncTotals& totals() const noexcept { return totals_; }
+  /// So far, open sessions included.
+  [[nodiscard]] SyncTotals totals() const;
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -102,11 +123,12 @@ class Sync {
     LogSync* log = nullptr;
     Part part{};
   };
-  /// The logs of one session.
+  /// The logs of one session, or of one with each peer.
   struct Group {
     std::vector<LogSync*> logs;
     std::map<replication::WantId, Asked> wants;
-    node::DialId dial = 0;
+    node::DialId dial = 0;                          ///< to the peer at HOST:PORT; 0: not begun
+    std::map<node::DialId, std::size_t> under_way;  ///< dials that are not over, and their peers
     bool is_closing = false;
     bool is_over = false;
     std::string last_failure;
@@ -121,12 +143,17 @@ class Sync {
 
   void make_groups(std::vector<LogSync>& logs);
   void start(Group& group);
+  void dial(Group& group, std::size_t peer, node::DialOptions options);
+  void fetch(Group& group);
+  void on_fetched(LogSync& log, const node::FetchEnded& ended);
   void on_event(Group& group, const node::SessionRef& session, const replication::Event& event);
   void on_established(const node::SessionRef& session, const replication::Established& event);
   void on_peer_has(const replication::PeerHas& has);
   void on_denied(Group& group, const replication::Denied& denied);
   void on_want_ended(Group& group, const replication::WantEnded& ended);
-  void on_ended(Group& group, const replication::Ended& ended);
+  void on_ended(Group& group, const node::SessionRef& session, const replication::Ended& ended);
+  void on_peer_lost(Group& group, std::size_t peer, Failure failure);
+  [[nodiscard]] bool has_several() const { return totals_.peers.size() > 1; }
   void on_committed(const replication::WorkReport& report);
   [[nodiscard]] Outcome<void> check_pushed(LogSync& log);
   void start_groups();
@@ -142,8 +169,6 @@ class Sync {
   void say(const Json& event, const std::string& text);
   void say_received();
   void finish(Outcome<void> outcome);
-  /// Of all sessions of this sync so far.
-  [[nodiscard]] replication::SessionStats stats() const;
   /// `handler`, as long as the sync is there.
   template <class Handler>
   [[nodiscard]] auto guarded(Handler handler);
@@ -153,7 +178,6 @@ class Sync {
   SyncPlace place_;
   transport::ObserverId observer_ = 0;
   std::function<void(Outcome<void>)> done_;
-  node::Endpoint endpoint_;
   std::optional<sealing::PeerKey> expected_peer_;
   std::map<LogKey, LogSync*> by_key_;
   std::vector<Group> groups_;

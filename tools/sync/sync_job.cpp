@@ -62,7 +62,7 @@ Outcome<void> prepare(Job& job, const SyncPlace& place, const control::SyncReque
 Outcome<void> conclude(Context& context, const SyncOptions& options, const store::Store& store,
                        const std::vector<LogSync>& logs, const SyncTotals& totals,
                        const Outcome<void>& synced) {
-  if (!synced && !totals.peer) return synced;  // nothing to tell of
+  if (!synced && !totals.is_established()) return synced;  // nothing to tell of
   if (options.quote) {
     CULM_TOOLS_CHECK(print_quotes(context, logs));
   } else {
@@ -90,9 +90,8 @@ void run_sync_job(const SyncPlace& place, const control::SyncRequest& request, b
   }
   job->sync.emplace(job->context, job->options, place, job->logs);
   // The handler keeps the job, and goes when it was called.
-  job->sync->begin(target.endpoint, target.peer,
-                   [job, &store = place.store, answer = std::move(answer)](
-                       const Outcome<void>& synced) { answer(end(*job, store, synced)); });
+  job->sync->begin(target, [job, &store = place.store, answer = std::move(answer)](
+                               const Outcome<void>& synced) { answer(end(*job, store, synced)); });
 }
 
 Failure read_failure(const control::Response& response) {

@@ -1,0 +1,164 @@
+"""Fetching from several peers together: who brings what, and what happens when one of them does not."""
+
+import socket
+import threading
+import time
+
+from relay_harness import NetworkScenario
+from scenario import NETWORK, USAGE, main
+
+LINES = 20_000
+RATE_BYTES = 500_000
+
+
+class Proxy:
+    """Stands before a relay, lets so many bytes a second pass towards the caller, and after
+    `trouble_at` of them does what `trouble` says: "stall" or "cut"."""
+
+    def __init__(self, test, address, rate=RATE_BYTES, trouble=None, trouble_at=0):
+        self.target = address.rsplit(":", 1)
+        self.rate, self.trouble, self.trouble_at = rate, trouble, trouble_at
+        self.passed = 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.sockets = [self.listener]
+        test.addCleanup(self.close)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def close(self):
+        for one in self.sockets:
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            one.close()
+
+    def accept(self):
+        while True:
+            try:
+                caller, _ = self.listener.accept()
+                relay = socket.create_connection((self.target[0], int(self.target[1])))
+            except OSError:
+                return
+            self.sockets += [caller, relay]
+            for source, sink, back in ((caller, relay, False), (relay, caller, True)):
+                threading.Thread(target=self.pass_on, args=(source, sink, back),
+                                 daemon=True).start()
+
+    def pass_on(self, source, sink, back):
+        begin, passed = time.monotonic(), 0
+        try:
+            while piece := source.recv(16384):
+                if back and self.trouble and self.passed + len(piece) > self.trouble_at:
+                    if self.trouble == "cut":
+                        return self.close()
+                    piece = b""
+                    while source.recv(16384):  # it takes all and passes nothing
+                        pass
+                    return None
+                sink.sendall(piece)
+                if back:
+                    passed += len(piece)
+                    self.passed += len(piece)
+                    ahead = passed / self.rate - (time.monotonic() - begin)
+                    if ahead > 0:
+                        time.sleep(ahead)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+        return None
+
+
+class SeveralPeers(NetworkScenario):
+    def setUp(self):
+        super().setUp()
+        first = self.relay("first", "--accept-any")
+        second = self.relay("second", "--accept-any")
+        _, self.author = self.push_lines(LINES, first)
+        self.sync("author", second.address, "--push")
+        self.relays = (first.address, second.address)
+
+    def fetch(self, store, first, *others, status=0):
+        also = [part for other in others for part in ("--also", other)]
+        return self.sync(store, first, self.author, *also, status=status)
+
+    def assert_whole(self, store):
+        self.assertEqual(self.printed(store, self.author), self.lines(LINES))
+        self.assert_sound(store)
+
+    def test_two_peers_share_the_work(self):
+        one = Proxy(self, self.relays[0])
+        other = Proxy(self, self.relays[1])
+        _, alone = self.fetch("slow", one.address)
+        logs, both = self.fetch("quick", one.address, other.address)
+        self.assertEqual(logs[0]["state"], "complete")
+        self.assert_whole("quick")
+        # Half of it but for the tail; the machine has other work.
+        self.assertLess(both["seconds"], 0.8 * alone["seconds"])
+        peers = both["peers"]
+        self.assertEqual([peer["address"] for peer in peers], [one.address, other.address])
+        self.assertEqual([peer["state"] for peer in peers], ["ok", "ok"])
+        entries = [peer["entries"] for peer in peers]
+        self.assertLessEqual(sum(entries), LINES * 1.05)
+        self.assertGreater(min(entries), LINES / 4)
+        for direction in ("bytes_received", "bytes_sent"):
+            self.assertEqual(sum(peer[direction] for peer in peers), both[direction])
+        # What is here is not asked for again.
+        _, again = self.fetch("quick", one.address, other.address)
+        self.assertEqual([peer["entries"] for peer in again["peers"]], [0, 0])
+
+    def test_one_that_stalls_is_passed_over(self):
+        # In the handshake, in its first answer, in a segment; as the first peer or as another.
+        for at, is_first in ((50, True), (300, False), (2000, True), (200_000, False)):
+            bad = Proxy(self, self.relays[0], trouble="stall", trouble_at=at)
+            peers = (bad.address, self.relays[1])
+            store = f"reader {at}"
+            logs, whole = self.fetch(store, *(peers if is_first else peers[::-1]))
+            self.assertEqual(logs[0]["state"], "complete")
+            self.assertLess(whole["seconds"], 20)
+            self.assert_whole(store)
+
+    def test_one_that_goes_away_is_passed_over_and_named(self):
+        for number, at in enumerate((0, 2000, 200_000)):
+            bad = Proxy(self, self.relays[0], trouble="cut", trouble_at=at)
+            logs, whole = self.fetch(f"reader {number}", bad.address, self.relays[1])
+            self.assertEqual(logs[0]["state"], "complete")
+            self.assert_whole(f"reader {number}")
+            self.assertNotEqual(whole["peers"][0]["state"], "ok", whole)
+            self.assertEqual(whole["peers"][1]["state"], "ok", whole)
+
+    def test_one_that_was_never_there_is_named(self):
+        dead = socket.create_server(("127.0.0.1", 0))
+        address = "127.0.0.1:%d" % dead.getsockname()[1]
+        dead.close()
+        _, whole = self.fetch("reader", address, self.relays[1])
+        self.assert_whole("reader")
+        self.assertEqual(whole["peers"][0]["state"], "network")
+        self.assertNotIn("peer", whole["peers"][0])
+        self.run_culm("sync", address, self.author, "--also", address.replace("127.0.0.1", "localhost"),
+                      store="nobody", status=NETWORK)
+
+    def test_what_people_read_says_who_brought_what(self):
+        text = self.text("sync", self.relays[0], self.author, "--also", self.relays[1],
+                         store="reader")
+        for address in self.relays:
+            self.assertRegex(text, f"from {address}: [0-9,]+ entries, .* in\n")
+
+    def test_a_relay_does_it_as_well(self):
+        self.relay("reader", "--accept-any")
+        logs, whole = self.fetch("reader", *self.relays)
+        self.assertEqual(logs[0]["state"], "complete")
+        self.assertEqual(len(whole["peers"]), 2)
+        self.assert_whole("reader")
+
+    def test_a_wrong_command_line(self):
+        for arguments in (["--live"], ["--push"], ["--quote"]):
+            self.run_culm("sync", self.relays[0], "--also", self.relays[1], *arguments,
+                          store="reader", status=USAGE)
+        self.run_culm("sync", self.relays[0], "--also", self.relays[0], store="reader",
+                      status=USAGE)
+        self.run_culm("sync", self.relays[0], "--also", "nowhere", store="reader", status=USAGE)
+
+
+if __name__ == "__main__":
+    main()
