@@ -14,7 +14,7 @@ LEFT_OF = {
     "replication": {"core", "feed", "store", "replication"},
     "node": {"core", "feed", "store", "replication", "node"},
     "transport": {"core", "feed", "store", "replication", "node", "transport"},
-    "host": {"core", "feed", "store", "replication", "node", "transport", "host"},
+    "host": {"core", "feed", "store", "host"},
     "tools": {"core", "feed", "store", "replication", "node", "transport", "host", "tools"},
 }
 # Header pattern -> where alone it may be included.
@@ -106,6 +106,31 @@ def check_citations(path, lines, anchors):
                 offend(path, number, f"spec/{page} has no #{anchor}")
 
 
+def check_architecture():
+    """The table of ARCHITECTURE.md against the build; every file that the page names exists."""
+    page = "ARCHITECTURE.md"
+    built = {}
+    for path in ROOT.glob("**/CMakeLists.txt"):
+        if "build" in path.relative_to(ROOT).parts:
+            continue
+        for name, body in re.findall(r"culm_module\((\w+)(.*?)\)", path.read_text(), re.S):
+            depends = re.search(r"DEPENDS ([\w ]+)", body)
+            folder = str(path.parent.relative_to(ROOT))
+            built[name] = (folder, set(depends.group(1).split()) if depends else set())
+    said = {}
+    for number, line in enumerate((ROOT / page).read_text().splitlines(), 1):
+        row = re.match(r"\| `culm::(\w+)` \| `([\w/]+)` \|([^|]*)\|", line)
+        if row:
+            said[row.group(1)] = (row.group(2), set(re.findall(r"\w+", row.group(3))))
+            if said[row.group(1)] != built.get(row.group(1)):
+                offend(page, number, f"the build says {built.get(row.group(1))}")
+        for name in re.findall(r"`([\w/]+/[\w/]+(?:\.\w+)?)`", line):
+            if not (ROOT / name).exists():
+                offend(page, number, f"{name} does not exist")
+    for name in sorted(built.keys() - said.keys()):
+        offend(page, 1, f"says nothing of culm::{name}")
+
+
 def main():
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split()
     if not files:  # an unpacked archive
@@ -131,6 +156,7 @@ def main():
                 offend(path, number, "an open TODO")
             if module_of(path) == "node" and re.search(NOT_IN_NODE, line):
                 offend(path, number, "no thread, clock or source of chance in the node")
+    check_architecture()
     assert checked > 50, f"only {checked} files were found"
     print(*sorted(set(offences)), sep="\n")
     sys.exit(1 if offences else 0)
