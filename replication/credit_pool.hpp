@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <deque>
+#include <optional>
 
 #include "culm/core/limits.hpp"
 
@@ -13,8 +15,9 @@ namespace culm::replication {
 }
 
 /// Bytes that all sessions of a node together may have under way towards it. A session takes what
-/// it grants to its peer from here and gives it back when it ends. Not thread-safe: one pool for
-/// each I/O thread.
+/// it grants to its peer from here and gives it back when it ends. One that finds too little to
+/// begin waits in line, and is told by the host when there is enough: see `take_waiting`. Not
+/// thread-safe: one pool for each I/O thread.
 class CreditPool {
  public:
   explicit CreditPool(std::uint64_t bytes = limits::kNodeCreditBytes)
@@ -30,12 +33,24 @@ class CreditPool {
 
   void give_back(std::uint64_t bytes) { free_ += bytes; }
 
+  /// A session, named by `Session::Options::id`, found less than limits::kCreditBytesMin.
+  void wait(std::uint64_t session) { waiting_.push_back(session); }
+  /// The next to be told by `Session::credit_freed`; nothing while there is too little, or nobody
+  /// waits. It may have ended meanwhile.
+  [[nodiscard]] std::optional<std::uint64_t> take_waiting() {
+    if (waiting_.empty() || free_ < limits::kCreditBytesMin) return std::nullopt;
+    const std::uint64_t session = waiting_.front();
+    waiting_.pop_front();
+    return session;
+  }
+
   [[nodiscard]] std::uint64_t free() const noexcept { return free_; }
   [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
 
  private:
   std::uint64_t size_;
   std::uint64_t free_;
+  std::deque<std::uint64_t> waiting_;
 };
 
 }  // namespace culm::replication

@@ -41,6 +41,8 @@ void Session::log_changed(const LogKey& log) { impl_->log_changed(log); }
 
 bool Session::cares_for(const LogKey& log) const { return impl_->cares_for(log); }
 
+void Session::credit_freed() { impl_->credit_freed(); }
+
 void Session::close(std::optional<Errc> code) { impl_->close(code); }
 
 bool Session::ended() const { return impl_->ended(); }

@@ -73,6 +73,9 @@ class Session {
   /// Whether changes of `log` are anything to this session.
   [[nodiscard]] bool cares_for(const LogKey& log) const;
 
+  /// There is credit in the pool, in which this session found too little: see `CreditPool`.
+  void credit_freed();
+
   /// Says bye; nothing else is sent after it.
   void close(std::optional<Errc> code = std::nullopt);
   [[nodiscard]] bool ended() const;

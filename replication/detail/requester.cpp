@@ -14,6 +14,7 @@ Requester::Requester(std::uint64_t session, const store::Store& store, CreditPoo
                      Outbox& outbox, std::deque<Event>& events, SessionStats& stats)
     : session_(session),
       store_(store),
+      pool_(pool),
       credit_(pool),
       outbox_(outbox),
       events_(events),
@@ -55,7 +56,7 @@ Result<WantId> Requester::ask(const WantRequest& asked, WantId again_for) {
   request.asked = asked;
   request.full = want.full;
   outbox_.send(want);
-  static_cast<void>(top_up());
+  top_up();
   return last_id_;
 }
 
@@ -106,13 +107,15 @@ void Requester::grant(std::uint64_t bytes) {
   if (bytes != 0) outbox_.send(Credit{bytes});
 }
 
-bool Requester::top_up() {
-  if (credit_.is_open()) return false;
+void Requester::top_up() {
+  if (credit_.is_open() || waits_for_credit_) return;
   const bool is_fetching = std::ranges::any_of(
       requests_, [](const Request& request) { return !request.asked.quote_only; });
-  if (!is_fetching) return false;
+  if (!is_fetching) return;
   grant(credit_.open());
-  return !credit_.is_open();
+  if (credit_.is_open()) return;
+  waits_for_credit_ = true;
+  pool_.wait(session_);
 }
 
 void Requester::submit(Request& request, std::variant<UnitWork, PayloadWork, EvidenceWork> content,

@@ -67,9 +67,9 @@ class Requester {
   /// the own store.
   [[nodiscard]] Result<void> work_finished(const WorkReport& report);
 
-  /// Grants the credit to begin with, which the pool may not have had before. Whether it is still
-  /// missing.
-  [[nodiscard]] bool top_up();
+  /// Grants the credit to begin with, or waits in line for it.
+  void top_up();
+  void credit_freed() { waits_for_credit_ = false; }
 
   /// The peer is at fault: what it sent and waits for the committer is not looked at.
   void distrust();
@@ -104,6 +104,7 @@ class Requester {
 
   std::uint64_t session_;
   const store::Store& store_;
+  CreditPool& pool_;
   CreditWindow credit_;
   Outbox& outbox_;
   std::deque<Event>& events_;
@@ -112,6 +113,7 @@ class Requester {
   std::map<std::uint64_t, Pending> pending_;
   std::map<LogKey, std::size_t> held_back_;
   std::shared_ptr<SessionToken> token_ = std::make_shared<SessionToken>();  ///< for evidence
+  bool waits_for_credit_ = false;
   WantId last_id_ = 0;
   std::uint64_t last_work_ = 0;
 };

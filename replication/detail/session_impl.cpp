@@ -7,11 +7,7 @@
 #include "culm/replication/detail/scope.hpp"
 
 namespace culm::replication {
-namespace {
-
-constexpr auto kCreditRetry = std::chrono::milliseconds(50);
-
-}  // namespace
+namespace {}  // namespace
 
 Session::Impl::Impl(Options options, const store::Store& store, Policy& policy, CreditPool& credit,
                     SignatureVerifier& verifier, Random& random, Instant now)
@@ -73,7 +69,7 @@ std::optional<Instant> Session::Impl::next_deadline() const {
   const Instant next = liveness_.next_deadline(awaits_peer());
   if (!hello_received_) return next;
   if (responder_.has_more()) return std::min(next, liveness_.now());
-  return credit_missing_ ? std::min(next, liveness_.now() + kCreditRetry) : next;
+  return next;
 }
 
 Result<void> Session::Impl::deadline_reached(Instant now) {
@@ -161,7 +157,7 @@ void Session::Impl::close(std::optional<Errc> code) {
 
 Result<void> Session::Impl::go_on(Result<void> result) {
   if (result && !ended_) {
-    credit_missing_ = requester_.top_up();
+    requester_.top_up();
     result = responder_.pump();
   }
   if (!result && !ended_) {

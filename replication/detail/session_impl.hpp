@@ -35,6 +35,10 @@ class Session::Impl {
   void work_finished(const WorkReport& report);
   void log_changed(const LogKey& log);
   [[nodiscard]] bool cares_for(const LogKey& log) const;
+  void credit_freed() {
+    requester_.credit_freed();
+    static_cast<void>(go_on({}));
+  }
   void close(std::optional<Errc> code);
   [[nodiscard]] bool ended() const { return ended_; }
   [[nodiscard]] bool established() const { return hello_received_; }
@@ -85,7 +89,6 @@ class Session::Impl {
 
   Liveness liveness_;
   std::uint64_t ping_nonce_ = 0;
-  bool credit_missing_ = false;
   bool receipts_lack_room_ = false;
   bool hello_received_ = false;
   bool ended_ = false;

@@ -17,11 +17,15 @@ Node::Node(NodeOptions options, const store::Store& store, replication::Policy& 
       policy_(policy),
       verifier_(verifier),
       random_(random),
+      credit_(options_.credit_bytes),
       admission_(options_.connections_max, options_.connections_per_address_max),
       plan_(random) {}
 
 std::optional<Action> Node::next_action() {
-  if (actions_.empty()) advance_fetches();
+  if (actions_.empty()) {
+    wake_for_credit();
+    advance_fetches();
+  }
   if (actions_.empty()) {
     auto job = queue_.next();
     if (!job) return std::nullopt;

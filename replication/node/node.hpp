@@ -34,6 +34,8 @@ struct NodeOptions {
   /// Inbound connections at a time, in all and from one address.
   std::uint32_t connections_max = limits::kConnectionsNode;
   std::uint32_t connections_per_address_max = limits::kConnectionsPerAddress;
+  /// Bytes that all peers together may have under way towards this node.
+  std::uint64_t credit_bytes = limits::kNodeCreditBytes;
   /// Check every signature before commit. For the host: `AcceptOptions::full` of its committer.
   bool full_verification = false;
 };
@@ -233,6 +235,7 @@ class Node final : private Fetch::Sessions {
   void task_finished(TaskId task, const Result<void>& outcome, Instant now);
   /// Tells the sessions that care for the logs, then settles these and all of `told`.
   void fan_out(std::span<const LogKey> logs, std::set<SessionId> told, Instant now);
+  void wake_for_credit();
   void stop_when_alone();
 
   NodeOptions options_;

@@ -250,6 +250,15 @@ void Node::task_finished(TaskId task, const Result<void>& outcome, Instant now) 
   }
 }
 
+void Node::wake_for_credit() {
+  while (const auto session = credit_.take_waiting()) {
+    Link* const link = find_open(*session);
+    if (link == nullptr) continue;
+    link->connection.session().credit_freed();
+    settle(*link, now_);
+  }
+}
+
 void Node::fan_out(std::span<const LogKey> logs, std::set<SessionId> told, Instant now) {
   for (const LogKey& log : logs) {
     for (const SessionId id : subscriptions_.of(log)) {

@@ -238,6 +238,27 @@ TEST_F(NodeTest, TheInterestIsThereBeforeTheFirstEntry) {
   ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 1; }));
 }
 
+TEST_F(NodeTest, WhoFoundNoCreditGoesOnAtOnceWhenThereIsSome) {
+  SimulatedNode& other = network.add("other");
+  network.link.latency = milliseconds(1);
+  author.hold(log);
+  other.hold(log);
+  reader.options.credit_bytes = limits::kCreditBytesMin;
+  replication::WantRequest part = want_of(log.log());
+  part.interest = {RangeSet{{1, 2}}, 0};
+  const DialId first = reader.dial(author, {.wants = {part}});
+  ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 1; }));
+  reader.dial(other, {.wants = {want_of(log.log())}});
+  network.run(seconds(20));
+  EXPECT_EQ(other.node().stats().sessions.entries_sent, 0U) << "all of the credit is taken";
+  reader.node().end_dial(first, network.now());
+  reader.settle();
+  ASSERT_TRUE(run([&] { return reader.node().sessions().size() == 1; }));
+  const Instant begin = network.now();
+  ASSERT_TRUE(run([&] { return other.node().stats().sessions.entries_sent > 0; }));
+  EXPECT_LE(network.now() - begin, 10 * network.link.latency) << "the farewell and the credit";
+}
+
 TEST_F(NodeTest, WhoIsOneTooManyIsRefused) {
   author.options.connections_max = 2;
   for (int i = 0; i < 3; ++i) network.connect_silently(author);
