@@ -50,7 +50,9 @@ class CommitQueue {
   /// All that is left, for a host that ends.
   [[nodiscard]] std::vector<Job> take_all();
   void finished(const JobResult& result);
-  [[nodiscard]] bool is_idle() const { return parts_.empty() && works_ == 0 && tasks_ == 0; }
+  /// Works and tasks that were handed out and have not come back.
+  [[nodiscard]] std::size_t under_way() const { return works_ + tasks_; }
+  [[nodiscard]] bool is_idle() const { return parts_.empty() && under_way() == 0; }
 
  private:
   /// Works between two tasks.

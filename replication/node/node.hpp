@@ -36,8 +36,6 @@ struct NodeOptions {
   std::uint32_t connections_per_address_max = limits::kConnectionsPerAddress;
   /// Bytes that all peers together may have under way towards this node.
   std::uint64_t credit_bytes = limits::kNodeCreditBytes;
-  /// Check every signature before commit. For the host: `AcceptOptions::full` of its committer.
-  bool full_verification = false;
 };
 
 struct DialOptions {
@@ -129,6 +127,9 @@ class Node final : private Fetch::Sessions {
   void stop(Instant now);
   /// Jobs not handed out yet, for a host that ends without `stop`.
   [[nodiscard]] std::vector<Job> take_jobs() { return queue_.take_all(); }
+
+  /// Works and tasks that were handed out and have not come back.
+  [[nodiscard]] std::size_t jobs_under_way() const { return queue_.under_way(); }
 
   /// Sessions that have not ended, by id.
   [[nodiscard]] std::vector<SessionStatus> sessions() const;

@@ -6,11 +6,11 @@
 
 namespace culm::transport {
 
-Node::Node(boost::asio::io_context& io, store::Store& store, replication::Policy& policy,
-           SignatureVerifier& verifier, Random& random, NodeOptions options)
-    : impl_(std::make_shared<Impl>(io, store, policy, verifier, random, std::move(options))) {
-  impl_->start();
-}
+Node::Node(boost::asio::io_context& io, const store::Store& store, replication::Policy& policy,
+           SignatureVerifier& verifier, Random& random, node::JobRunner& runner,
+           NodeOptions options)
+    : impl_(std::make_shared<Impl>(io, store, policy, verifier, random, runner,
+                                   std::move(options))) {}
 
 Node::~Node() { impl_->shut_down(); }
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "culm/replication/node/job_runner.hpp"
 #include "culm/replication/node/node.hpp"
 
 namespace boost::asio {
@@ -50,18 +51,18 @@ struct NodeObserver {
 /// A peer among peers: a store, an identity, and sessions over TCP.
 ///
 /// Lives on the caller's `io_context`, which one thread runs. All calls are made in that thread,
-/// and all handlers are called there, never from within the call that they were given to. A thread
-/// of the node's own writes to the store; nobody else may write to it as long as the node lives,
-/// but through `update` and `run`.
+/// and all handlers are called there, never from within the call that they were given to. The
+/// `runner` writes to the store; nobody else may write to it as long as the node lives, but through
+/// `update` and `run`.
 class Node {
  public:
-  /// All but `options` must outlive the node. `verifier` is used from two threads at a time.
-  Node(boost::asio::io_context& io, store::Store& store, replication::Policy& policy,
-       SignatureVerifier& verifier, Random& random, NodeOptions options);
+  /// All but `options` must outlive the node. `verifier` is used in the node's thread.
+  Node(boost::asio::io_context& io, const store::Store& store, replication::Policy& policy,
+       SignatureVerifier& verifier, Random& random, node::JobRunner& runner, NodeOptions options);
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
-  /// Closes all connections without a word, and waits until what was received is committed. Not to
-  /// be called from within a handler of this node.
+  /// Closes all connections without a word, and gives the runner all that was received. Not to be
+  /// called from within a handler of this node.
   ~Node();
 
   /// Accepts peers at `endpoint`, whose port may be 0 for any that is free. A host name is looked

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "culm/replication/host/store_writer.hpp"
 #include "culm/replication/transport/node.hpp"
 #include "culm/store/check.hpp"
 #include "culm/store/memory_kv.hpp"
@@ -37,7 +38,10 @@ class TestNode final : public replication::Policy {
 
   /// Starts the node, with `options`.
   transport::Node& start() {
-    node_ = std::make_unique<transport::Node>(io_, *store_, *this, verifier, random, options);
+    writer_.emplace(*store_, verifier, AcceptOptions{},
+                    [this](std::function<void()> task) { asio::post(io_, std::move(task)); });
+    node_ =
+        std::make_unique<transport::Node>(io_, *store_, *this, verifier, random, *writer_, options);
     node_->observe(
         {.session = [this](const transport::SessionRef& ref,
                            const replication::Event& event) { seen.emplace_back(ref, event); },
@@ -53,7 +57,11 @@ class TestNode final : public replication::Policy {
     EXPECT_TRUE(bound);
     return bound.value_or(Endpoint{});
   }
-  void destroy() { node_.reset(); }
+  /// Destroys the node; what it has received is committed then.
+  void destroy() {
+    node_.reset();
+    writer_.reset();
+  }
   /// Stops the node; whether that came to its end.
   [[nodiscard]] bool stop() {
     bool stopped = false;
@@ -123,6 +131,7 @@ class TestNode final : public replication::Policy {
 
  private:
   std::unique_ptr<store::Store> store_;
+  std::optional<host::StoreWriter> writer_;
   std::unique_ptr<transport::Node> node_;
 };
 

@@ -104,19 +104,21 @@ void add_host_options(Verb& verb, HostOptions& options) {
 
 bool HostOptions::are_given() const { return *this != HostOptions{}; }
 
+Outcome<AcceptOptions> parse_verification(const HostOptions& options) {
+  AcceptOptions accept;
+  accept.full = options.verification == "full";
+  if (accept.full || options.verification == "links") return accept;
+  return usage("--verification \"" + preview(as_bytes(options.verification), 20) +
+               "\" is neither links nor full");
+}
+
 Outcome<node::NodeOptions> make_node_options(const std::string& store_directory,
                                              const HostOptions& options) {
-  const bool is_full = options.verification == "full";
-  if (!is_full && options.verification != "links") {
-    return usage("--verification \"" + preview(as_bytes(options.verification), 20) +
-                 "\" is neither links nor full");
-  }
   const std::string path =
       options.peer_key_file.empty() ? store_directory + "/" + kPeerKeyName : options.peer_key_file;
   CULM_TOOLS_TRY(const sealing::KeyPair identity, peer_key(path));
   node::NodeOptions node{.identity = identity};
   node.agent = std::string("culm ") + kVersion;
-  node.full_verification = is_full;
   if (!options.network.empty()) {
     const Hash digest = hash(as_bytes(options.network));
     std::ranges::copy_n(digest.bytes.begin(), static_cast<std::ptrdiff_t>(node.network_id.size()),

@@ -26,6 +26,9 @@ struct HostOptions {
 
 void add_host_options(Verb& verb, HostOptions& options);
 
+/// How much is checked before what comes in is stored.
+[[nodiscard]] Outcome<AcceptOptions> parse_verification(const HostOptions& options);
+
 /// Reads the keys; makes the peer key where there is none yet. Fails with exit 4 for a file that is
 /// no key or that others may read.
 [[nodiscard]] Outcome<node::NodeOptions> make_node_options(const std::string& store_directory,

@@ -37,6 +37,7 @@ Host::Host(std::size_t verify_threads)
 Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const HostOptions& options,
                                           replication::Policy& policy) {
   CULM_TOOLS_TRY(const std::size_t threads, parse_verify_threads(options.verify_threads));
+  CULM_TOOLS_TRY(const AcceptOptions accept, parse_verification(options));
   std::unique_ptr<Host> host(new Host(threads));
   host->directory_ = context.store_directory;
   const std::string name = "store " + shown(context.store_directory);
@@ -51,7 +52,10 @@ Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const HostOpti
   node.connections_max = limits::kConnectionsRelay;
   allow_many_descriptors();
   host->peer_ = node.identity.public_key();
-  host->node_.emplace(host->io_, *host->store_, policy, host->pool_, host->random_,
+  host->writer_.emplace(
+      *host->store_, host->pool_, accept,
+      [&io = host->io_](std::function<void()> task) { asio::post(io, std::move(task)); });
+  host->node_.emplace(host->io_, *host->store_, policy, host->pool_, host->random_, *host->writer_,
                       std::move(node));
   return host;
 }

@@ -7,6 +7,7 @@
 #include "culm/core/random.hpp"
 #include "culm/core/signing.hpp"
 #include "culm/replication/host/background_verifier.hpp"
+#include "culm/replication/host/store_writer.hpp"
 #include "culm/replication/host/verifier_pool.hpp"
 #include "culm/replication/transport/node.hpp"
 #include "culm/store/lmdb_kv.hpp"
@@ -64,6 +65,7 @@ class Host {
   asio::steady_timer minute_;
   std::string directory_;
   std::function<void()> interrupted_;
+  std::optional<host::StoreWriter> writer_;
   std::optional<transport::Node> node_;
   std::optional<host::BackgroundVerifier> background_;
   std::unique_ptr<ControlServer> control_;

@@ -38,23 +38,14 @@ auto Node::Impl::guarded(Handler handler) {
   };
 }
 
-Node::Impl::Impl(detail::asio::io_context& io, store::Store& store, replication::Policy& policy,
-                 SignatureVerifier& verifier, Random& random, NodeOptions options)
+Node::Impl::Impl(detail::asio::io_context& io, const store::Store& store,
+                 replication::Policy& policy, SignatureVerifier& verifier, Random& random,
+                 node::JobRunner& runner, NodeOptions options)
     : io_(io),
-      store_(store),
-      verifier_(verifier),
-      full_verification_(options.full_verification),
+      runner_(runner),
       node_(std::move(options), store, policy, verifier, random),
       read_buffer_(limits::kReadBufferBytes),
       timer_(io) {}
-
-void Node::Impl::start() {
-  writer_.emplace(io_, store_, verifier_, AcceptOptions{.full = full_verification_, .loose = false},
-                  guarded([](Impl& self, node::JobResult result) {
-                    self.node_.finished(std::move(result), detail::now());
-                    self.take_actions();
-                  }));
-}
 
 void Node::Impl::shut_down() {
   for (const auto& listener : listeners_) listener->close();
@@ -66,10 +57,8 @@ void Node::Impl::shut_down() {
   const auto fetch_handlers = std::exchange(fetch_handlers_, {});
   const auto task_handlers = std::exchange(task_handlers_, {});
   const auto observers = std::exchange(observers_, {});
-  if (!stopped_told_) {
-    for (node::Job& job : node_.take_jobs()) writer_->post(std::move(job));
-  }
-  writer_.reset();
+  for (node::Job& job : node_.take_jobs()) runner_.run(std::move(job), [](const auto&) {});
+  guard_.reset();
 }
 
 node::Node& Node::Impl::ask() {
@@ -226,7 +215,18 @@ void Node::Impl::perform(node::Close& close) {
   sockets_.erase(found);
 }
 
-void Node::Impl::perform(node::Perform& perform) { writer_->post(std::move(perform.job)); }
+void Node::Impl::perform(node::Perform& perform) {
+  if (!guard_) guard_.emplace(detail::asio::make_work_guard(io_));
+  runner_.run(std::move(perform.job), guarded([](Impl& self, node::JobResult result) {
+                self.finished(std::move(result));
+              }));
+}
+
+void Node::Impl::finished(node::JobResult result) {
+  node_.finished(std::move(result), detail::now());
+  if (node_.jobs_under_way() == 0) guard_.reset();
+  take_actions();
+}
 
 void Node::Impl::perform(node::SessionEvent& event) {
   const auto handler = dial_handlers_.find(event.session.dial);
@@ -260,10 +260,7 @@ void Node::Impl::perform(node::TaskFinished& finished) {
 }
 
 void Node::Impl::perform(node::Stopped& /*stopped*/) {
-  stopped_told_ = true;
-  writer_->stop(guarded([handler = std::move(stopped_)](Impl& /*self*/) {
-    if (handler) handler();
-  }));
+  if (const auto handler = std::exchange(stopped_, nullptr)) handler();
 }
 
 }  // namespace culm::transport

@@ -8,7 +8,6 @@
 #include "culm/replication/transport/detail/connector.hpp"
 #include "culm/replication/transport/detail/listener.hpp"
 #include "culm/replication/transport/detail/socket.hpp"
-#include "culm/replication/transport/detail/writer.hpp"
 #include "culm/replication/transport/node.hpp"
 
 namespace culm::transport {
@@ -19,11 +18,10 @@ namespace culm::transport {
 class Node::Impl final : public detail::Socket::Host,
                          public std::enable_shared_from_this<Node::Impl> {
  public:
-  Impl(detail::asio::io_context& io, store::Store& store, replication::Policy& policy,
-       SignatureVerifier& verifier, Random& random, NodeOptions options);
+  Impl(detail::asio::io_context& io, const store::Store& store, replication::Policy& policy,
+       SignatureVerifier& verifier, Random& random, node::JobRunner& runner, NodeOptions options);
 
-  void start();
-  /// Forgets all handlers and connections and ends the writer.
+  /// Forgets all handlers and connections; gives the runner what is left.
   void shut_down();
 
   /// For calls of the application; what they bring about is told later.
@@ -47,6 +45,7 @@ class Node::Impl final : public detail::Socket::Host,
   void connected(DialId id, Result<detail::tcp::socket> socket);
   void add_socket(detail::tcp::socket socket, SessionId id);
   void arm_timer();
+  void finished(node::JobResult result);
 
   // What the node asks for.
   void perform(node::Connect& connect);
@@ -74,13 +73,12 @@ class Node::Impl final : public detail::Socket::Host,
   [[nodiscard]] auto guarded(Handler handler);
 
   detail::asio::io_context& io_;
-  store::Store& store_;
-  SignatureVerifier& verifier_;
-  bool full_verification_;
+  node::JobRunner& runner_;
   node::Node node_;
 
   Bytes read_buffer_;
-  std::optional<detail::Writer> writer_;
+  /// While jobs are under way the `io_context` has work.
+  std::optional<detail::asio::executor_work_guard<detail::asio::io_context::executor_type>> guard_;
   std::vector<std::shared_ptr<detail::Listener>> listeners_;
   std::map<DialId, std::shared_ptr<detail::Connector>> connectors_;
   std::map<SessionId, std::shared_ptr<detail::Socket>> sockets_;
@@ -95,7 +93,6 @@ class Node::Impl final : public detail::Socket::Host,
   std::function<void()> stopped_;
   bool taking_actions_ = false;
   bool actions_posted_ = false;
-  bool stopped_told_ = false;
 };
 
 }  // namespace culm::transport

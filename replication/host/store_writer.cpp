@@ -1,14 +1,14 @@
-#include "culm/replication/transport/detail/writer.hpp"
+#include "culm/replication/host/store_writer.hpp"
 
 #include <algorithm>
 #include <iterator>
+#include <memory>
 #include <utility>
 
-#include "culm/core/assert.hpp"
 #include "culm/core/limits.hpp"
 #include "culm/replication/credit_pool.hpp"
 
-namespace culm::transport::detail {
+namespace culm::host {
 namespace {
 
 constexpr std::size_t kChangesPerRead = 1024;
@@ -26,68 +26,50 @@ std::uint64_t last_change(const store::Store& store) {
 
 }  // namespace
 
-Writer::Writer(asio::io_context& io, store::Store& store, SignatureVerifier& verifier,
-               const AcceptOptions& options, FinishedHandler finished)
-    : io_(io),
-      store_(store),
-      finished_(std::move(finished)),
+StoreWriter::StoreWriter(store::Store& store, SignatureVerifier& verifier,
+                         const AcceptOptions& options, Post post)
+    : store_(store),
+      post_(std::move(post)),
       committer_(store, verifier, options),
       last_change_(last_change(store)),
       thread_([this] { loop(); }) {}
 
-Writer::~Writer() {
+StoreWriter::~StoreWriter() {
   {
     const std::lock_guard lock(mutex_);
-    stopping_ = true;
+    ending_ = true;
   }
   wake_.notify_one();
   thread_.join();
 }
 
-void Writer::post(node::Job job) {
+void StoreWriter::run(node::Job job, Finished finished) {
   {
     const std::lock_guard lock(mutex_);
-    CULM_ASSERT(!stopping_);
-    if (guard_.empty()) guard_.push_back(asio::make_work_guard(io_));
-    queue_.push_back(std::move(job));
+    queue_.push_back({std::move(job), std::move(finished)});
   }
   wake_.notify_one();
 }
 
-void Writer::stop(std::function<void()> handler) {
-  {
-    const std::lock_guard lock(mutex_);
-    CULM_ASSERT(!stopping_);
-    stopping_ = true;
-    stopped_ = std::move(handler);
-    guard_.push_back(asio::make_work_guard(io_));
-  }
-  wake_.notify_one();
-}
-
-void Writer::loop() {
+void StoreWriter::loop() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    if (queue_.empty() && !stopping_) guard_.clear();
-    wake_.wait(lock, [this] { return !queue_.empty() || stopping_; });
-    if (queue_.empty()) break;
-    node::Job job = std::move(queue_.front());
+    wake_.wait(lock, [this] { return !queue_.empty() || ending_; });
+    if (queue_.empty()) return;
+    Queued next = std::move(queue_.front());
     queue_.pop_front();
-    if (auto* const works = std::get_if<Works>(&job)) add_next(*works);
+    if (auto* const works = std::get_if<Works>(&next.job)) add_next(*works);
     lock.unlock();
-    asio::post(io_, [notify = finished_, result = perform(std::move(job))]() mutable {
-      notify(std::move(result));
-    });
+    const auto result = std::make_shared<node::JobResult>(perform(std::move(next.job)));
+    post_([finished = std::move(next.finished), result] { finished(std::move(*result)); });
     lock.lock();
   }
-  if (stopped_) asio::post(io_, std::move(stopped_));
-  guard_.clear();
 }
 
-void Writer::add_next(Works& works) {
+void StoreWriter::add_next(Works& works) {
   std::uint64_t bytes = size_bytes(works);
   while (!queue_.empty() && bytes < limits::kCommitBytesTarget) {
-    auto* const more = std::get_if<Works>(&queue_.front());
+    auto* const more = std::get_if<Works>(&queue_.front().job);
     if (more == nullptr) return;
     bytes += size_bytes(*more);
     std::ranges::move(*more, std::back_inserter(works));
@@ -95,7 +77,7 @@ void Writer::add_next(Works& works) {
   }
 }
 
-node::JobResult Writer::perform(node::Job job) {
+node::JobResult StoreWriter::perform(node::Job job) {
   node::JobResult result;
   if (auto* const works = std::get_if<Works>(&job)) {
     result.reports = committer_.commit(std::move(*works));
@@ -108,7 +90,7 @@ node::JobResult Writer::perform(node::Job job) {
   return result;
 }
 
-std::vector<LogKey> Writer::take_changed() {
+std::vector<LogKey> StoreWriter::take_changed() {
   std::vector<LogKey> changed;
   const auto transaction = store_.read();
   if (!transaction) return changed;
@@ -124,4 +106,4 @@ std::vector<LogKey> Writer::take_changed() {
   }
 }
 
-}  // namespace culm::transport::detail
+}  // namespace culm::host

@@ -1,7 +1,12 @@
-#include "culm/replication/transport/detail/writer.hpp"
+#include "culm/replication/host/store_writer.hpp"
 
+#include <condition_variable>
+#include <deque>
+#include <functional>
 #include <future>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -11,19 +16,46 @@
 
 #include "tests/support/log_builder.hpp"
 #include "tests/support/prng.hpp"
-#include "tests/transport/network.hpp"
 
-namespace culm::transport::detail {
+namespace culm::host {
 namespace {
 
 using replication::UnitWork;
 using replication::Work;
 using test::LogBuilder;
-using test::run_until;
 
-class WriterTest : public testing::Test {
+/// Takes what the writer posts, for the thread of the test.
+class Mailbox {
+ public:
+  void post(std::function<void()> task) {
+    const std::lock_guard lock(mutex_);
+    tasks_.push_back(std::move(task));
+    wake_.notify_one();
+  }
+  /// Runs what is posted until `done`; false when that takes too long.
+  [[nodiscard]] bool run_until(const std::function<bool()>& done) {
+    while (!done()) {
+      std::unique_lock lock(mutex_);
+      if (!wake_.wait_for(lock, std::chrono::seconds(30), [this] { return !tasks_.empty(); })) {
+        return false;
+      }
+      const auto task = std::move(tasks_.front());
+      tasks_.pop_front();
+      lock.unlock();
+      task();
+    }
+    return true;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> tasks_;
+};
+
+class StoreWriterTest : public testing::Test {
  protected:
-  WriterTest()
+  StoreWriterTest()
       : random_(1),
         store_(*store::Store::open(std::make_unique<store::MemoryKv>(), random_)),
         log_(LogBuilder("alice").append_many(40)) {
@@ -31,8 +63,8 @@ class WriterTest : public testing::Test {
   }
 
   void start() {
-    writer_.emplace(io_, *store_, verifier_, AcceptOptions{},
-                    [this](node::JobResult result) { finished_.push_back(std::move(result)); });
+    writer_.emplace(*store_, verifier_, AcceptOptions{},
+                    [this](std::function<void()> task) { mailbox_.post(std::move(task)); });
   }
 
   Work unit(std::uint64_t number, SeqNum first, SeqNum last) {
@@ -46,14 +78,18 @@ class WriterTest : public testing::Test {
   void post(Work work) {
     std::vector<Work> works;
     works.push_back(std::move(work));
-    writer_->post(std::move(works));
+    run_job(std::move(works));
+  }
+  void run_job(node::Job job) {
+    writer_->run(std::move(job),
+                 [this](node::JobResult result) { finished_.push_back(std::move(result)); });
   }
   void update(node::TaskId id, store::Store::Body body) {
-    writer_->post(node::Task{
+    run_job(node::Task{
         id, [body = std::move(body)](store::Store& store) { return store.update(body); }});
   }
   bool run(std::size_t jobs) {
-    return run_until(io_, [&] { return finished_.size() == jobs; });
+    return mailbox_.run_until([&] { return finished_.size() == jobs; });
   }
 
   /// Keeps the writer busy from now until the promise is kept.
@@ -76,19 +112,19 @@ class WriterTest : public testing::Test {
     return transaction.find_log(log_.log())->value_or(store::LogState{}).head();
   }
 
-  asio::io_context io_;
+  Mailbox mailbox_;
   test::TestRandom random_;
   Ed25519Verifier verifier_;
   std::unique_ptr<store::Store> store_;
   LogBuilder log_;
   std::vector<node::JobResult> finished_;
-  std::optional<Writer> writer_;
+  std::optional<StoreWriter> writer_;
 };
 
-TEST_F(WriterTest, CommitsTheWorksOfAJobTogether) {
+TEST_F(StoreWriterTest, CommitsTheWorksOfAJobTogether) {
   std::vector<Work> works;
   for (std::uint64_t i = 0; i < 8; ++i) works.push_back(unit(i + 1, i * 5 + 1, i * 5 + 5));
-  writer_->post(std::move(works));
+  run_job(std::move(works));
   ASSERT_TRUE(run(1));
   ASSERT_EQ(finished_[0].reports.size(), 8U);
   for (std::uint64_t i = 0; i < 8; ++i) {
@@ -99,7 +135,7 @@ TEST_F(WriterTest, CommitsTheWorksOfAJobTogether) {
   EXPECT_EQ(head(), 40U);
 }
 
-TEST_F(WriterTest, PutsAllThatQueuedUpIntoOneCommit) {
+TEST_F(StoreWriterTest, PutsAllThatQueuedUpIntoOneCommit) {
   auto release = block();
   for (std::uint64_t i = 0; i < 8; ++i) post(unit(i + 1, i * 5 + 1, i * 5 + 5));
   release.set_value();
@@ -108,7 +144,7 @@ TEST_F(WriterTest, PutsAllThatQueuedUpIntoOneCommit) {
   for (std::uint64_t i = 0; i < 8; ++i) EXPECT_EQ(finished_[1].reports[i].id.work, i + 1);
 }
 
-TEST_F(WriterTest, PerformsJobsInOrder) {
+TEST_F(StoreWriterTest, PerformsJobsInOrder) {
   std::vector<SeqNum> heads;
   const auto look = [&](store::WriteTransaction& transaction) -> Result<void> {
     CULM_TRY(const auto state, transaction.find_log(log_.log()));
@@ -129,7 +165,7 @@ TEST_F(WriterTest, PerformsJobsInOrder) {
   EXPECT_EQ(finished_[5].task, 3U);
 }
 
-TEST_F(WriterTest, ReportsOnlyTheLogsThatChanged) {
+TEST_F(StoreWriterTest, ReportsOnlyTheLogsThatChanged) {
   post(unit(1, 1, 10));
   ASSERT_TRUE(run(1));
   post(unit(2, 1, 10));
@@ -140,36 +176,18 @@ TEST_F(WriterTest, ReportsOnlyTheLogsThatChanged) {
   EXPECT_TRUE(finished_[2].changed.empty());
 }
 
-TEST_F(WriterTest, HandsOnTheFailureOfATask) {
+TEST_F(StoreWriterTest, HandsOnTheFailureOfATask) {
   update(1, [](store::WriteTransaction&) -> Result<void> { return fail(Errc::kUsage); });
   ASSERT_TRUE(run(1));
   ASSERT_FALSE(finished_[0].outcome);
   EXPECT_EQ(finished_[0].outcome.error().code, Errc::kUsage);
 }
 
-TEST_F(WriterTest, FinishesWhatWasQueuedWhenStopped) {
-  auto release = block();
-  post(unit(1, 1, 10));
-  bool stopped = false;
-  writer_->stop([&] { stopped = true; });
-  EXPECT_FALSE(stopped);
-  release.set_value();
-  ASSERT_TRUE(run_until(io_, [&] { return stopped; }));
-  EXPECT_EQ(head(), 10U);
-  EXPECT_EQ(finished_.size(), 2U);
-}
-
-TEST_F(WriterTest, FinishesWhatWasQueuedWhenDestroyed) {
+TEST_F(StoreWriterTest, FinishesWhatWasQueuedWhenDestroyed) {
   post(unit(1, 1, 10));
   writer_.reset();
   EXPECT_EQ(head(), 10U);
 }
 
-TEST_F(WriterTest, LeavesTheContextWithoutWorkWhenIdle) {
-  post(unit(1, 1, 10));
-  io_.run();
-  EXPECT_EQ(finished_.size(), 1U);
-}
-
 }  // namespace
-}  // namespace culm::transport::detail
+}  // namespace culm::host
