@@ -26,6 +26,7 @@ Result<void> Request::on_ready() {
 
 Result<void> Request::on_done(DoneReason reason) {
   if (phase == Phase::kAsked || phase == Phase::kDone) return fail(Errc::kProtocolState);
+  if (reason == DoneReason::kBudget && asked.budget_bytes == 0) return fail(Errc::kProtocolState);
   phase = Phase::kDone;
   done = reason;
   return {};

@@ -15,14 +15,12 @@ bool can_be_cut(const WantRequest& want) {
   return want.interest.newest == 0 && want.budget_bytes == 0;
 }
 
-/// Entries of which nothing more is wanted.
-RangeSet settled(const WantRequest& want, const store::LogState& log) {
-  const bool takes_any_size =
-      want.payload_size_min == 0 && want.payload_size_max == limits::kPayloadSizeBytesMax;
-  // Of payloads that are not wanted for their size nobody knows before they are there.
-  if (!want.payloads || !takes_any_size) return log.held;
-  return log.held & (log.payloads | log.deleted);
+bool takes_any_size(const WantRequest& want) {
+  return want.payload_size_min == 0 && want.payload_size_max == limits::kPayloadSizeBytesMax;
 }
+
+/// How long until a session that had no room for another want is asked again.
+constexpr Duration kTryAgainAfter = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -39,17 +37,23 @@ void Fetch::session_ended(SessionId session) {
 }
 
 void Fetch::drop(SessionId session) {
-  sources_.erase(session);
+  const auto source = sources_.find(session);
+  if (source == sources_.end()) return;
+  for (const auto& [want, segment] : source->second.segments)
+    to_cancel_.emplace_back(session, want);
+  sources_.erase(source);
   planner_.remove(session);
   is_stale_ = true;
 }
 
 void Fetch::peer_has(SessionId session, const RangeSet& held, Instant now) {
-  if (!sources_.contains(session)) return;
-  planner_.peer_holds(session, held, now);
-  const SeqNum highest = held.empty() ? 0 : held.max();
-  if (highest <= head_) return;
-  head_ = highest;
+  const auto source = sources_.find(session);
+  if (source == sources_.end()) return;
+  RangeSet said = held;
+  SeqNum& head = source->second.head;
+  if (!source->second.has_answered) head = said.empty() ? 0 : said.max();
+  if (head != kSeqnumMax) said.erase(SeqRange{head + 1, kSeqnumMax});
+  planner_.peer_holds(session, said, now);
   is_stale_ = true;
 }
 
@@ -57,7 +61,11 @@ bool Fetch::quoted(SessionId session, const replication::Quoted& quoted) {
   const auto source = sources_.find(session);
   if (source == sources_.end() || source->second.quote != quoted.want) return false;
   const auto& quote = quoted.quote;
-  if (quote.entries != 0) planner_.set_entry_bytes(quote.wire_bytes / quote.entries);
+  if (quote.entries != 0) {
+    planner_.set_entry_bytes(quote.wire_bytes / quote.entries);
+  } else if (const std::uint64_t count = missing().count(); count != 0) {
+    planner_.set_entry_bytes(quote.payload_bytes / count);  // payloads of entries that are here
+  }
   return true;
 }
 
@@ -75,19 +83,34 @@ void Fetch::want_ended(SessionId session, WantId want, replication::DoneReason r
   is_stale_ = true;
 }
 
-void Fetch::denied(SessionId session) {
+void Fetch::denied(SessionId session, const replication::Denied& denied) {
   const auto source = sources_.find(session);
   if (source == sources_.end()) return;
+  if (denied.error) error_ = denied.error;
+  const bool is_here = denied.reason == replication::DenyReason::kCapped ||
+                       denied.reason == replication::DenyReason::kUnanchored;
+  // A fork was found under way: the peer may hold what is valid below it.
+  if (is_here && denied.want != source->second.quote) {
+    return want_ended(session, denied.want, replication::DoneReason::kComplete);
+  }
+  source->second.segments.erase(denied.want);
   waited_for_.erase(source->second.dial);
   drop(session);
 }
 
-void Fetch::received(SessionId session, std::uint64_t bytes, Instant now) {
-  planner_.received(session, bytes, now);
+void Fetch::received(const replication::Work& work, Instant now) {
+  const bool is_payload_part = std::holds_alternative<replication::PayloadWork>(work.content);
+  planner_.received(work.id.session, work.credit, is_payload_part, now);
 }
 
-void Fetch::stored(SessionId session, const RangeSet& added, Instant now) {
-  planner_.stored(session, 1, added, now);
+void Fetch::stored(const replication::WorkReport& report, Instant now) {
+  RangeSet gained;
+  if (report.outcome) {
+    const WantRequest& want = request_.want;
+    gained = want.payloads && takes_any_size(want) ? report.outcome->payloads_added
+                                                   : report.outcome->added;
+  }
+  planner_.stored(report.id.session, gained, now);
 }
 
 bool Fetch::owns(SessionId session, WantId want) const {
@@ -98,37 +121,51 @@ bool Fetch::owns(SessionId session, WantId want) const {
 
 Result<std::optional<FetchOutcome>> Fetch::advance(const store::Store& store, Sessions& sessions,
                                                    Instant now) {
-  ask_for_quotes(sessions);
-  if (is_stale_) CULM_CHECK(look(store, now));
-  cancel_late(sessions, now);
-  ask_for_segments(sessions, now);
+  if (try_again_ && now >= *try_again_) try_again_.reset();
+  ask_for_quotes(sessions, now);
+  do {  // each time another peer is dropped
+    for (const auto& [session, want] : std::exchange(to_cancel_, {}))
+      sessions.cancel(session, want);
+    if (is_stale_) CULM_CHECK(look(store, now));
+    cancel_late(sessions, now);
+    ask_for_segments(sessions, now);
+  } while (is_stale_);
+  if (error_) return fail(*error_);
   return outcome(now);
 }
 
-void Fetch::ask_for_quotes(Sessions& sessions) {
+void Fetch::ask_for_quotes(Sessions& sessions, Instant now) {
   WantRequest quote = request_.want;
   quote.quote_only = true;
-  std::vector<SessionId> refused;
+  if (quote.interest.ranges.ranges().size() > limits::kRangesPerMessageMax) {
+    quote.interest = everything();  // what it holds is what matters
+  }
+  std::vector<SessionId> lost;
   for (auto& [session, source] : sources_) {
     if (source.quote != 0) continue;
     const auto asked = sessions.want(session, quote);
     if (asked) {
       source.quote = *asked;
+    } else if (asked.error().code == Errc::kBusy) {
+      try_again_ = now + kTryAgainAfter;
     } else {
-      refused.push_back(session);
+      lost.push_back(session);
     }
   }
-  for (const SessionId session : refused) denied(session);
+  for (const SessionId session : lost) drop(session);
 }
 
 Result<void> Fetch::look(const store::Store& store, Instant now) {
   CULM_TRY(const auto transaction, store.read());
   CULM_TRY(const auto state, transaction.find_log(log()));
   const WantRequest& want = request_.want;
-  RangeSet wanted = resolve(want.interest, head_);
+  const RangeSet said = planner_.said();
+  RangeSet wanted = said.empty() ? RangeSet() : resolve(want.interest, said.max());
   if (state) {
+    if (state->cap != 0) wanted.erase(SeqRange{state->cap, kSeqnumMax});
     if (!want.entries) wanted &= state->held;
-    wanted -= settled(want, *state);
+    CULM_TRY(const RangeSet done, settled(transaction, *state, wanted));
+    wanted -= done;
   }
   planner_.set_missing(std::move(wanted));
   for (const auto& segment : std::exchange(answered_, {})) {
@@ -137,6 +174,25 @@ Result<void> Fetch::look(const store::Store& store, Instant now) {
   is_stale_ = false;
   return {};
 }
+
+Result<RangeSet> Fetch::settled(const store::ReadTransaction& transaction,
+                                const store::LogState& log, const RangeSet& wanted) {
+  const WantRequest& want = request_.want;
+  if (!want.payloads) return log.held;
+  RangeSet done = log.held & (log.payloads | log.deleted);
+  if (takes_any_size(want)) return done;
+  const RangeSet bare = ((wanted & log.held) - done) - unwanted_;
+  CULM_CHECK(
+      transaction.visit_entries(log, bare, [&](const store::StoredEntry& stored) -> Result<bool> {
+        const std::uint64_t size = stored.entry.payload_size();
+        const bool is_wanted = size >= want.payload_size_min && size <= want.payload_size_max;
+        if (!is_wanted) unwanted_.insert(stored.entry.seqnum());
+        return true;
+      }));
+  return done | (unwanted_ & log.held);
+}
+
+RangeSet Fetch::missing() const { return planner_.missing() & planner_.said(); }
 
 void Fetch::cancel_late(Sessions& sessions, Instant now) {
   for (const auto& segment : planner_.take_cancelled(now)) {
@@ -151,16 +207,21 @@ void Fetch::cancel_late(Sessions& sessions, Instant now) {
 }
 
 void Fetch::ask_for_segments(Sessions& sessions, Instant now) {
+  if (try_again_) return;
   planner_.set_peers_expected(waited_for_.size());
   for (auto& segment : planner_.assign(now)) {
-    if (!sources_.contains(segment.peer)) continue;
+    const auto source = sources_.find(segment.peer);
+    if (source == sources_.end()) continue;
     WantRequest want = request_.want;
     if (can_be_cut(want)) want.interest = {segment.entries, 0};
     const auto asked = sessions.want(segment.peer, want);
     if (asked) {
-      sources_.at(segment.peer).segments.emplace(*asked, std::move(segment.entries));
+      source->second.segments.emplace(*asked, std::move(segment.entries));
+    } else if (asked.error().code == Errc::kBusy) {
+      planner_.give_back(segment.peer, segment.entries);
+      try_again_ = now + kTryAgainAfter;
     } else {
-      denied(segment.peer);
+      drop(segment.peer);
     }
   }
 }
@@ -176,6 +237,7 @@ std::optional<FetchOutcome> Fetch::outcome(Instant now) {
   for (const auto& [session, source] : sources_) {
     if (source.has_answered) unanswered.erase(source.dial);
   }
+  if (try_again_) return std::nullopt;
   const bool is_here = is_served_ && missing().empty();
   if (!is_here) complete_since_.reset();
   if (is_here && !complete_since_) complete_since_ = now;
@@ -199,6 +261,7 @@ std::optional<Instant> Fetch::next_deadline() const {
     if (at && (!next || *at < *next)) next = at;
   };
   take(request_.until);
+  take(try_again_);
   if (complete_since_) take(*complete_since_ + FetchPlanner::kLateAfter);
   return next;
 }

@@ -35,8 +35,8 @@ enum class FetchOutcome {
 /// on what is stored and on what it brings along, never on what another peer still owes. A want
 /// with "newest" or with a budget cannot be cut, and is asked of one peer at a time.
 ///
-/// It waits for the answers of all peers, but no longer than FetchPlanner::kLateAfter once all that
-/// the others hold is here.
+/// It ends at the heads that the peers had when they answered. It waits for the answers of all, but
+/// no longer than FetchPlanner::kLateAfter once all that the others hold is here.
 class Fetch {
  public:
   /// What a fetch does to the sessions.
@@ -63,9 +63,10 @@ class Fetch {
   /// Whether it was for this fetch.
   bool quoted(SessionId session, const replication::Quoted& quoted);
   void want_ended(SessionId session, replication::WantId want, replication::DoneReason reason);
-  void denied(SessionId session);
-  void received(SessionId session, std::uint64_t bytes, Instant now);
-  void stored(SessionId session, const RangeSet& added, Instant now);
+  /// A want was declined, or this side could not take what came for it.
+  void denied(SessionId session, const replication::Denied& denied);
+  void received(const replication::Work& work, Instant now);
+  void stored(const replication::WorkReport& report, Instant now);
   /// Whether a want is one of this fetch's.
   [[nodiscard]] bool owns(SessionId session, replication::WantId want) const;
 
@@ -76,7 +77,8 @@ class Fetch {
   /// Cancels all that is under way.
   void cancel(Sessions& sessions);
 
-  [[nodiscard]] const RangeSet& missing() const { return planner_.missing(); }
+  /// Wanted, held by some peer that is believed, and not here.
+  [[nodiscard]] RangeSet missing() const;
   /// Whether some peer has said what it holds.
   [[nodiscard]] bool is_served() const { return is_served_; }
   [[nodiscard]] std::optional<Instant> next_deadline() const;
@@ -86,14 +88,18 @@ class Fetch {
     DialId dial = 0;
     replication::WantId quote = 0;  ///< 0: not asked yet
     bool has_answered = false;
+    SeqNum head = 0;  ///< when it answered
     std::map<replication::WantId, RangeSet> segments;
   };
 
-  void ask_for_quotes(Sessions& sessions);
+  void ask_for_quotes(Sessions& sessions, Instant now);
   void ask_for_segments(Sessions& sessions, Instant now);
   void cancel_late(Sessions& sessions, Instant now);
   /// Learns from the store what is missing, and ends the segments that were answered.
   [[nodiscard]] Result<void> look(const store::Store& store, Instant now);
+  /// Entries of `log` of which nothing more is wanted.
+  [[nodiscard]] Result<RangeSet> settled(const store::ReadTransaction& transaction,
+                                         const store::LogState& log, const RangeSet& wanted);
   [[nodiscard]] std::optional<FetchOutcome> outcome(Instant now);
   void drop(SessionId session);
 
@@ -102,8 +108,11 @@ class Fetch {
   std::map<SessionId, Source> sources_;
   std::set<DialId> waited_for_;  ///< dials that may yet bring something
   std::vector<FetchPlanner::Segment> answered_;
-  SeqNum head_ = 0;       ///< the highest that a peer says it holds
-  bool is_stale_ = true;  ///< what is missing must be looked up
+  std::vector<std::pair<SessionId, replication::WantId>> to_cancel_;
+  RangeSet unwanted_;           ///< entries here whose payloads are of a size that is not wanted
+  std::optional<Error> error_;  ///< of this side's store
+  std::optional<Instant> try_again_;  ///< a session had no room for another want
+  bool is_stale_ = true;              ///< what is missing must be looked up
   bool is_budget_used_ = false;
   bool is_served_ = false;
   std::optional<Instant> complete_since_;

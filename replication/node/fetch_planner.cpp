@@ -20,14 +20,14 @@ constexpr Duration kMeasureOver = std::chrono::milliseconds(250);
 
 void FetchPlanner::peer_holds(SessionId peer, const RangeSet& held, Instant now) {
   const auto [found, is_new] = peers_.try_emplace(peer);
-  found->second.held = held;
+  if (found->second.fruitless < kFruitlessMax) found->second.held = held;
   if (is_new) found->second.progressed = found->second.window = now;
 }
 
 void FetchPlanner::remove(SessionId peer) { peers_.erase(peer); }
 
 std::vector<FetchPlanner::Segment> FetchPlanner::assign(Instant now) {
-  forgive();
+  forgive(now);
   std::vector<Segment> out;
   // In turns, so that the first peer does not take all that there is.
   for (bool is_any = true; is_any;) {
@@ -54,38 +54,48 @@ void FetchPlanner::ask(Peer& peer, Asked asked, Instant now) {
   peer.asked.push_back(std::move(asked));
 }
 
-void FetchPlanner::forgive() {
+void FetchPlanner::forgive(Instant now) {
   const bool is_anybody = std::ranges::any_of(peers_, [this](const Row& row) {
     return !row.second.asked.empty() || !available(row.second).empty();
   });
-  if (is_anybody) return;
-  for (auto& [id, peer] : peers_) peer.is_late = false;
+  for (auto& [id, peer] : peers_) {
+    if (!is_anybody || now >= peer.late_since + kForgivenAfter) peer.is_late = false;
+  }
 }
 
-void FetchPlanner::received(SessionId peer, std::uint64_t bytes, Instant now) {
+void FetchPlanner::received(SessionId peer, std::uint64_t bytes, bool is_payload_part,
+                            Instant now) {
   const auto found = peers_.find(peer);
   if (found == peers_.end()) return;
   ++found->second.pieces;
+  if (!is_payload_part) return;
   found->second.window_bytes += bytes;
   found->second.progressed = now;
+  for (Asked& asked : found->second.asked) asked.brought = true;
 }
 
-void FetchPlanner::stored(SessionId peer, std::size_t pieces, const RangeSet& added, Instant now) {
-  missing_ -= added;
+void FetchPlanner::stored(SessionId peer, const RangeSet& gained, Instant now) {
+  const RangeSet fresh = gained & missing_;
+  missing_ -= gained;
   const auto found = peers_.find(peer);
   if (found == peers_.end()) return;
   Peer& from = found->second;
-  from.pieces -= std::min(from.pieces, pieces);
+  if (from.pieces != 0) --from.pieces;
+  if (fresh.empty()) return;
+  const std::uint64_t count = fresh.count();
   from.progressed = now;
-  from.measured_entries += added.count();
+  from.window_bytes += count * options_.entry_bytes;
+  for (Asked& asked : from.asked) {
+    asked.brought = asked.brought || !(asked.entries & fresh).empty();
+  }
+  from.measured_entries += count;
   const Duration took = now - from.measured;
   if (took < kMeasureOver) return;
   const double rate =
       static_cast<double>(from.measured_entries) * 1e6 / static_cast<double>(took.count());
+  const double before = from.entries_per_second;
   from.entries_per_second =
-      from.entries_per_second == 0
-          ? rate
-          : (1 - kNewRateShare) * from.entries_per_second + kNewRateShare * rate;
+      before == 0 ? rate : (1 - kNewRateShare) * before + kNewRateShare * rate;
   from.measured = now;
   from.measured_entries = 0;
 }
@@ -94,10 +104,27 @@ void FetchPlanner::ended(SessionId peer, const RangeSet& segment, Instant now) {
   const auto found = peers_.find(peer);
   if (found == peers_.end()) return;
   Peer& from = found->second;
-  from.refused |= segment & missing_;
+  const RangeSet lacking = segment & missing_;
+  from.refused |= from.doubted & lacking;
+  from.doubted |= lacking;
   from.progressed = now;
   const auto asked = std::ranges::find(from.asked, segment, &Asked::entries);
-  if (asked != from.asked.end()) from.asked.erase(asked);
+  if (asked == from.asked.end()) return;
+  if (!asked->brought && !lacking.empty() && ++from.fruitless == kFruitlessMax) from.held = {};
+  from.asked.erase(asked);
+}
+
+void FetchPlanner::give_back(SessionId peer, const RangeSet& segment) {
+  const auto found = peers_.find(peer);
+  if (found == peers_.end()) return;
+  const auto asked = std::ranges::find(found->second.asked, segment, &Asked::entries);
+  if (asked != found->second.asked.end()) found->second.asked.erase(asked);
+}
+
+RangeSet FetchPlanner::said() const {
+  RangeSet out;
+  for (const Row& row : peers_) out |= row.second.held;
+  return out;
 }
 
 std::vector<FetchPlanner::Segment> FetchPlanner::take_cancelled(Instant now) {
@@ -119,6 +146,7 @@ std::vector<FetchPlanner::Segment> FetchPlanner::take_cancelled(Instant now) {
     const auto late = late_at(row);
     if (!late || now < *late) continue;
     peer.is_late = true;
+    peer.late_since = now;
     cancel(id, peer, [](const Asked& /*asked*/) { return true; });
   }
   return out;
@@ -126,6 +154,7 @@ std::vector<FetchPlanner::Segment> FetchPlanner::take_cancelled(Instant now) {
 
 bool FetchPlanner::can_be_replaced(const Row& late) const {
   const RangeSet what = owed(late.second);
+  if (what.empty()) return true;  // it only withholds that it is done
   return std::ranges::any_of(peers_, [&](const Row& row) {
     return row.first != late.first && !(available(row.second) & what).empty();
   });

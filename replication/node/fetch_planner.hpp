@@ -19,26 +19,25 @@ namespace culm::node {
 ///   Nothing is asked of two peers at a time, but for the last: when nothing is left to be given
 ///   out, one who has nothing to do is asked for what a much slower one still owes, once.
 /// - A segment is large enough that what anchors it again (some 50 entries) is little beside it,
-/// and
-///   small enough that the peers end together. A peer has two at most: the second is asked for when
-///   the first is half there, so that it never waits.
-/// - Late is who owes what another could bring and has brought nothing for `kLateAfter`, or too
-///   little over `kRateOver`, while nothing that it brought waits to be stored. What it owes goes
-///   to others, and it is asked again only once there is nobody else. The session goes on: when it
-///   ends is for the session to say.
-/// - What a peer said it holds and did not bring is not asked of it again; corrupt bytes end its
-///   session, and so `remove` it.
-///
-/// It asks by what peers say they hold, never by a head that they claim: so who lies about it gains
-/// nothing, and is found out at the first segment that does not come.
+///   and small enough that the peers end together. A peer has two at most: the second is asked for
+///   when the first is half there, so that it never waits.
+/// - Late is who was asked for what another could bring and has brought nothing new for
+///   `kLateAfter`, or too little over `kRateOver`, while nothing that it brought waits to be
+///   stored. What it owes goes to others, and it is asked again after `kForgivenAfter`, or once
+///   there is nobody else. The session goes on: when it ends is for the session to say.
+/// - What a peer said it holds and twice did not bring is not asked of it again. Who brought
+///   nothing new of two segments is asked for nothing more: what it says it holds counts as not
+///   said. Corrupt bytes end its session, and so `remove` it.
 class FetchPlanner {
  public:
   static constexpr Duration kLateAfter = std::chrono::seconds(5);
+  static constexpr Duration kForgivenAfter = std::chrono::seconds(30);
   static constexpr Duration kRateOver = std::chrono::seconds(30);
   static constexpr std::uint64_t kRateBytesMin = 16 * 1024;
   static constexpr std::uint64_t kSegmentEntriesMin = 4096;
   static constexpr std::uint64_t kSegmentBytesMin = 1024 * 1024;
   static constexpr std::size_t kSegmentsPerPeerMax = 2;
+  static constexpr std::uint32_t kFruitlessMax = 2;
 
   struct Options {
     /// Segments from above instead of from below.
@@ -71,13 +70,15 @@ class FetchPlanner {
   /// What to ask for now; it is under way from here on.
   [[nodiscard]] std::vector<Segment> assign(Instant now);
 
-  /// A peer has sent so many bytes; they wait to be stored.
-  void received(SessionId peer, std::uint64_t bytes, Instant now);
-  /// So many pieces that a peer had sent are stored or refused; `added` came in.
-  void stored(SessionId peer, std::size_t pieces, const RangeSet& added, Instant now);
-  /// A segment is answered to its end, and all it brought is stored. What it did not bring (as
-  /// `missing` tells, which is set before) is not asked of the peer again.
+  /// A peer has sent a piece of so many bytes; it waits to be stored. Of a payload in parts each
+  /// part counts as something new, as nobody knows before the last.
+  void received(SessionId peer, std::uint64_t bytes, bool is_payload_part, Instant now);
+  /// A piece that a peer had sent is stored or refused; of `gained` nothing more is missing.
+  void stored(SessionId peer, const RangeSet& gained, Instant now);
+  /// A segment is answered to its end, and all it brought is stored; `missing` is set before.
   void ended(SessionId peer, const RangeSet& segment, Instant now);
+  /// A segment could not be asked for.
+  void give_back(SessionId peer, const RangeSet& segment);
 
   /// What is no longer waited for, to be cancelled: all that late peers owe, and what another peer
   /// was asked for as well and has brought.
@@ -88,18 +89,24 @@ class FetchPlanner {
   [[nodiscard]] bool is_waiting() const;
   /// Whether some peer may be asked for something that is missing, now or later.
   [[nodiscard]] bool can_go_on() const;
+  /// What peers say they hold, but for those who are asked for nothing more.
+  [[nodiscard]] RangeSet said() const;
 
  private:
   struct Asked {
-    RangeSet entries;     ///< as it was asked for; what of it is missing is owed
-    bool shared = false;  ///< another peer was asked for it as well
+    RangeSet entries;      ///< as it was asked for; what of it is missing is owed
+    bool shared = false;   ///< another peer was asked for it as well
+    bool brought = false;  ///< something new of it has come
   };
   struct Peer {
     RangeSet held;
-    RangeSet refused;          ///< said to be held, and not brought
-    std::vector<Asked> asked;  ///< at most kSegmentsPerPeerMax
-    std::size_t pieces = 0;    ///< that wait to be stored
+    RangeSet doubted;             ///< said to be held, and not brought once
+    RangeSet refused;             ///< said to be held, and not brought
+    std::vector<Asked> asked;     ///< at most kSegmentsPerPeerMax
+    std::size_t pieces = 0;       ///< that wait to be stored
+    std::uint32_t fruitless = 0;  ///< segments of which nothing new came
     bool is_late = false;
+    Instant late_since{};
     Instant progressed{};  ///< when it last brought something, or was asked
     Instant window{};      ///< since when `window_bytes` count
     std::uint64_t window_bytes = 0;
@@ -120,7 +127,7 @@ class FetchPlanner {
   [[nodiscard]] Asked take_again(SessionId idle);
   void ask(Peer& peer, Asked asked, Instant now);
   /// Where there is nobody else, late ones are asked again.
-  void forgive();
+  void forgive(Instant now);
   [[nodiscard]] bool can_be_replaced(const Row& late) const;
   [[nodiscard]] std::optional<Instant> late_at(const Row& row) const;
 

@@ -9,6 +9,10 @@ namespace culm::node {
 FetchId Node::fetch(FetchRequest request) {
   const FetchId id = ++last_fetch_;
   const LogKey log = request.want.log;
+  // As a dial's wants; what cannot be read now is met again when it is looked for.
+  const auto transaction = store_.read();
+  const auto state = transaction ? transaction->find_log(log) : fail(Errc::kStoreReadOnly);
+  if (state && *state) request.want = widened(std::move(request.want), (*state)->interest);
   Running& running =
       fetches_.emplace(id, Running{Fetch(std::move(request)), false, true, {}}).first->second;
   fetches_by_log_.emplace(log, id);
@@ -63,16 +67,11 @@ void Node::change_fetches_of(const LogKey& log, Change change) {
 }
 
 void Node::tell_fetches_received(const replication::Work& work) {
-  change_fetches_of(work.log, [&](Running& running) {
-    running.fetch.received(work.id.session, work.credit, now_);
-  });
+  change_fetches_of(work.log, [&](Running& running) { running.fetch.received(work, now_); });
 }
 
 void Node::tell_fetches_stored(const replication::WorkReport& report) {
-  static const RangeSet none;
-  const RangeSet& added = report.outcome ? report.outcome->added : none;
-  change_fetches_of(
-      report.log, [&](Running& running) { running.fetch.stored(report.id.session, added, now_); });
+  change_fetches_of(report.log, [&](Running& running) { running.fetch.stored(report, now_); });
 }
 
 void Node::tell_fetches_of_dial(DialId dial, SessionId began) {
@@ -107,7 +106,7 @@ bool Node::take_fetch_event(const Link& link, const replication::Event& event) {
   if (const auto* const ended = std::get_if<replication::WantEnded>(&event)) {
     take(*ended, [&](Fetch& fetch) { fetch.want_ended(session, ended->want, ended->reason); });
   } else if (const auto* const denied = std::get_if<replication::Denied>(&event)) {
-    take(*denied, [&](Fetch& fetch) { fetch.denied(session); });
+    take(*denied, [&](Fetch& fetch) { fetch.denied(session, *denied); });
   } else if (const auto* const quoted = std::get_if<replication::Quoted>(&event)) {
     const auto [first, last] = fetches_by_log_.equal_range(quoted->log);
     for (auto one = first; one != last && !is_taken; ++one) {

@@ -121,7 +121,8 @@ class SeveralPeers(NetworkScenario):
     def test_one_that_goes_away_is_passed_over_and_named(self):
         for number, at in enumerate((0, 2000, 200_000)):
             bad = Proxy(self, self.relays[0], trouble="cut", trouble_at=at)
-            logs, whole = self.fetch(f"reader {number}", bad.address, self.relays[1])
+            good = Proxy(self, self.relays[1])
+            logs, whole = self.fetch(f"reader {number}", bad.address, good.address)
             self.assertEqual(logs[0]["state"], "complete")
             self.assert_whole(f"reader {number}")
             self.assertNotEqual(whole["peers"][0]["state"], "ok", whole)
@@ -137,6 +138,23 @@ class SeveralPeers(NetworkScenario):
         self.assertNotIn("peer", whole["peers"][0])
         self.run_culm("sync", address, self.author, "--also", address.replace("127.0.0.1", "localhost"),
                       store="nobody", status=NETWORK)
+
+    def test_one_that_does_not_answer_the_call_is_not_waited_for(self):
+        # A listener that accepts nobody, its queue full: the call is under way for ten seconds.
+        deaf = socket.create_server(("127.0.0.1", 0), backlog=0)
+        self.addCleanup(deaf.close)
+        address = "127.0.0.1:%d" % deaf.getsockname()[1]
+        callers = []
+        for _ in range(8):
+            one = socket.socket()
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", deaf.getsockname()[1]))
+            callers.append(one)
+            self.addCleanup(one.close)
+        logs, whole = self.fetch("reader", self.relays[0], address)
+        self.assertEqual(logs[0]["state"], "complete")
+        self.assertLess(whole["seconds"], 20)
+        self.assert_whole("reader")
 
     def test_what_people_read_says_who_brought_what(self):
         text = self.text("sync", self.relays[0], self.author, "--also", self.relays[1],

@@ -24,8 +24,8 @@ class FetchPlannerTest : public testing::Test {
   }
   /// The peer brings all of what it was asked for.
   void bring(const Segment& segment) {
-    planner.received(segment.peer, 1000, now);
-    planner.stored(segment.peer, 1, segment.entries, now);
+    planner.received(segment.peer, 1000, false, now);
+    planner.stored(segment.peer, segment.entries, now);
     planner.ended(segment.peer, segment.entries, now);
   }
 
@@ -65,11 +65,11 @@ TEST_F(FetchPlannerTest, TheNextIsAskedForWhenTheFirstIsHalfThere) {
   holds(1);
   holds(2);
   ASSERT_EQ(planner.assign(now).size(), 2U);
-  planner.received(1, 1000, now);
-  planner.stored(1, 1, {{1, 2047}}, now);
+  planner.received(1, 1000, false, now);
+  planner.stored(1, {{1, 2047}}, now);
   EXPECT_TRUE(planner.assign(now).empty());
-  planner.received(1, 1000, now);
-  planner.stored(1, 1, {{2048, 2048}}, now);
+  planner.received(1, 1000, false, now);
+  planner.stored(1, {{2048, 2048}}, now);
   const auto next = planner.assign(now);
   ASSERT_EQ(next.size(), 1U);
   EXPECT_EQ(next[0].peer, 1U);
@@ -101,8 +101,8 @@ TEST_F(FetchPlannerTest, WhatCannotBeCutIsAskedOfOneAndOfTheNextOnlyIfItFails) {
   auto asked = planner.assign(now);
   ASSERT_EQ(asked.size(), 1U);
   EXPECT_EQ(asked[0].entries, (RangeSet{{1, 100'000}}));
-  planner.received(1, 1000, now);
-  planner.stored(1, 1, {{1, 90'000}}, now);
+  planner.received(1, 1000, false, now);
+  planner.stored(1, {{1, 90'000}}, now);
   EXPECT_TRUE(planner.assign(now).empty());
   planner.remove(1);
   asked = planner.assign(now);
@@ -120,16 +120,76 @@ TEST_F(FetchPlannerTest, NobodyIsAskedForWhatItDoesNotSayItHolds) {
   }
 }
 
-TEST_F(FetchPlannerTest, WhatAPeerDidNotBringIsNotAskedOfItAgain) {
+TEST_F(FetchPlannerTest, WhatAPeerTwiceDidNotBringIsNotAskedOfItAgain) {
   holds(1);
-  auto asked = planner.assign(now);
-  planner.ended(1, asked[0].entries, now);
+  for (int round = 0; round < 2; ++round) {
+    const auto asked = planner.assign(now);
+    ASSERT_EQ(asked.size(), 1U);
+    planner.received(1, 1000, false, now);
+    planner.stored(1, round == 0 ? RangeSet{{1, 10}} : RangeSet{{11, 20}}, now);
+    planner.ended(1, asked[0].entries, now);
+  }
   EXPECT_TRUE(planner.assign(now).empty());
   EXPECT_FALSE(planner.can_go_on());
+  EXPECT_TRUE(planner.said().contains(RangeSet{{1, 100'000}})) << "it did bring something";
   holds(2);
-  asked = planner.assign(now);
+  const auto asked = planner.assign(now);
   ASSERT_EQ(asked.size(), 1U);
   EXPECT_EQ(asked[0].peer, 2U);
+  EXPECT_EQ(asked[0].entries, (RangeSet{{21, 100'000}}));
+}
+
+TEST_F(FetchPlannerTest, WhoBringsNothingOfTwoSegmentsIsAskedForNothingMore) {
+  planner.set_missing({{1, kSeqnumMax}});
+  planner.set_peers_expected(2);
+  holds(1, {{1, kSeqnumMax}});
+  for (std::uint32_t n = 0; n < FetchPlanner::kFruitlessMax; ++n) {
+    const auto asked = planner.assign(now);
+    ASSERT_EQ(asked.size(), 1U);
+    planner.ended(1, asked[0].entries, now);
+  }
+  EXPECT_FALSE(planner.can_go_on());
+  holds(1, {{1, kSeqnumMax}});
+  EXPECT_TRUE(planner.assign(now).empty());
+  EXPECT_TRUE(planner.said().empty());
+}
+
+TEST_F(FetchPlannerTest, WhoWithholdsThatItIsDoneIsLate) {
+  holds(1);
+  const auto asked = planner.assign(now);
+  planner.received(1, 1000, false, now);
+  planner.stored(1, asked[0].entries, now);
+  now += FetchPlanner::kLateAfter;
+  ASSERT_LE(*planner.next_deadline(), now);
+  EXPECT_EQ(planner.take_cancelled(now).size(), 1U);
+  EXPECT_FALSE(planner.is_waiting());
+}
+
+TEST_F(FetchPlannerTest, WhatIsHereAlreadyIsNoProgress) {
+  holds(1);
+  holds(2);
+  const auto asked = planner.assign(now);
+  ASSERT_EQ(asked.size(), 2U);
+  bring(asked[0]);
+  now += seconds(4);
+  planner.received(2, 100'000, false, now);
+  planner.stored(2, asked[0].entries, now);
+  now += seconds(1);
+  bool is_late = false;
+  for (const Segment& segment : planner.take_cancelled(now)) is_late |= segment.peer == 2;
+  EXPECT_TRUE(is_late);
+}
+
+TEST_F(FetchPlannerTest, PartsOfALargePayloadAreProgress) {
+  holds(1);
+  holds(2);
+  ASSERT_EQ(planner.assign(now).size(), 2U);
+  for (int second = 0; second < 100; second += 4) {
+    planner.received(1, 48 * 1024, true, now);
+    planner.stored(1, {}, now);
+    for (const Segment& segment : planner.take_cancelled(now)) EXPECT_EQ(segment.peer, 2U);
+    now += seconds(4);
+  }
 }
 
 TEST_F(FetchPlannerTest, WhatALatePeerOwesGoesToAnother) {
@@ -156,8 +216,8 @@ TEST_F(FetchPlannerTest, NobodyIsLateWhileWhatItBroughtWaitsToBeStored) {
   holds(1);
   holds(2);
   ASSERT_EQ(planner.assign(now).size(), 2U);
-  planner.received(1, 1000, now);
-  planner.received(2, 1000, now);
+  planner.received(1, 1000, false, now);
+  planner.received(2, 1000, false, now);
   now += seconds(60);
   EXPECT_TRUE(planner.take_cancelled(now).empty());
 }
@@ -179,10 +239,11 @@ TEST_F(FetchPlannerTest, OneWhoBringsAByteNowAndThenIsLate) {
   bool is_late = false;
   for (int i = 0; i < 20 && !is_late; ++i) {
     now += seconds(2);
-    planner.received(2, 100, now);
-    planner.stored(2, 1, {}, now);
-    planner.received(1, 10'000, now);
-    planner.stored(1, 1, {}, now);
+    const SeqNum n = static_cast<SeqNum>(i) + 1;
+    planner.received(2, 100, false, now);
+    planner.stored(2, {{asked[1].entries.min() + n, asked[1].entries.min() + n}}, now);
+    planner.received(1, 10'000, false, now);
+    planner.stored(1, {{100 * n, 100 * n + 99}}, now);
     for (const Segment& segment : planner.take_cancelled(now)) is_late = segment.peer == 2;
   }
   EXPECT_TRUE(is_late);
@@ -269,8 +330,8 @@ TEST(FetchPlanner, BringsEverythingThatSomebodyHasWhoeverStallsLiesOrDies) {
           room -= more + 1;
         }
         sent += now_sent.count();
-        planner.received(id, 100 * now_sent.count(), now);
-        planner.stored(id, 1, now_sent - stored, now);
+        planner.received(id, 100 * now_sent.count(), false, now);
+        planner.stored(id, now_sent - stored, now);
         stored |= now_sent;
         if (now_sent == left) {
           provider.asked.erase(provider.asked.begin());

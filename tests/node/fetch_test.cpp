@@ -162,6 +162,112 @@ TEST_F(FetchTest, APayloadThatOnePeerLacksComesFromAnother) {
   EXPECT_TRUE(reader.holds(log.log(), {{1, log.head()}}));
 }
 
+TEST_F(FetchTest, APayloadThatWasTakenWithoutIsFetchedLaterWithinItsSizes) {
+  LogBuilder log("alice");
+  for (std::size_t i = 1; i <= 60; ++i) log.append(std::string(i * 1000, 'x'));
+  network.link.bytes_per_second = 10'000'000;
+  add_provider(log);
+  add_provider(log);
+  replication::WantRequest want;
+  want.payloads = false;
+  start(log, want);
+  ASSERT_TRUE(run());
+  EXPECT_TRUE(reader.state(log.log()).payloads.empty());
+  reader.fetches_ended.clear();
+  want = {};
+  want.payload_size_max = 40'000;
+  start(log, want);
+  ASSERT_TRUE(run());
+  EXPECT_EQ(outcome(), FetchOutcome::kComplete);
+  EXPECT_EQ(reader.state(log.log()).payloads, (RangeSet{{1, 40}}));
+}
+
+TEST_F(FetchTest, OneThatServesNothingIsPassedOver) {
+  const LogBuilder& log = long_log();
+  add_provider(log);
+  add_provider(log).serves = false;
+  start(log);
+  ASSERT_TRUE(run());
+  EXPECT_EQ(outcome(), FetchOutcome::kComplete);
+  EXPECT_TRUE(reader.holds(log.log(), {{1, log.head()}}));
+  EXPECT_LE(took(), seconds(30));
+}
+
+TEST_F(FetchTest, PeersThatTogetherHoldAPartAreCompleteWithIt) {
+  const LogBuilder& log = long_log();
+  const RangeSet low = closure(RangeSet{{1, 100}}, 100);
+  const RangeSet high = closure(RangeSet{{19'000, 20'000}}, log.head());
+  add_provider(log, low);
+  add_provider(log, high);
+  start(log);
+  ASSERT_TRUE(run());
+  EXPECT_EQ(outcome(), FetchOutcome::kComplete);
+  EXPECT_TRUE(reader.holds(log.log(), low | high));
+}
+
+TEST_F(FetchTest, PeersOnTwoBranchesBringWhatIsBelowTheFork) {
+  const LogBuilder left = LogBuilder("alice").append_many(3000);
+  const LogBuilder right = left.fork(2000).append_many(1000);
+  add_provider(left);
+  add_provider(right);
+  for (const auto order : {replication::Order::kAscending, replication::Order::kNewestFirst}) {
+    SimulatedNode& one = network.add("reader " + std::to_string(static_cast<int>(order)));
+    FetchRequest request{{}, {one.dial(*providers[0]), one.dial(*providers[1])}};
+    request.want.log = left.log();
+    request.want.interest = everything();
+    request.want.order = order;
+    one.node().fetch(std::move(request));
+    one.settle();
+    ASSERT_TRUE(network.run_until([&] { return !one.fetches_ended.empty(); }, minutes(5)));
+    EXPECT_TRUE(one.state(left.log()).held.contains(RangeSet{{1, 1999}}));
+    EXPECT_TRUE(network.run_until([&] { return one.state(left.log()).cap == 2000; }, minutes(1)));
+  }
+}
+
+TEST_F(FetchTest, ALogThatGrowsMeanwhileIsFetchedToWhereItWas) {
+  LogBuilder log = LogBuilder("alice").append_many(3000);
+  add_provider(log);
+  add_provider(log);
+  start(log);
+  for (int i = 0; i < 200 && reader.fetches_ended.empty(); ++i) {
+    log.append("more");
+    for (SimulatedNode* const provider : providers) provider->hold(log, {{log.head(), log.head()}});
+    network.run(milliseconds(50));
+  }
+  ASSERT_FALSE(reader.fetches_ended.empty());
+  EXPECT_EQ(outcome(), FetchOutcome::kComplete);
+  EXPECT_TRUE(reader.holds(log.log(), {{1, 3000}}));
+}
+
+TEST_F(FetchTest, MoreFetchesThanASessionHasWantsAllEnd) {
+  network.link.bytes_per_second = 0;
+  std::vector<LogBuilder> logs;
+  for (std::uint64_t n = 0; n < 100; ++n) {
+    logs.push_back(LogBuilder("alice", LogId{n}).append_many(3));
+  }
+  SimulatedNode& first = add_provider(logs[0]);
+  SimulatedNode& second = add_provider(logs[0]);
+  for (const LogBuilder& log : logs) {
+    first.hold(log);
+    second.hold(log);
+  }
+  network.run(seconds(5));
+  const std::vector<DialId> dials{reader.dial(first), reader.dial(second)};
+  for (const LogBuilder& log : logs) {
+    replication::WantRequest want;
+    want.log = log.log();
+    want.interest = everything();
+    reader.node().fetch({want, dials});
+  }
+  reader.settle();
+  ASSERT_TRUE(
+      network.run_until([&] { return reader.fetches_ended.size() == logs.size(); }, minutes(2)));
+  for (const auto& ended : reader.fetches_ended) {
+    EXPECT_EQ(ended.outcome, FetchOutcome::kComplete);
+  }
+  EXPECT_TRUE(reader.holds(logs.back().log(), {{1, 3}}));
+}
+
 TEST_F(FetchTest, TheNewestComeFromOnePeerAndFromTheNextIfItFallsSilent) {
   const LogBuilder& log = long_log();
   add_provider(log);

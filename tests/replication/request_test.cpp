@@ -106,6 +106,8 @@ TEST(Request, EachPhaseTakesWhatMayFollowIt) {
   request.phase = Phase::kCaughtUp;
   ASSERT_TRUE(request.on_ready());
   EXPECT_EQ(request.phase, Phase::kCaughtUp) << "said again, it changes nothing";
+  EXPECT_FALSE(request.on_done(DoneReason::kBudget)) << "it was given none";
+  request.asked.budget_bytes = 1000;
   ASSERT_TRUE(request.on_done(DoneReason::kBudget));
   EXPECT_EQ(request.on_done(DoneReason::kBudget).error().code, Errc::kProtocolState);
   ASSERT_TRUE(request.on_ready());

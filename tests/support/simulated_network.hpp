@@ -39,7 +39,7 @@ class SimulatedNode final : public replication::Policy {
         store_(*store::Store::open(std::make_unique<store::MemoryKv>(), random)),
         committer_(*store_, verifier, {}) {}
 
-  bool may_read(const sealing::PeerKey&, const LogKey&) override { return true; }
+  bool may_read(const sealing::PeerKey&, const LogKey&) override { return serves; }
   std::optional<store::LogInterest> accept_offer(const sealing::PeerKey&, const LogKey&) override {
     return accepts;
   }
@@ -112,6 +112,7 @@ class SimulatedNode final : public replication::Policy {
   std::vector<node::SessionEvent> seen;
   std::vector<LogKey> changed;
   bool listens = true;
+  bool serves = true;
   bool stopped = false;
   std::vector<std::pair<node::TaskId, Result<void>>> tasks;
   std::vector<node::DialId> dials_over;

@@ -104,7 +104,8 @@ void add_how(Verb& verb, SyncOptions& options) {
   verb.add_flag("--push", options.push,
                 "Offer the logs as well, and wait until the peer has confirmed that it holds all");
   verb.add_flag("--quote", options.quote, "Say what would move, and move nothing");
-  verb.add_option("--peer", &options.peer, "Talk only to the relay that printed these 64 digits")
+  verb.add_option("--peer", &options.peer,
+                  "At HOST:PORT talk only to the relay that printed these 64 digits")
       .type_name("PEER");
   verb.add_option("--timeout", &options.timeout_seconds,
                   "Give up when nothing has moved for so many seconds")

@@ -17,6 +17,8 @@ constexpr auto kAskAgainAfter = std::chrono::seconds(10);
 constexpr std::size_t kLogsPerSession = limits::kWantsPerSessionMax / 2;
 /// Of several peers: a quote for the whole, one for what is wanted, and two segments.
 constexpr std::size_t kLogsPerFetch = limits::kWantsPerSessionMax / 5;
+/// So many of them at a time, or each would seem late while the others have their turn.
+constexpr std::size_t kFetchesAtATime = 3;
 /// Less than this is pings.
 constexpr std::uint64_t kMovedBytesMin = 1024;
 
@@ -161,7 +163,8 @@ void Sync::dial(Group& group, std::size_t peer, node::DialOptions options) {
 }
 
 void Sync::fetch(Group& group) {
-  for (LogSync* const log : group.logs) {
+  for (; group.fetching < kFetchesAtATime && group.fetched < group.logs.size(); ++group.fetching) {
+    LogSync* const log = group.logs[group.fetched++];
     node::FetchRequest request{log->want, {}};
     for (const auto& [dial, peer] : group.under_way) request.from.push_back(dial);
     transport::FetchHandlers handlers;
@@ -169,8 +172,11 @@ void Sync::fetch(Group& group) {
       const bool is_more = !log->quote || quoted.quote.wire_bytes > log->quote->wire_bytes;
       if (is_more) log->quote = quoted.quote;
     });
-    handlers.ended =
-        guarded([this, log](const node::FetchEnded& ended) { on_fetched(*log, ended); });
+    handlers.ended = guarded([this, &group, log](const node::FetchEnded& ended) {
+      on_fetched(*log, ended);
+      --group.fetching;
+      if (!finished_) fetch(group);
+    });
     place_.node.fetch(std::move(request), std::move(handlers));
   }
 }
@@ -215,7 +221,9 @@ void Sync::on_event(Group& group, const node::SessionRef& session,
   progressed_ = Clock::now();
   if (const auto* established = std::get_if<replication::Established>(&event)) {
     group.last_failure.clear();
-    totals_.peers[group.under_way.at(session.dial)].peer = established->peer;
+    PeerSync& peer = totals_.peers[group.under_way.at(session.dial)];
+    peer.peer = established->peer;
+    peer.failure.reset();
     on_established(session, *established);
   } else if (const auto* has = std::get_if<replication::PeerHas>(&event)) {
     on_peer_has(*has);
@@ -408,18 +416,28 @@ void Sync::look() {
     const auto complete = [this](const LogSync* log) { return is_complete(*log); };
     if (!group.is_closing && std::ranges::all_of(group.logs, complete)) {
       group.is_closing = true;
-      for (const auto& [dial, peer] : group.under_way) place_.node.end_dial(dial);
+      const auto sessions = place_.node.sessions();
+      std::erase_if(group.under_way, [&](const auto& row) {
+        place_.node.end_dial(row.first);
+        // Of one that has no session nothing more is told.
+        return std::ranges::none_of(sessions, [&](const node::SessionStatus& session) {
+          return session.session.dial == row.first;
+        });
+      });
       group.is_over = group.under_way.empty();
       if (group.is_over) look_later();
     }
     return;
   }
-  const auto lost = std::ranges::find_if(
-      totals_.peers, [](const PeerSync& peer) { return peer.failure.has_value(); });
   const bool is_incomplete =
       std::ranges::any_of(by_key_, [](const auto& row) { return row.second->is_incomplete; });
-  if (lost != totals_.peers.end() && is_incomplete) return finish(fail_with(*lost->failure));
-  finish({});
+  if (!is_incomplete) return finish({});
+  const auto lost = std::ranges::find_if(
+      totals_.peers, [](const PeerSync& peer) { return peer.failure.has_value(); });
+  if (lost != totals_.peers.end()) return finish(fail_with(*lost->failure));
+  finish(fail_with(Failure(Exit::kNetwork, Errc::kPeerStalled,
+                           "no peer brought all that one of them says it holds")
+                       .next("run the same again to go on; what came is kept")));
 }
 
 void Sync::tick() {
@@ -438,11 +456,12 @@ void Sync::tick() {
     show_progress(moved);
     const std::chrono::duration<double> idle = now - progressed_;
     if (!options_.live && idle.count() > options_.timeout_seconds) {
-      return finish(
-          fail_with(Failure(Exit::kNetwork, Errc::kTimeout,
-                            "nothing has moved for " + human_duration(options_.timeout_seconds))
-                        .about("peer " + node::to_string(totals_.peers.front().endpoint))
-                        .next("run the same again to go on; what came is kept")));
+      return finish(fail_with(
+          Failure(Exit::kNetwork, Errc::kTimeout,
+                  "nothing has moved for " + human_duration(options_.timeout_seconds))
+              .about(has_several() ? "the peers"
+                                   : "peer " + node::to_string(totals_.peers.front().endpoint))
+              .next("run the same again to go on; what came is kept")));
     }
     tick();
   }));

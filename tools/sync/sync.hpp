@@ -129,6 +129,8 @@ class Sync {
     std::map<replication::WantId, Asked> wants;
     node::DialId dial = 0;                          ///< to the peer at HOST:PORT; 0: not begun
     std::map<node::DialId, std::size_t> under_way;  ///< dials that are not over, and their peers
+    std::size_t fetched = 0;                        ///< logs that were begun, of several peers
+    std::size_t fetching = 0;                       ///< those among them that have not ended
     bool is_closing = false;
     bool is_over = false;
     std::string last_failure;
