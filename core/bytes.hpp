@@ -11,7 +11,7 @@
 
 namespace culm {
 
-/// Borrows bytes from whoever made it; the maker says until when.
+/// Borrows bytes from their maker, who says until when.
 using ByteView = std::span<const std::uint8_t>;
 /// Borrows writable bytes.
 using MutableByteView = std::span<std::uint8_t>;

@@ -113,7 +113,7 @@ enum class Errc : std::uint16_t {
 /// Spec: errors.md#fault
 enum class Fault : std::uint8_t {
   kNobody,    ///< chance, the network, or two honest sides that hold different things
-  kAuthor,    ///< the log's author broke or ended it; whoever delivers that is not to blame
+  kAuthor,    ///< the log's author broke or ended it; who delivers that is not to blame
   kPeer,      ///< the other side did what no honest peer does
   kOwnStore,  ///< this side: its store or its disk
   kCaller,    ///< what was asked for cannot be done

@@ -45,7 +45,7 @@ inline constexpr std::size_t kEvidenceEntriesMax = 64;
 inline constexpr std::size_t kWantsPerSessionMax = 64;
 inline constexpr std::size_t kOffersPerSessionMax = 256;
 inline constexpr std::size_t kLogsNamedPerSessionMax = 1024;
-/// Queries of one comparison; bisecting takes 64 at most, and begins anew when a cap falls.
+/// Queries of one comparison; bisecting takes 64 at most, and begins again when a cap falls.
 inline constexpr std::uint32_t kQueriesPerComparisonMax = 256;
 inline constexpr std::uint32_t kDefectsPerSessionMax = 64;
 /// Denies beyond one for each want and offer.

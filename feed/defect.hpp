@@ -46,11 +46,11 @@ struct Defect {
   friend bool operator==(const Defect&, const Defect&) = default;
 };
 
-/// What entries of one log, in canonical order, prove if all of them are authentic. Whoever has not
+/// What entries of one log, in canonical order, prove if all of them are authentic. Who has not
 /// checked that asks `derive_defect`.
 [[nodiscard]] std::optional<Defect> find_defect(std::span<const EntryView> entries);
 
-/// Derives kind and `at` from the evidence alone, whoever holds or claims what. Fails with
+/// Derives kind and `at` from the evidence alone, whatever anybody holds or claims. Fails with
 /// kEvidence when it proves nothing against the author of `log`, is out of order or contains an
 /// entry that is not authentic, with kLimit when it is too large, or with the error of the entry
 /// that is not well-formed. Spec: verification.md#defects

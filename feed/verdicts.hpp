@@ -11,7 +11,7 @@
 namespace culm {
 
 /// What is known of signatures: a look-up, not a verifier. A verdict is for exactly the bytes of
-/// one entry, under their entry hash, which covers author and signature: whoever brings the same
+/// one entry, under their entry hash, which covers author and signature: who brings the same
 /// bytes again, and whatever is held by then, it stays true. Whether a bad signature matters is for
 /// the accepting rule to say.
 class Verdicts {
@@ -27,7 +27,7 @@ class Verdicts {
   [[nodiscard]] std::size_t count() const noexcept { return verdicts_.size(); }
 
  private:
-  /// Whoever aims hashes at one bucket gains little: a unit has limits::kUnitEntriesMax entries.
+  /// To aim hashes at one bucket gains little: a unit has limits::kUnitEntriesMax entries.
   struct FirstBytes {
     [[nodiscard]] std::size_t operator()(const Hash& hash) const noexcept;
   };

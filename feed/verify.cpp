@@ -178,7 +178,7 @@ Result<void> UnitAcceptor::compare_in_links(const UnitEntry& item) {
   return {};
 }
 
-/// Downwards, so that whoever vouches was attested before. An entry that nobody vouches for, a
+/// Downwards, so that who vouches was attested before. An entry that nobody vouches for, a
 /// sink above all, must be signed well.
 Result<void> UnitAcceptor::attest() {
   for (auto item = unit_.rbegin(); item != unit_.rend(); ++item) {

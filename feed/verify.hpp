@@ -19,7 +19,7 @@ enum class Level : std::uint8_t {
   kVerified,  ///< its own signature was checked as well
 };
 
-/// One entry of a unit. Borrows; `hash` is that of the entry's bytes, computed once by whoever
+/// One entry of a unit. Borrows; `hash` is that of the entry's bytes, computed once by who
 /// brought the bytes in.
 struct UnitEntry {
   EntryView entry;

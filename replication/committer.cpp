@@ -56,7 +56,7 @@ Committer::Committer(store::Store& store, SignatureVerifier& verifier, const Acc
 std::vector<WorkReport> Committer::commit(std::vector<Work> works) {
   std::vector<Job> jobs = check(std::move(works));
   // Comes to an end: only this thread writes, so no log has changed when its first work that waits
-  // is tried again, and that second try decides. Whoever makes up works that need ever more rounds
+  // is tried again, and that second try decides. Who makes up works that need ever more rounds
   // must not keep all others waiting.
   constexpr int kRoundsMax = 8;
   const auto is_decided = [](const Job& job) { return job.outcome.has_value(); };
@@ -203,7 +203,7 @@ Result<store::IngestReport> Committer::apply_payload(store::WriteTransaction& tr
   const auto begun = bringers_.find(key);
   const auto bringer = begun == bringers_.end() ? nullptr : begun->second.session.lock();
   if (bringer && bringer != work.session) return report;
-  if (payload.offset != 0 && !bringer) return report;  // whoever began it is gone
+  if (payload.offset != 0 && !bringer) return report;  // who began it is gone
   if (payload.offset != 0 && payload.offset != begun->second.offset) return report;
   bringers_.erase(key);
 

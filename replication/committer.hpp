@@ -94,7 +94,7 @@ class Committer {
                                                           const Work& work,
                                                           const PayloadWork& payload);
 
-  /// Who is bringing a payload in parts. Parts of others are passed over meanwhile, so that whoever
+  /// Who is bringing a payload in parts. Parts of others are passed over meanwhile, so that who
   /// brings a wrong one is known.
   struct Bringer {
     std::weak_ptr<const SessionToken> session;

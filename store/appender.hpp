@@ -39,7 +39,7 @@ struct AppenderOptions {
 /// Not thread-safe. Spec: store.md#author-mark
 class Appender {
  public:
-  /// Commits a unit durably: into the own store or through the node that runs on it.
+  /// Commits a unit durably: into the store or through the node that runs on it.
   using Commit = std::function<Result<void>(const SignedUnit& unit)>;
 
   /// Compares mark and store, and moves the mark up where the store is ahead of it on the same
@@ -60,7 +60,7 @@ class Appender {
   ~Appender();
 
   /// Appends payloads in order, in units of at most limits::kUnitEntriesMax entries, each committed
-  /// whole, and returns the seqnum of the last one. Looks at mark and store anew for each unit, so
+  /// whole, and returns the seqnum of the last one. Looks at mark and store again for each unit, so
   /// fails as `open`, with kPayloadTooLarge, kSeqnumEnd, or the error of the commit; units that
   /// were committed before stay, and `head` tells how far it came.
   [[nodiscard]] Result<SeqNum> append(std::span<const ByteView> payloads);

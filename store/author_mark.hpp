@@ -23,7 +23,7 @@ struct Published {
 };
 
 /// Remembers, beside the author's key and outside the store, what was published, so that a store
-/// that lost entries is never appended to and the author never forks the own log. Injected: a
+/// that lost entries is never appended to and the author never forks their own log. Injected: a
 /// simulation has its own. Spec: store.md#author-mark
 class AuthorMark {
  public:

@@ -217,7 +217,7 @@ class WriteTransaction : public ReadTransaction {
                                                std::uint64_t offset, ByteView chunk);
   /// Compares the parts written with the entry's size and hash (so the caller need not) and
   /// declares the payload held. Fails as `put_payload_chunk`, with kPayloadSize when parts are
-  /// missing, with kPayloadHash when one is wrong: then all are dropped, to be written anew.
+  /// missing, with kPayloadHash when one is wrong: then all are dropped, to be written again.
   [[nodiscard]] Result<void> finish_payload(const LogKey& log, SeqNum seqnum);
 
  private:
@@ -275,7 +275,7 @@ class Store {
   /// and `body` runs again from the start, so `body` must not keep what it did the first time. No
   /// transaction of the calling thread may be open. Where nothing changed, nothing is written.
   /// Fails with the error of `body`, kStoreFull, kStoreReadOnly, or kStoreIo, after which only
-  /// opening the store anew tells whether the commit happened.
+  /// opening the store again tells whether the commit happened.
   using Body = std::function<Result<void>(WriteTransaction&)>;
   [[nodiscard]] Result<void> update(const Body& body);
 

@@ -92,7 +92,7 @@ Result<void> ForkSearch::advance(Search& search, const Compare& answer) {
     CULM_TRY(const auto theirs, EntryView::parse(search.theirs));
     CULM_TRY(const auto stored, transaction.get_entry(log, *lowest));
     const std::array<EntryView, 2> pair{stored.entry, theirs};
-    // Nobody is blamed: should the own entry be badly signed, the pair proves nothing.
+    // Nobody is blamed: should the entry here be badly signed, the pair proves nothing.
     requester_.submit_evidence(answer.log, make_evidence(pair), false);
   }
   end(answer.log);

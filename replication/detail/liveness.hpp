@@ -14,7 +14,7 @@ namespace culm::replication {
 ///   ping       nothing came: ask for a sign of life, so that a link that is cut shows
 ///   idle       nothing came, no pong either: the peer is gone (kPeerSilent)
 ///   stall      the peer owes something and brings it no nearer, though it may be alive
-///              (kPeerStalled): whoever waits can ask somebody else
+///              (kPeerStalled): who waits can ask somebody else
 ///   end        no key encrypts for longer: a new session may follow
 ///
 /// What the peer owes is no timer but a fact at each moment: while this side is busy with what

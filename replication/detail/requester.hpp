@@ -64,7 +64,7 @@ class Requester {
   void submit_evidence(const LogKey& log, Evidence evidence, bool blame);
 
   /// Takes the committer's answer. Fails with what the peer is to blame for, or with the failure of
-  /// the own store.
+  /// this side's store.
   [[nodiscard]] Result<void> work_finished(const WorkReport& report);
 
   /// Grants the credit to begin with, or waits in line for it.

@@ -200,7 +200,7 @@ Result<void> Session::Impl::tell_defect(const LogKey& log) {
   if (!logs_.tell_cap(log, state->cap)) return {};
   CULM_TRY(const auto evidence, transaction.evidence(*state, 1));
   if (!evidence.empty()) outbox_.send(DefectFound{log, evidence.front()});
-  // What is left below the cap is compared anew.
+  // What is left below the cap is compared again.
   CULM_TRY(const auto have, make_have(transaction, *state));
   outbox_.send(have);
   return {};

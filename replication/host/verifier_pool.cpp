@@ -70,8 +70,8 @@ void VerifierPool::loop() {
   }
 }
 
-/// False when all of `batch` was begun. Whoever has begun a portion finishes it, and `batch` stays
-/// until then.
+/// False when all of `batch` was begun. A thread that has begun a portion finishes it, and `batch`
+/// stays until then.
 bool VerifierPool::check_portion(Batch& batch, std::unique_lock<std::mutex>& lock) noexcept {
   const std::size_t first = batch.begun;
   const std::size_t count = std::min(batch.checks.size() - first, kChecksPerPortion);

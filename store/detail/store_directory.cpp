@@ -80,7 +80,7 @@ bool write_pid(int descriptor) {
          ::ftruncate(descriptor, size) == 0;
 }
 
-// A claim of the parent does not bind a forked child, which may open the store anew.
+// A claim of the parent does not bind a forked child, which may open the store again.
 struct Claim {
   dev_t device;
   ino_t inode;

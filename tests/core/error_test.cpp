@@ -77,7 +77,7 @@ TEST(Error, TheTableOfTheSpecificationIsTheTableOfTheCode) {
 TEST(Error, BlameIsScoped) {
   for (const Errc code : known_codes()) {
     SCOPED_TRACE(name(code));
-    // Whoever is blamed loses the session; the author's deeds and the caller's cost nobody else.
+    // Who is blamed loses the session; the author's deeds and the caller's cost nobody else.
     if (fault(code) == Fault::kPeer) {
       EXPECT_EQ(ends(code), Scope::kSession);
     }

@@ -174,7 +174,7 @@ TEST_F(Verification, RecomputingRAgreesWithTheLibraryOnWhatIsGoodAndRefusesTheCo
     signature.bytes[0] ^= 1U;
     EXPECT_FALSE(detail::recomputes_r(author, message, signature));
   }
-  // R moved by a point of order 8: whoever multiplies by the cofactor calls this one good.
+  // R moved by a point of order 8: who multiplies by the cofactor calls this one good.
   EXPECT_FALSE(detail::recomputes_r(
       fixed<Author>("3ee19b39cdb00b901148dc3b876a4caccea43374a9bdde59eb4eaf9b59766326"),
       as_bytes("culm signature self-test"),

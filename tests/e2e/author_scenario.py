@@ -1,4 +1,4 @@
-"""E9: an author never forks the own log by way of an old store or a lost mark."""
+"""E9: an author never forks their own log by way of an old store or a lost mark."""
 
 import os
 import shutil

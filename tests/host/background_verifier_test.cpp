@@ -184,7 +184,7 @@ TEST_F(BackgroundVerifierTest, LostMarksAreMadeWhenTheirLogHasChanged) {
         } else {
           EXPECT_TRUE(store->update(body));
         }
-        { const std::scoped_lock lock(mutex); }  // whoever waits has looked before, or looks behind
+        { const std::scoped_lock lock(mutex); }  // who waits has looked before, or looks behind
         changed.notify_all();
         handler();
       },

@@ -65,8 +65,8 @@ void expect_same(TestPeer& a, TestPeer& b, const LogKey& log, const RangeSet& se
   EXPECT_TRUE(visited);
 }
 
-/// Syncs `reader` from `source`, cut at random places and begun anew, until it is done. Returns the
-/// entries that moved.
+/// Syncs `reader` from `source`, cut at random places and begun again, until it is done. Returns
+/// the entries that moved.
 std::uint64_t sync_with_cuts(TestPeer& reader, TestPeer& source, const WantRequest& request,
                              TestRandom& random) {
   std::uint64_t moved = 0;
@@ -193,7 +193,7 @@ TEST(ReplicationProperty, ForksAreFoundAndNobodyIsBlamed) {
     EXPECT_FALSE(connection.a.session->ended()) << connection.why();
     EXPECT_FALSE(connection.b.session->ended()) << connection.why();
 
-    // Whoever learned of the fork has told the other, and what both serve is the same.
+    // Who learned of the fork has told the other, and what both serve is the same.
     const auto state_a = a.state(left.log());
     const auto state_b = b.state(left.log());
     EXPECT_EQ(state_a.cap, state_b.cap);

@@ -149,7 +149,7 @@ TEST_F(AppenderTest, RefusesARestoredBackupOfTheStore) {
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error(), error_for(Errc::kAuthorMarkBehind, 12));
   EXPECT_EQ(refusal(backup, {.adopt = true}), Errc::kAuthorMarkBehind) << "no option helps";
-  // The own log taken back from a peer.
+  // The log taken back from a peer.
   ASSERT_TRUE(backup.ingest(LogBuilder("alice").append_many(12), {{11, 12}}));
   EXPECT_EQ(append_to(backup, 14), 14U);
 }

@@ -46,7 +46,7 @@ TEST_F(StoreCheck, NoSignatureIsCheckedInsideOfAnUpdate) {
 
 TEST_F(StoreCheck, NoPayloadOfAUnitIsHashedInsideOfAnUpdate) {
   auto unit = *store::check(*store, log.log(), log.unit({{1, 1}}, true), store.verifier);
-  // Whoever hashed it once more would notice.
+  // To hash it once more would be noticed.
   const ByteView payload = *unit.entries()[0].payload;
   *const_cast<std::uint8_t*>(payload.data()) ^= 1U;
   const auto first = attempt(store, unit);

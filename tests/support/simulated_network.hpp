@@ -431,7 +431,7 @@ class SimulatedNetwork {
 };
 
 inline void SimulatedNode::settle() {
-  if (std::exchange(settling_, true)) return;  // whoever has begun goes on
+  if (std::exchange(settling_, true)) return;  // the call that has begun goes on
   while (auto action = node().next_action()) {
     std::visit([this](auto& one) { network_.perform(*this, one); }, *action);
   }

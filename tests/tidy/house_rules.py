@@ -27,6 +27,8 @@ CONFINED = [
     (r"CLI/", r"tools/cli/command_line\.cpp"),
     (r"nlohmann/", r"tools/cli/json\.cpp"),
 ]
+# Words that have a plainer or more exact one.
+BANNED = r"\banew\b|\bthe own\b|\bwhoever\b|who has called|called us|sees? to it"
 # What a simulator could not drive.
 NOT_IN_NODE = r"<(thread|mutex|atomic|condition_variable|future|random)>|(steady|system)_clock"
 FILE_LINES_MAX, FUNCTION_LINES_MAX, LINE_COLUMNS_MAX = 600, 70, 100
@@ -138,12 +140,17 @@ def main():
     anchors = {p.name: anchors_of(p.read_text()) for p in (ROOT / "spec").glob("*.md")}
     checked = 0
     for path in files:
-        if not re.search(r"\.(hpp|cpp|py|sh)$", path) or not (ROOT / path).is_file():
+        if not re.search(r"\.(hpp|cpp|py|sh|md)$", path) or not (ROOT / path).is_file():
             continue
         lines = (ROOT / path).read_text().splitlines()
         checked += 1
         if len(lines) > FILE_LINES_MAX:
             offend(path, len(lines), f"over {FILE_LINES_MAX} lines")
+        if path != "tests/tidy/house_rules.py":
+            for number, line in enumerate(lines, 1):
+                banned = re.search(BANNED, line, re.I)
+                if banned:
+                    offend(path, number, f'"{banned.group()}" has a plainer word')
         if not path.endswith((".hpp", ".cpp")):
             continue
         check_includes(path, lines)

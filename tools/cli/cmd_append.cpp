@@ -151,7 +151,7 @@ Failure explain(const Error& error, const std::string& mark_path) {
   } else if (error.code == Errc::kEntryNotHeld) {
     failure.exit = Exit::kFork;
     failure.message = "the store holds only part of the log, " + failure.message;
-    failure.step = "take the own log back from a peer (culm sync) before appending";
+    failure.step = "take the log back from a peer (culm sync) before appending";
   } else if (error.code == Errc::kLogCapped) {
     failure.step = "the log was forked and cannot go on; start another one with --log-id";
   }

@@ -7,10 +7,10 @@ void add_relay(CommandTree& tree) {
   const auto options = std::make_shared<RelayOptions>();
   Verb& verb = tree.add_verb(
       "relay",
-      "Serve every log of the store to whoever names it, until interrupted. Logs that others push\n"
-      "are taken when they are on the list. Prints one line when it is ready: the digits that\n"
-      "`culm sync --peer` can insist on, and the address. What happens goes to stderr. Signatures\n"
-      "that nothing depended on are checked in the background, one at a time.",
+      "Serve every log of the store to peers that name it, until interrupted. Logs that others\n"
+      "push are taken when they are on the list. Prints one line when it is ready: the digits\n"
+      "that `culm sync --peer` can insist on, and the address. What happens goes to stderr.\n"
+      "Signatures that nothing depended on are checked in the background, one at a time.",
       "culm --store relay relay --listen 0.0.0.0:7474 --accept-any", options, &run_relay);
   verb.add_option("--listen", &options->listen, "Where to listen; port 0 takes any that is free")
       .type_name("HOST:PORT")

@@ -34,7 +34,7 @@ inline constexpr std::size_t kRequestBytesMax = std::size_t{256} << 20U;
 struct IngestRequest {
   LogKey log;
   std::vector<JsonlEntry> entries;
-  /// New entries of the own author, with the verb `append`.
+  /// New entries of this author, with the verb `append`.
   bool is_own = false;
 };
 struct DeletePayloadsRequest {

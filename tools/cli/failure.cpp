@@ -29,7 +29,7 @@ Exit exit_of_file(const Error& error) {
 }
 
 constexpr std::string_view kTakeBack =
-    "the store is older than the log: take the own log back from a peer (culm sync) before "
+    "the store is older than the log: take the log back from a peer (culm sync) before "
     "appending, or the log forks";
 constexpr std::string_view kFetchAgain =
     "`culm verify` says which logs are affected; fetch them again from a peer";

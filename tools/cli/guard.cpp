@@ -18,7 +18,7 @@ Outcome<void> guard_reading(const Context& context) {
   const pid_t child = ::fork();
   if (child < 0) return about(name, Result<void>(fail(error_system(Errc::kStoreIo, errno))));
   if (child == 0) {
-    // Whoever ends the parent means this one.
+    // A signal for the parent is meant for this one.
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) std::_Exit(static_cast<int>(Exit::kInternal));
     return {};
@@ -34,7 +34,7 @@ Outcome<void> guard_reading(const Context& context) {
   }
   return fail_with(Failure(Error{Errc::kStoreDamaged})
                        .about(name)
-                       .next("take its logs anew from peers, into another store (culm sync)"));
+                       .next("take its logs again from peers, into another store (culm sync)"));
 }
 
 }  // namespace culm::tools

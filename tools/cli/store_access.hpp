@@ -9,8 +9,8 @@
 
 namespace culm::tools {
 
-/// Opens the store beside whoever writes to it. Fails with exit 3 when there is none, 5 when it
-/// cannot be read.
+/// Opens the store beside the process that writes to it. Fails with exit 3 when there is none, 5
+/// when it cannot be read.
 [[nodiscard]] Outcome<std::unique_ptr<store::Store>> open_for_reading(const Context& context);
 
 enum class IfMissing { kFail, kCreate };

@@ -13,7 +13,8 @@
 
 namespace culm::tools {
 
-/// The ways in which verbs change a store, whoever does the writing. Durable when they return.
+/// The ways in which verbs change a store, whichever process does the writing. Durable when they
+/// return.
 class Writer {
  public:
   virtual ~Writer() = default;
@@ -21,7 +22,7 @@ class Writer {
   /// One unit of at most limits::kUnitEntriesMax entries.
   [[nodiscard]] virtual Result<store::IngestReport> ingest(const LogKey& log,
                                                            std::span<const UnitEntry> unit) = 0;
-  /// New entries of the own author. Fails with kAuthorMarkFork, and keeps nothing, where the log
+  /// New entries of this author. Fails with kAuthorMarkFork, and keeps nothing, where the log
   /// has grown since they were signed.
   [[nodiscard]] virtual Result<void> append(const store::SignedUnit& unit) = 0;
   [[nodiscard]] virtual Result<void> delete_payloads(const LogKey& log,

@@ -41,7 +41,7 @@ void add_host_options(Verb& verb, HostOptions& options);
 /// Reads 64 hex digits of a peer. Fails with exit 2.
 [[nodiscard]] Outcome<sealing::PeerKey> parse_peer_option(const std::string& text);
 
-/// Serves every log of the store to whoever names it, and takes what is on its list when it is
+/// Serves every log of the store to peers that name it, and takes what is on its list when it is
 /// offered.
 class RelayPolicy final : public replication::Policy {
  public:

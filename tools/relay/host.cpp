@@ -102,7 +102,7 @@ void Host::wait_signal() {
   signals_.async_wait([this](const ErrorCode& code, int number) {
     if (code) return;
     if (std::exchange(interrupted_once_, true)) {
-      // The signal itself ends the process, so that whoever waits for it sees why.
+      // The signal itself ends the process, so that who waits for it sees why.
       ErrorCode ignored;
       signals_.clear(ignored);
       std::signal(number, SIG_DFL);

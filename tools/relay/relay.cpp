@@ -90,7 +90,7 @@ void NodeJournal::on_ended(const node::SessionRef& session, const replication::E
                  human_size(ended.stats.bytes_sent) + " out, " +
                  human_size(ended.stats.bytes_received) + " in)");
   }
-  if (session.dial != 0) return;  // whoever asked for the dial tells of it
+  if (session.dial != 0) return;  // who asked for the dial tells of it
   ++strangers_;
   const auto now = std::chrono::steady_clock::now();
   if (now < strangers_next_) return;

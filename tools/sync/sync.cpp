@@ -371,7 +371,7 @@ void Sync::on_peer_lost(Group& group, std::size_t peer, Failure failure) {
     for (LogSync* const log : group.logs) log->whole_over = true;
   }
   totals_.peers[peer].failure = failure;
-  // Whoever is left may bring all of it.
+  // Those who are left may bring all of it.
   if (group.under_way.empty()) finish(fail_with(std::move(failure)));
 }
 
