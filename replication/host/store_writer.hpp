@@ -13,7 +13,8 @@
 namespace culm::host {
 
 /// The one thread that writes to a store: performs jobs in order, and puts all works that it finds
-/// one behind the other into one commit. Nothing but the queue is shared between the threads.
+/// one behind the other into one commit. Nothing but the queue is shared between the threads. It
+/// serves one node.
 ///
 ///   host::StoreWriter writer(store, verifier, {}, [&io](auto task) { asio::post(io, task); });
 ///   transport::Node node(io, store, policy, verifier, random, writer, options);

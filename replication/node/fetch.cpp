@@ -39,21 +39,30 @@ void Fetch::session_ended(SessionId session) {
 void Fetch::drop(SessionId session) {
   const auto source = sources_.find(session);
   if (source == sources_.end()) return;
-  for (const auto& [want, segment] : source->second.segments)
+  for (const auto& [want, segment] : source->second.segments) {
     to_cancel_.emplace_back(session, want);
+  }
+  if (planner_.believes(session)) {
+    lost_ |= source->second.held;
+    lost_payloads_ |= source->second.payloads;
+  }
   sources_.erase(source);
   planner_.remove(session);
   is_stale_ = true;
 }
 
-void Fetch::peer_has(SessionId session, const RangeSet& held, Instant now) {
-  const auto source = sources_.find(session);
-  if (source == sources_.end()) return;
-  RangeSet said = held;
-  SeqNum& head = source->second.head;
-  if (!source->second.has_answered) head = said.empty() ? 0 : said.max();
-  if (head != kSeqnumMax) said.erase(SeqRange{head + 1, kSeqnumMax});
-  planner_.peer_holds(session, said, now);
+void Fetch::peer_has(SessionId session, const replication::PeerHas& has) {
+  const auto found = sources_.find(session);
+  if (found == sources_.end()) return;
+  Source& source = found->second;
+  source.held = has.held;
+  source.payloads = has.payloads;
+  if (!source.has_answered) source.head = has.held.empty() ? 0 : has.held.max();
+  // A window of the newest moves with the peer's head.
+  if (request_.want.interest.newest == 0 && source.head != kSeqnumMax) {
+    source.held.erase(SeqRange{source.head + 1, kSeqnumMax});
+    source.payloads.erase(SeqRange{source.head + 1, kSeqnumMax});
+  }
   is_stale_ = true;
 }
 
@@ -61,11 +70,8 @@ bool Fetch::quoted(SessionId session, const replication::Quoted& quoted) {
   const auto source = sources_.find(session);
   if (source == sources_.end() || source->second.quote != quoted.want) return false;
   const auto& quote = quoted.quote;
-  if (quote.entries != 0) {
-    planner_.set_entry_bytes(quote.wire_bytes / quote.entries);
-  } else if (const std::uint64_t count = missing().count(); count != 0) {
-    planner_.set_entry_bytes(quote.payload_bytes / count);  // payloads of entries that are here
-  }
+  if (quote.entries != 0) planner_.set_entry_bytes(quote.wire_bytes / quote.entries);
+  if (quote.entries == 0) quoted_payload_bytes_ = quote.payload_bytes;
   return true;
 }
 
@@ -104,13 +110,10 @@ void Fetch::received(const replication::Work& work, Instant now) {
 }
 
 void Fetch::stored(const replication::WorkReport& report, Instant now) {
-  RangeSet gained;
-  if (report.outcome) {
-    const WantRequest& want = request_.want;
-    gained = want.payloads && takes_any_size(want) ? report.outcome->payloads_added
-                                                   : report.outcome->added;
-  }
-  planner_.stored(report.id.session, gained, now);
+  static const store::IngestReport nothing;
+  const store::IngestReport& done = report.outcome ? *report.outcome : nothing;
+  const RangeSet& gained = request_.want.payloads ? done.payloads_added : done.added;
+  planner_.stored(report.id.session, done.added | done.payloads_added, gained, now);
 }
 
 bool Fetch::owns(SessionId session, WantId want) const {
@@ -121,11 +124,14 @@ bool Fetch::owns(SessionId session, WantId want) const {
 
 Result<std::optional<FetchOutcome>> Fetch::advance(const store::Store& store, Sessions& sessions,
                                                    Instant now) {
-  if (try_again_ && now >= *try_again_) try_again_.reset();
+  for (auto& [session, source] : sources_) {
+    if (source.try_again && now >= *source.try_again) set_room(session, source, std::nullopt);
+  }
   ask_for_quotes(sessions, now);
   do {  // each time another peer is dropped
-    for (const auto& [session, want] : std::exchange(to_cancel_, {}))
+    for (const auto& [session, want] : std::exchange(to_cancel_, {})) {
       sessions.cancel(session, want);
+    }
     if (is_stale_) CULM_CHECK(look(store, now));
     cancel_late(sessions, now);
     ask_for_segments(sessions, now);
@@ -142,12 +148,12 @@ void Fetch::ask_for_quotes(Sessions& sessions, Instant now) {
   }
   std::vector<SessionId> lost;
   for (auto& [session, source] : sources_) {
-    if (source.quote != 0) continue;
+    if (source.quote != 0 || source.try_again) continue;
     const auto asked = sessions.want(session, quote);
     if (asked) {
       source.quote = *asked;
     } else if (asked.error().code == Errc::kBusy) {
-      try_again_ = now + kTryAgainAfter;
+      set_room(session, source, now + kTryAgainAfter);
     } else {
       lost.push_back(session);
     }
@@ -159,13 +165,27 @@ Result<void> Fetch::look(const store::Store& store, Instant now) {
   CULM_TRY(const auto transaction, store.read());
   CULM_TRY(const auto state, transaction.find_log(log()));
   const WantRequest& want = request_.want;
-  const RangeSet said = planner_.said();
-  RangeSet wanted = said.empty() ? RangeSet() : resolve(want.interest, said.max());
+  static const RangeSet none;
+  const RangeSet& here = state ? state->held : none;
+  // Of what is here only the payload is missing.
+  RangeSet said = (lost_ - here) | (lost_payloads_ & here);
+  SeqNum head = lost_.empty() ? 0 : lost_.max();
+  for (const auto& [session, source] : sources_) {
+    const RangeSet can_bring = (source.held - here) | (source.payloads & here);
+    planner_.peer_holds(session, can_bring, now);
+    if (!planner_.believes(session)) continue;
+    said |= can_bring;
+    if (!source.held.empty()) head = std::max(head, source.held.max());
+  }
+  RangeSet wanted = resolve(want.interest, head) & said;
   if (state) {
     if (state->cap != 0) wanted.erase(SeqRange{state->cap, kSeqnumMax});
-    if (!want.entries) wanted &= state->held;
+    if (!want.entries) wanted &= here;
     CULM_TRY(const RangeSet done, settled(transaction, *state, wanted));
     wanted -= done;
+  }
+  if (quoted_payload_bytes_ != 0 && !wanted.empty()) {
+    planner_.set_entry_bytes(std::exchange(quoted_payload_bytes_, 0) / wanted.count());
   }
   planner_.set_missing(std::move(wanted));
   for (const auto& segment : std::exchange(answered_, {})) {
@@ -181,7 +201,7 @@ Result<RangeSet> Fetch::settled(const store::ReadTransaction& transaction,
   if (!want.payloads) return log.held;
   RangeSet done = log.held & (log.payloads | log.deleted);
   if (takes_any_size(want)) return done;
-  const RangeSet bare = ((wanted & log.held) - done) - unwanted_;
+  const RangeSet bare = ((wanted & log.held) - done) - measured_;
   CULM_CHECK(
       transaction.visit_entries(log, bare, [&](const store::StoredEntry& stored) -> Result<bool> {
         const std::uint64_t size = stored.entry.payload_size();
@@ -189,13 +209,18 @@ Result<RangeSet> Fetch::settled(const store::ReadTransaction& transaction,
         if (!is_wanted) unwanted_.insert(stored.entry.seqnum());
         return true;
       }));
+  measured_ |= bare;
   return done | (unwanted_ & log.held);
 }
 
-RangeSet Fetch::missing() const { return planner_.missing() & planner_.said(); }
+void Fetch::set_room(SessionId session, Source& source, std::optional<Instant> try_again) {
+  source.try_again = try_again;
+  planner_.set_busy(session, try_again.has_value());
+}
 
 void Fetch::cancel_late(Sessions& sessions, Instant now) {
   for (const auto& segment : planner_.take_cancelled(now)) {
+    is_stale_ = true;
     auto& segments = sources_.at(segment.peer).segments;
     const auto found = std::ranges::find(
         segments, segment.entries, [](const auto& row) -> const auto& { return row.second; });
@@ -207,7 +232,6 @@ void Fetch::cancel_late(Sessions& sessions, Instant now) {
 }
 
 void Fetch::ask_for_segments(Sessions& sessions, Instant now) {
-  if (try_again_) return;
   planner_.set_peers_expected(waited_for_.size());
   for (auto& segment : planner_.assign(now)) {
     const auto source = sources_.find(segment.peer);
@@ -219,7 +243,7 @@ void Fetch::ask_for_segments(Sessions& sessions, Instant now) {
       source->second.segments.emplace(*asked, std::move(segment.entries));
     } else if (asked.error().code == Errc::kBusy) {
       planner_.give_back(segment.peer, segment.entries);
-      try_again_ = now + kTryAgainAfter;
+      set_room(segment.peer, source->second, now + kTryAgainAfter);
     } else {
       drop(segment.peer);
     }
@@ -237,7 +261,6 @@ std::optional<FetchOutcome> Fetch::outcome(Instant now) {
   for (const auto& [session, source] : sources_) {
     if (source.has_answered) unanswered.erase(source.dial);
   }
-  if (try_again_) return std::nullopt;
   const bool is_here = is_served_ && missing().empty();
   if (!is_here) complete_since_.reset();
   if (is_here && !complete_since_) complete_since_ = now;
@@ -261,7 +284,7 @@ std::optional<Instant> Fetch::next_deadline() const {
     if (at && (!next || *at < *next)) next = at;
   };
   take(request_.until);
-  take(try_again_);
+  for (const auto& [session, source] : sources_) take(source.try_again);
   if (complete_since_) take(*complete_since_ + FetchPlanner::kLateAfter);
   return next;
 }

@@ -59,7 +59,7 @@ class Fetch {
   void session_ended(SessionId session);
   /// Nothing more comes of a dial.
   void dial_over(DialId dial) { waited_for_.erase(dial); }
-  void peer_has(SessionId session, const RangeSet& held, Instant now);
+  void peer_has(SessionId session, const replication::PeerHas& has);
   /// Whether it was for this fetch.
   bool quoted(SessionId session, const replication::Quoted& quoted);
   void want_ended(SessionId session, replication::WantId want, replication::DoneReason reason);
@@ -78,7 +78,7 @@ class Fetch {
   void cancel(Sessions& sessions);
 
   /// Wanted, held by some peer that is believed, and not here.
-  [[nodiscard]] RangeSet missing() const;
+  [[nodiscard]] const RangeSet& missing() const { return planner_.missing(); }
   /// Whether some peer has said what it holds.
   [[nodiscard]] bool is_served() const { return is_served_; }
   [[nodiscard]] std::optional<Instant> next_deadline() const;
@@ -88,7 +88,10 @@ class Fetch {
     DialId dial = 0;
     replication::WantId quote = 0;  ///< 0: not asked yet
     bool has_answered = false;
-    SeqNum head = 0;  ///< when it answered
+    RangeSet held;                       ///< as it says, up to its head when it answered
+    RangeSet payloads;                   ///< likewise
+    SeqNum head = 0;                     ///< when it answered
+    std::optional<Instant> try_again{};  ///< it had no room for another want
     std::map<replication::WantId, RangeSet> segments;
   };
 
@@ -102,6 +105,7 @@ class Fetch {
                                          const store::LogState& log, const RangeSet& wanted);
   [[nodiscard]] std::optional<FetchOutcome> outcome(Instant now);
   void drop(SessionId session);
+  void set_room(SessionId session, Source& source, std::optional<Instant> try_again);
 
   FetchRequest request_;
   FetchPlanner planner_;
@@ -109,10 +113,13 @@ class Fetch {
   std::set<DialId> waited_for_;  ///< dials that may yet bring something
   std::vector<FetchPlanner::Segment> answered_;
   std::vector<std::pair<SessionId, replication::WantId>> to_cancel_;
-  RangeSet unwanted_;           ///< entries here whose payloads are of a size that is not wanted
+  RangeSet lost_;           ///< what peers that are gone said they hold
+  RangeSet lost_payloads_;  ///< likewise
+  RangeSet measured_;       ///< entries here whose payload sizes are known
+  RangeSet unwanted_;       ///< those among them whose payloads are not wanted
+  std::uint64_t quoted_payload_bytes_ = 0;
   std::optional<Error> error_;  ///< of this side's store
-  std::optional<Instant> try_again_;  ///< a session had no room for another want
-  bool is_stale_ = true;              ///< what is missing must be looked up
+  bool is_stale_ = true;        ///< what is missing must be looked up
   bool is_budget_used_ = false;
   bool is_served_ = false;
   std::optional<Instant> complete_since_;

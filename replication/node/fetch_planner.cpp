@@ -74,19 +74,19 @@ void FetchPlanner::received(SessionId peer, std::uint64_t bytes, bool is_payload
   for (Asked& asked : found->second.asked) asked.brought = true;
 }
 
-void FetchPlanner::stored(SessionId peer, const RangeSet& gained, Instant now) {
-  const RangeSet fresh = gained & missing_;
+void FetchPlanner::stored(SessionId peer, const RangeSet& brought, const RangeSet& gained,
+                          Instant now) {
   missing_ -= gained;
   const auto found = peers_.find(peer);
   if (found == peers_.end()) return;
   Peer& from = found->second;
   if (from.pieces != 0) --from.pieces;
-  if (fresh.empty()) return;
-  const std::uint64_t count = fresh.count();
+  if (brought.empty()) return;
+  const std::uint64_t count = brought.count();
   from.progressed = now;
   from.window_bytes += count * options_.entry_bytes;
   for (Asked& asked : from.asked) {
-    asked.brought = asked.brought || !(asked.entries & fresh).empty();
+    asked.brought = asked.brought || !(asked.entries & brought).empty();
   }
   from.measured_entries += count;
   const Duration took = now - from.measured;
@@ -121,10 +121,14 @@ void FetchPlanner::give_back(SessionId peer, const RangeSet& segment) {
   if (asked != found->second.asked.end()) found->second.asked.erase(asked);
 }
 
-RangeSet FetchPlanner::said() const {
-  RangeSet out;
-  for (const Row& row : peers_) out |= row.second.held;
-  return out;
+bool FetchPlanner::believes(SessionId peer) const {
+  const auto found = peers_.find(peer);
+  return found == peers_.end() || found->second.fruitless < kFruitlessMax;
+}
+
+void FetchPlanner::set_busy(SessionId peer, bool is_busy) {
+  const auto found = peers_.find(peer);
+  if (found != peers_.end()) found->second.is_busy = is_busy;
 }
 
 std::vector<FetchPlanner::Segment> FetchPlanner::take_cancelled(Instant now) {
@@ -169,7 +173,8 @@ std::optional<Instant> FetchPlanner::late_at(const Row& row) const {
 std::optional<Instant> FetchPlanner::next_deadline() const {
   std::optional<Instant> next;
   for (const Row& row : peers_) {
-    const auto late = late_at(row);
+    const bool is_late = row.second.is_late;
+    const auto late = is_late ? row.second.late_since + kForgivenAfter : late_at(row);
     if (late && (!next || *late < *next)) next = late;
   }
   return next;
@@ -203,7 +208,7 @@ RangeSet FetchPlanner::available(const Peer& peer) const {
 }
 
 bool FetchPlanner::has_turn(const Peer& peer) const {
-  if (peer.is_late || peer.asked.size() >= kSegmentsPerPeerMax) return false;
+  if (peer.is_late || peer.is_busy || peer.asked.size() >= kSegmentsPerPeerMax) return false;
   if (options_.one_at_a_time && is_waiting()) return false;
   return std::ranges::all_of(peer.asked, [this](const Asked& asked) {
     return 2 * (asked.entries & missing_).count() <= asked.entries.count();

@@ -62,7 +62,7 @@ class FetchPlanner {
   void set_entry_bytes(std::uint64_t bytes) { options_.entry_bytes = bytes; }
   [[nodiscard]] const RangeSet& missing() const noexcept { return missing_; }
 
-  /// A peer says what it holds; it is new if it was not there.
+  /// What a peer can bring, as it says; it is new if it was not there.
   void peer_holds(SessionId peer, const RangeSet& held, Instant now);
   /// A peer is gone, or serves nothing of the log.
   void remove(SessionId peer);
@@ -73,8 +73,9 @@ class FetchPlanner {
   /// A peer has sent a piece of so many bytes; it waits to be stored. Of a payload in parts each
   /// part counts as something new, as nobody knows before the last.
   void received(SessionId peer, std::uint64_t bytes, bool is_payload_part, Instant now);
-  /// A piece that a peer had sent is stored or refused; of `gained` nothing more is missing.
-  void stored(SessionId peer, const RangeSet& gained, Instant now);
+  /// A piece that a peer had sent is stored or refused; `brought` is new here, and of `gained`
+  /// nothing more is missing.
+  void stored(SessionId peer, const RangeSet& brought, const RangeSet& gained, Instant now);
   /// A segment is answered to its end, and all it brought is stored; `missing` is set before.
   void ended(SessionId peer, const RangeSet& segment, Instant now);
   /// A segment could not be asked for.
@@ -89,8 +90,10 @@ class FetchPlanner {
   [[nodiscard]] bool is_waiting() const;
   /// Whether some peer may be asked for something that is missing, now or later.
   [[nodiscard]] bool can_go_on() const;
-  /// What peers say they hold, but for those who are asked for nothing more.
-  [[nodiscard]] RangeSet said() const;
+  /// Whether what a peer says it holds still counts.
+  [[nodiscard]] bool believes(SessionId peer) const;
+  /// Asks a peer for nothing until it is said to have room again.
+  void set_busy(SessionId peer, bool is_busy);
 
  private:
   struct Asked {
@@ -105,6 +108,7 @@ class FetchPlanner {
     std::vector<Asked> asked;     ///< at most kSegmentsPerPeerMax
     std::size_t pieces = 0;       ///< that wait to be stored
     std::uint32_t fruitless = 0;  ///< segments of which nothing new came
+    bool is_busy = false;
     bool is_late = false;
     Instant late_since{};
     Instant progressed{};  ///< when it last brought something, or was asked

@@ -34,7 +34,8 @@ struct NodeOptions {
   /// Inbound connections at a time, in all and from one address.
   std::uint32_t connections_max = limits::kConnectionsNode;
   std::uint32_t connections_per_address_max = limits::kConnectionsPerAddress;
-  /// Bytes that all peers together may have under way towards this node.
+  /// Bytes that all peers together may have under way towards this node; at least
+  /// limits::kCreditBytesMin, or nothing comes.
   std::uint64_t credit_bytes = limits::kNodeCreditBytes;
 };
 

@@ -117,7 +117,7 @@ bool Node::take_fetch_event(const Link& link, const replication::Event& event) {
     }
   } else if (const auto* const has = std::get_if<replication::PeerHas>(&event)) {
     change_fetches_of(has->log, [&](Running& running) {
-      running.fetch.peer_has(session, has->held, now_);
+      running.fetch.peer_has(session, *has);
       const bool is_wanted = has->head != 0 && running.fetch.is_source(link.ref.dial);
       if (!is_wanted || std::exchange(running.keeps_interest, true)) return;
       const auto interest = interest_of({&running.fetch.request().want, 1}, has->log);

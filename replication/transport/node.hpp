@@ -56,7 +56,8 @@ struct NodeObserver {
 /// `update` and `run`.
 class Node {
  public:
-  /// All but `options` must outlive the node. `verifier` is used in the node's thread.
+  /// All but `options` must outlive the node. `verifier` is used in the node's thread, and
+  /// may be the runner's as well if it is thread-safe.
   Node(boost::asio::io_context& io, const store::Store& store, replication::Policy& policy,
        SignatureVerifier& verifier, Random& random, node::JobRunner& runner, NodeOptions options);
   Node(const Node&) = delete;

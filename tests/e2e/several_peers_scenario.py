@@ -153,7 +153,8 @@ class SeveralPeers(NetworkScenario):
             self.addCleanup(one.close)
         logs, whole = self.fetch("reader", self.relays[0], address)
         self.assertEqual(logs[0]["state"], "complete")
-        self.assertLess(whole["seconds"], 20)
+        self.assertLess(whole["seconds"], 9)
+        self.assertEqual(whole["peers"][1]["state"], "unanswered")
         self.assert_whole("reader")
 
     def test_what_people_read_says_who_brought_what(self):

@@ -22,10 +22,14 @@ class FetchPlannerTest : public testing::Test {
   void holds(SessionId peer, const RangeSet& held = {{1, 100'000}}) {
     planner.peer_holds(peer, held, now);
   }
+  void store(SessionId peer, const RangeSet& brought) {
+    const RangeSet fresh = brought & planner.missing();
+    planner.stored(peer, fresh, fresh, now);
+  }
   /// The peer brings all of what it was asked for.
   void bring(const Segment& segment) {
     planner.received(segment.peer, 1000, false, now);
-    planner.stored(segment.peer, segment.entries, now);
+    store(segment.peer, segment.entries);
     planner.ended(segment.peer, segment.entries, now);
   }
 
@@ -66,10 +70,10 @@ TEST_F(FetchPlannerTest, TheNextIsAskedForWhenTheFirstIsHalfThere) {
   holds(2);
   ASSERT_EQ(planner.assign(now).size(), 2U);
   planner.received(1, 1000, false, now);
-  planner.stored(1, {{1, 2047}}, now);
+  store(1, {{1, 2047}});
   EXPECT_TRUE(planner.assign(now).empty());
   planner.received(1, 1000, false, now);
-  planner.stored(1, {{2048, 2048}}, now);
+  store(1, {{2048, 2048}});
   const auto next = planner.assign(now);
   ASSERT_EQ(next.size(), 1U);
   EXPECT_EQ(next[0].peer, 1U);
@@ -102,7 +106,7 @@ TEST_F(FetchPlannerTest, WhatCannotBeCutIsAskedOfOneAndOfTheNextOnlyIfItFails) {
   ASSERT_EQ(asked.size(), 1U);
   EXPECT_EQ(asked[0].entries, (RangeSet{{1, 100'000}}));
   planner.received(1, 1000, false, now);
-  planner.stored(1, {{1, 90'000}}, now);
+  store(1, {{1, 90'000}});
   EXPECT_TRUE(planner.assign(now).empty());
   planner.remove(1);
   asked = planner.assign(now);
@@ -126,12 +130,12 @@ TEST_F(FetchPlannerTest, WhatAPeerTwiceDidNotBringIsNotAskedOfItAgain) {
     const auto asked = planner.assign(now);
     ASSERT_EQ(asked.size(), 1U);
     planner.received(1, 1000, false, now);
-    planner.stored(1, round == 0 ? RangeSet{{1, 10}} : RangeSet{{11, 20}}, now);
+    store(1, round == 0 ? RangeSet{{1, 10}} : RangeSet{{11, 20}});
     planner.ended(1, asked[0].entries, now);
   }
   EXPECT_TRUE(planner.assign(now).empty());
   EXPECT_FALSE(planner.can_go_on());
-  EXPECT_TRUE(planner.said().contains(RangeSet{{1, 100'000}})) << "it did bring something";
+  EXPECT_TRUE(planner.believes(1)) << "it did bring something";
   holds(2);
   const auto asked = planner.assign(now);
   ASSERT_EQ(asked.size(), 1U);
@@ -151,14 +155,14 @@ TEST_F(FetchPlannerTest, WhoBringsNothingOfTwoSegmentsIsAskedForNothingMore) {
   EXPECT_FALSE(planner.can_go_on());
   holds(1, {{1, kSeqnumMax}});
   EXPECT_TRUE(planner.assign(now).empty());
-  EXPECT_TRUE(planner.said().empty());
+  EXPECT_FALSE(planner.believes(1));
 }
 
 TEST_F(FetchPlannerTest, WhoWithholdsThatItIsDoneIsLate) {
   holds(1);
   const auto asked = planner.assign(now);
   planner.received(1, 1000, false, now);
-  planner.stored(1, asked[0].entries, now);
+  store(1, asked[0].entries);
   now += FetchPlanner::kLateAfter;
   ASSERT_LE(*planner.next_deadline(), now);
   EXPECT_EQ(planner.take_cancelled(now).size(), 1U);
@@ -173,11 +177,28 @@ TEST_F(FetchPlannerTest, WhatIsHereAlreadyIsNoProgress) {
   bring(asked[0]);
   now += seconds(4);
   planner.received(2, 100'000, false, now);
-  planner.stored(2, asked[0].entries, now);
+  store(2, asked[0].entries);
   now += seconds(1);
   bool is_late = false;
   for (const Segment& segment : planner.take_cancelled(now)) is_late |= segment.peer == 2;
   EXPECT_TRUE(is_late);
+}
+
+TEST_F(FetchPlannerTest, ALateOneIsAskedAgainAfterAWhile) {
+  holds(1);
+  holds(2);
+  ASSERT_EQ(planner.assign(now).size(), 2U);
+  now += FetchPlanner::kLateAfter - seconds(1);
+  store(1, {{1, 10}});
+  now += seconds(1);
+  ASSERT_EQ(planner.take_cancelled(now).size(), 1U);
+  for (const Segment& segment : planner.assign(now)) EXPECT_EQ(segment.peer, 1U);
+  now += FetchPlanner::kForgivenAfter;
+  ASSERT_LE(*planner.next_deadline(), now);
+  static_cast<void>(planner.take_cancelled(now));
+  bool is_asked = false;
+  for (const Segment& segment : planner.assign(now)) is_asked |= segment.peer == 2;
+  EXPECT_TRUE(is_asked);
 }
 
 TEST_F(FetchPlannerTest, PartsOfALargePayloadAreProgress) {
@@ -186,7 +207,7 @@ TEST_F(FetchPlannerTest, PartsOfALargePayloadAreProgress) {
   ASSERT_EQ(planner.assign(now).size(), 2U);
   for (int second = 0; second < 100; second += 4) {
     planner.received(1, 48 * 1024, true, now);
-    planner.stored(1, {}, now);
+    store(1, {});
     for (const Segment& segment : planner.take_cancelled(now)) EXPECT_EQ(segment.peer, 2U);
     now += seconds(4);
   }
@@ -241,9 +262,9 @@ TEST_F(FetchPlannerTest, OneWhoBringsAByteNowAndThenIsLate) {
     now += seconds(2);
     const SeqNum n = static_cast<SeqNum>(i) + 1;
     planner.received(2, 100, false, now);
-    planner.stored(2, {{asked[1].entries.min() + n, asked[1].entries.min() + n}}, now);
+    store(2, {{asked[1].entries.min() + n, asked[1].entries.min() + n}});
     planner.received(1, 10'000, false, now);
-    planner.stored(1, {{100 * n, 100 * n + 99}}, now);
+    store(1, {{100 * n, 100 * n + 99}});
     for (const Segment& segment : planner.take_cancelled(now)) is_late = segment.peer == 2;
   }
   EXPECT_TRUE(is_late);
@@ -331,7 +352,7 @@ TEST(FetchPlanner, BringsEverythingThatSomebodyHasWhoeverStallsLiesOrDies) {
         }
         sent += now_sent.count();
         planner.received(id, 100 * now_sent.count(), false, now);
-        planner.stored(id, now_sent - stored, now);
+        planner.stored(id, now_sent - stored, now_sent - stored, now);
         stored |= now_sent;
         if (now_sent == left) {
           provider.asked.erase(provider.asked.begin());

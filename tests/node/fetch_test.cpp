@@ -205,6 +205,55 @@ TEST_F(FetchTest, PeersThatTogetherHoldAPartAreCompleteWithIt) {
   EXPECT_TRUE(reader.holds(log.log(), low | high));
 }
 
+TEST_F(FetchTest, WhatALostPeerSaidItHoldsIsMissing) {
+  const LogBuilder& log = long_log();
+  add_provider(log);
+  add_provider(log, {{1, 5000}});
+  start(log);
+  network.run(seconds(1));
+  providers[0]->listens = false;
+  network.cut(*providers[0]);
+  ASSERT_TRUE(run());
+  EXPECT_EQ(outcome(), FetchOutcome::kNobody);
+  EXPECT_TRUE(reader.fetches_ended[0].missing.contains(log.head()));
+  EXPECT_TRUE(reader.holds(log.log(), {{1, 5000}}));
+}
+
+TEST_F(FetchTest, APayloadThatNobodyHoldsIsNotWaitedFor) {
+  const LogBuilder& log = long_log();
+  for (int i = 0; i < 2; ++i) {
+    SimulatedNode& provider = add_provider(log, {});
+    provider.node().run([&](store::Store& store) -> Result<void> {
+      CULM_CHECK(store::ingest(store, log.log(), log.unit({{1, log.head()}}), provider.verifier));
+      return {};
+    });
+    provider.settle();
+  }
+  network.run(seconds(2));
+  start(log);
+  network.run(seconds(2));
+  providers[0]->listens = false;
+  network.cut(*providers[0]);  // nor by one that is gone
+  ASSERT_TRUE(run());
+  EXPECT_EQ(outcome(), FetchOutcome::kComplete);
+  EXPECT_EQ(reader.state(log.log()).held, (RangeSet{{1, log.head()}}));
+}
+
+TEST_F(FetchTest, TheNewestOfALogThatGrowsMeanwhileCome) {
+  LogBuilder log = LogBuilder("alice").append_many(3000);
+  add_provider(log);
+  replication::WantRequest want;
+  want.interest.newest = 1000;
+  start(log, want);
+  for (int i = 0; i < 5; ++i) {
+    network.run(milliseconds(20));
+    log.append("more");
+    providers[0]->hold(log, {{log.head(), log.head()}});
+  }
+  ASSERT_TRUE(run());
+  EXPECT_EQ(outcome(), FetchOutcome::kComplete);
+}
+
 TEST_F(FetchTest, PeersOnTwoBranchesBringWhatIsBelowTheFork) {
   const LogBuilder left = LogBuilder("alice").append_many(3000);
   const LogBuilder right = left.fork(2000).append_many(1000);

@@ -131,7 +131,9 @@ Json to_json(const PeerSync& peer) {
                {"bytes_received", peer.stats.bytes_received},
                {"bytes_sent", peer.stats.bytes_sent},
                {"entries", peer.stats.entries_received},
-               {"state", peer.failure ? std::string(name(peer.failure->code)) : "ok"}};
+               {"state", peer.failure ? std::string(name(peer.failure->code))
+                         : peer.peer  ? "ok"
+                                      : "unanswered"}};
   if (peer.peer) line["peer"] = to_hex(peer.peer->bytes);
   return line;
 }

@@ -184,7 +184,8 @@ void Sync::fetch(Group& group) {
 void Sync::on_fetched(LogSync& log, const node::FetchEnded& ended) {
   progressed_ = Clock::now();
   log.whole_over = true;  // nobody waits for that alone
-  log.is_incomplete = !ended.missing.empty() && ended.outcome != node::FetchOutcome::kBudget;
+  log.is_incomplete =
+      !ended.error && !ended.missing.empty() && ended.outcome != node::FetchOutcome::kBudget;
   if (ended.error || !ended.is_served) {
     log.error = ended.error;
     log.want_denied =
