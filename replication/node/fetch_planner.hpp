@@ -55,7 +55,7 @@ class FetchPlanner {
 
   explicit FetchPlanner(const Options& options) : options_(options) {}
 
-  /// What is wanted and not held, held by some peer or not.
+  /// What is wanted and not here, of what some peer that is believed says it holds.
   void set_missing(RangeSet missing) { missing_ = std::move(missing); }
   /// Peers that may be asked, those among them that have not said yet what they hold.
   void set_peers_expected(std::size_t peers) { peers_expected_ = peers; }

@@ -37,15 +37,18 @@ class FetchTest : public testing::Test {
     return provider;
   }
   /// Asks all providers for the log.
-  FetchId start(const LogBuilder& log, replication::WantRequest want = {}) {
+  FetchId start(SimulatedNode& by, const LogBuilder& log, replication::WantRequest want = {}) {
     if (want.interest.empty()) want.interest = everything();
     want.log = log.log();
     FetchRequest request{std::move(want), {}};
-    for (SimulatedNode* const provider : providers) request.from.push_back(reader.dial(*provider));
+    for (SimulatedNode* const provider : providers) request.from.push_back(by.dial(*provider));
     began = network.now();
-    const FetchId id = reader.node().fetch(std::move(request));
-    reader.settle();
+    const FetchId id = by.node().fetch(std::move(request));
+    by.settle();
     return id;
+  }
+  FetchId start(const LogBuilder& log, replication::WantRequest want = {}) {
+    return start(reader, log, std::move(want));
   }
   bool run(Duration limit = minutes(5)) {
     return network.run_until([&] { return !reader.fetches_ended.empty(); }, limit);
@@ -73,12 +76,7 @@ TEST_F(FetchTest, TwoPeersBringALogInLittleMoreThanHalfTheTimeAndNothingTwice) {
 
   add_provider(log);
   SimulatedNode& second = network.add("second reader");
-  FetchRequest request{{}, {second.dial(*providers[0]), second.dial(*providers[1])}};
-  request.want.log = log.log();
-  request.want.interest = everything();
-  began = network.now();
-  second.node().fetch(std::move(request));
-  second.settle();
+  start(second, log);
   ASSERT_TRUE(network.run_until([&] { return !second.fetches_ended.empty(); }, minutes(5)));
   EXPECT_TRUE(second.holds(log.log(), {{1, log.head()}}));
   EXPECT_LE(took(), alone * 6 / 10);
@@ -93,11 +91,7 @@ TEST_F(FetchTest, GoesOnWhereverAPeerFallsSilent) {
   for (const auto after : {milliseconds(0), milliseconds(30), milliseconds(100), milliseconds(1000),
                            milliseconds(4000)}) {
     SimulatedNode& one = network.add("reader " + std::to_string(after.count()));
-    FetchRequest request{{}, {one.dial(*providers[0]), one.dial(*providers[1])}};
-    request.want.log = log.log();
-    request.want.interest = everything();
-    one.node().fetch(std::move(request));
-    one.settle();
+    start(one, log);
     network.run(after);
     network.mute(*providers[1]);
     const bool done = network.run_until([&] { return !one.fetches_ended.empty(); }, minutes(1));
@@ -117,11 +111,7 @@ TEST_F(FetchTest, GoesOnWhereverAPeerDies) {
   for (const auto after : {milliseconds(0), milliseconds(30), milliseconds(100), milliseconds(1000),
                            milliseconds(4000)}) {
     SimulatedNode& one = network.add("reader " + std::to_string(after.count()));
-    FetchRequest request{{}, {one.dial(*providers[0]), one.dial(*providers[1])}};
-    request.want.log = log.log();
-    request.want.interest = everything();
-    one.node().fetch(std::move(request));
-    one.settle();
+    start(one, log);
     network.run(after);
     providers[1]->listens = false;
     network.cut(*providers[1]);
@@ -261,12 +251,9 @@ TEST_F(FetchTest, PeersOnTwoBranchesBringWhatIsBelowTheFork) {
   add_provider(right);
   for (const auto order : {replication::Order::kAscending, replication::Order::kNewestFirst}) {
     SimulatedNode& one = network.add("reader " + std::to_string(static_cast<int>(order)));
-    FetchRequest request{{}, {one.dial(*providers[0]), one.dial(*providers[1])}};
-    request.want.log = left.log();
-    request.want.interest = everything();
-    request.want.order = order;
-    one.node().fetch(std::move(request));
-    one.settle();
+    replication::WantRequest want;
+    want.order = order;
+    start(one, left, want);
     ASSERT_TRUE(network.run_until([&] { return !one.fetches_ended.empty(); }, minutes(5)));
     EXPECT_TRUE(one.state(left.log()).held.contains(RangeSet{{1, 1999}}));
     EXPECT_TRUE(network.run_until([&] { return one.state(left.log()).cap == 2000; }, minutes(1)));
