@@ -88,6 +88,8 @@ struct FetchEnded {
   bool is_served = false;                     ///< by some peer
   RangeSet missing;                           ///< wanted, held by some peer, and not here
   std::optional<Error> error = std::nullopt;  ///< of this side's store, for which it was given up
+  std::optional<replication::DenyReason> denied = std::nullopt;  ///< by the last peer that did
+  SeqNum head = 0;  ///< the highest that a peer that is believed said it holds
 };
 /// What became of something that a session has received.
 struct WorkCommitted {
@@ -105,8 +107,8 @@ struct TaskFinished {
 /// host.
 struct Stopped {};
 
-using Action =
-    std::variant<Connect, CancelConnect, Transfer, ShutDown, Close, Perform, SessionEvent, DialOver,
-                 FetchQuoted, FetchEnded, WorkCommitted, LogChanged, TaskFinished, Stopped>;
+using Action = std::variant<Connect, CancelConnect, Transfer, ShutDown, Close, Perform,
+                            SessionEvent, DialOver, FetchQuoted, FetchEnded,
+                            WorkCommitted, LogChanged, TaskFinished, Stopped>;
 
 }  // namespace culm::node

@@ -99,6 +99,7 @@ void Fetch::denied(SessionId session, const replication::Denied& denied) {
   if (is_here && denied.want != source->second.quote) {
     return want_ended(session, denied.want, replication::DoneReason::kComplete);
   }
+  denied_ = denied.reason;
   source->second.segments.erase(denied.want);
   waited_for_.erase(source->second.dial);
   drop(session);
@@ -177,6 +178,7 @@ Result<void> Fetch::look(const store::Store& store, Instant now) {
     said |= can_bring;
     if (!source.held.empty()) head = std::max(head, source.held.max());
   }
+  head_ = head;
   RangeSet wanted = resolve(want.interest, head) & said;
   if (state) {
     if (state->cap != 0) wanted.erase(SeqRange{state->cap, kSeqnumMax});

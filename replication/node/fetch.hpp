@@ -81,6 +81,10 @@ class Fetch {
   [[nodiscard]] const RangeSet& missing() const { return planner_.missing(); }
   /// Whether some peer has said what it holds.
   [[nodiscard]] bool is_served() const { return is_served_; }
+  /// The highest that a peer that is believed has said it holds.
+  [[nodiscard]] SeqNum head() const { return head_; }
+  /// Why the last peer that declined did.
+  [[nodiscard]] std::optional<replication::DenyReason> denied() const { return denied_; }
   [[nodiscard]] std::optional<Instant> next_deadline() const;
 
  private:
@@ -118,6 +122,8 @@ class Fetch {
   RangeSet measured_;       ///< entries here whose payload sizes are known
   RangeSet unwanted_;       ///< those among them whose payloads are not wanted
   std::uint64_t quoted_payload_bytes_ = 0;
+  SeqNum head_ = 0;
+  std::optional<replication::DenyReason> denied_;
   std::optional<Error> error_;  ///< of this side's store
   bool is_stale_ = true;        ///< what is missing must be looked up
   bool is_budget_used_ = false;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -11,46 +10,15 @@
 #include <variant>
 #include <vector>
 
-#include "culm/core/limits.hpp"
 #include "culm/core/random.hpp"
-#include "culm/core/sealing.hpp"
 #include "culm/replication/credit_pool.hpp"
 #include "culm/replication/node/action.hpp"
 #include "culm/replication/node/admission.hpp"
 #include "culm/replication/node/connection.hpp"
+#include "culm/replication/node/options.hpp"
 #include "culm/replication/policy.hpp"
 
 namespace culm::node {
-
-struct NodeOptions {
-  /// Who this node is to its peers; has nothing to do with authors.
-  sealing::KeyPair identity;
-  /// Nodes of different networks never talk.
-  std::array<std::uint8_t, 32> network_id{};
-  /// The secret of a closed network.
-  std::optional<sealing::Key> psk{};
-  /// What this node calls itself; at most limits::kTextBytesMax bytes of UTF-8.
-  std::string agent = "culm";
-  /// Inbound connections at a time, in all and from one address.
-  std::uint32_t connections_max = limits::kConnectionsNode;
-  std::uint32_t connections_per_address_max = limits::kConnectionsPerAddress;
-  /// Bytes that all peers together may have under way towards this node; at least
-  /// limits::kCreditBytesMin, or nothing comes.
-  std::uint64_t credit_bytes = limits::kNodeCreditBytes;
-};
-
-struct DialOptions {
-  /// Talk to nobody else; another peer ends the session with kPeerUnexpected.
-  std::optional<sealing::PeerKey> expected_peer{};
-  /// Connect again, after a while, whenever there is no connection.
-  bool reconnect = false;
-  /// Asked for on each connection, widened by all that the store's interest in the log names by
-  /// then. Unless it is for a quote only, a want is added to that interest as soon as the peer says
-  /// that it holds something of the log, before any of it is stored.
-  std::vector<replication::WantRequest> wants{};
-  /// Offered on each connection; those that the store does not know then are left out.
-  std::vector<LogKey> offers{};
-};
 
 struct SessionStatus {
   SessionRef session;

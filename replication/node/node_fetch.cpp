@@ -144,6 +144,8 @@ void Node::advance_fetches() {
     FetchEnded ended{id, fetch.log(), FetchOutcome::kNobody, fetch.is_served(), fetch.missing()};
     if (advanced) ended.outcome = **advanced;
     if (!advanced) ended.error = advanced.error();
+    ended.denied = fetch.denied();
+    ended.head = fetch.head();
     fetch.cancel(*this);
     forget_fetch(found);
     actions_.push_back(std::move(ended));

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "culm/replication/event.hpp"
+#include "culm/replication/node/action.hpp"
+#include "culm/replication/node/sync_event.hpp"
+#include "culm/store/store.hpp"
+
+namespace culm::node {
+
+/// One log of a sync: what is wanted of it, what came, and what each peer has said of it. Decides
+/// when the log is done; asks nobody.
+class SyncLog {
+ public:
+  SyncLog(replication::WantRequest want, std::size_t peers);
+
+  /// Completes the want: without an interest it is the one that the store keeps, or everything.
+  [[nodiscard]] Result<void> begin(const store::ReadTransaction& transaction);
+
+  [[nodiscard]] const LogKey& key() const { return want_.log; }
+  [[nodiscard]] const replication::WantRequest& want() const { return want_; }
+
+  // What happens to it.
+  void quoted(const replication::Quote& quote);
+  void whole_quoted(const replication::Quote& quote) { report_.whole_quote = quote; }
+  /// Nobody waits for the quote of the whole any more.
+  void end_whole() { is_whole_over_ = true; }
+  void fetched(const FetchEnded& ended);
+  /// Where a quote is all that is wanted: no more will come.
+  void end_quotes();
+  void denied(const replication::Denied& denied);
+  void committed(const store::IngestReport& done) { added_ |= done.added; }
+  void peer_has(std::size_t peer, const replication::PeerHas& has);
+  void offer_denied(std::size_t peer, const Endpoint& endpoint, replication::DenyReason reason);
+  /// The peer is gone: it is not waited for.
+  void peer_lost(std::size_t peer) { peers_[peer].is_lost = true; }
+
+  /// Looks whether the peer has said that it holds all that is held here. Returns the head here if
+  /// it has, for the first time or for more than before.
+  [[nodiscard]] Result<std::optional<SeqNum>> look_pushed(const store::ReadTransaction& transaction,
+                                                          std::size_t peer);
+
+  /// Whether another log may have its turn: only peers that take it are waited for, or of a quote
+  /// those that did not answer yet.
+  [[nodiscard]] bool is_turn_over() const;
+  /// Whether nothing is waited for; `pushes`: nor that the peers take it.
+  [[nodiscard]] bool is_over(bool pushes) const;
+  /// Whether a peer was lost before it had said that it holds all.
+  [[nodiscard]] bool is_push_lost() const;
+  [[nodiscard]] const LogReport& report() const { return report_; }
+  [[nodiscard]] const RangeSet& added() const { return added_; }
+  [[nodiscard]] SeqNum peer_head(std::size_t peer) const { return peers_[peer].head; }
+  /// The report, with what the store holds now.
+  [[nodiscard]] Result<LogReport> conclude(const store::ReadTransaction& transaction,
+                                           bool pushes) const;
+
+ private:
+  /// What one peer has said.
+  struct Said {
+    SeqNum head = 0;
+    RangeSet held;
+    RangeSet payloads;
+    RangeSet refused;  ///< payloads that it does not take
+    bool holds_all = false;
+    SeqNum holds_up_to = 0;
+    bool has_declined = false;
+    bool is_lost = false;
+  };
+
+  [[nodiscard]] static bool holds_all(const Said& said, const store::LogState& log);
+
+  replication::WantRequest want_;
+  LogReport report_;
+  std::vector<Said> peers_;
+  RangeSet added_;
+  std::uint64_t payload_bytes_before_ = 0;
+  SeqNum known_head_ = 0;  ///< that peers have said and that is believed
+  bool is_new_ = false;    ///< nothing of it was served here: there is nothing to be pushed
+  bool is_wanted_over_ = false;
+  bool is_whole_over_ = false;
+};
+
+}  // namespace culm::node
