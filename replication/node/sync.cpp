@@ -1,0 +1,244 @@
+// The course of a sync: groups of logs, the turns of the logs, and the end.
+#include "culm/replication/node/sync.hpp"
+
+#include <algorithm>
+
+#include "culm/core/assert.hpp"
+#include "culm/core/limits.hpp"
+#include "culm/feed/closure.hpp"
+
+namespace culm::node {
+namespace {
+
+/// With one peer: a fetch has three wants at most, and the quote of the whole is one.
+constexpr std::size_t kLogsAtATime = limits::kWantsPerSessionMax / 5;
+/// With several, or each would seem late while the others have their turn.
+constexpr std::size_t kLogsOfSeveralAtATime = 3;
+/// Less than this is pings.
+constexpr std::uint64_t kActiveBytesMin = 1024;
+
+}  // namespace
+
+Sync::Sync(SyncRequest request, const store::Store& store, Peers& peers)
+    : request_(std::move(request)), store_(store), peers_(peers) {
+  CULM_ASSERT(!request_.peers.empty());
+  CULM_ASSERT(!request_.quote_only || !(request_.live || request_.push || request_.undelete));
+  for (const SyncPeer& peer : request_.peers) reports_.push_back({.endpoint = peer.endpoint});
+}
+
+Result<void> Sync::prepare() {
+  // A peer that takes a log wants it for as long as the session lasts.
+  const bool is_wanted_throughout = request_.live || request_.push;
+  const std::size_t group_max =
+      is_wanted_throughout ? limits::kWantsPerSessionMax : limits::kLogsNamedPerSessionMax;
+  CULM_TRY(const auto transaction, store_.read());
+  for (replication::WantRequest want : request_.logs) {
+    want.live = request_.live;
+    want.quote_only = request_.quote_only;
+    if (logs_.size() % group_max == 0) groups_.emplace_back();
+    Log& log = logs_.emplace_back(Log{SyncLog(std::move(want), request_.peers.size())});
+    log.group = &groups_.back();
+    log.group->logs.push_back(&log);
+    CULM_CHECK(log.state.begin(transaction));
+    const bool is_new = by_key_.emplace(log.state.key(), &log).second;
+    CULM_ASSERT(is_new);
+  }
+  return {};
+}
+
+StoreTask Sync::undelete() const {
+  std::map<LogKey, Interest> wanted;
+  for (const Log& log : logs_) wanted.emplace(log.state.key(), log.state.want().interest);
+  return [wanted = std::move(wanted)](store::Store& store) {
+    return store.update([&](store::WriteTransaction& transaction) -> Result<void> {
+      for (const auto& [key, interest] : wanted) {
+        CULM_TRY(const auto state, transaction.find_log(key));
+        if (!state) continue;
+        CULM_CHECK(transaction.undelete_payloads(key, resolve(interest, state->head())));
+      }
+      return {};
+    });
+  };
+}
+
+void Sync::begin(Instant now) {
+  now_ = ticked_ = active_at_ = now;
+  began_ = now;
+  if (groups_.empty()) return finish();
+  start_group();
+  while (request_.live && groups_begun_ < groups_.size()) start_group();
+}
+
+void Sync::start_group() {
+  Group& group = groups_[groups_begun_++];
+  for (std::size_t peer = 0; peer < request_.peers.size(); ++peer) {
+    if (given_up_.contains(peer)) continue;
+    const auto& [endpoint, expected] = request_.peers[peer];
+    const DialId dial =
+        peers_.dial(endpoint, {.expected_peer = expected, .reconnect = request_.live});
+    group.dials.insert(dial);
+    calls_.emplace(dial, Call{dial, &group, peer});
+  }
+  if (group.dials.empty()) return end(SyncOutcome::kNoPeer, now_);
+  go_on(group);
+}
+
+std::size_t Sync::logs_at_a_time() const {
+  if (request_.live) return limits::kWantsPerSessionMax;
+  return has_several() ? kLogsOfSeveralAtATime : kLogsAtATime;
+}
+
+void Sync::go_on(Group& group) {
+  while (!is_ending_ && group.turns < logs_at_a_time() && group.begun < group.logs.size()) {
+    ++group.turns;
+    start(*group.logs[group.begun++]);
+  }
+  if (!is_ending_ && !group.is_closing && group.over == group.logs.size()) close(group);
+}
+
+void Sync::start(Log& log) {
+  log.is_begun = log.has_turn = true;
+  log.active_at = now_;
+  std::set<std::size_t> peers;
+  for (const DialId dial : log.group->dials) {
+    Call& call = calls_.at(dial);
+    if (!call.is_given_up) peers.insert(call.peer);
+    if (call.session != 0) ask_and_offer(call, log);
+  }
+  for (std::size_t peer = 0; peer < request_.peers.size(); ++peer) {
+    if (!peers.contains(peer)) log.state.peer_lost(peer);
+  }
+  if (request_.live || !peers.contains(0)) log.state.end_whole();
+  if (request_.quote_only) {
+    log.quoting = std::move(peers);
+    if (log.quoting.empty()) log.state.end_quotes();
+  } else if (!request_.live && !is_ending_) {
+    const FetchId fetch = peers_.fetch(
+        {log.state.want(), {log.group->dials.begin(), log.group->dials.end()}, std::nullopt});
+    by_fetch_.emplace(fetch, &log);
+  }
+}
+
+void Sync::settle(Log& log) {
+  if (request_.live || !log.is_begun) return;
+  if (log.has_turn && log.state.is_turn_over()) {
+    log.has_turn = false;
+    --log.group->turns;
+  }
+  if (!log.is_over && log.state.is_over(request_.push)) {
+    log.is_over = true;
+    ++log.group->over;
+  }
+  go_on(*log.group);
+}
+
+void Sync::close(Group& group) {
+  group.is_closing = true;
+  for (const DialId dial : group.dials) peers_.end_dial(dial);
+}
+
+void Sync::finish() {
+  const bool is_incomplete = std::ranges::any_of(logs_, [this](const Log& log) {
+    return log.state.report().outcome == LogOutcome::kIncomplete ||
+           (request_.push && log.state.is_push_lost());
+  });
+  end(is_incomplete ? SyncOutcome::kIncomplete : SyncOutcome::kDone, now_);
+}
+
+void Sync::end(SyncOutcome outcome, Instant now, std::optional<Error> error) {
+  if (std::exchange(is_ending_, true)) return;
+  report_.outcome = outcome;
+  report_.error = error;
+  report_.took = now - began_.value_or(now);
+  // Rows stay: a caller may hold one.
+  for (const auto& [fetch, log] : by_fetch_) peers_.end_fetch(fetch);
+  for (const auto& [dial, call] : calls_) peers_.end_dial(dial);
+  peers_.conclude_after_commits();
+}
+
+void Sync::conclude() {
+  take_what_happened();
+  for (Log& log : logs_) tell_received(log);
+  SyncReport& report = report_;
+  report.peers = reports_;
+  for (const PeerReport& peer : report.peers) report.stats += peer.stats;
+  const auto transaction = store_.read();
+  if (!transaction && !report.error) report.error = transaction.error();
+  for (const Log& log : logs_) {
+    auto concluded = transaction ? log.state.conclude(*transaction, request_.push)
+                                 : Result<LogReport>(log.state.report());
+    if (!concluded && !report.error) report.error = concluded.error();
+    report.logs.push_back(concluded ? *std::move(concluded) : log.state.report());
+  }
+  if (report.error) report.outcome = SyncOutcome::kFailed;
+  is_over_ = true;
+  events_.emplace_back(SyncEnded{std::move(report)});
+}
+
+void Sync::take_what_happened() {
+  while (!inbox_.empty()) {
+    const Happened happened = std::move(inbox_.front());
+    inbox_.pop_front();
+    std::visit([this](const auto& one) { on(one); }, happened);
+  }
+}
+
+void Sync::advance(Instant now) {
+  if (!began_ || is_over_) return;
+  now_ = now;
+  if (!inbox_.empty()) active_at_ = now;
+  take_what_happened();
+  const auto deadline = next_deadline();
+  if (!deadline || now < *deadline) return;
+  ticked_ = now;
+  for (Log* const log : std::exchange(unsaid_, {})) tell_received(*log);
+  if (request_.live) return look_after_logs();
+  const auto stats = progress().stats;
+  const std::uint64_t bytes = stats.bytes_received + stats.bytes_sent;
+  if (bytes >= active_bytes_ + kActiveBytesMin) {
+    active_bytes_ = bytes;
+    active_at_ = now;
+  }
+  const bool is_closing = groups_[groups_begun_ - 1].is_closing;
+  if (!is_closing && now - active_at_ > request_.idle_max) end(SyncOutcome::kIdle, now);
+}
+
+std::optional<Instant> Sync::next_deadline() const {
+  if (is_ending_ || !began_) return std::nullopt;
+  if (!request_.live || !unsaid_.empty()) return ticked_ + kTickEvery;
+  if (has_several() || asks_again_) return ticked_ + kLookEvery;
+  return std::nullopt;
+}
+
+std::optional<SyncEvent> Sync::next_event() {
+  if (events_.empty()) return std::nullopt;
+  SyncEvent event = std::move(events_.front());
+  events_.pop_front();
+  return event;
+}
+
+SyncProgress Sync::progress() const {
+  SyncProgress progress{{}, 0};
+  for (const PeerReport& peer : reports_) progress.stats += peer.stats;
+  for (const auto& [dial, call] : calls_) progress.stats += peers_.stats(call.session);
+  for (const Log& log : logs_) {
+    const LogReport& report = log.state.report();
+    if (!report.quote && !report.denied) progress.bytes_expected.reset();
+    if (!progress.bytes_expected) break;
+    if (report.quote) *progress.bytes_expected += report.quote->wire_bytes;
+  }
+  return progress;
+}
+
+void Sync::tell_received(Log& log) {
+  if (log.unsaid == 0) return;
+  events_.emplace_back(
+      SyncReceived{log.state.key(), std::exchange(log.unsaid, 0), log.state.added().max()});
+}
+
+Sync::Log* Sync::find(const LogKey& log) {
+  const auto found = by_key_.find(log);
+  return found == by_key_.end() ? nullptr : found->second;
+}
+
+}  // namespace culm::node

@@ -1,0 +1,255 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "culm/replication/node/action.hpp"
+#include "culm/replication/node/options.hpp"
+#include "culm/replication/node/sync_log.hpp"
+
+namespace culm::node {
+
+struct SyncPeer {
+  Endpoint endpoint;
+  std::optional<sealing::PeerKey> expected{};  ///< it is this peer, or given up
+};
+
+/// What is to be moved between the store and some peers.
+struct SyncRequest {
+  std::vector<SyncPeer> peers;  ///< at least one, none twice
+  /// One for each log, none twice. Where the interest is empty it is the one that the store keeps
+  /// of the log, or everything where it keeps none. `live` and `quote_only` are said below.
+  std::vector<replication::WantRequest> logs;
+  bool live = false;        ///< go on as the logs grow, and connect again, until `end_sync`
+  bool push = false;        ///< offer the logs, and wait until the peers hold all that is here
+  bool quote_only = false;  ///< ask what would move, and move nothing; with none of the others
+  bool undelete = false;    ///< take payloads again that were deleted here, of what is wanted
+  /// Give up when nothing has moved for so long; not while live.
+  Duration idle_max = std::chrono::seconds(30);
+};
+
+/// How much has moved so far.
+struct SyncProgress {
+  replication::SessionStats stats;
+  /// What is to be received in all; nothing before it is known of each log.
+  std::optional<std::uint64_t> bytes_expected;
+};
+
+/// One call of the application: any number of logs, one or more peers, once or live. The rules:
+///
+/// - Once, each log is one `Fetch` of all the peers. A few logs are under way at a time, through
+///   one session with each peer; the others wait in the order they were given. A session names
+///   limits::kLogsNamedPerSessionMax logs, and limits::kWantsPerSessionMax where they are offered
+///   as well; more than that are another group, with sessions of its own when the one before is
+///   done. When each log has come to its end, it hangs up.
+/// - Live, groups of limits::kWantsPerSessionMax logs have their sessions all at a time. A log is
+///   wanted of one peer at a time, its source: when that one goes away, declines or ends the want,
+///   of the next. A log that was quiet for `kQuietAfter` is asked after at the other peers, and who
+///   has more of it becomes its source.
+/// - A peer that cannot be reached is called again while live. One that did what no honest peer
+///   does, or is another than was meant, is given up. With no peer left the sync ends.
+/// - What is late, and who is asked for what instead, is for `Fetch` and its planner to say.
+///
+/// What happens to it is kept until `advance`, which reacts. So it may ask for whatever it wants,
+/// and is never called back in the middle of that.
+class Sync {
+ public:
+  /// How often it tells what has come, and
+  static constexpr Duration kTickEvery = std::chrono::milliseconds(100);
+  /// looks, while live, for logs that are to be asked for or after.
+  static constexpr Duration kLookEvery = std::chrono::seconds(1);
+  static constexpr Duration kAskAgainAfter = std::chrono::seconds(10);
+  static constexpr Duration kQuietAfter = std::chrono::seconds(30);
+
+  /// What a sync does to its node.
+  class Peers {
+   public:
+    virtual ~Peers() = default;
+    virtual DialId dial(const Endpoint& endpoint, DialOptions options) = 0;
+    virtual void end_dial(DialId dial) = 0;
+    virtual FetchId fetch(FetchRequest request) = 0;
+    virtual void end_fetch(FetchId fetch) = 0;
+    /// Unless it is for a quote, widened by the store's interest, and kept there.
+    [[nodiscard]] virtual Result<replication::WantId> want(
+        SessionId session, const replication::WantRequest& request) = 0;
+    virtual void cancel(SessionId session, replication::WantId want) = 0;
+    [[nodiscard]] virtual Result<void> offer(SessionId session, const LogKey& log) = 0;
+    /// Nothing for one that has ended.
+    [[nodiscard]] virtual replication::SessionStats stats(SessionId session) const = 0;
+    /// Calls `conclude` once all that sessions have received until now is stored or refused.
+    virtual void conclude_after_commits() = 0;
+  };
+
+  /// All but `request` must outlive it.
+  Sync(SyncRequest request, const store::Store& store, Peers& peers);
+  Sync(const Sync&) = delete;
+  Sync& operator=(const Sync&) = delete;
+
+  /// Reads what the store knows of the logs. Precondition: called once, before all else.
+  [[nodiscard]] Result<void> prepare();
+  /// To be performed before `begin`, if it is there.
+  [[nodiscard]] StoreTask undelete() const;
+  void begin(Instant now);
+  /// Asks for nothing more and hangs up; the report follows with `conclude`. Nothing happens if it
+  /// was ended before.
+  void end(SyncOutcome outcome, Instant now, std::optional<Error> error = std::nullopt);
+  void conclude();
+  [[nodiscard]] bool is_over() const { return is_over_; }
+
+  [[nodiscard]] const SyncRequest& request() const { return request_; }
+  [[nodiscard]] SyncProgress progress() const;
+
+  [[nodiscard]] bool cares_for(const LogKey& log) const { return by_key_.contains(log); }
+
+  // What happens to it, as far as that is of its dials, fetches and logs; then call `advance`.
+  void take(SessionEvent event) { inbox_.emplace_back(std::move(event)); }
+  void take(DialOver over) { inbox_.emplace_back(over); }
+  void take(const FetchQuoted& quoted) { inbox_.emplace_back(quoted); }
+  void take(FetchEnded ended) { inbox_.emplace_back(std::move(ended)); }
+  void take(const LogKey& log, const store::IngestReport& done) {
+    inbox_.emplace_back(Stored{log, done});
+  }
+
+  /// Reacts to that, and to the time.
+  void advance(Instant now);
+  [[nodiscard]] std::optional<Instant> next_deadline() const;
+  /// What is to be told to the application.
+  [[nodiscard]] std::optional<SyncEvent> next_event();
+
+ private:
+  struct Group;
+  struct Log {
+    SyncLog state;
+    Group* group = nullptr;
+    bool is_begun = false;
+    bool has_turn = false;
+    bool is_over = false;
+    std::set<std::size_t> quoting{};  ///< peers whose quote is waited for, where that is all
+
+    // Live.
+    DialId source = 0;             ///< who is asked for it; 0: nobody
+    replication::WantId want = 0;  ///< with the source
+    DialId last_source = 0;
+    Instant asked_at{};
+    std::size_t declined = 0;            ///< by so many one soon after the other
+    std::optional<Instant> ask_again{};  ///< when it is asked for again, as all have declined
+    Instant active_at{};                 ///< when something of it came, or it was asked after
+
+    std::uint64_t unsaid = 0;  ///< entries that came and were not told of
+  };
+  /// Logs that share their sessions.
+  struct Group {
+    std::vector<Log*> logs;
+    std::size_t begun = 0;   ///< so many of the logs
+    std::size_t turns = 0;   ///< so many have theirs
+    std::size_t over = 0;    ///< so many are done
+    std::set<DialId> dials;  ///< that are not over
+    bool is_closing = false;
+  };
+  /// What a want is for, if not for what is to come.
+  enum class Question { kWhole, kQuote, kHead };
+  struct Asked {
+    Log* log = nullptr;
+    Question question{};
+  };
+  /// A dial to one peer, for one group.
+  struct Call {
+    DialId dial = 0;
+    Group* group = nullptr;
+    std::size_t peer = 0;
+    SessionId session = 0;  ///< once established
+    std::map<replication::WantId, Asked> asked{};
+    std::optional<Error> last_reason{};  ///< why it was disconnected
+    bool is_given_up = false;
+  };
+  struct Stored {
+    LogKey log;
+    store::IngestReport done;
+  };
+  using Happened = std::variant<SessionEvent, DialOver, FetchQuoted, FetchEnded, Stored>;
+
+  [[nodiscard]] bool has_several() const { return request_.peers.size() > 1; }
+  [[nodiscard]] std::size_t logs_at_a_time() const;
+  void start_group();
+  void start(Log& log);
+  void go_on(Group& group);
+  /// Lets the next log have its turn, and hangs up when all are over.
+  void settle(Log& log);
+  void close(Group& group);
+  void finish();
+  void take_what_happened();
+  void fail_with(const Error& error) { end(SyncOutcome::kFailed, now_, error); }
+
+  // What happened.
+  void on(const SessionEvent& event);
+  void on(const DialOver& over);
+  void on(const FetchQuoted& quoted);
+  void on(const FetchEnded& ended);
+  void on(const Stored& stored);
+  void on(Call& call, const replication::Established& established);
+  void on(Call& call, const replication::PeerHas& has);
+  void on(Call& call, const replication::Quoted& quoted);
+  void on(Call& call, const replication::CaughtUp& caught_up);
+  void on(Call& call, const replication::WantEnded& ended);
+  void on(Call& call, const replication::Denied& denied);
+  void on(Call& call, const replication::Ended& ended);
+  template <class Other>
+  void on(Call& /*call*/, const Other& /*event*/) {}
+  void give_up(Call& call, const Error& error, const std::string& text);
+  void look_pushed(Log& log, std::size_t peer);
+
+  // What is asked of a peer.
+  void ask_and_offer(Call& call, Log& log);
+  void ask(Call& call, Log& log, Question question);
+  void answered(const Call& call, const Asked& asked);
+
+  // Live.
+  void choose_source(Log& log);
+  /// Whether it was asked.
+  bool set_source(Log& log, Call& call);
+  void ask_later(Log& log);
+  void leave_source(Log& log);
+  /// The source wants to bring no more: the next one, or later all again.
+  void source_declined(Log& log);
+  void look_after_logs();
+
+  void tell_received(Log& log);
+  [[nodiscard]] Log* find(const LogKey& log);
+  [[nodiscard]] const Endpoint& endpoint_of(const Call& call) const {
+    return reports_[call.peer].endpoint;
+  }
+
+  SyncRequest request_;
+  const store::Store& store_;
+  Peers& peers_;
+  std::deque<Log> logs_;
+  std::map<LogKey, Log*> by_key_;
+  std::map<FetchId, Log*> by_fetch_;
+  std::deque<Group> groups_;
+  std::size_t groups_begun_ = 0;
+  std::vector<PeerReport> reports_;
+  std::set<std::size_t> given_up_;  ///< peers that are not called again
+  std::map<DialId, Call> calls_;    ///< that are not over
+  std::deque<Happened> inbox_;
+  std::deque<SyncEvent> events_;
+  std::set<Log*> unsaid_;
+  bool asks_again_ = false;  ///< `Log::ask_again` of some log is set
+  Instant now_{};
+  std::optional<Instant> began_;
+  Instant ticked_{};
+  Instant active_at_{};  ///< when something moved last
+  std::uint64_t active_bytes_ = 0;
+  SyncReport report_;  ///< as far as `end` knows it
+  bool is_ending_ = false;
+  bool is_over_ = false;
+};
+
+}  // namespace culm::node

@@ -1,0 +1,315 @@
+// What a sync does about what happens.
+#include <algorithm>
+
+#include "culm/replication/node/sync.hpp"
+
+namespace culm::node {
+namespace {
+
+/// Whether calling again cannot help: the peer did what no honest peer does, is not the one that
+/// was meant, or this side cannot go on.
+bool is_final(Errc code) {
+  return fault(code) == Fault::kPeer || fault(code) == Fault::kOwnStore ||
+         code == Errc::kPeerUnexpected || code == Errc::kHandshake;
+}
+
+/// Whether a call fails for want of room or of a session: then something else will happen.
+bool is_passing(const Error& error) {
+  return error.code == Errc::kBusy || error.code == Errc::kPeerClosed;
+}
+
+}  // namespace
+
+void Sync::on(const SessionEvent& event) {
+  const auto found = calls_.find(event.session.dial);
+  if (found == calls_.end()) return;
+  Call& call = found->second;
+  if (is_ending_) {
+    if (const auto* const ended = std::get_if<replication::Ended>(&event.event)) {
+      reports_[call.peer].stats += ended->stats;
+    }
+    return;
+  }
+  if (event.session.peer && !std::holds_alternative<replication::Ended>(event.event)) {
+    call.session = event.session.id;
+  }
+  std::visit([&](const auto& one) { on(call, one); }, event.event);
+}
+
+void Sync::on(Call& call, const replication::Established& established) {
+  call.last_reason.reset();
+  PeerReport& report = reports_[call.peer];
+  report.peer = established.peer;
+  events_.emplace_back(SyncConnected{report.endpoint, established.peer});
+  for (std::size_t i = 0; i < call.group->begun; ++i) {
+    Log& log = *call.group->logs[i];
+    if (!log.is_over) ask_and_offer(call, log);
+  }
+}
+
+void Sync::on(Call& call, const replication::PeerHas& has) {
+  Log* const log = find(has.log);
+  if (log == nullptr || log->group != call.group) return;
+  log->state.peer_has(call.peer, has);
+  look_pushed(*log, call.peer);
+}
+
+void Sync::look_pushed(Log& log, std::size_t peer) {
+  if (!request_.push || is_ending_) return;
+  const auto transaction = store_.read();
+  if (!transaction) return fail_with(transaction.error());
+  const auto pushed = log.state.look_pushed(*transaction, peer);
+  if (!pushed) return fail_with(pushed.error());
+  if (*pushed) {
+    events_.emplace_back(SyncPushed{reports_[peer].endpoint, log.state.key(), **pushed});
+  }
+  settle(log);
+}
+
+void Sync::on(Call& call, const replication::Quoted& quoted) {
+  const auto asked = call.asked.find(quoted.want);
+  if (asked == call.asked.end()) {
+    Log* const log = find(quoted.log);
+    const bool is_own = log != nullptr && log->source == call.dial && log->want == quoted.want;
+    if (is_own) log->state.quoted(quoted.quote);
+    return;
+  }
+  Log& log = *asked->second.log;
+  switch (asked->second.question) {
+    case Question::kWhole:
+      return log.state.whole_quoted(quoted.quote);
+    case Question::kQuote:
+      return log.state.quoted(quoted.quote);
+    case Question::kHead:
+      if (quoted.quote.entries + quoted.quote.payload_bytes == 0) return;
+      if (log.source == call.dial) return;
+      leave_source(log);
+      if (!set_source(log, call)) choose_source(log);
+  }
+}
+
+void Sync::on(Call& call, const replication::CaughtUp& caught_up) {
+  Log* const log = find(caught_up.log);
+  if (log == nullptr || log->source != call.dial || log->want != caught_up.want) return;
+  tell_received(*log);
+  events_.emplace_back(
+      SyncCaughtUp{endpoint_of(call), caught_up.log, log->state.peer_head(call.peer)});
+}
+
+void Sync::on(Call& call, const replication::WantEnded& ended) {
+  if (const auto asked = call.asked.extract(ended.want)) return answered(call, asked.mapped());
+  Log* const log = find(ended.log);
+  if (log == nullptr || log->source != call.dial || log->want != ended.want) return;
+  source_declined(*log);
+}
+
+void Sync::on(Call& call, const replication::Denied& denied) {
+  const auto asked = call.asked.extract(denied.want);
+  Log* const log = find(denied.log);
+  if (log == nullptr || log->group != call.group) return;
+  if (denied.want == 0) {
+    log->state.offer_denied(call.peer, endpoint_of(call), denied.reason);
+    events_.emplace_back(SyncDenied{endpoint_of(call), denied.log, denied.reason, true, {}});
+    return settle(*log);
+  }
+  if (asked) {
+    if (asked.mapped().question == Question::kQuote) log->state.denied(denied);
+    return answered(call, asked.mapped());
+  }
+  if (log->source != call.dial || log->want != denied.want) return;
+  log->state.denied(denied);
+  events_.emplace_back(
+      SyncDenied{endpoint_of(call), denied.log, denied.reason, false, denied.error});
+  source_declined(*log);
+}
+
+void Sync::on(Call& call, const replication::Ended& ended) {
+  reports_[call.peer].stats += ended.stats;
+  call.session = 0;
+  if (call.group->is_closing || call.is_given_up) return;
+  const Error error = ended.error.value_or(Error{Errc::kPeerClosed});
+  const bool is_given_up = !request_.live || is_final(error.code);
+  if (request_.live && std::exchange(call.last_reason, error) != error) {
+    const bool has_answered = reports_[call.peer].peer.has_value();
+    events_.emplace_back(
+        SyncDisconnected{endpoint_of(call), error, ended.text, has_answered, is_given_up});
+  }
+  if (is_given_up) give_up(call, error, ended.text);
+  for (const auto& [want, asked] : std::exchange(call.asked, {})) answered(call, asked);
+  for (Log* const log : call.group->logs) {
+    if (log->source != call.dial) continue;
+    log->source = 0;
+    choose_source(*log);
+  }
+}
+
+void Sync::give_up(Call& call, const Error& error, const std::string& text) {
+  call.is_given_up = true;
+  reports_[call.peer].error = error;
+  reports_[call.peer].text = text;
+  if (is_final(error.code)) given_up_.insert(call.peer);
+  const bool is_anybody_left = std::ranges::any_of(
+      call.group->dials, [this](DialId dial) { return !calls_.at(dial).is_given_up; });
+  if (!is_anybody_left) return end(SyncOutcome::kNoPeer, now_);
+  if (request_.live) peers_.end_dial(call.dial);
+  for (std::size_t i = 0; i < call.group->begun; ++i) {
+    Log& log = *call.group->logs[i];
+    log.state.peer_lost(call.peer);
+    answered(call, {&log, Question::kQuote});
+    if (call.peer == 0) answered(call, {&log, Question::kWhole});
+  }
+}
+
+void Sync::on(const DialOver& over) {
+  const auto call = calls_.find(over.dial);
+  if (call == calls_.end()) return;
+  Group& group = *call->second.group;
+  calls_.erase(call);
+  group.dials.erase(over.dial);
+  if (is_ending_ || !group.dials.empty()) return;
+  if (!group.is_closing) return end(SyncOutcome::kNoPeer, now_);
+  if (groups_begun_ == groups_.size()) return finish();
+  start_group();
+}
+
+void Sync::on(const FetchQuoted& quoted) {
+  const auto log = by_fetch_.find(quoted.fetch);
+  if (log != by_fetch_.end()) log->second->state.quoted(quoted.quote);
+}
+
+void Sync::on(const FetchEnded& ended) {
+  const auto found = by_fetch_.extract(ended.fetch);
+  if (!found) return;
+  Log& log = *found.mapped();
+  log.state.fetched(ended);
+  // Of several, the first may be the one that was passed over.
+  if (has_several()) log.state.end_whole();
+  // What a peer held may not be all any more, now that more has come.
+  for (std::size_t peer = 0; peer < request_.peers.size(); ++peer) look_pushed(log, peer);
+  settle(log);
+}
+
+void Sync::on(const Stored& stored) {
+  Log* const log = find(stored.log);
+  if (log == nullptr) return;
+  log->state.committed(stored.done);
+  log->active_at = now_;
+  log->unsaid += stored.done.added.count();
+  if (log->unsaid != 0) unsaid_.insert(log);
+  if (!stored.done.defect) return;
+  events_.emplace_back(SyncForked{stored.log, stored.done.defect->at});
+  // What a peer said it holds may now be all of what is valid here.
+  for (std::size_t peer = 0; peer < request_.peers.size(); ++peer) look_pushed(*log, peer);
+}
+
+void Sync::ask_and_offer(Call& call, Log& log) {
+  if (is_ending_) return;
+  if (request_.push) {
+    const auto offered = peers_.offer(call.session, log.state.key());
+    // Of a log that is new here there is nothing to offer.
+    if (!offered && !is_passing(offered.error()) && offered.error().code != Errc::kLogUnknown) {
+      return fail_with(offered.error());
+    }
+  }
+  if (request_.live) {
+    if (log.source == 0 && !log.ask_again && !set_source(log, call)) ask_later(log);
+    return;
+  }
+  if (request_.quote_only) ask(call, log, Question::kQuote);
+  if (call.peer == 0) ask(call, log, Question::kWhole);
+}
+
+void Sync::ask(Call& call, Log& log, Question question) {
+  if (is_ending_) return;
+  replication::WantRequest want = log.state.want();
+  want.live = false;
+  want.quote_only = true;
+  if (question == Question::kWhole) {
+    want = {.log = want.log, .interest = everything(), .quote_only = true, .from_nothing = true};
+  }
+  const auto asked = peers_.want(call.session, want);
+  if (asked) {
+    call.asked.emplace(*asked, Asked{&log, question});
+  } else if (!is_passing(asked.error())) {
+    fail_with(asked.error());
+  } else if (question == Question::kWhole) {
+    log.state.end_whole();
+  }
+}
+
+void Sync::answered(const Call& call, const Asked& asked) {
+  Log& log = *asked.log;
+  if (asked.question == Question::kWhole) log.state.end_whole();
+  if (asked.question == Question::kQuote && log.quoting.erase(call.peer) != 0 &&
+      log.quoting.empty()) {
+    log.state.end_quotes();
+  }
+  settle(log);
+}
+
+void Sync::choose_source(Log& log) {
+  if (is_ending_ || log.source != 0) return;
+  const auto& dials = log.group->dials;
+  auto dial = dials.upper_bound(log.last_source);
+  bool is_anybody = false;
+  for (std::size_t i = 0; i < dials.size(); ++i, ++dial) {
+    if (dial == dials.end()) dial = dials.begin();
+    Call& call = calls_.at(*dial);
+    if (call.session == 0) continue;
+    if (set_source(log, call)) return;
+    is_anybody = true;
+  }
+  if (is_anybody) ask_later(log);
+}
+
+bool Sync::set_source(Log& log, Call& call) {
+  if (is_ending_) return false;
+  log.last_source = call.dial;
+  const auto want = peers_.want(call.session, log.state.want());
+  if (want) {
+    log.source = call.dial;
+    log.want = *want;
+    log.active_at = log.asked_at = now_;
+  } else if (!is_passing(want.error())) {
+    fail_with(want.error());
+  }
+  return want.has_value();
+}
+
+void Sync::leave_source(Log& log) {
+  const auto call = calls_.find(log.source);
+  if (call != calls_.end()) peers_.cancel(call->second.session, log.want);
+  log.source = 0;
+}
+
+void Sync::source_declined(Log& log) {
+  log.source = 0;
+  if (now_ - log.asked_at >= kAskAgainAfter) log.declined = 0;
+  if (++log.declined < log.group->dials.size()) return choose_source(log);
+  ask_later(log);
+}
+
+void Sync::ask_later(Log& log) {
+  log.declined = 0;
+  log.ask_again = now_ + kAskAgainAfter;
+  asks_again_ = true;
+}
+
+void Sync::look_after_logs() {
+  asks_again_ = false;
+  for (Log& log : logs_) {
+    if (log.ask_again && now_ >= *log.ask_again) {
+      log.ask_again.reset();
+      choose_source(log);
+    }
+    asks_again_ = asks_again_ || log.ask_again;
+    if (!has_several() || now_ < log.active_at + kQuietAfter) continue;
+    log.active_at = now_;
+    for (const DialId dial : log.group->dials) {
+      Call& call = calls_.at(dial);
+      if (dial != log.source && call.session != 0) ask(call, log, Question::kHead);
+    }
+  }
+}
+
+}  // namespace culm::node
