@@ -11,6 +11,7 @@
 #include "culm/replication/node/endpoint.hpp"
 #include "culm/replication/node/fetch.hpp"
 #include "culm/replication/node/subscriptions.hpp"
+#include "culm/replication/node/sync_event.hpp"
 
 /// What a node wants done by its host, or tells the application through it.
 namespace culm::node {
@@ -91,6 +92,11 @@ struct FetchEnded {
   std::optional<replication::DenyReason> denied = std::nullopt;  ///< by the last peer that did
   SeqNum head = 0;  ///< the highest that a peer that is believed said it holds
 };
+/// What a sync tells; the last is `SyncEnded`.
+struct SyncTold {
+  SyncId sync = 0;
+  SyncEvent event;
+};
 /// What became of something that a session has received.
 struct WorkCommitted {
   replication::WorkReport report;
@@ -108,7 +114,7 @@ struct TaskFinished {
 struct Stopped {};
 
 using Action = std::variant<Connect, CancelConnect, Transfer, ShutDown, Close, Perform,
-                            SessionEvent, DialOver, FetchQuoted, FetchEnded,
+                            SessionEvent, DialOver, FetchQuoted, FetchEnded, SyncTold,
                             WorkCommitted, LogChanged, TaskFinished, Stopped>;
 
 }  // namespace culm::node

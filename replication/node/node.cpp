@@ -24,7 +24,10 @@ Node::Node(NodeOptions options, const store::Store& store, replication::Policy& 
 std::optional<Action> Node::next_action() {
   if (actions_.empty()) {
     wake_for_credit();
-    advance_fetches();
+    do {
+      advance_fetches();
+      advance_syncs();
+    } while (!changed_fetches_.empty());
   }
   if (actions_.empty()) {
     auto job = queue_.next();
@@ -46,14 +49,20 @@ DialId Node::dial(const Endpoint& endpoint, DialOptions options) {
     return id;
   }
   plan_.add(id, options.reconnect);
-  dials_.emplace(id, Dial{endpoint, std::move(options), 0, {}});
+  std::map<LogKey, store::LogInterest> wanted;
+  for (const replication::WantRequest& want : options.wants) {
+    if (const auto interest = interest_of(options.wants, want.log)) {
+      wanted.emplace(want.log, *interest);
+    }
+  }
+  dials_.emplace(id, Dial{endpoint, std::move(options), 0, std::move(wanted), {}});
   own_tasks_.emplace(run([](store::Store& /*store*/) { return Result<void>(); }), DialStart{id});
   return id;
 }
 
 void Node::tell_stopped(DialId dial, const Endpoint& endpoint) {
-  actions_.push_back(SessionEvent{SessionRef{0, dial, endpoint, std::nullopt},
-                                  replication::Ended{Error{Errc::kPeerClosed}, {}, {}}});
+  tell(SessionEvent{SessionRef{0, dial, endpoint, std::nullopt},
+                    replication::Ended{Error{Errc::kPeerClosed}, {}, {}}});
   tell_dial_over(dial);
 }
 
@@ -91,8 +100,8 @@ void Node::connect_failed(DialId dial, const Error& error, Instant now) {
 }
 
 void Node::dial_failed(DialId dial, const Error& error, Instant now) {
-  actions_.push_back(SessionEvent{SessionRef{0, dial, dials_.at(dial).endpoint, std::nullopt},
-                                  replication::Ended{error, {}, {}}});
+  tell(SessionEvent{SessionRef{0, dial, dials_.at(dial).endpoint, std::nullopt},
+                    replication::Ended{error, {}, {}}});
   dial_over(dial, Duration::zero(), now);
 }
 
@@ -108,6 +117,8 @@ void Node::dial_over(DialId dial, Duration lasted, Instant now) {
 
 void Node::tell_dial_over(DialId dial) {
   tell_fetches_of_dial(dial, 0);
+  const auto sync = sync_dials_.extract(dial);
+  if (sync && find_sync(sync.mapped()) != nullptr) find_sync(sync.mapped())->take(DialOver{dial});
   actions_.push_back(DialOver{dial});
 }
 
@@ -174,10 +185,10 @@ void Node::log_changed(const LogKey& log, Instant now) {
 void Node::keep_wanted(const Link& link, const LogKey& log) {
   const auto found = dials_.find(link.ref.dial);
   if (found == dials_.end() || found->second.kept.contains(log)) return;
-  const auto wanted = interest_of(found->second.options.wants, log);
-  if (!wanted) return;
+  const auto wanted = found->second.wanted.find(log);
+  if (wanted == found->second.wanted.end()) return;
   found->second.kept.insert(log);
-  keep_interest({link.ref.id, link.ref.dial, log}, *wanted);
+  keep_interest({link.ref.id, link.ref.dial, log}, wanted->second);
 }
 
 void Node::keep_interest(InterestTask purpose, const store::LogInterest& interest) {
@@ -205,6 +216,8 @@ NodeStats Node::stats() const {
 
 void Node::stop(Instant now) {
   CULM_ASSERT(!stopping_);
+  now_ = now;
+  for (auto& [id, running] : syncs_) running.sync.end(SyncOutcome::kStopped, now);
   stopping_ = true;
   std::vector<DialId> idle;
   for (const auto& [id, dial] : dials_) {

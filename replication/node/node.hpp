@@ -7,6 +7,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "culm/replication/node/admission.hpp"
 #include "culm/replication/node/connection.hpp"
 #include "culm/replication/node/options.hpp"
+#include "culm/replication/node/sync.hpp"
 #include "culm/replication/policy.hpp"
 
 namespace culm::node {
@@ -75,6 +77,12 @@ class Node final : private Fetch::Sessions {
   /// interest as a dial's wants do.
   FetchId fetch(FetchRequest request);
   void end_fetch(FetchId fetch, Instant now);
+  /// Moves logs between the store and some peers, once or as they grow: see `Sync`.
+  SyncId sync(SyncRequest request, Instant now);
+  /// Ends it with what has come; it tells so. Nothing happens if it has ended.
+  void end_sync(SyncId sync, Instant now);
+  /// Nothing for one that has ended.
+  [[nodiscard]] std::optional<SyncProgress> progress(SyncId sync) const;
   /// As the session's own. Fails with kPeerClosed when there is no such session, or as the session.
   /// The store's interest is the caller's business.
   [[nodiscard]] Result<replication::WantId> want(SessionId session,
@@ -135,6 +143,8 @@ class Node final : private Fetch::Sessions {
     Endpoint endpoint;
     DialOptions options;
     SessionId session = 0;  ///< 0: none now
+    /// By what the store's interest grows once the peer says that it holds something of the log.
+    std::map<LogKey, store::LogInterest> wanted;
     std::set<LogKey> kept;  ///< logs whose interest is in the store, or on its way there
   };
   struct Link {
@@ -151,10 +161,40 @@ class Node final : private Fetch::Sessions {
     bool keeps_interest = false;  ///< what it wants is in the store's interest, or on its way there
     bool is_changed = false;      ///< its id is in `changed_fetches_`
     std::optional<Instant> armed;  ///< its place in `fetch_timers_`
+    SyncId sync = 0;               ///< whose it is; 0: the application's
+  };
+  /// A sync, and what it does to the node.
+  class RunningSync final : private Sync::Peers {
+   public:
+    RunningSync(Node& node, SyncId id, SyncRequest request)
+        : sync(std::move(request), node.store_, *this), node_(node), id_(id) {}
+
+    Sync sync;
+
+   private:
+    DialId dial(const Endpoint& endpoint, DialOptions options) override;
+    void end_dial(DialId dial) override;
+    FetchId fetch(FetchRequest request) override;
+    void end_fetch(FetchId fetch) override;
+    Result<replication::WantId> want(SessionId session,
+                                     const replication::WantRequest& request) override;
+    void cancel(SessionId session, replication::WantId want) override;
+    Result<void> offer(SessionId session, const LogKey& log) override;
+    [[nodiscard]] replication::SessionStats stats(SessionId session) const override;
+    void conclude_after_commits() override;
+
+    Node& node_;
+    const SyncId id_;
   };
   /// Tasks of the node's own.
   struct DialStart {
     DialId dial = 0;
+  };
+  struct SyncStart {
+    SyncId sync = 0;
+  };
+  struct SyncEnd {
+    SyncId sync = 0;
   };
   struct InterestTask {
     SessionId session = 0;
@@ -164,6 +204,7 @@ class Node final : private Fetch::Sessions {
 
   [[nodiscard]] Link* find(SessionId session);
   [[nodiscard]] Link* find_open(SessionId session);
+  [[nodiscard]] const Link* find_open(SessionId session) const;
   SessionId start_session(SessionRef ref, std::optional<Admission::Ticket> ticket, Instant now);
   [[nodiscard]] Result<void> ask(const DialOptions& options, replication::Session& session);
   /// Tells, sends and ends what is due of a session after something has happened to it.
@@ -177,6 +218,11 @@ class Node final : private Fetch::Sessions {
   void dial_failed(DialId dial, const Error& error, Instant now);
   void dial_over(DialId dial, Duration lasted, Instant now);
   void tell_dial_over(DialId dial);
+  /// To the application, and to the sync that has the dial.
+  void tell(SessionEvent event);
+  /// To the sync, or where there is none to the application.
+  template <class Told>
+  void tell(SyncId sync, Told told);
   /// Of a dial that has no session: nothing else will be said of it.
   void tell_stopped(DialId dial, const Endpoint& endpoint);
 
@@ -199,6 +245,15 @@ class Node final : private Fetch::Sessions {
   void wake_fetches(Instant now);
   void arm(FetchId id, Running& running);
   void forget_fetch(std::map<FetchId, Running>::iterator fetch);
+
+  // Syncs: likewise.
+  [[nodiscard]] Result<replication::WantId> want_and_keep(SessionId session,
+                                                          const replication::WantRequest& request);
+  [[nodiscard]] Sync* find_sync(SyncId sync);
+  void begin_sync(SyncId sync, const Result<void>& prepared, Instant now);
+  void tell_syncs_stored(const replication::WorkReport& report);
+  void advance_syncs();
+  [[nodiscard]] std::optional<Instant> next_sync_deadline() const;
 
   void keep_wanted(const Link& link, const LogKey& log);
   void keep_interest(InterestTask purpose, const store::LogInterest& interest);
@@ -226,13 +281,16 @@ class Node final : private Fetch::Sessions {
   std::multimap<LogKey, FetchId> fetches_by_log_;
   std::deque<FetchId> changed_fetches_;
   std::set<std::pair<Instant, FetchId>> fetch_timers_;
-  std::map<TaskId, std::variant<DialStart, InterestTask>> own_tasks_;
+  std::map<SyncId, RunningSync> syncs_;
+  std::map<DialId, SyncId> sync_dials_;  ///< dials of syncs, until they are over
+  std::map<TaskId, std::variant<DialStart, SyncStart, SyncEnd, InterestTask>> own_tasks_;
   std::deque<Action> actions_;
   NodeStats stats_;
   DialId last_dial_ = 0;
   SessionId last_session_ = 0;
   TaskId last_task_ = 0;
   FetchId last_fetch_ = 0;
+  SyncId last_sync_ = 0;
   Instant now_{};  ///< when something happened last
   bool stopping_ = false;
   bool stopped_ = false;

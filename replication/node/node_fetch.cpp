@@ -6,6 +6,13 @@
 
 namespace culm::node {
 
+template <class Told>
+void Node::tell(SyncId id, Told told) {
+  Sync* const sync = find_sync(id);
+  if (sync != nullptr) return sync->take(std::move(told));
+  actions_.push_back(std::move(told));
+}
+
 FetchId Node::fetch(FetchRequest request) {
   const FetchId id = ++last_fetch_;
   const LogKey log = request.want.log;
@@ -14,7 +21,7 @@ FetchId Node::fetch(FetchRequest request) {
   const auto state = transaction ? transaction->find_log(log) : fail(Errc::kStoreReadOnly);
   if (state && *state) request.want = widened(std::move(request.want), (*state)->interest);
   Running& running =
-      fetches_.emplace(id, Running{Fetch(std::move(request)), false, true, {}}).first->second;
+      fetches_.emplace(id, Running{Fetch(std::move(request)), false, true, {}, 0}).first->second;
   fetches_by_log_.emplace(log, id);
   changed_fetches_.push_back(id);
   Fetch& fetch = running.fetch;
@@ -113,7 +120,7 @@ bool Node::take_fetch_event(const Link& link, const replication::Event& event) {
       Fetch& fetch = fetches_.at(one->second).fetch;
       is_taken = fetch.owns(session, quoted->want);
       if (!fetch.quoted(session, *quoted)) continue;
-      actions_.push_back(FetchQuoted{one->second, session, quoted->quote});
+      tell(fetches_.at(one->second).sync, FetchQuoted{one->second, session, quoted->quote});
     }
   } else if (const auto* const has = std::get_if<replication::PeerHas>(&event)) {
     change_fetches_of(has->log, [&](Running& running) {
@@ -147,8 +154,9 @@ void Node::advance_fetches() {
     ended.denied = fetch.denied();
     ended.head = fetch.head();
     fetch.cancel(*this);
+    const SyncId sync = running.sync;
     forget_fetch(found);
-    actions_.push_back(std::move(ended));
+    tell(sync, std::move(ended));
   }
 }
 

@@ -27,6 +27,10 @@ Node::Link* Node::find_open(SessionId session) {
   return link != nullptr && link->connection.is_open() ? link : nullptr;
 }
 
+const Node::Link* Node::find_open(SessionId session) const {
+  return const_cast<Node*>(this)->find_open(session);
+}
+
 std::optional<SessionId> Node::accepted(const Endpoint& remote, const Address& address,
                                         Instant now) {
   if (stopping_) return std::nullopt;
@@ -150,7 +154,7 @@ void Node::take_event(Link& link, replication::Event& event) {
   if (const auto* const has = std::get_if<replication::PeerHas>(&event)) {
     if (has->head != 0) keep_wanted(link, has->log);
   }
-  actions_.push_back(SessionEvent{link.ref, std::move(event)});
+  tell(SessionEvent{link.ref, std::move(event)});
 }
 
 void Node::subscribe(Link& link, const LogKey& log) {
@@ -183,7 +187,8 @@ std::optional<Instant> Node::next_deadline() const {
   if (!fetch_timers_.empty() && (!next || fetch_timers_.begin()->first < *next)) {
     next = fetch_timers_.begin()->first;
   }
-  return next;
+  const auto sync = next_sync_deadline();
+  return sync && (!next || *sync < *next) ? sync : next;
 }
 
 void Node::deadline_reached(Instant now) {
@@ -218,6 +223,7 @@ void Node::finished(JobResult result, Instant now) {
       credit_.give_back(report.credit);
     }
     tell_fetches_stored(report);
+    tell_syncs_stored(report);
     actions_.push_back(WorkCommitted{std::move(report)});
   }
   for (const LogKey& log : result.changed) actions_.push_back(LogChanged{log});
@@ -237,6 +243,13 @@ void Node::task_finished(TaskId task, const Result<void>& outcome, Instant now) 
   if (const auto* const start = std::get_if<DialStart>(&purpose)) {
     plan_.release(start->dial, now);
     return call_due(now);
+  }
+  if (const auto* const start = std::get_if<SyncStart>(&purpose)) {
+    return begin_sync(start->sync, outcome, now);
+  }
+  if (const auto* const end = std::get_if<SyncEnd>(&purpose)) {
+    if (Sync* const sync = find_sync(end->sync)) sync->conclude();
+    return;
   }
   const auto& kept = std::get<InterestTask>(purpose);
   if (outcome) return;

@@ -117,6 +117,7 @@ class SimulatedNode final : public replication::Policy {
   std::vector<std::pair<node::TaskId, Result<void>>> tasks;
   std::vector<node::DialId> dials_over;
   std::vector<node::FetchEnded> fetches_ended;
+  std::vector<node::SyncEvent> synced;  ///< what syncs told
   std::size_t quotes = 0;
   std::vector<Error> refused;  ///< works that were not stored
 
@@ -384,6 +385,9 @@ class SimulatedNetwork {
   void perform(SimulatedNode& node, node::FetchQuoted& /*quoted*/) { ++node.quotes; }
   void perform(SimulatedNode& node, node::FetchEnded& ended) {
     node.fetches_ended.push_back(std::move(ended));
+  }
+  void perform(SimulatedNode& node, node::SyncTold& told) {
+    node.synced.push_back(std::move(told.event));
   }
   void perform(SimulatedNode& node, node::WorkCommitted& committed) {
     if (!committed.report.outcome) node.refused.push_back(committed.report.outcome.error());

@@ -58,6 +58,7 @@ class Node::Impl final : public detail::Socket::Host,
   void perform(node::DialOver& over) { dial_handlers_.erase(over.dial); }
   void perform(node::FetchQuoted& quoted);
   void perform(node::FetchEnded& ended);
+  void perform(node::SyncTold& /*told*/) {}
   void perform(node::WorkCommitted& committed);
   void perform(node::LogChanged& changed);
   void perform(node::TaskFinished& finished);

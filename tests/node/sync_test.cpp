@@ -1,0 +1,531 @@
+#include "culm/replication/node/sync.hpp"
+
+#include <gtest/gtest.h>
+
+#include "culm/core/limits.hpp"
+
+#include "tests/support/simulated_network.hpp"
+
+namespace culm::node {
+namespace {
+
+using std::chrono::minutes;
+using test::LogBuilder;
+using test::milliseconds;
+using test::seconds;
+using test::SimulatedNetwork;
+using test::SimulatedNode;
+
+class SyncTest : public testing::Test {
+ protected:
+  static std::vector<LogBuilder> logs_of(std::size_t count) {
+    std::vector<LogBuilder> logs;
+    for (std::size_t i = 0; i < count; ++i) {
+      logs.push_back(LogBuilder("author " + std::to_string(i)).append_many(3));
+    }
+    return logs;
+  }
+  static SyncRequest request_of(std::span<const LogBuilder> logs,
+                                std::vector<const SimulatedNode*> peers) {
+    SyncRequest request;
+    for (const LogBuilder& one : logs) request.logs.emplace_back().log = one.log();
+    for (const SimulatedNode* const peer : peers) request.peers.push_back({peer->endpoint()});
+    return request;
+  }
+  SyncRequest request_of(std::vector<const SimulatedNode*> peers) {
+    return request_of({&log, 1}, std::move(peers));
+  }
+  /// Once all that nodes were given to hold is stored.
+  SyncId start(SyncRequest request) {
+    network.run(seconds(1));
+    ended_before = told<SyncEnded>().size();
+    const SyncId id = reader.node().sync(std::move(request), network.now());
+    reader.settle();
+    return id;
+  }
+  bool run(const std::function<bool()>& done, Duration limit = minutes(2)) {
+    return network.run_until(done, limit);
+  }
+  /// The report of the sync that was started last, which it waits for.
+  SyncReport report(Duration limit = minutes(2)) {
+    if (!run([&] { return told<SyncEnded>().size() > ended_before; }, limit)) {
+      ADD_FAILURE() << "the sync has not ended";
+      return {};
+    }
+    return told<SyncEnded>().back().report;
+  }
+
+  template <class T>
+  [[nodiscard]] std::vector<T> told() const {
+    std::vector<T> out;
+    for (const SyncEvent& event : reader.synced) {
+      if (const auto* const one = std::get_if<T>(&event)) out.push_back(*one);
+    }
+    return out;
+  }
+  [[nodiscard]] bool is_here() const { return reader.holds(log.log(), {{1, log.head()}}); }
+  void grow(SimulatedNode& node) {
+    log.append("more");
+    node.hold(log, {{log.head(), log.head()}});
+  }
+
+  SimulatedNetwork network{1};
+  SimulatedNode& author = network.add("author");
+  SimulatedNode& reader = network.add("reader");
+  LogBuilder log = LogBuilder("alice").append_many(300);
+  std::size_t ended_before = 0;
+};
+
+TEST_F(SyncTest, OnceBringsALogAndSaysWhatCame) {
+  author.hold(log);
+  start(request_of({&author}));
+  const SyncReport done = report();
+  EXPECT_TRUE(is_here());
+  EXPECT_EQ(done.outcome, SyncOutcome::kDone);
+  ASSERT_EQ(done.logs.size(), 1U);
+  const LogReport& log_report = done.logs[0];
+  EXPECT_EQ(log_report.outcome, LogOutcome::kComplete);
+  EXPECT_EQ(log_report.entries, 300U);
+  EXPECT_EQ(log_report.certificate_entries, 0U);
+  EXPECT_EQ(log_report.payload_bytes, reader.state(log.log()).payload_bytes);
+  EXPECT_EQ(log_report.head, 300U);
+  EXPECT_EQ(log_report.peer_head, 300U);
+  EXPECT_TRUE(log_report.missing.empty());
+  EXPECT_TRUE(log_report.quote && log_report.quote->entries == 300);
+  EXPECT_TRUE(log_report.whole_quote && log_report.whole_quote->entries == 300);
+  ASSERT_EQ(done.peers.size(), 1U);
+  EXPECT_TRUE(done.peers[0].peer);
+  EXPECT_EQ(done.peers[0].stats.entries_received, 300U);
+  EXPECT_EQ(done.stats.bytes_received, done.peers[0].stats.bytes_received);
+  EXPECT_EQ(reader.state(log.log()).interest, (store::LogInterest{everything(), true}));
+  EXPECT_TRUE(run([&] { return reader.node().sessions().empty(); })) << "it hangs up";
+
+  start(request_of({&author}));
+  const SyncReport again = report();
+  EXPECT_EQ(again.outcome, SyncOutcome::kDone);
+  EXPECT_EQ(again.logs[0].entries, 0U);
+  EXPECT_TRUE(again.logs[0].whole_quote) << "also when nothing is missing";
+}
+
+TEST_F(SyncTest, WithoutAnInterestTheOneThatIsKeptCounts) {
+  author.hold(log);
+  auto part = request_of({&author});
+  part.logs[0].interest = {{{10, 20}}, 0};
+  part.logs[0].payloads = false;
+  start(part);
+  const SyncReport first = report();
+  EXPECT_EQ(first.logs[0].entries, 11U);
+  EXPECT_GT(first.logs[0].certificate_entries, 0U);
+  const auto held = reader.state(log.log()).held;
+  start(request_of({&author}));
+  EXPECT_EQ(report().logs[0].outcome, LogOutcome::kComplete);
+  EXPECT_EQ(reader.state(log.log()).held, held);
+  EXPECT_TRUE(reader.state(log.log()).payloads.empty());
+}
+
+TEST_F(SyncTest, OnceManyLogsGoThroughOneSession) {
+  const auto logs = logs_of(100);
+  for (const LogBuilder& one : logs) author.hold(one);
+  start(request_of(logs, {&author}));
+  EXPECT_EQ(report().outcome, SyncOutcome::kDone);
+  for (const LogBuilder& one : logs) EXPECT_TRUE(reader.holds(one.log(), {{1, 3}}));
+  EXPECT_EQ(author.node().stats().accepted, 1U);
+}
+
+TEST_F(SyncTest, MoreLogsThanAPeerTakesInASessionGoThroughAnother) {
+  const auto logs = logs_of(limits::kWantsPerSessionMax + 10);
+  for (const LogBuilder& one : logs) reader.hold(one);
+  author.accepts = store::LogInterest{everything(), true};
+  auto request = request_of(logs, {&author});
+  request.push = true;
+  start(std::move(request));
+  const SyncReport done = report();
+  EXPECT_EQ(done.outcome, SyncOutcome::kDone);
+  for (const LogReport& one : done.logs) EXPECT_TRUE(one.is_pushed);
+  for (const LogBuilder& one : logs) EXPECT_TRUE(author.holds(one.log(), {{1, 3}}));
+  EXPECT_EQ(author.node().stats().accepted, 2U);
+}
+
+TEST_F(SyncTest, AQuoteMovesNothing) {
+  SimulatedNode& other = network.add("other");
+  author.hold(log, {{1, 100}});
+  other.hold(log);
+  auto request = request_of({&author, &other});
+  request.quote_only = true;
+  start(std::move(request));
+  const SyncReport done = report();
+  EXPECT_EQ(done.outcome, SyncOutcome::kDone);
+  ASSERT_TRUE(done.logs[0].quote);
+  EXPECT_EQ(done.logs[0].quote->entries, 300U) << "of the peer that has most";
+  ASSERT_TRUE(done.logs[0].whole_quote);
+  EXPECT_EQ(done.logs[0].whole_quote->entries, 100U) << "of the first";
+  EXPECT_TRUE(reader.state(log.log()).held.empty());
+}
+
+TEST_F(SyncTest, APushIsDoneWhenEveryPeerHoldsAll) {
+  SimulatedNode& other = network.add("other");
+  for (SimulatedNode* const node : {&author, &other}) {
+    node->accepts = store::LogInterest{everything(), true};
+  }
+  reader.hold(log);
+  auto request = request_of({&author, &other});
+  request.push = true;
+  start(std::move(request));
+  const SyncReport done = report();
+  EXPECT_EQ(done.outcome, SyncOutcome::kDone);
+  EXPECT_TRUE(done.logs[0].is_pushed);
+  EXPECT_TRUE(author.holds(log.log(), {{1, 300}}));
+  EXPECT_TRUE(other.holds(log.log(), {{1, 300}}));
+  EXPECT_EQ(told<SyncPushed>().size(), 2U);
+  EXPECT_EQ(done.stats.entries_sent, 600U);
+}
+
+TEST_F(SyncTest, APushThatIsDeclinedEndsAndSaysSo) {
+  reader.hold(log);
+  auto request = request_of({&author});
+  request.push = true;
+  start(std::move(request));
+  const SyncReport done = report();
+  EXPECT_EQ(done.outcome, SyncOutcome::kDone);
+  EXPECT_EQ(done.logs[0].offer_denied, replication::DenyReason::kNotWanted);
+  EXPECT_FALSE(done.logs[0].is_pushed);
+  EXPECT_EQ(done.logs[0].outcome, LogOutcome::kDenied);
+}
+
+TEST_F(SyncTest, ALogThatNobodyServesIsDenied) {
+  start(request_of({&author}));
+  const SyncReport done = report();
+  EXPECT_EQ(done.outcome, SyncOutcome::kDone);
+  EXPECT_EQ(done.logs[0].outcome, LogOutcome::kDenied);
+  EXPECT_EQ(done.logs[0].denied, replication::DenyReason::kNotServed);
+  EXPECT_FALSE(reader.store().read()->find_log(log.log())->has_value()) << "it leaves no trace";
+}
+
+TEST_F(SyncTest, WithNobodyThereItEndsAndSaysWhy) {
+  author.listens = false;
+  start(request_of({&author}));
+  const SyncReport done = report();
+  EXPECT_EQ(done.outcome, SyncOutcome::kNoPeer);
+  EXPECT_EQ(done.logs[0].outcome, LogOutcome::kUnfinished);
+  ASSERT_TRUE(done.peers[0].error);
+  EXPECT_EQ(done.peers[0].error->code, Errc::kNetwork);
+  EXPECT_FALSE(done.peers[0].peer);
+}
+
+TEST_F(SyncTest, AnotherPeerThanWasMeantIsGivenUpAlsoLive) {
+  author.hold(log);
+  for (const bool live : {false, true}) {
+    auto request = request_of({&author});
+    request.peers[0].expected = reader.options.identity.public_key();
+    request.live = live;
+    start(std::move(request));
+    const SyncReport done = report();
+    EXPECT_EQ(done.outcome, SyncOutcome::kNoPeer);
+    EXPECT_EQ(done.peers[0].error->code, Errc::kPeerUnexpected);
+  }
+}
+
+TEST_F(SyncTest, APeerThatFallsSilentIsWaitedForAsLongAsWasSaid) {
+  author.hold(log);
+  auto request = request_of({&author});
+  request.idle_max = seconds(5);
+  start(std::move(request));
+  ASSERT_TRUE(run([&] { return !told<SyncConnected>().empty(); }));
+  network.mute(author);
+  const Instant began = network.now();
+  EXPECT_EQ(report().outcome, SyncOutcome::kIdle);
+  EXPECT_LT(network.now() - began, seconds(7));
+  EXPECT_TRUE(run([&] { return reader.node().sessions().empty(); })) << "it hangs up";
+}
+
+TEST_F(SyncTest, WhatWasDeletedComesAgainIfSoAsked) {
+  author.hold(log);
+  reader.hold(log);
+  reader.node().run([&](store::Store& store) {
+    return store.update([&](store::WriteTransaction& transaction) {
+      const auto deleted = transaction.delete_payloads(log.log(), RangeSet{{5, 9}}, 100);
+      return deleted ? Result<void>() : Result<void>(fail(deleted.error()));
+    });
+  });
+  reader.settle();
+  ASSERT_TRUE(run([&] { return !is_here(); }));
+  start(request_of({&author}));
+  EXPECT_EQ(report().logs[0].outcome, LogOutcome::kComplete);
+  EXPECT_FALSE(is_here());
+  auto request = request_of({&author});
+  request.undelete = true;
+  start(std::move(request));
+  EXPECT_EQ(report().outcome, SyncOutcome::kDone);
+  EXPECT_TRUE(is_here());
+}
+
+TEST_F(SyncTest, WhatAPeerThatWentAwayHadAloneIsIncomplete) {
+  SimulatedNode& other = network.add("other");
+  const LogBuilder& longer = log.append_many(3000);
+  author.hold(longer);
+  other.hold(longer, {{1, 100}});
+  network.link.bytes_per_second = 100'000;
+  start(request_of({&author, &other}));
+  ASSERT_TRUE(run([&] { return !told<SyncReceived>().empty(); }));
+  author.listens = false;
+  network.cut(author);
+  const SyncReport done = report();
+  EXPECT_EQ(done.outcome, SyncOutcome::kIncomplete);
+  EXPECT_EQ(done.logs[0].outcome, LogOutcome::kIncomplete);
+  EXPECT_TRUE(done.logs[0].missing.contains(3300));
+  EXPECT_TRUE(done.peers[0].error);
+  EXPECT_FALSE(done.peers[1].error);
+}
+
+TEST_F(SyncTest, APeerThatIsLostBeforeItConfirmedAPushIsNotPassedOver) {
+  SimulatedNode& other = network.add("other");
+  author.accepts = store::LogInterest{everything(), true};
+  other.listens = false;
+  reader.hold(log);
+  auto request = request_of({&author, &other});
+  request.push = true;
+  start(std::move(request));
+  const SyncReport done = report();
+  EXPECT_EQ(done.outcome, SyncOutcome::kIncomplete);
+  EXPECT_FALSE(done.logs[0].is_pushed);
+  EXPECT_TRUE(author.holds(log.log(), {{1, 300}}));
+}
+
+TEST_F(SyncTest, WithEveryPeerLostItIsNeverDone) {
+  author.accepts = store::LogInterest{everything(), true};
+  author.hold(log, {{1, 100}});
+  reader.hold(log);
+  author.listens = false;
+  auto quote = request_of({&author});
+  quote.quote_only = true;
+  start(std::move(quote));
+  EXPECT_EQ(report().outcome, SyncOutcome::kNoPeer);
+  author.listens = true;
+  network.link.bytes_per_second = 1000;
+  auto push = request_of({&author});
+  push.push = true;
+  start(std::move(push));
+  ASSERT_TRUE(run([&] { return reader.node().stats().sessions.entries_sent > 100; }));
+  author.listens = false;
+  network.cut(author);
+  EXPECT_EQ(report().outcome, SyncOutcome::kNoPeer);
+}
+
+TEST_F(SyncTest, WhatWasReceivedBeforeItIsStoppedIsInItsReport) {
+  author.hold(log.append_many(5000));
+  network.link.bytes_per_second = 1'000'000;
+  network.commit_time = seconds(1);
+  const SyncId id = start(request_of({&author}));
+  const auto received = [&] { return reader.node().stats().sessions.entries_received; };
+  ASSERT_TRUE(run([&] { return received() > 1000; }));
+  reader.node().end_sync(id, network.now());
+  reader.settle();
+  const SyncReport done = report();
+  EXPECT_EQ(done.outcome, SyncOutcome::kStopped);
+  EXPECT_EQ(done.logs[0].entries, reader.state(log.log()).held.count());
+  EXPECT_EQ(done.stats.entries_received, received());
+  network.run(seconds(30));
+  EXPECT_EQ(done.logs[0].entries, reader.state(log.log()).held.count());
+}
+
+TEST_F(SyncTest, OneThatIgnoresAPushKeepsNoLogFromTheOthers) {
+  SimulatedNode& silent = network.add("silent");
+  author.accepts = silent.accepts = store::LogInterest{everything(), true};
+  const auto logs = logs_of(20);
+  for (const LogBuilder& one : logs) reader.hold(one);
+  auto request = request_of(logs, {&author, &silent});
+  request.push = true;
+  start(std::move(request));
+  ASSERT_TRUE(run([&] { return told<SyncConnected>().size() == 2; }));
+  network.mute(silent);
+  const SyncReport done = report();
+  EXPECT_NE(done.outcome, SyncOutcome::kDone);
+  for (const LogBuilder& one : logs) EXPECT_TRUE(author.holds(one.log(), {{1, 3}}));
+}
+
+TEST_F(SyncTest, OfALogThatIsNewHereNothingIsPushed) {
+  author.hold(log);
+  auto request = request_of({&author});
+  request.push = true;
+  request.logs[0].log = LogBuilder("nobody").log();
+  start(std::move(request));
+  const SyncReport done = report();
+  EXPECT_EQ(done.outcome, SyncOutcome::kDone);
+  EXPECT_FALSE(done.logs[0].is_pushed);
+  EXPECT_EQ(done.logs[0].outcome, LogOutcome::kDenied);
+}
+
+TEST_F(SyncTest, AQuoteOfOnePeerIsEnough) {
+  SimulatedNode& other = network.add("other");
+  other.hold(log);
+  auto request = request_of({&author, &other});
+  request.quote_only = true;
+  start(std::move(request));
+  const SyncReport done = report();
+  EXPECT_EQ(done.outcome, SyncOutcome::kDone);
+  EXPECT_EQ(done.logs[0].outcome, LogOutcome::kComplete);
+  EXPECT_EQ(done.logs[0].denied, replication::DenyReason::kNotServed);
+}
+
+TEST_F(SyncTest, LogsHaveTheirTurnsInOrder) {
+  const auto logs = logs_of(60);
+  for (const LogBuilder& one : logs) author.hold(one);
+  network.link.bytes_per_second = 20'000;
+  const SyncId id = start(request_of(logs, {&author}));
+  ASSERT_TRUE(run([&] { return reader.holds(logs[0].log(), {{1, 3}}); }));
+  EXPECT_TRUE(reader.state(logs[40].log()).held.empty());
+  const auto progress = reader.node().progress(id);
+  ASSERT_TRUE(progress);
+  EXPECT_GT(progress->stats.bytes_received, 0U);
+  EXPECT_FALSE(progress->bytes_expected) << "of most nothing is known yet";
+  EXPECT_EQ(report().outcome, SyncOutcome::kDone);
+}
+
+TEST_F(SyncTest, ABudgetEndsALogAndTheNextSyncGoesOn) {
+  author.hold(log.append_many(3000));
+  auto request = request_of({&author});
+  request.logs[0].budget_bytes = 50'000;
+  start(request);
+  EXPECT_EQ(report().logs[0].outcome, LogOutcome::kBudget);
+  EXPECT_FALSE(is_here());
+  start(request_of({&author}));
+  EXPECT_EQ(report().logs[0].outcome, LogOutcome::kComplete);
+  EXPECT_TRUE(is_here());
+}
+
+TEST_F(SyncTest, LiveThePeerAfterOneThatDeclinesIsAsked) {
+  SimulatedNode& other = network.add("other");
+  other.hold(log);
+  for (const bool first : {true, false}) {
+    auto request = request_of(first ? std::vector<const SimulatedNode*>{&author, &other}
+                                    : std::vector<const SimulatedNode*>{&other, &author});
+    request.live = true;
+    const SyncId id = start(std::move(request));
+    const auto before = told<SyncCaughtUp>().size();
+    ASSERT_TRUE(run([&] { return told<SyncCaughtUp>().size() > before; }, seconds(2))) << first;
+    reader.node().end_sync(id, network.now());
+    reader.settle();
+  }
+  network.run(minutes(10));
+  EXPECT_LE(told<SyncDenied>().size(), 1U);
+}
+
+TEST_F(SyncTest, AForkIsToldWithWhereItIs) {
+  LogBuilder other = log.fork(200);
+  other.append_many(50);
+  author.hold(log);
+  SimulatedNode& relay = network.add("relay");
+  relay.hold(other);
+  start(request_of({&author}));
+  EXPECT_EQ(report().logs[0].cap, 0U);
+  start(request_of({&relay}));
+  EXPECT_EQ(report().logs[0].cap, 200U);
+  ASSERT_EQ(told<SyncForked>().size(), 1U);
+  EXPECT_EQ(told<SyncForked>()[0].at, 200U);
+}
+
+TEST_F(SyncTest, LiveItGoesOnUntilItIsEnded) {
+  author.hold(log);
+  auto request = request_of({&author});
+  request.live = true;
+  const SyncId id = start(std::move(request));
+  ASSERT_TRUE(run([&] { return told<SyncCaughtUp>().size() == 1; }));
+  EXPECT_EQ(told<SyncCaughtUp>()[0].head, 300U);
+  for (int i = 0; i < 5; ++i) {
+    grow(author);
+    ASSERT_TRUE(run([&] { return is_here(); }));
+    network.run(minutes(1));
+  }
+  std::uint64_t entries = 0;
+  for (const SyncReceived& received : told<SyncReceived>()) entries += received.entries;
+  EXPECT_EQ(entries, 305U);
+  EXPECT_EQ(told<SyncReceived>().back().up_to, 305U);
+  network.cut(author);
+  grow(author);
+  ASSERT_TRUE(run([&] { return is_here(); }));
+  EXPECT_EQ(told<SyncDisconnected>().size(), 1U);
+  EXPECT_EQ(told<SyncConnected>().size(), 2U);
+  reader.node().end_sync(id, network.now());
+  reader.settle();
+  const SyncReport done = report();
+  EXPECT_EQ(done.outcome, SyncOutcome::kStopped);
+  EXPECT_EQ(done.logs[0].entries, 306U);
+  EXPECT_FALSE(reader.node().progress(id));
+  EXPECT_TRUE(run([&] { return reader.node().sessions().empty(); }));
+}
+
+TEST_F(SyncTest, LiveMoreLogsThanASessionHasWantsForTakeSeveralSessions) {
+  const auto logs = logs_of(limits::kWantsPerSessionMax + 10);
+  for (const LogBuilder& one : logs) author.hold(one);
+  auto request = request_of(logs, {&author});
+  request.live = true;
+  start(std::move(request));
+  ASSERT_TRUE(run([&] { return told<SyncCaughtUp>().size() == logs.size(); }));
+  EXPECT_EQ(author.node().sessions().size(), 2U);
+}
+
+TEST_F(SyncTest, LiveALogThatIsNotServedYetIsAskedForAgain) {
+  auto request = request_of({&author});
+  request.live = true;
+  start(std::move(request));
+  ASSERT_TRUE(run([&] { return told<SyncDenied>().size() == 1; }));
+  EXPECT_FALSE(told<SyncDenied>()[0].is_offer);
+  author.hold(log);
+  ASSERT_TRUE(run([&] { return is_here(); }));
+  EXPECT_EQ(author.node().stats().accepted, 1U);
+}
+
+TEST_F(SyncTest, LiveAnotherPeerTakesOverFromOneThatGoesAway) {
+  SimulatedNode& other = network.add("other");
+  author.hold(log);
+  other.hold(log);
+  auto request = request_of({&author, &other});
+  request.live = true;
+  start(std::move(request));
+  ASSERT_TRUE(run([&] { return told<SyncCaughtUp>().size() == 1; }));
+  EXPECT_LE(reader.node().stats().sessions.entries_received, 310U) << "of one at a time";
+  for (SimulatedNode* const lost : {&author, &other}) {
+    SimulatedNode* const left = lost == &author ? &other : &author;
+    lost->listens = false;
+    network.cut(*lost);
+    grow(*left);
+    ASSERT_TRUE(run([&] { return is_here(); }, seconds(5))) << lost->name();
+    lost->hold(log, {{log.head(), log.head()}});
+    lost->listens = true;
+    network.run(minutes(2));
+  }
+}
+
+TEST_F(SyncTest, LiveAPeerThatHasMoreTakesOverFromOneThatIsQuiet) {
+  SimulatedNode& other = network.add("other");
+  author.hold(log);
+  other.hold(log);
+  auto request = request_of({&author, &other});
+  request.live = true;
+  start(std::move(request));
+  ASSERT_TRUE(run([&] { return told<SyncCaughtUp>().size() == 1; }));
+  for (int i = 0; i < 2; ++i) {
+    grow(i == 0 ? other : author);  // of the two only one hears of it
+    ASSERT_TRUE(run([&] { return is_here(); }, Sync::kQuietAfter + seconds(2))) << i;
+    (i == 0 ? author : other).hold(log, {{log.head(), log.head()}});
+    network.run(seconds(1));
+  }
+}
+
+TEST_F(SyncTest, WhenTheNodeStopsItEndsBefore) {
+  author.hold(log);
+  auto request = request_of({&author});
+  request.live = true;
+  start(std::move(request));
+  ASSERT_TRUE(run([&] { return told<SyncCaughtUp>().size() == 1; }));
+  reader.node().stop(network.now());
+  reader.settle();
+  EXPECT_EQ(report().outcome, SyncOutcome::kStopped);
+  EXPECT_FALSE(reader.stopped);
+  EXPECT_TRUE(run([&] { return reader.stopped; }));
+  start(request_of({&author}));
+  EXPECT_EQ(report(seconds(0)).outcome, SyncOutcome::kStopped);
+}
+
+}  // namespace
+}  // namespace culm::node
