@@ -23,9 +23,9 @@ CONFINED = [
     (r"lmdb\.h", r"store/detail/"),
     (r"xxhash\.h", r"store/detail/"),
     (r"msgpack", r"replication/(codec|detail/\w+)\.cpp|replication/detail/\w+\.hpp"),
-    (r"boost/", r"replication/transport/|tools/"),
+    (r"boost/", r"replication/(transport|host/detail)/|tools/"),
     (r"CLI/", r"tools/cli/command_line\.cpp"),
-    (r"nlohmann/", r"tools/cli/json\.cpp"),
+    (r"nlohmann/", r"replication/host/json\.cpp"),
 ]
 # Words that have a plainer or more exact one.
 BANNED = r"\banew\b|\bthe own\b|\bwhoever\b|who has called|called us|sees? to it"

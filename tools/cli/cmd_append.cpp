@@ -4,6 +4,7 @@
 #include "culm/store/appender.hpp"
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/files.hpp"
 #include "tools/cli/key_file.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"

@@ -2,6 +2,7 @@
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/entry_format.hpp"
+#include "tools/cli/files.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"

@@ -6,6 +6,7 @@
 #include "culm/feed/closure.hpp"
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/files.hpp"
 #include "tools/cli/jsonl_file.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"

@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "tools/cli/verbs.hpp"
-#include "tools/cli/writer.hpp"
+#include "culm/replication/host/writer.hpp"
 #include "tools/relay/host.hpp"
 #include "tools/sync/plan.hpp"
 #include "tools/sync/report.hpp"
@@ -29,7 +29,7 @@ class SyncPolicy final : public replication::Policy {
 };
 
 /// By the node that runs on the store, which says what is to be printed.
-Outcome<void> run_elsewhere(Context& context, const SyncOptions& options, NodeWriter& node) {
+Outcome<void> run_elsewhere(Context& context, const SyncOptions& options, host::NodeClient& node) {
   if (options.host_options.are_given()) {
     return usage(
         "a node runs on the store and does the sync: it has its own network, key and checks");
@@ -51,7 +51,7 @@ Outcome<void> run(Context& context, const SyncOptions& options) {
   SyncPolicy policy(logs);
   const auto opened = Host::open(context, options.host_options, policy);
   if (!opened && opened.error().code == Errc::kStoreLocked && !options.live) {
-    if (const auto node = NodeWriter::connect(context.store_directory)) {
+    if (const auto node = host::NodeClient::connect(context.store_directory)) {
       return run_elsewhere(context, options, *node);
     }
   }

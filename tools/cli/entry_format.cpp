@@ -2,9 +2,10 @@
 
 #include <algorithm>
 
+#include "culm/replication/host/json.hpp"
+
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/escape.hpp"
-#include "tools/cli/json.hpp"
 
 namespace culm::tools {
 namespace {

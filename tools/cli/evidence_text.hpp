@@ -4,8 +4,7 @@
 #include <vector>
 
 #include "culm/feed/defect.hpp"
-
-#include "tools/cli/json.hpp"
+#include "culm/replication/host/json.hpp"
 
 namespace culm::tools {
 

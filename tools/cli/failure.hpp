@@ -5,8 +5,7 @@
 #include <utility>
 
 #include "culm/core/result.hpp"
-
-#include "tools/cli/json.hpp"
+#include "culm/replication/host/json.hpp"
 
 namespace culm::tools {
 

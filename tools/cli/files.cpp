@@ -29,17 +29,6 @@ Outcome<std::size_t> read_some(int descriptor, char* out, std::size_t size) {
 
 }  // namespace
 
-Descriptor::Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-  std::swap(number_, other.number_);
-  return *this;
-}
-
-Descriptor::~Descriptor() {
-  if (number_ > STDERR_FILENO) ::close(number_);
-}
-
 std::string shown(std::string_view path) {
   return path == "-" ? "standard input" : preview(as_bytes(path), 200);
 }

@@ -8,25 +8,14 @@
 #include <string_view>
 
 #include "culm/core/bytes.hpp"
+#include "culm/replication/host/descriptor.hpp"
 
 #include "tools/cli/failure.hpp"
 #include "tools/cli/output.hpp"
 
 namespace culm::tools {
 
-/// Owns a file descriptor; -1 for none.
-class Descriptor {
- public:
-  explicit Descriptor(int number = -1) noexcept : number_(number) {}
-  Descriptor(Descriptor&& other) noexcept;
-  Descriptor& operator=(Descriptor&& other) noexcept;
-  ~Descriptor();
-
-  [[nodiscard]] int get() const noexcept { return number_; }
-
- private:
-  int number_;
-};
+using host::Descriptor;
 
 /// A name as it may be printed.
 [[nodiscard]] std::string shown(std::string_view path);

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "culm/feed/lipmaa.hpp"
+#include "culm/replication/host/jsonl.hpp"
 
-#include "tools/cli/jsonl.hpp"
 #include "tools/cli/progress.hpp"
 
 namespace culm::tools {

@@ -28,7 +28,7 @@ void hold_standard_descriptors() {
 
 void print_failure(Context& context, const std::string& verb, const Failure& failure) {
   if (context.json) {
-    culm::tools::Json line = {{"ok", false}};
+    culm::Json line = {{"ok", false}};
     line.update(failure.fields);
     if (line.find("reason") == nullptr) line["reason"] = culm::name(failure.code);
     line["message"] = failure.message;

@@ -6,6 +6,8 @@
 #include "culm/core/random.hpp"
 #include "culm/store/lmdb_kv.hpp"
 
+#include "tools/cli/files.hpp"
+
 namespace culm::tools {
 namespace {
 
@@ -44,13 +46,13 @@ Outcome<StoreAccess> StoreAccess::open(const Context& context, IfMissing if_miss
   lmdb.create = if_missing == IfMissing::kCreate;
   auto opened = open_store(context.store_directory, lmdb);
   if (opened) {
-    auto writer = std::make_unique<StoreWriter>(**opened, verifier, options);
+    auto writer = std::make_unique<host::DirectWriter>(**opened, verifier, options);
     return StoreAccess(*std::move(opened), std::move(writer), false);
   }
   if (opened.error().code != Errc::kStoreLocked) {
     return fail_with(Failure(opened.error()).about(named(context)));
   }
-  auto writer = NodeWriter::connect(context.store_directory);
+  auto writer = host::NodeClient::connect(context.store_directory);
   if (!writer) return locked(context);
   CULM_TOOLS_TRY(auto store, open_for_reading(context));
   return StoreAccess(std::move(store), std::move(writer), true);

@@ -2,10 +2,10 @@
 
 #include <memory>
 
+#include "culm/replication/host/writer.hpp"
 #include "culm/store/store.hpp"
 
 #include "tools/cli/context.hpp"
-#include "tools/cli/writer.hpp"
 
 namespace culm::tools {
 
@@ -27,16 +27,17 @@ class StoreAccess {
                                                  const AcceptOptions& options = {});
 
   [[nodiscard]] store::Store& store() noexcept { return *store_; }
-  [[nodiscard]] Writer& writer() noexcept { return *writer_; }
+  [[nodiscard]] host::Writer& writer() noexcept { return *writer_; }
   /// Whether a node does the writing.
   [[nodiscard]] bool is_remote() const noexcept { return is_remote_; }
 
  private:
-  StoreAccess(std::unique_ptr<store::Store> store, std::unique_ptr<Writer> writer, bool is_remote)
+  StoreAccess(std::unique_ptr<store::Store> store, std::unique_ptr<host::Writer> writer,
+              bool is_remote)
       : store_(std::move(store)), writer_(std::move(writer)), is_remote_(is_remote) {}
 
   std::unique_ptr<store::Store> store_;
-  std::unique_ptr<Writer> writer_;
+  std::unique_ptr<host::Writer> writer_;
   bool is_remote_;
 };
 

@@ -16,7 +16,7 @@
 #include "culm/core/limits.hpp"
 #include "culm/store/check.hpp"
 
-#include "tools/cli/control_protocol.hpp"
+#include "culm/replication/host/control_protocol.hpp"
 #include "tools/cli/files.hpp"
 #include "tools/sync/sync_job.hpp"
 

@@ -4,7 +4,7 @@
 
 #include "culm/store/store.hpp"
 
-#include "tools/cli/json.hpp"
+#include "culm/replication/host/json.hpp"
 #include "tools/sync/sync.hpp"
 
 namespace culm::tools {

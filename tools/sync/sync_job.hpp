@@ -2,7 +2,7 @@
 
 #include <functional>
 
-#include "tools/cli/control_protocol.hpp"
+#include "culm/replication/host/control_protocol.hpp"
 #include "tools/sync/sync.hpp"
 
 namespace culm::tools {

@@ -1,10 +1,10 @@
-#include "tools/cli/json.hpp"
+#include "culm/replication/host/json.hpp"
 
 #include <limits>
 
 #include <gtest/gtest.h>
 
-namespace culm::tools {
+namespace culm {
 namespace {
 
 TEST(Json, MembersStandInTheOrderInWhichTheyWereAdded) {
@@ -86,4 +86,4 @@ TEST(Json, NestingHasALimitAndCostsNoStack) {
 }
 
 }  // namespace
-}  // namespace culm::tools
+}  // namespace culm

@@ -1,8 +1,8 @@
-#include "tools/cli/jsonl.hpp"
+#include "culm/replication/host/jsonl.hpp"
 
 #include <gtest/gtest.h>
 
-namespace culm::tools {
+namespace culm {
 namespace {
 
 TEST(Jsonl, ALineComesBack) {
@@ -41,4 +41,4 @@ TEST(Jsonl, NamesTheReason) {
 }
 
 }  // namespace
-}  // namespace culm::tools
+}  // namespace culm

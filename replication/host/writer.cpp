@@ -1,4 +1,4 @@
-#include "tools/cli/writer.hpp"
+#include "culm/replication/host/writer.hpp"
 
 #include <array>
 #include <cerrno>
@@ -12,7 +12,7 @@
 #include "culm/core/limits.hpp"
 #include "culm/store/check.hpp"
 
-namespace culm::tools {
+namespace culm::host {
 namespace {
 
 using store::IngestReport;
@@ -21,15 +21,15 @@ Error network_error() { return error_system(Errc::kNetwork, errno); }
 
 }  // namespace
 
-Result<IngestReport> StoreWriter::ingest(const LogKey& log, std::span<const UnitEntry> unit) {
+Result<IngestReport> DirectWriter::ingest(const LogKey& log, std::span<const UnitEntry> unit) {
   return store::ingest(store_, log, unit, verifier_, options_);
 }
 
-Result<void> StoreWriter::append(const store::SignedUnit& unit) {
+Result<void> DirectWriter::append(const store::SignedUnit& unit) {
   return store::commit_into(store_)(unit);
 }
 
-Result<void> StoreWriter::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
+Result<void> DirectWriter::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
   for (RangeSet rest = seqnums; !rest.empty();) {
     RangeSet next;
     CULM_CHECK(store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
@@ -41,13 +41,13 @@ Result<void> StoreWriter::delete_payloads(const LogKey& log, const RangeSet& seq
   return {};
 }
 
-Result<void> StoreWriter::set_interest(const LogKey& log, const store::LogInterest& interest) {
+Result<void> DirectWriter::set_interest(const LogKey& log, const store::LogInterest& interest) {
   return store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
     return transaction.set_interest(log, interest);
   });
 }
 
-std::unique_ptr<NodeWriter> NodeWriter::connect(const std::string& directory) {
+std::unique_ptr<NodeClient> NodeClient::connect(const std::string& directory) {
   // A socket's name has room for 107 bytes; the way over the descriptor is always short.
   const Descriptor place(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   const std::string path =
@@ -61,16 +61,16 @@ std::unique_ptr<NodeWriter> NodeWriter::connect(const std::string& directory) {
       ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     return nullptr;
   }
-  return std::unique_ptr<NodeWriter>(new NodeWriter(std::move(socket)));
+  return std::unique_ptr<NodeClient>(new NodeClient(std::move(socket)));
 }
 
-Result<Json> NodeWriter::ask(std::string_view request) {
+Result<Json> NodeClient::ask(std::string_view request) {
   CULM_TRY(auto response, exchange(request));
   if (response.error) return fail(*response.error);
   return std::move(response.fields);
 }
 
-Result<control::Response> NodeWriter::exchange(std::string_view request) {
+Result<control::Response> NodeClient::exchange(std::string_view request) {
   if (request.size() > control::kRequestBytesMax) return fail(Errc::kPayloadTooLarge);
   while (!request.empty()) {
     const ssize_t sent = ::send(socket_.get(), request.data(), request.size(), MSG_NOSIGNAL);
@@ -91,24 +91,24 @@ Result<control::Response> NodeWriter::exchange(std::string_view request) {
   return control::decode_response(line);
 }
 
-Result<IngestReport> NodeWriter::ingest(const LogKey& log, std::span<const UnitEntry> unit) {
+Result<IngestReport> NodeClient::ingest(const LogKey& log, std::span<const UnitEntry> unit) {
   CULM_TRY(const Json fields, ask(control::encode_ingest(log, unit)));
   return control::to_report(fields);
 }
 
-Result<void> NodeWriter::append(const store::SignedUnit& unit) {
+Result<void> NodeClient::append(const store::SignedUnit& unit) {
   CULM_TRY(const Json fields, ask(control::encode_ingest(unit.log(), unit.entries(), true)));
   return {};
 }
 
-Result<void> NodeWriter::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
+Result<void> NodeClient::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
   CULM_TRY(const Json fields, ask(control::encode(control::DeletePayloadsRequest{log, seqnums})));
   return {};
 }
 
-Result<void> NodeWriter::set_interest(const LogKey& log, const store::LogInterest& interest) {
+Result<void> NodeClient::set_interest(const LogKey& log, const store::LogInterest& interest) {
   CULM_TRY(const Json fields, ask(control::encode(control::SetInterestRequest{log, interest})));
   return {};
 }
 
-}  // namespace culm::tools
+}  // namespace culm::host

@@ -11,7 +11,7 @@
 #include "culm/feed/verify.hpp"
 
 /// Entries as JSON lines. Spec: verification.md#jsonl
-namespace culm::tools {
+namespace culm {
 
 /// A line with the largest payload, and room for other keys.
 inline constexpr std::uint64_t kJsonlLineBytesMax = 2 * limits::kPayloadSizeBytesMax + 64 * 1024;
@@ -36,4 +36,4 @@ void append_jsonl(std::string& out, ByteView encoded, const std::optional<ByteVi
 /// not well-formed, whatever its seqnum.
 [[nodiscard]] Result<std::vector<UnitEntry>> to_unit(std::span<const JsonlEntry> entries);
 
-}  // namespace culm::tools
+}  // namespace culm

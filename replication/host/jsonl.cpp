@@ -1,11 +1,11 @@
-#include "tools/cli/jsonl.hpp"
+#include "culm/replication/host/jsonl.hpp"
 
 #include <array>
 #include <utility>
 
-#include "tools/cli/json.hpp"
+#include "culm/replication/host/json.hpp"
 
-namespace culm::tools {
+namespace culm {
 Result<JsonlEntry> decode_jsonl(std::string_view line) {
   // The parser would skip a byte order mark, which is no JSON.
   if (line.starts_with("\xEF\xBB\xBF")) return fail(Errc::kFileFormat);
@@ -50,4 +50,4 @@ Result<std::vector<UnitEntry>> to_unit(std::span<const JsonlEntry> entries) {
   return unit;
 }
 
-}  // namespace culm::tools
+}  // namespace culm

@@ -8,10 +8,9 @@
 #include <vector>
 
 #include "culm/feed/range_set.hpp"
+#include "culm/replication/host/json.hpp"
+#include "culm/replication/host/jsonl.hpp"
 #include "culm/store/store.hpp"
-
-#include "tools/cli/json.hpp"
-#include "tools/cli/jsonl.hpp"
 
 /// What verbs that write say to the node that runs on the store, over a Unix-domain socket in the
 /// store's directory. A request is a line of JSON that names its verb, for `ingest` followed by
@@ -23,7 +22,7 @@
 ///   {"verb":"ingest","log":"<author hex>.<log_id>"}      {"ok":true,"added":"1-3",..}
 ///   {"encoded":"..","payload":".."}                      {"ok":false,"error":"log_ended",
 ///                                                         "seqnum":7,"message":".."}
-namespace culm::tools::control {
+namespace culm::control {
 
 inline constexpr std::string_view kSocketName = "node.sock";
 
@@ -85,4 +84,4 @@ struct Response {
 [[nodiscard]] Json to_fields(const store::IngestReport& report);
 [[nodiscard]] Result<store::IngestReport> to_report(const Json& fields);
 
-}  // namespace culm::tools::control
+}  // namespace culm::control

@@ -12,7 +12,7 @@
 #include <variant>
 #include <vector>
 
-namespace culm::tools {
+namespace culm {
 
 /// A JSON value. Keeps members in the order in which they were added, so that output reads as it
 /// was written. nlohmann-json reads and writes the text, in one file; its headers are too large to
@@ -73,6 +73,7 @@ class Json {
   [[nodiscard]] std::optional<std::uint64_t> find_number(std::string_view key) const;
   /// Any number.
   [[nodiscard]] std::optional<double> find_real(std::string_view key) const;
+  [[nodiscard]] const std::vector<Json>* find_array(std::string_view key) const;
   /// An array of texts, of nothing else.
   [[nodiscard]] std::optional<std::vector<std::string>> find_texts(std::string_view key) const;
 
@@ -113,4 +114,4 @@ struct PickedText {
 [[nodiscard]] bool pick_texts(std::string_view line, std::span<const std::string_view> keys,
                               std::span<PickedText> picked);
 
-}  // namespace culm::tools
+}  // namespace culm

@@ -1,10 +1,10 @@
-#include "tools/cli/control_protocol.hpp"
+#include "culm/replication/host/control_protocol.hpp"
 
 #include <array>
 #include <cstdint>
 #include <utility>
 
-namespace culm::tools::control {
+namespace culm::control {
 namespace {
 
 constexpr std::array kNumbers = {
@@ -190,4 +190,4 @@ Result<store::IngestReport> to_report(const Json& fields) {
   return report;
 }
 
-}  // namespace culm::tools::control
+}  // namespace culm::control

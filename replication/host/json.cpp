@@ -1,10 +1,10 @@
-#include "tools/cli/json.hpp"
+#include "culm/replication/host/json.hpp"
 
 #include <algorithm>
 
 #include <nlohmann/json.hpp>
 
-namespace culm::tools {
+namespace culm {
 
 /// To and from the library's value.
 struct JsonText {
@@ -140,9 +140,13 @@ std::optional<double> Json::find_real(std::string_view key) const {
   return std::visit(to_real, found->value_);
 }
 
-std::optional<std::vector<std::string>> Json::find_texts(std::string_view key) const {
+const std::vector<Json>* Json::find_array(std::string_view key) const {
   const Json* const found = find(key);
-  const Array* const array = found != nullptr ? std::get_if<Array>(&found->value_) : nullptr;
+  return found != nullptr ? std::get_if<Array>(&found->value_) : nullptr;
+}
+
+std::optional<std::vector<std::string>> Json::find_texts(std::string_view key) const {
+  const Array* const array = find_array(key);
   if (array == nullptr) return std::nullopt;
   std::vector<std::string> texts;
   for (const Json& item : *array) {
@@ -240,4 +244,4 @@ bool pick_texts(std::string_view line, std::span<const std::string_view> keys,
   return JsonText::Value::sax_parse(line.begin(), line.end(), &picker) && picker.is_object();
 }
 
-}  // namespace culm::tools
+}  // namespace culm

@@ -5,13 +5,12 @@
 #include <string>
 
 #include "culm/core/signing.hpp"
+#include "culm/replication/host/control_protocol.hpp"
+#include "culm/replication/host/descriptor.hpp"
 #include "culm/store/appender.hpp"
 #include "culm/store/store.hpp"
 
-#include "tools/cli/control_protocol.hpp"
-#include "tools/cli/files.hpp"
-
-namespace culm::tools {
+namespace culm::host {
 
 /// The ways in which verbs change a store, whichever process does the writing. Durable when they
 /// return.
@@ -32,10 +31,10 @@ class Writer {
 };
 
 /// Writes to the store itself.
-class StoreWriter final : public Writer {
+class DirectWriter final : public Writer {
  public:
   /// `store` and `verifier` must outlive the writer.
-  StoreWriter(store::Store& store, SignatureVerifier& verifier, const AcceptOptions& options = {})
+  DirectWriter(store::Store& store, SignatureVerifier& verifier, const AcceptOptions& options = {})
       : store_(store), verifier_(verifier), options_(options) {}
 
   [[nodiscard]] Result<store::IngestReport> ingest(const LogKey& log,
@@ -53,10 +52,10 @@ class StoreWriter final : public Writer {
 };
 
 /// Has the node write that runs on the store.
-class NodeWriter final : public Writer {
+class NodeClient final : public Writer {
  public:
   /// Nothing when no node answers at the socket in `directory`.
-  [[nodiscard]] static std::unique_ptr<NodeWriter> connect(const std::string& directory);
+  [[nodiscard]] static std::unique_ptr<NodeClient> connect(const std::string& directory);
 
   [[nodiscard]] Result<store::IngestReport> ingest(const LogKey& log,
                                                    std::span<const UnitEntry> unit) override;
@@ -69,10 +68,10 @@ class NodeWriter final : public Writer {
   [[nodiscard]] Result<control::Response> exchange(std::string_view request);
 
  private:
-  explicit NodeWriter(Descriptor socket) : socket_(std::move(socket)) {}
+  explicit NodeClient(Descriptor socket) : socket_(std::move(socket)) {}
   [[nodiscard]] Result<Json> ask(std::string_view request);
 
   Descriptor socket_;
 };
 
-}  // namespace culm::tools
+}  // namespace culm::host

@@ -1,11 +1,11 @@
-#include "tools/cli/control_protocol.hpp"
+#include "culm/replication/host/control_protocol.hpp"
 
 #include <gtest/gtest.h>
 
 #include "culm/feed/closure.hpp"
 #include "culm/feed/entry_encoder.hpp"
 
-namespace culm::tools::control {
+namespace culm::control {
 namespace {
 
 LogKey some_log() {
@@ -106,4 +106,4 @@ TEST(ControlProtocol, AReportComesBack) {
 }
 
 }  // namespace
-}  // namespace culm::tools::control
+}  // namespace culm::control
