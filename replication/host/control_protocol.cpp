@@ -131,13 +131,30 @@ Result<Request> decode_request(std::string_view text) {
   return remove;
 }
 
+Json to_json(const Error& error) {
+  Json object = {{"error", name(error.code)}};
+  for (const auto& [kind, key] : kNumbers) {
+    if (kind == error.detail_kind) object[key] = error.detail;
+  }
+  return object;
+}
+
+Result<std::optional<Error>> find_error(const Json& object) {
+  if (object.find("error") == nullptr) return std::nullopt;
+  CULM_TRY(const std::string text, get_text(object, "error"));
+  const auto code = find_errc(text);
+  if (!code) return fail(Errc::kFileFormat);
+  Error error{*code};
+  for (const auto& [kind, key] : kNumbers) {
+    if (const auto number = object.find_number(key)) error = Error{*code, kind, *number};
+  }
+  return error;
+}
+
 std::string encode(const Response& response) {
   Json line = {{"ok", !response.error}};
   if (response.error) {
-    line["error"] = name(response.error->code);
-    for (const auto& [kind, key] : kNumbers) {
-      if (kind == response.error->detail_kind) line[key] = response.error->detail;
-    }
+    line.update(to_json(*response.error));
     line["message"] = message(*response.error);
   }
   line.update(response.fields);
@@ -151,14 +168,8 @@ Result<Response> decode_response(std::string_view line) {
   if (!ok) return fail(Errc::kFileFormat);
   Response response;
   if (!*ok) {
-    CULM_TRY(const std::string error, get_text(*object, "error"));
-    const auto code = find_errc(error);
-    if (!code) return fail(Errc::kFileFormat);
-    response.error = Error{*code};
-    for (const auto& [kind, key] : kNumbers) {
-      const auto number = object->find_number(key);
-      if (number) response.error = Error{*code, kind, *number};
-    }
+    CULM_TRY(response.error, find_error(*object));
+    if (!response.error) return fail(Errc::kFileFormat);
   }
   response.fields = *std::move(object);
   return response;

@@ -80,6 +80,10 @@ struct Response {
 /// Fails with kFileFormat.
 [[nodiscard]] Result<Response> decode_response(std::string_view line);
 
+[[nodiscard]] Json to_json(const Error& error);
+/// Nothing where the object names no error. Fails with kFileFormat for one that is not known.
+[[nodiscard]] Result<std::optional<Error>> find_error(const Json& object);
+
 /// What `ingest` answers, and back. Fails with kFileFormat.
 [[nodiscard]] Json to_fields(const store::IngestReport& report);
 [[nodiscard]] Result<store::IngestReport> to_report(const Json& fields);

@@ -1,0 +1,323 @@
+#include "culm/replication/host/detail/sync_json.hpp"
+
+#include <array>
+#include <set>
+#include <utility>
+
+#include "culm/replication/host/control_protocol.hpp"
+
+namespace culm::control {
+namespace {
+
+using node::LogReport;
+using node::PeerReport;
+using node::SyncReport;
+using replication::Quote;
+using replication::SessionStats;
+using replication::WantRequest;
+
+template <class Struct, class Value, std::size_t kCount>
+using Fields = std::array<std::pair<const char*, Value Struct::*>, kCount>;
+
+constexpr Fields<WantRequest, std::uint64_t, 3> kWantNumbers{
+    {{"payload_size_min", &WantRequest::payload_size_min},
+     {"payload_size_max", &WantRequest::payload_size_max},
+     {"budget", &WantRequest::budget_bytes}}};
+constexpr Fields<WantRequest, bool, 2> kWantFlags{
+    {{"entries", &WantRequest::entries}, {"payloads", &WantRequest::payloads}}};
+constexpr Fields<node::SyncRequest, bool, 3> kRequestFlags{
+    {{"push", &node::SyncRequest::push},
+     {"quote_only", &node::SyncRequest::quote_only},
+     {"undelete", &node::SyncRequest::undelete}}};
+constexpr Fields<Quote, std::uint64_t, 4> kQuoteNumbers{
+    {{"entries", &Quote::entries},
+     {"certificate_entries", &Quote::certificate_entries},
+     {"payload_bytes", &Quote::payload_bytes},
+     {"wire_bytes", &Quote::wire_bytes}}};
+constexpr Fields<SessionStats, std::uint64_t, 6> kStatsNumbers{
+    {{"bytes_received", &SessionStats::bytes_received},
+     {"bytes_sent", &SessionStats::bytes_sent},
+     {"entries_received", &SessionStats::entries_received},
+     {"entries_sent", &SessionStats::entries_sent},
+     {"payload_bytes_received", &SessionStats::payload_bytes_received},
+     {"payload_bytes_sent", &SessionStats::payload_bytes_sent}}};
+constexpr Fields<LogReport, std::uint64_t, 6> kLogNumbers{
+    {{"entries", &LogReport::entries},
+     {"certificate_entries", &LogReport::certificate_entries},
+     {"payload_bytes", &LogReport::payload_bytes},
+     {"head", &LogReport::head},
+     {"peer_head", &LogReport::peer_head},
+     {"cap", &LogReport::cap}}};
+constexpr Fields<LogReport, RangeSet, 2> kLogRanges{
+    {{"missing", &LogReport::missing}, {"payloads_missing", &LogReport::payloads_missing}}};
+constexpr Fields<LogReport, std::optional<Quote>, 2> kLogQuotes{
+    {{"quote", &LogReport::quote}, {"whole_quote", &LogReport::whole_quote}}};
+constexpr Fields<LogReport, std::optional<replication::DenyReason>, 2> kLogDenials{
+    {{"denied", &LogReport::denied}, {"offer_denied", &LogReport::offer_denied}}};
+
+tl::unexpected<Error> malformed() { return fail(Errc::kFileFormat); }
+
+// Of each kind of field, all of a table: into JSON, and out of it where they must be there.
+
+template <class Table, class Struct>
+void put(Json& json, const Table& table, const Struct& from) {
+  for (const auto& [name, member] : table) json[name] = from.*member;
+}
+
+template <class Struct, std::size_t kCount>
+[[nodiscard]] bool take(const Json& json, const Fields<Struct, std::uint64_t, kCount>& table,
+                        Struct& into) {
+  for (const auto& [name, member] : table) {
+    const auto number = json.find_number(name);
+    if (!number) return false;
+    into.*member = *number;
+  }
+  return true;
+}
+
+template <class Struct, std::size_t kCount>
+[[nodiscard]] bool take(const Json& json, const Fields<Struct, bool, kCount>& table, Struct& into) {
+  for (const auto& [name, member] : table) {
+    const auto value = json.find_bool(name);
+    if (!value) return false;
+    into.*member = *value;
+  }
+  return true;
+}
+
+Result<std::string> get_text(const Json& json, std::string_view key) {
+  const std::string* const text = json.find_text(key);
+  if (text == nullptr) return malformed();
+  return *text;
+}
+
+/// "" is the empty set here, which people cannot write.
+Result<RangeSet> get_ranges(const Json& json, std::string_view key) {
+  CULM_TRY(const std::string text, get_text(json, key));
+  if (text.empty()) return RangeSet();
+  return parse_ranges(text);
+}
+
+/// An enumerator as its number; `last` is the highest there is.
+template <class Enum>
+Result<Enum> get_enum(const Json& json, std::string_view key, Enum last) {
+  const auto number = json.find_number(key);
+  if (!number || *number > static_cast<std::uint64_t>(last)) return malformed();
+  return static_cast<Enum>(*number);
+}
+
+template <class Enum>
+std::uint64_t to_number(Enum value) {
+  return static_cast<std::uint64_t>(value);
+}
+
+Json to_json(const WantRequest& want) {
+  Json json = {{"log", to_string(want.log)},
+               {"ranges", to_string(want.interest.ranges)},
+               {"newest", want.interest.newest},
+               {"order", to_number(want.order)}};
+  put(json, kWantNumbers, want);
+  put(json, kWantFlags, want);
+  return json;
+}
+
+Result<WantRequest> parse_want(const Json& json) {
+  WantRequest want;
+  CULM_TRY(const std::string log, get_text(json, "log"));
+  CULM_TRY(want.log, parse_log_key(log));
+  CULM_TRY(want.interest.ranges, get_ranges(json, "ranges"));
+  CULM_TRY(want.order, get_enum(json, "order", replication::Order::kNewestFirst));
+  const auto newest = json.find_number("newest");
+  if (!newest || !take(json, kWantNumbers, want) || !take(json, kWantFlags, want)) {
+    return malformed();
+  }
+  want.interest.newest = *newest;
+  return want;
+}
+
+std::optional<sealing::PeerKey> parse_peer_key(const std::string& text) {
+  const auto bytes = from_hex(text);
+  sealing::PeerKey peer;
+  if (!bytes || bytes->size() != peer.bytes.size()) return std::nullopt;
+  std::ranges::copy(*bytes, peer.bytes.begin());
+  return peer;
+}
+
+/// Where "peer" is, it is a peer's key.
+Result<std::optional<sealing::PeerKey>> get_peer_key(const Json& json) {
+  if (json.find("peer") == nullptr) return std::nullopt;
+  CULM_TRY(const std::string text, get_text(json, "peer"));
+  const auto peer = parse_peer_key(text);
+  if (!peer) return malformed();
+  return peer;
+}
+
+Result<node::Endpoint> get_endpoint(const Json& json, std::string_view key) {
+  CULM_TRY(const std::string text, get_text(json, key));
+  return node::parse_endpoint(text);
+}
+
+Result<node::SyncPeer> parse_peer(const Json& json) {
+  node::SyncPeer peer;
+  CULM_TRY(peer.endpoint, get_endpoint(json, "address"));
+  CULM_TRY(peer.expected, get_peer_key(json));
+  return peer;
+}
+
+Json to_json(const LogReport& log) {
+  Json json = {{"log", to_string(log.log)},
+               {"outcome", to_number(log.outcome)},
+               {"is_pushed", log.is_pushed}};
+  put(json, kLogNumbers, log);
+  for (const auto& [name, member] : kLogRanges) json[name] = to_string(log.*member);
+  for (const auto& [name, member] : kLogDenials) {
+    if (log.*member) json[name] = to_number(*(log.*member));
+  }
+  for (const auto& [name, member] : kLogQuotes) {
+    if (!(log.*member)) continue;
+    Json quote = {{"exact", (log.*member)->exact}};
+    put(quote, kQuoteNumbers, *(log.*member));
+    json[name] = std::move(quote);
+  }
+  if (log.offer_denied_by) json["offer_denied_by"] = node::to_string(*log.offer_denied_by);
+  if (log.error) json.update(control::to_json(*log.error));
+  return json;
+}
+
+Result<std::optional<Quote>> get_quote(const Json& json, std::string_view key) {
+  if (json.find(key) == nullptr) return std::nullopt;
+  const Json* const object = json.find_object(key);
+  Quote quote;
+  const auto exact = object != nullptr ? object->find_bool("exact") : std::nullopt;
+  if (!exact || !take(*object, kQuoteNumbers, quote)) return malformed();
+  quote.exact = *exact;
+  return quote;
+}
+
+Result<LogReport> parse_log(const Json& json) {
+  LogReport log;
+  CULM_TRY(const std::string key, get_text(json, "log"));
+  CULM_TRY(log.log, parse_log_key(key));
+  CULM_TRY(log.outcome, get_enum(json, "outcome", node::LogOutcome::kUnfinished));
+  const auto is_pushed = json.find_bool("is_pushed");
+  if (!is_pushed || !take(json, kLogNumbers, log)) return malformed();
+  log.is_pushed = *is_pushed;
+  for (const auto& [name, member] : kLogRanges) {
+    CULM_TRY(log.*member, get_ranges(json, name));
+  }
+  for (const auto& [name, member] : kLogDenials) {
+    if (json.find(name) == nullptr) continue;
+    CULM_TRY(log.*member, get_enum(json, name, replication::DenyReason::kBusy));
+  }
+  for (const auto& [name, member] : kLogQuotes) {
+    CULM_TRY(log.*member, get_quote(json, name));
+  }
+  if (json.find("offer_denied_by") != nullptr) {
+    CULM_TRY(log.offer_denied_by, get_endpoint(json, "offer_denied_by"));
+  }
+  CULM_TRY(log.error, find_error(json));
+  return log;
+}
+
+Json to_json(const PeerReport& peer) {
+  Json json = {{"address", node::to_string(peer.endpoint)}, {"text", peer.text}};
+  if (peer.peer) json["peer"] = to_hex(peer.peer->bytes);
+  put(json, kStatsNumbers, peer.stats);
+  if (peer.error) json.update(control::to_json(*peer.error));
+  return json;
+}
+
+Result<PeerReport> parse_peer_report(const Json& json) {
+  PeerReport peer;
+  CULM_TRY(peer.endpoint, get_endpoint(json, "address"));
+  CULM_TRY(peer.text, get_text(json, "text"));
+  CULM_TRY(peer.peer, get_peer_key(json));
+  if (!take(json, kStatsNumbers, peer.stats)) return malformed();
+  CULM_TRY(peer.error, find_error(json));
+  return peer;
+}
+
+template <class Value>
+Json to_array(const std::vector<Value>& values) {
+  Json array = Json::array();
+  for (const Value& value : values) array.push_back(to_json(value));
+  return array;
+}
+
+template <class Value>
+Result<std::vector<Value>> get_array(const Json& json, std::string_view key,
+                                     Result<Value> (*parse)(const Json&)) {
+  const std::vector<Json>* const array = json.find_array(key);
+  if (array == nullptr) return malformed();
+  std::vector<Value> values;
+  for (const Json& item : *array) {
+    CULM_TRY(auto value, parse(item));
+    values.push_back(std::move(value));
+  }
+  return values;
+}
+
+/// The preconditions of a sync.
+bool is_sound(const node::SyncRequest& request) {
+  std::set<std::string> peers;
+  std::set<LogKey> logs;
+  for (const node::SyncPeer& peer : request.peers) peers.insert(node::to_string(peer.endpoint));
+  for (const WantRequest& want : request.logs) logs.insert(want.log);
+  const bool moves = request.push || request.undelete;
+  return !peers.empty() && peers.size() == request.peers.size() &&
+         logs.size() == request.logs.size() && !(request.quote_only && moves);
+}
+
+}  // namespace
+
+Json to_json(const node::SyncRequest& request) {
+  Json peers = Json::array();
+  for (const node::SyncPeer& peer : request.peers) {
+    Json one = {{"address", node::to_string(peer.endpoint)}};
+    if (peer.expected) one["peer"] = to_hex(peer.expected->bytes);
+    peers.push_back(std::move(one));
+  }
+  Json json = {{"peers", std::move(peers)},
+               {"logs", to_array(request.logs)},
+               {"idle_max_us", request.idle_max.count()}};
+  put(json, kRequestFlags, request);
+  return json;
+}
+
+Result<node::SyncRequest> parse_sync_request(const Json& json) {
+  node::SyncRequest request;
+  CULM_TRY(request.peers, get_array(json, "peers", parse_peer));
+  CULM_TRY(request.logs, get_array(json, "logs", parse_want));
+  const auto idle_max = json.find_number("idle_max_us");
+  constexpr std::uint64_t kIdleMax = std::numeric_limits<std::int64_t>::max() / 2;
+  if (!idle_max || *idle_max > kIdleMax || !take(json, kRequestFlags, request)) return malformed();
+  request.idle_max = Duration(*idle_max);
+  if (!is_sound(request)) return malformed();
+  return request;
+}
+
+Json to_json(const SyncReport& report) {
+  Json json = {{"outcome", to_number(report.outcome)},
+               {"logs", to_array(report.logs)},
+               {"peers", to_array(report.peers)},
+               {"took_us", report.took.count()}};
+  if (report.error) json["failure"] = to_json(*report.error);
+  return json;
+}
+
+Result<SyncReport> parse_sync_report(const Json& json) {
+  SyncReport report;
+  CULM_TRY(report.outcome, get_enum(json, "outcome", node::SyncOutcome::kFailed));
+  CULM_TRY(report.logs, get_array(json, "logs", parse_log));
+  CULM_TRY(report.peers, get_array(json, "peers", parse_peer_report));
+  const auto took = json.find_number("took_us");
+  if (!took || report.peers.empty()) return malformed();
+  report.took = Duration(*took);
+  for (const PeerReport& peer : report.peers) report.stats += peer.stats;
+  if (const Json* const failure = json.find_object("failure")) {
+    CULM_TRY(report.error, find_error(*failure));
+  }
+  return report;
+}
+
+}  // namespace culm::control

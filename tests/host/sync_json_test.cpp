@@ -1,0 +1,103 @@
+#include "culm/replication/host/detail/sync_json.hpp"
+
+#include <gtest/gtest.h>
+
+#include "culm/feed/closure.hpp"
+
+#include "tests/support/log_builder.hpp"
+
+namespace culm::control {
+namespace {
+
+node::SyncRequest full_request() {
+  node::SyncRequest request;
+  request.peers = {{{"127.0.0.1", 7474}, sealing::PeerKey{}}, {{"::1", 7475}}};
+  auto& want = request.logs.emplace_back();
+  want.log = test::LogBuilder("alice", LogId{7}).log();
+  want.interest = {{{1, 5}, {9, kSeqnumMax}}, 12};
+  want.payloads = false;
+  want.order = replication::Order::kNewestFirst;
+  want.payload_size_max = 1000;
+  want.budget_bytes = 50;
+  request.logs.emplace_back().log = test::LogBuilder("bob").log();
+  request.push = request.undelete = true;
+  request.idle_max = std::chrono::seconds(7);
+  return request;
+}
+
+node::SyncReport full_report() {
+  node::SyncReport report;
+  report.outcome = node::SyncOutcome::kFailed;
+  report.error = error_for(Errc::kStoreFull, 4);
+  report.took = std::chrono::milliseconds(1500);
+  auto& log = report.logs.emplace_back();
+  log.log = test::LogBuilder("alice").log();
+  log.outcome = node::LogOutcome::kDenied;
+  log.denied = replication::DenyReason::kBusy;
+  log.offer_denied = replication::DenyReason::kNotWanted;
+  log.offer_denied_by = node::Endpoint{"127.0.0.1", 7474};
+  log.error = Error{Errc::kBusy};
+  log.entries = 3;
+  log.cap = 9;
+  log.missing = {{4, 8}};
+  log.is_pushed = true;
+  log.quote = replication::Quote{0, 1, 2, 3, 4, false};
+  auto& peer = report.peers.emplace_back();
+  peer.endpoint = {"127.0.0.1", 7474};
+  peer.peer = sealing::PeerKey{};
+  peer.stats.bytes_received = 77;
+  peer.error = error_system(Errc::kNetwork, 111);
+  peer.text = "a \"bye\"";
+  return report;
+}
+
+TEST(SyncJson, ARequestComesBackAsItWas) {
+  const std::string text = to_line(to_json(full_request()));
+  const auto back = parse_sync_request(*parse_json_object(text));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(to_line(to_json(*back)), text);
+  EXPECT_EQ(back->peers[0].endpoint, full_request().peers[0].endpoint);
+  EXPECT_TRUE(back->peers[0].expected && !back->peers[1].expected);
+  EXPECT_EQ(back->logs[0].interest, full_request().logs[0].interest);
+  EXPECT_EQ(back->logs[0].payload_size_max, 1000U);
+  EXPECT_FALSE(back->logs[0].payloads);
+  EXPECT_EQ(back->idle_max, std::chrono::seconds(7));
+}
+
+TEST(SyncJson, AReportComesBackAsItWas) {
+  const std::string text = to_line(to_json(full_report()));
+  const auto back = parse_sync_report(*parse_json_object(text));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(to_line(to_json(*back)), text);
+  EXPECT_EQ(back->error, full_report().error);
+  EXPECT_EQ(back->logs[0].denied, replication::DenyReason::kBusy);
+  EXPECT_EQ(back->logs[0].missing, (RangeSet{{4, 8}}));
+  EXPECT_EQ(back->peers[0].error, full_report().peers[0].error);
+  EXPECT_EQ(back->stats.bytes_received, 77U) << "the sum of all peers";
+}
+
+TEST(SyncJson, WhatASyncMayNotBeAskedForIsRefused) {
+  const auto is_refused = [](const std::function<void(node::SyncRequest&)>& spoil) {
+    auto request = full_request();
+    spoil(request);
+    const auto parsed = parse_sync_request(*parse_json_object(to_line(to_json(request))));
+    return !parsed && parsed.error().code == Errc::kFileFormat;
+  };
+  EXPECT_FALSE(is_refused([](auto&) {}));
+  EXPECT_TRUE(is_refused([](auto& request) { request.peers.clear(); }));
+  EXPECT_TRUE(is_refused([](auto& request) { request.peers.push_back(request.peers[0]); }));
+  EXPECT_TRUE(is_refused([](auto& request) { request.logs.push_back(request.logs[0]); }));
+  EXPECT_TRUE(is_refused([](auto& request) { request.quote_only = true; }));
+}
+
+TEST(SyncJson, EachMemberMustBeThere) {
+  const Json whole = to_json(full_request());
+  for (const char* const key : {"peers", "logs", "idle_max_us", "push", "quote_only", "undelete"}) {
+    Json json = whole;
+    json[key] = nullptr;
+    EXPECT_FALSE(parse_sync_request(json)) << key;
+  }
+}
+
+}  // namespace
+}  // namespace culm::control
