@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "culm/replication/host/detail/sync_json.hpp"
+
 namespace culm::control {
 namespace {
 
@@ -100,8 +102,8 @@ std::string encode(const SetInterestRequest& request_value) {
 }
 
 std::string encode(const SyncRequest& request_value) {
-  const Json head = {
-      {"verb", "sync"}, {"options", request_value.options}, {"json", request_value.json}};
+  Json head = {{"verb", "sync"}};
+  head.update(to_json(request_value.sync));
   return to_line(head) + "\n\n";
 }
 
@@ -119,10 +121,8 @@ Result<Request> decode_request(std::string_view text) {
   if (verb == "set_interest") return decode_set_interest(*head);
   if (verb == "status") return StatusRequest{};
   if (verb == "sync") {
-    const Json* const options = head->find_object("options");
-    const auto json = head->find_bool("json");
-    if (options == nullptr || !json) return fail(Errc::kFileFormat);
-    return SyncRequest{*options, *json};
+    CULM_TRY(auto sync, parse_sync_request(*head));
+    return SyncRequest{std::move(sync)};
   }
   if (verb != "delete_payloads") return fail(Errc::kFileFormat);
   DeletePayloadsRequest remove;

@@ -10,6 +10,7 @@
 #include "culm/feed/range_set.hpp"
 #include "culm/replication/host/json.hpp"
 #include "culm/replication/host/jsonl.hpp"
+#include "culm/replication/node/sync.hpp"
 #include "culm/store/store.hpp"
 
 /// What verbs that write say to the node that runs on the store, over a Unix-domain socket in the
@@ -45,11 +46,9 @@ struct SetInterestRequest {
   store::LogInterest interest;
 };
 struct StatusRequest {};
-/// `culm sync`, by the node: its options, as tools/sync/plan.hpp has them, and whether what is
-/// printed is to be JSON.
+/// A sync by the node; not live. Answered by its report.
 struct SyncRequest {
-  Json options;
-  bool json = false;
+  node::SyncRequest sync;
 };
 
 using Request = std::variant<IngestRequest, DeletePayloadsRequest, SetInterestRequest,

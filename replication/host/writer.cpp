@@ -10,6 +10,7 @@
 #include <sys/un.h>
 
 #include "culm/core/limits.hpp"
+#include "culm/replication/host/detail/sync_json.hpp"
 #include "culm/store/check.hpp"
 
 namespace culm::host {
@@ -109,6 +110,11 @@ Result<void> NodeClient::delete_payloads(const LogKey& log, const RangeSet& seqn
 Result<void> NodeClient::set_interest(const LogKey& log, const store::LogInterest& interest) {
   CULM_TRY(const Json fields, ask(control::encode(control::SetInterestRequest{log, interest})));
   return {};
+}
+
+Result<node::SyncReport> NodeClient::sync(const node::SyncRequest& request) {
+  CULM_TRY(const Json fields, ask(control::encode(control::SyncRequest{request})));
+  return control::parse_sync_report(fields);
 }
 
 }  // namespace culm::host

@@ -64,12 +64,14 @@ class NodeClient final : public Writer {
   [[nodiscard]] Result<void> set_interest(const LogKey& log,
                                           const store::LogInterest& interest) override;
 
-  /// Any request, and all of the answer.
-  [[nodiscard]] Result<control::Response> exchange(std::string_view request);
+  /// A sync by that node, which waits for its end. Fails with kStoreLocked when it is to push and
+  /// the node serves only some of the logs. Precondition: not live.
+  [[nodiscard]] Result<node::SyncReport> sync(const node::SyncRequest& request);
 
  private:
   explicit NodeClient(Descriptor socket) : socket_(std::move(socket)) {}
   [[nodiscard]] Result<Json> ask(std::string_view request);
+  [[nodiscard]] Result<control::Response> exchange(std::string_view request);
 
   Descriptor socket_;
 };

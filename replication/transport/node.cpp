@@ -22,11 +22,15 @@ DialId Node::dial(const Endpoint& endpoint, DialOptions options, SessionHandler 
 
 void Node::end_dial(DialId dial) { impl_->ask().end_dial(dial, detail::now()); }
 
-node::FetchId Node::fetch(node::FetchRequest request, FetchHandlers handlers) {
-  return impl_->fetch(std::move(request), std::move(handlers));
+node::SyncId Node::sync(node::SyncRequest request, SyncHandler handler) {
+  return impl_->sync(std::move(request), std::move(handler));
 }
 
-void Node::end_fetch(node::FetchId fetch) { impl_->end_fetch(fetch); }
+void Node::end_sync(node::SyncId sync) { impl_->ask().end_sync(sync, detail::now()); }
+
+std::optional<node::SyncProgress> Node::progress(node::SyncId sync) const {
+  return impl_->node().progress(sync);
+}
 
 Result<replication::WantId> Node::want(SessionId session, const replication::WantRequest& request) {
   return impl_->ask().want(session, request, detail::now());

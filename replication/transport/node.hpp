@@ -32,11 +32,8 @@ using ObserverId = std::uint64_t;
 /// Takes the events of a session: see `node::SessionEvent`.
 using SessionHandler = std::function<void(const SessionRef&, const replication::Event&)>;
 
-/// What a fetch tells; each may be empty.
-struct FetchHandlers {
-  std::function<void(const node::FetchQuoted&)> quoted{};
-  std::function<void(const node::FetchEnded&)> ended{};  ///< the last
-};
+/// Takes what a sync tells: see `node::SyncEvent`; the last is `SyncEnded`.
+using SyncHandler = std::function<void(const node::SyncEvent&)>;
 
 /// Handlers for what a node tells of all its sessions.
 struct NodeObserver {
@@ -75,10 +72,13 @@ class Node {
   /// Ends a dial and its session. Nothing happens if it has ended.
   void end_dial(DialId dial);
 
-  /// Wants a log of several peers together, once; `FetchRequest::from` names their dials.
-  node::FetchId fetch(node::FetchRequest request, FetchHandlers handlers);
-  /// Asks for nothing more; nothing is told of it any more.
-  void end_fetch(node::FetchId fetch);
+  /// Moves logs between the store and some peers, once or as they grow: see `node::Sync`. `handler`
+  /// may be empty.
+  node::SyncId sync(node::SyncRequest request, SyncHandler handler);
+  /// Ends it with what has come; it tells so. Nothing happens if it has ended.
+  void end_sync(node::SyncId sync);
+  /// Nothing for one that has ended.
+  [[nodiscard]] std::optional<node::SyncProgress> progress(node::SyncId sync) const;
 
   /// As the session's own. Fails with kPeerClosed when there is no such session, or as the session.
   /// The store's interest is the caller's business.

@@ -72,11 +72,12 @@ class Proxy:
 class SeveralPeers(NetworkScenario):
     def setUp(self):
         super().setUp()
-        first = self.relay("first", "--accept-any")
+        self.first = self.relay("first", "--accept-any")
         second = self.relay("second", "--accept-any")
-        _, self.author = self.push_lines(LINES, first)
+        self.key = self.push_lines(LINES, self.first)
+        self.author = self.key[1]
         self.sync("author", second.address, "--push")
-        self.relays = (first.address, second.address)
+        self.relays = (self.first.address, second.address)
 
     def fetch(self, store, first, *others, status=0):
         also = [part for other in others for part in ("--also", other)]
@@ -170,10 +171,37 @@ class SeveralPeers(NetworkScenario):
         self.assertEqual(len(whole["peers"]), 2)
         self.assert_whole("reader")
 
+    def test_a_push_goes_to_each(self):
+        self.new_log(self.lines(20, LINES + 1), key=self.key, store="author")
+        logs, whole = self.sync("author", self.relays[0], "--push", "--also", self.relays[1])
+        self.assertTrue(logs[0]["pushed"])
+        self.assertEqual(len(whole["peers"]), 2)
+        for relay in ("first", "second"):
+            self.assertEqual(self.printed(relay, self.author), self.lines(LINES + 20))
+        text = self.text("sync", self.relays[0], "--push", "--also", self.relays[1],
+                         store="author")
+        self.assertIn("every peer confirms that it holds all", text)
+
+    def test_a_quote_is_of_the_peer_that_has_most(self):
+        third = self.relay("third", "--accept-any")
+        self.sync("third", self.relays[0], self.author, "--range", "1-100")
+        lines = self.json_lines("sync", third.address, self.author, "--quote", "--also",
+                                self.relays[0], store="reader")
+        self.assertEqual(lines[0]["quote"]["entries"], LINES)
+
+    def test_live_another_takes_over_from_one_that_dies(self):
+        reader = self.live("reader", self.relays[0], self.author, "--also", self.relays[1])
+        reader.wait_for(event="caught_up", head=LINES)
+        self.first.kill()
+        reader.wait_for(event="disconnected", address=self.relays[0])
+        self.new_log(self.lines(1, LINES + 1), key=self.key, store="author")
+        self.sync("author", self.relays[1], "--push")
+        reader.wait_for(event="received", up_to=LINES + 1)
+        peers = reader.end()[-1]["peers"]
+        self.assertEqual([peer["address"] for peer in peers], list(self.relays))
+        self.assert_sound("reader")
+
     def test_a_wrong_command_line(self):
-        for arguments in (["--live"], ["--push"], ["--quote"]):
-            self.run_culm("sync", self.relays[0], "--also", self.relays[1], *arguments,
-                          store="reader", status=USAGE)
         self.run_culm("sync", self.relays[0], "--also", self.relays[0], store="reader",
                       status=USAGE)
         self.run_culm("sync", self.relays[0], "--also", "nowhere", store="reader", status=USAGE)

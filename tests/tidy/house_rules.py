@@ -14,7 +14,7 @@ LEFT_OF = {
     "replication": {"core", "feed", "store", "replication"},
     "node": {"core", "feed", "store", "replication", "node"},
     "transport": {"core", "feed", "store", "replication", "node", "transport"},
-    "host": {"core", "feed", "store", "replication", "node", "host"},
+    "host": {"core", "feed", "store", "replication", "node", "transport", "host"},
     "tools": {"core", "feed", "store", "replication", "node", "transport", "host", "tools"},
 }
 # Header pattern -> where alone it may be included.

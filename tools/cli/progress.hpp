@@ -19,6 +19,8 @@ class Progress {
   ~Progress();
 
   void show(std::uint64_t done);
+  /// Now that it is known, or known better.
+  void set_total(std::uint64_t total) { total_ = total; }
   [[nodiscard]] double seconds() const;
 
  private:

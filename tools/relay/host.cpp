@@ -61,8 +61,13 @@ Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const HostOpti
 }
 
 Outcome<void> Host::serve_requests(bool serves_every_log) {
-  CULM_TOOLS_TRY(control_,
-                 ControlServer::open(io_, directory_, *store_, *node_, pool_, serves_every_log));
+  auto opened =
+      host::ControlServer::open(io_, directory_, *store_, *node_, pool_, serves_every_log);
+  if (!opened) {
+    return fail_with(
+        Failure(opened.error()).about("socket in " + shown(directory_)).as(Exit::kStore));
+  }
+  control_ = *std::move(opened);
   return {};
 }
 

@@ -7,6 +7,7 @@
 #include "culm/core/random.hpp"
 #include "culm/core/signing.hpp"
 #include "culm/replication/host/background_verifier.hpp"
+#include "culm/replication/host/control_server.hpp"
 #include "culm/replication/host/store_writer.hpp"
 #include "culm/replication/host/verifier_pool.hpp"
 #include "culm/replication/transport/node.hpp"
@@ -15,7 +16,6 @@
 #include "tools/cli/context.hpp"
 #include "tools/relay/asio.hpp"
 #include "tools/relay/config.hpp"
-#include "tools/relay/control.hpp"
 
 namespace culm::tools {
 
@@ -68,7 +68,7 @@ class Host {
   std::optional<host::StoreWriter> writer_;
   std::optional<transport::Node> node_;
   std::optional<host::BackgroundVerifier> background_;
-  std::unique_ptr<ControlServer> control_;
+  std::unique_ptr<host::ControlServer> control_;
   bool interrupted_once_ = false;
   bool stopping_ = false;
 };

@@ -1,26 +1,28 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
-#include "tools/sync/sync.hpp"
+#include "tools/cli/context.hpp"
+#include "tools/sync/options.hpp"
 
 namespace culm::tools {
 
-/// Prints what came of a sync: what moved, and beside it what the whole log would cost.
-[[nodiscard]] Outcome<void> print_sync(Context& context, const SyncOptions& options,
-                                       const store::Store& store, const std::vector<LogSync>& logs,
-                                       const SyncTotals& totals);
+/// Says what a live sync tells.
+[[nodiscard]] Outcome<void> say(Context& context, const SyncOptions& options,
+                                const node::SyncEvent& event);
 
-/// What would move, of a sync that only asked.
-[[nodiscard]] Outcome<void> print_quotes(Context& context, const std::vector<LogSync>& logs);
+/// Prints what came of a sync, and says whether it was a success, as `judge`.
+[[nodiscard]] Outcome<void> conclude(Context& context, const SyncOptions& options,
+                                     const node::SyncReport& report);
 
-/// What keeps a sync that came to its end from being a success: a fork, with exit 7; a log that the
-/// peer does not serve or does not take, with exit 6.
-[[nodiscard]] Outcome<void> judge_sync(const SyncOptions& options, const store::Store& store,
-                                       const std::vector<LogSync>& logs);
+/// What keeps a sync from being a success. Exit 6: no peer can be reached, or what one should bring
+/// did not come, or one does not serve or take a log; 4: one sent what does not verify; 5: the
+/// store fails; 7: a fork.
+[[nodiscard]] Outcome<void> judge(const SyncOptions& options, const node::SyncReport& report);
 
-/// What to say of an offer that the peer declined.
-[[nodiscard]] std::string why_offer_denied(replication::DenyReason reason);
+/// Why a peer was given up, or is called again; `text`: what it said at that.
+[[nodiscard]] Failure why_lost(const Error& error, const std::string& text, bool has_answered);
+/// What to say of a peer that declined a want or an offer, behind its name.
+[[nodiscard]] std::string why_denied(replication::DenyReason reason, bool is_offer);
 
 }  // namespace culm::tools

@@ -54,7 +54,7 @@ void Node::Impl::shut_down() {
   timer_.cancel();
   // What they hold may call back here when it goes away.
   const auto dial_handlers = std::exchange(dial_handlers_, {});
-  const auto fetch_handlers = std::exchange(fetch_handlers_, {});
+  const auto sync_handlers = std::exchange(sync_handlers_, {});
   const auto task_handlers = std::exchange(task_handlers_, {});
   const auto observers = std::exchange(observers_, {});
   for (node::Job& job : node_.take_jobs()) runner_.run(std::move(job), [](const auto&) {});
@@ -143,15 +143,10 @@ void Node::Impl::add_socket(detail::tcp::socket socket, SessionId id) {
   sockets_.emplace(id, std::make_shared<detail::Socket>(std::move(socket), id, *this));
 }
 
-node::FetchId Node::Impl::fetch(node::FetchRequest request, FetchHandlers handlers) {
-  const node::FetchId id = ask().fetch(std::move(request));
-  fetch_handlers_.emplace(id, std::move(handlers));
+node::SyncId Node::Impl::sync(node::SyncRequest request, SyncHandler handler) {
+  const node::SyncId id = ask().sync(std::move(request), detail::now());
+  if (handler) sync_handlers_.emplace(id, std::move(handler));
   return id;
-}
-
-void Node::Impl::end_fetch(node::FetchId fetch) {
-  ask().end_fetch(fetch, detail::now());
-  fetch_handlers_.erase(fetch);
 }
 
 void Node::Impl::run(node::StoreTask task, std::function<void(Result<void>)> handler) {
@@ -234,16 +229,12 @@ void Node::Impl::perform(node::SessionEvent& event) {
   call_observers(&NodeObserver::session, event.session, event.event);
 }
 
-void Node::Impl::perform(node::FetchQuoted& quoted) {
-  const auto found = fetch_handlers_.find(quoted.fetch);
-  if (found == fetch_handlers_.end() || !found->second.quoted) return;
-  const auto handler = found->second.quoted;  // it may end the fetch
-  handler(quoted);
-}
-
-void Node::Impl::perform(node::FetchEnded& ended) {
-  auto handlers = fetch_handlers_.extract(ended.fetch);
-  if (handlers && handlers.mapped().ended) handlers.mapped().ended(ended);
+void Node::Impl::perform(node::SyncTold& told) {
+  const auto handler = sync_handlers_.find(told.sync);
+  if (handler == sync_handlers_.end()) return;
+  if (!std::holds_alternative<node::SyncEnded>(told.event)) return handler->second(told.event);
+  const auto last = sync_handlers_.extract(handler);
+  last.mapped()(told.event);
 }
 
 void Node::Impl::perform(node::WorkCommitted& committed) {

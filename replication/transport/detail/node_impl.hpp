@@ -29,8 +29,7 @@ class Node::Impl final : public detail::Socket::Host,
 
   [[nodiscard]] Result<Endpoint> listen(const Endpoint& endpoint);
   DialId dial(const Endpoint& endpoint, DialOptions options, SessionHandler handler);
-  node::FetchId fetch(node::FetchRequest request, FetchHandlers handlers);
-  void end_fetch(node::FetchId fetch);
+  node::SyncId sync(node::SyncRequest request, SyncHandler handler);
   void run(node::StoreTask task, std::function<void(Result<void>)> handler);
   ObserverId observe(NodeObserver observer);
   void end_observe(ObserverId id) { observers_.erase(id); }
@@ -56,9 +55,9 @@ class Node::Impl final : public detail::Socket::Host,
   void perform(node::Perform& perform);
   void perform(node::SessionEvent& event);
   void perform(node::DialOver& over) { dial_handlers_.erase(over.dial); }
-  void perform(node::FetchQuoted& quoted);
-  void perform(node::FetchEnded& ended);
-  void perform(node::SyncTold& /*told*/) {}
+  void perform(node::FetchQuoted& /*quoted*/) {}
+  void perform(node::FetchEnded& /*ended*/) {}
+  void perform(node::SyncTold& told);
   void perform(node::WorkCommitted& committed);
   void perform(node::LogChanged& changed);
   void perform(node::TaskFinished& finished);
@@ -87,7 +86,7 @@ class Node::Impl final : public detail::Socket::Host,
   std::optional<Instant> armed_;  ///< when the timer fires
 
   std::map<DialId, SessionHandler> dial_handlers_;
-  std::map<node::FetchId, FetchHandlers> fetch_handlers_;
+  std::map<node::SyncId, SyncHandler> sync_handlers_;
   std::map<node::TaskId, std::function<void(Result<void>)>> task_handlers_;
   std::map<ObserverId, std::shared_ptr<const NodeObserver>> observers_;
   ObserverId last_observer_ = 0;

@@ -1,4 +1,4 @@
-#include "tools/relay/control.hpp"
+#include "culm/replication/host/control_server.hpp"
 
 #include <array>
 #include <cerrno>
@@ -14,13 +14,13 @@
 #include <unistd.h>
 
 #include "culm/core/limits.hpp"
+#include "culm/replication/host/control_protocol.hpp"
+#include "culm/replication/host/descriptor.hpp"
+#include "culm/replication/host/detail/asio.hpp"
+#include "culm/replication/host/detail/sync_json.hpp"
 #include "culm/store/check.hpp"
 
-#include "culm/replication/host/control_protocol.hpp"
-#include "tools/cli/files.hpp"
-#include "tools/sync/sync_job.hpp"
-
-namespace culm::tools {
+namespace culm::host {
 namespace {
 
 using Socket = asio::local::stream_protocol::socket;
@@ -31,12 +31,8 @@ constexpr std::size_t kReadBytes = 64 * 1024;
 
 /// A listening socket that only this user may connect to. The way over the descriptor of the
 /// directory is always short enough for a socket's name.
-Outcome<Descriptor> listen_in(const std::string& directory) {
-  const auto failed = [&] {
-    return fail_with(Failure(error_system(Errc::kFileIo, errno))
-                         .about("socket in " + shown(directory))
-                         .as(Exit::kStore));
-  };
+Result<Descriptor> listen_in(const std::string& directory) {
+  const auto failed = [] { return fail(error_system(Errc::kFileIo, errno)); };
   const Descriptor place(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   const std::string name(control::kSocketName);
   const std::string path = "/proc/self/fd/" + std::to_string(place.get()) + "/" + name;
@@ -76,13 +72,9 @@ Result<void> check_is_new(const store::Store& store, const LogKey& log,
 /// Does what requests ask for, in the node's thread that writes.
 class Performer {
  public:
-  Performer(asio::io_context& io, const store::Store& store, transport::Node& node,
-            SignatureVerifier& verifier, bool serves_every_log)
-      : io_(io),
-        store_(store),
-        node_(node),
-        verifier_(verifier),
-        serves_every_log_(serves_every_log) {}
+  Performer(const store::Store& store, transport::Node& node, SignatureVerifier& verifier,
+            bool serves_every_log)
+      : store_(store), node_(node), verifier_(verifier), serves_every_log_(serves_every_log) {}
 
   void perform(control::Request request, Answer answer) {
     std::visit([&](auto& one) { start(std::move(one), std::move(answer)); }, request);
@@ -93,9 +85,7 @@ class Performer {
   void start(control::DeletePayloadsRequest request, Answer answer);
   void start(control::SetInterestRequest request, Answer answer);
   void start(control::StatusRequest request, const Answer& answer);
-  void start(const control::SyncRequest& request, Answer answer);
-
-  asio::io_context& io_;
+  void start(control::SyncRequest request, Answer answer);
 
   const store::Store& store_;
   transport::Node& node_;
@@ -183,8 +173,15 @@ void Performer::start(control::StatusRequest /*request*/, const Answer& answer) 
   answer(response);
 }
 
-void Performer::start(const control::SyncRequest& request, Answer answer) {
-  run_sync_job({io_, store_, node_}, request, serves_every_log_, std::move(answer));
+void Performer::start(control::SyncRequest request, Answer answer) {
+  // One that serves some logs alone shows peers no others.
+  if (request.sync.push && !serves_every_log_) {
+    return answer({Error{Errc::kStoreLocked}, Json::object()});
+  }
+  node_.sync(std::move(request.sync), [answer = std::move(answer)](const node::SyncEvent& event) {
+    const auto* const ended = std::get_if<node::SyncEnded>(&event);
+    if (ended != nullptr) answer({std::nullopt, control::to_json(ended->report)});
+  });
 }
 
 class ControlServer::Impl : public std::enable_shared_from_this<ControlServer::Impl> {
@@ -301,16 +298,16 @@ void ControlServer::Impl::close() {
 ControlServer::ControlServer(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 ControlServer::~ControlServer() { impl_->close(); }
 
-Outcome<std::unique_ptr<ControlServer>> ControlServer::open(
-    asio::io_context& io, const std::string& directory, const store::Store& store,
+Result<std::unique_ptr<ControlServer>> ControlServer::open(
+    boost::asio::io_context& io, const std::string& directory, const store::Store& store,
     transport::Node& node, SignatureVerifier& verifier, bool serves_every_log) {
-  CULM_TOOLS_TRY(Descriptor socket, listen_in(directory));
+  CULM_TRY(Descriptor socket, listen_in(directory));
   auto impl = std::make_shared<Impl>(io, std::move(socket), directory,
-                                     Performer(io, store, node, verifier, serves_every_log));
+                                     Performer(store, node, verifier, serves_every_log));
   impl->accept();
   return std::unique_ptr<ControlServer>(new ControlServer(std::move(impl)));
 }
 
 void ControlServer::close() { impl_->close(); }
 
-}  // namespace culm::tools
+}  // namespace culm::host

@@ -7,10 +7,11 @@
 #include "culm/replication/transport/node.hpp"
 #include "culm/store/store.hpp"
 
-#include "tools/cli/failure.hpp"
-#include "tools/relay/asio.hpp"
+namespace boost::asio {
+class io_context;
+}
 
-namespace culm::tools {
+namespace culm::host {
 
 /// Takes requests of other processes of the same user at a Unix-domain socket in the directory of
 /// the store, and answers each once what it asked for is committed. Spec: control_protocol.hpp
@@ -19,8 +20,8 @@ class ControlServer {
   /// The store must be locked by this process: then a socket that is there already is a dead
   /// node's, and is replaced. All but `directory` must outlive the server. A node that does not
   /// serve every log pushes none for others. Fails with kFileIo.
-  [[nodiscard]] static Outcome<std::unique_ptr<ControlServer>> open(
-      asio::io_context& io, const std::string& directory, const store::Store& store,
+  [[nodiscard]] static Result<std::unique_ptr<ControlServer>> open(
+      boost::asio::io_context& io, const std::string& directory, const store::Store& store,
       transport::Node& node, SignatureVerifier& verifier, bool serves_every_log);
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
@@ -36,4 +37,4 @@ class ControlServer {
   std::shared_ptr<Impl> impl_;
 };
 
-}  // namespace culm::tools
+}  // namespace culm::host
