@@ -71,9 +71,17 @@ enum class Errc : std::uint16_t {
   kAuthorMarkFork,    ///< the store holds another entry where one was published
   kAuthorMarkFormat,
   kAuthorMarkLocked,
-  kLogFragmented,  ///< more ranges than are kept of one log
-  kBusy,           ///< a bound of this side is reached; later it may go
-  kStoreBusy,      ///< the store is read by as many as it takes
+  kLogFragmented,   ///< more ranges than are kept of one log
+  kBusy,            ///< a bound of this side is reached; later it may go
+  kStoreBusy,       ///< the store is read by as many as it takes
+  kKeyFileMissing,  ///< Spec: key-file.md#reading
+  kKeyFileLink,
+  kKeyFileKind,
+  kKeyFileOwner,
+  kKeyFileShared,
+  kKeyFileFormat,
+  kKeyFileVersion,
+  kKeyFileMismatch,  ///< its author is not the secret's
 
   // replication
   kFrameLength = 300,
@@ -98,6 +106,7 @@ enum class Errc : std::uint16_t {
   kPeerStalled,
   kPeerClosed,
   kPeerUnexpected,  ///< the peer's key is not the pinned one
+  kDenied,          ///< the peer does not serve or take a log
 
   // transport and tools
   kNetwork = 400,

@@ -58,14 +58,14 @@ class KeyFile(Scenario):
             good = file.read()
         _, other = self.keygen("other")
         os.umask(0o077)
-        for content, why in (("", "is empty"), (os.urandom(155), "no key file"),
+        for content, why in (("", "not well-formed"), (os.urandom(155), "not well-formed"),
                              (good[:-1], "not well-formed"), (good[:-2] + "\n", "not well-formed"),
                              (good[:-1] + "0\n", "not well-formed"), (good + "\n", "not well-formed"),
                              (good.replace("secret ", "secret"), "not well-formed"),
                              (good[:-2] + "g\n", "not well-formed"),
                              (good.replace(author, other), "does not fit"),
                              (good.replace("key 1", "key 2"), "another version"),
-                             (good.replace("culm-key", "ssh-key"), "no key file"),
+                             (good.replace("culm-key", "ssh-key"), "not well-formed"),
                              (good * 1000, "not well-formed")):
             self.refuse(self.write("bad", content), why)
         self.refuse("missing", "does not exist.*\n.*keygen")

@@ -2,10 +2,10 @@
 #include <vector>
 
 #include "culm/store/appender.hpp"
+#include "culm/store/key_file.hpp"
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/files.hpp"
-#include "tools/cli/key_file.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
@@ -183,16 +183,20 @@ Outcome<void> run(Context& context, const Options& given) {
   if (options.files.empty() && !options.end) options.files.emplace_back("-");
   CULM_TOOLS_TRY(const std::uint64_t log_id, parse_number("--log-id", options.log_id));
   CULM_TOOLS_TRY(const std::uint64_t total_bytes, check_inputs(options));
-  CULM_TOOLS_TRY(const SecretKey key, read_key_file(options.key_path));
-  const LogKey log{key.author(), LogId{log_id}};
+  if (options.key_path.empty()) return usage("a file name must not be empty");
+  const auto key = store::read_key_file(options.key_path);
+  if (!key) {
+    return fail_with(Failure(key.error()).about(shown(options.key_path)).as(Exit::kVerification));
+  }
+  const LogKey log{key->author(), LogId{log_id}};
 
   Ed25519Verifier verifier;
   CULM_TOOLS_TRY(auto access, StoreAccess::open(context, IfMissing::kCreate, verifier));
   if (access.is_remote()) CULM_TOOLS_CHECK(check_for_node(options));
-  const std::string mark_path = author_mark_path(options.key_path, log.log_id);
+  const std::string mark_path = store::author_mark_path(options.key_path, log.log_id);
   CULM_TOOLS_TRY(const auto mark, about("author mark " + shown(mark_path),
                                         store::FileAuthorMark::open(mark_path, log)));
-  auto appender = store::Appender::open(access.store(), key, log.log_id, *mark,
+  auto appender = store::Appender::open(access.store(), *key, log.log_id, *mark,
                                         commit_through(access), {.adopt = options.adopt});
   if (!appender) return fail_with(explain(appender.error(), mark_path));
 

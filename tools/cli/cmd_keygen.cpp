@@ -1,7 +1,7 @@
 #include "culm/core/random.hpp"
+#include "culm/store/key_file.hpp"
 
 #include "tools/cli/files.hpp"
-#include "tools/cli/key_file.hpp"
 #include "tools/cli/verbs.hpp"
 
 namespace culm::tools {
@@ -13,9 +13,10 @@ struct Options {
 
 Outcome<void> run(Context& context, const Options& options) {
   if (options.path == "-") return usage("a secret key needs a file, - is none");
+  if (options.path.empty()) return usage("a file name must not be empty");
   SystemRandom random;
   const SecretKey key = SecretKey::generate(random);
-  CULM_TOOLS_CHECK(write_key_file(options.path, key));
+  CULM_TOOLS_CHECK(about(shown(options.path), store::write_key_file(options.path, key)));
   const std::string author = to_hex(key.author().bytes);
   if (context.json) return context.out.write_json(Json{{"author", author}, {"file", options.path}});
   return context.out.write(author + "\n");

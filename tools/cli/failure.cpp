@@ -54,6 +54,9 @@ constexpr Step kSteps[] = {
     {Errc::kAuthorMarkLocked, "wait for the other process, or end it"},
     {Errc::kLogEnded, "start another log with --log-id"},
     {Errc::kFileExists, "name a file that does not exist yet"},
+    {Errc::kKeyFileMissing, "`culm keygen FILE` makes one"},
+    {Errc::kKeyFileLink, "name the file itself"},
+    {Errc::kKeyFileShared, "chmod 600 the file"},
 };
 
 std::string_view next_step(Errc code) {

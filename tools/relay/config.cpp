@@ -1,15 +1,8 @@
 #include "tools/relay/config.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <cstring>
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "culm/core/random.hpp"
+#include "culm/replication/host/node_key.hpp"
 
 #include "tools/cli/escape.hpp"
 #include "tools/cli/files.hpp"
@@ -19,61 +12,12 @@ namespace culm::tools {
 namespace {
 
 constexpr const char* kPeerKeyName = "peer.key";
-constexpr std::size_t kDigits = 2 * sizeof(sealing::Key);
 
-tl::unexpected<Failure> refuse(const std::string& path, std::string message,
-                               std::string_view step = {}) {
-  return fail_with(Failure(Exit::kVerification, Errc::kKeyFormat, std::move(message))
-                       .about("key file " + shown(path))
-                       .next(step));
-}
-
-/// 64 hex digits, and perhaps a line end, in a file that nobody else may read.
-Outcome<sealing::Key> read_secret(const std::string& path) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  struct stat status = {};
-  if (file.get() < 0 || ::fstat(file.get(), &status) != 0) {
-    return refuse(path, errno == ELOOP ? "is a symbolic link" : std::strerror(errno));
-  }
-  if (!S_ISREG(status.st_mode)) return refuse(path, "is not a regular file");
-  if (status.st_uid != ::geteuid()) return refuse(path, "belongs to another user");
-  if ((status.st_mode & 077U) != 0) {
-    return refuse(path, "may be read or written by others", "chmod 600 the file");
-  }
-  std::array<std::uint8_t, kDigits + 2> text{};
-  const ssize_t got = ::read(file.get(), text.data(), text.size());
-  const auto size = static_cast<std::size_t>(std::max<ssize_t>(got, 0));
-  const bool is_line = size == kDigits || (size == kDigits + 1 && text[kDigits] == '\n');
-  auto secret = from_hex(as_text(ByteView(text).first(std::min(size, kDigits))));
-  sealing::wipe(text);
-  if (!is_line || !secret) {
-    return refuse(path, "does not hold 64 hex digits",
-                  "`(umask 077; openssl rand -hex 32 > FILE)` makes a network key");
-  }
-  sealing::Key key{};
-  std::ranges::copy(*secret, key.begin());
-  sealing::wipe(*secret);
-  return key;
-}
-
-Outcome<void> make_peer_key(const std::string& path) {
-  SystemRandom random;
-  const auto pair = sealing::KeyPair::generate(random);
-  CULM_TOOLS_TRY(auto file, NewFile::create(path, 0600));
-  std::string text = to_hex(pair.secret()) + "\n";
-  const auto written = file->write_now(as_bytes(text));
-  sealing::wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
-  CULM_TOOLS_CHECK(written);
-  return file->complete();
-}
-
-Outcome<sealing::KeyPair> peer_key(const std::string& path) {
-  struct stat status = {};
-  if (::lstat(path.c_str(), &status) != 0 && errno == ENOENT) {
-    CULM_TOOLS_CHECK(make_peer_key(path));
-  }
-  CULM_TOOLS_TRY(const sealing::Key secret, read_secret(path));
-  return sealing::KeyPair::from_secret(secret);
+Failure no_network_key(const Error& error) {
+  Failure failure(error);
+  const bool has_none = error.code == Errc::kKeyFileMissing || error.code == Errc::kKeyFileFormat;
+  if (has_none) failure.step = "`(umask 077; openssl rand -hex 32 > FILE)` makes a network key";
+  return failure;
 }
 
 }  // namespace
@@ -116,16 +60,14 @@ Outcome<node::NodeOptions> make_node_options(const std::string& store_directory,
                                              const HostOptions& options) {
   const std::string path =
       options.peer_key_file.empty() ? store_directory + "/" + kPeerKeyName : options.peer_key_file;
-  CULM_TOOLS_TRY(const sealing::KeyPair identity, peer_key(path));
+  CULM_TOOLS_TRY(const sealing::KeyPair identity, about(shown(path), host::open_peer_key(path)));
   node::NodeOptions node{.identity = identity};
   node.agent = std::string("culm ") + kVersion;
-  if (!options.network.empty()) {
-    const Hash digest = hash(as_bytes(options.network));
-    std::ranges::copy_n(digest.bytes.begin(), static_cast<std::ptrdiff_t>(node.network_id.size()),
-                        node.network_id.begin());
-  }
-  if (!options.network_key_file.empty()) {
-    CULM_TOOLS_TRY(node.psk, read_secret(options.network_key_file));
+  node.network_id = host::network_id_of(options.network);
+  if (const std::string& file = options.network_key_file; !file.empty()) {
+    const auto key = host::read_node_key(file);
+    if (!key) return fail_with(no_network_key(key.error()).about(shown(file)));
+    node.psk = *key;
   }
   return node;
 }

@@ -10,11 +10,7 @@ namespace {
 
 constexpr const char* kGoOn = "run the same again to go on; what came is kept";
 
-Failure denied(std::string why) {
-  Failure failure(Exit::kNetwork, Errc::kPeerClosed, std::move(why));
-  failure.fields["reason"] = "denied";
-  return failure;
-}
+Failure denied(std::string why) { return {Exit::kNetwork, Errc::kDenied, std::move(why)}; }
 
 /// Of the first peer that was given up, if there is one.
 std::optional<Failure> first_lost(const node::SyncReport& report) {

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+
+#include "culm/core/result.hpp"
+#include "culm/core/signing.hpp"
+
+/// The file that holds an author's secret key. Spec: key-file.md
+namespace culm::store {
+
+/// Writes a new file with mode 0600; durable when it returns. Fails with kFileExists, kFileIo, and
+/// then leaves no file.
+[[nodiscard]] Result<void> write_key_file(const std::string& path, const SecretKey& key);
+
+/// Fails as `read_secret_file`, with kKeyFileVersion, kKeyFileFormat, or with kKeyFileMismatch when
+/// the author is not the secret's.
+[[nodiscard]] Result<SecretKey> read_key_file(const std::string& path);
+
+/// The author mark of the log `log_id` of the key in `key_path`: "KEY_PATH.LOG_ID.mark".
+[[nodiscard]] std::string author_mark_path(const std::string& key_path, LogId log_id);
+
+}  // namespace culm::store
