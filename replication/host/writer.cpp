@@ -48,21 +48,28 @@ Result<void> DirectWriter::set_interest(const LogKey& log, const store::LogInter
   });
 }
 
-std::unique_ptr<NodeClient> NodeClient::connect(const std::string& directory) {
+/// None where no node answers.
+static Descriptor connect_to(const std::string& directory) {
   // A socket's name has room for 107 bytes; the way over the descriptor is always short.
   const Descriptor place(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   const std::string path =
       "/proc/self/fd/" + std::to_string(place.get()) + "/" + std::string(control::kSocketName);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (place.get() < 0 || path.size() >= sizeof address.sun_path) return nullptr;
+  if (place.get() < 0 || path.size() >= sizeof address.sun_path) return Descriptor();
   std::memcpy(address.sun_path, path.data(), path.size());
   Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (socket.get() < 0 ||
       ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    return nullptr;
+    return Descriptor();
   }
-  return std::unique_ptr<NodeClient>(new NodeClient(std::move(socket)));
+  return socket;
+}
+
+std::unique_ptr<NodeClient> NodeClient::connect(const std::string& directory) {
+  Descriptor socket = connect_to(directory);
+  if (socket.get() < 0) return nullptr;
+  return std::unique_ptr<NodeClient>(new NodeClient(directory, std::move(socket)));
 }
 
 Result<Json> NodeClient::ask(std::string_view request) {
@@ -73,6 +80,16 @@ Result<Json> NodeClient::ask(std::string_view request) {
 
 Result<control::Response> NodeClient::exchange(std::string_view request) {
   if (request.size() > control::kRequestBytesMax) return fail(Errc::kPayloadTooLarge);
+  if (socket_.get() < 0) socket_ = connect_to(directory_);
+  if (socket_.get() < 0) return fail(Errc::kPeerClosed);
+  const auto line = exchange_text(request);
+  // What would come next might be the rest of this answer.
+  if (!line) socket_ = Descriptor();
+  if (!line) return fail(line.error());
+  return control::decode_response(*line);
+}
+
+Result<std::string> NodeClient::exchange_text(std::string_view request) {
   while (!request.empty()) {
     const ssize_t sent = ::send(socket_.get(), request.data(), request.size(), MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
@@ -89,7 +106,7 @@ Result<control::Response> NodeClient::exchange(std::string_view request) {
     if (got == 0 || line.size() > control::kRequestBytesMax) return fail(Errc::kPeerClosed);
     line.append(part.data(), static_cast<std::size_t>(got));
   }
-  return control::decode_response(line);
+  return line;
 }
 
 Result<IngestReport> NodeClient::ingest(const LogKey& log, std::span<const UnitEntry> unit) {

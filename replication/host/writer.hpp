@@ -51,7 +51,8 @@ class DirectWriter final : public Writer {
   AcceptOptions options_;
 };
 
-/// Has the node write that runs on the store.
+/// Has the node write that runs on the store. When that node ends, calls fail with kPeerClosed or
+/// kNetwork until another one runs there; whether the call that met its end was done is not known.
 class NodeClient final : public Writer {
  public:
   /// Nothing when no node answers at the socket in `directory`.
@@ -69,11 +70,14 @@ class NodeClient final : public Writer {
   [[nodiscard]] Result<node::SyncReport> sync(const node::SyncRequest& request);
 
  private:
-  explicit NodeClient(Descriptor socket) : socket_(std::move(socket)) {}
+  NodeClient(std::string directory, Descriptor socket)
+      : directory_(std::move(directory)), socket_(std::move(socket)) {}
   [[nodiscard]] Result<Json> ask(std::string_view request);
   [[nodiscard]] Result<control::Response> exchange(std::string_view request);
+  [[nodiscard]] Result<std::string> exchange_text(std::string_view request);
 
-  Descriptor socket_;
+  std::string directory_;
+  Descriptor socket_;  ///< none once it was broken
 };
 
 }  // namespace culm::host

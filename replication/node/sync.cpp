@@ -19,10 +19,22 @@ constexpr std::uint64_t kActiveBytesMin = 1024;
 
 }  // namespace
 
+bool is_sound(const SyncRequest& request) {
+  std::set<std::pair<std::string, std::uint16_t>> peers;
+  std::set<LogKey> logs;
+  for (const SyncPeer& peer : request.peers) {
+    if (!peers.emplace(peer.endpoint.host, peer.endpoint.port).second) return false;
+  }
+  for (const replication::WantRequest& want : request.logs) {
+    if (!logs.insert(want.log).second) return false;
+  }
+  const bool moves = request.live || request.push || request.undelete;
+  return !peers.empty() && !(request.quote_only && moves);
+}
+
 Sync::Sync(SyncRequest request, const store::Store& store, Peers& peers)
     : request_(std::move(request)), store_(store), peers_(peers) {
-  CULM_ASSERT(!request_.peers.empty());
-  CULM_ASSERT(!request_.quote_only || !(request_.live || request_.push || request_.undelete));
+  CULM_ASSERT(is_sound(request_));
   for (const SyncPeer& peer : request_.peers) reports_.push_back({.endpoint = peer.endpoint});
 }
 
@@ -40,8 +52,7 @@ Result<void> Sync::prepare() {
     log.group = &groups_.back();
     log.group->logs.push_back(&log);
     CULM_CHECK(log.state.begin(transaction));
-    const bool is_new = by_key_.emplace(log.state.key(), &log).second;
-    CULM_ASSERT(is_new);
+    by_key_.emplace(log.state.key(), &log);
   }
   return {};
 }

@@ -36,6 +36,9 @@ struct SyncRequest {
   Duration idle_max = std::chrono::seconds(30);
 };
 
+/// What a sync takes: at least one peer, no peer and no log twice, and a quote alone.
+[[nodiscard]] bool is_sound(const SyncRequest& request);
+
 /// How much has moved so far.
 struct SyncProgress {
   replication::SessionStats stats;
@@ -88,7 +91,7 @@ class Sync {
     virtual void conclude_after_commits() = 0;
   };
 
-  /// All but `request` must outlive it.
+  /// All but `request` must outlive it. Precondition: `is_sound(request)`.
   Sync(SyncRequest request, const store::Store& store, Peers& peers);
   Sync(const Sync&) = delete;
   Sync& operator=(const Sync&) = delete;

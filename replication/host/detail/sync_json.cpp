@@ -1,7 +1,6 @@
 #include "culm/replication/host/detail/sync_json.hpp"
 
 #include <array>
-#include <set>
 #include <utility>
 
 #include "culm/replication/host/control_protocol.hpp"
@@ -257,17 +256,6 @@ Result<std::vector<Value>> get_array(const Json& json, std::string_view key,
   return values;
 }
 
-/// The preconditions of a sync.
-bool is_sound(const node::SyncRequest& request) {
-  std::set<std::string> peers;
-  std::set<LogKey> logs;
-  for (const node::SyncPeer& peer : request.peers) peers.insert(node::to_string(peer.endpoint));
-  for (const WantRequest& want : request.logs) logs.insert(want.log);
-  const bool moves = request.push || request.undelete;
-  return !peers.empty() && peers.size() == request.peers.size() &&
-         logs.size() == request.logs.size() && !(request.quote_only && moves);
-}
-
 }  // namespace
 
 Json to_json(const node::SyncRequest& request) {
@@ -292,7 +280,7 @@ Result<node::SyncRequest> parse_sync_request(const Json& json) {
   constexpr std::uint64_t kIdleMax = std::numeric_limits<std::int64_t>::max() / 2;
   if (!idle_max || *idle_max > kIdleMax || !take(json, kRequestFlags, request)) return malformed();
   request.idle_max = Duration(*idle_max);
-  if (!is_sound(request)) return malformed();
+  if (!node::is_sound(request)) return malformed();
   return request;
 }
 
