@@ -16,8 +16,9 @@ target_link_libraries(consumer PRIVATE culm::culm)
 """
 
 
-def run(*command):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=300)
+def run(*command, place="."):
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True,
+                          timeout=300, cwd=place)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -33,6 +34,6 @@ with tempfile.TemporaryDirectory() as directory:
         f"-DCMAKE_PREFIX_PATH={place / 'installed'}",
         "-DCMAKE_BUILD_TYPE=Debug")
     run(cmake, "--build", place / "build")
-    assert run(place / "build/consumer", place / "store") == "1 hello\n2 world\n"
+    assert run(place / "build/consumer", place=place) == "1 hello\n2 world\n"
     said = run(place / "installed/bin/culm", "--version")
     assert said.startswith("culm "), said

@@ -1,0 +1,71 @@
+#include "culm/replication/host/detail/sync_run.hpp"
+
+#include <algorithm>
+
+#include "culm/core/random.hpp"
+#include "culm/replication/host/detail/asio.hpp"
+#include "culm/replication/host/node_key.hpp"
+#include "culm/replication/host/store_writer.hpp"
+#include "culm/replication/host/verifier_pool.hpp"
+#include "culm/replication/transport/node.hpp"
+
+namespace culm::host {
+namespace {
+
+/// Serves those logs, and only those, that are being synced: the peer has heard of them anyway.
+class SyncedLogs final : public replication::Policy {
+ public:
+  explicit SyncedLogs(const node::SyncRequest& request) : logs_(request.logs) {}
+
+  [[nodiscard]] bool may_read(const sealing::PeerKey& /*peer*/, const LogKey& log) override {
+    return std::ranges::find(logs_, log, &replication::WantRequest::log) != logs_.end();
+  }
+  [[nodiscard]] std::optional<store::LogInterest> accept_offer(const sealing::PeerKey& /*peer*/,
+                                                               const LogKey& /*log*/) override {
+    return std::nullopt;
+  }
+
+ private:
+  std::vector<replication::WantRequest> logs_;
+};
+
+Result<node::NodeOptions> make_options(const std::string& directory,
+                                       const ReplicaOptions& options) {
+  CULM_TRY(const auto identity, open_peer_key(directory + "/peer.key"));
+  node::NodeOptions node{.identity = identity, .network_id = network_id_of(options.network)};
+  if (!options.network_key_file.empty()) {
+    CULM_TRY(node.psk, read_node_key(options.network_key_file));
+  }
+  return node;
+}
+
+}  // namespace
+
+Result<node::SyncReport> run_sync(store::Store& store, const std::string& directory,
+                                  const ReplicaOptions& options, node::SyncRequest request,
+                                  const Replica::Told& told, const std::stop_token& stop) {
+  CULM_TRY(auto node_options, make_options(directory, options));
+  asio::io_context io;
+  SystemRandom random;
+  SyncedLogs policy(request);
+  Ed25519Verifier verifier;
+  VerifierPool pool(verifier, VerifierPool::count_cores());
+  StoreWriter writer(store, pool, options.accept,
+                     [&io](std::function<void()> task) { asio::post(io, std::move(task)); });
+  transport::Node node(io, store, policy, pool, random, writer, std::move(node_options));
+
+  node::SyncReport report;
+  node::SyncId sync = 0;
+  sync = node.sync(std::move(request), [&](const node::SyncEvent& event) {
+    if (told && !told(event)) node.end_sync(sync);
+    const auto* const ended = std::get_if<node::SyncEnded>(&event);
+    if (ended == nullptr) return;
+    report = ended->report;
+    node.stop([] {});
+  });
+  const std::stop_callback on_stop(stop, [&] { asio::post(io, [&] { node.end_sync(sync); }); });
+  io.run();
+  return report;
+}
+
+}  // namespace culm::host

@@ -1,0 +1,15 @@
+#pragma once
+
+#include "culm/replication/host/replica.hpp"
+
+namespace culm::host {
+
+/// Runs a sync on a node of its own, in this thread, until it has ended. Precondition: this process
+/// writes to the store.
+[[nodiscard]] Result<node::SyncReport> run_sync(store::Store& store, const std::string& directory,
+                                                const ReplicaOptions& options,
+                                                node::SyncRequest request,
+                                                const Replica::Told& told,
+                                                const std::stop_token& stop);
+
+}  // namespace culm::host

@@ -1,0 +1,290 @@
+#include "culm/replication/host/replica.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <thread>
+#include <utility>
+
+#include "culm/core/random.hpp"
+#include "culm/replication/host/detail/sync_run.hpp"
+#include "culm/replication/host/writer.hpp"
+#include "culm/store/key_file.hpp"
+#include "culm/store/lmdb_kv.hpp"
+
+namespace culm {
+namespace {
+
+/// How often a follower looks.
+constexpr Duration kLookEvery = std::chrono::milliseconds(20);
+constexpr Duration kWaitMax = std::chrono::hours(24 * 365);
+/// Read in one transaction.
+constexpr std::size_t kPieceBytes = 1024 * 1024;
+/// Appended in one call, unless one payload is larger: a request to a node has a bound.
+constexpr std::size_t kAppendBytes = 64 * 1024 * 1024;
+
+Result<std::unique_ptr<store::Store>> open_store(const std::string& directory,
+                                                 const store::LmdbOptions& options) {
+  CULM_TRY(auto kv, store::LmdbKv::open(directory, options));
+  SystemRandom random;
+  return store::Store::open(std::move(kv), random);
+}
+
+Result<SecretKey> read_or_make_key(const std::string& path, const OwnLogOptions& options) {
+  auto key = store::read_key_file(path);
+  if (key || !options.make_key || key.error().code != Errc::kKeyFileMissing) return key;
+  // With a mark beside it the key was lost, or its name is not right.
+  if (std::filesystem::exists(store::author_mark_path(path, options.log_id))) return key;
+  SystemRandom random;
+  const auto made = store::write_key_file(path, SecretKey::generate(random));
+  // Another process may have been faster.
+  if (!made && made.error().code != Errc::kFileExists) return fail(made.error());
+  return store::read_key_file(path);
+}
+
+}  // namespace
+
+struct Replica::Impl {
+  std::string directory;
+  ReplicaOptions options;
+  std::unique_ptr<store::Store> store;
+  Ed25519Verifier verifier;
+  std::unique_ptr<host::Writer> writer;
+  host::NodeClient* node = nullptr;  ///< the writer, if that is what it is
+  bool is_syncing = false;
+
+  /// To write with; not while a node of its own does.
+  [[nodiscard]] Result<host::Writer*> get_writer() const {
+    if (is_syncing) return fail(Errc::kBusy);
+    return writer.get();
+  }
+  [[nodiscard]] Result<void> keep_all(const LogKey& log) const;
+};
+
+struct OwnLog::Impl {
+  Impl(SecretKey own_key, LogId log_id) : key(std::move(own_key)), log{key.author(), log_id} {}
+
+  SecretKey key;
+  LogKey log;
+  std::unique_ptr<store::FileAuthorMark> mark;
+  std::optional<store::Appender> appender;
+};
+
+Replica::Replica(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Replica::Replica(Replica&&) noexcept = default;
+Replica& Replica::operator=(Replica&&) noexcept = default;
+Replica::~Replica() = default;
+
+Result<Replica> Replica::open(const std::string& directory, ReplicaOptions options) {
+  CULM_CHECK(initialize_crypto());
+  auto impl = std::make_unique<Impl>();
+  impl->directory = directory;
+  impl->options = std::move(options);
+  auto store = open_store(directory, {.create = impl->options.create});
+  if (store) {
+    impl->writer =
+        std::make_unique<host::DirectWriter>(**store, impl->verifier, impl->options.accept);
+  } else if (store.error().code == Errc::kStoreLocked) {
+    auto client = host::NodeClient::connect(directory);
+    if (client == nullptr) return fail(store.error());
+    impl->node = client.get();
+    impl->writer = std::move(client);
+    store = open_store(directory, {.read_only = true});
+  }
+  CULM_TRY(impl->store, std::move(store));
+  return Replica(std::move(impl));
+}
+
+bool Replica::is_beside_node() const { return impl_->node != nullptr; }
+const store::Store& Replica::store() const { return *impl_->store; }
+
+/// The author keeps the whole log, unless something else was said before.
+Result<void> Replica::Impl::keep_all(const LogKey& log) const {
+  {
+    CULM_TRY(const auto transaction, store->read());
+    CULM_TRY(const auto state, transaction.find_log(log));
+    if (state && !state->interest.entries.empty()) return {};
+  }
+  return writer->set_interest(log, {everything(), true});
+}
+
+Result<OwnLog> Replica::open_log(const std::string& key_file, const OwnLogOptions& options) {
+  CULM_TRY(auto key, read_or_make_key(key_file, options));
+  auto impl = std::make_unique<OwnLog::Impl>(std::move(key), options.log_id);
+  const std::string mark = store::author_mark_path(key_file, options.log_id);
+  CULM_TRY(impl->mark, store::FileAuthorMark::open(mark, impl->log));
+  auto commit = [&replica = *impl_,
+                 is_kept = false](const store::SignedUnit& unit) mutable -> Result<void> {
+    CULM_TRY(host::Writer* const writer, replica.get_writer());
+    if (!is_kept) CULM_CHECK(replica.keep_all(unit.log()));
+    is_kept = true;
+    return writer->append(unit);
+  };
+  CULM_TRY(impl->appender,
+           store::Appender::open(*impl_->store, impl->key, options.log_id, *impl->mark,
+                                 std::move(commit), {.adopt = options.adopt}));
+  return OwnLog(std::move(impl));
+}
+
+Result<void> Replica::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
+  CULM_TRY(host::Writer* const writer, impl_->get_writer());
+  return writer->delete_payloads(log, seqnums);
+}
+
+Result<void> Replica::set_interest(const LogKey& log, const store::LogInterest& interest) {
+  CULM_TRY(host::Writer* const writer, impl_->get_writer());
+  return writer->set_interest(log, interest);
+}
+
+Result<void> Replica::read(const LogKey& log, SeqNum seqnum, const Take& take) const {
+  Bytes piece;
+  std::uint64_t offset = 0;
+  do {
+    piece.clear();
+    {
+      CULM_TRY(const auto transaction, impl_->store->read());
+      CULM_TRY(const auto state, transaction.get_log(log));
+      if (!state.served().contains(seqnum)) return fail(error_for(Errc::kEntryNotHeld, seqnum));
+      while (piece.size() < kPieceBytes) {
+        CULM_TRY(const ByteView part,
+                 transaction.read_payload(state, seqnum, offset, kPieceBytes - piece.size()));
+        if (part.empty()) break;
+        append_bytes(piece, part);
+        offset += part.size();
+      }
+    }
+    if (!piece.empty()) CULM_CHECK(take(piece));
+  } while (!piece.empty());
+  return {};
+}
+
+Result<Bytes> Replica::read(const LogKey& log, SeqNum seqnum) const {
+  Bytes payload;
+  CULM_CHECK(read(log, seqnum, [&payload](ByteView piece) -> Result<void> {
+    append_bytes(payload, piece);
+    return {};
+  }));
+  return payload;
+}
+
+Follower Replica::follow(const LogKey& log, SeqNum from) const {
+  return {*impl_->store, log, from};
+}
+
+static node::SyncRequest request_of(const node::Endpoint& peer, const std::vector<LogKey>& logs) {
+  node::SyncRequest request;
+  request.peers.push_back({peer});
+  for (const LogKey& log : logs) {
+    const auto is_log = [&](const replication::WantRequest& want) { return want.log == log; };
+    if (std::ranges::none_of(request.logs, is_log)) request.logs.emplace_back().log = log;
+  }
+  return request;
+}
+
+static Result<node::SyncReport> unless_failed(Result<node::SyncReport> report) {
+  if (!report) return report;
+  if (const auto error = why_not_done(*report)) return fail(*error);
+  return report;
+}
+
+Result<node::SyncReport> Replica::sync(std::string_view peer, const std::vector<LogKey>& logs) {
+  CULM_TRY(const auto endpoint, node::parse_endpoint(peer));
+  return unless_failed(sync(request_of(endpoint, logs)));
+}
+
+Result<node::SyncReport> Replica::push(std::string_view peer, const std::vector<LogKey>& logs) {
+  CULM_TRY(const auto endpoint, node::parse_endpoint(peer));
+  auto request = request_of(endpoint, logs);
+  request.push = true;
+  return unless_failed(sync(std::move(request)));
+}
+
+Result<node::SyncReport> Replica::sync(node::SyncRequest request, const Told& told,
+                                       const std::stop_token& stop) {
+  if (!node::is_sound(request)) return fail(Errc::kUsage);
+  if (impl_->is_syncing) return fail(Errc::kBusy);
+  const ReplicaOptions& options = impl_->options;
+  if (impl_->node != nullptr) {
+    const bool speaks_of_peers =
+        options.accept.full || !options.network.empty() || !options.network_key_file.empty();
+    if (request.live || speaks_of_peers) return fail(Errc::kUsage);
+    return impl_->node->sync(request);
+  }
+  impl_->is_syncing = true;
+  auto report =
+      host::run_sync(*impl_->store, impl_->directory, options, std::move(request), told, stop);
+  impl_->is_syncing = false;
+  return report;
+}
+
+std::optional<Error> why_not_done(const node::SyncReport& report) {
+  using node::SyncOutcome;
+  if (report.error) return report.error;
+  if (report.outcome == SyncOutcome::kIdle) return Error{Errc::kTimeout};
+  if (report.outcome == SyncOutcome::kStopped) return Error{Errc::kPeerClosed};
+  if (report.outcome != SyncOutcome::kDone) {
+    for (const node::PeerReport& peer : report.peers) {
+      if (peer.error) return peer.error;
+    }
+    return Error{Errc::kPeerStalled};
+  }
+  for (const node::LogReport& log : report.logs) {
+    if (log.error) return log.error;
+    const bool is_denied = log.outcome == node::LogOutcome::kDenied && !log.is_pushed;
+    if (is_denied || log.offer_denied) return Error{Errc::kDenied};
+  }
+  return std::nullopt;
+}
+
+OwnLog::OwnLog(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+OwnLog::OwnLog(OwnLog&&) noexcept = default;
+OwnLog& OwnLog::operator=(OwnLog&&) noexcept = default;
+OwnLog::~OwnLog() = default;
+
+LogKey OwnLog::key() const { return impl_->log; }
+SeqNum OwnLog::head() const { return impl_->appender->head(); }
+
+Result<SeqNum> OwnLog::append(ByteView payload) { return append({&payload, 1}); }
+Result<SeqNum> OwnLog::append(std::string_view payload) { return append(as_bytes(payload)); }
+Result<SeqNum> OwnLog::append(std::span<const ByteView> payloads) {
+  while (true) {
+    std::size_t count = 0;
+    for (std::size_t bytes = 0; count < payloads.size(); ++count) {
+      bytes += payloads[count].size();
+      if (count != 0 && bytes > kAppendBytes) break;
+    }
+    auto appended = impl_->appender->append(payloads.first(count));
+    payloads = payloads.subspan(count);
+    if (!appended || payloads.empty()) return appended;
+  }
+}
+Result<SeqNum> OwnLog::end(ByteView payload) { return impl_->appender->end(payload); }
+
+Follower::Follower(const store::Store& store, const LogKey& log, SeqNum from)
+    : store_(&store), log_(log) {
+  if (from > 1) told_.insert({1, from - 1});
+}
+
+Result<RangeSet> Follower::next(Duration wait_max) {
+  using Clock = std::chrono::steady_clock;
+  const auto end = Clock::now() + std::min(wait_max, kWaitMax);
+  while (true) {
+    CULM_TRY(RangeSet come, look());
+    const auto now = Clock::now();
+    if (!come.empty() || now >= end) return come;
+    std::this_thread::sleep_until(std::min(end, now + kLookEvery));
+  }
+}
+
+Result<RangeSet> Follower::look() {
+  CULM_TRY(const auto transaction, store_->read());
+  CULM_TRY(const std::uint64_t last, transaction.last_change());
+  if (last == change_) return RangeSet();
+  CULM_TRY(const auto state, transaction.find_log(log_));
+  change_ = last;
+  if (!state) return RangeSet();
+  RangeSet come = (state->served() & state->payloads) - told_;
+  told_ |= come;
+  return come;
+}
+
+}  // namespace culm

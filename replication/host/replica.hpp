@@ -1,0 +1,173 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "culm/core/bytes.hpp"
+#include "culm/core/result.hpp"
+#include "culm/core/time.hpp"
+#include "culm/core/types.hpp"
+#include "culm/feed/range_set.hpp"
+#include "culm/feed/verify.hpp"
+#include "culm/replication/node/sync.hpp"
+#include "culm/store/store.hpp"
+
+namespace culm {
+
+struct ReplicaOptions {
+  /// Make the directory and the store if they are missing.
+  bool create = true;
+  /// How much is checked before what comes in is stored.
+  AcceptOptions accept{};
+  /// Talk only to peers that name the same network; any text.
+  std::string network{};
+  /// The secret of a closed network, in a file. Spec: key-file.md#node-keys
+  std::string network_key_file{};
+};
+
+struct OwnLogOptions {
+  LogId log_id{};
+  /// Make the key if there is no such file, and no author mark beside it that says there was one.
+  bool make_key = true;
+  /// See `store::AppenderOptions`.
+  bool adopt = false;
+};
+
+/// A log that is written here. Append with one key in one place only: two that do so fork the log,
+/// and no peer can mend that. Belongs to its `Replica`, which outlives it. Not thread-safe.
+class OwnLog {
+ public:
+  OwnLog(OwnLog&&) noexcept;
+  OwnLog& operator=(OwnLog&&) noexcept;
+  ~OwnLog();
+
+  [[nodiscard]] LogKey key() const;
+  /// The seqnum of the last entry; 0 for none.
+  [[nodiscard]] SeqNum head() const;
+
+  /// Signs an entry and stores it; durable when it returns. A node that runs on the store in
+  /// another process writes it, and tells its peers at once. Returns the seqnum. Fails as
+  /// `store::Appender::append`.
+  [[nodiscard]] Result<SeqNum> append(ByteView payload);
+  [[nodiscard]] Result<SeqNum> append(std::string_view payload);
+  /// Many at a time cost little more than one; those that were stored before one fails stay.
+  /// Returns the seqnum of the last.
+  [[nodiscard]] Result<SeqNum> append(std::span<const ByteView> payloads);
+  /// Closes the log for good.
+  [[nodiscard]] Result<SeqNum> end(ByteView payload = {});
+
+ private:
+  friend class Replica;
+  struct Impl;
+  explicit OwnLog(std::unique_ptr<Impl> impl);
+
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Tells which entries of a log have come, in this process or another. Not thread-safe.
+class Follower {
+ public:
+  /// The entries that can be read with their payload and were not told before; waits at most so
+  /// long for the first. Empty when nothing came. Fails as the store.
+  [[nodiscard]] Result<RangeSet> next(Duration wait_max = std::chrono::seconds(1));
+
+ private:
+  friend class Replica;
+  Follower(const store::Store& store, const LogKey& log, SeqNum from);
+  [[nodiscard]] Result<RangeSet> look();
+
+  const store::Store* store_;
+  LogKey log_;
+  RangeSet told_;  ///< and all that is below where it began
+  std::uint64_t change_ = 0;
+};
+
+/// A store, opened to read it, to write one's own logs and to move logs from and to peers: the
+/// short way to use culm. It writes by itself, or through the node that runs on the store in
+/// another process (`culm relay`, `culm sync --live`); calls are the same in both cases. When that
+/// node ends, calls that write fail with kPeerClosed or kNetwork until another one runs; to write
+/// by itself, destroy this and open it again.
+///
+///   auto replica = culm::Replica::open("notes").value();
+///   auto mine = replica.open_log("me.key").value();
+///   mine.append("hello").value();
+///   replica.push("127.0.0.1:7474", {mine.key()}).value();
+///
+/// One call at a time: while a sync runs, those that write fail with kBusy, and nothing is called
+/// from another thread. Who needs more, such as to serve peers, has `transport::Node`.
+class Replica {
+ public:
+  /// Fails with kStoreLocked when another process writes that takes no requests, with
+  /// kStoreNotFound, or as `store::LmdbKv::open`.
+  [[nodiscard]] static Result<Replica> open(const std::string& directory,
+                                            ReplicaOptions options = {});
+  Replica(Replica&&) noexcept;
+  Replica& operator=(Replica&&) noexcept;
+  ~Replica();
+
+  /// Whether another process does the writing.
+  [[nodiscard]] bool is_beside_node() const;
+  /// To read it in every way there is.
+  [[nodiscard]] const store::Store& store() const;
+
+  /// Opens one's own log by its key; the author mark lies beside the key file. All of the log is
+  /// kept, unless the store's interest says otherwise. Fails as `store::read_key_file`,
+  /// `store::FileAuthorMark::open` and `store::Appender::open`.
+  [[nodiscard]] Result<OwnLog> open_log(const std::string& key_file,
+                                        const OwnLogOptions& options = {});
+
+  /// The payload of an entry, whole. Fails with kLogUnknown, kEntryNotHeld, kPayloadNotHeld,
+  /// kPayloadDeleted.
+  [[nodiscard]] Result<Bytes> read(const LogKey& log, SeqNum seqnum) const;
+  /// The same in pieces, in order, so that memory does not grow with it; ends early with the error
+  /// of `take`.
+  using Take = std::function<Result<void>(ByteView piece)>;
+  [[nodiscard]] Result<void> read(const LogKey& log, SeqNum seqnum, const Take& take) const;
+
+  /// Deletes payloads and takes them no more, whatever peer offers them; what proves the rest
+  /// stays.
+  [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums);
+  /// What to keep of a log, and so what a sync asks for that names no part.
+  [[nodiscard]] Result<void> set_interest(const LogKey& log, const store::LogInterest& interest);
+
+  /// Entries from `from` on, those that are here and those to come. Valid as long as this.
+  [[nodiscard]] Follower follow(const LogKey& log, SeqNum from = 1) const;
+
+  /// Fetches logs from a peer at "HOST:PORT". What is wanted of each is what the store keeps of it,
+  /// or everything. Fails, with what has come until then kept, unless all of it is here that the
+  /// peer holds: see `why_not_done`; with kUsage beside a node when `ReplicaOptions` say anything
+  /// of peers, for that node has its own.
+  [[nodiscard]] Result<node::SyncReport> sync(std::string_view peer,
+                                              const std::vector<LogKey>& logs);
+  /// As `sync`, and offers them; done when the peer holds all that is here. Beside a
+  /// `culm sync --live`, which serves its own logs alone, fails with kStoreLocked.
+  [[nodiscard]] Result<node::SyncReport> push(std::string_view peer,
+                                              const std::vector<LogKey>& logs);
+  /// Whatever a sync can be, from several peers, in part or live. `told` hears what happens, in
+  /// this thread, and ends it by returning false; so does `stop`, from any thread. Beside a node
+  /// neither is heeded, and `live` fails with kUsage, as a request does that is not sound. For the
+  /// rest see `SyncReport::outcome`.
+  using Told = std::function<bool(const node::SyncEvent&)>;
+  [[nodiscard]] Result<node::SyncReport> sync(node::SyncRequest request, const Told& told = {},
+                                              const std::stop_token& stop = {});
+
+ private:
+  struct Impl;
+  explicit Replica(std::unique_ptr<Impl> impl);
+
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Why a sync that has ended is no success; nothing if it is. The error of this side's store, why a
+/// peer was lost, kTimeout when nothing moved, kPeerStalled when a peer did not bring what it says
+/// it holds, kPeerClosed when it was stopped, kDenied when a peer does not serve or take a log.
+[[nodiscard]] std::optional<Error> why_not_done(const node::SyncReport& report);
+
+}  // namespace culm
