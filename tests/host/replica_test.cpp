@@ -1,0 +1,331 @@
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "culm/core/random.hpp"
+#include "culm/culm.hpp"
+#include "culm/replication/host/control_server.hpp"
+#include "culm/replication/host/detail/asio.hpp"
+#include "culm/replication/host/node_key.hpp"
+#include "culm/replication/host/store_writer.hpp"
+#include "culm/replication/host/writer.hpp"
+#include "culm/replication/transport/node.hpp"
+#include "culm/store/lmdb_kv.hpp"
+
+#include "tests/support/child_process.hpp"
+#include "tests/support/temp_dir.hpp"
+
+namespace culm {
+namespace {
+
+using node::LogOutcome;
+using node::SyncOutcome;
+
+struct AcceptAny final : replication::Policy {
+  bool may_read(const sealing::PeerKey&, const LogKey&) override { return true; }
+  std::optional<store::LogInterest> accept_offer(const sealing::PeerKey&, const LogKey&) override {
+    return store::LogInterest{everything(), true};
+  }
+};
+
+/// A node on the store in a directory, in a process of its own, as `culm relay --accept-any` is;
+/// killed in the end.
+class Relay {
+ public:
+  explicit Relay(const std::string& directory)
+      : process_([&](const test::ParentLine& parent) { return run(directory, parent); }) {
+    EXPECT_TRUE(process_.await());
+    std::ifstream(file_of(directory)) >> address_;
+  }
+
+  [[nodiscard]] const std::string& address() const { return address_; }
+
+ private:
+  static std::string file_of(const std::string& directory) { return directory + "/address"; }
+
+  static int run(const std::string& directory, const test::ParentLine& parent) {
+    host::asio::io_context io;
+    SystemRandom random;
+    AcceptAny policy;
+    Ed25519Verifier verifier;
+    const auto store = *store::Store::open(*store::LmdbKv::open(directory, {}), random);
+    host::StoreWriter writer(*store, verifier, {}, [&io](std::function<void()> task) {
+      host::asio::post(io, std::move(task));
+    });
+    transport::Node node(io, *store, policy, verifier, random, writer,
+                         node::NodeOptions{.identity = sealing::KeyPair::generate(random)});
+    const auto endpoint = *node.listen({"127.0.0.1", 0});
+    const auto control = *host::ControlServer::open(io, directory, *store, node, verifier, true);
+    std::ofstream(file_of(directory)) << node::to_string(endpoint) << std::flush;
+    parent.tell();
+    io.run();
+    return 0;
+  }
+
+  test::ChildProcess process_;
+  std::string address_;
+};
+
+/// A port that nobody else gets, and where nobody listens.
+class TakenPort {
+ public:
+  TakenPort() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    auto* const any = reinterpret_cast<sockaddr*>(&address);
+    socklen_t size = sizeof address;
+    EXPECT_EQ(::bind(socket_.get(), any, size), 0);
+    EXPECT_EQ(::getsockname(socket_.get(), any, &size), 0);
+    port_ = ntohs(address.sin_port);
+  }
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+
+ private:
+  host::Descriptor socket_;
+  std::uint16_t port_ = 0;
+};
+
+class ReplicaTest : public testing::Test {
+ protected:
+  [[nodiscard]] std::string path(const std::string& name) const { return place_.path(name); }
+  [[nodiscard]] Replica open(const std::string& name) const {
+    auto replica = Replica::open(path(name));
+    if (!replica) ADD_FAILURE() << message(replica.error());
+    return *std::move(replica);
+  }
+  [[nodiscard]] static std::string text(const Replica& replica, const LogKey& log, SeqNum seqnum) {
+    const auto payload = replica.read(log, seqnum);
+    return payload ? std::string(as_text(*payload)) : std::string(name(payload.error().code));
+  }
+
+  test::TempDir place_;
+};
+
+TEST_F(ReplicaTest, MakesStoreAndKeyAndGoesOnWhereItWas) {
+  LogKey log;
+  {
+    Replica replica = open("store");
+    OwnLog mine = *replica.open_log(path("key"));
+    log = mine.key();
+    EXPECT_EQ(mine.head(), 0U);
+    EXPECT_EQ(mine.append("one"), SeqNum{1});
+    const ByteView more[] = {as_bytes("two"), as_bytes("three")};
+    EXPECT_EQ(mine.append(more), SeqNum{3});
+  }
+  EXPECT_EQ(std::filesystem::status(path("key")).permissions() & std::filesystem::perms::mask,
+            std::filesystem::perms(0600));
+  Replica replica = open("store");
+  OwnLog mine = *replica.open_log(path("key"));
+  EXPECT_EQ(mine.key(), log);
+  EXPECT_EQ(mine.append("four"), SeqNum{4});
+  EXPECT_EQ(text(replica, log, 2), "two");
+  EXPECT_EQ(text(replica, log, 4), "four");
+  EXPECT_EQ(replica.store().read()->get_log(log)->interest,
+            (store::LogInterest{everything(), true}));
+  EXPECT_EQ(mine.end(), SeqNum{5});
+  EXPECT_EQ(mine.append("six").error().code, Errc::kLogEnded);
+}
+
+TEST_F(ReplicaTest, SaysWhatIsMissing) {
+  EXPECT_EQ(Replica::open(path("none"), {.create = false}).error().code, Errc::kStoreNotFound);
+  Replica replica = open("store");
+  EXPECT_EQ(replica.open_log(path("key"), {.make_key = false}).error().code, Errc::kKeyFileMissing);
+  OwnLog mine = *replica.open_log(path("key"));
+  EXPECT_EQ(text(replica, mine.key(), 1), "log_unknown");
+  ASSERT_TRUE(mine.append("one"));
+  EXPECT_EQ(text(replica, mine.key(), 2), "entry_not_held");
+  ASSERT_TRUE(replica.delete_payloads(mine.key(), RangeSet{{1, 1}}));
+  EXPECT_EQ(text(replica, mine.key(), 1), "payload_deleted");
+  std::ofstream(path("bad"), std::ios::binary) << "no key";
+  std::filesystem::permissions(path("bad"), std::filesystem::perms(0600));
+  EXPECT_EQ(replica.open_log(path("bad")).error().code, Errc::kKeyFileFormat);
+  std::filesystem::remove(path("key"));
+  EXPECT_EQ(replica.open_log(path("key")).error().code, Errc::kKeyFileMissing) << "it was lost";
+}
+
+TEST_F(ReplicaTest, ALargePayloadComesInPieces) {
+  Replica replica = open("store");
+  OwnLog mine = *replica.open_log(path("key"));
+  std::string large;
+  for (std::size_t i = 0; large.size() < 5'000'000; ++i) large += std::to_string(i);
+  ASSERT_TRUE(mine.append(large));
+  EXPECT_EQ(text(replica, mine.key(), 1), large);
+  std::size_t pieces = 0;
+  std::string whole;
+  ASSERT_TRUE(replica.read(mine.key(), 1, [&](ByteView piece) -> Result<void> {
+    ++pieces;
+    whole += as_text(piece);
+    return {};
+  }));
+  EXPECT_EQ(whole, large);
+  EXPECT_GE(pieces, 5U);
+  const auto stopped =
+      replica.read(mine.key(), 1, [](ByteView) -> Result<void> { return fail(Errc::kFileIo); });
+  EXPECT_EQ(stopped.error().code, Errc::kFileIo);
+}
+
+TEST_F(ReplicaTest, PushesToAPeerAndFetchesFromIt) {
+  const Relay relay(path("relay"));
+  Replica author = open("author");
+  OwnLog mine = *author.open_log(path("key"));
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(mine.append("entry " + std::to_string(i)));
+  const auto pushed = author.push(relay.address(), {mine.key()});
+  ASSERT_TRUE(pushed) << message(pushed.error());
+  EXPECT_TRUE(pushed->logs.at(0).is_pushed);
+
+  Replica reader = open("reader");
+  const auto fetched = reader.sync(relay.address(), {mine.key(), mine.key()});
+  ASSERT_TRUE(fetched) << message(fetched.error());
+  EXPECT_EQ(fetched->logs.at(0).outcome, LogOutcome::kComplete);
+  EXPECT_EQ(fetched->logs.at(0).entries, 100U);
+  EXPECT_EQ(text(reader, mine.key(), 100), "entry 99");
+
+  node::SyncRequest part;
+  part.peers.push_back({*node::parse_endpoint(relay.address())});
+  part.logs.emplace_back().log = mine.key();
+  part.logs[0].interest = {{}, 5};
+  Replica other = open("other");
+  const auto newest = other.sync(part);
+  ASSERT_TRUE(newest);
+  EXPECT_EQ(newest->logs.at(0).entries, 5U);
+}
+
+TEST_F(ReplicaTest, BesideANodeEveryCallIsTheSame) {
+  const Relay relay(path("store"));
+  const Relay other(path("other"));
+  Replica replica = open("store");
+  ASSERT_TRUE(replica.is_beside_node());
+  OwnLog mine = *replica.open_log(path("key"));
+  EXPECT_EQ(mine.append("one"), SeqNum{1});
+  EXPECT_EQ(mine.append("two"), SeqNum{2});
+  EXPECT_EQ(text(replica, mine.key(), 2), "two");
+  const auto pushed = replica.push(other.address(), {mine.key()});
+  ASSERT_TRUE(pushed) << message(pushed.error());
+  EXPECT_TRUE(pushed->logs.at(0).is_pushed);
+  Replica reader = open("reader");
+  ASSERT_TRUE(reader.sync(other.address(), {mine.key()}));
+  EXPECT_EQ(text(reader, mine.key(), 2), "two");
+  EXPECT_EQ(replica.sync({.peers = {{}}, .logs = {}, .live = true}).error().code, Errc::kUsage);
+}
+
+TEST_F(ReplicaTest, BesideANodeThatHasItsOwnWaysOthersAreRefused) {
+  const Relay relay(path("store"));
+  Replica replica = *Replica::open(path("store"), {.network = "ours"});
+  EXPECT_EQ(replica.sync(relay.address(), {}).error().code, Errc::kUsage);
+}
+
+TEST_F(ReplicaTest, WhenTheNodeEndsCallsFailUntilAnotherRuns) {
+  auto relay = std::make_unique<Relay>(path("store"));
+  Replica replica = open("store");
+  OwnLog mine = *replica.open_log(path("key"));
+  ASSERT_TRUE(mine.append("one"));
+  relay.reset();
+  EXPECT_FALSE(mine.append("two"));
+  EXPECT_EQ(mine.append("two").error().code, Errc::kPeerClosed);
+  EXPECT_EQ(text(replica, mine.key(), 1), "one") << "reading goes on";
+  relay = std::make_unique<Relay>(path("store"));
+  EXPECT_EQ(mine.append("two"), SeqNum{2});
+}
+
+TEST_F(ReplicaTest, ALiveSyncIsStoppedFromAnotherThreadAndNothingIsWrittenPastIt) {
+  const Relay relay(path("relay"));
+  Replica replica = open("store");
+  OwnLog mine = *replica.open_log(path("key"));
+  ASSERT_TRUE(mine.append("one"));
+  node::SyncRequest live;
+  live.peers.push_back({*node::parse_endpoint(relay.address())});
+  live.logs.emplace_back().log = mine.key();
+  live.live = live.push = true;
+  std::stop_source stop;
+  std::thread stopper;
+  const auto report = replica.sync(
+      live,
+      [&](const node::SyncEvent& event) {
+        if (!std::holds_alternative<node::SyncPushed>(event)) return true;
+        EXPECT_EQ(mine.append("two").error().code, Errc::kBusy);
+        EXPECT_EQ(replica.sync(relay.address(), {}).error().code, Errc::kBusy);
+        stopper = std::thread([&] { stop.request_stop(); });
+        return true;
+      },
+      stop.get_token());
+  stopper.join();
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->outcome, SyncOutcome::kStopped);
+  EXPECT_TRUE(report->logs.at(0).is_pushed);
+  EXPECT_EQ(mine.append("two"), SeqNum{2});
+}
+
+TEST_F(ReplicaTest, ARequestThatIsNotSoundIsRefused) {
+  Replica replica = open("store");
+  const auto error_of = [&](const node::SyncRequest& request) {
+    return replica.sync(request).error().code;
+  };
+  const node::SyncPeer peer{{"127.0.0.1", 1}};
+  EXPECT_EQ(error_of({.peers = {}, .logs = {}}), Errc::kUsage);
+  EXPECT_EQ(error_of({.peers = {peer, peer}, .logs = {}}), Errc::kUsage);
+  EXPECT_EQ(error_of({.peers = {peer}, .logs = {{}, {}}}), Errc::kUsage);
+  EXPECT_EQ(error_of({.peers = {peer}, .logs = {}, .push = true, .quote_only = true}),
+            Errc::kUsage);
+}
+
+TEST_F(ReplicaTest, WhatIsAppendedBesideANodeReachesItsPeersAtOnce) {
+  const Relay relay(path("store"));
+  Replica replica = open("store");
+  OwnLog mine = *replica.open_log(path("key"));
+  ASSERT_TRUE(mine.append("one"));
+  Replica reader = open("reader");
+  node::SyncRequest live;
+  live.peers.push_back({*node::parse_endpoint(relay.address())});
+  live.logs.emplace_back().log = mine.key();
+  live.live = true;
+  const auto report = reader.sync(live, [&](const node::SyncEvent& event) {
+    const auto* const received = std::get_if<node::SyncReceived>(&event);
+    if (std::holds_alternative<node::SyncCaughtUp>(event)) {
+      EXPECT_TRUE(mine.append("two"));
+    }
+    return received == nullptr || received->up_to < 2;
+  });
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->outcome, SyncOutcome::kStopped);
+  EXPECT_EQ(text(reader, mine.key(), 2), "two");
+}
+
+TEST_F(ReplicaTest, AFollowerTellsEachEntryOnceAlsoOfAnotherProcess) {
+  const Relay relay(path("store"));
+  Replica replica = open("store");
+  OwnLog mine = *replica.open_log(path("key"));
+  Follower follower = replica.follow(mine.key());
+  EXPECT_EQ(follower.next(Duration(0)), RangeSet());
+  ASSERT_TRUE(mine.append("one"));
+  ASSERT_TRUE(mine.append("two"));
+  EXPECT_EQ(follower.next(), (RangeSet{{1, 2}}));
+  EXPECT_EQ(follower.next(Duration(0)), RangeSet());
+  std::thread later([&] { EXPECT_TRUE(mine.append("three")); });
+  EXPECT_EQ(follower.next(std::chrono::minutes(1)), (RangeSet{{3, 3}}));
+  later.join();
+  EXPECT_EQ(replica.follow(mine.key(), 3).next(), (RangeSet{{3, 3}}));
+}
+
+TEST_F(ReplicaTest, ASyncThatCannotBeDoneSaysWhy) {
+  Replica replica = open("store");
+  OwnLog mine = *replica.open_log(path("key"));
+  ASSERT_TRUE(mine.append("one"));
+  EXPECT_EQ(replica.sync("nowhere", {mine.key()}).error().code, Errc::kAddress);
+  const Relay relay(path("relay"));
+  OwnLog other = *replica.open_log(path("other"));
+  EXPECT_EQ(replica.sync(relay.address(), {mine.key()}).error().code, Errc::kDenied);
+  EXPECT_TRUE(replica.push(relay.address(), {mine.key()}));
+  EXPECT_EQ(replica.push(relay.address(), {other.key()}).error().code, Errc::kDenied)
+      << "nothing of it is here or there";
+  const TakenPort taken;
+  const node::Endpoint nobody{"127.0.0.1", taken.port()};
+  EXPECT_EQ(replica.sync(node::to_string(nobody), {mine.key()}).error().code, Errc::kNetwork);
+}
+
+}  // namespace
+}  // namespace culm
