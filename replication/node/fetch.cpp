@@ -119,7 +119,7 @@ void Fetch::stored(const replication::WorkReport& report, Instant now) {
 
 bool Fetch::owns(SessionId session, WantId want) const {
   const auto source = sources_.find(session);
-  return source != sources_.end() &&
+  return source != sources_.end() && want != 0 &&
          (source->second.quote == want || source->second.segments.contains(want));
 }
 

@@ -238,6 +238,7 @@ void Node::stop(Instant now) {
 void Node::stop_when_alone() {
   if (!stopping_ || stopped_ || !links_.empty() || !queue_.is_idle()) return;
   stopped_ = true;
+  advance_syncs();  // their reports come before
   actions_.push_back(Stopped{});
 }
 

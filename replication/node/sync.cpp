@@ -73,6 +73,7 @@ StoreTask Sync::undelete() const {
 }
 
 void Sync::begin(Instant now) {
+  if (is_ending_) return;
   now_ = ticked_ = active_at_ = now;
   began_ = now;
   if (groups_.empty()) return finish();
@@ -101,8 +102,10 @@ std::size_t Sync::logs_at_a_time() const {
 
 void Sync::go_on(Group& group) {
   while (!is_ending_ && group.turns < logs_at_a_time() && group.begun < group.logs.size()) {
+    Log& log = *group.logs[group.begun++];
     ++group.turns;
-    start(*group.logs[group.begun++]);
+    start(log);
+    count_if_over(log);
   }
   if (!is_ending_ && !group.is_closing && group.over == group.logs.size()) close(group);
 }
@@ -112,16 +115,18 @@ void Sync::start(Log& log) {
   log.active_at = now_;
   std::set<std::size_t> peers;
   for (const DialId dial : log.group->dials) {
-    Call& call = calls_.at(dial);
-    if (!call.is_given_up) peers.insert(call.peer);
-    if (call.session != 0) ask_and_offer(call, log);
+    if (!calls_.at(dial).is_given_up) peers.insert(calls_.at(dial).peer);
   }
   for (std::size_t peer = 0; peer < request_.peers.size(); ++peer) {
     if (!peers.contains(peer)) log.state.peer_lost(peer);
   }
   if (request_.live || !peers.contains(0)) log.state.end_whole();
+  if (request_.quote_only) log.quoting = std::move(peers);
+  for (const DialId dial : log.group->dials) {
+    Call& call = calls_.at(dial);
+    if (call.session != 0) ask_and_offer(call, log);
+  }
   if (request_.quote_only) {
-    log.quoting = std::move(peers);
     if (log.quoting.empty()) log.state.end_quotes();
   } else if (!request_.live && !is_ending_) {
     const FetchId fetch = peers_.fetch(
@@ -132,6 +137,12 @@ void Sync::start(Log& log) {
 
 void Sync::settle(Log& log) {
   if (request_.live || !log.is_begun) return;
+  count_if_over(log);
+  go_on(*log.group);
+}
+
+void Sync::count_if_over(Log& log) {
+  if (request_.live) return;
   if (log.has_turn && log.state.is_turn_over()) {
     log.has_turn = false;
     --log.group->turns;
@@ -140,7 +151,6 @@ void Sync::settle(Log& log) {
     log.is_over = true;
     ++log.group->over;
   }
-  go_on(*log.group);
 }
 
 void Sync::close(Group& group) {
@@ -197,7 +207,6 @@ void Sync::take_what_happened() {
 void Sync::advance(Instant now) {
   if (!began_ || is_over_) return;
   now_ = now;
-  if (!inbox_.empty()) active_at_ = now;
   take_what_happened();
   const auto deadline = next_deadline();
   if (!deadline || now < *deadline) return;

@@ -54,12 +54,13 @@ struct SyncProgress {
 ///   as well; more than that are another group, with sessions of its own when the one before is
 ///   done. When each log has come to its end, it hangs up.
 /// - Live, groups of limits::kWantsPerSessionMax logs have their sessions all at a time. A log is
-///   wanted of one peer at a time, its source: when that one goes away, declines or ends the want,
-///   of the next. A log that was quiet for `kQuietAfter` is asked after at the other peers, and who
-///   has more of it becomes its source.
+///   wanted of one peer at a time, its source: of the first that is connected, and when that one
+///   goes away, declines or ends the want, of the next in the order of the request. One that falls
+///   silent goes away when `Liveness` ends its session. A log that was quiet for `kQuietAfter` is
+///   asked after at the other peers, and who has more of it becomes its source.
 /// - A peer that cannot be reached is called again while live. One that did what no honest peer
 ///   does, or is another than was meant, is given up. With no peer left the sync ends.
-/// - What is late, and who is asked for what instead, is for `Fetch` and its planner to say.
+/// - Once, what is late, and who is asked for what instead, is for `Fetch` and its planner to say.
 ///
 /// What happens to it is kept until `advance`, which reacts. So it may ask for whatever it wants,
 /// and is never called back in the middle of that.
@@ -186,6 +187,7 @@ class Sync {
   void go_on(Group& group);
   /// Lets the next log have its turn, and hangs up when all are over.
   void settle(Log& log);
+  void count_if_over(Log& log);
   void close(Group& group);
   void finish();
   void take_what_happened();

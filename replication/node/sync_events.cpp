@@ -7,10 +7,10 @@ namespace culm::node {
 namespace {
 
 /// Whether calling again cannot help: the peer did what no honest peer does, is not the one that
-/// was meant, or this side cannot go on.
+/// was meant, or this side cannot go on. A handshake also fails where a peer has no room.
 bool is_final(Errc code) {
   return fault(code) == Fault::kPeer || fault(code) == Fault::kOwnStore ||
-         code == Errc::kPeerUnexpected || code == Errc::kHandshake;
+         code == Errc::kPeerUnexpected;
 }
 
 /// Whether a call fails for want of room or of a session: then something else will happen.
@@ -30,6 +30,8 @@ void Sync::on(const SessionEvent& event) {
     }
     return;
   }
+  // What a peer says it holds is no progress.
+  if (!std::holds_alternative<replication::PeerHas>(event.event)) active_at_ = now_;
   if (event.session.peer && !std::holds_alternative<replication::Ended>(event.event)) {
     call.session = event.session.id;
   }
@@ -61,6 +63,7 @@ void Sync::look_pushed(Log& log, std::size_t peer) {
   const auto pushed = log.state.look_pushed(*transaction, peer);
   if (!pushed) return fail_with(pushed.error());
   if (*pushed) {
+    active_at_ = now_;
     events_.emplace_back(SyncPushed{reports_[peer].endpoint, log.state.key(), **pushed});
   }
   settle(log);
@@ -181,6 +184,7 @@ void Sync::on(const FetchEnded& ended) {
   const auto found = by_fetch_.extract(ended.fetch);
   if (!found) return;
   Log& log = *found.mapped();
+  active_at_ = now_;
   log.state.fetched(ended);
   // Of several, the first may be the one that was passed over.
   if (has_several()) log.state.end_whole();
@@ -193,7 +197,9 @@ void Sync::on(const Stored& stored) {
   Log* const log = find(stored.log);
   if (log == nullptr) return;
   log->state.committed(stored.done);
-  log->active_at = now_;
+  if (!stored.done.added.empty() || !stored.done.payloads_added.empty()) {
+    active_at_ = log->active_at = now_;
+  }
   log->unsaid += stored.done.added.count();
   if (log->unsaid != 0) unsaid_.insert(log);
   if (!stored.done.defect) return;
@@ -234,6 +240,9 @@ void Sync::ask(Call& call, Log& log, Question question) {
     fail_with(asked.error());
   } else if (question == Question::kWhole) {
     log.state.end_whole();
+  } else if (question == Question::kQuote && log.quoting.erase(call.peer) != 0 &&
+             log.quoting.empty()) {
+    log.state.end_quotes();
   }
 }
 
@@ -285,7 +294,9 @@ void Sync::leave_source(Log& log) {
 void Sync::source_declined(Log& log) {
   log.source = 0;
   if (now_ - log.asked_at >= kAskAgainAfter) log.declined = 0;
-  if (++log.declined < log.group->dials.size()) return choose_source(log);
+  const auto connected = std::ranges::count_if(
+      log.group->dials, [this](DialId dial) { return calls_.at(dial).session != 0; });
+  if (std::cmp_less(++log.declined, connected)) return choose_source(log);
   ask_later(log);
 }
 

@@ -512,6 +512,62 @@ TEST_F(SyncTest, LiveAPeerThatHasMoreTakesOverFromOneThatIsQuiet) {
   }
 }
 
+TEST_F(SyncTest, OneThatIsEndedBeforeItBeganCallsNobody) {
+  author.hold(log);
+  auto request = request_of({&author});
+  request.undelete = request.live = true;
+  const SyncId id = start(std::move(request));
+  reader.node().end_sync(id, network.now());
+  reader.settle();
+  EXPECT_EQ(report().outcome, SyncOutcome::kStopped);
+  network.run(minutes(5));
+  EXPECT_EQ(author.node().stats().accepted, 0U);
+}
+
+TEST_F(SyncTest, WhenANodeStopsThatReachedNobodyItEndsBefore) {
+  author.listens = false;
+  auto request = request_of({&author});
+  request.live = true;
+  start(std::move(request));
+  network.run(minutes(1));
+  reader.node().stop(network.now());
+  reader.settle();
+  ASSERT_TRUE(run([&] { return reader.stopped; }));
+  EXPECT_EQ(told<SyncEnded>().size(), 1U) << "the report comes before";
+}
+
+TEST_F(SyncTest, ManyQuotesOfAPeerThatIsSlowAreNotWaitedForForEver) {
+  SimulatedNode& slow = network.add("slow");
+  const auto logs = logs_of(100);
+  for (const LogBuilder& one : logs) {
+    author.hold(one);
+    slow.hold(one);
+  }
+  auto request = request_of(logs, {&author, &slow});
+  request.quote_only = true;
+  start(std::move(request));
+  ASSERT_TRUE(run([&] { return told<SyncConnected>().size() == 2; }));
+  network.mute(slow);
+  network.run(seconds(5));
+  network.unmute();
+  const SyncReport done = report();
+  for (const LogReport& one : done.logs) {
+    EXPECT_TRUE(one.quote && one.quote->entries == 3) << static_cast<int>(one.outcome);
+  }
+}
+
+TEST_F(SyncTest, LiveAPeerThatHasNoRoomIsCalledAgain) {
+  author.options.connections_max = 0;
+  author.hold(log);
+  auto request = request_of({&author});
+  request.live = true;
+  start(std::move(request));
+  ASSERT_TRUE(run([&] { return !told<SyncDisconnected>().empty(); }));
+  EXPECT_FALSE(told<SyncDisconnected>()[0].is_given_up);
+  network.run(minutes(5));
+  EXPECT_TRUE(told<SyncEnded>().empty());
+}
+
 TEST_F(SyncTest, WhenTheNodeStopsItEndsBefore) {
   author.hold(log);
   auto request = request_of({&author});
