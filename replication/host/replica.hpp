@@ -71,7 +71,8 @@ class OwnLog {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Tells which entries of a log have come, in this process or another. Not thread-safe.
+/// Tells which entries of a log have come into the store, in this process or another; fetches
+/// nothing itself. Not thread-safe; may be used while a sync runs, in the same thread.
 class Follower {
  public:
   /// The entries that can be read with their payload and were not told before; waits at most so
@@ -137,7 +138,8 @@ class Replica {
   /// What to keep of a log, and so what a sync asks for that names no part.
   [[nodiscard]] Result<void> set_interest(const LogKey& log, const store::LogInterest& interest);
 
-  /// Entries from `from` on, those that are here and those to come. Valid as long as this.
+  /// Entries from `from` on, those that are in the store and those that a sync, or a node beside
+  /// it, will bring. Valid as long as this.
   [[nodiscard]] Follower follow(const LogKey& log, SeqNum from = 1) const;
 
   /// Fetches logs from a peer at "HOST:PORT". What is wanted of each is what the store keeps of it,
@@ -146,8 +148,8 @@ class Replica {
   /// of peers, for that node has its own.
   [[nodiscard]] Result<node::SyncReport> sync(std::string_view peer,
                                               const std::vector<LogKey>& logs);
-  /// As `sync`, and offers them; done when the peer holds all that is here. Beside a
-  /// `culm sync --live`, which serves its own logs alone, fails with kStoreLocked.
+  /// As `sync`, and offers those that have entries; done when the peer holds all that is here.
+  /// Beside a `culm sync --live`, which serves its own logs alone, fails with kStoreLocked.
   [[nodiscard]] Result<node::SyncReport> push(std::string_view peer,
                                               const std::vector<LogKey>& logs);
   /// Whatever a sync can be, from several peers, in part or live. `told` hears what happens, in

@@ -21,7 +21,7 @@ namespace culm::node {
 /// - A segment is large enough that what anchors it again (some 50 entries) is little beside it,
 ///   and small enough that the peers end together. A peer has two at most: the second is asked for
 ///   when the first is half there, so that it never waits.
-/// - Late is who was asked for what another could bring and has brought nothing new for
+/// - Late (stalled) is who was asked for what another could bring and has brought nothing new for
 ///   `kLateAfter`, or too little over `kRateOver`, while nothing that it brought waits to be
 ///   stored. What it owes goes to others, and it is asked again after `kForgivenAfter`, or once
 ///   there is nobody else. The session goes on: when it ends is for the session to say.

@@ -49,8 +49,8 @@ struct NodeObserver {
 ///
 /// Lives on the caller's `io_context`, which one thread runs. All calls are made in that thread,
 /// and all handlers are called there, never from within the call that they were given to. The
-/// `runner` writes to the store; nobody else may write to it as long as the node lives, but through
-/// `update` and `run`.
+/// `runner` writes to the store (`host::StoreWriter`); nobody else may write to it as long as the
+/// node lives, but through `update` and `run`. Call `initialize_crypto` before.
 class Node {
  public:
   /// All but `options` must outlive the node. `verifier` is used in the node's thread, and
