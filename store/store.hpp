@@ -251,8 +251,12 @@ class WriteTransaction : public ReadTransaction {
   Result<void> put_change(LogState& state);
   Result<void> put_log(const LogState& state);
   Result<void> commit();
+  /// After a failure in the midst of writing nothing of the transaction counts.
   template <class T>
-  Result<T> noted(Result<T> result);
+  Result<T> noted(Result<T> result) {
+    if (!result) failed_ = result.error();
+    return result;
+  }
 
   KvWriteTransaction& kv_write_;  // the same that the base owns
   detail::StoreMeta meta_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "culm/core/limits.hpp"
 #include "culm/store/store.hpp"
 
 /// The one codec of row bodies. `encode_` overwrites `out` with version and body, ready for `seal`;
@@ -12,6 +13,11 @@ void encode_meta(Bytes& out, const StoreMeta& meta);
 /// Fails with kRangesTooMany.
 [[nodiscard]] Result<void> encode_log(Bytes& out, const LogState& log);
 [[nodiscard]] Result<LogState> decode_log(const LogKey& log, ByteView body);
+
+/// Whether the payload lies in the entry's row; a larger one in rows of its own.
+[[nodiscard]] inline bool is_inline(const EntryView& entry) noexcept {
+  return entry.payload_size() <= limits::kPayloadInlineBytesMax;
+}
 
 /// An entry's row; borrows.
 struct EntryRow {
