@@ -27,7 +27,8 @@ struct Committer::Job {
   std::optional<ProvenDefect> proven;
   /// Units of this batch, by place, whose entries the links of this one were restored from.
   std::vector<std::size_t> sources;
-  std::optional<Outcome> outcome;  ///< nothing while it is not decided
+  std::optional<Hash> payload_hash;  ///< of a payload whose last part this is
+  std::optional<Outcome> outcome;    ///< nothing while it is not decided
 };
 
 /// Where the links of a unit come from: units of the same session before it, else the store.
@@ -67,7 +68,11 @@ std::vector<WorkReport> Committer::commit(std::vector<Work> works) {
       if (!job.outcome) job.outcome = fail(done.error());
     }
   }
-  std::erase_if(bringers_, [](const auto& row) { return row.second.session.expired(); });
+  for (const Job& job : jobs) {
+    const auto* const payload = std::get_if<PayloadWork>(&job.work.content);
+    if (payload != nullptr && !*job.outcome) drop(key_of(job.work, *payload));
+  }
+  tidy();
   std::vector<WorkReport> reports;
   reports.reserve(jobs.size());
   for (Job& job : jobs) {
@@ -87,6 +92,8 @@ std::vector<Committer::Job> Committer::check(std::vector<Work> works) {
     for (Work& received : works) {
       Job& job = jobs.emplace_back(std::move(received));
       if (is_distrusted(job.work)) job.outcome = fail(Errc::kPeerClosed);
+      const auto* const payload = std::get_if<PayloadWork>(&job.work.content);
+      if (payload != nullptr && !job.outcome) hash_part(job, *payload);
       auto* const content = std::get_if<UnitWork>(&job.work.content);
       if (content != nullptr && !transaction) job.outcome = fail(transaction.error());
       if (job.outcome || content == nullptr) continue;
@@ -132,11 +139,11 @@ std::vector<Committer::Job> Committer::check(std::vector<Work> works) {
 Result<void> Committer::attempt(std::vector<Job>& jobs) {
   std::vector<std::optional<Outcome>> outcomes;
   std::vector<std::pair<std::size_t, std::vector<UncheckedEntry>>> missing;
-  const auto before = bringers_;
+  Stages stages;
   CULM_CHECK(store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
     outcomes.assign(jobs.size(), std::nullopt);
     missing.clear();
-    bringers_ = before;
+    stages = {};
     std::set<LogKey> waiting;
     const auto is_refused = [&](std::size_t place) {
       const auto& outcome = outcomes[place] ? outcomes[place] : jobs[place].outcome;
@@ -152,7 +159,7 @@ Result<void> Committer::attempt(std::vector<Job>& jobs) {
         if (ahead && !ahead->empty()) missing.emplace_back(i, *std::move(ahead));
         continue;
       }
-      auto attempted = apply(transaction, job);
+      auto attempted = apply(transaction, job, stages);
       if (!attempted) {
         Error error = attempted.error();
         // The transaction is of no use after that; a damaged row spoils only what needs it.
@@ -171,6 +178,9 @@ Result<void> Committer::attempt(std::vector<Job>& jobs) {
     }
     return {};
   }));
+  for (const auto& [key, stage] : stages.begun) arriving_.at(key).stage = stage;
+  for (const Key& key : stages.held) arriving_.erase(key);
+  for (const Key& key : stages.ended) drop(key);
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     if (outcomes[i]) jobs[i].outcome = std::move(outcomes[i]);
   }
@@ -183,7 +193,8 @@ Result<void> Committer::attempt(std::vector<Job>& jobs) {
   return {};
 }
 
-Result<IngestAttempt> Committer::apply(store::WriteTransaction& transaction, const Job& job) {
+Result<IngestAttempt> Committer::apply(store::WriteTransaction& transaction, const Job& job,
+                                       Stages& stages) {
   if (is_distrusted(job.work)) return fail(Errc::kPeerClosed);
   if (job.unit) return transaction.ingest(*job.unit, options_);
   IngestAttempt attempt;
@@ -192,32 +203,112 @@ Result<IngestAttempt> Committer::apply(store::WriteTransaction& transaction, con
     return attempt;
   }
   const auto& payload = std::get<PayloadWork>(job.work.content);
-  CULM_TRY(attempt.report, apply_payload(transaction, job.work, payload));
+  const auto put = put_part(transaction, job, stages);
+  const bool is_held = put && *put && payload.last;
+  if (is_held) stages.held.insert(key_of(job.work, payload));
+  if (!put || !*put) stages.ended.insert(key_of(job.work, payload));
+  if (!put) return fail(put.error());
+  attempt.report.emplace();
+  if (is_held) attempt.report->payloads_added.insert(payload.seqnum);
   return attempt;
 }
 
-Result<store::IngestReport> Committer::apply_payload(store::WriteTransaction& transaction,
-                                                     const Work& work, const PayloadWork& payload) {
-  store::IngestReport report;
-  const std::pair key{work.log, payload.seqnum};
-  const auto begun = bringers_.find(key);
-  const auto bringer = begun == bringers_.end() ? nullptr : begun->second.session.lock();
-  if (bringer && bringer != work.session) return report;
-  if (payload.offset != 0 && !bringer) return report;  // who began it is gone
-  if (payload.offset != 0 && payload.offset != begun->second.offset) return report;
-  bringers_.erase(key);
+Committer::Key Committer::key_of(const Work& work, const PayloadWork& payload) {
+  return {work.id.session, work.log, payload.seqnum};
+}
 
-  auto put = transaction.put_payload_chunk(work.log, payload.seqnum, payload.offset, payload.bytes);
-  // It was deleted here while it was under way.
-  if (!put && put.error().code == Errc::kPayloadDeleted) return report;
-  if (!put) return fail(put.error());
-  if (!payload.last) {
-    bringers_[key] = {work.session, payload.offset + payload.bytes.size()};
-    return report;
+/// Passes over what does not go on where this session was.
+void Committer::hash_part(Job& job, const PayloadWork& payload) {
+  const Key key = key_of(job.work, payload);
+  if (payload.offset == 0) {
+    drop(key);
+    if (arriving_.size() >= limits::kStagesMax) {
+      drop(std::ranges::min_element(arriving_, {}, [](const auto& row) {
+             return row.second.moved;
+           })->first);
+    }
+    arriving_[key].session = job.work.session;
   }
-  CULM_CHECK(transaction.finish_payload(work.log, payload.seqnum));
-  report.payloads_added.insert(payload.seqnum);
-  return report;
+  const auto found = arriving_.find(key);
+  if (found == arriving_.end() || found->second.offset != payload.offset) {
+    job.outcome = store::IngestReport{};
+    return;
+  }
+  Arriving& arriving = found->second;
+  arriving.hasher.update(payload.bytes);
+  arriving.offset += payload.bytes.size();
+  arriving.moved = ++parts_;
+  if (payload.last) job.payload_hash = arriving.hasher.finish();
+}
+
+/// Whether the part was wanted.
+Result<bool> Committer::put_part(store::WriteTransaction& transaction, const Job& job,
+                                 Stages& stages) {
+  const auto& payload = std::get<PayloadWork>(job.work.content);
+  const LogKey& log = job.work.log;
+  const Key key = key_of(job.work, payload);
+  const auto found = arriving_.find(key);
+  const bool is_over = stages.ended.contains(key) || stages.held.contains(key);
+  if (found == arriving_.end() || is_over) return false;
+  std::optional<store::Stage> stage = found->second.stage;
+  const auto begun = stages.begun.find(key);
+  if (begun != stages.begun.end()) stage = begun->second;
+  if (!stage) {
+    CULM_TRY(stage, transaction.begin_stage(log, payload.seqnum));
+    if (!stage) return false;
+    stages.begun.emplace(key, *stage);
+  }
+  CULM_TRY(const bool is_put,
+           transaction.put_stage_part(log, *stage, payload.offset, payload.bytes));
+  if (!is_put || !payload.last) return is_put;
+  return transaction.finish_stage(log, *stage, *job.payload_hash);
+}
+
+/// Nothing more comes of it.
+void Committer::drop(const Key& key) {
+  const auto found = arriving_.find(key);
+  if (found == arriving_.end()) return;
+  if (found->second.stage) dropped_.push_back(*found->second.stage);
+  arriving_.erase(found);
+}
+
+/// What an earlier process left, and not what arrives now.
+void Committer::find_left() {
+  constexpr std::size_t kStagesPerLook = 1024;
+  const auto transaction = store_.read();
+  if (!transaction) return;
+  const auto found = transaction->unfinished_stages(kStagesPerLook);
+  if (!found) return;
+  has_looked_ = found->size() < kStagesPerLook;
+  std::ranges::copy_if(*found, std::back_inserter(dropped_), [this](const store::Stage& stage) {
+    return std::ranges::none_of(arriving_,
+                                [&](const auto& row) { return row.second.stage == stage; });
+  });
+}
+
+bool Committer::tidy() {
+  constexpr std::size_t kRowsPerStep = 512;
+  for (auto row = arriving_.begin(); row != arriving_.end();) {
+    const auto next = std::next(row);
+    if (row->second.session.expired()) drop(row->first);
+    row = next;
+  }
+  if (dropped_.empty() && !has_looked_) find_left();
+  if (dropped_.empty()) return false;
+  std::vector<store::Stage> left;
+  const auto done = store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
+    left = dropped_;
+    for (std::size_t rows_left = kRowsPerStep; !left.empty();) {
+      CULM_TRY(const bool is_gone, transaction.drop_stage(left.back(), rows_left));
+      if (!is_gone) break;
+      left.pop_back();
+    }
+    return {};
+  });
+  // What cannot be erased is tried again when the store is opened again.
+  if (!done) dropped_.pop_back();
+  if (done) dropped_ = std::move(left);
+  return !dropped_.empty();
 }
 
 }  // namespace culm::replication

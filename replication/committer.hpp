@@ -4,10 +4,13 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <utility>
+#include <optional>
+#include <set>
+#include <tuple>
 #include <variant>
 #include <vector>
 
+#include "culm/core/hash.hpp"
 #include "culm/feed/checked_unit.hpp"
 #include "culm/store/store.hpp"
 
@@ -66,10 +69,15 @@ struct WorkReport {
 /// thread that writes; no session is touched.
 ///
 ///   restore     in order: canonical bytes and all hashes, in a short read transaction. Links are
-///               those of units before it from the same session, else of held entries.
+///               those of units before it from the same session, else of held entries. Parts of
+///               large payloads are hashed as they come.
 ///   signatures  of units and evidence, in no transaction
-///   commit      in order, in one transaction; no signature is checked in it
+///   commit      in order, in one transaction; no signature is checked in it, and no payload hashed
 ///   again       for a unit whose verdicts were not all at hand, and all work on its log behind it
+///
+/// Each session has stages of its own for the payloads that it brings: nobody can withhold one from
+/// others by beginning it, and who brought a wrong part is known. There are at most
+/// limits::kStagesMax at a time; beyond that the one that moved longest ago goes.
 class Committer {
  public:
   /// All must outlive the committer.
@@ -80,31 +88,52 @@ class Committer {
   /// says so. Work of sessions that are distrusted is refused with kPeerClosed.
   [[nodiscard]] std::vector<WorkReport> commit(std::vector<Work> works);
 
+  /// Erases a bounded number of rows of payloads that will not be finished, also of those that
+  /// an earlier process left; whether there are more. Done by `commit` too; worth a call where
+  /// there is nothing to commit.
+  bool tidy();
+
  private:
   using Outcome = Result<store::IngestReport>;
 
   struct Job;
   class EarlierTargets;
 
+  /// A payload, and which session brings it.
+  using Key = std::tuple<std::uint64_t, LogKey, SeqNum>;
+  struct Arriving {
+    std::weak_ptr<const SessionToken> session;
+    std::optional<store::Stage> stage;  ///< once its first part is committed
+    Hasher hasher;                      ///< of the bytes before `offset`
+    std::uint64_t offset = 0;           ///< of the part that is due
+    std::uint64_t moved = 0;            ///< orders these by their last part
+  };
+  /// What one attempt does to them, once it is committed.
+  struct Stages {
+    std::map<Key, store::Stage> begun;
+    std::set<Key> held;   ///< became the payload
+    std::set<Key> ended;  ///< will not
+  };
+
   [[nodiscard]] std::vector<Job> check(std::vector<Work> works);
   [[nodiscard]] Result<void> attempt(std::vector<Job>& jobs);
   [[nodiscard]] Result<store::IngestAttempt> apply(store::WriteTransaction& transaction,
-                                                   const Job& job);
-  [[nodiscard]] Result<store::IngestReport> apply_payload(store::WriteTransaction& transaction,
-                                                          const Work& work,
-                                                          const PayloadWork& payload);
+                                                   const Job& job, Stages& stages);
 
-  /// Who is bringing a payload in parts. Parts of others are passed over meanwhile, so that who
-  /// brings a wrong one is known.
-  struct Bringer {
-    std::weak_ptr<const SessionToken> session;
-    std::uint64_t offset = 0;  ///< of the part that is due
-  };
+  static Key key_of(const Work& work, const PayloadWork& payload);
+  void hash_part(Job& job, const PayloadWork& payload);
+  [[nodiscard]] Result<bool> put_part(store::WriteTransaction& transaction, const Job& job,
+                                      Stages& stages);
+  void drop(const Key& key);
+  void find_left();
 
   store::Store& store_;
   SignatureVerifier& verifier_;
   AcceptOptions options_;
-  std::map<std::pair<LogKey, SeqNum>, Bringer> bringers_;
+  std::map<Key, Arriving> arriving_;
+  std::uint64_t parts_ = 0;
+  std::vector<store::Stage> dropped_;  ///< of which there are rows
+  bool has_looked_ = false;            ///< for what an earlier process left
 };
 
 }  // namespace culm::replication

@@ -19,6 +19,29 @@ Result<detail::EntryRow> read_row(const KvRow& row) {
   return detail::decode_entry(body);
 }
 
+/// Every chunk lies in a stage that some entry knows of.
+Result<void> check_chunks_are_of_stages(const KvReadTransaction& kv, std::uint64_t last_stage) {
+  std::vector<std::uint64_t> known;
+  CULM_TRY(const auto stages, kv.cursor(Table::kStages));
+  CULM_TRY(auto row, stages->seek(detail::stage_row_key(0, 0, 0)));
+  while (row) {
+    CULM_TRY(const auto place, detail::parse_row_place(row->key));
+    if (place.stage == 0 || place.stage > last_stage) return fail(Errc::kStoreDamaged);
+    known.push_back(place.stage);
+    CULM_TRY(row, stages->next());
+  }
+  std::ranges::sort(known);
+  if (std::ranges::adjacent_find(known) != known.end()) return fail(Errc::kStoreDamaged);
+  CULM_TRY(const auto chunks, kv.cursor(Table::kPayloads));
+  CULM_TRY(auto chunk, chunks->seek(detail::chunk_row_key(0, 0)));
+  while (chunk) {
+    CULM_TRY(const auto place, detail::parse_chunk_place(chunk->key));
+    if (!std::ranges::binary_search(known, place.stage)) return fail(Errc::kStoreDamaged);
+    CULM_TRY(chunk, chunks->seek(detail::chunk_row_key(place.stage + 1, 0)));
+  }
+  return {};
+}
+
 }  // namespace
 
 /// One audit. A friend of the transaction, because it looks at rows and trusts no state.
@@ -63,7 +86,8 @@ class StoreAudit {
   Result<void> check_links(const EntryView& entry);
   Result<void> check_held_payload(const detail::EntryRow& row);
   void remember(SeqNum seqnum, const Hash& entry_hash);
-  Result<void> walk_chunks();
+  Result<void> walk_stages();
+  Result<void> walk_chunks(const detail::StageRow& opened);
   void summarize();
 
   const KvReadTransaction& kv() const { return *transaction_.kv_; }
@@ -92,7 +116,7 @@ Result<AuditReport> StoreAudit::run() {
   check_state();
   CULM_CHECK(check_evidence());
   CULM_CHECK(walk_entries());
-  CULM_CHECK(walk_chunks());
+  CULM_CHECK(walk_stages());
   summarize();
   return std::move(report_);
 }
@@ -236,14 +260,16 @@ Result<void> StoreAudit::check_links(const EntryView& entry) {
 
 Result<void> StoreAudit::check_held_payload(const detail::EntryRow& row) {
   const EntryView& entry = row.entry;
-  if (entry.payload_size() <= limits::kPayloadInlineBytesMax) {
+  if (detail::is_inline(entry)) {
     if (row.payload.size() != entry.payload_size()) return fail(Errc::kStoreDamaged);
     return check_payload(entry, row.payload);
   }
+  CULM_TRY(const auto stage, transaction_.find_payload_stage(log_, entry.seqnum()));
+  if (!stage) return fail(Errc::kStoreDamaged);
   Hasher hasher;
   for (std::uint64_t offset = 0; offset < entry.payload_size();
        offset += limits::kPayloadChunkBytes) {
-    CULM_TRY(const ByteView chunk, transaction_.get_chunk(log_, entry, offset));
+    CULM_TRY(const ByteView chunk, transaction_.get_chunk(stage->stage, entry, offset));
     hasher.update(chunk);
   }
   if (hasher.finish() != entry.payload_hash()) return fail(Errc::kPayloadHash);
@@ -259,29 +285,49 @@ void StoreAudit::remember(SeqNum seqnum, const Hash& entry_hash) {
   if (last != 0) targets_.push_back({seqnum, last, entry_hash});
 }
 
-/// Chunks are of held entries and as many as their payloads have. They may be there without the
-/// payload being held: while it arrives or is being deleted.
-Result<void> StoreAudit::walk_chunks() {
-  CULM_TRY(const auto cursor, kv().cursor(Table::kPayloads));
+/// Stages are of held entries, and one alone is the payload where that is held and large.
+Result<void> StoreAudit::walk_stages() {
+  CULM_TRY(const auto cursor, kv().cursor(Table::kStages));
   CULM_TRY(auto row, cursor->seek(detail::entry_row_key(log_.number, 0)));
-  SeqNum seqnum = 0;
-  std::uint64_t size = 0;
+  SeqNum payload_of = 0;
   while (row) {
     CULM_TRY(const auto place, detail::parse_row_place(row->key));
     if (place.number != log_.number) break;
-    if (place.seqnum != seqnum) {
-      seqnum = place.seqnum;
-      const auto stored = transaction_.find_entry(log_, seqnum);
-      size = stored && *stored ? (*stored)->entry.payload_size() : 0;
-      if (stored && size <= limits::kPayloadInlineBytesMax) size = 0;
-      if (!stored) size = UINT64_MAX;  // counted already
+    const auto opened = detail::open_stage(*row);
+    if (!opened) {
+      fault(opened.error().code, place.seqnum);
+    } else {
+      const bool is_payload = opened->state == detail::StageState::kPayload;
+      const bool is_second = is_payload && payload_of == place.seqnum;
+      if (is_second || (is_payload && !log_.payloads.contains(place.seqnum))) {
+        fault(Errc::kStoreDamaged, place.seqnum);
+      }
+      if (is_payload) payload_of = place.seqnum;
+      CULM_CHECK(walk_chunks(*opened));
     }
+    CULM_TRY(row, cursor->next());
+  }
+  return {};
+}
+
+/// Chunks are as many as the payload has, or fewer while it arrives or goes.
+Result<void> StoreAudit::walk_chunks(const detail::StageRow& opened) {
+  const Stage& stage = opened.stage;
+  const auto stored = transaction_.find_entry(log_, stage.seqnum);
+  if (!stored) return {};  // counted already
+  if (!*stored) fault(Errc::kStoreDamaged, stage.seqnum);
+  const std::uint64_t size = *stored ? (*stored)->entry.payload_size() : 0;
+  CULM_TRY(const auto cursor, kv().cursor(Table::kPayloads));
+  CULM_TRY(auto row, cursor->seek(detail::chunk_row_key(stage.id, 0)));
+  while (row) {
+    CULM_TRY(const auto place, detail::parse_chunk_place(row->key));
+    if (place.stage != stage.id) break;
     const bool is_due = place.index * std::uint64_t{limits::kPayloadChunkBytes} < size;
-    const auto body = detail::unseal(Table::kPayloads, row->key, row->value);
     if (!is_due) {
-      fault(Errc::kStoreDamaged, seqnum);
-    } else if (!body && !log_.payloads.contains(seqnum)) {
-      fault(body.error().code, seqnum);
+      fault(Errc::kStoreDamaged, stage.seqnum);
+    } else if (opened.state != detail::StageState::kPayload) {
+      const auto body = detail::unseal(Table::kPayloads, row->key, row->value);
+      if (!body) fault(body.error().code, stage.seqnum);
     }
     CULM_TRY(row, cursor->next());
   }
@@ -338,7 +384,8 @@ Result<void> StoreAudit::check_tables(const ReadTransaction& transaction) {
   }
   CULM_CHECK(damaged_unless(change_count == log_count));
 
-  for (const Table table : {Table::kEntries, Table::kPayloads, Table::kEvidence}) {
+  CULM_CHECK(check_chunks_are_of_stages(kv, meta.last_stage));
+  for (const Table table : {Table::kEntries, Table::kStages, Table::kEvidence}) {
     CULM_TRY(const auto cursor, kv.cursor(table));
     CULM_TRY(const auto first_unknown, cursor->seek(to_big_endian(meta.log_count + 1)));
     CULM_CHECK(damaged_unless(!first_unknown));

@@ -9,7 +9,136 @@
 namespace culm::store {
 
 using detail::is_inline;
+using detail::StageRow;
+using detail::StageState;
 using detail::TouchedLog;
+
+/// Nothing where the payload is held already, or deleted.
+Result<std::optional<WriteTransaction::Wanted>> WriteTransaction::find_wanted(const LogKey& log,
+                                                                              SeqNum seqnum) {
+  CULM_TRY(TouchedLog* const touched, touch_known(log));
+  const LogState& state = touched->state;
+  CULM_TRY(const StoredEntry stored, get_entry(state, seqnum));
+  if (state.cap != 0 && seqnum >= state.cap) return fail(error_for(Errc::kLogCapped, state.cap));
+  if (state.deleted.contains(seqnum) || state.payloads.contains(seqnum)) return std::nullopt;
+  if (stored.entry.payload_size() > limits::kPayloadSizeBytesMax) {
+    return fail(error_for(Errc::kPayloadTooLarge, seqnum));
+  }
+  if (state.payloads.ranges().size() >= limits::kRangesPerLogMax) {
+    return fail(Errc::kLogFragmented);
+  }
+  return Wanted{touched, stored};
+}
+
+Stage WriteTransaction::make_stage(const LogState& state, SeqNum seqnum) {
+  is_meta_changed_ = true;
+  return {state.number, seqnum, ++meta_.last_stage};
+}
+
+Result<void> WriteTransaction::put_stage(const StageRow& row) {
+  detail::encode_stage(row_, row.state, row.size_bytes);
+  const Stage& stage = row.stage;
+  return put_row(Table::kStages, detail::stage_row_key(stage.number, stage.seqnum, stage.id));
+}
+
+Result<void> WriteTransaction::put_chunk(const Stage& stage, std::uint64_t offset, ByteView chunk) {
+  const auto index = static_cast<std::uint32_t>(offset / limits::kPayloadChunkBytes);
+  detail::encode_chunk(row_, chunk);
+  return put_row(Table::kPayloads, detail::chunk_row_key(stage.id, index));
+}
+
+void WriteTransaction::hold_payload(TouchedLog& touched, const EntryView& entry) {
+  mark_changed(touched);
+  touched.state.payloads.insert(entry.seqnum());
+  touched.state.payload_bytes += entry.payload_size();
+}
+
+Result<std::optional<Stage>> WriteTransaction::begin_stage(const LogKey& log, SeqNum seqnum) {
+  CULM_TRY(const auto wanted, find_wanted(log, seqnum));
+  if (!wanted) return std::nullopt;
+  const Stage stage = make_stage(wanted->touched->state, seqnum);
+  CULM_CHECK(noted(put_stage({stage, StageState::kArriving, 0})));
+  return stage;
+}
+
+Result<std::optional<StageRow>> WriteTransaction::find_row(const Stage& stage) const {
+  const auto key = detail::stage_row_key(stage.number, stage.seqnum, stage.id);
+  CULM_TRY(const auto value, kv_->get(Table::kStages, key));
+  if (!value) return std::nullopt;
+  CULM_TRY(const auto row, detail::open_stage({key, *value}));
+  return row;
+}
+
+Result<bool> WriteTransaction::put_stage_part(const LogKey& log, const Stage& stage,
+                                              std::uint64_t offset, ByteView part) {
+  CULM_TRY(const auto wanted, find_wanted(log, stage.seqnum));
+  CULM_TRY(auto row, find_row(stage));
+  if (!wanted || !row || row->state != StageState::kArriving) return false;
+  const std::uint64_t rest = wanted->stored.entry.payload_size() - row->size_bytes;
+  if (offset != row->size_bytes || part.empty() ||
+      part.size() != std::min<std::uint64_t>(rest, limits::kPayloadChunkBytes)) {
+    return fail(error_for(Errc::kPayloadSize, stage.seqnum));
+  }
+  CULM_CHECK(noted(put_chunk(stage, offset, part)));
+  row->size_bytes += part.size();
+  CULM_CHECK(noted(put_stage(*row)));
+  return true;
+}
+
+Result<bool> WriteTransaction::finish_stage(const LogKey& log, const Stage& stage,
+                                            const Hash& payload_hash) {
+  CULM_TRY(const auto wanted, find_wanted(log, stage.seqnum));
+  CULM_TRY(auto row, find_row(stage));
+  if (!wanted || !row || row->state != StageState::kArriving) return false;
+  const EntryBuffer entry(wanted->stored.entry);
+  if (row->size_bytes != entry.view().payload_size()) {
+    return fail(error_for(Errc::kPayloadSize, stage.seqnum));
+  }
+  if (payload_hash != entry.view().payload_hash()) {
+    return fail(error_for(Errc::kPayloadHash, stage.seqnum));
+  }
+  hold_payload(*wanted->touched, entry.view());
+  if (!is_inline(entry.view())) {
+    row->state = StageState::kPayload;
+    CULM_CHECK(noted(put_stage(*row)));
+    return true;
+  }
+  CULM_TRY(const ByteView chunk, get_chunk(stage, entry.view(), 0));
+  const Bytes payload(chunk.begin(), chunk.end());
+  CULM_CHECK(noted(put_entry(wanted->touched->state, entry.view(), payload)));
+  std::size_t rows_left = SIZE_MAX;
+  return drop_stage(stage, rows_left);
+}
+
+Result<bool> WriteTransaction::drop_stage(const Stage& stage, std::size_t& rows_left) {
+  CULM_TRY(auto found, find_row(stage));
+  if (!found || found->state == StageState::kPayload) return true;
+  return noted(erase_stage(*found, rows_left));
+}
+
+Result<bool> WriteTransaction::erase_stage(StageRow& stage, std::size_t& rows_left) {
+  CULM_TRY(const auto cursor, kv_->cursor(Table::kPayloads));
+  CULM_TRY(auto chunk, cursor->seek(detail::chunk_row_key(stage.stage.id, 0)));
+  while (chunk && rows_left > 0) {
+    CULM_TRY(const auto place, detail::parse_chunk_place(chunk->key));
+    if (place.stage != stage.stage.id) break;
+    --rows_left;
+    const auto key = detail::chunk_row_key(place.stage, place.index);
+    CULM_CHECK(kv_write_.erase(Table::kPayloads, key));
+    CULM_TRY(chunk, cursor->next());
+  }
+  if (rows_left > 0) {
+    --rows_left;
+    const auto [number, seqnum, id] = stage.stage;
+    CULM_CHECK(kv_write_.erase(Table::kStages, detail::stage_row_key(number, seqnum, id)));
+    return true;
+  }
+  if (stage.state != StageState::kGoing) {
+    stage.state = StageState::kGoing;
+    CULM_CHECK(put_stage(stage));
+  }
+  return false;
+}
 
 Result<RangeSet> WriteTransaction::delete_payloads(const LogKey& log, const RangeSet& seqnums,
                                                    std::size_t rows_max) {
@@ -19,36 +148,32 @@ Result<RangeSet> WriteTransaction::delete_payloads(const LogKey& log, const Rang
   return noted(delete_step(*touched, seqnums, rows_max));
 }
 
+/// A payload stops being held with its first row; what is left of it is a stage of nobody.
 Result<RangeSet> WriteTransaction::delete_step(TouchedLog& touched, const RangeSet& seqnums,
                                                std::size_t rows_max) {
   LogState& state = touched.state;
   const RangeSet held = state.payloads & seqnums;
   RangeSet dropped;
   RangeSet remaining;
-  SeqNum from = 1;
   std::size_t rows_left = rows_max;
-  // Chunks may be there of payloads that are not held: parts of unfinished or half deleted ones.
-  CULM_TRY(SeqNum chunked, find_chunked(state, seqnums, from));
+  SeqNum from = 1;
+  CULM_TRY(SeqNum staged, find_staged(state, seqnums, from));
   for (;;) {
     SeqNum n = held.smallest_from(from);
-    if (n == 0 || (chunked != 0 && chunked < n)) n = chunked;
+    if (n == 0 || (staged != 0 && staged < n)) n = staged;
     if (n == 0) break;
-    const bool is_begun = rows_left > 0;
     bool is_done = false;
-    if (is_begun && n == chunked) {
-      CULM_TRY(is_done, erase_chunks(state, n, rows_left));
-    } else if (is_begun) {
-      --rows_left;
-      is_done = true;
-    }
-    if (is_begun && held.contains(n)) {
-      CULM_TRY(const StoredEntry stored, get_entry(state, n));
-      state.payload_bytes -= std::min(state.payload_bytes, stored.entry.payload_size());
-      const EntryBuffer entry(stored.entry);
-      if (stored.inline_payload && !stored.inline_payload->empty()) {
-        CULM_CHECK(put_entry(state, entry.view(), {}));
+    if (rows_left > 0) {
+      if (held.contains(n)) {
+        CULM_CHECK(forget_payload(state, n));
+        dropped.insert(n);
       }
-      dropped.insert(n);
+      if (n == staged) {
+        CULM_TRY(is_done, drop_stages_of(state, n, rows_left));
+      } else {
+        --rows_left;
+        is_done = true;
+      }
     }
     if (!is_done) {
       remaining = seqnums & RangeSet{{n, kSeqnumMax}};
@@ -56,8 +181,8 @@ Result<RangeSet> WriteTransaction::delete_step(TouchedLog& touched, const RangeS
     }
     if (n == kSeqnumMax) break;
     from = n + 1;
-    if (n == chunked) {
-      CULM_TRY(chunked, find_chunked(state, seqnums, from));
+    if (n == staged) {
+      CULM_TRY(staged, find_staged(state, seqnums, from));
     }
   }
   RangeSet deleted = state.deleted | (seqnums - remaining) | dropped;
@@ -69,26 +194,35 @@ Result<RangeSet> WriteTransaction::delete_step(TouchedLog& touched, const RangeS
   return remaining;
 }
 
-/// Erases chunks of one payload while `rows_left` allows; whether that was all of them.
-Result<bool> WriteTransaction::erase_chunks(const LogState& state, SeqNum seqnum,
-                                            std::size_t& rows_left) {
-  const auto prefix = detail::entry_row_key(state.number, seqnum);
-  CULM_TRY(const auto cursor, kv_->cursor(Table::kPayloads));
-  CULM_TRY(auto row, cursor->seek(prefix));
-  while (row && row->key.size() > prefix.size() && equal(row->key.first(prefix.size()), prefix)) {
-    if (rows_left == 0) return false;
-    --rows_left;
-    const Bytes key(row->key.begin(), row->key.end());
-    CULM_CHECK(kv_write_.erase(Table::kPayloads, key));
-    CULM_TRY(row, cursor->next());
+/// Of a held payload: its row is written without it, or its stage is its payload no more.
+Result<void> WriteTransaction::forget_payload(LogState& state, SeqNum seqnum) {
+  CULM_TRY(const StoredEntry stored, get_entry(state, seqnum));
+  state.payload_bytes -= std::min(state.payload_bytes, stored.entry.payload_size());
+  if (!is_inline(stored.entry)) {
+    CULM_TRY(const auto stage, find_payload_stage(state, seqnum));
+    if (!stage) return {};  // lost by damage, which must not keep the rest from going
+    return put_stage({stage->stage, StageState::kGoing, stage->size_bytes});
   }
-  return true;
+  if (stored.entry.payload_size() == 0) return {};
+  const EntryBuffer entry(stored.entry);
+  return put_entry(state, entry.view(), {});
 }
 
-/// The first seqnum of `seqnums`, from `from` on, of which there are chunks; 0 if there is none.
-Result<SeqNum> WriteTransaction::find_chunked(const LogState& state, const RangeSet& seqnums,
-                                              SeqNum from) const {
-  CULM_TRY(const auto cursor, kv_->cursor(Table::kPayloads));
+/// Erases all stages of an entry while `rows_left` allows; whether that was all.
+Result<bool> WriteTransaction::drop_stages_of(const LogState& state, SeqNum seqnum,
+                                              std::size_t& rows_left) {
+  for (;;) {
+    CULM_TRY(const auto stage, find_stage(state, seqnum));
+    if (!stage) return true;
+    CULM_TRY(const bool is_gone, drop_stage(*stage, rows_left));
+    if (!is_gone) return false;
+  }
+}
+
+/// The first seqnum of `seqnums`, from `from` on, of which there is a stage; 0 if there is none.
+Result<SeqNum> WriteTransaction::find_staged(const LogState& state, const RangeSet& seqnums,
+                                             SeqNum from) const {
+  CULM_TRY(const auto cursor, kv_->cursor(Table::kStages));
   SeqNum n = seqnums.smallest_from(from);
   while (n != 0) {
     CULM_TRY(const auto row, cursor->seek(detail::entry_row_key(state.number, n)));
@@ -108,86 +242,6 @@ Result<void> WriteTransaction::undelete_payloads(const LogKey& log, const RangeS
   if (deleted == touched->state.deleted) return {};
   mark_changed(*touched);
   touched->state.deleted = std::move(deleted);
-  return {};
-}
-
-/// The entry, if its payload may be taken.
-Result<StoredEntry> WriteTransaction::check_payload_wanted(const LogState& state,
-                                                           SeqNum seqnum) const {
-  CULM_TRY(const StoredEntry stored, get_entry(state, seqnum));
-  if (state.cap != 0 && seqnum >= state.cap) return fail(error_for(Errc::kLogCapped, state.cap));
-  if (state.deleted.contains(seqnum)) return fail(error_for(Errc::kPayloadDeleted, seqnum));
-  if (stored.entry.payload_size() > limits::kPayloadSizeBytesMax) {
-    return fail(error_for(Errc::kPayloadTooLarge, seqnum));
-  }
-  if (state.payloads.ranges().size() >= limits::kRangesPerLogMax) {
-    return fail(Errc::kLogFragmented);
-  }
-  return stored;
-}
-
-void WriteTransaction::hold_payload(TouchedLog& touched, const EntryView& entry) {
-  mark_changed(touched);
-  touched.state.payloads.insert(entry.seqnum());
-  touched.state.payload_bytes += entry.payload_size();
-}
-
-Result<void> WriteTransaction::put_payload_chunk(const LogKey& log, SeqNum seqnum,
-                                                 std::uint64_t offset, ByteView chunk) {
-  CULM_TRY(TouchedLog* const touched, touch_known(log));
-  LogState& state = touched->state;
-  CULM_TRY(const StoredEntry stored, check_payload_wanted(state, seqnum));
-  if (state.payloads.contains(seqnum)) return {};
-  const std::uint64_t size = stored.entry.payload_size();
-  if (is_inline(stored.entry)) {
-    if (offset != 0) return fail(error_for(Errc::kPayloadSize, seqnum));
-    CULM_CHECK(check_payload(stored.entry, chunk));
-    const EntryBuffer entry(stored.entry);
-    hold_payload(*touched, entry.view());
-    return noted(put_entry(state, entry.view(), chunk));
-  }
-  if (offset % limits::kPayloadChunkBytes != 0 || offset >= size ||
-      chunk.size() != std::min<std::uint64_t>(size - offset, limits::kPayloadChunkBytes)) {
-    return fail(error_for(Errc::kPayloadSize, seqnum));
-  }
-  return noted(put_chunk(state, seqnum, offset, chunk));
-}
-
-Result<bool> WriteTransaction::has_all_chunks(const LogState& state, const EntryView& entry) const {
-  for (std::uint64_t offset = 0; offset < entry.payload_size();
-       offset += limits::kPayloadChunkBytes) {
-    const auto index = static_cast<std::uint32_t>(offset / limits::kPayloadChunkBytes);
-    CULM_TRY(
-        const auto value,
-        kv_->get(Table::kPayloads, detail::chunk_row_key(state.number, entry.seqnum(), index)));
-    if (!value) return false;
-  }
-  return true;
-}
-
-Result<void> WriteTransaction::finish_payload(const LogKey& log, SeqNum seqnum) {
-  CULM_TRY(TouchedLog* const touched, touch_known(log));
-  LogState& state = touched->state;
-  CULM_TRY(const StoredEntry stored, check_payload_wanted(state, seqnum));
-  if (state.payloads.contains(seqnum)) return {};
-  const EntryView& entry = stored.entry;
-  Hasher hasher;
-  if (is_inline(entry) && entry.payload_size() > 0) {
-    return fail(error_for(Errc::kPayloadSize, seqnum));
-  }
-  CULM_TRY(const bool is_whole, has_all_chunks(state, entry));
-  if (!is_whole) return fail(error_for(Errc::kPayloadSize, seqnum));
-  for (std::uint64_t offset = 0; offset < entry.payload_size();
-       offset += limits::kPayloadChunkBytes) {
-    CULM_TRY(const ByteView chunk, get_chunk(state, entry, offset));
-    hasher.update(chunk);
-  }
-  if (hasher.finish() != entry.payload_hash()) {
-    std::size_t rows_left = SIZE_MAX;
-    CULM_CHECK(noted(erase_chunks(state, seqnum, rows_left)));
-    return fail(error_for(Errc::kPayloadHash, seqnum));
-  }
-  hold_payload(*touched, entry);
   return {};
 }
 

@@ -76,7 +76,7 @@ Result<StoredEntry> ReadTransaction::open_entry(const LogState& log, SeqNum seqn
     return fail(error_for(Errc::kStoreDamaged, seqnum));
   }
   StoredEntry stored{entry, std::nullopt};
-  if (entry.payload_size() <= limits::kPayloadInlineBytesMax && log.payloads.contains(seqnum)) {
+  if (detail::is_inline(entry) && log.payloads.contains(seqnum)) {
     // An older version of the row, put back, has none.
     if (row->payload.size() != entry.payload_size()) {
       return fail(error_for(Errc::kStoreDamaged, seqnum));
@@ -121,11 +121,45 @@ Result<void> ReadTransaction::visit_entries(const LogState& log, const RangeSet&
   return {};
 }
 
-Result<ByteView> ReadTransaction::get_chunk(const LogState& log, const EntryView& entry,
+Result<std::optional<Stage>> ReadTransaction::find_stage(const LogState& log, SeqNum seqnum) const {
+  CULM_TRY(const auto cursor, kv_->cursor(Table::kStages));
+  const auto prefix = detail::entry_row_key(log.number, seqnum);
+  CULM_TRY(const auto row, cursor->seek(prefix));
+  if (!row || !is_prefix(prefix, row->key)) return std::nullopt;
+  CULM_TRY(const auto place, detail::parse_row_place(row->key));
+  return Stage{place.number, place.seqnum, place.stage};
+}
+
+Result<std::optional<detail::StageRow>> ReadTransaction::find_payload_stage(const LogState& log,
+                                                                            SeqNum seqnum) const {
+  CULM_TRY(const auto cursor, kv_->cursor(Table::kStages));
+  const auto prefix = detail::entry_row_key(log.number, seqnum);
+  CULM_TRY(auto row, cursor->seek(prefix));
+  while (row && is_prefix(prefix, row->key)) {
+    CULM_TRY(const auto opened, detail::open_stage(*row));
+    if (opened.state == detail::StageState::kPayload) return opened;
+    CULM_TRY(row, cursor->next());
+  }
+  return std::nullopt;
+}
+
+Result<std::vector<Stage>> ReadTransaction::unfinished_stages(std::size_t max) const {
+  std::vector<Stage> out;
+  CULM_TRY(const auto cursor, kv_->cursor(Table::kStages));
+  CULM_TRY(auto row, cursor->seek(detail::stage_row_key(0, 0, 0)));
+  while (row && out.size() < max) {
+    CULM_TRY(const auto opened, detail::open_stage(*row));
+    if (opened.state != detail::StageState::kPayload) out.push_back(opened.stage);
+    CULM_TRY(row, cursor->next());
+  }
+  return out;
+}
+
+Result<ByteView> ReadTransaction::get_chunk(const Stage& stage, const EntryView& entry,
                                             std::uint64_t offset) const {
   const SeqNum seqnum = entry.seqnum();
   const std::uint64_t index = offset / limits::kPayloadChunkBytes;
-  const auto key = detail::chunk_row_key(log.number, seqnum, static_cast<std::uint32_t>(index));
+  const auto key = detail::chunk_row_key(stage.id, static_cast<std::uint32_t>(index));
   CULM_TRY(const auto value, kv_->get(Table::kPayloads, key));
   if (!value) return fail(error_for(Errc::kStoreDamaged, seqnum));
   const auto chunk = detail::unseal(Table::kPayloads, key, *value);
@@ -149,7 +183,9 @@ Result<ByteView> ReadTransaction::read_payload(const LogState& log, SeqNum seqnu
   if (stored.inline_payload) {
     part = stored.inline_payload->subspan(static_cast<std::size_t>(offset));
   } else {
-    CULM_TRY(part, get_chunk(log, stored.entry, offset));
+    CULM_TRY(const auto stage, find_payload_stage(log, seqnum));
+    if (!stage) return fail(error_for(Errc::kStoreDamaged, seqnum));
+    CULM_TRY(part, get_chunk(stage->stage, stored.entry, offset));
   }
   return part.first(std::min(part.size(), size_max));
 }

@@ -52,6 +52,16 @@ struct LogState {
   friend bool operator==(const LogState&, const LogState&) = default;
 };
 
+/// Rows that hold a large payload, or parts of one while it arrives. A payload may have several,
+/// one for each that brings it; at most one becomes it. Never used for anything else again.
+struct Stage {
+  std::uint64_t number = 0;  ///< of its log
+  SeqNum seqnum = 0;
+  std::uint64_t id = 0;  ///< from 1
+
+  friend bool operator==(const Stage&, const Stage&) = default;
+};
+
 /// An entry as it is stored. Borrows from its transaction.
 struct StoredEntry {
   EntryView entry;
@@ -67,6 +77,7 @@ struct StoreMeta {
   StoreId id{};
   std::uint64_t log_count = 0;  ///< logs have the numbers 1 to this one
   std::uint64_t last_change = 0;
+  std::uint64_t last_stage = 0;
 };
 
 /// The state of a log inside a write transaction; written once, when it commits.
@@ -76,6 +87,8 @@ struct TouchedLog {
   bool is_marked = false;  ///< `verified` differs, which alone is no change
 };
 using TouchedLogs = std::map<LogKey, TouchedLog>;
+
+struct StageRow;
 
 }  // namespace detail
 
@@ -118,6 +131,10 @@ class ReadTransaction {
   [[nodiscard]] Result<ByteView> read_payload(const LogState& log, SeqNum seqnum,
                                               std::uint64_t offset, std::size_t size_max) const;
 
+  /// Stages that are nobody's payload: of payloads that arrive, that never did, or that are half
+  /// deleted; at most `max`. Costs what all large payloads of the store cost, one row each.
+  [[nodiscard]] Result<std::vector<Stage>> unfinished_stages(std::size_t max) const;
+
   /// The recorded evidence against the log's author, lowest `at` first; at most `max`.
   [[nodiscard]] Result<std::vector<Evidence>> evidence(const LogState& log,
                                                        std::size_t max = SIZE_MAX) const;
@@ -142,7 +159,11 @@ class ReadTransaction {
 
   Result<StoredEntry> open_entry(const LogState& log, SeqNum seqnum, ByteView key,
                                  ByteView value) const;
-  Result<ByteView> get_chunk(const LogState& log, const EntryView& entry,
+  /// A stage of the entry: that of its payload, or any.
+  Result<std::optional<detail::StageRow>> find_payload_stage(const LogState& log,
+                                                             SeqNum seqnum) const;
+  Result<std::optional<Stage>> find_stage(const LogState& log, SeqNum seqnum) const;
+  Result<ByteView> get_chunk(const Stage& stage, const EntryView& entry,
                              std::uint64_t offset) const;
 
   std::unique_ptr<KvReadTransaction> kv_;
@@ -207,18 +228,26 @@ class WriteTransaction : public ReadTransaction {
   /// Payloads of `seqnums` may be taken again. Fails with kLogUnknown, kLogFragmented.
   [[nodiscard]] Result<void> undelete_payloads(const LogKey& log, const RangeSet& seqnums);
 
-  /// Writes part of the payload of a held entry, to be finished; parts come in any order, and over
-  /// several transactions. `offset` is a multiple of limits::kPayloadChunkBytes and every part but
-  /// the last is that long. A payload that fits the entry's row is checked and held at once; of one
-  /// that is held nothing is written. Fails with kLogUnknown, kEntryNotHeld, kLogCapped,
-  /// kPayloadDeleted, kPayloadTooLarge; with kPayloadSize when there is no such part; with
-  /// kPayloadHash.
-  [[nodiscard]] Result<void> put_payload_chunk(const LogKey& log, SeqNum seqnum,
-                                               std::uint64_t offset, ByteView chunk);
-  /// Compares the parts written with the entry's size and hash (so the caller need not) and
-  /// declares the payload held. Fails as `put_payload_chunk`, with kPayloadSize when parts are
-  /// missing, with kPayloadHash when one is wrong: then all are dropped, to be written again.
-  [[nodiscard]] Result<void> finish_payload(const LogKey& log, SeqNum seqnum);
+  /// Begins a stage for the payload of a held entry, large or not, that arrives in parts: rows of
+  /// its own, so that several may bring one payload and a wrong part spoils nobody else's. Nothing
+  /// where the payload is not taken: it is held, or deleted. Fails with kLogUnknown, kEntryNotHeld,
+  /// kLogCapped, kPayloadTooLarge, kLogFragmented.
+  [[nodiscard]] Result<std::optional<Stage>> begin_stage(const LogKey& log, SeqNum seqnum);
+  /// Writes the next part of the payload, over as many transactions as it takes. `offset` is where
+  /// the parts before it end; each but the last has limits::kPayloadChunkBytes. False where nothing
+  /// is written, because the payload is held by now, or deleted, or the stage was dropped. Fails as
+  /// `begin_stage`, and with kPayloadSize when that part is not the next.
+  [[nodiscard]] Result<bool> put_stage_part(const LogKey& log, const Stage& stage,
+                                            std::uint64_t offset, ByteView part);
+  /// Declares that the stage is the payload. `payload_hash` is what the caller made of the parts
+  /// that it put there: nothing is hashed here, and a payload that does not fit the entry's row is
+  /// not copied. False as `put_stage_part`. Fails as that, with kPayloadSize when parts are
+  /// missing, with kPayloadHash when the entry says otherwise.
+  [[nodiscard]] Result<bool> finish_stage(const LogKey& log, const Stage& stage,
+                                          const Hash& payload_hash);
+  /// Erases a stage, unless it is a payload, until `rows_left` rows were touched, and counts them
+  /// there; whether nothing is left to erase. Where something is, the stage takes no more parts.
+  [[nodiscard]] Result<bool> drop_stage(const Stage& stage, std::size_t& rows_left);
 
  private:
   friend class Store;
@@ -236,15 +265,23 @@ class WriteTransaction : public ReadTransaction {
   Result<void> take(detail::TouchedLog& touched, const UnitVerdict& verdict, Intake intake);
   Result<void> append(const LogState& state, const AcceptedEntry& accepted, bool with_payload);
   Result<void> put_entry(const LogState& state, const EntryView& entry, ByteView payload);
-  Result<void> put_chunk(const LogState& state, SeqNum seqnum, std::uint64_t offset,
-                         ByteView chunk);
   void hold_payload(detail::TouchedLog& touched, const EntryView& entry);
-  Result<StoredEntry> check_payload_wanted(const LogState& state, SeqNum seqnum) const;
+  /// An entry whose payload may be taken.
+  struct Wanted {
+    detail::TouchedLog* touched;
+    StoredEntry stored;
+  };
+  Result<std::optional<Wanted>> find_wanted(const LogKey& log, SeqNum seqnum);
+  Result<std::optional<detail::StageRow>> find_row(const Stage& stage) const;
+  Result<bool> erase_stage(detail::StageRow& stage, std::size_t& rows_left);
+  Stage make_stage(const LogState& state, SeqNum seqnum);
+  Result<void> put_stage(const detail::StageRow& row);
+  Result<void> put_chunk(const Stage& stage, std::uint64_t offset, ByteView chunk);
   Result<RangeSet> delete_step(detail::TouchedLog& touched, const RangeSet& seqnums,
                                std::size_t rows_max);
-  Result<bool> erase_chunks(const LogState& state, SeqNum seqnum, std::size_t& rows_left);
-  Result<bool> has_all_chunks(const LogState& state, const EntryView& entry) const;
-  Result<SeqNum> find_chunked(const LogState& state, const RangeSet& seqnums, SeqNum from) const;
+  Result<void> forget_payload(LogState& state, SeqNum seqnum);
+  Result<bool> drop_stages_of(const LogState& state, SeqNum seqnum, std::size_t& rows_left);
+  Result<SeqNum> find_staged(const LogState& state, const RangeSet& seqnums, SeqNum from) const;
   Result<void> put_evidence(detail::TouchedLog& touched, const Evidence& evidence, SeqNum at);
 
   Result<void> put_row(Table table, ByteView key);
@@ -260,6 +297,7 @@ class WriteTransaction : public ReadTransaction {
 
   KvWriteTransaction& kv_write_;  // the same that the base owns
   detail::StoreMeta meta_;
+  bool is_meta_changed_ = false;
   detail::TouchedLogs touched_logs_;
   Bytes row_;  // the row being written, kept for its memory
   std::optional<Error> failed_;

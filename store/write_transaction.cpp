@@ -213,18 +213,13 @@ Result<void> WriteTransaction::put_entry(const LogState& state, const EntryView&
   detail::encode_entry(row_, entry.bytes(), is_inline(entry) ? payload : ByteView{});
   CULM_CHECK(put_row(Table::kEntries, detail::entry_row_key(state.number, seqnum)));
   if (is_inline(entry)) return {};
+  if (payload.empty()) return {};
+  const Stage stage = make_stage(state, seqnum);
   for (std::size_t offset = 0; offset < payload.size(); offset += limits::kPayloadChunkBytes) {
     const std::size_t size = std::min(payload.size() - offset, limits::kPayloadChunkBytes);
-    CULM_CHECK(put_chunk(state, seqnum, offset, payload.subspan(offset, size)));
+    CULM_CHECK(put_chunk(stage, offset, payload.subspan(offset, size)));
   }
-  return {};
-}
-
-Result<void> WriteTransaction::put_chunk(const LogState& state, SeqNum seqnum, std::uint64_t offset,
-                                         ByteView chunk) {
-  const auto index = static_cast<std::uint32_t>(offset / limits::kPayloadChunkBytes);
-  detail::encode_chunk(row_, chunk);
-  return put_row(Table::kPayloads, detail::chunk_row_key(state.number, seqnum, index));
+  return put_stage({stage, detail::StageState::kPayload, payload.size()});
 }
 
 Result<std::optional<Defect>> WriteTransaction::record_evidence(const ProvenDefect& proven) {
@@ -276,7 +271,7 @@ Result<void> WriteTransaction::commit() {
     if (touched.is_changed || touched.is_marked) CULM_CHECK(put_log(touched.state));
     is_changed = is_changed || touched.is_changed;
   }
-  if (is_changed) {
+  if (is_changed || is_meta_changed_) {
     detail::encode_meta(row_, meta_);
     CULM_CHECK(put_row(Table::kMeta, detail::meta_row_key()));
   }

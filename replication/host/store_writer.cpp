@@ -53,13 +53,20 @@ void StoreWriter::run(node::Job job, Finished finished) {
 
 void StoreWriter::loop() {
   std::unique_lock lock(mutex_);
+  bool is_tidy = false;
   for (;;) {
+    while (queue_.empty() && !ending_ && !is_tidy) {
+      lock.unlock();
+      is_tidy = !committer_.tidy();
+      lock.lock();
+    }
     wake_.wait(lock, [this] { return !queue_.empty() || ending_; });
     if (queue_.empty()) return;
     Queued next = std::move(queue_.front());
     queue_.pop_front();
     if (auto* const works = std::get_if<Works>(&next.job)) add_next(*works);
     lock.unlock();
+    is_tidy = false;
     const auto result = std::make_shared<node::JobResult>(perform(std::move(next.job)));
     post_([finished = std::move(next.finished), result] { finished(std::move(*result)); });
     lock.lock();

@@ -10,8 +10,8 @@
 namespace culm::store::detail {
 namespace {
 
-constexpr std::array<const char*, kTableCount> kTableNames{"meta",     "logs",    "entries",
-                                                           "payloads", "changes", "evidence"};
+constexpr std::array<const char*, kTableCount> kTableNames{
+    "meta", "logs", "entries", "payloads", "changes", "evidence", "stages"};
 constexpr std::size_t kPageBytes = 4096;
 
 Error error_of(int code) {
@@ -151,9 +151,13 @@ Result<void> LmdbEnv::open_tables(bool read_only) {
   if (!*begun) return fail(Errc::kStoreIo);
   LmdbTxn& txn = **begun;
   for (std::size_t i = 0; i < kTableCount; ++i) {
-    CULM_CHECK(written([&] {
+    const auto opened = written([&] {
       return mdb_dbi_open(txn.txn_.get(), kTableNames[i], read_only ? 0U : MDB_CREATE, &tables_[i]);
-    }));
+    });
+    // An earlier version had fewer tables.
+    const bool is_older = !opened && i > 0 && opened.error().code == Errc::kStoreNotFound;
+    if (is_older) return fail(Errc::kStoreVersion);
+    CULM_CHECK(opened);
   }
   return txn.commit();  // also of a reading transaction: aborting it would close the tables
 }

@@ -87,6 +87,7 @@ void encode_meta(Bytes& out, const StoreMeta& meta) {
   append_bytes(out, meta.id);
   varu64::append(out, meta.log_count);
   varu64::append(out, meta.last_change);
+  varu64::append(out, meta.last_stage);
 }
 
 Result<StoreMeta> decode_meta(ByteView body) {
@@ -96,6 +97,7 @@ Result<StoreMeta> decode_meta(ByteView body) {
   std::ranges::copy(id, meta.id.begin());
   CULM_TRY(meta.log_count, reader.number());
   CULM_TRY(meta.last_change, reader.number());
+  CULM_TRY(meta.last_stage, reader.number());
   CULM_CHECK(reader.end());
   return meta;
 }
@@ -155,6 +157,23 @@ Result<EntryRow> decode_entry(ByteView body) {
 void encode_chunk(Bytes& out, ByteView chunk) {
   start(out);
   append_bytes(out, chunk);
+}
+
+void encode_stage(Bytes& out, StageState state, std::uint64_t size_bytes) {
+  start(out);
+  out.push_back(static_cast<std::uint8_t>(state));
+  varu64::append(out, size_bytes);
+}
+
+Result<StageRow> open_stage(const KvRow& row) {
+  CULM_TRY(const auto place, parse_row_place(row.key));
+  CULM_TRY(const ByteView body, unseal(Table::kStages, row.key, row.value));
+  Reader reader(body);
+  CULM_TRY(const ByteView state, reader.bytes(1));
+  CULM_TRY(const std::uint64_t size_bytes, reader.number());
+  CULM_CHECK(reader.end());
+  if (state[0] > static_cast<std::uint8_t>(StageState::kGoing)) return fail(Errc::kStoreFormat);
+  return StageRow{{place.number, place.seqnum, place.stage}, StageState{state[0]}, size_bytes};
 }
 
 void encode_change(Bytes& out, const LogKey& log) {

@@ -14,7 +14,7 @@ void encode_meta(Bytes& out, const StoreMeta& meta);
 [[nodiscard]] Result<void> encode_log(Bytes& out, const LogState& log);
 [[nodiscard]] Result<LogState> decode_log(const LogKey& log, ByteView body);
 
-/// Whether the payload lies in the entry's row; a larger one in rows of its own.
+/// Whether the payload lies in the entry's row; a larger one in a stage.
 [[nodiscard]] inline bool is_inline(const EntryView& entry) noexcept {
   return entry.payload_size() <= limits::kPayloadInlineBytesMax;
 }
@@ -29,6 +29,22 @@ void encode_entry(Bytes& out, ByteView entry, ByteView payload);
 [[nodiscard]] Result<EntryRow> decode_entry(ByteView body);
 
 void encode_chunk(Bytes& out, ByteView chunk);
+
+/// How far a stage is.
+///
+///   kArriving --all parts are there, and their hash is the entry's--> kPayload
+///       '------------given up------------> kGoing <----deleted----------'
+enum class StageState : std::uint8_t { kArriving, kPayload, kGoing };
+
+/// A row of kStages.
+struct StageRow {
+  Stage stage;
+  StageState state{};
+  std::uint64_t size_bytes = 0;  ///< that arrived
+};
+void encode_stage(Bytes& out, StageState state, std::uint64_t size_bytes);
+/// Takes the whole row. Fails with kStoreDamaged, kStoreVersion, kStoreFormat.
+[[nodiscard]] Result<StageRow> open_stage(const KvRow& row);
 
 void encode_change(Bytes& out, const LogKey& log);
 [[nodiscard]] Result<LogKey> decode_change(ByteView body);

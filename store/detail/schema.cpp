@@ -31,12 +31,19 @@ EntryRowKey entry_row_key(std::uint64_t number, SeqNum seqnum) noexcept {
   return key;
 }
 
-ChunkRowKey chunk_row_key(std::uint64_t number, SeqNum seqnum, std::uint32_t index) noexcept {
+ChunkRowKey chunk_row_key(std::uint64_t stage, std::uint32_t index) noexcept {
   ChunkRowKey key;
+  write(key.data(), stage);
+  const auto bytes = to_big_endian(index);
+  std::copy(bytes.begin() + 4, bytes.end(), key.begin() + 8);
+  return key;
+}
+
+StageRowKey stage_row_key(std::uint64_t number, SeqNum seqnum, std::uint64_t stage) noexcept {
+  StageRowKey key;
   write(key.data(), number);
   write(key.data() + 8, seqnum);
-  const auto bytes = to_big_endian(index);
-  std::copy(bytes.begin() + 4, bytes.end(), key.begin() + 16);
+  write(key.data() + 16, stage);
   return key;
 }
 
@@ -51,10 +58,17 @@ Result<LogKey> parse_log_row_key(ByteView key) {
 }
 
 Result<RowPlace> parse_row_place(ByteView key) {
-  const bool is_chunk = key.size() == sizeof(ChunkRowKey);
-  if (!is_chunk && key.size() != sizeof(EntryRowKey)) return fail(Errc::kStoreDamaged);
+  const bool is_stage = key.size() == sizeof(StageRowKey);
+  if (!is_stage && key.size() != sizeof(EntryRowKey)) return fail(Errc::kStoreDamaged);
   RowPlace place{from_big_endian(key), from_big_endian(key.subspan(8)), 0};
-  for (const std::uint8_t byte : key.subspan(16)) place.index = place.index << 8U | byte;
+  if (is_stage) place.stage = from_big_endian(key.subspan(16));
+  return place;
+}
+
+Result<ChunkPlace> parse_chunk_place(ByteView key) {
+  if (key.size() != sizeof(ChunkRowKey)) return fail(Errc::kStoreDamaged);
+  ChunkPlace place{from_big_endian(key), 0};
+  for (const std::uint8_t byte : key.subspan(8)) place.index = place.index << 8U | byte;
   return place;
 }
 

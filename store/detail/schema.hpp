@@ -12,18 +12,20 @@
 ///   kMeta      "store"                        the store as a whole
 ///   kLogs      author 32, log_id 8            state of a log
 ///   kEntries   log number 8, seqnum 8         entry and inline payload
-///   kPayloads  log number 8, seqnum 8, index 4   one chunk of a payload
+///   kPayloads  stage 8, index 4               one chunk of a payload
 ///   kChanges   change number 8                the log whose last change it is
 ///   kEvidence  log number 8, at 8             evidence
+///   kStages    log number 8, seqnum 8, stage 8   whether it is the payload
 namespace culm::store::detail {
 
 /// First byte of every value.
-inline constexpr std::uint8_t kFormatVersion = 1;
+inline constexpr std::uint8_t kFormatVersion = 2;
 inline constexpr std::size_t kChecksumSizeBytes = 8;
 
 using LogRowKey = std::array<std::uint8_t, 40>;
 using EntryRowKey = std::array<std::uint8_t, 16>;
-using ChunkRowKey = std::array<std::uint8_t, 20>;
+using ChunkRowKey = std::array<std::uint8_t, 12>;
+using StageRowKey = std::array<std::uint8_t, 24>;
 using ChangeRowKey = std::array<std::uint8_t, 8>;
 
 /// Lives for ever.
@@ -31,21 +33,29 @@ using ChangeRowKey = std::array<std::uint8_t, 8>;
 [[nodiscard]] LogRowKey log_row_key(const LogKey& log) noexcept;
 /// Also of evidence, with `at` as seqnum.
 [[nodiscard]] EntryRowKey entry_row_key(std::uint64_t number, SeqNum seqnum) noexcept;
-[[nodiscard]] ChunkRowKey chunk_row_key(std::uint64_t number, SeqNum seqnum,
-                                        std::uint32_t index) noexcept;
+[[nodiscard]] ChunkRowKey chunk_row_key(std::uint64_t stage, std::uint32_t index) noexcept;
+[[nodiscard]] StageRowKey stage_row_key(std::uint64_t number, SeqNum seqnum,
+                                        std::uint64_t stage) noexcept;
 [[nodiscard]] ChangeRowKey change_row_key(std::uint64_t change) noexcept;
 
 /// Fails with kStoreDamaged when `key` has another size.
 [[nodiscard]] Result<LogKey> parse_log_row_key(ByteView key);
 
-/// Where a row of kEntries, kPayloads or kEvidence belongs.
+/// Where a row of kEntries, kStages or kEvidence belongs.
 struct RowPlace {
   std::uint64_t number = 0;
   SeqNum seqnum = 0;
-  std::uint32_t index = 0;  ///< 0 but in kPayloads
+  std::uint64_t stage = 0;  ///< 0 but in kStages
 };
 /// Fails with kStoreDamaged when `key` has the size of neither kind.
 [[nodiscard]] Result<RowPlace> parse_row_place(ByteView key);
+
+struct ChunkPlace {
+  std::uint64_t stage = 0;
+  std::uint32_t index = 0;
+};
+/// Fails with kStoreDamaged when `key` has another size.
+[[nodiscard]] Result<ChunkPlace> parse_chunk_place(ByteView key);
 
 /// XXH64 of `content`, seeded with XXH64 of `key`, seeded with `space`.
 [[nodiscard]] std::uint64_t checksum(std::uint64_t space, ByteView key, ByteView content) noexcept;

@@ -8,7 +8,7 @@ P1, P2, P3, P4, P5 = (
     0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x85EBCA77C2B2AE63,
     0x27D4EB2F165667C5,
 )
-TABLES = ("meta", "logs", "entries", "payloads", "changes", "evidence")
+TABLES = ("meta", "logs", "entries", "payloads", "changes", "evidence", "stages")
 
 
 def rotate(x, bits):
@@ -47,7 +47,7 @@ def xxh64(data, seed):
 
 
 def sealed(table, key, body):
-    content = b"\x01" + body
+    content = b"\x02" + body
     check = xxh64(content, xxh64(key, TABLES.index(table)))
     value = content + check.to_bytes(8, "big")
     return {"table": table, "key": key.hex(), "value": value.hex()}
@@ -82,9 +82,9 @@ def store_rows():
     entries = build()
     author = entries[0].author
     store_id = bytes(range(16))
-    meta = store_id + r.encode_varu64(3) + r.encode_varu64(1000)
+    meta = store_id + r.encode_varu64(3) + r.encode_varu64(1000) + r.encode_varu64(17)
     yield {"id": "meta", **sealed("meta", b"store", meta), "store_id": store_id.hex(),
-           "log_count": 3, "last_change": 1000}
+           "log_count": 3, "last_change": 1000, "last_stage": 17}
 
     everything = {"number": 1, "change": 7, "cap": 0, "end_of_log": 0, "payload_bytes": 300,
                   "newest": 0, "payloads_wanted": True, "held": [[1, 20]],
@@ -111,8 +111,13 @@ def store_rows():
                "seqnum": seqnum, "entry": entry.hex(), "payload": payload.hex()}
 
     for index, chunk in ((0, b"first"), (300, b"")):
-        yield {"id": f"chunk-{index}", **sealed("payloads", be(1) + be(9) + be(index, 4), chunk),
-               "number": 1, "seqnum": 9, "index": index, "chunk": chunk.hex()}
+        yield {"id": f"chunk-{index}", **sealed("payloads", be(17) + be(index, 4), chunk),
+               "stage": 17, "index": index, "chunk": chunk.hex()}
+    for code, state in enumerate(("arriving", "payload", "going")):
+        stage = 2**40 + code
+        body = bytes([code]) + r.encode_varu64(100_000)
+        yield {"id": f"stage-{state}", **sealed("stages", be(1) + be(9) + be(stage), body),
+               "number": 1, "seqnum": 9, "stage": stage, "state": state, "size_bytes": 100_000}
     yield {"id": "change", **sealed("changes", be(1000), author + be(7)), "change": 1000,
            "author": author.hex(), "log_id": 7}
     pair = [r.encode_entry(entries[5]), r.encode_entry(build("fork", size=6, base=entries[:5])[5])]

@@ -307,14 +307,17 @@ class StoreModel : public testing::TestWithParam<std::uint64_t> {
         payload.size() <= limits::kPayloadInlineBytesMax || random.below(3) > 0;
     if (is_finished) found->second.payload = payload;
     return [=](WriteTransaction& to) -> Result<void> {
+      CULM_TRY(const auto stage, to.begin_stage(log, n));
+      if (!stage) return {};  // is held
       for (std::size_t offset = 0; offset < payload.size(); offset += kChunk) {
         const auto rest = ByteView(payload).subspan(offset);
         const auto chunk = payload.size() <= limits::kPayloadInlineBytesMax
                                ? rest
                                : rest.first(std::min(rest.size(), kChunk));
-        CULM_CHECK(to.put_payload_chunk(log, n, offset, chunk));
+        CULM_CHECK(to.put_stage_part(log, *stage, offset, chunk));
       }
-      return is_finished ? to.finish_payload(log, n) : Result<void>{};
+      if (is_finished) CULM_CHECK(to.finish_stage(log, *stage, hash(payload)));
+      return {};
     };
   }
 

@@ -13,62 +13,153 @@ namespace {
 using test::LogBuilder;
 using test::TestPeer;
 
-/// An entry whose payload comes in three parts, from several sessions.
-class CommitterTest : public testing::Test {
+/// Entries whose payloads come in three parts each, from several sessions.
+class CommitterPayloads : public testing::Test {
  protected:
-  CommitterTest() {
-    log.append(text);
-    const auto bare = log.unit({{1, 1}});
+  struct Sender {
+    std::uint64_t session;
+    std::shared_ptr<SessionToken> token = std::make_shared<SessionToken>();
+  };
+
+  CommitterPayloads() {
+    for (SeqNum n = 1; n <= limits::kStagesMax + 1; ++n) log.append(text);
+    const auto bare = log.unit({{1, log.head()}});
     EXPECT_TRUE(store::ingest(peer.store(), log.log(), bare, peer.verifier));
   }
 
-  WorkReport bring(const std::shared_ptr<SessionToken>& session, std::size_t part,
-                   std::string_view from) {
+  Work part(const Sender& sender, std::size_t index, std::string_view from, SeqNum seqnum = 1) {
     constexpr std::size_t kPart = limits::kPayloadChunkBytes;
-    const std::string_view bytes = from.substr(part * kPart, kPart);
-    PayloadWork payload{1, part * kPart, part == 2, {}};
+    const std::string_view bytes = from.substr(index * kPart, kPart);
+    PayloadWork payload{seqnum, index * kPart, index == 2, {}};
     append_bytes(payload.bytes, as_bytes(bytes));
-    const Work work{{1, ++works}, log.log(), std::move(payload), bytes.size(), session};
-    return peer.committer().commit({work}).front();
+    return {{sender.session, ++works}, log.log(), std::move(payload), bytes.size(), sender.token};
+  }
+
+  WorkReport bring(const Sender& sender, std::size_t index, std::string_view from,
+                   SeqNum seqnum = 1) {
+    return peer.committer().commit({part(sender, index, from, seqnum)}).front();
+  }
+
+  bool has_payload(SeqNum seqnum = 1) { return peer.state(log.log()).payloads.contains(seqnum); }
+
+  std::size_t stages() { return peer.store().read()->unfinished_stages(99)->size(); }
+
+  void tidy() {
+    while (peer.committer().tidy()) continue;
   }
 
   const std::string text = std::string(2 * limits::kPayloadChunkBytes + 5, 'x');
   const std::string garbage = std::string(text.size(), 'y');
   LogBuilder log{"alice"};
   TestPeer peer{1};
-  std::shared_ptr<SessionToken> honest = std::make_shared<SessionToken>();
-  std::shared_ptr<SessionToken> hostile = std::make_shared<SessionToken>();
+  Sender honest{1};
+  Sender hostile{2};
   std::uint64_t works = 0;
 };
 
-TEST_F(CommitterTest, PartsOfAnotherSessionDoNotSpoilAPayload) {
-  for (const std::size_t part : {0U, 1U, 2U}) {
-    EXPECT_TRUE(bring(honest, part, text).outcome);
-    EXPECT_TRUE(part == 2 || bring(hostile, 0, garbage).outcome);
+TEST_F(CommitterPayloads, PartsOfAnotherSessionDoNotSpoilOne) {
+  for (const std::size_t index : {0U, 1U, 2U}) {
+    EXPECT_TRUE(bring(honest, index, text).outcome);
+    EXPECT_TRUE(index == 2 || bring(hostile, index, garbage).outcome);
   }
-  EXPECT_TRUE(peer.state(log.log()).payloads.contains(1));
+  EXPECT_TRUE(has_payload());
+  const auto late = bring(hostile, 2, garbage);
+  EXPECT_TRUE(late.outcome && late.outcome->payloads_added.empty()) << "nobody wants it any more";
+  tidy();
+  EXPECT_EQ(stages(), 0U);
 }
 
-TEST_F(CommitterTest, WhoeverBroughtAWrongPartIsKnownAndTheNextMayBegin) {
-  for (const std::size_t part : {0U, 1U}) EXPECT_TRUE(bring(hostile, part, garbage).outcome);
-  EXPECT_TRUE(bring(honest, 0, text).outcome);
+TEST_F(CommitterPayloads, NobodyWithholdsOneByBeginningIt) {
+  EXPECT_TRUE(bring(hostile, 0, garbage).outcome);
+  for (const std::size_t index : {0U, 1U, 2U}) EXPECT_TRUE(bring(honest, index, text).outcome);
+  EXPECT_TRUE(has_payload());
+}
+
+TEST_F(CommitterPayloads, OnlyWhoBroughtAWrongPartIsAtFault) {
+  for (const std::size_t index : {0U, 1U}) {
+    EXPECT_TRUE(bring(hostile, index, garbage).outcome);
+    EXPECT_TRUE(bring(honest, index, text).outcome);
+  }
   const auto wrong = bring(hostile, 2, garbage);
   ASSERT_FALSE(wrong.outcome);
   EXPECT_EQ(wrong.outcome.error().code, Errc::kPayloadHash);
   EXPECT_EQ(wrong.credit, 5U);
-  for (const std::size_t part : {0U, 1U, 2U}) EXPECT_TRUE(bring(honest, part, text).outcome);
-  EXPECT_TRUE(peer.state(log.log()).payloads.contains(1));
+  EXPECT_TRUE(bring(honest, 2, text).outcome);
+  EXPECT_TRUE(has_payload());
 }
 
-TEST_F(CommitterTest, ASessionThatIsGoneLeavesItsPayloadToOthers) {
+TEST_F(CommitterPayloads, AllPartsMayComeInOneCommitFromTwoSessions) {
+  std::vector<Work> batch;
+  for (const std::size_t index : {0U, 1U, 2U}) {
+    batch.push_back(part(hostile, index, garbage));
+    batch.push_back(part(honest, index, text));
+  }
+  const auto reports = peer.committer().commit(std::move(batch));
+  EXPECT_EQ(reports[4].outcome.error().code, Errc::kPayloadHash);
+  EXPECT_EQ(reports[5].outcome->payloads_added, (RangeSet{{1, 1}}));
+}
+
+TEST_F(CommitterPayloads, WhatBeginsAgainIsTakenFromItsStart) {
+  EXPECT_TRUE(bring(honest, 0, garbage).outcome);
+  for (const std::size_t index : {0U, 1U, 2U}) EXPECT_TRUE(bring(honest, index, text).outcome);
+  EXPECT_TRUE(has_payload());
+}
+
+TEST_F(CommitterPayloads, APartThatDoesNotGoOnIsPassedOver) {
+  EXPECT_TRUE(bring(honest, 0, text).outcome);
+  const auto skipped = bring(honest, 2, text);
+  EXPECT_TRUE(skipped.outcome && skipped.outcome->payloads_added.empty());
+  for (const std::size_t index : {1U, 2U}) EXPECT_TRUE(bring(honest, index, text).outcome);
+  EXPECT_TRUE(has_payload());
+}
+
+TEST_F(CommitterPayloads, OfASessionThatIsGoneNothingStays) {
   EXPECT_TRUE(bring(hostile, 0, garbage).outcome);
-  hostile.reset();
-  for (const std::size_t part : {0U, 1U, 2U}) EXPECT_TRUE(bring(honest, part, text).outcome);
-  EXPECT_TRUE(peer.state(log.log()).payloads.contains(1));
+  EXPECT_EQ(stages(), 1U);
+  hostile.token.reset();
+  tidy();
+  EXPECT_EQ(stages(), 0U);
 }
 
-TEST_F(CommitterTest, WhatADistrustedSessionLeftIsNotLookedAt) {
-  hostile->is_distrusted = true;
+TEST_F(CommitterPayloads, OfADeletedOneNothingStays) {
+  EXPECT_TRUE(bring(honest, 0, text).outcome);
+  ASSERT_TRUE(peer.store().update([&](store::WriteTransaction& transaction) -> Result<void> {
+    CULM_CHECK(transaction.delete_payloads(log.log(), {{1, 1}}, 1));
+    return transaction.undelete_payloads(log.log(), {{1, 1}});
+  }));
+  for (const std::size_t index : {1U, 2U}) EXPECT_TRUE(bring(honest, index, text).outcome);
+  EXPECT_FALSE(has_payload()) << "its first part was erased";
+  tidy();
+  EXPECT_EQ(stages(), 0U);
+  for (const std::size_t index : {0U, 1U, 2U}) EXPECT_TRUE(bring(honest, index, text).outcome);
+  EXPECT_TRUE(has_payload());
+}
+
+TEST_F(CommitterPayloads, OfTooManyAtOnceTheOneThatMovedLongestAgoGoes) {
+  for (SeqNum n = 1; n <= limits::kStagesMax; ++n) {
+    EXPECT_TRUE(bring(hostile, 0, text, n).outcome);
+  }
+  EXPECT_TRUE(bring(hostile, 1, text, 1).outcome);
+  EXPECT_TRUE(bring(honest, 0, text, limits::kStagesMax + 1).outcome);
+  for (const std::size_t index : {1U, 2U}) {
+    EXPECT_TRUE(bring(honest, index, text, limits::kStagesMax + 1).outcome);
+    EXPECT_TRUE(index == 1 || bring(hostile, index, text, 1).outcome);
+    EXPECT_TRUE(bring(hostile, index, text, 2).outcome);
+  }
+  EXPECT_TRUE(has_payload(limits::kStagesMax + 1));
+  EXPECT_TRUE(has_payload(1));
+  EXPECT_FALSE(has_payload(2));
+}
+
+TEST_F(CommitterPayloads, WhatAnEarlierProcessLeftIsErased) {
+  EXPECT_TRUE(bring(honest, 0, text).outcome);
+  Committer later(peer.store(), peer.verifier, {});
+  while (later.tidy()) continue;
+  EXPECT_EQ(stages(), 0U);
+}
+
+TEST_F(CommitterPayloads, WhatADistrustedSessionLeftIsNotLookedAt) {
+  hostile.token->is_distrusted = true;
   const auto report = bring(hostile, 0, text);
   ASSERT_FALSE(report.outcome);
   EXPECT_EQ(report.outcome.error().code, Errc::kPeerClosed);

@@ -88,8 +88,9 @@ TEST(Audit, AllowsAPayloadThatIsArrivingOrGoing) {
   ASSERT_TRUE(store.ingest(log, {{1, 1}}));
   ASSERT_TRUE(store.ingest(log, {{2, 2}}, false));
   ASSERT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
-    CULM_CHECK(transaction.put_payload_chunk(log.log(), 2, 0,
-                                             as_bytes(text).first(limits::kPayloadChunkBytes)));
+    CULM_TRY(const auto stage, transaction.begin_stage(log.log(), 2));
+    CULM_CHECK(transaction.put_stage_part(log.log(), *stage, 0,
+                                          as_bytes(text).first(limits::kPayloadChunkBytes)));
     CULM_CHECK(transaction.delete_payloads(log.log(), up_to(1), 1));
     return {};
   }));

@@ -66,10 +66,11 @@ Row make_row(const json& vector, ByteView body) {
   Bytes out;
   if (table == "meta") {
     const detail::StoreMeta meta{hex_as<store::StoreId>(vector.at("store_id")),
-                                 number_in(vector, "log_count"), number_in(vector, "last_change")};
+                                 number_in(vector, "log_count"), number_in(vector, "last_change"),
+                                 number_in(vector, "last_stage")};
     const auto read = detail::decode_meta(body);
     EXPECT_TRUE(read && read->id == meta.id && read->log_count == meta.log_count &&
-                read->last_change == meta.last_change);
+                read->last_change == meta.last_change && read->last_stage == meta.last_stage);
     detail::encode_meta(out, meta);
     return sealed(Table::kMeta, detail::meta_row_key(), out);
   }
@@ -93,10 +94,10 @@ Row make_row(const json& vector, ByteView body) {
   if (table == "payloads") {
     EXPECT_TRUE(equal(body, hex(vector.at("chunk"))));
     detail::encode_chunk(out, hex(vector.at("chunk")));
-    return sealed(Table::kPayloads,
-                  detail::chunk_row_key(number_in(vector, "number"), number_in(vector, "seqnum"),
-                                        vector.at("index").get<std::uint32_t>()),
-                  out);
+    return sealed(
+        Table::kPayloads,
+        detail::chunk_row_key(number_in(vector, "stage"), vector.at("index").get<std::uint32_t>()),
+        out);
   }
   if (table == "changes") {
     const LogKey log{{hex_as<decltype(Author::bytes)>(vector.at("author"))},
@@ -104,6 +105,20 @@ Row make_row(const json& vector, ByteView body) {
     EXPECT_EQ(detail::decode_change(body), log);
     detail::encode_change(out, log);
     return sealed(Table::kChanges, detail::change_row_key(number_in(vector, "change")), out);
+  }
+  if (table == "stages") {
+    const std::uint64_t number = number_in(vector, "number");
+    const SeqNum seqnum = number_in(vector, "seqnum");
+    const std::uint64_t stage = number_in(vector, "stage");
+    const Bytes key = hex(vector.at("key"));
+    const Bytes value = hex(vector.at("value"));
+    const auto read = detail::open_stage({key, value});
+    EXPECT_TRUE(read && read->stage == (store::Stage{number, seqnum, stage}));
+    const std::string names[] = {"arriving", "payload", "going"};
+    EXPECT_EQ(names[static_cast<std::size_t>(read->state)], vector.at("state").get<std::string>());
+    EXPECT_EQ(read->size_bytes, number_in(vector, "size_bytes"));
+    detail::encode_stage(out, read->state, read->size_bytes);
+    return sealed(Table::kStages, detail::stage_row_key(number, seqnum, stage), out);
   }
   EXPECT_EQ(table, "evidence");
   Evidence evidence;
@@ -115,7 +130,8 @@ Row make_row(const json& vector, ByteView body) {
 }
 
 Table table_of(const json& vector) {
-  const std::string names[] = {"meta", "logs", "entries", "payloads", "changes", "evidence"};
+  const std::string names[] = {"meta",    "logs",     "entries", "payloads",
+                               "changes", "evidence", "stages"};
   const auto found = std::ranges::find(names, vector.at("table").get<std::string>());
   return static_cast<Table>(found - std::begin(names));
 }
@@ -167,10 +183,13 @@ TEST(RowKeys, SortAsTheirNumbers) {
       EXPECT_EQ(a < b, detail::entry_row_key(7, a) < detail::entry_row_key(7, b));
       EXPECT_EQ(a < b, detail::change_row_key(a) < detail::change_row_key(b));
     }
-    const auto place = *detail::parse_row_place(detail::chunk_row_key(a, 5, 0xFFFFFFFFU));
-    EXPECT_TRUE(place.number == a && place.seqnum == 5 && place.index == 0xFFFFFFFFU);
+    const auto place = *detail::parse_row_place(detail::stage_row_key(a, 5, a));
+    EXPECT_TRUE(place.number == a && place.seqnum == 5 && place.stage == a);
+    const auto chunk = *detail::parse_chunk_place(detail::chunk_row_key(a, 0xFFFFFFFFU));
+    EXPECT_TRUE(chunk.stage == a && chunk.index == 0xFFFFFFFFU);
   }
   EXPECT_FALSE(detail::parse_row_place(Bytes(17)));
+  EXPECT_FALSE(detail::parse_chunk_place(Bytes(13)));
   EXPECT_FALSE(detail::parse_log_row_key(Bytes(39)));
 }
 

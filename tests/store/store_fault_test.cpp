@@ -82,8 +82,8 @@ class StoreDamage : public testing::Test {
   store::MemoryImage image;
 };
 
-constexpr Table kTables[] = {Table::kMeta,     Table::kLogs,    Table::kEntries,
-                             Table::kPayloads, Table::kChanges, Table::kEvidence};
+constexpr Table kTables[] = {Table::kMeta,    Table::kLogs,     Table::kEntries, Table::kPayloads,
+                             Table::kChanges, Table::kEvidence, Table::kStages};
 
 TEST_F(StoreDamage, AFlippedBitInAnyRowIsNoticed) {
   TestRandom random(7);
@@ -154,15 +154,20 @@ TEST_F(StoreDamage, SwappedRowsAreNoticedInEachTable) {
 TEST_F(StoreDamage, ARowThatNobodyKnowsOfIsNoticed) {
   for (const std::uint64_t number : {1U, 2U, 3U}) {
     const auto entry = after([&](store::Kv& kv) {
-      put_sealed(kv, Table::kEntries, store::detail::entry_row_key(number, 100), {1, 0, 0});
+      put_sealed(kv, Table::kEntries, store::detail::entry_row_key(number, 100), {2, 0, 0});
     });
     ASSERT_TRUE(entry);
     EXPECT_EQ(entry->code, Errc::kStoreDamaged);
     const auto chunk = after([&](store::Kv& kv) {
-      put_sealed(kv, Table::kPayloads, store::detail::chunk_row_key(number, 1, 0), {1, 5});
+      put_sealed(kv, Table::kPayloads, store::detail::chunk_row_key(number + 1, 0), {2, 5});
     });
     ASSERT_TRUE(chunk);
     EXPECT_EQ(chunk->code, Errc::kStoreDamaged);
+    const auto stage = after([&](store::Kv& kv) {
+      put_sealed(kv, Table::kStages, store::detail::stage_row_key(number, 100, 1), {2, 0, 0});
+    });
+    ASSERT_TRUE(stage);
+    EXPECT_EQ(stage->code, Errc::kStoreDamaged);
   }
 }
 

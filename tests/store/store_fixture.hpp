@@ -34,6 +34,7 @@ namespace culm::test {
 
 using store::LogState;
 using store::ReadTransaction;
+using store::Stage;
 using store::Store;
 using store::Table;
 using store::WriteTransaction;

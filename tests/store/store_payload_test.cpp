@@ -1,3 +1,5 @@
+#include "culm/store/audit.hpp"
+
 #include "tests/store/store_fixture.hpp"
 
 namespace culm::test {
@@ -75,52 +77,153 @@ TEST(StorePayload, LiesInTheRowUpToTheLimitAndInChunksBeyond) {
   }
 }
 
-TEST(StorePayload, ComesInChunksInAnyOrder) {
-  MemoryStore store;
-  const std::string text = long_text(2 * kChunk + 5);
-  const ByteView payload = as_bytes(text);
-  const auto log = LogBuilder().append(text);
-  ASSERT_TRUE(store.ingest(log, up_to(1), false));
-  const auto put = [&](std::size_t offset, ByteView chunk) {
-    return store->update([&](WriteTransaction& transaction) {
-      return transaction.put_payload_chunk(log.log(), 1, offset, chunk);
+/// Stages of the last entry of a log, whose payload is not held.
+class StoreStage : public testing::Test {
+ protected:
+  explicit StoreStage(std::string bytes = long_text(2 * kChunk + 5)) : text(std::move(bytes)) {
+    log.append(text);
+    EXPECT_TRUE(store.ingest(log, up_to(1), false));
+  }
+
+  std::optional<Stage> begin() {
+    std::optional<Stage> stage;
+    EXPECT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
+      CULM_TRY(stage, transaction.begin_stage(log.log(), 1));
+      return {};
+    }));
+    return stage;
+  }
+
+  Result<bool> put(const Stage& stage, std::size_t offset, std::string_view part) {
+    return updated([&](WriteTransaction& transaction) {
+      return transaction.put_stage_part(log.log(), stage, offset, as_bytes(part));
     });
-  };
-  const auto finish = [&] {
-    return store->update(
-        [&](WriteTransaction& transaction) { return transaction.finish_payload(log.log(), 1); });
-  };
-  EXPECT_EQ(code_of(put(1, payload.first(kChunk))), Errc::kPayloadSize);
-  EXPECT_EQ(code_of(put(0, payload.first(kChunk - 1))), Errc::kPayloadSize);
-  EXPECT_EQ(code_of(put(3 * kChunk, payload.first(1))), Errc::kPayloadSize);
-  EXPECT_TRUE(put(2 * kChunk, payload.subspan(2 * kChunk)));
-  EXPECT_TRUE(put(0, payload.first(kChunk)));
-  EXPECT_EQ(code_of(finish()), Errc::kPayloadSize) << "one is missing";
-  EXPECT_TRUE(put(kChunk, payload.first(kChunk)));
-  EXPECT_EQ(code_of(finish()), Errc::kPayloadHash) << "that was the wrong one";
+  }
+
+  Result<bool> put_all(const Stage& stage, std::string_view bytes) {
+    for (std::size_t offset = 0; offset < bytes.size(); offset += kChunk) {
+      CULM_TRY(const bool is_put, put(stage, offset, bytes.substr(offset, kChunk)));
+      if (!is_put) return false;
+    }
+    return true;
+  }
+
+  Result<bool> finish(const Stage& stage, std::string_view hashed) {
+    return updated([&](WriteTransaction& transaction) {
+      return transaction.finish_stage(log.log(), stage, hash(as_bytes(hashed)));
+    });
+  }
+
+  /// In as many steps of `rows_max` rows as it takes.
+  int drop(const Stage& stage, std::size_t rows_max) {
+    for (int steps = 1;; ++steps) {
+      std::size_t rows_left = rows_max;
+      const auto gone = updated(
+          [&](WriteTransaction& transaction) { return transaction.drop_stage(stage, rows_left); });
+      EXPECT_TRUE(gone);
+      if (!gone || *gone) return steps;
+    }
+  }
+
+  template <class Step>
+  Result<bool> updated(Step step) {
+    bool done = false;
+    CULM_CHECK(store->update([&](WriteTransaction& transaction) -> Result<void> {
+      CULM_TRY(done, step(transaction));
+      return {};
+    }));
+    return done;
+  }
+
+  std::size_t rows() { return rows_of(store.kv(), Table::kPayloads).size(); }
+  std::size_t stages() { return rows_of(store.kv(), Table::kStages).size(); }
+
+  const std::string text;
+  LogBuilder log;
+  MemoryStore store;
+};
+
+TEST_F(StoreStage, BecomesThePayloadWithItsLastPartAndIsNotCopied) {
+  const Stage stage = *begin();
+  EXPECT_EQ(code_of(finish(stage, text)), Errc::kPayloadSize) << "parts are missing";
+  EXPECT_EQ(put_all(stage, text), true);
+  const Rows before = rows_of(store.kv(), Table::kPayloads);
   EXPECT_TRUE(store.state(log.log()).payloads.empty());
-  EXPECT_TRUE(put(kChunk, payload.subspan(kChunk, kChunk)));
-  EXPECT_TRUE(finish());
-  EXPECT_TRUE(finish()) << "is held";
+  EXPECT_EQ(finish(stage, text), true);
+  EXPECT_EQ(rows_of(store.kv(), Table::kPayloads), before);
+  EXPECT_EQ(finish(stage, text), false) << "is held";
+  EXPECT_EQ(put(stage, 0, text), false);
+  EXPECT_FALSE(begin());
   const LogState state = store.state(log.log());
-  EXPECT_EQ(state.payload_bytes, payload.size());
-  EXPECT_TRUE(equal(*payload_of(*store->read(), state, 1), payload));
+  EXPECT_EQ(state.payload_bytes, text.size());
+  EXPECT_TRUE(equal(*payload_of(*store->read(), state, 1), as_bytes(text)));
+  EXPECT_EQ(drop(stage, 1), 1) << "a payload stays";
+  EXPECT_EQ(rows_of(store.kv(), Table::kPayloads), before);
 }
 
-TEST(StorePayload, AChunkThatFitsTheRowIsHeldAtOnce) {
-  MemoryStore store;
-  const auto log = LogBuilder().append_many(2);
-  ASSERT_TRUE(store.ingest(log, up_to(2), false));
-  const auto put = [&](SeqNum seqnum, ByteView chunk) {
-    return store->update([&](WriteTransaction& transaction) {
-      return transaction.put_payload_chunk(log.log(), seqnum, 0, chunk);
-    });
-  };
-  EXPECT_EQ(code_of(put(2, log.payload(1))), Errc::kPayloadHash);
-  EXPECT_EQ(code_of(put(3, log.payload(1))), Errc::kEntryNotHeld);
-  EXPECT_TRUE(put(2, log.payload(2)));
-  EXPECT_EQ(store.state(log.log()).payloads, (RangeSet{{2, 2}}));
-  EXPECT_TRUE(rows_of(store.kv(), Table::kPayloads).empty());
+TEST_F(StoreStage, TakesPartsInOrderAlone) {
+  const Stage stage = *begin();
+  const std::string_view all = text;
+  EXPECT_EQ(code_of(put(stage, 1, all.substr(1, kChunk))), Errc::kPayloadSize);
+  EXPECT_EQ(code_of(put(stage, 0, all.substr(0, kChunk - 1))), Errc::kPayloadSize);
+  EXPECT_EQ(code_of(put(stage, kChunk, all.substr(kChunk, kChunk))), Errc::kPayloadSize);
+  EXPECT_EQ(put(stage, 0, all.substr(0, kChunk)), true);
+  EXPECT_EQ(code_of(put(stage, 0, all.substr(0, kChunk))), Errc::kPayloadSize) << "came already";
+  EXPECT_EQ(put(stage, kChunk, all.substr(kChunk, kChunk)), true);
+  EXPECT_EQ(code_of(put(stage, 2 * kChunk, "12345678")), Errc::kPayloadSize) << "more than is due";
+  EXPECT_EQ(put(stage, 2 * kChunk, all.substr(2 * kChunk)), true);
+  EXPECT_EQ(code_of(put(stage, text.size(), "")), Errc::kPayloadSize) << "all is there";
+}
+
+TEST_F(StoreStage, OfAnotherHashIsNotThePayloadAndSpoilsNoOther) {
+  const std::string garbage(text.size(), 'y');
+  const Stage wrong = *begin();
+  const Stage good = *begin();
+  EXPECT_EQ(put_all(wrong, garbage), true);
+  EXPECT_EQ(put_all(good, text), true);
+  EXPECT_EQ(code_of(finish(wrong, garbage)), Errc::kPayloadHash);
+  EXPECT_EQ(finish(good, text), true);
+  EXPECT_EQ(rows(), 6U);
+  EXPECT_EQ(store->read()->unfinished_stages(9), std::vector{wrong});
+  EXPECT_EQ(drop(wrong, 1), 4) << "three parts and what knows of them";
+  EXPECT_EQ(rows(), 3U);
+  EXPECT_TRUE(equal(*payload_of(*store->read(), store.state(log.log()), 1), as_bytes(text)));
+}
+
+TEST_F(StoreStage, TakesNoMoreOnceItIsHalfDropped) {
+  const Stage stage = *begin();
+  EXPECT_EQ(put(stage, 0, text.substr(0, kChunk)), true);
+  EXPECT_EQ(put(stage, kChunk, text.substr(kChunk, kChunk)), true);
+  std::size_t rows_left = 1;
+  EXPECT_EQ(updated([&](WriteTransaction& to) { return to.drop_stage(stage, rows_left); }), false);
+  EXPECT_EQ(put(stage, 2 * kChunk, text.substr(2 * kChunk)), false);
+  EXPECT_EQ(finish(stage, text), false);
+  EXPECT_EQ(drop(stage, 9), 1);
+  EXPECT_EQ(rows() + stages(), 0U);
+  EXPECT_EQ(put(stage, 0, text.substr(0, kChunk)), false) << "is gone";
+}
+
+TEST_F(StoreStage, IsFoundAgainAfterARestart) {
+  const Stage stage = *begin();
+  EXPECT_EQ(put(stage, 0, text.substr(0, kChunk)), true);
+  MemoryStore later = store.reopened();
+  EXPECT_EQ(later->read()->unfinished_stages(9), std::vector{stage});
+  EXPECT_TRUE(later->read()->unfinished_stages(0)->empty());
+  EXPECT_TRUE(audit_tables(*later->read()));
+}
+
+class StoreSmallStage : public StoreStage {
+ protected:
+  StoreSmallStage() : StoreStage("small") {}
+};
+
+TEST_F(StoreSmallStage, EndsInTheRowOfItsEntry) {
+  const Stage stage = *begin();
+  EXPECT_EQ(put_all(stage, text), true);
+  EXPECT_EQ(code_of(finish(stage, "wrong")), Errc::kPayloadHash);
+  EXPECT_EQ(finish(stage, text), true);
+  EXPECT_EQ(rows() + stages(), 0U);
+  EXPECT_TRUE(equal(*payload_of(*store->read(), store.state(log.log()), 1), as_bytes(text)));
 }
 
 class StoreDelete : public testing::Test {
@@ -187,7 +290,8 @@ TEST_F(StoreDelete, GoesThroughOneLargePayloadInSteps) {
   EXPECT_EQ(store.state(log.log()).payloads, (RangeSet{{2, 2}})) << "half of it is not it";
   // The caller was killed and asks for the same again.
   EXPECT_EQ(erase(log.log(), up_to(2), 2), up_to(2));
-  EXPECT_EQ(erase(log.log(), up_to(2), 2), RangeSet{});
+  EXPECT_EQ(erase(log.log(), up_to(2), 2), (RangeSet{{2, 2}}));
+  EXPECT_EQ(erase(log.log(), {{2, 2}}, 2), RangeSet{});
   EXPECT_TRUE(rows_of(store.kv(), Table::kPayloads).empty());
   EXPECT_EQ(store.state(log.log()).deleted, up_to(2));
   EXPECT_EQ(store.state(log.log()).payload_bytes, 0U);
@@ -197,8 +301,10 @@ TEST_F(StoreDelete, TakesTheChunksOfAnUnfinishedPayload) {
   const std::string text = long_text(2 * kChunk);
   const auto log = LogBuilder().append_many(1).append(text);
   ASSERT_TRUE(store.ingest(log, up_to(2), false));
-  ASSERT_TRUE(store->update([&](WriteTransaction& transaction) {
-    return transaction.put_payload_chunk(log.log(), 2, 0, as_bytes(text).first(kChunk));
+  ASSERT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
+    CULM_TRY(const auto stage, transaction.begin_stage(log.log(), 2));
+    CULM_CHECK(transaction.put_stage_part(log.log(), *stage, 0, as_bytes(text).first(kChunk)));
+    return {};
   }));
   EXPECT_EQ(erase(log.log(), up_to(2), 10), RangeSet{});
   EXPECT_TRUE(rows_of(store.kv(), Table::kPayloads).empty());
@@ -212,10 +318,11 @@ TEST_F(StoreDelete, WhatIsDeletedIsNotTakenAgainUntilAskedFor) {
   ASSERT_TRUE(store.ingest(log, up_to(7)));
   EXPECT_EQ(store.state(log.log()).payloads, (RangeSet{{1, 1}, {6, 7}}));
   EXPECT_TRUE(rows_of(store.kv(), Table::kPayloads).empty());
-  EXPECT_EQ(code_of(store->update([&](WriteTransaction& transaction) {
-              return transaction.put_payload_chunk(log.log(), 4, 0, as_bytes(text));
-            })),
-            Errc::kPayloadDeleted);
+  ASSERT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
+    CULM_TRY(const auto stage, transaction.begin_stage(log.log(), 4));
+    EXPECT_FALSE(stage);
+    return {};
+  }));
   ASSERT_TRUE(store->update([&](WriteTransaction& transaction) {
     return transaction.undelete_payloads(log.log(), {{2, 5}});
   }));
