@@ -36,8 +36,13 @@ class HeldTargets final : public LinkTargets {
                                         SignatureVerifier& verifier,
                                         const AcceptOptions& options = {});
 
-/// Checks a unit and commits it durably in a transaction of its own. Blocks; no transaction of the
-/// calling thread may be open. Fails as `check`, as `accept_unit` or as `Store::update`.
+/// Commits a unit durably in a transaction of its own, and checks what its verdicts lack. Blocks;
+/// no transaction of the calling thread may be open. Fails as `accept_unit` or as `Store::update`.
+[[nodiscard]] Result<IngestReport> ingest(Store& store, CheckedUnit unit,
+                                          SignatureVerifier& verifier,
+                                          const AcceptOptions& options = {});
+
+/// Checks a unit and commits it so. Fails as `check` too.
 [[nodiscard]] Result<IngestReport> ingest(Store& store, const LogKey& log,
                                           std::span<const UnitEntry> unit,
                                           SignatureVerifier& verifier,

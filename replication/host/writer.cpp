@@ -22,8 +22,8 @@ Error network_error() { return error_system(Errc::kNetwork, errno); }
 
 }  // namespace
 
-Result<IngestReport> DirectWriter::ingest(const LogKey& log, std::span<const UnitEntry> unit) {
-  return store::ingest(store_, log, unit, verifier_, options_);
+Result<IngestReport> DirectWriter::ingest(CheckedUnit unit) {
+  return store::ingest(store_, std::move(unit), verifier_, options_);
 }
 
 Result<void> DirectWriter::append(const store::SignedUnit& unit) {
@@ -109,8 +109,8 @@ Result<std::string> NodeClient::exchange_text(std::string_view request) {
   return line;
 }
 
-Result<IngestReport> NodeClient::ingest(const LogKey& log, std::span<const UnitEntry> unit) {
-  CULM_TRY(const Json fields, ask(control::encode_ingest(log, unit)));
+Result<IngestReport> NodeClient::ingest(CheckedUnit unit) {
+  CULM_TRY(const Json fields, ask(control::encode_ingest(unit.log(), unit.entries())));
   return control::to_report(fields);
 }
 

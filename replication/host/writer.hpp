@@ -1,7 +1,6 @@
 #pragma once
 
 #include <memory>
-#include <span>
 #include <string>
 
 #include "culm/core/signing.hpp"
@@ -18,9 +17,8 @@ class Writer {
  public:
   virtual ~Writer() = default;
 
-  /// One unit of at most limits::kUnitEntriesMax entries.
-  [[nodiscard]] virtual Result<store::IngestReport> ingest(const LogKey& log,
-                                                           std::span<const UnitEntry> unit) = 0;
+  /// One unit of at most limits::kUnitEntriesMax entries. A node checks it once more.
+  [[nodiscard]] virtual Result<store::IngestReport> ingest(CheckedUnit unit) = 0;
   /// New entries of this author. Fails with kAuthorMarkFork, and keeps nothing, where the log
   /// has grown since they were signed.
   [[nodiscard]] virtual Result<void> append(const store::SignedUnit& unit) = 0;
@@ -37,8 +35,7 @@ class DirectWriter final : public Writer {
   DirectWriter(store::Store& store, SignatureVerifier& verifier, const AcceptOptions& options = {})
       : store_(store), verifier_(verifier), options_(options) {}
 
-  [[nodiscard]] Result<store::IngestReport> ingest(const LogKey& log,
-                                                   std::span<const UnitEntry> unit) override;
+  [[nodiscard]] Result<store::IngestReport> ingest(CheckedUnit unit) override;
   [[nodiscard]] Result<void> append(const store::SignedUnit& unit) override;
   /// In steps of limits::kRowsPerStepMax rows, so that others get to write in between.
   [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
@@ -58,8 +55,7 @@ class NodeClient final : public Writer {
   /// Nothing when no node answers at the socket in `directory`.
   [[nodiscard]] static std::unique_ptr<NodeClient> connect(const std::string& directory);
 
-  [[nodiscard]] Result<store::IngestReport> ingest(const LogKey& log,
-                                                   std::span<const UnitEntry> unit) override;
+  [[nodiscard]] Result<store::IngestReport> ingest(CheckedUnit unit) override;
   [[nodiscard]] Result<void> append(const store::SignedUnit& unit) override;
   [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
   [[nodiscard]] Result<void> set_interest(const LogKey& log,

@@ -22,29 +22,6 @@ struct Options {
   bool jsonl = false;
 };
 
-/// Good for the entries that were checked with their lines; looks at all others.
-class CheckedEntries final : public SignatureVerifier {
- public:
-  CheckedEntries(const JsonlFile& file, SignatureVerifier& others) : others_(others) {
-    for (const JsonlLog& log : file.logs()) {
-      for (const JsonlRow* row : log.rows) hashes_.push_back(row->hash);
-    }
-    std::ranges::sort(hashes_);
-  }
-
-  Result<void> verify(const Author& author, ByteView message, const Signature& signature) override {
-    Hasher hasher;
-    hasher.update(message);
-    hasher.update(signature.bytes);
-    if (std::ranges::binary_search(hashes_, hasher.finish())) return {};
-    return others_.verify(author, message, signature);
-  }
-
- private:
-  std::vector<Hash> hashes_;
-  SignatureVerifier& others_;
-};
-
 /// What came of an import.
 struct Totals {
   std::uint64_t added = 0;
@@ -146,13 +123,16 @@ Outcome<void> LogImport::run(const JsonlLog& log, Progress& progress) {
 Outcome<void> LogImport::commit(const LogKey& log) {
   if (rows_.empty()) return {};
   std::vector<UnitEntry> unit;
+  Verdicts good;  // checked with their lines
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     std::optional<ByteView> payload;
     if (rows_[i]->has_payload) payload = ByteView(payloads_[i]);
     unit.push_back({rows_[i]->entry.view(), rows_[i]->hash, payload});
+    good.add(rows_[i]->hash, {});
   }
-  CULM_TOOLS_TRY(const auto report,
-                 about("log " + short_name(log), access_.writer().ingest(log, unit)));
+  const std::string what = "log " + short_name(log);
+  CULM_TOOLS_TRY(CheckedUnit checked, about(what, check_unit(log, unit, std::move(good))));
+  CULM_TOOLS_TRY(const auto report, about(what, access_.writer().ingest(std::move(checked))));
   totals_.added += report.added.count();
   totals_.known += unit.size() - report.added.count();
   totals_.payloads_added += report.payloads_added.count();
@@ -214,9 +194,8 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(file.check_ends());
   CULM_TOOLS_CHECK(check_against_store(context, file, verifier));
 
-  CheckedEntries checked(file, verifier);
   CULM_TOOLS_TRY(auto access,
-                 StoreAccess::open(context, IfMissing::kCreate, checked, {.full = true}));
+                 StoreAccess::open(context, IfMissing::kCreate, verifier, {.full = true}));
   Progress progress("importing", file.entry_count(), Progress::Unit::kCount);
   Totals totals;
   for (const JsonlLog& log : file.logs()) {
