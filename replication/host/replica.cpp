@@ -219,7 +219,8 @@ Result<node::SyncReport> Replica::sync(node::SyncRequest request, const Told& to
 std::optional<Error> why_not_done(const node::SyncReport& report) {
   using node::SyncOutcome;
   if (report.error) return report.error;
-  if (report.outcome == SyncOutcome::kIdle) return Error{Errc::kTimeout};
+  if (report.outcome == SyncOutcome::kIdle || report.outcome == SyncOutcome::kDeadline)
+    return Error{Errc::kTimeout};
   if (report.outcome == SyncOutcome::kStopped) return Error{Errc::kPeerClosed};
   if (report.outcome != SyncOutcome::kDone) {
     for (const node::PeerReport& peer : report.peers) {

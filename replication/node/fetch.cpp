@@ -253,7 +253,6 @@ void Fetch::ask_for_segments(Sessions& sessions, Instant now) {
 }
 
 std::optional<FetchOutcome> Fetch::outcome(Instant now) {
-  if (request_.until && now >= *request_.until) return FetchOutcome::kDeadline;
   if (is_budget_used_) return FetchOutcome::kBudget;
   if (is_stale_ || planner_.is_waiting()) {
     complete_since_.reset();
@@ -285,7 +284,6 @@ std::optional<Instant> Fetch::next_deadline() const {
   const auto take = [&](std::optional<Instant> at) {
     if (at && (!next || *at < *next)) next = at;
   };
-  take(request_.until);
   for (const auto& [session, source] : sources_) take(source.try_again);
   if (complete_since_) take(*complete_since_ + FetchPlanner::kLateAfter);
   return next;

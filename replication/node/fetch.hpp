@@ -19,15 +19,12 @@ using FetchId = std::uint64_t;
 struct FetchRequest {
   replication::WantRequest want;  ///< neither live nor for a quote only
   std::vector<DialId> from;       ///< at least one
-  /// When it ends with what came until then.
-  std::optional<Instant> until = std::nullopt;
 };
 
 enum class FetchOutcome {
   kComplete,  ///< all that was wanted and that any of the peers holds is here
   kBudget,    ///< the budget was used up
   kNobody,    ///< nobody brought the rest
-  kDeadline,  ///< `FetchRequest::until` has passed
 };
 
 /// One log, fetched from several peers. Each is asked for a quote first, which tells what it holds;

@@ -129,8 +129,8 @@ void Sync::start(Log& log) {
   if (request_.quote_only) {
     if (log.quoting.empty()) log.state.end_quotes();
   } else if (!request_.live && !is_ending_) {
-    const FetchId fetch = peers_.fetch(
-        {log.state.want(), {log.group->dials.begin(), log.group->dials.end()}, std::nullopt});
+    const FetchId fetch =
+        peers_.fetch({log.state.want(), {log.group->dials.begin(), log.group->dials.end()}});
     by_fetch_.emplace(fetch, &log);
   }
 }
@@ -208,8 +208,9 @@ void Sync::advance(Instant now) {
   if (!began_ || is_over_) return;
   now_ = now;
   take_what_happened();
-  const auto deadline = next_deadline();
-  if (!deadline || now < *deadline) return;
+  if (request_.whole_max && now >= *began_ + *request_.whole_max) end(SyncOutcome::kDeadline, now);
+  const auto tick = next_tick();
+  if (is_ending_ || !tick || now < *tick) return;
   ticked_ = now;
   for (Log* const log : std::exchange(unsaid_, {})) tell_received(*log);
   if (request_.live) return look_after_logs();
@@ -225,6 +226,13 @@ void Sync::advance(Instant now) {
 
 std::optional<Instant> Sync::next_deadline() const {
   if (is_ending_ || !began_) return std::nullopt;
+  std::optional<Instant> next;
+  if (request_.whole_max) next = *began_ + *request_.whole_max;
+  const auto tick = next_tick();
+  return tick && next ? std::min(*tick, *next) : tick ? tick : next;
+}
+
+std::optional<Instant> Sync::next_tick() const {
   if (!request_.live || !unsaid_.empty()) return ticked_ + kTickEvery;
   if (has_several() || asks_again_) return ticked_ + kLookEvery;
   return std::nullopt;

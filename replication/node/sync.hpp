@@ -34,6 +34,8 @@ struct SyncRequest {
   bool undelete = false;    ///< take payloads again that were deleted here, of what is wanted
   /// Give up when nothing has moved for so long; not while live.
   Duration idle_max = std::chrono::seconds(30);
+  /// End with what has come after so long, whatever moves; also while live.
+  std::optional<Duration> whole_max{};
 };
 
 /// What a sync takes: at least one peer, no peer and no log twice, and a quote alone.
@@ -226,6 +228,7 @@ class Sync {
   void source_declined(Log& log);
   void look_after_logs();
 
+  [[nodiscard]] std::optional<Instant> next_tick() const;
   void tell_received(Log& log);
   [[nodiscard]] Log* find(const LogKey& log);
   [[nodiscard]] const Endpoint& endpoint_of(const Call& call) const {

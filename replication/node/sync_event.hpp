@@ -64,10 +64,11 @@ enum class SyncOutcome {
   /// As kDone, but some log is LogOutcome::kIncomplete, or a peer was lost before it had confirmed
   /// a push.
   kIncomplete,
-  kNoPeer,   ///< no peer is left: see PeerReport::error
-  kIdle,     ///< nothing has moved for SyncRequest::idle_max
-  kStopped,  ///< the application has ended it, or the node
-  kFailed,   ///< on this side: see SyncReport::error
+  kNoPeer,    ///< no peer is left: see PeerReport::error
+  kIdle,      ///< nothing has moved for SyncRequest::idle_max
+  kDeadline,  ///< SyncRequest::whole_max has passed
+  kStopped,   ///< the application has ended it, or the node
+  kFailed,    ///< on this side: see SyncReport::error
 };
 
 struct SyncReport {

@@ -214,6 +214,8 @@ class Failing(NetworkScenario):
             self.failure(self.serve_bytes(content), "0" * 64)
         message = self.failure(self.serve_bytes(b"", hang=True), "0" * 64, "--timeout", 1)
         self.assertIn("nothing has moved", message)
+        message = self.failure(self.serve_bytes(b"", hang=True), "0" * 64, "--deadline", 1)
+        self.assertIn("not done within 1", message)
 
     def test_a_log_that_nobody_has_leaves_no_trace(self):
         relay = self.relay("relay", "--accept-any")
@@ -246,6 +248,8 @@ class Failing(NetworkScenario):
                           ["127.0.0.1:1", "0" * 64, "--live", "--once"],
                           ["127.0.0.1:1", "0" * 64, "--quote", "--push"],
                           ["127.0.0.1:1", "0" * 64, "--timeout", "0"],
+                          ["127.0.0.1:1", "0" * 64, "--deadline", "0"],
+                          ["127.0.0.1:1", "0" * 64, "--deadline", "90000"],
                           ["127.0.0.1:1", "0" * 64, "--newest", "-1"],
                           ["127.0.0.1:1", "0" * 64, "--newest", "0"],
                           ["127.0.0.1:1", "0" * 64, "--budget", "0"],

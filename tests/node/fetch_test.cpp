@@ -335,20 +335,6 @@ TEST_F(FetchTest, WhatNobodyServesIsSaidToBeSo) {
   EXPECT_EQ(outcome(), FetchOutcome::kNobody);
 }
 
-TEST_F(FetchTest, EndsAtItsDeadlineWithWhatCameUntilThen) {
-  const LogBuilder& log = long_log();
-  add_provider(log);
-  replication::WantRequest want;
-  want.log = log.log();
-  want.interest = everything();
-  reader.node().fetch({want, {reader.dial(*providers[0])}, network.now() + seconds(3)});
-  reader.settle();
-  ASSERT_TRUE(run(seconds(4)));
-  EXPECT_EQ(outcome(), FetchOutcome::kDeadline);
-  EXPECT_FALSE(reader.fetches_ended[0].missing.empty());
-  EXPECT_FALSE(reader.state(log.log()).held.empty());
-}
-
 TEST_F(FetchTest, OnceEndedItAsksForNothingMore) {
   const LogBuilder& log = long_log();
   add_provider(log);

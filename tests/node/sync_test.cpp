@@ -35,6 +35,10 @@ class SyncTest : public testing::Test {
   SyncRequest request_of(std::vector<const SimulatedNode*> peers) {
     return request_of({&log, 1}, std::move(peers));
   }
+  static SyncRequest live(SyncRequest request) {
+    request.live = true;
+    return request;
+  }
   /// Once all that nodes were given to hold is stored.
   SyncId start(SyncRequest request) {
     network.run(seconds(1));
@@ -223,6 +227,27 @@ TEST_F(SyncTest, AnotherPeerThanWasMeantIsGivenUpAlsoLive) {
     EXPECT_EQ(done.outcome, SyncOutcome::kNoPeer);
     EXPECT_EQ(done.peers[0].error->code, Errc::kPeerUnexpected);
   }
+}
+
+TEST_F(SyncTest, EndsAtItsDeadlineWithWhatHasComeUntilThen) {
+  author.hold(log);
+  auto request = live(request_of({&author}));
+  request.whole_max = seconds(3);
+  start(std::move(request));
+  EXPECT_EQ(report().outcome, SyncOutcome::kDeadline);
+  EXPECT_EQ(report().took, seconds(3));
+  EXPECT_TRUE(is_here());
+}
+
+TEST_F(SyncTest, EndsAtItsDeadlineWhateverThePeerDoes) {
+  author.hold(log);
+  auto request = request_of({&author});
+  request.whole_max = seconds(3);
+  start(std::move(request));
+  network.mute(author);
+  EXPECT_EQ(report().outcome, SyncOutcome::kDeadline);
+  EXPECT_EQ(report().took, seconds(3));
+  EXPECT_FALSE(is_here());
 }
 
 TEST_F(SyncTest, APeerThatFallsSilentIsWaitedForAsLongAsWasSaid) {
@@ -426,8 +451,7 @@ TEST_F(SyncTest, AForkIsToldWithWhereItIs) {
 
 TEST_F(SyncTest, LiveItGoesOnUntilItIsEnded) {
   author.hold(log);
-  auto request = request_of({&author});
-  request.live = true;
+  auto request = live(request_of({&author}));
   const SyncId id = start(std::move(request));
   ASSERT_TRUE(run([&] { return told<SyncCaughtUp>().size() == 1; }));
   EXPECT_EQ(told<SyncCaughtUp>()[0].head, 300U);
@@ -457,17 +481,13 @@ TEST_F(SyncTest, LiveItGoesOnUntilItIsEnded) {
 TEST_F(SyncTest, LiveMoreLogsThanASessionHasWantsForTakeSeveralSessions) {
   const auto logs = logs_of(limits::kWantsPerSessionMax + 10);
   for (const LogBuilder& one : logs) author.hold(one);
-  auto request = request_of(logs, {&author});
-  request.live = true;
-  start(std::move(request));
+  start(live(request_of(logs, {&author})));
   ASSERT_TRUE(run([&] { return told<SyncCaughtUp>().size() == logs.size(); }));
   EXPECT_EQ(author.node().sessions().size(), 2U);
 }
 
 TEST_F(SyncTest, LiveALogThatIsNotServedYetIsAskedForAgain) {
-  auto request = request_of({&author});
-  request.live = true;
-  start(std::move(request));
+  start(live(request_of({&author})));
   ASSERT_TRUE(run([&] { return told<SyncDenied>().size() == 1; }));
   EXPECT_FALSE(told<SyncDenied>()[0].is_offer);
   author.hold(log);
@@ -479,9 +499,7 @@ TEST_F(SyncTest, LiveAnotherPeerTakesOverFromOneThatGoesAway) {
   SimulatedNode& other = network.add("other");
   author.hold(log);
   other.hold(log);
-  auto request = request_of({&author, &other});
-  request.live = true;
-  start(std::move(request));
+  start(live(request_of({&author, &other})));
   ASSERT_TRUE(run([&] { return told<SyncCaughtUp>().size() == 1; }));
   EXPECT_LE(reader.node().stats().sessions.entries_received, 310U) << "of one at a time";
   for (SimulatedNode* const lost : {&author, &other}) {
@@ -500,9 +518,7 @@ TEST_F(SyncTest, LiveAPeerThatHasMoreTakesOverFromOneThatIsQuiet) {
   SimulatedNode& other = network.add("other");
   author.hold(log);
   other.hold(log);
-  auto request = request_of({&author, &other});
-  request.live = true;
-  start(std::move(request));
+  start(live(request_of({&author, &other})));
   ASSERT_TRUE(run([&] { return told<SyncCaughtUp>().size() == 1; }));
   for (int i = 0; i < 2; ++i) {
     grow(i == 0 ? other : author);  // of the two only one hears of it
@@ -526,9 +542,7 @@ TEST_F(SyncTest, OneThatIsEndedBeforeItBeganCallsNobody) {
 
 TEST_F(SyncTest, WhenANodeStopsThatReachedNobodyItEndsBefore) {
   author.listens = false;
-  auto request = request_of({&author});
-  request.live = true;
-  start(std::move(request));
+  start(live(request_of({&author})));
   network.run(minutes(1));
   reader.node().stop(network.now());
   reader.settle();
@@ -559,9 +573,7 @@ TEST_F(SyncTest, ManyQuotesOfAPeerThatIsSlowAreNotWaitedForForEver) {
 TEST_F(SyncTest, LiveAPeerThatHasNoRoomIsCalledAgain) {
   author.options.connections_max = 0;
   author.hold(log);
-  auto request = request_of({&author});
-  request.live = true;
-  start(std::move(request));
+  start(live(request_of({&author})));
   ASSERT_TRUE(run([&] { return !told<SyncDisconnected>().empty(); }));
   EXPECT_FALSE(told<SyncDisconnected>()[0].is_given_up);
   network.run(minutes(5));
@@ -570,9 +582,7 @@ TEST_F(SyncTest, LiveAPeerThatHasNoRoomIsCalledAgain) {
 
 TEST_F(SyncTest, WhenTheNodeStopsItEndsBefore) {
   author.hold(log);
-  auto request = request_of({&author});
-  request.live = true;
-  start(std::move(request));
+  start(live(request_of({&author})));
   ASSERT_TRUE(run([&] { return told<SyncCaughtUp>().size() == 1; }));
   reader.node().stop(network.now());
   reader.settle();

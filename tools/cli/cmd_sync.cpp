@@ -167,6 +167,9 @@ void add_how(Verb& verb, SyncOptions& options) {
                   "Give up when nothing has moved for so many seconds; not with --live")
       .type_name("SECONDS")
       .show_default();
+  verb.add_option("--deadline", &options.deadline_seconds,
+                  "End after so many seconds, with what has come")
+      .type_name("SECONDS");
   add_host_options(verb, options.host_options);
 }
 

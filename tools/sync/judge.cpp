@@ -41,6 +41,11 @@ Outcome<void> judge_end(const SyncOptions& options, const node::SyncReport& repo
                                "nothing has moved for " + human_duration(options.timeout_seconds))
                            .about(options.also.empty() ? "peer " + options.address : "the peers")
                            .next(kGoOn));
+    case node::SyncOutcome::kDeadline:
+      if (options.live) return {};
+      return fail_with(Failure(Exit::kNetwork, Errc::kTimeout,
+                               "not done within " + human_duration(options.deadline_seconds))
+                           .next(kGoOn));
     case node::SyncOutcome::kStopped:
       break;
   }

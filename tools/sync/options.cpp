@@ -1,6 +1,7 @@
 #include "tools/sync/options.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "tools/cli/arguments.hpp"
 
@@ -8,6 +9,10 @@ namespace culm::tools {
 namespace {
 
 constexpr double kTimeoutSecondsMax = 24 * 60 * 60;
+
+Duration to_duration(double seconds) {
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
 
 /// Reads the options that say how much is wanted, of no log yet.
 Outcome<replication::WantRequest> parse_want(const SyncOptions& options) {
@@ -44,6 +49,10 @@ Outcome<void> check(const SyncOptions& options) {
   if (!(options.timeout_seconds > 0 && options.timeout_seconds <= kTimeoutSecondsMax)) {
     return usage("--timeout must be more than 0 seconds and at most a day");
   }
+  const double deadline = options.deadline_seconds;
+  if (!(deadline > 0) || (deadline > kTimeoutSecondsMax && !std::isinf(deadline))) {
+    return usage("--deadline must be more than 0 seconds and at most a day");
+  }
   return {};
 }
 
@@ -72,8 +81,10 @@ Outcome<node::SyncRequest> parse_request(const SyncOptions& options) {
   request.push = options.push;
   request.quote_only = options.quote;
   request.undelete = options.undelete;
-  request.idle_max =
-      std::chrono::duration_cast<Duration>(std::chrono::duration<double>(options.timeout_seconds));
+  request.idle_max = to_duration(options.timeout_seconds);
+  if (!std::isinf(options.deadline_seconds)) {
+    request.whole_max = to_duration(options.deadline_seconds);
+  }
   CULM_TOOLS_TRY(request.peers, parse_peers(options));
   return request;
 }

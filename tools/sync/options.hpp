@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,7 @@ struct SyncOptions {
   std::string payload_max;
   std::string peer;
   double timeout_seconds = 30;
+  double deadline_seconds = std::numeric_limits<double>::infinity();
   HostOptions host_options;
 };
 

@@ -236,6 +236,14 @@ Result<PeerReport> parse_peer_report(const Json& json) {
   return peer;
 }
 
+Result<std::optional<Duration>> find_duration(const Json& json, std::string_view key) {
+  if (json.find(key) == nullptr) return std::nullopt;
+  const auto count = json.find_number(key);
+  constexpr std::uint64_t kCountMax = std::numeric_limits<std::int64_t>::max() / 2;
+  if (!count || *count > kCountMax) return malformed();
+  return Duration(*count);
+}
+
 template <class Value>
 Json to_array(const std::vector<Value>& values) {
   Json array = Json::array();
@@ -268,6 +276,7 @@ Json to_json(const node::SyncRequest& request) {
   Json json = {{"peers", std::move(peers)},
                {"logs", to_array(request.logs)},
                {"idle_max_us", request.idle_max.count()}};
+  if (request.whole_max) json["whole_max_us"] = request.whole_max->count();
   put(json, kRequestFlags, request);
   return json;
 }
@@ -276,10 +285,10 @@ Result<node::SyncRequest> parse_sync_request(const Json& json) {
   node::SyncRequest request;
   CULM_TRY(request.peers, get_array(json, "peers", parse_peer));
   CULM_TRY(request.logs, get_array(json, "logs", parse_want));
-  const auto idle_max = json.find_number("idle_max_us");
-  constexpr std::uint64_t kIdleMax = std::numeric_limits<std::int64_t>::max() / 2;
-  if (!idle_max || *idle_max > kIdleMax || !take(json, kRequestFlags, request)) return malformed();
-  request.idle_max = Duration(*idle_max);
+  CULM_TRY(request.whole_max, find_duration(json, "whole_max_us"));
+  CULM_TRY(const auto idle_max, find_duration(json, "idle_max_us"));
+  if (!idle_max || !take(json, kRequestFlags, request)) return malformed();
+  request.idle_max = *idle_max;
   if (!node::is_sound(request)) return malformed();
   return request;
 }
