@@ -101,6 +101,8 @@ inline constexpr std::uint64_t kRecordsPerKeyMax = std::uint64_t{1} << 48;
 // Store.
 inline constexpr std::size_t kMapSizeBytesDefault = std::size_t{1} << 36;
 inline constexpr std::uint32_t kReadersMax = 256;
+/// How long a node that starts waits for a write that is under way in another process.
+inline constexpr std::uint32_t kNodeLockWaitMs = 5'000;
 /// Rows written by one transaction of a long task (deletion, import), so that appends never starve.
 inline constexpr std::size_t kRowsPerStepMax = 10'000;
 

@@ -25,10 +25,10 @@ Result<CheckedUnit> check(const Store& store, const LogKey& log, std::span<const
 Result<IngestReport> ingest(Store& store, const LogKey& log, std::span<const UnitEntry> unit,
                             SignatureVerifier& verifier, const AcceptOptions& options) {
   CULM_TRY(CheckedUnit checked, check(store, log, unit, verifier, options));
-  return ingest(store, std::move(checked), verifier, options);
+  return ingest(store, checked, verifier, options);
 }
 
-Result<IngestReport> ingest(Store& store, CheckedUnit unit, SignatureVerifier& verifier,
+Result<IngestReport> ingest(Store& store, CheckedUnit& unit, SignatureVerifier& verifier,
                             const AcceptOptions& options) {
   // Comes to an end though others may commit in between: an attempt asks only for entries without a
   // verdict, of the unit or held where the two disagree, and each round leaves fewer of them.

@@ -36,9 +36,9 @@ class HeldTargets final : public LinkTargets {
                                         SignatureVerifier& verifier,
                                         const AcceptOptions& options = {});
 
-/// Commits a unit durably in a transaction of its own, and checks what its verdicts lack. Blocks;
+/// Commits a unit durably in a transaction of its own, and adds the verdicts that it lacks. Blocks;
 /// no transaction of the calling thread may be open. Fails as `accept_unit` or as `Store::update`.
-[[nodiscard]] Result<IngestReport> ingest(Store& store, CheckedUnit unit,
+[[nodiscard]] Result<IngestReport> ingest(Store& store, CheckedUnit& unit,
                                           SignatureVerifier& verifier,
                                           const AcceptOptions& options = {});
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <utility>
 
 #include <unistd.h>
@@ -16,23 +17,25 @@ namespace culm::store {
 using detail::Access;
 using detail::TransactionGate;
 
+constexpr int kAdoptionsMax = 8;
+
 struct LmdbKv::State {
   // In the order in which they are let go, last first.
   detail::DirectoryClaim claim;
-  std::optional<detail::WriterLock> lock;
+  std::optional<detail::WriterLock> node_lock;  ///< looked at and changed with a writer's ticket
   detail::LmdbEnv env;
-  std::string directory;
+  std::string directory;  ///< absolute: the process may change its own
+  bool read_only;
   pid_t process = ::getpid();
   TransactionGate gate;
   std::atomic<bool> disk_full = false;     ///< the last kStoreFull was not the map's
   std::atomic<bool> write_failed = false;  ///< what the disk holds is unknown
 
-  State(detail::DirectoryClaim taken_claim, std::optional<detail::WriterLock> taken_lock,
-        detail::LmdbEnv opened, std::string path)
-      : claim(std::move(taken_claim)),
-        lock(std::move(taken_lock)),
+  State(detail::DirectoryClaim taken, detail::LmdbEnv opened, std::string path, bool only_reads)
+      : claim(std::move(taken)),
         env(std::move(opened)),
-        directory(std::move(path)) {}
+        directory(std::move(path)),
+        read_only(only_reads) {}
 
   Result<std::unique_ptr<Transaction>> begin(Access access);
 };
@@ -40,8 +43,13 @@ struct LmdbKv::State {
 // Both kinds: who began to read sees only the reading half.
 class LmdbKv::Transaction final : public KvWriteTransaction {
  public:
-  Transaction(State& state, TransactionGate::Ticket ticket, detail::LmdbTxn txn, Access access)
-      : state_(state), ticket_(std::move(ticket)), txn_(std::move(txn)), access_(access) {}
+  Transaction(State& state, TransactionGate::Ticket ticket, std::optional<detail::WriterLock> lock,
+              detail::LmdbTxn txn, Access access)
+      : state_(state),
+        ticket_(std::move(ticket)),
+        lock_(std::move(lock)),
+        txn_(std::move(txn)),
+        access_(access) {}
   ~Transaction() override { CULM_ASSERT(cursors_ == 0); }
 
   Result<std::optional<ByteView>> get(Table table, ByteView key) const override {
@@ -64,6 +72,7 @@ class LmdbKv::Transaction final : public KvWriteTransaction {
     CULM_ASSERT(txn_ && !failed_ && cursors_ == 0);
     const auto result = noted(txn_->commit());
     txn_.reset();
+    lock_.reset();
     ticket_.reset();
     return result;
   }
@@ -94,6 +103,7 @@ class LmdbKv::Transaction final : public KvWriteTransaction {
 
   State& state_;
   std::optional<TransactionGate::Ticket> ticket_;
+  std::optional<detail::WriterLock> lock_;
   std::optional<detail::LmdbTxn> txn_;
   Access access_;
   bool failed_ = false;
@@ -155,18 +165,25 @@ Result<std::unique_ptr<KvCursor>> LmdbKv::Transaction::cursor(Table table) const
 
 Result<std::unique_ptr<LmdbKv::Transaction>> LmdbKv::State::begin(Access access) {
   if (::getpid() != process) return fail(Errc::kStoreLocked);
-  const bool read_only = access == Access::kRead;
-  for (bool adopted = false;; adopted = true) {
+  const bool writes = access == Access::kWrite;
+  for (int adoptions = 0;; ++adoptions) {
     {
       auto ticket = gate.enter(access);
-      CULM_TRY(auto txn, env.begin(read_only));
+      std::optional<detail::WriterLock> lock;
+      if (writes && !node_lock) {
+        CULM_TRY(auto shared, detail::WriterLock::share(directory));
+        lock.emplace(std::move(shared));
+      }
+      CULM_TRY(auto txn, env.begin(!writes));
       // Asked inside, because the writer we waited for may have failed.
-      if (!read_only && write_failed) return fail(Errc::kStoreIo);
+      if (writes && write_failed) return fail(Errc::kStoreIo);
       if (txn) {
-        return std::make_unique<Transaction>(*this, std::move(ticket), *std::move(txn), access);
+        return std::make_unique<Transaction>(*this, std::move(ticket), std::move(lock),
+                                             *std::move(txn), access);
       }
     }
-    if (adopted) return fail(Errc::kStoreIo);
+    // Writers of other processes may grow the map again meanwhile, but not for ever.
+    if (adoptions == kAdoptionsMax) return fail(Errc::kStoreIo);
     CULM_CHECK(gate.alone([&] { return env.set_map_size_bytes(0); }));
   }
 }
@@ -183,15 +200,19 @@ Result<std::unique_ptr<LmdbKv>> LmdbKv::open(const std::string& directory,
   CULM_TRY(auto claim, detail::DirectoryClaim::take(directory));
   CULM_TRY(const bool exists, detail::has_data_file(directory));
   if (!exists && !may_create) return fail(Errc::kStoreNotFound);
-  std::optional<detail::WriterLock> lock;
+  std::optional<detail::WriterLock> lock;  // until the tables are made
   if (!options.read_only) {
-    CULM_TRY(auto taken, detail::WriterLock::take(directory));
-    lock.emplace(std::move(taken));
+    CULM_TRY(auto shared, detail::WriterLock::share(directory));
+    lock.emplace(std::move(shared));
   }
   CULM_TRY(auto env, detail::LmdbEnv::open(directory, options.map_size_bytes, options.read_only));
-  if (!exists) CULM_CHECK(detail::sync_directory(directory));
-  return std::unique_ptr<LmdbKv>(new LmdbKv(
-      std::make_unique<State>(std::move(claim), std::move(lock), std::move(env), directory)));
+  std::error_code error;
+  const auto absolute = std::filesystem::absolute(directory, error);
+  if (error) return fail(error_system(Errc::kStoreIo, error.value()));
+  // Who found the file may have been faster than the process that made it.
+  if (!options.read_only) CULM_CHECK(detail::sync_directory(directory));
+  return std::unique_ptr<LmdbKv>(new LmdbKv(std::make_unique<State>(
+      std::move(claim), std::move(env), absolute.string(), options.read_only)));
 }
 
 LmdbKv::LmdbKv(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -202,12 +223,12 @@ Result<std::unique_ptr<KvReadTransaction>> LmdbKv::begin_read() {
 }
 
 Result<std::unique_ptr<KvWriteTransaction>> LmdbKv::begin_write() {
-  if (!state_->lock) return fail(Errc::kStoreReadOnly);
+  if (state_->read_only) return fail(Errc::kStoreReadOnly);
   return state_->begin(Access::kWrite);
 }
 
 Result<void> LmdbKv::grow() {
-  if (!state_->lock) return fail(Errc::kStoreReadOnly);
+  if (state_->read_only) return fail(Errc::kStoreReadOnly);
   if (state_->disk_full) return fail(Errc::kStoreFull);
   return state_->gate.alone([&]() -> Result<void> {
     const std::size_t size = state_->env.map_size_bytes();
@@ -218,5 +239,23 @@ Result<void> LmdbKv::grow() {
 }
 
 void LmdbKv::check_readers() { state_->env.check_readers(); }
+
+Result<NodeLock> LmdbKv::lock_for_node(Duration wait_max) {
+  if (state_->read_only) return fail(Errc::kStoreReadOnly);
+  if (::getpid() != state_->process) return fail(Errc::kStoreLocked);
+  const auto ticket = state_->gate.enter(Access::kWrite);
+  if (state_->node_lock) return fail(Errc::kStoreLocked);
+  CULM_TRY(auto taken, detail::WriterLock::take(state_->directory, wait_max));
+  state_->node_lock.emplace(std::move(taken));
+  return NodeLock(state_.get());
+}
+
+NodeLock::NodeLock(NodeLock&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+
+NodeLock::~NodeLock() {
+  if (state_ == nullptr) return;
+  const auto ticket = state_->gate.enter(Access::kWrite);
+  state_->node_lock.reset();
+}
 
 }  // namespace culm::store

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "culm/core/limits.hpp"
+#include "culm/core/time.hpp"
 #include "culm/store/kv.hpp"
 
 namespace culm::store {
@@ -14,7 +15,7 @@ struct LmdbOptions {
   /// Address space to reserve, not disk space. `grow` doubles it when it is full; sanitizers and
   /// valgrind want it small. Never less than the file is used, whatever is said here.
   std::size_t map_size_bytes = limits::kMapSizeBytesDefault;
-  /// Works beside a writer in another process, and takes no lock.
+  /// Works beside a node in another process.
   bool read_only = false;
   /// Makes the directory and its files if they are missing; has no effect on `read_only`.
   bool create = true;
@@ -22,24 +23,29 @@ struct LmdbOptions {
   bool allow_network_filesystem = false;
 };
 
-/// The pid of the process that has the store in `directory` open for writing, if there is one.
+/// The pid of the process with a node on the store in `directory`, if there is one.
 [[nodiscard]] std::optional<long> lock_holder(const std::string& directory);
 
-/// A `Kv` in an LMDB environment: one directory with data.mdb, lock.mdb and writer.lock. A commit
-/// that returned success survives a crash of the process and of the machine. Spec: store.md
+class NodeLock;
+
+/// A `Kv` in an LMDB environment: one directory with data.mdb, lock.mdb and writer.lock. Any number
+/// of processes write, one transaction at a time, until one of them locks the others out for its
+/// node. A commit that returned success survives a crash of the process and of the machine.
+/// Spec: store.md#files
 class LmdbKv final : public Kv {
  public:
-  /// Fails with kStoreNotFound; with kStoreLocked while another process writes, or while this
-  /// process has the same directory open already, even for reading; with kStoreVersion or
-  /// kStoreDamaged when the file is not one of ours; with kStoreFull or kStoreIo (EREMOTE: a
-  /// network file system).
+  /// Fails with kStoreNotFound; with kStoreLocked, unless `read_only`, while a node of another
+  /// process runs, or while this process has the same directory open already, even for reading;
+  /// with kStoreVersion or kStoreDamaged when the file is not one of ours; with kStoreFull or
+  /// kStoreIo (EREMOTE: a network file system).
   [[nodiscard]] static Result<std::unique_ptr<LmdbKv>> open(const std::string& directory,
                                                             const LmdbOptions& options = {});
   ~LmdbKv() override;
 
   /// In a forked child every `begin_` fails with kStoreLocked: open again there.
   [[nodiscard]] Result<std::unique_ptr<KvReadTransaction>> begin_read() override;
-  /// The transaction ends in the thread that began it.
+  /// Waits for writers of other processes as well. Fails with kStoreLocked while a node of another
+  /// process runs. The transaction ends in the thread that began it.
   [[nodiscard]] Result<std::unique_ptr<KvWriteTransaction>> begin_write() override;
   /// Doubles the map, up to the size of the disk. Fails with kStoreReadOnly when opened for
   /// reading, and with kStoreFull when it was the disk that was full.
@@ -49,13 +55,36 @@ class LmdbKv final : public Kv {
   /// grows while they are remembered. Done by `open`; worth a call each minute.
   void check_readers();
 
+  /// Keeps other processes from writing, because a node has to hear of each change. Waits at most
+  /// `wait_max` for a write that is under way elsewhere, then fails with kStoreLocked; at once when
+  /// a node runs there, or one of this process. Precondition: this thread holds no write
+  /// transaction.
+  [[nodiscard]] Result<NodeLock> lock_for_node(Duration wait_max = kNodeLockWaitMax);
+  static constexpr Duration kNodeLockWaitMax = std::chrono::milliseconds(limits::kNodeLockWaitMs);
+
  private:
+  friend class NodeLock;
   struct State;
   class Cursor;
   class Transaction;
   explicit LmdbKv(std::unique_ptr<State> state);
 
   std::unique_ptr<State> state_;
+};
+
+/// That only this process writes to a store; ends when destroyed, after a write that is under way.
+/// Outlived by its `LmdbKv`. Destroyed in a thread that holds no write transaction.
+class NodeLock {
+ public:
+  NodeLock(NodeLock&& other) noexcept;
+  NodeLock& operator=(NodeLock&&) = delete;
+  ~NodeLock();
+
+ private:
+  friend LmdbKv;
+  explicit NodeLock(LmdbKv::State* state) : state_(state) {}
+
+  LmdbKv::State* state_;
 };
 
 }  // namespace culm::store

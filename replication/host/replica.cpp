@@ -22,13 +22,6 @@ constexpr std::size_t kPieceBytes = 1024 * 1024;
 /// Appended in one call, unless one payload is larger: a request to a node has a bound.
 constexpr std::size_t kAppendBytes = 64 * 1024 * 1024;
 
-Result<std::unique_ptr<store::Store>> open_store(const std::string& directory,
-                                                 const store::LmdbOptions& options) {
-  CULM_TRY(auto kv, store::LmdbKv::open(directory, options));
-  SystemRandom random;
-  return store::Store::open(std::move(kv), random);
-}
-
 Result<SecretKey> read_or_make_key(const std::string& path, const OwnLogOptions& options) {
   auto key = store::read_key_file(path);
   if (key || !options.make_key || key.error().code != Errc::kKeyFileMissing) return key;
@@ -46,6 +39,7 @@ Result<SecretKey> read_or_make_key(const std::string& path, const OwnLogOptions&
 struct Replica::Impl {
   std::string directory;
   ReplicaOptions options;
+  store::LmdbKv* kv = nullptr;  ///< owned by the store
   std::unique_ptr<store::Store> store;
   Ed25519Verifier verifier;
   std::unique_ptr<host::Writer> writer;
@@ -57,7 +51,10 @@ struct Replica::Impl {
     if (is_syncing) return fail(Errc::kBusy);
     return writer.get();
   }
+  [[nodiscard]] Result<void> open_store(const store::LmdbOptions& lmdb);
   [[nodiscard]] Result<void> keep_all(const LogKey& log) const;
+  [[nodiscard]] Result<node::SyncReport> sync_by(host::NodeClient& other,
+                                                 const node::SyncRequest& request) const;
 };
 
 struct OwnLog::Impl {
@@ -79,19 +76,27 @@ Result<Replica> Replica::open(const std::string& directory, ReplicaOptions optio
   auto impl = std::make_unique<Impl>();
   impl->directory = directory;
   impl->options = std::move(options);
-  auto store = open_store(directory, {.create = impl->options.create});
-  if (store) {
-    impl->writer =
-        std::make_unique<host::DirectWriter>(**store, impl->verifier, impl->options.accept);
-  } else if (store.error().code == Errc::kStoreLocked) {
+  auto opened = impl->open_store({.create = impl->options.create});
+  if (opened) {
+    impl->writer = std::make_unique<host::SharingWriter>(directory, *impl->store, impl->verifier,
+                                                         impl->options.accept);
+  } else if (opened.error().code == Errc::kStoreLocked) {
     auto client = host::NodeClient::connect(directory);
-    if (client == nullptr) return fail(store.error());
+    if (client == nullptr) return fail(opened.error());
     impl->node = client.get();
     impl->writer = std::move(client);
-    store = open_store(directory, {.read_only = true});
+    opened = impl->open_store({.read_only = true});
   }
-  CULM_TRY(impl->store, std::move(store));
+  CULM_CHECK(opened);
   return Replica(std::move(impl));
+}
+
+Result<void> Replica::Impl::open_store(const store::LmdbOptions& lmdb) {
+  CULM_TRY(auto opened, store::LmdbKv::open(directory, lmdb));
+  kv = opened.get();
+  SystemRandom random;
+  CULM_TRY(store, store::Store::open(std::move(opened), random));
+  return {};
 }
 
 bool Replica::is_beside_node() const { return impl_->node != nullptr; }
@@ -202,18 +207,26 @@ Result<node::SyncReport> Replica::sync(node::SyncRequest request, const Told& to
                                        const std::stop_token& stop) {
   if (!node::is_sound(request)) return fail(Errc::kUsage);
   if (impl_->is_syncing) return fail(Errc::kBusy);
-  const ReplicaOptions& options = impl_->options;
-  if (impl_->node != nullptr) {
-    const bool speaks_of_peers =
-        options.accept.full || !options.network.empty() || !options.network_key_file.empty();
-    if (request.live || speaks_of_peers) return fail(Errc::kUsage);
-    return impl_->node->sync(request);
+  if (impl_->node != nullptr) return impl_->sync_by(*impl_->node, request);
+  const auto lock = impl_->kv->lock_for_node();
+  if (!lock) {
+    if (lock.error().code != Errc::kStoreLocked) return fail(lock.error());
+    const auto node = host::NodeClient::connect(impl_->directory);
+    return node ? impl_->sync_by(*node, request) : fail(lock.error());
   }
   impl_->is_syncing = true;
-  auto report =
-      host::run_sync(*impl_->store, impl_->directory, options, std::move(request), told, stop);
+  auto report = host::run_sync(*impl_->store, impl_->directory, impl_->options, std::move(request),
+                               told, stop);
   impl_->is_syncing = false;
   return report;
+}
+
+Result<node::SyncReport> Replica::Impl::sync_by(host::NodeClient& other,
+                                                const node::SyncRequest& request) const {
+  const bool speaks_of_peers =
+      options.accept.full || !options.network.empty() || !options.network_key_file.empty();
+  if (request.live || speaks_of_peers) return fail(Errc::kUsage);
+  return other.sync(request);
 }
 
 std::optional<Error> why_not_done(const node::SyncReport& report) {

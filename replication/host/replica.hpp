@@ -92,9 +92,10 @@ class Follower {
 
 /// A store, opened to read it, to write one's own logs and to move logs from and to peers: the
 /// short way to use culm. It writes by itself, or through the node that runs on the store in
-/// another process (`culm relay`, `culm sync --live`); calls are the same in both cases. When that
-/// node ends, calls that write fail with kPeerClosed or kNetwork until another one runs; to write
-/// by itself, destroy this and open it again.
+/// another process (`culm relay`, `culm sync --live`); calls are the same in both cases. If that
+/// node ran already when this was opened, then once it has ended calls that write fail with
+/// kPeerClosed or kNetwork until another one runs; to write by itself, destroy this and open it
+/// again.
 ///
 ///   auto replica = culm::Replica::open("notes").value();
 ///   auto mine = replica.open_log("me.key").value();
@@ -105,15 +106,15 @@ class Follower {
 /// from another thread. Who needs more, such as to serve peers, has `transport::Node`.
 class Replica {
  public:
-  /// Fails with kStoreLocked when another process writes that takes no requests, with
-  /// kStoreNotFound, or as `store::LmdbKv::open`.
+  /// Fails with kStoreLocked when a node runs there that takes no requests, with kStoreNotFound, or
+  /// as `store::LmdbKv::open`.
   [[nodiscard]] static Result<Replica> open(const std::string& directory,
                                             ReplicaOptions options = {});
   Replica(Replica&&) noexcept;
   Replica& operator=(Replica&&) noexcept;
   ~Replica();
 
-  /// Whether another process does the writing.
+  /// Whether a node ran on the store when this was opened.
   [[nodiscard]] bool is_beside_node() const;
   /// To read it in every way there is.
   [[nodiscard]] const store::Store& store() const;

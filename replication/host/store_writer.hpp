@@ -16,6 +16,7 @@ namespace culm::host {
 /// one behind the other into one commit. Nothing but the queue is shared between the threads. It
 /// serves one node.
 ///
+///   const auto lock = kv.lock_for_node().value();  // it has to hear of each change
 ///   host::StoreWriter writer(store, verifier, {}, [&io](auto task) { asio::post(io, task); });
 ///   transport::Node node(io, store, policy, verifier, random, writer, options);
 class StoreWriter final : public node::JobRunner {

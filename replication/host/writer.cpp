@@ -22,8 +22,8 @@ Error network_error() { return error_system(Errc::kNetwork, errno); }
 
 }  // namespace
 
-Result<IngestReport> DirectWriter::ingest(CheckedUnit unit) {
-  return store::ingest(store_, std::move(unit), verifier_, options_);
+Result<IngestReport> DirectWriter::ingest(CheckedUnit& unit) {
+  return store::ingest(store_, unit, verifier_, options_);
 }
 
 Result<void> DirectWriter::append(const store::SignedUnit& unit) {
@@ -109,7 +109,31 @@ Result<std::string> NodeClient::exchange_text(std::string_view request) {
   return line;
 }
 
-Result<IngestReport> NodeClient::ingest(CheckedUnit unit) {
+template <class Write>
+auto SharingWriter::write(Write write) {
+  auto written = write(direct_);
+  if (written || written.error().code != Errc::kStoreLocked) return written;
+  const auto node = NodeClient::connect(directory_);
+  return node ? write(*node) : written;
+}
+
+Result<IngestReport> SharingWriter::ingest(CheckedUnit& unit) {
+  return write([&](Writer& writer) { return writer.ingest(unit); });
+}
+
+Result<void> SharingWriter::append(const store::SignedUnit& unit) {
+  return write([&](Writer& writer) { return writer.append(unit); });
+}
+
+Result<void> SharingWriter::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
+  return write([&](Writer& writer) { return writer.delete_payloads(log, seqnums); });
+}
+
+Result<void> SharingWriter::set_interest(const LogKey& log, const store::LogInterest& interest) {
+  return write([&](Writer& writer) { return writer.set_interest(log, interest); });
+}
+
+Result<IngestReport> NodeClient::ingest(CheckedUnit& unit) {
   CULM_TRY(const Json fields, ask(control::encode_ingest(unit.log(), unit.entries())));
   return control::to_report(fields);
 }

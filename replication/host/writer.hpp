@@ -17,8 +17,9 @@ class Writer {
  public:
   virtual ~Writer() = default;
 
-  /// One unit of at most limits::kUnitEntriesMax entries. A node checks it once more.
-  [[nodiscard]] virtual Result<store::IngestReport> ingest(CheckedUnit unit) = 0;
+  /// One unit of at most limits::kUnitEntriesMax entries; gets verdicts that it lacked. A node checks
+  /// it once more.
+  [[nodiscard]] virtual Result<store::IngestReport> ingest(CheckedUnit& unit) = 0;
   /// New entries of this author. Fails with kAuthorMarkFork, and keeps nothing, where the log
   /// has grown since they were signed.
   [[nodiscard]] virtual Result<void> append(const store::SignedUnit& unit) = 0;
@@ -28,14 +29,14 @@ class Writer {
                                                   const store::LogInterest& interest) = 0;
 };
 
-/// Writes to the store itself.
+/// Writes to the store itself. Fails with kStoreLocked while a node of another process runs on it.
 class DirectWriter final : public Writer {
  public:
   /// `store` and `verifier` must outlive the writer.
   DirectWriter(store::Store& store, SignatureVerifier& verifier, const AcceptOptions& options = {})
       : store_(store), verifier_(verifier), options_(options) {}
 
-  [[nodiscard]] Result<store::IngestReport> ingest(CheckedUnit unit) override;
+  [[nodiscard]] Result<store::IngestReport> ingest(CheckedUnit& unit) override;
   [[nodiscard]] Result<void> append(const store::SignedUnit& unit) override;
   /// In steps of limits::kRowsPerStepMax rows, so that others get to write in between.
   [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
@@ -48,6 +49,29 @@ class DirectWriter final : public Writer {
   AcceptOptions options_;
 };
 
+/// Writes to the store itself, except while a node runs on it, which then writes.
+class SharingWriter final : public Writer {
+ public:
+  /// `store` in `directory` and `verifier` must outlive the writer. A node uses checks and options
+  /// of its own.
+  SharingWriter(std::string directory, store::Store& store, SignatureVerifier& verifier,
+                const AcceptOptions& options = {})
+      : directory_(std::move(directory)), direct_(store, verifier, options) {}
+
+  [[nodiscard]] Result<store::IngestReport> ingest(CheckedUnit& unit) override;
+  [[nodiscard]] Result<void> append(const store::SignedUnit& unit) override;
+  [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
+  [[nodiscard]] Result<void> set_interest(const LogKey& log,
+                                          const store::LogInterest& interest) override;
+
+ private:
+  template <class Write>
+  auto write(Write write);
+
+  std::string directory_;
+  DirectWriter direct_;
+};
+
 /// Has the node write that runs on the store. When that node ends, calls fail with kPeerClosed or
 /// kNetwork until another one runs there; whether the call that met its end was done is not known.
 class NodeClient final : public Writer {
@@ -55,7 +79,7 @@ class NodeClient final : public Writer {
   /// Nothing when no node answers at the socket in `directory`.
   [[nodiscard]] static std::unique_ptr<NodeClient> connect(const std::string& directory);
 
-  [[nodiscard]] Result<store::IngestReport> ingest(CheckedUnit unit) override;
+  [[nodiscard]] Result<store::IngestReport> ingest(CheckedUnit& unit) override;
   [[nodiscard]] Result<void> append(const store::SignedUnit& unit) override;
   [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
   [[nodiscard]] Result<void> set_interest(const LogKey& log,

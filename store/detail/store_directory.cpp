@@ -4,9 +4,11 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <filesystem>
 #include <mutex>
 #include <string_view>
+#include <thread>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -23,6 +25,8 @@ namespace {
 constexpr std::string_view kDataFile = "/data.mdb";
 constexpr std::string_view kLockFile = "/writer.lock";
 constexpr int kLockAttemptsMax = 8;
+/// fcntl waits either not at all or for ever, so a bounded wait has to ask again.
+constexpr Duration kLockRetryInterval = std::chrono::milliseconds(1);
 
 class Descriptor {
  public:
@@ -187,28 +191,47 @@ DirectoryClaim::~DirectoryClaim() {
   std::erase(claims().taken, Claim{device_, inode_, process_});
 }
 
-Result<WriterLock> WriterLock::take(const std::string& directory) {
+static Result<int> lock_file(const std::string& directory, short type) {
   const std::string path = path_in(directory, kLockFile);
   for (int attempt = 0; attempt < kLockAttemptsMax; ++attempt) {
     Descriptor opened(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (opened.get() < 0) return fail_system();
-    auto range = whole_file(F_WRLCK);
+    auto range = whole_file(type);
     if (::fcntl(opened.get(), F_OFD_SETLK, &range) != 0) {
       if (errno == EAGAIN || errno == EACCES) return fail(Errc::kStoreLocked);
       return fail_system();
     }
     // Somebody may have removed or replaced the file since it was opened; a lock on a file that
     // has no name keeps nobody out.
-    if (!is_same_file(opened.get(), path)) continue;
-    if (!write_pid(opened.get())) return fail_system();
-    return WriterLock(opened.release());
+    if (is_same_file(opened.get(), path)) return opened.release();
   }
   return fail(Errc::kStoreLocked);
 }
 
+Result<WriterLock> WriterLock::share(const std::string& directory) {
+  CULM_TRY(const int descriptor, lock_file(directory, F_RDLCK));
+  return WriterLock(descriptor);
+}
+
+Result<WriterLock> WriterLock::take(const std::string& directory, Duration wait_max) {
+  using Clock = std::chrono::steady_clock;
+  const auto end = Clock::now() + wait_max;
+  while (true) {
+    const auto locked = lock_file(directory, F_WRLCK);
+    if (locked) {
+      WriterLock lock(*locked);
+      if (!write_pid(*locked)) return fail_system();
+      return lock;
+    }
+    const bool is_shared = locked.error().code == Errc::kStoreLocked && !holder(directory);
+    if (!is_shared || Clock::now() >= end) return fail(locked.error());
+    std::this_thread::sleep_for(kLockRetryInterval);
+  }
+}
+
 std::optional<long> WriterLock::holder(const std::string& directory) {
   const Descriptor opened(::open(path_in(directory, kLockFile).c_str(), O_RDONLY | O_CLOEXEC));
-  auto range = whole_file(F_WRLCK);
+  auto range = whole_file(F_RDLCK);  // only a lock that is not shared is in its way
   if (opened.get() < 0 || ::fcntl(opened.get(), F_OFD_GETLK, &range) != 0 ||
       range.l_type == F_UNLCK) {
     return std::nullopt;

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "culm/core/result.hpp"
+#include "culm/core/time.hpp"
 
 /// The store's directory as the operating system sees it: who may open it, and what lies below it.
 namespace culm::store::detail {
@@ -53,14 +54,18 @@ class DirectoryClaim {
   bool held_;
 };
 
-/// The right to write, held through a lock on the file writer.lock, which names the holder's pid.
-/// Ends with this object or with the process, however it ends.
+/// The right to write, held through a lock on the file writer.lock: shared by those that write, or
+/// held alone by a node, whose pid the file then names. Ends with this object or with the process,
+/// however it ends.
 class WriterLock {
  public:
-  /// Fails with kStoreLocked while another process, or another lock of this one, holds it.
-  [[nodiscard]] static Result<WriterLock> take(const std::string& directory);
+  /// Fails with kStoreLocked while a node holds it alone.
+  [[nodiscard]] static Result<WriterLock> share(const std::string& directory);
+  /// Takes it alone. Waits at most `wait_max` for those that share it; fails with kStoreLocked
+  /// then, or at once when another node holds it.
+  [[nodiscard]] static Result<WriterLock> take(const std::string& directory, Duration wait_max);
 
-  /// The pid of the process that holds the lock now. Disturbs nobody.
+  /// The pid of the process that holds the lock alone now. Disturbs nobody.
   [[nodiscard]] static std::optional<long> holder(const std::string& directory);
 
   WriterLock(WriterLock&& other) noexcept;

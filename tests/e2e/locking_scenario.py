@@ -1,57 +1,90 @@
 """E6: reading beside a writer, writing beside another one, and writing through a node."""
 
+import fcntl
 import json
 import os
 import socket
 import subprocess
 import threading
 
-from scenario import CULM, LOCKED, Scenario, main
+from relay_harness import NetworkScenario
+from scenario import CULM, LOCKED, main
 
 
-class Locking(Scenario):
+class Locking(NetworkScenario):
     def setUp(self):
         super().setUp()
         self.key, self.author = self.keygen()
         self.other_key, self.other = self.keygen("other.key")
-        self.holder = None
 
     def hold(self):
-        """A process that has the store open for writing, and has written one entry."""
-        self.holder = self.start("append", "--key", self.key, "--lines", stdin=subprocess.PIPE)
-        self.holder.stdin.write(b"one\n")
-        self.holder.stdin.flush()
+        """Holds a store with one entry locked, as a node does."""
+        self.out("append", "--key", self.key, stdin=b"one\n")
+        lock = open(self.path("store/writer.lock"), "r+")
+        self.addCleanup(lock.close)
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        print(os.getpid(), file=lock, flush=True)
+
+    def start_append(self):
+        """An append that has written one entry and waits for more."""
+        process = self.start("append", "--key", self.key, "--lines", stdin=subprocess.PIPE)
+        process.stdin.write(b"one\n")
+        process.stdin.flush()
         script = f"until [ \"$('{CULM}' cat {self.author} 2>/dev/null)\" = one ]; do :; done"
         subprocess.run(["bash", "-c", script], env=self.environment, timeout=60, check=True)
+        return process
 
-    def test_a_second_writer_is_refused_with_the_pid_of_the_first(self):
+    def end_append(self, process, line):
+        _, said = process.communicate(line, timeout=60)
+        self.assertEqual(process.returncode, 0, said)
+
+    def test_beside_a_node_that_takes_no_requests_writers_are_refused_with_its_pid(self):
         self.hold()
         for arguments in (["append", "--key", self.other_key],
                           ["delete", self.author, "--payloads", "--range", "1"]):
             report = self.json(*arguments, stdin=b"x", status=LOCKED)
-            self.assertEqual((report["reason"], report["pid"]), ("store_locked", self.holder.pid))
+            self.assertEqual((report["reason"], report["pid"]), ("store_locked", os.getpid()))
         message = self.error(LOCKED, "append", "--key", self.other_key, stdin=b"x")
-        self.assertIn(f"(pid {self.holder.pid})", message)
+        self.assertIn(f"(pid {os.getpid()})", message)
+        self.error(LOCKED, "relay", "--listen", "127.0.0.1:0", "--accept-any")
         os.symlink(self.path("store"), self.path("alias"))
         self.error(LOCKED, "append", "--key", self.other_key, stdin=b"x", store="alias")
 
-    def test_reading_works_beside_a_writer(self):
+    def test_reading_works_beside_a_node(self):
         self.hold()
         for arguments in (["ls"], ["log", self.author], ["cat", self.author], ["verify"],
                           ["inspect", self.author, 1], ["export", self.author, "--jsonl"]):
             self.out(*arguments)
 
+    def test_an_append_that_waits_for_more_shuts_out_nobody(self):
+        waiting = self.start_append()
+        self.out("append", "--key", self.other_key, stdin=b"other")
+        self.out("delete", self.other, "--payloads", "--range", "1")
+        self.out("import", "--jsonl", self.write("log", self.out("export", self.author, "--jsonl")))
+        self.end_append(waiting, b"two\n")
+        self.assertEqual(self.out("cat", self.author), b"onetwo")
+        self.out("verify")
+
+    def test_an_append_goes_on_through_the_node_that_starts_meanwhile(self):
+        waiting = self.start_append()
+        relay = self.relay("store", "--accept-any")
+        self.end_append(waiting, b"two\n")
+        relay.end()
+        self.assertEqual(self.out("cat", self.author), b"onetwo")
+
     def test_the_next_writer_proceeds_after_a_kill(self):
-        self.hold()
-        self.holder.kill()
-        self.holder.wait()
+        waiting = self.start_append()
+        waiting.kill()
+        waiting.wait()
         self.out("append", "--key", self.key, stdin=b"two")
         self.assertEqual(self.out("cat", self.author), b"onetwo")
         self.out("verify")
 
     def test_one_key_appends_in_one_process_at_a_time(self):
-        self.hold()
-        self.error(LOCKED, "append", "--key", self.key, stdin=b"x", store="elsewhere")
+        self.start_append()
+        for store in ("store", "elsewhere"):
+            report = self.json("append", "--key", self.key, stdin=b"x", store=store, status=LOCKED)
+            self.assertEqual(report["reason"], "author_mark_locked")
 
     def serve(self, *answers):
         """Listens as a node would; the list of the requests it got."""

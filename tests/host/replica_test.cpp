@@ -52,7 +52,10 @@ class Relay {
     SystemRandom random;
     AcceptAny policy;
     Ed25519Verifier verifier;
-    const auto store = *store::Store::open(*store::LmdbKv::open(directory, {}), random);
+    auto kv = *store::LmdbKv::open(directory, {});
+    auto& lmdb = *kv;
+    const auto store = *store::Store::open(std::move(kv), random);
+    const auto lock = *lmdb.lock_for_node();
     host::StoreWriter writer(*store, verifier, {}, [&io](std::function<void()> task) {
       host::asio::post(io, std::move(task));
     });
@@ -230,6 +233,21 @@ TEST_F(ReplicaTest, WhenTheNodeEndsCallsFailUntilAnotherRuns) {
   EXPECT_EQ(text(replica, mine.key(), 1), "one") << "reading goes on";
   relay = std::make_unique<Relay>(path("store"));
   EXPECT_EQ(mine.append("two"), SeqNum{2});
+}
+
+TEST_F(ReplicaTest, ANodeThatComesAndGoesDoesTheWritingMeanwhile) {
+  Replica replica = open("store");
+  OwnLog mine = *replica.open_log(path("key"));
+  ASSERT_EQ(mine.append("one"), SeqNum{1});
+  const Relay other(path("other"));
+  auto relay = std::make_unique<Relay>(path("store"));
+  EXPECT_EQ(mine.append("two"), SeqNum{2});
+  const auto pushed = replica.push(other.address(), {mine.key()});
+  ASSERT_TRUE(pushed) << message(pushed.error());
+  relay.reset();
+  EXPECT_EQ(mine.append("three"), SeqNum{3});
+  ASSERT_TRUE(replica.push(other.address(), {mine.key()}));
+  EXPECT_EQ(text(replica, mine.key(), 3), "three");
 }
 
 TEST_F(ReplicaTest, ALiveSyncIsStoppedFromAnotherThreadAndNothingIsWrittenPastIt) {

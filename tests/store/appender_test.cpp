@@ -4,6 +4,7 @@
 #include "culm/store/lmdb_kv.hpp"
 
 #include "tests/store/store_fixture.hpp"
+#include "tests/support/child_process.hpp"
 #include "tests/support/temp_dir.hpp"
 
 namespace culm::test {
@@ -275,6 +276,38 @@ TEST_F(AppenderTest, AtEachFailedOperationNothingPublishedIsLost) {
     EXPECT_EQ(append_to(again, 12), 12U);
     EXPECT_EQ(again.state(log).held, up_to(12));
   }
+}
+
+TEST(AppenderOnDisk, TwoProcessesAppendToTwoLogsOfOneStoreInTurns) {
+  const TempDir directory;
+  const std::string place = directory.path("store");
+  const auto append_twice = [&](const char* name, const auto& between) {
+    TestRandom random(1);
+    const SecretKey key = key_from(name);
+    const LogKey log{key.author(), LogId{0}};
+    auto kv = store::LmdbKv::open(place, {.map_size_bytes = 1 << 24});
+    if (!kv) return false;
+    auto store = *Store::open(*std::move(kv), random);
+    auto mark = *FileAuthorMark::open(directory.path(name), log);
+    auto appender = *Appender::open(*store, key, LogId{0}, *mark, commit_into(*store));
+    const ByteView payload = as_bytes("payload");
+    if (appender.append({&payload, 1}) != SeqNum{1}) return false;
+    between();
+    if (appender.append({&payload, 1}) != SeqNum{2}) return false;
+    return (*store->read()).get_log(log)->held == up_to(2);
+  };
+  ChildProcess other([&](const ParentLine& parent) {
+    const auto pass_on = [&] {
+      parent.tell();
+      parent.await();
+    };
+    return append_twice("bob", pass_on) ? 0 : 1;
+  });
+  ASSERT_TRUE(other.await());
+  EXPECT_TRUE(append_twice("alice", [&] {
+    other.tell();
+    EXPECT_EQ(other.join(), 0);
+  }));
 }
 
 TEST(AppenderOnDisk, AppendsAHundredThousandAndReadsTheNewest) {

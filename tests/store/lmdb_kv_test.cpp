@@ -146,7 +146,7 @@ TEST_F(LmdbKvTest, ReadOnlyRefusesToWrite) {
   EXPECT_EQ(get(*kv, "a"), "1");
   EXPECT_EQ(kv->begin_write().error().code, Errc::kStoreReadOnly);
   EXPECT_EQ(kv->grow().error().code, Errc::kStoreReadOnly);
-  EXPECT_EQ(lock_holder(store_), std::nullopt);
+  EXPECT_EQ(kv->lock_for_node().error().code, Errc::kStoreReadOnly);
 }
 
 TEST_F(LmdbKvTest, OpensOnceInAProcessUnderWhateverPath) {
@@ -159,39 +159,115 @@ TEST_F(LmdbKvTest, OpensOnceInAProcessUnderWhateverPath) {
   EXPECT_TRUE(LmdbKv::open(other, kWriter));
 }
 
-TEST_F(LmdbKvTest, NamesTheLiveHolderOfTheLock) {
+TEST_F(LmdbKvTest, NamesTheLiveProcessWithANode) {
   EXPECT_EQ(lock_holder(store_), std::nullopt);
   auto kv = open();
-  EXPECT_EQ(lock_holder(store_), ::getpid());
-  kv.reset();
   EXPECT_EQ(lock_holder(store_), std::nullopt);
-  std::ofstream(store_ + "/writer.lock") << "1\n";  // alive, but no holder
+  {
+    const auto lock = kv->lock_for_node();
+    ASSERT_TRUE(lock);
+    EXPECT_EQ(lock_holder(store_), ::getpid());
+    EXPECT_EQ(kv->lock_for_node().error().code, Errc::kStoreLocked) << "one node at a time";
+  }
+  EXPECT_EQ(lock_holder(store_), std::nullopt) << "alive, but no holder";
+  const auto writing = kv->begin_write();
   EXPECT_EQ(lock_holder(store_), std::nullopt);
 }
 
-TEST_F(LmdbKvTest, SecondWriterIsRefusedWhileReadersAreNot) {
-  ChildProcess writer([&](const ParentLine& parent) {
+TEST_F(LmdbKvTest, WhoHasOpenedForWritingAndIdlesShutsOutNobody) {
+  ChildProcess idle([&](const ParentLine& parent) {
     const auto kv = LmdbKv::open(store_, kWriter);
     if (!kv || !put(**kv, "a", "1")) return 1;
     parent.tell();
     parent.await();
+    return put(**kv, "b", get(**kv, "a")) ? 0 : 2;
+  });
+  ASSERT_TRUE(idle.await());
+  const auto kv = open();
+  EXPECT_TRUE(put(*kv, "a", "2"));
+  EXPECT_TRUE(kv->lock_for_node(Duration(0)));
+  idle.tell();
+  EXPECT_EQ(idle.join(), 0);
+  EXPECT_EQ(get(*kv, "b"), "2");
+}
+
+TEST_F(LmdbKvTest, WritersOfTwoProcessesTakeTurnsAndLoseNothing) {
+  constexpr int kSteps = 200;
+  const auto count_up = [](LmdbKv& kv) {
+    for (int i = 0; i < kSteps; ++i) {
+      const auto transaction = kv.begin_write().value();
+      const auto value = transaction->get(Table::kMeta, as_bytes("a")).value();
+      const std::string next = std::to_string(std::stoi(std::string(as_text(*value))) + 1);
+      if (!transaction->put(Table::kMeta, as_bytes("a"), as_bytes(next))) return false;
+      if (!transaction->commit()) return false;
+    }
+    return true;
+  };
+  ASSERT_TRUE(put(*open(), "a", "0"));
+  ChildProcess other([&](const ParentLine& parent) {
+    const auto kv = LmdbKv::open(store_, kWriter);
+    if (!kv) return 1;
+    parent.tell();
+    return count_up(**kv) ? 0 : 2;
+  });
+  ASSERT_TRUE(other.await());
+  const auto kv = open();
+  EXPECT_TRUE(count_up(*kv));
+  EXPECT_EQ(other.join(), 0);
+  EXPECT_EQ(get(*kv, "a"), std::to_string(2 * kSteps));
+}
+
+TEST_F(LmdbKvTest, ANodeShutsOutWritersWhileItRunsAndNoReaders) {
+  ChildProcess node([&](const ParentLine& parent) {
+    parent.await();
+    const auto kv = LmdbKv::open(store_, kWriter);
+    const auto lock = kv ? (*kv)->lock_for_node() : fail(Errc::kStoreIo);
+    if (!lock || !put(**kv, "a", "1")) return 1;
+    parent.tell();
+    parent.await();
     return put(**kv, "a", "2") ? 0 : 2;
   });
-  ASSERT_TRUE(writer.await());
+  auto kv = open();
+  node.tell();
+  ASSERT_TRUE(node.await());
+  EXPECT_EQ(lock_holder(store_), node.pid());
+  EXPECT_EQ(kv->begin_write().error().code, Errc::kStoreLocked) << "it was opened before";
+  EXPECT_EQ(kv->lock_for_node().error().code, Errc::kStoreLocked);
+  EXPECT_EQ(get(*kv, "a"), "1");
+  kv.reset();
   EXPECT_EQ(refusal(kWriter).code, Errc::kStoreLocked);
-  EXPECT_EQ(lock_holder(store_), writer.pid());
-  auto reader = open(kReader);
-  EXPECT_EQ(get(*reader, "a"), "1");
-  EXPECT_EQ(lock_holder(store_), writer.pid());
+  kv = open(kReader);
+  EXPECT_EQ(lock_holder(store_), node.pid());
+  node.tell();
+  EXPECT_EQ(node.join(), 0);
+  EXPECT_EQ(get(*kv, "a"), "2");
+  kv.reset();
+  EXPECT_TRUE(put(*open(), "a", "3"));
+}
+
+TEST_F(LmdbKvTest, ANodeThatStartsWaitsForAWriteButNotForEver) {
+  ChildProcess writer([&](const ParentLine& parent) {
+    parent.await();
+    const auto kv = LmdbKv::open(store_, kWriter);
+    const auto transaction = kv ? (*kv)->begin_write() : fail(Errc::kStoreIo);
+    if (!transaction) return 1;
+    parent.tell();
+    parent.await();
+    return (*transaction)->commit() ? 0 : 2;
+  });
+  const auto kv = open();
   writer.tell();
+  ASSERT_TRUE(writer.await());
+  EXPECT_EQ(kv->lock_for_node(Duration(0)).error().code, Errc::kStoreLocked);
+  EXPECT_EQ(kv->lock_for_node(std::chrono::milliseconds(2)).error().code, Errc::kStoreLocked);
+  writer.tell();
+  EXPECT_TRUE(kv->lock_for_node(std::chrono::minutes(1)));
   EXPECT_EQ(writer.join(), 0);
-  EXPECT_EQ(get(*reader, "a"), "2");
-  reader.reset();
-  EXPECT_EQ(get(*open(), "a"), "2");
 }
 
 TEST_F(LmdbKvTest, KilledWriterLeavesTheCommittedAndNoLock) {
   ChildProcess writer([&](const ParentLine& parent) {
+    parent.await();
     const auto kv = LmdbKv::open(store_, kWriter);
     if (!kv || !put(**kv, "a", "committed")) return 1;
     const auto transaction = (*kv)->begin_write();
@@ -201,12 +277,16 @@ TEST_F(LmdbKvTest, KilledWriterLeavesTheCommittedAndNoLock) {
     parent.await();
     return 4;
   });
+  auto kv = open();
+  writer.tell();
   ASSERT_TRUE(writer.await());
+  EXPECT_EQ(kv->lock_for_node(Duration(0)).error().code, Errc::kStoreLocked);
   writer.kill();
-  EXPECT_EQ(lock_holder(store_), std::nullopt);
-  const auto kv = open();
   EXPECT_EQ(get(*kv, "a"), "committed");
   EXPECT_TRUE(put(*kv, "a", "more"));
+  EXPECT_TRUE(kv->lock_for_node());
+  kv.reset();
+  EXPECT_EQ(get(*open(), "a"), "more");
 }
 
 TEST_F(LmdbKvTest, ReadersOfAnotherProcessSeeWholeCommitsWhileItWrites) {
@@ -239,10 +319,11 @@ TEST_F(LmdbKvTest, ReadersOfAnotherProcessSeeWholeCommitsWhileItWrites) {
 }
 
 TEST_F(LmdbKvTest, AdoptsTheMapThatAnotherProcessHasGrown) {
-  ASSERT_TRUE(put(*open({.map_size_bytes = 1 << 18}), "a", "1"));
+  constexpr LmdbOptions kSmall{.map_size_bytes = 1 << 18};
+  ASSERT_TRUE(put(*open(kSmall), "a", "1"));
   ChildProcess writer([&](const ParentLine& parent) {
     parent.await();
-    const auto kv = LmdbKv::open(store_, {.map_size_bytes = 1 << 18});
+    const auto kv = LmdbKv::open(store_, kSmall);
     if (!kv) return 1;
     const std::string large(1 << 21, 'x');
     for (int grown = 0; grown < 8; ++grown) {
@@ -252,7 +333,7 @@ TEST_F(LmdbKvTest, AdoptsTheMapThatAnotherProcessHasGrown) {
     }
     return 4;
   });
-  const auto kv = open({.map_size_bytes = 1 << 18, .read_only = true});
+  const auto kv = open(kSmall);
   auto before = kv->begin_read().value();
   writer.tell();
   ASSERT_EQ(writer.join(), 0);
@@ -260,6 +341,7 @@ TEST_F(LmdbKvTest, AdoptsTheMapThatAnotherProcessHasGrown) {
   EXPECT_EQ(get(*kv, "a"), "store_full") << "the map cannot move under a snapshot of this thread";
   before.reset();
   EXPECT_EQ(get(*kv, "a").size(), std::size_t{1} << 21);
+  EXPECT_TRUE(put(*kv, "a", "2"));
 }
 
 TEST_F(LmdbKvTest, DeadReadersStopHoldingPagesOnceChecked) {
@@ -292,16 +374,42 @@ TEST_F(LmdbKvTest, ForkedChildMustOpenAnew) {
   ChildProcess child([&](const ParentLine& parent) {
     if (kv->begin_read().error().code != Errc::kStoreLocked) return 1;
     if (kv->begin_write().error().code != Errc::kStoreLocked) return 2;
-    const auto own = LmdbKv::open(store_, kReader);
-    if (!own || get(**own, "a") != "-") return 3;
+    if (kv->lock_for_node().error().code != Errc::kStoreLocked) return 3;
+    const auto own = LmdbKv::open(store_, kWriter);
+    if (!own || get(**own, "a") != "-" || !put(**own, "a", "1")) return 4;
     parent.tell();
-    parent.await();
     return 0;
   });
   ASSERT_TRUE(child.await());
-  EXPECT_TRUE(put(*kv, "a", "1"));
-  kv.reset();
-  EXPECT_EQ(lock_holder(store_), std::nullopt) << "the living child must not keep the lock";
+  EXPECT_EQ(get(*kv, "a"), "1");
+  EXPECT_TRUE(put(*kv, "a", "2"));
+  EXPECT_EQ(child.join(), 0);
+}
+
+TEST_F(LmdbKvTest, ForkedChildNeitherEndsNorKeepsTheLock) {
+  const auto kv = open();
+  {
+    auto lock = *kv->lock_for_node();
+    ChildProcess child([&](const ParentLine& parent) {
+      { const NodeLock ended(std::move(lock)); }
+      parent.tell();
+      parent.await();
+      return 0;
+    });
+    ASSERT_TRUE(child.await());
+    EXPECT_EQ(lock_holder(store_), ::getpid());
+    { const NodeLock ended(std::move(lock)); }
+    EXPECT_EQ(lock_holder(store_), std::nullopt);
+    child.tell();
+    EXPECT_EQ(child.join(), 0);
+  }
+  auto transaction = kv->begin_write().value();
+  ChildProcess child([&](const ParentLine& parent) {
+    parent.await();
+    return 0;
+  });
+  EXPECT_TRUE(transaction->commit());
+  EXPECT_TRUE(kv->lock_for_node(Duration(0)));
   child.tell();
   EXPECT_EQ(child.join(), 0);
 }

@@ -82,7 +82,7 @@ class LogImport {
 
  private:
   Outcome<void> commit(const LogKey& log);
-  Outcome<void> keep(const JsonlLog& log, const store::LogState& before);
+  Outcome<void> keep(const JsonlLog& log);
 
   const JsonlFile& file_;
   StoreAccess& access_;
@@ -116,7 +116,7 @@ Outcome<void> LogImport::run(const JsonlLog& log, Progress& progress) {
     }
   }
   CULM_TOOLS_CHECK(commit(log.key));
-  if (!valid.rows.empty()) CULM_TOOLS_CHECK(keep(valid, before));
+  if (!valid.rows.empty()) CULM_TOOLS_CHECK(keep(valid));
   return {};
 }
 
@@ -132,7 +132,7 @@ Outcome<void> LogImport::commit(const LogKey& log) {
   }
   const std::string what = "log " + short_name(log);
   CULM_TOOLS_TRY(CheckedUnit checked, about(what, check_unit(log, unit, std::move(good))));
-  CULM_TOOLS_TRY(const auto report, about(what, access_.writer().ingest(std::move(checked))));
+  CULM_TOOLS_TRY(const auto report, about(what, access_.writer().ingest(checked)));
   totals_.added += report.added.count();
   totals_.known += unit.size() - report.added.count();
   totals_.payloads_added += report.payloads_added.count();
@@ -147,15 +147,21 @@ Outcome<void> LogImport::commit(const LogKey& log) {
 }
 
 /// What was imported is kept: entries with payload for their own sake, others as their proof.
-Outcome<void> LogImport::keep(const JsonlLog& log, const store::LogState& before) {
+Outcome<void> LogImport::keep(const JsonlLog& log) {
   RangeSet wanted;
   for (const JsonlRow* row : log.rows) {
     if (row->has_payload) wanted.insert(row->seqnum());
   }
   if (wanted.empty()) wanted = log.seqnums();
-  store::LogInterest interest = before.interest;
+  store::LogInterest before;  // read again: others may have written meanwhile
+  {
+    CULM_TOOLS_TRY(const auto transaction, access_.store().read());
+    CULM_TOOLS_TRY(const auto state, transaction.get_log(log.key));
+    before = state.interest;
+  }
+  store::LogInterest interest = before;
   interest.entries.ranges |= wanted;
-  if (interest == before.interest) return {};
+  if (interest == before) return {};
   return about("log " + short_name(log.key), access_.writer().set_interest(log.key, interest));
 }
 

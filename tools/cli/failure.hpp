@@ -19,7 +19,7 @@ enum class Exit : int {
   kStore = 5,         ///< store or disk
   kNetwork = 6,       ///< a peer, or a reader that went away
   kFork = 7,          ///< the author broke the log, or the signer's state forbids to go on
-  kLocked = 8,        ///< another process writes
+  kLocked = 8,        ///< another process writes, or has the author mark
 };
 
 [[nodiscard]] Exit exit_of(const Error& error);

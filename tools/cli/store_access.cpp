@@ -46,7 +46,8 @@ Outcome<StoreAccess> StoreAccess::open(const Context& context, IfMissing if_miss
   lmdb.create = if_missing == IfMissing::kCreate;
   auto opened = open_store(context.store_directory, lmdb);
   if (opened) {
-    auto writer = std::make_unique<host::DirectWriter>(**opened, verifier, options);
+    auto writer =
+        std::make_unique<host::SharingWriter>(context.store_directory, **opened, verifier, options);
     return StoreAccess(*std::move(opened), std::move(writer), false);
   }
   if (opened.error().code != Errc::kStoreLocked) {

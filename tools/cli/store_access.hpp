@@ -9,26 +9,25 @@
 
 namespace culm::tools {
 
-/// Opens the store beside the process that writes to it. Fails with exit 3 when there is none, 5
+/// Opens the store beside processes that write to it. Fails with exit 3 when there is none, 5
 /// when it cannot be read.
 [[nodiscard]] Outcome<std::unique_ptr<store::Store>> open_for_reading(const Context& context);
 
 enum class IfMissing { kFail, kCreate };
 
-/// A store to read and to write: its own writer, or a reader beside the node that runs on it and
-/// writes on request.
+/// A store to read and to write, by itself or through the node that runs on it.
 class StoreAccess {
  public:
   /// `verifier` and `options` are for units ingested here; a node uses its own. Fails as
-  /// `open_for_reading`, and with exit 8 and the pid when another process writes that takes no
-  /// requests. `verifier` must outlive this.
+  /// `open_for_reading`, and with exit 8 and the pid when a node runs there that takes no requests.
+  /// `verifier` must outlive this.
   [[nodiscard]] static Outcome<StoreAccess> open(const Context& context, IfMissing if_missing,
                                                  SignatureVerifier& verifier,
                                                  const AcceptOptions& options = {});
 
   [[nodiscard]] store::Store& store() noexcept { return *store_; }
   [[nodiscard]] host::Writer& writer() noexcept { return *writer_; }
-  /// Whether a node does the writing.
+  /// Whether a node did the writing when it was opened.
   [[nodiscard]] bool is_remote() const noexcept { return is_remote_; }
 
  private:

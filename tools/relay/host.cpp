@@ -41,13 +41,11 @@ Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const HostOpti
   std::unique_ptr<Host> host(new Host(threads));
   host->directory_ = context.store_directory;
   const std::string name = "store " + shown(context.store_directory);
-  auto kv = store::LmdbKv::open(context.store_directory);
-  if (!kv && kv.error().code == Errc::kStoreLocked) {
+  const auto opened = host->open_store();
+  if (!opened && opened.error().code == Errc::kStoreLocked) {
     return fail_with(locked(context.store_directory).about(name));
   }
-  if (!kv) return fail_with(Failure(kv.error()).about(name));
-  host->kv_ = kv->get();
-  CULM_TOOLS_TRY(host->store_, about(name, store::Store::open(*std::move(kv), host->random_)));
+  CULM_TOOLS_CHECK(about(name, opened));
   CULM_TOOLS_TRY(node::NodeOptions node, make_node_options(context.store_directory, options));
   node.connections_max = limits::kConnectionsRelay;
   allow_many_descriptors();
@@ -58,6 +56,15 @@ Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const HostOpti
   host->node_.emplace(host->io_, *host->store_, policy, host->pool_, host->random_, *host->writer_,
                       std::move(node));
   return host;
+}
+
+Result<void> Host::open_store() {
+  CULM_TRY(auto kv, store::LmdbKv::open(directory_));
+  kv_ = kv.get();
+  CULM_TRY(store_, store::Store::open(std::move(kv), random_));
+  CULM_TRY(auto lock, kv_->lock_for_node());
+  lock_.emplace(std::move(lock));
+  return {};
 }
 
 Outcome<void> Host::serve_requests(bool serves_every_log) {

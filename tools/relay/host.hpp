@@ -19,11 +19,11 @@
 
 namespace culm::tools {
 
-/// The one process that writes to a store, with a node on it, until a signal or `stop` ends it.
+/// A node on a store, which no other process writes to meanwhile, until a signal or `stop` ends it.
 class Host {
  public:
-  /// Takes the writer's lock, or fails with exit 8 and the pid of who has it. `policy` must outlive
-  /// the host.
+  /// Locks the store for its node, or fails with exit 8, and the pid when another node runs there.
+  /// `policy` must outlive the host.
   [[nodiscard]] static Outcome<std::unique_ptr<Host>> open(const Context& context,
                                                            const HostOptions& options,
                                                            replication::Policy& policy);
@@ -51,11 +51,13 @@ class Host {
 
  private:
   explicit Host(std::size_t verify_threads);
+  Result<void> open_store();
   void wait_signal();
   void wait_minute();
 
   store::LmdbKv* kv_ = nullptr;  // owned by the store
   std::unique_ptr<store::Store> store_;
+  std::optional<store::NodeLock> lock_;
   SystemRandom random_;
   Ed25519Verifier verifier_;
   host::VerifierPool pool_;

@@ -4,8 +4,8 @@
 
 namespace culm::host {
 
-/// Runs a sync on a node of its own, in this thread, until it has ended. Precondition: this process
-/// writes to the store.
+/// Runs a sync on a node of its own, in this thread, until it has ended. Precondition: the
+/// store is locked for it.
 [[nodiscard]] Result<node::SyncReport> run_sync(store::Store& store, const std::string& directory,
                                                 const ReplicaOptions& options,
                                                 node::SyncRequest request,
