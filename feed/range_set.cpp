@@ -21,6 +21,18 @@ auto find_range(Ranges& ranges, SeqNum n) {
   return std::ranges::lower_bound(ranges, n, {}, &SeqRange::last);
 }
 
+/// `find_range` from `at` on, in steps that double: where a short set meets one of very many
+/// ranges, those in between cost nothing.
+template <class At>
+At skip_to(At at, At end, SeqNum n) {
+  std::ptrdiff_t step = 1;
+  while (step < end - at && at[step].last < n) {
+    at += step;
+    step *= 2;
+  }
+  return std::ranges::lower_bound(at, at + std::min(step + 1, end - at), n, {}, &SeqRange::last);
+}
+
 /// A number from 1 on, taken from the front of `text`.
 std::optional<SeqNum> take_seqnum(std::string_view& text) {
   SeqNum n = 0;
@@ -158,9 +170,9 @@ RangeSet& RangeSet::operator&=(const RangeSet& other) {
     const SeqRange both{std::max(a->first, b->first), std::min(a->last, b->last)};
     if (both.first <= both.last) out.push_back(both);
     if (a->last < b->last) {
-      ++a;
+      a = skip_to(std::next(a), ranges_.end(), b->first);
     } else {
-      ++b;
+      b = skip_to(std::next(b), other.ranges_.end(), a->first);
     }
   }
   ranges_ = std::move(out);
@@ -171,7 +183,7 @@ RangeSet& RangeSet::operator-=(const RangeSet& other) {
   std::vector<SeqRange> out;
   auto b = other.ranges_.begin();
   for (SeqRange range : ranges_) {
-    while (b != other.ranges_.end() && b->last < range.first) ++b;
+    b = skip_to(b, other.ranges_.end(), range.first);
     for (; b != other.ranges_.end() && b->first <= range.last; ++b) {
       if (b->first > range.first) out.push_back({range.first, b->first - 1});
       if (b->last >= range.last) break;
