@@ -101,6 +101,8 @@ inline constexpr std::uint64_t kRecordsPerKeyMax = std::uint64_t{1} << 48;
 // Store.
 inline constexpr std::size_t kMapSizeBytesDefault = std::size_t{1} << 36;
 inline constexpr std::uint32_t kReadersMax = 256;
+/// Ranges of the states of logs that a store keeps at hand, 16 bytes each.
+inline constexpr std::size_t kCachedRangesMax = std::size_t{1} << 22;
 /// How long a node that starts waits for a write that is under way in another process.
 inline constexpr std::uint32_t kNodeLockWaitMs = 5'000;
 /// Rows written by one transaction of a long task (deletion, import), so that appends never starve.

@@ -85,7 +85,7 @@ std::vector<WorkReport> Committer::commit(std::vector<Work> works) {
 std::vector<Committer::Job> Committer::check(std::vector<Work> works) {
   std::vector<Job> jobs;
   jobs.reserve(works.size());
-  std::map<LogKey, std::optional<store::LogState>> logs;
+  std::map<LogKey, store::SharedLogState> logs;
   {
     const auto transaction = store_.read();
     std::map<std::pair<std::uint64_t, LogKey>, EarlierEntries> earlier;

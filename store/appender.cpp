@@ -45,7 +45,8 @@ struct Appender::State {
 Result<void> Appender::State::look() {
   CULM_TRY(const auto transaction, store.read());
   CULM_TRY(const auto found, transaction.find_log(log));
-  const LogState held = found.value_or(LogState{});
+  static const LogState nothing;
+  const LogState& held = found ? *found : nothing;
   if (held.cap != 0) return fail(error_for(Errc::kLogCapped, held.cap));
   LogTail seen;
   seen.seqnum = held.head();
@@ -133,7 +134,7 @@ Result<void> Appender::append_unit(std::span<const ByteView> payloads, Tag tag) 
     if (seqnum > tail) return unit[static_cast<std::size_t>(seqnum - tail - 1)].hash;
     CULM_TRY(const auto transaction, state_->store.read());
     CULM_TRY(const auto held, transaction.get_log(state_->log));
-    CULM_TRY(const auto stored, transaction.get_entry(held, seqnum));
+    CULM_TRY(const auto stored, transaction.get_entry(*held, seqnum));
     return stored.entry.hash();
   };
   LogWriter writer(state_->key, state_->log.log_id, state_->tail, find_hash);

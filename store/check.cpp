@@ -13,7 +13,7 @@ Result<std::optional<Hash>> HeldTargets::find(SeqNum seqnum) {
 Result<CheckedUnit> check(const Store& store, const LogKey& log, std::span<const UnitEntry> unit,
                           SignatureVerifier& verifier, const AcceptOptions& options) {
   CULM_TRY(CheckedUnit checked, check_unit(log, unit));
-  std::optional<LogState> state;
+  SharedLogState state;
   {
     CULM_TRY(const auto transaction, store.read());
     CULM_TRY(state, transaction.find_log(log));
@@ -54,9 +54,9 @@ Result<CheckedSignatures> check_held(const Store& store, const LogKey& log,
   };
   {
     CULM_TRY(const auto transaction, store.read());
-    CULM_TRY(const LogState state, transaction.get_log(log));
-    const RangeSet unchecked = state.served() - state.verified - passed_over;
-    const auto visited = transaction.visit_entries(state, unchecked, keep);
+    CULM_TRY(const auto state, transaction.get_log(log));
+    const RangeSet unchecked = state->served() - state->verified - passed_over;
+    const auto visited = transaction.visit_entries(*state, unchecked, keep);
     // What lies below a damaged row is as good as ever.
     if (!visited && entries.empty()) return fail(visited.error());
   }

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "culm/store/detail/log_cache.hpp"
 #include "culm/store/detail/rows.hpp"
 #include "culm/store/detail/schema.hpp"
 #include "culm/store/store.hpp"
@@ -21,26 +22,24 @@ bool is_hex_digit(char c) {
 
 }  // namespace
 
-Result<std::optional<LogState>> ReadTransaction::find_log(const LogKey& log) const {
+Result<SharedLogState> ReadTransaction::find_log(const LogKey& log) const {
   if (touched_ != nullptr) {
     const auto touched = touched_->find(log);
     if (touched != touched_->end()) {
-      if (touched->second.state.number == 0) return std::nullopt;
-      return touched->second.state;
+      if (touched->second.state.number == 0) return nullptr;
+      return std::make_shared<const LogState>(touched->second.state);
     }
   }
   const auto key = detail::log_row_key(log);
   CULM_TRY(const auto value, kv_->get(Table::kLogs, key));
-  if (!value) return std::nullopt;
-  CULM_TRY(const ByteView body, detail::unseal(Table::kLogs, key, *value));
-  CULM_TRY(auto state, detail::decode_log(log, body));
-  return state;
+  if (!value) return nullptr;
+  return cache_->decode(log, key, *value);
 }
 
-Result<LogState> ReadTransaction::get_log(const LogKey& log) const {
-  CULM_TRY(auto found, find_log(log));
-  if (!found) return fail(Errc::kLogUnknown);
-  return *std::move(found);
+Result<SharedLogState> ReadTransaction::get_log(const LogKey& log) const {
+  auto found = find_log(log);
+  if (found && *found == nullptr) return fail(Errc::kLogUnknown);
+  return found;
 }
 
 Result<std::vector<LogKey>> ReadTransaction::list_logs(std::string_view prefix,

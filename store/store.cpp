@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "culm/store/detail/log_cache.hpp"
 #include "culm/store/detail/rows.hpp"
 #include "culm/store/detail/schema.hpp"
 
@@ -63,6 +64,14 @@ RangeSet LogState::served() const {
 
 SeqNum LogState::head() const { return held.largest_up_to(cap == 0 ? kSeqnumMax : cap - 1); }
 
+bool LogState::serves(SeqNum seqnum) const {
+  return (cap == 0 || seqnum < cap) && held.contains(seqnum);
+}
+
+Store::Store(std::unique_ptr<Kv> kv, const StoreId& id)
+    : kv_(std::move(kv)), cache_(std::make_unique<detail::LogCache>()), id_(id) {}
+Store::~Store() = default;
+
 Result<std::unique_ptr<Store>> Store::open(std::unique_ptr<Kv> kv, Random& random) {
   std::optional<StoreMeta> meta;
   {
@@ -77,7 +86,9 @@ Result<std::unique_ptr<Store>> Store::open(std::unique_ptr<Kv> kv, Random& rando
 
 Result<ReadTransaction> Store::read() const {
   CULM_TRY(auto kv, kv_->begin_read());
-  return ReadTransaction(std::move(kv));
+  ReadTransaction transaction(std::move(kv));
+  transaction.cache_ = cache_.get();
+  return transaction;
 }
 
 Result<void> Store::update(const Body& body) {
@@ -93,6 +104,7 @@ Result<void> Store::update_once(const Body& body) {
   CULM_TRY(const auto meta, find_meta(*kv));
   if (!meta) return fail(Errc::kStoreDamaged);
   WriteTransaction transaction(std::move(kv), *meta);
+  transaction.cache_ = cache_.get();
   CULM_CHECK(body(transaction));
   return transaction.commit();
 }

@@ -48,6 +48,8 @@ struct LogState {
   [[nodiscard]] RangeSet served() const;
   /// The highest of them, or 0.
   [[nodiscard]] SeqNum head() const;
+  /// Whether the entry is one of them.
+  [[nodiscard]] bool serves(SeqNum seqnum) const;
 
   friend bool operator==(const LogState&, const LogState&) = default;
 };
@@ -61,6 +63,9 @@ struct Stage {
 
   friend bool operator==(const Stage&, const Stage&) = default;
 };
+/// A state as transactions hand it out: all that read the log between two changes of it share one,
+/// which may outlive them and the store. A log of very many ranges thus costs a reader little.
+using SharedLogState = std::shared_ptr<const LogState>;
 
 /// An entry as it is stored. Borrows from its transaction.
 struct StoredEntry {
@@ -89,6 +94,7 @@ struct TouchedLog {
 using TouchedLogs = std::map<LogKey, TouchedLog>;
 
 struct StageRow;
+class LogCache;
 
 }  // namespace detail
 
@@ -104,10 +110,11 @@ class ReadTransaction {
   ReadTransaction& operator=(ReadTransaction&&) noexcept = default;
   ~ReadTransaction() = default;
 
-  /// The state of `log`, or nothing when it is unknown.
-  [[nodiscard]] Result<std::optional<LogState>> find_log(const LogKey& log) const;
+  /// The state of `log`, or null when it is unknown. Damage to a row that was read before and has
+  /// not changed may pass unseen; the audit sees it.
+  [[nodiscard]] Result<SharedLogState> find_log(const LogKey& log) const;
   /// Fails with kLogUnknown.
-  [[nodiscard]] Result<LogState> get_log(const LogKey& log) const;
+  [[nodiscard]] Result<SharedLogState> get_log(const LogKey& log) const;
   /// All logs whose author's hex starts with the hex digits `prefix`, ordered by key; at most
   /// `max`. Without the logs that became known in this transaction. Fails with kHexFormat.
   [[nodiscard]] Result<std::vector<LogKey>> list_logs(std::string_view prefix = {},
@@ -168,6 +175,7 @@ class ReadTransaction {
 
   std::unique_ptr<KvReadTransaction> kv_;
   const detail::TouchedLogs* touched_ = nullptr;  // of the write transaction that this is
+  detail::LogCache* cache_ = nullptr;             // of the store
 };
 
 class CheckedSignatures;
@@ -309,6 +317,7 @@ class Store {
   /// Opens what `kv` holds, or makes a new store in it when it is empty and writable. Fails with
   /// kStoreVersion, kStoreNotFound (empty and read-only), kStoreDamaged.
   [[nodiscard]] static Result<std::unique_ptr<Store>> open(std::unique_ptr<Kv> kv, Random& random);
+  ~Store();
 
   [[nodiscard]] const StoreId& id() const noexcept { return id_; }
   [[nodiscard]] Result<ReadTransaction> read() const;
@@ -322,11 +331,12 @@ class Store {
   [[nodiscard]] Result<void> update(const Body& body);
 
  private:
-  Store(std::unique_ptr<Kv> kv, const StoreId& id) : kv_(std::move(kv)), id_(id) {}
+  Store(std::unique_ptr<Kv> kv, const StoreId& id);
 
   Result<void> update_once(const Body& body);
 
   std::unique_ptr<Kv> kv_;
+  std::unique_ptr<detail::LogCache> cache_;
   StoreId id_;
 };
 

@@ -65,10 +65,10 @@ WriteTransaction::WriteTransaction(std::unique_ptr<KvWriteTransaction> kv,
 Result<TouchedLog*> WriteTransaction::touch(const LogKey& log) {
   const auto known = touched_logs_.find(log);
   if (known != touched_logs_.end()) return &known->second;
-  CULM_TRY(auto stored, find_log(log));
+  CULM_TRY(const auto stored, find_log(log));
   TouchedLog touched;
   if (stored) {
-    touched.state = *std::move(stored);
+    touched.state = *stored;
   } else {
     touched.state.log = log;
   }

@@ -68,7 +68,8 @@ Result<void> ForkSearch::ask(Search& search, const store::ReadTransaction& trans
 
 Result<void> ForkSearch::advance(Search& search, const Compare& answer) {
   CULM_TRY(const auto transaction, store_.read());
-  CULM_TRY(const auto log, transaction.get_log(answer.log));
+  CULM_TRY(const auto state, transaction.get_log(answer.log));
+  const store::LogState& log = *state;
   if (!answer.hash) {
     // The peer has learned of a lower cap meanwhile: the search goes on below it.
     RangeSet common = search.comparison.common();
@@ -108,7 +109,7 @@ Result<Compare> answer_query(const store::Store& store, const Compare& query) {
   Compare answer{query.log, query.seqnum, true, std::nullopt, {}};
   CULM_TRY(const auto transaction, store.read());
   CULM_TRY(const auto log, transaction.find_log(query.log));
-  if (!log || !log->served().contains(query.seqnum)) return answer;
+  if (!log || !log->serves(query.seqnum)) return answer;
   CULM_TRY(const auto stored, transaction.get_entry(*log, query.seqnum));
   answer.hash = stored.entry.hash();
   if (answer.hash != query.hash) {

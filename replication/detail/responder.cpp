@@ -51,7 +51,8 @@ Result<void> Responder::accept(Want want) {
   if (served_.size() >= limits::kWantsPerSessionMax) return fail(Errc::kBusy);
 
   CULM_TRY(const auto transaction, store_.read());
-  CULM_TRY(const auto log, transaction.get_log(want.log));
+  CULM_TRY(const auto state, transaction.get_log(want.log));
+  const store::LogState& log = *state;
   ServedWant served(std::move(want));
   served.plan(log);
   CULM_TRY(const auto have, make_have(transaction, log));
@@ -126,7 +127,8 @@ Result<bool> Responder::take_step(ServedWant& served) {
   if (served.planned) step = served.next_step(credit_);
   if (step == Step::kNothing) return false;
   CULM_TRY(const auto transaction, store_.read());
-  CULM_TRY(const auto log, transaction.get_log(served.want.log));
+  CULM_TRY(const auto state, transaction.get_log(served.want.log));
+  const store::LogState& log = *state;
   if (!served.planned) served.plan(log);
   if (!step) step = served.next_step(credit_);
   switch (*step) {

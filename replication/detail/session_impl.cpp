@@ -114,10 +114,10 @@ Result<void> Session::Impl::offer(const LogKey& log) {
   if (!logs_.can_offer()) return fail(Errc::kBusy);
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto state, transaction.get_log(log));
-  if (state.head() == 0) return fail(Errc::kLogUnknown);
+  if (state->head() == 0) return fail(Errc::kLogUnknown);
   logs_.offer_sent(log);
   events_.push_back(LogNamed{log});
-  outbox_.send(Offer{log, state.head()});
+  outbox_.send(Offer{log, state->head()});
   flush();
   return {};
 }

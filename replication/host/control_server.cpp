@@ -162,7 +162,7 @@ void Performer::start(control::StatusRequest /*request*/, const Answer& answer) 
     constexpr std::size_t kListedMax = 1000;
     for (const LogKey& log :
          transaction->list_logs({}, kListedMax).value_or(std::vector<LogKey>{})) {
-      if (const auto state = transaction->get_log(log)) logs[to_string(log)] = state->head();
+      if (const auto state = transaction->get_log(log)) logs[to_string(log)] = (*state)->head();
     }
   }
   response.fields = {{"pid", ::getpid()},          {"sessions", std::move(sessions)},

@@ -148,10 +148,10 @@ Result<void> Replica::read(const LogKey& log, SeqNum seqnum, const Take& take) c
     {
       CULM_TRY(const auto transaction, impl_->store->read());
       CULM_TRY(const auto state, transaction.get_log(log));
-      if (!state.served().contains(seqnum)) return fail(error_for(Errc::kEntryNotHeld, seqnum));
+      if (!state->serves(seqnum)) return fail(error_for(Errc::kEntryNotHeld, seqnum));
       while (piece.size() < kPieceBytes) {
         CULM_TRY(const ByteView part,
-                 transaction.read_payload(state, seqnum, offset, kPieceBytes - piece.size()));
+                 transaction.read_payload(*state, seqnum, offset, kPieceBytes - piece.size()));
         if (part.empty()) break;
         append_bytes(piece, part);
         offset += part.size();

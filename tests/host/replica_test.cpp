@@ -128,7 +128,7 @@ TEST_F(ReplicaTest, MakesStoreAndKeyAndGoesOnWhereItWas) {
   EXPECT_EQ(mine.append("four"), SeqNum{4});
   EXPECT_EQ(text(replica, log, 2), "two");
   EXPECT_EQ(text(replica, log, 4), "four");
-  EXPECT_EQ(replica.store().read()->get_log(log)->interest,
+  EXPECT_EQ(replica.store().read()->get_log(log).value()->interest,
             (store::LogInterest{everything(), true}));
   EXPECT_EQ(mine.end(), SeqNum{5});
   EXPECT_EQ(mine.append("six").error().code, Errc::kLogEnded);

@@ -109,7 +109,8 @@ class StoreWriterTest : public testing::Test {
 
   SeqNum head() {
     const auto transaction = *store_->read();
-    return transaction.find_log(log_.log())->value_or(store::LogState{}).head();
+    const auto state = *transaction.find_log(log_.log());
+    return state ? state->head() : 0;
   }
 
   Mailbox mailbox_;

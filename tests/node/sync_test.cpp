@@ -202,7 +202,7 @@ TEST_F(SyncTest, ALogThatNobodyServesIsDenied) {
   EXPECT_EQ(done.outcome, SyncOutcome::kDone);
   EXPECT_EQ(done.logs[0].outcome, LogOutcome::kDenied);
   EXPECT_EQ(done.logs[0].denied, replication::DenyReason::kNotServed);
-  EXPECT_FALSE(reader.store().read()->find_log(log.log())->has_value()) << "it leaves no trace";
+  EXPECT_FALSE(*reader.store().read()->find_log(log.log())) << "it leaves no trace";
 }
 
 TEST_F(SyncTest, WithNobodyThereItEndsAndSaysWhy) {

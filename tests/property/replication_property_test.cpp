@@ -57,8 +57,8 @@ void expect_same(TestPeer& a, TestPeer& b, const LogKey& log, const RangeSet& se
   const auto at_a = a.store().read();
   const auto at_b = b.store().read();
   const auto visited = at_a->visit_entries(
-      *at_a->get_log(log), seqnums, [&](const store::StoredEntry& own) -> Result<bool> {
-        CULM_TRY(const auto other, at_b->get_entry(*at_b->get_log(log), own.entry.seqnum()));
+      **at_a->get_log(log), seqnums, [&](const store::StoredEntry& own) -> Result<bool> {
+        CULM_TRY(const auto other, at_b->get_entry(**at_b->get_log(log), own.entry.seqnum()));
         EXPECT_TRUE(equal(own.entry.bytes(), other.entry.bytes())) << own.entry.seqnum();
         return true;
       });

@@ -366,7 +366,7 @@ class StoreModel : public testing::TestWithParam<std::uint64_t> {
     std::vector<LogKey> known;
     for (auto& [log, wanted] : model.logs) {
       const auto found = *transaction.find_log(log);
-      ASSERT_EQ(found.has_value(), wanted.is_known);
+      ASSERT_EQ(found != nullptr, wanted.is_known);
       if (!found) continue;
       known.push_back(log);
       compare(transaction, *found, wanted);

@@ -197,6 +197,28 @@ TEST(Session, AQuoteHeedsTheSizesOfPayloads) {
   EXPECT_EQ(reader.state(log.log()).payloads, (RangeSet{{1, 1}, {6, 11}}));  // 1 is empty
 }
 
+// With `WatchedKv` a second look at what lies in the log's row fails.
+TEST(Session, TakesALogOfManyRangesApartOnceForAllSteps) {
+  const LogBuilder log = LogBuilder("alice").append_many(1000);
+  TestPeer author(1);
+  TestPeer reader(2);
+  author.hold(log);
+  RangeSet odd;
+  for (SeqNum n = 1; n <= 1000; n += 2) odd.insert(n);
+  ASSERT_TRUE(author.store().update([&](store::WriteTransaction& transaction) -> Result<void> {
+    CULM_TRY(const RangeSet rest, transaction.delete_payloads(log.log(), odd, 10'000));
+    return rest.empty() ? Result<void>() : fail(Errc::kLimit);
+  }));
+  TestConnection connection(reader, author, 3);
+  auto request = want_of(log.log());
+  request.order = Order::kNewestFirst;
+  ASSERT_TRUE(connection.a.session->want(request));
+  connection.run();
+  EXPECT_EQ(reader.state(log.log()).held, (RangeSet{{1, 1000}})) << connection.why();
+  EXPECT_EQ(reader.state(log.log()).payloads, (RangeSet{{1, 1000}}) - odd);
+  EXPECT_GT(connection.a.count<WorkReceived>(), 10U);
+}
+
 TEST(Session, MovesLargePayloadsInParts) {
   LogBuilder log("alice");
   const std::string large(5 * limits::kPayloadChunkBytes + 17, 'x');
@@ -213,7 +235,7 @@ TEST(Session, MovesLargePayloadsInParts) {
   Bytes read;
   while (read.size() < large.size()) {
     const auto part =
-        transaction->read_payload(*transaction->get_log(log.log()), 5, read.size(), 1 << 20);
+        transaction->read_payload(**transaction->get_log(log.log()), 5, read.size(), 1 << 20);
     ASSERT_TRUE(part);
     append_bytes(read, *part);
   }

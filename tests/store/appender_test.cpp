@@ -131,7 +131,7 @@ TEST_F(AppenderTest, ManyPayloadsAreSeveralUnits) {
   EXPECT_EQ(sizes, (std::vector<std::size_t>{limits::kUnitEntriesMax, limits::kUnitEntriesMax, 5}));
   EXPECT_EQ(store.state(log).held, up_to(payloads.size()));
   const auto transaction = *store->read();
-  EXPECT_TRUE(audit_log(transaction, *transaction.get_log(log), store.verifier)->is_sound());
+  EXPECT_TRUE(audit_log(transaction, **transaction.get_log(log), store.verifier)->is_sound());
 }
 
 TEST_F(AppenderTest, TakesLargePayloads) {
@@ -294,7 +294,7 @@ TEST(AppenderOnDisk, TwoProcessesAppendToTwoLogsOfOneStoreInTurns) {
     if (appender.append({&payload, 1}) != SeqNum{1}) return false;
     between();
     if (appender.append({&payload, 1}) != SeqNum{2}) return false;
-    return (*store->read()).get_log(log)->held == up_to(2);
+    return (*store->read()).get_log(log).value()->held == up_to(2);
   };
   ChildProcess other([&](const ParentLine& parent) {
     const auto pass_on = [&] {
@@ -327,7 +327,7 @@ TEST(AppenderOnDisk, AppendsAHundredThousandAndReadsTheNewest) {
   }
   auto store = *Store::open(*store::LmdbKv::open(directory.path("store"), options), random);
   const auto transaction = *store->read();
-  const LogState state = *transaction.get_log(log);
+  const LogState state = **transaction.get_log(log);
   EXPECT_EQ(state.held, up_to(kHead));
   EXPECT_EQ(state.verified, up_to(kHead));
   RangeSet seen;

@@ -13,7 +13,7 @@ constexpr std::size_t kLarge = 2 * limits::kPayloadChunkBytes + 1;
 
 AuditReport audit(MemoryStore& store, const LogKey& log) {
   const auto transaction = *store->read();
-  const auto report = audit_log(transaction, *transaction.get_log(log), store.verifier);
+  const auto report = audit_log(transaction, **transaction.get_log(log), store.verifier);
   EXPECT_TRUE(report);
   return *report;
 }
@@ -103,7 +103,7 @@ TEST(Audit, ReportsItsProgress) {
   for (SeqNum n = 1; n <= 2500; n += 500) ASSERT_TRUE(store.ingest(log, {{n, n + 499}}));
   const auto transaction = *store->read();
   std::vector<std::uint64_t> seen;
-  ASSERT_TRUE(audit_log(transaction, *transaction.get_log(log.log()), store.verifier,
+  ASSERT_TRUE(audit_log(transaction, **transaction.get_log(log.log()), store.verifier,
                         [&](std::uint64_t entries) { seen.push_back(entries); }));
   EXPECT_EQ(seen, (std::vector<std::uint64_t>{1000, 2000}));
 }
@@ -164,7 +164,7 @@ TEST_F(AuditFault, APayloadThatIsMissing) {
   replace(store, log.entry(9), {});
   expect(error_for(Errc::kStoreDamaged, 9));
   const auto transaction = *store->read();
-  const LogState state = *transaction.get_log(log.log());
+  const LogState state = **transaction.get_log(log.log());
   EXPECT_EQ(code_of(transaction.get_entry(state, 9)), Errc::kStoreDamaged);
   EXPECT_EQ(code_of(transaction.read_payload(state, 9, 0, 1)), Errc::kStoreDamaged);
 }

@@ -94,7 +94,7 @@ TEST_F(StoreCheck, WhatChangedBetweenCheckAndCommitIsHeeded) {
 TEST_F(StoreCheck, LooksUpLinkTargetsThatAreHeld) {
   ASSERT_TRUE(store.ingest(log, up_to(8)));
   const auto transaction = *store->read();
-  const LogState state = *transaction.get_log(log.log());
+  const LogState state = **transaction.get_log(log.log());
   store::HeldTargets targets(transaction, &state);
   EXPECT_EQ(*targets.find(8), log.hash(8));
   EXPECT_EQ(*targets.find(9), std::nullopt);

@@ -39,7 +39,8 @@ std::optional<Error> read_all(MemoryStore& store, const Content& content) {
     CULM_CHECK(audit_tables(transaction));
     CULM_CHECK(transaction.changes(0, 100));
     for (const LogBuilder* log : {&content.alice, &content.bob}) {
-      CULM_TRY(const LogState state, transaction.get_log(log->log()));
+      CULM_TRY(const auto shared, transaction.get_log(log->log()));
+      const LogState& state = *shared;
       CULM_CHECK(transaction.evidence(state));
       CULM_CHECK(transaction.visit_entries(
           state, up_to(kSeqnumMax), [](const store::StoredEntry&) { return Result<bool>(true); }));

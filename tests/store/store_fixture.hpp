@@ -101,7 +101,7 @@ class MemoryStore {
     return MemoryStore(options, kv_->image());
   }
 
-  [[nodiscard]] LogState state(const LogKey& log) { return *store_->read()->get_log(log); }
+  [[nodiscard]] LogState state(const LogKey& log) { return **store_->read()->get_log(log); }
 
   Result<store::IngestReport> ingest(const LogKey& log, std::span<const UnitEntry> unit,
                                      const AcceptOptions& options = {}) {

@@ -63,7 +63,7 @@ TEST(StoreIngest, KeepsEntriesWithTheirPayloads) {
   EXPECT_FALSE(report->defect);
 
   const auto transaction = *store->read();
-  const LogState state = *transaction.get_log(log.log());
+  const LogState state = **transaction.get_log(log.log());
   EXPECT_EQ(state.held, up_to(20));
   EXPECT_EQ(state.payloads, up_to(20));
   EXPECT_EQ(state.verified, (RangeSet{{20, 20}}));
@@ -105,7 +105,7 @@ TEST(StoreIngest, WritesOneRowPerEntryAndTheStateOncePerTransaction) {
   const auto operations = store.kv().operations();
   ASSERT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
     for (const CheckedUnit& unit : units) CULM_CHECK(transaction.ingest(unit));
-    EXPECT_EQ(transaction.get_log(log.log())->held, up_to(200)) << "seen before the commit";
+    EXPECT_EQ(transaction.get_log(log.log()).value()->held, up_to(200)) << "seen before the commit";
     return {};
   }));
   const int state_change_meta_commit = 4;
@@ -271,7 +271,32 @@ TEST(StoreChanges, NameEachLogOnceInTheOrderOfItsLastChange) {
   EXPECT_EQ(*transaction.changes(3, 10), (std::vector<Change>{{4, a.log()}}));
   EXPECT_TRUE(transaction.changes(4, 10)->empty());
   EXPECT_TRUE(transaction.changes(UINT64_MAX, 10)->empty());
-  EXPECT_EQ(transaction.get_log(a.log())->change, 4U);
+  EXPECT_EQ(transaction.get_log(a.log()).value()->change, 4U);
+}
+
+// With `WatchedKv` a second look at what lies in the row fails.
+TEST(StoreLogs, OfManyRangesAreTakenApartOnceForEachChange) {
+  MemoryStore store;
+  const auto log = LogBuilder("alice").append_many(1000);
+  ASSERT_TRUE(store.ingest(log, up_to(1000)));
+  RangeSet odd;
+  for (SeqNum n = 1; n <= 1000; n += 2) odd.insert(n);
+  ASSERT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
+    CULM_TRY(const RangeSet rest, transaction.delete_payloads(log.log(), odd, 10'000));
+    return rest.empty() ? Result<void>() : fail(Errc::kLimit);
+  }));
+  const auto state = *store->read()->get_log(log.log());
+  EXPECT_EQ(state->deleted, odd);
+  EXPECT_EQ(*store->read()->get_log(log.log()), state) << "the same, not an equal one";
+
+  const auto checked = store::check_held(*store, log.log(), {}, 1000, store.verifier);
+  ASSERT_TRUE(checked);
+  ASSERT_TRUE(store->update(
+      [&](WriteTransaction& transaction) { return transaction.mark_verified(*checked); }));
+  const auto marked = *store->read()->get_log(log.log());
+  EXPECT_EQ(marked->verified, up_to(1000)) << "which is no change of the log, and yet seen";
+  EXPECT_EQ(marked->change, state->change);
+  EXPECT_NE(state->verified, up_to(1000)) << "a state does not change with the store";
 }
 
 TEST(StoreLogs, AreFoundByPrefix) {
@@ -382,8 +407,8 @@ TEST(StoreRead, SeesOneMoment) {
   ASSERT_TRUE(store.ingest(log, up_to(2)));
   const auto before = *store->read();
   ASSERT_TRUE(store.ingest(log, up_to(5)));
-  EXPECT_EQ(before.get_log(log.log())->held, up_to(2));
-  EXPECT_EQ(store->read()->get_log(log.log())->held, up_to(5));
+  EXPECT_EQ(before.get_log(log.log()).value()->held, up_to(2));
+  EXPECT_EQ(store->read()->get_log(log.log()).value()->held, up_to(5));
 }
 
 }  // namespace

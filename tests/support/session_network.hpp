@@ -53,7 +53,8 @@ class TestPeer final : public replication::Policy {
 
   [[nodiscard]] store::LogState state(const LogKey& log) {
     const auto transaction = store_->read();
-    return transaction->find_log(log)->value_or(store::LogState{});
+    const auto state = *transaction->find_log(log);
+    return state ? *state : store::LogState{};
   }
 
   /// Whether every held entry and payload is the one of `log`.

@@ -20,6 +20,7 @@
 #include "tests/support/held_log.hpp"
 #include "tests/support/log_builder.hpp"
 #include "tests/support/prng.hpp"
+#include "tests/support/watched_kv.hpp"
 
 namespace culm::test {
 
@@ -36,7 +37,8 @@ class SimulatedNode final : public replication::Policy {
         name_(std::move(name)),
         random(seed),
         options{.identity = sealing::KeyPair::generate(random)},
-        store_(*store::Store::open(std::make_unique<store::MemoryKv>(), random)),
+        store_(*store::Store::open(std::make_unique<WatchedKv>(std::make_unique<store::MemoryKv>()),
+                                   random)),
         committer_(*store_, verifier, {}) {}
 
   bool may_read(const sealing::PeerKey&, const LogKey&) override { return serves; }
@@ -73,7 +75,8 @@ class SimulatedNode final : public replication::Policy {
 
   [[nodiscard]] store::LogState state(const LogKey& log) const {
     const auto transaction = store_->read();
-    return transaction->find_log(log)->value_or(store::LogState{});
+    const auto state = *transaction->find_log(log);
+    return state ? *state : store::LogState{};
   }
   [[nodiscard]] bool holds(const LogKey& log, const RangeSet& members) const {
     const auto now = state(log);

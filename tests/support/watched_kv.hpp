@@ -1,21 +1,27 @@
 #pragma once
 
+#include <list>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <utility>
 
+#include "culm/core/bytes.hpp"
 #include "culm/store/kv.hpp"
 
 #include "tests/support/held_log.hpp"
 
 namespace culm::test {
 
-/// Tells, by `is_writing`, when a thread is inside of a write transaction.
+/// Tells, by `is_writing`, when a thread is inside of a write transaction. Hands out the state of a
+/// log of many ranges undamaged only once until it changes: who takes it apart again is told so.
 class WatchedKv final : public store::Kv {
  public:
   explicit WatchedKv(std::unique_ptr<store::Kv> kv) : kv_(std::move(kv)) {}
 
   Result<std::unique_ptr<store::KvReadTransaction>> begin_read() override {
-    return kv_->begin_read();
+    CULM_TRY(auto begun, kv_->begin_read());
+    return std::make_unique<Reading>(*this, std::move(begun));
   }
   Result<std::unique_ptr<store::KvWriteTransaction>> begin_write() override {
     CULM_TRY(auto begun, kv_->begin_write());
@@ -24,6 +30,42 @@ class WatchedKv final : public store::Kv {
   Result<void> grow() override { return kv_->grow(); }
 
  private:
+  static constexpr std::size_t kManyRangesBytes = 512;
+
+  /// Whether this is the first time that it is handed out.
+  bool note(ByteView key, ByteView value) {
+    const ByteView checksum = value.last(8);
+    const std::lock_guard lock(mutex_);
+    Bytes& last = handed_out_[Bytes(key.begin(), key.end())];
+    if (equal(last, checksum)) return false;
+    last.assign(checksum.begin(), checksum.end());
+    return true;
+  }
+
+  class Reading final : public store::KvReadTransaction {
+   public:
+    Reading(WatchedKv& watched, std::unique_ptr<store::KvReadTransaction> kv)
+        : watched_(watched), kv_(std::move(kv)) {}
+
+    Result<std::optional<ByteView>> get(store::Table table, ByteView key) const override {
+      CULM_TRY(const auto value, kv_->get(table, key));
+      const bool is_watched =
+          table == store::Table::kLogs && value && value->size() >= kManyRangesBytes;
+      if (!is_watched || watched_.note(key, *value)) return value;
+      Bytes& damaged = damaged_.emplace_back(value->begin(), value->end());
+      damaged[damaged.size() / 2] ^= 1U;
+      return ByteView(damaged);
+    }
+    Result<std::unique_ptr<store::KvCursor>> cursor(store::Table table) const override {
+      return kv_->cursor(table);
+    }
+
+   private:
+    WatchedKv& watched_;
+    std::unique_ptr<store::KvReadTransaction> kv_;
+    mutable std::list<Bytes> damaged_;
+  };
+
   class Writing final : public store::KvWriteTransaction {
    public:
     explicit Writing(std::unique_ptr<store::KvWriteTransaction> kv) : kv_(std::move(kv)) {
@@ -48,6 +90,8 @@ class WatchedKv final : public store::Kv {
   };
 
   std::unique_ptr<store::Kv> kv_;
+  std::mutex mutex_;
+  std::map<Bytes, Bytes> handed_out_;  ///< keys, and the checksums of what lay there
 };
 
 }  // namespace culm::test

@@ -90,7 +90,8 @@ class TestNode final : public replication::Policy {
 
   [[nodiscard]] store::LogState state(const LogKey& log) const {
     const auto transaction = store_->read();
-    return transaction->find_log(log)->value_or(store::LogState{});
+    const auto state = *transaction->find_log(log);
+    return state ? *state : store::LogState{};
   }
   [[nodiscard]] bool holds(const LogKey& log, const RangeSet& members) const {
     const auto now = state(log);

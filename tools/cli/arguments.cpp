@@ -113,7 +113,8 @@ Outcome<LogKey> find_log_named(const store::ReadTransaction& transaction, std::s
 Outcome<store::LogState> get_log_named(const store::ReadTransaction& transaction,
                                        std::string_view text) {
   CULM_TOOLS_TRY(const LogKey log, find_log_named(transaction, text));
-  return about(short_name(log), transaction.get_log(log));
+  CULM_TOOLS_TRY(const auto state, about(short_name(log), transaction.get_log(log)));
+  return *state;
 }
 
 Outcome<store::LogState> read_log_named(const store::Store& store, std::string_view text) {

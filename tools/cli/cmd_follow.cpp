@@ -90,8 +90,8 @@ Outcome<void> Follower::start() {
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, transaction.list_logs());
   for (const LogKey& log : logs) {
     if (only_ && log != *only_) continue;
-    CULM_TOOLS_TRY(const store::LogState state, transaction.get_log(log));
-    seen_[log] = {printable(state), state.cap};
+    CULM_TOOLS_TRY(const auto state, transaction.get_log(log));
+    seen_[log] = {printable(*state), state->cap};
     if (until_ != 0) is_done_ = seen_[log].printed.contains(until_);
   }
   return {};
@@ -120,7 +120,7 @@ Outcome<void> Follower::round() {
 }
 
 Outcome<void> Follower::look_at(const LogKey& log) {
-  std::optional<store::LogState> state;
+  store::SharedLogState state;
   {
     CULM_TOOLS_TRY(const auto transaction, store_.read());
     CULM_TOOLS_TRY(state, transaction.find_log(log));

@@ -60,8 +60,8 @@ Outcome<void> check_against_store(const Context& context, const JsonlFile& file,
   CULM_TOOLS_TRY(const auto transaction, (*opened)->read());
   std::map<LogKey, store::LogState> states;
   for (const JsonlLog& log : file.logs()) {
-    CULM_TOOLS_TRY(auto state, transaction.find_log(log.key));
-    states.emplace(log.key, std::move(state).value_or(store::LogState{}));
+    CULM_TOOLS_TRY(const auto state, transaction.find_log(log.key));
+    states.emplace(log.key, state ? *state : store::LogState{});
   }
   CULM_TOOLS_CHECK(file.check_anchored([&](const LogKey& log) { return states.at(log).served(); }));
   for (const JsonlLog& log : file.logs()) {
@@ -96,8 +96,8 @@ Outcome<void> LogImport::run(const JsonlLog& log, Progress& progress) {
   store::LogState before;
   {
     CULM_TOOLS_TRY(const auto transaction, access_.store().read());
-    CULM_TOOLS_TRY(auto state, transaction.find_log(log.key));
-    before = std::move(state).value_or(store::LogState{});
+    CULM_TOOLS_TRY(const auto state, transaction.find_log(log.key));
+    if (state) before = *state;
   }
   const JsonlLog valid = below_cap(log, before.cap);
   totals_.capped += log.rows.size() - valid.rows.size();
@@ -157,7 +157,7 @@ Outcome<void> LogImport::keep(const JsonlLog& log) {
   {
     CULM_TOOLS_TRY(const auto transaction, access_.store().read());
     CULM_TOOLS_TRY(const auto state, transaction.get_log(log.key));
-    before = state.interest;
+    before = state->interest;
   }
   store::LogInterest interest = before;
   interest.entries.ranges |= wanted;

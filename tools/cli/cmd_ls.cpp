@@ -102,7 +102,8 @@ Outcome<void> run(Context& context, const Options& options) {
                {"bytes", kRight},
                {"state", kLeft}});
   for (std::size_t i = 0; i < logs.size(); ++i) {
-    CULM_TOOLS_TRY(const store::LogState log, transaction.get_log(logs[i]));
+    CULM_TOOLS_TRY(const auto state, transaction.get_log(logs[i]));
+    const store::LogState& log = *state;
     const Summary summary = summarize(log);
     if (context.json) {
       CULM_TOOLS_CHECK(context.out.write_json(to_json(log, summary)));

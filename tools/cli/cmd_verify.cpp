@@ -126,29 +126,30 @@ Outcome<void> verify_store(Context& context, const Options& options, std::size_t
   host::VerifierPool verifier(one, threads);
   for (const LogKey& key : logs) {
     const std::string title = short_name(key);
-    const auto log = transaction.get_log(key);
-    if (!log) {
-      if (log.error().code == Errc::kLogUnknown)
-        return fail_with(Failure(log.error()).about(title));
-      keep_worst(worst, Failure(log.error()).about(title));
+    const auto state = transaction.get_log(key);
+    if (!state) {
+      if (state.error().code == Errc::kLogUnknown)
+        return fail_with(Failure(state.error()).about(title));
+      keep_worst(worst, Failure(state.error()).about(title));
       CULM_TOOLS_CHECK(context.out.write(
           context.json
               ? to_line(Json{
-                    {"log", to_string(key)}, {"ok", false}, {"reason", name(log.error().code)}}) +
+                    {"log", to_string(key)}, {"ok", false}, {"reason", name(state.error().code)}}) +
                     "\n"
-              : title + "  BAD   " + message(log.error()) + "\n"));
+              : title + "  BAD   " + message(state.error()) + "\n"));
       continue;
     }
-    Progress progress(title, log->held.count(), Progress::Unit::kCount);
+    const store::LogState& log = **state;
+    Progress progress(title, log.held.count(), Progress::Unit::kCount);
     CULM_TOOLS_TRY(const auto report,
-                   about(title, store::audit_log(transaction, *log, verifier,
+                   about(title, store::audit_log(transaction, log, verifier,
                                                  [&](std::uint64_t n) { progress.show(n); })));
-    CULM_TOOLS_CHECK(print_verdict(context, transaction, *log, report, verifier));
+    CULM_TOOLS_CHECK(print_verdict(context, transaction, log, report, verifier));
     if (report.first_fault) {
       keep_worst(worst,
                  Failure(*report.first_fault).about(title).as(exit_of_fault(*report.first_fault)));
-    } else if (log->cap != 0) {
-      keep_worst(worst, Failure(error_for(Errc::kFork, log->cap)).about(title));
+    } else if (log.cap != 0) {
+      keep_worst(worst, Failure(error_for(Errc::kFork, log.cap)).about(title));
     }
   }
   if (worst) return fail_with(*std::move(worst));

@@ -76,7 +76,7 @@ Outcome<void> print_entries(Output& out, const store::Store& store, const LogKey
     const auto portion = [&]() -> Result<std::string> {
       CULM_TRY(const auto transaction, store.read());
       CULM_TRY(const auto state, transaction.get_log(log));
-      return next_portion(transaction, state, seqnums, place, format);
+      return next_portion(transaction, *state, seqnums, place, format);
     }();
     CULM_TOOLS_TRY(const std::string text, about(short_name(log), portion));
     CULM_TOOLS_CHECK(out.write(text));

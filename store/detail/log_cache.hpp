@@ -1,0 +1,44 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <map>
+#include <mutex>
+
+#include "culm/store/store.hpp"
+
+namespace culm::store::detail {
+
+/// The states of logs that were read last, so that a log of many ranges is taken apart once for
+/// each of its changes and not for each who asks. Safe from any thread.
+class LogCache {
+ public:
+  /// The state in `row`, the value that lies under `key`. A row that was taken apart before is
+  /// known by its ends, where its change and its checksum stand; what lies between is not looked at
+  /// again. Fails as `unseal` and `decode_log`.
+  [[nodiscard]] Result<SharedLogState> decode(const LogKey& log, ByteView key, ByteView row);
+
+ private:
+  /// The size is part of it.
+  using Ends = std::array<std::uint8_t, 40>;
+  struct Kept {
+    Ends ends;
+    SharedLogState state;
+    std::size_t ranges;
+  };
+  using Latest = std::list<Kept>;
+
+  static Ends ends_of(ByteView row);
+  SharedLogState find(const LogKey& log, const Ends& ends);
+  void keep(Kept kept);
+  void forget(Latest::iterator kept);
+
+  std::mutex mutex_;
+  Latest latest_;  ///< the one that was asked for last comes first
+  std::map<LogKey, Latest::iterator> by_log_;
+  std::size_t ranges_ = 0;
+};
+
+}  // namespace culm::store::detail
