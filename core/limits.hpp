@@ -24,8 +24,8 @@ inline constexpr std::uint64_t kPayloadSizeBytesMax = std::uint64_t{1} << 32;
 /// Payloads up to this size travel inside the unit of their entry and lie in one row.
 inline constexpr std::size_t kPayloadInlineBytesMax = 32 * 1024;
 inline constexpr std::size_t kPayloadChunkBytes = 48 * 1024;
-/// Payloads that a node receives in parts at a time, each from one session.
-inline constexpr std::size_t kStagesMax = 64;
+/// Payloads that a node receives in parts at a time, each by one want: all wants of some sessions.
+inline constexpr std::size_t kStagesMax = 4096;
 
 // Range sets.
 /// In each range set of a message.

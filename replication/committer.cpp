@@ -27,6 +27,8 @@ struct Committer::Job {
   std::optional<ProvenDefect> proven;
   /// Units of this batch, by place, whose entries the links of this one were restored from.
   std::vector<std::size_t> sources;
+  std::shared_ptr<Arrival>
+      arrival;  ///< of which this is a part; none of a payload that comes whole
   std::optional<Hash> payload_hash;  ///< of a payload whose last part this is
   std::optional<Outcome> outcome;    ///< nothing while it is not decided
 };
@@ -51,8 +53,9 @@ class Committer::EarlierTargets final : public LinkTargets {
   store::HeldTargets held_;
 };
 
-Committer::Committer(store::Store& store, SignatureVerifier& verifier, const AcceptOptions& options)
-    : store_(store), verifier_(verifier), options_(options) {}
+Committer::Committer(store::Store& store, SignatureVerifier& verifier, const AcceptOptions& options,
+                     std::size_t stages_max)
+    : store_(store), verifier_(verifier), options_(options), stages_max_(stages_max) {}
 
 std::vector<WorkReport> Committer::commit(std::vector<Work> works) {
   std::vector<Job> jobs = check(std::move(works));
@@ -69,8 +72,7 @@ std::vector<WorkReport> Committer::commit(std::vector<Work> works) {
     }
   }
   for (const Job& job : jobs) {
-    const auto* const payload = std::get_if<PayloadWork>(&job.work.content);
-    if (payload != nullptr && !*job.outcome) drop(key_of(job.work, *payload));
+    if (job.arrival && !*job.outcome) job.arrival->is_over = true;
   }
   tidy();
   std::vector<WorkReport> reports;
@@ -178,9 +180,7 @@ Result<void> Committer::attempt(std::vector<Job>& jobs) {
     }
     return {};
   }));
-  for (const auto& [key, stage] : stages.begun) arriving_.at(key).stage = stage;
-  for (const Key& key : stages.held) arriving_.erase(key);
-  for (const Key& key : stages.ended) drop(key);
+  keep(stages);
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     if (outcomes[i]) jobs[i].outcome = std::move(outcomes[i]);
   }
@@ -203,96 +203,115 @@ Result<IngestAttempt> Committer::apply(store::WriteTransaction& transaction, con
     return attempt;
   }
   const auto& payload = std::get<PayloadWork>(job.work.content);
-  const auto put = put_part(transaction, job, stages);
-  const bool is_held = put && *put && payload.last;
-  if (is_held) stages.held.insert(key_of(job.work, payload));
-  if (!put || !*put) stages.ended.insert(key_of(job.work, payload));
-  if (!put) return fail(put.error());
+  CULM_TRY(const bool is_taken, put_part(transaction, job, stages));
   attempt.report.emplace();
-  if (is_held) attempt.report->payloads_added.insert(payload.seqnum);
+  if (is_taken && payload.last) attempt.report->payloads_added.insert(payload.seqnum);
   return attempt;
 }
 
-Committer::Key Committer::key_of(const Work& work, const PayloadWork& payload) {
-  return {work.id.session, work.log, payload.seqnum};
-}
-
-/// Passes over what does not go on where this session was.
+/// Passes over what does not go on where its want was.
 void Committer::hash_part(Job& job, const PayloadWork& payload) {
-  const Key key = key_of(job.work, payload);
-  if (payload.offset == 0) {
-    drop(key);
-    if (arriving_.size() >= limits::kStagesMax) {
-      drop(std::ranges::min_element(arriving_, {}, [](const auto& row) {
-             return row.second.moved;
-           })->first);
-    }
-    arriving_[key].session = job.work.session;
+  if (payload.offset == 0 && payload.last) {
+    job.payload_hash = hash(payload.bytes);
+    return;
   }
-  const auto found = arriving_.find(key);
-  if (found == arriving_.end() || found->second.offset != payload.offset) {
+  auto& arrival = arrivals_[job.work.session];
+  if (payload.offset == 0) {
+    if (arrival) replaced_.push_back(arrival);
+    arrival = std::make_shared<Arrival>(Arrival{job.work.log, payload.seqnum});
+  }
+  const bool goes_on = arrival && !arrival->is_over && arrival->log == job.work.log &&
+                       arrival->seqnum == payload.seqnum && arrival->offset == payload.offset;
+  if (!goes_on) {
     job.outcome = store::IngestReport{};
     return;
   }
-  Arriving& arriving = found->second;
-  arriving.hasher.update(payload.bytes);
-  arriving.offset += payload.bytes.size();
-  arriving.moved = ++parts_;
-  if (payload.last) job.payload_hash = arriving.hasher.finish();
+  job.arrival = arrival;
+  arrival->hasher.update(payload.bytes);
+  arrival->offset += payload.bytes.size();
+  arrival->moved = ++parts_;
+  if (payload.last) job.payload_hash = arrival->hasher.finish();
 }
 
-/// Whether the part was wanted.
+/// Whether it was wanted.
 Result<bool> Committer::put_part(store::WriteTransaction& transaction, const Job& job,
                                  Stages& stages) {
   const auto& payload = std::get<PayloadWork>(job.work.content);
   const LogKey& log = job.work.log;
-  const Key key = key_of(job.work, payload);
-  const auto found = arriving_.find(key);
-  const bool is_over = stages.ended.contains(key) || stages.held.contains(key);
-  if (found == arriving_.end() || is_over) return false;
-  std::optional<store::Stage> stage = found->second.stage;
-  const auto begun = stages.begun.find(key);
-  if (begun != stages.begun.end()) stage = begun->second;
-  if (!stage) {
-    CULM_TRY(stage, transaction.begin_stage(log, payload.seqnum));
-    if (!stage) return false;
-    stages.begun.emplace(key, *stage);
+  if (!job.arrival) {
+    return transaction.put_payload(log, payload.seqnum, payload.bytes, *job.payload_hash);
   }
-  CULM_TRY(const bool is_put,
-           transaction.put_stage_part(log, *stage, payload.offset, payload.bytes));
-  if (!is_put || !payload.last) return is_put;
-  return transaction.finish_stage(log, *stage, *job.payload_hash);
+  Arrival* const arrival = job.arrival.get();
+  if (arrival->is_over || stages.ended.contains(arrival)) return false;
+  const auto put = [&]() -> Result<bool> {
+    std::optional<store::Stage> stage = arrival->stage;
+    const auto begun = stages.begun.find(arrival);
+    if (begun != stages.begun.end()) stage = begun->second;
+    if (!stage) {
+      CULM_TRY(stage, transaction.begin_stage(log, payload.seqnum));
+      if (!stage) return false;
+      stages.begun.emplace(arrival, *stage);
+    }
+    CULM_TRY(const bool is_put,
+             transaction.put_stage_part(log, *stage, payload.offset, payload.bytes));
+    if (!is_put || !payload.last) return is_put;
+    return transaction.finish_stage(log, *stage, *job.payload_hash);
+  }();
+  if (put && *put && payload.last) stages.held.insert(arrival);
+  if (!put || !*put || payload.last) stages.ended.insert(arrival);
+  return put;
 }
 
-/// Nothing more comes of it.
-void Committer::drop(const Key& key) {
-  const auto found = arriving_.find(key);
-  if (found == arriving_.end()) return;
-  if (found->second.stage) dropped_.push_back(*found->second.stage);
-  arriving_.erase(found);
+/// What an attempt did to stages, once it is committed.
+void Committer::keep(const Stages& stages) {
+  for (const auto& [arrival, stage] : stages.begun) arrival->stage = stage;
+  for (Arrival* const arrival : stages.ended) arrival->is_over = true;
+  for (Arrival* const arrival : stages.held) {
+    arrival->stage.reset();
+    // The others need not go on.
+    for (const auto& [session, other] : arrivals_) {
+      const bool is_same = other && other->log == arrival->log && other->seqnum == arrival->seqnum;
+      if (is_same) other->is_over = true;
+    }
+  }
+}
+
+/// Lets go of arrivals that nothing more comes of.
+void Committer::sweep() {
+  const auto drop = [this](const Arrival& arrival) {
+    if (arrival.stage) dropped_.push_back(*arrival.stage);
+  };
+  for (const auto& arrival : std::exchange(replaced_, {})) drop(*arrival);
+  std::erase_if(arrivals_, [&](const auto& row) {
+    const bool is_over = !row.second || row.second->is_over || row.first.expired();
+    if (is_over && row.second) drop(*row.second);
+    return is_over;
+  });
+  while (arrivals_.size() > stages_max_) {
+    const auto oldest =
+        std::ranges::min_element(arrivals_, {}, [](const auto& row) { return row.second->moved; });
+    drop(*oldest->second);
+    arrivals_.erase(oldest);
+  }
 }
 
 /// What an earlier process left, and not what arrives now.
 void Committer::find_left() {
-  constexpr std::size_t kStagesPerLook = 1024;
+  constexpr std::size_t kStagesPerLook = 2 * limits::kStagesMax;
   const auto transaction = store_.read();
   if (!transaction) return;
   const auto found = transaction->unfinished_stages(kStagesPerLook);
   if (!found) return;
   has_looked_ = found->size() < kStagesPerLook;
   std::ranges::copy_if(*found, std::back_inserter(dropped_), [this](const store::Stage& stage) {
-    return std::ranges::none_of(arriving_,
-                                [&](const auto& row) { return row.second.stage == stage; });
+    return std::ranges::none_of(arrivals_,
+                                [&](const auto& row) { return row.second->stage == stage; });
   });
 }
 
 bool Committer::tidy() {
   constexpr std::size_t kRowsPerStep = 512;
-  for (auto row = arriving_.begin(); row != arriving_.end();) {
-    const auto next = std::next(row);
-    if (row->second.session.expired()) drop(row->first);
-    row = next;
-  }
+  sweep();
   if (dropped_.empty() && !has_looked_) find_left();
   if (dropped_.empty()) return false;
   std::vector<store::Stage> left;
@@ -305,9 +324,8 @@ bool Committer::tidy() {
     }
     return {};
   });
-  // What cannot be erased is tried again when the store is opened again.
-  if (!done) dropped_.pop_back();
-  if (done) dropped_ = std::move(left);
+  if (!done) return false;  // another time
+  dropped_ = std::move(left);
   return !dropped_.empty();
 }
 

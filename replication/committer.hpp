@@ -6,7 +6,6 @@
 #include <memory>
 #include <optional>
 #include <set>
-#include <tuple>
 #include <variant>
 #include <vector>
 
@@ -75,13 +74,15 @@ struct WorkReport {
 ///   commit      in order, in one transaction; no signature is checked in it, and no payload hashed
 ///   again       for a unit whose verdicts were not all at hand, and all work on its log behind it
 ///
-/// Each session has stages of its own for the payloads that it brings: nobody can withhold one from
-/// others by beginning it, and who brought a wrong part is known. There are at most
-/// limits::kStagesMax at a time; beyond that the one that moved longest ago goes.
+/// Each want has a stage of its own for the payload that it brings: nobody can withhold one from
+/// others by beginning it, and who brought a wrong part is known. There are at most `stages_max`;
+/// of more, the one that moved longest ago goes, so that to drive out one that
+/// moves all others have to move as well.
 class Committer {
  public:
   /// All must outlive the committer.
-  Committer(store::Store& store, SignatureVerifier& verifier, const AcceptOptions& options);
+  Committer(store::Store& store, SignatureVerifier& verifier, const AcceptOptions& options,
+            std::size_t stages_max = limits::kStagesMax);
 
   /// Commits `works`, each whole or not at all, and reports on each, in order. Durable when it
   /// returns. When the store itself fails, the report on everything that was not committed before
@@ -99,20 +100,21 @@ class Committer {
   struct Job;
   class EarlierTargets;
 
-  /// A payload, and which session brings it.
-  using Key = std::tuple<std::uint64_t, LogKey, SeqNum>;
-  struct Arriving {
-    std::weak_ptr<const SessionToken> session;
-    std::optional<store::Stage> stage;  ///< once its first part is committed
-    Hasher hasher;                      ///< of the bytes before `offset`
-    std::uint64_t offset = 0;           ///< of the part that is due
-    std::uint64_t moved = 0;            ///< orders these by their last part
+  /// A payload on its way in parts.
+  struct Arrival {
+    LogKey log;
+    SeqNum seqnum = 0;
+    std::optional<store::Stage> stage{};  ///< once its first part is committed
+    Hasher hasher{};                      ///< of the bytes before `offset`
+    std::uint64_t offset = 0;             ///< of the part that is due
+    std::uint64_t moved = 0;              ///< orders these by their last part
+    bool is_over = false;                 ///< takes no more parts
   };
   /// What one attempt does to them, once it is committed.
   struct Stages {
-    std::map<Key, store::Stage> begun;
-    std::set<Key> held;   ///< became the payload
-    std::set<Key> ended;  ///< will not
+    std::map<Arrival*, store::Stage> begun;
+    std::set<Arrival*> held;   ///< became the payload
+    std::set<Arrival*> ended;  ///< will not
   };
 
   [[nodiscard]] std::vector<Job> check(std::vector<Work> works);
@@ -120,17 +122,21 @@ class Committer {
   [[nodiscard]] Result<store::IngestAttempt> apply(store::WriteTransaction& transaction,
                                                    const Job& job, Stages& stages);
 
-  static Key key_of(const Work& work, const PayloadWork& payload);
   void hash_part(Job& job, const PayloadWork& payload);
   [[nodiscard]] Result<bool> put_part(store::WriteTransaction& transaction, const Job& job,
                                       Stages& stages);
-  void drop(const Key& key);
+  void keep(const Stages& stages);
+  void sweep();
   void find_left();
 
   store::Store& store_;
   SignatureVerifier& verifier_;
   AcceptOptions options_;
-  std::map<Key, Arriving> arriving_;
+  std::size_t stages_max_;
+  /// By the want that brings it.
+  std::map<std::weak_ptr<const SessionToken>, std::shared_ptr<Arrival>, std::owner_less<>>
+      arrivals_;
+  std::vector<std::shared_ptr<Arrival>> replaced_;  ///< by another one of their want
   std::uint64_t parts_ = 0;
   std::vector<store::Stage> dropped_;  ///< of which there are rows
   bool has_looked_ = false;            ///< for what an earlier process left

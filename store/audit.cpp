@@ -224,6 +224,9 @@ void StoreAudit::look_at(const Row& row) {
   if (is_held) held_payload_bytes_ += entry.payload_size();
   if (!served_.contains(seqnum)) {
     ++report_.entries_capped;
+    const auto stage = transaction_.find_payload_stage(log_, seqnum);
+    const bool is_lost = is_held && !detail::is_inline(entry) && stage && !*stage;
+    if (is_lost) fault(Errc::kStoreDamaged, seqnum);
     return;
   }
 

@@ -53,9 +53,28 @@ void WriteTransaction::hold_payload(TouchedLog& touched, const EntryView& entry)
   touched.state.payload_bytes += entry.payload_size();
 }
 
+Result<bool> WriteTransaction::put_payload(const LogKey& log, SeqNum seqnum, ByteView payload,
+                                           const Hash& payload_hash) {
+  CULM_TRY(const auto wanted, find_wanted(log, seqnum));
+  if (!wanted) return false;
+  const EntryBuffer entry(wanted->stored.entry);
+  if (payload.size() != entry.view().payload_size()) {
+    return fail(error_for(Errc::kPayloadSize, seqnum));
+  }
+  if (payload_hash != entry.view().payload_hash()) {
+    return fail(error_for(Errc::kPayloadHash, seqnum));
+  }
+  hold_payload(*wanted->touched, entry.view());
+  CULM_CHECK(noted(put_entry(wanted->touched->state, entry.view(), payload)));
+  return true;
+}
+
 Result<std::optional<Stage>> WriteTransaction::begin_stage(const LogKey& log, SeqNum seqnum) {
   CULM_TRY(const auto wanted, find_wanted(log, seqnum));
   if (!wanted) return std::nullopt;
+  if (wanted->stored.entry.payload_size() <= limits::kPayloadChunkBytes) {
+    return fail(error_for(Errc::kPayloadSize, seqnum));
+  }
   const Stage stage = make_stage(wanted->touched->state, seqnum);
   CULM_CHECK(noted(put_stage({stage, StageState::kArriving, 0})));
   return stage;
@@ -90,30 +109,25 @@ Result<bool> WriteTransaction::finish_stage(const LogKey& log, const Stage& stag
   CULM_TRY(const auto wanted, find_wanted(log, stage.seqnum));
   CULM_TRY(auto row, find_row(stage));
   if (!wanted || !row || row->state != StageState::kArriving) return false;
-  const EntryBuffer entry(wanted->stored.entry);
-  if (row->size_bytes != entry.view().payload_size()) {
+  const EntryView& entry = wanted->stored.entry;
+  if (row->size_bytes != entry.payload_size()) {
     return fail(error_for(Errc::kPayloadSize, stage.seqnum));
   }
-  if (payload_hash != entry.view().payload_hash()) {
+  if (payload_hash != entry.payload_hash()) {
     return fail(error_for(Errc::kPayloadHash, stage.seqnum));
   }
-  hold_payload(*wanted->touched, entry.view());
-  if (!is_inline(entry.view())) {
-    row->state = StageState::kPayload;
-    CULM_CHECK(noted(put_stage(*row)));
-    return true;
-  }
-  CULM_TRY(const ByteView chunk, get_chunk(stage, entry.view(), 0));
-  const Bytes payload(chunk.begin(), chunk.end());
-  CULM_CHECK(noted(put_entry(wanted->touched->state, entry.view(), payload)));
-  std::size_t rows_left = SIZE_MAX;
-  return drop_stage(stage, rows_left);
+  hold_payload(*wanted->touched, entry);
+  row->state = StageState::kPayload;
+  CULM_CHECK(noted(put_stage(*row)));
+  return true;
 }
 
 Result<bool> WriteTransaction::drop_stage(const Stage& stage, std::size_t& rows_left) {
-  CULM_TRY(auto found, find_row(stage));
-  if (!found || found->state == StageState::kPayload) return true;
-  return noted(erase_stage(*found, rows_left));
+  auto row = find_row(stage);
+  // What a damaged row knew is lost: it goes.
+  if (!row) row = StageRow{stage, StageState::kGoing, 0};
+  if (!*row || (*row)->state == StageState::kPayload) return true;
+  return noted(erase_stage(**row, rows_left));
 }
 
 Result<bool> WriteTransaction::erase_stage(StageRow& stage, std::size_t& rows_left) {

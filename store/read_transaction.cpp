@@ -135,8 +135,8 @@ Result<std::optional<detail::StageRow>> ReadTransaction::find_payload_stage(cons
   const auto prefix = detail::entry_row_key(log.number, seqnum);
   CULM_TRY(auto row, cursor->seek(prefix));
   while (row && is_prefix(prefix, row->key)) {
-    CULM_TRY(const auto opened, detail::open_stage(*row));
-    if (opened.state == detail::StageState::kPayload) return opened;
+    const auto opened = detail::open_stage(*row);  // damage to one hides no other
+    if (opened && opened->state == detail::StageState::kPayload) return *opened;
     CULM_TRY(row, cursor->next());
   }
   return std::nullopt;
@@ -147,8 +147,8 @@ Result<std::vector<Stage>> ReadTransaction::unfinished_stages(std::size_t max) c
   CULM_TRY(const auto cursor, kv_->cursor(Table::kStages));
   CULM_TRY(auto row, cursor->seek(detail::stage_row_key(0, 0, 0)));
   while (row && out.size() < max) {
-    CULM_TRY(const auto opened, detail::open_stage(*row));
-    if (opened.state != detail::StageState::kPayload) out.push_back(opened.stage);
+    const auto opened = detail::open_stage(*row);
+    if (opened && opened->state != detail::StageState::kPayload) out.push_back(opened->stage);
     CULM_TRY(row, cursor->next());
   }
   return out;

@@ -63,6 +63,7 @@ struct Stage {
 
   friend bool operator==(const Stage&, const Stage&) = default;
 };
+
 /// A state as transactions hand it out: all that read the log between two changes of it share one,
 /// which may outlive them and the store. A log of very many ranges thus costs a reader little.
 using SharedLogState = std::shared_ptr<const LogState>;
@@ -236,10 +237,16 @@ class WriteTransaction : public ReadTransaction {
   /// Payloads of `seqnums` may be taken again. Fails with kLogUnknown, kLogFragmented.
   [[nodiscard]] Result<void> undelete_payloads(const LogKey& log, const RangeSet& seqnums);
 
-  /// Begins a stage for the payload of a held entry, large or not, that arrives in parts: rows of
-  /// its own, so that several may bring one payload and a wrong part spoils nobody else's. Nothing
-  /// where the payload is not taken: it is held, or deleted. Fails with kLogUnknown, kEntryNotHeld,
-  /// kLogCapped, kPayloadTooLarge, kLogFragmented.
+  /// Keeps the payload of a held entry, of any size. `payload_hash` is what the caller made of it:
+  /// nothing is hashed here. False where it is not taken: it is held, or deleted. Fails with
+  /// kLogUnknown, kEntryNotHeld, kLogCapped, kPayloadTooLarge, kLogFragmented; with kPayloadSize,
+  /// kPayloadHash when it is not the entry's.
+  [[nodiscard]] Result<bool> put_payload(const LogKey& log, SeqNum seqnum, ByteView payload,
+                                         const Hash& payload_hash);
+
+  /// Begins a stage for the payload of a held entry that arrives in parts: rows of its own, so that
+  /// several may bring one payload and a wrong part spoils nobody else's. Nothing where the payload
+  /// is not taken. Fails as `put_payload`; with kPayloadSize where it would be a single part.
   [[nodiscard]] Result<std::optional<Stage>> begin_stage(const LogKey& log, SeqNum seqnum);
   /// Writes the next part of the payload, over as many transactions as it takes. `offset` is where
   /// the parts before it end; each but the last has limits::kPayloadChunkBytes. False where nothing
@@ -248,13 +255,14 @@ class WriteTransaction : public ReadTransaction {
   [[nodiscard]] Result<bool> put_stage_part(const LogKey& log, const Stage& stage,
                                             std::uint64_t offset, ByteView part);
   /// Declares that the stage is the payload. `payload_hash` is what the caller made of the parts
-  /// that it put there: nothing is hashed here, and a payload that does not fit the entry's row is
-  /// not copied. False as `put_stage_part`. Fails as that, with kPayloadSize when parts are
-  /// missing, with kPayloadHash when the entry says otherwise.
+  /// that it put there: nothing is hashed here, nor copied. False as `put_stage_part`. Fails as
+  /// that, with kPayloadSize when parts are missing, with kPayloadHash when the entry says
+  /// otherwise.
   [[nodiscard]] Result<bool> finish_stage(const LogKey& log, const Stage& stage,
                                           const Hash& payload_hash);
   /// Erases a stage, unless it is a payload, until `rows_left` rows were touched, and counts them
-  /// there; whether nothing is left to erase. Where something is, the stage takes no more parts.
+  /// there; whether nothing is left to erase. One whose own row is damaged goes too. Where
+  /// something is, the stage takes no more parts.
   [[nodiscard]] Result<bool> drop_stage(const Stage& stage, std::size_t& rows_left);
 
  private:

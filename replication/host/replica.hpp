@@ -169,8 +169,9 @@ class Replica {
 };
 
 /// Why a sync that has ended is no success; nothing if it is. The error of this side's store, why a
-/// peer was lost, kTimeout when nothing moved, kPeerStalled when a peer did not bring what it says
-/// it holds, kPeerClosed when it was stopped, kDenied when a peer does not serve or take a log.
+/// peer was lost, kTimeout when nothing moved or its time was over, kPeerStalled when a peer did
+/// not bring what it says it holds, kPeerClosed when it was stopped, kDenied when a peer does not
+/// serve or take a log.
 [[nodiscard]] std::optional<Error> why_not_done(const node::SyncReport& report);
 
 }  // namespace culm

@@ -208,7 +208,7 @@ void Sync::advance(Instant now) {
   if (!began_ || is_over_) return;
   now_ = now;
   take_what_happened();
-  if (request_.whole_max && now >= *began_ + *request_.whole_max) end(SyncOutcome::kDeadline, now);
+  if (request_.whole_max && now - *began_ >= *request_.whole_max) end(SyncOutcome::kDeadline, now);
   const auto tick = next_tick();
   if (is_ending_ || !tick || now < *tick) return;
   ticked_ = now;
@@ -227,7 +227,9 @@ void Sync::advance(Instant now) {
 std::optional<Instant> Sync::next_deadline() const {
   if (is_ending_ || !began_) return std::nullopt;
   std::optional<Instant> next;
-  if (request_.whole_max) next = *began_ + *request_.whole_max;
+  // What is too far away for an Instant never comes.
+  const Duration left = Instant::max() - *began_;
+  if (request_.whole_max && *request_.whole_max < left) next = *began_ + *request_.whole_max;
   const auto tick = next_tick();
   return tick && next ? std::min(*tick, *next) : tick ? tick : next;
 }

@@ -307,13 +307,15 @@ class StoreModel : public testing::TestWithParam<std::uint64_t> {
         payload.size() <= limits::kPayloadInlineBytesMax || random.below(3) > 0;
     if (is_finished) found->second.payload = payload;
     return [=](WriteTransaction& to) -> Result<void> {
+      if (payload.size() <= kChunk) {
+        if (is_finished) CULM_CHECK(to.put_payload(log, n, payload, hash(payload)));
+        return {};
+      }
       CULM_TRY(const auto stage, to.begin_stage(log, n));
       if (!stage) return {};  // is held
       for (std::size_t offset = 0; offset < payload.size(); offset += kChunk) {
         const auto rest = ByteView(payload).subspan(offset);
-        const auto chunk = payload.size() <= limits::kPayloadInlineBytesMax
-                               ? rest
-                               : rest.first(std::min(rest.size(), kChunk));
+        const auto chunk = rest.first(std::min(rest.size(), kChunk));
         CULM_CHECK(to.put_stage_part(log, *stage, offset, chunk));
       }
       if (is_finished) CULM_CHECK(to.finish_stage(log, *stage, hash(payload)));

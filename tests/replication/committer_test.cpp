@@ -22,7 +22,7 @@ class CommitterPayloads : public testing::Test {
   };
 
   CommitterPayloads() {
-    for (SeqNum n = 1; n <= limits::kStagesMax + 1; ++n) log.append(text);
+    for (SeqNum n = 1; n <= 3; ++n) log.append(text);
     const auto bare = log.unit({{1, log.head()}});
     EXPECT_TRUE(store::ingest(peer.store(), log.log(), bare, peer.verifier));
   }
@@ -136,19 +136,64 @@ TEST_F(CommitterPayloads, OfADeletedOneNothingStays) {
 }
 
 TEST_F(CommitterPayloads, OfTooManyAtOnceTheOneThatMovedLongestAgoGoes) {
-  for (SeqNum n = 1; n <= limits::kStagesMax; ++n) {
-    EXPECT_TRUE(bring(hostile, 0, text, n).outcome);
-  }
-  EXPECT_TRUE(bring(hostile, 1, text, 1).outcome);
-  EXPECT_TRUE(bring(honest, 0, text, limits::kStagesMax + 1).outcome);
+  Committer committer(peer.store(), peer.verifier, {}, 2);
+  const Sender third{3};
+  const auto bring_to = [&](const Sender& sender, std::size_t index, SeqNum n) {
+    EXPECT_TRUE(committer.commit({part(sender, index, text, n)}).front().outcome);
+  };
+  bring_to(hostile, 0, 1);
+  bring_to(honest, 0, 2);
+  bring_to(hostile, 1, 1);
+  bring_to(third, 0, 3);
   for (const std::size_t index : {1U, 2U}) {
-    EXPECT_TRUE(bring(honest, index, text, limits::kStagesMax + 1).outcome);
-    EXPECT_TRUE(index == 1 || bring(hostile, index, text, 1).outcome);
-    EXPECT_TRUE(bring(hostile, index, text, 2).outcome);
+    bring_to(third, index, 3);
+    bring_to(honest, index, 2);
   }
-  EXPECT_TRUE(has_payload(limits::kStagesMax + 1));
+  bring_to(hostile, 2, 1);
   EXPECT_TRUE(has_payload(1));
   EXPECT_FALSE(has_payload(2));
+  EXPECT_TRUE(has_payload(3));
+}
+
+TEST_F(CommitterPayloads, ManyThatComeWholeAreAllTaken) {
+  Committer committer(peer.store(), peer.verifier, {}, 2);
+  LogBuilder small = LogBuilder("bob").append_many(20);
+  ASSERT_TRUE(store::ingest(peer.store(), small.log(), small.unit({{1, 20}}), peer.verifier));
+  std::vector<Work> batch;
+  for (SeqNum n = 1; n <= 20; ++n) {
+    const ByteView payload = small.payload(n);
+    batch.push_back({{1, ++works},
+                     small.log(),
+                     PayloadWork{n, 0, true, Bytes(payload.begin(), payload.end())},
+                     256,
+                     honest.token});
+  }
+  batch.push_back(part(hostile, 0, garbage));
+  for (const WorkReport& report : committer.commit(std::move(batch))) {
+    EXPECT_TRUE(report.outcome);
+  }
+  EXPECT_EQ(peer.state(small.log()).payloads, (RangeSet{{1, 20}}));
+}
+
+TEST_F(CommitterPayloads, WhatIsNotWantedDrivesOutNobody) {
+  Committer committer(peer.store(), peer.verifier, {}, 1);
+  EXPECT_TRUE(committer.commit({part(honest, 0, text)}).front().outcome);
+  const Sender third{3};
+  EXPECT_FALSE(committer.commit({part(third, 0, text, 999)}).front().outcome);
+  for (const std::size_t index : {1U, 2U}) {
+    EXPECT_TRUE(committer.commit({part(honest, index, text)}).front().outcome);
+  }
+  EXPECT_TRUE(has_payload());
+}
+
+TEST_F(CommitterPayloads, OfTwoWantsOfASessionSpoilNotEachOtherInOneBatch) {
+  Sender again = honest;
+  again.token = std::make_shared<SessionToken>();
+  EXPECT_TRUE(bring(honest, 0, text).outcome);
+  const auto reports = peer.committer().commit(
+      {part(honest, 1, text), part(again, 0, text), part(again, 1, text), part(again, 2, text)});
+  for (const WorkReport& report : reports) EXPECT_TRUE(report.outcome);
+  EXPECT_TRUE(has_payload());
 }
 
 TEST_F(CommitterPayloads, WhatAnEarlierProcessLeftIsErased) {

@@ -212,18 +212,46 @@ TEST_F(StoreStage, IsFoundAgainAfterARestart) {
   EXPECT_TRUE(audit_tables(*later->read()));
 }
 
-class StoreSmallStage : public StoreStage {
- protected:
-  StoreSmallStage() : StoreStage("small") {}
-};
+TEST(StorePayload, IsTakenWholeWithAHashThatFits) {
+  LogBuilder log;
+  for (const std::size_t size : {std::size_t{0}, std::size_t{5}, kInline, kInline + 1, kChunk}) {
+    log.append(long_text(size));
+  }
+  MemoryStore store;
+  ASSERT_TRUE(store.ingest(log, up_to(log.head()), false));
+  ASSERT_TRUE(store->update([&](WriteTransaction& to) -> Result<void> {
+    CULM_CHECK(to.delete_payloads(log.log(), {{1, 1}}, 9));
+    return to.undelete_payloads(log.log(), {{1, 1}});
+  }));
+  const auto put = [&](SeqNum n, ByteView payload, ByteView hashed) {
+    Result<bool> taken = false;
+    EXPECT_TRUE(store->update([&](WriteTransaction& to) -> Result<void> {
+      taken = to.put_payload(log.log(), n, payload, hash(hashed));
+      return {};
+    }));
+    return taken;
+  };
+  for (SeqNum n = 1; n <= log.head(); ++n) {
+    EXPECT_EQ(code_of(put(n, log.payload(n), as_bytes("other"))), Errc::kPayloadHash);
+    EXPECT_EQ(code_of(put(n, as_bytes("other size"), log.payload(n))), Errc::kPayloadSize);
+    EXPECT_EQ(put(n, log.payload(n), log.payload(n)), true);
+    EXPECT_EQ(put(n, log.payload(n), log.payload(n)), false) << "is held";
+    EXPECT_TRUE(equal(*payload_of(*store->read(), store.state(log.log()), n), log.payload(n)));
+  }
+  EXPECT_EQ(rows_of(store.kv(), Table::kPayloads).size(), 2U);
+  const auto& state = store.state(log.log());
+  const auto report = audit_log(*store->read(), state, store.verifier);
+  EXPECT_TRUE(report && report->is_sound());
+}
 
-TEST_F(StoreSmallStage, EndsInTheRowOfItsEntry) {
-  const Stage stage = *begin();
-  EXPECT_EQ(put_all(stage, text), true);
-  EXPECT_EQ(code_of(finish(stage, "wrong")), Errc::kPayloadHash);
-  EXPECT_EQ(finish(stage, text), true);
-  EXPECT_EQ(rows() + stages(), 0U);
-  EXPECT_TRUE(equal(*payload_of(*store->read(), store.state(log.log()), 1), as_bytes(text)));
+TEST(StorePayload, OfASinglePartNeedsNoStage) {
+  MemoryStore store;
+  const auto log = LogBuilder().append(long_text(kChunk));
+  ASSERT_TRUE(store.ingest(log, up_to(1), false));
+  EXPECT_EQ(code_of(store->update([&](WriteTransaction& to) {
+              return to.begin_stage(log.log(), 1).map([](auto) {});
+            })),
+            Errc::kPayloadSize);
 }
 
 class StoreDelete : public testing::Test {
