@@ -69,9 +69,15 @@ inline constexpr std::size_t kSessionAnswersBytesMax = 2 * kSessionOutputBytesMa
 /// that are read without sending.
 inline constexpr std::size_t kPumpStepsMax = 256;
 inline constexpr std::uint64_t kPumpRowsMax = 4096;
-inline constexpr std::uint32_t kConnectionsNode = 128;
-inline constexpr std::uint32_t kConnectionsRelay = 10'000;
-inline constexpr std::uint32_t kConnectionsPerAddress = 64;
+/// Inbound sessions, of which the handshake is complete.
+inline constexpr std::uint32_t kSessionsNode = 128;
+inline constexpr std::uint32_t kSessionsRelay = 10'000;
+inline constexpr std::uint32_t kSessionsPerAddress = 64;
+/// Inbound connections with a handshake under way.
+inline constexpr std::uint32_t kHandshakes = 512;
+inline constexpr std::uint32_t kHandshakesPerAddress = 64;
+/// Sessions that were refused or evicted, and have not hung up yet.
+inline constexpr std::size_t kFarewells = 32;
 /// Read from a socket, and written to one, before the other connections have their turn.
 inline constexpr std::size_t kReadBufferBytes = 64 * 1024;
 inline constexpr std::size_t kPumpBytesMax = 256 * 1024;
@@ -92,6 +98,10 @@ inline constexpr std::uint32_t kWriteStallTimeoutMs = 30'000;
 inline constexpr std::uint32_t kConnectTimeoutMs = 10'000;
 /// From the end of a session to the end of its connection, when the peer does not hang up.
 inline constexpr std::uint32_t kCloseTimeoutMs = 3'000;
+/// How long a session that has brought nothing may be left alone before a newcomer takes its place
+/// where there are too many: with no want open, and with one.
+inline constexpr std::uint32_t kSessionUnwantedMs = 30'000;
+inline constexpr std::uint32_t kSessionQuietMs = 600'000;
 /// How long nothing is accepted after the process had no descriptor left.
 inline constexpr std::uint32_t kAcceptPauseMs = 100;
 inline constexpr std::uint32_t kRedialDelayMsMin = 250;

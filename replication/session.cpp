@@ -41,6 +41,8 @@ void Session::log_changed(const LogKey& log) { impl_->log_changed(log); }
 
 bool Session::cares_for(const LogKey& log) const { return impl_->cares_for(log); }
 
+bool Session::has_wants() const { return impl_->has_wants(); }
+
 void Session::credit_freed() { impl_->credit_freed(); }
 
 void Session::close(std::optional<Errc> code) { impl_->close(code); }

@@ -73,6 +73,9 @@ class Session {
   /// Whether changes of `log` are anything to this session.
   [[nodiscard]] bool cares_for(const LogKey& log) const;
 
+  /// Whether a want of either side is open.
+  [[nodiscard]] bool has_wants() const;
+
   /// There is credit in the pool, in which this session found too little: see `CreditPool`.
   void credit_freed();
 

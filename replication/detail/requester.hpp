@@ -34,6 +34,7 @@ class Requester {
   [[nodiscard]] std::uint64_t wants_sent() const noexcept { return last_id_; }
   /// Whether anything of `log` is wanted from the peer.
   [[nodiscard]] bool wants(const LogKey& log) const;
+  [[nodiscard]] bool has_wants() const noexcept { return !requests_.empty(); }
   /// Whether nothing of `log` that was received waits for the committer.
   [[nodiscard]] bool settled(const LogKey& log) const;
 

@@ -35,6 +35,7 @@ class Responder {
   void log_changed(const LogKey& log);
   /// Whether the peer wants anything of `log`.
   [[nodiscard]] bool serves(const LogKey& log) const;
+  [[nodiscard]] bool has_wants() const noexcept { return !served_.empty(); }
 
   /// Sends what may be sent now, and no more than is fair to other sessions.
   [[nodiscard]] Result<void> pump();

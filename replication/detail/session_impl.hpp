@@ -35,6 +35,7 @@ class Session::Impl {
   void work_finished(const WorkReport& report);
   void log_changed(const LogKey& log);
   [[nodiscard]] bool cares_for(const LogKey& log) const;
+  [[nodiscard]] bool has_wants() const { return requester_.has_wants() || responder_.has_wants(); }
   void credit_freed() {
     requester_.credit_freed();
     static_cast<void>(go_on({}));

@@ -166,7 +166,8 @@ void Performer::start(control::StatusRequest /*request*/, const Answer& answer) 
     }
   }
   response.fields = {{"pid", ::getpid()},          {"sessions", std::move(sessions)},
-                     {"accepted", stats.accepted}, {"refused", stats.refused},
+                     {"accepted", stats.accepted}, {"displaced", stats.displaced},
+                     {"refused", stats.refused},   {"evicted", stats.evicted},
                      {"dialed", stats.dialed},     {"established", stats.established},
                      {"commits", stats.commits},   {"logs", std::move(logs)}};
   response.fields.update(to_json(stats.sessions));

@@ -31,9 +31,7 @@ void Connection::deadline_reached(Instant now) {
   if (close_by_) {
     if (now >= *close_by_) abort();
   } else if (stalls_at_ && now >= *stalls_at_) {
-    sending_over_ = true;  // no farewell gets through either
-    receiving_over_ = true;
-    fail(Error{Errc::kPeerSlow});
+    drop(Error{Errc::kPeerSlow});  // no farewell gets through either
   } else if (const auto deadline = session_->next_deadline(); deadline && now >= *deadline) {
     static_cast<void>(session_->deadline_reached(now));
   }
@@ -43,6 +41,12 @@ void Connection::fail(const Error& error) {
   if (session_->ended()) return;
   failure_ = error;
   session_->close(error.code);
+}
+
+void Connection::drop(const Error& error) {
+  fail(error);
+  sending_over_ = true;
+  receiving_over_ = true;
 }
 
 void Connection::abort() {

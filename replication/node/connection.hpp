@@ -40,6 +40,8 @@ class Connection {
   void deadline_reached(Instant now);
   /// Ends the session for a reason of this side.
   void fail(const Error& error);
+  /// The same, and closes it without waiting for the peer.
+  void drop(const Error& error);
   /// Moves on as far as it can. Whether the sending side of the socket is to be shut down now.
   [[nodiscard]] bool advance(Instant now);
 

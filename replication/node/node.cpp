@@ -18,7 +18,7 @@ Node::Node(NodeOptions options, const store::Store& store, replication::Policy& 
       verifier_(verifier),
       random_(random),
       credit_(options_.credit_bytes),
-      admission_(options_.connections_max, options_.connections_per_address_max),
+      admission_(options_.admission),
       plan_(random) {}
 
 std::optional<Action> Node::next_action() {
@@ -91,8 +91,7 @@ std::optional<SessionId> Node::connected(DialId dial, Instant now) {
   if (!plan_.is_calling(dial)) return std::nullopt;
   plan_.connected(dial);
   ++stats_.dialed;
-  return start_session(SessionRef{0, dial, dials_.at(dial).endpoint, std::nullopt}, std::nullopt,
-                       now);
+  return start_session(SessionRef{0, dial, dials_.at(dial).endpoint, std::nullopt}, now);
 }
 
 void Node::connect_failed(DialId dial, const Error& error, Instant now) {

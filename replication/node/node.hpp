@@ -31,7 +31,9 @@ struct SessionStatus {
 /// Counted from the start of the node.
 struct NodeStats {
   std::uint64_t accepted = 0;          ///< inbound connections
-  std::uint64_t refused = 0;           ///< inbound connections that were one too many
+  std::uint64_t displaced = 0;         ///< of these, handshakes that made room for newer ones
+  std::uint64_t refused = 0;           ///< inbound sessions that were one too many
+  std::uint64_t evicted = 0;           ///< inbound sessions that made room for newer ones
   std::uint64_t dialed = 0;            ///< outbound connections
   std::uint64_t established = 0;       ///< of both, those with a complete handshake
   std::uint64_t commits = 0;           ///< of what sessions have received
@@ -114,7 +116,9 @@ class Node final : private Fetch::Sessions {
 
   // What happens to sockets.
 
-  /// A peer has connected; `remote` is shown, `address` is counted. Nothing: close the socket.
+  /// A peer has connected; `remote` is shown, `address` is counted: see `Admission`. One that makes
+  /// room for others, or finds none once its handshake is done, ends with kBusy. Nothing: close the
+  /// socket.
   [[nodiscard]] std::optional<SessionId> accepted(const Endpoint& remote, const Address& address,
                                                   Instant now);
   /// What `Connect` asked for has come about. Nothing: close the socket.
@@ -151,10 +155,13 @@ class Node final : private Fetch::Sessions {
     SessionRef ref;
     std::string agent;
     Connection connection;
-    std::optional<Admission::Ticket> ticket;  ///< of an inbound one
     Instant since;
     std::optional<Instant> armed;  ///< its place in `timers_`
     bool transfers = false;        ///< there is a Transfer in `actions_`
+    bool is_refused = false;       ///< only its end is told
+    // What was told to `admission_`.
+    bool has_wants = false;
+    std::uint64_t moved = 0;
   };
   struct Running {
     Fetch fetch;
@@ -205,7 +212,13 @@ class Node final : private Fetch::Sessions {
   [[nodiscard]] Link* find(SessionId session);
   [[nodiscard]] Link* find_open(SessionId session);
   [[nodiscard]] const Link* find_open(SessionId session) const;
-  SessionId start_session(SessionRef ref, std::optional<Admission::Ticket> ticket, Instant now);
+  SessionId start_session(SessionRef ref, Instant now);
+  /// Whether the session may stay; else it has ended.
+  [[nodiscard]] bool admit(Link& link);
+  void evict(SessionId session);
+  /// Closes a connection at once.
+  void drop(SessionId session);
+  void note_use(Link& link);
   [[nodiscard]] Result<void> ask(const DialOptions& options, replication::Session& session);
   /// Tells, sends and ends what is due of a session after something has happened to it.
   void settle(Link& link, Instant now);

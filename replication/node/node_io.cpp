@@ -15,6 +15,12 @@ using replication::Session;
 constexpr std::size_t kSubscriptionsMax =
     2 * (limits::kLogsNamedPerSessionMax + 2 * limits::kWantsPerSessionMax);
 
+/// Whether something was committed that was not held before.
+bool has_brought(const replication::WorkReport& report) {
+  return report.outcome && (!report.outcome->added.empty() ||
+                            !report.outcome->payloads_added.empty() || report.outcome->defect);
+}
+
 }  // namespace
 
 Node::Link* Node::find(SessionId session) {
@@ -34,17 +40,16 @@ const Node::Link* Node::find_open(SessionId session) const {
 std::optional<SessionId> Node::accepted(const Endpoint& remote, const Address& address,
                                         Instant now) {
   if (stopping_) return std::nullopt;
-  auto ticket = admission_.admit(address);
-  if (!ticket) {
-    ++stats_.refused;
-    return std::nullopt;
-  }
   ++stats_.accepted;
-  return start_session(SessionRef{0, 0, remote, std::nullopt}, std::move(ticket), now);
+  const SessionId session = start_session(SessionRef{0, 0, remote, std::nullopt}, now);
+  if (const auto displaced = admission_.arrived(session, address)) {
+    ++stats_.displaced;
+    drop(*displaced);
+  }
+  return session;
 }
 
-SessionId Node::start_session(SessionRef ref, std::optional<Admission::Ticket> ticket,
-                              Instant now) {
+SessionId Node::start_session(SessionRef ref, Instant now) {
   const SessionId id = ++last_session_;
   ref.id = id;
   const auto dial = dials_.find(ref.dial);
@@ -62,15 +67,9 @@ SessionId Node::start_session(SessionRef ref, std::optional<Admission::Ticket> t
                                            random_, now);
   const auto asked = is_outbound ? ask(dial->second.options, *session) : Result<void>();
   if (is_outbound) dial->second.session = id;
-  Link& link = links_
-                   .try_emplace(id, Link{std::move(ref),
-                                         {},
-                                         Connection(std::move(session)),
-                                         std::move(ticket),
-                                         now,
-                                         {},
-                                         false})
-                   .first->second;
+  Link& link =
+      links_.try_emplace(id, Link{std::move(ref), {}, Connection(std::move(session)), now, {}})
+          .first->second;
   if (is_outbound) tell_fetches_of_dial(link.ref.dial, id);
   if (!asked) link.connection.fail(asked.error());
   settle(link, now);
@@ -119,6 +118,7 @@ void Node::settle(Link& link, Instant now) {
   now_ = now;
   Connection& connection = link.connection;
   while (auto event = connection.next_event()) take_event(link, *event);
+  if (link.ref.dial == 0) note_use(link);
   if (connection.advance(now)) actions_.push_back(ShutDown{link.ref.id});
   if (connection.state() == Connection::State::kClosed) return forget(link.ref.id, now);
   if (!std::exchange(link.transfers, true)) actions_.push_back(Transfer{link.ref.id});
@@ -139,6 +139,11 @@ void Node::take_event(Link& link, replication::Event& event) {
     tell_fetches_received(received->work);
     return queue_.push(std::move(received->work));
   }
+  if (link.is_refused) {
+    auto* const ended = std::get_if<replication::Ended>(&event);
+    if (ended == nullptr) return;
+    ended->error = Error{Errc::kBusy};  // it may have hung up before it was told
+  }
   if (const auto* const named = std::get_if<replication::LogNamed>(&event)) {
     return subscribe(link, named->log);
   }
@@ -146,6 +151,7 @@ void Node::take_event(Link& link, replication::Event& event) {
     ++stats_.established;
     link.ref.peer = established->peer;
     link.agent = established->agent;
+    if (link.ref.dial == 0 && !admit(link)) return;
   }
   if (take_fetch_event(link, event)) return;
   if (const auto* const accepted = std::get_if<replication::OfferAccepted>(&event)) {
@@ -155,6 +161,47 @@ void Node::take_event(Link& link, replication::Event& event) {
     if (has->head != 0) keep_wanted(link, has->log);
   }
   tell(SessionEvent{link.ref, std::move(event)});
+}
+
+bool Node::admit(Link& link) {
+  const auto verdict = admission_.established(link.ref.id, now_);
+  if (!verdict.is_admitted) {
+    ++stats_.refused;
+    link.is_refused = true;
+    link.connection.fail(Error{Errc::kBusy});
+  }
+  if (verdict.evicted) {
+    ++stats_.evicted;
+    evict(*verdict.evicted);
+  }
+  if (verdict.dropped) drop(*verdict.dropped);
+  return verdict.is_admitted;
+}
+
+void Node::evict(SessionId session) {
+  Link* const link = find(session);
+  if (link == nullptr) return;
+  link->connection.fail(Error{Errc::kBusy});
+  settle(*link, now_);
+}
+
+void Node::drop(SessionId session) {
+  Link* const link = find(session);
+  if (link == nullptr) return;
+  link->connection.drop(Error{Errc::kBusy});
+  settle(*link, now_);
+}
+
+void Node::note_use(Link& link) {
+  const Session& session = link.connection.session();
+  const replication::SessionStats& stats = session.stats();
+  const std::uint64_t moved = stats.entries_received + stats.entries_sent +
+                              stats.payload_bytes_received + stats.payload_bytes_sent;
+  const bool has_wants = session.has_wants();
+  if (moved == link.moved && has_wants == link.has_wants) return;
+  link.moved = moved;
+  link.has_wants = has_wants;
+  admission_.used(link.ref.id, has_wants, now_);
 }
 
 void Node::subscribe(Link& link, const LogKey& log) {
@@ -172,6 +219,7 @@ void Node::forget(SessionId session, Instant now) {
   stats_.sessions += link.connection.session().stats();
   if (link.armed) timers_.erase({*link.armed, session});
   subscriptions_.remove_all(session);
+  admission_.leave(session);
   if (link.ref.dial != 0) tell_fetches_ended(session);
   const DialId dial = link.ref.dial;
   const Duration lasted = now - link.since;
@@ -222,6 +270,7 @@ void Node::finished(JobResult result, Instant now) {
     } else {
       credit_.give_back(report.credit);
     }
+    if (has_brought(report)) admission_.brought(report.id.session);
     tell_fetches_stored(report);
     tell_syncs_stored(report);
     actions_.push_back(WorkCommitted{std::move(report)});

@@ -9,6 +9,7 @@
 #include "culm/core/limits.hpp"
 #include "culm/core/sealing.hpp"
 #include "culm/replication/event.hpp"
+#include "culm/replication/node/admission.hpp"
 
 namespace culm::node {
 
@@ -21,9 +22,8 @@ struct NodeOptions {
   std::optional<sealing::Key> psk{};
   /// What this node calls itself; at most limits::kTextBytesMax bytes of UTF-8.
   std::string agent = "culm";
-  /// Inbound connections at a time, in all and from one address.
-  std::uint32_t connections_max = limits::kConnectionsNode;
-  std::uint32_t connections_per_address_max = limits::kConnectionsPerAddress;
+  /// Inbound connections at a time: see `Admission`.
+  AdmissionLimits admission{};
   /// Bytes that all peers together may have under way towards this node; at least
   /// limits::kCreditBytesMin, or nothing comes.
   std::uint64_t credit_bytes = limits::kNodeCreditBytes;

@@ -1,66 +1,152 @@
 #include "culm/replication/node/admission.hpp"
 
-#include <optional>
-
 #include <gtest/gtest.h>
 
 namespace culm::node {
 namespace {
 
-Address v4(std::uint8_t last) { return {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, last}; }
+using std::chrono::milliseconds;
+
+constexpr auto kUnwanted = milliseconds(limits::kSessionUnwantedMs);
+constexpr auto kQuiet = milliseconds(limits::kSessionQuietMs);
+
+Address v4(int last) {
+  return {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, static_cast<std::uint8_t>(last)};
+}
 
 /// 2001:db8:0:`network`::`host`.
 Address v6(std::uint8_t network, std::uint8_t host) {
   return {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, network, 0, 0, 0, 0, 0, 0, 0, host};
 }
 
-TEST(Admission, CountsInAll) {
-  Admission admission(2, 2);
-  auto first = admission.admit(v4(1));
-  const auto second = admission.admit(v4(2));
-  ASSERT_TRUE(first && second);
-  EXPECT_FALSE(admission.admit(v4(3)));
-  first.reset();
-  EXPECT_TRUE(admission.admit(v4(3)));
-}
+/// Two places of each kind in each address, three in all.
+constexpr AdmissionLimits kFew{3, 2, 3, 2};
 
-TEST(Admission, CountsByAddress) {
-  Admission admission(10, 1);
-  auto first = admission.admit(v4(1));
-  ASSERT_TRUE(first);
-  EXPECT_FALSE(admission.admit(v4(1)));
-  EXPECT_TRUE(admission.admit(v4(2)));
-  first.reset();
-  EXPECT_TRUE(admission.admit(v4(1)));
-}
-
-TEST(Admission, CountsOneIpv6NetworkAsOneAddress) {
-  Admission admission(10, 1);
-  const auto first = admission.admit(v6(1, 1));
-  ASSERT_TRUE(first);
-  EXPECT_FALSE(admission.admit(v6(1, 2)));
-  EXPECT_TRUE(admission.admit(v6(2, 1)));
-}
-
-TEST(Admission, AMovedTicketLeavesOnce) {
-  Admission admission(1, 1);
-  {
-    auto first = admission.admit(v4(1));
-    ASSERT_TRUE(first);
-    const Admission::Ticket moved = *std::move(first);
-    first.reset();
-    EXPECT_FALSE(admission.admit(v4(1)));
+class AdmissionTest : public testing::Test {
+ protected:
+  std::optional<SessionId> arrive(int address) { return admission.arrived(++last, v4(address)); }
+  Admission::Verdict join(int address) {
+    EXPECT_FALSE(arrive(address));
+    return admission.established(last, now);
   }
-  EXPECT_TRUE(admission.admit(v4(1)));
+  void fill() {
+    for (const int address : {1, 1, 2}) ASSERT_TRUE(join(address).is_admitted);
+  }
+
+  Admission admission{kFew};
+  SessionId last = 0;
+  Instant now{};
+};
+
+TEST_F(AdmissionTest, TheNewestHandshakeDisplacesTheOldestOfItsAddress) {
+  EXPECT_FALSE(arrive(2));
+  EXPECT_FALSE(arrive(1));
+  EXPECT_FALSE(arrive(1));
+  EXPECT_EQ(arrive(1), 2U);
+  EXPECT_EQ(arrive(1), 3U);
 }
 
-TEST(Admission, MayBeOutlivedByItsTickets) {
-  std::optional<Admission::Ticket> ticket;
-  {
-    Admission admission(1, 1);
-    ticket.emplace(*admission.admit(v4(1)));
+TEST_F(AdmissionTest, OfAllHandshakesTheOldestOfTheAddressWithTheMostGoes) {
+  EXPECT_FALSE(arrive(2));
+  EXPECT_FALSE(arrive(1));
+  EXPECT_FALSE(arrive(1));
+  EXPECT_EQ(arrive(3), 2U);
+  EXPECT_EQ(arrive(4), 1U) << "of equals the oldest";
+}
+
+TEST_F(AdmissionTest, HandshakesThatAreDoneOrClosedTakeNoPlace) {
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_FALSE(arrive(1));
+    static_cast<void>(admission.established(last, now));
+    EXPECT_FALSE(arrive(1));
+    EXPECT_FALSE(arrive(1));
+    admission.leave(last);
+    admission.leave(last - 1);
   }
-  ticket.reset();
+}
+
+TEST_F(AdmissionTest, WithoutAnyPlaceForHandshakesThereIsOne) {
+  Admission none(AdmissionLimits{3, 2, 0, 0});
+  EXPECT_FALSE(none.arrived(1, v4(1)));
+  EXPECT_EQ(none.arrived(2, v4(1)), 1U);
+  EXPECT_TRUE(none.established(2, now).is_admitted);
+}
+
+TEST_F(AdmissionTest, CountsOneIpv6NetworkAsOneAddress) {
+  EXPECT_FALSE(admission.arrived(1, v6(1, 1)));
+  EXPECT_FALSE(admission.arrived(2, v6(1, 2)));
+  EXPECT_EQ(admission.arrived(3, v6(1, 3)), 1U);
+  EXPECT_FALSE(admission.arrived(4, v6(2, 1)));
+}
+
+TEST_F(AdmissionTest, SessionsInUseAreNotEvicted) {
+  fill();
+  for (SessionId id = 1; id <= 3; ++id) admission.used(id, true, now);
+  now += kUnwanted;
+  EXPECT_FALSE(join(3).is_admitted) << "too many in all";
+  admission.leave(3);
+  EXPECT_FALSE(join(1).is_admitted) << "too many of the address";
+  EXPECT_TRUE(join(3).is_admitted);
+}
+
+TEST_F(AdmissionTest, WhoWantsNothingGoesAfterAWhile) {
+  fill();
+  now += kUnwanted - Duration(1);
+  EXPECT_FALSE(join(3).is_admitted);
+  now += Duration(1);
+  admission.used(1, false, now);
+  const auto verdict = join(3);
+  EXPECT_TRUE(verdict.is_admitted);
+  EXPECT_EQ(verdict.evicted, 2U) << "the first was used since";
+}
+
+TEST_F(AdmissionTest, WhoWantsNothingGoesBeforeWhoWaitsForALogToGrow) {
+  fill();
+  admission.used(1, true, now);
+  now += 2 * kQuiet;
+  admission.used(2, false, now - kUnwanted);
+  admission.used(3, true, now);
+  EXPECT_EQ(join(3).evicted, 2U);
+  EXPECT_EQ(join(4).evicted, 1U) << "the newest is no cover for the quiet one";
+  EXPECT_FALSE(join(4).is_admitted);
+}
+
+TEST_F(AdmissionTest, AnAddressThatIsFullEvictsOnlyItsOwn) {
+  for (const int address : {2, 1, 1}) ASSERT_TRUE(join(address).is_admitted);
+  now += kUnwanted;
+  EXPECT_EQ(join(1).evicted, 2U);
+}
+
+TEST_F(AdmissionTest, WhoBroughtSomethingIsNeverEvicted) {
+  fill();
+  for (SessionId id = 1; id <= 3; ++id) admission.brought(id);
+  admission.used(1, false, now);
+  now += 100 * kQuiet;
+  EXPECT_FALSE(join(3).is_admitted);
+  admission.leave(2);
+  EXPECT_TRUE(join(3).is_admitted);
+}
+
+TEST_F(AdmissionTest, OfFarewellsTheOldestIsDropped) {
+  fill();
+  const SessionId first = last + 1;
+  for (std::size_t i = 0; i < limits::kFarewells; ++i) EXPECT_FALSE(join(3).dropped);
+  EXPECT_EQ(join(3).dropped, first);
+  admission.leave(first + 1);
+  EXPECT_FALSE(join(3).dropped);
+  now += kUnwanted;
+  const auto verdict = join(3);
+  EXPECT_EQ(verdict.evicted, 1U);
+  EXPECT_EQ(verdict.dropped, first + 2) << "age is counted from the farewell on";
+}
+
+TEST_F(AdmissionTest, WhoHasLeftIsNotKnown) {
+  fill();
+  admission.leave(1);
+  admission.leave(1);
+  admission.used(1, true, now);
+  admission.brought(1);
+  EXPECT_TRUE(join(1).is_admitted);
 }
 
 }  // namespace

@@ -259,14 +259,72 @@ TEST_F(NodeTest, WhoFoundNoCreditGoesOnAtOnceWhenThereIsSome) {
   EXPECT_LE(network.now() - begin, 10 * network.link.latency) << "the farewell and the credit";
 }
 
-TEST_F(NodeTest, WhoIsOneTooManyIsRefused) {
-  author.options.connections_max = 2;
-  for (int i = 0; i < 3; ++i) network.connect_silently(author);
-  EXPECT_EQ(author.node().stats().accepted, 2U);
+TEST_F(NodeTest, BareConnectionsOfOneAddressDoNotShutOutWhoIsBehindIt) {
+  author.hold(log);
+  for (std::uint32_t i = 0; i < limits::kHandshakesPerAddress; ++i) {
+    network.connect_silently(author);
+  }
+  reader.dial(author, {.wants = {want_of(log.log())}});
+  // The attacker goes on while the handshake is under way, as fast as the header says it may.
+  for (std::uint32_t i = 0; i + 1 < limits::kHandshakesPerAddress; ++i) {
+    network.run(network.link.latency * 4 / limits::kHandshakesPerAddress);
+    network.connect_silently(author);
+  }
+  ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 1; }, seconds(5)));
+  EXPECT_TRUE(reader.holds(log.log(), {{1, log.head()}}));
+  EXPECT_EQ(author.node().stats().displaced, limits::kHandshakesPerAddress);
+}
+
+TEST_F(NodeTest, AHandshakeThatIsDisplacedIsClosedAtOnceAndForgotten) {
+  author.options.admission.handshakes_per_address_max = 2;
+  for (int i = 0; i < 100; ++i) network.connect_silently(author);
+  EXPECT_EQ(author.node().sessions().size(), 2U);
+  EXPECT_EQ(author.count<Ended>(), 98U);
+  EXPECT_EQ(author.why_ended(), Errc::kBusy);
+}
+
+TEST_F(NodeTest, WhoFindsNoRoomAfterTheHandshakeIsToldThatTheNodeIsBusy) {
+  author.options.admission.sessions_max = 1;
+  author.hold(log);
+  SimulatedNode& first = network.add("first");
+  first.dial(author, {.wants = {want_of(log.log(), true)}});
+  ASSERT_TRUE(run([&] { return first.count<CaughtUp>() == 1; }));
+  reader.dial(author, {.wants = {want_of(log.log())}});
+  ASSERT_TRUE(run([&] { return reader.count<Ended>() == 1; }));
+  EXPECT_EQ(reader.why_ended(), Errc::kPeerClosed);
+  EXPECT_EQ(reader.all<Ended>()[0].text, describe(Errc::kBusy));
+  ASSERT_TRUE(run([&] { return author.count<Ended>() == 1; }));
+  EXPECT_EQ(author.why_ended(), Errc::kBusy);
+  EXPECT_EQ(author.count<Established>(), 1U) << "of who is refused only the end is told";
   EXPECT_EQ(author.node().stats().refused, 1U);
-  network.run(milliseconds(limits::kHandshakeTimeoutMs + 1));
-  network.connect_silently(author);
-  EXPECT_EQ(author.node().stats().accepted, 3U);
+  EXPECT_EQ(first.count<Ended>(), 0U);
+}
+
+TEST_F(NodeTest, ANewcomerTakesThePlaceOfASessionThatIsOfNoUse) {
+  author.options.admission.sessions_max = 1;
+  author.hold(log);
+  SimulatedNode& idle = network.add("idle");
+  idle.dial(author);
+  network.run(milliseconds(limits::kSessionUnwantedMs) + seconds(1));
+  reader.dial(author, {.wants = {want_of(log.log())}});
+  ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 1; }));
+  ASSERT_TRUE(run([&] { return idle.count<Ended>() == 1; }));
+  EXPECT_EQ(idle.all<Ended>()[0].text, describe(Errc::kBusy));
+  EXPECT_EQ(author.node().stats().evicted, 1U);
+}
+
+TEST_F(NodeTest, WhoHasBroughtSomethingStaysWhoeverComes) {
+  author.options.admission.sessions_max = 1;
+  author.accepts = store::LogInterest{everything(), true};
+  SimulatedNode& writer = network.add("writer");
+  writer.hold(log);
+  writer.dial(author, {.wants = {}, .offers = {log.log()}});
+  ASSERT_TRUE(run([&] { return author.holds(log.log(), {{1, log.head()}}); }));
+  network.run(2 * milliseconds(limits::kSessionQuietMs));
+  reader.dial(author, {.wants = {want_of(log.log())}});
+  ASSERT_TRUE(run([&] { return reader.count<Ended>() == 1; }));
+  EXPECT_EQ(author.node().stats().refused, 1U);
+  EXPECT_EQ(writer.count<Ended>(), 0U);
 }
 
 TEST_F(NodeTest, StopsOnceAllThatWasReceivedIsCommitted) {

@@ -571,7 +571,7 @@ TEST_F(SyncTest, ManyQuotesOfAPeerThatIsSlowAreNotWaitedForForEver) {
 }
 
 TEST_F(SyncTest, LiveAPeerThatHasNoRoomIsCalledAgain) {
-  author.options.connections_max = 0;
+  author.options.admission.sessions_max = 0;
   author.hold(log);
   start(live(request_of({&author})));
   ASSERT_TRUE(run([&] { return !told<SyncDisconnected>().empty(); }));

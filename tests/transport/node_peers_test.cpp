@@ -83,8 +83,8 @@ TEST_F(NodePeers, ThatSpeakSomethingElseAreClosed) {
   EXPECT_EQ(there_.why_ended(), Errc::kHandshake);
 }
 
-TEST_F(NodePeers, ThatAreTooManyAreRefused) {
-  there_.options.connections_max = 2;
+TEST_F(NodePeers, ThatOnlyConnectMakeRoomForNewerOnes) {
+  there_.options.admission.handshakes_max = 2;
   const Endpoint there = there_.start_listening();
   RawClient first(io_);
   RawClient second(io_);
@@ -93,20 +93,20 @@ TEST_F(NodePeers, ThatAreTooManyAreRefused) {
   second.connect(there);
   ASSERT_TRUE(run([&] { return there_.node().stats().accepted == 2; }));
   third.connect(there);
-  ASSERT_TRUE(run([&] { return third.closed; }));
-  EXPECT_FALSE(first.closed || second.closed);
-  EXPECT_EQ(there_.node().stats().refused, 1U);
+  ASSERT_TRUE(run([&] { return first.closed; }));
+  EXPECT_FALSE(second.closed || third.closed);
+  EXPECT_EQ(there_.node().stats().displaced, 1U);
 
-  first.close();
-  ASSERT_TRUE(run([&] { return there_.count<Ended>() == 1; }));
+  second.close();
+  ASSERT_TRUE(run([&] { return there_.count<Ended>() == 2; }));
   RawClient fourth(io_);
   fourth.connect(there);
-  EXPECT_TRUE(run([&] { return there_.node().stats().accepted == 3; }));
-  EXPECT_FALSE(fourth.closed);
+  EXPECT_TRUE(run([&] { return there_.node().stats().accepted == 4; }));
+  EXPECT_FALSE(third.closed || fourth.closed);
 }
 
 TEST_F(NodePeers, FromOneAddressAreLimited) {
-  there_.options.connections_per_address_max = 1;
+  there_.options.admission.handshakes_per_address_max = 1;
   const Endpoint there = there_.start_listening();
   RawClient first(io_);
   RawClient second(io_);
@@ -114,8 +114,8 @@ TEST_F(NodePeers, FromOneAddressAreLimited) {
   first.connect(there, "127.0.0.2");
   second.connect(there, "127.0.0.2");
   other.connect(there, "127.0.0.3");
-  EXPECT_TRUE(run([&] { return second.closed && there_.node().stats().accepted == 2; }));
-  EXPECT_FALSE(first.closed || other.closed);
+  EXPECT_TRUE(run([&] { return first.closed && there_.node().stats().accepted == 3; }));
+  EXPECT_FALSE(second.closed || other.closed);
 }
 
 TEST_F(NodePeers, ThatCannotBeFoundAreReported) {
