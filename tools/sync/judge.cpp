@@ -81,7 +81,7 @@ Failure why_lost(const Error& error, const std::string& text, bool has_answered)
   if (error.code == Errc::kNetwork && error.detail == ECONNREFUSED) {
     failure.message = "nobody listens there (connection refused)";
   } else if (!has_answered && error.code == Errc::kFrameTruncated) {
-    failure.message = "hung up on the handshake: another network key, or no culm peer";
+    failure.message = describe(Errc::kHandshake);
   } else if (error.code == Errc::kFrameTruncated) {
     failure.message = "went away";
     failure.step = kGoOn;
