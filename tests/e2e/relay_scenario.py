@@ -244,6 +244,30 @@ class Strangers(NetworkScenario):
         self.assertEqual(len(said), 1, said)  # one line a minute
         relay.end()
 
+    def test_who_only_connects_does_not_shut_out_others_behind_the_address(self):
+        relay = self.relay("relay", "--accept-any", "--handshakes-per-address", 4)
+        host, port = relay.address.split(":")
+        strangers = [socket.create_connection((host, int(port)), timeout=15) for _ in range(64)]
+        self.push_lines(10, relay)
+        for stranger in strangers:
+            stranger.close()
+        relay.end()
+        said = [line for line in relay.said().splitlines() if "(--handshakes)" in line]
+        self.assertIn(len(said), (1, 2), said)  # at once, and the rest at the end
+
+    def test_who_finds_no_room_hears_that_the_relay_is_busy(self):
+        relay = self.relay("relay", "--accept-any", "--sessions", 1)
+        _, author = self.push_lines(3, relay)
+        self.live("holder", relay.address, author).wait_for(event="caught_up")
+        error = self.error(NETWORK, "sync", relay.address, author, store="reader")
+        self.assertIn("busy", error)
+        relay.end()
+        self.assertIn("refused as busy since the last report: 1", relay.said())
+
+    def test_bad_numbers_of_sessions_are_refused(self):
+        for number in (0, -1, "many", 2 ** 40):
+            self.error(USAGE, "relay", f"--sessions={number}", store="relay")
+
     def test_an_ended_reader_of_the_output_does_not_end_the_relay(self):
         relay = self.relay("relay", "--accept-any")
         relay.process.stdout.close()

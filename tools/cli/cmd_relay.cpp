@@ -22,6 +22,7 @@ void add_relay(CommandTree& tree) {
   accept.type_name("AUTHOR");
   verb.add_flag("--accept-any", options->accept_any, "Take every log that is offered")
       .excludes(accept);
+  add_admission_options(verb, options->admission);
   add_host_options(verb, options->host_options);
 }
 

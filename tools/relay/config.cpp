@@ -4,6 +4,7 @@
 
 #include "culm/replication/host/node_key.hpp"
 
+#include "tools/cli/arguments.hpp"
 #include "tools/cli/escape.hpp"
 #include "tools/cli/files.hpp"
 #include "tools/cli/version.hpp"
@@ -46,6 +47,40 @@ void add_host_options(Verb& verb, HostOptions& options) {
       .type_name("N");
 }
 
+void add_admission_options(Verb& verb, AdmissionOptions& options) {
+  const auto add = [&verb](const char* name, std::string& target, const char* help) {
+    verb.add_option(name, &target, help).type_name("N").show_default();
+  };
+  add("--sessions", options.sessions,
+      "Serve so many peers at a time. When there are more, a newcomer takes the place of one\n"
+      "that has brought nothing and has been left alone, or is told that the relay is busy");
+  add("--sessions-per-address", options.sessions_per_address,
+      "The same for the peers behind one IPv4 address, or in one IPv6 network of 64 bits");
+  add("--handshakes", options.handshakes,
+      "Have so many connections whose handshake is under way. When there are more, the\n"
+      "oldest makes room, of the address that has the most");
+  add("--handshakes-per-address", options.handshakes_per_address,
+      "The same for one address; its oldest makes room");
+}
+
+Outcome<node::AdmissionLimits> parse_admission(const AdmissionOptions& options) {
+  constexpr std::uint32_t kMax = 1'000'000;
+  const auto parse = [](const char* name, const std::string& text) -> Outcome<std::uint32_t> {
+    CULM_TOOLS_TRY(const std::uint64_t count, parse_number(name, text));
+    if (count >= 1 && count <= kMax) return static_cast<std::uint32_t>(count);
+    return usage(name + (" " + std::to_string(count)) + " is not from 1 to " +
+                 std::to_string(kMax));
+  };
+  node::AdmissionLimits out;
+  CULM_TOOLS_TRY(out.sessions_max, parse("--sessions", options.sessions));
+  CULM_TOOLS_TRY(out.sessions_per_address_max,
+                 parse("--sessions-per-address", options.sessions_per_address));
+  CULM_TOOLS_TRY(out.handshakes_max, parse("--handshakes", options.handshakes));
+  CULM_TOOLS_TRY(out.handshakes_per_address_max,
+                 parse("--handshakes-per-address", options.handshakes_per_address));
+  return out;
+}
+
 bool HostOptions::are_given() const { return *this != HostOptions{}; }
 
 Outcome<AcceptOptions> parse_verification(const HostOptions& options) {
@@ -62,6 +97,7 @@ Outcome<node::NodeOptions> make_node_options(const std::string& store_directory,
       options.peer_key_file.empty() ? store_directory + "/" + kPeerKeyName : options.peer_key_file;
   CULM_TOOLS_TRY(const sealing::KeyPair identity, about(shown(path), host::open_peer_key(path)));
   node::NodeOptions node{.identity = identity};
+  node.admission = options.admission;
   node.agent = std::string("culm ") + kVersion;
   node.network_id = host::network_id_of(options.network);
   if (const std::string& file = options.network_key_file; !file.empty()) {

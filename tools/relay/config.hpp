@@ -17,6 +17,7 @@ struct HostOptions {
   std::string network;
   std::string verification = "links";
   std::string verify_threads;
+  node::AdmissionLimits admission{.sessions_max = limits::kSessionsRelay};
 
   /// Whether anything differs from what a node does by itself.
   [[nodiscard]] bool are_given() const;
@@ -25,6 +26,19 @@ struct HostOptions {
 };
 
 void add_host_options(Verb& verb, HostOptions& options);
+
+/// How many peers a relay takes at a time: numbers, as they were given.
+struct AdmissionOptions {
+  std::string sessions = std::to_string(limits::kSessionsRelay);
+  std::string sessions_per_address = std::to_string(limits::kSessionsPerAddress);
+  std::string handshakes = std::to_string(limits::kHandshakes);
+  std::string handshakes_per_address = std::to_string(limits::kHandshakesPerAddress);
+};
+
+void add_admission_options(Verb& verb, AdmissionOptions& options);
+
+/// Fails with exit 2 for what is no number from 1 to a million.
+[[nodiscard]] Outcome<node::AdmissionLimits> parse_admission(const AdmissionOptions& options);
 
 /// How much is checked before what comes in is stored.
 [[nodiscard]] Outcome<AcceptOptions> parse_verification(const HostOptions& options);

@@ -47,7 +47,6 @@ Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const HostOpti
   }
   CULM_TOOLS_CHECK(about(name, opened));
   CULM_TOOLS_TRY(node::NodeOptions node, make_node_options(context.store_directory, options));
-  node.admission.sessions_max = limits::kSessionsRelay;
   allow_many_descriptors();
   host->peer_ = node.identity.public_key();
   host->writer_.emplace(

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdio>
 #include <ctime>
+#include <tuple>
 #include <utility>
 
 #include <unistd.h>
@@ -15,6 +16,7 @@ namespace {
 
 constexpr auto kReceivedInterval = std::chrono::seconds(1);
 constexpr auto kStrangersInterval = std::chrono::minutes(1);
+constexpr auto kSentAwayInterval = std::chrono::minutes(1);
 
 std::string_view reason(replication::DenyReason reason) {
   switch (reason) {
@@ -34,7 +36,8 @@ std::string_view reason(replication::DenyReason reason) {
 
 }  // namespace
 
-NodeJournal::NodeJournal(asio::io_context& io) : second_(io) {}
+NodeJournal::NodeJournal(asio::io_context& io, const transport::Node& node)
+    : node_(node), second_(io), minute_(io) {}
 
 transport::NodeObserver NodeJournal::observer() {
   transport::NodeObserver observer;
@@ -43,11 +46,15 @@ transport::NodeObserver NodeJournal::observer() {
   return observer;
 }
 
-NodeJournal::~NodeJournal() { write_received(); }
+NodeJournal::~NodeJournal() {
+  write_received();
+  write_sent_away();
+}
 
 void NodeJournal::close() {
   closed_ = true;
   second_.cancel();
+  minute_.cancel();
 }
 
 void NodeJournal::write(const std::string& text) {
@@ -81,6 +88,8 @@ void NodeJournal::on_session(const node::SessionRef& session, const replication:
 }
 
 void NodeJournal::on_ended(const node::SessionRef& session, const replication::Ended& ended) {
+  const bool is_sent_away = ended.error && ended.error->code == Errc::kBusy;
+  if (is_sent_away && session.dial == 0) return on_sent_away();
   std::string why = ended.error ? std::string(message(*ended.error)) : "done";
   if (!ended.text.empty()) why += " (\"" + preview(as_bytes(ended.text), 100) + "\")";
   if (session.peer) {
@@ -98,6 +107,36 @@ void NodeJournal::on_ended(const node::SessionRef& session, const replication::E
   write("connection from " + node::to_string(session.remote) + " came to nothing: " + why +
         (strangers_ > 1 ? "; " + human_count(strangers_) + " such since the last report" : ""));
   strangers_ = 0;
+}
+
+void NodeJournal::on_sent_away() {
+  if (closed_ || std::exchange(is_minute_under_way_, true)) return;
+  write_sent_away();
+  minute_.expires_after(kSentAwayInterval);
+  minute_.async_wait([this](const ErrorCode& code) {
+    if (code) return;
+    is_minute_under_way_ = false;
+    const node::NodeStats now = node_.stats();
+    if (std::tie(now.displaced, now.refused, now.evicted) !=
+        std::tie(told_.displaced, told_.refused, told_.evicted)) {
+      on_sent_away();
+    }
+  });
+}
+
+void NodeJournal::write_sent_away() {
+  const node::NodeStats now = node_.stats();
+  const auto tell = [&](std::uint64_t node::NodeStats::*count, const char* what,
+                        const char* option) {
+    const std::uint64_t more = now.*count - told_.*count;
+    if (more == 0) return;
+    write(std::string(what) + " since the last report: " + human_count(more) + " (" + option + ")");
+  };
+  tell(&node::NodeStats::displaced, "connections closed during the handshake for newer ones",
+       "--handshakes");
+  tell(&node::NodeStats::refused, "peers refused as busy", "--sessions");
+  tell(&node::NodeStats::evicted, "idle peers that made room for newer ones", "--sessions");
+  told_ = now;
 }
 
 void NodeJournal::on_committed(const replication::WorkReport& report) {
@@ -129,7 +168,9 @@ void NodeJournal::write_received() {
 Outcome<void> run_relay(Context& context, const RelayOptions& options) {
   CULM_TOOLS_TRY(auto policy, RelayPolicy::make(options.accept, options.accept_any));
   CULM_TOOLS_TRY(const auto endpoint, parse_endpoint_option("--listen", options.listen));
-  CULM_TOOLS_TRY(const auto host, Host::open(context, options.host_options, policy));
+  HostOptions host_options = options.host_options;
+  CULM_TOOLS_TRY(host_options.admission, parse_admission(options.admission));
+  CULM_TOOLS_TRY(const auto host, Host::open(context, host_options, policy));
   const auto bound = host->node().listen(endpoint);
   if (!bound) return fail_with(Failure(bound.error()).about("--listen " + options.listen));
   CULM_TOOLS_CHECK(host->serve_requests(true));
@@ -145,7 +186,7 @@ Outcome<void> run_relay(Context& context, const RelayOptions& options) {
   }
   CULM_TOOLS_CHECK(context.out.flush());
 
-  NodeJournal journal(host->io());
+  NodeJournal journal(host->io(), host->node());
   host->node().observe(journal.observer());
   host->run([&] {
     host->stop();

@@ -13,17 +13,18 @@
 
 namespace culm::tools {
 
-/// Writes what a node does to stderr: a line per session, and at most one a second for what it
-/// receives of a log.
+/// Writes what a node does to stderr: a line per session, at most one a second for what it receives
+/// of a log, and for those who are sent away at most one a minute of each kind, whatever comes.
 class NodeJournal {
  public:
-  explicit NodeJournal(asio::io_context& io);
+  /// Both must outlive the journal.
+  NodeJournal(asio::io_context& io, const transport::Node& node);
   NodeJournal(const NodeJournal&) = delete;
   NodeJournal& operator=(const NodeJournal&) = delete;
-  /// Writes what is still to be said of logs.
+  /// Writes what is still to be said of logs and of who was sent away.
   ~NodeJournal();
 
-  /// The handlers that write; the journal must outlive the node that has them.
+  /// The handlers that write; not called any more once the journal is gone.
   [[nodiscard]] transport::NodeObserver observer();
   /// Leaves no work in the `io_context`.
   void close();
@@ -38,13 +39,19 @@ class NodeJournal {
   void on_ended(const node::SessionRef& session, const replication::Ended& ended);
   void on_committed(const replication::WorkReport& report);
   void write_received();
+  void on_sent_away();
+  void write_sent_away();
   void write(const std::string& text);
 
+  const transport::Node& node_;
   asio::steady_timer second_;
+  asio::steady_timer minute_;
   std::map<LogKey, Received> received_;
   /// Connections that never became sessions: one line a minute tells of them, whatever comes.
   std::uint64_t strangers_ = 0;
   std::chrono::steady_clock::time_point strangers_next_{};
+  node::NodeStats told_;  ///< with the last line on who was sent away
+  bool is_minute_under_way_ = false;
   bool closed_ = false;
 };
 
@@ -52,6 +59,7 @@ struct RelayOptions {
   std::string listen = "127.0.0.1:7474";
   std::vector<std::string> accept;
   bool accept_any = false;
+  AdmissionOptions admission;
   HostOptions host_options;
 };
 
