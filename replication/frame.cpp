@@ -32,7 +32,7 @@ Bytes& FrameReader::fill() {
   return buffer_;
 }
 
-Result<std::optional<ByteView>> FrameReader::next() {
+Result<std::optional<ByteView>> FrameReader::next(std::size_t size_max) {
   if (position_ == buffer_.size()) {
     if (position_ != 0) recycle(buffer_);
     position_ = 0;
@@ -42,7 +42,7 @@ Result<std::optional<ByteView>> FrameReader::next() {
   if (rest.size() < kFramePrefixBytes) return std::nullopt;
   std::size_t size = 0;
   for (std::size_t i = 0; i < kFramePrefixBytes; ++i) size = size << 8U | rest[i];
-  if (size == 0 || size > limits::kMessageBytesMax) return fail(Errc::kFrameLength);
+  if (size == 0 || size > size_max) return fail(Errc::kFrameLength);
   if (rest.size() - kFramePrefixBytes < size) return std::nullopt;
   position_ += kFramePrefixBytes + size;
   return rest.subspan(kFramePrefixBytes, size);

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "culm/core/bytes.hpp"
+#include "culm/core/limits.hpp"
 #include "culm/core/result.hpp"
 
 /// Messages within the plaintext of a channel: a frame is the message's length in 4 big-endian
@@ -33,8 +34,10 @@ class FrameReader {
   [[nodiscard]] Bytes& fill();
 
   /// The next message, or nothing when its end has not come yet. Valid until the next call of
-  /// `next` or `fill`. Fails with kFrameLength, and then on every later call too.
-  [[nodiscard]] Result<std::optional<ByteView>> next();
+  /// `next` or `fill`. Fails with kFrameLength for one of more than `size_max` bytes, and then on
+  /// every later call too. Precondition: `size_max` never falls.
+  [[nodiscard]] Result<std::optional<ByteView>> next(
+      std::size_t size_max = limits::kMessageBytesMax);
 
   /// Says that the stream has ended. Fails with kFrameTruncated inside a frame.
   [[nodiscard]] Result<void> finish() const;

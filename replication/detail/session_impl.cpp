@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "culm/core/limits.hpp"
 #include "culm/replication/detail/scope.hpp"
 
 namespace culm::replication {
@@ -36,7 +37,8 @@ Result<void> Session::Impl::receive(ByteView wire, Instant now) {
 
 Result<void> Session::Impl::read_messages() {
   while (!ended_ && !outbox_.overfull()) {
-    CULM_TRY(const auto frame, reader_.next());
+    CULM_TRY(const auto frame,
+             reader_.next(hello_received_ ? limits::kMessageBytesMax : limits::kHelloBytesMax));
     if (!frame) break;
     CULM_TRY(const auto message, decode(*frame));
     CULM_CHECK(dispatch(message, frame->size()));

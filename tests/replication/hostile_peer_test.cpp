@@ -50,8 +50,18 @@ TEST(HostileStart, AnotherVersionIsRefused) {
   EXPECT_EQ(hostile.verdict(), Errc::kProtocolVersion);
 }
 
+TEST(HostileStart, ALengthThatNoHelloExceedsIsWaitedFor) {
+  TestPeer victim(1);
+  HostilePeer hostile(victim);
+  hostile.say_plaintext(Bytes{0, 0, 2, 0});
+  EXPECT_FALSE(hostile.verdict());
+  EXPECT_FALSE(hostile.session().ended());
+}
+
 TEST(HostileStart, FramesOfImpossibleLengthAreRefused) {
-  for (const Bytes& prefix : {Bytes{0, 0, 0, 0}, Bytes{0xff, 0xff, 0xff, 0xff}}) {
+  // The last would be allowed behind a hello, and is more than a hello can be.
+  for (const Bytes& prefix :
+       {Bytes{0, 0, 0, 0}, Bytes{0xff, 0xff, 0xff, 0xff}, Bytes{0, 0, 2, 1}}) {
     TestPeer victim(1);
     HostilePeer hostile(victim);
     hostile.say_plaintext(prefix);
