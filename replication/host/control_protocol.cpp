@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "culm/replication/host/detail/sync_json.hpp"
+#include "culm/replication/host/sync_json.hpp"
 
 namespace culm::control {
 namespace {

@@ -17,7 +17,7 @@
 #include "culm/replication/host/control_protocol.hpp"
 #include "culm/replication/host/descriptor.hpp"
 #include "culm/replication/host/detail/asio.hpp"
-#include "culm/replication/host/detail/sync_json.hpp"
+#include "culm/replication/host/sync_json.hpp"
 #include "culm/store/check.hpp"
 
 namespace culm::host {

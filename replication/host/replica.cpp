@@ -178,16 +178,13 @@ Follower Replica::follow(const LogKey& log, SeqNum from) const {
 static node::SyncRequest request_of(const node::Endpoint& peer, const std::vector<LogKey>& logs) {
   node::SyncRequest request;
   request.peers.push_back({peer});
-  for (const LogKey& log : logs) {
-    const auto is_log = [&](const replication::WantRequest& want) { return want.log == log; };
-    if (std::ranges::none_of(request.logs, is_log)) request.logs.emplace_back().log = log;
-  }
+  node::add_logs(request, {}, logs);
   return request;
 }
 
 static Result<node::SyncReport> unless_failed(Result<node::SyncReport> report) {
   if (!report) return report;
-  if (const auto error = why_not_done(*report)) return fail(*error);
+  if (const auto why = node::why_not_done(*report)) return fail(why->error);
   return report;
 }
 
@@ -200,10 +197,10 @@ Result<node::SyncReport> Replica::push(std::string_view peer, const std::vector<
   CULM_TRY(const auto endpoint, node::parse_endpoint(peer));
   auto request = request_of(endpoint, logs);
   request.push = true;
-  return unless_failed(sync(std::move(request)));
+  return unless_failed(sync(request));
 }
 
-Result<node::SyncReport> Replica::sync(node::SyncRequest request, const Told& told,
+Result<node::SyncReport> Replica::sync(const node::SyncRequest& request, const Told& told,
                                        const std::stop_token& stop) {
   if (!node::is_sound(request)) return fail(Errc::kUsage);
   if (impl_->is_syncing) return fail(Errc::kBusy);
@@ -215,8 +212,8 @@ Result<node::SyncReport> Replica::sync(node::SyncRequest request, const Told& to
     return node ? impl_->sync_by(*node, request) : fail(lock.error());
   }
   impl_->is_syncing = true;
-  auto report = host::run_sync(*impl_->store, impl_->directory, impl_->options, std::move(request),
-                               told, stop);
+  auto report =
+      host::run_sync(*impl_->store, impl_->directory, impl_->options, request, told, stop);
   impl_->is_syncing = false;
   return report;
 }
@@ -227,26 +224,6 @@ Result<node::SyncReport> Replica::Impl::sync_by(host::NodeClient& other,
       options.accept.full || !options.network.empty() || !options.network_key_file.empty();
   if (request.live || speaks_of_peers) return fail(Errc::kUsage);
   return other.sync(request);
-}
-
-std::optional<Error> why_not_done(const node::SyncReport& report) {
-  using node::SyncOutcome;
-  if (report.error) return report.error;
-  if (report.outcome == SyncOutcome::kIdle || report.outcome == SyncOutcome::kDeadline)
-    return Error{Errc::kTimeout};
-  if (report.outcome == SyncOutcome::kStopped) return Error{Errc::kPeerClosed};
-  if (report.outcome != SyncOutcome::kDone) {
-    for (const node::PeerReport& peer : report.peers) {
-      if (peer.error) return peer.error;
-    }
-    return Error{Errc::kPeerStalled};
-  }
-  for (const node::LogReport& log : report.logs) {
-    if (log.error) return log.error;
-    const bool is_denied = log.outcome == node::LogOutcome::kDenied && !log.is_pushed;
-    if (is_denied || log.offer_denied) return Error{Errc::kDenied};
-  }
-  return std::nullopt;
 }
 
 OwnLog::OwnLog(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

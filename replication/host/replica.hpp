@@ -145,8 +145,8 @@ class Replica {
 
   /// Fetches logs from a peer at "HOST:PORT". What is wanted of each is what the store keeps of it,
   /// or everything. Fails, with what has come until then kept, unless all of it is here that the
-  /// peer holds: see `why_not_done`; with kUsage beside a node when `ReplicaOptions` say anything
-  /// of peers, for that node has its own.
+  /// peer holds: see `node::why_not_done`; with kUsage beside a node when `ReplicaOptions` say
+  /// anything of peers, for that node has its own.
   [[nodiscard]] Result<node::SyncReport> sync(std::string_view peer,
                                               const std::vector<LogKey>& logs);
   /// As `sync`, and offers those that have entries; done when the peer holds all that is here.
@@ -158,7 +158,8 @@ class Replica {
   /// neither is heeded, and `live` fails with kUsage, as a request does that is not sound. For the
   /// rest see `SyncReport::outcome`.
   using Told = std::function<bool(const node::SyncEvent&)>;
-  [[nodiscard]] Result<node::SyncReport> sync(node::SyncRequest request, const Told& told = {},
+  [[nodiscard]] Result<node::SyncReport> sync(const node::SyncRequest& request,
+                                              const Told& told = {},
                                               const std::stop_token& stop = {});
 
  private:
@@ -167,11 +168,5 @@ class Replica {
 
   std::unique_ptr<Impl> impl_;
 };
-
-/// Why a sync that has ended is no success; nothing if it is. The error of this side's store, why a
-/// peer was lost, kTimeout when nothing moved or its time was over, kPeerStalled when a peer did
-/// not bring what it says it holds, kPeerClosed when it was stopped, kDenied when a peer does not
-/// serve or take a log.
-[[nodiscard]] std::optional<Error> why_not_done(const node::SyncReport& report);
 
 }  // namespace culm

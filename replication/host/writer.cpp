@@ -10,7 +10,7 @@
 #include <sys/un.h>
 
 #include "culm/core/limits.hpp"
-#include "culm/replication/host/detail/sync_json.hpp"
+#include "culm/replication/host/sync_json.hpp"
 #include "culm/store/check.hpp"
 
 namespace culm::host {

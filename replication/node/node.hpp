@@ -83,8 +83,6 @@ class Node final : private Fetch::Sessions {
   SyncId sync(SyncRequest request, Instant now);
   /// Ends it with what has come; it tells so. Nothing happens if it has ended.
   void end_sync(SyncId sync, Instant now);
-  /// Nothing for one that has ended.
-  [[nodiscard]] std::optional<SyncProgress> progress(SyncId sync) const;
   /// As the session's own. Fails with kPeerClosed when there is no such session, or as the session.
   /// The store's interest is the caller's business.
   [[nodiscard]] Result<replication::WantId> want(SessionId session,

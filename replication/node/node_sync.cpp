@@ -82,12 +82,6 @@ void Node::end_sync(SyncId sync, Instant now) {
   if (Sync* const found = find_sync(sync)) found->end(SyncOutcome::kStopped, now);
 }
 
-std::optional<SyncProgress> Node::progress(SyncId sync) const {
-  const auto found = syncs_.find(sync);
-  if (found == syncs_.end()) return std::nullopt;
-  return found->second.sync.progress();
-}
-
 Sync* Node::find_sync(SyncId sync) {
   const auto found = syncs_.find(sync);
   return found == syncs_.end() ? nullptr : &found->second.sync;

@@ -19,6 +19,15 @@ constexpr std::uint64_t kActiveBytesMin = 1024;
 
 }  // namespace
 
+void add_logs(SyncRequest& request, replication::WantRequest like, std::span<const LogKey> logs) {
+  std::set<LogKey> named;
+  for (const replication::WantRequest& want : request.logs) named.insert(want.log);
+  for (const LogKey& log : logs) {
+    like.log = log;
+    if (named.insert(log).second) request.logs.push_back(like);
+  }
+}
+
 bool is_sound(const SyncRequest& request) {
   std::set<std::pair<std::string, std::uint16_t>> peers;
   std::set<LogKey> logs;
@@ -214,8 +223,9 @@ void Sync::advance(Instant now) {
   ticked_ = now;
   for (Log* const log : std::exchange(unsaid_, {})) tell_received(*log);
   if (request_.live) return look_after_logs();
-  const auto stats = progress().stats;
-  const std::uint64_t bytes = stats.bytes_received + stats.bytes_sent;
+  const SyncProgress moved = progress();
+  events_.emplace_back(moved);
+  const std::uint64_t bytes = moved.stats.bytes_received + moved.stats.bytes_sent;
   if (bytes >= active_bytes_ + kActiveBytesMin) {
     active_bytes_ = bytes;
     active_at_ = now;

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <variant>
@@ -38,15 +39,11 @@ struct SyncRequest {
   std::optional<Duration> whole_max{};
 };
 
+/// Wants of each log what `like` says, unless the request names it already.
+void add_logs(SyncRequest& request, replication::WantRequest like, std::span<const LogKey> logs);
+
 /// What a sync takes: at least one peer, no peer and no log twice, and a quote alone.
 [[nodiscard]] bool is_sound(const SyncRequest& request);
-
-/// How much has moved so far.
-struct SyncProgress {
-  replication::SessionStats stats;
-  /// What is to be received in all; nothing before it is known of each log.
-  std::optional<std::uint64_t> bytes_expected;
-};
 
 /// One call of the application: any number of logs, one or more peers, once or live. The rules:
 ///
@@ -68,7 +65,7 @@ struct SyncProgress {
 /// and is never called back in the middle of that.
 class Sync {
  public:
-  /// How often it tells what has come, and
+  /// How often it tells what has come and how much has moved, and
   static constexpr Duration kTickEvery = std::chrono::milliseconds(100);
   /// looks, while live, for logs that are to be asked for or after.
   static constexpr Duration kLookEvery = std::chrono::seconds(1);
@@ -111,7 +108,6 @@ class Sync {
   [[nodiscard]] bool is_over() const { return is_over_; }
 
   [[nodiscard]] const SyncRequest& request() const { return request_; }
-  [[nodiscard]] SyncProgress progress() const;
 
   [[nodiscard]] bool cares_for(const LogKey& log) const { return by_key_.contains(log); }
 
@@ -230,6 +226,7 @@ class Sync {
 
   [[nodiscard]] std::optional<Instant> next_tick() const;
   void tell_received(Log& log);
+  [[nodiscard]] SyncProgress progress() const;
   [[nodiscard]] Log* find(const LogKey& log);
   [[nodiscard]] const Endpoint& endpoint_of(const Call& call) const {
     return reports_[call.peer].endpoint;

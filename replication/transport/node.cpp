@@ -28,10 +28,6 @@ node::SyncId Node::sync(node::SyncRequest request, SyncHandler handler) {
 
 void Node::end_sync(node::SyncId sync) { impl_->ask().end_sync(sync, detail::now()); }
 
-std::optional<node::SyncProgress> Node::progress(node::SyncId sync) const {
-  return impl_->node().progress(sync);
-}
-
 Result<replication::WantId> Node::want(SessionId session, const replication::WantRequest& request) {
   return impl_->ask().want(session, request, detail::now());
 }

@@ -77,8 +77,6 @@ class Node {
   node::SyncId sync(node::SyncRequest request, SyncHandler handler);
   /// Ends it with what has come; it tells so. Nothing happens if it has ended.
   void end_sync(node::SyncId sync);
-  /// Nothing for one that has ended.
-  [[nodiscard]] std::optional<node::SyncProgress> progress(node::SyncId sync) const;
 
   /// As the session's own. Fails with kPeerClosed when there is no such session, or as the session.
   /// The store's interest is the caller's business.

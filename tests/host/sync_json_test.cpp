@@ -1,4 +1,4 @@
-#include "culm/replication/host/detail/sync_json.hpp"
+#include "culm/replication/host/sync_json.hpp"
 
 #include <gtest/gtest.h>
 

@@ -110,6 +110,20 @@ Outcome<LogKey> find_log_named(const store::ReadTransaction& transaction, std::s
   return logs.front();
 }
 
+Outcome<std::vector<LogKey>> find_logs_named(const store::ReadTransaction& transaction,
+                                             const std::vector<std::string>& names) {
+  if (names.empty()) {
+    CULM_TOOLS_TRY(auto logs, transaction.list_logs());
+    return logs;
+  }
+  std::vector<LogKey> logs;
+  for (const std::string& name : names) {
+    CULM_TOOLS_TRY(const LogKey log, find_log_named(transaction, name));
+    logs.push_back(log);
+  }
+  return logs;
+}
+
 Outcome<store::LogState> get_log_named(const store::ReadTransaction& transaction,
                                        std::string_view text) {
   CULM_TOOLS_TRY(const LogKey log, find_log_named(transaction, text));

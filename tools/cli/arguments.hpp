@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "culm/core/sealing.hpp"
 #include "culm/core/types.hpp"
@@ -35,6 +36,10 @@ inline constexpr std::size_t kNameDigitsMin = 8;
 /// Fails with kLogUnknown, kHexFormat, kUsage (ambiguous).
 [[nodiscard]] Outcome<LogKey> find_log_named(const store::ReadTransaction& transaction,
                                              std::string_view text);
+
+/// Each of them as `find_log_named`; where there are no names, all logs of the store.
+[[nodiscard]] Outcome<std::vector<LogKey>> find_logs_named(
+    const store::ReadTransaction& transaction, const std::vector<std::string>& names);
 
 /// `find_log_named`, and the state of that log.
 [[nodiscard]] Outcome<store::LogState> get_log_named(const store::ReadTransaction& transaction,

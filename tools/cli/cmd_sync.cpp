@@ -1,7 +1,10 @@
-#include <algorithm>
+#include <cmath>
+#include <limits>
 
+#include "culm/replication/host/synced_logs.hpp"
 #include "culm/replication/host/writer.hpp"
 
+#include "tools/cli/arguments.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
@@ -11,66 +14,105 @@
 namespace culm::tools {
 namespace {
 
-/// Serves those logs, and only those, that are being synced: the peer has heard of them anyway.
-class SyncPolicy final : public replication::Policy {
- public:
-  explicit SyncPolicy(const node::SyncRequest& request) : request_(request) {}
+constexpr double kTimeoutSecondsMax = 24 * 60 * 60;
 
-  [[nodiscard]] bool may_read(const sealing::PeerKey& /*peer*/, const LogKey& log) override {
-    const auto& logs = request_.logs;
-    return std::ranges::find(logs, log, &replication::WantRequest::log) != logs.end();
-  }
-  [[nodiscard]] std::optional<store::LogInterest> accept_offer(const sealing::PeerKey& /*peer*/,
-                                                               const LogKey& /*log*/) override {
-    return std::nullopt;
-  }
+Duration to_duration(double seconds) {
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
 
- private:
-  const node::SyncRequest& request_;
+struct Options {
+  std::string address;
+  std::vector<std::string> also;
+  std::vector<std::string> logs;
+  std::string range;
+  std::string newest;
+  bool entries_only = false;
+  bool once = false;
+  bool newest_first = false;
+  std::string budget;
+  std::string payload_max;
+  std::string peer;
+  double timeout_seconds = 30;
+  double deadline_seconds = std::numeric_limits<double>::infinity();
+  node::SyncRequest request;  ///< its flags
+  HostOptions host_options;
 };
 
-/// A line on the terminal that says how much has moved.
-class ProgressLine {
- public:
-  ProgressLine(Host& host, node::SyncId sync, bool pushes)
-      : node_(host.node()), sync_(sync), pushes_(pushes), timer_(host.io()) {
-    wait();
+/// Reads the options that say how much is wanted, of no log yet.
+Outcome<replication::WantRequest> parse_want(const Options& options) {
+  replication::WantRequest want;
+  if (!options.range.empty()) {
+    CULM_TOOLS_TRY(want.interest.ranges, parse_range_option(options.range));
   }
-  void end() {
-    timer_.cancel();
-    progress_.reset();
+  if (!options.newest.empty()) {
+    CULM_TOOLS_TRY(want.interest.newest, parse_number("--newest", options.newest));
+    if (want.interest.newest == 0) return usage("--newest 0 asks for nothing");
   }
+  if (!options.budget.empty()) {
+    CULM_TOOLS_TRY(want.budget_bytes, parse_number("--budget", options.budget));
+    if (want.budget_bytes == 0) return usage("--budget 0 lets nothing come");
+  }
+  if (!options.payload_max.empty()) {
+    CULM_TOOLS_TRY(want.payload_size_max, parse_number("--payload-max", options.payload_max));
+  }
+  want.payloads = !options.entries_only;
+  if (options.newest_first) want.order = replication::Order::kNewestFirst;
+  return want;
+}
 
- private:
-  void wait() {
-    timer_.expires_after(std::chrono::milliseconds(100));
-    timer_.async_wait([this](const ErrorCode& code) {
-      const auto now = node_.progress(sync_);
-      if (code || !now) return;
-      show(*now);
-      wait();
-    });
+Outcome<void> check_flags(const Options& options) {
+  const node::SyncRequest& request = options.request;
+  if (request.live && (options.once || request.quote_only || !options.budget.empty())) {
+    return usage("--live does not go with --once, --quote or --budget");
   }
-  void show(const node::SyncProgress& now) {
-    // What will be sent nobody knows before.
-    const std::uint64_t total = pushes_ ? 0 : now.bytes_expected.value_or(0);
-    if (!progress_) {
-      progress_.emplace(pushes_ ? "moving" : "receiving", total, Progress::Unit::kBytes);
-    }
-    progress_->set_total(total);
-    progress_->show(now.stats.bytes_received + (pushes_ ? now.stats.bytes_sent : 0));
+  if (request.quote_only && request.push) return usage("--quote does not go with --push");
+  if (request.undelete && (request.quote_only || options.entries_only)) {
+    return usage("--undelete does not go with --quote or --entries-only");
   }
+  if (!(options.timeout_seconds > 0 && options.timeout_seconds <= kTimeoutSecondsMax)) {
+    return usage("--timeout must be more than 0 seconds and at most a day");
+  }
+  const double deadline = options.deadline_seconds;
+  if (!(deadline > 0) || (deadline > kTimeoutSecondsMax && !std::isinf(deadline))) {
+    return usage("--deadline must be more than 0 seconds and at most a day");
+  }
+  return {};
+}
 
-  transport::Node& node_;
-  node::SyncId sync_;
-  bool pushes_;
-  asio::steady_timer timer_;
-  std::optional<Progress> progress_;
-};
+/// What is asked for, of no log yet.
+Outcome<node::SyncRequest> parse_request(const Options& options) {
+  CULM_TOOLS_CHECK(check_flags(options));
+  node::SyncRequest request = options.request;
+  request.idle_max = to_duration(options.timeout_seconds);
+  if (!std::isinf(options.deadline_seconds)) {
+    request.whole_max = to_duration(options.deadline_seconds);
+  }
+  node::SyncPeer& first = request.peers.emplace_back();
+  CULM_TOOLS_TRY(first.endpoint, parse_endpoint_option("HOST:PORT", options.address));
+  if (!options.peer.empty()) {
+    CULM_TOOLS_TRY(first.expected, parse_peer_option(options.peer));
+  }
+  for (const std::string& address : options.also) {
+    CULM_TOOLS_TRY(const node::Endpoint endpoint, parse_endpoint_option("--also", address));
+    request.peers.push_back({endpoint});
+    if (!node::is_sound(request)) return usage("--also " + address + ": a peer is named once");
+  }
+  return request;
+}
+
+Outcome<void> add_logs(const Options& options, const store::Store& store,
+                       node::SyncRequest& request) {
+  CULM_TOOLS_TRY(const auto want, parse_want(options));
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  CULM_TOOLS_TRY(const auto logs, find_logs_named(transaction, options.logs));
+  if (logs.empty()) return usage("the store knows no log yet: name one by its author's 64 digits");
+  node::add_logs(request, want, logs);
+  return {};
+}
 
 /// By the node that runs on the store.
-Outcome<void> run_elsewhere(Context& context, const SyncOptions& options,
-                            node::SyncRequest& request, host::NodeClient& node) {
+Outcome<void> run_elsewhere(Context& context, const Options& options, node::SyncRequest& request,
+                            host::NodeClient& node) {
   if (options.host_options.are_given()) {
     return usage(
         "a node runs on the store and does the sync: it has its own network, key and checks");
@@ -78,39 +120,48 @@ Outcome<void> run_elsewhere(Context& context, const SyncOptions& options,
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_CHECK(add_logs(options, *store, request));
   const auto report = node.sync(request);
-  if (report) return conclude(context, options, *report);
+  if (report) return conclude(context, request, *report);
   if (report.error().code != Errc::kStoreLocked) return fail_with(report.error());
   return fail_with(Failure(Exit::kLocked, Errc::kStoreLocked,
                            "`culm sync --live` runs on the store and serves its own logs alone")
                        .next("end it first, to push others"));
 }
 
+/// On a line of the terminal.
+void show(std::optional<Progress>& line, bool pushes, const node::SyncProgress& now) {
+  // What will be sent nobody knows before.
+  const std::uint64_t total = pushes ? 0 : now.bytes_expected.value_or(0);
+  if (!line) line.emplace(pushes ? "moving" : "receiving", total, Progress::Unit::kBytes);
+  line->set_total(total);
+  line->show(now.stats.bytes_received + (pushes ? now.stats.bytes_sent : 0));
+}
+
 /// Until all is done, or for ever with --live; a signal ends it before.
-node::SyncReport run_here(Host& host, Context& context, const SyncOptions& options,
-                          node::SyncRequest request, Outcome<void>& said) {
+Outcome<node::SyncReport> run_here(Host& host, Context& context, const node::SyncRequest& request) {
+  Outcome<void> said;
   node::SyncReport report;
-  std::optional<ProgressLine> line;
+  std::optional<Progress> line;
   node::SyncId sync = 0;
-  sync = host.node().sync(std::move(request), [&](const node::SyncEvent& event) {
-    const bool has_failed = !said;
-    if (said) said = say(context, options, event);
-    if (!said && !has_failed) host.node().end_sync(sync);
+  sync = host.node().sync(request, [&](const node::SyncEvent& event) {
+    const auto* const now = std::get_if<node::SyncProgress>(&event);
+    if (now != nullptr && !request.quote_only && !context.json) show(line, request.push, *now);
+    if (said) said = say(context, request, event);
+    if (!said) host.node().end_sync(sync);
     const auto* const ended = std::get_if<node::SyncEnded>(&event);
     if (ended == nullptr) return;
     report = ended->report;
-    if (line) line->end();
     host.stop();
   });
-  if (!options.live && !options.quote && !context.json) line.emplace(host, sync, options.push);
   host.run([&] { host.node().end_sync(sync); });
+  if (!said) return fail_with(said.error());
   return report;
 }
 
-Outcome<void> run(Context& context, const SyncOptions& options) {
+Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_TRY(node::SyncRequest request, parse_request(options));
-  SyncPolicy policy(request);
+  host::SyncedLogs policy(request);
   const auto opened = Host::open(context, options.host_options, policy);
-  if (!opened && opened.error().code == Errc::kStoreLocked && !options.live) {
+  if (!opened && opened.error().code == Errc::kStoreLocked && !request.live) {
     if (const auto node = host::NodeClient::connect(context.store_directory)) {
       return run_elsewhere(context, options, request, *node);
     }
@@ -118,17 +169,15 @@ Outcome<void> run(Context& context, const SyncOptions& options) {
   if (!opened) return fail_with(opened.error());
   Host& host = **opened;
   CULM_TOOLS_CHECK(add_logs(options, host.store(), request));
-  if (options.live) {
+  if (request.live) {
     CULM_TOOLS_CHECK(host.serve_requests(false));
     host.verify_in_background();
   }
-  Outcome<void> said;
-  const node::SyncReport report = run_here(host, context, options, request, said);
-  CULM_TOOLS_CHECK(said);
-  return conclude(context, options, report);
+  CULM_TOOLS_TRY(const auto report, run_here(host, context, request));
+  return conclude(context, request, report);
 }
 
-void add_what(Verb& verb, SyncOptions& options) {
+void add_what(Verb& verb, Options& options) {
   verb.add_option("HOST:PORT", &options.address, "Where the peer listens").required();
   verb.add_option("LOG", &options.logs,
                   "Logs; those that are new here by their whole names. Otherwise all of the store");
@@ -141,7 +190,7 @@ void add_what(Verb& verb, SyncOptions& options) {
   verb.add_option("--newest", &options.newest, "Want the newest N entries, whatever they are")
       .type_name("N");
   verb.add_flag("--entries-only", options.entries_only, "Want no payloads; this is remembered");
-  verb.add_flag("--undelete", options.undelete,
+  verb.add_flag("--undelete", options.request.undelete,
                 "Take payloads again that were deleted here, of what is wanted");
   verb.add_option("--payload-max", &options.payload_max,
                   "Want no payloads of more than N bytes, this time")
@@ -151,15 +200,15 @@ void add_what(Verb& verb, SyncOptions& options) {
       .type_name("N");
 }
 
-void add_how(Verb& verb, SyncOptions& options) {
+void add_how(Verb& verb, Options& options) {
   verb.add_flag("--once", options.once, "End when all has come; this is the default");
-  verb.add_flag("--live", options.live,
+  verb.add_flag("--live", options.request.live,
                 "Go on as the logs grow, until interrupted. Other verbs write to the store\n"
                 "through this process meanwhile, and signatures that nothing depended on are\n"
                 "checked in the background");
-  verb.add_flag("--push", options.push,
+  verb.add_flag("--push", options.request.push,
                 "Offer the logs as well, and wait until each peer has confirmed that it holds all");
-  verb.add_flag("--quote", options.quote, "Say what would move, and move nothing");
+  verb.add_flag("--quote", options.request.quote_only, "Say what would move, and move nothing");
   verb.add_option("--peer", &options.peer,
                   "At HOST:PORT talk only to the relay that printed these 64 digits")
       .type_name("PEER");
@@ -176,7 +225,7 @@ void add_how(Verb& verb, SyncOptions& options) {
 }  // namespace
 
 void add_sync(CommandTree& tree) {
-  const auto options = std::make_shared<SyncOptions>();
+  const auto options = std::make_shared<Options>();
   Verb& verb = tree.add_verb(
       "sync",
       "Fetch logs from the peer at HOST:PORT, verify them and keep them: whole, or the parts that\n"

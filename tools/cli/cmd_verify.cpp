@@ -82,20 +82,6 @@ void keep_worst(std::optional<Failure>& worst, Failure failure) {
   if (!worst || rank(failure.exit) > rank(worst->exit)) worst = std::move(failure);
 }
 
-Outcome<std::vector<LogKey>> choose_logs(const store::ReadTransaction& transaction,
-                                         const std::vector<std::string>& names) {
-  if (names.empty()) {
-    CULM_TOOLS_TRY(auto logs, transaction.list_logs());
-    return logs;
-  }
-  std::vector<LogKey> logs;
-  for (const std::string& name : names) {
-    CULM_TOOLS_TRY(const LogKey log, find_log_named(transaction, name));
-    logs.push_back(log);
-  }
-  return logs;
-}
-
 /// The verdict on one log, with the evidence against its author if there is any.
 Outcome<void> print_verdict(Context& context, const store::ReadTransaction& transaction,
                             const store::LogState& log, const store::AuditReport& report,
@@ -121,7 +107,7 @@ Outcome<void> verify_store(Context& context, const Options& options, std::size_t
     const auto sound = store::audit_tables(transaction);
     if (!sound) keep_worst(worst, Failure(sound.error()).about("tables of the store"));
   }
-  CULM_TOOLS_TRY(const std::vector<LogKey> logs, choose_logs(transaction, options.logs));
+  CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));
   Ed25519Verifier one;
   host::VerifierPool verifier(one, threads);
   for (const LogKey& key : logs) {

@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <iterator>
 
+#include "tools/cli/escape.hpp"
+
 namespace culm::tools {
 namespace {
 
@@ -137,6 +139,38 @@ Failure&& Failure::as(Exit status) && {
 
 tl::unexpected<Failure> usage(std::string message) {
   return fail_with(Failure(Exit::kUsage, Errc::kUsage, std::move(message)));
+}
+
+Failure why_lost(const Error& error, std::string_view text, bool has_answered) {
+  Failure failure(error);
+  if (failure.exit == Exit::kUsage) failure.exit = Exit::kNetwork;
+  if (error.code == Errc::kNetwork && error.detail == ECONNREFUSED) {
+    failure.message = "nobody listens there (connection refused)";
+  } else if (error.code == Errc::kFrameTruncated) {
+    failure.message = has_answered
+                          ? "went away"
+                          : "hung up on the handshake: another network key, or no culm peer";
+  } else if (error.code == Errc::kPeerUnexpected) {
+    failure.message = "is not the peer that --peer names";
+  } else if (!text.empty()) {
+    failure.message += ": \"" + preview(as_bytes(text), 200) + "\"";
+  }
+  return failure;
+}
+
+std::string why_denied(replication::DenyReason reason, bool is_offer) {
+  switch (reason) {
+    case replication::DenyReason::kBusy:
+      return is_offer ? "cannot take this log for now" : "is busy; try again later";
+    case replication::DenyReason::kCapped:
+      return "knows of a fork of this log";
+    case replication::DenyReason::kUnanchored:
+      return "sent what proves nothing here";
+    case replication::DenyReason::kNotServed:
+    case replication::DenyReason::kNotWanted:
+      break;
+  }
+  return is_offer ? "does not take this log" : "does not serve this log";
 }
 
 }  // namespace culm::tools

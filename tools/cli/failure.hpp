@@ -6,6 +6,7 @@
 
 #include "culm/core/result.hpp"
 #include "culm/replication/host/json.hpp"
+#include "culm/replication/message.hpp"
 
 namespace culm::tools {
 
@@ -51,6 +52,11 @@ using Outcome = tl::expected<T, Failure>;
 
 /// A command line that cannot be meant so.
 [[nodiscard]] tl::unexpected<Failure> usage(std::string message);
+
+/// Why a peer was lost or not reached; `text`: what it said at that.
+[[nodiscard]] Failure why_lost(const Error& error, std::string_view text, bool has_answered);
+/// What to say of a peer that declined a want or an offer, behind its name.
+[[nodiscard]] std::string why_denied(replication::DenyReason reason, bool is_offer);
 
 /// Says what an error is about, unless it is known already.
 template <class T>

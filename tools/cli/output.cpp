@@ -103,7 +103,8 @@ Table::Table(std::vector<Column> columns) : columns_(std::move(columns)) {
 }
 
 void Table::add(std::vector<std::string> cells) {
-  CULM_ASSERT(cells.size() == columns_.size());
+  CULM_ASSERT(cells.size() <= columns_.size());
+  cells.resize(columns_.size());
   for (std::size_t i = 0; i < cells.size(); ++i) {
     widths_[i] = std::max(widths_[i], width_of(cells[i]));
   }

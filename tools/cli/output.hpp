@@ -55,6 +55,7 @@ class Table {
   };
   explicit Table(std::vector<Column> columns);
 
+  /// Columns without a cell stay empty.
   void add(std::vector<std::string> cells);
   /// The rows so far, and with the first of them the header; forgets them, keeps the widths.
   [[nodiscard]] std::string take();

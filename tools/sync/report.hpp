@@ -1,28 +1,23 @@
 #pragma once
 
-#include <string>
+#include "culm/replication/node/sync.hpp"
 
 #include "tools/cli/context.hpp"
-#include "tools/sync/options.hpp"
 
+/// What `culm sync` says. `request` is the one that was made.
 namespace culm::tools {
 
 /// Says what a live sync tells.
-[[nodiscard]] Outcome<void> say(Context& context, const SyncOptions& options,
+[[nodiscard]] Outcome<void> say(Context& context, const node::SyncRequest& request,
                                 const node::SyncEvent& event);
 
 /// Prints what came of a sync, and says whether it was a success, as `judge`.
-[[nodiscard]] Outcome<void> conclude(Context& context, const SyncOptions& options,
+[[nodiscard]] Outcome<void> conclude(Context& context, const node::SyncRequest& request,
                                      const node::SyncReport& report);
 
 /// What keeps a sync from being a success. Exit 6: no peer can be reached, or what one should bring
 /// did not come, or one does not serve or take a log; 4: one sent what does not verify; 5: the
 /// store fails; 7: a fork.
-[[nodiscard]] Outcome<void> judge(const SyncOptions& options, const node::SyncReport& report);
-
-/// Why a peer was given up, or is called again; `text`: what it said at that.
-[[nodiscard]] Failure why_lost(const Error& error, const std::string& text, bool has_answered);
-/// What to say of a peer that declined a want or an offer, behind its name.
-[[nodiscard]] std::string why_denied(replication::DenyReason reason, bool is_offer);
+[[nodiscard]] Outcome<void> judge(const node::SyncRequest& request, const node::SyncReport& report);
 
 }  // namespace culm::tools

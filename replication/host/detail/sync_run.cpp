@@ -1,33 +1,15 @@
 #include "culm/replication/host/detail/sync_run.hpp"
 
-#include <algorithm>
-
 #include "culm/core/random.hpp"
 #include "culm/replication/host/detail/asio.hpp"
 #include "culm/replication/host/node_key.hpp"
 #include "culm/replication/host/store_writer.hpp"
+#include "culm/replication/host/synced_logs.hpp"
 #include "culm/replication/host/verifier_pool.hpp"
 #include "culm/replication/transport/node.hpp"
 
 namespace culm::host {
 namespace {
-
-/// Serves those logs, and only those, that are being synced: the peer has heard of them anyway.
-class SyncedLogs final : public replication::Policy {
- public:
-  explicit SyncedLogs(const node::SyncRequest& request) : logs_(request.logs) {}
-
-  [[nodiscard]] bool may_read(const sealing::PeerKey& /*peer*/, const LogKey& log) override {
-    return std::ranges::find(logs_, log, &replication::WantRequest::log) != logs_.end();
-  }
-  [[nodiscard]] std::optional<store::LogInterest> accept_offer(const sealing::PeerKey& /*peer*/,
-                                                               const LogKey& /*log*/) override {
-    return std::nullopt;
-  }
-
- private:
-  std::vector<replication::WantRequest> logs_;
-};
 
 Result<node::NodeOptions> make_options(const std::string& directory,
                                        const ReplicaOptions& options) {
@@ -42,7 +24,7 @@ Result<node::NodeOptions> make_options(const std::string& directory,
 }  // namespace
 
 Result<node::SyncReport> run_sync(store::Store& store, const std::string& directory,
-                                  const ReplicaOptions& options, node::SyncRequest request,
+                                  const ReplicaOptions& options, const node::SyncRequest& request,
                                   const Replica::Told& told, const std::stop_token& stop) {
   CULM_TRY(auto node_options, make_options(directory, options));
   asio::io_context io;
@@ -56,7 +38,7 @@ Result<node::SyncReport> run_sync(store::Store& store, const std::string& direct
 
   node::SyncReport report;
   node::SyncId sync = 0;
-  sync = node.sync(std::move(request), [&](const node::SyncEvent& event) {
+  sync = node.sync(request, [&](const node::SyncEvent& event) {
     if (told && !told(event)) node.end_sync(sync);
     const auto* const ended = std::get_if<node::SyncEnded>(&event);
     if (ended == nullptr) return;

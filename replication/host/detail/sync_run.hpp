@@ -8,7 +8,7 @@ namespace culm::host {
 /// store is locked for it.
 [[nodiscard]] Result<node::SyncReport> run_sync(store::Store& store, const std::string& directory,
                                                 const ReplicaOptions& options,
-                                                node::SyncRequest request,
+                                                const node::SyncRequest& request,
                                                 const Replica::Told& told,
                                                 const std::stop_token& stop);
 

@@ -1,5 +1,6 @@
-#include "culm/replication/host/detail/sync_json.hpp"
+#include "culm/replication/host/sync_json.hpp"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -50,9 +51,12 @@ constexpr Fields<LogReport, std::uint64_t, 6> kLogNumbers{
 constexpr Fields<LogReport, RangeSet, 2> kLogRanges{
     {{"missing", &LogReport::missing}, {"payloads_missing", &LogReport::payloads_missing}}};
 constexpr Fields<LogReport, std::optional<Quote>, 2> kLogQuotes{
-    {{"quote", &LogReport::quote}, {"whole_quote", &LogReport::whole_quote}}};
+    {{"quote", &LogReport::quote}, {"whole", &LogReport::whole_quote}}};
 constexpr Fields<LogReport, std::optional<replication::DenyReason>, 2> kLogDenials{
     {{"denied", &LogReport::denied}, {"offer_denied", &LogReport::offer_denied}}};
+
+constexpr std::array<std::string_view, 6> kLogOutcomes{"complete",   "budget", "denied",
+                                                       "incomplete", "failed", "interrupted"};
 
 tl::unexpected<Error> malformed() { return fail(Errc::kFileFormat); }
 
@@ -163,25 +167,40 @@ Result<node::SyncPeer> parse_peer(const Json& json) {
   return peer;
 }
 
+Result<node::LogOutcome> get_log_outcome(const Json& json) {
+  CULM_TRY(const std::string state, get_text(json, "state"));
+  const auto* const found = std::ranges::find(kLogOutcomes, state);
+  if (found == kLogOutcomes.end()) return malformed();
+  return static_cast<node::LogOutcome>(found - kLogOutcomes.begin());
+}
+
+Json to_json(const Quote& quote) {
+  Json json = Json::object();
+  put(json, kQuoteNumbers, quote);
+  json["exact"] = quote.exact;
+  return json;
+}
+
+}  // namespace
+
 Json to_json(const LogReport& log) {
   Json json = {{"log", to_string(log.log)},
-               {"outcome", to_number(log.outcome)},
-               {"is_pushed", log.is_pushed}};
+               {"state", kLogOutcomes[to_number(log.outcome)]},
+               {"pushed", log.is_pushed}};
   put(json, kLogNumbers, log);
   for (const auto& [name, member] : kLogRanges) json[name] = to_string(log.*member);
   for (const auto& [name, member] : kLogDenials) {
     if (log.*member) json[name] = to_number(*(log.*member));
   }
   for (const auto& [name, member] : kLogQuotes) {
-    if (!(log.*member)) continue;
-    Json quote = {{"exact", (log.*member)->exact}};
-    put(quote, kQuoteNumbers, *(log.*member));
-    json[name] = std::move(quote);
+    if (log.*member) json[name] = to_json(*(log.*member));
   }
   if (log.offer_denied_by) json["offer_denied_by"] = node::to_string(*log.offer_denied_by);
   if (log.error) json.update(control::to_json(*log.error));
   return json;
 }
+
+namespace {
 
 Result<std::optional<Quote>> get_quote(const Json& json, std::string_view key) {
   if (json.find(key) == nullptr) return std::nullopt;
@@ -197,8 +216,8 @@ Result<LogReport> parse_log(const Json& json) {
   LogReport log;
   CULM_TRY(const std::string key, get_text(json, "log"));
   CULM_TRY(log.log, parse_log_key(key));
-  CULM_TRY(log.outcome, get_enum(json, "outcome", node::LogOutcome::kUnfinished));
-  const auto is_pushed = json.find_bool("is_pushed");
+  CULM_TRY(log.outcome, get_log_outcome(json));
+  const auto is_pushed = json.find_bool("pushed");
   if (!is_pushed || !take(json, kLogNumbers, log)) return malformed();
   log.is_pushed = *is_pushed;
   for (const auto& [name, member] : kLogRanges) {
@@ -245,9 +264,9 @@ Result<std::optional<Duration>> find_duration(const Json& json, std::string_view
 }
 
 template <class Value>
-Json to_array(const std::vector<Value>& values) {
+Json to_array(const std::vector<Value>& values, Json (*convert)(const Value&)) {
   Json array = Json::array();
-  for (const Value& value : values) array.push_back(to_json(value));
+  for (const Value& value : values) array.push_back(convert(value));
   return array;
 }
 
@@ -274,7 +293,7 @@ Json to_json(const node::SyncRequest& request) {
     peers.push_back(std::move(one));
   }
   Json json = {{"peers", std::move(peers)},
-               {"logs", to_array(request.logs)},
+               {"logs", to_array(request.logs, to_json)},
                {"idle_max_us", request.idle_max.count()}};
   if (request.whole_max) json["whole_max_us"] = request.whole_max->count();
   put(json, kRequestFlags, request);
@@ -295,8 +314,8 @@ Result<node::SyncRequest> parse_sync_request(const Json& json) {
 
 Json to_json(const SyncReport& report) {
   Json json = {{"outcome", to_number(report.outcome)},
-               {"logs", to_array(report.logs)},
-               {"peers", to_array(report.peers)},
+               {"logs", to_array(report.logs, to_json)},
+               {"peers", to_array(report.peers, to_json)},
                {"took_us", report.took.count()}};
   if (report.error) json["failure"] = to_json(*report.error);
   return json;

@@ -1,0 +1,47 @@
+#include "culm/replication/node/sync_report.hpp"
+
+#include <algorithm>
+
+namespace culm::node {
+namespace {
+
+std::optional<Error> why_ended(const SyncReport& report) {
+  switch (report.outcome) {
+    case SyncOutcome::kDone:
+      return std::nullopt;
+    case SyncOutcome::kFailed:
+      return report.error.value_or(Error{Errc::kStoreIo});
+    case SyncOutcome::kIdle:
+    case SyncOutcome::kDeadline:
+      return Error{Errc::kTimeout};
+    case SyncOutcome::kStopped:
+      return Error{Errc::kPeerClosed};
+    case SyncOutcome::kIncomplete:
+    case SyncOutcome::kNoPeer:
+      break;
+  }
+  return Error{Errc::kPeerStalled};
+}
+
+std::optional<Error> why_not_moved(const LogReport& log) {
+  if (log.offer_denied) return Error{Errc::kDenied};
+  if (log.error || log.outcome != LogOutcome::kDenied || log.is_pushed) return log.error;
+  return Error{Errc::kDenied};
+}
+
+}  // namespace
+
+std::optional<SyncShortfall> why_not_done(const SyncReport& report) {
+  if (const auto ended = why_ended(report)) {
+    const auto lost = std::ranges::find_if(
+        report.peers, [](const PeerReport& peer) { return peer.error.has_value(); });
+    const bool is_of_peer = ended->code == Errc::kPeerStalled && lost != report.peers.end();
+    return is_of_peer ? SyncShortfall{*lost->error, &*lost} : SyncShortfall{*ended};
+  }
+  for (const LogReport& log : report.logs) {
+    if (const auto error = why_not_moved(log)) return SyncShortfall{*error, nullptr, &log};
+  }
+  return std::nullopt;
+}
+
+}  // namespace culm::node
