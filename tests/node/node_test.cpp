@@ -275,6 +275,24 @@ TEST_F(NodeTest, BareConnectionsOfOneAddressDoNotShutOutWhoIsBehindIt) {
   EXPECT_EQ(author.node().stats().displaced, limits::kHandshakesPerAddress);
 }
 
+TEST_F(NodeTest, BareConnectionsOfManyAddressesDoNotShutOutAnother) {
+  author.options.admission.handshakes_max = 64;
+  author.hold(log);
+  const auto attack = [&] {
+    for (std::uint32_t i = 0; i < 128; ++i) {
+      network.connect_silently(author, static_cast<std::uint8_t>(2 + i % 20));
+    }
+  };
+  attack();
+  EXPECT_EQ(author.node().sessions().size(), 64U);
+  reader.dial(author, {.wants = {want_of(log.log())}});
+  for (int i = 0; i < 8; ++i) {
+    network.run(network.link.latency / 2);
+    attack();
+  }
+  ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 1; }, seconds(5)));
+}
+
 TEST_F(NodeTest, AHandshakeThatIsDisplacedIsClosedAtOnceAndForgotten) {
   author.options.admission.handshakes_per_address_max = 2;
   for (int i = 0; i < 100; ++i) network.connect_silently(author);

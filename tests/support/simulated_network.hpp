@@ -177,8 +177,9 @@ class SimulatedNetwork {
     static_cast<void>(run_until([] { return false; }, time));
   }
 
-  /// A connection to `node` by somebody who neither says nor takes anything.
-  void connect_silently(SimulatedNode& node) { connect({}, node); }
+  /// A connection to `node` by somebody at 10.0.0.`host` who neither says nor takes anything. All
+  /// nodes are at 10.0.0.1.
+  void connect_silently(SimulatedNode& node, std::uint8_t host = 1) { connect({}, node, host); }
   /// Cuts all connections of a node; those that are made later are whole.
   void cut(const SimulatedNode& node) {
     const auto links = links_;  // some go away meanwhile
@@ -255,13 +256,14 @@ class SimulatedNetwork {
   }
 
   void connect(const std::function<std::pair<SimulatedNode*, node::SessionId>()>& caller,
-               SimulatedNode& called) {
+               SimulatedNode& called, std::uint8_t host = 1) {
     auto one = std::make_shared<Link>();
     one->options = link;
     if (caller) std::tie(one->ends[0].node, one->ends[0].session) = caller();
     if (caller && one->ends[0].session == 0) return;
-    const node::Address address{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1};
-    const auto session = called.node().accepted({"10.0.0.1", 1}, address, now_);
+    const node::Address address{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, host};
+    const auto session =
+        called.node().accepted({"10.0.0." + std::to_string(host), 1}, address, now_);
     if (session) one->ends[1] = End{&called, *session, false, {}, 0, {}};
     links_.push_back(one);
     if (!session) break_off(*one, 0);
