@@ -17,8 +17,8 @@ class Writer {
  public:
   virtual ~Writer() = default;
 
-  /// One unit of at most limits::kUnitEntriesMax entries; gets verdicts that it lacked. A node checks
-  /// it once more.
+  /// One unit of at most limits::kUnitEntriesMax entries; gets verdicts that it lacked. A node
+  /// checks it once more.
   [[nodiscard]] virtual Result<store::IngestReport> ingest(CheckedUnit& unit) = 0;
   /// New entries of this author. Fails with kAuthorMarkFork, and keeps nothing, where the log
   /// has grown since they were signed.
