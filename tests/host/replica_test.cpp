@@ -8,12 +8,10 @@
 
 #include "culm/core/random.hpp"
 #include "culm/culm.hpp"
-#include "culm/replication/host/control_server.hpp"
 #include "culm/replication/host/detail/asio.hpp"
 #include "culm/replication/host/node_key.hpp"
-#include "culm/replication/host/store_writer.hpp"
+#include "culm/replication/host/store_node.hpp"
 #include "culm/replication/host/writer.hpp"
-#include "culm/replication/transport/node.hpp"
 #include "culm/store/lmdb_kv.hpp"
 
 #include "tests/support/child_process.hpp"
@@ -51,18 +49,13 @@ class Relay {
     host::asio::io_context io;
     SystemRandom random;
     AcceptAny policy;
-    Ed25519Verifier verifier;
     auto kv = *store::LmdbKv::open(directory, {});
     auto& lmdb = *kv;
     const auto store = *store::Store::open(std::move(kv), random);
     const auto lock = *lmdb.lock_for_node();
-    host::StoreWriter writer(*store, verifier, {}, [&io](std::function<void()> task) {
-      host::asio::post(io, std::move(task));
-    });
-    transport::Node node(io, *store, policy, verifier, random, writer,
-                         node::NodeOptions{.identity = sealing::KeyPair::generate(random)});
-    const auto endpoint = *node.listen({"127.0.0.1", 0});
-    const auto control = *host::ControlServer::open(io, directory, *store, node, verifier, true);
+    host::StoreNode host(io, *store, policy, {{.identity = sealing::KeyPair::generate(random)}});
+    const auto endpoint = *host.node().listen({"127.0.0.1", 0});
+    EXPECT_TRUE(host.serve_requests(directory, true));
     std::ofstream(file_of(directory)) << node::to_string(endpoint) << std::flush;
     parent.tell();
     io.run();

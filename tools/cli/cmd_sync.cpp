@@ -169,10 +169,7 @@ Outcome<void> run(Context& context, const Options& options) {
   if (!opened) return fail_with(opened.error());
   Host& host = **opened;
   CULM_TOOLS_CHECK(add_logs(options, host.store(), request));
-  if (request.live) {
-    CULM_TOOLS_CHECK(host.serve_requests(false));
-    host.verify_in_background();
-  }
+  if (request.live) CULM_TOOLS_CHECK(host.serve_requests(false));
   CULM_TOOLS_TRY(const auto report, run_here(host, context, request));
   return conclude(context, request, report);
 }

@@ -11,8 +11,6 @@
 namespace culm::tools {
 namespace {
 
-std::string named(const Context& context) { return "store " + shown(context.store_directory); }
-
 Result<std::unique_ptr<store::Store>> open_store(const std::string& directory,
                                                  const store::LmdbOptions& options) {
   CULM_TRY(auto kv, store::LmdbKv::open(directory, options));
@@ -20,19 +18,18 @@ Result<std::unique_ptr<store::Store>> open_store(const std::string& directory,
   return store::Store::open(std::move(kv), random);
 }
 
-tl::unexpected<Failure> locked(const Context& context) {
+}  // namespace
+
+std::string named(const Context& context) { return "store " + shown(context.store_directory); }
+
+Failure locked(const Context& context) {
   Failure failure(Error{Errc::kStoreLocked});
-  const auto holder = store::lock_holder(context.store_directory);
-  if (holder) {
+  if (const auto holder = store::lock_holder(context.store_directory)) {
     failure.message += " (pid " + std::to_string(*holder) + ")";
     failure.fields["pid"] = *holder;
   }
-  return fail_with(std::move(failure)
-                       .about(named(context))
-                       .next("wait until it has ended; verbs that only read work meanwhile"));
+  return std::move(failure).about(named(context));
 }
-
-}  // namespace
 
 Outcome<std::unique_ptr<store::Store>> open_for_reading(const Context& context) {
   store::LmdbOptions options;
@@ -54,7 +51,10 @@ Outcome<StoreAccess> StoreAccess::open(const Context& context, IfMissing if_miss
     return fail_with(Failure(opened.error()).about(named(context)));
   }
   auto writer = host::NodeClient::connect(context.store_directory);
-  if (!writer) return locked(context);
+  if (!writer) {
+    return fail_with(
+        locked(context).next("wait until it has ended; verbs that only read work meanwhile"));
+  }
   CULM_TOOLS_TRY(auto store, open_for_reading(context));
   return StoreAccess(std::move(store), std::move(writer), true);
 }

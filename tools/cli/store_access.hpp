@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "culm/replication/host/writer.hpp"
 #include "culm/store/store.hpp"
@@ -8,6 +9,11 @@
 #include "tools/cli/context.hpp"
 
 namespace culm::tools {
+
+/// "store DIR".
+[[nodiscard]] std::string named(const Context& context);
+/// Another process writes to the store; which one, where that is known.
+[[nodiscard]] Failure locked(const Context& context);
 
 /// Opens the store beside processes that write to it. Fails with exit 3 when there is none, 5
 /// when it cannot be read.

@@ -1,7 +1,5 @@
 #include "tools/relay/host.hpp"
 
-#include <csignal>
-
 #include <sys/resource.h>
 
 #include "tools/cli/arguments.hpp"
@@ -19,75 +17,47 @@ void allow_many_descriptors() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-Failure locked(const std::string& directory) {
-  Failure failure(Error{Errc::kStoreLocked});
-  if (const auto holder = store::lock_holder(directory)) {
-    failure.message += " (pid " + std::to_string(*holder) + ")";
-    failure.fields["pid"] = *holder;
-  }
-  return std::move(failure).next(
-      "end that process first; append, delete, import and sync work beside a node");
-}
-
 }  // namespace
-
-Host::Host(std::size_t verify_threads)
-    : pool_(verifier_, verify_threads), signals_(io_, SIGINT, SIGTERM, SIGHUP), minute_(io_) {}
 
 Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const HostOptions& options,
                                           replication::Policy& policy) {
   CULM_TOOLS_TRY(const std::size_t threads, parse_verify_threads(options.verify_threads));
   CULM_TOOLS_TRY(const AcceptOptions accept, parse_verification(options));
-  std::unique_ptr<Host> host(new Host(threads));
+  std::unique_ptr<Host> host(new Host());
   host->directory_ = context.store_directory;
-  const std::string name = "store " + shown(context.store_directory);
+  const std::string name = named(context);
   const auto opened = host->open_store();
   if (!opened && opened.error().code == Errc::kStoreLocked) {
-    return fail_with(locked(context.store_directory).about(name));
+    return fail_with(locked(context).next(
+        "end that process first; append, delete, import and sync work beside a node"));
   }
   CULM_TOOLS_CHECK(about(name, opened));
   CULM_TOOLS_TRY(node::NodeOptions node, make_node_options(context.store_directory, options));
   allow_many_descriptors();
   host->peer_ = node.identity.public_key();
-  host->writer_.emplace(
-      *host->store_, host->pool_, accept,
-      [&io = host->io_](std::function<void()> task) { asio::post(io, std::move(task)); });
-  host->node_.emplace(host->io_, *host->store_, policy, host->pool_, host->random_, *host->writer_,
-                      std::move(node));
+  host->node_.emplace(host->io_, *host->store_, policy,
+                      host::StoreNodeOptions{std::move(node), accept, threads});
   return host;
 }
 
 Result<void> Host::open_store() {
   CULM_TRY(auto kv, store::LmdbKv::open(directory_));
   kv_ = kv.get();
-  CULM_TRY(store_, store::Store::open(std::move(kv), random_));
+  SystemRandom random;
+  CULM_TRY(store_, store::Store::open(std::move(kv), random));
   CULM_TRY(auto lock, kv_->lock_for_node());
   lock_.emplace(std::move(lock));
   return {};
 }
 
 Outcome<void> Host::serve_requests(bool serves_every_log) {
-  auto opened =
-      host::ControlServer::open(io_, directory_, *store_, *node_, pool_, serves_every_log);
-  if (!opened) {
+  const auto served = node_->serve_requests(directory_, serves_every_log);
+  if (!served) {
     return fail_with(
-        Failure(opened.error()).about("socket in " + shown(directory_)).as(Exit::kStore));
+        Failure(served.error()).about("socket in " + shown(directory_)).as(Exit::kStore));
   }
-  control_ = *std::move(opened);
+  node_->verify_in_background();
   return {};
-}
-
-void Host::verify_in_background() {
-  background_.emplace(*store_, verifier_, [this](store::Store::Body body, auto handler) {
-    asio::post(io_, [this, body = std::move(body), handler = std::move(handler)] {
-      node_->update(body, [handler](const Result<void>& /*outcome*/) { handler(); });
-    });
-  });
-  transport::NodeObserver observer;
-  observer.log_changed = [this](const LogKey& /*log*/) {
-    if (background_) background_->wake();
-  };
-  node_->observe(std::move(observer));
 }
 
 void Host::run(std::function<void()> interrupted) {
@@ -100,8 +70,6 @@ void Host::run(std::function<void()> interrupted) {
 void Host::stop() {
   if (stopping_) return;
   stopping_ = true;
-  background_.reset();
-  if (control_) control_->close();
   node_->stop([this] {
     ErrorCode ignored;
     signals_.cancel(ignored);
@@ -119,11 +87,7 @@ void Host::wait_signal() {
       std::signal(number, SIG_DFL);
       std::raise(number);
     }
-    if (interrupted_) {
-      interrupted_();
-    } else {
-      stop();
-    }
+    interrupted_();
     wait_signal();
   });
 }

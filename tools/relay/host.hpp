@@ -1,16 +1,11 @@
 #pragma once
 
+#include <csignal>
 #include <functional>
 #include <memory>
 #include <optional>
 
-#include "culm/core/random.hpp"
-#include "culm/core/signing.hpp"
-#include "culm/replication/host/background_verifier.hpp"
-#include "culm/replication/host/control_server.hpp"
-#include "culm/replication/host/store_writer.hpp"
-#include "culm/replication/host/verifier_pool.hpp"
-#include "culm/replication/transport/node.hpp"
+#include "culm/replication/host/store_node.hpp"
 #include "culm/store/lmdb_kv.hpp"
 
 #include "tools/cli/context.hpp"
@@ -31,26 +26,22 @@ class Host {
   Host& operator=(const Host&) = delete;
 
   [[nodiscard]] store::Store& store() noexcept { return *store_; }
-  [[nodiscard]] transport::Node& node() noexcept { return *node_; }
+  [[nodiscard]] transport::Node& node() noexcept { return node_->node(); }
   [[nodiscard]] asio::io_context& io() noexcept { return io_; }
   [[nodiscard]] const sealing::PeerKey& peer() const noexcept { return peer_; }
 
-  /// Takes requests of other processes at the store's socket. `serves_every_log`: what the policy
-  /// lets peers read is all of the store.
+  /// Takes requests of other processes at the store's socket, and checks signatures that were not
+  /// needed so far. `serves_every_log`: what the policy lets peers read is all of the store.
   [[nodiscard]] Outcome<void> serve_requests(bool serves_every_log);
 
-  /// Checks signatures that were not needed so far, as long as the host runs.
-  void verify_in_background();
-
-  /// Works until `stop`. `interrupted` is called at the first signal to end, in place of `stop`,
-  /// when it is given; a second signal ends the process at once.
-  void run(std::function<void()> interrupted = {});
+  /// Works until `stop`. `interrupted` is called at the first signal to end; a second one ends the
+  /// process at once.
+  void run(std::function<void()> interrupted);
   /// Ends all connections and lets `run` return once all that was received is committed.
   void stop();
-  [[nodiscard]] bool is_stopping() const noexcept { return stopping_; }
 
  private:
-  explicit Host(std::size_t verify_threads);
+  Host() : signals_(io_, SIGINT, SIGTERM, SIGHUP), minute_(io_) {}
   Result<void> open_store();
   void wait_signal();
   void wait_minute();
@@ -58,19 +49,13 @@ class Host {
   store::LmdbKv* kv_ = nullptr;  // owned by the store
   std::unique_ptr<store::Store> store_;
   std::optional<store::NodeLock> lock_;
-  SystemRandom random_;
-  Ed25519Verifier verifier_;
-  host::VerifierPool pool_;
   sealing::PeerKey peer_;
   asio::io_context io_;
   asio::signal_set signals_;
   asio::steady_timer minute_;
   std::string directory_;
   std::function<void()> interrupted_;
-  std::optional<host::StoreWriter> writer_;
-  std::optional<transport::Node> node_;
-  std::optional<host::BackgroundVerifier> background_;
-  std::unique_ptr<host::ControlServer> control_;
+  std::optional<host::StoreNode> node_;
   bool interrupted_once_ = false;
   bool stopping_ = false;
 };

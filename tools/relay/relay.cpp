@@ -174,7 +174,6 @@ Outcome<void> run_relay(Context& context, const RelayOptions& options) {
   const auto bound = host->node().listen(endpoint);
   if (!bound) return fail_with(Failure(bound.error()).about("--listen " + options.listen));
   CULM_TOOLS_CHECK(host->serve_requests(true));
-  host->verify_in_background();
 
   const std::string address = node::to_string(*bound);
   const std::string peer = to_hex(host->peer().bytes);

@@ -1,12 +1,9 @@
 #include "culm/replication/host/detail/sync_run.hpp"
 
-#include "culm/core/random.hpp"
 #include "culm/replication/host/detail/asio.hpp"
 #include "culm/replication/host/node_key.hpp"
-#include "culm/replication/host/store_writer.hpp"
+#include "culm/replication/host/store_node.hpp"
 #include "culm/replication/host/synced_logs.hpp"
-#include "culm/replication/host/verifier_pool.hpp"
-#include "culm/replication/transport/node.hpp"
 
 namespace culm::host {
 namespace {
@@ -28,13 +25,9 @@ Result<node::SyncReport> run_sync(store::Store& store, const std::string& direct
                                   const Replica::Told& told, const std::stop_token& stop) {
   CULM_TRY(auto node_options, make_options(directory, options));
   asio::io_context io;
-  SystemRandom random;
   SyncedLogs policy(request);
-  Ed25519Verifier verifier;
-  VerifierPool pool(verifier, VerifierPool::count_cores());
-  StoreWriter writer(store, pool, options.accept,
-                     [&io](std::function<void()> task) { asio::post(io, std::move(task)); });
-  transport::Node node(io, store, policy, pool, random, writer, std::move(node_options));
+  StoreNode host(io, store, policy, {std::move(node_options), options.accept});
+  transport::Node& node = host.node();
 
   node::SyncReport report;
   node::SyncId sync = 0;
@@ -43,7 +36,7 @@ Result<node::SyncReport> run_sync(store::Store& store, const std::string& direct
     const auto* const ended = std::get_if<node::SyncEnded>(&event);
     if (ended == nullptr) return;
     report = ended->report;
-    node.stop([] {});
+    host.stop([] {});
   });
   const std::stop_callback on_stop(stop, [&] { asio::post(io, [&] { node.end_sync(sync); }); });
   io.run();
