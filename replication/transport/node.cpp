@@ -17,13 +17,17 @@ Node::~Node() { impl_->shut_down(); }
 Result<Endpoint> Node::listen(const Endpoint& endpoint) { return impl_->listen(endpoint); }
 
 DialId Node::dial(const Endpoint& endpoint, DialOptions options, SessionHandler handler) {
-  return impl_->dial(endpoint, std::move(options), std::move(handler));
+  const DialId id = impl_->ask().dial(endpoint, std::move(options));
+  if (handler) impl_->dial_handlers_.emplace(id, std::move(handler));
+  return id;
 }
 
 void Node::end_dial(DialId dial) { impl_->ask().end_dial(dial, detail::now()); }
 
 node::SyncId Node::sync(node::SyncRequest request, SyncHandler handler) {
-  return impl_->sync(std::move(request), std::move(handler));
+  const node::SyncId id = impl_->ask().sync(std::move(request), detail::now());
+  if (handler) impl_->sync_handlers_.emplace(id, std::move(handler));
+  return id;
 }
 
 void Node::end_sync(node::SyncId sync) { impl_->ask().end_sync(sync, detail::now()); }
@@ -45,24 +49,34 @@ void Node::close_session(SessionId session, std::optional<Errc> code) {
 }
 
 void Node::run(node::StoreTask task, std::function<void(Result<void>)> handler) {
-  impl_->run(std::move(task), std::move(handler));
+  const node::TaskId id = impl_->ask().run(std::move(task));
+  if (handler) impl_->task_handlers_.emplace(id, std::move(handler));
 }
 
 void Node::update(store::Store::Body body, std::function<void(Result<void>)> handler) {
-  impl_->run([body = std::move(body)](store::Store& store) { return store.update(body); },
-             std::move(handler));
+  run([body = std::move(body)](store::Store& store) { return store.update(body); },
+      std::move(handler));
 }
 
 void Node::log_changed(const LogKey& log) { impl_->ask().log_changed(log, detail::now()); }
 
-ObserverId Node::observe(NodeObserver observer) { return impl_->observe(std::move(observer)); }
+ObserverId Node::observe(NodeObserver observer) {
+  const ObserverId id = ++impl_->last_observer_;
+  impl_->observers_.emplace(id, std::make_shared<const NodeObserver>(std::move(observer)));
+  return id;
+}
 
-void Node::end_observe(ObserverId observer) { impl_->end_observe(observer); }
+void Node::end_observe(ObserverId observer) { impl_->observers_.erase(observer); }
 
-std::vector<SessionStatus> Node::sessions() const { return impl_->node().sessions(); }
+std::vector<SessionStatus> Node::sessions() const { return impl_->node_.sessions(); }
 
-NodeStats Node::stats() const { return impl_->node().stats(); }
+NodeStats Node::stats() const { return impl_->node_.stats(); }
 
-void Node::stop(std::function<void()> handler) { impl_->stop(std::move(handler)); }
+void Node::stop(std::function<void()> handler) {
+  impl_->stopped_ = std::move(handler);
+  for (const auto& listener : impl_->listeners_) listener->close();
+  impl_->listeners_.clear();
+  impl_->ask().stop(detail::now());
+}
 
 }  // namespace culm::transport

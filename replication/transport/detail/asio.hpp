@@ -30,10 +30,6 @@ using ErrorCode = boost::system::error_code;
       std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
 }
 
-[[nodiscard]] inline std::chrono::steady_clock::time_point to_steady(Instant instant) {
-  return std::chrono::steady_clock::time_point(instant.time_since_epoch());
-}
-
 /// kAddress for a name that nobody knows, else kNetwork with `errno`.
 [[nodiscard]] inline Error to_error(const ErrorCode& code) {
   if (code.category() != boost::system::system_category()) return Error{Errc::kAddress};

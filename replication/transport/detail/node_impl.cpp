@@ -44,7 +44,7 @@ Node::Impl::Impl(detail::asio::io_context& io, const store::Store& store,
     : io_(io),
       runner_(runner),
       node_(std::move(options), store, policy, verifier, random),
-      read_buffer_(limits::kReadBufferBytes),
+      shared_{node_, [this] { take_actions(); }, Bytes(limits::kReadBufferBytes)},
       timer_(io) {}
 
 void Node::Impl::shut_down() {
@@ -95,7 +95,7 @@ void Node::Impl::arm_timer() {
     timer_.cancel();
     return;
   }
-  timer_.expires_at(detail::to_steady(*deadline));
+  timer_.expires_at(std::chrono::steady_clock::time_point(deadline->time_since_epoch()));
   timer_.async_wait(guarded([](Impl& self, const detail::ErrorCode& code) {
     if (code) return;
     self.armed_.reset();
@@ -123,12 +123,6 @@ void Node::Impl::accept(detail::tcp::socket socket) {
   take_actions();
 }
 
-DialId Node::Impl::dial(const Endpoint& endpoint, DialOptions options, SessionHandler handler) {
-  const DialId id = ask().dial(endpoint, std::move(options));
-  if (handler) dial_handlers_.emplace(id, std::move(handler));
-  return id;
-}
-
 void Node::Impl::connected(DialId id, Result<detail::tcp::socket> socket) {
   connectors_.erase(id);
   if (!socket || !prepare(*socket)) {
@@ -140,23 +134,7 @@ void Node::Impl::connected(DialId id, Result<detail::tcp::socket> socket) {
 }
 
 void Node::Impl::add_socket(detail::tcp::socket socket, SessionId id) {
-  sockets_.emplace(id, std::make_shared<detail::Socket>(std::move(socket), id, *this));
-}
-
-node::SyncId Node::Impl::sync(node::SyncRequest request, SyncHandler handler) {
-  const node::SyncId id = ask().sync(std::move(request), detail::now());
-  if (handler) sync_handlers_.emplace(id, std::move(handler));
-  return id;
-}
-
-void Node::Impl::run(node::StoreTask task, std::function<void(Result<void>)> handler) {
-  const node::TaskId id = ask().run(std::move(task));
-  if (handler) task_handlers_.emplace(id, std::move(handler));
-}
-
-ObserverId Node::Impl::observe(NodeObserver observer) {
-  observers_.emplace(++last_observer_, std::make_shared<const NodeObserver>(std::move(observer)));
-  return last_observer_;
+  sockets_.emplace(id, std::make_shared<detail::Socket>(std::move(socket), id, shared_));
 }
 
 template <class Handler, class... Arguments>
@@ -168,13 +146,6 @@ void Node::Impl::call_observers(HandlerOfObserver<Handler> handler, const Argume
     const auto observer = next->second;
     if ((*observer).*handler) ((*observer).*handler)(arguments...);
   }
-}
-
-void Node::Impl::stop(std::function<void()> handler) {
-  stopped_ = std::move(handler);
-  for (const auto& listener : listeners_) listener->close();
-  listeners_.clear();
-  ask().stop(detail::now());
 }
 
 void Node::Impl::perform(node::Connect& connect) {

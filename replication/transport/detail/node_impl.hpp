@@ -15,8 +15,7 @@ namespace culm::transport {
 /// Does what the node asks for and tells it what came of it; decides nothing. Everything is looked
 /// up by id, because a session may have ended when an answer comes. Handlers in the `io_context`
 /// hold it weakly.
-class Node::Impl final : public detail::Socket::Host,
-                         public std::enable_shared_from_this<Node::Impl> {
+class Node::Impl final : public std::enable_shared_from_this<Node::Impl> {
  public:
   Impl(detail::asio::io_context& io, const store::Store& store, replication::Policy& policy,
        SignatureVerifier& verifier, Random& random, node::JobRunner& runner, NodeOptions options);
@@ -28,18 +27,11 @@ class Node::Impl final : public detail::Socket::Host,
   [[nodiscard]] node::Node& ask();
 
   [[nodiscard]] Result<Endpoint> listen(const Endpoint& endpoint);
-  DialId dial(const Endpoint& endpoint, DialOptions options, SessionHandler handler);
-  node::SyncId sync(node::SyncRequest request, SyncHandler handler);
-  void run(node::StoreTask task, std::function<void(Result<void>)> handler);
-  ObserverId observe(NodeObserver observer);
-  void end_observe(ObserverId id) { observers_.erase(id); }
-  void stop(std::function<void()> handler);
-
-  [[nodiscard]] node::Node& node() override { return node_; }
-  [[nodiscard]] MutableByteView read_buffer() override { return read_buffer_; }
-  void take_actions() override;
 
  private:
+  friend class Node;
+
+  void take_actions();
   void accept(detail::tcp::socket socket);
   void connected(DialId id, Result<detail::tcp::socket> socket);
   void add_socket(detail::tcp::socket socket, SessionId id);
@@ -76,7 +68,7 @@ class Node::Impl final : public detail::Socket::Host,
   node::JobRunner& runner_;
   node::Node node_;
 
-  Bytes read_buffer_;
+  detail::Socket::Shared shared_;
   /// While jobs are under way the `io_context` has work.
   std::optional<detail::asio::executor_work_guard<detail::asio::io_context::executor_type>> guard_;
   std::vector<std::shared_ptr<detail::Listener>> listeners_;

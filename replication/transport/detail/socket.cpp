@@ -15,18 +15,18 @@ bool is_temporary(const ErrorCode& code) {
 
 }  // namespace
 
-Socket::Socket(tcp::socket socket, node::SessionId session, Host& host)
-    : socket_(std::move(socket)), session_(session), host_(&host) {}
+Socket::Socket(tcp::socket socket, node::SessionId session, Shared& shared)
+    : socket_(std::move(socket)), session_(session), shared_(&shared) {}
 
 void Socket::transfer() {
-  if (host_ == nullptr) return;
+  if (shared_ == nullptr) return;
   std::size_t bytes_left = limits::kPumpBytesMax;
   while (!waits_writable_ && write_some(bytes_left)) continue;
-  if (!waits_readable_ && host_->node().wants_input(session_)) wait_readable();
+  if (!waits_readable_ && shared_->node.wants_input(session_)) wait_readable();
 }
 
 bool Socket::write_some(std::size_t& bytes_left) {
-  const ByteView output = host_->node().pending_output(session_);
+  const ByteView output = shared_->node.pending_output(session_);
   if (output.empty()) return false;
   if (bytes_left == 0) {  // the other connections have their turn
     wait_writable();
@@ -38,10 +38,10 @@ bool Socket::write_some(std::size_t& bytes_left) {
   if (is_temporary(code)) {
     wait_writable();
   } else if (code) {
-    host_->node().send_failed(session_, now());
+    shared_->node.send_failed(session_, now());
   } else {
     bytes_left -= written;
-    host_->node().sent(session_, written, now());
+    shared_->node.sent(session_, written, now());
   }
   return !code;
 }
@@ -50,9 +50,9 @@ void Socket::wait_writable() {
   waits_writable_ = true;
   socket_.async_wait(tcp::socket::wait_write, [self = shared_from_this()](const ErrorCode&) {
     self->waits_writable_ = false;
-    if (self->host_ == nullptr) return;
+    if (self->shared_ == nullptr) return;
     self->transfer();
-    self->host_->take_actions();
+    self->shared_->take_actions();
   });
 }
 
@@ -60,17 +60,17 @@ void Socket::wait_readable() {
   waits_readable_ = true;
   socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](const ErrorCode&) {
     self->waits_readable_ = false;
-    if (self->host_ == nullptr) return;
+    if (self->shared_ == nullptr) return;
     self->read_some();
     self->transfer();
-    self->host_->take_actions();
+    self->shared_->take_actions();
   });
 }
 
 void Socket::read_some() {
-  node::Node& node = host_->node();
+  node::Node& node = shared_->node;
   if (!node.wants_input(session_)) return;
-  const MutableByteView buffer = host_->read_buffer();
+  const MutableByteView buffer = shared_->read_buffer;
   ErrorCode code;
   const std::size_t size = socket_.read_some(asio::buffer(buffer.data(), buffer.size()), code);
   if (is_temporary(code)) return;
@@ -87,7 +87,7 @@ void Socket::shut_down() {
 }
 
 void Socket::close() {
-  host_ = nullptr;
+  shared_ = nullptr;
   ErrorCode code;
   socket_.close(code);
 }

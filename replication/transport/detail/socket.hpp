@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "culm/replication/node/node.hpp"
@@ -15,24 +16,20 @@ namespace culm::transport::detail {
 /// read is not answered. Kept alive by its own handlers until closed.
 class Socket : public std::enable_shared_from_this<Socket> {
  public:
-  /// Who owns the sockets; closes each before it goes away itself.
-  class Host {
-   public:
-    virtual ~Host() = default;
-    [[nodiscard]] virtual node::Node& node() = 0;
-    /// Scratch memory for one read.
-    [[nodiscard]] virtual MutableByteView read_buffer() = 0;
-    /// The node has something to do.
-    virtual void take_actions() = 0;
+  /// What all sockets of a node have; each is closed before it goes away.
+  struct Shared {
+    node::Node& node;
+    std::function<void()> take_actions;  ///< the node has something to do
+    Bytes read_buffer;                   ///< scratch memory for one read
   };
 
   /// `socket` is connected and does not block.
-  Socket(tcp::socket socket, node::SessionId session, Host& host);
+  Socket(tcp::socket socket, node::SessionId session, Shared& shared);
 
   /// Writes what there is, as long as its turn lasts, and waits for what may be read or written.
   void transfer();
   void shut_down();
-  /// Forgets the host.
+  /// Forgets what is shared.
   void close();
 
  private:
@@ -43,7 +40,7 @@ class Socket : public std::enable_shared_from_this<Socket> {
 
   tcp::socket socket_;
   node::SessionId session_;
-  Host* host_;  // null once closed
+  Shared* shared_;  // null once closed
   bool waits_readable_ = false;
   bool waits_writable_ = false;
 };
