@@ -9,7 +9,6 @@
 #include "culm/replication/host/detail/sync_run.hpp"
 #include "culm/replication/host/writer.hpp"
 #include "culm/store/key_file.hpp"
-#include "culm/store/lmdb_kv.hpp"
 
 namespace culm {
 namespace {
@@ -39,20 +38,15 @@ Result<SecretKey> read_or_make_key(const std::string& path, const OwnLogOptions&
 struct Replica::Impl {
   std::string directory;
   ReplicaOptions options;
-  store::LmdbKv* kv = nullptr;  ///< owned by the store
-  std::unique_ptr<store::Store> store;
   Ed25519Verifier verifier;
-  std::unique_ptr<host::Writer> writer;
-  host::NodeClient* node = nullptr;  ///< the writer, if that is what it is
+  host::WritableStore store;
   bool is_syncing = false;
 
   /// To write with; not while a node of its own does.
   [[nodiscard]] Result<host::Writer*> get_writer() const {
     if (is_syncing) return fail(Errc::kBusy);
-    return writer.get();
+    return store.writer.get();
   }
-  [[nodiscard]] Result<void> open_store(const store::LmdbOptions& lmdb);
-  [[nodiscard]] Result<void> keep_all(const LogKey& log) const;
   [[nodiscard]] Result<node::SyncReport> sync_by(host::NodeClient& other,
                                                  const node::SyncRequest& request) const;
 };
@@ -76,41 +70,13 @@ Result<Replica> Replica::open(const std::string& directory, ReplicaOptions optio
   auto impl = std::make_unique<Impl>();
   impl->directory = directory;
   impl->options = std::move(options);
-  auto opened = impl->open_store({.create = impl->options.create});
-  if (opened) {
-    impl->writer = std::make_unique<host::SharingWriter>(directory, *impl->store, impl->verifier,
-                                                         impl->options.accept);
-  } else if (opened.error().code == Errc::kStoreLocked) {
-    auto client = host::NodeClient::connect(directory);
-    if (client == nullptr) return fail(opened.error());
-    impl->node = client.get();
-    impl->writer = std::move(client);
-    opened = impl->open_store({.read_only = true});
-  }
-  CULM_CHECK(opened);
+  CULM_TRY(impl->store, host::open_to_write(directory, impl->options.create, impl->verifier,
+                                            impl->options.accept));
   return Replica(std::move(impl));
 }
 
-Result<void> Replica::Impl::open_store(const store::LmdbOptions& lmdb) {
-  CULM_TRY(auto opened, store::LmdbKv::open(directory, lmdb));
-  kv = opened.get();
-  SystemRandom random;
-  CULM_TRY(store, store::Store::open(std::move(opened), random));
-  return {};
-}
-
-bool Replica::is_beside_node() const { return impl_->node != nullptr; }
-const store::Store& Replica::store() const { return *impl_->store; }
-
-/// The author keeps the whole log, unless something else was said before.
-Result<void> Replica::Impl::keep_all(const LogKey& log) const {
-  {
-    CULM_TRY(const auto transaction, store->read());
-    CULM_TRY(const auto state, transaction.find_log(log));
-    if (state && !state->interest.entries.empty()) return {};
-  }
-  return writer->set_interest(log, {everything(), true});
-}
+bool Replica::is_beside_node() const { return impl_->store.node != nullptr; }
+const store::Store& Replica::store() const { return *impl_->store.store; }
 
 Result<OwnLog> Replica::open_log(const std::string& key_file, const OwnLogOptions& options) {
   CULM_TRY(auto key, read_or_make_key(key_file, options));
@@ -118,14 +84,12 @@ Result<OwnLog> Replica::open_log(const std::string& key_file, const OwnLogOption
   const std::string mark = store::author_mark_path(key_file, options.log_id);
   CULM_TRY(impl->mark, store::FileAuthorMark::open(mark, impl->log));
   auto commit = [&replica = *impl_,
-                 is_kept = false](const store::SignedUnit& unit) mutable -> Result<void> {
-    CULM_TRY(host::Writer* const writer, replica.get_writer());
-    if (!is_kept) CULM_CHECK(replica.keep_all(unit.log()));
-    is_kept = true;
-    return writer->append(unit);
+                 commit = host::commit_through(*impl_->store.writer, *impl_->store.store)](
+                    const store::SignedUnit& unit) -> Result<void> {
+    return replica.is_syncing ? fail(Errc::kBusy) : commit(unit);
   };
   CULM_TRY(impl->appender,
-           store::Appender::open(*impl_->store, impl->key, options.log_id, *impl->mark,
+           store::Appender::open(*impl_->store.store, impl->key, options.log_id, *impl->mark,
                                  std::move(commit), {.adopt = options.adopt}));
   return OwnLog(std::move(impl));
 }
@@ -146,7 +110,7 @@ Result<void> Replica::read(const LogKey& log, SeqNum seqnum, const Take& take) c
   do {
     piece.clear();
     {
-      CULM_TRY(const auto transaction, impl_->store->read());
+      CULM_TRY(const auto transaction, impl_->store.store->read());
       CULM_TRY(const auto state, transaction.get_log(log));
       if (!state->serves(seqnum)) return fail(error_for(Errc::kEntryNotHeld, seqnum));
       while (piece.size() < kPieceBytes) {
@@ -172,7 +136,7 @@ Result<Bytes> Replica::read(const LogKey& log, SeqNum seqnum) const {
 }
 
 Follower Replica::follow(const LogKey& log, SeqNum from) const {
-  return {*impl_->store, log, from};
+  return {*impl_->store.store, log, from};
 }
 
 static node::SyncRequest request_of(const node::Endpoint& peer, const std::vector<LogKey>& logs) {
@@ -204,8 +168,8 @@ Result<node::SyncReport> Replica::sync(const node::SyncRequest& request, const T
                                        const std::stop_token& stop) {
   if (!node::is_sound(request)) return fail(Errc::kUsage);
   if (impl_->is_syncing) return fail(Errc::kBusy);
-  if (impl_->node != nullptr) return impl_->sync_by(*impl_->node, request);
-  const auto lock = impl_->kv->lock_for_node();
+  if (impl_->store.node != nullptr) return impl_->sync_by(*impl_->store.node, request);
+  const auto lock = impl_->store.kv->lock_for_node();
   if (!lock) {
     if (lock.error().code != Errc::kStoreLocked) return fail(lock.error());
     const auto node = host::NodeClient::connect(impl_->directory);
@@ -213,7 +177,7 @@ Result<node::SyncReport> Replica::sync(const node::SyncRequest& request, const T
   }
   impl_->is_syncing = true;
   auto report =
-      host::run_sync(*impl_->store, impl_->directory, impl_->options, request, told, stop);
+      host::run_sync(*impl_->store.store, impl_->directory, impl_->options, request, told, stop);
   impl_->is_syncing = false;
   return report;
 }

@@ -10,6 +10,7 @@
 #include <sys/un.h>
 
 #include "culm/core/limits.hpp"
+#include "culm/core/random.hpp"
 #include "culm/replication/host/sync_json.hpp"
 #include "culm/store/check.hpp"
 
@@ -19,6 +20,25 @@ namespace {
 using store::IngestReport;
 
 Error network_error() { return error_system(Errc::kNetwork, errno); }
+
+Result<std::unique_ptr<store::Store>> open_store(const std::string& directory,
+                                                 const store::LmdbOptions& options,
+                                                 store::LmdbKv** lmdb = nullptr) {
+  CULM_TRY(auto kv, store::LmdbKv::open(directory, options));
+  if (lmdb != nullptr) *lmdb = kv.get();
+  SystemRandom random;
+  return store::Store::open(std::move(kv), random);
+}
+
+/// The author keeps the whole log, unless something else was said before.
+Result<void> keep_all(const store::Store& store, Writer& writer, const LogKey& log) {
+  {
+    CULM_TRY(const auto transaction, store.read());
+    CULM_TRY(const auto state, transaction.find_log(log));
+    if (state && !state->interest.entries.empty()) return {};
+  }
+  return writer.set_interest(log, {everything(), true});
+}
 
 }  // namespace
 
@@ -156,6 +176,36 @@ Result<void> NodeClient::set_interest(const LogKey& log, const store::LogInteres
 Result<node::SyncReport> NodeClient::sync(const node::SyncRequest& request) {
   CULM_TRY(const Json fields, ask(control::encode(control::SyncRequest{request})));
   return control::parse_sync_report(fields);
+}
+
+Result<WritableStore> open_to_write(const std::string& directory, bool create,
+                                    SignatureVerifier& verifier, const AcceptOptions& options) {
+  WritableStore opened;
+  auto store = open_store(directory, {.create = create}, &opened.kv);
+  if (store) {
+    opened.store = *std::move(store);
+    opened.writer = std::make_unique<SharingWriter>(directory, *opened.store, verifier, options);
+    return opened;
+  }
+  if (store.error().code != Errc::kStoreLocked) return fail(store.error());
+  auto client = NodeClient::connect(directory);
+  if (client == nullptr) return fail(store.error());
+  CULM_TRY(opened.store, open_to_read(directory));
+  opened.node = client.get();
+  opened.writer = std::move(client);
+  return opened;
+}
+
+Result<std::unique_ptr<store::Store>> open_to_read(const std::string& directory) {
+  return open_store(directory, {.read_only = true});
+}
+
+store::Appender::Commit commit_through(Writer& writer, const store::Store& store) {
+  return [&writer, &store, is_kept = false](const store::SignedUnit& unit) mutable -> Result<void> {
+    if (!is_kept) CULM_CHECK(keep_all(store, writer, unit.log()));
+    is_kept = true;
+    return writer.append(unit);
+  };
 }
 
 }  // namespace culm::host

@@ -7,6 +7,7 @@
 #include "culm/replication/host/control_protocol.hpp"
 #include "culm/replication/host/descriptor.hpp"
 #include "culm/store/appender.hpp"
+#include "culm/store/lmdb_kv.hpp"
 #include "culm/store/store.hpp"
 
 namespace culm::host {
@@ -99,5 +100,26 @@ class NodeClient final : public Writer {
   std::string directory_;
   Descriptor socket_;  ///< none once it was broken
 };
+
+/// A store to read and to write, in whichever process the writing is done.
+struct WritableStore {
+  std::unique_ptr<store::Store> store;
+  std::unique_ptr<Writer> writer;
+  store::LmdbKv* kv = nullptr;  ///< of the store, to lock it; none beside a node
+  NodeClient* node = nullptr;   ///< the writer, if that is what it is
+};
+
+/// Opens the store in `directory`, or beside the node that runs on it. `verifier`, which must
+/// outlive it, and `options` are for what is ingested here; a node uses its own. Fails with
+/// kStoreLocked when another process writes that takes no requests, or as `store::LmdbKv::open`.
+[[nodiscard]] Result<WritableStore> open_to_write(const std::string& directory, bool create,
+                                                  SignatureVerifier& verifier,
+                                                  const AcceptOptions& options = {});
+/// Opens it beside the process that writes to it, if there is one.
+[[nodiscard]] Result<std::unique_ptr<store::Store>> open_to_read(const std::string& directory);
+
+/// For an appender: has all of the log kept, unless the store's interest says something else, and
+/// commits. Both must outlive it.
+[[nodiscard]] store::Appender::Commit commit_through(Writer& writer, const store::Store& store);
 
 }  // namespace culm::host

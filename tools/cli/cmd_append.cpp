@@ -120,24 +120,6 @@ Outcome<void> check_for_node(const Options& options) {
   return {};
 }
 
-/// The author keeps the whole log, unless something else was said before.
-Result<void> keep_all(StoreAccess& access, const LogKey& log) {
-  {
-    CULM_TRY(const auto transaction, access.store().read());
-    CULM_TRY(const auto state, transaction.find_log(log));
-    if (state && !state->interest.entries.empty()) return {};
-  }
-  return access.writer().set_interest(log, {everything(), true});
-}
-
-store::Appender::Commit commit_through(StoreAccess& access) {
-  return [&access, is_kept = false](const store::SignedUnit& unit) mutable -> Result<void> {
-    if (!is_kept) CULM_CHECK(keep_all(access, unit.log()));
-    is_kept = true;
-    return access.writer().append(unit);
-  };
-}
-
 Failure explain(const Error& error, const std::string& mark_path) {
   Failure failure(error);
   if (error.code == Errc::kAuthorMarkFormat) {
@@ -191,13 +173,14 @@ Outcome<void> run(Context& context, const Options& given) {
   const LogKey log{key->author(), LogId{log_id}};
 
   Ed25519Verifier verifier;
-  CULM_TOOLS_TRY(auto access, StoreAccess::open(context, IfMissing::kCreate, verifier));
-  if (access.is_remote()) CULM_TOOLS_CHECK(check_for_node(options));
+  CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kCreate, verifier));
+  if (access.node != nullptr) CULM_TOOLS_CHECK(check_for_node(options));
   const std::string mark_path = store::author_mark_path(options.key_path, log.log_id);
   CULM_TOOLS_TRY(const auto mark, about("author mark " + shown(mark_path),
                                         store::FileAuthorMark::open(mark_path, log)));
-  auto appender = store::Appender::open(access.store(), *key, log.log_id, *mark,
-                                        commit_through(access), {.adopt = options.adopt});
+  auto appender = store::Appender::open(*access.store, *key, log.log_id, *mark,
+                                        host::commit_through(*access.writer, *access.store),
+                                        {.adopt = options.adopt});
   if (!appender) return fail_with(explain(appender.error(), mark_path));
 
   const SeqNum before = appender->head();

@@ -19,14 +19,14 @@ Outcome<void> run(Context& context, const Options& options) {
   }
   CULM_TOOLS_TRY(RangeSet range, parse_range_option(options.range));
   Ed25519Verifier verifier;
-  CULM_TOOLS_TRY(auto access, StoreAccess::open(context, IfMissing::kFail, verifier));
-  CULM_TOOLS_TRY(const auto before, read_log_named(access.store(), options.log));
+  CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kFail, verifier));
+  CULM_TOOLS_TRY(const auto before, read_log_named(*access.store, options.log));
   // An open range is meant of what there is, not of payloads yet to come.
   const SeqNum head = before.held.largest_up_to(kSeqnumMax);
   if (range.contains(kSeqnumMax) && head < kSeqnumMax) range.erase({head + 1, kSeqnumMax});
   CULM_TOOLS_CHECK(
-      about(short_name(before.log), access.writer().delete_payloads(before.log, range)));
-  CULM_TOOLS_TRY(const auto after, read_log_named(access.store(), to_string(before.log)));
+      about(short_name(before.log), access.writer->delete_payloads(before.log, range)));
+  CULM_TOOLS_TRY(const auto after, read_log_named(*access.store, to_string(before.log)));
 
   const std::uint64_t count = (before.payloads - after.payloads).count();
   const std::uint64_t bytes =

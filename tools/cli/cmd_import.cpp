@@ -75,7 +75,7 @@ Outcome<void> check_against_store(const Context& context, const JsonlFile& file,
 /// Ingests the rows of one log, unit by unit.
 class LogImport {
  public:
-  LogImport(const JsonlFile& file, StoreAccess& access, Totals& totals)
+  LogImport(const JsonlFile& file, host::WritableStore& access, Totals& totals)
       : file_(file), access_(access), totals_(totals) {}
 
   Outcome<void> run(const JsonlLog& log, Progress& progress);
@@ -85,7 +85,7 @@ class LogImport {
   Outcome<void> keep(const JsonlLog& log);
 
   const JsonlFile& file_;
-  StoreAccess& access_;
+  host::WritableStore& access_;
   Totals& totals_;
   std::vector<const JsonlRow*> rows_;
   std::vector<Bytes> payloads_;
@@ -95,7 +95,7 @@ class LogImport {
 Outcome<void> LogImport::run(const JsonlLog& log, Progress& progress) {
   store::LogState before;
   {
-    CULM_TOOLS_TRY(const auto transaction, access_.store().read());
+    CULM_TOOLS_TRY(const auto transaction, access_.store->read());
     CULM_TOOLS_TRY(const auto state, transaction.find_log(log.key));
     if (state) before = *state;
   }
@@ -132,7 +132,7 @@ Outcome<void> LogImport::commit(const LogKey& log) {
   }
   const std::string what = "log " + short_name(log);
   CULM_TOOLS_TRY(CheckedUnit checked, about(what, check_unit(log, unit, std::move(good))));
-  CULM_TOOLS_TRY(const auto report, about(what, access_.writer().ingest(checked)));
+  CULM_TOOLS_TRY(const auto report, about(what, access_.writer->ingest(checked)));
   totals_.added += report.added.count();
   totals_.known += unit.size() - report.added.count();
   totals_.payloads_added += report.payloads_added.count();
@@ -155,14 +155,14 @@ Outcome<void> LogImport::keep(const JsonlLog& log) {
   if (wanted.empty()) wanted = log.seqnums();
   store::LogInterest before;  // read again: others may have written meanwhile
   {
-    CULM_TOOLS_TRY(const auto transaction, access_.store().read());
+    CULM_TOOLS_TRY(const auto transaction, access_.store->read());
     CULM_TOOLS_TRY(const auto state, transaction.get_log(log.key));
     before = state->interest;
   }
   store::LogInterest interest = before;
   interest.entries.ranges |= wanted;
   if (interest == before) return {};
-  return about("log " + short_name(log.key), access_.writer().set_interest(log.key, interest));
+  return about("log " + short_name(log.key), access_.writer->set_interest(log.key, interest));
 }
 
 Outcome<void> report(Context& context, const JsonlFile& file, const Totals& totals,
@@ -201,7 +201,7 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(check_against_store(context, file, verifier));
 
   CULM_TOOLS_TRY(auto access,
-                 StoreAccess::open(context, IfMissing::kCreate, verifier, {.full = true}));
+                 open_for_writing(context, IfMissing::kCreate, verifier, {.full = true}));
   Progress progress("importing", file.entry_count(), Progress::Unit::kCount);
   Totals totals;
   for (const JsonlLog& log : file.logs()) {
