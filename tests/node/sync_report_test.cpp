@@ -1,0 +1,75 @@
+#include <gtest/gtest.h>
+
+#include "culm/replication/node/sync.hpp"
+
+namespace culm::node {
+namespace {
+
+LogKey log_number(std::uint64_t number) { return {Author{}, LogId{number}}; }
+
+SyncReport report_of(SyncOutcome outcome, LogOutcome of_each = LogOutcome::kComplete) {
+  SyncReport report;
+  report.outcome = outcome;
+  report.peers.push_back({.endpoint = {"127.0.0.1", 1}});
+  report.peers.push_back({.endpoint = {"127.0.0.1", 2}});
+  for (std::uint64_t number = 0; number < 2; ++number) {
+    LogReport& log = report.logs.emplace_back();
+    log.log = log_number(number);
+    log.outcome = of_each;
+  }
+  return report;
+}
+
+TEST(SyncReport, NothingKeepsWhatIsDoneFromBeingASuccess) {
+  EXPECT_FALSE(why_not_done(report_of(SyncOutcome::kDone)));
+  EXPECT_FALSE(why_not_done(report_of(SyncOutcome::kDone, LogOutcome::kBudget)));
+}
+
+TEST(SyncReport, APeerThatWasLostIsNamed) {
+  for (const auto outcome : {SyncOutcome::kNoPeer, SyncOutcome::kIncomplete}) {
+    SyncReport report = report_of(outcome);
+    EXPECT_EQ(why_not_done(report)->error.code, Errc::kPeerStalled);
+    EXPECT_EQ(why_not_done(report)->peer, nullptr);
+    report.peers[1].error = Error{Errc::kPeerUnexpected};
+    EXPECT_EQ(why_not_done(report)->error.code, Errc::kPeerUnexpected);
+    EXPECT_EQ(why_not_done(report)->peer, &report.peers[1]);
+  }
+}
+
+TEST(SyncReport, AnEndBeforeTheLogsHadTheirsCountsMoreThanTheseDo) {
+  SyncReport report = report_of(SyncOutcome::kIdle, LogOutcome::kDenied);
+  report.peers[0].error = Error{Errc::kNetwork};
+  EXPECT_EQ(why_not_done(report)->error.code, Errc::kTimeout);
+  report.outcome = SyncOutcome::kStopped;
+  EXPECT_EQ(why_not_done(report)->error.code, Errc::kPeerClosed);
+  report.outcome = SyncOutcome::kFailed;
+  report.error = Error{Errc::kStoreFull};
+  EXPECT_EQ(why_not_done(report)->error.code, Errc::kStoreFull);
+  EXPECT_EQ(why_not_done(report)->log, nullptr);
+}
+
+TEST(SyncReport, ALogThatIsDeniedIsNamedUnlessThePeerHoldsIt) {
+  SyncReport report = report_of(SyncOutcome::kDone, LogOutcome::kDenied);
+  report.logs[0].is_pushed = true;
+  EXPECT_EQ(why_not_done(report)->error.code, Errc::kDenied);
+  EXPECT_EQ(why_not_done(report)->log, &report.logs[1]);
+  report.logs[1].error = Error{Errc::kBusy};
+  EXPECT_EQ(why_not_done(report)->error.code, Errc::kBusy);
+  report.logs[0].offer_denied = replication::DenyReason::kNotWanted;
+  EXPECT_EQ(why_not_done(report)->log, &report.logs[0]);
+}
+
+TEST(SyncRequest, ALogThatIsNamedAlreadyIsNotAddedAgain) {
+  SyncRequest request;
+  const std::vector<LogKey> logs{log_number(1), log_number(2), log_number(1)};
+  replication::WantRequest like;
+  like.payloads = false;
+  add_logs(request, like, logs);
+  add_logs(request, {}, logs);
+  ASSERT_EQ(request.logs.size(), 2U);
+  EXPECT_EQ(request.logs[1].log, log_number(2));
+  EXPECT_FALSE(request.logs[0].payloads);
+}
+
+}  // namespace
+}  // namespace culm::node
