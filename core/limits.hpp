@@ -35,7 +35,7 @@ inline constexpr std::size_t kRangesPerLogMax = 262'144;
 // Wire.
 inline constexpr std::size_t kNoisePlaintextBytesMax = 65'519;
 inline constexpr std::size_t kMessageBytesMax = 256 * 1024;
-/// Of the first message of a connection: a stranger is given no memory for more.
+/// Of the first message of a connection. A stranger costs the record that it comes in, and no more.
 inline constexpr std::size_t kHelloBytesMax = 512;
 /// Memory that the buffer of an idle connection keeps.
 inline constexpr std::size_t kIdleBufferBytesMax = 4096;

@@ -217,7 +217,7 @@ void Committer::hash_part(Job& job, const PayloadWork& payload) {
   }
   auto& arrival = arrivals_[job.work.session];
   if (payload.offset == 0) {
-    if (arrival) replaced_.push_back(arrival);
+    if (arrival) past_.push_back(arrival);
     arrival = std::make_shared<Arrival>(Arrival{job.work.log, payload.seqnum});
   }
   const bool goes_on = arrival && !arrival->is_over && arrival->log == job.work.log &&
@@ -230,7 +230,10 @@ void Committer::hash_part(Job& job, const PayloadWork& payload) {
   arrival->hasher.update(payload.bytes);
   arrival->offset += payload.bytes.size();
   arrival->moved = ++parts_;
-  if (payload.last) job.payload_hash = arrival->hasher.finish();
+  if (!payload.last) return;
+  job.payload_hash = arrival->hasher.finish();
+  past_.push_back(std::move(arrival));
+  arrivals_.erase(job.work.session);
 }
 
 /// Whether it was wanted.
@@ -281,7 +284,7 @@ void Committer::sweep() {
   const auto drop = [this](const Arrival& arrival) {
     if (arrival.stage) dropped_.push_back(*arrival.stage);
   };
-  for (const auto& arrival : std::exchange(replaced_, {})) drop(*arrival);
+  for (const auto& arrival : std::exchange(past_, {})) drop(*arrival);
   std::erase_if(arrivals_, [&](const auto& row) {
     const bool is_over = !row.second || row.second->is_over || row.first.expired();
     if (is_over && row.second) drop(*row.second);

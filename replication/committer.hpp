@@ -136,7 +136,7 @@ class Committer {
   /// By the want that brings it.
   std::map<std::weak_ptr<const SessionToken>, std::shared_ptr<Arrival>, std::owner_less<>>
       arrivals_;
-  std::vector<std::shared_ptr<Arrival>> replaced_;  ///< by another one of their want
+  std::vector<std::shared_ptr<Arrival>> past_;  ///< their last part came, or they were replaced
   std::uint64_t parts_ = 0;
   std::vector<store::Stage> dropped_;  ///< of which there are rows
   bool has_looked_ = false;            ///< for what an earlier process left

@@ -26,12 +26,14 @@ struct StoreNodeOptions {
 
 /// A node on the store that this process writes to, with all the threads that it needs.
 ///
+///   const auto lock = kv.lock_for_node();  // before the store is written to; kv is the store's
 ///   boost::asio::io_context io;
 ///   host::StoreNode host(io, *store, policy, {.node = {.identity = *open_peer_key(file)}});
 ///   host.node().listen(endpoint);
 ///   io.run();
 ///
-/// Not thread-safe: used in the thread that runs `io`, as the node is.
+/// Not thread-safe: used in the thread that runs `io`, as the node is. Destroy it when `io` runs no
+/// more.
 class StoreNode {
  public:
   /// All but `options` must outlive it.

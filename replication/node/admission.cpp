@@ -114,10 +114,20 @@ std::optional<SessionId> Admission::dismiss(SessionId id, Place& place) {
   return dropped;
 }
 
-void Admission::used(SessionId id, bool has_wants, Instant now) {
+void Admission::used(SessionId id, Instant now) {
   const auto found = places_.find(id);
   if (found == places_.end() || found->second.room != Room::kSession) return;
-  set_worth(found->second, {found->second.worth.has_brought, has_wants, now, id});
+  Worth worth = found->second.worth;
+  worth.used_at = now;
+  set_worth(found->second, worth);
+}
+
+void Admission::wants(SessionId id, bool has_wants) {
+  const auto found = places_.find(id);
+  if (found == places_.end() || found->second.room != Room::kSession) return;
+  Worth worth = found->second.worth;
+  worth.has_wants = has_wants;
+  set_worth(found->second, worth);
 }
 
 void Admission::brought(SessionId id) {

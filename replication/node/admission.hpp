@@ -72,8 +72,10 @@ class Admission {
 
   // Of a session; nothing happens for others.
 
-  /// It has moved something, or its first want was opened or its last one has ended.
-  void used(SessionId id, bool has_wants, Instant now);
+  /// It has moved something.
+  void used(SessionId id, Instant now);
+  /// Its first want was opened, or its last one has ended.
+  void wants(SessionId id, bool has_wants);
   /// Something that it brought was committed.
   void brought(SessionId id);
 

@@ -151,7 +151,8 @@ void Node::take_event(Link& link, replication::Event& event) {
     ++stats_.established;
     link.ref.peer = established->peer;
     link.agent = established->agent;
-    if (link.ref.dial == 0 && !admit(link)) return;
+    // One that has hung up by now takes no place from anybody.
+    if (link.ref.dial == 0 && link.connection.is_open() && !admit(link)) return;
   }
   if (take_fetch_event(link, event)) return;
   if (const auto* const accepted = std::get_if<replication::OfferAccepted>(&event)) {
@@ -197,11 +198,12 @@ void Node::note_use(Link& link) {
   const replication::SessionStats& stats = session.stats();
   const std::uint64_t moved = stats.entries_received + stats.entries_sent +
                               stats.payload_bytes_received + stats.payload_bytes_sent;
+  // A want by itself is no use: it costs nothing to ask and to take it back.
   const bool has_wants = session.has_wants();
-  if (moved == link.moved && has_wants == link.has_wants) return;
+  if (has_wants != link.has_wants) admission_.wants(link.ref.id, has_wants);
+  if (moved != link.moved) admission_.used(link.ref.id, now_);
   link.moved = moved;
   link.has_wants = has_wants;
-  admission_.used(link.ref.id, has_wants, now_);
 }
 
 void Node::subscribe(Link& link, const LogKey& log) {

@@ -29,6 +29,10 @@ class AdmissionTest : public testing::Test {
     EXPECT_FALSE(arrive(address));
     return admission.established(last, now);
   }
+  void use(SessionId id, bool has_wants, Instant at) {
+    admission.used(id, at);
+    admission.wants(id, has_wants);
+  }
   void fill() {
     for (const int address : {1, 1, 2}) ASSERT_TRUE(join(address).is_admitted);
   }
@@ -81,7 +85,7 @@ TEST_F(AdmissionTest, CountsOneIpv6NetworkAsOneAddress) {
 
 TEST_F(AdmissionTest, SessionsInUseAreNotEvicted) {
   fill();
-  for (SessionId id = 1; id <= 3; ++id) admission.used(id, true, now);
+  for (SessionId id = 1; id <= 3; ++id) use(id, true, now);
   now += kUnwanted;
   EXPECT_FALSE(join(3).is_admitted) << "too many in all";
   admission.leave(3);
@@ -94,7 +98,7 @@ TEST_F(AdmissionTest, WhoWantsNothingGoesAfterAWhile) {
   now += kUnwanted - Duration(1);
   EXPECT_FALSE(join(3).is_admitted);
   now += Duration(1);
-  admission.used(1, false, now);
+  use(1, false, now);
   const auto verdict = join(3);
   EXPECT_TRUE(verdict.is_admitted);
   EXPECT_EQ(verdict.evicted, 2U) << "the first was used since";
@@ -102,13 +106,25 @@ TEST_F(AdmissionTest, WhoWantsNothingGoesAfterAWhile) {
 
 TEST_F(AdmissionTest, WhoWantsNothingGoesBeforeWhoWaitsForALogToGrow) {
   fill();
-  admission.used(1, true, now);
+  use(1, true, now);
   now += 2 * kQuiet;
-  admission.used(2, false, now - kUnwanted);
-  admission.used(3, true, now);
+  use(2, false, now - kUnwanted);
+  use(3, true, now);
   EXPECT_EQ(join(3).evicted, 2U);
   EXPECT_EQ(join(4).evicted, 1U) << "the newest is no cover for the quiet one";
   EXPECT_FALSE(join(4).is_admitted);
+}
+
+TEST_F(AdmissionTest, ToAskAndTakeBackIsNoUse) {
+  fill();
+  for (int i = 0; i < 10; ++i) {
+    now += kUnwanted / 5;
+    admission.wants(1, true);
+    admission.wants(1, false);
+    use(2, false, now);
+    use(3, false, now);
+  }
+  EXPECT_EQ(join(3).evicted, 1U);
 }
 
 TEST_F(AdmissionTest, AnAddressThatIsFullEvictsOnlyItsOwn) {
@@ -120,7 +136,7 @@ TEST_F(AdmissionTest, AnAddressThatIsFullEvictsOnlyItsOwn) {
 TEST_F(AdmissionTest, WhoBroughtSomethingIsNeverEvicted) {
   fill();
   for (SessionId id = 1; id <= 3; ++id) admission.brought(id);
-  admission.used(1, false, now);
+  use(1, false, now);
   now += 100 * kQuiet;
   EXPECT_FALSE(join(3).is_admitted);
   admission.leave(2);
@@ -144,7 +160,7 @@ TEST_F(AdmissionTest, WhoHasLeftIsNotKnown) {
   fill();
   admission.leave(1);
   admission.leave(1);
-  admission.used(1, true, now);
+  use(1, true, now);
   admission.brought(1);
   EXPECT_TRUE(join(1).is_admitted);
 }

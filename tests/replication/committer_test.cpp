@@ -186,6 +186,17 @@ TEST_F(CommitterPayloads, WhatIsNotWantedDrivesOutNobody) {
   EXPECT_TRUE(has_payload());
 }
 
+TEST_F(CommitterPayloads, WhatComesBehindTheLastPartIsPassedOver) {
+  Work last = part(hostile, 1, garbage);
+  std::get<PayloadWork>(last.content).last = true;
+  const auto reports =
+      peer.committer().commit({part(hostile, 0, garbage), last, part(hostile, 2, garbage)});
+  EXPECT_EQ(reports[1].outcome.error().code, Errc::kPayloadSize);
+  EXPECT_TRUE(reports[2].outcome);
+  tidy();
+  EXPECT_EQ(stages(), 0U);
+}
+
 TEST_F(CommitterPayloads, OfTwoWantsOfASessionSpoilNotEachOtherInOneBatch) {
   Sender again = honest;
   again.token = std::make_shared<SessionToken>();
