@@ -325,6 +325,7 @@ void Node::wake_for_credit() {
 
 void Node::fan_out(std::span<const LogKey> logs, std::set<SessionId> told, Instant now) {
   for (const LogKey& log : logs) {
+    for (auto& [id, running] : syncs_) running.sync.take_changed(log);
     for (const SessionId id : subscriptions_.of(log)) {
       Link* const link = find_open(id);
       if (link == nullptr) continue;

@@ -119,6 +119,12 @@ class Sync {
   void take(const LogKey& log, const store::IngestReport& done) {
     inbox_.emplace_back(Stored{log, done});
   }
+  /// The log has changed here.
+  void take_changed(const LogKey& log) {
+    if (Log* const one = find(log); one != nullptr && !one->unoffered.empty()) {
+      inbox_.emplace_back(Changed{log});
+    }
+  }
 
   /// Reacts to that, and to the time.
   void advance(Instant now);
@@ -135,6 +141,7 @@ class Sync {
     bool has_turn = false;
     bool is_over = false;
     std::set<std::size_t> quoting{};  ///< peers whose quote is waited for, where that is all
+    std::set<DialId> unoffered{};     ///< to these, as there was nothing to offer
 
     // Live.
     DialId source = 0;             ///< who is asked for it; 0: nobody
@@ -176,7 +183,10 @@ class Sync {
     LogKey log;
     store::IngestReport done;
   };
-  using Happened = std::variant<SessionEvent, DialOver, FetchQuoted, FetchEnded, Stored>;
+  struct Changed {
+    LogKey log;
+  };
+  using Happened = std::variant<SessionEvent, DialOver, FetchQuoted, FetchEnded, Stored, Changed>;
 
   [[nodiscard]] bool has_several() const { return request_.peers.size() > 1; }
   [[nodiscard]] std::size_t logs_at_a_time() const;
@@ -197,6 +207,7 @@ class Sync {
   void on(const FetchQuoted& quoted);
   void on(const FetchEnded& ended);
   void on(const Stored& stored);
+  void on(const Changed& changed);
   void on(Call& call, const replication::Established& established);
   void on(Call& call, const replication::PeerHas& has);
   void on(Call& call, const replication::Quoted& quoted);
@@ -211,6 +222,7 @@ class Sync {
 
   // What is asked of a peer.
   void ask_and_offer(Call& call, Log& log);
+  void offer(Call& call, Log& log);
   void ask(Call& call, Log& log, Question question);
   void answered(const Call& call, const Asked& asked);
 

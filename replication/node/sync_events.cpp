@@ -210,19 +210,31 @@ void Sync::on(const Stored& stored) {
 
 void Sync::ask_and_offer(Call& call, Log& log) {
   if (is_ending_) return;
-  if (request_.push) {
-    const auto offered = peers_.offer(call.session, log.state.key());
-    // Of a log that is new here there is nothing to offer.
-    if (!offered && !is_passing(offered.error()) && offered.error().code != Errc::kLogUnknown) {
-      return fail_with(offered.error());
-    }
-  }
+  if (request_.push) offer(call, log);
   if (request_.live) {
     if (log.source == 0 && !log.ask_again && !set_source(log, call)) ask_later(log);
     return;
   }
   if (request_.quote_only) ask(call, log, Question::kQuote);
   if (call.peer == 0) ask(call, log, Question::kWhole);
+}
+
+void Sync::offer(Call& call, Log& log) {
+  const auto offered = peers_.offer(call.session, log.state.key());
+  if (offered || is_passing(offered.error())) return;
+  // Of a log that is new here there is nothing to offer, until there is.
+  if (offered.error().code != Errc::kLogUnknown) return fail_with(offered.error());
+  log.unoffered.insert(call.dial);
+}
+
+void Sync::on(const Changed& changed) {
+  Log& log = *find(changed.log);
+  for (const DialId dial : std::exchange(log.unoffered, {})) {
+    const auto call = calls_.find(dial);
+    if (call != calls_.end() && call->second.session != 0 && !is_ending_) {
+      offer(call->second, log);
+    }
+  }
 }
 
 void Sync::ask(Call& call, Log& log, Question question) {
