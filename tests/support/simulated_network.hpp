@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,6 +30,13 @@ using std::chrono::seconds;
 
 class SimulatedNetwork;
 
+/// The end of a connection that is no node's.
+class RawConnection {
+ public:
+  virtual ~RawConnection() = default;
+  virtual void say(ByteView bytes) = 0;
+};
+
 /// A whole node with a store of its own, and all that it told. It is found at "<name>:1".
 class SimulatedNode final : public replication::Policy {
  public:
@@ -36,10 +44,9 @@ class SimulatedNode final : public replication::Policy {
       : network_(network),
         name_(std::move(name)),
         random(seed),
-        options{.identity = sealing::KeyPair::generate(random)},
-        store_(*store::Store::open(std::make_unique<WatchedKv>(std::make_unique<store::MemoryKv>()),
-                                   random)),
-        committer_(*store_, verifier, {}) {}
+        options{.identity = sealing::KeyPair::generate(random)} {
+    CULM_ASSERT(start({}));
+  }
 
   bool may_read(const sealing::PeerKey&, const LogKey&) override { return serves; }
   std::optional<store::LogInterest> accept_offer(const sealing::PeerKey&, const LogKey&) override {
@@ -48,9 +55,22 @@ class SimulatedNode final : public replication::Policy {
 
   /// The node itself, made at the first call from `options`. After a call of it: `settle`.
   [[nodiscard]] node::Node& node() {
-    if (!node_) node_.emplace(options, *store_, *this, verifier, random);
+    if (!node_) node_.emplace(options, *store_, *this, *checks, random);
     return *node_;
   }
+  /// The process ends without a word: what is committed stays, in the image. Until `start` the node
+  /// is not to be called.
+  store::MemoryImage crash();
+  /// A process begins on such an image, of this node or of another one. Fails as `Store::open`.
+  Result<void> start(store::MemoryImage image, const store::MemoryOptions& disk = {}) {
+    auto kv = std::make_unique<store::MemoryKv>(disk, std::move(image));
+    kv_ = kv.get();
+    CULM_TRY(store_, store::Store::open(std::make_unique<WatchedKv>(std::move(kv)), random));
+    committer_.emplace(*store_, *checks, AcceptOptions{});
+    return {};
+  }
+  [[nodiscard]] bool is_up() const { return store_ != nullptr; }
+  [[nodiscard]] store::MemoryImage image() const { return kv_->image(); }
   /// Does what the node asks for.
   void settle();
   node::DialId dial(const SimulatedNode& peer, node::DialOptions dial = {}) {
@@ -110,10 +130,17 @@ class SimulatedNode final : public replication::Policy {
  public:
   TestRandom random;
   CountingVerifier verifier;
+  SignatureVerifier* checks = &verifier;  ///< what it checks with; counts from the next start
   node::NodeOptions options;
   std::optional<store::LogInterest> accepts;
   std::vector<node::SessionEvent> seen;
+  /// Takes what sessions tell, in place of `seen`.
+  std::function<void(const node::SessionEvent&)> on_event;
+  /// Called behind each job, with the logs that it has changed.
+  std::function<void(const std::vector<LogKey>&)> on_commit;
   std::vector<LogKey> changed;
+  /// Where its connections come from; that of others as well.
+  node::Address address{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1};
   bool listens = true;
   bool serves = true;
   bool stopped = false;
@@ -125,9 +152,11 @@ class SimulatedNode final : public replication::Policy {
   std::vector<Error> refused;  ///< works that were not stored
 
  private:
+  store::MemoryKv* kv_ = nullptr;  // of the store
   std::unique_ptr<store::Store> store_;
-  replication::Committer committer_;
+  std::optional<replication::Committer> committer_;
   std::optional<node::Node> node_;
+  std::uint64_t process_ = 1;  // numbers what was given to a process that may have ended meanwhile
   Instant writer_free_{};
   bool settling_ = false;
 };
@@ -135,7 +164,9 @@ class SimulatedNode final : public replication::Policy {
 /// What the links of a network are like.
 struct LinkOptions {
   Duration latency = milliseconds(10);
-  std::uint64_t bytes_per_second = 0;  ///< in each direction of a connection; 0: no limit
+  Duration jitter{};  ///< at most so much more for each piece, none overtaking another
+  std::size_t piece_bytes_max = 16384;  ///< a write arrives in pieces of up to so many bytes
+  std::uint64_t bytes_per_second = 0;   ///< in each direction of a connection; 0: no limit
   std::size_t window_bytes = 256 * 1024;
 };
 
@@ -180,6 +211,13 @@ class SimulatedNetwork {
   /// A connection to `node` by somebody at 10.0.0.`host` who neither says nor takes anything. All
   /// nodes are at 10.0.0.1.
   void connect_silently(SimulatedNode& node, std::uint8_t host = 1) { connect({}, node, host); }
+  /// A connection to `node` by somebody of one's own making; `heard` takes what arrives.
+  [[nodiscard]] std::shared_ptr<RawConnection> connect_raw(SimulatedNode& node, std::uint8_t host,
+                                                           std::function<void(ByteView)> heard) {
+    const auto one = connect({}, node, host);
+    one->ends[0].heard = std::move(heard);
+    return std::make_shared<Raw>(*this, one);
+  }
   /// Cuts all connections of a node; those that are made later are whole.
   void cut(const SimulatedNode& node) {
     const auto links = links_;  // some go away meanwhile
@@ -188,11 +226,44 @@ class SimulatedNetwork {
       for (std::size_t side : {0U, 1U}) break_off(*one, side);
     }
   }
+  /// Cuts one connection, whichever; false where there is none.
+  bool cut_one(TestRandom& random) {
+    if (links_.empty()) return false;
+    const auto one = links_[random.below(links_.size())];
+    for (std::size_t side : {0U, 1U}) break_off(*one, side);
+    return true;
+  }
+  /// Nothing gets from `from` to `to` any more, nor does a connection come about; what is under way
+  /// waits until `heal`.
+  void part(const SimulatedNode& from, const SimulatedNode& to) { parted_.emplace(&from, &to); }
+  void heal() {
+    parted_.clear();
+    const auto links = links_;
+    for (const auto& one : links) {
+      for (std::size_t side : {0U, 1U}) deliver(one, side);
+    }
+  }
+  /// Calls `act` after so much time.
+  void after(Duration delay, std::function<void()> act) { later(delay, std::move(act)); }
+
   /// From now on nothing that `node` sends arrives.
   void mute(const SimulatedNode& node) { muted_ = &node; }
   void unmute() { muted_ = nullptr; }
   /// Connections of `node` do not take what is sent to it.
   void block(const SimulatedNode& node) { blocked_ = &node; }
+  void unblock() {
+    const SimulatedNode* const was = std::exchange(blocked_, nullptr);
+    const auto links = links_;
+    for (const auto& one : links) {
+      for (std::size_t side : {0U, 1U}) {
+        const End& to = one->ends[side];
+        const End& from = one->ends[1 - side];
+        if (to.node != was || from.node == nullptr || from.closed) continue;
+        transfer(*from.node, from.session);
+        from.node->settle();
+      }
+    }
+  }
 
   LinkOptions link;
   Duration commit_time = milliseconds(1);
@@ -205,7 +276,8 @@ class SimulatedNetwork {
     Bytes bytes;  ///< none: the end
   };
   struct End {
-    SimulatedNode* node = nullptr;  ///< null: somebody silent
+    SimulatedNode* node = nullptr;          ///< null: somebody who is none
+    std::function<void(ByteView)> heard{};  ///< of such a one; none: silent, and takes nothing
     node::SessionId session = 0;
     bool closed = false;
     std::deque<Piece> coming;  ///< towards this end
@@ -215,6 +287,19 @@ class SimulatedNetwork {
   struct Link {
     LinkOptions options;
     End ends[2];
+  };
+  class Raw final : public RawConnection {
+   public:
+    Raw(SimulatedNetwork& network, std::shared_ptr<Link> link)
+        : network_(network), link_(std::move(link)) {}
+    void say(ByteView bytes) override {
+      if (link_->ends[1].node == nullptr || link_->ends[0].closed) return;
+      network_.send(link_, 1, Bytes(bytes.begin(), bytes.end()));
+    }
+
+   private:
+    SimulatedNetwork& network_;
+    std::shared_ptr<Link> link_;
   };
 
   void later(Duration delay, std::function<void()> act) {
@@ -255,20 +340,23 @@ class SimulatedNetwork {
     return nullptr;
   }
 
-  void connect(const std::function<std::pair<SimulatedNode*, node::SessionId>()>& caller,
-               SimulatedNode& called, std::uint8_t host = 1) {
+  std::shared_ptr<Link> connect(
+      const std::function<std::pair<SimulatedNode*, node::SessionId>()>& caller,
+      SimulatedNode& called, std::uint8_t host = 1) {
     auto one = std::make_shared<Link>();
     one->options = link;
     if (caller) std::tie(one->ends[0].node, one->ends[0].session) = caller();
-    if (caller && one->ends[0].session == 0) return;
-    const node::Address address{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, host};
-    const auto session =
-        called.node().accepted({"10.0.0." + std::to_string(host), 1}, address, now_);
-    if (session) one->ends[1] = End{&called, *session, false, {}, 0, {}};
+    if (caller && one->ends[0].session == 0) return one;
+    const SimulatedNode* const from = one->ends[0].node;
+    const node::Address stranger{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, host};
+    const auto session = called.node().accepted({"10.0.0." + std::to_string(host), 1},
+                                                from ? from->address : stranger, now_);
+    if (session) one->ends[1] = End{&called, {}, *session, false, {}, 0, {}};
     links_.push_back(one);
     if (!session) break_off(*one, 0);
     called.settle();
     if (one->ends[0].node != nullptr) one->ends[0].node->settle();
+    return one;
   }
 
   /// Tells one end that nothing comes any more.
@@ -298,9 +386,13 @@ class SimulatedNetwork {
       const ByteView output = node.node().pending_output(session);
       const std::size_t room =
           one->options.window_bytes - std::min(one->options.window_bytes, to.coming_bytes);
-      const bool takes = to.node != nullptr && to.node != blocked_;
+      const bool takes = to.heard || (to.node != nullptr && to.node != blocked_);
       if (output.empty() || room == 0 || !takes) break;
-      const ByteView piece = output.first(std::min({output.size(), room, std::size_t{16384}}));
+      std::size_t size = std::min({output.size(), room, std::size_t{16384}});
+      if (one->options.piece_bytes_max < size) {
+        size = static_cast<std::size_t>(random_.between(1, one->options.piece_bytes_max));
+      }
+      const ByteView piece = output.first(size);
       if (&node != muted_) send(one, 1 - side, Bytes(piece.begin(), piece.end()));
       node.node().sent(session, piece.size(), now_);
     }
@@ -313,14 +405,20 @@ class SimulatedNetwork {
     const Duration takes(rate == 0 ? 0 : bytes.size() * 1'000'000 / rate);
     to.line_free = std::max(to.line_free, now_) + takes;
     to.coming_bytes += bytes.size();
-    to.coming.push_back({to.line_free + one->options.latency, std::move(bytes)});
+    Instant arrives = to.line_free + one->options.latency;
+    const auto jitter = static_cast<std::uint64_t>(one->options.jitter.count());
+    if (jitter > 0) arrives += Duration(random_.below(jitter));
+    if (!to.coming.empty()) arrives = std::max(arrives, to.coming.back().arrives);
+    to.coming.push_back({arrives, std::move(bytes)});
     later(to.coming.back().arrives - now_, [this, one, side] { deliver(one, side); });
   }
 
   /// Gives an end what has arrived, as far as it wants it.
   void deliver(const std::shared_ptr<Link>& one, std::size_t side) {
     End& end = one->ends[side];
+    if (end.heard) return deliver_raw(*one, side);
     if (end.node == nullptr || end.closed) return;
+    if (parted_.contains({one->ends[1 - side].node, end.node})) return;
     bool is_any = false;
     while (!end.coming.empty() && end.coming.front().arrives <= now_ &&
            end.node->node().wants_input(end.session)) {
@@ -343,6 +441,20 @@ class SimulatedNetwork {
     }
   }
 
+  void deliver_raw(Link& one, std::size_t side) {
+    End& end = one.ends[side];
+    while (!end.coming.empty() && end.coming.front().arrives <= now_) {
+      const Piece piece = std::move(end.coming.front());
+      end.coming.pop_front();
+      end.coming_bytes -= piece.bytes.size();
+      if (!end.closed && !piece.bytes.empty()) end.heard(piece.bytes);
+    }
+    End& other = one.ends[1 - side];
+    if (other.node == nullptr || other.closed) return;
+    transfer(*other.node, other.session);
+    other.node->settle();
+  }
+
   void perform(SimulatedNode& node, node::Connect& connecting) {
     const std::uint64_t attempt = ++last_attempt_;
     attempts_[{&node, connecting.dial}] = attempt;
@@ -350,9 +462,10 @@ class SimulatedNetwork {
       const auto under_way = attempts_.find({&node, dial});
       if (under_way == attempts_.end() || under_way->second != attempt) return;  // cancelled
       SimulatedNode* const called = find(to);
-      if (called == nullptr) return;  // nobody answers
+      const bool is_parted = parted_.contains({&node, called}) || parted_.contains({called, &node});
+      if (called == nullptr || is_parted) return;  // nobody answers
       attempts_.erase(under_way);
-      if (called->listens) {
+      if (called->listens && called->is_up()) {
         connect([&] { return std::pair(&node, node.node().connected(dial, now_).value_or(0)); },
                 *called);
       } else {
@@ -362,7 +475,7 @@ class SimulatedNetwork {
     });
   }
   void perform(SimulatedNode& node, node::CancelConnect& cancelled) {
-    EXPECT_EQ(attempts_.erase({&node, cancelled.dial}), 1U) << "nothing is under way";
+    CULM_ASSERT(attempts_.erase({&node, cancelled.dial}) == 1);  // it is under way
   }
   void perform(SimulatedNode& node, node::Transfer& ready) { transfer(node, ready.session); }
   void perform(SimulatedNode& node, node::ShutDown& half) {
@@ -381,9 +494,12 @@ class SimulatedNetwork {
   void perform(SimulatedNode& node, node::Perform& perform) {
     const auto job = std::make_shared<node::Job>(std::move(perform.job));
     node.writer_free_ = std::max(node.writer_free_, now_) + commit_time;
-    later(node.writer_free_ - now_, [this, &node, job] { finish(node, *job); });
+    later(node.writer_free_ - now_, [this, &node, job, process = node.process_] {
+      if (node.process_ == process) finish(node, *job);
+    });
   }
   void perform(SimulatedNode& node, node::SessionEvent& told) {
+    if (node.on_event) return node.on_event(told);
     node.seen.push_back(std::move(told));
   }
   void perform(SimulatedNode& node, node::DialOver& over) { node.dials_over.push_back(over.dial); }
@@ -409,7 +525,7 @@ class SimulatedNetwork {
     const std::uint64_t before = last_change(node);
     node::JobResult result;
     if (auto* const works = std::get_if<std::vector<replication::Work>>(&job)) {
-      result.reports = node.committer_.commit(std::move(*works));
+      result.reports = node.committer_->commit(std::move(*works));
     } else {
       const auto& task = std::get<node::Task>(job);
       result.task = task.id;
@@ -418,6 +534,7 @@ class SimulatedNetwork {
     const auto transaction = node.store().read();
     const auto changes = transaction->changes(before, 1024);
     for (const auto& change : *changes) result.changed.push_back(change.log);
+    if (node.on_commit) node.on_commit(result.changed);
     node.node().finished(std::move(result), now_);
     node.settle();
   }
@@ -437,7 +554,28 @@ class SimulatedNetwork {
   std::uint64_t last_attempt_ = 0;
   const SimulatedNode* muted_ = nullptr;
   const SimulatedNode* blocked_ = nullptr;
+  std::set<std::pair<const SimulatedNode*, const SimulatedNode*>> parted_;  // from, to
 };
+
+inline store::MemoryImage SimulatedNode::crash() {
+  ++process_;
+  auto image = kv_->image();
+  const auto links = network_.links_;
+  for (const auto& one : links) {
+    for (std::size_t side : {0U, 1U}) {
+      if (one->ends[side].node != this) continue;
+      one->ends[side].closed = true;
+      one->ends[side].node = nullptr;
+      network_.later(one->options.latency,
+                     [this, one, side] { network_.break_off(*one, 1 - side); });
+    }
+  }
+  std::erase_if(network_.attempts_, [this](const auto& row) { return row.first.first == this; });
+  node_.reset();
+  committer_.reset();
+  store_.reset();
+  return image;
+}
 
 inline void SimulatedNode::settle() {
   if (std::exchange(settling_, true)) return;  // the call that has begun goes on
