@@ -1,0 +1,33 @@
+#include "tests/simulation/fault.hpp"
+
+namespace culm::simulation {
+
+std::string_view name(Fault fault) {
+  constexpr std::array<std::string_view, kFaultCount> kNames{"crash",
+                                                             "backup restored",
+                                                             "store lost",
+                                                             "clone",
+                                                             "write fails",
+                                                             "commit lands unsaid",
+                                                             "disk full",
+                                                             "connection cut",
+                                                             "all cut",
+                                                             "partition",
+                                                             "one-way partition",
+                                                             "slow network",
+                                                             "jitter",
+                                                             "fragments",
+                                                             "slow reader",
+                                                             "fork",
+                                                             "idler",
+                                                             "flood",
+                                                             "garbage",
+                                                             "half a handshake",
+                                                             "replay",
+                                                             "byzantine",
+                                                             "liar",
+                                                             "withholder"};
+  return kNames[static_cast<std::size_t>(fault)];
+}
+
+}  // namespace culm::simulation

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace culm::simulation {
+
+/// What goes wrong in a simulation; each run draws which of these it has at all.
+enum class Fault : std::uint8_t {
+  // Processes.
+  kCrash,
+  kBackupRestored,
+  kStoreLost,
+  kClone,
+  // Disks.
+  kWriteFails,
+  kCommitLandsUnsaid,
+  kDiskFull,
+  // Networks.
+  kConnectionCut,
+  kAllConnectionsCut,
+  kPartition,
+  kOneWayPartition,
+  kSlowNetwork,
+  kJitter,
+  kFragments,
+  kSlowReader,
+  // Authors.
+  kFork,
+  // Strangers.
+  kIdler,
+  kFlood,
+  kGarbage,
+  kHalfHandshake,
+  kReplay,
+  kByzantine,
+  kLiar,
+  kWithholder,
+};
+
+inline constexpr std::size_t kFaultCount = static_cast<std::size_t>(Fault::kWithholder) + 1;
+
+[[nodiscard]] std::string_view name(Fault fault);
+
+/// How often each one fired.
+using FaultCounts = std::array<std::uint64_t, kFaultCount>;
+
+}  // namespace culm::simulation

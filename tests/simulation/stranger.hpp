@@ -1,0 +1,66 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "culm/replication/frame.hpp"
+#include "culm/replication/message.hpp"
+#include "culm/replication/secure_channel.hpp"
+
+#include "tests/support/simulated_network.hpp"
+
+/// Peers that are no nodes: what they send is theirs to say.
+namespace culm::simulation {
+
+/// What the author of a log made, as far as strangers know it.
+struct KnownLog {
+  LogKey log;
+  std::vector<EntryBuffer> entries;  ///< in the order of their making, branches and all
+};
+
+/// Completes the handshake with a node and then says messages of every kind, well-formed and made
+/// up, out of what it knows.
+class Stranger : public std::enable_shared_from_this<Stranger> {
+ public:
+  enum class Role {
+    kByzantine,   ///< anything
+    kLiar,        ///< says that it holds more than there is
+    kWithholder,  ///< answers each want and never brings anything
+  };
+
+  Stranger(Role role, std::uint64_t seed, std::span<const KnownLog> logs)
+      : role_(role),
+        random_(seed),
+        logs_(logs.begin(), logs.end()),
+        channel_(
+            {replication::SecureChannel::Role::kInitiator, sealing::KeyPair::generate(random_)},
+            random_) {}
+
+  /// Connects, and says so many messages, one a while.
+  static void visit(test::SimulatedNetwork& network, test::SimulatedNode& node, Role role,
+                    std::uint64_t seed, std::span<const KnownLog> logs, int messages);
+
+ private:
+  void received(ByteView bytes);
+  void flush();
+  void say(const replication::Message& message);
+  void say_something();
+  void answer(const replication::Message& message);
+  [[nodiscard]] replication::Message make();
+  [[nodiscard]] replication::Message have();
+  [[nodiscard]] SeqNum seqnum();
+  [[nodiscard]] RangeSet ranges();
+  [[nodiscard]] const KnownLog& any_log() { return logs_[random_.below(logs_.size())]; }
+  [[nodiscard]] Bytes any_entry();
+
+  Role role_;
+  test::TestRandom random_;
+  std::vector<KnownLog> logs_;
+  replication::SecureChannel channel_;
+  replication::FrameReader reader_;
+  std::shared_ptr<test::RawConnection> connection_;
+  Bytes kept_;  // what a message borrows
+};
+
+}  // namespace culm::simulation
