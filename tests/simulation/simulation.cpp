@@ -1,0 +1,600 @@
+#include "tests/simulation/simulation.hpp"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include "culm/feed/closure.hpp"
+#include "culm/store/appender.hpp"
+#include "culm/store/audit.hpp"
+
+#include "tests/simulation/parts.hpp"
+#include "tests/simulation/stranger.hpp"
+#include "tests/support/simulated_network.hpp"
+
+namespace culm::simulation {
+namespace {
+
+using std::chrono::minutes;
+using test::milliseconds;
+using test::seconds;
+using test::SimulatedNetwork;
+using test::SimulatedNode;
+using test::TestRandom;
+
+/// Once all is healed: back-off of redials, a live log that is asked after when it was quiet, and
+/// twice the time that a lost connection takes to be noticed, for each hop.
+constexpr Duration kConvergenceMax = minutes(10);
+constexpr std::size_t kLastEvents = 40;
+
+}  // namespace
+
+class Simulation {
+ public:
+  Simulation(std::uint64_t seed, const Bounds& bounds)
+      : bounds_(bounds), random_(seed), network_(random_.next()) {
+    outcome_.seed = seed;
+  }
+
+  Outcome run() {
+    build();
+    const Instant end_of_faults = network_.now() + bounds_.faulty;
+    schedule_work();
+    schedule_faults(end_of_faults);
+    static_cast<void>(
+        network_.run_until([&] { return outcome_.violated.has_value(); }, bounds_.faulty));
+    is_healed_ = true;
+    if (!outcome_.violated) heal();
+    const auto is_done = [&] { return outcome_.violated.has_value() || !why_not_converged(); };
+    const Instant healed = network_.now();
+    while (!is_done() && network_.now() - healed < kConvergenceMax) network_.run(seconds(5));
+    if (const auto why = why_not_converged(); why && !outcome_.violated) {
+      violate("convergence: " + *why);
+    }
+    if (!outcome_.violated) audit();
+    outcome_.simulated = network_.now() - Instant{};
+    outcome_.nodes = peers_.size();
+    return std::move(outcome_);
+  }
+
+ private:
+  // What there is.
+
+  void build() {
+    const std::size_t relays = random_.between(1, std::max<std::size_t>(bounds_.relays_max, 1));
+    const std::size_t authors = random_.between(1, std::max<std::size_t>(bounds_.authors_max, 1));
+    const std::size_t readers = random_.between(1, std::max<std::size_t>(bounds_.readers_max, 1));
+    for (std::size_t i = 0; i < authors; ++i) {
+      logs_.push_back(std::make_unique<Log>("author " + std::to_string(random_.next())));
+    }
+    for (std::size_t i = 0; i < relays; ++i) add_peer("relay" + std::to_string(i)).is_relay = true;
+    for (std::size_t i = 0; i < authors; ++i) {
+      add_peer("author" + std::to_string(i)).own = logs_[i].get();
+    }
+    for (std::size_t i = 0; i < readers; ++i) add_peer("reader" + std::to_string(i));
+    for (Peer& peer : peers_) choose_wants(peer);
+    for (Peer& peer : peers_) resume(peer);
+  }
+
+  Peer& add_peer(const std::string& name) {
+    Peer& peer = peers_.emplace_back();
+    peer.node = &network_.add(name);
+    peer.node->checks = &signatures_;
+    peer.node->address[14] = static_cast<std::uint8_t>(peers_.size());
+    CULM_ASSERT(peer.node->start({}));
+    peer.node->on_event = [this, &peer](const node::SessionEvent& told) { told_by(peer, told); };
+    peer.node->on_commit = [this, &peer](const std::vector<LogKey>& changed) {
+      committed(peer, changed);
+    };
+    honest_.insert(peer.node->options.identity.public_key().bytes);
+    return peer;
+  }
+
+  void choose_wants(Peer& peer) {
+    if (peer.is_relay) peer.node->accepts = store::LogInterest{everything(), true};
+    for (const auto& log : logs_) {
+      store::LogInterest interest{everything(), true};
+      if (!peer.is_relay && peer.own != log.get()) {
+        if (random_.below(4) == 0) continue;
+        switch (random_.below(4)) {
+          case 0:
+            interest.entries = {{}, random_.between(1, 30)};
+            break;
+          case 1: {
+            const SeqNum first = random_.between(1, 40);
+            interest.entries = {RangeSet{{first, first + random_.below(60)}}, 0};
+            break;
+          }
+          case 2:
+            interest.payloads = false;
+            break;
+          default:
+            break;
+        }
+      }
+      peer.wants.emplace(log->known.log, interest);
+    }
+  }
+
+  /// What a process does when it begins.
+  void resume(Peer& peer) {
+    node::SyncRequest request;
+    request.live = true;
+    request.push = peer.own != nullptr;
+    for (const auto& [log, interest] : peer.wants) {
+      replication::WantRequest want;
+      want.log = log;
+      want.interest = interest.entries;
+      want.payloads = interest.payloads;
+      request.logs.push_back(want);
+    }
+    // Relays, which come first, call only those before them.
+    for (const Peer& other : peers_) {
+      if (&other == &peer) break;
+      if (other.is_relay) request.peers.push_back({other.node->endpoint()});
+    }
+    if (request.peers.empty() || request.logs.empty()) return;
+    peer.node->node().sync(std::move(request), network_.now());
+    peer.node->settle();
+  }
+
+  // What is done all the time.
+
+  void schedule_work() {
+    for (Peer& peer : peers_) {
+      if (peer.own != nullptr) again(seconds(2), [this, &peer] { append(peer); });
+      again(minutes(1), [this, &peer] { back_up(peer); });
+      again(minutes(2), [this, &peer] { erase(peer); });
+    }
+  }
+
+  /// Now and then, until all is healed.
+  void again(Duration mean, const std::function<void()>& act) {
+    const auto delay = Duration(1 + random_.below(2 * static_cast<std::uint64_t>(mean.count())));
+    network_.after(delay, [this, mean, act] {
+      if (is_healed_) return;
+      act();
+      again(mean, act);
+    });
+  }
+
+  void append(Peer& peer) {
+    if (peer.is_down) return;
+    std::vector<Bytes> payloads;
+    for (std::uint64_t i = random_.between(1, 3); i > 0; --i) {
+      payloads.push_back(random_.bytes(random_.below(60) == 0 ? 120'000 : random_.below(300)));
+    }
+    Log& log = *peer.own;
+    peer.node->node().run([this, &peer, &log, payloads](store::Store& store) -> Result<void> {
+      CULM_TRY(auto appender, store::Appender::open(store, log.key, LogId{0}, log.mark,
+                                                    store::commit_into(store)));
+      const SeqNum before = appender.head();
+      const std::vector<ByteView> views(payloads.begin(), payloads.end());
+      const auto appended = appender.append(views);
+      learn(log, store, before);
+      if (!appended) return fail(appended.error());
+      log.acknowledged = std::max(log.acknowledged, *appended);
+      peer.acknowledged_here = *appended;
+      return {};
+    });
+    peer.node->settle();
+  }
+
+  /// Takes down what the author made, which others may see from now on.
+  void learn(Log& log, const store::Store& store, SeqNum before) {
+    const auto transaction = store.read();
+    const auto state = *transaction->find_log(log.known.log);
+    if (!state) return;
+    for (SeqNum n = before + 1; n <= state->head(); ++n) {
+      const auto stored = *transaction->get_entry(*state, n);
+      note(log, stored.entry);
+    }
+    const auto& hashes = log.made.rbegin()->second;
+    if (hashes.size() > 1 && !log.is_forked) violate("an honest author signed two entries for one");
+  }
+
+  void note(Log& log, const EntryView& entry) {
+    signatures_.add(entry);
+    if (log.made[entry.seqnum()].insert(entry.hash()).second) {
+      log.known.entries.emplace_back(entry);
+    }
+  }
+
+  void back_up(Peer& peer) {
+    if (!peer.is_down) peer.backups.push_back(peer.node->image());
+  }
+
+  void erase(Peer& peer) {
+    if (peer.is_down || peer.is_relay || peer.own != nullptr || peer.wants.empty()) return;
+    const auto& log =
+        std::next(peer.wants.begin(), static_cast<std::ptrdiff_t>(random_.below(peer.wants.size())))
+            ->first;
+    const SeqNum first = random_.between(1, 100);
+    const RangeSet seqnums{{first, first + random_.below(20)}};
+    peer.node->node().run([&peer, log, seqnums](store::Store& store) {
+      return store.update([&](store::WriteTransaction& transaction) -> Result<void> {
+        CULM_TRY(const auto known, transaction.find_log(log));
+        if (!known) return {};
+        CULM_CHECK(transaction.delete_payloads(log, seqnums, SIZE_MAX));
+        peer.deleted[log] |= seqnums;
+        return {};
+      });
+    });
+    peer.node->settle();
+  }
+
+  // What goes wrong.
+
+  void schedule_faults(Instant end) {
+    std::vector<Fault> drawn;
+    for (std::size_t i = 0; i < kFaultCount; ++i) {
+      const bool is_allowed = (bounds_.faults >> i & 1U) != 0;
+      if (is_allowed && random_.below(2) == 0) drawn.push_back(static_cast<Fault>(i));
+    }
+    if (drawn.empty()) return;
+    again(seconds(12), [this, drawn, end] {
+      if (network_.now() < end) fire(drawn[random_.below(drawn.size())]);
+    });
+  }
+
+  void fire(Fault fault) {
+    Peer& peer = peers_[random_.below(peers_.size())];
+    if (peer.is_down || !begin(fault, peer)) return;
+    ++outcome_.faults[static_cast<std::size_t>(fault)];
+    happened(std::string(name(fault)) + " at " + peer.node->name());
+  }
+
+  /// Whether it could happen to this peer.
+  bool begin(Fault fault, Peer& peer) {
+    switch (fault) {
+      case Fault::kCrash:
+      case Fault::kBackupRestored:
+      case Fault::kStoreLost:
+      case Fault::kWriteFails:
+      case Fault::kCommitLandsUnsaid:
+      case Fault::kDiskFull:
+        return restart(fault, peer);
+      case Fault::kFork:
+        return fork(peer);
+      case Fault::kClone:
+        return clone(peer);
+      case Fault::kIdler:
+      case Fault::kFlood:
+      case Fault::kGarbage:
+      case Fault::kHalfHandshake:
+      case Fault::kReplay:
+      case Fault::kByzantine:
+      case Fault::kLiar:
+      case Fault::kWithholder:
+        return visit(fault, peer);
+      default:
+        return disturb(fault, peer);
+    }
+  }
+
+  bool restart(Fault fault, Peer& peer) {
+    if (fault == Fault::kBackupRestored && peer.backups.empty()) return false;
+    auto image = peer.node->crash();
+    peer.is_down = true;
+    store::MemoryOptions disk;
+    switch (fault) {
+      case Fault::kBackupRestored:
+        image = peer.backups[random_.below(peer.backups.size())];
+        break;
+      case Fault::kStoreLost:
+        image = {};
+        break;
+      case Fault::kWriteFails:
+      case Fault::kCommitLandsUnsaid:
+        disk.fail_operation = random_.between(1, 300);
+        disk.failed_commit_lands = fault == Fault::kCommitLandsUnsaid;
+        break;
+      case Fault::kDiskFull:
+        disk.full_after_bytes = image.size_bytes + random_.below(200'000);
+        disk.may_grow = false;
+        break;
+      default:
+        break;
+    }
+    const bool is_older = fault == Fault::kBackupRestored || fault == Fault::kStoreLost;
+    network_.after(milliseconds(random_.between(10, 20'000)),
+                   [this, &peer, image, disk, is_older] { start(peer, image, disk, is_older); });
+    const bool is_bad = disk.fail_operation != 0 || !disk.may_grow;
+    if (is_bad) {  // somebody replaces the disk
+      network_.after(seconds(60), [this, &peer] {
+        if (peer.is_down) return;
+        const auto kept = peer.node->crash();
+        start(peer, kept, {}, false);
+      });
+    }
+    return true;
+  }
+
+  void start(Peer& peer, const store::MemoryImage& image, const store::MemoryOptions& disk,
+             bool is_older) {
+    if (!peer.node->start(image, disk)) {
+      CULM_ASSERT(peer.node->start(image));
+    }
+    peer.is_down = false;
+    peer.held.clear();
+    if (is_older) {
+      peer.deleted.clear();
+      peer.acknowledged_here = 0;
+    } else if (peer.own != nullptr) {
+      const auto state = peer.node->state(peer.own->known.log);
+      const bool is_there = state.held.largest_up_to(kSeqnumMax) >= peer.acknowledged_here;
+      if (!is_there) violate("an acknowledged append was lost at " + peer.node->name());
+    }
+    for (const auto& log : logs_) {
+      const auto state = peer.node->state(log->known.log);
+      if (is_older) peer.deleted[log->known.log] = state.deleted;
+      peer.held[log->known.log] = state.held;
+    }
+    resume(peer);
+    happened(peer.node->name() + " is up");
+  }
+
+  bool clone(Peer& peer) {
+    if (peer.own != nullptr || clones_ > 0) return false;
+    ++clones_;
+    auto& copy = network_.add(peer.node->name() + "-clone");
+    copy.checks = &signatures_;
+    CULM_ASSERT(copy.start(peer.node->image()));
+    copy.on_event = [](const node::SessionEvent& /*told*/) {};
+    node::SyncRequest request;
+    request.live = true;
+    for (const auto& [log, interest] : peer.wants) request.logs.emplace_back().log = log;
+    request.peers.push_back({peers_[0].node->endpoint()});
+    if (request.logs.empty() || &copy == peers_[0].node) return true;
+    copy.node().sync(std::move(request), network_.now());
+    copy.settle();
+    return true;
+  }
+
+  /// The author signs another entry for a seqnum, and gives it to this peer.
+  bool fork(Peer& peer) {
+    Log& log = *logs_[random_.below(logs_.size())];
+    if (log.made.size() < 4 || peer.own == &log) return false;
+    const auto& original = log.known.entries[random_.below(log.known.entries.size())];
+    auto fields = test::fields_of(original.view());
+    const Bytes payload = random_.bytes(20);
+    fields.payload_size = payload.size();
+    fields.payload_hash = hash(payload);
+    const EntryBuffer other = sign_entry(fields, log.key);
+    log.is_forked = true;
+    note(log, other.view());
+    peer.node->node().run(
+        [this, key = log.known.log, other, payload](store::Store& store) -> Result<void> {
+          const UnitEntry item{other.view(), other.view().hash(), payload};
+          const auto done = store::ingest(store, key, {&item, 1}, signatures_);
+          return done ? Result<void>() : Result<void>(fail(done.error()));
+        });
+    peer.node->settle();
+    return true;
+  }
+
+  bool disturb(Fault fault, Peer& peer) {
+    Peer& other = peers_[random_.below(peers_.size())];
+    const Duration lasts = seconds(random_.between(1, 120));
+    switch (fault) {
+      case Fault::kConnectionCut:
+        return network_.cut_one(random_);
+      case Fault::kAllConnectionsCut:
+        network_.cut(*peer.node);
+        return true;
+      case Fault::kPartition:
+      case Fault::kOneWayPartition:
+        if (&other == &peer) return false;
+        network_.part(*peer.node, *other.node);
+        if (fault == Fault::kPartition) network_.part(*other.node, *peer.node);
+        network_.after(lasts, [this] { network_.heal(); });
+        return true;
+      case Fault::kSlowNetwork:
+        network_.link.latency = milliseconds(random_.between(100, 3000));
+        network_.link.bytes_per_second = random_.between(10'000, 100'000);
+        break;
+      case Fault::kJitter:
+        network_.link.jitter = milliseconds(random_.between(10, 1000));
+        break;
+      case Fault::kFragments:
+        network_.link.piece_bytes_max = random_.between(1, 40);
+        break;
+      default:
+        network_.block(*peer.node);
+        network_.after(lasts, [this] { network_.unblock(); });
+        return true;
+    }
+    network_.after(lasts, [this] { network_.link = {}; });
+    return true;
+  }
+
+  bool visit(Fault fault, Peer& peer) {
+    std::vector<KnownLog> known;
+    for (const auto& log : logs_) known.push_back(log->known);
+    const auto host = static_cast<std::uint8_t>(random_.between(2, 250));
+    switch (fault) {
+      case Fault::kIdler:
+      case Fault::kFlood:
+        for (int i = fault == Fault::kIdler ? 1 : 80; i > 0; --i) {
+          network_.connect_silently(*peer.node, host);
+        }
+        return true;
+      case Fault::kGarbage:
+      case Fault::kHalfHandshake:
+      case Fault::kReplay: {
+        const auto raw = network_.connect_raw(*peer.node, host, [this](ByteView bytes) {
+          if (replayed_.size() < 20'000) append_bytes(replayed_, bytes);
+        });
+        const Bytes bytes = fault == Fault::kReplay && !replayed_.empty()
+                                ? replayed_
+                                : random_.bytes(fault == Fault::kGarbage ? 3000 : 30);
+        raw->say(bytes);
+        return true;
+      }
+      default:
+        break;
+    }
+    const auto role = fault == Fault::kByzantine ? Stranger::Role::kByzantine
+                      : fault == Fault::kLiar    ? Stranger::Role::kLiar
+                                                 : Stranger::Role::kWithholder;
+    Stranger::visit(network_, *peer.node, role, random_.next(), known, 40);
+    return true;
+  }
+
+  void heal() {
+    network_.heal();
+    network_.unblock();
+    network_.link = {};
+    happened("all is healed");
+  }
+
+  // What must hold.
+
+  void told_by(Peer& peer, const node::SessionEvent& told) {
+    const auto* const ended = std::get_if<replication::Ended>(&told.event);
+    if (ended == nullptr) return;
+    const std::string why = ended->error ? std::string(culm::name(ended->error->code)) : "clean";
+    happened(peer.node->name() + ": session ended, " + why);
+    if (!ended->error || culm::fault(ended->error->code) != culm::Fault::kPeer) return;
+    const bool is_honest = told.session.peer && honest_.contains(told.session.peer->bytes);
+    if (is_honest) violate(peer.node->name() + " blames an honest peer: " + why);
+  }
+
+  void committed(Peer& peer, const std::vector<LogKey>& changed) {
+    if (changed.empty()) return;
+    ++outcome_.commits;
+    for (const auto& log : logs_) {
+      if (std::ranges::find(changed, log->known.log) != changed.end()) check(peer, *log);
+    }
+  }
+
+  /// After a commit, of what it has changed.
+  void check(Peer& peer, const Log& log) {
+    const auto transaction = peer.node->store().read();
+    const auto state = *transaction->find_log(log.known.log);
+    if (!state) return violate("a log is gone at " + peer.node->name());
+    happened(peer.node->name() + " holds up to " + std::to_string(state->head()));
+    RangeSet& before = peer.held[log.known.log];
+    if (!state->held.contains(before)) violate("entries are gone at " + peer.node->name());
+    const RangeSet added = state->held - before;
+    for (const SeqRange range : added.ranges()) {
+      for (SeqNum n = range.first; n <= range.last; ++n) {
+        const auto stored = transaction->get_entry(*state, n);
+        const auto made = log.made.find(n);
+        const bool is_made =
+            stored && made != log.made.end() && made->second.contains(stored->entry.hash());
+        if (!is_made) return violate("what the author never made is held at " + peer.node->name());
+      }
+    }
+    const RangeSet served = state->served();
+    for (const SeqRange range : served.ranges()) {
+      const bool is_anchored = range.first == 1 || served.contains(lipmaa(range.first));
+      if (!is_anchored) return violate("an entry is not anchored at " + peer.node->name());
+    }
+    const auto deleted = peer.deleted.find(log.known.log);
+    if (deleted != peer.deleted.end() && !(state->payloads & deleted->second).empty()) {
+      violate("a deleted payload is back at " + peer.node->name());
+    }
+    before = state->held;
+  }
+
+  /// Of all honest nodes, once no fault is under way.
+  std::optional<std::string> why_not_converged() {
+    for (const Peer& peer : peers_) {
+      if (peer.is_down) return peer.node->name() + " is down";
+    }
+    for (const auto& log : logs_) {
+      SeqNum head = 0;
+      SeqNum cap = 0;
+      for (const Peer& peer : peers_) {
+        const auto state = peer.node->state(log->known.log);
+        head = std::max(head, state.head());
+        if (state.cap != 0) cap = cap == 0 ? state.cap : std::min(cap, state.cap);
+      }
+      if (cap != 0) head = std::min(head, cap - 1);
+      for (const Peer& peer : peers_) {
+        if (auto why = why_behind(peer, *log, head, cap)) return why;
+      }
+    }
+    return std::nullopt;
+  }
+
+  static std::optional<std::string> why_behind(const Peer& peer, const Log& log, SeqNum head,
+                                               SeqNum cap) {
+    const auto wanted = peer.wants.find(log.known.log);
+    if (wanted == peer.wants.end()) return std::nullopt;
+    const auto state = peer.node->state(log.known.log);
+    const RangeSet seqnums = resolve(wanted->second.entries, head);
+    const std::string where = peer.node->name() + " of a log of " + std::to_string(head);
+    if (!state.served().contains(seqnums)) {
+      return where + " lacks " + to_string(seqnums - state.served());
+    }
+    if (state.cap != cap && !seqnums.empty()) {
+      return where + " knows a fork at " + std::to_string(state.cap) + ", not at " +
+             std::to_string(cap);
+    }
+    const RangeSet payloads = seqnums - state.deleted;
+    if (wanted->second.payloads && !state.payloads.contains(payloads)) {
+      return where + " lacks the payloads " + to_string(payloads - state.payloads);
+    }
+    return std::nullopt;
+  }
+
+  void audit() {
+    for (const Peer& peer : peers_) {
+      const auto transaction = peer.node->store().read();
+      if (!store::audit_tables(*transaction)) violate("damaged tables at " + peer.node->name());
+      for (const auto& log : logs_) {
+        const auto state = *transaction->find_log(log->known.log);
+        if (!state) continue;
+        const auto report = store::audit_log(*transaction, *state, signatures_);
+        if (!report || !report->is_sound()) violate("the audit fails at " + peer.node->name());
+      }
+    }
+  }
+
+  void violate(std::string what) {
+    happened("violated: " + what);
+    if (!outcome_.violated) outcome_.violated = std::move(what);
+  }
+
+  /// Part of the run's hash, and of what is shown when it fails.
+  void happened(const std::string& what) {
+    const auto at = std::chrono::duration_cast<milliseconds>(network_.now() - Instant{}).count();
+    const std::string line = std::to_string(at) + " ms: " + what;
+    for (const char c : line) {
+      outcome_.event_hash = (outcome_.event_hash ^ static_cast<std::uint8_t>(c)) * 0x100000001B3U;
+    }
+    outcome_.last.push_back(line);
+    if (outcome_.last.size() > kLastEvents && !outcome_.violated) {
+      outcome_.last.erase(outcome_.last.begin());
+    }
+  }
+
+  const Bounds bounds_;
+  TestRandom random_;
+  Signatures signatures_;
+  SimulatedNetwork network_;
+  std::vector<std::unique_ptr<Log>> logs_;
+  std::deque<Peer> peers_;
+  std::set<std::array<std::uint8_t, 32>> honest_;
+  std::size_t clones_ = 0;
+  Bytes replayed_;
+  bool is_healed_ = false;
+  Outcome outcome_;
+};
+
+std::uint64_t Outcome::fault_count() const {
+  std::uint64_t count = 0;
+  for (const std::uint64_t one : faults) count += one;
+  return count;
+}
+
+Outcome simulate(std::uint64_t seed, const Bounds& bounds) {
+  return Simulation(seed, bounds).run();
+}
+
+}  // namespace culm::simulation
