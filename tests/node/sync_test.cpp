@@ -1,84 +1,9 @@
-#include "culm/replication/node/sync.hpp"
-
-#include <gtest/gtest.h>
-
 #include "culm/core/limits.hpp"
 
-#include "tests/support/simulated_network.hpp"
+#include "tests/node/sync_fixture.hpp"
 
 namespace culm::node {
 namespace {
-
-using std::chrono::minutes;
-using test::LogBuilder;
-using test::milliseconds;
-using test::seconds;
-using test::SimulatedNetwork;
-using test::SimulatedNode;
-
-class SyncTest : public testing::Test {
- protected:
-  static std::vector<LogBuilder> logs_of(std::size_t count) {
-    std::vector<LogBuilder> logs;
-    for (std::size_t i = 0; i < count; ++i) {
-      logs.push_back(LogBuilder("author " + std::to_string(i)).append_many(3));
-    }
-    return logs;
-  }
-  static SyncRequest request_of(std::span<const LogBuilder> logs,
-                                std::vector<const SimulatedNode*> peers) {
-    SyncRequest request;
-    for (const LogBuilder& one : logs) request.logs.emplace_back().log = one.log();
-    for (const SimulatedNode* const peer : peers) request.peers.push_back({peer->endpoint()});
-    return request;
-  }
-  SyncRequest request_of(std::vector<const SimulatedNode*> peers) {
-    return request_of({&log, 1}, std::move(peers));
-  }
-  static SyncRequest live(SyncRequest request) {
-    request.live = true;
-    return request;
-  }
-  /// Once all that nodes were given to hold is stored.
-  SyncId start(SyncRequest request) {
-    network.run(seconds(1));
-    ended_before = told<SyncEnded>().size();
-    const SyncId id = reader.node().sync(std::move(request), network.now());
-    reader.settle();
-    return id;
-  }
-  bool run(const std::function<bool()>& done, Duration limit = minutes(2)) {
-    return network.run_until(done, limit);
-  }
-  /// The report of the sync that was started last, which it waits for.
-  SyncReport report(Duration limit = minutes(2)) {
-    if (!run([&] { return told<SyncEnded>().size() > ended_before; }, limit)) {
-      ADD_FAILURE() << "the sync has not ended";
-      return {};
-    }
-    return told<SyncEnded>().back().report;
-  }
-
-  template <class T>
-  [[nodiscard]] std::vector<T> told() const {
-    std::vector<T> out;
-    for (const SyncEvent& event : reader.synced) {
-      if (const auto* const one = std::get_if<T>(&event)) out.push_back(*one);
-    }
-    return out;
-  }
-  [[nodiscard]] bool is_here() const { return reader.holds(log.log(), {{1, log.head()}}); }
-  void grow(SimulatedNode& node) {
-    log.append("more");
-    node.hold(log, {{log.head(), log.head()}});
-  }
-
-  SimulatedNetwork network{1};
-  SimulatedNode& author = network.add("author");
-  SimulatedNode& reader = network.add("reader");
-  LogBuilder log = LogBuilder("alice").append_many(300);
-  std::size_t ended_before = 0;
-};
 
 TEST_F(SyncTest, OnceBringsALogAndSaysWhatCame) {
   author.hold(log);
@@ -420,23 +345,6 @@ TEST_F(SyncTest, ABudgetEndsALogAndTheNextSyncGoesOn) {
   EXPECT_TRUE(is_here());
 }
 
-TEST_F(SyncTest, LiveThePeerAfterOneThatDeclinesIsAsked) {
-  SimulatedNode& other = network.add("other");
-  other.hold(log);
-  for (const bool first : {true, false}) {
-    auto request = request_of(first ? std::vector<const SimulatedNode*>{&author, &other}
-                                    : std::vector<const SimulatedNode*>{&other, &author});
-    request.live = true;
-    const SyncId id = start(std::move(request));
-    const auto before = told<SyncCaughtUp>().size();
-    ASSERT_TRUE(run([&] { return told<SyncCaughtUp>().size() > before; }, seconds(2))) << first;
-    reader.node().end_sync(id, network.now());
-    reader.settle();
-  }
-  network.run(minutes(10));
-  EXPECT_LE(told<SyncDenied>().size(), 1U);
-}
-
 TEST_F(SyncTest, AForkIsToldWithWhereItIs) {
   LogBuilder other = log.fork(200);
   other.append_many(50);
@@ -449,85 +357,6 @@ TEST_F(SyncTest, AForkIsToldWithWhereItIs) {
   EXPECT_EQ(report().logs[0].cap, 200U);
   ASSERT_EQ(told<SyncForked>().size(), 1U);
   EXPECT_EQ(told<SyncForked>()[0].at, 200U);
-}
-
-TEST_F(SyncTest, LiveItGoesOnUntilItIsEnded) {
-  author.hold(log);
-  auto request = live(request_of({&author}));
-  const SyncId id = start(std::move(request));
-  ASSERT_TRUE(run([&] { return told<SyncCaughtUp>().size() == 1; }));
-  EXPECT_EQ(told<SyncCaughtUp>()[0].head, 300U);
-  for (int i = 0; i < 5; ++i) {
-    grow(author);
-    ASSERT_TRUE(run([&] { return is_here(); }));
-    network.run(minutes(1));
-  }
-  std::uint64_t entries = 0;
-  for (const SyncReceived& received : told<SyncReceived>()) entries += received.entries;
-  EXPECT_EQ(entries, 305U);
-  EXPECT_EQ(told<SyncReceived>().back().up_to, 305U);
-  network.cut(author);
-  grow(author);
-  ASSERT_TRUE(run([&] { return is_here(); }));
-  EXPECT_EQ(told<SyncDisconnected>().size(), 1U);
-  EXPECT_EQ(told<SyncConnected>().size(), 2U);
-  reader.node().end_sync(id, network.now());
-  reader.settle();
-  const SyncReport done = report();
-  EXPECT_EQ(done.outcome, SyncOutcome::kStopped);
-  EXPECT_EQ(done.logs[0].entries, 306U);
-  EXPECT_TRUE(told<SyncProgress>().empty()) << "nobody knows how much there will be";
-  EXPECT_TRUE(run([&] { return reader.node().sessions().empty(); }));
-}
-
-TEST_F(SyncTest, LiveMoreLogsThanASessionHasWantsForTakeSeveralSessions) {
-  const auto logs = logs_of(limits::kWantsPerSessionMax + 10);
-  for (const LogBuilder& one : logs) author.hold(one);
-  start(live(request_of(logs, {&author})));
-  ASSERT_TRUE(run([&] { return told<SyncCaughtUp>().size() == logs.size(); }));
-  EXPECT_EQ(author.node().sessions().size(), 2U);
-}
-
-TEST_F(SyncTest, LiveALogThatIsNotServedYetIsAskedForAgain) {
-  start(live(request_of({&author})));
-  ASSERT_TRUE(run([&] { return told<SyncDenied>().size() == 1; }));
-  EXPECT_FALSE(told<SyncDenied>()[0].is_offer);
-  author.hold(log);
-  ASSERT_TRUE(run([&] { return is_here(); }));
-  EXPECT_EQ(author.node().stats().accepted, 1U);
-}
-
-TEST_F(SyncTest, LiveAnotherPeerTakesOverFromOneThatGoesAway) {
-  SimulatedNode& other = network.add("other");
-  author.hold(log);
-  other.hold(log);
-  start(live(request_of({&author, &other})));
-  ASSERT_TRUE(run([&] { return told<SyncCaughtUp>().size() == 1; }));
-  EXPECT_LE(reader.node().stats().sessions.entries_received, 310U) << "of one at a time";
-  for (SimulatedNode* const lost : {&author, &other}) {
-    SimulatedNode* const left = lost == &author ? &other : &author;
-    lost->listens = false;
-    network.cut(*lost);
-    grow(*left);
-    ASSERT_TRUE(run([&] { return is_here(); }, seconds(5))) << lost->name();
-    lost->hold(log, {{log.head(), log.head()}});
-    lost->listens = true;
-    network.run(minutes(2));
-  }
-}
-
-TEST_F(SyncTest, LiveAPeerThatHasMoreTakesOverFromOneThatIsQuiet) {
-  SimulatedNode& other = network.add("other");
-  author.hold(log);
-  other.hold(log);
-  start(live(request_of({&author, &other})));
-  ASSERT_TRUE(run([&] { return told<SyncCaughtUp>().size() == 1; }));
-  for (int i = 0; i < 2; ++i) {
-    grow(i == 0 ? other : author);  // of the two only one hears of it
-    ASSERT_TRUE(run([&] { return is_here(); }, Sync::kQuietAfter + seconds(2))) << i;
-    (i == 0 ? author : other).hold(log, {{log.head(), log.head()}});
-    network.run(seconds(1));
-  }
 }
 
 TEST_F(SyncTest, OneThatIsEndedBeforeItBeganCallsNobody) {
@@ -570,16 +399,6 @@ TEST_F(SyncTest, ManyQuotesOfAPeerThatIsSlowAreNotWaitedForForEver) {
   for (const LogReport& one : done.logs) {
     EXPECT_TRUE(one.quote && one.quote->entries == 3) << static_cast<int>(one.outcome);
   }
-}
-
-TEST_F(SyncTest, LiveAPeerThatHasNoRoomIsCalledAgain) {
-  author.options.admission.sessions_max = 0;
-  author.hold(log);
-  start(live(request_of({&author})));
-  ASSERT_TRUE(run([&] { return !told<SyncDisconnected>().empty(); }));
-  EXPECT_FALSE(told<SyncDisconnected>()[0].is_given_up);
-  network.run(minutes(5));
-  EXPECT_TRUE(told<SyncEnded>().empty());
 }
 
 TEST_F(SyncTest, WhenTheNodeStopsItEndsBefore) {
