@@ -146,6 +146,7 @@ class Sync {
     // Live.
     DialId source = 0;             ///< who is asked for it; 0: nobody
     replication::WantId want = 0;  ///< with the source
+    SeqNum source_head = 0;        ///< that the source said last
     DialId last_source = 0;
     Instant asked_at{};
     std::size_t declined = 0;            ///< by so many one soon after the other
@@ -232,6 +233,8 @@ class Sync {
   bool set_source(Log& log, Call& call);
   void ask_later(Log& log);
   void leave_source(Log& log);
+  /// The log's head has fallen: the newest of it begin lower than what was asked for.
+  void ask_lower(Log& log);
   /// The source wants to bring no more: the next one, or later all again.
   void source_declined(Log& log);
   void look_after_logs();

@@ -53,6 +53,10 @@ void Sync::on(Call& call, const replication::PeerHas& has) {
   Log* const log = find(has.log);
   if (log == nullptr || log->group != call.group) return;
   log->state.peer_has(call.peer, has);
+  if (log->source == call.dial) {
+    const SeqNum before = std::exchange(log->source_head, has.head);
+    if (has.head < before) ask_lower(*log);
+  }
   look_pushed(*log, call.peer);
 }
 
@@ -204,6 +208,7 @@ void Sync::on(const Stored& stored) {
   if (log->unsaid != 0) unsaid_.insert(log);
   if (!stored.done.defect) return;
   events_.emplace_back(SyncForked{stored.log, stored.done.defect->at});
+  ask_lower(*log);
   // What a peer said it holds may now be all of what is valid here.
   for (std::size_t peer = 0; peer < request_.peers.size(); ++peer) look_pushed(*log, peer);
 }
@@ -289,6 +294,7 @@ bool Sync::set_source(Log& log, Call& call) {
   const auto want = peers_.want(call.session, log.state.want());
   if (want) {
     log.source = call.dial;
+    log.source_head = 0;
     log.want = *want;
     log.active_at = log.asked_at = now_;
   } else if (!is_passing(want.error())) {
@@ -301,6 +307,12 @@ void Sync::leave_source(Log& log) {
   const auto call = calls_.find(log.source);
   if (call != calls_.end()) peers_.cancel(call->second.session, log.want);
   log.source = 0;
+}
+
+void Sync::ask_lower(Log& log) {
+  if (log.source == 0 || log.state.want().interest.newest == 0) return;
+  leave_source(log);
+  choose_source(log);
 }
 
 void Sync::source_declined(Log& log) {

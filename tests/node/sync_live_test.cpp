@@ -111,5 +111,16 @@ TEST_F(SyncTest, LiveAPeerThatHasNoRoomIsCalledAgain) {
   EXPECT_TRUE(told<SyncEnded>().empty());
 }
 
+TEST_F(SyncTest, LiveTheNewestAreOthersOnceAForkIsKnown) {
+  author.hold(log);
+  auto request = live(request_of({&author}));
+  request.logs[0].interest.newest = 5;
+  start(std::move(request));
+  ASSERT_TRUE(run([&] { return reader.holds(log.log(), {{296, 300}}); }));
+  const LogBuilder other = log.fork(200);
+  author.hold(other, {{200, 200}});
+  EXPECT_TRUE(run([&] { return reader.holds(log.log(), {{195, 199}}); }, seconds(5)));
+}
+
 }  // namespace
 }  // namespace culm::node
