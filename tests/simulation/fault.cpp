@@ -19,6 +19,8 @@ std::string_view name(Fault fault) {
                                                              "fragments",
                                                              "slow reader",
                                                              "fork",
+                                                             "bad signature",
+                                                             "bad link",
                                                              "idler",
                                                              "flood",
                                                              "garbage",

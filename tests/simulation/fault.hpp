@@ -29,6 +29,8 @@ enum class Fault : std::uint8_t {
   kSlowReader,
   // Authors.
   kFork,
+  kBadSigner,
+  kBadLinker,
   // Strangers.
   kIdler,
   kFlood,

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <charconv>
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <mutex>
@@ -9,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "culm/core/assert.hpp"
@@ -21,16 +23,18 @@ namespace culm::simulation {
 namespace {
 
 constexpr std::string_view kUsage =
-    "usage: culm_sim [--runs N] [--seconds S] [--seed N] [--faults MASK]\n"
+    "usage: culm_sim [--first] [--runs N] [--seconds S] [--seed N] [--faults MASK]\n"
+    "  --first      end with the first violation, and show it as it is\n"
     "  --runs N     make N runs (default: as many as there is time for)\n"
     "  --seconds S  begin no run after so many seconds (default: 60, or no limit with --runs)\n"
-    "  --seed N     one run, of this seed; with --runs the first of them\n"
+    "  --seed N     one run, of this seed; with --runs or --seconds the first of them\n"
     "  --faults MASK  let only those faults fire whose bit is set, in the order of the list below\n"
     "Runs whole nodes over a simulated network, each run from one seed, and checks what must "
     "hold.\n"
     "Ends with 1 when something did not, and says how to see it again.\n";
 
 struct Options {
+  bool is_first_the_last = false;
   std::optional<std::uint64_t> runs;
   std::optional<std::uint64_t> seconds;
   std::optional<std::uint64_t> seed;
@@ -45,9 +49,14 @@ struct Options {
 
 std::optional<Options> parse(int count, char** arguments) {
   Options options;
-  for (int i = 1; i + 1 < count; i += 2) {
+  for (int i = 1; i < count; ++i) {
     const std::string_view key = arguments[i];
-    const std::string_view text = arguments[i + 1];
+    if (key == "--first") {
+      options.is_first_the_last = true;
+      continue;
+    }
+    if (++i == count) return std::nullopt;
+    const std::string_view text = arguments[i];
     std::uint64_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
@@ -59,8 +68,7 @@ std::optional<Options> parse(int count, char** arguments) {
     if (target == nullptr) return std::nullopt;
     *target = value;
   }
-  if (count % 2 == 0) return std::nullopt;
-  if (options.seed && !options.runs) options.runs = 1;
+  if (options.seed && !options.runs && !options.seconds) options.runs = 1;
   if (!options.runs && !options.seconds) options.seconds = 60;
   return options;
 }
@@ -84,6 +92,15 @@ struct Totals {
   }
 };
 
+/// Of the run that this thread is in, for one that aborts.
+thread_local std::uint64_t seed_of_thread = 0;
+
+void tell_seed(int signal) {
+  static_cast<void>(std::signal(signal, SIG_DFL));
+  std::fprintf(stderr, "culm_sim: aborted in the run of seed %llu\n",
+               static_cast<unsigned long long>(seed_of_thread));
+}
+
 Totals run_all(const Options& options) {
   const auto began = std::chrono::steady_clock::now();
   const auto is_time_up = [&] {
@@ -102,12 +119,15 @@ Totals run_all(const Options& options) {
   Totals totals;
   std::mutex mutex;
   std::atomic<std::uint64_t> next = 0;
+  std::atomic<bool> is_over = false;
   const auto work = [&] {
-    while (!is_time_up()) {
+    while (!is_time_up() && !is_over) {
       const std::uint64_t run = next++;
       if (options.runs && run >= *options.runs) return;
+      seed_of_thread = first + run;
       Outcome outcome = simulate(first + run, options.bounds());
       const std::lock_guard lock(mutex);
+      is_over = is_over || (options.is_first_the_last && outcome.violated);
       totals.add(std::move(outcome));
     }
   };
@@ -130,12 +150,18 @@ bool are_worth_it(const Totals& totals) {
 
 int run(const Options& options) {
   const Totals totals = run_all(options);
+  constexpr std::size_t kShownMax = 3;
   for (const Outcome& failed : totals.violations) {
-    const Bounds bounds = shrink(failed.seed, options.bounds());
+    if (std::cmp_greater_equal(&failed - totals.violations.data(), kShownMax)) {
+      std::printf("seed %llu: %s\n", static_cast<unsigned long long>(failed.seed),
+                  failed.violated->c_str());
+      continue;
+    }
+    const Bounds bounds =
+        options.is_first_the_last ? options.bounds() : shrink(failed.seed, options.bounds());
     const Outcome again = simulate(failed.seed, bounds);
     std::fputs(report(again.violated ? again : failed, bounds).c_str(), stdout);
     std::printf("  again: culm_sim --seed %llu\n", static_cast<unsigned long long>(failed.seed));
-    if (&failed - totals.violations.data() == 4) break;
   }
   std::size_t kinds = 0;
   for (std::size_t i = 0; i < kFaultCount; ++i) {
@@ -167,5 +193,7 @@ int main(int count, char** arguments) {
     return 2;
   }
   CULM_ASSERT(culm::initialize_crypto());
+  static_cast<void>(std::signal(SIGABRT, culm::simulation::tell_seed));
+  static_cast<void>(std::signal(SIGSEGV, culm::simulation::tell_seed));
   return culm::simulation::run(*options);
 }

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string_view>
@@ -14,6 +16,8 @@
 
 /// What a simulation knows of the logs and the nodes in it.
 namespace culm::simulation {
+
+using test::TestRandom;
 
 /// Knows the signatures that were made in this run, and takes no other.
 class Signatures final : public SignatureVerifier {
@@ -60,8 +64,19 @@ struct Log {
   KnownLog known;
   std::map<SeqNum, std::set<Hash>> made;  ///< more than one where it was forked
   Mark mark;
-  bool is_forked = false;
-  SeqNum acknowledged = 0;  ///< what an append returned
+  bool is_broken = false;        ///< its author is not honest
+  bool is_signed_twice = false;  ///< although he is
+  bool may_be_unsaid = false;    ///< entries may have been stored by a commit that failed
+};
+
+struct Holding {
+  RangeSet entries;
+  RangeSet payloads;
+
+  void operator|=(const Holding& more) {
+    entries |= more.entries;
+    payloads |= more.payloads;
+  }
 };
 
 /// An honest node, and what is expected of it.
@@ -69,12 +84,17 @@ struct Peer {
   test::SimulatedNode* node = nullptr;
   Log* own = nullptr;  ///< that it appends to
   bool is_relay = false;
+  bool pushes = true;
   std::map<LogKey, store::LogInterest> wants;
   std::vector<store::MemoryImage> backups;
-  std::map<LogKey, RangeSet> held;     ///< at the last commit
+  std::map<LogKey, RangeSet> held;  ///< at the last commit
+  std::map<LogKey, Holding> ever_held;
   std::map<LogKey, RangeSet> deleted;  ///< by its user
   SeqNum acknowledged_here = 0;        ///< of its own log, in the store that it has now
   bool is_down = false;
 };
+
+using Logs = std::vector<std::unique_ptr<Log>>;
+using Peers = std::deque<Peer>;
 
 }  // namespace culm::simulation

@@ -1,16 +1,15 @@
 #include "tests/simulation/simulation.hpp"
 
 #include <algorithm>
-#include <deque>
 #include <map>
 #include <memory>
 #include <set>
 #include <utility>
 
-#include "culm/feed/closure.hpp"
-#include "culm/store/appender.hpp"
-#include "culm/store/audit.hpp"
+#include "culm/core/limits.hpp"
 
+#include "tests/simulation/authors.hpp"
+#include "tests/simulation/invariants.hpp"
 #include "tests/simulation/parts.hpp"
 #include "tests/simulation/stranger.hpp"
 #include "tests/support/simulated_network.hpp"
@@ -29,6 +28,10 @@ using test::TestRandom;
 /// twice the time that a lost connection takes to be noticed, for each hop.
 constexpr Duration kConvergenceMax = minutes(10);
 constexpr std::size_t kLastEvents = 40;
+constexpr Duration kQuietLasts = minutes(1);
+/// For each node: some pings to each other one.
+constexpr std::uint64_t kQuietBytesMax = 10'000;
+constexpr std::uint64_t kRecordBytesMax = 65'535;
 
 }  // namespace
 
@@ -48,13 +51,19 @@ class Simulation {
         network_.run_until([&] { return outcome_.violated.has_value(); }, bounds_.faulty));
     is_healed_ = true;
     if (!outcome_.violated) heal();
-    const auto is_done = [&] { return outcome_.violated.has_value() || !why_not_converged(); };
+    const auto is_done = [&] {
+      return outcome_.violated.has_value() || !why_not_converged(peers_, authors_.logs());
+    };
     const Instant healed = network_.now();
     while (!is_done() && network_.now() - healed < kConvergenceMax) network_.run(seconds(5));
-    if (const auto why = why_not_converged(); why && !outcome_.violated) {
+    if (const auto why = why_not_converged(peers_, authors_.logs()); why && !outcome_.violated) {
       violate("convergence: " + *why);
     }
-    if (!outcome_.violated) audit();
+    if (!outcome_.violated) stay_quiet();
+    if (!outcome_.violated) {
+      if (const auto why = why_unsound(peers_, authors_.logs(), authors_.signatures()))
+        violate(*why);
+    }
     outcome_.simulated = network_.now() - Instant{};
     outcome_.nodes = peers_.size();
     return std::move(outcome_);
@@ -68,13 +77,15 @@ class Simulation {
     const std::size_t authors = random_.between(1, std::max<std::size_t>(bounds_.authors_max, 1));
     const std::size_t readers = random_.between(1, std::max<std::size_t>(bounds_.readers_max, 1));
     for (std::size_t i = 0; i < authors; ++i) {
-      logs_.push_back(std::make_unique<Log>("author " + std::to_string(random_.next())));
+      authors_.add();
     }
     for (std::size_t i = 0; i < relays; ++i) add_peer("relay" + std::to_string(i)).is_relay = true;
     for (std::size_t i = 0; i < authors; ++i) {
-      add_peer("author" + std::to_string(i)).own = logs_[i].get();
+      add_peer("author" + std::to_string(i)).own = authors_.logs()[i].get();
     }
-    for (std::size_t i = 0; i < readers; ++i) add_peer("reader" + std::to_string(i));
+    for (std::size_t i = 0; i < readers; ++i) {
+      add_peer("reader" + std::to_string(i)).pushes = random_.below(3) == 0;
+    }
     for (Peer& peer : peers_) choose_wants(peer);
     for (Peer& peer : peers_) resume(peer);
   }
@@ -82,10 +93,11 @@ class Simulation {
   Peer& add_peer(const std::string& name) {
     Peer& peer = peers_.emplace_back();
     peer.node = &network_.add(name);
-    peer.node->checks = &signatures_;
+    peer.node->checks = &authors_.signatures();
     peer.node->address[14] = static_cast<std::uint8_t>(peers_.size());
     CULM_ASSERT(peer.node->start({}));
     peer.node->on_event = [this, &peer](const node::SessionEvent& told) { told_by(peer, told); };
+    peer.node->on_sync = [this, &peer](const node::SyncEvent& told) { told_by_sync(peer, told); };
     peer.node->on_commit = [this, &peer](const std::vector<LogKey>& changed) {
       committed(peer, changed);
     };
@@ -95,7 +107,7 @@ class Simulation {
 
   void choose_wants(Peer& peer) {
     if (peer.is_relay) peer.node->accepts = store::LogInterest{everything(), true};
-    for (const auto& log : logs_) {
+    for (const auto& log : authors_.logs()) {
       store::LogInterest interest{everything(), true};
       if (!peer.is_relay && peer.own != log.get()) {
         if (random_.below(4) == 0) continue;
@@ -123,7 +135,7 @@ class Simulation {
   void resume(Peer& peer) {
     node::SyncRequest request;
     request.live = true;
-    request.push = peer.own != nullptr;
+    request.push = peer.pushes;
     for (const auto& [log, interest] : peer.wants) {
       replication::WantRequest want;
       want.log = log;
@@ -145,7 +157,10 @@ class Simulation {
 
   void schedule_work() {
     for (Peer& peer : peers_) {
-      if (peer.own != nullptr) again(seconds(2), [this, &peer] { append(peer); });
+      if (peer.own != nullptr)
+        again(seconds(6), [this, &peer] {
+          if (!peer.is_down) authors_.append(peer);
+        });
       again(minutes(1), [this, &peer] { back_up(peer); });
       again(minutes(2), [this, &peer] { erase(peer); });
     }
@@ -161,48 +176,6 @@ class Simulation {
     });
   }
 
-  void append(Peer& peer) {
-    if (peer.is_down) return;
-    std::vector<Bytes> payloads;
-    for (std::uint64_t i = random_.between(1, 3); i > 0; --i) {
-      payloads.push_back(random_.bytes(random_.below(60) == 0 ? 120'000 : random_.below(300)));
-    }
-    Log& log = *peer.own;
-    peer.node->node().run([this, &peer, &log, payloads](store::Store& store) -> Result<void> {
-      CULM_TRY(auto appender, store::Appender::open(store, log.key, LogId{0}, log.mark,
-                                                    store::commit_into(store)));
-      const SeqNum before = appender.head();
-      const std::vector<ByteView> views(payloads.begin(), payloads.end());
-      const auto appended = appender.append(views);
-      learn(log, store, before);
-      if (!appended) return fail(appended.error());
-      log.acknowledged = std::max(log.acknowledged, *appended);
-      peer.acknowledged_here = *appended;
-      return {};
-    });
-    peer.node->settle();
-  }
-
-  /// Takes down what the author made, which others may see from now on.
-  void learn(Log& log, const store::Store& store, SeqNum before) {
-    const auto transaction = store.read();
-    const auto state = *transaction->find_log(log.known.log);
-    if (!state) return;
-    for (SeqNum n = before + 1; n <= state->head(); ++n) {
-      const auto stored = *transaction->get_entry(*state, n);
-      note(log, stored.entry);
-    }
-    const auto& hashes = log.made.rbegin()->second;
-    if (hashes.size() > 1 && !log.is_forked) violate("an honest author signed two entries for one");
-  }
-
-  void note(Log& log, const EntryView& entry) {
-    signatures_.add(entry);
-    if (log.made[entry.seqnum()].insert(entry.hash()).second) {
-      log.known.entries.emplace_back(entry);
-    }
-  }
-
   void back_up(Peer& peer) {
     if (!peer.is_down) peer.backups.push_back(peer.node->image());
   }
@@ -214,14 +187,17 @@ class Simulation {
             ->first;
     const SeqNum first = random_.between(1, 100);
     const RangeSet seqnums{{first, first + random_.below(20)}};
-    peer.node->node().run([&peer, log, seqnums](store::Store& store) {
-      return store.update([&](store::WriteTransaction& transaction) -> Result<void> {
+    peer.node->node().run([&peer, log, seqnums](store::Store& store) -> Result<void> {
+      bool is_known = false;
+      const auto erase = [&](store::WriteTransaction& transaction) -> Result<void> {
         CULM_TRY(const auto known, transaction.find_log(log));
-        if (!known) return {};
-        CULM_CHECK(transaction.delete_payloads(log, seqnums, SIZE_MAX));
-        peer.deleted[log] |= seqnums;
+        is_known = known != nullptr;
+        if (is_known) CULM_CHECK(transaction.delete_payloads(log, seqnums, SIZE_MAX));
         return {};
-      });
+      };
+      CULM_CHECK(store.update(erase));
+      if (is_known) peer.deleted[log] |= seqnums;
+      return {};
     });
     peer.node->settle();
   }
@@ -258,7 +234,10 @@ class Simulation {
       case Fault::kDiskFull:
         return restart(fault, peer);
       case Fault::kFork:
-        return fork(peer);
+        return authors_.fork(peer);
+      case Fault::kBadSigner:
+      case Fault::kBadLinker:
+        return bear(fault, peer);
       case Fault::kClone:
         return clone(peer);
       case Fault::kIdler:
@@ -291,6 +270,7 @@ class Simulation {
       case Fault::kCommitLandsUnsaid:
         disk.fail_operation = random_.between(1, 300);
         disk.failed_commit_lands = fault == Fault::kCommitLandsUnsaid;
+        if (peer.own != nullptr && disk.failed_commit_lands) peer.own->may_be_unsaid = true;
         break;
       case Fault::kDiskFull:
         disk.full_after_bytes = image.size_bytes + random_.below(200'000);
@@ -325,13 +305,15 @@ class Simulation {
       peer.acknowledged_here = 0;
     } else if (peer.own != nullptr) {
       const auto state = peer.node->state(peer.own->known.log);
+      authors_.learn(*peer.own, peer.node->store());  // a commit may have landed unsaid
       const bool is_there = state.held.largest_up_to(kSeqnumMax) >= peer.acknowledged_here;
       if (!is_there) violate("an acknowledged append was lost at " + peer.node->name());
     }
-    for (const auto& log : logs_) {
+    for (const auto& log : authors_.logs()) {
       const auto state = peer.node->state(log->known.log);
       if (is_older) peer.deleted[log->known.log] = state.deleted;
       peer.held[log->known.log] = state.held;
+      peer.ever_held[log->known.log] |= {state.held, state.payloads};
     }
     resume(peer);
     happened(peer.node->name() + " is up");
@@ -341,7 +323,7 @@ class Simulation {
     if (peer.own != nullptr || clones_ > 0) return false;
     ++clones_;
     auto& copy = network_.add(peer.node->name() + "-clone");
-    copy.checks = &signatures_;
+    copy.checks = &authors_.signatures();
     CULM_ASSERT(copy.start(peer.node->image()));
     copy.on_event = [](const node::SessionEvent& /*told*/) {};
     node::SyncRequest request;
@@ -354,25 +336,13 @@ class Simulation {
     return true;
   }
 
-  /// The author signs another entry for a seqnum, and gives it to this peer.
-  bool fork(Peer& peer) {
-    Log& log = *logs_[random_.below(logs_.size())];
-    if (log.made.size() < 4 || peer.own == &log) return false;
-    const auto& original = log.known.entries[random_.below(log.known.entries.size())];
-    auto fields = test::fields_of(original.view());
-    const Bytes payload = random_.bytes(20);
-    fields.payload_size = payload.size();
-    fields.payload_hash = hash(payload);
-    const EntryBuffer other = sign_entry(fields, log.key);
-    log.is_forked = true;
-    note(log, other.view());
-    peer.node->node().run(
-        [this, key = log.known.log, other, payload](store::Store& store) -> Result<void> {
-          const UnitEntry item{other.view(), other.view().hash(), payload};
-          const auto done = store::ingest(store, key, {&item, 1}, signatures_);
-          return done ? Result<void>() : Result<void>(fail(done.error()));
-        });
-    peer.node->settle();
+  /// A stranger brings what an author made badly.
+  bool bear(Fault fault, Peer& peer) {
+    if (!peer.is_relay) return false;
+    const auto broken = authors_.make_bad(peer, fault == Fault::kBadLinker);
+    if (!broken) return false;
+    Stranger::visit(network_, *peer.node, Stranger::Role::kBearer, random_.next(), {&*broken, 1},
+                    2);
     return true;
   }
 
@@ -413,7 +383,7 @@ class Simulation {
 
   bool visit(Fault fault, Peer& peer) {
     std::vector<KnownLog> known;
-    for (const auto& log : logs_) known.push_back(log->known);
+    for (const auto& log : authors_.logs()) known.push_back(log->known);
     const auto host = static_cast<std::uint8_t>(random_.between(2, 250));
     switch (fault) {
       case Fault::kIdler:
@@ -457,102 +427,65 @@ class Simulation {
     const auto* const ended = std::get_if<replication::Ended>(&told.event);
     if (ended == nullptr) return;
     const std::string why = ended->error ? std::string(culm::name(ended->error->code)) : "clean";
-    happened(peer.node->name() + ": session ended, " + why);
+    const bool is_handshake = ended->error && ended->error->code == Errc::kHandshake;
+    if (!is_handshake) happened(peer.node->name() + ": session ended, " + why);
     if (!ended->error || culm::fault(ended->error->code) != culm::Fault::kPeer) return;
     const bool is_honest = told.session.peer && honest_.contains(told.session.peer->bytes);
     if (is_honest) violate(peer.node->name() + " blames an honest peer: " + why);
   }
 
+  /// A receipt speaks of what has been held, payloads included.
+  void told_by_sync(Peer& peer, const node::SyncEvent& told) {
+    const auto* const pushed = std::get_if<node::SyncPushed>(&told);
+    if (pushed == nullptr) return;
+    for (const Peer& other : peers_) {
+      if (other.node->endpoint() != pushed->endpoint) continue;
+      const auto held = other.ever_held.find(pushed->log);
+      const auto here = peer.node->state(pushed->log);
+      const RangeSet upto{{1, pushed->head}};
+      const bool is_true = held != other.ever_held.end() &&
+                           held->second.entries.contains(here.served() & upto) &&
+                           held->second.payloads.contains(here.payloads & here.served() & upto);
+      if (!is_true) violate(other.node->name() + " is said to hold what it never held");
+    }
+  }
+
   void committed(Peer& peer, const std::vector<LogKey>& changed) {
     if (changed.empty()) return;
     ++outcome_.commits;
-    for (const auto& log : logs_) {
+    for (const auto& log : authors_.logs()) {
       if (std::ranges::find(changed, log->known.log) != changed.end()) check(peer, *log);
     }
   }
 
   /// After a commit, of what it has changed.
-  void check(Peer& peer, const Log& log) {
-    const auto transaction = peer.node->store().read();
-    const auto state = *transaction->find_log(log.known.log);
-    if (!state) return violate("a log is gone at " + peer.node->name());
-    happened(peer.node->name() + " holds up to " + std::to_string(state->head()));
-    RangeSet& before = peer.held[log.known.log];
-    if (!state->held.contains(before)) violate("entries are gone at " + peer.node->name());
-    const RangeSet added = state->held - before;
-    for (const SeqRange range : added.ranges()) {
-      for (SeqNum n = range.first; n <= range.last; ++n) {
-        const auto stored = transaction->get_entry(*state, n);
-        const auto made = log.made.find(n);
-        const bool is_made =
-            stored && made != log.made.end() && made->second.contains(stored->entry.hash());
-        if (!is_made) return violate("what the author never made is held at " + peer.node->name());
-      }
+  void check(Peer& peer, Log& log) {
+    const auto wrong = why_wrong(peer, log);
+    happened(peer.node->name() + " holds up to " +
+             std::to_string(peer.held[log.known.log].largest_up_to(kSeqnumMax)));
+    if (wrong) violate(*wrong + " at " + peer.node->name());
+    if (log.is_signed_twice) violate("an honest author signed two entries for one seqnum");
+    const auto published = *log.mark.read();
+    const SeqNum known = published ? published->seqnum : 0;
+    if (peer.own != &log && !log.is_broken && !log.may_be_unsaid &&
+        peer.held[log.known.log].largest_up_to(kSeqnumMax) > known) {
+      violate("what is not marked as published is held at " + peer.node->name());
     }
-    const RangeSet served = state->served();
-    for (const SeqRange range : served.ranges()) {
-      const bool is_anchored = range.first == 1 || served.contains(lipmaa(range.first));
-      if (!is_anchored) return violate("an entry is not anchored at " + peer.node->name());
-    }
-    const auto deleted = peer.deleted.find(log.known.log);
-    if (deleted != peer.deleted.end() && !(state->payloads & deleted->second).empty()) {
-      violate("a deleted payload is back at " + peer.node->name());
-    }
-    before = state->held;
   }
 
-  /// Of all honest nodes, once no fault is under way.
-  std::optional<std::string> why_not_converged() {
-    for (const Peer& peer : peers_) {
-      if (peer.is_down) return peer.node->name() + " is down";
+  /// Where all hold what they want and nothing is made, nothing moves but pings.
+  void stay_quiet() {
+    network_.run(seconds(60));
+    const std::uint64_t commits = outcome_.commits;
+    const std::uint64_t bytes = network_.bytes_sent();
+    network_.run(kQuietLasts);
+    if (outcome_.commits != commits) violate("something is committed although all is there");
+    const std::uint64_t moved = network_.bytes_sent() - bytes;
+    if (moved > kQuietBytesMax * peers_.size()) {
+      violate(std::to_string(moved) + " bytes are said although all is there");
     }
-    for (const auto& log : logs_) {
-      SeqNum head = 0;
-      SeqNum cap = 0;
-      for (const Peer& peer : peers_) {
-        const auto state = peer.node->state(log->known.log);
-        head = std::max(head, state.head());
-        if (state.cap != 0) cap = cap == 0 ? state.cap : std::min(cap, state.cap);
-      }
-      if (cap != 0) head = std::min(head, cap - 1);
-      for (const Peer& peer : peers_) {
-        if (auto why = why_behind(peer, *log, head, cap)) return why;
-      }
-    }
-    return std::nullopt;
-  }
-
-  static std::optional<std::string> why_behind(const Peer& peer, const Log& log, SeqNum head,
-                                               SeqNum cap) {
-    const auto wanted = peer.wants.find(log.known.log);
-    if (wanted == peer.wants.end()) return std::nullopt;
-    const auto state = peer.node->state(log.known.log);
-    const RangeSet seqnums = resolve(wanted->second.entries, head);
-    const std::string where = peer.node->name() + " of a log of " + std::to_string(head);
-    if (!state.served().contains(seqnums)) {
-      return where + " lacks " + to_string(seqnums - state.served());
-    }
-    if (state.cap != cap && !seqnums.empty()) {
-      return where + " knows a fork at " + std::to_string(state.cap) + ", not at " +
-             std::to_string(cap);
-    }
-    const RangeSet payloads = seqnums - state.deleted;
-    if (wanted->second.payloads && !state.payloads.contains(payloads)) {
-      return where + " lacks the payloads " + to_string(payloads - state.payloads);
-    }
-    return std::nullopt;
-  }
-
-  void audit() {
-    for (const Peer& peer : peers_) {
-      const auto transaction = peer.node->store().read();
-      if (!store::audit_tables(*transaction)) violate("damaged tables at " + peer.node->name());
-      for (const auto& log : logs_) {
-        const auto state = *transaction->find_log(log->known.log);
-        if (!state) continue;
-        const auto report = store::audit_log(*transaction, *state, signatures_);
-        if (!report || !report->is_sound()) violate("the audit fails at " + peer.node->name());
-      }
+    if (network_.output_bytes_max() > limits::kSessionAnswersBytesMax + kRecordBytesMax) {
+      violate("a session kept " + std::to_string(network_.output_bytes_max()) + " bytes");
     }
   }
 
@@ -576,10 +509,9 @@ class Simulation {
 
   const Bounds bounds_;
   TestRandom random_;
-  Signatures signatures_;
+  Authors authors_{random_};
   SimulatedNetwork network_;
-  std::vector<std::unique_ptr<Log>> logs_;
-  std::deque<Peer> peers_;
+  Peers peers_;
   std::set<std::array<std::uint8_t, 32>> honest_;
   std::size_t clones_ = 0;
   Bytes replayed_;

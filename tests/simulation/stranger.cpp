@@ -50,6 +50,7 @@ void Stranger::answer(const Message& message) {
   if (std::holds_alternative<Hello>(message)) say(Hello{kProtocolVersion, "stranger"});
   const auto* const want = std::get_if<Want>(&message);
   if (want == nullptr) return;
+  if (role_ == Role::kBearer) return bring(*want);
   Have answer = std::get<Have>(have());
   answer.log = want->log;
   say(answer);
@@ -67,7 +68,25 @@ void Stranger::answer(const Message& message) {
   say(Done{want->id, DoneReason::kComplete});
 }
 
+void Stranger::bring(const Want& want) {
+  const KnownLog& log = logs_.front();
+  if (want.log != log.log) return say(Deny{want.log, want.id, DenyReason::kNotServed});
+  const EntryView last = log.entries.back().view();
+  say(Have{log.log, last.seqnum(), last.hash(), RangeSet{{1, last.seqnum()}}, {}});
+  say(Quote{want.id, 1, 0, 0, 400, true});
+  Bytes unit;
+  const RangeSet known;
+  UnitEncoder encoder(unit, known, LinkForm::kWhole);
+  encoder.add(last, std::nullopt);
+  say(Entries{want.id, unit});
+  if (want.live) return say(Ready{want.id});
+  say(Done{want.id, DoneReason::kComplete});
+}
+
 void Stranger::say_something() {
+  if (role_ == Role::kBearer) {
+    return say(Offer{logs_.front().log, logs_.front().entries.back().view().seqnum()});
+  }
   if (role_ == Role::kByzantine) return say(make());
   say(random_.below(2) == 0 ? have() : Offer{any_log().log, kSeqnumMax - random_.below(9)});
 }

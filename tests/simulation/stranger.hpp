@@ -27,6 +27,7 @@ class Stranger : public std::enable_shared_from_this<Stranger> {
     kByzantine,   ///< anything
     kLiar,        ///< says that it holds more than there is
     kWithholder,  ///< answers each want and never brings anything
+    kBearer,      ///< offers the first log, and brings its last entry as an honest peer would
   };
 
   Stranger(Role role, std::uint64_t seed, std::span<const KnownLog> logs)
@@ -46,6 +47,8 @@ class Stranger : public std::enable_shared_from_this<Stranger> {
   void flush();
   void say(const replication::Message& message);
   void say_something();
+  /// What is asked for, as far as it is the last entry of the log.
+  void bring(const replication::Want& want);
   void answer(const replication::Message& message);
   [[nodiscard]] replication::Message make();
   [[nodiscard]] replication::Message have();

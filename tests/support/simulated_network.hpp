@@ -136,6 +136,8 @@ class SimulatedNode final : public replication::Policy {
   std::vector<node::SessionEvent> seen;
   /// Takes what sessions tell, in place of `seen`.
   std::function<void(const node::SessionEvent&)> on_event;
+  /// Takes what syncs tell, in place of `synced`.
+  std::function<void(const node::SyncEvent&)> on_sync;
   /// Called behind each job, with the logs that it has changed.
   std::function<void(const std::vector<LogKey>&)> on_commit;
   std::vector<LogKey> changed;
@@ -265,6 +267,10 @@ class SimulatedNetwork {
     }
   }
 
+  [[nodiscard]] std::uint64_t bytes_sent() const { return bytes_sent_; }
+  /// The most that a session had to send at a time.
+  [[nodiscard]] std::size_t output_bytes_max() const { return output_bytes_max_; }
+
   LinkOptions link;
   Duration commit_time = milliseconds(1);
 
@@ -384,6 +390,7 @@ class SimulatedNetwork {
     End& to = one->ends[1 - side];
     for (;;) {
       const ByteView output = node.node().pending_output(session);
+      output_bytes_max_ = std::max(output_bytes_max_, output.size());
       const std::size_t room =
           one->options.window_bytes - std::min(one->options.window_bytes, to.coming_bytes);
       const bool takes = to.heard || (to.node != nullptr && to.node != blocked_);
@@ -394,6 +401,7 @@ class SimulatedNetwork {
       }
       const ByteView piece = output.first(size);
       if (&node != muted_) send(one, 1 - side, Bytes(piece.begin(), piece.end()));
+      bytes_sent_ += size;
       node.node().sent(session, piece.size(), now_);
     }
     deliver(one, side);
@@ -508,6 +516,7 @@ class SimulatedNetwork {
     node.fetches_ended.push_back(std::move(ended));
   }
   void perform(SimulatedNode& node, node::SyncTold& told) {
+    if (node.on_sync) return node.on_sync(told.event);
     node.synced.push_back(std::move(told.event));
   }
   void perform(SimulatedNode& node, node::WorkCommitted& committed) {
@@ -550,6 +559,8 @@ class SimulatedNetwork {
   std::vector<std::shared_ptr<Link>> links_;
   std::map<std::pair<Instant, std::uint64_t>, std::function<void()>> later_;
   std::uint64_t last_number_ = 0;
+  std::uint64_t bytes_sent_ = 0;
+  std::size_t output_bytes_max_ = 0;
   std::map<std::pair<const SimulatedNode*, node::DialId>, std::uint64_t> attempts_;
   std::uint64_t last_attempt_ = 0;
   const SimulatedNode* muted_ = nullptr;
