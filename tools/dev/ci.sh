@@ -59,13 +59,17 @@ case "${1:-}" in
     [ $# -gt 1 ] || set -- sim --seconds 60
     build/dev/tests/simulation/culm_sim "${@:2}"
     ;;
+  bugs)
+    tools/dev/setup.sh
+    python3 -B tests/simulation/bugs/find.py "${@:2}"
+    ;;
   million)
     cmake --preset release >/dev/null
     cmake --build --preset release --target culm_tool
     CULM=$PWD/build/release/tools/culm python3 -B tests/e2e/million.py
     ;;
   *)
-    echo "usage: ci.sh format|tidy|warnings|test|clang|asan|tsan|demo|sim|million|buildtime|debian12|debian13" >&2
+    echo "usage: ci.sh format|tidy|warnings|test|clang|asan|tsan|demo|sim|bugs|million|buildtime|debian12|debian13" >&2
     exit 2
     ;;
 esac
