@@ -125,6 +125,7 @@ void NodeJournal::on_sent_away() {
 }
 
 void NodeJournal::write_sent_away() {
+  constexpr const char* kSessionLimits = "--sessions, --sessions-per-address";
   const node::NodeStats now = node_.stats();
   const auto tell = [&](std::uint64_t node::NodeStats::*count, const char* what,
                         const char* option) {
@@ -133,9 +134,9 @@ void NodeJournal::write_sent_away() {
     write(std::string(what) + " since the last report: " + human_count(more) + " (" + option + ")");
   };
   tell(&node::NodeStats::displaced, "connections closed during the handshake for newer ones",
-       "--handshakes");
-  tell(&node::NodeStats::refused, "peers refused as busy", "--sessions");
-  tell(&node::NodeStats::evicted, "idle peers that made room for newer ones", "--sessions");
+       "--handshakes, --handshakes-per-address");
+  tell(&node::NodeStats::refused, "peers refused as busy", kSessionLimits);
+  tell(&node::NodeStats::evicted, "idle peers that made room for newer ones", kSessionLimits);
   told_ = now;
 }
 
