@@ -6,8 +6,10 @@ namespace culm::store {
 
 Result<std::optional<Hash>> HeldTargets::find(SeqNum seqnum) {
   if (log_ == nullptr || !log_->held.contains(seqnum)) return std::nullopt;
-  CULM_TRY(const auto stored, transaction_.get_entry(*log_, seqnum));
-  return stored.entry.hash();
+  const auto stored = transaction_.get_entry(*log_, seqnum);
+  if (stored) return stored->entry.hash();
+  if (damaged_entry(stored.error()) == seqnum) return std::nullopt;
+  return fail(stored.error());
 }
 
 Result<CheckedUnit> check(const Store& store, const LogKey& log, std::span<const UnitEntry> unit,
@@ -56,9 +58,7 @@ Result<CheckedSignatures> check_held(const Store& store, const LogKey& log,
     CULM_TRY(const auto transaction, store.read());
     CULM_TRY(const auto state, transaction.get_log(log));
     const RangeSet unchecked = state->served() - state->verified - passed_over;
-    const auto visited = transaction.visit_entries(*state, unchecked, keep);
-    // What lies below a damaged row is as good as ever.
-    if (!visited && entries.empty()) return fail(visited.error());
+    CULM_CHECK(transaction.visit_sound_entries(*state, unchecked, keep));
   }
   std::vector<SignatureCheck> checks;
   checks.reserve(entries.size());

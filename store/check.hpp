@@ -14,7 +14,8 @@
 ///   again   where verdicts were missing: check these, commit once more
 namespace culm::store {
 
-/// The hashes of entries that a store holds of one log, for `restore_unit`. Borrows both.
+/// The hashes of entries that a store holds of one log, for `restore_unit`. One whose row is
+/// damaged counts as not held: the unit is asked for once more with whole links. Borrows both.
 class HeldTargets final : public LinkTargets {
  public:
   /// Without `log` nothing is held.
@@ -71,8 +72,8 @@ class CheckedSignatures {
 
 /// Checks signatures that no unit needed: of the entries below the cap that are not verified, but
 /// for those of `passed_over`, the lowest, at most `count_max`. `WriteTransaction::mark_verified`
-/// stores what came of it. Holds a snapshot only while it copies the entries; goes up to the first
-/// damaged row. Fails with kLogUnknown or, where it came to nothing, as the store.
+/// stores what came of it. Holds a snapshot only while it copies the entries; passes over damaged
+/// rows. Fails with kLogUnknown or as the store.
 [[nodiscard]] Result<CheckedSignatures> check_held(const Store& store, const LogKey& log,
                                                    const RangeSet& passed_over,
                                                    std::size_t count_max,

@@ -16,6 +16,11 @@ using detail::TouchedLog;
 /// Nothing where the payload is held already, or deleted.
 Result<std::optional<WriteTransaction::Wanted>> WriteTransaction::find_wanted(const LogKey& log,
                                                                               SeqNum seqnum) {
+  return without_damage(log, [&] { return find_wanted_once(log, seqnum); });
+}
+
+Result<std::optional<WriteTransaction::Wanted>> WriteTransaction::find_wanted_once(
+    const LogKey& log, SeqNum seqnum) {
   CULM_TRY(TouchedLog* const touched, touch_known(log));
   const LogState& state = touched->state;
   CULM_TRY(const StoredEntry stored, get_entry(state, seqnum));
@@ -84,8 +89,8 @@ Result<std::optional<StageRow>> WriteTransaction::find_row(const Stage& stage) c
   const auto key = detail::stage_row_key(stage.number, stage.seqnum, stage.id);
   CULM_TRY(const auto value, kv_->get(Table::kStages, key));
   if (!value) return std::nullopt;
-  CULM_TRY(const auto row, detail::open_stage({key, *value}));
-  return row;
+  // What a damaged row knew is lost: nothing more can come of the stage.
+  return detail::open_stage({key, *value}).value_or(StageRow{stage, StageState::kGoing, 0});
 }
 
 Result<bool> WriteTransaction::put_stage_part(const LogKey& log, const Stage& stage,
@@ -123,11 +128,9 @@ Result<bool> WriteTransaction::finish_stage(const LogKey& log, const Stage& stag
 }
 
 Result<bool> WriteTransaction::drop_stage(const Stage& stage, std::size_t& rows_left) {
-  auto row = find_row(stage);
-  // What a damaged row knew is lost: it goes.
-  if (!row) row = StageRow{stage, StageState::kGoing, 0};
-  if (!*row || (*row)->state == StageState::kPayload) return true;
-  return noted(erase_stage(**row, rows_left));
+  CULM_TRY(auto row, find_row(stage));
+  if (!row || row->state == StageState::kPayload) return true;
+  return noted(erase_stage(*row, rows_left));
 }
 
 Result<bool> WriteTransaction::erase_stage(StageRow& stage, std::size_t& rows_left) {
@@ -168,6 +171,7 @@ Result<RangeSet> WriteTransaction::delete_step(TouchedLog& touched, const RangeS
   LogState& state = touched.state;
   const RangeSet held = state.payloads & seqnums;
   RangeSet dropped;
+  RangeSet lost;
   RangeSet remaining;
   std::size_t rows_left = rows_max;
   SeqNum from = 1;
@@ -179,7 +183,9 @@ Result<RangeSet> WriteTransaction::delete_step(TouchedLog& touched, const RangeS
     bool is_done = false;
     if (rows_left > 0) {
       if (held.contains(n)) {
-        CULM_CHECK(forget_payload(state, n));
+        const auto forgotten = forget_payload(state, n);
+        if (!forgotten && damaged_entry(forgotten.error()) != n) return fail(forgotten.error());
+        if (!forgotten) lost.insert(n);
         dropped.insert(n);
       }
       if (n == staged) {
@@ -204,6 +210,7 @@ Result<RangeSet> WriteTransaction::delete_step(TouchedLog& touched, const RangeS
   mark_changed(touched);
   state.deleted = std::move(deleted);
   state.payloads -= dropped;
+  if (!lost.empty()) CULM_CHECK(forget_entries(touched, std::move(lost)));
   if (state.payloads.ranges().size() > limits::kRangesPerLogMax) return fail(Errc::kLogFragmented);
   return remaining;
 }

@@ -120,6 +120,20 @@ Result<void> ReadTransaction::visit_entries(const LogState& log, const RangeSet&
   return {};
 }
 
+Result<RangeSet> ReadTransaction::visit_sound_entries(const LogState& log, const RangeSet& seqnums,
+                                                      const Visit& visit) const {
+  RangeSet damaged;
+  RangeSet rest = log.held & seqnums;
+  for (;;) {
+    const auto visited = visit_entries(log, rest, visit);
+    if (visited) return damaged;
+    const SeqNum n = damaged_entry(visited.error());
+    if (n == 0 || !rest.contains(n)) return fail(visited.error());
+    damaged.insert(n);
+    rest.erase({1, n});
+  }
+}
+
 Result<std::optional<Stage>> ReadTransaction::find_stage(const LogState& log, SeqNum seqnum) const {
   CULM_TRY(const auto cursor, kv_->cursor(Table::kStages));
   const auto prefix = detail::entry_row_key(log.number, seqnum);

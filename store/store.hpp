@@ -76,6 +76,9 @@ struct StoredEntry {
   std::optional<ByteView> inline_payload;
 };
 
+/// The entry whose row or payload the error says is damaged; 0 where it says no such thing.
+[[nodiscard]] SeqNum damaged_entry(const Error& error) noexcept;
+
 namespace detail {
 
 /// What is known of the store as a whole.
@@ -132,6 +135,11 @@ class ReadTransaction {
   using Visit = std::function<Result<bool>(const StoredEntry&)>;
   [[nodiscard]] Result<void> visit_entries(const LogState& log, const RangeSet& seqnums,
                                            const Visit& visit) const;
+
+  /// As `visit_entries`, but passes over those that are damaged, also where `visit` is the one that
+  /// says so. Returns them.
+  [[nodiscard]] Result<RangeSet> visit_sound_entries(const LogState& log, const RangeSet& seqnums,
+                                                     const Visit& visit) const;
 
   /// Part of a held payload from byte `offset`: at most `size_max` bytes, and possibly fewer
   /// because it borrows from one row; empty exactly at the end. Fails with kPayloadDeleted,
@@ -200,6 +208,10 @@ struct IngestAttempt {
 
 /// The one writer at a time; `Store::update` makes and commits it. What is refused for its input
 /// changes nothing, and the transaction goes on; after any other failure nothing of it is kept.
+///
+/// Damage ends with its rows. A call that meets the damaged row of an entry drops it, as
+/// `drop_damaged` does, and goes on as if the entry had never been held; `dropped` tells of it,
+/// also where the call then fails.
 class WriteTransaction : public ReadTransaction {
  public:
   WriteTransaction(const WriteTransaction&) = delete;
@@ -234,6 +246,15 @@ class WriteTransaction : public ReadTransaction {
   /// kLogUnknown, kLogFragmented.
   [[nodiscard]] Result<RangeSet> delete_payloads(const LogKey& log, const RangeSet& seqnums,
                                                  std::size_t rows_max);
+  /// Reads what is held of `seqnums` and drops what is damaged: an entry whose row cannot be read
+  /// is held no longer, nor is its payload; of one whose large payload cannot be read only that.
+  /// Both may be taken again. Returns the seqnums. Where a row is lost, the payloads that are left
+  /// are counted again: that costs a look at each of their rows, and drops what is damaged there
+  /// too. Fails with kLogUnknown, kLogFragmented.
+  [[nodiscard]] Result<RangeSet> drop_damaged(const LogKey& log, const RangeSet& seqnums);
+  /// What was dropped for its damage so far.
+  using Dropped = std::map<LogKey, RangeSet>;
+  [[nodiscard]] const Dropped& dropped() const noexcept { return dropped_; }
   /// Payloads of `seqnums` may be taken again. Fails with kLogUnknown, kLogFragmented.
   [[nodiscard]] Result<void> undelete_payloads(const LogKey& log, const RangeSet& seqnums);
 
@@ -272,6 +293,21 @@ class WriteTransaction : public ReadTransaction {
 
   struct Intake;
 
+  /// Makes the call again whenever the damaged entry that it met could be dropped.
+  template <class Call>
+  auto without_damage(const LogKey& log, Call call) -> decltype(call()) {
+    for (;;) {
+      auto result = call();
+      const SeqNum damaged = result ? 0 : damaged_entry(result.error());
+      if (damaged == 0) return result;
+      CULM_TRY(const RangeSet dropped, drop_damaged(log, RangeSet{{damaged, damaged}}));
+      if (dropped.empty()) return result;
+    }
+  }
+  Result<void> forget_entries(detail::TouchedLog& touched, RangeSet lost);
+  Result<bool> has_sound_payload(const LogState& state, const StoredEntry& stored) const;
+
+  Result<IngestAttempt> ingest_once(const CheckedUnit& unit, const AcceptOptions& options);
   Result<detail::TouchedLog*> touch(const LogKey& log);
   Result<detail::TouchedLog*> touch_known(const LogKey& log);
   void mark_changed(detail::TouchedLog& touched);
@@ -288,6 +324,7 @@ class WriteTransaction : public ReadTransaction {
     StoredEntry stored;
   };
   Result<std::optional<Wanted>> find_wanted(const LogKey& log, SeqNum seqnum);
+  Result<std::optional<Wanted>> find_wanted_once(const LogKey& log, SeqNum seqnum);
   Result<std::optional<detail::StageRow>> find_row(const Stage& stage) const;
   Result<bool> erase_stage(detail::StageRow& stage, std::size_t& rows_left);
   Stage make_stage(const LogState& state, SeqNum seqnum);
@@ -315,6 +352,7 @@ class WriteTransaction : public ReadTransaction {
   detail::StoreMeta meta_;
   bool is_meta_changed_ = false;
   detail::TouchedLogs touched_logs_;
+  Dropped dropped_;
   Bytes row_;  // the row being written, kept for its memory
   std::optional<Error> failed_;
 };

@@ -94,6 +94,11 @@ Result<void> WriteTransaction::put_row(Table table, ByteView key) {
 
 Result<IngestAttempt> WriteTransaction::ingest(const CheckedUnit& unit,
                                                const AcceptOptions& options) {
+  return without_damage(unit.log(), [&] { return ingest_once(unit, options); });
+}
+
+Result<IngestAttempt> WriteTransaction::ingest_once(const CheckedUnit& unit,
+                                                    const AcceptOptions& options) {
   CULM_TRY(TouchedLog* const touched, touch(unit.log()));
   LogState& state = touched->state;
   HeldEntries held(*this, state);

@@ -238,18 +238,17 @@ TEST(StoreFailure, AtEachOperationLeavesAStoreThatGoesOn) {
 
 TEST(StoreFailure, OneThatTheBodyPassesOverCommitsNothing) {
   const auto log = LogBuilder().append_many(3);
-  MemoryStore store;
-  ASSERT_TRUE(store.ingest(log, up_to(3)));
-  auto [key, value] = rows_of(store.kv(), Table::kEntries)[1];
-  value.back() ^= 1U;
-  put_row(store.kv(), Table::kEntries, key, value);
+  MemoryStore good;
+  ASSERT_TRUE(good.ingest(log, up_to(3)));
+  // The payload of 1 is gone already when the row of 2 cannot be written.
+  MemoryStore store({.fail_operation = 2}, good.kv().image());
   const auto done = store->update([&](WriteTransaction& transaction) -> Result<void> {
-    // The payload of 1 is gone already when the row of 2 turns out to be damaged.
-    EXPECT_EQ(code_of(transaction.delete_payloads(log.log(), up_to(3), 10)), Errc::kStoreDamaged);
+    EXPECT_EQ(code_of(transaction.delete_payloads(log.log(), up_to(3), 10)), Errc::kStoreIo);
     return {};
   });
-  EXPECT_EQ(code_of(done), Errc::kStoreDamaged);
-  EXPECT_TRUE(payload_of(*store->read(), store.state(log.log()), 1));
+  EXPECT_EQ(code_of(done), Errc::kStoreIo);
+  MemoryStore again = store.reopened();
+  EXPECT_TRUE(payload_of(*again->read(), again.state(log.log()), 1));
 }
 
 TEST(StoreFailure, OfTheFirstWriteLeavesNoHalfStore) {

@@ -1,0 +1,192 @@
+#include "culm/store/audit.hpp"
+
+#include "tests/store/store_fixture.hpp"
+
+namespace culm::test {
+namespace {
+
+constexpr SeqNum kLargeAt = 12;
+constexpr std::size_t kLarge = limits::kPayloadInlineBytesMax + 60'000;
+
+/// Twenty entries are held; the row of one or the other rots. Where it is alone, it is one whose
+/// successor leads to entry 1 by its lipmaalink too.
+class DamagedStore : public testing::Test {
+ protected:
+  void SetUp() override {
+    log.append_many(kLargeAt - 1).append(long_text(kLarge)).append_many(20 - kLargeAt);
+    ASSERT_TRUE(store.ingest(log, up_to(20)));
+    whole = state();
+  }
+
+  LogState state() { return store.state(log.log()); }
+
+  void rot(Table table, std::size_t row) {
+    auto [key, value] = rows_of(store.kv(), table).at(row);
+    value[value.size() / 2] ^= 1U;
+    put_row(store.kv(), table, key, value);
+  }
+  void rot_entry(SeqNum n) { rot(Table::kEntries, static_cast<std::size_t>(n - 1)); }
+  void lose_entry(SeqNum n) {
+    erase_row(store.kv(), Table::kEntries, store::detail::entry_row_key(whole.number, n));
+  }
+
+  /// What is dropped by one call.
+  RangeSet drop(const RangeSet& seqnums) {
+    RangeSet dropped;
+    EXPECT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
+      CULM_TRY(dropped, transaction.drop_damaged(log.log(), seqnums));
+      EXPECT_EQ(dropped.empty(), transaction.dropped().empty());
+      return {};
+    }));
+    return dropped;
+  }
+
+  void expect_sound(std::uint64_t entries) {
+    const auto transaction = *store->read();
+    EXPECT_TRUE(audit_tables(transaction));
+    const auto report = *audit_log(transaction, state(), store.verifier);
+    EXPECT_EQ(report.first_fault, std::nullopt);
+    EXPECT_EQ(report.entries, entries);
+  }
+
+  /// Held as if nothing had happened.
+  void expect_whole() {
+    LogState now = state();
+    now.change = whole.change;
+    now.verified = whole.verified;  // more is, of what came alone
+    EXPECT_EQ(now, whole);
+    expect_sound(20);
+  }
+
+  LogBuilder log = LogBuilder("alice");
+  MemoryStore store;
+  LogState whole;
+};
+
+TEST_F(DamagedStore, CountsADamagedOrLostEntryAsNotHeldAndKeepsTheOthers) {
+  rot_entry(7);
+  lose_entry(11);
+  EXPECT_EQ(drop(up_to(20)), (RangeSet{{7, 7}, {11, 11}}));
+  EXPECT_EQ(state().held, up_to(20) - (RangeSet{{7, 7}, {11, 11}}));
+  EXPECT_EQ(state().payloads, state().held);
+  EXPECT_TRUE(state().held.contains(state().verified));
+  EXPECT_GT(state().change, whole.change);
+  EXPECT_EQ(code_of(store->read()->get_entry(state(), 7)), Errc::kEntryNotHeld);
+  expect_sound(18);
+}
+
+TEST_F(DamagedStore, DropsNothingThatIsSound) {
+  EXPECT_TRUE(drop(up_to(kSeqnumMax)).empty());
+  EXPECT_EQ(state(), whole);
+}
+
+TEST_F(DamagedStore, TakesADroppedEntryAgain) {
+  rot_entry(7);
+  drop({{7, 7}});
+  ASSERT_TRUE(store.ingest(log, {{7, 7}}));
+  expect_whole();
+}
+
+TEST_F(DamagedStore, ReplacesADamagedRowByWhatIsIngestedOverIt) {
+  rot_entry(7);
+  lose_entry(8);
+  const auto report = store.ingest(log, up_to(20));
+  ASSERT_TRUE(report) << message(report.error());
+  EXPECT_EQ(report->added, (RangeSet{{7, 8}}));
+  expect_whole();
+}
+
+TEST_F(DamagedStore, DropsADamagedEntryThatANewOneLinksTo) {
+  rot_entry(20);
+  log.append_many(1);
+  const auto report = store.ingest(log, {{21, 21}});
+  ASSERT_TRUE(report) << message(report.error());
+  EXPECT_EQ(state().held, (RangeSet{{1, 19}, {21, 21}}));
+  ASSERT_TRUE(store.ingest(log, {{20, 20}}));
+  expect_sound(21);
+}
+
+TEST_F(DamagedStore, DeletesPayloadsOverADamagedRowAndCompletes) {
+  rot_entry(7);
+  RangeSet rest = up_to(20);
+  for (int step = 0; !rest.empty(); ++step) {
+    ASSERT_LT(step, 20);
+    const auto done = store->update([&](WriteTransaction& transaction) -> Result<void> {
+      CULM_TRY(rest, transaction.delete_payloads(log.log(), rest, 4));
+      return {};
+    });
+    ASSERT_TRUE(done) << message(done.error());
+  }
+  EXPECT_EQ(state().deleted, up_to(20));
+  EXPECT_TRUE(state().payloads.empty());
+  EXPECT_EQ(state().payload_bytes, 0U);
+  EXPECT_EQ(state().held, up_to(20) - (RangeSet{{7, 7}}));
+  expect_sound(19);
+}
+
+TEST_F(DamagedStore, DropsOnlyThePayloadWhereOneOfItsPartsIsDamaged) {
+  rot(Table::kPayloads, 1);
+  EXPECT_EQ(drop(up_to(20)), (RangeSet{{kLargeAt, kLargeAt}}));
+  EXPECT_EQ(state().held, up_to(20));
+  EXPECT_EQ(state().payloads, up_to(20) - (RangeSet{{kLargeAt, kLargeAt}}));
+  expect_sound(20);
+  ASSERT_TRUE(store.ingest(log, {{kLargeAt, kLargeAt}}));
+  expect_whole();
+}
+
+TEST_F(DamagedStore, DropsThePayloadWhoseStageIsDamaged) {
+  rot(Table::kStages, 0);
+  EXPECT_EQ(drop(up_to(20)), (RangeSet{{kLargeAt, kLargeAt}}));
+  expect_sound(20);
+}
+
+TEST_F(DamagedStore, LosesTheLargePayloadWithItsEntry) {
+  rot_entry(kLargeAt);
+  drop({{kLargeAt, kLargeAt}});
+  EXPECT_TRUE(rows_of(store.kv(), Table::kStages).empty());
+  EXPECT_TRUE(rows_of(store.kv(), Table::kPayloads).empty());
+  expect_sound(19);
+}
+
+TEST_F(DamagedStore, PutsAPayloadOfAnEntryThatWasDamagedOnlyOnceThatIsHeldAgain) {
+  rot_entry(7);
+  const auto put = [&](WriteTransaction& transaction) -> Result<void> {
+    const auto payload = log.payload(7);
+    EXPECT_EQ(code_of(transaction.put_payload(log.log(), 7, payload, hash(payload))),
+              Errc::kEntryNotHeld);
+    EXPECT_EQ(transaction.dropped().at(log.log()), (RangeSet{{7, 7}}));
+    return {};
+  };
+  ASSERT_TRUE(store->update(put));
+  expect_sound(19);
+}
+
+TEST_F(DamagedStore, VisitsWhatIsSoundAndSaysWhatIsNot) {
+  rot_entry(1);
+  rot_entry(7);
+  lose_entry(20);
+  RangeSet seen;
+  const auto damaged = store->read()->visit_sound_entries(
+      state(), up_to(20), [&](const store::StoredEntry& stored) -> Result<bool> {
+        seen.insert(stored.entry.seqnum());
+        return true;
+      });
+  EXPECT_EQ(damaged, (RangeSet{{1, 1}, {7, 7}, {20, 20}}));
+  EXPECT_EQ(seen, up_to(20) - (RangeSet{{1, 1}, {7, 7}, {20, 20}}));
+}
+
+TEST_F(DamagedStore, ALogWhoseStateIsDamagedFailsAlone) {
+  auto other = LogBuilder("bob").append_many(3);
+  ASSERT_TRUE(store.ingest(other, up_to(3)));
+  for (auto [key, value] : rows_of(store.kv(), Table::kLogs)) {
+    if (store::detail::parse_log_row_key(key) != log.log()) continue;
+    value.back() ^= 1U;
+    put_row(store.kv(), Table::kLogs, key, value);
+  }
+  EXPECT_EQ(code_of(store.ingest(log, up_to(20))), Errc::kStoreDamaged);
+  EXPECT_EQ(code_of(store->read()->get_log(log.log())), Errc::kStoreDamaged);
+  ASSERT_TRUE(store.ingest(other.append_many(1), up_to(4)));
+}
+
+}  // namespace
+}  // namespace culm::test
