@@ -188,6 +188,8 @@ Result<std::unique_ptr<LmdbKv::Transaction>> LmdbKv::State::begin(Access access)
   }
 }
 
+void set_abort_handler(AbortHandler handler) { detail::set_abort_handler(handler); }
+
 std::optional<long> lock_holder(const std::string& directory) {
   return detail::WriterLock::holder(directory);
 }

@@ -26,6 +26,12 @@ struct LmdbOptions {
 /// The pid of the process with a node on the store in `directory`, if there is one.
 [[nodiscard]] std::optional<long> lock_holder(const std::string& directory);
 
+/// Called when LMDB has found the store in `directory` damaged in a way that it cannot go on with.
+/// It aborts the process when the handler returns; without a handler it names the store on stderr
+/// before. Safe to set from any thread, before any store is opened.
+using AbortHandler = void (*)(const char* directory, const char* assertion);
+void set_abort_handler(AbortHandler handler);
+
 class NodeLock;
 
 /// A `Kv` in an LMDB environment: one directory with data.mdb, lock.mdb and writer.lock. Any number
@@ -36,8 +42,9 @@ class LmdbKv final : public Kv {
  public:
   /// Fails with kStoreNotFound; with kStoreLocked, unless `read_only`, while a node of another
   /// process runs, or while this process has the same directory open already, even for reading;
-  /// with kStoreVersion or kStoreDamaged when the file is not one of ours; with kStoreFull or
-  /// kStoreIo (EREMOTE: a network file system).
+  /// with kStoreVersion or kStoreDamaged when the file is not one of ours; with kStoreDamaged when
+  /// it was cut short of what it must hold; with kStoreFull or kStoreIo (EREMOTE: a network file
+  /// system).
   [[nodiscard]] static Result<std::unique_ptr<LmdbKv>> open(const std::string& directory,
                                                             const LmdbOptions& options = {});
   ~LmdbKv() override;

@@ -1,9 +1,14 @@
 #include "culm/store/detail/lmdb.hpp"
 
+#include <atomic>
 #include <cerrno>
+#include <cstdio>
+#include <cstring>
 #include <utility>
 
 #include <lmdb.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "culm/core/limits.hpp"
 
@@ -13,6 +18,16 @@ namespace {
 constexpr std::array<const char*, kTableCount> kTableNames{
     "meta", "logs", "entries", "payloads", "changes", "evidence", "stages"};
 constexpr std::size_t kPageBytes = 4096;
+
+std::atomic<AbortHandler> abort_handler = nullptr;
+
+/// LMDB calls abort when this returns.
+void tell_assertion(MDB_env* env, const char* assertion) {
+  const char* path = "?";
+  mdb_env_get_path(env, &path);
+  if (const AbortHandler handler = abort_handler) return handler(path, assertion);
+  std::fprintf(stderr, "culm: store %s is damaged\n", path);
+}
 
 Error error_of(int code) {
   switch (code) {
@@ -70,6 +85,59 @@ Result<std::optional<KvRow>> move_to(MDB_cursor* cursor, MDB_cursor_op step, MDB
   if (code == MDB_NOTFOUND) return std::nullopt;
   if (code != MDB_SUCCESS) return fail(error_of(code));
   return KvRow{to_view(key), to_view(value)};
+}
+
+// The parts of LMDB's file format that it has no call for. Numbers are the machine's own.
+constexpr std::size_t kMetaPages = 2;
+constexpr std::size_t kMetaBytes = 152;
+constexpr std::size_t kMetaFreeAt = 40;
+constexpr std::size_t kMetaMainAt = 88;
+constexpr std::size_t kMetaLastPageAt = 136;
+constexpr std::size_t kMetaTransactionAt = 144;
+constexpr std::size_t kTreeBytes = 48;
+constexpr std::size_t kTreeRootAt = 40;
+constexpr std::size_t kNoPage = SIZE_MAX;
+constexpr unsigned int kFreeTree = 0;
+constexpr unsigned int kMainTree = 1;
+
+/// What a transaction sees of the file.
+struct Meta {
+  std::size_t free_root;
+  std::size_t main_root;
+  std::size_t last_page;
+};
+
+std::size_t number_at(ByteView bytes, std::size_t offset) {
+  std::size_t number = 0;
+  std::memcpy(&number, bytes.data() + offset, sizeof(number));
+  return number;
+}
+
+Result<std::optional<Meta>> find_meta(int file, std::size_t page_bytes, std::size_t transaction) {
+  for (std::size_t i = 0; i < kMetaPages; ++i) {
+    std::array<std::uint8_t, kMetaBytes> bytes{};
+    const auto offset = static_cast<off_t>(i * page_bytes);
+    if (::pread(file, bytes.data(), bytes.size(), offset) != std::ssize(bytes)) {
+      return fail(Errc::kStoreDamaged);
+    }
+    if (number_at(bytes, kMetaTransactionAt) != transaction) continue;
+    return Meta{number_at(bytes, kMetaFreeAt + kTreeRootAt),
+                number_at(bytes, kMetaMainAt + kTreeRootAt), number_at(bytes, kMetaLastPageAt)};
+  }
+  return std::nullopt;
+}
+
+template <class Visit>
+Result<void> walk(MDB_txn* txn, unsigned int tree, Visit visit) {
+  MDB_cursor* opened = nullptr;
+  CULM_CHECK(result_of(mdb_cursor_open(txn, tree, &opened)));
+  const std::unique_ptr<MDB_cursor, LmdbClose> cursor(opened);
+  CULM_TRY(auto row, move_to(opened, MDB_FIRST));
+  while (row) {
+    CULM_CHECK(visit(*row));
+    CULM_TRY(row, move_to(opened, MDB_NEXT));
+  }
+  return {};
 }
 
 }  // namespace
@@ -135,21 +203,26 @@ Result<LmdbEnv> LmdbEnv::open(const std::string& directory, std::size_t map_size
   CULM_CHECK(result_of(mdb_env_set_mapsize(created, map_size_bytes / kPageBytes * kPageBytes)));
   CULM_CHECK(result_of(mdb_env_set_maxdbs(created, kTableCount)));
   CULM_CHECK(result_of(mdb_env_set_maxreaders(created, limits::kReadersMax)));
+  CULM_CHECK(result_of(mdb_env_set_assert(created, tell_assertion)));
   CULM_CHECK(written([&] { return mdb_env_open(created, directory.c_str(), flags, 0600); }));
   env.check_readers();
+  CULM_CHECK(env.check_file_size());
   CULM_CHECK(env.open_tables(read_only));
   return env;
 }
 
-Result<void> LmdbEnv::open_tables(bool read_only) {
-  auto begun = begin(read_only);
-  if (begun && !*begun) {
+Result<LmdbTxn> LmdbEnv::begin_adopting(bool read_only) {
+  CULM_TRY(auto begun, begin(read_only));
+  if (!begun) {
     CULM_CHECK(set_map_size_bytes(0));
-    begun = begin(read_only);
+    CULM_TRY(begun, begin(read_only));
   }
-  if (!begun) return fail(begun.error());
-  if (!*begun) return fail(Errc::kStoreIo);
-  LmdbTxn& txn = **begun;
+  if (!begun) return fail(Errc::kStoreIo);
+  return *std::move(begun);
+}
+
+Result<void> LmdbEnv::open_tables(bool read_only) {
+  CULM_TRY(LmdbTxn txn, begin_adopting(read_only));
   for (std::size_t i = 0; i < kTableCount; ++i) {
     const auto opened = written([&] {
       return mdb_dbi_open(txn.txn_.get(), kTableNames[i], read_only ? 0U : MDB_CREATE, &tables_[i]);
@@ -160,6 +233,50 @@ Result<void> LmdbEnv::open_tables(bool read_only) {
     CULM_CHECK(opened);
   }
   return txn.commit();  // also of a reading transaction: aborting it would close the tables
+}
+
+/// To touch a page beyond the end of the file is death, so that a file that was cut is refused.
+/// It may be shorter than the pages it counts: the last of them may be free and never written. The
+/// root of each tree was written, and so was all that is not free.
+Result<void> LmdbEnv::check_file_size() {
+  CULM_TRY(const auto begun, begin_adopting(true));
+  MDB_txn* const txn = begun.txn_.get();
+  int file = -1;
+  struct stat status = {};
+  MDB_stat pages{};
+  mdb_env_get_fd(env_.get(), &file);
+  mdb_env_stat(env_.get(), &pages);
+  if (::fstat(file, &status) != 0) return fail(error_system(Errc::kStoreIo, errno));
+  const std::size_t in_file = static_cast<std::size_t>(status.st_size) / pages.ms_psize;
+  const auto is_there = [&](std::size_t root) { return root == kNoPage || root < in_file; };
+
+  CULM_TRY(const auto meta, find_meta(file, pages.ms_psize, mdb_txn_id(txn)));
+  // Without it others have committed since; they work on a file that is whole.
+  if (!meta || meta->last_page < in_file) return {};
+  if (!is_there(meta->free_root) || !is_there(meta->main_root)) return fail(Errc::kStoreDamaged);
+  const auto check_root = [&](const KvRow& table) -> Result<void> {
+    if (table.value.size() != kTreeBytes || !is_there(number_at(table.value, kTreeRootAt))) {
+      return fail(Errc::kStoreDamaged);
+    }
+    return {};
+  };
+  CULM_CHECK(walk(txn, kMainTree, check_root));
+
+  MDB_stat free{};
+  CULM_CHECK(result_of(mdb_stat(txn, kFreeTree, &free)));
+  // Where its list has pages besides the root, these might lie beyond the end themselves.
+  if (free.ms_depth > 1 || free.ms_overflow_pages != 0) return {};
+  std::size_t missing = meta->last_page + 1 - in_file;
+  const auto count = [&](const KvRow& row) -> Result<void> {
+    for (std::size_t at = sizeof(std::size_t); at < row.value.size(); at += sizeof(std::size_t)) {
+      const std::size_t page = number_at(row.value, at);
+      if (page >= in_file && page <= meta->last_page && missing != 0) --missing;
+    }
+    return {};
+  };
+  CULM_CHECK(walk(txn, kFreeTree, count));
+  if (missing != 0) return fail(Errc::kStoreDamaged);
+  return {};
 }
 
 Result<std::optional<LmdbTxn>> LmdbEnv::begin(bool read_only) {
@@ -188,6 +305,8 @@ Result<void> LmdbEnv::set_map_size_bytes(std::size_t bytes) {
   mapped_ = false;
   return fail(error_system(Errc::kStoreIo, code));
 }
+
+void set_abort_handler(AbortHandler handler) { abort_handler = handler; }
 
 void LmdbEnv::check_readers() {
   int dead = 0;

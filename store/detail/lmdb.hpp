@@ -19,6 +19,10 @@ struct MDB_txn;
 /// readers kLimit, and everything else kStoreIo.
 namespace culm::store::detail {
 
+/// See `store::set_abort_handler`.
+using AbortHandler = void (*)(const char* directory, const char* assertion);
+void set_abort_handler(AbortHandler handler);
+
 struct LmdbClose {
   void operator()(MDB_env* env) const noexcept;
   void operator()(MDB_txn* txn) const noexcept;
@@ -82,6 +86,8 @@ class LmdbEnv {
  private:
   explicit LmdbEnv(MDB_env* env) : env_(env) {}
   Result<void> open_tables(bool read_only);
+  Result<void> check_file_size();
+  Result<LmdbTxn> begin_adopting(bool read_only);
 
   std::unique_ptr<MDB_env, LmdbClose> env_;
   LmdbTxn::Tables tables_{};

@@ -110,6 +110,63 @@ TEST_F(LmdbKvTest, RefusesAFileThatIsNotLmdb) {
   EXPECT_EQ(refusal(kReader).code, Errc::kStoreDamaged);
 }
 
+TEST_F(LmdbKvTest, RefusesAFileThatWasCutAndOpensItWhole) {
+  {
+    const auto kv = open();
+    for (int i = 0; i < 50; ++i)
+      ASSERT_TRUE(put(*kv, "a" + std::to_string(i), std::string(3000, 'x')));
+  }
+  const std::string file = store_ + "/data.mdb";
+  const auto copy = temp_.path("copy");
+  std::filesystem::copy_file(file, copy);
+  const auto size = std::filesystem::file_size(file);
+  for (const auto part : {size / 2, size / 4, std::uintmax_t{3 * 4096}, std::uintmax_t{4096}}) {
+    SCOPED_TRACE(part);
+    std::filesystem::resize_file(file, part);
+    EXPECT_EQ(refusal(kWriter).code, Errc::kStoreDamaged);
+    EXPECT_EQ(refusal(kReader).code, Errc::kStoreDamaged);
+    std::filesystem::copy_file(copy, file, std::filesystem::copy_options::overwrite_existing);
+    EXPECT_EQ(get(*open(), "a49").size(), 3000U);
+  }
+}
+
+TEST_F(LmdbKvTest, OpensAFileWhoseLastPageIsFreeAndWasNeverWritten) {
+  {
+    const auto kv = open();
+    const std::string large(20 * 4096, 'x');
+    ASSERT_TRUE(put(*kv, "a", large));
+    ASSERT_TRUE(put(*kv, "a", "1"));  // frees pages
+    auto transaction = *kv->begin_write();
+    ASSERT_TRUE(transaction->put(Table::kMeta, as_bytes("b"), as_bytes(large + large)));
+    ASSERT_TRUE(transaction->erase(Table::kMeta, as_bytes("b")));
+    ASSERT_TRUE(transaction->commit());
+  }
+  const auto pages = std::filesystem::file_size(store_ + "/data.mdb") / 4096;
+  EXPECT_LT(pages, 60U) << "the payload's 40 and more lie behind the end";
+  EXPECT_EQ(get(*open(kReader), "a"), "1");
+  EXPECT_EQ(get(*open(), "a"), "1");
+}
+
+TEST_F(LmdbKvTest, NamesTheStoreWhenLmdbCannotGoOn) {
+  {
+    const auto kv = open();
+    for (int i = 0; i < 200; ++i)
+      ASSERT_TRUE(put(*kv, "a" + std::to_string(i), std::string(900, 'x')));
+  }
+  const auto pages = std::filesystem::file_size(store_ + "/data.mdb") / 4096;
+  for (std::uintmax_t page = 2; page < pages; ++page) {
+    overwrite(static_cast<std::streamoff>(page * 4096), std::string(4096, '\0'));
+  }
+  ChildProcess child([&](const ParentLine&) {
+    set_abort_handler([](const char* directory, const char*) {
+      ::_exit(std::string_view(directory).ends_with("deep/store") ? 5 : 6);
+    });
+    const auto kv = LmdbKv::open(store_, kWriter);
+    return kv && put(**kv, "b", "1") ? 1 : 5;  // or it is told in time
+  });
+  EXPECT_EQ(child.join(), 5);
+}
+
 TEST_F(LmdbKvTest, RefusesAnotherFormatVersion) {
   open().reset();
   constexpr std::streamoff kVersionOffset = 16 + 4;  // behind the page header and the magic number

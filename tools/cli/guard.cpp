@@ -1,16 +1,35 @@
 #include "tools/cli/guard.hpp"
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <string_view>
 
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "culm/store/lmdb_kv.hpp"
+
 #include "tools/cli/files.hpp"
 
 namespace culm::tools {
+namespace {
+
+constexpr std::string_view kNextStep =
+    "take its logs again from peers, into another store (culm sync)";
+
+/// What is left to be said when a signal has come; nothing is made then.
+std::array<char, 1024> last_words{};
+std::size_t last_words_size = 0;
+
+void end_damaged() {
+  static_cast<void>(!::write(STDERR_FILENO, last_words.data(), last_words_size));
+  ::_exit(static_cast<int>(Exit::kStore));
+}
+
+}  // namespace
 
 Outcome<void> guard_reading(const Context& context) {
   const std::string name = "store " + shown(context.store_directory);
@@ -32,9 +51,17 @@ Outcome<void> guard_reading(const Context& context) {
     std::signal(number, SIG_DFL);
     std::raise(number);
   }
-  return fail_with(Failure(Error{Errc::kStoreDamaged})
-                       .about(name)
-                       .next("take its logs again from peers, into another store (culm sync)"));
+  return fail_with(Failure(Error{Errc::kStoreDamaged}).about(name).next(kNextStep));
+}
+
+void guard_writing(const Context& context) {
+  const std::string text = "culm: store " + shown(context.store_directory) + ": " +
+                           message(Error{Errc::kStoreDamaged}) +
+                           "\n  next: " + std::string(kNextStep) + "\n";
+  last_words_size = text.copy(last_words.data(), last_words.size());
+  store::set_abort_handler(
+      [](const char* /*directory*/, const char* /*assertion*/) { end_damaged(); });
+  std::signal(SIGBUS, [](int /*number*/) { end_damaged(); });
 }
 
 }  // namespace culm::tools

@@ -10,4 +10,9 @@ namespace culm::tools {
 /// before any thread is started. Fails with kStoreIo when there is no process to be had.
 [[nodiscard]] Outcome<void> guard_reading(const Context& context);
 
+/// For a process that writes, which nothing can take the place of: where LMDB cannot go on with the
+/// store, or the store's file was cut, it says so and which store, and ends with exit 5. Called
+/// before the store is opened.
+void guard_writing(const Context& context);
+
 }  // namespace culm::tools

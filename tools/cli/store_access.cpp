@@ -6,6 +6,7 @@
 #include "culm/store/lmdb_kv.hpp"
 
 #include "tools/cli/files.hpp"
+#include "tools/cli/guard.hpp"
 
 namespace culm::tools {
 
@@ -27,6 +28,7 @@ Outcome<std::unique_ptr<store::Store>> open_for_reading(const Context& context) 
 Outcome<host::WritableStore> open_for_writing(const Context& context, IfMissing if_missing,
                                               SignatureVerifier& verifier,
                                               const AcceptOptions& options) {
+  guard_writing(context);
   auto opened = host::open_to_write(context.store_directory, if_missing == IfMissing::kCreate,
                                     verifier, options);
   if (!opened && opened.error().code == Errc::kStoreLocked) {

@@ -4,6 +4,7 @@
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/files.hpp"
+#include "tools/cli/guard.hpp"
 #include "tools/cli/store_access.hpp"
 
 namespace culm::tools {
@@ -26,6 +27,7 @@ Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const HostOpti
   std::unique_ptr<Host> host(new Host());
   host->directory_ = context.store_directory;
   const std::string name = named(context);
+  guard_writing(context);
   const auto opened = host->open_store();
   if (!opened && opened.error().code == Errc::kStoreLocked) {
     return fail_with(locked(context).next(
