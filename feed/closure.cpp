@@ -50,6 +50,24 @@ RangeSet closure(const RangeSet& wanted, SeqNum head) {
 
 bool is_closed(const RangeSet& set, SeqNum head) { return closure(set, head) == set; }
 
+// Inside a range each entry leads to the one before it, so all from its lowest anchored one on are
+// anchored. Those that link to below the range lie on the tail path of its first.
+RangeSet anchored(const RangeSet& set) {
+  RangeSet out;
+  for (const SeqRange range : set.ranges()) {
+    if (range.first == 1) {
+      out.insert(range);
+      continue;
+    }
+    const std::vector<SeqNum> above = tail_path(range.first, range.last);
+    const auto lowest = std::find_if(above.rbegin(), above.rend(), [&](SeqNum n) {
+      return lipmaa(n) < range.first && out.contains(lipmaa(n));
+    });
+    if (lowest != above.rend()) out.insert(SeqRange{*lowest, range.last});
+  }
+  return out;
+}
+
 // Inside a range, up(x) is missing only if it lies beyond the range, and the entries that are
 // linked to from beyond a range all lie on the head path of its end.
 RangeSet loose(const RangeSet& held, SeqNum head) {

@@ -33,6 +33,10 @@ struct Interest {
 /// of its members. Costs as `closure`. Spec: closure.md#closed
 [[nodiscard]] bool is_closed(const RangeSet& set, SeqNum head);
 
+/// Members of `set` from which links inside of it lead down to entry 1. Costs O(ranges * log^2).
+/// Spec: verification.md#anchored
+[[nodiscard]] RangeSet anchored(const RangeSet& set);
+
 /// Members of `held` whose up(x) <= head is not held: not yet part of a verified subset. `held` may
 /// reach above `head`. Costs O(ranges * log^2 head). Spec: closure.md#loose
 [[nodiscard]] RangeSet loose(const RangeSet& held, SeqNum head);

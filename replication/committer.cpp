@@ -31,6 +31,7 @@ struct Committer::Job {
       arrival;  ///< of which this is a part; none of a payload that comes whole
   std::optional<Hash> payload_hash;  ///< of a payload whose last part this is
   std::optional<Outcome> outcome;    ///< nothing while it is not decided
+  RangeSet damaged;                  ///< for the report
 };
 
 /// Where the links of a unit come from: units of the same session before it, else the store.
@@ -78,7 +79,8 @@ std::vector<WorkReport> Committer::commit(std::vector<Work> works) {
   std::vector<WorkReport> reports;
   reports.reserve(jobs.size());
   for (Job& job : jobs) {
-    reports.push_back({job.work.id, job.work.log, *std::move(job.outcome), job.work.credit});
+    reports.push_back({job.work.id, job.work.log, *std::move(job.outcome), job.work.credit,
+                       std::move(job.damaged)});
   }
   return reports;
 }
@@ -142,6 +144,7 @@ Result<void> Committer::attempt(std::vector<Job>& jobs) {
   std::vector<std::optional<Outcome>> outcomes;
   std::vector<std::pair<std::size_t, std::vector<UncheckedEntry>>> missing;
   Stages stages;
+  store::WriteTransaction::Dropped dropped;
   CULM_CHECK(store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
     outcomes.assign(jobs.size(), std::nullopt);
     missing.clear();
@@ -178,9 +181,13 @@ Result<void> Committer::attempt(std::vector<Job>& jobs) {
         missing.emplace_back(i, std::move(attempted->missing));
       }
     }
+    dropped = transaction.dropped();
     return {};
   }));
   keep(stages);
+  for (const auto& [log, seqnums] : dropped) {
+    std::ranges::find(jobs, log, [](const Job& job) { return job.work.log; })->damaged |= seqnums;
+  }
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     if (outcomes[i]) jobs[i].outcome = std::move(outcomes[i]);
   }

@@ -62,6 +62,9 @@ struct WorkReport {
   LogKey log;
   Result<store::IngestReport> outcome;
   std::uint64_t credit = 0;
+  /// Of the log: what the commit found damaged, so that it is held no longer. In one report of each
+  /// log.
+  RangeSet damaged{};
 };
 
 /// Checks and commits what sessions received, many pieces in one transaction. Belongs to the one

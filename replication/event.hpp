@@ -81,6 +81,12 @@ struct OfferAccepted {
 struct OfferDeclined {
   LogKey log;
 };
+/// The row or the payload of a held entry is damaged in the store here: the session goes on without
+/// it. The host drops it (`WriteTransaction::drop_damaged`); a node does so itself.
+struct Damaged {
+  LogKey log;
+  SeqNum seqnum = 0;
+};
 /// For the host alone: from now on the session is to hear of changes of the log (`log_changed`), as
 /// long as it cares for it.
 struct LogNamed {
@@ -94,6 +100,6 @@ struct Ended {
 };
 
 using Event = std::variant<Established, PeerHas, Quoted, WorkReceived, CaughtUp, WantEnded, Denied,
-                           OfferAccepted, OfferDeclined, LogNamed, Ended>;
+                           OfferAccepted, OfferDeclined, Damaged, LogNamed, Ended>;
 
 }  // namespace culm::replication

@@ -39,6 +39,8 @@ void Session::work_finished(const WorkReport& report) { impl_->work_finished(rep
 
 void Session::log_changed(const LogKey& log) { impl_->log_changed(log); }
 
+void Session::entries_lost(const LogKey& log) { impl_->entries_lost(log); }
+
 bool Session::cares_for(const LogKey& log) const { return impl_->cares_for(log); }
 
 bool Session::has_wants() const { return impl_->has_wants(); }

@@ -70,6 +70,9 @@ class Session {
   /// The store holds more of `log` than before, or less, or evidence against it: serve live wants,
   /// send receipts and evidence.
   void log_changed(const LogKey& log);
+  /// Entries or payloads of `log` that were held are so no longer, for their damage: the peer,
+  /// which was told that they are here, is asked again for what is wanted live.
+  void entries_lost(const LogKey& log);
   /// Whether changes of `log` are anything to this session.
   [[nodiscard]] bool cares_for(const LogKey& log) const;
 

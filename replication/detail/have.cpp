@@ -2,16 +2,23 @@
 
 namespace culm::replication {
 
-Result<Have> make_have(const store::ReadTransaction& transaction, const store::LogState& log) {
+Result<Have> make_have(const store::ReadTransaction& transaction, const store::LogState& log,
+                       std::deque<Event>& events) {
   Have have;
   have.log = log.log;
-  have.head = log.head();
-  if (have.head != 0) {
-    CULM_TRY(const auto head, transaction.get_entry(log, have.head));
-    have.head_hash = head.entry.hash();
+  RangeSet held = log.served();
+  for (; !held.empty(); held.erase(SeqRange{held.max(), held.max()})) {
+    const auto head = transaction.get_entry(log, held.max());
+    if (head) {
+      have.head = held.max();
+      have.head_hash = head->entry.hash();
+      break;
+    }
+    if (store::damaged_entry(head.error()) != held.max()) return fail(head.error());
+    events.push_back(Damaged{log.log, held.max()});
   }
-  have.held = first_ranges(log.served());
-  have.payloads = first_ranges(log.payloads & log.served());
+  have.held = first_ranges(held);
+  have.payloads = first_ranges(log.payloads & held);
   return have;
 }
 

@@ -1,14 +1,17 @@
 #pragma once
 
+#include <deque>
+
 #include "culm/core/limits.hpp"
-#include "culm/replication/message.hpp"
+#include "culm/replication/event.hpp"
 #include "culm/store/store.hpp"
 
 namespace culm::replication {
 
-/// What the store holds of a log, as one message can say it.
+/// What the store holds of a log, as one message can say it. A damaged head is not said to be held;
+/// `events` tells of it.
 [[nodiscard]] Result<Have> make_have(const store::ReadTransaction& transaction,
-                                     const store::LogState& log);
+                                     const store::LogState& log, std::deque<Event>& events);
 
 /// At most the first `ranges_max` ranges of `set`: what a message can carry.
 [[nodiscard]] RangeSet first_ranges(const RangeSet& set,

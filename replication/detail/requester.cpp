@@ -28,7 +28,7 @@ Result<WantId> Requester::want(const WantRequest& asked) {
   return ask(asked);
 }
 
-Result<WantId> Requester::ask(const WantRequest& asked, WantId again_for) {
+Result<WantId> Requester::ask(const WantRequest& asked, WantId again_for, bool full) {
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto log, transaction.find_log(asked.log));
 
@@ -39,7 +39,7 @@ Result<WantId> Requester::ask(const WantRequest& asked, WantId again_for) {
   want.entries = asked.entries;
   want.payloads = asked.payloads;
   want.live = asked.live;
-  want.full = again_for != 0;
+  want.full = full;
   want.quote_only = asked.quote_only;
   want.order = asked.order;
   want.payload_size_min = asked.payload_size_min;
@@ -65,6 +65,20 @@ void Requester::cancel(WantId want) {
   if (found == requests_.end()) return;
   outbox_.send(Cancel{found->id});
   requests_.erase(found);
+}
+
+Result<void> Requester::ask_again(const LogKey& log) {
+  std::vector<Request> again;
+  for (const Request& request : requests_) {
+    if (request.asked.log == log && request.asked.live) again.push_back(request);
+  }
+  for (const Request& request : again) {
+    outbox_.send(Cancel{request.id});
+    drop(request.id);
+    const auto asked = ask(request.asked, request.host_id, request.full);
+    if (!asked) CULM_CHECK(give_up(request, asked.error()));
+  }
+  return {};
 }
 
 bool Requester::wants(const LogKey& log) const {
@@ -266,7 +280,7 @@ Result<void> Requester::unit_failed(WantId want, const Error& error) {
   if (full_may_help(error.code) && !request.full) {
     outbox_.send(Cancel{want});
     drop(want);
-    const auto asked = ask(request.asked, request.host_id);
+    const auto asked = ask(request.asked, request.host_id, true);
     return asked ? Result<void>() : give_up(request, asked.error());
   }
   if (!is_of_log(error.code)) return fail(error);

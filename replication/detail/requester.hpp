@@ -30,6 +30,8 @@ class Requester {
   /// Fails with kBusy, kRangesTooMany, or as the store.
   [[nodiscard]] Result<WantId> want(const WantRequest& asked);
   void cancel(WantId want);
+  /// Asks once more what is wanted live of `log`, under the ids by which the host knows it.
+  [[nodiscard]] Result<void> ask_again(const LogKey& log);
   /// Wants that the peer was sent, over the life of the session.
   [[nodiscard]] std::uint64_t wants_sent() const noexcept { return last_id_; }
   /// Whether anything of `log` is wanted from the peer.
@@ -86,7 +88,8 @@ class Requester {
   [[nodiscard]] Request* find(WantId want);
   /// The request that a message is for: null when it has ended meanwhile. Fails with kUnsolicited.
   [[nodiscard]] Result<Request*> addressed(WantId want);
-  [[nodiscard]] Result<WantId> ask(const WantRequest& asked, WantId again_for = 0);
+  [[nodiscard]] Result<WantId> ask(const WantRequest& asked, WantId again_for = 0,
+                                   bool full = false);
   void grant(std::uint64_t bytes);
   void submit(Request& request, std::variant<UnitWork, PayloadWork, EvidenceWork> content,
               std::uint64_t credit);

@@ -38,8 +38,8 @@ bool is_over(const ServedWant& served) { return served.phase == ServedWant::Phas
 }  // namespace
 
 Responder::Responder(const store::Store& store, SignatureVerifier& verifier, Outbox& outbox,
-                     SessionStats& stats)
-    : store_(store), verifier_(verifier), outbox_(outbox), stats_(stats) {}
+                     std::deque<Event>& events, SessionStats& stats)
+    : store_(store), verifier_(verifier), outbox_(outbox), events_(events), stats_(stats) {}
 
 Result<void> Responder::take_id(WantId want) {
   if (want <= last_id_) return fail(Errc::kProtocolState);
@@ -54,11 +54,15 @@ Result<void> Responder::accept(Want want) {
   CULM_TRY(const auto state, transaction.get_log(want.log));
   const store::LogState& log = *state;
   ServedWant served(std::move(want));
-  served.plan(log);
-  CULM_TRY(const auto have, make_have(transaction, log));
+  CULM_TRY(const auto have, make_have(transaction, log, events_));
+  Result<Quote> quote = Quote{};
+  do {
+    served.plan(log);
+    quote = make_quote(served, transaction, log, quote_rows_left_);
+  } while (!quote && passes_over(served, quote.error()));
+  if (!quote) return fail(quote.error());
   outbox_.send(have);
-  CULM_TRY(const auto quote, make_quote(served, transaction, log, quote_rows_left_));
-  outbox_.send(quote);
+  outbox_.send(*quote);
   if (served.want.quote_only) {
     finish(served, DoneReason::kComplete);
   } else {
@@ -86,7 +90,9 @@ void Responder::peer_holds(const LogKey& log, const RangeSet& entries, const Ran
 
 void Responder::log_changed(const LogKey& log) {
   for (ServedWant& served : served_) {
-    if (served.want.log == log) served.planned = false;
+    if (served.want.log != log) continue;
+    served.damaged = {};
+    served.planned = false;
   }
 }
 
@@ -115,6 +121,7 @@ Result<void> Responder::pump() {
 Result<bool> Responder::advance(ServedWant& served) {
   auto stepped = take_step(served);
   if (stepped || !is_of_log(stepped.error().code)) return stepped;
+  if (passes_over(served, stepped.error())) return true;
   // What is wrong with one log here must not keep the others from being served.
   deny(served, DenyReason::kBusy);
   return true;
@@ -268,6 +275,13 @@ Result<bool> Responder::has_good_sinks(const RangeSet& sent, const RangeSet& kno
     const EntryView& entry = stored.entry;
     if (!verifier_.verify(log.log.author, entry.signed_bytes(), entry.signature())) return false;
   }
+  return true;
+}
+
+bool Responder::passes_over(ServedWant& served, const Error& error) {
+  const SeqNum damaged = store::damaged_entry(error);
+  if (damaged == 0 || !served.pass_over(damaged)) return false;
+  events_.push_back(Damaged{served.want.log, damaged});
   return true;
 }
 

@@ -1,13 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <list>
 
 #include "culm/core/signing.hpp"
 #include "culm/replication/credit_pool.hpp"
 #include "culm/replication/detail/outbox.hpp"
 #include "culm/replication/detail/served_want.hpp"
-#include "culm/replication/stats.hpp"
+#include "culm/replication/event.hpp"
 
 namespace culm::replication {
 
@@ -17,7 +18,7 @@ class Responder {
  public:
   /// All must outlive the responder.
   Responder(const store::Store& store, SignatureVerifier& verifier, Outbox& outbox,
-            SessionStats& stats);
+            std::deque<Event>& events, SessionStats& stats);
 
   /// Fails with kProtocolState when the id of a want is not larger than all before.
   [[nodiscard]] Result<void> take_id(WantId want);
@@ -62,6 +63,8 @@ class Responder {
   [[nodiscard]] Result<bool> has_good_sinks(const RangeSet& sent, const RangeSet& known,
                                             const store::ReadTransaction& transaction,
                                             const store::LogState& log);
+  /// Whether the want goes on without the damaged entry that `error` names.
+  [[nodiscard]] bool passes_over(ServedWant& served, const Error& error);
   void spend(ServedWant& served, std::size_t bytes);
   void finish(ServedWant& served, DoneReason reason);
   void deny(ServedWant& served, DenyReason reason);
@@ -69,6 +72,7 @@ class Responder {
   const store::Store& store_;
   SignatureVerifier& verifier_;
   Outbox& outbox_;
+  std::deque<Event>& events_;
   SessionStats& stats_;
   std::list<ServedWant> served_;
   WantId last_id_ = 0;

@@ -48,14 +48,21 @@ ServedWant::ServedWant(Want asked)
 }
 
 void ServedWant::plan(const store::LogState& log) {
-  const RangeSet available = log.served();
+  const RangeSet available = log.served() - damaged;
   head = std::max(head, log.head());
   const RangeSet wanted = resolve(want.interest, head) & available;
   entries = RangeSet();
   payloads = RangeSet();
-  if (want.entries) entries = (closure(wanted, log.head()) & available) - known;
+  if (want.entries) {
+    const RangeSet proven = closure(wanted, log.head()) - known;
+    entries = proven & available;
+    has_gaps = entries != proven;
+    // Where entries were lost, what hung on them alone cannot be anchored by the peer either.
+    if (has_gaps) entries &= anchored(entries | known);
+  }
   if (want.payloads) payloads = (wanted & log.payloads) - settled;
-  if (!want.entries) payloads &= known;
+  // One whose entry is not sent follows nothing.
+  if (!want.entries || has_gaps) payloads &= known | entries;
   planned = true;
 }
 
@@ -66,6 +73,14 @@ void ServedWant::peer_holds(const RangeSet& shown_entries, const RangeSet& shown
   settled |= shown_payloads;
   entries -= shown_entries;
   payloads -= shown_payloads;
+}
+
+bool ServedWant::pass_over(SeqNum seqnum) {
+  if (!entries.contains(seqnum) && !payloads.contains(seqnum)) return false;
+  damaged.insert(seqnum);
+  if (chunked && chunked->seqnum == seqnum) chunked.reset();
+  planned = false;
+  return true;
 }
 
 void ServedWant::settle_payload(SeqNum seqnum) {
@@ -92,7 +107,10 @@ RangeSet ServedWant::next_unit() const {
   RangeSet unit = highest(entries, limits::kUnitEntriesMax / 32);
   RangeSet anchors;
   for (const SeqNum seqnum : path_to_first(unit.min())) anchors.insert(seqnum);
-  return unit | (anchors & entries);
+  unit |= anchors & entries;
+  // Another way down may be all that is left.
+  if (!has_gaps || anchored(unit | known).contains(unit)) return unit;
+  return lowest(entries, limits::kUnitEntriesMax / 32);
 }
 
 bool ServedWant::takes_payload(const EntryView& entry) const {

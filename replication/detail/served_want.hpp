@@ -24,6 +24,9 @@ struct ServedWant {
   /// The peer has shown that it holds these. Of more ranges than a peer needs to show, those that
   /// are one too many may be sent in vain.
   void peer_holds(const RangeSet& shown_entries, const RangeSet& shown_payloads);
+  /// The entry, or its payload, cannot be read: until the log has changed it counts as not held.
+  /// False where it was not to be sent.
+  [[nodiscard]] bool pass_over(SeqNum seqnum);
   /// A payload was sent, or is there no longer.
   void settle_payload(SeqNum seqnum);
 
@@ -44,6 +47,8 @@ struct ServedWant {
   RangeSet entries;         ///< to be sent
   RangeSet payloads;        ///< to be sent
   RangeSet settled;         ///< payloads the peer has shown to hold, excepted, sent or not wanted
+  RangeSet damaged;         ///< here, so that they cannot be sent
+  bool has_gaps = false;    ///< the proofs of what is to be sent are not all here
   std::uint64_t bytes = 0;  ///< sent, as credit counts
   Phase phase = Phase::kBacklog;
   bool planned = false;

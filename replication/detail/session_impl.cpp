@@ -16,7 +16,7 @@ Session::Impl::Impl(Options options, const store::Store& store, Policy& policy, 
       store_(store),
       policy_(policy),
       channel_(options.channel, random),
-      responder_(store, verifier, outbox_, stats_),
+      responder_(store, verifier, outbox_, events_, stats_),
       requester_(options.id, store, credit, outbox_, events_, stats_),
       fork_search_(store, requester_, outbox_),
       liveness_(now) {
@@ -143,6 +143,10 @@ void Session::Impl::log_changed(const LogKey& log) {
   if (said) said = unless_of_log(send_receipt(log));
   if (said) said = unless_of_log(tell_defect(log));
   static_cast<void>(go_on(said));
+}
+
+void Session::Impl::entries_lost(const LogKey& log) {
+  if (!ended_) static_cast<void>(go_on(unless_of_log(requester_.ask_again(log))));
 }
 
 void Session::Impl::close(std::optional<Errc> code) {

@@ -154,6 +154,8 @@ Result<void> Session::Impl::on_compare(const Compare& compare) {
     // What cannot be read is not served, and the peer is not left waiting.
     else if (!is_of_log(found.error().code))
       return fail(found.error());
+    else if (const SeqNum damaged = store::damaged_entry(found.error()))
+      events_.push_back(Damaged{compare.log, damaged});
   }
   outbox_.send(answer);
   return {};
@@ -201,7 +203,7 @@ Result<void> Session::Impl::tell_defect(const LogKey& log) {
   CULM_TRY(const auto evidence, transaction.evidence(*state, 1));
   if (!evidence.empty()) outbox_.send(DefectFound{log, evidence.front()});
   // What is left below the cap is compared again.
-  CULM_TRY(const auto have, make_have(transaction, *state));
+  CULM_TRY(const auto have, make_have(transaction, *state, events_));
   outbox_.send(have);
   return {};
 }
@@ -219,7 +221,7 @@ Result<void> Session::Impl::send_receipt(const LogKey& log) {
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto state, transaction.find_log(log));
   if (state) {
-    CULM_TRY(const auto have, make_have(transaction, *state));
+    CULM_TRY(const auto have, make_have(transaction, *state, events_));
     outbox_.send(have);
   }
   logs_.receipt_sent(log);

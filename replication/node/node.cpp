@@ -198,6 +198,27 @@ void Node::keep_interest(InterestTask purpose, const store::LogInterest& interes
   own_tasks_.emplace(task, std::move(purpose));
 }
 
+bool Node::drop_damaged(const replication::Damaged& damaged) {
+  if (!damaged_.emplace(damaged.log, damaged.seqnum).second) return false;
+  const TaskId task = run([damaged](store::Store& store) {
+    return store.update([&](store::WriteTransaction& transaction) -> Result<void> {
+      CULM_CHECK(transaction.drop_damaged(damaged.log, {{damaged.seqnum, damaged.seqnum}}));
+      return {};
+    });
+  });
+  own_tasks_.emplace(task, DropTask{damaged.log, damaged.seqnum});
+  return true;
+}
+
+void Node::entries_lost(const LogKey& log, Instant now) {
+  for (const SessionId id : subscriptions_.of(log)) {
+    Link* const link = find_open(id);
+    if (link == nullptr) continue;
+    link->connection.session().entries_lost(log);
+    settle(*link, now);
+  }
+}
+
 std::vector<SessionStatus> Node::sessions() const {
   std::vector<SessionStatus> out;
   for (const auto& [id, link] : links_) {

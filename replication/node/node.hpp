@@ -206,6 +206,10 @@ class Node final : private Fetch::Sessions {
     DialId dial = 0;
     LogKey log;
   };
+  struct DropTask {
+    LogKey log;
+    SeqNum seqnum = 0;
+  };
 
   [[nodiscard]] Link* find(SessionId session);
   [[nodiscard]] Link* find_open(SessionId session);
@@ -268,6 +272,9 @@ class Node final : private Fetch::Sessions {
 
   void keep_wanted(const Link& link, const LogKey& log);
   void keep_interest(InterestTask purpose, const store::LogInterest& interest);
+  /// Takes it out of what is held; whether that is not under way already.
+  bool drop_damaged(const replication::Damaged& damaged);
+  void entries_lost(const LogKey& log, Instant now);
   void task_finished(TaskId task, const Result<void>& outcome, Instant now);
   /// Tells the sessions that care for the logs, then settles these and all of `told`.
   void fan_out(std::span<const LogKey> logs, std::set<SessionId> told, Instant now);
@@ -294,7 +301,8 @@ class Node final : private Fetch::Sessions {
   std::set<std::pair<Instant, FetchId>> fetch_timers_;
   std::map<SyncId, RunningSync> syncs_;
   std::map<DialId, SyncId> sync_dials_;  ///< dials of syncs, until they are over
-  std::map<TaskId, std::variant<DialStart, SyncStart, SyncEnd, InterestTask>> own_tasks_;
+  std::map<TaskId, std::variant<DialStart, SyncStart, SyncEnd, InterestTask, DropTask>> own_tasks_;
+  std::set<std::pair<LogKey, SeqNum>> damaged_;  ///< with a `DropTask`
   std::deque<Action> actions_;
   NodeStats stats_;
   DialId last_dial_ = 0;

@@ -154,6 +154,9 @@ void Node::take_event(Link& link, replication::Event& event) {
     // One that has hung up by now takes no place from anybody.
     if (link.ref.dial == 0 && link.connection.is_open() && !admit(link)) return;
   }
+  if (const auto* const damaged = std::get_if<replication::Damaged>(&event)) {
+    if (!drop_damaged(*damaged)) return;
+  }
   if (take_fetch_event(link, event)) return;
   if (const auto* const accepted = std::get_if<replication::OfferAccepted>(&event)) {
     keep_interest({link.ref.id, link.ref.dial, accepted->log}, accepted->interest);
@@ -265,6 +268,7 @@ void Node::finished(JobResult result, Instant now) {
   if (!result.reports.empty()) ++stats_.commits;
   stats_.works += result.reports.size();
   std::set<SessionId> told;
+  std::set<LogKey> lost;
   for (replication::WorkReport& report : result.reports) {
     if (Link* const link = find(report.id.session)) {
       link->connection.session().work_finished(report);
@@ -275,10 +279,12 @@ void Node::finished(JobResult result, Instant now) {
     if (has_brought(report)) admission_.brought(report.id.session);
     tell_fetches_stored(report);
     tell_syncs_stored(report);
+    if (!report.damaged.empty()) lost.insert(report.log);
     actions_.push_back(WorkCommitted{std::move(report)});
   }
   for (const LogKey& log : result.changed) actions_.push_back(LogChanged{log});
   fan_out(result.changed, std::move(told), now);
+  for (const LogKey& log : lost) entries_lost(log, now);
   if (result.task != 0) task_finished(result.task, result.outcome, now);
   stop_when_alone();
 }
@@ -300,6 +306,11 @@ void Node::task_finished(TaskId task, const Result<void>& outcome, Instant now) 
   }
   if (const auto* const end = std::get_if<SyncEnd>(&purpose)) {
     if (Sync* const sync = find_sync(end->sync)) sync->conclude();
+    return;
+  }
+  if (const auto* const dropped = std::get_if<DropTask>(&purpose)) {
+    damaged_.erase({dropped->log, dropped->seqnum});
+    if (outcome) entries_lost(dropped->log, now);
     return;
   }
   const auto& kept = std::get<InterestTask>(purpose);

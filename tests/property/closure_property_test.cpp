@@ -54,6 +54,29 @@ Numbers interest_and_pools(const Numbers& interest, SeqNum head) {
   return out;
 }
 
+/// By the definition: entry 1, and whatever has a link target among them.
+Numbers slow_anchored(const Numbers& set) {
+  Numbers out;
+  for (const SeqNum n : set) {
+    if (n == 1 || out.contains(n - 1) || out.contains(lipmaa(n))) out.insert(n);
+  }
+  return out;
+}
+
+TEST(ClosureProperty, AnchoredIsWhatLinksInsideLeadToEntryOne) {
+  TestRandom random(11);
+  for (int round = 0; round < 3000; ++round) {
+    const SeqNum head = 1 + random.below(400);
+    Numbers set;
+    const std::uint64_t lost = 1 + random.below(40);
+    for (SeqNum n = 1; n <= head; ++n) {
+      if (random.below(lost) != 0 || random.below(4) == 0) set.insert(n);
+    }
+    ASSERT_EQ(anchored(to_ranges(set)), to_ranges(slow_anchored(set))) << to_string(to_ranges(set));
+  }
+  EXPECT_EQ(anchored({{1, 3}, {kSeqnumMax - 5, kSeqnumMax}}), (RangeSet{{1, 3}}));
+}
+
 /// The interest, and whatever the local rule asks for until it asks for nothing more.
 Numbers least_fixpoint(const Numbers& interest, SeqNum head) {
   Numbers out;

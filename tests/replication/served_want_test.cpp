@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "culm/core/limits.hpp"
+#include "culm/feed/closure.hpp"
 #include "culm/feed/lipmaa.hpp"
 
 namespace culm::replication {
@@ -95,6 +96,43 @@ TEST(ServedWant, NewestFirstEachUnitBringsWhatAnchorsIt) {
     want.entries -= unit;
   }
   EXPECT_EQ(there, (RangeSet{{1, 1000}}));
+}
+
+TEST(ServedWant, WhereEntriesAreLostEachUnitIsAnchoredByWhatIsLeft) {
+  for (const Order order : {Order::kAscending, Order::kNewestFirst}) {
+    RangeSet left{{1, 1000}};
+    for (const SeqNum lost : {7U, 121U, 500U, 903U}) left.erase(SeqRange{lost, lost});
+    ServedWant want = served(everything(), log_of(left, {}));
+    want.want.order = order;
+    EXPECT_EQ(want.entries, anchored(left));
+    EXPECT_FALSE(want.entries.empty());
+    while (!want.entries.empty()) {
+      const RangeSet unit = want.next_unit();
+      ASSERT_TRUE(anchored(want.known | unit).contains(unit)) << to_string(unit);
+      want.known |= unit;
+      want.entries -= unit;
+    }
+  }
+}
+
+TEST(ServedWant, WhatThePeerHasShownAnchorsWhatIsLeft) {
+  const RangeSet left = RangeSet{{1, 100}} - RangeSet{{4, 4}};
+  EXPECT_EQ(served(everything(), log_of(left, {})).entries, (RangeSet{{1, 3}}));
+  EXPECT_EQ(served(everything(), log_of(left, {}), {{4, 4}}).entries, left);
+}
+
+TEST(ServedWant, WhatIsDamagedIsPassedOverUntilItIsPlannedWithoutIt) {
+  const auto log = log_of({{1, 100}}, {{7, 9}});
+  ServedWant want = served(everything(), log);
+  EXPECT_TRUE(want.pass_over(7));
+  EXPECT_FALSE(want.planned);
+  want.plan(log);
+  EXPECT_FALSE(want.entries.contains(7));
+  EXPECT_EQ(want.payloads, (RangeSet{{8, 9}}));
+  EXPECT_FALSE(want.pass_over(7)) << "it was not to be sent";
+  want.damaged = {};
+  want.plan(log);
+  EXPECT_TRUE(want.entries.contains(7));
 }
 
 TEST(ServedWant, AWindowOfTheNewestNeverMovesDown) {

@@ -36,8 +36,8 @@ std::string_view reason(replication::DenyReason reason) {
 
 }  // namespace
 
-NodeJournal::NodeJournal(asio::io_context& io, const transport::Node& node)
-    : node_(node), second_(io), minute_(io) {}
+NodeJournal::NodeJournal(asio::io_context& io, const transport::Node& node, std::string store)
+    : node_(node), store_(std::move(store)), second_(io), minute_(io) {}
 
 transport::NodeObserver NodeJournal::observer() {
   transport::NodeObserver observer;
@@ -72,6 +72,9 @@ void NodeJournal::on_session(const node::SessionRef& session, const replication:
                  preview(as_bytes(established->agent), 40) + ")");
   }
   if (const auto* ended = std::get_if<replication::Ended>(&event)) return on_ended(session, *ended);
+  if (const auto* damaged = std::get_if<replication::Damaged>(&event)) {
+    return on_damaged(damaged->log, {{damaged->seqnum, damaged->seqnum}});
+  }
   if (!session.peer) return;
   const std::string peer = "peer " + short_name(*session.peer);
   if (const auto* accepted = std::get_if<replication::OfferAccepted>(&event)) {
@@ -85,6 +88,11 @@ void NodeJournal::on_session(const node::SessionRef& session, const replication:
     write(peer + " denies log " + short_name(denied->log) + ": " +
           std::string(reason(denied->reason)));
   }
+}
+
+void NodeJournal::on_damaged(const LogKey& log, const RangeSet& seqnums) {
+  write(store_ + ": log " + to_string(log) + ": damaged at " + culm::to_string(seqnums) +
+        ", counts as not held and is taken again from peers");
 }
 
 void NodeJournal::on_ended(const node::SessionRef& session, const replication::Ended& ended) {
@@ -142,6 +150,7 @@ void NodeJournal::write_sent_away() {
 
 void NodeJournal::on_committed(const replication::WorkReport& report) {
   const std::string log = "log " + short_name(report.log);
+  if (!report.damaged.empty()) on_damaged(report.log, report.damaged);
   if (!report.outcome) return write(log + ": not taken: " + message(report.outcome.error()));
   if (report.outcome->defect) {
     write(log + ": " + std::string(name(report.outcome->defect->kind)) + " at " +
@@ -186,7 +195,7 @@ Outcome<void> run_relay(Context& context, const RelayOptions& options) {
   }
   CULM_TOOLS_CHECK(context.out.flush());
 
-  NodeJournal journal(host->io(), host->node());
+  NodeJournal journal(host->io(), host->node(), named(context));
   host->node().observe(journal.observer());
   host->run([&] {
     host->stop();

@@ -17,8 +17,8 @@ namespace culm::tools {
 /// of a log, and for those who are sent away at most one a minute of each kind, whatever comes.
 class NodeJournal {
  public:
-  /// Both must outlive the journal.
-  NodeJournal(asio::io_context& io, const transport::Node& node);
+  /// `io` and `node` must outlive the journal; `store` is what the store is called.
+  NodeJournal(asio::io_context& io, const transport::Node& node, std::string store);
   NodeJournal(const NodeJournal&) = delete;
   NodeJournal& operator=(const NodeJournal&) = delete;
   /// Writes what is still to be said of logs and of who was sent away.
@@ -36,6 +36,7 @@ class NodeJournal {
   };
 
   void on_session(const node::SessionRef& session, const replication::Event& event);
+  void on_damaged(const LogKey& log, const RangeSet& seqnums);
   void on_ended(const node::SessionRef& session, const replication::Ended& ended);
   void on_committed(const replication::WorkReport& report);
   void write_received();
@@ -44,6 +45,7 @@ class NodeJournal {
   void write(const std::string& text);
 
   const transport::Node& node_;
+  std::string store_;
   asio::steady_timer second_;
   asio::steady_timer minute_;
   std::map<LogKey, Received> received_;

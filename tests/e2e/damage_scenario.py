@@ -1,0 +1,157 @@
+"""A store that is damaged under a relay and under verbs that write."""
+
+import json
+import os
+import subprocess
+import time
+
+from relay_harness import NetworkScenario, Node
+from scenario import CULM, NETWORK, OK, STORE, main
+
+PAGE = 4096
+ENTRIES = 800
+
+
+class Damage(NetworkScenario):
+    def setUp(self):
+        super().setUp()
+        # The signal is what the program looks at; a sanitizer would report it instead.
+        self.environment["ASAN_OPTIONS"] = "handle_segv=0:handle_sigbus=0:handle_abort=0"
+
+    def data(self, store):
+        return self.path(f"{store}/data.mdb")
+
+    def rot(self, store, mark):
+        """Flips a bit in each place that begins with `mark`, also in pages no longer in use."""
+        with open(self.data(store), "r+b") as file:
+            content = bytearray(file.read())
+            place = content.find(mark)
+            self.assertGreater(place, 0)
+            while place != -1:
+                content[place] ^= 1
+                place = content.find(mark, place + 1)
+            file.seek(0)
+            file.write(content)
+
+    def wait_for_end(self, node):
+        self.assertEqual(node.process.wait(timeout=30), STORE, node.said())
+        self.assertIn(f"store {node.store}: the store is damaged", node.said())
+
+    def test_a_relay_serves_all_but_a_rotten_row_and_takes_it_again_from_a_peer(self):
+        relay = self.relay("relay", "--accept-any")
+        author = self.push_lines(ENTRIES, relay)[1]
+        relay.end()
+        self.rot("relay", b"line 77 of")
+        relay = self.relay("relay", "--accept-any")
+
+        # Whether the relay still said that it holds the row is a matter of time.
+        done = self.run_damaged(["sync", relay.address, author, "--json"], store="reader")
+        self.assertIn(done.returncode, (OK, NETWORK), done.stderr)
+        self.assertEqual(json.loads(done.stdout.splitlines()[0])["missing"], "77", done.stdout)
+        lines = self.lines(ENTRIES)
+        self.assertEqual(self.printed("reader", author), lines[:76] + lines[77:])
+        self.assertIn(f"store {relay.store}: log {author}: damaged at 77", relay.said())
+
+        pushed = self.sync_one("author", relay.address, "--push", author)
+        self.assertTrue(pushed["pushed"], pushed)
+        self.sync_one("reader", relay.address, author)
+        self.assertEqual(self.printed("reader", author), lines)
+        self.assertEqual(relay.said().count("damaged"), 1)
+        relay.end()
+        self.assert_sound("relay", "reader")
+
+    def test_what_a_rotten_row_held_is_taken_again_by_a_relay_that_follows_its_peer(self):
+        above = self.relay("above", "--accept-any")
+        author = self.push_lines(ENTRIES, above)[1]
+        self.sync_one("below", above.address, author)
+        self.rot("below", b"line 77 of")
+        self.error(STORE, "verify", store="below")
+        self.sync("below", above.address, author)
+        # Nothing has looked at the row yet; to delete it does.
+        self.out("delete", author, "--payloads", "--range", "77", store="below")
+        self.sync_one("below", above.address, author)
+        self.assertEqual(self.printed("below", author),
+                         self.lines(76) + self.lines(ENTRIES - 77, start=78))
+        self.assert_sound("below")
+
+    def test_a_relay_with_a_zeroed_page_goes_on_or_says_which_store_and_ends_with_5(self):
+        key = self.keygen()
+        author = self.new_log(self.lines(100), key=key, store="author")
+        relay = self.relay("relay", "--accept-any")
+        self.sync_one("author", relay.address, "--push", author)
+        relay.end()
+        with open(self.data("relay"), "rb") as file:
+            good = file.read()
+        ended = 0
+        for page in range(2, len(good) // PAGE):
+            with open(self.data("relay"), "wb") as file:
+                file.write(good[:page * PAGE] + bytes(PAGE) + good[(page + 1) * PAGE:])
+            relay = Node(self, "relay", ["relay", "--listen", "127.0.0.1:0", "--accept-any"])
+            ready = relay.next_line(time.monotonic() + 30)
+            if ready and "address" in ready:
+                self.append_line(key)
+                for arguments in (["--push", author, "--deadline", "3"], []):
+                    self.run_damaged(["sync", ready["address"], *arguments], store="author")
+            if relay.process.poll() is None:
+                relay.kill()
+                continue
+            ended += 1
+            self.assertEqual(relay.process.wait(), STORE, (page, relay.said()))
+        self.assertGreater(ended, 0)
+
+    def test_a_relay_whose_file_is_cut_says_which_store_and_ends_with_5(self):
+        relay = self.relay("relay", "--accept-any")
+        author = self.push_lines(ENTRIES, relay)[1]
+        os.truncate(self.data("relay"), 2 * PAGE)
+        self.run_damaged(["sync", relay.address, author], store="reader")
+        self.wait_for_end(relay)
+
+    def test_verbs_refuse_a_file_that_is_cut(self):
+        key = self.keygen()
+        author = self.new_log(self.lines(ENTRIES), key=key)
+        data = self.data("store")
+        with open(data, "rb") as file:
+            good = file.read()
+        verbs = (["verify"], ["cat", author], ["append", "--key", key[0], "--lines"],
+                 ["delete", author, "--payloads", "--range", "1-"],
+                 ["relay", "--listen", "127.0.0.1:0"])
+        for size in (3 * PAGE, len(good) // 2 // PAGE * PAGE, len(good) - PAGE):
+            os.truncate(data, size)
+            for verb in verbs:
+                done = self.run_damaged(verb)
+                self.assertEqual(done.returncode, STORE, (size, verb, done.stderr))
+                self.assertIn("store ", done.stderr.decode(), (size, verb))
+            with open(data, "wb") as file:
+                file.write(good)
+        self.out("verify")
+
+    def test_no_zeroed_page_ends_a_verb_that_writes_by_a_signal(self):
+        key = self.keygen()
+        author = self.new_log(self.lines(200), key=key)
+        data = self.data("store")
+        with open(data, "rb") as file:
+            good = file.read()
+        found = 0
+        for page in range(2, len(good) // PAGE):
+            for verb in (["append", "--key", key[0], "--lines"],
+                         ["delete", author, "--payloads", "--range", "1-"]):
+                with open(data, "wb") as file:
+                    file.write(good[:page * PAGE] + bytes(PAGE) + good[(page + 1) * PAGE:])
+                done = self.run_damaged(verb)
+                self.assertGreaterEqual(done.returncode, 0, (page, verb, done.stderr))
+                if done.returncode == STORE:
+                    found += 1
+                    self.assertIn(b"store ", done.stderr)
+        self.assertGreater(found, 0)
+
+    def append_line(self, key):
+        self.out("append", "--key", key[0], "--lines", stdin=b"more\n", store="author")
+
+    def run_damaged(self, arguments, store="store"):
+        environment = {**self.environment, "CULM_STORE": self.path(store)}
+        return subprocess.run([CULM, *arguments], cwd=self.place, env=environment, input=b"more\n",
+                              capture_output=True, timeout=60)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+#include <gtest/gtest.h>
+
+#include "culm/replication/node/node.hpp"
+
+#include "tests/store/store_fixture.hpp"
+#include "tests/support/simulated_network.hpp"
+
+// What a node does about damaged rows in its store. Spec: store.md#damage
+namespace culm::node {
+namespace {
+
+using replication::CaughtUp;
+using replication::Damaged;
+using replication::Denied;
+using replication::Ended;
+using replication::WantEnded;
+using std::chrono::minutes;
+using store::Table;
+using test::LogBuilder;
+using test::SimulatedNetwork;
+using test::SimulatedNode;
+
+class NodeDamage : public testing::Test {
+ protected:
+  bool run(const std::function<bool()>& done) { return network.run_until(done, minutes(1)); }
+
+  replication::WantRequest want(bool live = false) const {
+    replication::WantRequest request;
+    request.log = log.log();
+    request.interest = everything();
+    request.live = live;
+    return request;
+  }
+
+  void hold(SimulatedNode& node) {
+    node.hold(log);
+    ASSERT_TRUE(run([&] { return node.holds(log.log(), {{1, log.head()}}); }));
+  }
+
+  /// The process of the node ends; when it begins again, a row is damaged.
+  static void rot(SimulatedNode& node, Table table, std::size_t row) {
+    store::MemoryKv kv({}, node.crash());
+    auto [key, value] = test::rows_of(kv, table).at(row);
+    value.back() ^= 1U;
+    test::put_row(kv, table, key, value);
+    ASSERT_TRUE(node.start(kv.image()));
+  }
+  static void rot_entry(SimulatedNode& node, SeqNum n) {
+    rot(node, Table::kEntries, static_cast<std::size_t>(n - 1));
+  }
+  RangeSet all_but(SeqNum n) const { return RangeSet{{1, log.head()}} - RangeSet{{n, n}}; }
+
+  SimulatedNetwork network{1};
+  SimulatedNode& author = network.add("author");
+  SimulatedNode& relay = network.add("relay");
+  SimulatedNode& reader = network.add("reader");
+  LogBuilder log = LogBuilder("alice").append_many(800);
+};
+
+TEST_F(NodeDamage, ServesWhatIsSoundAndCountsTheRottenRowAsNotHeld) {
+  hold(relay);
+  rot_entry(relay, 7);
+  reader.dial(relay, {.wants = {want()}});
+  ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 1; }));
+  EXPECT_EQ(reader.state(log.log()).held, all_but(7));
+  EXPECT_EQ(reader.count<Denied>(), 0U);
+  EXPECT_EQ(reader.count<Ended>(), 0U);
+  EXPECT_EQ(relay.state(log.log()).held, all_but(7));
+  ASSERT_EQ(relay.count<Damaged>(), 1U) << "the application is told once";
+  EXPECT_EQ(relay.all<Damaged>()[0].seqnum, 7U);
+}
+
+TEST_F(NodeDamage, FetchesADroppedEntryAgainFromThePeerThatItIsWantedFrom) {
+  hold(author);
+  hold(relay);
+  rot_entry(relay, 7);
+  relay.dial(author, {.wants = {want(true)}});
+  ASSERT_TRUE(run([&] { return relay.count<CaughtUp>() == 1; }));
+  reader.dial(relay, {.wants = {want(true)}});
+  ASSERT_TRUE(run([&] { return reader.holds(log.log(), {{1, log.head()}}); }));
+  EXPECT_TRUE(relay.holds(log.log(), {{1, log.head()}}));
+  EXPECT_EQ(relay.count<Damaged>(), 1U);
+}
+
+TEST_F(NodeDamage, ServesNothingThatHangsOnALostEntryAloneUntilItIsBack) {
+  hold(relay);
+  rot_entry(relay, 4);  // of the spine: all above leads through it
+  reader.dial(relay, {.wants = {want(true)}});
+  ASSERT_TRUE(run([&] { return reader.count<CaughtUp>() == 1; }));
+  EXPECT_EQ(reader.state(log.log()).held, (RangeSet{{1, 3}}));
+  EXPECT_EQ(reader.count<Denied>() + reader.count<Ended>(), 0U);
+  relay.hold(log, {{4, 4}});
+  ASSERT_TRUE(run([&] { return reader.holds(log.log(), {{1, log.head()}}); }));
+}
+
+TEST_F(NodeDamage, ADamagedHeadIsNotSaidToBeHeld) {
+  hold(relay);
+  rot_entry(relay, log.head());
+  reader.dial(relay, {.wants = {want()}});
+  ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 1; }));
+  EXPECT_EQ(reader.state(log.log()).held, all_but(log.head()));
+  EXPECT_EQ(reader.all<replication::PeerHas>().at(0).head, log.head() - 1);
+}
+
+TEST_F(NodeDamage, ServesTheNewestFirstAlsoWhereTheirProofHasAGap) {
+  hold(relay);
+  rot_entry(relay, 7);
+  auto newest = want();
+  newest.order = replication::Order::kNewestFirst;
+  reader.dial(relay, {.wants = {newest}});
+  ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 1; }));
+  EXPECT_EQ(reader.state(log.log()).held, all_but(7));
+}
+
+TEST_F(NodeDamage, AUnitThatIsTakenOverDamageTellsOfIt) {
+  hold(relay);
+  rot_entry(relay, log.head());
+  log.append_many(1);
+  hold(author);
+  relay.dial(author, {.wants = {want(true)}});
+  ASSERT_TRUE(run([&] { return relay.holds(log.log(), {{1, log.head()}}); }));
+  EXPECT_EQ(relay.count<Ended>(), 0U);
+}
+
+TEST_F(NodeDamage, ALogWhoseStateIsDamagedFailsAlone) {
+  const LogBuilder other = LogBuilder("bob").append_many(10);
+  hold(relay);
+  relay.hold(other);
+  ASSERT_TRUE(run([&] { return relay.holds(other.log(), {{1, 10}}); }));
+  const bool is_first = log.log() < other.log();
+  rot(relay, Table::kLogs, is_first ? 0 : 1);
+  auto other_want = want();
+  other_want.log = other.log();
+  reader.dial(relay, {.wants = {want(), other_want}});
+  ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 1 && reader.count<Denied>() == 1; }));
+  EXPECT_TRUE(reader.holds(other.log(), {{1, 10}}));
+  EXPECT_EQ(reader.count<Ended>(), 0U);
+}
+
+}  // namespace
+}  // namespace culm::node
