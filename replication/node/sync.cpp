@@ -60,7 +60,10 @@ Result<void> Sync::prepare() {
     Log& log = logs_.emplace_back(Log{SyncLog(std::move(want), request_.peers.size())});
     log.group = &groups_.back();
     log.group->logs.push_back(&log);
-    CULM_CHECK(log.state.begin(transaction));
+    // What is wrong with one log here takes no other.
+    const auto begun = log.state.begin(transaction);
+    if (!begun && ends(begun.error().code) >= Scope::kSession) return begun;
+    if (!begun) log.state.failed(begun.error());
     by_key_.emplace(log.state.key(), &log);
   }
   return {};
@@ -68,7 +71,9 @@ Result<void> Sync::prepare() {
 
 StoreTask Sync::undelete() const {
   std::map<LogKey, Interest> wanted;
-  for (const Log& log : logs_) wanted.emplace(log.state.key(), log.state.want().interest);
+  for (const Log& log : logs_) {
+    if (!log.state.has_failed()) wanted.emplace(log.state.key(), log.state.want().interest);
+  }
   return [wanted = std::move(wanted)](store::Store& store) {
     return store.update([&](store::WriteTransaction& transaction) -> Result<void> {
       for (const auto& [key, interest] : wanted) {
@@ -122,6 +127,7 @@ void Sync::go_on(Group& group) {
 void Sync::start(Log& log) {
   log.is_begun = log.has_turn = true;
   log.active_at = now_;
+  if (log.state.has_failed()) return;
   std::set<std::size_t> peers;
   for (const DialId dial : log.group->dials) {
     if (!calls_.at(dial).is_given_up) peers.insert(calls_.at(dial).peer);
@@ -194,10 +200,14 @@ void Sync::conclude() {
   for (const PeerReport& peer : report.peers) report.stats += peer.stats;
   const auto transaction = store_.read();
   if (!transaction && !report.error) report.error = transaction.error();
-  for (const Log& log : logs_) {
+  for (Log& log : logs_) {
     auto concluded = transaction ? log.state.conclude(*transaction, request_.push)
                                  : Result<LogReport>(log.state.report());
-    if (!concluded && !report.error) report.error = concluded.error();
+    if (!concluded && ends(concluded.error().code) < Scope::kSession) {
+      log.state.failed(concluded.error());
+    } else if (!concluded && !report.error) {
+      report.error = concluded.error();
+    }
     report.logs.push_back(concluded ? *std::move(concluded) : log.state.report());
   }
   if (report.error) report.outcome = SyncOutcome::kFailed;

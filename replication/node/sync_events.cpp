@@ -18,6 +18,14 @@ bool is_passing(const Error& error) {
   return error.code == Errc::kBusy || error.code == Errc::kPeerClosed;
 }
 
+/// Whether the error is of this log alone, which has failed by it.
+template <class Log>
+bool fails_alone(Log& log, const Error& error) {
+  if (ends(error.code) >= Scope::kSession) return false;
+  log.state.failed(error);
+  return true;
+}
+
 }  // namespace
 
 void Sync::on(const SessionEvent& event) {
@@ -65,8 +73,8 @@ void Sync::look_pushed(Log& log, std::size_t peer) {
   const auto transaction = store_.read();
   if (!transaction) return fail_with(transaction.error());
   const auto pushed = log.state.look_pushed(*transaction, peer);
-  if (!pushed) return fail_with(pushed.error());
-  if (*pushed) {
+  if (!pushed && !fails_alone(log, pushed.error())) return fail_with(pushed.error());
+  if (pushed && *pushed) {
     active_at_ = now_;
     events_.emplace_back(SyncPushed{reports_[peer].endpoint, log.state.key(), **pushed});
   }
@@ -228,8 +236,13 @@ void Sync::offer(Call& call, Log& log) {
   const auto offered = peers_.offer(call.session, log.state.key());
   if (offered || is_passing(offered.error())) return;
   // Of a log that is new here there is nothing to offer, until there is.
-  if (offered.error().code != Errc::kLogUnknown) return fail_with(offered.error());
-  log.unoffered.insert(call.dial);
+  if (offered.error().code == Errc::kLogUnknown) {
+    log.unoffered.insert(call.dial);
+  } else if (fails_alone(log, offered.error())) {
+    settle(log);
+  } else {
+    fail_with(offered.error());
+  }
 }
 
 void Sync::on(const Changed& changed) {
@@ -254,7 +267,8 @@ void Sync::ask(Call& call, Log& log, Question question) {
   if (asked) {
     call.asked.emplace(*asked, Asked{&log, question});
   } else if (!is_passing(asked.error())) {
-    fail_with(asked.error());
+    if (!fails_alone(log, asked.error())) return fail_with(asked.error());
+    settle(log);
   } else if (question == Question::kWhole) {
     log.state.end_whole();
   } else if (question == Question::kQuote && log.quoting.erase(call.peer) != 0 &&
@@ -297,7 +311,7 @@ bool Sync::set_source(Log& log, Call& call) {
     log.source_head = 0;
     log.want = *want;
     log.active_at = log.asked_at = now_;
-  } else if (!is_passing(want.error())) {
+  } else if (!is_passing(want.error()) && !fails_alone(log, want.error())) {
     fail_with(want.error());
   }
   return want.has_value();

@@ -41,7 +41,14 @@ void SyncLog::quoted(const replication::Quote& quote) {
   if (is_more) report_.quote = quote;
 }
 
+void SyncLog::failed(const Error& error) {
+  report_.outcome = LogOutcome::kFailed;
+  report_.error = error;
+  is_wanted_over_ = is_whole_over_ = true;
+}
+
 void SyncLog::fetched(const FetchEnded& ended) {
+  if (has_failed()) return;
   is_wanted_over_ = true;
   known_head_ = ended.head;
   report_.error = ended.error;
@@ -114,14 +121,15 @@ bool SyncLog::is_turn_over() const {
 }
 
 bool SyncLog::is_over(bool pushes) const {
-  const bool has_gone = !pushes || is_new_ || std::ranges::all_of(peers_, [](const Said& said) {
-    return said.holds_all || said.has_declined || said.is_lost;
-  });
+  const bool has_gone =
+      !pushes || is_new_ || has_failed() || std::ranges::all_of(peers_, [](const Said& said) {
+        return said.holds_all || said.has_declined || said.is_lost;
+      });
   return is_wanted_over_ && is_whole_over_ && has_gone;
 }
 
 bool SyncLog::is_push_lost() const {
-  return !is_new_ && std::ranges::any_of(peers_, [](const Said& said) {
+  return !is_new_ && !has_failed() && std::ranges::any_of(peers_, [](const Said& said) {
     return said.is_lost && !said.holds_all && !said.has_declined;
   });
 }

@@ -35,6 +35,9 @@ class SyncLog {
   void committed(const store::IngestReport& done) { added_ |= done.added; }
   void peer_has(std::size_t peer, const replication::PeerHas& has);
   void offer_denied(std::size_t peer, const Endpoint& endpoint, replication::DenyReason reason);
+  /// This side cannot read or keep it: nothing of it is waited for any more.
+  void failed(const Error& error);
+  [[nodiscard]] bool has_failed() const { return report_.outcome == LogOutcome::kFailed; }
   /// The peer is gone: it is not waited for.
   void peer_lost(std::size_t peer) { peers_[peer].is_lost = true; }
 

@@ -137,5 +137,36 @@ TEST_F(NodeDamage, ALogWhoseStateIsDamagedFailsAlone) {
   EXPECT_EQ(reader.count<Ended>(), 0U);
 }
 
+TEST_F(NodeDamage, ASyncFailsTheLogWhoseStateIsDamagedHereAndNoOther) {
+  const LogBuilder other = LogBuilder("bob").append_many(10);
+  hold(author);
+  author.hold(other);
+  hold(reader);
+  rot(reader, Table::kLogs, 0);
+  for (const bool push : {false, true}) {
+    SCOPED_TRACE(push);
+    SyncRequest request;
+    for (const LogKey& key : {log.log(), other.log()}) request.logs.emplace_back().log = key;
+    request.peers.push_back({author.endpoint()});
+    request.push = push;
+    reader.synced.clear();
+    reader.node().sync(std::move(request), network.now());
+    reader.settle();
+    ASSERT_TRUE(run([&] {
+      return !reader.synced.empty() && std::holds_alternative<SyncEnded>(reader.synced.back());
+    }));
+    const SyncReport report = std::get<SyncEnded>(reader.synced.back()).report;
+    EXPECT_EQ(report.error, std::nullopt);
+    ASSERT_EQ(report.logs.size(), 2U);
+    EXPECT_EQ(report.logs[0].outcome, LogOutcome::kFailed);
+    EXPECT_EQ(report.logs[0].error, Error{Errc::kStoreDamaged});
+    EXPECT_EQ(report.logs[1].outcome, LogOutcome::kComplete);
+    const auto why = why_not_done(report);
+    ASSERT_TRUE(why && why->log != nullptr);
+    EXPECT_EQ(why->error.code, Errc::kStoreDamaged);
+  }
+  EXPECT_TRUE(reader.holds(other.log(), {{1, 10}}));
+}
+
 }  // namespace
 }  // namespace culm::node
