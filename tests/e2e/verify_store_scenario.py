@@ -49,7 +49,14 @@ class VerifyStore(Scenario):
         report = self.json_lines("verify", status=STORE)[0]
         self.assertEqual((report["ok"], report["reason"], report["seqnum"]),
                          (False, "store_damaged", 78))
-        self.error(STORE, "cat", author)
+        lines = [f"payload {n} is easy to find" for n in range(200) if n != 77]
+        done = self.run_culm("cat", author, "--lines", status=STORE)
+        self.assertEqual(done.stdout.decode().splitlines(), lines, "the rest is printed")
+        self.assertIn("damaged and left out: 78", done.stderr.decode())
+        rows = [row for row in self.json_lines("log", author, status=STORE) if "hash" in row]
+        self.assertEqual([row["seqnum"] for row in rows], [n for n in range(1, 201) if n != 78])
+        self.error(STORE, "export", author, "--jsonl", "-o", "part.jsonl")
+        self.assertEqual(len((self.place / "part.jsonl").read_text().splitlines()), 199)
         self.assertEqual(self.out("cat", author, "--range", "77"), b"payload 76 is easy to find")
 
     def test_no_damaged_page_ends_it_by_a_signal(self):

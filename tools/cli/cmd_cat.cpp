@@ -50,7 +50,9 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_TRY(const auto state, read_log_named(*store, options.log));
   CULM_TOOLS_TRY(const RangeSet seqnums, choose(state, options, context.json));
   PayloadFormat format({context.json, options.lines, context.out.is_terminal()});
-  return print_entries(context.out, *store, state.log, seqnums, format);
+  CULM_TOOLS_TRY(const RangeSet damaged,
+                 print_entries(context.out, *store, state.log, seqnums, format));
+  return unless_damaged(state.log, damaged);
 }
 
 }  // namespace

@@ -40,12 +40,16 @@ Outcome<void> run(Context& context, const Options& options) {
   const RangeSet seqnums = closure(asked, state.head()) & served;
   JsonlFormat format(asked);
   if (is_to_output) {
-    return print_entries(context.out, *store, state.log, seqnums, format);
+    CULM_TOOLS_TRY(const RangeSet damaged,
+                   print_entries(context.out, *store, state.log, seqnums, format));
+    return unless_damaged(state.log, damaged);
   }
 
   CULM_TOOLS_TRY(const auto file, NewFile::create(options.path, 0666));
-  CULM_TOOLS_CHECK(print_entries(file->out(), *store, state.log, seqnums, format));
+  CULM_TOOLS_TRY(const RangeSet damaged,
+                 print_entries(file->out(), *store, state.log, seqnums, format));
   CULM_TOOLS_CHECK(file->complete());
+  CULM_TOOLS_CHECK(unless_damaged(state.log, damaged));
   const std::uint64_t certificate = (seqnums - asked).count();
   const std::uint64_t payloads = (asked & state.payloads).count();
   if (context.json) {

@@ -144,10 +144,13 @@ Outcome<void> Follower::print(const LogKey& log, const RangeSet& seqnums) {
   if (seqnums.empty()) return {};
   if (options_.payloads) {
     PayloadFormat format({context_.json, options_.lines, context_.out.is_terminal()});
-    return print_entries(context_.out, store_, log, seqnums, format);
+    CULM_TOOLS_TRY(const RangeSet damaged,
+                   print_entries(context_.out, store_, log, seqnums, format));
+    return unless_damaged(log, damaged);
   }
   LineFormat format({context_.json, !only_, 0});
-  return print_entries(context_.out, store_, log, seqnums, format);
+  CULM_TOOLS_TRY(const RangeSet damaged, print_entries(context_.out, store_, log, seqnums, format));
+  return unless_damaged(log, damaged);
 }
 
 Outcome<void> run(Context& context, const Options& options) {

@@ -35,10 +35,13 @@ Outcome<void> run(Context& context, const Options& options) {
   if (!context.json) {
     CULM_TOOLS_CHECK(context.out.write("log " + to_string(state.log) + "\n" + format.header()));
   }
-  CULM_TOOLS_CHECK(print_entries(context.out, *store, state.log, seqnums, format));
-  if (state.cap == 0 || context.json) return {};
-  return context.out.write("the author forked the log: entries from " + human_count(state.cap) +
-                           " on are not valid\n");
+  CULM_TOOLS_TRY(const RangeSet damaged,
+                 print_entries(context.out, *store, state.log, seqnums, format));
+  if (state.cap != 0 && !context.json) {
+    CULM_TOOLS_CHECK(context.out.write("the author forked the log: entries from " +
+                                       human_count(state.cap) + " on are not valid\n"));
+  }
+  return unless_damaged(state.log, damaged);
 }
 
 }  // namespace

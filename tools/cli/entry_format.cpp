@@ -43,17 +43,44 @@ struct Place {
   std::uint64_t offset = 0;  ///< in the payload of `seqnum`
 };
 
+/// Reads a large payload before anything of it is printed: half of one helps nobody.
+Result<void> check_payload(const store::ReadTransaction& transaction, const store::LogState& log,
+                           const store::StoredEntry& stored) {
+  if (stored.inline_payload) return {};
+  for (std::uint64_t offset = 0; offset < stored.entry.payload_size();) {
+    CULM_TRY(const ByteView part,
+             transaction.read_payload(log, stored.entry.seqnum(), offset, kPortionBytes));
+    offset += part.size();
+  }
+  return {};
+}
+
+/// Whether a payload follows. What could not be read leaves nothing in `text`.
+Result<bool> begin_entry(const store::ReadTransaction& transaction, const store::LogState& log,
+                         SeqNum seqnum, EntryFormat& format, std::string& text) {
+  CULM_TRY(const store::StoredEntry entry, transaction.get_entry(log, seqnum));
+  const std::size_t size_before = text.size();
+  auto begun = format.begin(text, transaction, log, entry);
+  if (begun && *begun) {
+    const auto sound = check_payload(transaction, log, entry);
+    if (!sound) begun = fail(sound.error());
+  }
+  if (!begun) text.resize(size_before);
+  return begun;
+}
+
 Result<std::string> next_portion(const store::ReadTransaction& transaction,
                                  const store::LogState& log, const RangeSet& seqnums, Place& place,
-                                 EntryFormat& format) {
+                                 EntryFormat& format, RangeSet& damaged) {
   std::string text;
   while (place.seqnum != 0 && text.size() < kPortionBytes) {
     const SeqNum n = place.seqnum;
     bool is_done = false;
     if (!place.is_begun) {
-      CULM_TRY(const store::StoredEntry entry, transaction.get_entry(log, n));
-      CULM_TRY(const bool with_payload, format.begin(text, transaction, log, entry));
-      is_done = !with_payload;
+      const auto begun = begin_entry(transaction, log, n, format, text);
+      if (!begun && store::damaged_entry(begun.error()) != n) return fail(begun.error());
+      if (!begun) damaged.insert(n);
+      is_done = !begun || !*begun;
       place = {n, true, 0};
     } else {
       CULM_TRY(const ByteView part, transaction.read_payload(log, n, place.offset, kPortionBytes));
@@ -69,19 +96,28 @@ Result<std::string> next_portion(const store::ReadTransaction& transaction,
 
 }  // namespace
 
-Outcome<void> print_entries(Output& out, const store::Store& store, const LogKey& log,
-                            const RangeSet& seqnums, EntryFormat& format) {
+Outcome<RangeSet> print_entries(Output& out, const store::Store& store, const LogKey& log,
+                                const RangeSet& seqnums, EntryFormat& format) {
+  RangeSet damaged;
   Place place{seqnums.smallest_from(1), false, 0};
   while (place.seqnum != 0) {
     const auto portion = [&]() -> Result<std::string> {
       CULM_TRY(const auto transaction, store.read());
       CULM_TRY(const auto state, transaction.get_log(log));
-      return next_portion(transaction, *state, seqnums, place, format);
+      return next_portion(transaction, *state, seqnums, place, format, damaged);
     }();
     CULM_TOOLS_TRY(const std::string text, about(short_name(log), portion));
     CULM_TOOLS_CHECK(out.write(text));
   }
-  return {};
+  return damaged;
+}
+
+Outcome<void> unless_damaged(const LogKey& log, const RangeSet& damaged) {
+  if (damaged.empty()) return {};
+  Failure failure(error_for(Errc::kStoreDamaged, damaged.min()));
+  failure.message += "; damaged and left out: " + to_string(damaged);
+  failure.fields["damaged"] = to_string(damaged);
+  return fail_with(std::move(failure).about(short_name(log)));
 }
 
 LineFormat::LineFormat(const Options& options)

@@ -28,8 +28,12 @@ class EntryFormat {
 
 /// Prints the entries `seqnums`, which must be held, in small portions: memory does not grow with
 /// them, and no snapshot of the store is kept while `out` waits for its reader.
-[[nodiscard]] Outcome<void> print_entries(Output& out, const store::Store& store, const LogKey& log,
-                                          const RangeSet& seqnums, EntryFormat& format);
+/// Leaves out what is damaged, and returns it.
+[[nodiscard]] Outcome<RangeSet> print_entries(Output& out, const store::Store& store,
+                                              const LogKey& log, const RangeSet& seqnums,
+                                              EntryFormat& format);
+/// Fails with kStoreDamaged where something was left out.
+[[nodiscard]] Outcome<void> unless_damaged(const LogKey& log, const RangeSet& damaged);
 
 /// One line per entry: seqnum, level, payload size, the payload's start. Or an object of JSON.
 class LineFormat final : public EntryFormat {
