@@ -60,19 +60,28 @@ class Damage(NetworkScenario):
         relay.end()
         self.assert_sound("relay", "reader")
 
-    def test_what_a_rotten_row_held_is_taken_again_by_a_relay_that_follows_its_peer(self):
+    def test_a_deletion_over_a_rotten_row_completes_and_the_entry_comes_again(self):
         above = self.relay("above", "--accept-any")
         author = self.push_lines(ENTRIES, above)[1]
         self.sync_one("below", above.address, author)
         self.rot("below", b"line 77 of")
         self.error(STORE, "verify", store="below")
-        self.sync("below", above.address, author)
-        # Nothing has looked at the row yet; to delete it does.
         self.out("delete", author, "--payloads", "--range", "77", store="below")
         self.sync_one("below", above.address, author)
         self.assertEqual(self.printed("below", author),
                          self.lines(76) + self.lines(ENTRIES - 77, start=78))
         self.assert_sound("below")
+
+    def test_a_push_from_a_store_with_a_rotten_row_says_which_and_brings_the_rest(self):
+        author = self.new_log(self.lines(ENTRIES), store="author")
+        self.rot("author", b"line 77 of")
+        relay = self.relay("relay", "--accept-any")
+        done = self.run_damaged(["sync", relay.address, "--push", author], store="author")
+        self.assertEqual(done.returncode, OK, done.stderr)
+        self.assertIn(f"log {author}: damaged at 77", done.stderr.decode())
+        relay.end()
+        lines = self.lines(ENTRIES)
+        self.assertEqual(self.printed("relay", author), lines[:76] + lines[77:])
 
     def test_a_relay_with_a_zeroed_page_goes_on_or_says_which_store_and_ends_with_5(self):
         key = self.keygen()

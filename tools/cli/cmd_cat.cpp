@@ -63,7 +63,9 @@ void add_cat(CommandTree& tree) {
       "cat",
       "Print the payloads of a log in order. Without --range: all that are held. With --range\n"
       "each of them must be held, or nothing is printed. Bytes that could drive the terminal are\n"
-      "escaped when the output is one; into a file or a pipe go the very bytes.",
+      "escaped when the output is one; into a file or a pipe go the very bytes. What is damaged "
+      "is\n"
+      "left out, and the exit status is then 5.",
       "culm cat 4fd3ab12 --lines > copy.txt", options, run);
   verb.add_option("LOG", &options->log, "Log").required();
   verb.add_option("--range", &options->range, "Only these seqnums, such as 5-9,20,30-")

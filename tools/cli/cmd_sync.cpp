@@ -1,4 +1,5 @@
 #include <cmath>
+#include <cstdio>
 #include <limits>
 
 #include "culm/replication/host/synced_logs.hpp"
@@ -137,6 +138,22 @@ void show(std::optional<Progress>& line, bool pushes, const node::SyncProgress& 
 }
 
 /// Until all is done, or for ever with --live; a signal ends it before.
+/// Tells of damaged rows that the sync meets in the store here.
+void tell_damage(Host& host, const std::string& store) {
+  const auto tell = [store](const LogKey& log, const RangeSet& seqnums) {
+    std::fprintf(stderr, "culm: sync: %s\n", damage_text(store, log, seqnums).c_str());
+  };
+  transport::NodeObserver observer;
+  observer.session = [tell](const node::SessionRef& /*session*/, const replication::Event& event) {
+    const auto* const damaged = std::get_if<replication::Damaged>(&event);
+    if (damaged != nullptr) tell(damaged->log, {{damaged->seqnum, damaged->seqnum}});
+  };
+  observer.committed = [tell](const replication::WorkReport& report) {
+    if (!report.damaged.empty()) tell(report.log, report.damaged);
+  };
+  host.node().observe(std::move(observer));
+}
+
 Outcome<node::SyncReport> run_here(Host& host, Context& context, const node::SyncRequest& request) {
   Outcome<void> said;
   node::SyncReport report;
@@ -170,6 +187,7 @@ Outcome<void> run(Context& context, const Options& options) {
   Host& host = **opened;
   CULM_TOOLS_CHECK(add_logs(options, host.store(), request));
   if (request.live) CULM_TOOLS_CHECK(host.serve_requests(false));
+  tell_damage(host, named(context));
   CULM_TOOLS_TRY(const auto report, run_here(host, context, request));
   return conclude(context, request, report);
 }

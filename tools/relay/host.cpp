@@ -20,6 +20,11 @@ void allow_many_descriptors() {
 
 }  // namespace
 
+std::string damage_text(const std::string& store, const LogKey& log, const RangeSet& seqnums) {
+  return store + ": log " + to_string(log) + ": damaged at " + to_string(seqnums) +
+         ", counts as not held and is taken again from peers";
+}
+
 Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const HostOptions& options,
                                           replication::Policy& policy) {
   CULM_TOOLS_TRY(const std::size_t threads, parse_verify_threads(options.verify_threads));

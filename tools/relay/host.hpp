@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "culm/replication/host/store_node.hpp"
 #include "culm/store/lmdb_kv.hpp"
@@ -59,5 +60,9 @@ class Host {
   bool interrupted_once_ = false;
   bool stopping_ = false;
 };
+
+/// What is told of damage that a node has met in the store, which `store` names.
+[[nodiscard]] std::string damage_text(const std::string& store, const LogKey& log,
+                                      const RangeSet& seqnums);
 
 }  // namespace culm::tools

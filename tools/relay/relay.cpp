@@ -91,8 +91,7 @@ void NodeJournal::on_session(const node::SessionRef& session, const replication:
 }
 
 void NodeJournal::on_damaged(const LogKey& log, const RangeSet& seqnums) {
-  write(store_ + ": log " + to_string(log) + ": damaged at " + culm::to_string(seqnums) +
-        ", counts as not held and is taken again from peers");
+  write(damage_text(store_, log, seqnums));
 }
 
 void NodeJournal::on_ended(const node::SessionRef& session, const replication::Ended& ended) {
