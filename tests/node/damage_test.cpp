@@ -112,7 +112,7 @@ TEST_F(NodeDamage, ServesTheNewestFirstAlsoWhereTheirProofHasAGap) {
   EXPECT_EQ(reader.state(log.log()).held, all_but(7));
 }
 
-TEST_F(NodeDamage, AUnitThatIsTakenOverDamageTellsOfIt) {
+TEST_F(NodeDamage, TakesAUnitWhoseLinksLeadToADamagedEntryAndThenThatOne) {
   hold(relay);
   rot_entry(relay, log.head());
   log.append_many(1);

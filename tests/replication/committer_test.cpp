@@ -5,6 +5,7 @@
 #include "culm/core/limits.hpp"
 #include "culm/feed/elided.hpp"
 
+#include "tests/store/store_fixture.hpp"
 #include "tests/support/session_network.hpp"
 
 namespace culm::replication {
@@ -329,6 +330,31 @@ TEST_F(CommitterBatch, ChecksEvidenceBeforeItIsRecorded) {
             (std::vector<Errc>{Errc::kEvidence, {}}));
   EXPECT_EQ(peer.verifier.checks, 2U);
   EXPECT_EQ(peer.state(log.log()).cap, 7U);
+}
+
+/// The row of entry 20 is damaged, of the store that the committer writes to.
+TEST_F(CommitterBatch, SaysOnceInABatchWhatItFoundDamaged) {
+  test::MemoryStore store;
+  ASSERT_TRUE(store.ingest(log, {{1, 20}}));
+  auto [key, value] = test::rows_of(store.kv(), store::Table::kEntries).at(19);
+  value.back() ^= 1U;
+  test::put_row(store.kv(), store::Table::kEntries, key, value);
+  log.append_many(2);
+  Committer committer(*store, store.verifier, {});
+  const auto first = committer.commit({unit(1, log, {{21, 21}}, {{1, 20}})});
+  ASSERT_FALSE(first[0].outcome) << "its links cannot be restored";
+  EXPECT_EQ(first[0].outcome.error().code, Errc::kElidedTarget) << "so it is asked for in full";
+
+  const auto later = committer.commit(
+      {unit(1, log, {{21, 21}}), unit(1, log, {{22, 22}}), unit(2, other, {{1, 9}})});
+  ASSERT_EQ(later.size(), 3U);
+  for (const WorkReport& report : later) {
+    EXPECT_TRUE(report.outcome) << message(report.outcome.error());
+  }
+  EXPECT_EQ(later[0].damaged, (RangeSet{{20, 20}}));
+  EXPECT_TRUE(later[1].damaged.empty());
+  EXPECT_TRUE(later[2].damaged.empty());
+  EXPECT_EQ(store.state(log.log()).held, (RangeSet{{1, 19}, {21, 22}}));
 }
 
 }  // namespace
