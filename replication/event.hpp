@@ -65,6 +65,7 @@ struct WantEnded {
 };
 /// The peer declines a want (`want` != 0) or an offer of ours; or what came for a want could not be
 /// taken: kUnanchored, kCapped, or kBusy with the `error` of this side that keeps it from going on.
+/// So (with `want` 0) a node tells of what a dial wants or offers and this side could not ask for.
 struct Denied {
   WantId want = 0;
   LogKey log;

@@ -121,18 +121,29 @@ void Node::tell_dial_over(DialId dial) {
   actions_.push_back(DialOver{dial});
 }
 
-Result<void> Node::ask(const DialOptions& options, Session& session) {
+Result<std::vector<replication::Denied>> Node::ask(const DialOptions& options, Session& session) {
+  std::vector<replication::Denied> failed;
+  const auto is_of_log = [&](const LogKey& log, const Error& error) {
+    if (ends(error.code) >= Scope::kSession) return false;
+    failed.push_back({0, log, replication::DenyReason::kBusy, error});
+    return true;
+  };
   for (const LogKey& log : options.offers) {
     const auto offered = session.offer(log);
-    if (!offered && offered.error().code != Errc::kLogUnknown) return offered;
+    if (offered || offered.error().code == Errc::kLogUnknown) continue;
+    if (!is_of_log(log, offered.error())) return fail(offered.error());
   }
-  if (options.wants.empty()) return {};
+  if (options.wants.empty()) return failed;
   CULM_TRY(const auto transaction, store_.read());
   for (const replication::WantRequest& want : options.wants) {
-    CULM_TRY(const auto state, transaction.find_log(want.log));
-    CULM_CHECK(session.want(state ? widened(want, state->interest) : want));
+    const auto asked = [&]() -> Result<void> {
+      CULM_TRY(const auto state, transaction.find_log(want.log));
+      CULM_CHECK(session.want(state ? widened(want, state->interest) : want));
+      return {};
+    }();
+    if (!asked && !is_of_log(want.log, asked.error())) return fail(asked.error());
   }
-  return {};
+  return failed;
 }
 
 Result<replication::WantId> Node::want(SessionId session, const replication::WantRequest& request,

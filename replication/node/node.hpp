@@ -221,7 +221,9 @@ class Node final : private Fetch::Sessions {
   /// Closes a connection at once.
   void drop(SessionId session);
   void note_use(Link& link);
-  [[nodiscard]] Result<void> ask(const DialOptions& options, replication::Session& session);
+  /// Returns what failed for one log alone.
+  [[nodiscard]] Result<std::vector<replication::Denied>> ask(const DialOptions& options,
+                                                             replication::Session& session);
   /// Tells, sends and ends what is due of a session after something has happened to it.
   void settle(Link& link, Instant now);
   void take_event(Link& link, replication::Event& event);

@@ -65,13 +65,17 @@ SessionId Node::start_session(SessionRef ref, Instant now) {
       .agent = options_.agent};
   auto session = std::make_unique<Session>(std::move(options), store_, policy_, credit_, verifier_,
                                            random_, now);
-  const auto asked = is_outbound ? ask(dial->second.options, *session) : Result<void>();
+  using Asked = Result<std::vector<replication::Denied>>;
+  const Asked asked = is_outbound ? ask(dial->second.options, *session) : Asked();
   if (is_outbound) dial->second.session = id;
   Link& link =
       links_.try_emplace(id, Link{std::move(ref), {}, Connection(std::move(session)), now, {}})
           .first->second;
   if (is_outbound) tell_fetches_of_dial(link.ref.dial, id);
   if (!asked) link.connection.fail(asked.error());
+  if (asked) {
+    for (const replication::Denied& failed : *asked) tell(SessionEvent{link.ref, failed});
+  }
   settle(link, now);
   return id;
 }

@@ -137,6 +137,23 @@ TEST_F(NodeDamage, ALogWhoseStateIsDamagedFailsAlone) {
   EXPECT_EQ(reader.count<Ended>(), 0U);
 }
 
+TEST_F(NodeDamage, ADialGoesOnWithoutALogWhoseStateIsDamagedHere) {
+  const LogBuilder other = LogBuilder("bob").append_many(10);
+  hold(author);
+  author.hold(other);
+  hold(reader);
+  rot(reader, Table::kLogs, 0);
+  auto other_want = want();
+  other_want.log = other.log();
+  reader.dial(author, {.wants = {want(), other_want}, .offers = {log.log()}});
+  ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 1; }));
+  EXPECT_TRUE(reader.holds(other.log(), {{1, 10}}));
+  EXPECT_EQ(reader.count<Ended>(), 0U);
+  const auto denied = reader.all<Denied>();
+  ASSERT_EQ(denied.size(), 2U) << "the offer and the want";
+  EXPECT_EQ(denied[0].error, Error{Errc::kStoreDamaged});
+}
+
 TEST_F(NodeDamage, ASyncFailsTheLogWhoseStateIsDamagedHereAndNoOther) {
   const LogBuilder other = LogBuilder("bob").append_many(10);
   hold(author);
