@@ -10,6 +10,7 @@
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/escape.hpp"
+#include "tools/cli/store_access.hpp"
 
 namespace culm::tools {
 namespace {
