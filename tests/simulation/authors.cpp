@@ -76,15 +76,16 @@ std::optional<KnownLog> Authors::make_bad(const Peer& peer, bool is_well_signed)
   const auto state = peer.node->state(log.known.log);
   if (state.cap != 0 || state.head() < 2) return std::nullopt;
   const auto transaction = peer.node->store().read();
-  const auto last = *transaction->get_entry(state, state.head());
-  EntryFields fields = test::fields_of(last.entry);
+  const auto last = transaction->get_entry(state, state.head());
+  if (!last) return std::nullopt;  // damaged
+  EntryFields fields = test::fields_of(last->entry);
   fields.seqnum = state.head() + 1;
-  fields.backlink = last.entry.hash();
+  fields.backlink = last->entry.hash();
   fields.lipmaalink.reset();
   if (has_lipmaalink(fields.seqnum)) {
-    const auto target = *transaction->find_entry(state, lipmaa(fields.seqnum));
-    if (!target) return std::nullopt;
-    fields.lipmaalink = target->entry.hash();
+    const auto target = transaction->find_entry(state, lipmaa(fields.seqnum));
+    if (!target || !*target) return std::nullopt;
+    fields.lipmaalink = (*target)->entry.hash();
   }
   if (!is_well_signed) {
     Signature signature{};

@@ -10,6 +10,7 @@ std::string_view name(Fault fault) {
                                                              "write fails",
                                                              "commit lands unsaid",
                                                              "disk full",
+                                                             "damaged row",
                                                              "connection cut",
                                                              "all cut",
                                                              "partition",

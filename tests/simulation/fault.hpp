@@ -18,6 +18,7 @@ enum class Fault : std::uint8_t {
   kWriteFails,
   kCommitLandsUnsaid,
   kDiskFull,
+  kDamagedRow,
   // Networks.
   kConnectionCut,
   kAllConnectionsCut,

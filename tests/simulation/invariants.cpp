@@ -77,6 +77,12 @@ bool are_made(const Log& log, const RangeSet& seqnums, const store::ReadTransact
   return true;
 }
 
+/// Damage that nobody has met yet, or what hung on it.
+bool is_rot(const store::AuditReport& report) {
+  const auto is = [&](Errc code) { return report.first_fault && report.first_fault->code == code; };
+  return is(Errc::kStoreDamaged) || is(Errc::kStoreFormat) || is(Errc::kUnitUnanchored);
+}
+
 bool are_anchored(const RangeSet& served) {
   return std::ranges::all_of(served.ranges(), [&](const SeqRange& range) {
     return range.first == 1 || served.contains(lipmaa(range.first));
@@ -90,7 +96,10 @@ std::optional<std::string> why_wrong(Peer& peer, const Log& log) {
   const auto state = *transaction->find_log(log.known.log);
   if (!state) return "a log is gone";
   const RangeSet before = std::exchange(peer.held[log.known.log], state->held);
-  if (!state->held.contains(before)) return "entries are gone";
+  const RangeSet gone = before - state->held;
+  const auto rotten = peer.rotten.find(log.known.log);
+  const bool is_rotten = rotten != peer.rotten.end();
+  if (!gone.empty() && (!is_rotten || !rotten->second.contains(gone))) return "entries are gone";
   if (!are_made(log, state->held - before, *transaction, *state)) {
     return "what the author never made is held";
   }
@@ -99,7 +108,8 @@ std::optional<std::string> why_wrong(Peer& peer, const Log& log) {
   if (state->cap != 0 && served.largest_up_to(kSeqnumMax) >= state->cap) {
     return "what lies above a fork is served";
   }
-  if (!are_anchored(served)) return "an entry is not anchored";
+  // What hung on a damaged entry stays until that is back.
+  if (!is_rotten && !are_anchored(served)) return "an entry is not anchored";
   const auto deleted = peer.deleted.find(log.known.log);
   if (deleted != peer.deleted.end() && !(state->payloads & deleted->second).empty()) {
     return "a deleted payload is back";
@@ -129,6 +139,7 @@ std::optional<std::string> why_unsound(const Peers& peers, const Logs& logs,
       const auto state = *transaction->find_log(log->known.log);
       if (!state) continue;
       const auto report = store::audit_log(*transaction, *state, signatures);
+      if (report && peer.is_rotten && is_rot(*report)) continue;
       if (!report || !report->is_sound()) return "the audit fails at " + peer.node->name();
     }
   }

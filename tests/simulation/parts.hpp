@@ -90,6 +90,8 @@ struct Peer {
   std::map<LogKey, RangeSet> held;  ///< at the last commit
   std::map<LogKey, Holding> ever_held;
   std::map<LogKey, RangeSet> deleted;  ///< by its user
+  std::map<LogKey, RangeSet> rotten;   ///< rows of entries that were damaged
+  bool is_rotten = false;              ///< it had any damage, also of payloads
   SeqNum acknowledged_here = 0;        ///< of its own log, in the store that it has now
   bool is_down = false;
 };

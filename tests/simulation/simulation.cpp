@@ -11,6 +11,7 @@
 #include "tests/simulation/authors.hpp"
 #include "tests/simulation/invariants.hpp"
 #include "tests/simulation/parts.hpp"
+#include "tests/simulation/rot.hpp"
 #include "tests/simulation/stranger.hpp"
 #include "tests/support/simulated_network.hpp"
 
@@ -232,6 +233,7 @@ class Simulation {
       case Fault::kWriteFails:
       case Fault::kCommitLandsUnsaid:
       case Fault::kDiskFull:
+      case Fault::kDamagedRow:
         return restart(fault, peer);
       case Fault::kFork:
         return authors_.fork(peer);
@@ -256,6 +258,11 @@ class Simulation {
 
   bool restart(Fault fault, Peer& peer) {
     if (fault == Fault::kBackupRestored && peer.backups.empty()) return false;
+    auto rotten = peer.node->image();
+    if (fault == Fault::kDamagedRow) {
+      if (peer.own != nullptr) return false;  // what nobody else has may go for ever
+      if (!rot(peer, authors_.logs(), rotten, random_)) return false;
+    }
     auto image = peer.node->crash();
     peer.is_down = true;
     store::MemoryOptions disk;
@@ -265,6 +272,9 @@ class Simulation {
         break;
       case Fault::kStoreLost:
         image = {};
+        break;
+      case Fault::kDamagedRow:
+        image = rotten;
         break;
       case Fault::kWriteFails:
       case Fault::kCommitLandsUnsaid:
