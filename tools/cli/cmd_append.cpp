@@ -1,6 +1,7 @@
 #include <cerrno>
 #include <vector>
 
+#include "culm/replication/host/file_reader.hpp"
 #include "culm/store/appender.hpp"
 #include "culm/store/key_file.hpp"
 
@@ -59,7 +60,7 @@ class Batch {
 };
 
 Outcome<void> add_lines(Batch& batch, const Descriptor& file) {
-  LineReader lines(file, limits::kPayloadSizeBytesMax, Errc::kPayloadTooLarge);
+  host::LineReader lines(file, limits::kPayloadSizeBytesMax, Errc::kPayloadTooLarge);
   while (true) {
     // A line that was typed or logged is not kept waiting for others.
     if (lines.would_wait()) CULM_TOOLS_CHECK(batch.commit());

@@ -25,8 +25,10 @@ struct Options {
 
 Outcome<void> verify_jsonl_file(Context& context, const Options& options) {
   Ed25519Verifier verifier;
-  CULM_TOOLS_TRY(const JsonlFile file, JsonlFile::read(options.jsonl, verifier));
-  CULM_TOOLS_CHECK(verify_jsonl(file, verifier, options.loose));
+  CULM_TOOLS_TRY(const host::JsonlFile file, read_jsonl(options.jsonl, verifier));
+  if (const auto good = file.check(verifier, nullptr, options.loose); !good) {
+    return fail_with(explain(options.jsonl, good.error()));
+  }
   if (context.json) {
     return context.out.write_json(
         Json{{"ok", true}, {"entries", file.entry_count()}, {"logs", file.logs().size()}});

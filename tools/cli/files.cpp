@@ -5,8 +5,9 @@
 #include <utility>
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/stat.h>
+
+#include "culm/replication/host/file_reader.hpp"
 
 #include "tools/cli/escape.hpp"
 
@@ -17,14 +18,6 @@ constexpr std::size_t kReadBytes = 256 * 1024;
 
 tl::unexpected<Failure> system_failure(int number) {
   return fail_with(error_system(Errc::kFileIo, number));
-}
-
-Outcome<std::size_t> read_some(int descriptor, char* out, std::size_t size) {
-  while (true) {
-    const ssize_t got = ::read(descriptor, out, size);
-    if (got >= 0) return static_cast<std::size_t>(got);
-    if (errno != EINTR) return system_failure(errno);
-  }
 }
 
 }  // namespace
@@ -67,8 +60,8 @@ Outcome<Bytes> read_all(const Descriptor& file, std::uint64_t size_max, Errc too
     const std::size_t old_size = bytes.size();
     bytes.resize(std::max(bytes.capacity(), old_size + kReadBytes));
     CULM_TOOLS_TRY(const std::size_t got,
-                   read_some(file.get(), reinterpret_cast<char*>(bytes.data() + old_size),
-                             bytes.size() - old_size));
+                   host::read_some(file, reinterpret_cast<char*>(bytes.data() + old_size),
+                                   bytes.size() - old_size));
     bytes.resize(old_size + got);
     if (bytes.size() > size_max) return fail_with(Error{too_large});
     if (got == 0) return bytes;
@@ -81,60 +74,6 @@ Outcome<Bytes> read_file(const std::string& path, std::uint64_t size_max, Errc t
   auto bytes = read_all(*file, size_max, too_large);
   if (!bytes) return fail_with(std::move(bytes.error()).about(shown(path)));
   return bytes;
-}
-
-Outcome<std::string> read_at(const Descriptor& file, std::uint64_t offset, std::size_t size_bytes) {
-  std::string text(size_bytes, '\0');
-  for (std::size_t done = 0; done < size_bytes;) {
-    const ssize_t got = ::pread(file.get(), text.data() + done, size_bytes - done,
-                                static_cast<off_t>(offset + done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return system_failure(errno);
-    if (got == 0) return fail_with(Error{Errc::kFileFormat});
-    done += static_cast<std::size_t>(got);
-  }
-  return text;
-}
-
-LineReader::LineReader(const Descriptor& file, std::uint64_t size_max, Errc too_large)
-    : file_(file), size_max_(size_max), too_large_(too_large) {}
-
-Outcome<void> LineReader::fill() {
-  buffer_.erase(0, start_);
-  scanned_ -= start_;
-  start_ = 0;
-  const std::size_t old_size = buffer_.size();
-  if (old_size > size_max_) return fail_with(Error{too_large_});
-  buffer_.resize(old_size + std::max(kReadBytes, old_size));
-  CULM_TOOLS_TRY(const std::size_t got,
-                 read_some(file_.get(), buffer_.data() + old_size, buffer_.size() - old_size));
-  buffer_.resize(old_size + got);
-  ended_ = got == 0;
-  return {};
-}
-
-Outcome<std::optional<std::string_view>> LineReader::next() {
-  while (true) {
-    const std::size_t end = buffer_.find('\n', scanned_);
-    const bool is_found = end != std::string::npos;
-    if (is_found || (ended_ && start_ < buffer_.size())) {
-      const std::size_t stop = is_found ? end : buffer_.size();
-      const auto line = std::string_view(buffer_).substr(start_, stop - start_);
-      if (line.size() > size_max_) return fail_with(Error{too_large_});
-      start_ = scanned_ = stop + (is_found ? 1 : 0);
-      offset_ += line.size() + (is_found ? 1 : 0);
-      return line;
-    }
-    if (ended_) return std::optional<std::string_view>();
-    scanned_ = buffer_.size();
-    CULM_TOOLS_CHECK(fill());
-  }
-}
-
-bool LineReader::would_wait() const {
-  if (ended_ || buffer_.find('\n', start_) != std::string::npos) return false;
-  pollfd poll_for{file_.get(), POLLIN, 0};
-  return ::poll(&poll_for, 1, 0) == 0;
 }
 
 std::string directory_of(const std::string& path) {

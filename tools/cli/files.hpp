@@ -35,36 +35,6 @@ using host::Descriptor;
 [[nodiscard]] Outcome<Bytes> read_file(const std::string& path, std::uint64_t size_max,
                                        Errc too_large);
 
-/// Part of a file at a place; fails with kFileFormat when it is shorter.
-[[nodiscard]] Outcome<std::string> read_at(const Descriptor& file, std::uint64_t offset,
-                                           std::size_t size_bytes);
-
-/// Lines of a file, one at a time, without their line ends.
-class LineReader {
- public:
-  /// `file` must outlive the reader. A line longer than `size_max` fails with `too_large`.
-  LineReader(const Descriptor& file, std::uint64_t size_max, Errc too_large);
-
-  /// Where the next line starts, in bytes.
-  [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
-  /// Valid until the next call; nothing at the end. The last line may lack its line end.
-  [[nodiscard]] Outcome<std::optional<std::string_view>> next();
-  /// Whether `next` may have to wait for more input.
-  [[nodiscard]] bool would_wait() const;
-
- private:
-  [[nodiscard]] Outcome<void> fill();
-
-  const Descriptor& file_;
-  std::uint64_t size_max_;
-  Errc too_large_;
-  std::string buffer_;
-  std::size_t start_ = 0;    ///< of the next line in `buffer_`
-  std::size_t scanned_ = 0;  ///< no line end before this place
-  std::uint64_t offset_ = 0;
-  bool ended_ = false;
-};
-
 /// A file that did not exist before, and is removed again unless it is completed.
 class NewFile {
  public:

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "culm/feed/verify.hpp"
+#include "culm/replication/host/descriptor.hpp"
+#include "culm/store/store.hpp"
+
+/// Files of JSON lines, checked whole before anything of them is used. Spec: verification.md#jsonl
+namespace culm::host {
+
+/// An entry of a file, well-formed and authentic, and where it stands.
+struct JsonlRow {
+  EntryBuffer entry;
+  Hash hash;
+  std::uint64_t line = 0;    ///< from 1
+  std::uint64_t offset = 0;  ///< of a line with the entry, in bytes; with its payload if any has it
+  std::size_t size_bytes = 0;
+  bool has_payload = false;
+
+  [[nodiscard]] SeqNum seqnum() const { return entry.view().seqnum(); }
+};
+
+/// The entries of a log in a file, ascending by seqnum, each once.
+struct JsonlLog {
+  LogKey key;
+  std::vector<const JsonlRow*> rows;
+
+  [[nodiscard]] RangeSet seqnums() const;
+  /// Without what lies at or above `cap`, if that is not 0.
+  [[nodiscard]] JsonlLog below(SeqNum cap) const;
+};
+
+/// What is wrong with a file, or with a line of it.
+struct JsonlFault {
+  // Implicit: an error from below becomes a fault wherever it is passed on.
+  JsonlFault(const Error& why, std::uint64_t at = 0, std::optional<SeqNum> of = std::nullopt)
+      : error(why), line(at), seqnum(of) {}
+
+  Error error;
+  std::uint64_t line = 0;            ///< the first that is wrong; 0 where no line is to blame
+  std::optional<SeqNum> seqnum;      ///< of its entry, once that could be read
+  std::optional<DefectKind> kind{};  ///< with kFork
+  RangeSet missing{};                ///< with kUnitUnanchored: entries that would prove it
+  std::optional<LogKey> log{};       ///< that the accepting rule, or the store, refused
+};
+
+template <class T>
+using JsonlResult = tl::expected<T, JsonlFault>;
+
+/// A file whose lines are all good by themselves. Keeps the entries in memory, and not the
+/// payloads.
+///
+///     auto file = JsonlFile::read(Descriptor(::open("part.jsonl", O_RDONLY)), verifier);
+///     if (file && file->check(verifier)) use(file->logs());
+class JsonlFile {
+ public:
+  /// Hears how far the work has come.
+  using Told = std::function<void(std::uint64_t done)>;
+
+  /// Reads and checks each line: JSON, hex, entry, payload, signature; tells the bytes read. Fails
+  /// with the first line that is wrong and why, or with kFileIo.
+  [[nodiscard]] static JsonlResult<JsonlFile> read(Descriptor file, SignatureVerifier& verifier,
+                                                   const Told& told = {});
+
+  [[nodiscard]] const std::vector<JsonlLog>& logs() const noexcept { return logs_; }
+  /// How many different entries.
+  [[nodiscard]] std::uint64_t entry_count() const noexcept;
+
+  /// Reads the payload of a row once more. Fails with kFileFormat when the file has changed.
+  [[nodiscard]] Result<Bytes> read_payload(const JsonlRow& row) const;
+
+  /// Whether the lines go together, and the accepting rule takes each log on top of what `store`
+  /// holds, if there is one: all of it but what lies at or above a cap. `is_loose`: no path to
+  /// entry 1 is asked for. Fails with kFork when two lines prove a defect, kLogEnded when an entry
+  /// lies above the end of its log, kUnitUnanchored when it has no link target, or as
+  /// `verify_unit`, with the log.
+  [[nodiscard]] JsonlResult<void> check(SignatureVerifier& verifier,
+                                        const store::ReadTransaction* store = nullptr,
+                                        bool is_loose = false) const;
+
+ private:
+  explicit JsonlFile(Descriptor file) : file_(std::move(file)) {}
+
+  JsonlResult<void> read_lines(SignatureVerifier& verifier, const Told& told);
+  void sort_rows();
+  JsonlResult<void> check_forks() const;
+  JsonlResult<void> check_ends() const;
+  using FindHeld = std::function<RangeSet(const LogKey&)>;
+  JsonlResult<void> check_anchored(const FindHeld& find_held) const;
+
+  Descriptor file_;
+  std::deque<JsonlRow> rows_;
+  std::vector<JsonlLog> logs_;
+};
+
+}  // namespace culm::host

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "culm/replication/host/jsonl_file.hpp"
+#include "culm/replication/host/writer.hpp"
+
+namespace culm::host {
+
+/// What came of an import.
+struct JsonlImport {
+  struct Fork {
+    LogKey log;
+    SeqNum at = 0;
+  };
+
+  std::uint64_t added = 0;  ///< entries
+  std::uint64_t known = 0;  ///< entries that were held before
+  std::uint64_t payloads_added = 0;
+  std::uint64_t payloads_deleted = 0;  ///< not taken again
+  std::uint64_t capped = 0;            ///< entries that are not valid, since the author forked
+  std::optional<Fork> fork{};          ///< the last that was proven, by a line against the store
+};
+
+/// Takes the entries of a file, checked before against the same store, and keeps what they are for:
+/// entries with payload for their own sake, others as their proof. Tells the entries done. What was
+/// committed when it fails stays. Fails with the log that the writer or the store refused, as
+/// `Writer::ingest`, or as `JsonlFile::read_payload`.
+///
+///     CULM_TRY(auto store, open_to_write("store", true, verifier, {.full = true}));
+///     const auto import = import_jsonl(file, store);
+[[nodiscard]] JsonlResult<JsonlImport> import_jsonl(const JsonlFile& file, WritableStore& store,
+                                                    const JsonlFile::Told& told = {});
+
+}  // namespace culm::host
