@@ -1,0 +1,116 @@
+#include "culm/replication/host/sync_lines.hpp"
+
+#include <chrono>
+#include <initializer_list>
+#include <string_view>
+
+#include "culm/replication/host/sync_json.hpp"
+
+namespace culm::control {
+namespace {
+
+struct EventLine {
+  using Line = std::optional<Json>;
+
+  Line operator()(const node::SyncConnected& told) const {
+    return Json{{"event", "connected"},
+                {"peer", to_hex(told.peer.bytes)},
+                {"address", node::to_string(told.endpoint)}};
+  }
+  Line operator()(const node::SyncDisconnected& told) const {
+    return Json{{"event", "disconnected"},
+                {"address", node::to_string(told.endpoint)},
+                {"message", message(told.error)},
+                {"given_up", told.is_given_up}};
+  }
+  Line operator()(const node::SyncReceived& told) const {
+    return Json{{"event", "received"},
+                {"log", to_string(told.log)},
+                {"entries", told.entries},
+                {"up_to", told.up_to}};
+  }
+  Line operator()(const node::SyncCaughtUp& told) const { return reached("caught_up", told); }
+  Line operator()(const node::SyncPushed& told) const { return reached("pushed", told); }
+  Line operator()(const node::SyncDenied& told) const {
+    return of_log(told.is_offer ? "offer_denied" : "want_denied", told);
+  }
+  Line operator()(const node::SyncForked& told) const {
+    return Json{{"event", "defect"}, {"log", to_string(told.log)}, {"at", told.at}};
+  }
+  Line operator()(const node::SyncProgress& /*told*/) const { return std::nullopt; }
+  Line operator()(const node::SyncEnded& /*told*/) const { return std::nullopt; }
+
+ private:
+  template <class Told>
+  static Json of_log(const char* event, const Told& told) {
+    return {{"event", event},
+            {"log", to_string(told.log)},
+            {"address", node::to_string(told.endpoint)}};
+  }
+  template <class Told>
+  static Json reached(const char* event, const Told& told) {
+    Json line = of_log(event, told);
+    line["head"] = told.head;
+    return line;
+  }
+};
+
+/// Some members of an object, as far as it has them.
+Json some_of(const Json& object, std::initializer_list<std::string_view> keys) {
+  Json some = Json::object();
+  for (const std::string_view key : keys) {
+    if (const Json* const member = object.find(key)) some[key] = *member;
+  }
+  return some;
+}
+
+Json log_line(const node::SyncRequest& request, const node::LogReport& log) {
+  const Json whole = to_json(log);
+  if (request.quote_only) return some_of(whole, {"log", "peer_head", "quote", "whole"});
+  Json line = some_of(whole, {"log", "state", "entries", "certificate_entries", "payload_bytes",
+                              "head", "peer_head", "missing", "payloads_missing", "whole"});
+  if (request.live) line["state"] = "live";
+  if (request.push) line["pushed"] = log.is_pushed;
+  return line;
+}
+
+Json with_peer(Json line, const node::PeerReport& peer) {
+  if (peer.peer) line["peer"] = to_hex(peer.peer->bytes);
+  return line;
+}
+
+Json peer_part(const node::PeerReport& peer) {
+  return with_peer({{"address", node::to_string(peer.endpoint)},
+                    {"bytes_received", peer.stats.bytes_received},
+                    {"bytes_sent", peer.stats.bytes_sent},
+                    {"entries", peer.stats.entries_received},
+                    {"state", peer.error  ? std::string(name(peer.error->code))
+                              : peer.peer ? "ok"
+                                          : "unanswered"}},
+                   peer);
+}
+
+}  // namespace
+
+std::optional<Json> event_line(const node::SyncEvent& event) {
+  return std::visit(EventLine(), event);
+}
+
+std::vector<Json> report_lines(const node::SyncRequest& request, const node::SyncReport& report) {
+  std::vector<Json> lines;
+  for (const node::LogReport& log : report.logs) lines.push_back(log_line(request, log));
+  if (request.quote_only) return lines;
+  // One peer was all that there could be once: what is said of it stays where it was.
+  const node::PeerReport& first = report.peers.front();
+  Json line = with_peer({{"address", node::to_string(first.endpoint)},
+                         {"bytes_received", report.stats.bytes_received},
+                         {"bytes_sent", report.stats.bytes_sent},
+                         {"seconds", std::chrono::duration<double>(report.took).count()}},
+                        first);
+  line["peers"] = Json::array();
+  for (const node::PeerReport& peer : report.peers) line["peers"].push_back(peer_part(peer));
+  lines.push_back(std::move(line));
+  return lines;
+}
+
+}  // namespace culm::control
