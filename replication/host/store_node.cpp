@@ -33,6 +33,18 @@ void StoreNode::verify_in_background() {
   node_.observe(std::move(observer));
 }
 
+node::SyncId StoreNode::sync(const node::SyncRequest& request,
+                             std::function<bool(const node::SyncEvent&)> told,
+                             std::function<void(const node::SyncReport&)> ended) {
+  const auto id = std::make_shared<node::SyncId>();
+  *id = node_.sync(request, [this, id, told = std::move(told),
+                             ended = std::move(ended)](const node::SyncEvent& event) {
+    if (!told(event)) node_.end_sync(*id);
+    if (const auto* const end = std::get_if<node::SyncEnded>(&event)) ended(end->report);
+  });
+  return *id;
+}
+
 void StoreNode::stop(std::function<void()> handler) {
   background_.reset();
   if (control_) control_->close();

@@ -50,6 +50,12 @@ class StoreNode {
   /// Checks signatures that were not needed so far, until `stop`.
   void verify_in_background();
 
+  /// Begins a sync. `told` hears what happens, and ends it by returning false; `ended` gets what
+  /// came of it, last.
+  node::SyncId sync(const node::SyncRequest& request,
+                    std::function<bool(const node::SyncEvent&)> told,
+                    std::function<void(const node::SyncReport&)> ended);
+
   /// Ends all connections, and calls `handler` once all that was received is committed: see
   /// `transport::Node::stop`. Precondition: called once.
   void stop(std::function<void()> handler);

@@ -27,18 +27,15 @@ Result<node::SyncReport> run_sync(store::Store& store, const std::string& direct
   asio::io_context io;
   SyncedLogs policy(request);
   StoreNode host(io, store, policy, {std::move(node_options), options.accept});
-  transport::Node& node = host.node();
-
   node::SyncReport report;
-  node::SyncId sync = 0;
-  sync = node.sync(request, [&](const node::SyncEvent& event) {
-    if (told && !told(event)) node.end_sync(sync);
-    const auto* const ended = std::get_if<node::SyncEnded>(&event);
-    if (ended == nullptr) return;
-    report = ended->report;
-    host.stop([] {});
-  });
-  const std::stop_callback on_stop(stop, [&] { asio::post(io, [&] { node.end_sync(sync); }); });
+  const node::SyncId sync = host.sync(
+      request, [&](const node::SyncEvent& event) { return !told || told(event); },
+      [&](const node::SyncReport& all) {
+        report = all;
+        host.stop([] {});
+      });
+  const std::stop_callback on_stop(stop,
+                                   [&] { asio::post(io, [&] { host.node().end_sync(sync); }); });
   io.run();
   return report;
 }
