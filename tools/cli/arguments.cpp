@@ -55,20 +55,20 @@ Outcome<SeqNum> parse_seqnum(std::string_view what, std::string_view text) {
   return seqnum;
 }
 
-Outcome<std::size_t> parse_verify_threads(const std::string& text) {
-  if (text.empty()) return host::VerifierPool::count_cores();
-  CULM_TOOLS_TRY(const std::uint64_t count, parse_number("--verify-threads", text));
+Outcome<std::size_t> parse_verify_threads(std::string_view what, std::string_view text) {
+  CULM_TOOLS_TRY(const std::uint64_t count, parse_number(what, text));
   if (count >= 1 && count <= host::VerifierPool::kThreadsMax) {
     return static_cast<std::size_t>(count);
   }
-  return usage("--verify-threads " + std::to_string(count) + " is not from 1 to " +
+  return usage(std::string(what) + " " + std::to_string(count) + " is not from 1 to " +
                std::to_string(host::VerifierPool::kThreadsMax));
 }
 
-Outcome<RangeSet> parse_range_option(std::string_view text) {
+Outcome<RangeSet> parse_range_option(std::string_view what, std::string_view text) {
   auto ranges = parse_ranges(text);
   if (!ranges) {
-    return usage("--range " + quoted(text) + " is not like 5-9,20,30-, with seqnums from 1 to " +
+    return usage(std::string(what) + " " + quoted(text) +
+                 " is not like 5-9,20,30-, with seqnums from 1 to " +
                  "2^64 - 1 and no range that ends before it starts: look at character " +
                  std::to_string(ranges.error().detail + 1));
   }

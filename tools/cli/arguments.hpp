@@ -10,7 +10,7 @@
 #include "culm/feed/range_set.hpp"
 #include "culm/store/store.hpp"
 
-#include "tools/cli/failure.hpp"
+#include "tools/cli/command_line.hpp"
 
 /// What people type, turned into values; whatever is not one fails with exit 2.
 namespace culm::tools {
@@ -21,11 +21,29 @@ namespace culm::tools {
 /// A number from 1 on.
 [[nodiscard]] Outcome<SeqNum> parse_seqnum(std::string_view what, std::string_view text);
 
-/// How many threads check signatures: as many as this thread has cores where `text` is empty.
-[[nodiscard]] Outcome<std::size_t> parse_verify_threads(const std::string& text);
+/// How many threads check signatures.
+[[nodiscard]] Outcome<std::size_t> parse_verify_threads(std::string_view what,
+                                                        std::string_view text);
 
 /// "5-9,20,30-".
-[[nodiscard]] Outcome<RangeSet> parse_range_option(std::string_view text);
+[[nodiscard]] Outcome<RangeSet> parse_range_option(std::string_view what, std::string_view text);
+
+/// A value of an option, read by `parse` into `into`, which has to outlive the tree and is not
+/// touched where none is given.
+template <class Into, class Parse>
+[[nodiscard]] Option::Value value_of(const char* kind, Into& into, Parse parse) {
+  return {kind, [&into, parse](const std::string& name, const std::string& text) -> Outcome<void> {
+            CULM_TOOLS_TRY(into, parse(name, text));
+            return {};
+          }};
+}
+template <class Into>
+[[nodiscard]] Option::Value number_of(Into& into) {
+  return value_of("N", into, parse_number);
+}
+[[nodiscard]] inline Option::Value ranges_of(RangeSet& into) {
+  return value_of("RANGES", into, parse_range_option);
+}
 
 /// Digits of an author that a name must have at least.
 inline constexpr std::size_t kNameDigitsMin = 8;

@@ -11,7 +11,7 @@ namespace {
 
 struct Options {
   std::string log;
-  std::string range;
+  RangeSet range;
   bool lines = false;
 };
 
@@ -35,7 +35,7 @@ Outcome<RangeSet> choose(const store::LogState& state, const Options& options, b
     }
     return held;
   }
-  CULM_TOOLS_TRY(RangeSet wanted, parse_range_option(options.range));
+  RangeSet wanted = options.range;
   // An open range ends at the head; what was named beyond it is missing.
   if (wanted.max() == kSeqnumMax && wanted.ranges().back().first <= state.head()) {
     wanted.erase({state.head() + 1, kSeqnumMax});
@@ -68,8 +68,7 @@ void add_cat(CommandTree& tree) {
       "left out, and the exit status is then 5.",
       "culm cat 4fd3ab12 --lines > copy.txt", options, run);
   verb.add_option("LOG", &options->log, "Log").required();
-  verb.add_option("--range", &options->range, "Only these seqnums, such as 5-9,20,30-")
-      .type_name("RANGES");
+  verb.add_option("--range", ranges_of(options->range), "Only these seqnums, such as 5-9,20,30-");
   verb.add_flag("--lines", options->lines,
                 "End each payload with a line end, the way `append --lines` took it off");
 }

@@ -9,7 +9,7 @@ namespace {
 
 struct Options {
   std::string log;
-  std::string range;
+  RangeSet range;
   bool payloads = false;
 };
 
@@ -17,7 +17,7 @@ Outcome<void> run(Context& context, const Options& options) {
   if (!options.payloads) {
     return usage("say what to delete: --payloads (entries are kept, as the proof of the others)");
   }
-  CULM_TOOLS_TRY(RangeSet range, parse_range_option(options.range));
+  RangeSet range = options.range;
   Ed25519Verifier verifier;
   CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kFail, verifier));
   CULM_TOOLS_TRY(const auto before, read_log_named(*access.store, options.log));
@@ -54,9 +54,7 @@ void add_delete(CommandTree& tree) {
       "culm delete 4fd3ab12 --payloads --range 1-500", options, run);
   verb.add_option("LOG", &options->log, "Log").required();
   verb.add_flag("--payloads", options->payloads, "Needed: says that payloads are to be deleted");
-  verb.add_option("--range", &options->range, "Seqnums, such as 5-9,20,30-")
-      .type_name("RANGES")
-      .required();
+  verb.add_option("--range", ranges_of(options->range), "Seqnums, such as 5-9,20,30-").required();
 }
 
 }  // namespace culm::tools

@@ -12,7 +12,7 @@ namespace {
 
 struct Options {
   std::string log;
-  std::string range;
+  RangeSet range;
   std::string path;
   bool jsonl = false;
 };
@@ -29,8 +29,7 @@ Outcome<void> run(Context& context, const Options& options) {
   const RangeSet served = state.served();
   RangeSet asked = served;
   if (!options.range.empty()) {
-    CULM_TOOLS_TRY(const RangeSet range, parse_range_option(options.range));
-    asked = served & range;
+    asked = served & options.range;
     if (asked.empty()) {
       return fail_with(Failure(Error{Errc::kEntryNotHeld})
                            .about(short_name(state.log))
@@ -76,8 +75,7 @@ void add_export(CommandTree& tree) {
       "culm export 4fd3ab12 --jsonl --range 500-600 -o part.jsonl", options, run);
   verb.add_option("LOG", &options->log, "Log").required();
   verb.add_flag("--jsonl", options->jsonl, "Needed: the format");
-  verb.add_option("--range", &options->range, "Only these seqnums, such as 5-9,20,30-")
-      .type_name("RANGES");
+  verb.add_option("--range", ranges_of(options->range), "Only these seqnums, such as 5-9,20,30-");
   verb.add_option("-o,--output", &options->path,
                   "File to make; it must not exist yet. - or nothing is standard output")
       .type_name("FILE");

@@ -1,3 +1,5 @@
+#include <optional>
+
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/entry_format.hpp"
 #include "tools/cli/guard.hpp"
@@ -9,8 +11,8 @@ namespace {
 
 struct Options {
   std::string log;
-  std::string range;
-  std::string newest;
+  RangeSet range;
+  std::optional<std::uint64_t> newest;
 };
 
 Outcome<void> run(Context& context, const Options& options) {
@@ -18,14 +20,8 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto state, read_log_named(*store, options.log));
   RangeSet seqnums = state.served();
-  if (!options.range.empty()) {
-    CULM_TOOLS_TRY(const RangeSet range, parse_range_option(options.range));
-    seqnums &= range;
-  }
-  if (!options.newest.empty()) {
-    CULM_TOOLS_TRY(const std::uint64_t count, parse_number("--newest", options.newest));
-    seqnums = last_of(seqnums, count);
-  }
+  if (!options.range.empty()) seqnums &= options.range;
+  if (options.newest) seqnums = last_of(seqnums, *options.newest);
   if (seqnums.empty() && !options.range.empty()) {
     return fail_with(Failure(Error{Errc::kEntryNotHeld})
                          .about(short_name(state.log))
@@ -55,9 +51,8 @@ void add_log(CommandTree& tree) {
       "was checked vouches for its exact bytes.",
       "culm log 4fd3ab12 --newest 20", options, run);
   verb.add_option("LOG", &options->log, "Log").required();
-  verb.add_option("--range", &options->range, "Only these seqnums, such as 5-9,20,30-")
-      .type_name("RANGES");
-  verb.add_option("--newest", &options->newest, "Only the last N of them").type_name("N");
+  verb.add_option("--range", ranges_of(options->range), "Only these seqnums, such as 5-9,20,30-");
+  verb.add_option("--newest", number_of(options->newest), "Only the last N of them");
 }
 
 }  // namespace culm::tools

@@ -1,4 +1,3 @@
-#include <cmath>
 #include <cstdio>
 #include <limits>
 
@@ -16,83 +15,59 @@ namespace culm::tools {
 namespace {
 
 constexpr double kTimeoutSecondsMax = 24 * 60 * 60;
+constexpr double kNoDeadline = std::numeric_limits<double>::infinity();
 
 Duration to_duration(double seconds) {
   return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
 }
 
 struct Options {
-  std::string address;
+  node::SyncRequest request;  ///< its flags
+  node::SyncPeer first;
   std::vector<std::string> also;
   std::vector<std::string> logs;
-  std::string range;
-  std::string newest;
+  replication::WantRequest want;  ///< of each log
+  std::optional<std::uint64_t> newest;
+  std::optional<std::uint64_t> budget;
   bool entries_only = false;
   bool once = false;
   bool newest_first = false;
-  std::string budget;
-  std::string payload_max;
-  std::string peer;
   double timeout_seconds = 30;
-  double deadline_seconds = std::numeric_limits<double>::infinity();
-  node::SyncRequest request;  ///< its flags
+  double deadline_seconds = kNoDeadline;
   HostOptions host_options;
 };
 
-/// Reads the options that say how much is wanted, of no log yet.
-Outcome<replication::WantRequest> parse_want(const Options& options) {
-  replication::WantRequest want;
-  if (!options.range.empty()) {
-    CULM_TOOLS_TRY(want.interest.ranges, parse_range_option(options.range));
-  }
-  if (!options.newest.empty()) {
-    CULM_TOOLS_TRY(want.interest.newest, parse_number("--newest", options.newest));
-    if (want.interest.newest == 0) return usage("--newest 0 asks for nothing");
-  }
-  if (!options.budget.empty()) {
-    CULM_TOOLS_TRY(want.budget_bytes, parse_number("--budget", options.budget));
-    if (want.budget_bytes == 0) return usage("--budget 0 lets nothing come");
-  }
-  if (!options.payload_max.empty()) {
-    CULM_TOOLS_TRY(want.payload_size_max, parse_number("--payload-max", options.payload_max));
-  }
-  want.payloads = !options.entries_only;
-  if (options.newest_first) want.order = replication::Order::kNewestFirst;
-  return want;
-}
-
-Outcome<void> check_flags(const Options& options) {
+/// What does not go together or is out of bounds.
+Outcome<void> check(const Options& options) {
   const node::SyncRequest& request = options.request;
-  if (request.live && (options.once || request.quote_only || !options.budget.empty())) {
-    return usage("--live does not go with --once, --quote or --budget");
-  }
-  if (request.quote_only && request.push) return usage("--quote does not go with --push");
-  if (request.undelete && (request.quote_only || options.entries_only)) {
-    return usage("--undelete does not go with --quote or --entries-only");
-  }
-  if (!(options.timeout_seconds > 0 && options.timeout_seconds <= kTimeoutSecondsMax)) {
-    return usage("--timeout must be more than 0 seconds and at most a day");
-  }
-  const double deadline = options.deadline_seconds;
-  if (!(deadline > 0) || (deadline > kTimeoutSecondsMax && !std::isinf(deadline))) {
-    return usage("--deadline must be more than 0 seconds and at most a day");
+  const auto is_fine = [](double seconds) { return seconds > 0 && seconds <= kTimeoutSecondsMax; };
+  const std::pair<bool, const char*> refusals[] = {
+      {request.live && (options.once || request.quote_only || options.budget),
+       "--live does not go with --once, --quote or --budget"},
+      {request.quote_only && request.push, "--quote does not go with --push"},
+      {request.undelete && (request.quote_only || options.entries_only),
+       "--undelete does not go with --quote or --entries-only"},
+      {!is_fine(options.timeout_seconds),
+       "--timeout must be more than 0 seconds and at most a day"},
+      {!is_fine(options.deadline_seconds) && options.deadline_seconds != kNoDeadline,
+       "--deadline must be more than 0 seconds and at most a day"},
+      {options.newest == 0U, "--newest 0 asks for nothing"},
+      {options.budget == 0U, "--budget 0 lets nothing come"}};
+  for (const auto& [is_so, text] : refusals) {
+    if (is_so) return usage(text);
   }
   return {};
 }
 
 /// What is asked for, of no log yet.
-Outcome<node::SyncRequest> parse_request(const Options& options) {
-  CULM_TOOLS_CHECK(check_flags(options));
+Outcome<node::SyncRequest> make_request(const Options& options) {
+  CULM_TOOLS_CHECK(check(options));
   node::SyncRequest request = options.request;
   request.idle_max = to_duration(options.timeout_seconds);
-  if (!std::isinf(options.deadline_seconds)) {
+  if (options.deadline_seconds != kNoDeadline) {
     request.whole_max = to_duration(options.deadline_seconds);
   }
-  node::SyncPeer& first = request.peers.emplace_back();
-  CULM_TOOLS_TRY(first.endpoint, parse_endpoint_option("HOST:PORT", options.address));
-  if (!options.peer.empty()) {
-    CULM_TOOLS_TRY(first.expected, parse_peer_option(options.peer));
-  }
+  request.peers.push_back(options.first);
   for (const std::string& address : options.also) {
     CULM_TOOLS_TRY(const node::Endpoint endpoint, parse_endpoint_option("--also", address));
     request.peers.push_back({endpoint});
@@ -103,7 +78,11 @@ Outcome<node::SyncRequest> parse_request(const Options& options) {
 
 Outcome<void> add_logs(const Options& options, const store::Store& store,
                        node::SyncRequest& request) {
-  CULM_TOOLS_TRY(const auto want, parse_want(options));
+  replication::WantRequest want = options.want;
+  want.interest.newest = options.newest.value_or(0);
+  want.budget_bytes = options.budget.value_or(0);
+  want.payloads = !options.entries_only;
+  if (options.newest_first) want.order = replication::Order::kNewestFirst;
   CULM_TOOLS_TRY(const auto transaction, store.read());
   CULM_TOOLS_TRY(const auto logs, find_logs_named(transaction, options.logs));
   if (logs.empty()) return usage("the store knows no log yet: name one by its author's 64 digits");
@@ -175,7 +154,7 @@ Outcome<node::SyncReport> run_here(Host& host, Context& context, const node::Syn
 }
 
 Outcome<void> run(Context& context, const Options& options) {
-  CULM_TOOLS_TRY(node::SyncRequest request, parse_request(options));
+  CULM_TOOLS_TRY(node::SyncRequest request, make_request(options));
   host::SyncedLogs policy(request);
   const auto opened = Host::open(context, options.host_options, policy);
   if (!opened && opened.error().code == Errc::kStoreLocked && !request.live) {
@@ -193,26 +172,27 @@ Outcome<void> run(Context& context, const Options& options) {
 }
 
 void add_what(Verb& verb, Options& options) {
-  verb.add_option("HOST:PORT", &options.address, "Where the peer listens").required();
+  verb.add_option("HOST:PORT", value_of("HOST:PORT", options.first.endpoint, parse_endpoint_option),
+                  "Where the peer listens")
+      .required();
   verb.add_option("LOG", &options.logs,
                   "Logs; those that are new here by their whole names. Otherwise all of the store");
   verb.add_option("--also", &options.also,
                   "With this peer as well; may be given several times. Each brings a part; with\n"
                   "--live, --newest or --budget a log comes from one, and another may take over")
       .type_name("HOST:PORT");
-  verb.add_option("--range", &options.range, "Want these seqnums, such as 5-9,20,30-")
-      .type_name("RANGES");
-  verb.add_option("--newest", &options.newest, "Want the newest N entries, whatever they are")
-      .type_name("N");
+  verb.add_option("--range", ranges_of(options.want.interest.ranges),
+                  "Want these seqnums, such as 5-9,20,30-");
+  verb.add_option("--newest", number_of(options.newest),
+                  "Want the newest N entries, whatever they are");
   verb.add_flag("--entries-only", options.entries_only, "Want no payloads; this is remembered");
   verb.add_flag("--undelete", options.request.undelete,
                 "Take payloads again that were deleted here, of what is wanted");
-  verb.add_option("--payload-max", &options.payload_max,
-                  "Want no payloads of more than N bytes, this time")
-      .type_name("N");
+  verb.add_option("--payload-max", number_of(options.want.payload_size_max),
+                  "Want no payloads of more than N bytes, this time");
   verb.add_flag("--newest-first", options.newest_first, "Take the newest entries first");
-  verb.add_option("--budget", &options.budget, "Stop when about N bytes of each log have come")
-      .type_name("N");
+  verb.add_option("--budget", number_of(options.budget),
+                  "Stop when about N bytes of each log have come");
 }
 
 void add_how(Verb& verb, Options& options) {
@@ -224,9 +204,8 @@ void add_how(Verb& verb, Options& options) {
   verb.add_flag("--push", options.request.push,
                 "Offer the logs as well, and wait until each peer has confirmed that it holds all");
   verb.add_flag("--quote", options.request.quote_only, "Say what would move, and move nothing");
-  verb.add_option("--peer", &options.peer,
-                  "At HOST:PORT talk only to the relay that printed these 64 digits")
-      .type_name("PEER");
+  verb.add_option("--peer", value_of("PEER", options.first.expected, parse_peer_option),
+                  "At HOST:PORT talk only to the relay that printed these 64 digits");
   verb.add_option("--timeout", &options.timeout_seconds,
                   "Give up when nothing has moved for so many seconds; not with --live")
       .type_name("SECONDS")

@@ -20,7 +20,7 @@ struct Options {
   std::string jsonl;
   bool loose = false;
   EntryFiles files;
-  std::string threads;
+  std::size_t threads = host::VerifierPool::count_cores();
 };
 
 Outcome<void> verify_jsonl_file(Context& context, const Options& options) {
@@ -100,7 +100,7 @@ Outcome<void> print_verdict(Context& context, const store::ReadTransaction& tran
   return context.json ? context.out.write_json(object) : context.out.write(text);
 }
 
-Outcome<void> verify_store(Context& context, const Options& options, std::size_t threads) {
+Outcome<void> verify_store(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto transaction, store->read());
@@ -111,7 +111,7 @@ Outcome<void> verify_store(Context& context, const Options& options, std::size_t
   }
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));
   Ed25519Verifier one;
-  host::VerifierPool verifier(one, threads);
+  host::VerifierPool verifier(one, options.threads);
   for (const LogKey& key : logs) {
     const std::string title = short_name(key);
     const auto state = transaction.get_log(key);
@@ -151,10 +151,9 @@ Outcome<void> run(Context& context, const Options& options) {
   if (is_raw + is_jsonl + !options.logs.empty() > 1) {
     return usage("verify logs of the store, or --jsonl FILE, or --entry FILE: one of them");
   }
-  CULM_TOOLS_TRY(const std::size_t threads, parse_verify_threads(options.threads));
   if (is_raw) return verify_entry_files(context, options.files);
   if (is_jsonl) return verify_jsonl_file(context, options);
-  return verify_store(context, options, threads);
+  return verify_store(context, options);
 }
 
 }  // namespace
@@ -175,10 +174,9 @@ void add_verify(CommandTree& tree) {
       verb.add_option("--jsonl", &options->jsonl, "File of JSON lines").type_name("FILE");
   verb.add_flag("--loose", options->loose, "With --jsonl: ask for no path to entry 1").needs(jsonl);
   verb.add_option(
-          "--verify-threads", &options->threads,
-          "Check so many signatures of the store at a time; otherwise as many as there are\n"
-          "cores")
-      .type_name("N");
+      "--verify-threads", value_of("N", options->threads, parse_verify_threads),
+      "Check so many signatures of the store at a time; otherwise as many as there are\n"
+      "cores");
   Option& entry =
       verb.add_option("--entry", &options->files.entry, "File of one raw entry").type_name("FILE");
   verb.add_option("--payload", &options->files.payload, "File of its payload")

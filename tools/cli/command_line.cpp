@@ -121,9 +121,11 @@ void CommandLineParser::add(const Verb& verb) {
 }
 
 void CommandLineParser::add(CLI::App& app, const Option& option) {
-  const auto add_target = [&](auto* target) {
-    if constexpr (std::is_same_v<decltype(target), bool*>) {
+  const auto add_target = [&](const auto& target) {
+    if constexpr (std::is_same_v<decltype(target), bool* const&>) {
       return app.add_flag(option.name_, *target, option.help_);
+    } else if constexpr (std::is_same_v<decltype(target), const Option::Value&>) {
+      return app.add_option(parser_name(option), *option.given_, option.help_);
     } else {
       return app.add_option(parser_name(option), *target, option.help_);
     }
@@ -193,7 +195,16 @@ std::string CommandLineParser::unknown_verb(const std::vector<std::string>& argu
 }
 
 Option::Option(const char* name, Target target, const char* help)
-    : name_(name), target_(target), help_(help) {}
+    : name_(name), target_(std::move(target)), help_(help) {
+  const auto* const value = std::get_if<Value>(&target_);
+  if (value != nullptr && !is_positional()) type_name_ = value->kind;
+}
+
+Outcome<void> Option::read() const {
+  const auto* const value = std::get_if<Value>(&target_);
+  if (value == nullptr || given_->empty()) return {};
+  return value->read(name_, *given_);
+}
 
 Option& Option::type_name(const char* text) {
   type_name_ = text;
@@ -220,12 +231,15 @@ Verb::Verb(const char* name, const char* description, const char* example, Run r
     : name_(name), description_(description), example_(example), run_(std::move(run)) {}
 
 Option& Verb::add_option(const char* name, Option::Target target, const char* help) {
-  return options_.emplace_back(name, target, help);
+  return options_.emplace_back(name, std::move(target), help);
 }
 Option& Verb::add_flag(const char* name, bool& target, const char* help) {
   return add_option(name, &target, help);
 }
-Outcome<void> Verb::run(Context& context) const { return run_(context); }
+Outcome<void> Verb::run(Context& context) const {
+  for (const Option& option : options_) CULM_TOOLS_CHECK(option.read());
+  return run_(context);
+}
 
 CommandTree::CommandTree() = default;
 CommandTree::~CommandTree() = default;

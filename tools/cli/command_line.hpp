@@ -18,8 +18,14 @@ namespace culm::tools {
 /// goes, what the help says of it.
 class Option {
  public:
-  /// A flag, one text, or texts that may be given several times. Outlives the tree.
-  using Target = std::variant<bool*, double*, std::string*, std::vector<std::string>*>;
+  /// A value of some kind: what stands for it in the help, "RANGES", and what reads it once the
+  /// whole command line is understood, before the verb does anything. See arguments.hpp.
+  struct Value {
+    const char* kind;
+    std::function<Outcome<void>(const std::string& name, const std::string& text)> read;
+  };
+  /// A flag, one text, texts that may be given several times, or a value. Outlives the tree.
+  using Target = std::variant<bool*, double*, std::string*, std::vector<std::string>*, Value>;
 
   Option(const char* name, Target target, const char* help);
 
@@ -35,12 +41,15 @@ class Option {
   /// "--range", "-o,--output"; "LOG" where the place says what it is.
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] bool is_positional() const noexcept { return !name_.starts_with('-'); }
+  /// Reads the value that was given, if it is one and was.
+  [[nodiscard]] Outcome<void> read() const;
 
  private:
   friend class CommandLineParser;
 
   std::string name_;
   Target target_;
+  std::shared_ptr<std::string> given_ = std::make_shared<std::string>();  ///< for a value
   std::string help_;
   std::string type_name_;
   bool is_required_ = false;

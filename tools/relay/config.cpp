@@ -41,10 +41,9 @@ void add_host_options(Verb& verb, HostOptions& options) {
       .type_name("links|full")
       .show_default();
   verb.add_option(
-          "--verify-threads", &options.verify_threads,
-          "Check so many signatures of what comes in at a time; otherwise as many as there\n"
-          "are cores")
-      .type_name("N");
+      "--verify-threads", value_of("N", options.verify_threads, parse_verify_threads),
+      "Check so many signatures of what comes in at a time; otherwise as many as there\n"
+      "are cores");
 }
 
 void add_admission_options(Verb& verb, AdmissionOptions& options) {
@@ -108,18 +107,18 @@ Outcome<node::NodeOptions> make_node_options(const std::string& store_directory,
   return node;
 }
 
-Outcome<node::Endpoint> parse_endpoint_option(const std::string& what, const std::string& text) {
+Outcome<node::Endpoint> parse_endpoint_option(std::string_view what, std::string_view text) {
   auto endpoint = node::parse_endpoint(text);
   if (endpoint) return *std::move(endpoint);
-  return usage(what + " \"" + preview(as_bytes(text), 60) +
+  return usage(std::string(what) + " \"" + preview(as_bytes(text), 60) +
                "\" is not HOST:PORT, like 127.0.0.1:7474 or [::1]:7474");
 }
 
-Outcome<sealing::PeerKey> parse_peer_option(const std::string& text) {
+Outcome<sealing::PeerKey> parse_peer_option(std::string_view what, std::string_view text) {
   const auto bytes = from_hex(text);
   sealing::PeerKey peer;
   if (!bytes || bytes->size() != peer.bytes.size()) {
-    return usage("--peer \"" + preview(as_bytes(text), 60) +
+    return usage(std::string(what) + " \"" + preview(as_bytes(text), 60) +
                  "\" is not the 64 hex digits that `culm relay` prints");
   }
   std::ranges::copy(*bytes, peer.bytes.begin());

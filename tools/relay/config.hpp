@@ -1,6 +1,8 @@
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "culm/replication/policy.hpp"
@@ -16,7 +18,7 @@ struct HostOptions {
   std::string network_key_file;
   std::string network;
   std::string verification = "links";
-  std::string verify_threads;
+  std::optional<std::size_t> verify_threads;  ///< else as many as there are cores
   node::AdmissionLimits admission{.sessions_max = limits::kSessionsRelay};
 
   /// Whether anything differs from what a node does by itself.
@@ -49,11 +51,12 @@ void add_admission_options(Verb& verb, AdmissionOptions& options);
                                                            const HostOptions& options);
 
 /// Reads "HOST:PORT"; `what` names the argument in the message. Fails with exit 2.
-[[nodiscard]] Outcome<node::Endpoint> parse_endpoint_option(const std::string& what,
-                                                            const std::string& text);
+[[nodiscard]] Outcome<node::Endpoint> parse_endpoint_option(std::string_view what,
+                                                            std::string_view text);
 
 /// Reads 64 hex digits of a peer. Fails with exit 2.
-[[nodiscard]] Outcome<sealing::PeerKey> parse_peer_option(const std::string& text);
+[[nodiscard]] Outcome<sealing::PeerKey> parse_peer_option(std::string_view what,
+                                                          std::string_view text);
 
 /// Serves every log of the store to peers that name it, and takes what is on its list when it is
 /// offered.

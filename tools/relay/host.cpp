@@ -27,7 +27,6 @@ std::string damage_text(const std::string& store, const LogKey& log, const Range
 
 Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const HostOptions& options,
                                           replication::Policy& policy) {
-  CULM_TOOLS_TRY(const std::size_t threads, parse_verify_threads(options.verify_threads));
   CULM_TOOLS_TRY(const AcceptOptions accept, parse_verification(options));
   std::unique_ptr<Host> host(new Host());
   host->directory_ = context.store_directory;
@@ -42,8 +41,10 @@ Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const HostOpti
   CULM_TOOLS_TRY(node::NodeOptions node, make_node_options(context.store_directory, options));
   allow_many_descriptors();
   host->peer_ = node.identity.public_key();
-  host->node_.emplace(host->io_, *host->store_, policy,
-                      host::StoreNodeOptions{std::move(node), accept, threads});
+  host->node_.emplace(
+      host->io_, *host->store_, policy,
+      host::StoreNodeOptions{std::move(node), accept,
+                             options.verify_threads.value_or(host::VerifierPool::count_cores())});
   return host;
 }
 
@@ -65,6 +66,17 @@ Outcome<void> Host::serve_requests(bool serves_every_log) {
   }
   node_->verify_in_background();
   return {};
+}
+
+node::SyncReport Host::sync(const node::SyncRequest& request,
+                            std::function<bool(const node::SyncEvent&)> told) {
+  node::SyncReport report;
+  const auto sync = node_->sync(request, std::move(told), [&](const node::SyncReport& all) {
+    report = all;
+    stop();
+  });
+  run([&] { node().end_sync(sync); });
+  return report;
 }
 
 void Host::run(std::function<void()> interrupted) {

@@ -35,6 +35,10 @@ class Host {
   /// needed so far. `serves_every_log`: what the policy lets peers read is all of the store.
   [[nodiscard]] Outcome<void> serve_requests(bool serves_every_log);
 
+  /// Runs a sync until it has ended. `told` hears what happens, and ends it by returning false; so
+  /// does the first signal.
+  [[nodiscard]] node::SyncReport sync(const node::SyncRequest& request,
+                                      std::function<bool(const node::SyncEvent&)> told);
   /// Works until `stop`. `interrupted` is called at the first signal to end; a second one ends the
   /// process at once.
   void run(std::function<void()> interrupted);
