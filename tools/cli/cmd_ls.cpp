@@ -95,11 +95,11 @@ Outcome<void> run(Context& context, const Options& options) {
   }
   using enum Table::Align;
   Table table({{"log", kLeft},
-               {"head", kRight},
-               {"entries", kRight},
-               {"certificate", kRight},
-               {"payloads", kRight},
-               {"bytes", kRight},
+               {"head"},
+               {"entries"},
+               {"certificate"},
+               {"payloads"},
+               {"bytes"},
                {"state", kLeft}});
   for (std::size_t i = 0; i < logs.size(); ++i) {
     CULM_TOOLS_TRY(const auto state, transaction.get_log(logs[i]));

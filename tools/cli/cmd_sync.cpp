@@ -5,7 +5,6 @@
 #include "culm/replication/host/writer.hpp"
 
 #include "tools/cli/arguments.hpp"
-#include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 #include "tools/relay/host.hpp"
@@ -107,16 +106,6 @@ Outcome<void> run_elsewhere(Context& context, const Options& options, node::Sync
                        .next("end it first, to push others"));
 }
 
-/// On a line of the terminal.
-void show(std::optional<Progress>& line, bool pushes, const node::SyncProgress& now) {
-  // What will be sent nobody knows before.
-  const std::uint64_t total = pushes ? 0 : now.bytes_expected.value_or(0);
-  if (!line) line.emplace(pushes ? "moving" : "receiving", total, Progress::Unit::kBytes);
-  line->set_total(total);
-  line->show(now.stats.bytes_received + (pushes ? now.stats.bytes_sent : 0));
-}
-
-/// Until all is done, or for ever with --live; a signal ends it before.
 /// Tells of damaged rows that the sync meets in the store here.
 void tell_damage(Host& host, const std::string& store) {
   const auto tell = [store](const LogKey& log, const RangeSet& seqnums) {
@@ -133,26 +122,6 @@ void tell_damage(Host& host, const std::string& store) {
   host.node().observe(std::move(observer));
 }
 
-Outcome<node::SyncReport> run_here(Host& host, Context& context, const node::SyncRequest& request) {
-  Outcome<void> said;
-  node::SyncReport report;
-  std::optional<Progress> line;
-  node::SyncId sync = 0;
-  sync = host.node().sync(request, [&](const node::SyncEvent& event) {
-    const auto* const now = std::get_if<node::SyncProgress>(&event);
-    if (now != nullptr && !request.quote_only && !context.json) show(line, request.push, *now);
-    if (said) said = say(context, request, event);
-    if (!said) host.node().end_sync(sync);
-    const auto* const ended = std::get_if<node::SyncEnded>(&event);
-    if (ended == nullptr) return;
-    report = ended->report;
-    host.stop();
-  });
-  host.run([&] { host.node().end_sync(sync); });
-  if (!said) return fail_with(said.error());
-  return report;
-}
-
 Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_TRY(node::SyncRequest request, make_request(options));
   host::SyncedLogs policy(request);
@@ -167,7 +136,9 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(add_logs(options, host.store(), request));
   if (request.live) CULM_TOOLS_CHECK(host.serve_requests(false));
   tell_damage(host, named(context));
-  CULM_TOOLS_TRY(const auto report, run_here(host, context, request));
+  SyncTeller teller(context, request);
+  const auto report = host.sync(request, [&](const auto& event) { return teller.tell(event); });
+  CULM_TOOLS_CHECK(teller.told());
   return conclude(context, request, report);
 }
 

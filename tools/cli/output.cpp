@@ -94,6 +94,19 @@ std::string human_duration(double seconds) {
   return format("%lu min %02lu s", whole / 60, whole % 60);
 }
 
+std::string human_duration(Duration duration) {
+  return human_duration(std::chrono::duration<double>(duration).count());
+}
+
+std::string human_ranges(const RangeSet& set) {
+  constexpr std::size_t kRangesShown = 8;
+  RangeSet shown;
+  for (const SeqRange range : set.ranges().first(std::min(set.ranges().size(), kRangesShown))) {
+    shown.insert(range);
+  }
+  return to_string(shown) + (shown == set ? "" : ",...");
+}
+
 std::string human_entries(std::uint64_t count) {
   return human_count(count) + (count == 1 ? " entry" : " entries");
 }

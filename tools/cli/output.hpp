@@ -8,6 +8,9 @@
 
 #include <unistd.h>
 
+#include "culm/core/time.hpp"
+#include "culm/feed/range_set.hpp"
+
 #include "tools/cli/failure.hpp"
 
 namespace culm::tools {
@@ -42,6 +45,9 @@ class Output {
 [[nodiscard]] std::string human_size(std::uint64_t size_bytes);
 /// "0.35 s", "2 min 05 s".
 [[nodiscard]] std::string human_duration(double seconds);
+[[nodiscard]] std::string human_duration(Duration duration);
+/// "5-9,20,...": as many whole ranges as a line has room for.
+[[nodiscard]] std::string human_ranges(const RangeSet& set);
 /// "1 entry", "2 entries".
 [[nodiscard]] std::string human_entries(std::uint64_t count);
 
@@ -51,7 +57,7 @@ class Table {
   enum class Align { kLeft, kRight };
   struct Column {
     std::string header;
-    Align align = Align::kLeft;
+    Align align = Align::kRight;
   };
   explicit Table(std::vector<Column> columns);
 

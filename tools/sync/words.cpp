@@ -1,4 +1,8 @@
 // What happens in a sync, and why it is no success.
+#include <algorithm>
+
+#include "culm/replication/host/sync_lines.hpp"
+
 #include "tools/cli/arguments.hpp"
 #include "tools/sync/report.hpp"
 
@@ -7,21 +11,24 @@ namespace {
 
 constexpr const char* kGoOn = "run the same again to go on; what came is kept";
 
-bool is_of_one(const node::SyncRequest& request) { return request.peers.size() == 1; }
-
 Failure explain(const node::SyncRequest& request, const node::LogReport& log, const Error& error) {
-  if (log.offer_denied) {
-    const bool is_busy = log.offer_denied == replication::DenyReason::kBusy;
-    const std::string where = log.offer_denied_by ? node::to_string(*log.offer_denied_by) : "";
-    return Failure(Exit::kNetwork, error.code,
-                   "the peer at " + where + " " + why_denied(*log.offer_denied, true))
-        .next(is_busy ? "try again later" : "start that relay with --accept " + to_string(log.log));
-  }
-  if (log.error) return error;
-  const auto reason = log.denied.value_or(replication::DenyReason::kNotServed);
-  return {Exit::kNetwork, error.code,
-          (is_of_one(request) ? "the peer " : "no peer brings it: the last ") +
-              why_denied(reason, false)};
+  const bool is_offer = log.offer_denied.has_value();
+  if (log.error && !is_offer) return *log.error;
+  const auto reason =
+      is_offer ? *log.offer_denied : log.denied.value_or(replication::DenyReason::kNotServed);
+  std::string who = is_of_one(request) ? "the peer" : "no peer brings it: the last";
+  if (is_offer) who = "the peer at " + (log.offer_denied_by ? to_string(*log.offer_denied_by) : "");
+  Failure failure(Exit::kNetwork, error.code, who + " " + why_denied(reason, is_offer));
+  if (!is_offer) return failure;
+  return std::move(failure).next(reason == replication::DenyReason::kBusy
+                                     ? "try again later"
+                                     : "start that relay with --accept " + to_string(log.log));
+}
+
+Failure explain(const node::PeerReport& peer, const Error& error) {
+  Failure failure = why_lost(error, peer.text, peer.peer.has_value());
+  if (error.code == Errc::kFrameTruncated && peer.peer) failure.step = kGoOn;
+  return std::move(failure).about("peer " + node::to_string(peer.endpoint));
 }
 
 Failure explain(const node::SyncRequest& request, const node::SyncReport& report,
@@ -29,21 +36,15 @@ Failure explain(const node::SyncRequest& request, const node::SyncReport& report
   if (why.log != nullptr) {
     return explain(request, *why.log, why.error).about(short_name(why.log->log));
   }
-  if (why.peer != nullptr) {
-    Failure failure = why_lost(why.error, why.peer->text, why.peer->peer.has_value());
-    if (why.error.code == Errc::kFrameTruncated && why.peer->peer) failure.step = kGoOn;
-    return std::move(failure).about("peer " + node::to_string(why.peer->endpoint));
-  }
+  if (why.peer != nullptr) return explain(*why.peer, why.error);
   if (report.outcome == node::SyncOutcome::kFailed) return why.error;
   Failure failure(Exit::kNetwork, why.error.code, "interrupted");
   if (report.outcome == node::SyncOutcome::kStopped) {
     failure.fields["reason"] = failure.message;
   } else if (report.outcome == node::SyncOutcome::kDeadline) {
-    failure.message = "not done within " +
-                      human_duration(std::chrono::duration<double>(*request.whole_max).count());
+    failure.message = "not done within " + human_duration(*request.whole_max);
   } else if (report.outcome == node::SyncOutcome::kIdle) {
-    const double seconds = std::chrono::duration<double>(request.idle_max).count();
-    failure.message = "nothing has moved for " + human_duration(seconds);
+    failure.message = "nothing has moved for " + human_duration(request.idle_max);
     failure.what =
         is_of_one(request) ? "peer " + node::to_string(request.peers[0].endpoint) : "the peers";
   } else {
@@ -53,74 +54,61 @@ Failure explain(const node::SyncRequest& request, const node::SyncReport& report
   return std::move(failure).next(kGoOn);
 }
 
-/// An event for programs and for people; of some nothing is said.
-struct Line {
-  Json json;
-  std::string text;
-};
+Failure explain_fork(const node::LogReport& log) {
+  Failure failure(Exit::kFork, Errc::kFork,
+                  "the author forked the log at " + human_count(log.cap) +
+                      "; what lies below stays valid, and the evidence is kept");
+  failure.fields = {{"log", to_string(log.log)}, {"cap", log.cap}};
+  return std::move(failure).about(short_name(log.log)).next("`culm verify` shows the evidence");
+}
 
-class Lines {
+std::string reason_of(const node::SyncDisconnected& told) {
+  return why_lost(told.error, told.text, told.has_answered).message;
+}
+
+/// An event for people; of some nothing is said.
+class Words {
  public:
-  explicit Lines(const node::SyncRequest& request) : request_(request) {}
+  explicit Words(const node::SyncRequest& request) : request_(request) {}
 
-  Line operator()(const node::SyncConnected& told) const {
-    const std::string address = node::to_string(told.endpoint);
-    return {{{"event", "connected"}, {"peer", to_hex(told.peer.bytes)}, {"address", address}},
-            "connected to peer " + short_name(told.peer) + " at " + address};
+  std::string operator()(const node::SyncConnected& told) const {
+    return "connected to peer " + short_name(told.peer) + " at " + node::to_string(told.endpoint);
   }
-  Line operator()(const node::SyncDisconnected& told) const {
-    const std::string address = node::to_string(told.endpoint);
-    const std::string message = why_lost(told.error, told.text, told.has_answered).message;
-    return {{{"event", "disconnected"},
-             {"address", address},
-             {"message", message},
-             {"given_up", told.is_given_up}},
-            "no connection" + (is_of_one(request_) ? "" : " to " + address) + ": " + message +
-                (told.is_given_up ? "; given up" : "; trying again")};
+  std::string operator()(const node::SyncDisconnected& told) const {
+    return "no connection" + (is_of_one(request_) ? "" : " to " + node::to_string(told.endpoint)) +
+           ": " + reason_of(told) + (told.is_given_up ? "; given up" : "; trying again");
   }
-  Line operator()(const node::SyncReceived& told) const {
-    return {{{"event", "received"},
-             {"log", to_string(told.log)},
-             {"entries", told.entries},
-             {"up_to", told.up_to}},
-            short_name(told.log) + ": " + human_entries(told.entries) + " received, up to " +
-                human_count(told.up_to)};
+  std::string operator()(const node::SyncReceived& told) const {
+    return of(told, human_entries(told.entries) + " received, up to ", told.up_to);
   }
-  Line operator()(const node::SyncCaughtUp& told) const {
-    return reached("caught_up", told, "caught up with " + the_peer(told.endpoint) + " at ");
+  std::string operator()(const node::SyncCaughtUp& told) const {
+    return of(told, "caught up with " + the_peer(told.endpoint) + " at ", told.head);
   }
-  Line operator()(const node::SyncPushed& told) const {
-    return reached("pushed", told, the_peer(told.endpoint) + " holds everything up to ");
+  std::string operator()(const node::SyncPushed& told) const {
+    return of(told, the_peer(told.endpoint) + " holds everything up to ", told.head);
   }
-  Line operator()(const node::SyncDenied& told) const {
+  std::string operator()(const node::SyncForked& told) const {
+    return of(told, "the author forked the log at ", told.at);
+  }
+  std::string operator()(const node::SyncDenied& told) const {
     if (request_.push && !told.is_offer) return {};  // the peer is about to learn of the log
-    return {
-        {{"event", told.is_offer ? "offer_denied" : "want_denied"},
-         {"log", to_string(told.log)},
-         {"address", node::to_string(told.endpoint)}},
-        short_name(told.log) + ": " +
-            (told.error ? message(*told.error)
-                        : the_peer(told.endpoint) + " " + why_denied(told.reason, told.is_offer)) +
-            (told.is_offer ? "" : "; asking again now and then")};
+    return short_name(told.log) + ": " +
+           (told.error ? message(*told.error)
+                       : the_peer(told.endpoint) + " " + why_denied(told.reason, told.is_offer)) +
+           (told.is_offer ? "" : "; asking again now and then");
   }
-  Line operator()(const node::SyncForked& told) const {
-    return {{{"event", "defect"}, {"log", to_string(told.log)}, {"at", told.at}},
-            short_name(told.log) + ": the author forked the log at " + human_count(told.at)};
+  template <class Other>
+  std::string operator()(const Other& /*told*/) const {
+    return {};
   }
-  Line operator()(const node::SyncProgress& /*told*/) const { return {}; }
-  Line operator()(const node::SyncEnded& /*told*/) const { return {}; }
 
  private:
+  template <class Told>
+  static std::string of(const Told& told, const std::string& what, SeqNum seqnum) {
+    return short_name(told.log) + ": " + what + human_count(seqnum);
+  }
   [[nodiscard]] std::string the_peer(const node::Endpoint& endpoint) const {
     return is_of_one(request_) ? "the peer" : "the peer at " + node::to_string(endpoint);
-  }
-  template <class Told>
-  [[nodiscard]] static Line reached(const char* event, const Told& told, const std::string& how) {
-    return {{{"event", event},
-             {"log", to_string(told.log)},
-             {"address", node::to_string(told.endpoint)},
-             {"head", told.head}},
-            short_name(told.log) + ": " + how + human_count(told.head)};
   }
 
   const node::SyncRequest& request_;
@@ -128,14 +116,32 @@ class Lines {
 
 }  // namespace
 
-Outcome<void> say(Context& context, const node::SyncRequest& request,
-                  const node::SyncEvent& event) {
-  if (!request.live) return {};
-  const Line line = std::visit(Lines(request), event);
-  if (line.text.empty()) return {};
-  CULM_TOOLS_CHECK(context.json ? context.out.write_json(line.json)
-                                : context.out.write(line.text + "\n"));
-  return context.out.flush();
+void SyncTeller::show(const node::SyncProgress& now) {
+  // What will be sent nobody knows before.
+  const std::uint64_t total = request_.push ? 0 : now.bytes_expected.value_or(0);
+  if (!line_) line_.emplace(request_.push ? "moving" : "receiving", total, Progress::Unit::kBytes);
+  line_->set_total(total);
+  line_->show(now.stats.bytes_received + (request_.push ? now.stats.bytes_sent : 0));
+}
+
+bool SyncTeller::tell(const node::SyncEvent& event) {
+  if (told_) told_ = say(event);
+  return told_.has_value();
+}
+
+Outcome<void> SyncTeller::say(const node::SyncEvent& event) {
+  const auto* const now = std::get_if<node::SyncProgress>(&event);
+  if (now != nullptr && !request_.quote_only && !context_.json) show(*now);
+  std::string text = request_.live ? std::visit(Words(request_), event) : "";
+  if (text.empty()) return {};
+  if (context_.json) {
+    Json line = *control::event_line(event);
+    const auto* const lost = std::get_if<node::SyncDisconnected>(&event);
+    if (lost != nullptr) line["message"] = reason_of(*lost);
+    text = to_line(line);
+  }
+  CULM_TOOLS_CHECK(context_.out.write(text + "\n"));
+  return context_.out.flush();
 }
 
 Outcome<void> judge(const node::SyncRequest& request, const node::SyncReport& report) {
@@ -143,16 +149,9 @@ Outcome<void> judge(const node::SyncRequest& request, const node::SyncReport& re
                                              report.outcome == node::SyncOutcome::kDeadline);
   const auto why = node::why_not_done(report);
   if (why && why->log == nullptr && !is_done_live) return fail_with(explain(request, report, *why));
-  for (const node::LogReport& log : report.logs) {
-    if (log.cap == 0) continue;
-    Failure failure(Exit::kFork, Errc::kFork,
-                    "the author forked the log at " + human_count(log.cap) +
-                        "; what lies below stays valid, and the evidence is kept");
-    failure.fields["log"] = to_string(log.log);
-    failure.fields["cap"] = log.cap;
-    return fail_with(
-        std::move(failure).about(short_name(log.log)).next("`culm verify` shows the evidence"));
-  }
+  const auto forked =
+      std::ranges::find_if(report.logs, [](const node::LogReport& log) { return log.cap != 0; });
+  if (forked != report.logs.end()) return fail_with(explain_fork(*forked));
   // What was denied live was said, and may have been granted since.
   return why && !request.live ? fail_with(explain(request, report, *why)) : Outcome<void>();
 }
