@@ -8,6 +8,10 @@
 namespace culm::store {
 namespace {
 
+/// Parts of a payload that go with its entry at once; those of a larger one are left for later, as
+/// are parts of payloads that were never finished.
+constexpr std::size_t kRowsPerDrop = 1024;
+
 template <class Visit>
 Result<void> for_each(const RangeSet& set, Visit visit) {
   for (SeqNum n = set.smallest_from(1); n != 0;) {
@@ -20,7 +24,8 @@ Result<void> for_each(const RangeSet& set, Visit visit) {
 }  // namespace
 
 SeqNum damaged_entry(const Error& error) noexcept {
-  const bool is_damage = error.code == Errc::kStoreDamaged || error.code == Errc::kStoreFormat;
+  // A row that was written wrong, or by another version, is no damage and must not be erased.
+  const bool is_damage = error.code == Errc::kStoreDamaged;
   return is_damage && error.detail_kind == ErrorDetail::kSeqnum ? error.detail : 0;
 }
 
@@ -35,9 +40,13 @@ Result<RangeSet> WriteTransaction::drop_damaged(const LogKey& log, const RangeSe
   };
   CULM_TRY(RangeSet lost, visit_sound_entries(state, seqnums, look));
   if (lost.empty() && bare.empty()) return lost;
+  // Too many ranges are an error of this log, met before anything of it is written.
+  for (const RangeSet& left : {state.held - lost, state.payloads - lost - bare}) {
+    if (left.ranges().size() >= limits::kRangesPerLogMax) return fail(Errc::kLogFragmented);
+  }
   const auto drop = [&]() -> Result<RangeSet> {
     const auto forgotten = for_each(bare, [&](SeqNum n) -> Result<void> {
-      std::size_t rows_left = SIZE_MAX;
+      std::size_t rows_left = kRowsPerDrop;
       CULM_CHECK(forget_payload(state, n));
       CULM_CHECK(drop_stages_of(state, n, rows_left));
       return {};
@@ -90,11 +99,8 @@ Result<void> WriteTransaction::forget_entries(detail::TouchedLog& touched, Range
   dropped_[state.log] |= lost;
   return for_each(lost, [&](SeqNum n) -> Result<void> {
     CULM_CHECK(kv_write_.erase(Table::kEntries, detail::entry_row_key(state.number, n)));
-    CULM_TRY(const auto stage, find_payload_stage(state, n));
-    if (stage) {
-      CULM_CHECK(put_stage({stage->stage, detail::StageState::kGoing, stage->size_bytes}));
-    }
-    std::size_t rows_left = SIZE_MAX;
+    CULM_CHECK(release_stage(state, n));
+    std::size_t rows_left = kRowsPerDrop;
     CULM_CHECK(drop_stages_of(state, n, rows_left));
     return {};
   });

@@ -89,8 +89,11 @@ Result<std::optional<StageRow>> WriteTransaction::find_row(const Stage& stage) c
   const auto key = detail::stage_row_key(stage.number, stage.seqnum, stage.id);
   CULM_TRY(const auto value, kv_->get(Table::kStages, key));
   if (!value) return std::nullopt;
-  // What a damaged row knew is lost: nothing more can come of the stage.
-  return detail::open_stage({key, *value}).value_or(StageRow{stage, StageState::kGoing, 0});
+  const auto opened = detail::open_stage({key, *value});
+  if (opened) return *opened;
+  if (opened.error().code != Errc::kStoreDamaged) return fail(opened.error());
+  // What it knew is lost: nothing more can come of the stage.
+  return StageRow{stage, StageState::kGoing, 0};
 }
 
 Result<bool> WriteTransaction::put_stage_part(const LogKey& log, const Stage& stage,
@@ -185,7 +188,10 @@ Result<RangeSet> WriteTransaction::delete_step(TouchedLog& touched, const RangeS
       if (held.contains(n)) {
         const auto forgotten = forget_payload(state, n);
         if (!forgotten && damaged_entry(forgotten.error()) != n) return fail(forgotten.error());
-        if (!forgotten) lost.insert(n);
+        if (!forgotten) {
+          lost.insert(n);
+          CULM_CHECK(release_stage(state, n));
+        }
         dropped.insert(n);
       }
       if (n == staged) {
@@ -219,23 +225,29 @@ Result<RangeSet> WriteTransaction::delete_step(TouchedLog& touched, const RangeS
 Result<void> WriteTransaction::forget_payload(LogState& state, SeqNum seqnum) {
   CULM_TRY(const StoredEntry stored, get_entry(state, seqnum));
   state.payload_bytes -= std::min(state.payload_bytes, stored.entry.payload_size());
-  if (!is_inline(stored.entry)) {
-    CULM_TRY(const auto stage, find_payload_stage(state, seqnum));
-    if (!stage) return {};  // lost by damage, which must not keep the rest from going
-    return put_stage({stage->stage, StageState::kGoing, stage->size_bytes});
-  }
+  if (!is_inline(stored.entry)) return release_stage(state, seqnum);
   if (stored.entry.payload_size() == 0) return {};
   const EntryBuffer entry(stored.entry);
   return put_entry(state, entry.view(), {});
 }
 
-/// Erases all stages of an entry while `rows_left` allows; whether that was all.
+/// The stage that was its payload is nobody's from now on.
+Result<void> WriteTransaction::release_stage(const LogState& state, SeqNum seqnum) {
+  CULM_TRY(const auto stage, find_payload_stage(state, seqnum));
+  if (!stage) return {};  // lost by damage, which must not keep the rest from going
+  return put_stage({stage->stage, StageState::kGoing, stage->size_bytes});
+}
+
+/// Erases all stages of an entry, which is not to have one, while `rows_left` allows; whether that
+/// was all.
 Result<bool> WriteTransaction::drop_stages_of(const LogState& state, SeqNum seqnum,
                                               std::size_t& rows_left) {
   for (;;) {
     CULM_TRY(const auto stage, find_stage(state, seqnum));
     if (!stage) return true;
-    CULM_TRY(const bool is_gone, drop_stage(*stage, rows_left));
+    CULM_TRY(auto row, find_row(*stage));
+    if (!row) return true;
+    CULM_TRY(const bool is_gone, erase_stage(*row, rows_left));
     if (!is_gone) return false;
   }
 }

@@ -150,6 +150,7 @@ Result<std::optional<detail::StageRow>> ReadTransaction::find_payload_stage(cons
   CULM_TRY(auto row, cursor->seek(prefix));
   while (row && is_prefix(prefix, row->key)) {
     const auto opened = detail::open_stage(*row);  // damage to one hides no other
+    if (!opened && opened.error().code != Errc::kStoreDamaged) return fail(opened.error());
     if (opened && opened->state == detail::StageState::kPayload) return *opened;
     CULM_TRY(row, cursor->next());
   }

@@ -304,6 +304,7 @@ class WriteTransaction : public ReadTransaction {
       if (dropped.empty()) return result;
     }
   }
+  Result<void> release_stage(const LogState& state, SeqNum seqnum);
   Result<void> forget_entries(detail::TouchedLog& touched, RangeSet lost);
   Result<bool> has_sound_payload(const LogState& state, const StoredEntry& stored) const;
 

@@ -210,14 +210,19 @@ void Node::keep_interest(InterestTask purpose, const store::LogInterest& interes
 }
 
 bool Node::drop_damaged(const replication::Damaged& damaged) {
+  constexpr std::size_t kDropsMax = 64;
+  if (damaged_.size() >= kDropsMax) return false;  // the others when they are met again
   if (!damaged_.emplace(damaged.log, damaged.seqnum).second) return false;
-  const TaskId task = run([damaged](store::Store& store) {
+  const auto is_dropped = std::make_shared<bool>(false);
+  const TaskId task = run([damaged, is_dropped](store::Store& store) {
     return store.update([&](store::WriteTransaction& transaction) -> Result<void> {
-      CULM_CHECK(transaction.drop_damaged(damaged.log, {{damaged.seqnum, damaged.seqnum}}));
+      CULM_TRY(const auto dropped,
+               transaction.drop_damaged(damaged.log, {{damaged.seqnum, damaged.seqnum}}));
+      *is_dropped = !dropped.empty();
       return {};
     });
   });
-  own_tasks_.emplace(task, DropTask{damaged.log, damaged.seqnum});
+  own_tasks_.emplace(task, DropTask{damaged.log, damaged.seqnum, is_dropped});
   return true;
 }
 

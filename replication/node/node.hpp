@@ -209,6 +209,7 @@ class Node final : private Fetch::Sessions {
   struct DropTask {
     LogKey log;
     SeqNum seqnum = 0;
+    std::shared_ptr<bool> is_dropped;
   };
 
   [[nodiscard]] Link* find(SessionId session);
@@ -304,7 +305,7 @@ class Node final : private Fetch::Sessions {
   std::map<SyncId, RunningSync> syncs_;
   std::map<DialId, SyncId> sync_dials_;  ///< dials of syncs, until they are over
   std::map<TaskId, std::variant<DialStart, SyncStart, SyncEnd, InterestTask, DropTask>> own_tasks_;
-  std::set<std::pair<LogKey, SeqNum>> damaged_;  ///< with a `DropTask`
+  std::set<std::pair<LogKey, SeqNum>> damaged_;  ///< with a `DropTask`, or one that failed
   std::deque<Action> actions_;
   NodeStats stats_;
   DialId last_dial_ = 0;

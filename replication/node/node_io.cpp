@@ -313,8 +313,9 @@ void Node::task_finished(TaskId task, const Result<void>& outcome, Instant now) 
     return;
   }
   if (const auto* const dropped = std::get_if<DropTask>(&purpose)) {
+    if (!outcome) return;  // nor will it the next time
     damaged_.erase({dropped->log, dropped->seqnum});
-    if (outcome) entries_lost(dropped->log, now);
+    if (*dropped->is_dropped) entries_lost(dropped->log, now);
     return;
   }
   const auto& kept = std::get<InterestTask>(purpose);

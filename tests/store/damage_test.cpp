@@ -108,6 +108,7 @@ TEST_F(DamagedStore, DropsADamagedEntryThatANewOneLinksTo) {
 
 TEST_F(DamagedStore, DeletesPayloadsOverADamagedRowAndCompletes) {
   rot_entry(7);
+  rot_entry(kLargeAt);
   RangeSet rest = up_to(20);
   for (int step = 0; !rest.empty(); ++step) {
     ASSERT_LT(step, 20);
@@ -120,8 +121,10 @@ TEST_F(DamagedStore, DeletesPayloadsOverADamagedRowAndCompletes) {
   EXPECT_EQ(state().deleted, up_to(20));
   EXPECT_TRUE(state().payloads.empty());
   EXPECT_EQ(state().payload_bytes, 0U);
-  EXPECT_EQ(state().held, up_to(20) - (RangeSet{{7, 7}}));
-  expect_sound(19);
+  EXPECT_EQ(state().held, up_to(20) - (RangeSet{{7, 7}, {kLargeAt, kLargeAt}}));
+  EXPECT_TRUE(rows_of(store.kv(), Table::kStages).empty());
+  EXPECT_TRUE(rows_of(store.kv(), Table::kPayloads).empty());
+  expect_sound(18);
 }
 
 TEST_F(DamagedStore, DropsOnlyThePayloadWhereOneOfItsPartsIsDamaged) {
