@@ -57,8 +57,13 @@ void ServedWant::plan(const store::LogState& log) {
     const RangeSet proven = closure(wanted, log.head()) - known;
     entries = proven & available;
     has_gaps = entries != proven;
-    // Where entries were lost, what hung on them alone cannot be anchored by the peer either.
-    if (has_gaps) entries &= anchored(entries | known);
+    // Where entries were lost, what hung on them alone cannot be anchored by the peer either, and
+    // the rest of its proof would be nothing that was asked for.
+    if (has_gaps) {
+      const RangeSet sound = wanted & anchored(entries | known);
+      entries = (closure(sound, log.head()) & available) - known;
+      entries &= anchored(entries | known);
+    }
   }
   if (want.payloads) payloads = (wanted & log.payloads) - settled;
   // One whose entry is not sent follows nothing.

@@ -121,6 +121,11 @@ TEST(ServedWant, WhatThePeerHasShownAnchorsWhatIsLeft) {
   EXPECT_EQ(served(everything(), log_of(left, {}), {{4, 4}}).entries, left);
 }
 
+TEST(ServedWant, OfWhatCannotBeAnchoredTheProofIsNotSentEither) {
+  const RangeSet left = RangeSet{{1, 100}} - RangeSet{{4, 4}};
+  EXPECT_EQ(served({RangeSet{{90, 95}}, 0}, log_of(left, {})).entries, RangeSet());
+}
+
 TEST(ServedWant, WhatIsDamagedIsPassedOverUntilItIsPlannedWithoutIt) {
   const auto log = log_of({{1, 100}}, {{7, 9}});
   ServedWant want = served(everything(), log);

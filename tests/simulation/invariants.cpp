@@ -27,6 +27,8 @@ Whole whole(const Peers& peers, const Log& log) {
     }
     if (state.cap != 0) whole.cap = whole.cap == 0 ? state.cap : std::min(whole.cap, state.cap);
   }
+  // What hung on a damaged entry that nobody has any more is of no use to others.
+  whole.held = anchored(whole.held);
   if (whole.cap != 0) whole.head = std::min(whole.head, whole.cap - 1);
   return whole;
 }
