@@ -7,6 +7,7 @@
 
 #include "culm/core/limits.hpp"
 #include "culm/replication/detail/earlier_entries.hpp"
+#include "culm/replication/keep_interest.hpp"
 #include "culm/store/check.hpp"
 
 namespace culm::replication {
@@ -203,7 +204,14 @@ Result<void> Committer::attempt(std::vector<Job>& jobs) {
 Result<IngestAttempt> Committer::apply(store::WriteTransaction& transaction, const Job& job,
                                        Stages& stages) {
   if (is_distrusted(job.work)) return fail(Errc::kPeerClosed);
-  if (job.unit) return transaction.ingest(*job.unit, options_);
+  if (job.unit) {
+    CULM_TRY(auto done, transaction.ingest(*job.unit, options_));
+    if (!done.report || !job.work.keeps) return done;
+    // Too many ranges are no reason not to take the entries.
+    const auto kept = keep_interest(transaction, job.work.log, *job.work.keeps);
+    if (!kept && ends(kept.error().code) == Scope::kStore) return fail(kept.error());
+    return done;
+  }
   IngestAttempt attempt;
   if (job.proven) {
     CULM_TRY(attempt.report.emplace().defect, transaction.record_evidence(*job.proven));

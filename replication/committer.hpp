@@ -54,6 +54,8 @@ struct Work {
   std::variant<UnitWork, PayloadWork, EvidenceWork> content;
   std::uint64_t credit = 0;  ///< what it took of the peer's credit
   std::shared_ptr<const SessionToken> session;
+  /// Of a unit: added to what the store keeps of the log in the commit that takes the unit.
+  std::shared_ptr<const store::LogInterest> keeps{};
 };
 
 /// What came of it. When the session is gone by then, `credit` goes back to its pool.

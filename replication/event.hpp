@@ -72,8 +72,8 @@ struct Denied {
   DenyReason reason{};
   std::optional<Error> error = std::nullopt;  ///< nothing where the peer has declined
 };
-/// A log was offered and, by the policy, is wanted now. The host keeps `interest` in the store; a
-/// node does so itself.
+/// A log was offered and, by the policy, is wanted now. The host keeps `interest` in the store with
+/// the first entries that come of it; a node does so itself.
 struct OfferAccepted {
   LogKey log;
   store::LogInterest interest;

@@ -7,20 +7,15 @@
 #include "culm/store/store.hpp"
 
 /// How wants become the store's interest: the one rule. A want is added to what the store keeps of
-/// its log and never replaces it, because other wants and peers share the log. It is added when a
-/// peer first says that it holds some of the log, so that no log is kept which nobody has, and
-/// before anything of it is stored, so that nothing is stored which nobody wants. A quote adds
-/// nothing.
+/// its log and never replaces it, because other wants and peers share the log. Of a log that is
+/// here it is added when a peer first says that it holds some of it. Of another it waits in memory
+/// and is added in the commit that takes the first entries: what a peer says stores nothing, and
+/// nothing is stored which nobody wants. A quote adds nothing.
 namespace culm::node {
 
 /// What `wants` ask of `log` together; nothing where none does.
 [[nodiscard]] std::optional<store::LogInterest> interest_of(
     std::span<const replication::WantRequest> wants, const LogKey& log);
-
-/// Adds `more` to what the store keeps of the log. Writes nothing where it is kept already. Fails
-/// as the store.
-[[nodiscard]] Result<void> keep(store::WriteTransaction& transaction, const LogKey& log,
-                                const store::LogInterest& more);
 
 /// `want` extended by all else that the store keeps of the log: a session that asks for part of
 /// what is kept would leave the rest to nobody. Unchanged for a quote, and where that would be more

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "culm/core/assert.hpp"
+#include "culm/replication/keep_interest.hpp"
 #include "culm/replication/node/interests.hpp"
 
 namespace culm::node {
@@ -192,21 +193,42 @@ void Node::log_changed(const LogKey& log, Instant now) {
   fan_out({&log, 1}, {}, now);
 }
 
-void Node::keep_wanted(const Link& link, const LogKey& log) {
+void Node::keep_wanted(Link& link, const LogKey& log) {
   const auto found = dials_.find(link.ref.dial);
   if (found == dials_.end() || found->second.kept.contains(log)) return;
   const auto wanted = found->second.wanted.find(log);
   if (wanted == found->second.wanted.end()) return;
-  found->second.kept.insert(log);
-  keep_interest({link.ref.id, link.ref.dial, log}, wanted->second);
+  if (keep_interest(link, log, wanted->second)) found->second.kept.insert(log);
 }
 
-void Node::keep_interest(InterestTask purpose, const store::LogInterest& interest) {
-  const TaskId task = run([log = purpose.log, interest](store::Store& store) {
-    return store.update(
-        [&](store::WriteTransaction& transaction) { return keep(transaction, log, interest); });
+bool Node::keep_interest(Link& link, const LogKey& log, const store::LogInterest& interest) {
+  const auto transaction = store_.read();
+  const auto state = transaction ? transaction->find_log(log) : fail(transaction.error());
+  if (!state || !*state || (*state)->held.empty()) {
+    auto& waits = link.keeps[log];
+    store::LogInterest all = interest;
+    if (waits) replication::widen(all, *waits);
+    if (!waits || all != *waits) waits = std::make_shared<const store::LogInterest>(std::move(all));
+    return false;
+  }
+  store::LogInterest all = interest;
+  replication::widen(all, (*state)->interest);
+  if (all == (*state)->interest) return true;
+  const TaskId task = run([log, interest](store::Store& store) {
+    return store.update([&](store::WriteTransaction& writing) {
+      return replication::keep_interest(writing, log, interest);
+    });
   });
-  own_tasks_.emplace(task, std::move(purpose));
+  own_tasks_.emplace(task, InterestTask{link.ref.id, link.ref.dial, log});
+  return true;
+}
+
+void Node::keep_after(const replication::WorkReport& report) {
+  Link* const link = find(report.id.session);
+  if (link == nullptr || !report.outcome || report.outcome->added.empty()) return;
+  const auto waited = link->keeps.extract(report.log);
+  // It may have grown since the unit was handed out.
+  if (waited) static_cast<void>(keep_interest(*link, report.log, *waited.mapped()));
 }
 
 bool Node::drop_damaged(const replication::Damaged& damaged) {

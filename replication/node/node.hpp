@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>
@@ -160,6 +161,8 @@ class Node final : private Fetch::Sessions {
     // What was told to `admission_`.
     bool has_wants = false;
     std::uint64_t moved = 0;
+    /// What is kept of logs of which nothing is here yet: goes along with what comes of them.
+    std::map<LogKey, std::shared_ptr<const store::LogInterest>> keeps{};
   };
   struct Running {
     Fetch fetch;
@@ -258,7 +261,7 @@ class Node final : private Fetch::Sessions {
   void tell_fetches_of_dial(DialId dial, SessionId began);
   void tell_fetches_ended(SessionId session);
   /// Whether the event is for a fetch alone.
-  [[nodiscard]] bool take_fetch_event(const Link& link, const replication::Event& event);
+  [[nodiscard]] bool take_fetch_event(Link& link, const replication::Event& event);
   void advance_fetches();
   void wake_fetches(Instant now);
   void arm(FetchId id, Running& running);
@@ -273,11 +276,14 @@ class Node final : private Fetch::Sessions {
   void advance_syncs();
   [[nodiscard]] std::optional<Instant> next_sync_deadline() const;
 
-  void keep_wanted(const Link& link, const LogKey& log);
-  void keep_interest(InterestTask purpose, const store::LogInterest& interest);
   /// Takes it out of what is held; whether that is not under way already.
   bool drop_damaged(const replication::Damaged& damaged);
   void entries_lost(const LogKey& log, Instant now);
+  void keep_wanted(Link& link, const LogKey& log);
+  /// Now where something of the log is here, else with the first of it that `link` brings. Whether
+  /// it was now.
+  bool keep_interest(Link& link, const LogKey& log, const store::LogInterest& interest);
+  void keep_after(const replication::WorkReport& report);
   void task_finished(TaskId task, const Result<void>& outcome, Instant now);
   /// Tells the sessions that care for the logs, then settles these and all of `told`.
   void fan_out(std::span<const LogKey> logs, std::set<SessionId> told, Instant now);

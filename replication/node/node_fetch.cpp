@@ -100,7 +100,7 @@ void Node::tell_fetches_ended(SessionId session) {
   }
 }
 
-bool Node::take_fetch_event(const Link& link, const replication::Event& event) {
+bool Node::take_fetch_event(Link& link, const replication::Event& event) {
   const SessionId session = link.ref.id;
   bool is_taken = false;
   const auto take = [&](const auto& told, const auto& change) {
@@ -126,9 +126,9 @@ bool Node::take_fetch_event(const Link& link, const replication::Event& event) {
     change_fetches_of(has->log, [&](Running& running) {
       running.fetch.peer_has(session, *has);
       const bool is_wanted = has->head != 0 && running.fetch.is_source(link.ref.dial);
-      if (!is_wanted || std::exchange(running.keeps_interest, true)) return;
+      if (!is_wanted || running.keeps_interest) return;
       const auto interest = interest_of({&running.fetch.request().want, 1}, has->log);
-      if (interest) keep_interest({session, 0, has->log}, *interest);
+      running.keeps_interest = interest && keep_interest(link, has->log, *interest);
     });
   }
   return is_taken;

@@ -140,6 +140,8 @@ void Node::arm(Link& link) {
 
 void Node::take_event(Link& link, replication::Event& event) {
   if (auto* const received = std::get_if<replication::WorkReceived>(&event)) {
+    const auto keeps = link.keeps.find(received->work.log);
+    if (keeps != link.keeps.end()) received->work.keeps = keeps->second;
     tell_fetches_received(received->work);
     return queue_.push(std::move(received->work));
   }
@@ -163,7 +165,7 @@ void Node::take_event(Link& link, replication::Event& event) {
   }
   if (take_fetch_event(link, event)) return;
   if (const auto* const accepted = std::get_if<replication::OfferAccepted>(&event)) {
-    keep_interest({link.ref.id, link.ref.dial, accepted->log}, accepted->interest);
+    static_cast<void>(keep_interest(link, accepted->log, accepted->interest));
   }
   if (const auto* const has = std::get_if<replication::PeerHas>(&event)) {
     if (has->head != 0) keep_wanted(link, has->log);
@@ -281,6 +283,7 @@ void Node::finished(JobResult result, Instant now) {
       credit_.give_back(report.credit);
     }
     if (has_brought(report)) admission_.brought(report.id.session);
+    keep_after(report);
     tell_fetches_stored(report);
     tell_syncs_stored(report);
     if (!report.damaged.empty()) lost.insert(report.log);

@@ -35,8 +35,7 @@ struct DialOptions {
   /// Connect again, after a while, whenever there is no connection.
   bool reconnect = false;
   /// Asked for on each connection, widened by all that the store's interest in the log names by
-  /// then. Unless it is for a quote only, a want is added to that interest as soon as the peer says
-  /// that it holds something of the log, before any of it is stored.
+  /// then. Unless it is for a quote only, a want is added to that interest: see `interests.hpp`.
   std::vector<replication::WantRequest> wants{};
   /// Offered on each connection; those that the store does not know then are left out.
   std::vector<LogKey> offers{};

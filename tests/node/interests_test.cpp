@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "culm/core/limits.hpp"
+#include "culm/replication/keep_interest.hpp"
 #include "culm/store/memory_kv.hpp"
 
 #include "tests/support/prng.hpp"
@@ -44,7 +45,7 @@ TEST(Interests, AreAddedToWhatIsKeptAndNothingIsWrittenTwice) {
   const auto store = *store::Store::open(std::make_unique<store::MemoryKv>(), random);
   const auto keep_in_store = [&](const LogInterest& more) {
     ASSERT_TRUE(store->update([&](store::WriteTransaction& transaction) {
-      return keep(transaction, log_number(1), more);
+      return replication::keep_interest(transaction, log_number(1), more);
     }));
   };
   const auto kept = [&] { return (*store->read()->find_log(log_number(1)))->interest; };

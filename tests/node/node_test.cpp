@@ -228,14 +228,47 @@ TEST_F(NodeTest, ADialWaitsForTheTasksBeforeIt) {
   EXPECT_TRUE(reader.holds(log.log(), {{1, 2}, {7, 9}})) << "what is wanted heeds them";
 }
 
-TEST_F(NodeTest, TheInterestIsThereBeforeTheFirstEntry) {
+TEST_F(NodeTest, TheInterestIsStoredWithTheFirstEntries) {
   author.hold(log);
-  network.run(seconds(1));
-  network.commit_time = seconds(1);
+  reader.on_commit = [&](const std::vector<LogKey>& /*changed*/) {
+    const store::LogState state = reader.state(log.log());
+    EXPECT_EQ(state.held.empty(), state.interest.entries.empty());
+  };
   reader.dial(author, {.wants = {want_of(log.log())}});
-  ASSERT_TRUE(run([&] { return !reader.state(log.log()).interest.entries.empty(); }));
-  EXPECT_TRUE(reader.state(log.log()).held.empty());
   ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 1; }));
+  EXPECT_EQ(reader.state(log.log()).interest.entries, everything());
+  // Of a log that is here it grows as soon as somebody holds some of the log.
+  replication::WantRequest bare = want_of(log.log());
+  bare.payloads = false;
+  reader.node().run([&](store::Store& store) {
+    return store.update([&](store::WriteTransaction& transaction) {
+      return transaction.set_interest(log.log(), {{RangeSet{{7, 9}}, 0}, false});
+    });
+  });
+  reader.dial(author, {.wants = {bare}});
+  ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 2; }));
+  EXPECT_TRUE(run([&] { return reader.state(log.log()).interest.entries.ranges.contains(300); }));
+}
+
+TEST_F(NodeTest, AnOfferByItselfLeavesNothingBehind) {
+  SimulatedNode& relay = network.add("relay");
+  relay.accepts = store::LogInterest{everything(), true};
+  int commits = 0;
+  relay.on_commit = [&](const std::vector<LogKey>& changed) { commits += changed.empty() ? 0 : 1; };
+  network.link.latency = milliseconds(100);
+  // The author offers it and is gone before any of it has come.
+  author.hold(log);
+  author.dial(relay, {.wants = {}, .offers = {log.log()}});
+  ASSERT_TRUE(run([&] { return relay.count<replication::OfferAccepted>() == 1; }));
+  network.cut(relay);
+  ASSERT_TRUE(run([&] { return relay.count<Ended>() == 1; }));
+  network.run(seconds(1));
+  EXPECT_EQ(commits, 0);
+  EXPECT_FALSE(*relay.store().read()->find_log(log.log()));
+  // One that brings something is kept.
+  author.dial(relay, {.wants = {}, .offers = {log.log()}});
+  ASSERT_TRUE(run([&] { return relay.holds(log.log(), {{1, log.head()}}); }));
+  EXPECT_EQ(relay.state(log.log()).interest, (store::LogInterest{everything(), true}));
 }
 
 TEST_F(NodeTest, WhoFoundNoCreditGoesOnAtOnceWhenThereIsSome) {
