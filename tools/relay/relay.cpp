@@ -18,6 +18,15 @@ namespace {
 constexpr auto kReceivedInterval = std::chrono::seconds(1);
 constexpr auto kStrangersInterval = std::chrono::minutes(1);
 constexpr auto kSentAwayInterval = std::chrono::minutes(1);
+constexpr auto kLeftOutInterval = std::chrono::seconds(1);
+
+void print(const std::string& text) {
+  std::array<char, 32> clock{};
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  std::strftime(clock.data(), clock.size(), "%H:%M:%S", localtime_r(&now, &parts));
+  std::fprintf(stderr, "%s %s\n", clock.data(), text.c_str());
+}
 
 std::string_view reason(replication::DenyReason reason) {
   switch (reason) {
@@ -38,7 +47,7 @@ std::string_view reason(replication::DenyReason reason) {
 }  // namespace
 
 NodeJournal::NodeJournal(asio::io_context& io, const transport::Node& node, std::string store)
-    : node_(node), store_(std::move(store)), second_(io), minute_(io) {}
+    : node_(node), store_(std::move(store)), second_(io), minute_(io), left_out_(io) {}
 
 transport::NodeObserver NodeJournal::observer() {
   transport::NodeObserver observer;
@@ -50,27 +59,38 @@ transport::NodeObserver NodeJournal::observer() {
 NodeJournal::~NodeJournal() {
   write_received();
   write_sent_away();
+  write_left_out();
 }
 
 void NodeJournal::close() {
   closed_ = true;
   second_.cancel();
   minute_.cancel();
+  left_out_.cancel();
 }
 
-void NodeJournal::write(const std::string& text) {
-  std::array<char, 32> clock{};
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  std::strftime(clock.data(), clock.size(), "%H:%M:%S", localtime_r(&now, &parts));
-  std::fprintf(stderr, "%s %s\n", clock.data(), text.c_str());
+void NodeJournal::write(const std::string& text, std::uint64_t session) {
+  if (limit_.take(session, std::chrono::steady_clock::now())) return print(text);
+  if (closed_ || std::exchange(is_left_out_under_way_, true)) return;
+  left_out_.expires_after(kLeftOutInterval);
+  left_out_.async_wait([this](const ErrorCode& code) {
+    if (code) return;
+    is_left_out_under_way_ = false;
+    write_left_out();
+  });
+}
+
+void NodeJournal::write_left_out() {
+  const std::uint64_t lines = limit_.take_left_out();
+  if (lines != 0) print(human_count(lines) + " further lines left out");
 }
 
 void NodeJournal::on_session(const node::SessionRef& session, const replication::Event& event) {
   if (const auto* established = std::get_if<replication::Established>(&event)) {
     return write("peer " + short_name(established->peer) + " connected from " +
-                 node::to_string(session.remote) + " (" +
-                 preview(as_bytes(established->agent), 40) + ")");
+                     node::to_string(session.remote) + " (" +
+                     preview(as_bytes(established->agent), 40) + ")",
+                 session.id);
   }
   if (const auto* ended = std::get_if<replication::Ended>(&event)) return on_ended(session, *ended);
   if (const auto* damaged = std::get_if<replication::Damaged>(&event)) {
@@ -79,15 +99,17 @@ void NodeJournal::on_session(const node::SessionRef& session, const replication:
   if (!session.peer) return;
   const std::string peer = "peer " + short_name(*session.peer);
   if (const auto* accepted = std::get_if<replication::OfferAccepted>(&event)) {
-    return write(peer + " offers log " + short_name(accepted->log) + ": taken");
+    return write(peer + " offers log " + short_name(accepted->log) + ": taken", session.id);
   }
   if (const auto* declined = std::get_if<replication::OfferDeclined>(&event)) {
-    return write(peer + " offers log " + to_string(declined->log) +
-                 ": not on the accept list, not taken");
+    return write(
+        peer + " offers log " + to_string(declined->log) + ": not on the accept list, not taken",
+        session.id);
   }
   if (const auto* denied = std::get_if<replication::Denied>(&event)) {
     write(peer + " denies log " + short_name(denied->log) + ": " +
-          std::string(reason(denied->reason)));
+              std::string(reason(denied->reason)),
+          session.id);
   }
 }
 
@@ -102,10 +124,11 @@ void NodeJournal::on_ended(const node::SessionRef& session, const replication::E
   if (!ended.text.empty()) why += " (\"" + preview(as_bytes(ended.text), 100) + "\")";
   if (session.peer) {
     return write("peer " + short_name(*session.peer) + " disconnected: " + why + "; took " +
-                 human_entries(ended.stats.entries_sent) + ", brought " +
-                 human_count(ended.stats.entries_received) + " (" +
-                 human_size(ended.stats.bytes_sent) + " out, " +
-                 human_size(ended.stats.bytes_received) + " in)");
+                     human_entries(ended.stats.entries_sent) + ", brought " +
+                     human_count(ended.stats.entries_received) + " (" +
+                     human_size(ended.stats.bytes_sent) + " out, " +
+                     human_size(ended.stats.bytes_received) + " in)",
+                 session.id);
   }
   if (session.dial != 0) return;  // who asked for the dial tells of it
   ++strangers_;
@@ -151,10 +174,13 @@ void NodeJournal::write_sent_away() {
 void NodeJournal::on_committed(const replication::WorkReport& report) {
   const std::string log = "log " + short_name(report.log);
   if (!report.damaged.empty()) on_damaged(report.log, report.damaged);
-  if (!report.outcome) return write(log + ": not taken: " + message(report.outcome.error()));
+  if (!report.outcome) {
+    return write(log + ": not taken: " + message(report.outcome.error()), report.id.session);
+  }
   if (report.outcome->defect) {
     write(log + ": " + std::string(name(report.outcome->defect->kind)) + " at " +
-          human_count(report.outcome->defect->at) + ", entries from there on are not valid");
+              human_count(report.outcome->defect->at) + ", entries from there on are not valid",
+          report.id.session);
   }
   if (report.outcome->added.empty()) return;
   const bool is_waiting = !received_.empty();
@@ -169,10 +195,22 @@ void NodeJournal::on_committed(const replication::WorkReport& report) {
 }
 
 void NodeJournal::write_received() {
-  for (const auto& [log, received] : std::exchange(received_, {})) {
-    write("log " + short_name(log) + ": " + human_entries(received.entries) + " received, up to " +
-          human_count(received.highest));
+  constexpr std::size_t kLogsTold = LineLimit::kPerSecond / 2;
+  std::size_t others = 0;
+  std::uint64_t entries = 0;
+  const auto all = std::exchange(received_, {});
+  for (auto log = all.begin(); log != all.end(); ++log) {
+    const auto& [key, received] = *log;
+    if (std::cmp_less(std::distance(all.begin(), log), kLogsTold)) {
+      write("log " + short_name(key) + ": " + human_entries(received.entries) +
+            " received, up to " + human_count(received.highest));
+    } else {
+      ++others;
+      entries += received.entries;
+    }
   }
+  if (others == 0) return;
+  write(human_count(others) + " other logs: " + human_entries(entries) + " received");
 }
 
 Outcome<void> run_relay(Context& context, const RelayOptions& options) {

@@ -10,11 +10,13 @@
 #include "tools/cli/context.hpp"
 #include "tools/relay/asio.hpp"
 #include "tools/relay/host.hpp"
+#include "tools/relay/line_limit.hpp"
 
 namespace culm::tools {
 
 /// Writes what a node does to stderr: a line per session, at most one a second for what it receives
-/// of a log, and for those who are sent away at most one a minute of each kind, whatever comes.
+/// of a log, and for those who are sent away at most one a minute of each kind; whatever comes, no
+/// more lines a second than `LineLimit` says and one that tells how many are left out.
 class NodeJournal {
  public:
   /// `io` and `node` must outlive the journal; `store` is what the store is called.
@@ -42,18 +44,23 @@ class NodeJournal {
   void write_received();
   void on_sent_away();
   void write_sent_away();
-  void write(const std::string& text);
+  /// `session`: whom the line is about; 0: nobody in particular.
+  void write(const std::string& text, std::uint64_t session = 0);
+  void write_left_out();
 
   const transport::Node& node_;
   std::string store_;
   asio::steady_timer second_;
   asio::steady_timer minute_;
+  asio::steady_timer left_out_;
+  LineLimit limit_;
   std::map<LogKey, Received> received_;
   /// Connections that never became sessions: one line a minute tells of them, whatever comes.
   std::uint64_t strangers_ = 0;
   std::chrono::steady_clock::time_point strangers_next_{};
   node::NodeStats told_;  ///< with the last line on who was sent away
   bool is_minute_under_way_ = false;
+  bool is_left_out_under_way_ = false;
   bool closed_ = false;
 };
 
