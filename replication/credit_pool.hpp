@@ -14,42 +14,42 @@ namespace culm::replication {
   return std::max(message_bytes, limits::kCountedBytesMin);
 }
 
-/// Bytes that all sessions of a node together may have under way towards it. A session takes what
-/// it grants to its peer from here and gives it back when it ends. One that finds too little to
-/// begin waits in line, and is told by the host when there is enough: see `take_waiting`. Not
-/// thread-safe: one pool for each I/O thread.
+/// Bytes that all sessions of a node together may have with its committer or, beyond the least,
+/// granted to their peers. The least that each peer is granted is not counted, because it cannot be
+/// taken back: who is granted it and sends nothing takes nothing from the others. So more may come
+/// than there is room for: while the pool is short, sessions that fetch look at nothing that comes,
+/// wait in line, and are told by the host when there is room: see `take_waiting`. Not thread-safe:
+/// one pool for each I/O thread.
 class CreditPool {
  public:
   explicit CreditPool(std::uint64_t bytes = limits::kNodeCreditBytes)
-      : size_(bytes), free_(bytes) {}
+      : size_(bytes), free_(static_cast<std::int64_t>(bytes)) {}
 
-  /// Takes up to `wanted` bytes; 0 when less than `least` is left.
-  [[nodiscard]] std::uint64_t take(std::uint64_t wanted, std::uint64_t least) {
-    if (free_ < least) return 0;
-    const std::uint64_t taken = std::min(wanted, free_);
-    free_ -= taken;
-    return taken;
-  }
+  /// Takes bytes that have come already, whether or not there is so much left.
+  void charge(std::uint64_t bytes) { free_ -= static_cast<std::int64_t>(bytes); }
+  void give_back(std::uint64_t bytes) { free_ += static_cast<std::int64_t>(bytes); }
 
-  void give_back(std::uint64_t bytes) { free_ += bytes; }
-
-  /// A session, named by `Session::Options::id`, found less than limits::kCreditBytesMin.
+  /// Whether there is too little for any message.
+  [[nodiscard]] bool is_short() const noexcept { return free() < limits::kCreditBytesMin; }
+  /// A session, named by `Session::Options::id`, found it short.
   void wait(std::uint64_t session) { waiting_.push_back(session); }
-  /// The next to be told by `Session::credit_freed`; nothing while there is too little, or nobody
+  /// The next to be told by `Session::credit_freed`; nothing while the pool is short, or nobody
   /// waits. It may have ended meanwhile.
   [[nodiscard]] std::optional<std::uint64_t> take_waiting() {
-    if (waiting_.empty() || free_ < limits::kCreditBytesMin) return std::nullopt;
+    if (waiting_.empty() || is_short()) return std::nullopt;
     const std::uint64_t session = waiting_.front();
     waiting_.pop_front();
     return session;
   }
 
-  [[nodiscard]] std::uint64_t free() const noexcept { return free_; }
+  [[nodiscard]] std::uint64_t free() const noexcept {
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(free_, 0));
+  }
   [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
 
  private:
   std::uint64_t size_;
-  std::uint64_t free_;
+  std::int64_t free_;  // below 0: the last message was larger
   std::deque<std::uint64_t> waiting_;
 };
 

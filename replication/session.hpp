@@ -48,7 +48,8 @@ class Session {
   /// Bytes to write; valid until the next non-const call.
   [[nodiscard]] ByteView pending_output() const;
   void output_sent(std::size_t bytes);
-  /// Whether the host should read from the socket; false while too much output waits.
+  /// Whether the host should read from the socket; false while too much output waits, or what comes
+  /// has no room in the pool.
   [[nodiscard]] bool wants_input() const;
 
   [[nodiscard]] std::optional<Instant> next_deadline() const;
@@ -79,7 +80,7 @@ class Session {
   /// Whether a want of either side is open.
   [[nodiscard]] bool has_wants() const;
 
-  /// There is credit in the pool, in which this session found too little: see `CreditPool`.
+  /// There is room in the pool, which this session found short: see `CreditPool`.
   void credit_freed();
 
   /// Says bye; nothing else is sent after it.

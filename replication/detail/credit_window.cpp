@@ -7,7 +7,7 @@ namespace culm::replication {
 
 std::uint64_t CreditWindow::open() {
   if (is_open()) return 0;
-  grow(limits::kCreditBytesMin);
+  size_ = owed_ = limits::kCreditBytesMin;
   return grant();
 }
 
@@ -19,21 +19,34 @@ Result<void> CreditWindow::spend(std::uint64_t bytes) {
 
 std::uint64_t CreditWindow::work_done(std::uint64_t bytes) {
   in_works_ -= bytes;
+  take();
   return passed_over(bytes);
 }
 
 std::uint64_t CreditWindow::passed_over(std::uint64_t bytes) {
   owed_ += bytes;
-  // As long as enough is left for others to begin.
-  if (pool_.free() > pool_.size() / 2) grow(bytes);
+  grow(bytes);
   return owed_ >= size_ / 4 || !can_be_used() ? grant() : 0;
 }
 
 void CreditWindow::grow(std::uint64_t bytes) {
-  const std::uint64_t wanted = std::min(bytes, limits::kSessionCreditBytes - size_);
-  const std::uint64_t taken = pool_.take(wanted, wanted);
-  size_ += taken;
-  owed_ += taken;
+  const std::uint64_t more = std::min(bytes, limits::kSessionCreditBytes - size_);
+  // What is granted is not there for what comes, and may stay out for ever: no more than half.
+  if (pool_.free() < pool_.size() / 2 + limits::kCreditBytesMin + more) return;
+  size_ += more;
+  owed_ += more;
+  take();
+}
+
+void CreditWindow::take() {
+  const std::uint64_t grown = size_ - std::min(size_, limits::kCreditBytesMin);
+  const std::uint64_t due = std::max(grown, in_works_);
+  if (due > taken_) {
+    pool_.charge(due - taken_);
+  } else {
+    pool_.give_back(taken_ - due);
+  }
+  taken_ = due;
 }
 
 std::uint64_t CreditWindow::grant() {

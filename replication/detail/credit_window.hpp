@@ -7,15 +7,16 @@
 
 namespace culm::replication {
 
-/// How much the peer of one session may send. What was taken of the node's pool goes round:
+/// How much the peer of one session may send. It goes round:
 ///
-///   pool --grow--> owed --grant--> granted --spend--> looked at --submitted--> in works
-///                   ^                                    |                        |
-///                   '----------- passed over ------------'------ work done -------'
+///   grow --> owed --grant--> granted --spend--> looked at --submitted--> in works
+///             ^                                    |                        |
+///             '----------- passed over ------------'------ work done -------'
 ///
 /// A window begins with the least that a payload part needs and grows by what the peer makes use
-/// of, so that those who bring nothing take nothing from the others. When the session ends all goes
-/// back to the pool but what is in works: that follows with their reports.
+/// of. Of the node's pool it takes what it has grown by, or what is in works where that is more: so
+/// those who bring nothing take nothing from the others. When the session ends all goes back to the
+/// pool but what is in works: that follows with their reports.
 /// Spec: replication.md#credit
 class CreditWindow {
  public:
@@ -23,17 +24,20 @@ class CreditWindow {
   explicit CreditWindow(CreditPool& pool) : pool_(pool) {}
   CreditWindow(const CreditWindow&) = delete;
   CreditWindow& operator=(const CreditWindow&) = delete;
-  ~CreditWindow() { pool_.give_back(size_ - in_works_); }
+  ~CreditWindow() { pool_.give_back(taken_ - in_works_); }
 
-  /// Takes the least from the pool where nothing was taken yet. Returns what the peer is to be
-  /// granted: 0 when the pool has nothing left, or it was taken before.
+  /// Returns what the peer is to be granted to begin with: the least, and 0 from the second call
+  /// on.
   [[nodiscard]] std::uint64_t open();
   [[nodiscard]] bool is_open() const noexcept { return size_ != 0; }
 
   /// The peer has sent what counts so much. Fails with kFlow when that is more than was granted.
   [[nodiscard]] Result<void> spend(std::uint64_t bytes);
   /// So much of what was spent is with the committer now.
-  void submitted(std::uint64_t bytes) { in_works_ += bytes; }
+  void submitted(std::uint64_t bytes) {
+    in_works_ += bytes;
+    take();
+  }
   /// A work is done, or what was spent came to none. Returns what the peer is to be granted: 0
   /// while that would be little.
   [[nodiscard]] std::uint64_t work_done(std::uint64_t bytes);
@@ -44,10 +48,13 @@ class CreditWindow {
 
  private:
   void grow(std::uint64_t bytes);
+  /// Takes from the pool what is due, or gives back what no longer is.
+  void take();
   [[nodiscard]] std::uint64_t grant();
 
   CreditPool& pool_;
-  std::uint64_t size_ = 0;  // taken from the pool
+  std::uint64_t size_ = 0;
+  std::uint64_t taken_ = 0;  // from the pool
   std::uint64_t granted_ = 0;
   std::uint64_t in_works_ = 0;
   std::uint64_t owed_ = 0;

@@ -38,6 +38,7 @@ Result<void> ForkSearch::on_answer(const Compare& answer) {
 }
 
 Result<void> ForkSearch::start(const Have& have) {
+  if (requester_.was_in_vain(have.log)) return {};
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto log, transaction.find_log(have.log));
   if (!log) return {};

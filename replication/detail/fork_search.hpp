@@ -11,7 +11,9 @@ namespace culm::replication {
 
 /// Finds out whether the peer holds the same branch of a log: where its head is another entry than
 /// the one held here, bisects with compares, and hands in the lowest pair that differs as evidence.
-/// Wants of the log neither end nor catch up meanwhile. What is wrong with one log here ends its
+/// Wants of the log neither end nor catch up meanwhile. Of a log there is one search at a time, or
+/// one pair with the committer, and none behind a pair that proved nothing: who answers at will
+/// must not keep this side at work. What is wrong with one log here ends its
 /// search and nothing else. Spec: replication.md#compare
 ///
 ///   have --all before it is committed--> under way --equal, evidence, too many queries--> over

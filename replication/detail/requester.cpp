@@ -87,7 +87,7 @@ bool Requester::wants(const LogKey& log) const {
 }
 
 bool Requester::settled(const LogKey& log) const {
-  return std::ranges::none_of(requests_, [&](const Request& request) {
+  return !evidence_.contains(log) && std::ranges::none_of(requests_, [&](const Request& request) {
     return request.asked.log == log && request.works != 0;
   });
 }
@@ -122,14 +122,20 @@ void Requester::grant(std::uint64_t bytes) {
 }
 
 void Requester::top_up() {
-  if (credit_.is_open() || waits_for_credit_) return;
-  const bool is_fetching = std::ranges::any_of(
-      requests_, [](const Request& request) { return !request.asked.quote_only; });
-  if (!is_fetching) return;
-  grant(credit_.open());
-  if (credit_.is_open()) return;
-  waits_for_credit_ = true;
+  if (!credit_.is_open() && is_fetching()) grant(credit_.open());
+}
+
+bool Requester::is_fetching() const {
+  return std::ranges::any_of(requests_,
+                             [](const Request& request) { return !request.asked.quote_only; });
+}
+
+bool Requester::must_wait() {
+  if (is_waiting_) return true;
+  if (!pool_.is_short() || !is_fetching()) return false;
+  is_waiting_ = true;
   pool_.wait(session_);
+  return true;
 }
 
 void Requester::submit(Request& request, std::variant<UnitWork, PayloadWork, EvidenceWork> content,
@@ -205,6 +211,7 @@ void Requester::on_deny(const Deny& deny) {
 }
 
 bool Requester::awaits_peer() const {
+  if (is_waiting_) return false;
   const bool can_be_used = credit_.can_be_used();
   return std::ranges::any_of(
       requests_, [&](const Request& request) { return request.awaits_peer(can_be_used); });
@@ -223,10 +230,33 @@ void Requester::release(const LogKey& log) {
 }
 
 void Requester::submit_evidence(const LogKey& log, Evidence evidence, bool blame) {
+  const auto [row, is_first] = evidence_.try_emplace(log);
+  if (!is_first) {
+    row->second = Waiting{std::move(evidence), blame};
+    return;
+  }
   hold_back(log);
-  pending_.emplace(++last_work_, Pending{0, 0, blame, 0});
+  send_evidence(log, std::move(evidence), blame);
+}
+
+void Requester::send_evidence(const LogKey& log, Evidence evidence, bool blame) {
+  // No credit was granted for it: it takes room from what is.
+  std::uint64_t bytes = 0;
+  for (const Bytes& entry : evidence.entries) bytes += entry.size();
+  const std::uint64_t counted = counted_bytes(bytes);
+  pool_.charge(counted);
+  pending_.emplace(++last_work_, Pending{0, counted, blame, 0});
   events_.push_back(WorkReceived{
-      Work{{session_, last_work_}, log, EvidenceWork{std::move(evidence)}, 0, token_}});
+      Work{{session_, last_work_}, log, EvidenceWork{std::move(evidence)}, counted, token_}});
+}
+
+void Requester::evidence_done(const LogKey& log) {
+  const auto row = evidence_.find(log);
+  if (auto next = std::exchange(row->second, std::nullopt)) {
+    return send_evidence(log, std::move(next->evidence), next->blame);
+  }
+  evidence_.erase(row);
+  release(log);
 }
 
 Result<void> Requester::work_finished(const WorkReport& report) {
@@ -234,9 +264,12 @@ Result<void> Requester::work_finished(const WorkReport& report) {
   if (found == pending_.end()) return {};
   const Pending pending = found->second;
   pending_.erase(found);
-  if (pending.credit != 0) grant(credit_.work_done(pending.credit));
-
-  if (pending.want == 0) release(report.log);
+  if (pending.want == 0) {
+    pool_.give_back(pending.credit);
+    evidence_done(report.log);
+  } else if (pending.credit != 0) {
+    grant(credit_.work_done(pending.credit));
+  }
   Request* const request = find(pending.want);
   if (request != nullptr) --request->works;
   if (report.outcome) {
@@ -244,15 +277,17 @@ Result<void> Requester::work_finished(const WorkReport& report) {
     return {};
   }
   const Error& error = report.outcome.error();
-  if (pending.want == 0) return evidence_failed(pending, error);
+  if (pending.want == 0) return evidence_failed(pending, report.log, error);
   // A want that ended meanwhile needs no answer: units behind a refused one fail for its sake.
   if (request == nullptr) return {};
   return pending.payload != 0 ? payload_failed(*request, pending.payload, error)
                               : unit_failed(pending.want, error);
 }
 
-Result<void> Requester::evidence_failed(const Pending& pending, const Error& error) const {
+Result<void> Requester::evidence_failed(const Pending& pending, const LogKey& log,
+                                        const Error& error) {
   const bool is_excused = fault(error.code) == Fault::kPeer && !pending.blame;
+  if (is_excused) in_vain_.insert(log);
   if (is_excused || is_of_log(error.code)) return {};
   return fail(error);
 }

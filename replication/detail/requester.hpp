@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <variant>
 
 #include "culm/replication/detail/credit_window.hpp"
@@ -63,16 +64,23 @@ class Requester {
   void hold_back(const LogKey& log);
   void release(const LogKey& log);
 
-  /// Evidence against the author of `log`, to be recorded. `blame`: the peer vouched for it.
+  /// Evidence against the author of `log`, to be recorded. `blame`: the peer vouched for it. One
+  /// piece of a log is with the committer at a time; of those that come meanwhile the last waits.
   void submit_evidence(const LogKey& log, Evidence evidence, bool blame);
+  /// Whether evidence that this side put together of what the peer says has proven nothing: then
+  /// the peer can have that done for ever, and it is not done again.
+  [[nodiscard]] bool was_in_vain(const LogKey& log) const { return in_vain_.contains(log); }
 
   /// Takes the committer's answer. Fails with what the peer is to blame for, or with the failure of
   /// this side's store.
   [[nodiscard]] Result<void> work_finished(const WorkReport& report);
 
-  /// Grants the credit to begin with, or waits in line for it.
+  /// Grants the credit to begin with.
   void top_up();
-  void credit_freed() { waits_for_credit_ = false; }
+  /// Whether what comes is to stay where it is, as there is no room for it: then it waits in line.
+  [[nodiscard]] bool must_wait();
+  [[nodiscard]] bool is_waiting() const { return is_waiting_; }
+  void credit_freed() { is_waiting_ = false; }
 
   /// The peer is at fault: what it sent and waits for the committer is not looked at.
   void distrust();
@@ -90,6 +98,7 @@ class Requester {
   [[nodiscard]] Result<Request*> addressed(WantId want);
   [[nodiscard]] Result<WantId> ask(const WantRequest& asked, WantId again_for = 0,
                                    bool full = false);
+  [[nodiscard]] bool is_fetching() const;
   void grant(std::uint64_t bytes);
   void submit(Request& request, std::variant<UnitWork, PayloadWork, EvidenceWork> content,
               std::uint64_t credit);
@@ -97,12 +106,16 @@ class Requester {
   // session.
   [[nodiscard]] Result<void> unit_failed(WantId want, const Error& error);
   [[nodiscard]] Result<void> payload_failed(Request& request, SeqNum seqnum, const Error& error);
-  [[nodiscard]] Result<void> evidence_failed(const Pending& pending, const Error& error) const;
+  [[nodiscard]] Result<void> evidence_failed(const Pending& pending, const LogKey& log,
+                                             const Error& error);
   /// Tells the host of a want that is over because of this side's store. Fails with `error` where
   /// that ends more than the want.
   [[nodiscard]] Result<void> give_up(const Request& request, const Error& error);
   /// Ends a want here and at the peer.
   void refuse(const Request& request, DenyReason reason);
+  void send_evidence(const LogKey& log, Evidence evidence, bool blame);
+  /// One piece is done: the next of the log, if any.
+  void evidence_done(const LogKey& log);
   void settle(Request& request);
   void drop(WantId want);
 
@@ -116,8 +129,15 @@ class Requester {
   std::list<Request> requests_;
   std::map<std::uint64_t, Pending> pending_;
   std::map<LogKey, std::size_t> held_back_;
+  struct Waiting {
+    Evidence evidence;
+    bool blame = false;
+  };
+  /// Logs of which a piece of evidence is with the committer, and the one that waits for it.
+  std::map<LogKey, std::optional<Waiting>> evidence_;
+  std::set<LogKey> in_vain_;
   std::shared_ptr<SessionToken> token_ = std::make_shared<SessionToken>();  ///< for evidence
-  bool waits_for_credit_ = false;
+  bool is_waiting_ = false;
   WantId last_id_ = 0;
   std::uint64_t last_work_ = 0;
 };

@@ -8,7 +8,6 @@
 #include "culm/replication/detail/scope.hpp"
 
 namespace culm::replication {
-namespace {}  // namespace
 
 Session::Impl::Impl(Options options, const store::Store& store, Policy& policy, CreditPool& credit,
                     SignatureVerifier& verifier, Random& random, Instant now)
@@ -36,7 +35,7 @@ Result<void> Session::Impl::receive(ByteView wire, Instant now) {
 }
 
 Result<void> Session::Impl::read_messages() {
-  while (!ended_ && !outbox_.overfull()) {
+  while (!ended_ && !outbox_.overfull() && !requester_.must_wait()) {
     CULM_TRY(const auto frame,
              reader_.next(hello_received_ ? limits::kMessageBytesMax : limits::kHelloBytesMax));
     if (!frame) break;

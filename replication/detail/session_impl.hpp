@@ -25,7 +25,9 @@ class Session::Impl {
   [[nodiscard]] Result<void> receive_end();
   [[nodiscard]] ByteView pending_output() const { return channel_.pending_output(); }
   void output_sent(std::size_t bytes);
-  [[nodiscard]] bool wants_input() const { return !ended_ && !outbox_.overfull(); }
+  [[nodiscard]] bool wants_input() const {
+    return !ended_ && !outbox_.overfull() && !requester_.is_waiting();
+  }
   [[nodiscard]] std::optional<Instant> next_deadline() const;
   [[nodiscard]] Result<void> deadline_reached(Instant now);
   [[nodiscard]] std::optional<Event> next_event();
@@ -39,7 +41,7 @@ class Session::Impl {
   [[nodiscard]] bool has_wants() const { return requester_.has_wants() || responder_.has_wants(); }
   void credit_freed() {
     requester_.credit_freed();
-    static_cast<void>(go_on({}));
+    if (!ended_) static_cast<void>(go_on(read_messages()));
   }
   void close(std::optional<Errc> code);
   [[nodiscard]] bool ended() const { return ended_; }

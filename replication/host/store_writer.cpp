@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "culm/core/limits.hpp"
-#include "culm/replication/credit_pool.hpp"
 
 namespace culm::host {
 namespace {
@@ -15,7 +14,7 @@ constexpr std::size_t kChangesPerRead = 1024;
 
 std::uint64_t size_bytes(const std::vector<replication::Work>& works) {
   std::uint64_t bytes = 0;
-  for (const auto& work : works) bytes += replication::counted_bytes(work.credit);
+  for (const auto& work : works) bytes += node::commit_bytes(work.credit);
   return bytes;
 }
 

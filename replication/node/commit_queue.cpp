@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "culm/core/limits.hpp"
-#include "culm/replication/credit_pool.hpp"
 
 namespace culm::node {
 namespace {
@@ -24,9 +23,16 @@ void CommitQueue::push(replication::Work work) {
   mine.push_back(std::move(work));
 }
 
-void CommitQueue::push(Task task) { parts_.emplace_back(std::move(task)); }
+void CommitQueue::push(Task task) {
+  if (task.waits) {
+    parts_.emplace_back(std::move(task));
+  } else {
+    tasks_first_.push_back(std::move(task));
+  }
+}
 
 std::optional<Job> CommitQueue::next() {
+  if (!tasks_first_.empty()) return take_task();
   if (parts_.empty()) return std::nullopt;
   if (std::holds_alternative<Task>(parts_.front())) return take(0);
   if (bytes_ >= kAheadBytesMax) return std::nullopt;
@@ -35,14 +41,22 @@ std::optional<Job> CommitQueue::next() {
 
 std::vector<Job> CommitQueue::take_all() {
   std::vector<Job> jobs;
+  while (!tasks_first_.empty()) jobs.push_back(take_task());
   while (!parts_.empty()) jobs.push_back(take(limits::kCommitBytesTarget));
   return jobs;
 }
 
 void CommitQueue::finished(const JobResult& result) {
   works_ -= result.reports.size();
-  for (const auto& report : result.reports) bytes_ -= replication::counted_bytes(report.credit);
+  for (const auto& report : result.reports) bytes_ -= commit_bytes(report.credit);
   if (result.task != 0) --tasks_;
+}
+
+Job CommitQueue::take_task() {
+  ++tasks_;
+  Job job = std::move(tasks_first_.front());
+  tasks_first_.pop_front();
+  return job;
 }
 
 Job CommitQueue::take(std::uint64_t bytes_max) {
@@ -67,7 +81,7 @@ std::vector<replication::Work> CommitQueue::take_works(Works& works, std::uint64
     works.turns.pop_front();
     const auto found = works.by_session.find(session);
     auto& mine = found->second;
-    bytes += replication::counted_bytes(mine.front().credit);
+    bytes += commit_bytes(mine.front().credit);
     batch.push_back(std::move(mine.front()));
     mine.pop_front();
     if (mine.empty()) {

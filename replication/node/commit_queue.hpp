@@ -21,7 +21,12 @@ using StoreTask = std::function<Result<void>(store::Store&)>;
 struct Task {
   TaskId id = 0;
   StoreTask body;
+  bool waits = false;  ///< until all that was queued before it is done
 };
+/// What a work with so much credit counts for in a commit: small ones cost time, not room.
+[[nodiscard]] constexpr std::uint64_t commit_bytes(std::uint64_t credit) {
+  return std::max<std::uint64_t>(credit, 4096);
+}
 /// What the thread that writes does in one go: works in one commit, or a task. Works of several
 /// jobs that it finds one behind the other may share a commit.
 using Job = std::variant<std::vector<replication::Work>, Task>;
@@ -35,11 +40,13 @@ struct JobResult {
 };
 
 /// The order in which a node writes. Jobs leave in order and are performed in order: the works of
-/// one session as they came, a task behind all that was queued before it. Sessions take turns, a
-/// work at a time, so that one that brings much does not keep the others waiting. Works are handed
-/// out as they come, up to two commits of limits::kCommitBytesTarget: so the thread that writes
-/// hardly waits for the thread of the node, and finds in one go all that came meanwhile. What
-/// waits here is bounded by the sessions' credit, and evidence by how much a session may send.
+/// one session as they came, tasks as they came and before all works that have not left, so that
+/// whatever peers bring, an append waits for no more than two commits. A task that `waits` is
+/// behind all that was queued before it. Sessions take turns, a work at a time, so that one that
+/// brings much does not keep the others waiting. Works are handed out as they come, up to two
+/// commits of limits::kCommitBytesTarget: so the thread that writes hardly waits for the thread of
+/// the node, and finds in one go all that came meanwhile. What waits here is bounded by the
+/// sessions' credit, and evidence by how much a session may send.
 class CommitQueue {
  public:
   void push(replication::Work work);
@@ -52,7 +59,9 @@ class CommitQueue {
   void finished(const JobResult& result);
   /// Works and tasks that were handed out and have not come back.
   [[nodiscard]] std::size_t under_way() const { return works_ + tasks_; }
-  [[nodiscard]] bool is_idle() const { return parts_.empty() && under_way() == 0; }
+  [[nodiscard]] bool is_idle() const {
+    return parts_.empty() && tasks_first_.empty() && under_way() == 0;
+  }
 
  private:
   /// Works between two tasks.
@@ -61,9 +70,11 @@ class CommitQueue {
     std::deque<SessionId> turns;  ///< each session of `by_session` once
   };
 
+  [[nodiscard]] Job take_task();
   [[nodiscard]] Job take(std::uint64_t bytes_max);
   [[nodiscard]] std::vector<replication::Work> take_works(Works& works, std::uint64_t bytes_max);
 
+  std::deque<Task> tasks_first_;                 // that wait for no work
   std::deque<std::variant<Works, Task>> parts_;  // none empty
   // Under way.
   std::size_t works_ = 0;

@@ -178,12 +178,14 @@ void Node::close_session(SessionId session, std::optional<Errc> code, Instant no
   settle(*link, now);
 }
 
-TaskId Node::run(StoreTask body) {
+TaskId Node::run(StoreTask body) { return run(std::move(body), false); }
+
+TaskId Node::run(StoreTask body, bool waits) {
   const TaskId id = ++last_task_;
   if (stopping_ && links_.empty()) {
     actions_.push_back(TaskFinished{id, fail(Errc::kStoreReadOnly)});
   } else {
-    queue_.push(Task{id, std::move(body)});
+    queue_.push(Task{id, std::move(body), waits});
   }
   return id;
 }

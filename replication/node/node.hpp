@@ -93,7 +93,8 @@ class Node final : private Fetch::Sessions {
   [[nodiscard]] Result<void> offer(SessionId session, const LogKey& log, Instant now);
   /// Says bye with `code`, if any.
   void close_session(SessionId session, std::optional<Errc> code, Instant now);
-  /// Performs `body` in order with what sessions receive, and tells peers of the logs that it has
+  /// Performs `body` behind all that was given here before and is to be written, but before what
+  /// sessions have received and waits; and tells peers of the logs that it has
   /// changed. Once the node stops and its last connection is closed it is not performed:
   /// `TaskFinished` tells kStoreReadOnly.
   TaskId run(StoreTask body);
@@ -246,6 +247,7 @@ class Node final : private Fetch::Sessions {
   void tell(SyncId sync, Told told);
   /// Of a dial that has no session: nothing else will be said of it.
   void tell_stopped(DialId dial, const Endpoint& endpoint);
+  TaskId run(StoreTask body, bool waits);
 
   // Fetches. What happens is told to them at once; what follows from it is done once all is told.
   [[nodiscard]] Result<replication::WantId> want(SessionId session,

@@ -44,7 +44,7 @@ replication::SessionStats Node::RunningSync::stats(SessionId session) const {
 void Node::RunningSync::conclude_after_commits() {
   // Once nothing is taken any more, nothing is under way.
   if (node_.stopping_ && node_.links_.empty()) return sync.conclude();
-  const TaskId task = node_.run([](store::Store& /*store*/) { return Result<void>(); });
+  const TaskId task = node_.run([](store::Store& /*store*/) { return Result<void>(); }, true);
   node_.own_tasks_.emplace(task, SyncEnd{id_});
 }
 

@@ -15,8 +15,8 @@ class CommitQueueTest : public testing::Test {
   void push(SessionId session, std::uint64_t number, std::uint64_t credit = 1000) {
     queue.push(Work{{session, number}, {}, replication::UnitWork{}, credit, nullptr});
   }
-  void push_task(TaskId id) {
-    queue.push(Task{id, [](store::Store&) { return Result<void>(); }});
+  void push_task(TaskId id, bool waits = true) {
+    queue.push(Task{id, [](store::Store&) { return Result<void>(); }, waits});
   }
   /// What the next job is: works by session and number, or {task, 0}.
   std::vector<WorkId> next() {
@@ -51,7 +51,22 @@ TEST_F(CommitQueueTest, SessionsTakeTurnsAndEachStaysInOrder) {
   EXPECT_EQ(next(), Works{});
 }
 
-TEST_F(CommitQueueTest, ATaskWaitsForAllBeforeItAndAllBehindWaitForIt) {
+TEST_F(CommitQueueTest, WhateverWaitsATaskIsNext) {
+  for (std::uint64_t n = 1; n <= 1000; ++n) push(1, n, 256 * 1024);
+  push_task(5, false);
+  push_task(6, false);
+  EXPECT_EQ(next(), (Works{{5, 0}}));
+  EXPECT_EQ(next(), (Works{{6, 0}}));
+  EXPECT_EQ(next().front(), (WorkId{1, 1}));
+}
+
+TEST_F(CommitQueueTest, SmallWorksCountForWhatTheyCostInTime) {
+  for (std::uint64_t n = 1; n <= 10'000; ++n) push(1, n, 256);
+  EXPECT_EQ(next().size(), limits::kCommitBytesTarget / commit_bytes(256));
+  EXPECT_LE(limits::kCommitBytesTarget / commit_bytes(256), 2048U);
+}
+
+TEST_F(CommitQueueTest, ATaskThatWaitsIsBehindAllBeforeItAndBeforeAllBehindIt) {
   push(1, 1);
   push_task(5);
   push(1, 2);

@@ -284,6 +284,71 @@ TEST_F(HostilePeerTest, MoreThanTheGrantedCreditIsRefused) {
   expect_refused(Errc::kFlow);
 }
 
+TEST_F(HostilePeerTest, WhatHasNoRoomIsNotLookedAt) {
+  victim.credit = CreditPool(limits::kCreditBytesMin);
+  hostile.say_have(log);
+  hostile.hold_reports();
+  const Bytes bytes(limits::kPayloadChunkBytes / 4, 7);
+  Payload payload{.want = want, .seqnum = 10, .last = true, .bytes = bytes};
+  hostile.say(payload);
+  EXPECT_FALSE(hostile.session().wants_input());
+  hostile.say(payload);
+  EXPECT_EQ(hostile.works(), 1U);
+  EXPECT_FALSE(hostile.verdict()) << "that is this side's affair";
+  hostile.tick(Instant{} + std::chrono::milliseconds(2 * limits::kWantStallTimeoutMs));
+  EXPECT_NE(hostile.verdict(), Errc::kPeerStalled);
+}
+
+/// Claims another branch each time, and answers what it is asked about that with a forged entry.
+TEST_F(HostilePeerTest, EvidenceThatAPeerCanMakeUpIsLookedAtOnce) {
+  victim.hold(log, {{1, 3}});
+  const EntryBuffer forged = log.forged(1);
+  Have have;
+  have.log = log.log();
+  have.head = 3;
+  have.held = RangeSet{{1, 1}};
+  const Compare answer{log.log(), 1, true, culm::hash(forged.bytes()),
+                       Bytes(forged.bytes().begin(), forged.bytes().end())};
+  const auto claim = [&] {
+    std::size_t asked = hostile.heard<Compare>();
+    for (int i = 0; i < 100; ++i) {
+      hostile.say(have);
+      if (hostile.heard<Compare>() == asked) continue;
+      asked = hostile.heard<Compare>();
+      hostile.say(answer);
+    }
+  };
+  const std::uint64_t free = victim.credit.free();
+  hostile.hold_reports();
+  claim();
+  EXPECT_EQ(hostile.works(), 1U) << "one piece of a log is under way at a time";
+  EXPECT_LT(victim.credit.free(), free) << "and it is charged";
+  HostilePeer other(victim);
+  other.say_hello();
+  ASSERT_TRUE(other.session().want(want_of(log.log())));
+  std::size_t works = 0;
+  for (int i = 0; i < 100; ++i) {
+    const std::size_t asked = other.heard<Compare>();
+    other.say(have);
+    if (other.heard<Compare>() == asked) continue;
+    other.say(answer);
+    EXPECT_EQ(other.works(), ++works);
+  }
+  EXPECT_EQ(works, 1U) << "what proved nothing is not compared again";
+  EXPECT_FALSE(other.verdict());
+}
+
+TEST_F(HostilePeerTest, OfEvidenceThatComesMeanwhileTheLastIsLookedAtNext) {
+  hostile.hold_reports();
+  for (SeqNum at = 40; at >= 20; --at) {
+    const LogBuilder other = log.fork(at);
+    const std::array pair{log.entry(at), other.entry(at)};
+    hostile.say(DefectFound{log.log(), make_evidence(pair)});
+  }
+  EXPECT_EQ(hostile.works(), 1U);
+  EXPECT_FALSE(hostile.verdict());
+}
+
 TEST_F(HostilePeerTest, EvidenceThatProvesNothingIsRefused) {
   const std::array pair{log.entry(3), log.entry(4)};
   hostile.say(DefectFound{log.log(), make_evidence(pair)});

@@ -93,6 +93,9 @@ class HostilePeer {
   /// The victim's committer answers nothing from now on.
   void hold_reports() { holds_reports_ = true; }
 
+  /// What the victim has given to its committer.
+  [[nodiscard]] std::size_t works() const { return works_; }
+
   /// The messages of type T that the victim sent.
   template <class T>
   [[nodiscard]] std::size_t heard() const {
@@ -139,6 +142,7 @@ class HostilePeer {
   void drain() {
     while (auto event = session_.next_event()) {
       if (const auto* received = std::get_if<replication::WorkReceived>(&*event)) {
+        ++works_;
         if (holds_reports_) continue;
         if (failure_) {
           const replication::Work& work = received->work;
@@ -161,6 +165,7 @@ class HostilePeer {
   std::vector<std::uint8_t> heard_;
   std::optional<Errc> verdict_;
   bool holds_reports_ = false;
+  std::size_t works_ = 0;
   std::optional<Errc> failure_;
 };
 
