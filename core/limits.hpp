@@ -71,6 +71,13 @@ inline constexpr std::size_t kSessionAnswersBytesMax = 2 * kSessionOutputBytesMa
 /// that are read without sending.
 inline constexpr std::size_t kPumpStepsMax = 256;
 inline constexpr std::uint64_t kPumpRowsMax = 4096;
+/// Ranges of wants that a peer has open here, with what is to be sent for them: of a session, and
+/// of all that have more than the first kServedRangesFree. A range takes 16 bytes.
+inline constexpr std::uint64_t kServedRangesPerSession = 512 * 1024;
+inline constexpr std::uint64_t kServedRangesNode = 2 * 1024 * 1024;
+inline constexpr std::uint64_t kServedRangesFree = 256;
+/// Ranges of wants that a session takes apart before others have their turn.
+inline constexpr std::uint64_t kPlannedRangesMax = 1024;
 /// Inbound sessions, of which the handshake is complete.
 inline constexpr std::uint32_t kSessionsNode = 128;
 inline constexpr std::uint32_t kSessionsRelay = 10'000;

@@ -42,6 +42,13 @@ class CreditPool {
     return session;
   }
 
+  // Ranges of the wants that sessions serve: see limits::kServedRangesNode.
+  [[nodiscard]] bool has_room_for_ranges(std::uint64_t more) const noexcept {
+    return ranges_ + more <= limits::kServedRangesNode;
+  }
+  void charge_ranges(std::uint64_t ranges) { ranges_ += ranges; }
+  void give_back_ranges(std::uint64_t ranges) { ranges_ -= ranges; }
+
   [[nodiscard]] std::uint64_t free() const noexcept {
     return static_cast<std::uint64_t>(std::max<std::int64_t>(free_, 0));
   }
@@ -51,6 +58,7 @@ class CreditPool {
   std::uint64_t size_;
   std::int64_t free_;  // below 0: the last message was larger
   std::deque<std::uint64_t> waiting_;
+  std::uint64_t ranges_ = 0;
 };
 
 }  // namespace culm::replication

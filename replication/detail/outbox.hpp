@@ -14,7 +14,8 @@ namespace culm::replication {
 ///   answers, credit        follow what the peer sends, who is not listened to while it is overfull
 ///   entries, payloads      wait while it is full
 ///   receipts               likewise; one stands for all that were due before it
-///   offers, defects        limits count them for a session
+///   offers                 limits count them for a session
+///   defects                likewise, and wait while it is full
 ///   wants, what ends them  follow open wants, which a limit counts
 class Outbox {
  public:

@@ -33,13 +33,52 @@ Result<bool> skip_payloads(ServedWant& served, const store::ReadTransaction& tra
   return is_found;
 }
 
+/// In ranges.
+std::uint64_t planning_cost(const ServedWant& served) {
+  return 4 + served.want.interest.ranges.ranges().size();
+}
+
 bool is_over(const ServedWant& served) { return served.phase == ServedWant::Phase::kOver; }
 
 }  // namespace
 
-Responder::Responder(const store::Store& store, SignatureVerifier& verifier, Outbox& outbox,
-                     std::deque<Event>& events, SessionStats& stats)
-    : store_(store), verifier_(verifier), outbox_(outbox), events_(events), stats_(stats) {}
+Responder::Responder(const store::Store& store, CreditPool& pool, SignatureVerifier& verifier,
+                     Outbox& outbox, std::deque<Event>& events, SessionStats& stats)
+    : store_(store),
+      pool_(pool),
+      verifier_(verifier),
+      outbox_(outbox),
+      events_(events),
+      stats_(stats) {}
+
+Responder::~Responder() {
+  served_.clear();
+  recount();
+}
+
+void Responder::begin_turn(bool is_full) {
+  plan_left_ = is_full ? limits::kPlannedRangesMax : limits::kPlannedRangesMax / 4;
+  is_turn_full_ = is_full;
+}
+
+bool Responder::may_plan(const ServedWant& served) {
+  const std::uint64_t cost = planning_cost(served);
+  const bool is_first = std::exchange(is_turn_full_, false);
+  if (cost > plan_left_ && !is_first) return false;
+  plan_left_ -= std::min(plan_left_, cost);
+  return true;
+}
+
+void Responder::recount() {
+  const auto charged = [](std::uint64_t ranges) {
+    return ranges - std::min(ranges, limits::kServedRangesFree);
+  };
+  const std::uint64_t before = charged(ranges_);
+  ranges_ = 0;
+  for (const ServedWant& served : served_) ranges_ += served.ranges();
+  pool_.charge_ranges(charged(ranges_));
+  pool_.give_back_ranges(before);
+}
 
 Result<void> Responder::take_id(WantId want) {
   if (want <= last_id_) return fail(Errc::kProtocolState);
@@ -54,12 +93,20 @@ Result<void> Responder::accept(Want want) {
   CULM_TRY(const auto state, transaction.get_log(want.log));
   const store::LogState& log = *state;
   ServedWant served(std::move(want));
+  served.plan(log);
+  is_turn_full_ = false;
+  plan_left_ -= std::min(plan_left_, planning_cost(served));
+  const std::uint64_t ranges = served.ranges();
+  const bool is_small = ranges_ + ranges <= limits::kServedRangesFree;
+  const bool has_room = ranges_ + ranges <= limits::kServedRangesPerSession &&
+                        (is_small || pool_.has_room_for_ranges(ranges));
+  if (!has_room && !served.want.quote_only) return fail(Errc::kBusy);
   CULM_TRY(const auto have, make_have(transaction, log, events_));
-  Result<Quote> quote = Quote{};
-  do {
+  auto quote = make_quote(served, transaction, log, quote_rows_left_);
+  while (!quote && passes_over(served, quote.error())) {
     served.plan(log);
     quote = make_quote(served, transaction, log, quote_rows_left_);
-  } while (!quote && passes_over(served, quote.error()));
+  }
   if (!quote) return fail(quote.error());
   outbox_.send(have);
   outbox_.send(*quote);
@@ -67,6 +114,7 @@ Result<void> Responder::accept(Want want) {
     finish(served, DoneReason::kComplete);
   } else {
     served_.push_back(std::move(served));
+    recount();
   }
   return {};
 }
@@ -76,16 +124,19 @@ void Responder::cancel(WantId want) {
     if (served.want.id == want) finish(served, DoneReason::kCancelled);
   }
   std::erase_if(served_, is_over);
+  recount();
 }
 
 void Responder::drop(WantId want) {
   std::erase_if(served_, [&](const ServedWant& served) { return served.want.id == want; });
+  recount();
 }
 
 void Responder::peer_holds(const LogKey& log, const RangeSet& entries, const RangeSet& payloads) {
   for (ServedWant& served : served_) {
     if (served.want.log == log) served.peer_holds(entries, payloads);
   }
+  recount();
 }
 
 void Responder::log_changed(const LogKey& log) {
@@ -105,6 +156,7 @@ Result<void> Responder::pump() {
   quote_rows_left_ = limits::kPumpRowsMax;
   std::size_t steps = 0;
   bool progressed = true;
+  lacks_plan_ = false;
   while (progressed && steps < limits::kPumpStepsMax && !outbox_.full()) {
     progressed = false;
     for (ServedWant& served : served_) {
@@ -114,7 +166,8 @@ Result<void> Responder::pump() {
     }
     std::erase_if(served_, is_over);
   }
-  has_more_ = progressed && !outbox_.full();
+  recount();
+  has_more_ = (progressed || lacks_plan_) && !outbox_.full();
   return {};
 }
 
@@ -133,6 +186,10 @@ Result<bool> Responder::take_step(ServedWant& served) {
   std::optional<Step> step;
   if (served.planned) step = served.next_step(credit_);
   if (step == Step::kNothing) return false;
+  if (!served.planned && !may_plan(served)) {
+    lacks_plan_ = true;
+    return false;
+  }
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto state, transaction.get_log(served.want.log));
   const store::LogState& log = *state;
@@ -192,9 +249,9 @@ Result<void> Responder::send_unit(ServedWant& served, const store::ReadTransacti
         // leave no room for what is still to come follow on their own instead.
         const std::uint64_t entries_size =
             (ascending ? 1 : entries_left) * limits::kEntrySizeBytesMax;
-        if (encoder.entry_count() != 0 && unit_.size() + payload_size + entries_size > size_max) {
-          if (ascending) return false;
-          payload.reset();
+        if (unit_.size() + payload_size + entries_size > size_max) {
+          if (ascending && encoder.entry_count() != 0) return false;
+          if (!ascending) payload.reset();
         }
         encoder.add(stored.entry, payload);
         --entries_left;

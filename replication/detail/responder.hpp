@@ -17,12 +17,24 @@ namespace culm::replication {
 class Responder {
  public:
   /// All must outlive the responder.
-  Responder(const store::Store& store, SignatureVerifier& verifier, Outbox& outbox,
-            std::deque<Event>& events, SessionStats& stats);
+  Responder(const store::Store& store, CreditPool& pool, SignatureVerifier& verifier,
+            Outbox& outbox, std::deque<Event>& events, SessionStats& stats);
+  Responder(const Responder&) = delete;
+  Responder& operator=(const Responder&) = delete;
+  ~Responder();
+
+  /// To find out what a want of many ranges leads to takes long. A turn does so for one such want,
+  /// or for many of few ranges; one that is not `full` for the latter alone.
+  void begin_turn(bool is_full);
+  /// Whether no further want should be accepted in this turn.
+  [[nodiscard]] bool is_turn_over() const noexcept { return plan_left_ == 0; }
+  /// Whether something that a log has gained will be sent in a later turn.
+  [[nodiscard]] bool lacks_plan() const noexcept { return lacks_plan_; }
 
   /// Fails with kProtocolState when the id of a want is not larger than all before.
   [[nodiscard]] Result<void> take_id(WantId want);
-  /// Takes a want that the policy allows. Fails as the store, or with kBusy when too many are open.
+  /// Takes a want that the policy allows. Fails as the store, or with kBusy when
+  /// too many are open, or they are of too many ranges.
   [[nodiscard]] Result<void> accept(Want want);
   /// The peer no longer wants it: says done.
   void cancel(WantId want);
@@ -50,6 +62,9 @@ class Responder {
   /// Takes one step of a want. False: there was nothing to do.
   [[nodiscard]] Result<bool> advance(ServedWant& served);
   [[nodiscard]] Result<bool> take_step(ServedWant& served);
+  [[nodiscard]] bool may_plan(const ServedWant& served);
+  /// Charges what the wants take by now.
+  void recount();
   [[nodiscard]] Result<void> send_unit(ServedWant& served,
                                        const store::ReadTransaction& transaction,
                                        const store::LogState& log);
@@ -70,6 +85,7 @@ class Responder {
   void deny(ServedWant& served, DenyReason reason);
 
   const store::Store& store_;
+  CreditPool& pool_;
   SignatureVerifier& verifier_;
   Outbox& outbox_;
   std::deque<Event>& events_;
@@ -78,6 +94,10 @@ class Responder {
   WantId last_id_ = 0;
   std::uint64_t credit_ = 0;
   std::uint64_t quote_rows_left_ = limits::kPumpRowsMax;  ///< until the next `pump`
+  std::uint64_t plan_left_ = limits::kPlannedRangesMax;   ///< ranges, until the next turn
+  bool is_turn_full_ = true;                              ///< and unused
+  std::uint64_t ranges_ = 0;                              ///< of all wants
+  bool lacks_plan_ = false;
   bool has_more_ = false;
   Bytes unit_;
 };

@@ -40,6 +40,11 @@ struct ServedWant {
   [[nodiscard]] RangeSet ready_payloads() const { return payloads & known; }
   [[nodiscard]] bool takes_payload(const EntryView& entry) const;
   [[nodiscard]] bool takes_any_size() const;
+  /// Which take most of its memory.
+  [[nodiscard]] std::uint64_t ranges() const {
+    return want.interest.ranges.ranges().size() + known.ranges().size() + entries.ranges().size() +
+           payloads.ranges().size() + settled.ranges().size();
+  }
 
   Want want;                ///< but for its sets of what is held, which lie below
   SeqNum head = 0;          ///< the highest there was: a window of the newest never moves down

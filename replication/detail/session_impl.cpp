@@ -15,7 +15,7 @@ Session::Impl::Impl(Options options, const store::Store& store, Policy& policy, 
       store_(store),
       policy_(policy),
       channel_(options.channel, random),
-      responder_(store, verifier, outbox_, events_, stats_),
+      responder_(store, credit, verifier, outbox_, events_, stats_),
       requester_(options.id, store, credit, outbox_, events_, stats_),
       fork_search_(store, requester_, outbox_),
       liveness_(now) {
@@ -29,19 +29,21 @@ Result<void> Session::Impl::receive(ByteView wire, Instant now) {
   if (auto received = channel_.receive(wire, reader_.fill()); !received) {
     return go_on(std::move(received));
   }
+  responder_.begin_turn(true);
   auto done = read_messages();
   if (done) done = liveness_.check_stall(awaits_peer());
   return go_on(std::move(done));
 }
 
 Result<void> Session::Impl::read_messages() {
-  while (!ended_ && !outbox_.overfull() && !requester_.must_wait()) {
+  while (!ended_ && !outbox_.overfull() && !responder_.is_turn_over() && !requester_.must_wait()) {
     CULM_TRY(const auto frame,
              reader_.next(hello_received_ ? limits::kMessageBytesMax : limits::kHelloBytesMax));
     if (!frame) break;
     CULM_TRY(const auto message, decode(*frame));
     CULM_CHECK(dispatch(message, frame->size()));
   }
+  has_unread_ = responder_.is_turn_over();
   return {};
 }
 
@@ -58,7 +60,7 @@ void Session::Impl::output_sent(std::size_t bytes) {
   channel_.output_sent(bytes);
   outbox_.set_unsent(channel_.pending_output().size());
   if (ended_) return;
-  auto done = read_messages();
+  auto done = has_unread_ ? Result<void>() : read_messages();
   // What is new goes out before the word that it is here.
   if (done && !ended_) done = responder_.pump();
   if (done && !ended_) done = send_receipts_put_off();
@@ -69,7 +71,7 @@ std::optional<Instant> Session::Impl::next_deadline() const {
   if (ended_) return std::nullopt;
   const Instant next = liveness_.next_deadline(awaits_peer());
   if (!hello_received_) return next;
-  if (responder_.has_more()) return std::min(next, liveness_.now());
+  if (responder_.has_more() || has_unread_) return std::min(next, liveness_.now());
   return next;
 }
 
@@ -82,7 +84,14 @@ Result<void> Session::Impl::deadline_reached(Instant now) {
     return {};
   }
   if (*due == Liveness::Due::kPing) outbox_.send(Ping{++ping_nonce_});
-  return hello_received_ ? go_on({}) : Result<void>();
+  if (!hello_received_) return {};
+  responder_.begin_turn(true);
+  auto done = read_messages();
+  if (receipts_lack_room_) {
+    if (done && !ended_) done = responder_.pump();
+    if (done && !ended_) done = send_receipts_put_off();
+  }
+  return go_on(std::move(done));
 }
 
 bool Session::Impl::awaits_peer() const {
@@ -137,6 +146,7 @@ void Session::Impl::work_finished(const WorkReport& report) {
 void Session::Impl::log_changed(const LogKey& log) {
   if (ended_) return;
   responder_.log_changed(log);
+  responder_.begin_turn(false);
   // What is new goes out before the word that it is here, or the peer would have to ask about it.
   auto said = responder_.pump();
   if (said) said = unless_of_log(send_receipt(log));

@@ -26,7 +26,7 @@ class Session::Impl {
   [[nodiscard]] ByteView pending_output() const { return channel_.pending_output(); }
   void output_sent(std::size_t bytes);
   [[nodiscard]] bool wants_input() const {
-    return !ended_ && !outbox_.overfull() && !requester_.is_waiting();
+    return !ended_ && !outbox_.overfull() && !requester_.is_waiting() && !has_unread_;
   }
   [[nodiscard]] std::optional<Instant> next_deadline() const;
   [[nodiscard]] Result<void> deadline_reached(Instant now);
@@ -41,7 +41,7 @@ class Session::Impl {
   [[nodiscard]] bool has_wants() const { return requester_.has_wants() || responder_.has_wants(); }
   void credit_freed() {
     requester_.credit_freed();
-    if (!ended_) static_cast<void>(go_on(read_messages()));
+    if (!ended_) static_cast<void>(go_on(has_unread_ ? Result<void>() : read_messages()));
   }
   void close(std::optional<Errc> code);
   [[nodiscard]] bool ended() const { return ended_; }
@@ -94,6 +94,7 @@ class Session::Impl {
   Liveness liveness_;
   std::uint64_t ping_nonce_ = 0;
   bool receipts_lack_room_ = false;
+  bool has_unread_ = false;  ///< messages may have come that are looked at in the next turn
   bool hello_received_ = false;
   bool ended_ = false;
 };

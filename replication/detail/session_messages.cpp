@@ -199,6 +199,11 @@ Result<void> Session::Impl::tell_defect(const LogKey& log) {
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto state, transaction.find_log(log));
   if (!state || state->cap == 0) return {};
+  if (outbox_.full()) {
+    receipts_lack_room_ = true;
+    logs_.receipt_due(log);
+    return {};
+  }
   if (!logs_.tell_cap(log, state->cap)) return {};
   CULM_TRY(const auto evidence, transaction.evidence(*state, 1));
   if (!evidence.empty()) outbox_.send(DefectFound{log, evidence.front()});
@@ -213,8 +218,10 @@ Result<void> Session::Impl::send_receipt(const LogKey& log) {
     logs_.receipt_sent(log);
     return {};
   }
-  receipts_lack_room_ = receipts_lack_room_ || outbox_.full();
-  if (!requester_.settled(log) || outbox_.full()) {
+  // What is new goes out before the word that it is here.
+  const bool lacks_room = outbox_.full() || responder_.lacks_plan();
+  receipts_lack_room_ = receipts_lack_room_ || lacks_room;
+  if (!requester_.settled(log) || lacks_room) {
     logs_.receipt_due(log);
     return {};
   }
@@ -229,8 +236,13 @@ Result<void> Session::Impl::send_receipt(const LogKey& log) {
 }
 
 Result<void> Session::Impl::send_receipts_put_off() {
-  if (outbox_.full() || !std::exchange(receipts_lack_room_, false)) return {};
-  for (const LogKey& log : logs_.receipts_due()) CULM_CHECK(unless_of_log(send_receipt(log)));
+  if (outbox_.full() || responder_.lacks_plan() || !std::exchange(receipts_lack_room_, false)) {
+    return {};
+  }
+  for (const LogKey& log : logs_.receipts_due()) {
+    CULM_CHECK(unless_of_log(send_receipt(log)));
+    CULM_CHECK(unless_of_log(tell_defect(log)));
+  }
   return {};
 }
 

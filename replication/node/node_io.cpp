@@ -15,6 +15,9 @@ using replication::Session;
 constexpr std::size_t kSubscriptionsMax =
     2 * (limits::kLogsNamedPerSessionMax + 2 * limits::kWantsPerSessionMax);
 
+/// Sessions whose time has come that go on before anything else does.
+constexpr std::size_t kDueAtATime = 16;
+
 /// Whether something was committed that was not held before.
 bool has_brought(const replication::WorkReport& report) {
   return report.outcome && (!report.outcome->added.empty() ||
@@ -253,7 +256,8 @@ std::optional<Instant> Node::next_deadline() const {
 void Node::deadline_reached(Instant now) {
   now_ = now;
   std::vector<SessionId> due;
-  while (!timers_.empty() && timers_.begin()->first <= now) {
+  // The rest stays due, so that sockets have their turn meanwhile.
+  while (!timers_.empty() && timers_.begin()->first <= now && due.size() < kDueAtATime) {
     due.push_back(timers_.begin()->second);
     links_.at(due.back()).armed.reset();
     timers_.erase(timers_.begin());

@@ -175,5 +175,24 @@ TEST(SessionFork, ThePayloadOfTheOtherBranchIsNobodysFault) {
   EXPECT_EQ(provider.state(base.log()).cap, 7U);
 }
 
+/// The author signs 7 badly and vouches for it with 8, and gives others 7' and 8'.
+TEST(SessionFork, NobodyIsBlamedForABranchOnABadSignature) {
+  const LogBuilder log = LogBuilder("alice").append_many(6).append_badly_signed().append_many(1);
+  const LogBuilder right = log.fork(7, "other").append_many(1);
+  TestPeer provider(1);
+  TestPeer reader(2);
+  provider.hold(log);
+  reader.hold(right, {{1, 1}, {4, 4}, {8, 8}});
+  for (std::uint64_t round = 0; round < 4; ++round) {
+    TestConnection connection(reader, provider, 3 + round);
+    ASSERT_TRUE(connection.a.session->want(want_of(log.log(), {{{1, 8}}, 0})));
+    connection.run();
+    EXPECT_FALSE(connection.a.session->ended()) << connection.why();
+    EXPECT_FALSE(connection.b.session->ended()) << connection.why();
+  }
+  EXPECT_EQ(reader.state(log.log()).cap, 8U);
+  EXPECT_EQ(provider.state(log.log()).cap, 8U);
+}
+
 }  // namespace
 }  // namespace culm::replication

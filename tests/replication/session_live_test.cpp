@@ -160,6 +160,22 @@ TEST_F(LivePair, APeerThatDoesNotReadIsToldTheLastOfManyChanges) {
   EXPECT_EQ(receipt->head, log.head());
 }
 
+TEST_F(LivePair, APeerThatDoesNotReadHearsOfAForkOnceThereIsRoom) {
+  const Session& session = *connection.b.session;
+  std::size_t bytes = 0;
+  while (session.pending_output().size() != bytes || bytes == 0) {
+    bytes = session.pending_output().size();
+    connection.log_changed(relay, log.log());
+  }
+  const LogBuilder other = log.fork(2);
+  relay.hold(other, {{1, 2}});
+  ASSERT_EQ(relay.state(log.log()).cap, 2U);
+  connection.log_changed(relay, log.log());
+  EXPECT_EQ(session.pending_output().size(), bytes);
+  connection.run();
+  EXPECT_EQ(author.state(log.log()).cap, 2U) << connection.why();
+}
+
 TEST_F(LivePair, GoesOnForAsLongAsTheLogGrows) {
   for (int round = 0; round < 5000 && !HasFailure(); ++round) {
     append();

@@ -1,0 +1,173 @@
+// What a peer can make a session spend: memory, time, credit.
+#include <map>
+
+#include <gtest/gtest.h>
+
+#include "culm/core/limits.hpp"
+#include "culm/feed/lipmaa.hpp"
+
+#include "tests/support/hostile_peer.hpp"
+
+namespace culm::replication {
+namespace {
+
+using test::HostilePeer;
+using test::LogBuilder;
+using test::TestConnection;
+using test::TestPeer;
+using test::want_of;
+
+class SessionCost : public testing::Test {
+ protected:
+  static Want scattered(const LogKey& log, WantId id) {
+    Want want;
+    want.id = id;
+    want.log = log;
+    for (SeqNum i = 0; i < limits::kRangesPerMessageMax; ++i) {
+      want.interest.ranges.insert(2 + 4 * i + id % 3);
+    }
+    return want;
+  }
+
+  TestPeer victim{1};
+};
+
+TEST_F(SessionCost, WantsOfManyRangesHaveABudget) {
+  LogBuilder log("alice");
+  log.append_many(4 * limits::kRangesPerMessageMax + 10);
+  victim.hold(log);
+  HostilePeer hostile(victim);
+  hostile.say_hello();
+  for (WantId id = 1; id <= limits::kWantsPerSessionMax; ++id) {
+    Want want = scattered(log.log(), id);
+    want.live = true;
+    hostile.say(want);
+    hostile.tick(Instant{});
+  }
+  EXPECT_FALSE(hostile.verdict());
+  const std::size_t denied = hostile.heard<Deny>();
+  EXPECT_GT(denied, 0U);
+  EXPECT_LT(denied, limits::kWantsPerSessionMax - 4) << "a reader has a few open at a time";
+  // Others share what the node has for wants like these, and small ones go on.
+  std::vector<std::unique_ptr<HostilePeer>> others;
+  while (victim.credit.has_room_for_ranges(100'000) && others.size() < 50) {
+    HostilePeer& other = *others.emplace_back(std::make_unique<HostilePeer>(victim));
+    other.say_hello();
+    for (WantId id = 1; id <= limits::kWantsPerSessionMax; ++id) {
+      Want want = scattered(log.log(), id);
+      want.live = true;
+      other.say(want);
+      other.tick(Instant{});
+    }
+  }
+  EXPECT_LT(others.size(), 50U) << "the node has a budget, too";
+  TestPeer reader(2);
+  TestConnection connection(reader, victim, 3);
+  ASSERT_TRUE(connection.a.session->want(want_of(log.log(), {RangeSet{{1, 20}}, 0})));
+  connection.run();
+  EXPECT_EQ(reader.state(log.log()).held.count(), closure({{1, 20}}, log.head()).count());
+  others.clear();
+}
+
+TEST_F(SessionCost, OneCostlyWantIsLookedAtInATurn) {
+  LogBuilder log("alice");
+  log.append_many(50);
+  victim.hold(log);
+  HostilePeer hostile(victim);
+  hostile.say_hello();
+  Bytes plaintext;
+  for (WantId id = 1; id <= 5; ++id) {
+    Want want = scattered(log.log(), id);
+    want.quote_only = true;
+    Bytes encoded;
+    encode(encoded, want);
+    append_frame(plaintext, encoded);
+  }
+  hostile.say_plaintext(plaintext);
+  EXPECT_EQ(hostile.heard<Quote>(), 1U);
+  EXPECT_FALSE(hostile.session().wants_input());
+  EXPECT_EQ(hostile.session().next_deadline(), Instant{}) << "at once, when others had their turn";
+  for (std::size_t quotes = 2; quotes <= 5; ++quotes) {
+    hostile.tick(Instant{});
+    EXPECT_EQ(hostile.heard<Quote>(), quotes);
+  }
+  hostile.tick(Instant{});
+  EXPECT_TRUE(hostile.session().wants_input());
+}
+
+/// Entries along the longest path there is, and a few above it.
+class DeepLog {
+ public:
+  DeepLog() {
+    SeqNum spine = 0;
+    for (int k = 1; k <= 40; ++k) {
+      spine = 3 * spine + 1;
+      top_ += 2 * spine;
+    }
+    for (const SeqNum n : path_to_first(top_)) members_.insert(n);
+    members_.insert(SeqRange{top_ + 1, top_ + 31});
+    Hash elsewhere;
+    elsewhere.bytes.fill(0xab);
+    const auto hash_of = [&](SeqNum n) { return hashes_.contains(n) ? hashes_[n] : elsewhere; };
+    for (const SeqRange range : members_.ranges()) {
+      for (SeqNum n = range.first; n <= range.last; ++n) {
+        payloads_[n] = n == 1 ? std::string(limits::kPayloadInlineBytesMax, 'p') : std::string();
+        EntryFields fields;
+        fields.log = log;
+        fields.seqnum = n;
+        if (has_lipmaalink(n)) fields.lipmaalink = hash_of(lipmaa(n));
+        if (n > 1) fields.backlink = hash_of(n - 1);
+        fields.payload_size = payloads_[n].size();
+        fields.payload_hash = culm::hash(as_bytes(payloads_[n]));
+        entries_.push_back(sign_entry(fields, key_));
+        hashes_[n] = culm::hash(entries_.back().bytes());
+      }
+    }
+  }
+  [[nodiscard]] std::vector<UnitEntry> unit() const {
+    std::vector<UnitEntry> out;
+    for (const EntryBuffer& entry : entries_) {
+      const SeqNum n = entry.view().seqnum();
+      out.push_back({entry.view(), hashes_.at(n), as_bytes(payloads_.at(n))});
+    }
+    return out;
+  }
+  [[nodiscard]] const RangeSet& members() const { return members_; }
+
+ private:
+  SecretKey key_ = test::key_from("deep");
+
+ public:
+  LogKey log{key_.author(), LogId{0}};
+
+ private:
+  SeqNum top_ = 0;
+  RangeSet members_;
+  std::map<SeqNum, Hash> hashes_;
+  std::map<SeqNum, std::string> payloads_;
+  std::vector<EntryBuffer> entries_;
+};
+
+TEST_F(SessionCost, NewestFirstInFullStaysWithinTheLeastCreditNearTheLastSeqnum) {
+  const DeepLog deep;
+  const auto unit = deep.unit();
+  ASSERT_TRUE(store::ingest(victim.store(), deep.log, unit, victim.verifier));
+  for (const bool full : {false, true}) {
+    HostilePeer hostile(victim);
+    hostile.say_hello();
+    Want want;
+    want.id = 1;
+    want.log = deep.log;
+    want.interest = everything();
+    want.order = Order::kNewestFirst;
+    want.full = full;
+    hostile.say(want);
+    const std::uint64_t before = hostile.session().stats().bytes_sent;
+    hostile.say(Credit{limits::kCreditBytesMin});
+    EXPECT_GE(hostile.heard<Entries>(), 1U);
+    EXPECT_LE(hostile.session().stats().bytes_sent - before, limits::kCreditBytesMin + 1024);
+  }
+}
+
+}  // namespace
+}  // namespace culm::replication
