@@ -78,6 +78,8 @@ inline constexpr std::uint64_t kServedRangesNode = 2 * 1024 * 1024;
 inline constexpr std::uint64_t kServedRangesFree = 256;
 /// Ranges of wants that a session takes apart before others have their turn.
 inline constexpr std::uint64_t kPlannedRangesMax = 1024;
+/// Bytes that may come by one want although they bring nothing new.
+inline constexpr std::uint64_t kVainBytesPerWantMax = kSessionCreditBytes;
 /// Inbound sessions, of which the handshake is complete.
 inline constexpr std::uint32_t kSessionsNode = 128;
 inline constexpr std::uint32_t kSessionsRelay = 10'000;

@@ -12,6 +12,8 @@ struct SessionStats {
   std::uint64_t entries_sent = 0;
   std::uint64_t payload_bytes_received = 0;
   std::uint64_t payload_bytes_sent = 0;
+  /// Units and parts of payloads in which something came for the first time by their want.
+  std::uint64_t pieces_new = 0;
 
   SessionStats& operator+=(const SessionStats& other) {
     bytes_received += other.bytes_received;
@@ -20,6 +22,7 @@ struct SessionStats {
     entries_sent += other.entries_sent;
     payload_bytes_received += other.payload_bytes_received;
     payload_bytes_sent += other.payload_bytes_sent;
+    pieces_new += other.pieces_new;
     return *this;
   }
 };

@@ -30,7 +30,7 @@ std::uint64_t CreditWindow::passed_over(std::uint64_t bytes) {
 }
 
 void CreditWindow::grow(std::uint64_t bytes) {
-  const std::uint64_t more = std::min(bytes, limits::kSessionCreditBytes - size_);
+  const std::uint64_t more = std::min(bytes, limit_ - std::min(limit_, size_));
   // What is granted is not there for what comes, and may stay out for ever: no more than half.
   if (pool_.free() < pool_.size() / 2 + limits::kCreditBytesMin + more) return;
   size_ += more;
@@ -50,8 +50,10 @@ void CreditWindow::take() {
 }
 
 std::uint64_t CreditWindow::grant() {
-  granted_ += owed_;
-  return std::exchange(owed_, 0);
+  const std::uint64_t more = std::min(owed_, limit_ - std::min(limit_, granted_));
+  granted_ += more;
+  owed_ -= more;
+  return more;
 }
 
 }  // namespace culm::replication

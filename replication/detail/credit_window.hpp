@@ -31,6 +31,9 @@ class CreditWindow {
   [[nodiscard]] std::uint64_t open();
   [[nodiscard]] bool is_open() const noexcept { return size_ != 0; }
 
+  /// No more is outstanding from now on, but for what is already. At least limits::kCreditBytesMin.
+  void set_limit(std::uint64_t bytes) { limit_ = bytes; }
+
   /// The peer has sent what counts so much. Fails with kFlow when that is more than was granted.
   [[nodiscard]] Result<void> spend(std::uint64_t bytes);
   /// So much of what was spent is with the committer now.
@@ -58,6 +61,7 @@ class CreditWindow {
   std::uint64_t granted_ = 0;
   std::uint64_t in_works_ = 0;
   std::uint64_t owed_ = 0;
+  std::uint64_t limit_ = limits::kSessionCreditBytes;
 };
 
 }  // namespace culm::replication

@@ -1,7 +1,10 @@
 #include "culm/replication/detail/request.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
+
+#include "culm/core/limits.hpp"
 
 namespace culm::replication {
 
@@ -56,6 +59,46 @@ bool Request::is_solicited(const Payload& payload) const {
   return phase != Phase::kAsked && asked.payloads && !asked.quote_only &&
          payload.offset + payload.bytes.size() <= asked.payload_size_max &&
          wanted_up_to(std::max(head, payload.seqnum)).contains(payload.seqnum);
+}
+
+Result<bool> Request::take(const ElidedContents& contents, std::uint64_t counted) {
+  const bool is_new =
+      !(contents.seqnums - brought).empty() || !(contents.payloads - payloads_).empty();
+  brought |= contents.seqnums;
+  payloads_ |= contents.payloads;
+  return count(counted, is_new);
+}
+
+Result<bool> Request::take(const Payload& payload, bool is_entry_here, std::uint64_t counted) {
+  return count(counted, is_entry_here && is_new_part(payload));
+}
+
+bool Request::is_new_part(const Payload& payload) {
+  constexpr std::size_t kPartsMax = 4;  // they come one payload behind the other
+  if (payloads_.contains(payload.seqnum)) return false;
+  if (payload.last) {
+    payloads_.insert(payload.seqnum);
+    parts_.erase(payload.seqnum);
+    return true;
+  }
+  std::uint64_t& end = parts_[payload.seqnum];
+  const bool is_new = payload.offset + payload.bytes.size() > end;
+  end = std::max(end, payload.offset + payload.bytes.size());
+  if (parts_.size() > kPartsMax) {
+    const auto given_up =
+        parts_.begin()->first == payload.seqnum ? std::next(parts_.begin()) : parts_.begin();
+    payloads_.insert(given_up->first);
+    parts_.erase(given_up);
+  }
+  return is_new;
+}
+
+Result<bool> Request::count(std::uint64_t counted, bool is_new) {
+  if (asked.budget_bytes != 0 && budget_left() == 0) return fail(Errc::kUnsolicited);
+  counted_bytes += counted;
+  if (!is_new) vain_bytes += counted;
+  if (vain_bytes > limits::kVainBytesPerWantMax) return fail(Errc::kUnsolicited);
+  return is_new;
 }
 
 bool Request::awaits_peer(bool credit_can_be_used) const {

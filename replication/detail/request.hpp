@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -28,6 +30,15 @@ struct Request {
   /// Whether a unit or a part of a payload was asked for.
   [[nodiscard]] bool is_solicited(const ElidedContents& contents) const;
   [[nodiscard]] bool is_solicited(const Payload& payload) const;
+  /// A unit or a part of a payload has come that counts so much: whether something of it is new.
+  /// Fails with kUnsolicited when the budget was used up before, or when too much has come that
+  /// was not new.
+  [[nodiscard]] Result<bool> take(const ElidedContents& contents, std::uint64_t counted);
+  [[nodiscard]] Result<bool> take(const Payload& payload, bool is_entry_here,
+                                  std::uint64_t counted);
+  [[nodiscard]] std::uint64_t budget_left() const {
+    return asked.budget_bytes - std::min(asked.budget_bytes, counted_bytes);
+  }
   /// Whether the peer owes an answer, or could send the rest of what it announced.
   [[nodiscard]] bool awaits_peer(bool credit_can_be_used) const;
 
@@ -37,16 +48,23 @@ struct Request {
   bool full = false;
   Phase phase = Phase::kAsked;
   bool quoted = false;
-  DoneReason done{};      ///< of phase kDone
-  SeqNum head_first = 0;  ///< the peer's head when it answered
-  SeqNum head = 0;        ///< the highest it has shown
-  std::size_t works = 0;  ///< with the committer
-  RangeSet brought;       ///< entries that came by it
+  DoneReason done{};                ///< of phase kDone
+  SeqNum head_first = 0;            ///< the peer's head when it answered
+  SeqNum head = 0;                  ///< the highest it has shown
+  std::size_t works = 0;            ///< with the committer
+  RangeSet brought;                 ///< entries that came by it
+  std::uint64_t counted_bytes = 0;  ///< came, as credit counts
+  std::uint64_t vain_bytes = 0;     ///< of these, in pieces with nothing new
   std::shared_ptr<SessionToken> token = std::make_shared<SessionToken>();
 
  private:
+  [[nodiscard]] Result<bool> count(std::uint64_t counted, bool is_new);
+  [[nodiscard]] bool is_new_part(const Payload& payload);
   /// The entries that were asked for, at every head that the peer has shown and up to `head_max`.
   [[nodiscard]] RangeSet wanted_up_to(SeqNum head_max) const;
+
+  RangeSet payloads_;                        ///< that came whole
+  std::map<SeqNum, std::uint64_t> parts_{};  ///< of others: how far they have come
 };
 
 }  // namespace culm::replication

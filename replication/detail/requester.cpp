@@ -122,7 +122,19 @@ void Requester::grant(std::uint64_t bytes) {
 }
 
 void Requester::top_up() {
+  credit_.set_limit(credit_limit());
   if (!credit_.is_open() && is_fetching()) grant(credit_.open());
+}
+
+/// What budgets leave no room for is not granted, whatever the peer thinks of them.
+std::uint64_t Requester::credit_limit() const {
+  std::uint64_t sum = 0;
+  for (const Request& request : requests_) {
+    if (request.asked.quote_only) continue;
+    if (request.asked.budget_bytes == 0) return limits::kSessionCreditBytes;
+    sum += std::min(request.budget_left(), limits::kSessionCreditBytes);
+  }
+  return std::clamp(sum, limits::kCreditBytesMin, limits::kSessionCreditBytes);
 }
 
 bool Requester::is_fetching() const {
@@ -163,11 +175,20 @@ Result<std::optional<Requester::Arrival>> Requester::on_entries(const Entries& e
     return fail(error_for(Errc::kUnsolicited, contents.seqnums.min()));
   }
   request->head = std::max(request->head, contents.seqnums.max());
-  request->brought |= contents.seqnums;
+  CULM_TRY(const bool is_new, request->take(contents, counted));
+  if (is_new) ++stats_.pieces_new;
   stats_.entries_received += contents.seqnums.count();
   stats_.payload_bytes_received += contents.payload_bytes;
   submit(*request, UnitWork{Bytes(entries.unit.begin(), entries.unit.end())}, counted);
   return Arrival{request->asked.log, std::move(contents)};
+}
+
+bool Requester::is_entry_here(const Request& request, SeqNum seqnum) const {
+  if (request.brought.contains(seqnum)) return true;
+  const auto transaction = store_.read();
+  const auto log =
+      transaction ? transaction->find_log(request.asked.log) : fail(transaction.error());
+  return !log || (*log && (*log)->held.contains(seqnum));
 }
 
 Result<void> Requester::on_payload(const Payload& payload, std::size_t message_bytes) {
@@ -179,6 +200,9 @@ Result<void> Requester::on_payload(const Payload& payload, std::size_t message_b
     return {};
   }
   if (!request->is_solicited(payload)) return fail(error_for(Errc::kUnsolicited, payload.seqnum));
+  CULM_TRY(const bool is_new,
+           request->take(payload, is_entry_here(*request, payload.seqnum), counted));
+  if (is_new) ++stats_.pieces_new;
   stats_.payload_bytes_received += payload.bytes.size();
   submit(*request,
          PayloadWork{payload.seqnum, payload.offset, payload.last,
@@ -268,6 +292,7 @@ Result<void> Requester::work_finished(const WorkReport& report) {
     pool_.give_back(pending.credit);
     evidence_done(report.log);
   } else if (pending.credit != 0) {
+    credit_.set_limit(credit_limit());
     grant(credit_.work_done(pending.credit));
   }
   Request* const request = find(pending.want);

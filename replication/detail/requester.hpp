@@ -99,6 +99,8 @@ class Requester {
   [[nodiscard]] Result<WantId> ask(const WantRequest& asked, WantId again_for = 0,
                                    bool full = false);
   [[nodiscard]] bool is_fetching() const;
+  [[nodiscard]] std::uint64_t credit_limit() const;
+  [[nodiscard]] bool is_entry_here(const Request& request, SeqNum seqnum) const;
   void grant(std::uint64_t bytes);
   void submit(Request& request, std::variant<UnitWork, PayloadWork, EvidenceWork> content,
               std::uint64_t credit);

@@ -14,8 +14,10 @@ namespace {
 constexpr std::size_t kLogsAtATime = limits::kWantsPerSessionMax / 5;
 /// With several, or each would seem late while the others have their turn.
 constexpr std::size_t kLogsOfSeveralAtATime = 3;
+/// So much may come before something new is there: on slow links a message takes long.
+constexpr std::uint64_t kVainBytesMax = limits::kMessageBytesMax;
 /// Less than this is pings.
-constexpr std::uint64_t kActiveBytesMin = 1024;
+constexpr std::uint64_t kActiveBytesMin = limits::kProgressBytes;
 
 }  // namespace
 
@@ -236,7 +238,14 @@ void Sync::advance(Instant now) {
   const SyncProgress moved = progress();
   events_.emplace_back(moved);
   const std::uint64_t bytes = moved.stats.bytes_received + moved.stats.bytes_sent;
-  if (bytes >= active_bytes_ + kActiveBytesMin) {
+  std::uint64_t pieces = moved.stats.pieces_new;
+  if (request_.push) pieces += moved.stats.entries_sent + moved.stats.payload_bytes_sent;
+  if (std::exchange(new_pieces_, pieces) != pieces) {
+    new_bytes_ = bytes;
+    active_at_ = now;
+  }
+  const bool may_be_new = bytes <= new_bytes_ + kVainBytesMax;
+  if (may_be_new && bytes >= active_bytes_ + kActiveBytesMin) {
     active_bytes_ = bytes;
     active_at_ = now;
   }

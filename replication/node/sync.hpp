@@ -33,7 +33,7 @@ struct SyncRequest {
   bool push = false;        ///< offer the logs, and wait until the peers hold all that is here
   bool quote_only = false;  ///< ask what would move, and move nothing; with none of the others
   bool undelete = false;    ///< take payloads again that were deleted here, of what is wanted
-  /// Give up when nothing has moved for so long; not while live.
+  /// Give up when nothing new has moved for so long; not while live.
   Duration idle_max = std::chrono::seconds(30);
   /// End with what has come after so long, whatever moves; also while live.
   std::optional<Duration> whole_max{};
@@ -265,9 +265,11 @@ class Sync {
   Instant now_{};
   std::optional<Instant> began_;
   Instant ticked_{};
-  Instant active_at_{};  ///< when something moved last
-  std::uint64_t active_bytes_ = 0;
-  SyncReport report_;  ///< as far as `end` knows it
+  Instant active_at_{};             ///< when something moved last
+  std::uint64_t active_bytes_ = 0;  ///< that had moved by then
+  std::uint64_t new_bytes_ = 0;     ///< that had moved when something new did
+  std::uint64_t new_pieces_ = 0;    ///< that had moved by then
+  SyncReport report_;               ///< as far as `end` knows it
   bool is_ending_ = false;
   bool is_over_ = false;
 };

@@ -189,7 +189,9 @@ void Sync::on(const DialOver& over) {
 
 void Sync::on(const FetchQuoted& quoted) {
   const auto log = by_fetch_.find(quoted.fetch);
-  if (log != by_fetch_.end()) log->second->state.quoted(quoted.quote);
+  if (log == by_fetch_.end()) return;
+  active_at_ = now_;
+  log->second->state.quoted(quoted.quote);
 }
 
 void Sync::on(const FetchEnded& ended) {

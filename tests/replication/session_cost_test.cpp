@@ -95,6 +95,69 @@ TEST_F(SessionCost, OneCostlyWantIsLookedAtInATurn) {
   EXPECT_TRUE(hostile.session().wants_input());
 }
 
+TEST_F(SessionCost, ASmallBudgetGrantsNoMoreThanTheLeastCredit) {
+  LogBuilder log("alice");
+  for (int i = 0; i < 100; ++i) log.append(std::string(10'000, 'a'));
+  victim.hold(log);
+  TestPeer reader(2);
+  TestConnection connection(reader, victim, 3);
+  auto request = want_of(log.log());
+  request.budget_bytes = 20'000;
+  ASSERT_TRUE(connection.a.session->want(request));
+  connection.run();
+  ASSERT_NE(connection.a.last<WantEnded>(), nullptr);
+  EXPECT_EQ(connection.a.last<WantEnded>()->reason, DoneReason::kBudget);
+  EXPECT_LT(connection.a.session->stats().bytes_received, 20'000 + limits::kCreditBytesMin);
+  // Who minds no budget gets no more credit and is refused.
+  HostilePeer hostile(reader);
+  hostile.say_hello();
+  const LogBuilder other = LogBuilder("bob").append_many(1000);
+  request.log = other.log();
+  const WantId want = *hostile.session().want(request);
+  hostile.say_have(other);
+  const std::uint64_t before = hostile.session().stats().bytes_received;
+  for (SeqNum n = 1; n <= 1000 && !hostile.verdict(); n += 50) {
+    hostile.say_unit(want, other, {{n, n + 49}}, {});
+  }
+  EXPECT_EQ(hostile.verdict(), Errc::kUnsolicited);
+  EXPECT_LT(hostile.session().stats().bytes_received - before, 20'000 + limits::kCreditBytesMin);
+}
+
+TEST_F(SessionCost, WhoRepeatsOneUnitIsRefusedAfterAWhile) {
+  const LogBuilder log = LogBuilder("alice").append_many(40);
+  HostilePeer hostile(victim);
+  hostile.say_hello();
+  const WantId want = *hostile.session().want(want_of(log.log()));
+  hostile.say_have(log);
+  std::uint64_t said = 0;
+  for (; said < 4096 && !hostile.verdict(); ++said) {
+    hostile.say_unit(want, log, {{1, 40}}, {{1, 40}});
+  }
+  EXPECT_EQ(hostile.verdict(), Errc::kUnsolicited);
+  EXPECT_EQ(hostile.session().stats().pieces_new, 1U);
+  EXPECT_LT(hostile.session().stats().bytes_received, 2 * limits::kVainBytesPerWantMax);
+}
+
+TEST_F(SessionCost, WhoRepeatsOnePartIsRefusedAfterAWhile) {
+  LogBuilder log("alice");
+  log.append(std::string(3 * limits::kPayloadChunkBytes, 'x'));
+  const Bytes part(limits::kPayloadChunkBytes, 'x');
+  for (const bool is_entry_here : {true, false}) {
+    TestPeer peer(7);
+    HostilePeer hostile(peer);
+    hostile.say_hello();
+    const WantId want = *hostile.session().want(want_of(log.log()));
+    hostile.say_have(log);
+    if (is_entry_here) hostile.say_unit(want, log, {{1, 1}}, {});
+    for (int said = 0; said < 100 && !hostile.verdict(); ++said) {
+      hostile.say(Payload{.want = want, .seqnum = 1, .bytes = part});
+    }
+    EXPECT_EQ(hostile.verdict(), Errc::kUnsolicited);
+    EXPECT_EQ(hostile.session().stats().pieces_new, is_entry_here ? 2U : 0U);
+    EXPECT_LT(hostile.session().stats().bytes_received, 2 * limits::kVainBytesPerWantMax);
+  }
+}
+
 /// Entries along the longest path there is, and a few above it.
 class DeepLog {
  public:

@@ -178,7 +178,7 @@ void add_how(Verb& verb, Options& options) {
   verb.add_option("--peer", value_of("PEER", options.first.expected, parse_peer_option),
                   "At HOST:PORT talk only to the relay that printed these 64 digits");
   verb.add_option("--timeout", &options.timeout_seconds,
-                  "Give up when nothing has moved for so many seconds; not with --live")
+                  "Give up when nothing new has moved for so many seconds; not with --live")
       .type_name("SECONDS")
       .show_default();
   verb.add_option("--deadline", &options.deadline_seconds,
