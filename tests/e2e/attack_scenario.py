@@ -1,0 +1,149 @@
+"""What strangers can do to a relay: each attack of tests/attacks for a few seconds, and beside it 50
+appends and a sync of honest people. Figures are printed; CULM_ATTACK=long makes them count."""
+
+import json
+import os
+import subprocess
+import threading
+import time
+
+from relay_harness import NetworkScenario
+from scenario import NETWORK, main
+
+ATTACK = os.environ.get("CULM_ATTACK_PROGRAM", "culm_attack")
+LONG = os.environ.get("CULM_ATTACK") == "long"
+SANITIZED = bool(os.environ.get("CULM_SANITIZE"))
+ENTRIES = 17000  # where 4,096 ranges find entries
+APPENDS = 50 if LONG else 20
+# How the machine is loaded decides about times, so a test only sees that nothing stands still.
+APPEND_SECONDS_MAX = 0.5 if LONG else 5
+MEMORY_MAX, MEMORY_PER_CONNECTION_MAX = 64 << 20, 12 << 10
+LINES_PER_SECOND_MAX = 10
+
+
+class Relay:
+    """A relay with a log in it, its memory and its lines from when it was made."""
+
+    def __init__(self, test, entries):
+        self.test = test
+        self.key = test.keygen()
+        self.author = self.key[1]
+        test.new_log((f"line {n}" for n in range(entries)), key=self.key, store="relay")
+        self.node = test.relay("relay", "--accept", self.author)
+        self.memory_before = self.memory()
+        self.begun = time.monotonic()
+
+    def memory(self):
+        """Bytes that are not pages of the store."""
+        with open(f"/proc/{self.node.process.pid}/status") as status:
+            line = next(line for line in status if line.startswith("RssAnon"))
+        return int(line.split()[1]) << 10
+
+    def lines(self):
+        return len(self.node.said().splitlines())
+
+
+class Attack(NetworkScenario):
+    figures = []
+
+    @classmethod
+    def tearDownClass(cls):
+        for name, *figures in cls.figures:
+            print(f"{name:10}", *figures)
+
+    def attack(self, name, port=0, log="0" * 64, seconds=0, count=0):
+        process = subprocess.Popen([ATTACK, name, str(port), log, str(seconds), str(count)],
+                                   stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        line = process.stdout.readline()
+        if not line:
+            self.fail(f"{name} ends with {process.wait()}")
+        return process, json.loads(line)
+
+    def beside(self, name, short, long, connections, entries=600):
+        """Attacks a relay that holds a log of so many entries, and returns the relay."""
+        count, seconds = long if LONG else short
+        relay = Relay(self, entries)
+        port = relay.node.address.rsplit(":", 1)[1]
+        process, _ = self.attack(name, port, relay.author, seconds, count)
+        peak = [relay.memory()]
+        is_over = threading.Event()
+
+        def watch():
+            while not is_over.wait(0.02):
+                peak[0] = max(peak[0], relay.memory())
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            slowest = max(self.append(relay, n) for n in range(APPENDS))
+            began = time.monotonic()
+            logs, whole = self.sync("reader", relay.node.address, relay.author, "--newest", "500")
+            sync_took = time.monotonic() - began
+            said = json.loads(process.stdout.readline())
+        finally:
+            is_over.set()
+            watcher.join()
+        took = time.monotonic() - relay.begun
+        grown = peak[0] - relay.memory_before
+        lines = relay.lines() / took
+        self.figures.append((
+            name, f"append {slowest:.3f} s,", f"sync {sync_took:.2f} s,", f"{grown / 1e6:.1f} MB,",
+            f"{lines:.1f} lines/s,", json.dumps(said)))
+        self.assertEqual(logs[0]["state"], "complete", (logs, whole))
+        self.assertLessEqual(slowest, APPEND_SECONDS_MAX)
+        self.assertLessEqual(lines, LINES_PER_SECOND_MAX, relay.node.said()[-3000:])
+        if not SANITIZED:
+            bound = MEMORY_MAX + MEMORY_PER_CONNECTION_MAX * (count if connections else 1)
+            self.assertLessEqual(grown, bound)
+        relay.node.end()
+        return relay
+
+    def append(self, relay, n):
+        began = time.monotonic()
+        self.out("append", "--key", relay.key[0], stdin=f"beside {n}".encode(), store="relay")
+        return time.monotonic() - began
+
+    def test_offers_of_logs_that_nobody_brings(self):
+        relay = self.beside("offers", (20, 3), (40, 10), False)
+        logs = self.json_lines("ls", store="relay")
+        self.assertEqual([log["log"] for log in logs], [relay.author])
+        self.assert_sound("relay")
+
+    def test_comparisons_that_lead_to_nothing(self):
+        self.beside("evidence", (8, 3), (64, 20), True)
+
+    def test_sessions_that_leave_their_credit(self):
+        self.beside("idle", (200, 3), (4160, 40), True)
+
+    def test_peers_that_do_not_read(self):
+        self.beside("deaf", (16, 3), (24, 20), True)
+
+    def test_wants_and_quotes_that_cost_much(self):
+        self.beside("wants", (8, 4), (64, 20), True, ENTRIES)
+
+    def provider(self, name):
+        idle = 6 if LONG else 2
+        process, ready = self.attack(name, seconds=60)
+        began = time.monotonic()
+        lines = self.json_lines("sync", f"127.0.0.1:{ready['port']}", ready["log"], "--timeout",
+                                idle, store="reader", status=NETWORK)
+        took = time.monotonic() - began
+        said = json.loads(process.stdout.readline())
+        self.figures.append((name, f"sync {took:.1f} s,", json.dumps(said)))
+        self.assertEqual(len(lines), 3, lines)
+        self.assertEqual(lines[1]["peers"][0]["state"], "unsolicited", lines)
+        self.assertLessEqual(took, 3 * idle + 10)
+        self.assertLessEqual(said["sent"], 8 << 20)
+
+    def test_a_provider_that_repeats_one_part(self):
+        self.provider("parts")
+
+    def test_a_provider_that_repeats_one_unit(self):
+        self.provider("units")
+
+
+if __name__ == "__main__":
+    main()
