@@ -67,6 +67,12 @@ inline constexpr std::uint64_t kNodeCreditBytes = 256 * 1024 * 1024;
 inline constexpr std::size_t kSessionOutputBytesMax = 1024 * 1024;
 /// and with so much of it no further message is looked at.
 inline constexpr std::size_t kSessionAnswersBytesMax = 2 * kSessionOutputBytesMax;
+/// Memory of unsent output of all sessions of a node, but for the first kSessionOutputBytesFree of
+/// each. While there is as much, nothing but answers is added to what is free, and with
+/// kSessionAnswersBytesFree of these no further message is looked at.
+inline constexpr std::size_t kNodeOutputBytes = 24 * 1024 * 1024;
+inline constexpr std::size_t kSessionOutputBytesFree = 16 * 1024;
+inline constexpr std::size_t kSessionAnswersBytesFree = 32 * 1024;
 /// What a session does for its peer's wants before it sees to anything else: messages, and rows
 /// that are read without sending.
 inline constexpr std::size_t kPumpStepsMax = 256;
@@ -76,6 +82,8 @@ inline constexpr std::uint64_t kPumpRowsMax = 4096;
 inline constexpr std::uint64_t kServedRangesPerSession = 512 * 1024;
 inline constexpr std::uint64_t kServedRangesNode = 2 * 1024 * 1024;
 inline constexpr std::uint64_t kServedRangesFree = 256;
+/// Messages that a session looks at before others have their turn.
+inline constexpr std::size_t kMessagesPerTurn = 64;
 /// Ranges of wants that a session takes apart before others have their turn.
 inline constexpr std::uint64_t kPlannedRangesMax = 1024;
 /// Bytes that may come by one want although they bring nothing new.

@@ -49,6 +49,13 @@ class CreditPool {
   void charge_ranges(std::uint64_t ranges) { ranges_ += ranges; }
   void give_back_ranges(std::uint64_t ranges) { ranges_ -= ranges; }
 
+  // Output that waits for peers to read: see limits::kNodeOutputBytes.
+  [[nodiscard]] bool is_short_of_output() const noexcept {
+    return output_ >= limits::kNodeOutputBytes;
+  }
+  void charge_output(std::uint64_t bytes) { output_ += bytes; }
+  void give_back_output(std::uint64_t bytes) { output_ -= bytes; }
+
   [[nodiscard]] std::uint64_t free() const noexcept {
     return static_cast<std::uint64_t>(std::max<std::int64_t>(free_, 0));
   }
@@ -59,6 +66,7 @@ class CreditPool {
   std::int64_t free_;  // below 0: the last message was larger
   std::deque<std::uint64_t> waiting_;
   std::uint64_t ranges_ = 0;
+  std::uint64_t output_ = 0;
 };
 
 }  // namespace culm::replication

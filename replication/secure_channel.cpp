@@ -12,6 +12,8 @@ namespace culm::replication {
 namespace {
 
 constexpr std::size_t kPrefixSizeBytes = 2;
+/// Smaller memory is not worth a copy.
+constexpr std::size_t kOutputBytesKept = 64 * 1024;
 
 std::array<std::uint8_t, kPrefixSizeBytes> encode_prefix(std::size_t size) {
   return {static_cast<std::uint8_t>(size >> 8U), static_cast<std::uint8_t>(size)};
@@ -174,8 +176,16 @@ ByteView SecureChannel::pending_output() const noexcept {
 void SecureChannel::output_sent(std::size_t bytes) {
   CULM_ASSERT(bytes <= output_.size() - output_start_);
   output_start_ += bytes;
-  if (output_start_ < output_.size()) return;
+  if (output_start_ < output_.size()) return give_back_memory();
   recycle(output_);
+  output_start_ = 0;
+}
+
+/// Of a large output of which little is left.
+void SecureChannel::give_back_memory() {
+  if (output_.capacity() <= kOutputBytesKept) return;
+  if (pending_output().size() > output_.capacity() / 4) return;
+  output_ = Bytes(pending_output().begin(), pending_output().end());
   output_start_ = 0;
 }
 

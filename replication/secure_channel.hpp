@@ -65,6 +65,11 @@ class SecureChannel {
   /// Bytes for the wire. Valid until the next non-const call.
   [[nodiscard]] ByteView pending_output() const noexcept;
 
+  /// What the output takes; 0 where there is none.
+  [[nodiscard]] std::size_t output_memory() const noexcept {
+    return output_.empty() ? 0 : output_.capacity();
+  }
+
   /// Drops the first `bytes` of the output. Precondition: `bytes <= pending_output().size()`.
   void output_sent(std::size_t bytes);
 
@@ -86,6 +91,7 @@ class SecureChannel {
   [[nodiscard]] Result<void> check_peer() const;
   [[nodiscard]] Result<void> write_handshake();
   [[nodiscard]] Result<void> open_record(ByteView sealed, Bytes& plaintext);
+  void give_back_memory();
   tl::unexpected<Error> end(Error error);
 
   std::unique_ptr<noise::Handshake> handshake_;  // none once established

@@ -23,6 +23,11 @@ void Liveness::bytes_received(std::size_t bytes, Instant now) {
   bytes_since_progress_ += bytes;
 }
 
+void Liveness::not_listening(Instant now) {
+  last_received_ = std::max(last_received_, now - kPingInterval);
+  is_ping_sent_ = false;
+}
+
 void Liveness::progressed() {
   stalled_since_.reset();
   bytes_since_progress_ = 0;

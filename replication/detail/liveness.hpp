@@ -26,6 +26,9 @@ class Liveness {
   explicit Liveness(Instant now) : started_(now), now_(now), last_received_(now) {}
 
   void bytes_received(std::size_t bytes, Instant now);
+  /// Nothing that came is looked at: that the peer is silent says nothing, and it must not find
+  /// this side silent either.
+  void not_listening(Instant now);
   /// The handshake is over, hello included.
   void established() { is_established_ = true; }
   /// What the peer owes came nearer, or more was asked for just now.

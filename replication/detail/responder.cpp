@@ -69,6 +69,12 @@ bool Responder::may_plan(const ServedWant& served) {
   return true;
 }
 
+bool Responder::has_room(std::uint64_t ranges) const {
+  const std::uint64_t all = ranges_ + ranges;
+  return all <= limits::kServedRangesFree ||
+         (all <= limits::kServedRangesPerSession && pool_.has_room_for_ranges(ranges));
+}
+
 void Responder::recount() {
   const auto charged = [](std::uint64_t ranges) {
     return ranges - std::min(ranges, limits::kServedRangesFree);
@@ -96,11 +102,7 @@ Result<void> Responder::accept(Want want) {
   served.plan(log);
   is_turn_full_ = false;
   plan_left_ -= std::min(plan_left_, planning_cost(served));
-  const std::uint64_t ranges = served.ranges();
-  const bool is_small = ranges_ + ranges <= limits::kServedRangesFree;
-  const bool has_room = ranges_ + ranges <= limits::kServedRangesPerSession &&
-                        (is_small || pool_.has_room_for_ranges(ranges));
-  if (!has_room && !served.want.quote_only) return fail(Errc::kBusy);
+  if (!has_room(served.ranges()) && !served.want.quote_only) return fail(Errc::kBusy);
   CULM_TRY(const auto have, make_have(transaction, log, events_));
   auto quote = make_quote(served, transaction, log, quote_rows_left_);
   while (!quote && passes_over(served, quote.error())) {
@@ -133,10 +135,14 @@ void Responder::drop(WantId want) {
 }
 
 void Responder::peer_holds(const LogKey& log, const RangeSet& entries, const RangeSet& payloads) {
+  // What is shown is kept, and may break what is to be sent into as many ranges more.
+  const std::uint64_t more = 2 * (entries.ranges().size() + payloads.ranges().size());
   for (ServedWant& served : served_) {
-    if (served.want.log == log) served.peer_holds(entries, payloads);
+    // Beyond the budget it is not taken in, and some is sent in vain.
+    if (served.want.log != log || !has_room(more)) continue;
+    served.peer_holds(entries, payloads);
+    recount();
   }
-  recount();
 }
 
 void Responder::log_changed(const LogKey& log) {
@@ -221,7 +227,7 @@ Result<bool> Responder::take_step(ServedWant& served) {
 Result<void> Responder::send_unit(ServedWant& served, const store::ReadTransaction& transaction,
                                   const store::LogState& log) {
   std::uint64_t size_max =
-      std::min<std::uint64_t>(limits::kUnitBytesTarget, credit_ - limits::kCreditBytesMin / 4);
+      std::min<std::uint64_t>(outbox_.unit_bytes_target(), credit_ - limits::kCreditBytesMin / 4);
   if (served.want.budget_bytes != 0) {
     size_max = std::min(size_max, served.want.budget_bytes - served.bytes);
   }

@@ -63,6 +63,7 @@ class Responder {
   [[nodiscard]] Result<bool> advance(ServedWant& served);
   [[nodiscard]] Result<bool> take_step(ServedWant& served);
   [[nodiscard]] bool may_plan(const ServedWant& served);
+  [[nodiscard]] bool has_room(std::uint64_t ranges) const;
   /// Charges what the wants take by now.
   void recount();
   [[nodiscard]] Result<void> send_unit(ServedWant& served,

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "culm/core/limits.hpp"
+#include "culm/replication/detail/buffer.hpp"
 #include "culm/replication/detail/scope.hpp"
 
 namespace culm::replication {
@@ -15,6 +16,7 @@ Session::Impl::Impl(Options options, const store::Store& store, Policy& policy, 
       store_(store),
       policy_(policy),
       channel_(options.channel, random),
+      outbox_(credit),
       responder_(store, credit, verifier, outbox_, events_, stats_),
       requester_(options.id, store, credit, outbox_, events_, stats_),
       fork_search_(store, requester_, outbox_),
@@ -36,14 +38,16 @@ Result<void> Session::Impl::receive(ByteView wire, Instant now) {
 }
 
 Result<void> Session::Impl::read_messages() {
-  while (!ended_ && !outbox_.overfull() && !responder_.is_turn_over() && !requester_.must_wait()) {
+  std::size_t left = limits::kMessagesPerTurn;
+  const auto is_turn_over = [&] { return left == 0 || responder_.is_turn_over(); };
+  for (; !ended_ && !is_overfull() && !is_turn_over() && !requester_.must_wait(); --left) {
     CULM_TRY(const auto frame,
              reader_.next(hello_received_ ? limits::kMessageBytesMax : limits::kHelloBytesMax));
     if (!frame) break;
     CULM_TRY(const auto message, decode(*frame));
     CULM_CHECK(dispatch(message, frame->size()));
   }
-  has_unread_ = responder_.is_turn_over();
+  has_unread_ = is_turn_over();
   return {};
 }
 
@@ -58,7 +62,7 @@ Result<void> Session::Impl::receive_end() {
 void Session::Impl::output_sent(std::size_t bytes) {
   stats_.bytes_sent += bytes;
   channel_.output_sent(bytes);
-  outbox_.set_unsent(channel_.pending_output().size());
+  output_changed();
   if (ended_) return;
   auto done = has_unread_ ? Result<void>() : read_messages();
   // What is new goes out before the word that it is here.
@@ -77,6 +81,7 @@ std::optional<Instant> Session::Impl::next_deadline() const {
 
 Result<void> Session::Impl::deadline_reached(Instant now) {
   if (ended_) return {};
+  if (!listens()) liveness_.not_listening(now);
   const auto due = liveness_.deadline_reached(now, awaits_peer());
   if (!due) return go_on(fail(due.error()));
   if (*due == Liveness::Due::kClose) {
@@ -95,7 +100,7 @@ Result<void> Session::Impl::deadline_reached(Instant now) {
 }
 
 bool Session::Impl::awaits_peer() const {
-  return requester_.awaits_peer() || fork_search_.awaits_peer();
+  return listens() && (requester_.awaits_peer() || fork_search_.awaits_peer());
 }
 
 std::optional<Event> Session::Impl::next_event() {
@@ -194,9 +199,13 @@ void Session::Impl::flush() {
   if (channel_.established() && !plaintext.empty() && !ended_) {
     // A key that is used up cannot encrypt a farewell either.
     if (const auto sent = channel_.send(plaintext); !sent) end(sent.error(), {});
-    plaintext.clear();
+    recycle(plaintext);
   }
-  outbox_.set_unsent(channel_.pending_output().size());
+  output_changed();
+}
+
+void Session::Impl::output_changed() {
+  outbox_.set_unsent(channel_.pending_output().size(), channel_.output_memory());
 }
 
 void Session::Impl::end(std::optional<Error> error, std::string text) {

@@ -25,9 +25,7 @@ class Session::Impl {
   [[nodiscard]] Result<void> receive_end();
   [[nodiscard]] ByteView pending_output() const { return channel_.pending_output(); }
   void output_sent(std::size_t bytes);
-  [[nodiscard]] bool wants_input() const {
-    return !ended_ && !outbox_.overfull() && !requester_.is_waiting() && !has_unread_;
-  }
+  [[nodiscard]] bool wants_input() const { return !ended_ && listens() && !has_unread_; }
   [[nodiscard]] std::optional<Instant> next_deadline() const;
   [[nodiscard]] Result<void> deadline_reached(Instant now);
   [[nodiscard]] std::optional<Event> next_event();
@@ -72,6 +70,11 @@ class Session::Impl {
   /// To speak of the log tells the peer nothing new; the host is to say when it changes.
   void name(const LogKey& log);
   [[nodiscard]] bool awaits_peer() const;
+  /// Before the handshake is over, what is to be said cannot leave.
+  [[nodiscard]] bool is_overfull() const { return channel_.established() && outbox_.overfull(); }
+  /// Whether there is room for what the peer may bring, and for the answers.
+  [[nodiscard]] bool listens() const { return !is_overfull() && !requester_.is_waiting(); }
+  void output_changed();
 
   /// Serves what can be served and encrypts what was said; ends the session on a failure.
   Result<void> go_on(Result<void> result);

@@ -119,7 +119,7 @@ class Attack(NetworkScenario):
         self.beside("idle", (200, 3), (4160, 40), True)
 
     def test_peers_that_do_not_read(self):
-        self.beside("deaf", (16, 3), (24, 20), True)
+        self.beside("deaf", (16, 3), (128, 20), True)
 
     def test_wants_and_quotes_that_cost_much(self):
         self.beside("wants", (8, 4), (64, 20), True, ENTRIES)

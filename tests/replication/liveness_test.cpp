@@ -59,6 +59,17 @@ TEST_F(LivenessTest, AnythingThatComesBreaksTheSilence) {
   EXPECT_EQ(at(later + kIdle), "peer_silent");
 }
 
+TEST_F(LivenessTest, WhoDoesNotListenBlamesNobodyForSilenceAndStaysAudible) {
+  liveness.established();
+  Instant now = start;
+  for (int i = 0; i < 10; ++i) {
+    now += kPing;
+    liveness.not_listening(now);
+    EXPECT_EQ(at(now), "ping") << i;
+  }
+  EXPECT_EQ(at(now + kIdle - kPing), "peer_silent") << "now it is listened for";
+}
+
 TEST_F(LivenessTest, APeerThatOwesAndOnlyTalksIsStalled) {
   liveness.established();
   peer_owes = true;

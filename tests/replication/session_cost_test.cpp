@@ -69,6 +69,85 @@ TEST_F(SessionCost, WantsOfManyRangesHaveABudget) {
   others.clear();
 }
 
+TEST_F(SessionCost, WhatAPeerShowsCountsInTheBudgetOfItsWants) {
+  LogBuilder log("alice");
+  log.append_many(4 * limits::kRangesPerMessageMax + 10);
+  victim.hold(log);
+  HostilePeer hostile(victim);
+  hostile.say_hello();
+  for (WantId id = 1; id <= limits::kWantsPerSessionMax; ++id) {
+    Want want;
+    want.id = id;
+    want.log = log.log();
+    want.interest = everything();
+    want.live = true;
+    hostile.say(want);
+    hostile.tick(Instant{});
+  }
+  Have shown;
+  shown.log = log.log();
+  shown.head = log.head();
+  shown.head_hash = log.hash(log.head());
+  for (const SeqNum first : {SeqNum{1}, 2 * SeqNum{limits::kRangesPerMessageMax}}) {
+    shown.held = {};
+    for (SeqNum i = 0; i < limits::kRangesPerMessageMax; ++i) shown.held.insert(first + 2 * i);
+    hostile.say(shown);
+  }
+  EXPECT_FALSE(hostile.verdict());
+  EXPECT_EQ(hostile.heard<Deny>(), 0U);
+  EXPECT_TRUE(victim.credit.has_room_for_ranges(limits::kServedRangesNode -
+                                                limits::kServedRangesPerSession));
+}
+
+TEST_F(SessionCost, PeersThatDoNotReadShareABudget) {
+  LogBuilder log("alice");
+  for (int i = 0; i < 1200; ++i) log.append(std::string(1000, 'a'));
+  victim.hold(log);
+  std::vector<std::unique_ptr<HostilePeer>> deaf;
+  std::size_t waiting = 0;
+  constexpr std::size_t kPeers = 100;
+  for (std::size_t i = 0; i < kPeers; ++i) {
+    HostilePeer& peer = *deaf.emplace_back(std::make_unique<HostilePeer>(victim));
+    peer.say_hello();
+    peer.stop_reading();
+    peer.say(Credit{10 * limits::kSessionCreditBytes});
+    Want want;
+    want.id = 1;
+    want.log = log.log();
+    want.interest = everything();
+    want.entries = want.payloads = true;
+    want.payload_size_max = limits::kPayloadSizeBytesMax;
+    peer.say(want);
+    for (int n = 0; n < 20'000 && peer.session().wants_input(); ++n) peer.say(Ping{1});
+    waiting += peer.session().pending_output().size();
+  }
+  EXPECT_LT(waiting, limits::kNodeOutputBytes + 2 * limits::kSessionAnswersBytesMax +
+                         kPeers * 3 * limits::kSessionAnswersBytesFree);
+  TestPeer reader(2);
+  TestConnection connection(reader, victim, 3);
+  ASSERT_TRUE(connection.a.session->want(want_of(log.log())));
+  connection.run();
+  EXPECT_EQ(reader.state(log.log()).payloads.count(), log.head()) << "who reads is served";
+}
+
+TEST_F(SessionCost, ManyMessagesAreLookedAtInTurns) {
+  HostilePeer hostile(victim);
+  hostile.say_hello();
+  Bytes plaintext;
+  for (std::size_t n = 0; n < limits::kMessagesPerTurn + 1; ++n) {
+    Bytes encoded;
+    encode(encoded, Ping{n});
+    append_frame(plaintext, encoded);
+  }
+  hostile.say_plaintext(plaintext);
+  EXPECT_EQ(hostile.heard<Pong>(), limits::kMessagesPerTurn);
+  EXPECT_FALSE(hostile.session().wants_input());
+  EXPECT_EQ(hostile.session().next_deadline(), Instant{}) << "at once, when others had their turn";
+  hostile.tick(Instant{});
+  EXPECT_EQ(hostile.heard<Pong>(), limits::kMessagesPerTurn + 1);
+  EXPECT_TRUE(hostile.session().wants_input());
+}
+
 TEST_F(SessionCost, OneCostlyWantIsLookedAtInATurn) {
   LogBuilder log("alice");
   log.append_many(50);

@@ -93,6 +93,9 @@ class HostilePeer {
   /// The victim's committer answers nothing from now on.
   void hold_reports() { holds_reports_ = true; }
 
+  /// Nothing that the victim sends is read from now on.
+  void stop_reading() { reads_ = false; }
+
   /// What the victim has given to its committer.
   [[nodiscard]] std::size_t works() const { return works_; }
 
@@ -127,7 +130,7 @@ class HostilePeer {
 
   bool pass_from_victim() {
     const ByteView output = session_.pending_output();
-    if (output.empty()) return false;
+    if (output.empty() || !reads_) return false;
     EXPECT_TRUE(channel_.receive(output, reader_.fill()));
     session_.output_sent(output.size());
     for (auto frame = reader_.next(); frame && *frame; frame = reader_.next()) {
@@ -165,6 +168,7 @@ class HostilePeer {
   std::vector<std::uint8_t> heard_;
   std::optional<Errc> verdict_;
   bool holds_reports_ = false;
+  bool reads_ = true;
   std::size_t works_ = 0;
   std::optional<Errc> failure_;
 };

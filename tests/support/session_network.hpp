@@ -123,6 +123,8 @@ class TestConnection {
     while (moved && bytes_moved < bytes_max) {
       moved = pass(a, b, bytes_max);
       moved = pass(b, a, bytes_max) || moved;
+      moved = take_turn(a) || moved;
+      moved = take_turn(b) || moved;
     }
   }
 
@@ -157,6 +159,15 @@ class TestConnection {
     end.session = std::make_unique<replication::Session>(
         std::move(options), peer.store(), peer, peer.credit, peer.verifier, peer.random, Instant{});
     return end;
+  }
+
+  /// What a session left for its next turn.
+  bool take_turn(TestEnd& end) {
+    const auto due = end.session->next_deadline();
+    if (!due || *due > now) return false;
+    static_cast<void>(end.session->deadline_reached(now));
+    drain(end);
+    return true;
   }
 
   bool pass(TestEnd& from, TestEnd& to, std::uint64_t bytes_max) {
