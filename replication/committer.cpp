@@ -188,6 +188,7 @@ Result<void> Committer::attempt(std::vector<Job>& jobs) {
   keep(stages);
   for (const auto& [log, seqnums] : dropped) {
     std::ranges::find(jobs, log, [](const Job& job) { return job.work.log; })->damaged |= seqnums;
+    has_looked_ = false;  // of a large payload parts may be left
   }
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     if (outcomes[i]) jobs[i].outcome = std::move(outcomes[i]);
@@ -207,6 +208,8 @@ Result<IngestAttempt> Committer::apply(store::WriteTransaction& transaction, con
   if (job.unit) {
     CULM_TRY(auto done, transaction.ingest(*job.unit, options_));
     if (!done.report || !job.work.keeps) return done;
+    CULM_TRY(const auto state, transaction.find_log(job.work.log));
+    if (!state || state->held.empty()) return done;  // nothing of it was taken
     // Too many ranges are no reason not to take the entries.
     const auto kept = keep_interest(transaction, job.work.log, *job.work.keeps);
     if (!kept && ends(kept.error().code) == Scope::kStore) return fail(kept.error());

@@ -40,9 +40,9 @@ Result<RangeSet> WriteTransaction::drop_damaged(const LogKey& log, const RangeSe
   };
   CULM_TRY(RangeSet lost, visit_sound_entries(state, seqnums, look));
   if (lost.empty() && bare.empty()) return lost;
-  // Too many ranges are an error of this log, met before anything of it is written.
+  // Too many ranges are an error of this log: mostly met before anything of it is written.
   for (const RangeSet& left : {state.held - lost, state.payloads - lost - bare}) {
-    if (left.ranges().size() >= limits::kRangesPerLogMax) return fail(Errc::kLogFragmented);
+    if (left.ranges().size() > limits::kRangesPerLogMax) return fail(Errc::kLogFragmented);
   }
   const auto drop = [&]() -> Result<RangeSet> {
     const auto forgotten = for_each(bare, [&](SeqNum n) -> Result<void> {

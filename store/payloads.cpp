@@ -153,10 +153,9 @@ Result<bool> WriteTransaction::erase_stage(StageRow& stage, std::size_t& rows_le
     CULM_CHECK(kv_write_.erase(Table::kStages, detail::stage_row_key(number, seqnum, id)));
     return true;
   }
-  if (stage.state != StageState::kGoing) {
-    stage.state = StageState::kGoing;
-    CULM_CHECK(put_stage(stage));
-  }
+  // Written also where it says so already: its row may be a damaged one.
+  stage.state = StageState::kGoing;
+  CULM_CHECK(put_stage(stage));
   return false;
 }
 

@@ -1,5 +1,6 @@
 #include "culm/store/store.hpp"
 
+#include <mutex>
 #include <utility>
 
 #include "culm/store/detail/log_cache.hpp"
@@ -106,7 +107,16 @@ Result<void> Store::update_once(const Body& body) {
   WriteTransaction transaction(std::move(kv), *meta);
   transaction.cache_ = cache_.get();
   CULM_CHECK(body(transaction));
-  return transaction.commit();
+  CULM_CHECK(transaction.commit());
+  if (transaction.dropped().empty()) return {};
+  const std::lock_guard lock(damaged_mutex_);
+  for (const auto& [log, seqnums] : transaction.dropped()) damaged_.insert(log);
+  return {};
+}
+
+std::set<LogKey> Store::take_damaged() {
+  const std::lock_guard lock(damaged_mutex_);
+  return std::exchange(damaged_, {});
 }
 
 }  // namespace culm::store

@@ -5,7 +5,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -377,6 +379,10 @@ class Store {
   using Body = std::function<Result<void>(WriteTransaction&)>;
   [[nodiscard]] Result<void> update(const Body& body);
 
+  /// The logs of which updates of this object have dropped what was damaged, since the last call:
+  /// they may be asked for again. From any thread.
+  [[nodiscard]] std::set<LogKey> take_damaged();
+
  private:
   Store(std::unique_ptr<Kv> kv, const StoreId& id);
 
@@ -385,6 +391,8 @@ class Store {
   std::unique_ptr<Kv> kv_;
   std::unique_ptr<detail::LogCache> cache_;
   StoreId id_;
+  std::mutex damaged_mutex_;
+  std::set<LogKey> damaged_;
 };
 
 }  // namespace culm::store

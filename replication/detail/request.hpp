@@ -52,6 +52,7 @@ struct Request {
   SeqNum head_first = 0;            ///< the peer's head when it answered
   SeqNum head = 0;                  ///< the highest it has shown
   std::size_t works = 0;            ///< with the committer
+  bool is_robbed = false;           ///< entries that the peer knows to be here were lost
   RangeSet brought;                 ///< entries that came by it
   std::uint64_t counted_bytes = 0;  ///< came, as credit counts
   std::uint64_t vain_bytes = 0;     ///< of these, in pieces with nothing new

@@ -69,8 +69,10 @@ void Requester::cancel(WantId want) {
 
 Result<void> Requester::ask_again(const LogKey& log) {
   std::vector<Request> again;
-  for (const Request& request : requests_) {
-    if (request.asked.log == log && request.asked.live) again.push_back(request);
+  for (Request& request : requests_) {
+    if (request.asked.log != log) continue;
+    request.is_robbed = true;
+    if (request.asked.live) again.push_back(request);
   }
   for (const Request& request : again) {
     outbox_.send(Cancel{request.id});
@@ -184,7 +186,7 @@ Result<std::optional<Requester::Arrival>> Requester::on_entries(const Entries& e
 }
 
 bool Requester::is_entry_here(const Request& request, SeqNum seqnum) const {
-  if (request.brought.contains(seqnum)) return true;
+  if (request.is_robbed || request.brought.contains(seqnum)) return true;
   const auto transaction = store_.read();
   const auto log =
       transaction ? transaction->find_log(request.asked.log) : fail(transaction.error());

@@ -83,7 +83,11 @@ void ServedWant::peer_holds(const RangeSet& shown_entries, const RangeSet& shown
 bool ServedWant::pass_over(SeqNum seqnum) {
   if (!entries.contains(seqnum) && !payloads.contains(seqnum)) return false;
   damaged.insert(seqnum);
-  if (chunked && chunked->seqnum == seqnum) chunked.reset();
+  if (chunked && chunked->seqnum == seqnum) {
+    // Parts that come twice by one want count as sent in vain.
+    if (chunked->offset > limits::kVainBytesPerWantMax / 2) settled.insert(seqnum);
+    chunked.reset();
+  }
   planned = false;
   return true;
 }

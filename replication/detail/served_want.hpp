@@ -46,14 +46,14 @@ struct ServedWant {
            payloads.ranges().size() + settled.ranges().size();
   }
 
-  Want want;                ///< but for its sets of what is held, which lie below
-  SeqNum head = 0;          ///< the highest there was: a window of the newest never moves down
-  RangeSet known;           ///< entries the peer has shown to hold or was sent
-  RangeSet entries;         ///< to be sent
-  RangeSet payloads;        ///< to be sent
-  RangeSet settled;         ///< payloads the peer has shown to hold, excepted, sent or not wanted
-  RangeSet damaged;         ///< here, so that they cannot be sent
-  bool has_gaps = false;    ///< the proofs of what is to be sent are not all here
+  Want want;              ///< but for its sets of what is held, which lie below
+  SeqNum head = 0;        ///< the highest there was: a window of the newest never moves down
+  RangeSet known;         ///< entries the peer has shown to hold or was sent
+  RangeSet entries;       ///< to be sent
+  RangeSet payloads;      ///< to be sent
+  RangeSet settled;       ///< payloads that are here and will not be sent by this want: see `plan`
+  RangeSet damaged;       ///< here, so that they cannot be sent
+  bool has_gaps = false;  ///< the proofs of what is to be sent are not all here
   std::uint64_t bytes = 0;  ///< sent, as credit counts
   Phase phase = Phase::kBacklog;
   bool planned = false;

@@ -93,6 +93,7 @@ node::JobResult StoreWriter::perform(node::Job job) {
     result.outcome = task.body(store_);
   }
   result.changed = take_changed();
+  result.damaged = store_.take_damaged();
   return result;
 }
 

@@ -32,10 +32,16 @@ void CommitQueue::push(Task task) {
 }
 
 std::optional<Job> CommitQueue::next() {
-  if (!tasks_first_.empty()) return take_task();
-  if (parts_.empty()) return std::nullopt;
-  if (std::holds_alternative<Task>(parts_.front())) return take(0);
-  if (bytes_ >= kAheadBytesMax) return std::nullopt;
+  const bool is_full = bytes_ >= kAheadBytesMax;
+  const bool is_task = !parts_.empty() && std::holds_alternative<Task>(parts_.front());
+  const bool may_take_works = !parts_.empty() && !is_task && !is_full;
+  if (!tasks_first_.empty() && (in_row_ < kTasksInRow || !may_take_works)) {
+    ++in_row_;
+    return take_task();
+  }
+  if (is_task) return take(0);
+  if (!may_take_works) return std::nullopt;
+  in_row_ = 0;
   return take(std::min<std::uint64_t>(kAheadBytesMax - bytes_, limits::kCommitBytesTarget));
 }
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <variant>
 #include <vector>
 
@@ -37,18 +38,23 @@ struct JobResult {
   TaskId task = 0;                               ///< 0: works
   Result<void> outcome;                          ///< of the task
   std::vector<LogKey> changed;                   ///< logs that the job has changed
+  std::set<LogKey> damaged{};                    ///< of these, that lost damaged rows
 };
 
 /// The order in which a node writes. Jobs leave in order and are performed in order: the works of
-/// one session as they came, tasks as they came and before all works that have not left, so that
-/// whatever peers bring, an append waits for no more than two commits. A task that `waits` is
-/// behind all that was queued before it. Sessions take turns, a work at a time, so that one that
-/// brings much does not keep the others waiting. Works are handed out as they come, up to two
-/// commits of limits::kCommitBytesTarget: so the thread that writes hardly waits for the thread of
-/// the node, and finds in one go all that came meanwhile. What waits here is bounded by the
-/// sessions' credit, and evidence by how much a session may send.
+/// one session as they came, tasks as they came and before all works that have not left, but for
+/// one commit of these behind every kTasksInRow tasks: so that whatever peers bring, an append
+/// waits for no more than two commits of it and one for each kTasksInRow tasks ahead, and whatever
+/// the host writes, peers get on. A task
+/// that `waits` is behind all that was queued before it. Sessions take turns, a work at a time, so
+/// that one that brings much does not keep the others waiting. Works are handed out as they come,
+/// up to two commits of limits::kCommitBytesTarget: so the thread that writes hardly waits for the
+/// thread of the node, and finds in one go all that came meanwhile. What waits here is bounded by
+/// the sessions' credit, and evidence by how much a session may send.
 class CommitQueue {
  public:
+  static constexpr std::size_t kTasksInRow = 8;
+
   void push(replication::Work work);
   void push(Task task);
 
@@ -76,6 +82,7 @@ class CommitQueue {
 
   std::deque<Task> tasks_first_;                 // that wait for no work
   std::deque<std::variant<Works, Task>> parts_;  // none empty
+  std::size_t in_row_ = 0;                       // tasks that left one behind the other
   // Under way.
   std::size_t works_ = 0;
   std::size_t tasks_ = 0;

@@ -235,18 +235,17 @@ void Node::keep_after(const replication::WorkReport& report) {
 
 bool Node::drop_damaged(const replication::Damaged& damaged) {
   constexpr std::size_t kDropsMax = 64;
-  if (damaged_.size() >= kDropsMax) return false;  // the others when they are met again
-  if (!damaged_.emplace(damaged.log, damaged.seqnum).second) return false;
-  const auto is_dropped = std::make_shared<bool>(false);
-  const TaskId task = run([damaged, is_dropped](store::Store& store) {
+  if (drops_ >= kDropsMax) return false;  // the others when they are met again
+  std::erase_if(damaged_, [&](const auto& row) { return row.second && *row.second <= now_; });
+  if (!damaged_.try_emplace({damaged.log, damaged.seqnum}).second) return false;
+  ++drops_;
+  const TaskId task = run([damaged](store::Store& store) {
     return store.update([&](store::WriteTransaction& transaction) -> Result<void> {
-      CULM_TRY(const auto dropped,
-               transaction.drop_damaged(damaged.log, {{damaged.seqnum, damaged.seqnum}}));
-      *is_dropped = !dropped.empty();
+      CULM_CHECK(transaction.drop_damaged(damaged.log, {{damaged.seqnum, damaged.seqnum}}));
       return {};
     });
   });
-  own_tasks_.emplace(task, DropTask{damaged.log, damaged.seqnum, is_dropped});
+  own_tasks_.emplace(task, DropTask{damaged.log, damaged.seqnum});
   return true;
 }
 

@@ -213,7 +213,6 @@ class Node final : private Fetch::Sessions {
   struct DropTask {
     LogKey log;
     SeqNum seqnum = 0;
-    std::shared_ptr<bool> is_dropped;
   };
 
   [[nodiscard]] Link* find(SessionId session);
@@ -313,7 +312,9 @@ class Node final : private Fetch::Sessions {
   std::map<SyncId, RunningSync> syncs_;
   std::map<DialId, SyncId> sync_dials_;  ///< dials of syncs, until they are over
   std::map<TaskId, std::variant<DialStart, SyncStart, SyncEnd, InterestTask, DropTask>> own_tasks_;
-  std::set<std::pair<LogKey, SeqNum>> damaged_;  ///< with a `DropTask`, or one that failed
+  /// With a `DropTask`, or, where one failed, when it may be tried again.
+  std::map<std::pair<LogKey, SeqNum>, std::optional<Instant>> damaged_;
+  std::size_t drops_ = 0;  ///< tasks of these that are under way
   std::deque<Action> actions_;
   NodeStats stats_;
   DialId last_dial_ = 0;

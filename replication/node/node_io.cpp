@@ -278,7 +278,6 @@ void Node::finished(JobResult result, Instant now) {
   if (!result.reports.empty()) ++stats_.commits;
   stats_.works += result.reports.size();
   std::set<SessionId> told;
-  std::set<LogKey> lost;
   for (replication::WorkReport& report : result.reports) {
     if (Link* const link = find(report.id.session)) {
       link->connection.session().work_finished(report);
@@ -290,12 +289,11 @@ void Node::finished(JobResult result, Instant now) {
     keep_after(report);
     tell_fetches_stored(report);
     tell_syncs_stored(report);
-    if (!report.damaged.empty()) lost.insert(report.log);
     actions_.push_back(WorkCommitted{std::move(report)});
   }
   for (const LogKey& log : result.changed) actions_.push_back(LogChanged{log});
   fan_out(result.changed, std::move(told), now);
-  for (const LogKey& log : lost) entries_lost(log, now);
+  for (const LogKey& log : result.damaged) entries_lost(log, now);
   if (result.task != 0) task_finished(result.task, result.outcome, now);
   stop_when_alone();
 }
@@ -320,9 +318,13 @@ void Node::task_finished(TaskId task, const Result<void>& outcome, Instant now) 
     return;
   }
   if (const auto* const dropped = std::get_if<DropTask>(&purpose)) {
-    if (!outcome) return;  // nor will it the next time
+    constexpr auto kDropAgainAfter = std::chrono::minutes(1);
+    --drops_;
+    if (!outcome) {
+      damaged_.at({dropped->log, dropped->seqnum}) = now + kDropAgainAfter;
+      return;
+    }
     damaged_.erase({dropped->log, dropped->seqnum});
-    if (*dropped->is_dropped) entries_lost(dropped->log, now);
     return;
   }
   const auto& kept = std::get<InterestTask>(purpose);

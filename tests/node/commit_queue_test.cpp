@@ -98,6 +98,25 @@ TEST_F(CommitQueueTest, OneThatBringsMuchDoesNotKeepTheOthersWaiting) {
   EXPECT_EQ(first[1], (WorkId{2, 1}));
 }
 
+TEST_F(CommitQueueTest, ManyTasksDoNotKeepWorksWaiting) {
+  push(1, 1);
+  for (TaskId task = 1; task <= 2 * CommitQueue::kTasksInRow; ++task) push_task(task, false);
+  for (TaskId task = 1; task <= CommitQueue::kTasksInRow; ++task) {
+    EXPECT_EQ(next(), (Works{{task, 0}}));
+  }
+  EXPECT_EQ(next(), (Works{{1, 1}}));
+  EXPECT_EQ(next(), (Works{{CommitQueue::kTasksInRow + 1, 0}}));
+}
+
+TEST_F(CommitQueueTest, ATaskThatWaitsIsNeverBeforeOneThatWasQueuedEarlier) {
+  for (TaskId task = 1; task <= CommitQueue::kTasksInRow + 2; ++task) push_task(task, false);
+  push_task(100, true);
+  for (TaskId task = 1; task <= CommitQueue::kTasksInRow + 2; ++task) {
+    EXPECT_EQ(next(), (Works{{task, 0}}));
+  }
+  EXPECT_EQ(next(), (Works{{100, 0}}));
+}
+
 TEST_F(CommitQueueTest, IsIdleOnceAllThatWasHandedOutHasComeBack) {
   EXPECT_TRUE(queue.is_idle());
   push(1, 1);

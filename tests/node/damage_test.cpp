@@ -122,6 +122,61 @@ TEST_F(NodeDamage, TakesAUnitWhoseLinksLeadToADamagedEntryAndThenThatOne) {
   EXPECT_EQ(relay.count<Ended>(), 0U);
 }
 
+TEST_F(NodeDamage, FetchesAgainWhatATaskOfTheHostHasDropped) {
+  hold(author);
+  hold(reader);
+  rot_entry(reader, 7);
+  reader.dial(author, {.wants = {want(true)}});
+  ASSERT_TRUE(run([&] { return reader.count<CaughtUp>() == 1; }));
+  reader.node().run([this](store::Store& store) {
+    return store.update([&](store::WriteTransaction& transaction) -> Result<void> {
+      CULM_CHECK(transaction.delete_payloads(log.log(), {{7, 7}}, SIZE_MAX));
+      return {};
+    });
+  });
+  reader.settle();
+  ASSERT_TRUE(run([&] { return !reader.state(log.log()).held.contains(7); }));
+  EXPECT_TRUE(run([&] { return reader.state(log.log()).held.contains(7); }));
+}
+
+TEST_F(NodeDamage, TriesAgainAMinuteLaterToDropWhatCouldNotBeDropped) {
+  hold(relay);
+  store::MemoryKv kv({}, relay.crash());
+  auto [key, value] = test::rows_of(kv, Table::kEntries).at(6);
+  value.back() ^= 1U;
+  test::put_row(kv, Table::kEntries, key, value);
+  ASSERT_TRUE(relay.start(kv.image(), {.fail_operation = 1}));
+  const auto fetch = [&] {
+    const std::size_t before = reader.count<WantEnded>();
+    reader.dial(relay, {.wants = {want()}});
+    return run([&] { return reader.count<WantEnded>() > before; });
+  };
+  ASSERT_TRUE(fetch());
+  ASSERT_TRUE(fetch());
+  EXPECT_EQ(relay.count<Damaged>(), 1U);
+  network.run(minutes(1));
+  ASSERT_TRUE(fetch());
+  EXPECT_EQ(relay.count<Damaged>(), 2U);
+  EXPECT_EQ(reader.state(log.log()).held, all_but(7));
+}
+
+TEST_F(NodeDamage, APayloadThatWasDamagedMidwayComesWithTheNextDial) {
+  constexpr std::size_t kParts = 40;
+  log.append(std::string(kParts * limits::kPayloadChunkBytes, 'x'));
+  hold(relay);
+  rot(relay, Table::kPayloads, kParts - 5);
+  reader.dial(relay, {.wants = {want(true)}});
+  ASSERT_TRUE(run([&] { return reader.count<CaughtUp>() == 1; }));
+  EXPECT_EQ(relay.count<Damaged>(), 1U);
+  hold(relay);
+  log.append("behind it");
+  hold(relay);
+  ASSERT_TRUE(run([&] { return reader.holds(log.log(), {{log.head(), log.head()}}); }));
+  EXPECT_EQ(reader.count<Ended>(), 0U) << "nobody is blamed for it";
+  reader.dial(relay, {.wants = {want()}});
+  EXPECT_TRUE(run([&] { return reader.holds(log.log(), {{1, log.head()}}); }));
+}
+
 TEST_F(NodeDamage, ALogWhoseStateIsDamagedFailsAlone) {
   const LogBuilder other = LogBuilder("bob").append_many(10);
   hold(relay);

@@ -51,6 +51,20 @@ TEST(ServedWant, OfMoreRangesThanAPeerNeedsToShowNothingIsTakenDown) {
   EXPECT_EQ(want.known, shown);
 }
 
+TEST(ServedWant, OfADamagedPayloadNotMuchIsSentTwice) {
+  const auto log = log_of({{1, 10}}, {{5, 5}});
+  for (const std::uint64_t offset : {std::uint64_t{100}, limits::kVainBytesPerWantMax}) {
+    ServedWant want = served(everything(), log, {{1, 10}});
+    want.chunked = ServedWant::Chunked{5, offset};
+    EXPECT_TRUE(want.pass_over(5));
+    want.plan(log);
+    EXPECT_EQ(want.next_step(kCredit), Step::kComplete);
+    want.damaged = {};  // it came back
+    want.plan(log);
+    EXPECT_EQ(want.next_step(kCredit), offset == 100 ? Step::kPayload : Step::kComplete);
+  }
+}
+
 TEST(ServedWant, PayloadsFollowTheEntriesThatThePeerHas) {
   ServedWant want = served(everything(), log_of({{1, 10}}, {{5, 5}, {8, 8}}), {{1, 5}});
   EXPECT_EQ(want.next_step(kCredit), Step::kPayload);

@@ -543,6 +543,7 @@ class SimulatedNetwork {
     const auto transaction = node.store().read();
     const auto changes = transaction->changes(before, 1024);
     for (const auto& change : *changes) result.changed.push_back(change.log);
+    result.damaged = node.store().take_damaged();
     if (node.on_commit) node.on_commit(result.changed);
     node.node().finished(std::move(result), now_);
     node.settle();
