@@ -25,7 +25,9 @@ class Signatures final : public SignatureVerifier {
   void add(const EntryView& entry) {
     made_.insert(digest(entry.author(), entry.signed_bytes(), entry.signature()));
   }
+  [[nodiscard]] std::uint64_t checks() const { return checks_; }
   Result<void> verify(const Author& author, ByteView message, const Signature& signature) override {
+    ++checks_;
     if (made_.contains(digest(author, message, signature))) return {};
     return fail(Errc::kEntrySignature);
   }
@@ -40,6 +42,7 @@ class Signatures final : public SignatureVerifier {
   }
 
   std::set<Hash> made_;
+  std::uint64_t checks_ = 0;
 };
 
 /// What was published last, on a disk that loses nothing.

@@ -33,6 +33,9 @@ constexpr Duration kQuietLasts = minutes(1);
 /// For each node: some pings to each other one.
 constexpr std::uint64_t kQuietBytesMax = 10'000;
 constexpr std::uint64_t kRecordBytesMax = 65'535;
+/// A signature takes 64 bytes. What is here when a process begins is checked for nothing.
+constexpr std::uint64_t kBytesPerCheck = 64;
+constexpr std::uint64_t kChecksMin = 10'000;
 
 }  // namespace
 
@@ -61,6 +64,10 @@ class Simulation {
       violate("convergence: " + *why);
     }
     if (!outcome_.violated) stay_quiet();
+    if (authors_.signatures().checks() > kChecksMin + network_.bytes_sent() / kBytesPerCheck) {
+      violate(std::to_string(authors_.signatures().checks()) + " signatures were checked for " +
+              std::to_string(network_.bytes_sent()) + " bytes");
+    }
     if (!outcome_.violated) {
       if (const auto why = why_unsound(peers_, authors_.logs(), authors_.signatures()))
         violate(*why);
@@ -159,7 +166,7 @@ class Simulation {
   void schedule_work() {
     for (Peer& peer : peers_) {
       if (peer.own != nullptr)
-        again(seconds(6), [this, &peer] {
+        again(seconds(8), [this, &peer] {
           if (!peer.is_down) authors_.append(peer);
         });
       again(minutes(1), [this, &peer] { back_up(peer); });
@@ -439,6 +446,11 @@ class Simulation {
     const std::string why = ended->error ? std::string(culm::name(ended->error->code)) : "clean";
     const bool is_handshake = ended->error && ended->error->code == Errc::kHandshake;
     if (!is_handshake) happened(peer.node->name() + ": session ended, " + why);
+    // A full node hangs up with what also denies one want.
+    const bool is_refusal = ended->error && ended->error->code == Errc::kBusy;
+    if (ended->error && !is_refusal && ends(ended->error->code) < Scope::kSession) {
+      violate(peer.node->name() + " ends a session for what is of one log: " + why);
+    }
     if (!ended->error || culm::fault(ended->error->code) != culm::Fault::kPeer) return;
     const bool is_honest = told.session.peer && honest_.contains(told.session.peer->bytes);
     if (is_honest) violate(peer.node->name() + " blames an honest peer: " + why);

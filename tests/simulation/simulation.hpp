@@ -20,7 +20,7 @@ struct Bounds {
   std::size_t authors_max = 3;
   std::size_t readers_max = 3;
   std::uint32_t faults = (1U << kFaultCount) - 1;  ///< one bit for each Fault that may fire
-  Duration faulty = std::chrono::minutes(6);       ///< how long things go wrong
+  Duration faulty = std::chrono::minutes(5);       ///< how long things go wrong
 };
 
 struct Outcome {

@@ -2,6 +2,7 @@
 """Builds culm_sim with each of the bugs in this folder and tells how soon it finds it.
 
     find.py [NAME...]    these bugs, or all of them
+    find.py --check      only whether each still applies
 
 Each bug is a patch of the product, applied to a copy. Ends with 1 when one was not found within the
 time, or does not apply any more.
@@ -60,8 +61,21 @@ def find(copy, patch):
     return (took if done.returncode != 0 and seen else None), (seen or ["nothing"])[0]
 
 
+def check(patches):
+    """How many do not apply to the tree as it is."""
+    bad = 0
+    for patch in patches:
+        done = run("git", "apply", "--check", str(patch), cwd=ROOT)
+        if done.returncode != 0:
+            bad += 1
+            print(f"{patch.name} does not apply:\n{done.stdout}")
+    return bad
+
+
 def main():
     patches = sorted(HERE.glob("*.patch"))
+    if sys.argv[1:] == ["--check"]:
+        return 1 if check(patches) else 0
     if sys.argv[1:]:
         patches = [HERE / f"{name}.patch" for name in sys.argv[1:]]
     missed = 0
