@@ -264,7 +264,9 @@ JsonlResult<void> JsonlFile::check(SignatureVerifier& verifier, const store::Rea
   if (auto good = check_ends(); !good) return good;
   std::map<LogKey, store::LogState> states;
   for (const JsonlLog& log : logs_) {
-    CULM_TRY(states[log.key], read_state(store, log.key));
+    auto state = read_state(store, log.key);
+    if (!state) return refuse(state.error(), log.key);
+    states.emplace(log.key, *std::move(state));
   }
   if (!is_loose) {
     auto good = check_anchored([&](const LogKey& log) { return states.at(log).served(); });

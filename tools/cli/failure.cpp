@@ -47,7 +47,9 @@ constexpr Step kSteps[] = {
     {Errc::kStoreFull,
      "free space on the disk, then repeat; nothing that was acknowledged is lost"},
     {Errc::kStoreDamaged, kFetchAgain},
-    {Errc::kStoreFormat, kFetchAgain},
+    {Errc::kStoreFormat,
+     "another version wrote it, or a faulty one; it is left as it is: fetch the log into another "
+     "store"},
     {Errc::kLogUnknown, "`culm ls` lists the logs of the store"},
     {Errc::kAuthorMarkBehind, kTakeBack},
     {Errc::kAuthorMarkFork, kTakeBack},
