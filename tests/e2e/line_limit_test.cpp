@@ -1,5 +1,7 @@
 #include "tools/relay/line_limit.hpp"
 
+#include <functional>
+
 #include <gtest/gtest.h>
 
 namespace culm::tools {
@@ -15,21 +17,36 @@ TEST(LineLimit, OneSessionAloneHasNotAllOfTheLines) {
     for (int i = 0; i < 100; ++i) lines += limit.take(session, now) ? 1U : 0U;
     return lines;
   };
-  EXPECT_EQ(lines_of(7), LineLimit::kPerSessionAndSecond);
-  EXPECT_EQ(lines_of(8), LineLimit::kPerSecond - LineLimit::kPerSessionAndSecond);
+  EXPECT_EQ(lines_of(7), LineLimit::kAtOncePerSession);
+  EXPECT_EQ(lines_of(8), LineLimit::kAtOnce - LineLimit::kAtOncePerSession);
   EXPECT_EQ(lines_of(9), 0U);
-  EXPECT_EQ(limit.take_left_out(), 300 - LineLimit::kPerSecond);
+  EXPECT_EQ(limit.take_left_out(), 300 - LineLimit::kAtOnce);
   EXPECT_EQ(limit.take_left_out(), 0U);
 }
 
-TEST(LineLimit, ManySessionsWriteNoMoreThanSoManyLinesASecond) {
+/// The lines of `seconds`, one asked for each millisecond.
+std::uint32_t lines_in(std::uint32_t seconds, const std::function<std::uint64_t(int)>& session) {
   LineLimit limit;
   std::uint32_t lines = 0;
-  for (std::uint64_t ms = 0; ms < 10'000; ++ms) {
+  for (int ms = 0; ms < static_cast<int>(seconds) * 1000; ++ms) {
     const LineLimit::Time now{std::chrono::hours(1) + milliseconds(ms)};
-    lines += limit.take(1 + ms, now) ? 1U : 0U;
+    lines += limit.take(session(ms), now) ? 1U : 0U;
   }
-  EXPECT_EQ(lines, 10 * LineLimit::kPerSecond);
+  return lines;
+}
+
+TEST(LineLimit, ManySessionsWriteNoMoreThanSoManyLinesASecondAndSomeAtOnce) {
+  for (const std::uint32_t seconds : {1U, 10U}) {
+    const std::uint32_t lines = lines_in(seconds, [](int ms) { return 1 + ms; });
+    EXPECT_LE(lines, LineLimit::kAtOnce + seconds * LineLimit::kPerSecond);
+    EXPECT_GE(lines, LineLimit::kAtOnce + seconds * LineLimit::kPerSecond - 1);
+  }
+}
+
+TEST(LineLimit, OneSessionWritesNoMoreThanItsLinesASecond) {
+  const std::uint32_t lines = lines_in(10, [](int /*ms*/) { return 7; });
+  EXPECT_LE(lines, LineLimit::kAtOncePerSession + 10 * LineLimit::kPerSessionAndSecond);
+  EXPECT_GE(lines, LineLimit::kAtOncePerSession + 10 * LineLimit::kPerSessionAndSecond - 1);
 }
 
 }  // namespace

@@ -195,7 +195,7 @@ void NodeJournal::on_committed(const replication::WorkReport& report) {
 }
 
 void NodeJournal::write_received() {
-  constexpr std::size_t kLogsTold = LineLimit::kPerSecond / 2;
+  constexpr std::size_t kLogsTold = LineLimit::kAtOnce / 2;
   std::size_t others = 0;
   std::uint64_t entries = 0;
   const auto all = std::exchange(received_, {});

@@ -16,7 +16,7 @@ namespace culm::tools {
 
 /// Writes what a node does to stderr: a line per session, at most one a second for what it receives
 /// of a log, and for those who are sent away at most one a minute of each kind; whatever comes, no
-/// more lines a second than `LineLimit` says and one that tells how many are left out.
+/// more lines than `LineLimit` says and one a second that tells how many are left out.
 class NodeJournal {
  public:
   /// `io` and `node` must outlive the journal; `store` is what the store is called.
