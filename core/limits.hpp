@@ -71,8 +71,15 @@ inline constexpr std::size_t kSessionAnswersBytesMax = 2 * kSessionOutputBytesMa
 /// each. While there is as much, nothing but answers is added to what is free, and with
 /// kSessionAnswersBytesFree of these no further message is looked at.
 inline constexpr std::size_t kNodeOutputBytes = 24 * 1024 * 1024;
-inline constexpr std::size_t kSessionOutputBytesFree = 16 * 1024;
-inline constexpr std::size_t kSessionAnswersBytesFree = 32 * 1024;
+inline constexpr std::size_t kSessionOutputBytesFree = 4 * 1024;
+inline constexpr std::size_t kSessionAnswersBytesFree = 4 * 1024;
+/// Memory of messages of which not all has come, but for the first kSessionInputBytesFree of each
+/// session and what the credit of its peer stands for. Where a node has so much, sessions end whose
+/// messages are the longest on their way: those that have been for kSlowMessageMs, or, where there
+/// is half as much again, any.
+inline constexpr std::size_t kNodeInputBytes = 24 * 1024 * 1024;
+inline constexpr std::uint32_t kSlowMessageMs = 5'000;
+inline constexpr std::size_t kSessionInputBytesFree = 8 * 1024;
 /// What a session does for its peer's wants before it sees to anything else: messages, and rows
 /// that are read without sending.
 inline constexpr std::size_t kPumpStepsMax = 256;
@@ -117,10 +124,11 @@ inline constexpr std::uint32_t kWriteStallTimeoutMs = 30'000;
 inline constexpr std::uint32_t kConnectTimeoutMs = 10'000;
 /// From the end of a session to the end of its connection, when the peer does not hang up.
 inline constexpr std::uint32_t kCloseTimeoutMs = 3'000;
-/// How long a session that has brought nothing may be left alone before a newcomer takes its place
-/// where there are too many: with no want open, and with one.
+/// How long a session may be left alone before a newcomer takes its place where there are too many:
+/// with no want open, with one, and where it has brought something.
 inline constexpr std::uint32_t kSessionUnwantedMs = 30'000;
 inline constexpr std::uint32_t kSessionQuietMs = 600'000;
+inline constexpr std::uint32_t kSessionUsefulMs = 3'600'000;
 /// How long nothing is accepted after the process had no descriptor left.
 inline constexpr std::uint32_t kAcceptPauseMs = 100;
 inline constexpr std::uint32_t kRedialDelayMsMin = 250;

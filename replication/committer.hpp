@@ -99,6 +99,9 @@ class Committer {
   /// there is nothing to commit.
   bool tidy();
 
+  /// Others than `commit` dropped what was damaged: there may be rows for `tidy`.
+  void look_again() noexcept { has_looked_ = false; }
+
  private:
   using Outcome = Result<store::IngestReport>;
 

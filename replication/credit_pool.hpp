@@ -46,6 +46,10 @@ class CreditPool {
   [[nodiscard]] bool has_room_for_ranges(std::uint64_t more) const noexcept {
     return ranges_ + more <= limits::kServedRangesNode;
   }
+  /// Whether wants that are open may have the ranges by which they have grown.
+  [[nodiscard]] bool has_room_for_growth() const noexcept {
+    return ranges_ <= limits::kServedRangesNode + limits::kServedRangesNode / 8;
+  }
   void charge_ranges(std::uint64_t ranges) { ranges_ += ranges; }
   void give_back_ranges(std::uint64_t ranges) { ranges_ -= ranges; }
 
@@ -55,6 +59,17 @@ class CreditPool {
   }
   void charge_output(std::uint64_t bytes) { output_ += bytes; }
   void give_back_output(std::uint64_t bytes) { output_ -= bytes; }
+
+  // Messages that have begun to come: see limits::kNodeInputBytes.
+  [[nodiscard]] bool is_short_of_input() const noexcept {
+    return input_ >= limits::kNodeInputBytes;
+  }
+  [[nodiscard]] bool has_no_input_left() const noexcept {
+    return input_ >= limits::kNodeInputBytes + limits::kNodeInputBytes / 2;
+  }
+  [[nodiscard]] std::uint64_t input() const noexcept { return input_; }
+  void charge_input(std::uint64_t bytes) { input_ += bytes; }
+  void give_back_input(std::uint64_t bytes) { input_ -= bytes; }
 
   [[nodiscard]] std::uint64_t free() const noexcept {
     return static_cast<std::uint64_t>(std::max<std::int64_t>(free_, 0));
@@ -67,6 +82,7 @@ class CreditPool {
   std::deque<std::uint64_t> waiting_;
   std::uint64_t ranges_ = 0;
   std::uint64_t output_ = 0;
+  std::uint64_t input_ = 0;
 };
 
 }  // namespace culm::replication

@@ -48,6 +48,8 @@ Result<std::optional<ByteView>> FrameReader::next(std::size_t size_max) {
   return rest.subspan(kFramePrefixBytes, size);
 }
 
+void FrameReader::trim() { replication::trim(fill()); }
+
 Result<void> FrameReader::finish() const {
   if (position_ != buffer_.size()) return fail(Errc::kFrameTruncated);
   return {};

@@ -39,6 +39,13 @@ class FrameReader {
   [[nodiscard]] Result<std::optional<ByteView>> next(
       std::size_t size_max = limits::kMessageBytesMax);
 
+  /// Bytes of messages that `next` has not given.
+  [[nodiscard]] std::size_t held() const noexcept { return buffer_.size() - position_; }
+  /// What these are in, and whatever was before them.
+  [[nodiscard]] std::size_t memory() const noexcept { return buffer_.capacity(); }
+  /// Gives back memory that holds nothing.
+  void trim();
+
   /// Says that the stream has ended. Fails with kFrameTruncated inside a frame.
   [[nodiscard]] Result<void> finish() const;
 

@@ -173,6 +173,8 @@ ByteView SecureChannel::pending_output() const noexcept {
   return ByteView(output_).subspan(output_start_);
 }
 
+void SecureChannel::trim_input() { trim(partial_); }
+
 void SecureChannel::output_sent(std::size_t bytes) {
   CULM_ASSERT(bytes <= output_.size() - output_start_);
   output_start_ += bytes;

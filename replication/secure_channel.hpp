@@ -65,6 +65,13 @@ class SecureChannel {
   /// Bytes for the wire. Valid until the next non-const call.
   [[nodiscard]] ByteView pending_output() const noexcept;
 
+  /// Bytes of a record that has begun to come.
+  [[nodiscard]] std::size_t input_held() const noexcept { return partial_.size(); }
+  /// What these are in, and whatever was before them.
+  [[nodiscard]] std::size_t input_memory() const noexcept { return partial_.capacity(); }
+  /// Gives back memory of input that holds nothing.
+  void trim_input();
+
   /// What the output takes; 0 where there is none.
   [[nodiscard]] std::size_t output_memory() const noexcept {
     return output_.empty() ? 0 : output_.capacity();

@@ -19,7 +19,7 @@ Result<void> Session::receive_end() { return impl_->receive_end(); }
 
 ByteView Session::pending_output() const { return impl_->pending_output(); }
 
-void Session::output_sent(std::size_t bytes) { impl_->output_sent(bytes); }
+void Session::output_sent(std::size_t bytes, Instant now) { impl_->output_sent(bytes, now); }
 
 bool Session::wants_input() const { return impl_->wants_input(); }
 
@@ -45,7 +45,11 @@ bool Session::cares_for(const LogKey& log) const { return impl_->cares_for(log);
 
 bool Session::has_wants() const { return impl_->has_wants(); }
 
-void Session::credit_freed() { impl_->credit_freed(); }
+void Session::credit_freed(Instant now) { impl_->credit_freed(now); }
+
+std::optional<Instant> Session::slow_since() const { return impl_->slow_since(); }
+
+void Session::trim_input() { impl_->trim_input(); }
 
 void Session::close(std::optional<Errc> code) { impl_->close(code); }
 

@@ -47,7 +47,7 @@ class Session {
 
   /// Bytes to write; valid until the next non-const call.
   [[nodiscard]] ByteView pending_output() const;
-  void output_sent(std::size_t bytes);
+  void output_sent(std::size_t bytes, Instant now);
   /// Whether the host should read from the socket; false while too much output waits, or what comes
   /// has no room in the pool.
   [[nodiscard]] bool wants_input() const;
@@ -81,7 +81,13 @@ class Session {
   [[nodiscard]] bool has_wants() const;
 
   /// There is room in the pool, which this session found short: see `CreditPool`.
-  void credit_freed();
+  void credit_freed(Instant now);
+
+  /// Since when the end of a message is waited for, where what has come of it counts in
+  /// limits::kNodeInputBytes.
+  [[nodiscard]] std::optional<Instant> slow_since() const;
+  /// Gives back memory of input that holds nothing.
+  void trim_input();
 
   /// Says bye; nothing else is sent after it.
   void close(std::optional<Errc> code = std::nullopt);

@@ -16,4 +16,11 @@ inline void recycle(Bytes& buffer) {
   }
 }
 
+/// Gives back memory of `buffer` that holds nothing, where that is more than what holds something.
+inline void trim(Bytes& buffer) {
+  if (buffer.capacity() > limits::kIdleBufferBytesMax && buffer.capacity() > 2 * buffer.size()) {
+    buffer.shrink_to_fit();
+  }
+}
+
 }  // namespace culm::replication

@@ -46,6 +46,9 @@ class CreditWindow {
   [[nodiscard]] std::uint64_t work_done(std::uint64_t bytes);
   [[nodiscard]] std::uint64_t passed_over(std::uint64_t bytes);
 
+  /// What the window takes of the pool: 0 before something useful has come.
+  [[nodiscard]] std::uint64_t taken() const noexcept { return taken_; }
+
   /// Whether the peer can send whatever it has.
   [[nodiscard]] bool can_be_used() const noexcept { return granted_ >= limits::kCreditBytesMin; }
 

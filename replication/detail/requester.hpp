@@ -81,6 +81,7 @@ class Requester {
   [[nodiscard]] bool must_wait();
   [[nodiscard]] bool is_waiting() const { return is_waiting_; }
   void credit_freed() { is_waiting_ = false; }
+  [[nodiscard]] std::uint64_t credit_taken() const { return credit_.taken(); }
 
   /// The peer is at fault: what it sent and waits for the committer is not looked at.
   void distrust();

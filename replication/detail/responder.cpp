@@ -75,13 +75,21 @@ bool Responder::has_room(std::uint64_t ranges) const {
          (all <= limits::kServedRangesPerSession && pool_.has_room_for_ranges(ranges));
 }
 
+bool Responder::may_grow() const {
+  constexpr std::uint64_t kGrown = limits::kServedRangesPerSession / 8;
+  return ranges_ <= limits::kServedRangesFree ||
+         (ranges_ <= limits::kServedRangesPerSession + kGrown && pool_.has_room_for_growth());
+}
+
 void Responder::recount() {
   const auto charged = [](std::uint64_t ranges) {
     return ranges - std::min(ranges, limits::kServedRangesFree);
   };
   const std::uint64_t before = charged(ranges_);
   ranges_ = 0;
-  for (const ServedWant& served : served_) ranges_ += served.ranges();
+  for (const ServedWant& served : served_) {
+    if (!is_over(served)) ranges_ += served.ranges();
+  }
   pool_.charge_ranges(charged(ranges_));
   pool_.give_back_ranges(before);
 }
@@ -199,7 +207,15 @@ Result<bool> Responder::take_step(ServedWant& served) {
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto state, transaction.get_log(served.want.log));
   const store::LogState& log = *state;
-  if (!served.planned) served.plan(log);
+  if (!served.planned) {
+    const std::uint64_t before = served.ranges();
+    served.plan(log);
+    recount();
+    if (served.ranges() > before && !may_grow()) {
+      deny(served, DenyReason::kBusy);
+      return true;
+    }
+  }
   if (!step) step = served.next_step(credit_);
   switch (*step) {
     case Step::kNothing:

@@ -64,6 +64,8 @@ class Responder {
   [[nodiscard]] Result<bool> take_step(ServedWant& served);
   [[nodiscard]] bool may_plan(const ServedWant& served);
   [[nodiscard]] bool has_room(std::uint64_t ranges) const;
+  /// Whether wants may have grown as they have: a little more than new ones may take.
+  [[nodiscard]] bool may_grow() const;
   /// Charges what the wants take by now.
   void recount();
   [[nodiscard]] Result<void> send_unit(ServedWant& served,

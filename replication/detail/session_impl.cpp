@@ -20,6 +20,8 @@ Session::Impl::Impl(Options options, const store::Store& store, Policy& policy, 
       responder_(store, credit, verifier, outbox_, events_, stats_),
       requester_(options.id, store, credit, outbox_, events_, stats_),
       fork_search_(store, requester_, outbox_),
+      pool_(credit),
+      last_message_(now),
       liveness_(now) {
   outbox_.send(Hello{kProtocolVersion, agent_});
 }
@@ -32,23 +34,49 @@ Result<void> Session::Impl::receive(ByteView wire, Instant now) {
     return go_on(std::move(received));
   }
   responder_.begin_turn(true);
-  auto done = read_messages();
+  auto done = read_messages(now);
   if (done) done = liveness_.check_stall(awaits_peer());
   return go_on(std::move(done));
 }
 
-Result<void> Session::Impl::read_messages() {
+Result<void> Session::Impl::read_messages(Instant now) {
   std::size_t left = limits::kMessagesPerTurn;
   const auto is_turn_over = [&] { return left == 0 || responder_.is_turn_over(); };
   for (; !ended_ && !is_overfull() && !is_turn_over() && !requester_.must_wait(); --left) {
     CULM_TRY(const auto frame,
              reader_.next(hello_received_ ? limits::kMessageBytesMax : limits::kHelloBytesMax));
     if (!frame) break;
+    last_message_ = now;
     CULM_TRY(const auto message, decode(*frame));
     CULM_CHECK(dispatch(message, frame->size()));
   }
   has_unread_ = is_turn_over();
+  input_changed(now);
   return {};
+}
+
+void Session::Impl::input_changed(Instant now) {
+  // What is not looked at for now is this side's affair, and bounded by a read.
+  const bool is_looked_at = !has_unread_ && !requester_.is_waiting();
+  const std::uint64_t memory = is_looked_at ? reader_.memory() + channel_.input_memory() : 0;
+  // What the credit of a peer that brings much stands for counts in the pool already.
+  const std::uint64_t counted = limits::kSessionInputBytesFree + requester_.credit_taken();
+  const std::uint64_t charged = memory - std::min(memory, counted);
+  if (input_charged_ == 0 && charged != 0) last_message_ = now;
+  pool_.give_back_input(std::exchange(input_charged_, charged));
+  pool_.charge_input(charged);
+}
+
+std::optional<Instant> Session::Impl::slow_since() const {
+  const std::size_t held = reader_.held() + channel_.input_held();
+  if (input_charged_ == 0 || held <= limits::kIdleBufferBytesMax) return std::nullopt;
+  return last_message_;
+}
+
+void Session::Impl::trim_input() {
+  reader_.trim();
+  channel_.trim_input();
+  input_changed(last_message_);
 }
 
 Result<void> Session::Impl::receive_end() {
@@ -59,16 +87,21 @@ Result<void> Session::Impl::receive_end() {
   return fail(error);
 }
 
-void Session::Impl::output_sent(std::size_t bytes) {
+void Session::Impl::output_sent(std::size_t bytes, Instant now) {
   stats_.bytes_sent += bytes;
   channel_.output_sent(bytes);
   output_changed();
   if (ended_) return;
-  auto done = has_unread_ ? Result<void>() : read_messages();
+  auto done = has_unread_ ? Result<void>() : read_messages(now);
   // What is new goes out before the word that it is here.
   if (done && !ended_) done = responder_.pump();
   if (done && !ended_) done = send_receipts_put_off();
   static_cast<void>(go_on(std::move(done)));
+}
+
+void Session::Impl::credit_freed(Instant now) {
+  requester_.credit_freed();
+  if (!ended_) static_cast<void>(go_on(has_unread_ ? Result<void>() : read_messages(now)));
 }
 
 std::optional<Instant> Session::Impl::next_deadline() const {
@@ -91,7 +124,7 @@ Result<void> Session::Impl::deadline_reached(Instant now) {
   if (*due == Liveness::Due::kPing) outbox_.send(Ping{++ping_nonce_});
   if (!hello_received_) return {};
   responder_.begin_turn(true);
-  auto done = read_messages();
+  auto done = read_messages(now);
   if (receipts_lack_room_) {
     if (done && !ended_) done = responder_.pump();
     if (done && !ended_) done = send_receipts_put_off();

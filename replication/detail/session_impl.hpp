@@ -24,8 +24,12 @@ class Session::Impl {
   [[nodiscard]] Result<void> receive(ByteView wire, Instant now);
   [[nodiscard]] Result<void> receive_end();
   [[nodiscard]] ByteView pending_output() const { return channel_.pending_output(); }
-  void output_sent(std::size_t bytes);
+  void output_sent(std::size_t bytes, Instant now);
   [[nodiscard]] bool wants_input() const { return !ended_ && listens() && !has_unread_; }
+  ~Impl() { pool_.give_back_input(input_charged_); }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
   [[nodiscard]] std::optional<Instant> next_deadline() const;
   [[nodiscard]] Result<void> deadline_reached(Instant now);
   [[nodiscard]] std::optional<Event> next_event();
@@ -37,18 +41,17 @@ class Session::Impl {
   void entries_lost(const LogKey& log);
   [[nodiscard]] bool cares_for(const LogKey& log) const;
   [[nodiscard]] bool has_wants() const { return requester_.has_wants() || responder_.has_wants(); }
-  void credit_freed() {
-    requester_.credit_freed();
-    if (!ended_) static_cast<void>(go_on(has_unread_ ? Result<void>() : read_messages()));
-  }
+  void credit_freed(Instant now);
   void close(std::optional<Errc> code);
+  [[nodiscard]] std::optional<Instant> slow_since() const;
+  void trim_input();
   [[nodiscard]] bool ended() const { return ended_; }
   [[nodiscard]] bool established() const { return hello_received_; }
   [[nodiscard]] const SessionStats& stats() const { return stats_; }
 
  private:
   /// Looks at what has come, as far as there is room for the answers.
-  [[nodiscard]] Result<void> read_messages();
+  [[nodiscard]] Result<void> read_messages(Instant now);
   [[nodiscard]] Result<void> dispatch(const Message& message, std::size_t message_bytes);
   [[nodiscard]] Result<void> on_hello(const Hello& hello);
   [[nodiscard]] Result<void> on_offer(const Offer& offer);
@@ -75,6 +78,7 @@ class Session::Impl {
   /// Whether there is room for what the peer may bring, and for the answers.
   [[nodiscard]] bool listens() const { return !is_overfull() && !requester_.is_waiting(); }
   void output_changed();
+  void input_changed(Instant now);
 
   /// Serves what can be served and encrypts what was said; ends the session on a failure.
   Result<void> go_on(Result<void> result);
@@ -94,6 +98,9 @@ class Session::Impl {
   ForkSearch fork_search_;
   CommonLogs logs_;
 
+  CreditPool& pool_;
+  std::uint64_t input_charged_ = 0;
+  Instant last_message_;  ///< when one was looked at, or more of the next began to count
   Liveness liveness_;
   std::uint64_t ping_nonce_ = 0;
   bool receipts_lack_room_ = false;

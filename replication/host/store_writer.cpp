@@ -94,6 +94,7 @@ node::JobResult StoreWriter::perform(node::Job job) {
   }
   result.changed = take_changed();
   result.damaged = store_.take_damaged();
+  if (!result.damaged.empty()) committer_.look_again();
   return result;
 }
 

@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t kNetworkBytes = 8;
 constexpr auto kUnwanted = std::chrono::milliseconds(limits::kSessionUnwantedMs);
 constexpr auto kQuiet = std::chrono::milliseconds(limits::kSessionQuietMs);
+constexpr auto kUseful = std::chrono::milliseconds(limits::kSessionUsefulMs);
 
 /// What is counted together.
 Address counted(const Address& address) {
@@ -89,17 +90,21 @@ bool Admission::has_room(const Address& network) const {
 std::optional<SessionId> Admission::useless(const Address& network, Instant now) const {
   std::optional<Worth> least;
   const auto look_at = [&](const Worth& worth) {
-    if (worth.has_brought || now - worth.used_at < (worth.has_wants ? kQuiet : kUnwanted)) return;
+    const auto spared = worth.has_brought ? kUseful : worth.has_wants ? kQuiet : kUnwanted;
+    if (now - worth.used_at < spared) return;
     if (!least || worth < *least) least = worth;
   };
   const auto own = sessions_.find(network);
   if (own != sessions_.end() && own->second.size() >= limits_.sessions_per_address_max) {
     for (const SessionId id : own->second) look_at(places_.at(id).worth);
   } else {
-    // Of either kind the first is the least: a fresh one without a want must not cover for others.
-    for (const bool has_wants : {false, true}) {
-      const auto first = by_worth_.lower_bound(Worth{.has_wants = has_wants});
-      if (first != by_worth_.end()) look_at(*first);
+    // Of each kind the first is the least: a fresh one without a want must not cover for others.
+    for (const bool has_brought : {false, true}) {
+      for (const bool has_wants : {false, true}) {
+        const Worth least_of_kind{.has_brought = has_brought, .has_wants = has_wants};
+        const auto first = by_worth_.lower_bound(least_of_kind);
+        if (first != by_worth_.end()) look_at(*first);
+      }
     }
   }
   return least ? std::optional(least->id) : std::nullopt;

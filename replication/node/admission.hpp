@@ -45,12 +45,12 @@ struct AdmissionLimits {
 /// places of few addresses displaces only itself: no honest address has as many.
 ///
 /// Session: when the places of its address, or all, are taken, a newcomer evicts one of them that
-/// is of no use, or is refused. Of no use is a session that brought nothing that was committed, and
-/// moves nothing: for limits::kSessionUnwantedMs when no want is open, either way; those go first.
-/// With a want open, only after limits::kSessionQuietMs: a reader that waits for a log to grow is
-/// worth its place, but to want a quiet log costs a stranger nothing, and must not hold the node
-/// for ever. Who brought something never goes for a newcomer: it has shown its use, a newcomer has
-/// not.
+/// is of no use, or is refused. Of no use is a session that moves nothing: for
+/// limits::kSessionUnwantedMs when no want is open, either way; those go first. With a want open,
+/// only after limits::kSessionQuietMs: a reader that waits for a log to grow is worth its place,
+/// but to want a quiet log costs a stranger nothing, and must not hold the node for ever. Who
+/// brought something that was committed goes last, and after limits::kSessionUsefulMs: it has shown
+/// its use, but one entry costs little where every author is taken.
 ///
 /// Farewell: who is refused or evicted is told so and hangs up itself. Beyond limits::kFarewells
 /// the oldest is dropped without waiting for that, as it has had the most time to read its bye.

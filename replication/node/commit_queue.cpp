@@ -33,14 +33,15 @@ void CommitQueue::push(Task task) {
 
 std::optional<Job> CommitQueue::next() {
   const bool is_full = bytes_ >= kAheadBytesMax;
-  const bool is_task = !parts_.empty() && std::holds_alternative<Task>(parts_.front());
-  const bool may_take_works = !parts_.empty() && !is_task && !is_full;
-  if (!tasks_first_.empty() && (in_row_ < kTasksInRow || !may_take_works)) {
+  const Task* const waiting = parts_.empty() ? nullptr : std::get_if<Task>(&parts_.front());
+  const bool is_next = waiting != nullptr
+                           ? tasks_first_.empty() || waiting->id < tasks_first_.front().id
+                           : !parts_.empty() && !is_full;
+  if (!tasks_first_.empty() && (in_row_ < kTasksInRow || !is_next)) {
     ++in_row_;
     return take_task();
   }
-  if (is_task) return take(0);
-  if (!may_take_works) return std::nullopt;
+  if (!is_next) return std::nullopt;
   in_row_ = 0;
   return take(std::min<std::uint64_t>(kAheadBytesMax - bytes_, limits::kCommitBytesTarget));
 }

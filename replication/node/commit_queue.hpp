@@ -20,7 +20,7 @@ using TaskId = std::uint64_t;
 using StoreTask = std::function<Result<void>(store::Store&)>;
 
 struct Task {
-  TaskId id = 0;
+  TaskId id = 0;  ///< rises
   StoreTask body;
   bool waits = false;  ///< until all that was queued before it is done
 };
@@ -45,12 +45,12 @@ struct JobResult {
 /// one session as they came, tasks as they came and before all works that have not left, but for
 /// one commit of these behind every kTasksInRow tasks: so that whatever peers bring, an append
 /// waits for no more than two commits of it and one for each kTasksInRow tasks ahead, and whatever
-/// the host writes, peers get on. A task
-/// that `waits` is behind all that was queued before it. Sessions take turns, a work at a time, so
-/// that one that brings much does not keep the others waiting. Works are handed out as they come,
-/// up to two commits of limits::kCommitBytesTarget: so the thread that writes hardly waits for the
-/// thread of the node, and finds in one go all that came meanwhile. What waits here is bounded by
-/// the sessions' credit, and evidence by how much a session may send.
+/// the host writes, peers get on. A task that `waits` is behind all that was queued before it.
+/// Sessions take turns, a work at a time, so that one that brings much does not keep the others
+/// waiting. Works are handed out as they come, up to two commits of limits::kCommitBytesTarget: so
+/// the thread that writes hardly waits for the thread of the node, and finds in one go all that
+/// came meanwhile. What waits here is bounded by the sessions' credit, and evidence by how much a
+/// session may send.
 class CommitQueue {
  public:
   static constexpr std::size_t kTasksInRow = 8;

@@ -24,7 +24,7 @@ void Connection::receive_ended() {
 
 void Connection::sent(std::size_t bytes, Instant now) {
   stalls_at_ = now + kStallTimeout;
-  session_->output_sent(bytes);
+  session_->output_sent(bytes, now);
 }
 
 void Connection::deadline_reached(Instant now) {

@@ -88,6 +88,28 @@ void Node::received(SessionId session, ByteView bytes, Instant now) {
   if (link == nullptr) return;
   link->connection.received(bytes, now);
   settle(*link, now);
+  if (credit_.is_short_of_input()) bound_input(now);
+}
+
+void Node::bound_input(Instant now) {
+  constexpr auto kLooksEach = std::chrono::milliseconds(100);
+  constexpr auto kSlow = std::chrono::milliseconds(limits::kSlowMessageMs);
+  if (!credit_.has_no_input_left() && now < next_look_) return;
+  next_look_ = now + kLooksEach;
+  std::vector<std::pair<Instant, SessionId>> slow;
+  for (auto& [id, link] : links_) {
+    link.connection.session().trim_input();
+    if (const auto since = link.connection.session().slow_since()) slow.emplace_back(*since, id);
+  }
+  std::ranges::sort(slow);
+  const Instant before = credit_.has_no_input_left() ? now : now - kSlow;
+  for (const auto& [since, id] : slow) {
+    if (!credit_.is_short_of_input() || since > before) break;
+    Link* const link = find(id);
+    if (link == nullptr) continue;
+    link->connection.drop(Error{Errc::kPeerSlow});
+    settle(*link, now);
+  }
 }
 
 void Node::receive_ended(SessionId session, Instant now) {
@@ -343,7 +365,7 @@ void Node::wake_for_credit() {
   while (const auto session = credit_.take_waiting()) {
     Link* const link = find_open(*session);
     if (link == nullptr) continue;
-    link->connection.session().credit_freed();
+    link->connection.session().credit_freed(now_);
     settle(*link, now_);
   }
 }

@@ -217,6 +217,50 @@ void wants(Attack& attack) {
   }
 }
 
+/// Begins a large message on each connection, goes on with it a byte at a time, and comes again
+/// where it was hung up on.
+void begun(Attack& attack) {
+  const auto begin = [&](Stranger& stranger) {
+    stranger.begin_message(limits::kMessageBytesMax);
+    stranger.say_part(limits::kMessageBytesMax - 1000);
+    stranger.send(attack.deadline);
+    ++attack.said;
+  };
+  attack.connect();
+  for (const auto& stranger : attack.strangers) begin(*stranger);
+  attack.ready();
+  while (attack.goes_on()) {
+    const auto turn = std::min(attack.deadline, Clock::now() + std::chrono::milliseconds(500));
+    for (std::uint32_t i = 0; i < attack.strangers.size() && attack.goes_on(); ++i) {
+      auto& stranger = attack.strangers[i];
+      if (!stranger->is_open()) {
+        ++attack.ended;
+        attack.sent += stranger->sent();
+        stranger = Stranger::call(attack.port, i);
+        begin(*stranger);
+      }
+      stranger->say_part(1);
+      stranger->send(turn);
+    }
+    if (!attack.strangers.empty()) attack.strangers[0]->hear(turn, {});
+  }
+}
+
+/// Connects from one address and says nothing.
+void bare(Attack& attack) {
+  const sockaddr_in relay = Stranger::address(INADDR_LOOPBACK, attack.port);
+  std::vector<int> sockets;
+  for (std::uint32_t i = 0; i < attack.count && attack.goes_on(); ++i) {
+    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (socket < 0) break;
+    sockets.push_back(socket);
+    if (::connect(socket, Stranger::as_sockaddr(relay), sizeof relay) == 0) ++attack.said;
+  }
+  attack.ready();
+  attack.hold();
+  for (const int socket : sockets) ::close(socket);
+}
+
 /// Answers one reader, for as long as it stays, with what is of no use: the first part of a payload
 /// whose entry is not there, or the same unit, again and again.
 void provide(Attack& attack, bool repeats_unit) {
@@ -295,6 +339,8 @@ int main(int argc, char** argv) {
       {"idle", culm::attack::idle},
       {"deaf", culm::attack::deaf},
       {"wants", culm::attack::wants},
+      {"begun", culm::attack::begun},
+      {"bare", culm::attack::bare},
       {"parts", [](Attack& attack) { culm::attack::provide(attack, false); }},
       {"units", [](Attack& attack) { culm::attack::provide(attack, true); }},
   };

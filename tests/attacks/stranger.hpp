@@ -76,6 +76,14 @@ class Stranger {
     replication::append_frame(plaintext_, encoded);
   }
 
+  /// Adds so many bytes of a message that would have more.
+  void say_part(std::size_t bytes) { plaintext_.resize(plaintext_.size() + bytes); }
+  void begin_message(std::uint32_t size) {
+    for (const unsigned shift : {24U, 16U, 8U, 0U}) {
+      plaintext_.push_back(static_cast<std::uint8_t>(size >> shift));
+    }
+  }
+
   /// Sends what was said, and takes what comes meanwhile unless it is `deaf`.
   void send(Clock::time_point deadline, bool deaf = false, const Heard& heard = {}) {
     if (!plaintext_.empty()) static_cast<void>(channel_.send(plaintext_));
@@ -97,7 +105,6 @@ class Stranger {
     socket_ = -1;
   }
 
- private:
   static sockaddr_in address(std::uint32_t host, std::uint16_t port) {
     sockaddr_in out{};
     out.sin_family = AF_INET;
@@ -109,6 +116,7 @@ class Stranger {
     return static_cast<const sockaddr*>(static_cast<const void*>(&in));
   }
 
+ private:
   void wait(int events, Clock::time_point deadline) const {
     if (socket_ < 0) return;
     const auto left =

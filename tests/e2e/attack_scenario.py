@@ -78,10 +78,10 @@ class Attack(NetworkScenario):
         watcher = threading.Thread(target=watch)
         watcher.start()
         try:
-            slowest = max(self.append(relay, n) for n in range(APPENDS))
             began = time.monotonic()
             logs, whole = self.sync("reader", relay.node.address, relay.author, "--newest", "500")
             sync_took = time.monotonic() - began
+            slowest = max(self.append(relay, n) for n in range(APPENDS))
             said = json.loads(process.stdout.readline())
         finally:
             is_over.set()
@@ -99,7 +99,7 @@ class Attack(NetworkScenario):
             bound = MEMORY_MAX + MEMORY_PER_CONNECTION_MAX * (count if connections else 1)
             self.assertLessEqual(grown, bound)
         relay.node.end()
-        return relay
+        return relay, said
 
     def append(self, relay, n):
         began = time.monotonic()
@@ -107,7 +107,7 @@ class Attack(NetworkScenario):
         return time.monotonic() - began
 
     def test_offers_of_logs_that_nobody_brings(self):
-        relay = self.beside("offers", (20, 3), (40, 10), False)
+        relay, _ = self.beside("offers", (20, 3), (40, 10), False)
         logs = self.json_lines("ls", store="relay")
         self.assertEqual([log["log"] for log in logs], [relay.author])
         self.assert_sound("relay")
@@ -119,10 +119,17 @@ class Attack(NetworkScenario):
         self.beside("idle", (200, 3), (4160, 40), True)
 
     def test_peers_that_do_not_read(self):
-        self.beside("deaf", (16, 3), (128, 20), True)
+        self.beside("deaf", (16, 3), (512, 30), True)
 
     def test_wants_and_quotes_that_cost_much(self):
         self.beside("wants", (8, 4), (64, 20), True, ENTRIES)
+
+    def test_messages_that_never_end(self):
+        _, said = self.beside("begun", (400, 4), (1500, 30), True)
+        self.assertGreater(said["ended"], 0)
+
+    def test_connections_of_one_address_that_say_nothing(self):
+        self.beside("bare", (200, 3), (1000, 20), True)
 
     def provider(self, name):
         idle = 6 if LONG else 2

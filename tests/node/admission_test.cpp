@@ -9,6 +9,7 @@ using std::chrono::milliseconds;
 
 constexpr auto kUnwanted = milliseconds(limits::kSessionUnwantedMs);
 constexpr auto kQuiet = milliseconds(limits::kSessionQuietMs);
+constexpr auto kUseful = milliseconds(limits::kSessionUsefulMs);
 
 Address v4(int last) {
   return {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, static_cast<std::uint8_t>(last)};
@@ -133,14 +134,16 @@ TEST_F(AdmissionTest, AnAddressThatIsFullEvictsOnlyItsOwn) {
   EXPECT_EQ(join(1).evicted, 2U);
 }
 
-TEST_F(AdmissionTest, WhoBroughtSomethingIsNeverEvicted) {
+TEST_F(AdmissionTest, WhoBroughtSomethingGoesLastAndAfterLong) {
   fill();
   for (SessionId id = 1; id <= 3; ++id) admission.brought(id);
-  use(1, false, now);
-  now += 100 * kQuiet;
+  use(1, false, now + kQuiet);
+  now += kUseful - Duration(1);
   EXPECT_FALSE(join(3).is_admitted);
-  admission.leave(2);
-  EXPECT_TRUE(join(3).is_admitted);
+  now += Duration(1);
+  EXPECT_EQ(join(3).evicted, 2U);
+  now += kUnwanted;
+  EXPECT_EQ(join(3).evicted, 5U) << "before any that has brought something";
 }
 
 TEST_F(AdmissionTest, OfFarewellsTheOldestIsDropped) {

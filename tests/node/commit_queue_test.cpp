@@ -117,6 +117,15 @@ TEST_F(CommitQueueTest, ATaskThatWaitsIsNeverBeforeOneThatWasQueuedEarlier) {
   EXPECT_EQ(next(), (Works{{100, 0}}));
 }
 
+TEST_F(CommitQueueTest, ManyLaterTasksDoNotKeepOneThatWaitsWaiting) {
+  push(1, 1);
+  push_task(1, true);
+  for (TaskId task = 2; task <= 3 * CommitQueue::kTasksInRow; ++task) push_task(task, false);
+  std::size_t before = 0;
+  while (before < 100 && next() != Works{{1, 0}}) ++before;
+  EXPECT_EQ(before, 2 * CommitQueue::kTasksInRow + 1) << "and the work";
+}
+
 TEST_F(CommitQueueTest, IsIdleOnceAllThatWasHandedOutHasComeBack) {
   EXPECT_TRUE(queue.is_idle());
   push(1, 1);

@@ -1,8 +1,15 @@
 #include "culm/replication/node/node.hpp"
 
+#include <memory>
+#include <utility>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 #include "culm/core/limits.hpp"
+#include "culm/replication/codec.hpp"
+#include "culm/replication/frame.hpp"
+#include "culm/replication/secure_channel.hpp"
 
 #include "tests/support/simulated_network.hpp"
 
@@ -34,6 +41,46 @@ LogBuilder large_log() {
   for (int i = 0; i < 1000; ++i) log.append(std::string(30'000, 'x'));
   return log;
 }
+
+/// One that says hello and begins a message of so many bytes, which it never ends.
+class Beginner {
+ public:
+  Beginner(SimulatedNetwork& network, SimulatedNode& node, std::uint8_t host, std::size_t bytes)
+      : bytes_(bytes), random_(host), channel_(options(random_), random_) {
+    connection_ = network.connect_raw(node, host, [this](ByteView wire) { received(wire); });
+    flush();
+  }
+
+ private:
+  static replication::SecureChannel::Options options(Random& random) {
+    return {.role = replication::SecureChannel::Role::kInitiator,
+            .identity = sealing::KeyPair::generate(random)};
+  }
+  void received(ByteView wire) {
+    ASSERT_TRUE(channel_.receive(wire, heard_));
+    if (channel_.established() && bytes_ != 0) {
+      Bytes plaintext;
+      Bytes hello;
+      replication::encode(hello, replication::Hello{});
+      replication::append_frame(plaintext, hello);
+      append_bytes(plaintext, Bytes{0, 4, 0, 0});  // the length of a frame
+      plaintext.resize(plaintext.size() + std::exchange(bytes_, 0));
+      ASSERT_TRUE(channel_.send(plaintext));
+    }
+    flush();
+  }
+  void flush() {
+    const ByteView output = channel_.pending_output();
+    if (!output.empty()) connection_->say(output);
+    channel_.output_sent(output.size());
+  }
+
+  std::size_t bytes_;
+  test::TestRandom random_;
+  replication::SecureChannel channel_;
+  Bytes heard_;
+  std::shared_ptr<test::RawConnection> connection_;
+};
 
 class NodeTest : public testing::Test {
  protected:
@@ -469,6 +516,33 @@ TEST_F(NodeTest, CallsForASessionOrADialThatIsNotThereDoNothing) {
   EXPECT_TRUE(node.pending_output(7).empty());
   EXPECT_EQ(node.want(7, want_of(log.log()), now).error().code, Errc::kPeerClosed);
   EXPECT_FALSE(node.next_action());
+}
+
+TEST_F(NodeTest, HangsUpOnMessagesThatDoNotEndOnceTheyTakeTooMuch) {
+  author.hold(log);
+  std::vector<std::unique_ptr<Beginner>> beginners;
+  const auto come = [&](std::size_t count) {
+    for (; count > 0; --count) {
+      const auto host = static_cast<std::uint8_t>(10 + beginners.size() / 8);
+      beginners.push_back(std::make_unique<Beginner>(network, author, host, 200'000));
+    }
+  };
+  const auto ended = [&] { return author.count<Ended>(); };
+  come(limits::kNodeInputBytes / 300'000);
+  network.run(seconds(20));
+  EXPECT_EQ(ended(), 0U) << "there is room";
+  come(limits::kNodeInputBytes / 800'000);
+  network.run(seconds(1));
+  EXPECT_GT(ended(), 0U) << "those that have been on their way for long";
+  EXPECT_LE(ended(), limits::kNodeInputBytes / 300'000);
+  const std::size_t before = ended();
+  come(limits::kNodeInputBytes / 100'000);
+  network.run(seconds(1));
+  EXPECT_GT(ended(), before) << "any";
+
+  reader.dial(author, {.wants = {want_of(log.log())}});
+  ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 1; }));
+  EXPECT_TRUE(reader.holds(log.log(), {{1, log.head()}}));
 }
 
 }  // namespace

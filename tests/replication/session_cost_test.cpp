@@ -1,4 +1,5 @@
 // What a peer can make a session spend: memory, time, credit.
+#include <functional>
 #include <map>
 
 #include <gtest/gtest.h>
@@ -29,6 +30,18 @@ class SessionCost : public testing::Test {
     return want;
   }
 
+  /// Opens as many live wants like it as a session may have.
+  static void open_wants(HostilePeer& peer, const std::function<Want(WantId)>& like) {
+    peer.say_hello();
+    for (WantId id = 1; id <= limits::kWantsPerSessionMax; ++id) {
+      Want want = like(id);
+      want.id = id;
+      want.live = true;
+      peer.say(want);
+      peer.tick(Instant{});
+    }
+  }
+
   TestPeer victim{1};
 };
 
@@ -37,13 +50,7 @@ TEST_F(SessionCost, WantsOfManyRangesHaveABudget) {
   log.append_many(4 * limits::kRangesPerMessageMax + 10);
   victim.hold(log);
   HostilePeer hostile(victim);
-  hostile.say_hello();
-  for (WantId id = 1; id <= limits::kWantsPerSessionMax; ++id) {
-    Want want = scattered(log.log(), id);
-    want.live = true;
-    hostile.say(want);
-    hostile.tick(Instant{});
-  }
+  open_wants(hostile, [&](WantId id) { return scattered(log.log(), id); });
   EXPECT_FALSE(hostile.verdict());
   const std::size_t denied = hostile.heard<Deny>();
   EXPECT_GT(denied, 0U);
@@ -52,13 +59,7 @@ TEST_F(SessionCost, WantsOfManyRangesHaveABudget) {
   std::vector<std::unique_ptr<HostilePeer>> others;
   while (victim.credit.has_room_for_ranges(100'000) && others.size() < 50) {
     HostilePeer& other = *others.emplace_back(std::make_unique<HostilePeer>(victim));
-    other.say_hello();
-    for (WantId id = 1; id <= limits::kWantsPerSessionMax; ++id) {
-      Want want = scattered(log.log(), id);
-      want.live = true;
-      other.say(want);
-      other.tick(Instant{});
-    }
+    open_wants(other, [&](WantId id) { return scattered(log.log(), id); });
   }
   EXPECT_LT(others.size(), 50U) << "the node has a budget, too";
   TestPeer reader(2);
@@ -74,16 +75,12 @@ TEST_F(SessionCost, WhatAPeerShowsCountsInTheBudgetOfItsWants) {
   log.append_many(4 * limits::kRangesPerMessageMax + 10);
   victim.hold(log);
   HostilePeer hostile(victim);
-  hostile.say_hello();
-  for (WantId id = 1; id <= limits::kWantsPerSessionMax; ++id) {
+  open_wants(hostile, [&](WantId /*id*/) {
     Want want;
-    want.id = id;
     want.log = log.log();
     want.interest = everything();
-    want.live = true;
-    hostile.say(want);
-    hostile.tick(Instant{});
-  }
+    return want;
+  });
   Have shown;
   shown.log = log.log();
   shown.head = log.head();
@@ -128,6 +125,42 @@ TEST_F(SessionCost, PeersThatDoNotReadShareABudget) {
   ASSERT_TRUE(connection.a.session->want(want_of(log.log())));
   connection.run();
   EXPECT_EQ(reader.state(log.log()).payloads.count(), log.head()) << "who reads is served";
+}
+
+TEST_F(SessionCost, MessagesThatHaveBegunAreCounted) {
+  std::vector<std::unique_ptr<HostilePeer>> slow;
+  Bytes begun{0, 3, 0, 0};  // the length of a frame
+  begun.resize(150'000);
+  while (!victim.credit.is_short_of_input() && slow.size() < 1000) {
+    HostilePeer& peer = *slow.emplace_back(std::make_unique<HostilePeer>(victim));
+    peer.say_hello();
+    EXPECT_FALSE(peer.session().slow_since());
+    peer.say_plaintext(begun);
+    EXPECT_EQ(peer.session().slow_since(), Instant{});
+  }
+  EXPECT_LE(slow.size(), limits::kNodeInputBytes / begun.size() + 1);
+  slow.pop_back();
+  EXPECT_FALSE(victim.credit.is_short_of_input());
+  ASSERT_FALSE(slow.empty());
+  slow.back()->say_plaintext(Bytes(46'608 + 4));  // its end: no message that is known
+  EXPECT_TRUE(slow.back()->verdict());
+}
+
+TEST_F(SessionCost, MemoryOfAMessageThatHasBeenLookedAtGoesBackWhenItIsNeeded) {
+  HostilePeer hostile(victim);
+  hostile.say_hello();
+  Bytes encoded;
+  encode(encoded, scattered(LogBuilder("alice").log(), 1));
+  Bytes plaintext;
+  append_frame(plaintext, encoded);
+  plaintext.push_back(0);  // the next begins
+  const std::uint64_t before = victim.credit.input();
+  hostile.say_plaintext(plaintext);
+  EXPECT_FALSE(hostile.verdict());
+  EXPECT_GT(victim.credit.input(), before);
+  EXPECT_FALSE(hostile.session().slow_since()) << "it holds next to nothing";
+  hostile.session().trim_input();
+  EXPECT_EQ(victim.credit.input(), before);
 }
 
 TEST_F(SessionCost, ManyMessagesAreLookedAtInTurns) {

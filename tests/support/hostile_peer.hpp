@@ -132,7 +132,7 @@ class HostilePeer {
     const ByteView output = session_.pending_output();
     if (output.empty() || !reads_) return false;
     EXPECT_TRUE(channel_.receive(output, reader_.fill()));
-    session_.output_sent(output.size());
+    session_.output_sent(output.size(), Instant{});
     for (auto frame = reader_.next(); frame && *frame; frame = reader_.next()) {
       const auto message = replication::decode(**frame);
       EXPECT_TRUE(message);

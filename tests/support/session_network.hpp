@@ -177,7 +177,7 @@ class TestConnection {
     const std::size_t most = std::min<std::uint64_t>(output.size(), bytes_max - bytes_moved);
     const std::size_t size = random_.below(4) == 0 ? random_.between(1, most) : most;
     const Bytes piece(output.begin(), output.begin() + static_cast<std::ptrdiff_t>(size));
-    from.session->output_sent(size);
+    from.session->output_sent(size, now);
     bytes_moved += size;
     if (!to.session->ended()) static_cast<void>(to.session->receive(piece, now));
     drain(to);

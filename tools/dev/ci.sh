@@ -63,13 +63,21 @@ case "${1:-}" in
     tools/dev/setup.sh
     python3 -B tests/simulation/bugs/find.py "${@:2}"
     ;;
+  attacks)
+    tools/dev/setup.sh
+    cmake --preset dev >/dev/null
+    cmake --build --preset dev --target culm_tool culm_attack
+    CULM_ATTACK=long CULM=$PWD/build/dev/tools/culm \
+      CULM_ATTACK_PROGRAM=$PWD/build/dev/tests/attacks/culm_attack \
+      python3 -B tests/e2e/attack_scenario.py
+    ;;
   million)
     cmake --preset release >/dev/null
     cmake --build --preset release --target culm_tool
     CULM=$PWD/build/release/tools/culm python3 -B tests/e2e/million.py
     ;;
   *)
-    echo "usage: ci.sh format|tidy|warnings|test|clang|asan|tsan|demo|sim|bugs|million|buildtime|debian12|debian13" >&2
+    echo "usage: ci.sh format|tidy|warnings|test|clang|asan|tsan|demo|sim|bugs|attacks|million|buildtime|debian12|debian13" >&2
     exit 2
     ;;
 esac
