@@ -135,7 +135,7 @@ constexpr Row kRows[] = {
     {Errc::kDecrypt, "decrypt", kNobody, kSession, "the connection was tampered with or damaged"},
     {Errc::kUnsolicited, "unsolicited", kPeer, kSession, "the peer sent what nobody asked for"},
     {Errc::kPeerSilent, "peer_silent", kNobody, kSession, "the peer has been silent for too long"},
-    {Errc::kPeerSlow, "peer_slow", kNobody, kSession, "the peer takes data too slowly"},
+    {Errc::kPeerSlow, "peer_slow", kNobody, kSession, "the peer takes or brings data too slowly"},
     {Errc::kPeerStalled, "peer_stalled", kNobody, kSession,
      "the peer does not send what it was asked for"},
     {Errc::kPeerClosed, "peer_closed", kNobody, kSession, "the peer closed the connection"},

@@ -22,14 +22,16 @@ std::string_view name(Fault fault) {
                                                              "fork",
                                                              "bad signature",
                                                              "bad link",
-                                                             "idler",
-                                                             "flood",
+                                                             "bare connection",
+                                                             "many connections",
                                                              "garbage",
                                                              "half a handshake",
                                                              "replay",
                                                              "byzantine",
                                                              "liar",
-                                                             "withholder"};
+                                                             "withholder",
+                                                             "idler",
+                                                             "flooder"};
   return kNames[static_cast<std::size_t>(fault)];
 }
 

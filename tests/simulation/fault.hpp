@@ -33,17 +33,19 @@ enum class Fault : std::uint8_t {
   kBadSigner,
   kBadLinker,
   // Strangers.
-  kIdler,
-  kFlood,
+  kBareConnection,
+  kManyConnections,
   kGarbage,
   kHalfHandshake,
   kReplay,
   kByzantine,
   kLiar,
   kWithholder,
+  kIdler,
+  kFlooder,
 };
 
-inline constexpr std::size_t kFaultCount = static_cast<std::size_t>(Fault::kWithholder) + 1;
+inline constexpr std::size_t kFaultCount = static_cast<std::size_t>(Fault::kFlooder) + 1;
 
 [[nodiscard]] std::string_view name(Fault fault);
 

@@ -23,12 +23,15 @@ namespace culm::simulation {
 namespace {
 
 constexpr std::string_view kUsage =
-    "usage: culm_sim [--first] [--runs N] [--seconds S] [--seed N] [--faults MASK]\n"
+    "usage: culm_sim [--first] [--runs N] [--seconds S] [--seed N] [BOUNDS]\n"
     "  --first      end with the first violation, and show it as it is\n"
     "  --runs N     make N runs (default: as many as there is time for)\n"
     "  --seconds S  begin no run after so many seconds (default: 60, or no limit with --runs)\n"
     "  --seed N     one run, of this seed; with --runs or --seconds the first of them\n"
+    "BOUNDS, as a violation is shown with:\n"
     "  --faults MASK  let only those faults fire whose bit is set, in the order of the list below\n"
+    "  --relays N, --authors N, --readers N  at most so many\n"
+    "  --faulty S   things go wrong for so many simulated seconds (default: 300)\n"
     "Runs whole nodes over a simulated network, each run from one seed, and checks what must "
     "hold.\n"
     "Ends with 1 when something did not, and says how to see it again.\n";
@@ -39,10 +42,18 @@ struct Options {
   std::optional<std::uint64_t> seconds;
   std::optional<std::uint64_t> seed;
   std::optional<std::uint64_t> faults;
+  std::optional<std::uint64_t> relays;
+  std::optional<std::uint64_t> authors;
+  std::optional<std::uint64_t> readers;
+  std::optional<std::uint64_t> faulty;
 
   [[nodiscard]] Bounds bounds() const {
     Bounds bounds;
     if (faults) bounds.faults = static_cast<std::uint32_t>(*faults);
+    bounds.relays_max = relays.value_or(bounds.relays_max);
+    bounds.authors_max = authors.value_or(bounds.authors_max);
+    bounds.readers_max = readers.value_or(bounds.readers_max);
+    if (faulty) bounds.faulty = std::chrono::seconds(*faulty);
     return bounds;
   }
 };
@@ -64,6 +75,10 @@ std::optional<Options> parse(int count, char** arguments) {
                          : key == "--seconds" ? &options.seconds
                          : key == "--seed"    ? &options.seed
                          : key == "--faults"  ? &options.faults
+                         : key == "--relays"  ? &options.relays
+                         : key == "--authors" ? &options.authors
+                         : key == "--readers" ? &options.readers
+                         : key == "--faulty"  ? &options.faulty
                                               : nullptr;
     if (target == nullptr) return std::nullopt;
     *target = value;
@@ -140,12 +155,28 @@ Totals run_all(const Options& options) {
 }
 
 /// What makes the runs worth their time.
-bool are_worth_it(const Totals& totals) {
+bool are_worth_it(const Options& options, const Totals& totals) {
   constexpr std::uint64_t kRunsForAverages = 50;
   if (totals.runs < kRunsForAverages) return true;
   std::uint64_t faults = 0;
   for (const std::uint64_t one : totals.faults) faults += one;
+  constexpr std::ptrdiff_t kKindsMin = 20;
+  const auto kinds = std::ranges::count_if(totals.faults, [](auto count) { return count != 0; });
+  if (!options.faults && kinds < kKindsMin) return false;
   return totals.nodes_min >= 3 && totals.commits >= 200 * totals.runs && faults >= 5 * totals.runs;
+}
+
+/// Which code it was.
+std::string commit() {
+  std::string text;
+  if (std::FILE* const git =
+          ::popen("git -C '" CULM_SOURCE_DIR "' describe --always --dirty", "r")) {
+    for (int c = std::fgetc(git); c != EOF && c != '\n'; c = std::fgetc(git)) {
+      text += static_cast<char>(c);
+    }
+    static_cast<void>(::pclose(git));
+  }
+  return text.empty() ? "unknown" : text;
 }
 
 int run(const Options& options) {
@@ -161,7 +192,7 @@ int run(const Options& options) {
         options.is_first_the_last ? options.bounds() : shrink(failed.seed, options.bounds());
     const Outcome again = simulate(failed.seed, bounds);
     std::fputs(report(again.violated ? again : failed, bounds).c_str(), stdout);
-    std::printf("  again: culm_sim --seed %llu\n", static_cast<unsigned long long>(failed.seed));
+    std::printf("  of commit %s\n", commit().c_str());
   }
   std::size_t kinds = 0;
   for (std::size_t i = 0; i < kFaultCount; ++i) {
@@ -176,7 +207,7 @@ int run(const Options& options) {
               totals.runs == 0 ? 0 : totals.nodes_min);
   std::printf("culm_sim: %llu runs, %.0f simulated hours, %zu fault kinds fired, %zu violations\n",
               static_cast<unsigned long long>(totals.runs), hours, kinds, totals.violations.size());
-  if (!are_worth_it(totals)) {
+  if (!are_worth_it(options, totals)) {
     std::fputs("culm_sim: too little happens in a run\n", stderr);
     return 1;
   }

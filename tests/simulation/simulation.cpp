@@ -44,6 +44,13 @@ class Simulation {
   Simulation(std::uint64_t seed, const Bounds& bounds)
       : bounds_(bounds), random_(seed), network_(random_.next()) {
     outcome_.seed = seed;
+    network_.wiretap = [this](const std::shared_ptr<const void>& connection, ByteView bytes) {
+      constexpr std::size_t kOverheardMax = 20'000;
+      if (overheard_on_ == nullptr) overheard_on_ = connection;
+      if (connection != overheard_on_ || !overhears_) return;
+      overhears_ = overheard_.size() + bytes.size() <= kOverheardMax;
+      if (overhears_) append_bytes(overheard_, bytes);
+    };
   }
 
   Outcome run() {
@@ -249,14 +256,16 @@ class Simulation {
         return bear(fault, peer);
       case Fault::kClone:
         return clone(peer);
-      case Fault::kIdler:
-      case Fault::kFlood:
+      case Fault::kBareConnection:
+      case Fault::kManyConnections:
       case Fault::kGarbage:
       case Fault::kHalfHandshake:
       case Fault::kReplay:
       case Fault::kByzantine:
       case Fault::kLiar:
       case Fault::kWithholder:
+      case Fault::kIdler:
+      case Fault::kFlooder:
         return visit(fault, peer);
       default:
         return disturb(fault, peer);
@@ -402,33 +411,38 @@ class Simulation {
     std::vector<KnownLog> known;
     for (const auto& log : authors_.logs()) known.push_back(log->known);
     const auto host = static_cast<std::uint8_t>(random_.between(2, 250));
+    const auto come = [&](Stranger::Role role) {
+      Stranger::visit(network_, *peer.node, role, random_.next(), known, 40);
+      return true;
+    };
     switch (fault) {
-      case Fault::kIdler:
-      case Fault::kFlood:
-        for (int i = fault == Fault::kIdler ? 1 : 80; i > 0; --i) {
+      case Fault::kBareConnection:
+      case Fault::kManyConnections:
+        for (int i = fault == Fault::kBareConnection ? 1 : 80; i > 0; --i) {
           network_.connect_silently(*peer.node, host);
         }
         return true;
       case Fault::kGarbage:
       case Fault::kHalfHandshake:
       case Fault::kReplay: {
-        const auto raw = network_.connect_raw(*peer.node, host, [this](ByteView bytes) {
-          if (replayed_.size() < 20'000) append_bytes(replayed_, bytes);
-        });
-        const Bytes bytes = fault == Fault::kReplay && !replayed_.empty()
-                                ? replayed_
+        const Bytes bytes = fault == Fault::kReplay
+                                ? overheard_
                                 : random_.bytes(fault == Fault::kGarbage ? 3000 : 30);
-        raw->say(bytes);
+        if (bytes.empty()) return false;
+        network_.connect_raw(*peer.node, host, [](ByteView /*bytes*/) {})->say(bytes);
         return true;
       }
+      case Fault::kByzantine:
+        return come(Stranger::Role::kByzantine);
+      case Fault::kLiar:
+        return come(Stranger::Role::kLiar);
+      case Fault::kIdler:
+        return come(Stranger::Role::kIdler);
+      case Fault::kFlooder:
+        return come(Stranger::Role::kFlooder);
       default:
-        break;
+        return come(Stranger::Role::kWithholder);
     }
-    const auto role = fault == Fault::kByzantine ? Stranger::Role::kByzantine
-                      : fault == Fault::kLiar    ? Stranger::Role::kLiar
-                                                 : Stranger::Role::kWithholder;
-    Stranger::visit(network_, *peer.node, role, random_.next(), known, 40);
-    return true;
   }
 
   void heal() {
@@ -536,7 +550,9 @@ class Simulation {
   Peers peers_;
   std::set<std::array<std::uint8_t, 32>> honest_;
   std::size_t clones_ = 0;
-  Bytes replayed_;
+  std::shared_ptr<const void> overheard_on_;
+  Bytes overheard_;  ///< what one node said to another one, from the first
+  bool overhears_ = true;
   bool is_healed_ = false;
   Outcome outcome_;
 };

@@ -1,5 +1,7 @@
 #include "tests/simulation/stranger.hpp"
 
+#include <utility>
+
 #include "culm/feed/elided.hpp"
 #include "culm/replication/codec.hpp"
 
@@ -51,9 +53,13 @@ void Stranger::answer(const Message& message) {
   const auto* const want = std::get_if<Want>(&message);
   if (want == nullptr) return;
   if (role_ == Role::kBearer) return bring(*want);
+  if (role_ == Role::kWithholder || role_ == Role::kIdler) return promise(*want);
   Have answer = std::get<Have>(have());
   answer.log = want->log;
   say(answer);
+  if (role_ == Role::kLiar) {
+    say(Quote{want->id, random_.next(), random_.next(), random_.next(), random_.next(), true});
+  }
   if (role_ != Role::kByzantine) return;
   if (random_.below(2) == 0) say(Quote{want->id, 1, 0, 0, 500, true});
   Bytes unit;
@@ -66,6 +72,30 @@ void Stranger::answer(const Message& message) {
   if (!unit.empty() && random_.below(3) == 0) unit[random_.below(unit.size())] ^= 1U;
   if (!unit.empty()) say(Entries{want->id, unit});
   say(Done{want->id, DoneReason::kComplete});
+}
+
+void Stranger::promise(const Want& want) {
+  for (const KnownLog& log : logs_) {
+    if (log.log != want.log || log.entries.empty()) continue;
+    const EntryView last = log.entries.back().view();
+    const RangeSet all{{1, last.seqnum()}};
+    say(Have{log.log, last.seqnum(), last.hash(), all, all});
+    return say(Quote{want.id, last.seqnum(), 0, 100 * last.seqnum(), 300 * last.seqnum(), true});
+  }
+  say(Deny{want.log, want.id, DenyReason::kNotServed});
+}
+
+void Stranger::want_all() {
+  WantId id = 0;
+  for (const KnownLog& log : logs_) {
+    Want want;
+    want.id = ++id;
+    want.log = log.log;
+    want.interest = everything();
+    want.live = true;
+    say(want);
+    say(Offer{log.log, 1});
+  }
 }
 
 void Stranger::bring(const Want& want) {
@@ -88,6 +118,14 @@ void Stranger::say_something() {
     return say(Offer{logs_.front().log, logs_.front().entries.back().view().seqnum()});
   }
   if (role_ == Role::kByzantine) return say(make());
+  if (role_ == Role::kIdler) {
+    if (channel_.established() && !std::exchange(has_spoken_, true)) want_all();
+    return;
+  }
+  if (role_ == Role::kFlooder) {
+    for (int i = 0; i < 30; ++i) say(random_.below(2) == 0 ? have() : Ping{random_.next()});
+    return;
+  }
   say(random_.below(2) == 0 ? have() : Offer{any_log().log, kSeqnumMax - random_.below(9)});
 }
 

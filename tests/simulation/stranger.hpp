@@ -25,8 +25,10 @@ class Stranger : public std::enable_shared_from_this<Stranger> {
  public:
   enum class Role {
     kByzantine,   ///< anything
-    kLiar,        ///< says that it holds more than there is
-    kWithholder,  ///< answers each want and never brings anything
+    kLiar,        ///< says that it holds more than there is, and that it costs what it does not
+    kWithholder,  ///< promises what there is and never brings anything
+    kIdler,       ///< wants all live, takes what credit it is given, and is silent
+    kFlooder,     ///< says many small messages at a time
     kBearer,      ///< offers the first log, and brings its last entry as an honest peer would
   };
 
@@ -49,7 +51,10 @@ class Stranger : public std::enable_shared_from_this<Stranger> {
   void say_something();
   /// What is asked for, as far as it is the last entry of the log.
   void bring(const replication::Want& want);
+  /// What an honest peer says before it brings that.
+  void promise(const replication::Want& want);
   void answer(const replication::Message& message);
+  void want_all();
   [[nodiscard]] replication::Message make();
   [[nodiscard]] replication::Message have();
   [[nodiscard]] SeqNum seqnum();
@@ -64,6 +69,7 @@ class Stranger : public std::enable_shared_from_this<Stranger> {
   replication::FrameReader reader_;
   std::shared_ptr<test::RawConnection> connection_;
   Bytes kept_;  // what a message borrows
+  bool has_spoken_ = false;
 };
 
 }  // namespace culm::simulation

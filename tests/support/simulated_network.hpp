@@ -205,7 +205,6 @@ class SimulatedNetwork {
     }
     return true;
   }
-  /// Lets so much time pass.
   void run(Duration time) {
     static_cast<void>(run_until([] { return false; }, time));
   }
@@ -245,13 +244,11 @@ class SimulatedNetwork {
       for (std::size_t side : {0U, 1U}) deliver(one, side);
     }
   }
-  /// Calls `act` after so much time.
   void after(Duration delay, std::function<void()> act) { later(delay, std::move(act)); }
 
   /// From now on nothing that `node` sends arrives.
   void mute(const SimulatedNode& node) { muted_ = &node; }
   void unmute() { muted_ = nullptr; }
-  /// Connections of `node` do not take what is sent to it.
   void block(const SimulatedNode& node) { blocked_ = &node; }
   void unblock() {
     const SimulatedNode* const was = std::exchange(blocked_, nullptr);
@@ -273,6 +270,8 @@ class SimulatedNetwork {
 
   LinkOptions link;
   Duration commit_time = milliseconds(1);
+  /// Hears what nodes say to nodes that they have called: the connection, and a piece of it.
+  std::function<void(const std::shared_ptr<const void>&, ByteView)> wiretap;
 
  private:
   friend SimulatedNode;
@@ -409,6 +408,8 @@ class SimulatedNetwork {
 
   void send(const std::shared_ptr<Link>& one, std::size_t side, Bytes bytes) {
     End& to = one->ends[side];
+    const bool is_called = side == 1 && one->ends[0].node != nullptr;
+    if (wiretap && is_called && to.node != nullptr) wiretap(one, bytes);
     const std::uint64_t rate = one->options.bytes_per_second;
     const Duration takes(rate == 0 ? 0 : bytes.size() * 1'000'000 / rate);
     to.line_free = std::max(to.line_free, now_) + takes;
@@ -421,7 +422,6 @@ class SimulatedNetwork {
     later(to.coming.back().arrives - now_, [this, one, side] { deliver(one, side); });
   }
 
-  /// Gives an end what has arrived, as far as it wants it.
   void deliver(const std::shared_ptr<Link>& one, std::size_t side) {
     End& end = one->ends[side];
     if (end.heard) return deliver_raw(*one, side);

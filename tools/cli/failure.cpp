@@ -151,7 +151,7 @@ Failure why_lost(const Error& error, std::string_view text, bool has_answered) {
   } else if (error.code == Errc::kFrameTruncated) {
     failure.message = has_answered
                           ? "went away"
-                          : "hung up on the handshake: another network key, or no culm peer";
+                          : "hung up on the handshake: full, another network key, or no culm peer";
   } else if (error.code == Errc::kPeerUnexpected) {
     failure.message = "is not the peer that --peer names";
   } else if (!text.empty()) {
