@@ -14,6 +14,10 @@ void CommonLogs::name(const LogKey& log) {
   if (named_.size() < limits::kLogsNamedPerSessionMax) named_.insert(log);
 }
 
+void CommonLogs::share(const LogKey& log) {
+  if (shared_.size() < limits::kLogsNamedPerSessionMax) shared_.insert(log);
+}
+
 void CommonLogs::offer_sent(const LogKey& log) {
   ++offers_sent_;
   offered_.insert(log);

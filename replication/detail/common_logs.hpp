@@ -21,6 +21,10 @@ class CommonLogs {
   void name(const LogKey& log);
   [[nodiscard]] bool is_named(const LogKey& log) const { return named_.contains(log); }
 
+  /// The peer cares for it as well: it wants the log from this side, or has said what it holds.
+  void share(const LogKey& log);
+  [[nodiscard]] bool is_shared(const LogKey& log) const { return shared_.contains(log); }
+
   /// Whether the peer has room for another offer.
   [[nodiscard]] bool can_offer() const { return offers_sent_ < limits::kOffersPerSessionMax; }
   /// Precondition: `can_offer()`.
@@ -51,6 +55,7 @@ class CommonLogs {
 
  private:
   std::set<LogKey> named_;
+  std::set<LogKey> shared_;
   std::set<LogKey> offered_;
   std::set<LogKey> receipts_due_;
   std::map<LogKey, SeqNum> caps_told_;

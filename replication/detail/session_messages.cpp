@@ -103,6 +103,7 @@ Result<void> Session::Impl::on_have(const Have& have) {
   if (!cares_for(have.log)) return {};  // of a want that has ended meanwhile
   requester_.on_have(have);
   responder_.peer_holds(have.log, have.held, have.payloads);
+  logs_.share(have.log);
   CULM_CHECK(unless_of_log(tell_defect(have.log)));
   return fork_search_.on_have(have);
 }
@@ -119,6 +120,7 @@ Result<void> Session::Impl::on_want(const Want& want) {
   const auto accepted = responder_.accept(want);
   if (accepted) {
     name(want.log);
+    logs_.share(want.log);
     return unless_of_log(tell_defect(want.log));
   }
   const Errc code = accepted.error().code;
@@ -195,7 +197,8 @@ bool Session::Impl::cares_for(const LogKey& log) const {
 }
 
 Result<void> Session::Impl::tell_defect(const LogKey& log) {
-  if (!cares_for(log)) return {};
+  // Who does not know the log forgets what it is told of it, and would not be told again.
+  if (!logs_.is_shared(log) && !responder_.serves(log)) return {};
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto state, transaction.find_log(log));
   if (!state || state->cap == 0) return {};

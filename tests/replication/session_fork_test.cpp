@@ -85,6 +85,28 @@ TEST(SessionFork, WhoKnowsOfItTellsBothWhoWantsAndWhoProvides) {
   }
 }
 
+// Found by the simulator, seed 4161171705.
+TEST(SessionFork, WhoDeniedTheLogIsToldOnceItServesIt) {
+  const LogBuilder left = LogBuilder("alice").append_many(30);
+  const LogBuilder right = left.fork(21);
+  TestPeer reader(1);
+  TestPeer relay(2);
+  TestConnection connection(reader, relay, 3);
+  ASSERT_TRUE(connection.a.session->want(want_of(left.log())));
+  connection.run();
+  EXPECT_EQ(connection.a.count<Denied>(), 1U);
+
+  reader.hold(left);
+  reader.hold(right, {{21, 21}});
+  ASSERT_EQ(reader.state(left.log()).cap, 21U);
+  connection.log_changed(reader, left.log());
+  connection.run();
+  relay.hold(left);
+  ASSERT_TRUE(connection.a.session->want(want_of(left.log())));
+  connection.run();
+  EXPECT_EQ(relay.state(left.log()).cap, 21U) << connection.why();
+}
+
 TEST(SessionFork, TheLargePayloadOfAnEntryThatIsCutOffEndsNothing) {
   const std::string large(limits::kPayloadInlineBytesMax + 1, 'x');
   const LogBuilder base = LogBuilder("alice").append_many(20);
