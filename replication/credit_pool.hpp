@@ -60,7 +60,7 @@ class CreditPool {
   void charge_output(std::uint64_t bytes) { output_ += bytes; }
   void give_back_output(std::uint64_t bytes) { output_ -= bytes; }
 
-  // Messages that have begun to come: see limits::kNodeInputBytes.
+  // Input that is not taken in: see limits::kNodeInputBytes.
   [[nodiscard]] bool is_short_of_input() const noexcept {
     return input_ >= limits::kNodeInputBytes;
   }

@@ -16,11 +16,12 @@ inline void recycle(Bytes& buffer) {
   }
 }
 
-/// Gives back memory of `buffer` that holds nothing, where that is more than what holds something.
+/// Gives back memory of `buffer` that holds nothing, where that is more than what holds something,
+/// or where little is held.
 inline void trim(Bytes& buffer) {
-  if (buffer.capacity() > limits::kIdleBufferBytesMax && buffer.capacity() > 2 * buffer.size()) {
-    buffer.shrink_to_fit();
-  }
+  const bool is_little = buffer.size() <= limits::kIdleBufferBytesMax;
+  const std::size_t kept = is_little ? limits::kIdleBufferBytesMax : 2 * buffer.size();
+  if (buffer.capacity() > kept) buffer.shrink_to_fit();
 }
 
 }  // namespace culm::replication

@@ -56,20 +56,26 @@ Result<void> Session::Impl::read_messages(Instant now) {
 }
 
 void Session::Impl::input_changed(Instant now) {
-  // What is not looked at for now is this side's affair, and bounded by a read.
+  charge_input();
+  const std::size_t held = reader_.held() + channel_.input_held();
+  // What waits for its turn or for room to store it is this side's affair.
   const bool is_looked_at = !has_unread_ && !requester_.is_waiting();
-  const std::uint64_t memory = is_looked_at ? reader_.memory() + channel_.input_memory() : 0;
+  const bool is_begun = is_looked_at && held > limits::kIdleBufferBytesMax && input_charged_ != 0;
+  if (is_begun && !is_begun_) last_message_ = now;
+  is_begun_ = is_begun;
+}
+
+void Session::Impl::charge_input() {
+  const std::uint64_t memory = reader_.memory() + channel_.input_memory();
   // What the credit of a peer that brings much stands for counts in the pool already.
   const std::uint64_t counted = limits::kSessionInputBytesFree + requester_.credit_taken();
   const std::uint64_t charged = memory - std::min(memory, counted);
-  if (input_charged_ == 0 && charged != 0) last_message_ = now;
   pool_.give_back_input(std::exchange(input_charged_, charged));
   pool_.charge_input(charged);
 }
 
 std::optional<Instant> Session::Impl::slow_since() const {
-  const std::size_t held = reader_.held() + channel_.input_held();
-  if (input_charged_ == 0 || held <= limits::kIdleBufferBytesMax) return std::nullopt;
+  if (input_charged_ == 0 || !is_begun_) return std::nullopt;
   return last_message_;
 }
 
@@ -84,7 +90,7 @@ Result<void> Session::Impl::receive_end() {
   Error error{Errc::kFrameTruncated};
   if (const auto finished = channel_.finish(); !finished) error = finished.error();
   end(error, {});
-  return fail(error);
+  return go_on(fail(error));
 }
 
 void Session::Impl::output_sent(std::size_t bytes, Instant now) {
@@ -206,6 +212,7 @@ void Session::Impl::close(std::optional<Errc> code) {
   outbox_.send(bye);
   flush();
   end(std::nullopt, {});
+  static_cast<void>(go_on({}));
 }
 
 Result<void> Session::Impl::go_on(Result<void> result) {
@@ -224,6 +231,8 @@ Result<void> Session::Impl::go_on(Result<void> result) {
   } else {
     flush();
   }
+  if (ended_) reader_ = {};
+  charge_input();
   return result;
 }
 

@@ -79,6 +79,7 @@ class Session::Impl {
   [[nodiscard]] bool listens() const { return !is_overfull() && !requester_.is_waiting(); }
   void output_changed();
   void input_changed(Instant now);
+  void charge_input();
 
   /// Serves what can be served and encrypts what was said; ends the session on a failure.
   Result<void> go_on(Result<void> result);
@@ -103,6 +104,7 @@ class Session::Impl {
   Instant last_message_;  ///< when one was looked at, or more of the next began to count
   Liveness liveness_;
   std::uint64_t ping_nonce_ = 0;
+  bool is_begun_ = false;  ///< more of a message has come than is free, and not all
   bool receipts_lack_room_ = false;
   bool has_unread_ = false;  ///< messages may have come that are looked at in the next turn
   bool hello_received_ = false;

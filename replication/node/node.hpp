@@ -134,6 +134,8 @@ class Node final : private Fetch::Sessions {
   void send_failed(SessionId session, Instant now);
   /// Whether the socket should be read now.
   [[nodiscard]] bool wants_input(SessionId session) const;
+  /// How much of it at a time: little while much input waits.
+  [[nodiscard]] std::size_t read_bytes_max() const;
 
   // Time, and the thread that writes.
 
@@ -316,8 +318,8 @@ class Node final : private Fetch::Sessions {
   std::map<TaskId, std::variant<DialStart, SyncStart, SyncEnd, InterestTask, DropTask>> own_tasks_;
   /// With a `DropTask`, or, where one failed, when it may be tried again.
   std::map<std::pair<LogKey, SeqNum>, std::optional<Instant>> damaged_;
-  std::size_t drops_ = 0;  ///< tasks of these that are under way
-  Instant next_look_{};    ///< for the slowest session
+  std::size_t drops_ = 0;             ///< tasks of these that are under way
+  std::optional<Instant> last_look_;  ///< for the slowest session
   std::deque<Action> actions_;
   NodeStats stats_;
   DialId last_dial_ = 0;

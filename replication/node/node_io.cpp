@@ -92,10 +92,11 @@ void Node::received(SessionId session, ByteView bytes, Instant now) {
 }
 
 void Node::bound_input(Instant now) {
-  constexpr auto kLooksEach = std::chrono::milliseconds(100);
   constexpr auto kSlow = std::chrono::milliseconds(limits::kSlowMessageMs);
-  if (!credit_.has_no_input_left() && now < next_look_) return;
-  next_look_ = now + kLooksEach;
+  // Where nobody is to blame there is no use in looking at all of them for each read.
+  const auto between = std::chrono::milliseconds(credit_.has_no_input_left() ? 10 : 100);
+  if (last_look_ && now < *last_look_ + between) return;
+  last_look_ = now;
   std::vector<std::pair<Instant, SessionId>> slow;
   for (auto& [id, link] : links_) {
     link.connection.session().trim_input();
@@ -136,6 +137,10 @@ void Node::send_failed(SessionId session, Instant now) {
   if (link == nullptr) return;
   link->connection.send_failed();
   settle(*link, now);
+}
+
+std::size_t Node::read_bytes_max() const {
+  return credit_.is_short_of_input() ? limits::kIdleBufferBytesMax : limits::kReadBufferBytes;
 }
 
 bool Node::wants_input(SessionId session) const {

@@ -246,6 +246,24 @@ void begun(Attack& attack) {
   }
 }
 
+/// Says the smallest of messages on each connection, as fast as they are taken.
+void pings(Attack& attack) {
+  constexpr int kAtATime = 4000;
+  attack.connect();
+  attack.ready();
+  while (attack.goes_on()) {
+    for (const auto& stranger : attack.strangers) {
+      for (int i = 0; i < kAtATime && !stranger->has_unsent(); ++i) {
+        stranger->say(Ping{1});
+        ++attack.said;
+      }
+      const auto turn = std::min(attack.deadline, Clock::now() + std::chrono::milliseconds(1));
+      stranger->send(turn);
+      stranger->hear(Clock::now(), {});
+    }
+  }
+}
+
 /// Connects from one address and says nothing.
 void bare(Attack& attack) {
   const sockaddr_in relay = Stranger::address(INADDR_LOOPBACK, attack.port);
@@ -340,6 +358,7 @@ int main(int argc, char** argv) {
       {"deaf", culm::attack::deaf},
       {"wants", culm::attack::wants},
       {"begun", culm::attack::begun},
+      {"pings", culm::attack::pings},
       {"bare", culm::attack::bare},
       {"parts", [](Attack& attack) { culm::attack::provide(attack, false); }},
       {"units", [](Attack& attack) { culm::attack::provide(attack, true); }},

@@ -67,6 +67,7 @@ class Stranger {
   [[nodiscard]] bool is_open() const { return socket_ >= 0; }
   [[nodiscard]] int socket() const { return socket_; }
   [[nodiscard]] std::uint64_t sent() const { return sent_; }
+  [[nodiscard]] bool has_unsent() const { return !channel_.pending_output().empty(); }
   [[nodiscard]] std::uint64_t received() const { return received_; }
 
   /// Adds a message to what is sent next.

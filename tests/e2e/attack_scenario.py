@@ -128,6 +128,9 @@ class Attack(NetworkScenario):
         _, said = self.beside("begun", (400, 4), (1500, 30), True)
         self.assertGreater(said["ended"], 0)
 
+    def test_more_small_messages_than_can_be_looked_at(self):
+        self.beside("pings", (64, 3), (1000, 20), True)
+
     def test_connections_of_one_address_that_say_nothing(self):
         self.beside("bare", (200, 3), (1000, 20), True)
 

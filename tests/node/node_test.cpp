@@ -531,6 +531,7 @@ TEST_F(NodeTest, HangsUpOnMessagesThatDoNotEndOnceTheyTakeTooMuch) {
   come(limits::kNodeInputBytes / 300'000);
   network.run(seconds(20));
   EXPECT_EQ(ended(), 0U) << "there is room";
+  EXPECT_EQ(author.node().read_bytes_max(), limits::kReadBufferBytes);
   come(limits::kNodeInputBytes / 800'000);
   network.run(seconds(1));
   EXPECT_GT(ended(), 0U) << "those that have been on their way for long";
@@ -539,6 +540,7 @@ TEST_F(NodeTest, HangsUpOnMessagesThatDoNotEndOnceTheyTakeTooMuch) {
   come(limits::kNodeInputBytes / 100'000);
   network.run(seconds(1));
   EXPECT_GT(ended(), before) << "any";
+  EXPECT_LT(author.node().read_bytes_max(), limits::kReadBufferBytes) << "there is no room";
 
   reader.dial(author, {.wants = {want_of(log.log())}});
   ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 1; }));

@@ -163,6 +163,71 @@ TEST_F(SessionCost, MemoryOfAMessageThatHasBeenLookedAtGoesBackWhenItIsNeeded) {
   EXPECT_EQ(victim.credit.input(), before);
 }
 
+TEST_F(SessionCost, LittleInALargeBufferIsNotChargedOnceItIsTrimmed) {
+  HostilePeer hostile(victim);
+  hostile.say_hello();
+  Bytes encoded;
+  encode(encoded, scattered(LogBuilder("alice").log(), 1));
+  Bytes plaintext;
+  append_frame(plaintext, encoded);
+  append_bytes(plaintext, Bytes{0, 3, 0, 0});  // and the next begins
+  plaintext.resize(plaintext.size() + limits::kIdleBufferBytesMax - 4);
+  const std::uint64_t before = victim.credit.input();
+  hostile.say_plaintext(plaintext);
+  EXPECT_GT(victim.credit.input(), before);
+  hostile.session().trim_input();
+  EXPECT_EQ(victim.credit.input(), before);
+}
+
+TEST_F(SessionCost, AMessageIsSlowSinceItBeganAndNotSinceTheOneBeforeIt) {
+  HostilePeer hostile(victim);
+  hostile.say_hello();
+  Bytes encoded;
+  encode(encoded, scattered(LogBuilder("alice").log(), 1));
+  Bytes plaintext;
+  append_frame(plaintext, encoded);
+  plaintext.push_back(0);  // the buffer stays as large as it is
+  hostile.say_plaintext(plaintext);
+  EXPECT_FALSE(hostile.session().slow_since());
+  const Instant later = Instant{} + std::chrono::seconds(20);
+  hostile.tick(later);
+  Bytes begun{3, 0, 0};
+  begun.resize(2 * limits::kIdleBufferBytesMax);
+  hostile.say_plaintext(begun);
+  EXPECT_EQ(hostile.session().slow_since(), later);
+}
+
+TEST_F(SessionCost, WhatWaitsForItsTurnIsChargedAndNobodysFault) {
+  HostilePeer hostile(victim);
+  hostile.say_hello();
+  Bytes plaintext;
+  while (plaintext.size() < 60'000) {
+    Bytes encoded;
+    encode(encoded, Ping{1});
+    append_frame(plaintext, encoded);
+  }
+  const std::uint64_t before = victim.credit.input();
+  hostile.say_plaintext(plaintext);
+  EXPECT_GT(victim.credit.input(), before + 40'000);
+  EXPECT_FALSE(hostile.session().wants_input());
+  EXPECT_FALSE(hostile.session().slow_since());
+  while (hostile.session().next_deadline() == Instant{}) hostile.tick(Instant{});
+  EXPECT_TRUE(hostile.session().wants_input());
+  hostile.session().trim_input();
+  EXPECT_EQ(victim.credit.input(), before);
+}
+
+TEST_F(SessionCost, ASessionThatHasEndedIsChargedForNothing) {
+  HostilePeer hostile(victim);
+  hostile.say_hello();
+  Bytes begun{0, 3, 0, 0};
+  begun.resize(100'000);
+  hostile.say_plaintext(begun);
+  EXPECT_GT(victim.credit.input(), 0U);
+  hostile.session().close();
+  EXPECT_EQ(victim.credit.input(), 0U);
+}
+
 TEST_F(SessionCost, ManyMessagesAreLookedAtInTurns) {
   HostilePeer hostile(victim);
   hostile.say_hello();

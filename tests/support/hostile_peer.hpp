@@ -82,6 +82,7 @@ class HostilePeer {
 
   /// Time passes at the victim.
   void tick(Instant now) {
+    now_ = now;
     const auto reached = session_.deadline_reached(now);
     if (!reached) verdict_ = reached.error().code;
     exchange();
@@ -121,7 +122,7 @@ class HostilePeer {
   bool pass_to_victim() {
     const ByteView output = channel_.pending_output();
     if (output.empty() || session_.ended()) return false;
-    const auto received = session_.receive(output, Instant{});
+    const auto received = session_.receive(output, now_);
     channel_.output_sent(output.size());
     if (!received) verdict_ = received.error().code;
     drain();
@@ -132,7 +133,7 @@ class HostilePeer {
     const ByteView output = session_.pending_output();
     if (output.empty() || !reads_) return false;
     EXPECT_TRUE(channel_.receive(output, reader_.fill()));
-    session_.output_sent(output.size(), Instant{});
+    session_.output_sent(output.size(), now_);
     for (auto frame = reader_.next(); frame && *frame; frame = reader_.next()) {
       const auto message = replication::decode(**frame);
       EXPECT_TRUE(message);
@@ -161,6 +162,7 @@ class HostilePeer {
   }
 
   TestRandom random_;
+  Instant now_{};
   TestPeer& victim_;
   replication::SecureChannel channel_;
   replication::Session session_;

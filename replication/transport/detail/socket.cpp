@@ -70,7 +70,7 @@ void Socket::wait_readable() {
 void Socket::read_some() {
   node::Node& node = shared_->node;
   if (!node.wants_input(session_)) return;
-  const MutableByteView buffer = shared_->read_buffer;
+  const MutableByteView buffer = MutableByteView(shared_->read_buffer).first(node.read_bytes_max());
   ErrorCode code;
   const std::size_t size = socket_.read_some(asio::buffer(buffer.data(), buffer.size()), code);
   if (is_temporary(code)) return;
