@@ -88,6 +88,12 @@ bool Requester::wants(const LogKey& log) const {
                              [&](const Request& request) { return request.asked.log == log; });
 }
 
+bool Requester::is_answered(const LogKey& log) const {
+  return std::ranges::any_of(requests_, [&](const Request& request) {
+    return request.asked.log == log && request.phase != Request::Phase::kAsked;
+  });
+}
+
 bool Requester::settled(const LogKey& log) const {
   return !evidence_.contains(log) && std::ranges::none_of(requests_, [&](const Request& request) {
     return request.asked.log == log && request.works != 0;

@@ -38,6 +38,8 @@ class Requester {
   /// Whether anything of `log` is wanted from the peer.
   [[nodiscard]] bool wants(const LogKey& log) const;
   [[nodiscard]] bool has_wants() const noexcept { return !requests_.empty(); }
+  /// Whether the peer has said of some want of `log` what it holds.
+  [[nodiscard]] bool is_answered(const LogKey& log) const;
   /// Whether nothing of `log` that was received waits for the committer.
   [[nodiscard]] bool settled(const LogKey& log) const;
 

@@ -117,17 +117,19 @@ Result<void> Session::Impl::on_want(const Want& want) {
     outbox_.send(Deny{want.log, want.id, DenyReason::kNotServed});
     return {};
   }
+  const bool shows_log = !want.held.empty() && cares_for(want.log);
   const auto accepted = responder_.accept(want);
   if (accepted) {
     name(want.log);
-    logs_.share(want.log);
-    return unless_of_log(tell_defect(want.log));
+  } else {
+    const Errc code = accepted.error().code;
+    if (!is_of_log(code)) return fail(accepted.error());
+    const bool is_busy = ends(code) == Scope::kLog;
+    outbox_.send(Deny{want.log, want.id, is_busy ? DenyReason::kBusy : DenyReason::kNotServed});
+    if (!shows_log) return {};
   }
-  const Errc code = accepted.error().code;
-  if (!is_of_log(code)) return fail(accepted.error());
-  const bool is_busy = ends(code) == Scope::kLog;
-  outbox_.send(Deny{want.log, want.id, is_busy ? DenyReason::kBusy : DenyReason::kNotServed});
-  return {};
+  logs_.share(want.log);
+  return unless_of_log(tell_defect(want.log));
 }
 
 Result<void> Session::Impl::on_entries(const Entries& entries, std::size_t message_bytes) {
@@ -198,7 +200,9 @@ bool Session::Impl::cares_for(const LogKey& log) const {
 
 Result<void> Session::Impl::tell_defect(const LogKey& log) {
   // Who does not know the log forgets what it is told of it, and would not be told again.
-  if (!logs_.is_shared(log) && !responder_.serves(log)) return {};
+  const bool knows_log =
+      logs_.is_shared(log) || responder_.serves(log) || requester_.is_answered(log);
+  if (!knows_log) return {};
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto state, transaction.find_log(log));
   if (!state || state->cap == 0) return {};

@@ -107,6 +107,25 @@ TEST(SessionFork, WhoDeniedTheLogIsToldOnceItServesIt) {
   EXPECT_EQ(relay.state(left.log()).cap, 21U) << connection.why();
 }
 
+TEST(SessionFork, WhoIsDeniedForNowIsToldOfALogThatItHolds) {
+  const LogBuilder left = LogBuilder("alice").append_many(30);
+  const LogBuilder right = left.fork(21);
+  TestPeer reader(1);
+  TestPeer relay(2);
+  reader.hold(left);
+  relay.hold(left);
+  relay.hold(right, {{21, 21}});
+  relay.credit.charge_ranges(limits::kServedRangesNode);  // others have many wants open
+  RangeSet scattered;
+  for (SeqNum n = 40; scattered.ranges().size() < 1000; n += 2) scattered.insert(n);
+  TestConnection connection(reader, relay, 3);
+  ASSERT_TRUE(connection.b.session->offer(left.log()));
+  ASSERT_TRUE(connection.a.session->want(want_of(left.log(), {scattered, 0})));
+  connection.run();
+  ASSERT_EQ(connection.a.count<Denied>(), 1U);
+  EXPECT_EQ(reader.state(left.log()).cap, 21U) << connection.why();
+}
+
 TEST(SessionFork, TheLargePayloadOfAnEntryThatIsCutOffEndsNothing) {
   const std::string large(limits::kPayloadInlineBytesMax + 1, 'x');
   const LogBuilder base = LogBuilder("alice").append_many(20);
