@@ -5,33 +5,11 @@
 #include <utility>
 
 #include "culm/core/limits.hpp"
-#include "culm/feed/elided.hpp"
-#include "culm/feed/lipmaa.hpp"
 #include "culm/replication/detail/have.hpp"
 #include "culm/replication/detail/scope.hpp"
 
 namespace culm::replication {
 namespace {
-
-/// Payloads of unwanted sizes that are passed over at a time.
-constexpr std::uint64_t kSkippedRowsMax = limits::kPumpRowsMax / 16;
-
-/// Passes over payloads of sizes that are not wanted; whether it came to one that is.
-Result<bool> skip_payloads(ServedWant& served, const store::ReadTransaction& transaction,
-                           const store::LogState& log) {
-  const RangeSet next = lowest(served.ready_payloads(), kSkippedRowsMax);
-  RangeSet unwanted;
-  bool is_found = false;
-  CULM_CHECK(
-      transaction.visit_entries(log, next, [&](const store::StoredEntry& stored) -> Result<bool> {
-        is_found = served.takes_payload(stored.entry);
-        if (!is_found) unwanted.insert(stored.entry.seqnum());
-        return !is_found;
-      }));
-  served.payloads -= unwanted;
-  served.settled |= unwanted;
-  return is_found;
-}
 
 /// In ranges.
 std::uint64_t planning_cost(const ServedWant& served) {
@@ -240,134 +218,11 @@ Result<bool> Responder::take_step(ServedWant& served) {
   return true;
 }
 
-Result<void> Responder::send_unit(ServedWant& served, const store::ReadTransaction& transaction,
-                                  const store::LogState& log) {
-  std::uint64_t size_max =
-      std::min<std::uint64_t>(outbox_.unit_bytes_target(), credit_ - limits::kCreditBytesMin / 4);
-  if (served.want.budget_bytes != 0) {
-    size_max = std::min(size_max, served.want.budget_bytes - served.bytes);
-  }
-  const bool ascending = served.want.order == Order::kAscending;
-  const RangeSet planned = served.next_unit();
-  std::uint64_t entries_left = planned.count();
-  RangeSet sent;
-  RangeSet settled;  // payloads that came along, or that are not wanted
-  std::uint64_t payload_bytes = 0;
-  unit_.clear();
-  UnitEncoder encoder(unit_, served.known, served.want.full ? LinkForm::kWhole : LinkForm::kElided);
-  CULM_CHECK(transaction.visit_entries(
-      log, planned, [&](const store::StoredEntry& stored) -> Result<bool> {
-        const SeqNum seqnum = stored.entry.seqnum();
-        std::optional<ByteView> payload;
-        if (served.payloads.contains(seqnum)) {
-          if (!served.takes_payload(stored.entry)) {
-            settled.insert(seqnum);
-          } else if (stored.inline_payload) {
-            payload = stored.inline_payload;
-          }
-        }
-        const std::size_t payload_size = payload ? payload->size() : 0;
-        // A newest-first unit is never cut from above, it would lose its newest: payloads that
-        // leave no room for what is still to come follow on their own instead.
-        const std::uint64_t entries_size =
-            (ascending ? 1 : entries_left) * limits::kEntrySizeBytesMax;
-        if (unit_.size() + payload_size + entries_size > size_max) {
-          if (ascending && encoder.entry_count() != 0) return false;
-          if (!ascending) payload.reset();
-        }
-        encoder.add(stored.entry, payload);
-        --entries_left;
-        sent.insert(seqnum);
-        if (payload) {
-          settled.insert(seqnum);
-          payload_bytes += payload->size();
-        }
-        return true;
-      }));
-  // Who asks for whole links may hold other entries than these where it has declared to hold some.
-  static const RangeSet none;
-  const RangeSet& linking = served.want.full ? none : served.known;
-  CULM_TRY(const bool is_good, has_good_sinks(sent, linking, transaction, log));
-  if (!is_good) {
-    // Its author's deed, which nobody can be given as an entry.
-    deny(served, DenyReason::kNotServed);
-    return {};
-  }
-
-  spend(served, outbox_.send(Entries{served.want.id, unit_}));
-  stats_.entries_sent += sent.count();
-  stats_.payload_bytes_sent += payload_bytes;
-  served.known |= sent;
-  served.entries -= sent;
-  served.payloads -= settled;
-  served.settled |= settled;
-  return {};
-}
-
-Result<void> Responder::send_payload(ServedWant& served, const store::ReadTransaction& transaction,
-                                     const store::LogState& log) {
-  if (!served.chunked) {
-    if (!served.takes_any_size()) {
-      CULM_TRY(const bool is_found, skip_payloads(served, transaction, log));
-      if (!is_found) return {};
-    }
-    served.chunked = ServedWant::Chunked{served.ready_payloads().min(), 0};
-  }
-  return send_chunk(served, transaction, log);
-}
-
-Result<void> Responder::send_chunk(ServedWant& served, const store::ReadTransaction& transaction,
-                                   const store::LogState& log) {
-  const SeqNum seqnum = served.chunked->seqnum;
-  if (!log.payloads.contains(seqnum)) {  // it was deleted under way
-    served.settle_payload(seqnum);
-    return {};
-  }
-  CULM_TRY(const auto stored, transaction.get_entry(log, seqnum));
-  CULM_TRY(const ByteView chunk, transaction.read_payload(log, seqnum, served.chunked->offset,
-                                                          limits::kPayloadChunkBytes));
-  Payload payload;
-  payload.want = served.want.id;
-  payload.seqnum = seqnum;
-  payload.offset = served.chunked->offset;
-  payload.last = payload.offset + chunk.size() == stored.entry.payload_size();
-  payload.bytes = chunk;
-  spend(served, outbox_.send(payload));
-  stats_.payload_bytes_sent += chunk.size();
-  served.chunked->offset += chunk.size();
-  if (payload.last) served.settle_payload(seqnum);
-  return {};
-}
-
-Result<bool> Responder::has_good_sinks(const RangeSet& sent, const RangeSet& known,
-                                       const store::ReadTransaction& transaction,
-                                       const store::LogState& log) {
-  // Inside a range each entry is linked to by the next.
-  for (const SeqRange range : sent.ranges()) {
-    const SeqNum sink = range.last;
-    if (log.verified.contains(sink)) continue;
-    const InLinks above(sink);
-    const bool is_linked =
-        std::ranges::any_of(above, [&](SeqNum n) { return sent.contains(n) || known.contains(n); });
-    if (is_linked) continue;
-    CULM_TRY(const auto stored, transaction.get_entry(log, sink));
-    const EntryView& entry = stored.entry;
-    if (!verifier_.verify(log.log.author, entry.signed_bytes(), entry.signature())) return false;
-  }
-  return true;
-}
-
 bool Responder::passes_over(ServedWant& served, const Error& error) {
   const SeqNum damaged = store::damaged_entry(error);
   if (damaged == 0 || !served.pass_over(damaged)) return false;
   events_.push_back(Damaged{served.want.log, damaged});
   return true;
-}
-
-void Responder::spend(ServedWant& served, std::size_t bytes) {
-  const std::uint64_t counted = counted_bytes(bytes);
-  credit_ -= std::min(credit_, counted);
-  served.bytes += counted;
 }
 
 void Responder::finish(ServedWant& served, DoneReason reason) {

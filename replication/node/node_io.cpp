@@ -1,5 +1,4 @@
 // What happens to the node's connections, in time, and to what it writes.
-#include <algorithm>
 #include <utility>
 
 #include "culm/core/assert.hpp"
@@ -91,28 +90,6 @@ void Node::received(SessionId session, ByteView bytes, Instant now) {
   if (credit_.is_short_of_input()) bound_input(now);
 }
 
-void Node::bound_input(Instant now) {
-  constexpr auto kSlow = std::chrono::milliseconds(limits::kSlowMessageMs);
-  // Where nobody is to blame there is no use in looking at all of them for each read.
-  const auto between = std::chrono::milliseconds(credit_.has_no_input_left() ? 10 : 100);
-  if (last_look_ && now < *last_look_ + between) return;
-  last_look_ = now;
-  std::vector<std::pair<Instant, SessionId>> slow;
-  for (auto& [id, link] : links_) {
-    link.connection.session().trim_input();
-    if (const auto since = link.connection.session().slow_since()) slow.emplace_back(*since, id);
-  }
-  std::ranges::sort(slow);
-  const Instant before = credit_.has_no_input_left() ? now : now - kSlow;
-  for (const auto& [since, id] : slow) {
-    if (!credit_.is_short_of_input() || since > before) break;
-    Link* const link = find(id);
-    if (link == nullptr) continue;
-    link->connection.drop(Error{Errc::kPeerSlow});
-    settle(*link, now);
-  }
-}
-
 void Node::receive_ended(SessionId session, Instant now) {
   Link* const link = find(session);
   if (link == nullptr) return;
@@ -137,10 +114,6 @@ void Node::send_failed(SessionId session, Instant now) {
   if (link == nullptr) return;
   link->connection.send_failed();
   settle(*link, now);
-}
-
-std::size_t Node::read_bytes_max() const {
-  return credit_.is_short_of_input() ? limits::kIdleBufferBytesMax : limits::kReadBufferBytes;
 }
 
 bool Node::wants_input(SessionId session) const {
@@ -201,48 +174,6 @@ void Node::take_event(Link& link, replication::Event& event) {
     if (has->head != 0) keep_wanted(link, has->log);
   }
   tell(SessionEvent{link.ref, std::move(event)});
-}
-
-bool Node::admit(Link& link) {
-  const auto verdict = admission_.established(link.ref.id, now_);
-  if (!verdict.is_admitted) {
-    ++stats_.refused;
-    link.is_refused = true;
-    link.connection.fail(Error{Errc::kBusy});
-  }
-  if (verdict.evicted) {
-    ++stats_.evicted;
-    evict(*verdict.evicted);
-  }
-  if (verdict.dropped) drop(*verdict.dropped);
-  return verdict.is_admitted;
-}
-
-void Node::evict(SessionId session) {
-  Link* const link = find(session);
-  if (link == nullptr) return;
-  link->connection.fail(Error{Errc::kBusy});
-  settle(*link, now_);
-}
-
-void Node::drop(SessionId session) {
-  Link* const link = find(session);
-  if (link == nullptr) return;
-  link->connection.drop(Error{Errc::kBusy});
-  settle(*link, now_);
-}
-
-void Node::note_use(Link& link) {
-  const Session& session = link.connection.session();
-  const replication::SessionStats& stats = session.stats();
-  const std::uint64_t moved = stats.entries_received + stats.entries_sent +
-                              stats.payload_bytes_received + stats.payload_bytes_sent;
-  // A want by itself is no use: it costs nothing to ask and to take it back.
-  const bool has_wants = session.has_wants();
-  if (has_wants != link.has_wants) admission_.wants(link.ref.id, has_wants);
-  if (moved != link.moved) admission_.used(link.ref.id, now_);
-  link.moved = moved;
-  link.has_wants = has_wants;
 }
 
 void Node::subscribe(Link& link, const LogKey& log) {

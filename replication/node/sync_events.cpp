@@ -13,19 +13,6 @@ bool is_final(Errc code) {
          code == Errc::kPeerUnexpected;
 }
 
-/// Whether a call fails for want of room or of a session: then something else will happen.
-bool is_passing(const Error& error) {
-  return error.code == Errc::kBusy || error.code == Errc::kPeerClosed;
-}
-
-/// Whether the error is of this log alone, which has failed by it.
-template <class Log>
-bool fails_alone(Log& log, const Error& error) {
-  if (ends(error.code) >= Scope::kSession) return false;
-  log.state.failed(error);
-  return true;
-}
-
 }  // namespace
 
 void Sync::on(const SessionEvent& event) {
@@ -73,7 +60,7 @@ void Sync::look_pushed(Log& log, std::size_t peer) {
   const auto transaction = store_.read();
   if (!transaction) return fail_with(transaction.error());
   const auto pushed = log.state.look_pushed(*transaction, peer);
-  if (!pushed && !fails_alone(log, pushed.error())) return fail_with(pushed.error());
+  if (!pushed && !log.state.takes(pushed.error())) return fail_with(pushed.error());
   if (pushed && *pushed) {
     active_at_ = now_;
     events_.emplace_back(SyncPushed{reports_[peer].endpoint, log.state.key(), **pushed});
@@ -223,142 +210,12 @@ void Sync::on(const Stored& stored) {
   for (std::size_t peer = 0; peer < request_.peers.size(); ++peer) look_pushed(*log, peer);
 }
 
-void Sync::ask_and_offer(Call& call, Log& log) {
-  if (is_ending_) return;
-  if (request_.push) offer(call, log);
-  if (request_.live) {
-    if (log.source == 0 && !log.ask_again && !set_source(log, call)) ask_later(log);
-    return;
-  }
-  if (request_.quote_only) ask(call, log, Question::kQuote);
-  if (call.peer == 0) ask(call, log, Question::kWhole);
-}
-
-void Sync::offer(Call& call, Log& log) {
-  const auto offered = peers_.offer(call.session, log.state.key());
-  if (offered || is_passing(offered.error())) return;
-  // Of a log that is new here there is nothing to offer, until there is.
-  if (offered.error().code == Errc::kLogUnknown) {
-    log.unoffered.insert(call.dial);
-  } else if (fails_alone(log, offered.error())) {
-    settle(log);
-  } else {
-    fail_with(offered.error());
-  }
-}
-
 void Sync::on(const Changed& changed) {
   Log& log = *find(changed.log);
   for (const DialId dial : std::exchange(log.unoffered, {})) {
     const auto call = calls_.find(dial);
     if (call != calls_.end() && call->second.session != 0 && !is_ending_) {
       offer(call->second, log);
-    }
-  }
-}
-
-void Sync::ask(Call& call, Log& log, Question question) {
-  if (is_ending_) return;
-  replication::WantRequest want = log.state.want();
-  want.live = false;
-  want.quote_only = true;
-  if (question == Question::kWhole) {
-    want = {.log = want.log, .interest = everything(), .quote_only = true, .from_nothing = true};
-  }
-  const auto asked = peers_.want(call.session, want);
-  if (asked) {
-    call.asked.emplace(*asked, Asked{&log, question});
-  } else if (!is_passing(asked.error())) {
-    if (!fails_alone(log, asked.error())) return fail_with(asked.error());
-    settle(log);
-  } else if (question == Question::kWhole) {
-    log.state.end_whole();
-  } else if (question == Question::kQuote && log.quoting.erase(call.peer) != 0 &&
-             log.quoting.empty()) {
-    log.state.end_quotes();
-  }
-}
-
-void Sync::answered(const Call& call, const Asked& asked) {
-  Log& log = *asked.log;
-  if (asked.question == Question::kWhole) log.state.end_whole();
-  if (asked.question == Question::kQuote && log.quoting.erase(call.peer) != 0 &&
-      log.quoting.empty()) {
-    log.state.end_quotes();
-  }
-  settle(log);
-}
-
-void Sync::choose_source(Log& log) {
-  if (is_ending_ || log.source != 0) return;
-  const auto& dials = log.group->dials;
-  auto dial = dials.upper_bound(log.last_source);
-  bool is_anybody = false;
-  for (std::size_t i = 0; i < dials.size(); ++i, ++dial) {
-    if (dial == dials.end()) dial = dials.begin();
-    Call& call = calls_.at(*dial);
-    if (call.session == 0) continue;
-    if (set_source(log, call)) return;
-    is_anybody = true;
-  }
-  if (is_anybody) ask_later(log);
-}
-
-bool Sync::set_source(Log& log, Call& call) {
-  if (is_ending_) return false;
-  log.last_source = call.dial;
-  const auto want = peers_.want(call.session, log.state.want());
-  if (want) {
-    log.source = call.dial;
-    log.source_head = 0;
-    log.want = *want;
-    log.active_at = log.asked_at = now_;
-  } else if (!is_passing(want.error()) && !fails_alone(log, want.error())) {
-    fail_with(want.error());
-  }
-  return want.has_value();
-}
-
-void Sync::leave_source(Log& log) {
-  const auto call = calls_.find(log.source);
-  if (call != calls_.end()) peers_.cancel(call->second.session, log.want);
-  log.source = 0;
-}
-
-void Sync::ask_lower(Log& log) {
-  if (log.source == 0 || log.state.want().interest.newest == 0) return;
-  leave_source(log);
-  choose_source(log);
-}
-
-void Sync::source_declined(Log& log) {
-  log.source = 0;
-  if (now_ - log.asked_at >= kAskAgainAfter) log.declined = 0;
-  const auto connected = std::ranges::count_if(
-      log.group->dials, [this](DialId dial) { return calls_.at(dial).session != 0; });
-  if (std::cmp_less(++log.declined, connected)) return choose_source(log);
-  ask_later(log);
-}
-
-void Sync::ask_later(Log& log) {
-  log.declined = 0;
-  log.ask_again = now_ + kAskAgainAfter;
-  asks_again_ = true;
-}
-
-void Sync::look_after_logs() {
-  asks_again_ = false;
-  for (Log& log : logs_) {
-    if (log.ask_again && now_ >= *log.ask_again) {
-      log.ask_again.reset();
-      choose_source(log);
-    }
-    asks_again_ = asks_again_ || log.ask_again;
-    if (!has_several() || now_ < log.active_at + kQuietAfter) continue;
-    log.active_at = now_;
-    for (const DialId dial : log.group->dials) {
-      Call& call = calls_.at(dial);
-      if (dial != log.source && call.session != 0) ask(call, log, Question::kHead);
     }
   }
 }

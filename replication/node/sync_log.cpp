@@ -47,6 +47,12 @@ void SyncLog::failed(const Error& error) {
   is_wanted_over_ = is_whole_over_ = true;
 }
 
+bool SyncLog::takes(const Error& error) {
+  if (ends(error.code) >= Scope::kSession) return false;
+  failed(error);
+  return true;
+}
+
 void SyncLog::fetched(const FetchEnded& ended) {
   if (has_failed()) return;
   is_wanted_over_ = true;

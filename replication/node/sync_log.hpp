@@ -37,6 +37,8 @@ class SyncLog {
   void offer_denied(std::size_t peer, const Endpoint& endpoint, replication::DenyReason reason);
   /// This side cannot read or keep it: nothing of it is waited for any more.
   void failed(const Error& error);
+  /// Fails with an error that is of this log alone; false for any other.
+  [[nodiscard]] bool takes(const Error& error);
   [[nodiscard]] bool has_failed() const { return report_.outcome == LogOutcome::kFailed; }
   /// The peer is gone: it is not waited for.
   void peer_lost(std::size_t peer) { peers_[peer].is_lost = true; }

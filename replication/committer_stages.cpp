@@ -1,0 +1,77 @@
+// What becomes of payloads of which only parts have come.
+#include <algorithm>
+#include <utility>
+
+#include "culm/core/limits.hpp"
+#include "culm/replication/committer.hpp"
+
+namespace culm::replication {
+
+/// What an attempt did to stages, once it is committed.
+void Committer::keep(const Stages& stages) {
+  for (const auto& [arrival, stage] : stages.begun) arrival->stage = stage;
+  for (Arrival* const arrival : stages.ended) arrival->is_over = true;
+  for (Arrival* const arrival : stages.held) {
+    arrival->stage.reset();
+    // The others need not go on.
+    for (const auto& [session, other] : arrivals_) {
+      const bool is_same = other && other->log == arrival->log && other->seqnum == arrival->seqnum;
+      if (is_same) other->is_over = true;
+    }
+  }
+}
+
+/// Lets go of arrivals that nothing more comes of.
+void Committer::sweep() {
+  const auto drop = [this](const Arrival& arrival) {
+    if (arrival.stage) dropped_.push_back(*arrival.stage);
+  };
+  for (const auto& arrival : std::exchange(past_, {})) drop(*arrival);
+  std::erase_if(arrivals_, [&](const auto& row) {
+    const bool is_over = !row.second || row.second->is_over || row.first.expired();
+    if (is_over && row.second) drop(*row.second);
+    return is_over;
+  });
+  while (arrivals_.size() > stages_max_) {
+    const auto oldest =
+        std::ranges::min_element(arrivals_, {}, [](const auto& row) { return row.second->moved; });
+    drop(*oldest->second);
+    arrivals_.erase(oldest);
+  }
+}
+
+/// What an earlier process left, and not what arrives now.
+void Committer::find_left() {
+  constexpr std::size_t kStagesPerLook = 2 * limits::kStagesMax;
+  const auto transaction = store_.read();
+  if (!transaction) return;
+  const auto found = transaction->unfinished_stages(kStagesPerLook);
+  if (!found) return;
+  has_looked_ = found->size() < kStagesPerLook;
+  std::ranges::copy_if(*found, std::back_inserter(dropped_), [this](const store::Stage& stage) {
+    return std::ranges::none_of(arrivals_,
+                                [&](const auto& row) { return row.second->stage == stage; });
+  });
+}
+
+bool Committer::tidy() {
+  constexpr std::size_t kRowsPerStep = 512;
+  sweep();
+  if (dropped_.empty() && !has_looked_) find_left();
+  if (dropped_.empty()) return false;
+  std::vector<store::Stage> left;
+  const auto done = store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
+    left = dropped_;
+    for (std::size_t rows_left = kRowsPerStep; !left.empty();) {
+      CULM_TRY(const bool is_gone, transaction.drop_stage(left.back(), rows_left));
+      if (!is_gone) break;
+      left.pop_back();
+    }
+    return {};
+  });
+  if (!done) return false;  // another time
+  dropped_ = std::move(left);
+  return !dropped_.empty();
+}
+
+}  // namespace culm::replication

@@ -1,0 +1,147 @@
+// What the requester hands to the committer besides units and parts, and what comes of all.
+#include <utility>
+
+#include "culm/replication/credit_pool.hpp"
+#include "culm/replication/detail/requester.hpp"
+#include "culm/replication/detail/scope.hpp"
+
+namespace culm::replication {
+
+void Requester::submit_evidence(const LogKey& log, Evidence evidence, bool blame) {
+  const auto [row, is_first] = evidence_.try_emplace(log);
+  if (!is_first) {
+    row->second = Waiting{std::move(evidence), blame};
+    return;
+  }
+  hold_back(log);
+  send_evidence(log, std::move(evidence), blame);
+}
+
+void Requester::send_evidence(const LogKey& log, Evidence evidence, bool blame) {
+  // No credit was granted for it: it takes room from what is.
+  std::uint64_t bytes = 0;
+  for (const Bytes& entry : evidence.entries) bytes += entry.size();
+  const std::uint64_t counted = counted_bytes(bytes);
+  pool_.charge(counted);
+  pending_.emplace(++last_work_, Pending{0, counted, blame, 0});
+  events_.push_back(WorkReceived{
+      Work{{session_, last_work_}, log, EvidenceWork{std::move(evidence)}, counted, token_}});
+}
+
+void Requester::evidence_done(const LogKey& log) {
+  const auto row = evidence_.find(log);
+  if (auto next = std::exchange(row->second, std::nullopt)) {
+    return send_evidence(log, std::move(next->evidence), next->blame);
+  }
+  evidence_.erase(row);
+  release(log);
+}
+
+Result<void> Requester::work_finished(const WorkReport& report) {
+  const auto found = pending_.find(report.id.work);
+  if (found == pending_.end()) return {};
+  const Pending pending = found->second;
+  pending_.erase(found);
+  if (pending.want == 0) {
+    pool_.give_back(pending.credit);
+    evidence_done(report.log);
+  } else if (pending.credit != 0) {
+    credit_.set_limit(credit_limit());
+    grant(credit_.work_done(pending.credit));
+  }
+  Request* const request = find(pending.want);
+  if (request != nullptr) --request->works;
+  if (report.outcome) {
+    if (request != nullptr) settle(*request);
+    return {};
+  }
+  const Error& error = report.outcome.error();
+  if (pending.want == 0) return evidence_failed(pending, report.log, error);
+  // A want that ended meanwhile needs no answer: units behind a refused one fail for its sake.
+  if (request == nullptr) return {};
+  return pending.payload != 0 ? payload_failed(*request, pending.payload, error)
+                              : unit_failed(pending.want, error);
+}
+
+Result<void> Requester::evidence_failed(const Pending& pending, const LogKey& log,
+                                        const Error& error) {
+  const bool is_excused = fault(error.code) == Fault::kPeer && !pending.blame;
+  if (is_excused) in_vain_.insert(log);
+  if (is_excused || is_of_log(error.code)) return {};
+  return fail(error);
+}
+
+Result<void> Requester::payload_failed(Request& request, SeqNum seqnum, const Error& error) {
+  if (!is_of_log(error.code) && fault(error.code) != Fault::kPeer) return fail(error);
+  switch (fault(error.code)) {
+    case Fault::kNobody:
+    case Fault::kAuthor:
+      // The entry is not there when its unit was cut by a fork, or refused.
+      settle(request);
+      return {};
+    case Fault::kPeer:
+      // A peer on the other branch of a fork has another payload for an entry that was held before.
+      if (request.brought.contains(seqnum)) return fail(error);
+      refuse(request, DenyReason::kCapped);
+      return {};
+    default:
+      return unit_failed(request.id, error);
+  }
+}
+
+Result<void> Requester::unit_failed(WantId want, const Error& error) {
+  const Request request = *find(want);
+  if (full_may_help(error.code) && !request.full) {
+    outbox_.send(Cancel{want});
+    drop(want);
+    const auto asked = ask(request.asked, request.host_id, true);
+    return asked ? Result<void>() : give_up(request, asked.error());
+  }
+  if (!is_of_log(error.code)) return fail(error);
+  if (ends(error.code) < Scope::kLog) {
+    settle(*find(want));
+    return {};
+  }
+  if (fault(error.code) == Fault::kOwnStore) {
+    outbox_.send(Cancel{want});
+    drop(want);
+    return give_up(request, error);
+  }
+  const bool is_unanchored = error.code == Errc::kUnitUnanchored;
+  refuse(request, is_unanchored ? DenyReason::kUnanchored : DenyReason::kCapped);
+  return {};
+}
+
+Result<void> Requester::give_up(const Request& request, const Error& error) {
+  if (!is_of_log(error.code)) return fail(error);
+  events_.push_back(Denied{request.host_id, request.asked.log, DenyReason::kBusy, error});
+  return {};
+}
+
+void Requester::distrust() {
+  token_->is_distrusted = true;
+  for (const Request& request : requests_) request.token->is_distrusted = true;
+}
+
+void Requester::refuse(const Request& request, DenyReason reason) {
+  outbox_.send(Deny{request.asked.log, request.id, reason});
+  events_.push_back(Denied{request.host_id, request.asked.log, reason});
+  drop(request.id);
+}
+
+void Requester::settle(Request& request) {
+  if (request.works != 0 || held_back_.contains(request.asked.log)) return;
+  if (request.phase == Request::Phase::kDone) {
+    events_.push_back(WantEnded{request.host_id, request.asked.log, request.done});
+    drop(request.id);
+  } else if (request.phase == Request::Phase::kReady) {
+    request.phase = Request::Phase::kCaughtUp;
+    events_.push_back(CaughtUp{request.host_id, request.asked.log});
+  }
+}
+
+void Requester::drop(WantId want) {
+  std::erase_if(requests_, [&](const Request& request) { return request.id == want; });
+}
+
+}  // namespace culm::replication
