@@ -24,6 +24,18 @@ std::size_t level(SeqNum n) {
 
 bool is_spine_of_level(SeqNum n, std::size_t k) { return k < kSpine.size() && kSpine[k] == n; }
 
+/// Of each number below s(kSmall): the level of the block that ends there.
+constexpr std::size_t kSmall = 7;
+constexpr std::array<std::uint8_t, kSpine[kSmall]> kEndingLevels = [] {
+  std::array<std::uint8_t, kSpine[kSmall]> levels{};
+  for (SeqNum n = 1; n < levels.size(); ++n) {
+    std::size_t k = kSmall;
+    for (SeqNum rest = n; rest != 0;) rest %= kSpine[--k];
+    levels[n] = static_cast<std::uint8_t>(k);
+  }
+  return levels;
+}();
+
 /// The level of the largest block that begins right after `n`; 0 when `n + 1` ends a block.
 std::size_t block_level_after(SeqNum n) {
   std::size_t k = level(n);
@@ -42,8 +54,14 @@ SeqNum lipmaa(SeqNum n) {
   CULM_ASSERT(n >= 1);
   std::size_t k = level(n);
   if (is_spine_of_level(n, k)) return kSpine[k - 1];
-  for (SeqNum rest = n; rest != 0;) rest %= kSpine[--k];
-  return n - kSpine[k];
+  // Asked of each entry several times: a table stands for the last divisions.
+  SeqNum rest = n;
+  while (k > kSmall) {
+    const SeqNum spine = kSpine[--k];
+    rest %= spine;
+    if (rest == 0) return n - spine;
+  }
+  return n - kSpine[kEndingLevels[rest]];
 }
 
 bool has_lipmaalink(SeqNum n) { return n > 1 && lipmaa(n) != n - 1; }
