@@ -42,10 +42,11 @@ enum class Fault : std::uint8_t {
   kLiar,
   kWithholder,
   kIdler,
-  kFlooder,
+  kFlooder,  // the last: it gives the count. Another one changes what seeds lead to.
 };
 
 inline constexpr std::size_t kFaultCount = static_cast<std::size_t>(Fault::kFlooder) + 1;
+static_assert(kFaultCount < 32, "a mask of faults has 32 bits");
 
 [[nodiscard]] std::string_view name(Fault fault);
 

@@ -267,9 +267,17 @@ class Simulation {
       case Fault::kIdler:
       case Fault::kFlooder:
         return visit(fault, peer);
-      default:
+      case Fault::kConnectionCut:
+      case Fault::kAllConnectionsCut:
+      case Fault::kPartition:
+      case Fault::kOneWayPartition:
+      case Fault::kSlowNetwork:
+      case Fault::kJitter:
+      case Fault::kFragments:
+      case Fault::kSlowReader:
         return disturb(fault, peer);
     }
+    return false;
   }
 
   bool restart(Fault fault, Peer& peer) {
@@ -398,10 +406,12 @@ class Simulation {
       case Fault::kFragments:
         network_.link.piece_bytes_max = random_.between(1, 40);
         break;
-      default:
+      case Fault::kSlowReader:
         network_.block(*peer.node);
         network_.after(lasts, [this] { network_.unblock(); });
         return true;
+      default:
+        return false;
     }
     network_.after(lasts, [this] { network_.link = {}; });
     return true;
@@ -440,8 +450,10 @@ class Simulation {
         return come(Stranger::Role::kIdler);
       case Fault::kFlooder:
         return come(Stranger::Role::kFlooder);
-      default:
+      case Fault::kWithholder:
         return come(Stranger::Role::kWithholder);
+      default:
+        return false;
     }
   }
 
