@@ -117,19 +117,18 @@ Result<void> Session::Impl::on_want(const Want& want) {
     outbox_.send(Deny{want.log, want.id, DenyReason::kNotServed});
     return {};
   }
-  const bool shows_log = !want.held.empty() && cares_for(want.log);
   const auto accepted = responder_.accept(want);
-  if (accepted) {
-    name(want.log);
-  } else {
-    const Errc code = accepted.error().code;
-    if (!is_of_log(code)) return fail(accepted.error());
-    const bool is_busy = ends(code) == Scope::kLog;
-    outbox_.send(Deny{want.log, want.id, is_busy ? DenyReason::kBusy : DenyReason::kNotServed});
-    if (!shows_log) return {};
+  if (!accepted && !is_of_log(accepted.error().code)) return fail(accepted.error());
+  if (accepted) name(want.log);
+  if (accepted || (!want.held.empty() && cares_for(want.log))) {
+    logs_.share(want.log);
+    CULM_CHECK(unless_of_log(tell_defect(want.log)));
   }
-  logs_.share(want.log);
-  return unless_of_log(tell_defect(want.log));
+  if (accepted) return {};
+  // After the defect: who knows many logs may forget this one at the deny.
+  const bool is_busy = ends(accepted.error().code) == Scope::kLog;
+  outbox_.send(Deny{want.log, want.id, is_busy ? DenyReason::kBusy : DenyReason::kNotServed});
+  return {};
 }
 
 Result<void> Session::Impl::on_entries(const Entries& entries, std::size_t message_bytes) {

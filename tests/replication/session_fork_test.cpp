@@ -3,11 +3,13 @@
 #include "culm/core/limits.hpp"
 #include "culm/replication/session.hpp"
 
+#include "tests/support/hostile_peer.hpp"
 #include "tests/support/session_network.hpp"
 
 namespace culm::replication {
 namespace {
 
+using test::HostilePeer;
 using test::LogBuilder;
 using test::TestConnection;
 using test::TestPeer;
@@ -124,6 +126,31 @@ TEST(SessionFork, WhoIsDeniedForNowIsToldOfALogThatItHolds) {
   connection.run();
   ASSERT_EQ(connection.a.count<Denied>(), 1U);
   EXPECT_EQ(reader.state(left.log()).cap, 21U) << connection.why();
+}
+
+TEST(SessionFork, WhoProvidesOneLogMoreThanIsRememberedIsToldOfIt) {
+  TestPeer reader(1);
+  HostilePeer provider(reader);
+  provider.say_hello();
+  for (std::uint64_t n = 0; n < limits::kLogsNamedPerSessionMax; ++n) {
+    LogKey other = LogBuilder("alice").log();
+    other.log_id = LogId{1000 + n};
+    const WantId want = *provider.session().want(want_of(other));
+    Have have;
+    have.log = other;
+    provider.say(have);
+    provider.session().cancel(want);
+  }
+  const LogBuilder left = LogBuilder("alice").append_many(30);
+  reader.hold(left);
+  ASSERT_TRUE(provider.session().want(want_of(left.log())));
+  provider.say_have(left);
+  ASSERT_EQ(provider.heard<DefectFound>(), 0U);
+  reader.hold(left.fork(21), {{21, 21}});
+  provider.session().log_changed(left.log());
+  provider.tick(Instant{});
+  EXPECT_EQ(provider.heard<DefectFound>(), 1U);
+  EXPECT_FALSE(provider.verdict());
 }
 
 TEST(SessionFork, TheLargePayloadOfAnEntryThatIsCutOffEndsNothing) {
