@@ -13,7 +13,8 @@ namespace culm {
 
 /// The ways in which an author breaks a log. One enumerator is one row of the table in defect.cpp,
 /// which says what its evidence looks like, what it proves and how to tell people; nothing else
-/// knows one kind from another. The lower comes first where both apply.
+/// names or derives one. Who finds them are the accepting rule and the check of JSON lines. The
+/// lower comes first where both apply.
 /// Spec: verification.md#defects
 enum class DefectKind : std::uint8_t {
   kFork = 1,    ///< two authentic entries with one seqnum

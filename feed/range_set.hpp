@@ -36,7 +36,7 @@ class RangeSet {
   [[nodiscard]] static Result<RangeSet> from_canonical(std::vector<SeqRange> ranges);
 
   [[nodiscard]] bool empty() const noexcept { return ranges_.empty(); }
-  /// The canonical form; valid until the set changes.
+  /// The canonical form; valid until the set changes. Not of a temporary: name the set first.
   [[nodiscard]] std::span<const SeqRange> ranges() const& noexcept { return ranges_; }
   std::span<const SeqRange> ranges() const&& = delete;
   /// O(log ranges).

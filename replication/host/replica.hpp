@@ -72,7 +72,14 @@ class OwnLog {
 };
 
 /// Tells which entries of a log have come into the store, in this process or another; fetches
-/// nothing itself. Not thread-safe; may be used while a sync runs, in the same thread.
+/// nothing itself, and `Replica::read` reads them.
+///
+///   auto follower = replica.follow(log);
+///   const culm::RangeSet fresh = follower.next().value();
+///   for (const culm::SeqRange range : fresh.ranges()) { ... }
+///
+/// Not thread-safe. May be used in `told` of a sync, in the same thread; there ask it to wait for
+/// nothing, since the sync waits for it.
 class Follower {
  public:
   /// The entries that can be read with their payload and were not told before; waits at most so
@@ -103,7 +110,7 @@ class Follower {
 ///   replica.push("127.0.0.1:7474", {mine.key()}).value();
 ///
 /// One call at a time: while a sync runs, those that write fail with kBusy, and nothing is called
-/// from another thread. Who needs more, such as to serve peers, has `transport::Node`.
+/// from another thread. Who needs more, such as to serve peers, has `host::StoreNode`.
 class Replica {
  public:
   /// Fails with kStoreLocked when a node runs there that takes no requests, with kStoreNotFound, or
@@ -150,6 +157,7 @@ class Replica {
   [[nodiscard]] Result<node::SyncReport> sync(std::string_view peer,
                                               const std::vector<LogKey>& logs);
   /// As `sync`, and offers those that have entries; done when the peer holds all that is here.
+  /// Fails with kDenied when it does not take one.
   /// Beside a `culm sync --live`, which serves its own logs alone, fails with kStoreLocked.
   [[nodiscard]] Result<node::SyncReport> push(std::string_view peer,
                                               const std::vector<LogKey>& logs);

@@ -21,10 +21,11 @@ namespace culm::node {
 /// - A segment is large enough that what anchors it again (some 50 entries) is little beside it,
 ///   and small enough that the peers end together. A peer has two at most: the second is asked for
 ///   when the first is half there, so that it never waits.
-/// - Late (stalled) is who was asked for what another could bring and has brought nothing new for
-///   `kLateAfter`, or too little over `kRateOver`, while nothing that it brought waits to be
-///   stored. What it owes goes to others, and it is asked again after `kForgivenAfter`, or once
-///   there is nobody else. The session goes on: when it ends is for the session to say.
+/// - Late is who was asked for what another could bring and has brought nothing new for
+///   `kLateAfter`, or less than `kRateBytesMin` over `kRateOver`, while nothing that it brought
+///   waits to be stored. What it owes goes to others, and it is asked again after `kForgivenAfter`,
+///   or once there is nobody else. The session goes on; `Liveness` ends one that stalls, much
+///   later.
 /// - What a peer said it holds and twice did not bring is not asked of it again. Who brought
 ///   nothing new of two segments is asked for nothing more: what it says it holds counts as not
 ///   said. Corrupt bytes end its session, and so `remove` it.

@@ -13,8 +13,7 @@ namespace boost::asio {
 class io_context;
 }
 
-/// Replication over TCP: gives the node its sockets and its clock, and is the only part of culm
-/// that knows Boost.Asio and the embedder's `io_context`.
+/// Replication over TCP: gives the node its sockets and its clock, on the embedder's `io_context`.
 namespace culm::transport {
 
 using node::DialId;
