@@ -48,7 +48,9 @@ Result<std::optional<ByteView>> FrameReader::next(std::size_t size_max) {
   return rest.subspan(kFramePrefixBytes, size);
 }
 
-void FrameReader::trim() { replication::trim(fill()); }
+void FrameReader::trim() {
+  if (has_spare(memory(), held())) fill().shrink_to_fit();
+}
 
 Result<void> FrameReader::finish() const {
   if (position_ != buffer_.size()) return fail(Errc::kFrameTruncated);

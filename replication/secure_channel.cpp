@@ -173,13 +173,15 @@ ByteView SecureChannel::pending_output() const noexcept {
   return ByteView(output_).subspan(output_start_);
 }
 
-void SecureChannel::trim_input() { trim(partial_); }
+void SecureChannel::trim_input() {
+  if (has_spare(partial_.capacity(), partial_.size())) partial_.shrink_to_fit();
+}
 
 void SecureChannel::output_sent(std::size_t bytes) {
   CULM_ASSERT(bytes <= output_.size() - output_start_);
   output_start_ += bytes;
   if (output_start_ < output_.size()) return give_back_memory();
-  recycle(output_);
+  release(output_);
   output_start_ = 0;
 }
 
@@ -196,8 +198,8 @@ tl::unexpected<Error> SecureChannel::end(Error error) {
   handshake_.reset();
   sending_.reset();
   receiving_.reset();
-  recycle(partial_);
-  recycle(output_);
+  release(partial_);
+  release(output_);
   output_start_ = 0;
   return fail(error);
 }

@@ -72,10 +72,8 @@ class SecureChannel {
   /// Gives back memory of input that holds nothing.
   void trim_input();
 
-  /// What the output takes; 0 where there is none.
-  [[nodiscard]] std::size_t output_memory() const noexcept {
-    return output_.empty() ? 0 : output_.capacity();
-  }
+  /// What the output is in.
+  [[nodiscard]] std::size_t output_memory() const noexcept { return output_.capacity(); }
 
   /// Drops the first `bytes` of the output. Precondition: `bytes <= pending_output().size()`.
   void output_sent(std::size_t bytes);

@@ -47,7 +47,7 @@ bool Session::has_wants() const { return impl_->has_wants(); }
 
 void Session::credit_freed(Instant now) { impl_->credit_freed(now); }
 
-std::optional<Instant> Session::slow_since() const { return impl_->slow_since(); }
+std::optional<Instant> Session::behind_since() const { return impl_->behind_since(); }
 
 void Session::trim_input() { impl_->trim_input(); }
 

@@ -83,9 +83,9 @@ class Session {
   /// There is room in the pool, which this session found short: see `CreditPool`.
   void credit_freed(Instant now);
 
-  /// Since when the end of a message is waited for, where what has come of it counts in
-  /// limits::kNodeInputBytes.
-  [[nodiscard]] std::optional<Instant> slow_since() const;
+  /// Since when the end of a message, or a turn for all that have come, is waited for, where what
+  /// has come counts in limits::kNodeInputBytes.
+  [[nodiscard]] std::optional<Instant> behind_since() const;
   /// Gives back memory of input that holds nothing.
   void trim_input();
 

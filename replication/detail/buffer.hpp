@@ -16,12 +16,19 @@ inline void recycle(Bytes& buffer) {
   }
 }
 
-/// Gives back memory of `buffer` that holds nothing, where that is more than what holds something,
-/// or where little is held.
-inline void trim(Bytes& buffer) {
-  const bool is_little = buffer.size() <= limits::kIdleBufferBytesMax;
-  const std::size_t kept = is_little ? limits::kIdleBufferBytesMax : 2 * buffer.size();
-  if (buffer.capacity() > kept) buffer.shrink_to_fit();
+/// Empties `buffer`, and gives back large memory.
+inline void release(Bytes& buffer) {
+  if (buffer.capacity() > limits::kIdleBufferBytesMax) {
+    Bytes().swap(buffer);
+  } else {
+    buffer.clear();
+  }
+}
+
+/// Whether of memory in which so much is held some is to go back where room is needed.
+[[nodiscard]] inline bool has_spare(std::size_t capacity, std::size_t held) {
+  const bool is_little = held <= limits::kIdleBufferBytesMax;
+  return capacity > (is_little ? limits::kIdleBufferBytesMax : 2 * held);
 }
 
 }  // namespace culm::replication

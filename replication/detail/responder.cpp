@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "culm/core/limits.hpp"
+#include "culm/replication/detail/buffer.hpp"
 #include "culm/replication/detail/have.hpp"
 #include "culm/replication/detail/scope.hpp"
 
@@ -158,6 +159,7 @@ Result<void> Responder::pump() {
     }
     std::erase_if(served_, is_over);
   }
+  if (steps == 0) release(unit_);
   recount();
   has_more_ = (progressed || lacks_plan_) && !outbox_.full();
   return {};

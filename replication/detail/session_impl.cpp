@@ -21,7 +21,6 @@ Session::Impl::Impl(Options options, const store::Store& store, Policy& policy, 
       requester_(options.id, store, credit, outbox_, events_, stats_),
       fork_search_(store, requester_, outbox_),
       pool_(credit),
-      last_message_(now),
       liveness_(now) {
   outbox_.send(Hello{kProtocolVersion, agent_});
 }
@@ -46,23 +45,25 @@ Result<void> Session::Impl::read_messages(Instant now) {
     CULM_TRY(const auto frame,
              reader_.next(hello_received_ ? limits::kMessageBytesMax : limits::kHelloBytesMax));
     if (!frame) break;
-    last_message_ = now;
     CULM_TRY(const auto message, decode(*frame));
     CULM_CHECK(dispatch(message, frame->size()));
   }
   has_unread_ = is_turn_over();
+  // What is left has only begun, unless more waits than could be looked at.
+  if (left != limits::kMessagesPerTurn && !has_unread_) behind_since_.reset();
   input_changed(now);
   return {};
 }
 
 void Session::Impl::input_changed(Instant now) {
   charge_input();
-  const std::size_t held = reader_.held() + channel_.input_held();
-  // What waits for its turn or for room to store it is this side's affair.
-  const bool is_looked_at = !has_unread_ && !requester_.is_waiting();
-  const bool is_begun = is_looked_at && held > limits::kIdleBufferBytesMax && input_charged_ != 0;
-  if (is_begun && !is_begun_) last_message_ = now;
-  is_begun_ = is_begun;
+  // What waits for room to store it is this side's affair.
+  const bool is_behind = input_charged_ != 0 && !requester_.is_waiting() &&
+                         reader_.held() + channel_.input_held() > limits::kIdleBufferBytesMax;
+  if (!is_behind)
+    behind_since_.reset();
+  else if (!behind_since_)
+    behind_since_ = now;
 }
 
 void Session::Impl::charge_input() {
@@ -72,17 +73,19 @@ void Session::Impl::charge_input() {
   const std::uint64_t charged = memory - std::min(memory, counted);
   pool_.give_back_input(std::exchange(input_charged_, charged));
   pool_.charge_input(charged);
+  if (charged == 0) behind_since_.reset();
 }
 
-std::optional<Instant> Session::Impl::slow_since() const {
-  if (input_charged_ == 0 || !is_begun_) return std::nullopt;
-  return last_message_;
+void Session::Impl::release_input() {
+  reader_ = {};
+  charge_input();
+  behind_since_.reset();
 }
 
 void Session::Impl::trim_input() {
   reader_.trim();
   channel_.trim_input();
-  input_changed(last_message_);
+  charge_input();
 }
 
 Result<void> Session::Impl::receive_end() {
@@ -90,7 +93,8 @@ Result<void> Session::Impl::receive_end() {
   Error error{Errc::kFrameTruncated};
   if (const auto finished = channel_.finish(); !finished) error = finished.error();
   end(error, {});
-  return go_on(fail(error));
+  release_input();
+  return fail(error);
 }
 
 void Session::Impl::output_sent(std::size_t bytes, Instant now) {
@@ -212,7 +216,7 @@ void Session::Impl::close(std::optional<Errc> code) {
   outbox_.send(bye);
   flush();
   end(std::nullopt, {});
-  static_cast<void>(go_on({}));
+  release_input();
 }
 
 Result<void> Session::Impl::go_on(Result<void> result) {
@@ -231,17 +235,18 @@ Result<void> Session::Impl::go_on(Result<void> result) {
   } else {
     flush();
   }
-  if (ended_) reader_ = {};
-  charge_input();
+  ended_ ? release_input() : charge_input();
   return result;
 }
 
 void Session::Impl::flush() {
   Bytes& plaintext = outbox_.plaintext();
-  if (channel_.established() && !plaintext.empty() && !ended_) {
+  if (plaintext.empty() || ended_) {
+    release(plaintext);
+  } else if (channel_.established()) {
     // A key that is used up cannot encrypt a farewell either.
     if (const auto sent = channel_.send(plaintext); !sent) end(sent.error(), {});
-    recycle(plaintext);
+    plaintext.clear();
   }
   output_changed();
 }

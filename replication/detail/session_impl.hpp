@@ -43,7 +43,7 @@ class Session::Impl {
   [[nodiscard]] bool has_wants() const { return requester_.has_wants() || responder_.has_wants(); }
   void credit_freed(Instant now);
   void close(std::optional<Errc> code);
-  [[nodiscard]] std::optional<Instant> slow_since() const;
+  [[nodiscard]] std::optional<Instant> behind_since() const { return behind_since_; }
   void trim_input();
   [[nodiscard]] bool ended() const { return ended_; }
   [[nodiscard]] bool established() const { return hello_received_; }
@@ -80,6 +80,7 @@ class Session::Impl {
   void output_changed();
   void input_changed(Instant now);
   void charge_input();
+  void release_input();
 
   /// Serves what can be served and encrypts what was said; ends the session on a failure.
   Result<void> go_on(Result<void> result);
@@ -101,10 +102,9 @@ class Session::Impl {
 
   CreditPool& pool_;
   std::uint64_t input_charged_ = 0;
-  Instant last_message_;  ///< when one was looked at, or more of the next began to count
+  std::optional<Instant> behind_since_;  ///< more has come than is free, and is not looked at
   Liveness liveness_;
   std::uint64_t ping_nonce_ = 0;
-  bool is_begun_ = false;  ///< more of a message has come than is free, and not all
   bool receipts_lack_room_ = false;
   bool has_unread_ = false;  ///< messages may have come that are looked at in the next turn
   bool hello_received_ = false;

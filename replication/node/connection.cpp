@@ -94,8 +94,7 @@ ByteView Connection::pending_output() const {
 
 bool Connection::wants_input() const {
   if (receiving_over_ || state_ == State::kClosed) return false;
-  // Where nothing can be sent any more, only the peer's end is waited for.
-  return session_->ended() || session_->wants_input() || sending_over_;
+  return session_->ended() || session_->wants_input();
 }
 
 std::optional<Instant> Connection::next_deadline() const {

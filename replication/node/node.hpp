@@ -282,7 +282,9 @@ class Node final : private Fetch::Sessions {
   /// Takes it out of what is held; whether that is not under way already.
   bool drop_damaged(const replication::Damaged& damaged);
   void entries_lost(const LogKey& log, Instant now);
-  /// Gives back memory of input, and ends the slowest sessions where that is not enough.
+  /// When input is to be bounded; nothing while there is room for it.
+  [[nodiscard]] std::optional<Instant> next_look() const;
+  /// Gives back memory of input, and ends sessions that are behind where that is not enough.
   void bound_input(Instant now);
   void keep_wanted(Link& link, const LogKey& log);
   /// Now where something of the log is here, else with the first of it that `link` brings. Whether
@@ -319,7 +321,7 @@ class Node final : private Fetch::Sessions {
   /// With a `DropTask`, or, where one failed, when it may be tried again.
   std::map<std::pair<LogKey, SeqNum>, std::optional<Instant>> damaged_;
   std::size_t drops_ = 0;             ///< tasks of these that are under way
-  std::optional<Instant> last_look_;  ///< for the slowest session
+  std::optional<Instant> last_look_;  ///< for sessions that are behind
   std::deque<Action> actions_;
   NodeStats stats_;
   DialId last_dial_ = 0;

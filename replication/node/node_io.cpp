@@ -87,7 +87,7 @@ void Node::received(SessionId session, ByteView bytes, Instant now) {
   if (link == nullptr) return;
   link->connection.received(bytes, now);
   settle(*link, now);
-  if (credit_.is_short_of_input()) bound_input(now);
+  bound_input(now);
 }
 
 void Node::receive_ended(SessionId session, Instant now) {
@@ -207,8 +207,10 @@ std::optional<Instant> Node::next_deadline() const {
   if (!fetch_timers_.empty() && (!next || fetch_timers_.begin()->first < *next)) {
     next = fetch_timers_.begin()->first;
   }
-  const auto sync = next_sync_deadline();
-  return sync && (!next || *sync < *next) ? sync : next;
+  for (const auto& other : {next_sync_deadline(), next_look()}) {
+    if (other && (!next || *other < *next)) next = other;
+  }
+  return next;
 }
 
 void Node::deadline_reached(Instant now) {
@@ -226,6 +228,7 @@ void Node::deadline_reached(Instant now) {
     link->connection.deadline_reached(now);
     settle(*link, now);
   }
+  bound_input(now);
   wake_fetches(now);
   call_due(now);
 }

@@ -49,20 +49,26 @@ void Node::note_use(Link& link) {
   link.has_wants = has_wants;
 }
 
+std::optional<Instant> Node::next_look() const {
+  if (!credit_.is_short_of_input()) return std::nullopt;
+  const auto between = std::chrono::milliseconds(credit_.has_no_input_left() ? 20 : 100);
+  return last_look_ ? *last_look_ + between : now_;
+}
+
 void Node::bound_input(Instant now) {
   constexpr auto kSlow = std::chrono::milliseconds(limits::kSlowMessageMs);
-  // Where nobody is to blame there is no use in looking at all of them for each read.
-  const auto between = std::chrono::milliseconds(credit_.has_no_input_left() ? 10 : 100);
-  if (last_look_ && now < *last_look_ + between) return;
+  const auto due = next_look();
+  if (!due || now < *due) return;
   last_look_ = now;
-  std::vector<std::pair<Instant, SessionId>> slow;
+  std::vector<std::pair<Instant, SessionId>> behind;
   for (auto& [id, link] : links_) {
     link.connection.session().trim_input();
-    if (const auto since = link.connection.session().slow_since()) slow.emplace_back(*since, id);
+    if (const auto since = link.connection.session().behind_since())
+      behind.emplace_back(*since, id);
   }
-  std::ranges::sort(slow);
+  std::ranges::sort(behind);
   const Instant before = credit_.has_no_input_left() ? now : now - kSlow;
-  for (const auto& [since, id] : slow) {
+  for (const auto& [since, id] : behind) {
     if (!credit_.is_short_of_input() || since > before) break;
     Link* const link = find(id);
     if (link == nullptr) continue;

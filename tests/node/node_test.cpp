@@ -20,6 +20,7 @@ using replication::CaughtUp;
 using replication::Ended;
 using replication::Established;
 using replication::WantEnded;
+using std::chrono::milliseconds;
 using std::chrono::minutes;
 using test::LogBuilder;
 using test::milliseconds;
@@ -518,30 +519,53 @@ TEST_F(NodeTest, CallsForASessionOrADialThatIsNotThereDoNothing) {
   EXPECT_FALSE(node.next_action());
 }
 
-TEST_F(NodeTest, HangsUpOnMessagesThatDoNotEndOnceTheyTakeTooMuch) {
-  author.hold(log);
-  std::vector<std::unique_ptr<Beginner>> beginners;
-  const auto come = [&](std::size_t count) {
+class BegunMessages : public NodeTest {
+ protected:
+  BegunMessages() { author.options.admission.sessions_max = 1000; }
+
+  void come(std::size_t count) {
     for (; count > 0; --count) {
-      const auto host = static_cast<std::uint8_t>(10 + beginners.size() / 8);
-      beginners.push_back(std::make_unique<Beginner>(network, author, host, 200'000));
+      const auto host = static_cast<std::uint8_t>(10 + beginners_.size() / 8);
+      beginners_.push_back(std::make_unique<Beginner>(network, author, host, 200'000));
     }
-  };
-  const auto ended = [&] { return author.count<Ended>(); };
+  }
+  /// Of those that have come.
+  [[nodiscard]] std::size_t hung_up_on() const {
+    const auto ended = author.all<Ended>();
+    return static_cast<std::size_t>(std::ranges::count_if(
+        ended, [](const Ended& one) { return one.error == Error{Errc::kPeerSlow}; }));
+  }
+
+ private:
+  std::vector<std::unique_ptr<Beginner>> beginners_;
+};
+
+TEST_F(BegunMessages, MayTakeLongWhileThereIsRoom) {
   come(limits::kNodeInputBytes / 300'000);
   network.run(seconds(20));
-  EXPECT_EQ(ended(), 0U) << "there is room";
+  EXPECT_EQ(hung_up_on(), 0U);
   EXPECT_EQ(author.node().read_bytes_max(), limits::kReadBufferBytes);
   come(limits::kNodeInputBytes / 800'000);
   network.run(seconds(1));
-  EXPECT_GT(ended(), 0U) << "those that have been on their way for long";
-  EXPECT_LE(ended(), limits::kNodeInputBytes / 300'000);
-  const std::size_t before = ended();
+  EXPECT_GT(hung_up_on(), 0U) << "those that have been on their way for long";
+  EXPECT_LE(hung_up_on(), limits::kNodeInputBytes / 300'000);
+}
+
+TEST_F(BegunMessages, AreReadInSmallPiecesWhileThereIsLittleRoom) {
+  come(limits::kNodeInputBytes / 220'000);
+  network.run(seconds(1));
+  EXPECT_EQ(hung_up_on(), 0U) << "all have come just now";
+  EXPECT_EQ(author.node().read_bytes_max(), limits::kIdleBufferBytesMax);
+  network.run(milliseconds(limits::kSlowMessageMs));
+  EXPECT_GT(hung_up_on(), 0U) << "although nothing more has come";
+  EXPECT_EQ(author.node().read_bytes_max(), limits::kReadBufferBytes);
+}
+
+TEST_F(BegunMessages, EndAtOnceWhereThereIsNoRoomAtAll) {
+  author.hold(log);
   come(limits::kNodeInputBytes / 100'000);
   network.run(seconds(1));
-  EXPECT_GT(ended(), before) << "any";
-  EXPECT_LT(author.node().read_bytes_max(), limits::kReadBufferBytes) << "there is no room";
-
+  EXPECT_GT(hung_up_on(), limits::kNodeInputBytes / 250'000);
   reader.dial(author, {.wants = {want_of(log.log())}});
   ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 1; }));
   EXPECT_TRUE(reader.holds(log.log(), {{1, log.head()}}));
