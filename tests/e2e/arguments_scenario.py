@@ -81,6 +81,8 @@ class Arguments(Scenario):
         for arguments in (["ls"], ["log", "12345678"], ["verify"], ["follow"],
                           ["delete", "12345678", "--payloads", "--range", "1"]):
             self.assertIn("there is no store", self.error(NOT_FOUND, *arguments))
+        self.assertIn("there is no store yet", self.error(USAGE, "sync", "127.0.0.1:1"))
+        self.error(NOT_FOUND, "sync", "127.0.0.1:1", "12345678")
         self.assertFalse((self.place / "store").exists())
         self.error(USAGE, "ls", "--store", "")
 

@@ -17,6 +17,30 @@ class Delete(Scenario):
                          [*range(11, 21), 200, 299, 300])
         self.assertIn("[deleted]", self.text("log", self.author, "--range", "15"))
 
+    def test_what_was_deleted_is_said_as_it_is_typed(self):
+        author = self.new_log((f"payload number {n}" for n in range(1, 1301)),
+                              key=self.keygen("long"))
+        log = self.text("log", author, "--newest", "1")
+        self.assertRegex(log, r"(?m)^ *1300 ")
+        self.assertIn(" 2 payloads (34 B): 1,300;",
+                      self.text("delete", author, "--payloads", "--range", "1,300"))
+        self.assertIn(" 1 payload (19 B): 1300;",
+                      self.text("delete", author, "--payloads", "--range", "1300"))
+        report = self.json("delete", author, "--payloads", "--range", "5-8,300")
+        self.assertEqual((report["deleted"], report["seqnums"]), (4, "5-8"))
+
+    def test_a_dry_run_says_what_would_be_deleted(self):
+        arguments = ("delete", self.author, "--payloads", "--range", "2,299-")
+        self.assertEqual(self.text(*arguments, "--dry-run"),
+                         "would delete 3 payloads (52 B): 2,299-300, of 300\n")
+        report = self.json(*arguments, "--dry-run")
+        self.assertEqual((report["would_delete"], report["would_delete_bytes"], report["seqnums"],
+                          report["payloads"]), (3, 52, "2,299-300", 300))
+        self.assertEqual(self.json("ls")["payloads"], 300)
+        done = self.json(*arguments)
+        self.assertEqual((done["deleted"], done["deleted_bytes"]), (3, 52))
+        self.assertRegex(self.text("ls"), "complete, but 3 payloads deleted$")
+
     def test_the_log_goes_on_afterwards(self):
         self.out("delete", self.author, "--payloads", "--range", "1-")
         self.out("append", "--key", "me.key", stdin=b"later")

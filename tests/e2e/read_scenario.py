@@ -30,7 +30,7 @@ class Read(Scenario):
         self.assertEqual(list(rows), sorted(authors))
         self.assertEqual(rows[authors[2]]["payload_bytes"], 1_500_000)
         text = self.text("ls")
-        self.assertRegex(text, rf"(?m)^{authors[2][:12]} +1,500 +1,500 +0 +1,500 +1.5 MB +complete$")
+        self.assertRegex(text, rf"(?m)^{authors[2][:12]} +1500 +1,500 +0 +1,500 +1.5 MB +complete$")
         self.assertIn(authors[1], self.text("ls", "--full"))
         self.assertEqual(self.json("ls", authors[1][:10])["log"], authors[1])
         self.assertEqual(self.json("ls", authors[1])["log"], authors[1])

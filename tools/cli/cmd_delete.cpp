@@ -1,6 +1,8 @@
 #include <algorithm>
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/entry_format.hpp"
+#include "tools/cli/guard.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 
@@ -11,36 +13,71 @@ struct Options {
   std::string log;
   RangeSet range;
   bool payloads = false;
+  bool dry_run = false;
 };
+
+/// An open range is meant of what there is, not of payloads yet to come.
+RangeSet meant(const store::LogState& log, RangeSet range) {
+  const SeqNum head = log.held.largest_up_to(kSeqnumMax);
+  if (range.contains(kSeqnumMax) && head < kSeqnumMax) range.erase({head + 1, kSeqnumMax});
+  return range;
+}
+
+std::string described(const RangeSet& payloads, std::uint64_t bytes) {
+  const std::string which = payloads.empty() ? "" : ": " + human_ranges(payloads);
+  return human_payloads(payloads.count()) + " (" + human_size(bytes) + ")" + which;
+}
+
+/// Says what would be deleted.
+Outcome<void> look(Context& context, const Options& options) {
+  CULM_TOOLS_CHECK(guard_reading(context));
+  CULM_TOOLS_TRY(const auto store, open_for_reading(context));
+  CULM_TOOLS_TRY(const auto transaction, store->read());
+  CULM_TOOLS_TRY(const auto log, get_log_named(transaction, options.log));
+  const RangeSet payloads = log.payloads & meant(log, options.range);
+  std::uint64_t bytes = 0;
+  CULM_TOOLS_TRY(const RangeSet damaged,
+                 transaction.visit_sound_entries(
+                     log, payloads, [&](const store::StoredEntry& stored) -> Result<bool> {
+                       bytes += stored.entry.payload_size();
+                       return true;
+                     }));
+  if (context.json) {
+    return context.out.write_json(Json{{"log", to_string(log.log)},
+                                       {"would_delete", payloads.count()},
+                                       {"would_delete_bytes", bytes},
+                                       {"seqnums", to_string(payloads)},
+                                       {"payloads", log.payloads.count()}});
+  }
+  CULM_TOOLS_CHECK(context.out.write("would delete " + described(payloads, bytes) + ", of " +
+                                     human_count(log.payloads.count()) + "\n"));
+  return unless_damaged(log.log, damaged);
+}
 
 Outcome<void> run(Context& context, const Options& options) {
   if (!options.payloads) {
     return usage("say what to delete: --payloads (entries are kept, as the proof of the others)");
   }
-  RangeSet range = options.range;
+  if (options.dry_run) return look(context, options);
   Ed25519Verifier verifier;
   CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kFail, verifier));
   CULM_TOOLS_TRY(const auto before, read_log_named(*access.store, options.log));
-  // An open range is meant of what there is, not of payloads yet to come.
-  const SeqNum head = before.held.largest_up_to(kSeqnumMax);
-  if (range.contains(kSeqnumMax) && head < kSeqnumMax) range.erase({head + 1, kSeqnumMax});
-  CULM_TOOLS_CHECK(
-      about(short_name(before.log), access.writer->delete_payloads(before.log, range)));
+  CULM_TOOLS_CHECK(about(short_name(before.log),
+                         access.writer->delete_payloads(before.log, meant(before, options.range))));
   CULM_TOOLS_TRY(const auto after, read_log_named(*access.store, to_string(before.log)));
 
-  const std::uint64_t count = (before.payloads - after.payloads).count();
+  const RangeSet deleted = before.payloads - after.payloads;
   const std::uint64_t bytes =
       before.payload_bytes - std::min(before.payload_bytes, after.payload_bytes);
   if (context.json) {
     return context.out.write_json(Json{{"log", to_string(before.log)},
-                                       {"deleted", count},
+                                       {"deleted", deleted.count()},
                                        {"deleted_bytes", bytes},
+                                       {"seqnums", to_string(deleted)},
                                        {"payloads", after.payloads.count()}});
   }
-  return context.out.write("deleted " + human_count(count) +
-                           (count == 1 ? " payload" : " payloads") + " (" + human_size(bytes) +
-                           "), " + human_count(after.payloads.count()) +
-                           " left; all entries are kept\n");
+  return context.out.write("deleted " + described(deleted, bytes) + "; " +
+                           human_count(after.payloads.count()) + " left, all entries are kept\n");
 }
 
 }  // namespace
@@ -54,6 +91,7 @@ void add_delete(CommandTree& tree) {
       "culm delete 4fd3ab12 --payloads --range 1-500", options, run);
   verb.add_option("LOG", &options->log, "Log").required();
   verb.add_flag("--payloads", options->payloads, "Needed: says that payloads are to be deleted");
+  verb.add_flag("--dry-run", options->dry_run, "Say what would be deleted, and delete nothing");
   verb.add_option("--range", ranges_of(options->range), "Seqnums, such as 5-9,20,30-").required();
 }
 

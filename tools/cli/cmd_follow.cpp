@@ -133,7 +133,7 @@ Outcome<void> Follower::look_at(const LogKey& log) {
   if (state->cap != seen.cap) {
     CULM_TOOLS_CHECK(context_.out.flush());
     std::fprintf(stderr, "culm: follow: %s: the author forked the log at %s\n",
-                 short_name(log).c_str(), human_count(state->cap).c_str());
+                 short_name(log).c_str(), std::to_string(state->cap).c_str());
     seen.cap = state->cap;
   }
   is_done_ = until_ != 0 && seen.printed.contains(until_);

@@ -35,7 +35,7 @@ Outcome<void> run(Context& context, const Options& options) {
                  print_entries(context.out, *store, state.log, seqnums, format));
   if (state.cap != 0 && !context.json) {
     CULM_TOOLS_CHECK(context.out.write("the author forked the log: entries from " +
-                                       human_count(state.cap) + " on are not valid\n"));
+                                       std::to_string(state.cap) + " on are not valid\n"));
   }
   return unless_damaged(state.log, damaged);
 }

@@ -27,6 +27,17 @@ struct Summary {
   std::string state;
 };
 
+/// What a log with all its entries lacks of payloads.
+std::string lacking_payloads(const store::LogState& log) {
+  const RangeSet lacking = log.served() - log.payloads;
+  const std::uint64_t deleted = (lacking & log.deleted).count();
+  const std::uint64_t missing = lacking.count() - deleted;
+  std::string text;
+  if (missing != 0) text += ", but " + human_payloads(missing) + " not held";
+  if (deleted != 0) text += (missing != 0 ? ", " : ", but ") + human_payloads(deleted) + " deleted";
+  return text;
+}
+
 Summary summarize(const store::LogState& log) {
   Summary summary;
   const RangeSet served = log.served();
@@ -40,7 +51,8 @@ Summary summarize(const store::LogState& log) {
   summary.state = summary.is_complete ? "complete" : summary.head == 0 ? "empty" : "partial";
   const bool is_ended = log.end_of_log != 0 && log.end_of_log == summary.head;
   if (is_ended) summary.state = summary.is_complete ? "ended" : "partial, ended";
-  if (log.cap != 0) summary.state = "capped at " + human_count(log.cap);
+  if (summary.is_complete) summary.state += lacking_payloads(log);
+  if (log.cap != 0) summary.state = "capped at " + std::to_string(log.cap);
   return summary;
 }
 
@@ -110,7 +122,7 @@ Outcome<void> run(Context& context, const Options& options) {
       continue;
     }
     table.add({options.full ? to_string(log.log) : short_name(log.log, digits_needed(logs, i)),
-               human_count(summary.head), human_count(summary.entries),
+               std::to_string(summary.head), human_count(summary.entries),
                human_count(summary.certificate_entries),
                human_count((log.payloads & log.served()).count()), human_size(log.payload_bytes),
                summary.state});

@@ -3,6 +3,7 @@
 
 #include "culm/replication/host/synced_logs.hpp"
 #include "culm/replication/host/writer.hpp"
+#include "culm/store/memory_kv.hpp"
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/store_access.hpp"
@@ -89,6 +90,19 @@ Outcome<void> add_logs(const Options& options, const store::Store& store,
   return {};
 }
 
+/// A store that is not there yet is made for logs that can be asked for, and not otherwise.
+Outcome<void> check_names(const Options& options, const Context& context) {
+  SystemRandom random;
+  CULM_TOOLS_TRY(const auto empty, store::Store::open(std::make_unique<store::MemoryKv>(), random));
+  CULM_TOOLS_TRY(const auto transaction, empty->read());
+  const auto logs = find_logs_named(transaction, options.logs);
+  if (logs && !logs->empty()) return {};
+  const auto store = host::open_to_read(context.store_directory);
+  if (store || store.error().code != Errc::kStoreNotFound) return {};
+  if (!logs) return fail_with(logs.error());
+  return usage("there is no store yet: name a log by its author's 64 digits, and sync makes one");
+}
+
 /// By the node that runs on the store.
 Outcome<void> run_elsewhere(Context& context, const Options& options, node::SyncRequest& request,
                             host::NodeClient& node) {
@@ -124,6 +138,7 @@ void tell_damage(Host& host, const std::string& store) {
 
 Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_TRY(node::SyncRequest request, make_request(options));
+  CULM_TOOLS_CHECK(check_names(options, context));
   host::SyncedLogs policy(request);
   const auto opened = Host::open(context, options.host_options, policy);
   if (!opened && opened.error().code == Errc::kStoreLocked && !request.live) {

@@ -68,7 +68,7 @@ std::string to_text(const store::LogState& log, const store::AuditReport& report
   text +=
       ", " + human_count(report.payloads) + " payloads (" + human_size(report.payload_bytes) + ")";
   if (!report.loose.empty()) text += ", " + human_count(report.loose.count()) + " loose";
-  if (log.cap != 0) text += ", forked by its author at " + human_count(log.cap);
+  if (log.cap != 0) text += ", forked by its author at " + std::to_string(log.cap);
   if (report.first_fault) {
     text += "; " + human_count(report.faults) +
             (report.faults == 1 ? " fault: " : " faults, first: ") + message(*report.first_fault);

@@ -122,7 +122,7 @@ Outcome<void> unless_damaged(const LogKey& log, const RangeSet& damaged) {
 
 LineFormat::LineFormat(const Options& options)
     : options_(options),
-      seqnum_width_(std::max<std::size_t>(human_count(options.head).size(), 6)),
+      seqnum_width_(std::max<std::size_t>(std::to_string(options.head).size(), 6)),
       columns_(0) {
   const std::size_t used = (options.with_log ? 14 : 0) + seqnum_width_ + 22;
   columns_ = std::max<std::size_t>(terminal_columns(), used + 20) - used;
@@ -150,7 +150,7 @@ Result<bool> LineFormat::begin(std::string& out, const store::ReadTransaction& t
     return false;
   }
   if (options_.with_log) out += short_name(log.log) + "  ";
-  out += padded(human_count(n), seqnum_width_) + "  ";
+  out += padded(std::to_string(n), seqnum_width_) + "  ";
   out += std::string(level_of(log, n)) + "  " + padded(human_size(entry.payload_size()), 8) + "  ";
   if (entry.is_end_of_log()) out += "[end of log] ";
   if (state == "held") {

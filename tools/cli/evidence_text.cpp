@@ -8,7 +8,7 @@ namespace {
 std::string start_of(const Hash& hash) { return to_hex(ByteView(hash.bytes).first(16)) + "…"; }
 
 std::string side(char mark, const EntryView& entry) {
-  return std::string("    ") + mark + "  seqnum " + human_count(entry.seqnum()) + ", hash " +
+  return std::string("    ") + mark + "  seqnum " + std::to_string(entry.seqnum()) + ", hash " +
          start_of(entry.hash()) + ", payload of " + human_size(entry.payload_size()) + "\n";
 }
 
@@ -29,7 +29,7 @@ std::string evidence_text(const LogKey& log, const Evidence& evidence,
                           SignatureVerifier& verifier) {
   const auto defect = derive_defect(log, evidence, verifier);
   if (!defect) return "  evidence that proves nothing: " + message(defect.error()) + "\n";
-  std::string text = "  " + std::string(name(defect->kind)) + " at " + human_count(defect->at) +
+  std::string text = "  " + std::string(name(defect->kind)) + " at " + std::to_string(defect->at) +
                      ": " + explain(*defect, evidence) + "\n";
   char mark = 'a';
   SeqNum before = 0;
@@ -37,7 +37,7 @@ std::string evidence_text(const LogKey& log, const Evidence& evidence,
     const EntryView entry = *EntryView::parse(bytes);  // or it would prove nothing
     text += side(mark++, entry);
     if (const auto link = entry.link_to(before)) {
-      text += "       its link to " + human_count(before) + " is " + start_of(*link) + "\n";
+      text += "       its link to " + std::to_string(before) + " is " + start_of(*link) + "\n";
     }
     before = entry.seqnum();
   }

@@ -111,6 +111,10 @@ std::string human_entries(std::uint64_t count) {
   return human_count(count) + (count == 1 ? " entry" : " entries");
 }
 
+std::string human_payloads(std::uint64_t count) {
+  return human_count(count) + (count == 1 ? " payload" : " payloads");
+}
+
 Table::Table(std::vector<Column> columns) : columns_(std::move(columns)) {
   for (const Column& column : columns_) widths_.push_back(width_of(column.header));
 }

@@ -39,7 +39,8 @@ class Output {
 /// Columns of a terminal, 100 where there is none.
 [[nodiscard]] std::size_t terminal_columns();
 
-/// "1,234,567".
+/// "1,234,567", of a number that counts. One that names something, such as a seqnum, is printed as
+/// it is typed: `--range 1,234` means two entries.
 [[nodiscard]] std::string human_count(std::uint64_t count);
 /// "512 B", "1.5 kB", "23 MB"; powers of 1000.
 [[nodiscard]] std::string human_size(std::uint64_t size_bytes);
@@ -50,6 +51,8 @@ class Output {
 [[nodiscard]] std::string human_ranges(const RangeSet& set);
 /// "1 entry", "2 entries".
 [[nodiscard]] std::string human_entries(std::uint64_t count);
+/// "1 payload", "2 payloads".
+[[nodiscard]] std::string human_payloads(std::uint64_t count);
 
 /// Rows of text in aligned columns, printed in portions so that memory does not grow with the rows.
 class Table {

@@ -101,8 +101,8 @@ Outcome<void> verify_entry_files(Context& context, const EntryFiles& files) {
                                        {"hash", to_hex(entry.hash().bytes)},
                                        {"checked", checked}});
   }
-  return context.out.write("good: entry " + human_count(n) + " of log " + to_string(entry.log()) +
-                           "\nchecked: " + checked + "\n");
+  return context.out.write("good: entry " + std::to_string(n) + " of log " +
+                           to_string(entry.log()) + "\nchecked: " + checked + "\n");
 }
 
 }  // namespace culm::tools

@@ -179,7 +179,7 @@ void NodeJournal::on_committed(const replication::WorkReport& report) {
   }
   if (report.outcome->defect) {
     write(log + ": " + std::string(name(report.outcome->defect->kind)) + " at " +
-              human_count(report.outcome->defect->at) + ", entries from there on are not valid",
+              std::to_string(report.outcome->defect->at) + ", entries from there on are not valid",
           report.id.session);
   }
   if (report.outcome->added.empty()) return;
@@ -203,7 +203,7 @@ void NodeJournal::write_received() {
     const auto& [key, received] = *log;
     if (std::cmp_less(std::distance(all.begin(), log), kLogsTold)) {
       write("log " + short_name(key) + ": " + human_entries(received.entries) +
-            " received, up to " + human_count(received.highest));
+            " received, up to " + std::to_string(received.highest));
     } else {
       ++others;
       entries += received.entries;

@@ -70,7 +70,7 @@ std::string notes(const SyncRequest& request, const LogReport& log) {
   }
   if (request.push && log.is_pushed) {
     note((is_of_one(request) ? "the peer confirms" : "every peer confirms") +
-         (" that it holds all there is here, up to " + human_count(log.head)));
+         (" that it holds all there is here, up to " + std::to_string(log.head)));
   }
   return text;
 }

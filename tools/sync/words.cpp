@@ -56,7 +56,7 @@ Failure explain(const node::SyncRequest& request, const node::SyncReport& report
 
 Failure explain_fork(const node::LogReport& log) {
   Failure failure(Exit::kFork, Errc::kFork,
-                  "the author forked the log at " + human_count(log.cap) +
+                  "the author forked the log at " + std::to_string(log.cap) +
                       "; what lies below stays valid, and the evidence is kept");
   failure.fields = {{"log", to_string(log.log)}, {"cap", log.cap}};
   return std::move(failure).about(short_name(log.log)).next("`culm verify` shows the evidence");
@@ -105,7 +105,7 @@ class Words {
  private:
   template <class Told>
   static std::string of(const Told& told, const std::string& what, SeqNum seqnum) {
-    return short_name(told.log) + ": " + what + human_count(seqnum);
+    return short_name(told.log) + ": " + what + std::to_string(seqnum);
   }
   [[nodiscard]] std::string the_peer(const node::Endpoint& endpoint) const {
     return is_of_one(request_) ? "the peer" : "the peer at " + node::to_string(endpoint);
