@@ -73,11 +73,11 @@ inline constexpr std::size_t kSessionAnswersBytesMax = 2 * kSessionOutputBytesMa
 inline constexpr std::size_t kNodeOutputBytes = 24 * 1024 * 1024;
 inline constexpr std::size_t kSessionOutputBytesFree = 4 * 1024;
 inline constexpr std::size_t kSessionAnswersBytesFree = 4 * 1024;
-/// Memory of what has come and is not taken in, as messages have only begun or wait for their turn,
-/// but for the first kSessionInputBytesFree of each session and what the credit of its peer stands
-/// for. While a node has so much it reads little at a time, and sessions end that have been behind
-/// the longest: those that have been for kSlowMessageMs, or, where there is half as much again,
-/// any.
+/// Memory of what has come and is not taken in, as messages have only begun, or wait for their turn
+/// or for room to store them, but for the first kSessionInputBytesFree of each session and what the
+/// credit of its peer stands for. While a node has so much it reads little at a time, and sessions
+/// end that have been behind the longest: those that have been for kSlowMessageMs, or, where there
+/// is half as much again, any.
 inline constexpr std::size_t kNodeInputBytes = 24 * 1024 * 1024;
 inline constexpr std::uint32_t kSlowMessageMs = 5'000;
 inline constexpr std::size_t kSessionInputBytesFree = 8 * 1024;

@@ -177,6 +177,8 @@ void SecureChannel::trim_input() {
   if (has_spare(partial_.capacity(), partial_.size())) partial_.shrink_to_fit();
 }
 
+void SecureChannel::drop_input() { release(partial_); }
+
 void SecureChannel::output_sent(std::size_t bytes) {
   CULM_ASSERT(bytes <= output_.size() - output_start_);
   output_start_ += bytes;

@@ -71,6 +71,8 @@ class SecureChannel {
   [[nodiscard]] std::size_t input_memory() const noexcept { return partial_.capacity(); }
   /// Gives back memory of input that holds nothing.
   void trim_input();
+  /// Forgets the record that has begun, whose end is not for anybody any more.
+  void drop_input();
 
   /// What the output is in.
   [[nodiscard]] std::size_t output_memory() const noexcept { return output_.capacity(); }

@@ -84,7 +84,7 @@ class Session {
   void credit_freed(Instant now);
 
   /// Since when the end of a message, or a turn for all that have come, is waited for, where what
-  /// has come counts in limits::kNodeInputBytes.
+  /// has come counts in limits::kNodeInputBytes; nothing while it waits for room to store it.
   [[nodiscard]] std::optional<Instant> behind_since() const;
   /// Gives back memory of input that holds nothing.
   void trim_input();

@@ -5,17 +5,6 @@
 
 namespace culm::replication {
 
-/// Empties `buffer`. Memory that was of use this time is kept for the next; large memory that was
-/// not goes back, so that a connection that only exchanges pings holds none.
-inline void recycle(Bytes& buffer) {
-  if (buffer.size() <= limits::kIdleBufferBytesMax &&
-      buffer.capacity() > limits::kIdleBufferBytesMax) {
-    Bytes().swap(buffer);
-  } else {
-    buffer.clear();
-  }
-}
-
 /// Empties `buffer`, and gives back large memory.
 inline void release(Bytes& buffer) {
   if (buffer.capacity() > limits::kIdleBufferBytesMax) {
@@ -23,6 +12,12 @@ inline void release(Bytes& buffer) {
   } else {
     buffer.clear();
   }
+}
+
+/// Empties `buffer`. Memory that was of use this time is kept for the next; large memory that was
+/// not goes back.
+inline void recycle(Bytes& buffer) {
+  buffer.size() <= limits::kIdleBufferBytesMax ? release(buffer) : buffer.clear();
 }
 
 /// Whether of memory in which so much is held some is to go back where room is needed.

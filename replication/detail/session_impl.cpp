@@ -44,13 +44,15 @@ Result<void> Session::Impl::read_messages(Instant now) {
   for (; !ended_ && !is_overfull() && !is_turn_over() && !requester_.must_wait(); --left) {
     CULM_TRY(const auto frame,
              reader_.next(hello_received_ ? limits::kMessageBytesMax : limits::kHelloBytesMax));
-    if (!frame) break;
+    if (!frame) {
+      // What is left has only begun.
+      if (left != limits::kMessagesPerTurn) behind_since_.reset();
+      break;
+    }
     CULM_TRY(const auto message, decode(*frame));
     CULM_CHECK(dispatch(message, frame->size()));
   }
   has_unread_ = is_turn_over();
-  // What is left has only begun, unless more waits than could be looked at.
-  if (left != limits::kMessagesPerTurn && !has_unread_) behind_since_.reset();
   input_changed(now);
   return {};
 }
@@ -78,8 +80,9 @@ void Session::Impl::charge_input() {
 
 void Session::Impl::release_input() {
   reader_ = {};
+  channel_.drop_input();
+  release(outbox_.plaintext());
   charge_input();
-  behind_since_.reset();
 }
 
 void Session::Impl::trim_input() {
@@ -198,7 +201,7 @@ void Session::Impl::log_changed(const LogKey& log) {
   // What is new goes out before the word that it is here, or the peer would have to ask about it.
   auto said = responder_.pump();
   if (said) said = unless_of_log(send_receipt(log));
-  if (said) said = unless_of_log(tell_defect(log));
+  if (said && knows(log)) said = unless_of_log(tell_defect(log));
   static_cast<void>(go_on(said));
 }
 
@@ -246,7 +249,8 @@ void Session::Impl::flush() {
   } else if (channel_.established()) {
     // A key that is used up cannot encrypt a farewell either.
     if (const auto sent = channel_.send(plaintext); !sent) end(sent.error(), {});
-    plaintext.clear();
+    // Much of it is for who reads quickly; many who do not hold none meanwhile.
+    pool_.is_short_of_output() ? release(plaintext) : plaintext.clear();
   }
   output_changed();
 }

@@ -64,7 +64,9 @@ class Session::Impl {
   [[nodiscard]] Result<void> on_deny(const Deny& deny);
   void on_bye(const Bye& bye);
 
-  /// Sends the evidence against a log that both sides care for, once for each lower cap.
+  /// Whether the peer knows the log: else it forgets what it is told of it, and is not told again.
+  [[nodiscard]] bool knows(const LogKey& log) const;
+  /// Sends the evidence against a log that the peer knows, once for each lower cap.
   [[nodiscard]] Result<void> tell_defect(const LogKey& log);
   /// Tells the peer what is held of a log, once nothing of it waits for the committer and there is
   /// room to say it.

@@ -120,10 +120,9 @@ Result<void> Session::Impl::on_want(const Want& want) {
   const auto accepted = responder_.accept(want);
   if (!accepted && !is_of_log(accepted.error().code)) return fail(accepted.error());
   if (accepted) name(want.log);
-  if (accepted || (!want.held.empty() && cares_for(want.log))) {
-    logs_.share(want.log);
-    CULM_CHECK(unless_of_log(tell_defect(want.log)));
-  }
+  const bool holds_some = !want.held.empty();
+  if (accepted || (holds_some && cares_for(want.log))) logs_.share(want.log);
+  if (accepted || holds_some) CULM_CHECK(unless_of_log(tell_defect(want.log)));
   if (accepted) return {};
   // After the defect: who knows many logs may forget this one at the deny.
   const bool is_busy = ends(accepted.error().code) == Scope::kLog;
@@ -197,11 +196,11 @@ bool Session::Impl::cares_for(const LogKey& log) const {
   return logs_.is_named(log) || requester_.wants(log) || responder_.serves(log);
 }
 
+bool Session::Impl::knows(const LogKey& log) const {
+  return logs_.is_shared(log) || responder_.serves(log) || requester_.is_answered(log);
+}
+
 Result<void> Session::Impl::tell_defect(const LogKey& log) {
-  // Who does not know the log forgets what it is told of it, and would not be told again.
-  const bool knows_log =
-      logs_.is_shared(log) || responder_.serves(log) || requester_.is_answered(log);
-  if (!knows_log) return {};
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto state, transaction.find_log(log));
   if (!state || state->cap == 0) return {};
@@ -247,7 +246,7 @@ Result<void> Session::Impl::send_receipts_put_off() {
   }
   for (const LogKey& log : logs_.receipts_due()) {
     CULM_CHECK(unless_of_log(send_receipt(log)));
-    CULM_CHECK(unless_of_log(tell_defect(log)));
+    if (knows(log)) CULM_CHECK(unless_of_log(tell_defect(log)));
   }
   return {};
 }

@@ -67,8 +67,8 @@ void Node::bound_input(Instant now) {
       behind.emplace_back(*since, id);
   }
   std::ranges::sort(behind);
-  const Instant before = credit_.has_no_input_left() ? now : now - kSlow;
   for (const auto& [since, id] : behind) {
+    const Instant before = credit_.has_no_input_left() ? now : now - kSlow;
     if (!credit_.is_short_of_input() || since > before) break;
     Link* const link = find(id);
     if (link == nullptr) continue;

@@ -246,13 +246,20 @@ void begun(Attack& attack) {
   }
 }
 
-/// Says the smallest of messages on each connection, as fast as they are taken.
+/// Says the smallest of messages on each connection, as fast as they are taken, and comes again
+/// where it was hung up on.
 void pings(Attack& attack) {
   constexpr int kAtATime = 4000;
   attack.connect();
   attack.ready();
   while (attack.goes_on()) {
-    for (const auto& stranger : attack.strangers) {
+    for (std::uint32_t n = 0; n < attack.strangers.size(); ++n) {
+      auto& stranger = attack.strangers[n];
+      if (!stranger->is_open()) {
+        ++attack.ended;
+        attack.sent += stranger->sent();
+        stranger = Stranger::call(attack.port, n);
+      }
       for (int i = 0; i < kAtATime && !stranger->has_unsent(); ++i) {
         stranger->say(Ping{1});
         ++attack.said;

@@ -129,7 +129,7 @@ class Attack(NetworkScenario):
         self.assertGreater(said["ended"], 0)
 
     def test_more_small_messages_than_can_be_looked_at(self):
-        self.beside("pings", (1000, 3), (2000, 20), True)
+        self.beside("pings", (2000, 3), (2000, 20), True)
 
     def test_connections_of_one_address_that_say_nothing(self):
         self.beside("bare", (200, 3), (1000, 20), True)

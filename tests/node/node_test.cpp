@@ -20,7 +20,6 @@ using replication::CaughtUp;
 using replication::Ended;
 using replication::Established;
 using replication::WantEnded;
-using std::chrono::milliseconds;
 using std::chrono::minutes;
 using test::LogBuilder;
 using test::milliseconds;
@@ -565,7 +564,7 @@ TEST_F(BegunMessages, EndAtOnceWhereThereIsNoRoomAtAll) {
   author.hold(log);
   come(limits::kNodeInputBytes / 100'000);
   network.run(seconds(1));
-  EXPECT_GT(hung_up_on(), limits::kNodeInputBytes / 250'000);
+  EXPECT_GT(hung_up_on(), limits::kNodeInputBytes / 300'000);
   reader.dial(author, {.wants = {want_of(log.log())}});
   ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 1; }));
   EXPECT_TRUE(reader.holds(log.log(), {{1, log.head()}}));

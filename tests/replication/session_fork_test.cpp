@@ -121,7 +121,12 @@ TEST(SessionFork, WhoIsDeniedForNowIsToldOfALogThatItHolds) {
   RangeSet scattered;
   for (SeqNum n = 40; scattered.ranges().size() < 1000; n += 2) scattered.insert(n);
   TestConnection connection(reader, relay, 3);
-  ASSERT_TRUE(connection.b.session->offer(left.log()));
+  for (std::uint64_t n = 0; n < limits::kLogsNamedPerSessionMax; ++n) {  // all that it remembers
+    LogKey other = left.log();
+    other.log_id = LogId{1000 + n};
+    connection.a.session->cancel(*connection.a.session->want(want_of(other)));
+  }
+  connection.run();
   ASSERT_TRUE(connection.a.session->want(want_of(left.log(), {scattered, 0})));
   connection.run();
   ASSERT_EQ(connection.a.count<Denied>(), 1U);
