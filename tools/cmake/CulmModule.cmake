@@ -99,6 +99,7 @@ endfunction()
 
 function(culm_install)
   get_property(targets GLOBAL PROPERTY CULM_TARGETS)
+  list(TRANSFORM targets REPLACE "^culm_" "" OUTPUT_VARIABLE CULM_COMPONENTS)
   set(config_dir "${CMAKE_INSTALL_LIBDIR}/cmake/culm")
   install(TARGETS ${targets} EXPORT culm-targets COMPONENT culm-dev)
   install(EXPORT culm-targets NAMESPACE culm:: DESTINATION "${config_dir}" COMPONENT culm-dev)
@@ -109,4 +110,24 @@ function(culm_install)
   install(FILES "${PROJECT_BINARY_DIR}/culm-config.cmake"
                 "${PROJECT_BINARY_DIR}/culm-config-version.cmake"
           DESTINATION "${config_dir}" COMPONENT culm-dev)
+  culm_install_pc(${targets})
+endfunction()
+
+# For those who build without CMake. `targets` as they were added: what depends stands behind.
+function(culm_install_pc)
+  set(libraries ${ARGN})
+  list(REMOVE_ITEM libraries culm_culm)
+  list(REVERSE libraries)
+  list(TRANSFORM libraries PREPEND "-l")
+  list(JOIN libraries " " CULM_PC_LIBS)
+  # Archives say nothing of what they need.
+  set(CULM_PC_REQUIRES "Requires")
+  if(BUILD_SHARED_LIBS)
+    set(CULM_PC_REQUIRES "Requires.private")
+  endif()
+  set(pc_dir "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+  file(RELATIVE_PATH CULM_PC_UP "/${pc_dir}" "/")
+  string(REGEX REPLACE "/$" "" CULM_PC_UP "${CULM_PC_UP}")
+  configure_file("${PROJECT_SOURCE_DIR}/tools/cmake/culm.pc.in" "${PROJECT_BINARY_DIR}/culm.pc" @ONLY)
+  install(FILES "${PROJECT_BINARY_DIR}/culm.pc" DESTINATION "${pc_dir}" COMPONENT culm-dev)
 endfunction()
