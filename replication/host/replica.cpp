@@ -40,12 +40,11 @@ struct Replica::Impl {
   ReplicaOptions options;
   Ed25519Verifier verifier;
   host::WritableStore store;
-  bool is_syncing = false;
+  host::SyncRun* running = nullptr;
 
-  /// To write with; not while a node of its own does.
-  [[nodiscard]] Result<host::Writer*> get_writer() const {
-    if (is_syncing) return fail(Errc::kBusy);
-    return store.writer.get();
+  /// To write with: while a sync runs its node writes, and tells peers of it.
+  [[nodiscard]] host::Writer& writer() const {
+    return running != nullptr ? running->writer() : *store.writer;
   }
   [[nodiscard]] Result<node::SyncReport> sync_by(host::NodeClient& other,
                                                  const node::SyncRequest& request) const;
@@ -83,10 +82,8 @@ Result<OwnLog> Replica::open_log(const std::string& key_file, const OwnLogOption
   auto impl = std::make_unique<OwnLog::Impl>(std::move(key), options.log_id);
   const std::string mark = store::author_mark_path(key_file, options.log_id);
   CULM_TRY(impl->mark, store::FileAuthorMark::open(mark, impl->log));
-  auto commit = [&replica = *impl_,
-                 commit = host::commit_through(*impl_->store.writer, *impl_->store.store)](
-                    const store::SignedUnit& unit) -> Result<void> {
-    return replica.is_syncing ? fail(Errc::kBusy) : commit(unit);
+  auto commit = [&replica = *impl_](const store::SignedUnit& unit) -> Result<void> {
+    return host::commit_through(replica.writer(), *replica.store.store)(unit);
   };
   CULM_TRY(impl->appender,
            store::Appender::open(*impl_->store.store, impl->key, options.log_id, *impl->mark,
@@ -95,13 +92,11 @@ Result<OwnLog> Replica::open_log(const std::string& key_file, const OwnLogOption
 }
 
 Result<void> Replica::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
-  CULM_TRY(host::Writer* const writer, impl_->get_writer());
-  return writer->delete_payloads(log, seqnums);
+  return impl_->writer().delete_payloads(log, seqnums);
 }
 
 Result<void> Replica::set_interest(const LogKey& log, const store::LogInterest& interest) {
-  CULM_TRY(host::Writer* const writer, impl_->get_writer());
-  return writer->set_interest(log, interest);
+  return impl_->writer().set_interest(log, interest);
 }
 
 Result<void> Replica::read(const LogKey& log, SeqNum seqnum, const Take& take) const {
@@ -167,7 +162,7 @@ Result<node::SyncReport> Replica::push(std::string_view peer, const std::vector<
 Result<node::SyncReport> Replica::sync(const node::SyncRequest& request, const Told& told,
                                        const std::stop_token& stop) {
   if (!node::is_sound(request)) return fail(Errc::kUsage);
-  if (impl_->is_syncing) return fail(Errc::kBusy);
+  if (impl_->running != nullptr) return fail(Errc::kBusy);
   if (impl_->store.node != nullptr) return impl_->sync_by(*impl_->store.node, request);
   const auto lock = impl_->store.kv->lock_for_node();
   if (!lock) {
@@ -175,11 +170,58 @@ Result<node::SyncReport> Replica::sync(const node::SyncRequest& request, const T
     const auto node = host::NodeClient::connect(impl_->directory);
     return node ? impl_->sync_by(*node, request) : fail(lock.error());
   }
-  impl_->is_syncing = true;
-  auto report =
-      host::run_sync(*impl_->store.store, impl_->directory, impl_->options, request, told, stop);
-  impl_->is_syncing = false;
+  CULM_TRY(const auto run, host::SyncRun::start(*impl_->store.store, impl_->directory,
+                                                impl_->options, request, told));
+  impl_->running = run.get();
+  auto report = run->run(stop);
+  impl_->running = nullptr;
   return report;
+}
+
+struct RunningSync::Impl {
+  Impl(Replica::Impl& owner, store::NodeLock node_lock, std::unique_ptr<host::SyncRun> sync)
+      : replica(owner), lock(std::move(node_lock)), run(std::move(sync)) {
+    replica.running = run.get();
+    thread = std::jthread([this](const std::stop_token& stop) { report = run->run(stop); });
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+  ~Impl() {
+    thread.request_stop();
+    if (thread.joinable()) thread.join();
+    replica.running = nullptr;
+  }
+
+  Replica::Impl& replica;
+  store::NodeLock lock;
+  std::unique_ptr<host::SyncRun> run;
+  node::SyncReport report;
+  std::jthread thread;
+};
+
+RunningSync::RunningSync(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+RunningSync::RunningSync(RunningSync&&) noexcept = default;
+RunningSync& RunningSync::operator=(RunningSync&&) noexcept = default;
+RunningSync::~RunningSync() = default;
+
+node::SyncReport RunningSync::wait() {
+  if (impl_->thread.joinable()) impl_->thread.join();
+  return impl_->report;
+}
+
+node::SyncReport RunningSync::end() {
+  impl_->thread.request_stop();
+  return wait();
+}
+
+Result<RunningSync> Replica::start_sync(const node::SyncRequest& request, const Told& told) {
+  if (!node::is_sound(request)) return fail(Errc::kUsage);
+  if (impl_->running != nullptr) return fail(Errc::kBusy);
+  if (impl_->store.kv == nullptr) return fail(Errc::kStoreLocked);
+  CULM_TRY(auto lock, impl_->store.kv->lock_for_node());
+  CULM_TRY(auto run, host::SyncRun::start(*impl_->store.store, impl_->directory, impl_->options,
+                                          request, told));
+  return RunningSync(std::make_unique<RunningSync::Impl>(*impl_, std::move(lock), std::move(run)));
 }
 
 Result<node::SyncReport> Replica::Impl::sync_by(host::NodeClient& other,

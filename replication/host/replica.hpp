@@ -97,6 +97,29 @@ class Follower {
   std::uint64_t change_ = 0;
 };
 
+/// A sync in a thread of its own: see `Replica::start_sync`. Meanwhile the `Replica`, which
+/// outlives it, may be used as ever, its calls that write among them, and peers hear of what they
+/// write at once; it starts no other sync.
+class RunningSync {
+ public:
+  RunningSync(RunningSync&&) noexcept;
+  RunningSync& operator=(RunningSync&&) noexcept;
+  /// Ends it, and waits until what has come is stored.
+  ~RunningSync();
+
+  /// Waits until it ends of itself; one that is live may never. Says what came of it.
+  node::SyncReport wait();
+  /// Ends it with what has come, and says what that was.
+  node::SyncReport end();
+
+ private:
+  friend class Replica;
+  struct Impl;
+  explicit RunningSync(std::unique_ptr<Impl> impl);
+
+  std::unique_ptr<Impl> impl_;
+};
+
 /// A store, opened to read it, to write one's own logs and to move logs from and to peers: the
 /// short way to use culm. It writes by itself, or through the node that runs on the store in
 /// another process (`culm relay`, `culm sync --live`); calls are the same in both cases. If that
@@ -109,8 +132,9 @@ class Follower {
 ///   mine.append("hello").value();
 ///   replica.push("127.0.0.1:7474", {mine.key()}).value();
 ///
-/// One call at a time: while a sync runs, those that write fail with kBusy, and nothing is called
-/// from another thread. Who needs more, such as to serve peers, has `host::StoreNode`.
+/// One call at a time, in one thread; what only reads may be called in others as well. `told` of a
+/// sync may write too, and peers hear of it at once; a second sync beside one fails with kBusy. Who
+/// needs more, such as to serve peers, has `host::StoreNode`.
 class Replica {
  public:
   /// Fails with kStoreLocked when a node runs there that takes no requests, with kStoreNotFound, or
@@ -170,7 +194,14 @@ class Replica {
                                               const Told& told = {},
                                               const std::stop_token& stop = {});
 
+  /// Begins a sync, such as a live one, and goes on with it in a thread of its own, where `told` is
+  /// called; an `OwnLog` is used in one thread at a time. Fails as `sync` does before anything has
+  /// moved, and beside a node with kStoreLocked.
+  [[nodiscard]] Result<RunningSync> start_sync(const node::SyncRequest& request,
+                                               const Told& told = {});
+
  private:
+  friend class RunningSync;
   struct Impl;
   explicit Replica(std::unique_ptr<Impl> impl);
 

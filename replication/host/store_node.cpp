@@ -1,5 +1,6 @@
 #include "culm/replication/host/store_node.hpp"
 
+#include <future>
 #include <utility>
 
 #include "culm/replication/host/detail/asio.hpp"
@@ -13,7 +14,47 @@ StoreNode::StoreNode(asio::io_context& io, store::Store& store, replication::Pol
       pool_(verifier_, options.verify_threads),
       writer_(store, pool_, options.accept,
               [&io](std::function<void()> task) { asio::post(io, std::move(task)); }),
-      node_(io, store, policy, pool_, random_, writer_, std::move(options.node)) {}
+      node_(io, store, policy, pool_, random_, writer_, std::move(options.node)),
+      accept_(options.accept) {}
+
+Result<void> StoreNode::write(const std::function<Result<void>(DirectWriter&)>& body) {
+  std::promise<Result<void>> outcome;
+  auto future = outcome.get_future();
+  node::Task task;
+  task.body = [&](store::Store& store) -> Result<void> {
+    DirectWriter writer(store, verifier_, accept_);
+    outcome.set_value(body(writer));
+    return {};
+  };
+  writer_.run(std::move(task), [self = std::weak_ptr(self_)](const node::JobResult& result) {
+    const auto host = self.lock();
+    if (!host) return;
+    for (const LogKey& log : result.changed) (*host)->node_.log_changed(log);
+  });
+  return future.get();
+}
+
+Result<store::IngestReport> StoreNode::InNodeWriter::ingest(CheckedUnit& unit) {
+  store::IngestReport report;
+  CULM_CHECK(host_.write([&](DirectWriter& writer) -> Result<void> {
+    CULM_TRY(report, writer.ingest(unit));
+    return {};
+  }));
+  return report;
+}
+
+Result<void> StoreNode::InNodeWriter::append(const store::SignedUnit& unit) {
+  return host_.write([&](DirectWriter& writer) { return writer.append(unit); });
+}
+
+Result<void> StoreNode::InNodeWriter::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
+  return host_.write([&](DirectWriter& writer) { return writer.delete_payloads(log, seqnums); });
+}
+
+Result<void> StoreNode::InNodeWriter::set_interest(const LogKey& log,
+                                                   const store::LogInterest& interest) {
+  return host_.write([&](DirectWriter& writer) { return writer.set_interest(log, interest); });
+}
 
 Result<void> StoreNode::serve_requests(const std::string& directory, bool serves_every_log) {
   CULM_TRY(control_, ControlServer::open(io_, directory, store_, node_, pool_, serves_every_log));

@@ -12,6 +12,7 @@
 #include "culm/replication/host/control_server.hpp"
 #include "culm/replication/host/store_writer.hpp"
 #include "culm/replication/host/verifier_pool.hpp"
+#include "culm/replication/host/writer.hpp"
 #include "culm/replication/transport/node.hpp"
 
 namespace culm::host {
@@ -30,10 +31,11 @@ struct StoreNodeOptions {
 ///   boost::asio::io_context io;
 ///   host::StoreNode host(io, *store, policy, {.node = {.identity = *open_peer_key(file)}});
 ///   host.node().listen(endpoint);
-///   io.run();
+///   io.run();  // returns once `stop` is done, which a handler calls, such as one for a signal
 ///
-/// Not thread-safe: used in the thread that runs `io`, as the node is. Destroy it when `io` runs no
-/// more.
+/// The policy says who may read and who may bring what: `replication::ReadOnlyPolicy`, `OpenPolicy`
+/// or one of your own. Not thread-safe but for `writer`: used in the thread that runs `io`, as the
+/// node is. Destroy it when `io` runs no more.
 class StoreNode {
  public:
   /// All but `options` must outlive it.
@@ -43,6 +45,14 @@ class StoreNode {
   StoreNode& operator=(const StoreNode&) = delete;
 
   [[nodiscard]] transport::Node& node() noexcept { return node_; }
+
+  /// To write to the store beside what peers bring: durable when a call returns, and peers are
+  /// told. From any thread but the one that writes; no call waits for `io`, so handlers may use it
+  /// too. For one's own log, with a `store::Appender`, which is not thread-safe:
+  ///
+  ///   auto appender = store::Appender::open(*store, key, log_id, *mark,
+  ///                                         commit_through(host.writer(), *store));
+  [[nodiscard]] Writer& writer() noexcept { return direct_; }
 
   /// Takes requests of other processes at a socket in `directory`, which is the store's: see
   /// `ControlServer::open`. Until `stop`.
@@ -61,6 +71,21 @@ class StoreNode {
   void stop(std::function<void()> handler);
 
  private:
+  /// Has the thread that writes do it.
+  class InNodeWriter final : public Writer {
+   public:
+    explicit InNodeWriter(StoreNode& host) : host_(host) {}
+    [[nodiscard]] Result<store::IngestReport> ingest(CheckedUnit& unit) override;
+    [[nodiscard]] Result<void> append(const store::SignedUnit& unit) override;
+    [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
+    [[nodiscard]] Result<void> set_interest(const LogKey& log,
+                                            const store::LogInterest& interest) override;
+
+   private:
+    StoreNode& host_;
+  };
+  [[nodiscard]] Result<void> write(const std::function<Result<void>(DirectWriter&)>& body);
+
   boost::asio::io_context& io_;
   store::Store& store_;
   SystemRandom random_;
@@ -68,6 +93,10 @@ class StoreNode {
   VerifierPool pool_;
   StoreWriter writer_;
   transport::Node node_;
+  AcceptOptions accept_;
+  InNodeWriter direct_{*this};
+  /// Gone with this, for what is still to be called then.
+  std::shared_ptr<StoreNode*> self_ = std::make_shared<StoreNode*>(this);
   std::optional<BackgroundVerifier> background_;
   std::unique_ptr<ControlServer> control_;
 };

@@ -6,7 +6,7 @@ import sys
 import tempfile
 
 programs, culm, root = pathlib.Path(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3])
-for example in ("sensor", "dashboard"):
+for example in ("sensor", "dashboard", "chat"):
     lines = (root / f"tools/examples/{example}.cpp").read_text().splitlines()
     assert len(lines) <= 60, f"{example} is too long"
 
@@ -51,6 +51,21 @@ with tempfile.TemporaryDirectory() as place:
         assert sensor.stdout.readline() == "4 pushed\n"
         assert dashboard.stdout.readline() == f"{log[:8]} 3 21.5\n"
         assert dashboard.stdout.readline() == f"{log[:8]} 4 22.0\n"
+
+        ann = start(programs / "chat", "ann", "ann-key", address, place=place)
+        started.append(ann)
+        ann_log = ann.stdout.readline().strip()
+        tell(ann, "anybody here?")
+        bob = start(programs / "chat", "bob", "bob-key", address, ann_log, place=place)
+        started.append(bob)
+        bob.stdout.readline()
+        assert bob.stdout.readline() == f"{ann_log[:8]}: anybody here?\n"
+        tell(ann, "so you are")
+        assert bob.stdout.readline() == f"{ann_log[:8]}: so you are\n"
+        for chat in (ann, bob):
+            chat.stdin.close()
+            assert chat.wait(timeout=60) == 0
+
         sensor.stdin.close()
         assert sensor.wait(timeout=60) == 0
     finally:

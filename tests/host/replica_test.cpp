@@ -1,5 +1,6 @@
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -23,13 +24,6 @@ namespace {
 using node::LogOutcome;
 using node::SyncOutcome;
 
-struct AcceptAny final : replication::Policy {
-  bool may_read(const sealing::PeerKey&, const LogKey&) override { return true; }
-  std::optional<store::LogInterest> accept_offer(const sealing::PeerKey&, const LogKey&) override {
-    return store::LogInterest{everything(), true};
-  }
-};
-
 /// A node on the store in a directory, in a process of its own, as `culm relay --accept-any` is;
 /// killed in the end.
 class Relay {
@@ -48,7 +42,7 @@ class Relay {
   static int run(const std::string& directory, const test::ParentLine& parent) {
     host::asio::io_context io;
     SystemRandom random;
-    AcceptAny policy;
+    replication::OpenPolicy policy;
     auto kv = *store::LmdbKv::open(directory, {});
     auto& lmdb = *kv;
     const auto store = *store::Store::open(std::move(kv), random);
@@ -97,6 +91,14 @@ class ReplicaTest : public testing::Test {
   [[nodiscard]] static std::string text(const Replica& replica, const LogKey& log, SeqNum seqnum) {
     const auto payload = replica.read(log, seqnum);
     return payload ? std::string(as_text(*payload)) : std::string(name(payload.error().code));
+  }
+
+  [[nodiscard]] static node::SyncRequest live_push(const Relay& relay, const LogKey& log) {
+    node::SyncRequest request;
+    request.peers.push_back({*node::parse_endpoint(relay.address())});
+    request.logs.emplace_back().log = log;
+    request.live = request.push = true;
+    return request;
   }
 
   test::TempDir place_;
@@ -243,22 +245,17 @@ TEST_F(ReplicaTest, ANodeThatComesAndGoesDoesTheWritingMeanwhile) {
   EXPECT_EQ(text(replica, mine.key(), 3), "three");
 }
 
-TEST_F(ReplicaTest, ALiveSyncIsStoppedFromAnotherThreadAndNothingIsWrittenPastIt) {
+TEST_F(ReplicaTest, ALiveSyncIsStoppedFromAnotherThread) {
   const Relay relay(path("relay"));
   Replica replica = open("store");
   OwnLog mine = *replica.open_log(path("key"));
   ASSERT_TRUE(mine.append("one"));
-  node::SyncRequest live;
-  live.peers.push_back({*node::parse_endpoint(relay.address())});
-  live.logs.emplace_back().log = mine.key();
-  live.live = live.push = true;
   std::stop_source stop;
   std::thread stopper;
   const auto report = replica.sync(
-      live,
+      live_push(relay, mine.key()),
       [&](const node::SyncEvent& event) {
         if (!std::holds_alternative<node::SyncPushed>(event)) return true;
-        EXPECT_EQ(mine.append("two").error().code, Errc::kBusy);
         EXPECT_EQ(replica.sync(relay.address(), {}).error().code, Errc::kBusy);
         stopper = std::thread([&] { stop.request_stop(); });
         return true;
@@ -269,6 +266,48 @@ TEST_F(ReplicaTest, ALiveSyncIsStoppedFromAnotherThreadAndNothingIsWrittenPastIt
   EXPECT_EQ(report->outcome, SyncOutcome::kStopped);
   EXPECT_TRUE(report->logs.at(0).is_pushed);
   EXPECT_EQ(mine.append("two"), SeqNum{2});
+}
+
+TEST_F(ReplicaTest, WhatIsWrittenWhileASyncRunsReachesThePeer) {
+  const Relay relay(path("relay"));
+  Replica replica = open("store");
+  OwnLog mine = *replica.open_log(path("key"));
+  ASSERT_TRUE(mine.append("one"));
+  std::promise<void> has_all;
+  {
+    auto running = replica.start_sync(live_push(relay, mine.key()), [&](const auto& event) {
+      const auto* const pushed = std::get_if<node::SyncPushed>(&event);
+      // In the thread of the node, and waits for none.
+      if (pushed != nullptr && pushed->head == 1) {
+        EXPECT_EQ(mine.append("two"), SeqNum{2});
+      }
+      if (pushed != nullptr && pushed->head == 2) has_all.set_value();
+      return true;
+    });
+    ASSERT_TRUE(running) << message(running.error());
+    ASSERT_EQ(has_all.get_future().wait_for(std::chrono::seconds(30)), std::future_status::ready);
+    EXPECT_EQ(replica.sync(relay.address(), {}).error().code, Errc::kBusy);
+    EXPECT_EQ(replica.start_sync(live_push(relay, mine.key())).error().code, Errc::kBusy);
+    EXPECT_EQ(mine.append("three"), SeqNum{3});
+    ASSERT_TRUE(replica.delete_payloads(mine.key(), RangeSet{{3, 3}}));
+    EXPECT_EQ(text(replica, mine.key(), 3), "payload_deleted");
+    EXPECT_EQ(running->end().outcome, SyncOutcome::kStopped);
+    EXPECT_EQ(mine.append("four"), SeqNum{4});
+  }
+  EXPECT_EQ(mine.append("five"), SeqNum{5});
+}
+
+TEST_F(ReplicaTest, ARunningSyncEndsOfItself) {
+  const Relay relay(path("relay"));
+  Replica replica = open("store");
+  OwnLog mine = *replica.open_log(path("key"));
+  ASSERT_TRUE(mine.append("one"));
+  auto request = live_push(relay, mine.key());
+  request.live = false;
+  auto running = *replica.start_sync(request);
+  const auto report = running.wait();
+  EXPECT_EQ(report.outcome, SyncOutcome::kDone);
+  EXPECT_TRUE(report.logs.at(0).is_pushed);
 }
 
 TEST_F(ReplicaTest, ARequestThatIsNotSoundIsRefused) {

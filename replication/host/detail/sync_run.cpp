@@ -1,5 +1,7 @@
 #include "culm/replication/host/detail/sync_run.hpp"
 
+#include <utility>
+
 #include "culm/replication/host/detail/asio.hpp"
 #include "culm/replication/host/node_key.hpp"
 #include "culm/replication/host/store_node.hpp"
@@ -20,24 +22,50 @@ Result<node::NodeOptions> make_options(const std::string& directory,
 
 }  // namespace
 
-Result<node::SyncReport> run_sync(store::Store& store, const std::string& directory,
-                                  const ReplicaOptions& options, const node::SyncRequest& request,
-                                  const Replica::Told& told, const std::stop_token& stop) {
+class SyncRun::Impl {
+ public:
+  Impl(store::Store& store, StoreNodeOptions options, const node::SyncRequest& request,
+       const Replica::Told& told)
+      : request_(request), policy_(request_), host_(io_, store, policy_, std::move(options)) {
+    sync_ = host_.sync(
+        request_, [told](const node::SyncEvent& event) { return !told || told(event); },
+        [this](const node::SyncReport& all) {
+          report_ = all;
+          host_.stop([] {});
+        });
+  }
+
+  node::SyncReport run(const std::stop_token& stop) {
+    const std::stop_callback on_stop(
+        stop, [this] { asio::post(io_, [this] { host_.node().end_sync(sync_); }); });
+    io_.run();
+    return report_;
+  }
+
+  Writer& writer() { return host_.writer(); }
+
+ private:
+  node::SyncRequest request_;
+  asio::io_context io_;
+  SyncedLogs policy_;
+  StoreNode host_;
+  node::SyncId sync_{};
+  node::SyncReport report_;
+};
+
+Result<std::unique_ptr<SyncRun>> SyncRun::start(store::Store& store, const std::string& directory,
+                                                const ReplicaOptions& options,
+                                                const node::SyncRequest& request,
+                                                const Replica::Told& told) {
   CULM_TRY(auto node_options, make_options(directory, options));
-  asio::io_context io;
-  SyncedLogs policy(request);
-  StoreNode host(io, store, policy, {std::move(node_options), options.accept});
-  node::SyncReport report;
-  const node::SyncId sync = host.sync(
-      request, [&](const node::SyncEvent& event) { return !told || told(event); },
-      [&](const node::SyncReport& all) {
-        report = all;
-        host.stop([] {});
-      });
-  const std::stop_callback on_stop(stop,
-                                   [&] { asio::post(io, [&] { host.node().end_sync(sync); }); });
-  io.run();
-  return report;
+  return std::unique_ptr<SyncRun>(new SyncRun(std::make_unique<Impl>(
+      store, StoreNodeOptions{std::move(node_options), options.accept}, request, told)));
 }
+
+SyncRun::SyncRun(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+SyncRun::~SyncRun() = default;
+
+node::SyncReport SyncRun::run(const std::stop_token& stop) { return impl_->run(stop); }
+Writer& SyncRun::writer() { return impl_->writer(); }
 
 }  // namespace culm::host
