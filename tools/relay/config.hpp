@@ -60,16 +60,13 @@ void add_admission_options(Verb& verb, AdmissionOptions& options);
 
 /// Serves every log of the store to peers that name it, and takes what is on its list when it is
 /// offered.
-class RelayPolicy final : public replication::Policy {
+class RelayPolicy final : public replication::ReadOnlyPolicy {
  public:
   /// Each of `accept` is an author's 64 hex digits, for all logs of that author, or these with
   /// .LOG_ID, for one. Fails with exit 2.
   [[nodiscard]] static Outcome<RelayPolicy> make(const std::vector<std::string>& accept,
                                                  bool accept_any);
 
-  [[nodiscard]] bool may_read(const sealing::PeerKey& /*peer*/, const LogKey& /*log*/) override {
-    return true;
-  }
   [[nodiscard]] std::optional<store::LogInterest> accept_offer(const sealing::PeerKey& peer,
                                                                const LogKey& log) override;
 
