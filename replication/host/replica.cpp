@@ -95,6 +95,16 @@ Result<void> Replica::delete_payloads(const LogKey& log, const RangeSet& seqnums
   return impl_->writer().delete_payloads(log, seqnums);
 }
 
+Result<void> Replica::delete_all(const LogKey& log) {
+  RangeSet held;
+  {
+    CULM_TRY(const auto transaction, impl_->store.store->read());
+    CULM_TRY(const auto state, transaction.get_log(log));
+    held = state->payloads;
+  }
+  return delete_payloads(log, held);
+}
+
 Result<void> Replica::set_interest(const LogKey& log, const store::LogInterest& interest) {
   return impl_->writer().set_interest(log, interest);
 }

@@ -167,6 +167,9 @@ class Replica {
   /// Deletes payloads and takes them no more, whatever peer offers them; what proves the rest
   /// stays.
   [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums);
+  /// All payloads of a log that are held; those of later entries are taken as before. Fails with
+  /// kLogUnknown.
+  [[nodiscard]] Result<void> delete_all(const LogKey& log);
   /// What to keep of a log, and so what a sync asks for that names no part.
   [[nodiscard]] Result<void> set_interest(const LogKey& log, const store::LogInterest& interest);
 

@@ -291,10 +291,13 @@ TEST_F(ReplicaTest, WhatIsWrittenWhileASyncRunsReachesThePeer) {
     EXPECT_EQ(mine.append("three"), SeqNum{3});
     ASSERT_TRUE(replica.delete_payloads(mine.key(), RangeSet{{3, 3}}));
     EXPECT_EQ(text(replica, mine.key(), 3), "payload_deleted");
+    ASSERT_TRUE(replica.delete_all(mine.key()));
+    EXPECT_EQ(text(replica, mine.key(), 1), "payload_deleted");
     EXPECT_EQ(running->end().outcome, SyncOutcome::kStopped);
     EXPECT_EQ(mine.append("four"), SeqNum{4});
   }
   EXPECT_EQ(mine.append("five"), SeqNum{5});
+  EXPECT_EQ(text(replica, mine.key(), 5), "five");
 }
 
 TEST_F(ReplicaTest, ARunningSyncEndsOfItself) {

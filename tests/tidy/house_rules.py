@@ -16,6 +16,7 @@ LEFT_OF = {
     "transport": {"core", "feed", "store", "replication", "node", "transport"},
     "host": {"core", "feed", "store", "replication", "node", "transport", "host"},
     "tools": {"core", "feed", "store", "replication", "node", "transport", "host", "tools"},
+    "examples": {"culm.hpp"},
 }
 # Header pattern -> where alone it may be included.
 CONFINED = [
@@ -42,9 +43,9 @@ def offend(path, line, text):
 
 
 def module_of(path):
-    nested = re.match(r"replication/(node|transport|host)/", path)
+    nested = re.match(r"replication/(node|transport|host)/|tools/(examples)/", path)
     if nested:
-        return nested.group(1)
+        return nested.group(1) or nested.group(2)
     return path.split("/")[0]
 
 
