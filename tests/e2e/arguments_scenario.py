@@ -1,25 +1,40 @@
 """E4 and E6: command lines that cannot be meant so, and stores that are not there."""
 
+import re
+
 from scenario import NOT_FOUND, STORE, USAGE, Scenario, main
 
 
 class Arguments(Scenario):
     def test_help_of_every_verb_explains_itself_with_an_example(self):
-        overview = self.text("--help")
-        verbs = [line.split()[0] for line in overview.split("Verbs:\n")[1].split("\n\n")[0]
-                 .splitlines()]
-        self.assertGreaterEqual(len(verbs), 14)
+        verbs = re.findall(r"^  ([a-z]+) ", self.text("--help"), re.M)
+        self.assertGreaterEqual(len(verbs), 17)
+        self.assertEqual(self.text("help"), self.text("--help"))
         for verb in verbs:
             text = self.text(verb, "--help")
+            self.assertEqual(self.text("help", verb), text)
             self.assertIn("Example:\n  culm", text)
             self.assertIn(f"culm {verb}", text)
 
     def test_version_is_printed(self):
         self.assertRegex(self.text("--version"), r"^culm \d+\.\d+\.\d+\n$")
 
+    def test_help_is_made_for_the_width_of_the_terminal(self):
+        for columns in 50, 80, 100, 200:
+            self.environment["COLUMNS"] = str(columns)
+            for line in self.text("help", "sync").split("Example:")[0].splitlines():
+                self.assertLessEqual(len(line), min(columns, 100))
+
+    def test_a_newcomer_is_told_what_to_do_first(self):
+        for verb in "ls", "verify":
+            message = self.error(NOT_FOUND, verb)
+            for step in "--store DIR", "culm keygen", "culm append --key", "culm sync HOST:PORT":
+                self.assertIn(step, message)
+        self.assertIn("like culm sync 127.0.0.1:7474", self.error(USAGE, "sync"))
+
     def test_what_is_no_command_line_is_refused_with_the_next_step(self):
         for arguments in ([], ["nonsense"], ["ls", "--nonsense"], ["lipmaa"], ["lipmaa", "1", "2"],
-                          ["inspect"], ["keygen"], ["append"], ["delete", "12345678"],
+                          ["inspect"], ["help", "x"], ["keygen"], ["append"], ["delete", "12345678"],
                           ["verify", "--loose"], ["verify", "--payload", "x"]):
             self.assertIn("--help", self.error(USAGE, *arguments), arguments)
 

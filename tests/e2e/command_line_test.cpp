@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <set>
+#include <sstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tools/cli/help.hpp"
 #include "tools/cli/verbs.hpp"
 
 namespace culm::tools {
@@ -57,10 +59,79 @@ TEST_F(CommandLine, TheOverviewNamesEveryVerb) {
   for (const Verb& verb : tree_.verbs()) EXPECT_THAT(help.out, HasSubstr("\n  " + verb.name()));
 }
 
-TEST_F(CommandLine, AMissingArgumentIsNamedAsInTheHelp) {
+TEST_F(CommandLine, EveryVerbStandsInAGroupUnderItsHeading) {
+  const std::string help = ending({"--help"}).out;
+  for (const Verb& verb : tree_.verbs()) {
+    EXPECT_NE(verb.group(), VerbGroup::kOther) << verb.name();
+    const auto heading = help.find("\n" + std::string(title_of(verb.group())) + ":\n");
+    ASSERT_NE(heading, std::string::npos) << verb.name();
+    EXPECT_LT(heading, help.find("\n  " + verb.name())) << verb.name();
+    EXPECT_GT(help.find("\n\n", heading), help.find("\n  " + verb.name() + " ")) << verb.name();
+  }
+}
+
+TEST_F(CommandLine, HelpFitsTheTerminal) {
+  const auto expect_fit = [](const std::string& help, std::size_t columns) {
+    std::istringstream lines(help.substr(0, help.find("\nExample:")));
+    for (std::string line; std::getline(lines, line);) {
+      // A word by itself cannot be broken.
+      const auto text = line.find_first_not_of(' ');
+      const bool is_word = line.find(' ', text) == std::string::npos;
+      EXPECT_TRUE(line.size() <= columns || is_word) << columns << ": " << line;
+    }
+  };
+  for (const std::size_t columns : {40U, 63U, 64U, 80U, 100U}) {
+    expect_fit(overview(tree_, columns), columns);
+    for (const Verb& verb : tree_.verbs()) expect_fit(help_of(verb, columns), columns);
+  }
+}
+
+TEST_F(CommandLine, HelpOfAVerbIsGivenByHelpToo) {
+  const auto verb = parse_command_line(tree_, {"help", "sync"}, context_);
+  ASSERT_TRUE(verb);
+  EXPECT_EQ((*verb)->name(), "help");
+  EXPECT_EQ(ending({"sync", "-h"}).out, help_of(**find_verb(tree_, "sync"), help_columns()));
+}
+
+TEST_F(CommandLine, TheVersionHasAShortName) {
+  EXPECT_EQ(ending({"-V"}).out, ending({"--version"}).out);
+  EXPECT_EQ(ending({"ls", "-V"}).status, 0);
+}
+
+TEST_F(CommandLine, AMissingArgumentIsNamedAsInTheHelpWithAnExample) {
   const Ending refused = ending({"sync"});
   EXPECT_EQ(refused.status, 2);
-  EXPECT_EQ(refused.err, "culm: sync: HOST:PORT is required\n  next: culm sync --help\n");
+  EXPECT_EQ(refused.err,
+            "culm: sync: HOST:PORT is missing\n"
+            "  next: like culm sync 127.0.0.1:7474 AUTHOR --newest 100; or culm sync --help\n");
+  EXPECT_THAT(ending({"append", "--key"}).err, HasSubstr("--key needs a value: FILE"));
+  EXPECT_THAT(ending({"lipmaa", "1", "2"}).err, HasSubstr("one argument too many: 2"));
+  EXPECT_THAT(ending({"verify", "--loose"}).err, HasSubstr("--loose needs --jsonl"));
+}
+
+TEST_F(CommandLine, NearMissesAreSuggested) {
+  const std::vector<std::pair<std::vector<std::string>, const char*>> cases = {
+      {{"synk"}, "did you mean sync?"},
+      {{"apend", "--key", "x"}, "did you mean append?"},
+      {{"exprot"}, "did you mean export?"},
+      {{"ver"}, "did you mean verify?"},
+      {{"ls", "--jsno"}, "there is no option --jsno; did you mean --json?"},
+      {{"--jsno", "ls"}, "did you mean --json?"},
+      {{"log", "x", "--newst=3"}, "did you mean --newest?"},
+      {{"sync", "a:1", "--new", "3"}, "did you mean --newest or --newest-first?"},
+      {{"log", "x", "--push"}, "there is no option --push here; sync has it"}};
+  for (const auto& [arguments, suggestion] : cases) {
+    EXPECT_THAT(ending(arguments).err, HasSubstr(suggestion));
+  }
+  for (const char* const far : {"frobnicate", "-", "x", "\x1b[2J"}) {
+    EXPECT_THAT(ending({far}).err, testing::Not(HasSubstr("did you mean"))) << far;
+  }
+}
+
+TEST_F(CommandLine, WhatCountsFromTheEndIsNoOption) {
+  const auto verb = parse_command_line(tree_, {"inspect", "x", "-10"}, context_);
+  ASSERT_TRUE(verb) << verb.error().err;
+  EXPECT_TRUE(parse_command_line(tree_, {"log", "x", "--range", "-10-"}, context_));
 }
 
 TEST_F(CommandLine, WhatIsNoVerbIsNamed) {

@@ -210,6 +210,7 @@ void add_append(CommandTree& tree) {
       "beside the key, so that an old copy of the store is never appended to.",
       "culm append --key me.key --lines notes.txt\n  date | culm append --key me.key", options,
       run);
+  verb.group(VerbGroup::kKeep);
   verb.add_option("FILE", &options->files, "Files to append");
   verb.add_option("--key", &options->key_path, "Key file, made by `culm keygen`")
       .type_name("FILE")

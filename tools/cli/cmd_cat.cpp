@@ -67,6 +67,7 @@ void add_cat(CommandTree& tree) {
       "is\n"
       "left out, and the exit status is then 5.",
       "culm cat 4fd3ab12 --lines > copy.txt", options, run);
+  verb.group(VerbGroup::kRead);
   verb.add_option("LOG", &options->log, "Log").required();
   verb.add_option("--range", ranges_of(options->range), "Only these seqnums, such as 5-9,20,30-");
   verb.add_flag("--lines", options->lines,

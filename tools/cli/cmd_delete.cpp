@@ -89,6 +89,7 @@ void add_delete(CommandTree& tree) {
       "Delete payloads here and keep the entries. What is left still verifies and can be served.\n"
       "Deleted payloads are not fetched again. An open range ends at the head.",
       "culm delete 4fd3ab12 --payloads --range 1-500", options, run);
+  verb.group(VerbGroup::kLetGo);
   verb.add_option("LOG", &options->log, "Log").required();
   verb.add_flag("--payloads", options->payloads, "Needed: says that payloads are to be deleted");
   verb.add_flag("--dry-run", options->dry_run, "Say what would be deleted, and delete nothing");

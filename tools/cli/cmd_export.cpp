@@ -73,6 +73,7 @@ void add_export(CommandTree& tree) {
       "`culm import --jsonl` read them. With --range also the entries that prove those asked for,\n"
       "without their payloads.",
       "culm export 4fd3ab12 --jsonl --range 500-600 -o part.jsonl", options, run);
+  verb.group(VerbGroup::kExchange);
   verb.add_option("LOG", &options->log, "Log").required();
   verb.add_flag("--jsonl", options->jsonl, "Needed: the format");
   verb.add_option("--range", ranges_of(options->range), "Only these seqnums, such as 5-9,20,30-");

@@ -173,6 +173,7 @@ void add_follow(CommandTree& tree) {
       "Print entries as they come into the store, of one log or of all, until interrupted. Works\n"
       "beside the node or the author that writes.",
       "culm follow 4fd3ab12 --from-start --payloads --lines", options, run);
+  verb.group(VerbGroup::kRead);
   verb.add_option("LOG", &options->log, "Log; by its whole name it need not be there yet");
   verb.add_flag("--from-start", options->from_start, "Begin with what is held already");
   verb.add_option("--until", &options->until, "End when entry N was printed; print none beyond it")

@@ -107,6 +107,7 @@ void add_import(CommandTree& tree) {
       "one\n"
       "line is wrong, nothing is taken. Payloads that were deleted here are not taken again.",
       "culm import --jsonl part.jsonl", options, run);
+  verb.group(VerbGroup::kExchange);
   verb.add_option("FILE", &options->path, "File of JSON lines, as `culm export --jsonl` writes it")
       .required();
   verb.add_flag("--jsonl", options->jsonl, "Needed: the format");

@@ -211,6 +211,7 @@ void add_inspect(CommandTree& tree) {
       "it stands\n"
       "in the store, or raw bytes from a file or as hex digits, which need no store.",
       "culm inspect 4fd3ab12 13\n  culm inspect --file entry.bin", options, run);
+  verb.group(VerbGroup::kRead);
   verb.add_option("LOG", &options->log, "Log");
   verb.add_option("SEQNUM", &options->seqnum, "Which entry of it");
   verb.add_option("--file", &options->file, "File of raw bytes").type_name("FILE");

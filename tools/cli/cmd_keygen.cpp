@@ -32,6 +32,7 @@ void add_keygen(CommandTree& tree) {
       "Keep a copy of the file, but append with it in one place only: two machines that append\n"
       "with one key fork the log, and no peer can mend that.",
       "culm keygen me.key", options, run);
+  verb.group(VerbGroup::kKeep);
   verb.add_option("FILE", &options->path, "File to make; it must not exist yet").required();
 }
 

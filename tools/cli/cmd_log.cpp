@@ -50,6 +50,7 @@ void add_log(CommandTree& tree) {
       "verified: the entry's own signature was checked. attested: a later entry whose signature\n"
       "was checked vouches for its exact bytes.",
       "culm log 4fd3ab12 --newest 20", options, run);
+  verb.group(VerbGroup::kRead);
   verb.add_option("LOG", &options->log, "Log").required();
   verb.add_option("--range", ranges_of(options->range), "Only these seqnums, such as 5-9,20,30-");
   verb.add_option("--newest", number_of(options->newest), "Only the last N of them");

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdio>
 
 #include "culm/feed/closure.hpp"
 
@@ -129,6 +130,10 @@ Outcome<void> run(Context& context, const Options& options) {
     if (table.row_count() == kRowsPerPortion) CULM_TOOLS_CHECK(context.out.write(table.take()));
   }
   if (context.json) return {};
+  if (logs.empty() && options.prefix.empty()) {
+    std::fputs("  next: `culm append` begins a log, `culm sync HOST:PORT AUTHOR` fetches one\n",
+               stderr);
+  }
   if (logs.empty()) return context.out.write("no logs\n");
   return context.out.write(table.take());
 }
@@ -146,8 +151,9 @@ void add_ls(CommandTree& tree) {
       "  partial     some are not\n"
       "  empty       none is, though some are wanted\n"
       "  ended       the author has closed the log\n"
-      "  capped at N the author has forked the log; entries from N on are not valid",
+      "  capped at N  the author has forked the log; entries from N on are not valid",
       "culm ls --full", options, run);
+  verb.group(VerbGroup::kRead);
   verb.add_option("PREFIX", &options->prefix, "Only logs whose author begins with these digits");
   verb.add_flag("--full", options->full, "Print whole names");
 }

@@ -33,6 +33,7 @@ void add_path(CommandTree& tree) {
                     "Print the shortest way along links from one entry down to another. Both\n"
                     "are included; it takes these to prove the one from the other.",
                     "culm path 1000000     28 seqnums, down to 1", options, run);
+  verb.group(VerbGroup::kExplore);
   verb.add_option("FROM", &options->from, "Seqnum to start from").required();
   verb.add_option("TO", &options->to, "Seqnum to end at").show_default();
 }

@@ -70,6 +70,7 @@ void add_pool(CommandTree& tree) {
       "Print the certificate pool of an entry. That is the head path down to 1 and what exists of\n"
       "the tail path, up to the head. Who holds these can prove the entry, now and later.",
       "culm pool 100 --head 1000\n  culm pool 100 --log 4fd3ab12", options, run);
+  verb.group(VerbGroup::kExplore);
   verb.add_option("N", &options->seqnum, "Seqnum").required();
   verb.add_option("--head", &options->head, "Highest seqnum of the log; else the log's, or no end")
       .type_name("N");

@@ -12,6 +12,7 @@ void add_relay(CommandTree& tree) {
       "that `culm sync --peer` can insist on, and the address. What happens goes to stderr.\n"
       "Signatures that nothing depended on are checked in the background, one at a time.",
       "culm --store relay relay --listen 0.0.0.0:7474 --accept-any", options, &run_relay);
+  verb.group(VerbGroup::kExchange);
   verb.add_option("--listen", &options->listen, "Where to listen; port 0 takes any that is free")
       .type_name("HOST:PORT")
       .show_default();

@@ -215,10 +215,11 @@ void add_sync(CommandTree& tree) {
       "table of what came, beside what the whole log would cost. With --also several peers bring\n"
       "it together, each a part; one that is slow or goes away is passed over. Where a node runs\n"
       "on the store, the node does it, except with --live.",
-      "culm sync 127.0.0.1:7474 4fd3...64 digits --newest 100\n"
+      "culm sync 127.0.0.1:7474 AUTHOR --newest 100\n"
       "  culm sync 127.0.0.1:7474 --also 127.0.0.1:7475\n"
       "  culm sync 127.0.0.1:7474 --push",
       options, run);
+  verb.group(VerbGroup::kExchange);
   add_what(verb, *options);
   add_how(verb, *options);
 }

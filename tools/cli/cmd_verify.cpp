@@ -169,10 +169,11 @@ void add_verify(CommandTree& tree) {
       "culm verify\n  culm verify --jsonl part.jsonl\n"
       "  culm verify --entry 4.bin --backlink 3.bin --lipmaalink 1.bin",
       options, run);
+  verb.group(VerbGroup::kMend);
   verb.add_option("LOG", &options->logs, "Logs of the store");
   Option& jsonl =
       verb.add_option("--jsonl", &options->jsonl, "File of JSON lines").type_name("FILE");
-  verb.add_flag("--loose", options->loose, "With --jsonl: ask for no path to entry 1").needs(jsonl);
+  verb.add_flag("--loose", options->loose, "Ask for no path to entry 1").needs(jsonl);
   verb.add_option(
       "--verify-threads", value_of("N", options->threads, parse_verify_threads),
       "Check so many signatures of the store at a time; otherwise as many as there are\n"

@@ -1,27 +1,20 @@
 #include "tools/cli/command_line.hpp"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
+#include <iterator>
 #include <map>
-#include <sstream>
 
 #include <CLI/CLI.hpp>
 
 #include "tools/cli/escape.hpp"
+#include "tools/cli/help.hpp"
+#include "tools/cli/near.hpp"
 #include "tools/cli/version.hpp"
 
 namespace culm::tools {
 namespace {
-
-constexpr const char* kDescription =
-    "Append-only signed logs, replicated in part: append, inspect, verify, exchange.";
-constexpr const char* kFooter =
-    "A log is named by its author's 64 hex digits, or at least 8 of them that no other author in\n"
-    "the store begins with, and .LOG_ID where that is not 0. A seqnum counts from 1. Ranges look\n"
-    "like 5-9,20,30- and include both ends.\n\n"
-    "Exit status: 0 done, 2 usage, 3 not found, 4 verification failed, 5 store or disk, 6 "
-    "network,\n"
-    "7 fork or signer state, 8 locked by another process.\n\n"
-    "`culm VERB --help` explains a verb with an example.";
 
 /// The parser takes few characters in the name of an argument, and which depends on its version.
 std::string parser_name(const Option& option) {
@@ -32,49 +25,99 @@ std::string parser_name(const Option& option) {
   return name;
 }
 
+void replace(std::string& text, std::string_view what, std::string_view by) {
+  const auto at = text.find(what);
+  if (at != std::string::npos) text.replace(at, what.size(), by);
+}
+
 /// Calls an argument in the parser's message what the help calls it.
 void rename(std::string& message, const Option& option) {
   const std::string name = parser_name(option);
-  const auto at = name == option.name() ? std::string::npos : message.find(name);
-  if (at != std::string::npos) message.replace(at, name.size(), option.name());
+  if (name != option.name()) replace(message, name, option.name());
 }
 
-/// Lists verbs with the first sentence of what each says of itself, and arguments by their names.
-class HelpFormatter final : public CLI::Formatter {
- public:
-  HelpFormatter() {
-    label("SUBCOMMAND", "VERB");
-    label("Positionals", "Arguments");
-    label("TEXT", "");
-    column_width(28);
+/// In the parser's eyes "-10" is an option; it counts from the end of a log.
+constexpr char kFromEnd = '\x1f';
+
+bool counts_from_end(std::string_view argument) {
+  return argument.size() > 1 && argument[0] == '-' && argument[1] >= '0' && argument[1] <= '9';
+}
+
+void restore(std::string& text) {
+  if (text.starts_with(kFromEnd)) text[0] = '-';
+}
+
+/// What stands where a verb should; nothing if there is no argument but options.
+std::string first_without_dash(const std::vector<std::string>& arguments) {
+  for (auto argument = arguments.begin(); argument != arguments.end(); ++argument) {
+    if (!argument->starts_with('-')) return *argument;
+    if (*argument == "--store" && ++argument == arguments.end()) break;
   }
+  return {};
+}
 
-  void show(const CLI::Option* option, const std::string& name) { names_[option] = name; }
-
-  [[nodiscard]] std::string make_description(const CLI::App* app) const override {
-    return app->get_description() + "\n\n";
+/// "-o", "--output" of "-o,--output".
+std::vector<std::string> split_names(std::string_view names) {
+  std::vector<std::string> split;
+  for (std::size_t at = 0; at < names.size();) {
+    const auto end = std::min(names.find(',', at), names.size());
+    split.emplace_back(names.substr(at, end - at));
+    at = end + 1;
   }
+  return split;
+}
 
-  [[nodiscard]] std::string make_option_name(const CLI::Option* option,
-                                             bool is_positional) const override {
-    const auto shown = names_.find(option);
-    return shown != names_.end() ? shown->second
-                                 : CLI::Formatter::make_option_name(option, is_positional);
+std::vector<std::string> option_names(const Verb* verb) {
+  std::vector<std::string> names;
+  const auto add = [&names](std::vector<std::string> more) {
+    std::ranges::move(more, std::back_inserter(names));
+  };
+  for (const CommonOption& option : kCommonOptions) add(split_names(option.names));
+  if (verb == nullptr) return names;
+  for (const Option& option : verb->options()) {
+    if (!option.is_positional()) add(option.spellings());
   }
+  return names;
+}
 
-  [[nodiscard]] std::string make_subcommand(const CLI::App* verb) const override {
-    std::string sentence = verb->get_description();
-    for (char& c : sentence) c = c == '\n' ? ' ' : c;
-    sentence = sentence.substr(0, sentence.find(". "));
-    if (sentence.ends_with('.')) sentence.pop_back();
-    std::string line = "  " + verb->get_name();
-    line.resize(12, ' ');
-    return line + sentence + "\n";
+bool has(const std::vector<std::string>& names, std::string_view name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+/// What is wrong where an option is given that `verb` does not have; else nothing.
+std::string unknown_option(const CommandTree& tree, const Verb* verb,
+                           const std::vector<std::string>& arguments) {
+  const std::vector<std::string> known = option_names(verb);
+  const auto is_unknown = [&known](const std::string& argument) {
+    const bool is_option = argument.starts_with('-') && argument.size() > 1;
+    return is_option && !counts_from_end(argument) &&
+           !has(known, argument.substr(0, argument.find('='))) &&
+           !(argument[1] != '-' && has(known, argument.substr(0, 2)));
+  };
+  const auto end = std::ranges::find(arguments, std::string("--"));
+  const auto found = std::find_if(arguments.begin(), end, is_unknown);
+  if (found == end) return {};
+  const std::string name = found->substr(0, found->find('='));
+  const std::string text = "there is no option " + preview(as_bytes(name), 60);
+  const auto near = near_to(name, known);
+  if (!near.empty()) return text + "; did you mean " + either(near) + "?";
+  std::vector<std::string> others;
+  for (const Verb& other : tree.verbs()) {
+    if (has(option_names(&other), name)) others.push_back(other.name());
   }
+  if (others.empty()) return text;
+  return text + " here; " + either(others) + (others.size() == 1 ? " has it" : " have it");
+}
 
- private:
-  std::map<const CLI::Option*, std::string> names_;
-};
+Failure wrong(std::string message) { return {Exit::kUsage, Errc::kUsage, std::move(message)}; }
+
+Failure no_verb(const CommandTree& tree, std::string_view name) {
+  std::vector<std::string> verbs;
+  for (const Verb& verb : tree.verbs()) verbs.push_back(verb.name());
+  const auto near = near_to(name, verbs);
+  return wrong("there is no verb \"" + preview(as_bytes(name), 60) + "\"" +
+               (near.empty() ? "" : "; did you mean " + either(near) + "?"));
+}
 
 }  // namespace
 
@@ -88,34 +131,28 @@ class CommandLineParser {
  private:
   void add(const Verb& verb);
   void add(CLI::App& app, const Option& option);
-  Ending refuse(const CLI::ParseError& error, const std::vector<std::string>& arguments) const;
-  std::string unknown_verb(const std::vector<std::string>& arguments) const;
+  [[nodiscard]] const Verb* verb() const;
+  [[nodiscard]] Failure what_is_wrong(const CLI::ParseError& error,
+                                      const std::vector<std::string>& arguments) const;
 
-  CLI::App app_{kDescription, "culm"};
-  std::shared_ptr<HelpFormatter> formatter_ = std::make_shared<HelpFormatter>();
+  const CommandTree& tree_;
+  CLI::App app_{"", "culm"};
   std::map<const CLI::App*, const Verb*> verbs_;
   std::map<const Option*, CLI::Option*> options_;
 };
 
-CommandLineParser::CommandLineParser(const CommandTree& tree, Context& context) {
-  app_.formatter(formatter_);
-  app_.add_option("--store", context.store_directory, "Directory of the store")
-      ->type_name("DIR")
-      ->envname("CULM_STORE")
-      ->capture_default_str();
-  app_.add_flag("--json", context.json, "Print JSON, one object a line");
-  app_.set_version_flag("--version", std::string("culm ") + kVersion);
-  app_.set_help_flag("-h,--help", "Print this help and exit");
+CommandLineParser::CommandLineParser(const CommandTree& tree, Context& context) : tree_(tree) {
+  app_.add_option("--store", context.store_directory)->envname("CULM_STORE");
+  app_.add_flag("--json", context.json);
+  app_.set_version_flag("-V,--version", std::string("culm ") + kVersion);
+  app_.set_help_flag("-h,--help");
   app_.require_subcommand(1);
   app_.fallthrough();
-  app_.footer(kFooter);
   for (const Verb& verb : tree.verbs()) add(verb);
 }
 
 void CommandLineParser::add(const Verb& verb) {
-  CLI::App* const app = app_.add_subcommand(verb.name_, verb.description_);
-  app->footer("Before or after the verb: --store DIR, --json\n\nExample:\n  " + verb.example_);
-  app->group("Verbs");
+  CLI::App* const app = app_.add_subcommand(verb.name_);
   verbs_[app] = &verb;
   for (const Option& option : verb.options_) add(*app, option);
 }
@@ -123,75 +160,93 @@ void CommandLineParser::add(const Verb& verb) {
 void CommandLineParser::add(CLI::App& app, const Option& option) {
   const auto add_target = [&](const auto& target) {
     if constexpr (std::is_same_v<decltype(target), bool* const&>) {
-      return app.add_flag(option.name_, *target, option.help_);
+      return app.add_flag(option.name_, *target);
     } else if constexpr (std::is_same_v<decltype(target), const Option::Value&>) {
-      return app.add_option(parser_name(option), *option.given_, option.help_);
+      return app.add_option(parser_name(option), *option.given_);
     } else {
-      return app.add_option(parser_name(option), *target, option.help_);
+      return app.add_option(parser_name(option), *target);
     }
   };
   CLI::Option* const added = std::visit(add_target, option.target_);
-  if (option.is_positional()) formatter_->show(added, option.name_);
-  if (!option.type_name_.empty()) added->type_name(option.type_name_);
   if (option.is_required_) added->required();
-  if (option.shows_default_) added->capture_default_str();
   if (option.needs_ != nullptr) added->needs(options_.at(option.needs_));
   if (option.excludes_ != nullptr) added->excludes(options_.at(option.excludes_));
   options_[&option] = added;
 }
 
+/// The verb that the command line names.
+const Verb* CommandLineParser::verb() const {
+  const auto named = app_.get_subcommands();
+  return named.empty() ? nullptr : verbs_.at(named.front());
+}
+
 tl::expected<const Verb*, Ending> CommandLineParser::parse(
     const std::vector<std::string>& arguments) {
-  if (std::ranges::count(arguments, std::string()) > 0) {
-    return tl::unexpected(Ending{static_cast<int>(Exit::kUsage),
+  const auto refuse = [this](const Failure& why) {
+    const std::string name = verb() == nullptr ? "" : " " + verb()->name();
+    return tl::unexpected(Ending{static_cast<int>(why.exit),
                                  {},
-                                 "culm: an argument must not be empty\n  next: culm --help\n"});
+                                 "culm:" + (name.empty() ? "" : name + ":") + " " + why.message +
+                                     "\n  next: " + why.step + "culm" + name + " --help\n"});
+  };
+  if (std::ranges::count(arguments, std::string()) > 0) {
+    return refuse(wrong("an argument must not be empty"));
+  }
+  // The parser takes them from the back.
+  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+  for (std::string& argument : reversed) {
+    if (counts_from_end(argument)) argument[0] = kFromEnd;
   }
   try {
-    // The parser takes them from the back.
-    app_.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
-  } catch (const CLI::Success& success) {
-    std::ostringstream out;
-    std::ostringstream err;
-    const int status = app_.exit(success, out, err);
-    return tl::unexpected(Ending{status, out.str(), err.str()});
+    app_.parse(std::move(reversed));
+  } catch (const CLI::CallForVersion& version) {
+    return tl::unexpected(Ending{0, std::string(version.what()) + "\n", {}});
+  } catch (const CLI::CallForHelp&) {
+    const std::size_t columns = help_columns();
+    return tl::unexpected(
+        Ending{0, verb() == nullptr ? overview(tree_, columns) : help_of(*verb(), columns), {}});
   } catch (const CLI::ParseError& error) {
-    return tl::unexpected(refuse(error, arguments));
+    return refuse(what_is_wrong(error, arguments));
   }
-  return verbs_.at(app_.get_subcommands().front());
+  for (const Option& option : verb()->options_) option.restore_given();
+  return verb();
 }
 
-Ending CommandLineParser::refuse(const CLI::ParseError& error,
-                                 const std::vector<std::string>& arguments) const {
-  std::string text;
-  if (const std::string unknown = unknown_verb(arguments); !unknown.empty()) {
-    std::string known;
-    for (const CLI::App* const verb : app_.get_subcommands([](const CLI::App*) { return true; })) {
-      known += (known.empty() ? "" : ", ") + verb->get_name();
-    }
-    text = "culm: there is no verb \"" + preview(as_bytes(unknown), 60) + "\"; there are " + known +
-           "\n  next: culm --help\n";
-  } else {
-    std::string message = error.what();
-    std::string verb;
-    for (const CLI::App* const app : app_.get_subcommands()) {
-      verb = " " + app->get_name();
-      for (const Option& option : verbs_.at(app)->options_) rename(message, option);
-    }
-    text = "culm:" + (verb.empty() ? "" : verb + ":") + " " + preview(as_bytes(message), 300) +
-           "\n  next: culm" + verb + " --help\n";
+Failure CommandLineParser::what_is_wrong(const CLI::ParseError& error,
+                                         const std::vector<std::string>& arguments) const {
+  if (verb() == nullptr) {
+    const std::string unknown = first_without_dash(arguments);
+    if (!unknown.empty()) return no_verb(tree_, unknown);
   }
-  return {static_cast<int>(Exit::kUsage), {}, std::move(text)};
-}
-
-/// What stands where a verb should; nothing if there is a verb, or no argument but options.
-std::string CommandLineParser::unknown_verb(const std::vector<std::string>& arguments) const {
-  if (!app_.get_subcommands().empty()) return {};
-  for (auto argument = arguments.begin(); argument != arguments.end(); ++argument) {
-    if (!argument->starts_with('-')) return *argument;
-    if (*argument == "--store" && ++argument == arguments.end()) break;
+  if (const std::string unknown = unknown_option(tree_, verb(), arguments); !unknown.empty()) {
+    return wrong(unknown);
   }
-  return {};
+  if (verb() == nullptr) return wrong("say what to do: culm VERB");
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
+    return wrong("one argument too many: " + preview(as_bytes(app_.remaining(true).front()), 60));
+  }
+  const auto missing = std::ranges::find_if(verb()->options_, [&](const Option& option) {
+    return option.is_required_ && options_.at(&option)->count() == 0;
+  });
+  const std::string_view last = arguments.back();
+  const auto bare = std::ranges::find_if(verb()->options_, [&](const Option& option) {
+    return !option.is_positional() && !option.is_flag() && has(option.spellings(), last);
+  });
+  if (bare != verb()->options_.end()) {
+    return wrong(std::string(last) + " needs a value: " + bare->value_name());
+  }
+  if (missing != verb()->options_.end()) {
+    const std::string& example = verb()->example();
+    return wrong(missing->name() + " is missing")
+        .next("like " + example.substr(0, example.find('\n')) + "; or ");
+  }
+  std::string message = error.what();
+  replace(message, "Could not convert: ", "no number: ");
+  replace(message, " excludes ", " does not go with ");
+  replace(message, " requires ", " needs ");
+  for (const Option& option : verb()->options_) rename(message, option);
+  std::ranges::replace(message, kFromEnd, '-');
+  return wrong(preview(as_bytes(message), 300));
 }
 
 Option::Option(const char* name, Target target, const char* help)
@@ -206,6 +261,25 @@ Outcome<void> Option::read() const {
   return value->read(name_, *given_);
 }
 
+void Option::restore_given() const {
+  restore(*given_);
+  if (auto* const text = std::get_if<std::string*>(&target_)) restore(**text);
+  if (auto* const texts = std::get_if<std::vector<std::string>*>(&target_)) {
+    std::ranges::for_each(**texts, restore);
+  }
+}
+
+std::vector<std::string> Option::spellings() const { return split_names(name_); }
+
+std::string Option::explanation() const {
+  std::string text = help_;
+  if (is_required_ && !is_positional()) text += " (must be given)";
+  if (!default_.empty()) text += " (default " + default_ + ")";
+  if (needs_ != nullptr) text += " (with " + needs_->name_ + ")";
+  if (excludes_ != nullptr) text += " (not with " + excludes_->name_ + ")";
+  return text;
+}
+
 Option& Option::type_name(const char* text) {
   type_name_ = text;
   return *this;
@@ -215,7 +289,11 @@ Option& Option::required() {
   return *this;
 }
 Option& Option::show_default() {
-  shows_default_ = true;
+  if (const auto* const text = std::get_if<std::string*>(&target_)) default_ = **text;
+  if (const auto* const number = std::get_if<double*>(&target_)) {
+    std::array<char, 32> digits{};
+    default_.assign(digits.data(), std::to_chars(digits.data(), digits.end(), **number).ptr);
+  }
   return *this;
 }
 Option& Option::needs(const Option& other) {
@@ -236,9 +314,47 @@ Option& Verb::add_option(const char* name, Option::Target target, const char* he
 Option& Verb::add_flag(const char* name, bool& target, const char* help) {
   return add_option(name, &target, help);
 }
+Verb& Verb::group(VerbGroup group) {
+  group_ = group;
+  return *this;
+}
+std::string Verb::summary() const {
+  std::string sentence = blocks_of(description_).front().text;
+  sentence = sentence.substr(0, sentence.find(". "));
+  if (sentence.ends_with('.')) sentence.pop_back();
+  return sentence;
+}
 Outcome<void> Verb::run(Context& context) const {
   for (const Option& option : options_) CULM_TOOLS_CHECK(option.read());
   return run_(context);
+}
+
+std::string_view title_of(VerbGroup group) {
+  switch (group) {
+    case VerbGroup::kKeep:
+      return "Keep a log of your own";
+    case VerbGroup::kRead:
+      return "See what is here";
+    case VerbGroup::kExchange:
+      return "Exchange with others";
+    case VerbGroup::kMend:
+      return "Check, mend, back up";
+    case VerbGroup::kLetGo:
+      return "Choose what is kept, let go";
+    case VerbGroup::kExplore:
+      return "Explore the links of a log";
+    case VerbGroup::kHelp:
+      return "Help";
+    case VerbGroup::kOther:
+      break;
+  }
+  return "Others";
+}
+
+Outcome<const Verb*> find_verb(const CommandTree& tree, std::string_view name) {
+  const auto found = std::ranges::find(tree.verbs(), name, &Verb::name);
+  if (found == tree.verbs().end()) return fail_with(no_verb(tree, name).next("culm --help"));
+  return &*found;
 }
 
 CommandTree::CommandTree() = default;

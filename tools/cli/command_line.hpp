@@ -41,11 +41,23 @@ class Option {
   /// "--range", "-o,--output"; "LOG" where the place says what it is.
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] bool is_positional() const noexcept { return !name_.starts_with('-'); }
+  /// Names of their own: {"-o", "--output"}.
+  [[nodiscard]] std::vector<std::string> spellings() const;
+  [[nodiscard]] bool is_flag() const noexcept { return std::holds_alternative<bool*>(target_); }
+  [[nodiscard]] bool is_repeatable() const noexcept {
+    return std::holds_alternative<std::vector<std::string>*>(target_);
+  }
+  [[nodiscard]] bool is_required() const noexcept { return is_required_; }
+  /// "FILE"; nothing for a flag.
+  [[nodiscard]] const std::string& value_name() const noexcept { return type_name_; }
+  /// What the help says, with what goes with it and the default.
+  [[nodiscard]] std::string explanation() const;
   /// Reads the value that was given, if it is one and was.
   [[nodiscard]] Outcome<void> read() const;
 
  private:
   friend class CommandLineParser;
+  void restore_given() const;
 
   std::string name_;
   Target target_;
@@ -53,10 +65,20 @@ class Option {
   std::string help_;
   std::string type_name_;
   bool is_required_ = false;
-  bool shows_default_ = false;
+  std::string default_;  ///< "" for one that is not shown
   const Option* needs_ = nullptr;
   const Option* excludes_ = nullptr;
 };
+
+/// What verbs are for: `culm --help` lists them by it, in this order.
+enum class VerbGroup { kKeep, kRead, kExchange, kMend, kLetGo, kExplore, kHelp, kOther };
+
+inline constexpr VerbGroup kVerbGroups[] = {
+    VerbGroup::kKeep,  VerbGroup::kRead,    VerbGroup::kExchange, VerbGroup::kMend,
+    VerbGroup::kLetGo, VerbGroup::kExplore, VerbGroup::kHelp,     VerbGroup::kOther};
+
+/// The heading of a group: "Read".
+[[nodiscard]] std::string_view title_of(VerbGroup group);
 
 /// One verb: its name, what it takes, and what it does.
 class Verb {
@@ -67,8 +89,17 @@ class Verb {
 
   Option& add_option(const char* name, Option::Target target, const char* help);
   Option& add_flag(const char* name, bool& target, const char* help);
+  /// What the verb is for; until it is said, kOther.
+  Verb& group(VerbGroup group);
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] VerbGroup group() const noexcept { return group_; }
+  /// Paragraphs, whose line ends count for nothing, and terms: "  term  what it means".
+  [[nodiscard]] const std::string& description() const noexcept { return description_; }
+  /// The first sentence of it, without its full stop.
+  [[nodiscard]] std::string summary() const;
+  /// Command lines, one a line.
+  [[nodiscard]] const std::string& example() const noexcept { return example_; }
   [[nodiscard]] const std::deque<Option>& options() const noexcept { return options_; }
   [[nodiscard]] Outcome<void> run(Context& context) const;
 
@@ -78,6 +109,7 @@ class Verb {
   std::string name_;
   std::string description_;
   std::string example_;
+  VerbGroup group_ = VerbGroup::kOther;
   Run run_;
   std::deque<Option> options_;  // their addresses stay
 };
@@ -105,6 +137,21 @@ class CommandTree {
 
   std::deque<Verb> verbs_;  // their addresses stay
 };
+
+/// Fails with exit 2, and the names that are near, where there is none.
+[[nodiscard]] Outcome<const Verb*> find_verb(const CommandTree& tree, std::string_view name);
+
+/// What every verb takes.
+struct CommonOption {
+  std::string_view names;  ///< as `Option::name`
+  std::string_view value;  ///< "DIR"; nothing for a flag
+  std::string_view help;
+};
+inline constexpr CommonOption kCommonOptions[] = {
+    {"--store", "DIR", "Directory of the store (default ./culm-store, or what CULM_STORE says)"},
+    {"--json", "", "Print JSON, one object a line"},
+    {"-h,--help", "", "Print this help and exit"},
+    {"-V,--version", "", "Print the version and exit"}};
 
 /// A command line that names no verb to run: help was asked for, or it is not understood.
 struct Ending {

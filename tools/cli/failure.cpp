@@ -43,7 +43,9 @@ struct Step {
 
 constexpr Step kSteps[] = {
     {Errc::kStoreNotFound,
-     "name a store with --store DIR or CULM_STORE; append, import and sync make one"},
+     "name one with --store DIR or CULM_STORE; or begin a log (`culm keygen me.key`, then `culm "
+     "append --key me.key FILE`), or fetch one (`culm sync HOST:PORT AUTHOR`), which makes a "
+     "store"},
     {Errc::kStoreFull,
      "free space on the disk, then repeat; nothing that was acknowledged is lost"},
     {Errc::kStoreDamaged, kFetchAgain},

@@ -3,7 +3,7 @@
 #include "tools/cli/command_line.hpp"
 
 /// One function for each verb, in a file of its own: it adds the verb with its options, and says
-/// what to run. `culm --help` lists them in the order of `add_verbs`.
+/// what to run. `culm --help` lists those of a group in the order of `add_verbs`.
 namespace culm::tools {
 
 void add_keygen(CommandTree& tree);
@@ -22,11 +22,12 @@ void add_relay(CommandTree& tree);
 void add_lipmaa(CommandTree& tree);
 void add_path(CommandTree& tree);
 void add_pool(CommandTree& tree);
+void add_help(CommandTree& tree);
 
 inline void add_verbs(CommandTree& tree) {
-  for (const auto add :
-       {add_keygen, add_append, add_ls, add_log, add_cat, add_follow, add_inspect, add_verify,
-        add_delete, add_export, add_import, add_sync, add_relay, add_lipmaa, add_path, add_pool}) {
+  for (const auto add : {add_keygen, add_append, add_ls, add_log, add_cat, add_follow, add_inspect,
+                         add_verify, add_delete, add_export, add_import, add_sync, add_relay,
+                         add_lipmaa, add_path, add_pool, add_help}) {
     add(tree);
   }
 }

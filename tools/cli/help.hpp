@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tools/cli/command_line.hpp"
+
+/// What `--help` prints, out of the command tree. No line is wider than `columns`, unless a single
+/// word is, or an example.
+namespace culm::tools {
+
+inline constexpr std::size_t kHelpColumnsMax = 100;
+
+/// As wide as the terminal, where standard output is one, else as COLUMNS says; never wider than
+/// kHelpColumnsMax.
+[[nodiscard]] std::size_t help_columns();
+
+/// The verbs by their groups, and what holds for all of them.
+[[nodiscard]] std::string overview(const CommandTree& tree, std::size_t columns);
+
+[[nodiscard]] std::string help_of(const Verb& verb, std::size_t columns);
+
+/// "culm sync [OPTIONS] HOST:PORT [LOG...]".
+[[nodiscard]] std::string usage_of(const Verb& verb);
+
+/// What `culm` is, how logs, seqnums and ranges are named, what the exit status says: each title
+/// with its text, written as descriptions are.
+struct Topic {
+  std::string_view title;
+  std::string_view text;
+};
+inline constexpr std::string_view kWhatCulmIs =
+    "Append-only signed logs, replicated in part: append, inspect, verify, exchange.";
+inline constexpr Topic kTopics[] = {
+    {"Names",
+     "A log is named by its author's 64 hex digits, or at least 8 of them that no other author in "
+     "the store begins with, and .LOG_ID where that is not 0. A seqnum counts from 1. Ranges look "
+     "like 5-9,20,30- and include both ends."},
+    {"Exit status",
+     "0 done, 2 usage, 3 not found, 4 verification failed, 5 store or disk, 6 network, 7 fork or "
+     "signer state, 8 locked by another process."}};
+
+/// A piece of a description: a paragraph, or what a term means.
+struct Block {
+  std::string term;  ///< "" for a paragraph
+  std::string text;
+};
+[[nodiscard]] std::vector<Block> blocks_of(std::string_view description);
+
+}  // namespace culm::tools
