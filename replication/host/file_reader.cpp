@@ -21,6 +21,16 @@ Result<std::size_t> read_some(const Descriptor& file, char* out, std::size_t siz
   }
 }
 
+Result<void> write_all(const Descriptor& file, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = ::write(file.get(), text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return fail(error_system(Errc::kFileIo, errno));
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return {};
+}
+
 Result<std::string> read_at(const Descriptor& file, std::uint64_t offset, std::size_t size_bytes) {
   std::string text(size_bytes, '\0');
   for (std::size_t done = 0; done < size_bytes;) {
@@ -48,6 +58,7 @@ Result<void> LineReader::fill() {
            read_some(file_, buffer_.data() + old_size, buffer_.size() - old_size));
   buffer_.resize(old_size + got);
   ended_ = got == 0;
+  if (copy_ != nullptr) CULM_CHECK(write_all(*copy_, std::string_view(buffer_).substr(old_size)));
   return {};
 }
 

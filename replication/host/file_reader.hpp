@@ -16,6 +16,9 @@ namespace culm::host {
 [[nodiscard]] Result<std::size_t> read_some(const Descriptor& file, char* out,
                                             std::size_t size_bytes);
 
+/// Writes all of it.
+[[nodiscard]] Result<void> write_all(const Descriptor& file, std::string_view text);
+
 /// Part of a file at a place. Fails with kFileFormat when the file is shorter.
 [[nodiscard]] Result<std::string> read_at(const Descriptor& file, std::uint64_t offset,
                                           std::size_t size_bytes);
@@ -29,6 +32,8 @@ class LineReader {
  public:
   /// `file` must outlive the reader. A line longer than `size_max` fails with `too_large`.
   LineReader(const Descriptor& file, std::uint64_t size_max, Errc too_large);
+  /// Writes all that is read to `copy` as well, which must outlive the reader.
+  void keep_copy(const Descriptor& copy) { copy_ = &copy; }
 
   /// Where the next line starts, in bytes.
   [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
@@ -41,6 +46,7 @@ class LineReader {
   [[nodiscard]] Result<void> fill();
 
   const Descriptor& file_;
+  const Descriptor* copy_ = nullptr;
   std::uint64_t size_max_;
   Errc too_large_;
   std::string buffer_;

@@ -171,17 +171,21 @@ JsonlLog JsonlLog::below(SeqNum cap) const {
 }
 
 JsonlResult<JsonlFile> JsonlFile::read(Descriptor from, SignatureVerifier& verifier,
-                                       const Told& told) {
-  JsonlFile file(std::move(from));
-  if (auto good = file.read_lines(verifier, told); !good) {
+                                       const Told& told, Descriptor copy) {
+  LineReader lines(from, kJsonlLineBytesMax, Errc::kFileFormat);
+  const bool is_copied = copy.get() >= 0;
+  if (is_copied) lines.keep_copy(copy);
+  JsonlFile file;
+  if (auto good = file.read_lines(lines, verifier, told); !good) {
     return tl::unexpected(std::move(good).error());
   }
+  file.file_ = std::move(is_copied ? copy : from);
   file.sort_rows();
   return file;
 }
 
-JsonlResult<void> JsonlFile::read_lines(SignatureVerifier& verifier, const Told& told) {
-  LineReader lines(file_, kJsonlLineBytesMax, Errc::kFileFormat);
+JsonlResult<void> JsonlFile::read_lines(LineReader& lines, SignatureVerifier& verifier,
+                                        const Told& told) {
   for (std::uint64_t number = 1;; ++number) {
     const std::uint64_t offset = lines.offset();
     const auto line = lines.next();

@@ -4,7 +4,6 @@
 #include <deque>
 #include <functional>
 #include <optional>
-#include <utility>
 #include <vector>
 
 #include "culm/feed/verify.hpp"
@@ -13,6 +12,8 @@
 
 /// Files of JSON lines, checked whole before anything of them is used. Spec: verification.md#jsonl
 namespace culm::host {
+
+class LineReader;
 
 /// An entry of a file, well-formed and authentic, and where it stands.
 struct JsonlRow {
@@ -63,10 +64,12 @@ class JsonlFile {
   /// Hears how far the work has come.
   using Told = std::function<void(std::uint64_t done)>;
 
-  /// Reads and checks each line: JSON, hex, entry, payload, signature; tells the bytes read. Fails
-  /// with the first line that is wrong and why, or with kFileIo.
+  /// Reads and checks each line: JSON, hex, entry, payload, signature; tells the bytes read. Where
+  /// `file` cannot be read twice, as a pipe, `copy` takes what was read and has the payloads then:
+  /// an empty file. Fails with the first line that is wrong and why, or with kFileIo.
   [[nodiscard]] static JsonlResult<JsonlFile> read(Descriptor file, SignatureVerifier& verifier,
-                                                   const Told& told = {});
+                                                   const Told& told = {},
+                                                   Descriptor copy = Descriptor());
 
   [[nodiscard]] const std::vector<JsonlLog>& logs() const noexcept { return logs_; }
   /// How many different entries.
@@ -85,9 +88,9 @@ class JsonlFile {
                                         bool is_loose = false) const;
 
  private:
-  explicit JsonlFile(Descriptor file) : file_(std::move(file)) {}
+  JsonlFile() = default;
 
-  JsonlResult<void> read_lines(SignatureVerifier& verifier, const Told& told);
+  JsonlResult<void> read_lines(LineReader& lines, SignatureVerifier& verifier, const Told& told);
   void sort_rows();
   JsonlResult<void> check_forks() const;
   JsonlResult<void> check_ends() const;

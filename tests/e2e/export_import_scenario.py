@@ -113,6 +113,44 @@ class Import(Scenario):
     def import_text(self, text, status=0):
         return self.run_culm("import", "--jsonl", self.write("file", text), "--json", status=status)
 
+    def test_what_comes_through_a_pipe_is_taken_as_from_a_file(self):
+        author = self.new_log([f"line {n}" for n in range(1500)])
+        payload = os.urandom(3_000_000)
+        self.out("append", "--key", "me.key", stdin=payload)
+        directory = self.path("pipe")
+        for _ in range(2):  # with a store there and without
+            shell = f"'{CULM}' export {author} --jsonl | '{CULM}' --store '{directory}' " \
+                    "import --jsonl - --json"
+            done = subprocess.run(["bash", "-o", "pipefail", "-c", shell], cwd=self.place,
+                                  env=self.environment, capture_output=True, timeout=100)
+            self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertEqual(json.loads(done.stdout)["entries_known"], 1501)
+        self.assertEqual(self.out("cat", author, store="pipe"), self.out("cat", author))
+        self.assertEqual(sorted(os.listdir(directory)), ["data.mdb", "lock.mdb", "writer.lock"])
+
+    def test_a_file_that_others_read_from_before_is_taken_from_there_on(self):
+        before = "not for import\n"
+        with open(self.write("file", before + self.text_of_log), "rb", buffering=0) as file:
+            file.seek(len(before))
+            done = subprocess.run([CULM, "import", "--jsonl", "-"], cwd=self.place, stdin=file,
+                                  env=self.environment, capture_output=True, timeout=100)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertEqual(self.json("ls")["payloads"], 40)
+
+    def test_a_bad_line_in_a_pipe_is_told_before_the_rest_has_come(self):
+        process = self.start("import", "--jsonl", "-", stdin=subprocess.PIPE)
+        process.stdin.write(self.text_of_log.encode() + b"not json\n")
+        process.stdin.flush()
+        self.assertEqual(process.wait(60), VERIFICATION)
+        self.assertIn(b"standard input:41: file_format", process.communicate()[1])
+
+    def test_a_pipe_that_the_disk_has_no_room_for_changes_nothing(self):
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000))
+        message = self.error(STORE, "import", "--jsonl", "-", stdin=self.text_of_log.encode(),
+                             preexec_fn=limit)
+        self.assertIn("copy of standard input in ", message)
+        self.assertFalse((self.place / "store").exists())
+
     def test_entries_of_the_reference_are_taken(self):
         self.import_text(self.text_of_log)
         self.out("verify")

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 
 #include <sys/stat.h>
 
@@ -28,6 +29,16 @@ bool is_part_of_store(const Context& context, const std::string& path) {
     return ::stat((context.store_directory + "/" + name).c_str(), &part) == 0 &&
            part.st_dev == file.st_dev && part.st_ino == file.st_ino;
   });
+}
+
+/// Where to keep what comes through a pipe: on the disk that is to take it, if there is a store.
+std::string copy_directory(const Context& context) {
+  struct stat status = {};
+  if (::stat(context.store_directory.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
+    return context.store_directory;
+  }
+  const char* const temporary = std::getenv("TMPDIR");
+  return temporary != nullptr && *temporary != '\0' ? temporary : "/tmp";
 }
 
 /// Whether all of the file will be accepted, before anything of it is written.
@@ -75,7 +86,8 @@ Outcome<void> run(Context& context, const Options& options) {
     return usage(shown(options.path) + " is a file of the store itself");
   }
   Ed25519Verifier verifier;
-  CULM_TOOLS_TRY(const host::JsonlFile file, read_jsonl(options.path, verifier));
+  CULM_TOOLS_TRY(const host::JsonlFile file,
+                 read_jsonl(options.path, verifier, copy_directory(context)));
   CULM_TOOLS_CHECK(check_against_store(context, options.path, file, verifier));
 
   CULM_TOOLS_TRY(auto access,
@@ -105,10 +117,14 @@ void add_import(CommandTree& tree) {
       "import",
       "Take the entries of a file of JSON lines into the store. All of it is checked first: if "
       "one\n"
-      "line is wrong, nothing is taken. Payloads that were deleted here are not taken again.",
-      "culm import --jsonl part.jsonl", options, run);
+      "line is wrong, nothing is taken. What comes through a pipe is kept on disk meanwhile.\n"
+      "Payloads that were deleted here are not taken again.",
+      "culm import --jsonl part.jsonl\n"
+      "  culm --store a export 4fd3ab12 --jsonl | culm --store b import --jsonl -",
+      options, run);
   verb.group(VerbGroup::kExchange);
-  verb.add_option("FILE", &options->path, "File of JSON lines, as `culm export --jsonl` writes it")
+  verb.add_option("FILE", &options->path,
+                  "File of JSON lines, as `culm export --jsonl` writes it; - is standard input")
       .required();
   verb.add_flag("--jsonl", options->jsonl, "Needed: the format");
 }

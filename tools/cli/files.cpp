@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <utility>
 
 #include <fcntl.h>
@@ -33,6 +34,23 @@ Outcome<Descriptor> open_input(const std::string& path) {
   if (file.get() < 0 || ::fstat(file.get(), &status) != 0) return system_failure(errno);
   if (S_ISDIR(status.st_mode)) return system_failure(EISDIR);
   return file;
+}
+
+bool can_be_read_again(const Descriptor& file) {
+  struct stat status = {};
+  return ::fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode) &&
+         ::lseek(file.get(), 0, SEEK_CUR) == 0;
+}
+
+Outcome<Descriptor> make_nameless_file(const std::string& directory) {
+  Descriptor file(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (file.get() >= 0) return file;
+  // Not every file system has such files.
+  std::string path = directory + "/culm-XXXXXX";
+  Descriptor named(::mkostemp(path.data(), O_CLOEXEC));
+  if (named.get() < 0) return system_failure(errno);
+  ::unlink(path.c_str());
+  return named;
 }
 
 Outcome<std::uint64_t> check_input(const std::string& path) {

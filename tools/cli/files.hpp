@@ -23,6 +23,13 @@ using host::Descriptor;
 /// Opens for reading; "-" is standard input. Fails with kFileIo, also for a directory.
 [[nodiscard]] Outcome<Descriptor> open_input(const std::string& path);
 
+/// Whether what was read of it can be read once more: a file, from its start, and no pipe.
+[[nodiscard]] bool can_be_read_again(const Descriptor& file);
+
+/// An empty file to write and read that has no name, and so ends with its descriptor. Fails with
+/// kFileIo.
+[[nodiscard]] Outcome<Descriptor> make_nameless_file(const std::string& directory);
+
 /// Whether `open_input` would succeed, without opening: a FIFO would wait for its writer. Returns
 /// the size of a regular file, else 0.
 [[nodiscard]] Outcome<std::uint64_t> check_input(const std::string& path);

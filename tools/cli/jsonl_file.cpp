@@ -1,5 +1,6 @@
 #include "tools/cli/jsonl_file.hpp"
 
+#include <cerrno>
 #include <utility>
 
 #include "tools/cli/files.hpp"
@@ -30,6 +31,12 @@ Failure explain_line(const std::string& path, const host::JsonlFault& fault) {
   return std::move(failure).about(what);
 }
 
+/// Only the copy is written to.
+bool is_full_disk(const Error& error) {
+  return error.detail_kind == ErrorDetail::kSystem &&
+         (error.detail == ENOSPC || error.detail == EDQUOT || error.detail == EFBIG);
+}
+
 }  // namespace
 
 Failure explain(const std::string& path, const host::JsonlFault& fault) {
@@ -45,12 +52,27 @@ Failure explain(const std::string& path, const host::JsonlFault& fault) {
   return std::move(failure).about(shown(path));
 }
 
-Outcome<host::JsonlFile> read_jsonl(const std::string& path, SignatureVerifier& verifier) {
+Outcome<host::JsonlFile> read_jsonl(const std::string& path, SignatureVerifier& verifier,
+                                    const std::string& copy_directory) {
   auto file = open_input(path);
   if (!file) return fail_with(std::move(file.error()).about(shown(path)));
+  Descriptor copy;
+  const bool is_copied = !copy_directory.empty() && !can_be_read_again(*file);
+  const std::string copied = "copy of " + shown(path) + " in " + shown(copy_directory);
+  if (is_copied) {
+    auto made = make_nameless_file(copy_directory);
+    if (!made) return fail_with(std::move(made.error()).about(copied));
+    copy = *std::move(made);
+  }
   Progress progress("checking", check_input(path).value_or(0), Progress::Unit::kBytes);
-  auto read = host::JsonlFile::read(*std::move(file), verifier,
-                                    [&](std::uint64_t bytes) { progress.show(bytes); });
+  auto read = host::JsonlFile::read(
+      *std::move(file), verifier, [&](std::uint64_t bytes) { progress.show(bytes); },
+      std::move(copy));
+  if (!read && is_copied && is_full_disk(read.error().error)) {
+    return fail_with(Failure(read.error().error)
+                         .about(copied)
+                         .next("free space there, or import from a file in place of a pipe"));
+  }
   if (!read) return fail_with(explain(path, read.error()));
   return *std::move(read);
 }

@@ -9,9 +9,12 @@
 /// `host::JsonlFile` by its name, and what is wrong with it in words.
 namespace culm::tools {
 
-/// Fails with exit 4 and the line, the seqnum and the reason of the first line that is wrong.
+/// Fails with exit 4 and the line, the seqnum and the reason of the first line that is wrong. What
+/// comes through a pipe leaves its payloads in a file without a name in `copy_directory`, which
+/// takes what the disk has room for; where that is empty no payload can be read.
 [[nodiscard]] Outcome<host::JsonlFile> read_jsonl(const std::string& path,
-                                                  SignatureVerifier& verifier);
+                                                  SignatureVerifier& verifier,
+                                                  const std::string& copy_directory = {});
 
 /// Says what was refused: exit 7 when two entries prove a defect, else 4.
 [[nodiscard]] Failure explain(const std::string& path, const host::JsonlFault& fault);
