@@ -149,6 +149,8 @@ constexpr Row kRows[] = {
     {Errc::kFileExists, "file_exists", kCaller, kCall, "the file exists already"},
     {Errc::kFileFormat, "file_format", kNobody, kCall, "the file is not well-formed"},
     {Errc::kUsage, "usage", kCaller, kCall, "the command line is not understood"},
+    {Errc::kNodeSilent, "node_silent", kNobody, kCall,
+     "the node that runs on the store does not answer"},
 };
 
 const Row& row(Errc code) noexcept {

@@ -116,6 +116,7 @@ enum class Errc : std::uint16_t {
   kFileExists,
   kFileFormat,
   kUsage,
+  kNodeSilent,  ///< the node that runs on the store does not answer
 };
 
 /// Who brought an error about. It decides who is blamed: a peer for kPeer and nothing else.

@@ -25,6 +25,25 @@ Result<void> commit_own(WriteTransaction& transaction, const SignedUnit& unit) {
   return {};
 }
 
+/// While one looks at the mark and moves it.
+class MarkLock {
+ public:
+  static Result<MarkLock> take(AuthorMark& mark) {
+    CULM_CHECK(mark.lock());
+    return MarkLock(mark);
+  }
+  MarkLock(MarkLock&& other) noexcept : mark_(std::exchange(other.mark_, nullptr)) {}
+  MarkLock& operator=(MarkLock&&) = delete;
+  ~MarkLock() {
+    if (mark_ != nullptr) mark_->unlock();
+  }
+
+ private:
+  explicit MarkLock(AuthorMark& mark) : mark_(&mark) {}
+
+  AuthorMark* mark_;
+};
+
 }  // namespace
 
 struct Appender::State {
@@ -103,7 +122,10 @@ Result<Appender> Appender::open(const Store& store, const SecretKey& key, LogId 
                                 AuthorMark& mark, Commit commit, const AppenderOptions& options) {
   std::unique_ptr<State> state(
       new State{store, key, {key.author(), log_id}, mark, std::move(commit), options, {}});
-  CULM_CHECK(state->look());
+  {
+    CULM_TRY(const auto lock, MarkLock::take(mark));
+    CULM_CHECK(state->look());
+  }
   state->options.adopt = false;  // from now on there is a mark
   return Appender(std::move(state));
 }
@@ -123,6 +145,7 @@ Result<SeqNum> Appender::end(ByteView payload) {
 }
 
 Result<void> Appender::append_unit(std::span<const ByteView> payloads, Tag tag) {
+  CULM_TRY(const auto lock, MarkLock::take(state_->mark));
   CULM_CHECK(state_->look());
   std::vector<EntryBuffer> buffers;
   std::vector<UnitEntry> unit;

@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "culm/store/detail/schema.hpp"
@@ -123,6 +124,43 @@ Result<void> make_file(const std::string& path, const LogKey& log) {
   return sync_parent(path);
 }
 
+using Clock = std::chrono::steady_clock;
+
+// The bytes of the file that are locked. Who wants to append takes the turn, waits for the lock,
+// and then passes the turn on: so one who appends without end, and asks again at once, comes after
+// who waited meanwhile.
+constexpr off_t kTurnByte = 0;
+constexpr off_t kLockByte = 1;
+
+// Of the open file, not of the process: they exclude each other within a process as well.
+struct flock one_byte(short type, off_t start) {
+  struct flock range = {};
+  range.l_type = type;
+  range.l_whence = SEEK_SET;
+  range.l_start = start;
+  range.l_len = 1;
+  return range;
+}
+
+void unlock_byte(int descriptor, off_t start) {
+  auto range = one_byte(F_UNLCK, start);
+  ::fcntl(descriptor, F_OFD_SETLK, &range);
+}
+
+/// fcntl waits either not at all or for ever, so a bounded wait has to ask again.
+Result<void> lock_byte(int descriptor, off_t start, Clock::time_point end) {
+  constexpr Duration kRetryMin = std::chrono::microseconds(200);
+  constexpr Duration kRetryMax = std::chrono::milliseconds(10);
+  for (Duration retry = kRetryMin;; retry = std::min(2 * retry, kRetryMax)) {
+    auto range = one_byte(F_WRLCK, start);
+    if (::fcntl(descriptor, F_OFD_SETLK, &range) == 0) return {};
+    if (errno != EAGAIN && errno != EACCES && errno != EINTR) return io_failure();
+    const auto now = Clock::now();
+    if (now >= end) return fail(Errc::kAuthorMarkLocked);
+    std::this_thread::sleep_until(std::min(end, now + retry));
+  }
+}
+
 }  // namespace
 
 struct FileAuthorMark::Slots {
@@ -131,22 +169,27 @@ struct FileAuthorMark::Slots {
 };
 
 Result<std::unique_ptr<FileAuthorMark>> FileAuthorMark::open(const std::string& path,
-                                                             const LogKey& log) {
+                                                             const LogKey& log, Duration wait_max) {
   int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
   if (descriptor < 0 && errno == ENOENT) {
     CULM_CHECK(make_file(path, log));
     descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
   }
   if (descriptor < 0) return io_failure();
-  std::unique_ptr<FileAuthorMark> mark(new FileAuthorMark(descriptor, log));
-  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) return fail(Errc::kAuthorMarkLocked);
-    return io_failure();
-  }
-  return mark;
+  return std::unique_ptr<FileAuthorMark>(new FileAuthorMark(descriptor, log, wait_max));
 }
 
 FileAuthorMark::~FileAuthorMark() { ::close(descriptor_); }
+
+Result<void> FileAuthorMark::lock() {
+  const auto end = Clock::now() + wait_max_;
+  CULM_CHECK(lock_byte(descriptor_, kTurnByte, end));
+  auto locked = lock_byte(descriptor_, kLockByte, end);
+  unlock_byte(descriptor_, kTurnByte);
+  return locked;
+}
+
+void FileAuthorMark::unlock() noexcept { unlock_byte(descriptor_, kLockByte); }
 
 Result<FileAuthorMark::Slots> FileAuthorMark::read_slots() const {
   Slots slots;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "culm/core/hash.hpp"
+#include "culm/core/time.hpp"
 #include "culm/core/types.hpp"
 #include "culm/store/store.hpp"
 
@@ -29,6 +30,11 @@ class AuthorMark {
  public:
   virtual ~AuthorMark() = default;
 
+  /// Waits for other appenders to the log, then keeps them out until `unlock`. Fails with
+  /// kAuthorMarkLocked when that takes too long, kFileIo. Where there is only one, nothing is to be
+  /// done.
+  [[nodiscard]] virtual Result<void> lock() { return {}; }
+  virtual void unlock() noexcept {}
   /// What was written last, or nothing when nothing ever was. Fails with kAuthorMarkFormat,
   /// kFileIo.
   [[nodiscard]] virtual Result<std::optional<Published>> read() = 0;
@@ -36,18 +42,23 @@ class AuthorMark {
   [[nodiscard]] virtual Result<void> write(const Published& published) = 0;
 };
 
-/// The mark in a file of two slots, written alternately. Holds an exclusive lock on the file for
-/// its life, so that one key appends to a log in one process at a time.
+/// The mark in a file of two slots, written alternately. Its lock is on the file, so that one key
+/// appends to a log in one process at a time.
 class FileAuthorMark final : public AuthorMark {
  public:
-  /// Opens the file, or makes it, whole, where there is none. Fails with kAuthorMarkLocked,
-  /// kFileIo.
+  static constexpr Duration kWaitMax = std::chrono::seconds(10);
+
+  /// Opens the file, or makes it, whole, where there is none. Fails with kFileIo. `lock` waits at
+  /// most `wait_max`, and lets who waits go before who holds the lock and wants it again.
   [[nodiscard]] static Result<std::unique_ptr<FileAuthorMark>> open(const std::string& path,
-                                                                    const LogKey& log);
+                                                                    const LogKey& log,
+                                                                    Duration wait_max = kWaitMax);
   FileAuthorMark(const FileAuthorMark&) = delete;
   FileAuthorMark& operator=(const FileAuthorMark&) = delete;
   ~FileAuthorMark() override;
 
+  [[nodiscard]] Result<void> lock() override;
+  void unlock() noexcept override;
   /// Fails with kAuthorMarkFormat when no slot is good or the mark is another log's.
   [[nodiscard]] Result<std::optional<Published>> read() override;
   [[nodiscard]] Result<void> write(const Published& published) override;
@@ -55,12 +66,14 @@ class FileAuthorMark final : public AuthorMark {
  private:
   struct Slots;
 
-  FileAuthorMark(int descriptor, const LogKey& log) : descriptor_(descriptor), log_(log) {}
+  FileAuthorMark(int descriptor, const LogKey& log, Duration wait_max)
+      : descriptor_(descriptor), log_(log), wait_max_(wait_max) {}
 
   Result<Slots> read_slots() const;
 
   int descriptor_;
   LogKey log_;
+  Duration wait_max_;
 };
 
 }  // namespace culm::store

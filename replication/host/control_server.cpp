@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -26,7 +27,7 @@ namespace {
 using Socket = asio::local::stream_protocol::socket;
 using Answer = std::function<void(const control::Response&)>;
 
-constexpr std::size_t kConnectionsMax = 32;
+constexpr std::size_t kConnectionsMax = 256;
 constexpr std::size_t kReadBytes = 64 * 1024;
 
 /// A listening socket that only this user may connect to. The way over the descriptor of the
@@ -51,6 +52,12 @@ Result<Descriptor> listen_in(const std::string& directory) {
   ::umask(mask);
   if (bound != 0 || ::listen(socket.get(), SOMAXCONN) != 0) return failed();
   return socket;
+}
+
+/// Whether nobody is there any more to hear the answer.
+bool has_hung_up(int socket) {
+  pollfd one{socket, 0, 0};
+  return ::poll(&one, 1, 0) > 0 && (one.revents & (POLLHUP | POLLERR)) != 0;
 }
 
 /// What another process has signed, looking at the store as it was then, must still be the end of
@@ -213,6 +220,7 @@ class ControlServer::Impl : public std::enable_shared_from_this<ControlServer::I
   void next(const ClientPtr& client);
   void respond(const ClientPtr& client, const control::Response& response);
   void drop(const ClientPtr& client);
+  [[nodiscard]] bool is_full() const { return clients_.size() >= kConnectionsMax; }
 
   asio::local::stream_protocol::acceptor acceptor_;
   std::string directory_;
@@ -224,12 +232,13 @@ class ControlServer::Impl : public std::enable_shared_from_this<ControlServer::I
 void ControlServer::Impl::accept() {
   acceptor_.async_accept([self = shared_from_this()](const ErrorCode& code, Socket socket) {
     if (self->closed_ || code == asio::error::operation_aborted) return;
-    if (!code && self->clients_.size() < kConnectionsMax) {
+    if (!code) {
       const auto client = std::make_shared<Client>(std::move(socket));
       self->clients_.insert(client);
       self->read(client);
     }
-    self->accept();
+    // Who comes now waits until another one goes.
+    if (!self->is_full()) self->accept();
   });
 }
 
@@ -261,6 +270,8 @@ void ControlServer::Impl::next(const ClientPtr& client) {
   received.erase(0, client->scanned + size);
   client->scanned = 0;
   if (!request) return respond(client, {request.error(), Json::object()});
+  // Who did not wait for this node to go on was told that nothing is known of it.
+  if (has_hung_up(client->socket.native_handle())) return drop(client);
   client->is_busy = true;
   performer_.perform(*std::move(request),
                      [self = shared_from_this(), client](const control::Response& response) {
@@ -282,7 +293,9 @@ void ControlServer::Impl::respond(const ClientPtr& client, const control::Respon
 void ControlServer::Impl::drop(const ClientPtr& client) {
   ErrorCode ignored;
   client->socket.close(ignored);
+  const bool was_full = is_full();
   clients_.erase(client);
+  if (was_full && !is_full() && !closed_) accept();
 }
 
 void ControlServer::Impl::close() {

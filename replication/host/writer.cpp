@@ -1,16 +1,13 @@
 #include "culm/replication/host/writer.hpp"
 
-#include <array>
-#include <cerrno>
-#include <cstring>
-#include <variant>
-
-#include <fcntl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <algorithm>
+#include <chrono>
+#include <thread>
+#include <utility>
 
 #include "culm/core/limits.hpp"
 #include "culm/core/random.hpp"
+#include "culm/replication/host/detail/node_socket.hpp"
 #include "culm/replication/host/sync_json.hpp"
 #include "culm/store/check.hpp"
 
@@ -18,8 +15,25 @@ namespace culm::host {
 namespace {
 
 using store::IngestReport;
+using Clock = std::chrono::steady_clock;
 
-Error network_error() { return error_system(Errc::kNetwork, errno); }
+/// For a node that begins or ends, which holds the store and takes no requests for that moment.
+class Wait {
+ public:
+  explicit Wait(Duration wait_max) : end_(Clock::now() + wait_max) {}
+
+  /// Passes a little of the time; false when it is over.
+  [[nodiscard]] bool goes_on() const {
+    constexpr Duration kInterval = std::chrono::milliseconds(5);
+    const auto now = Clock::now();
+    if (now >= end_) return false;
+    std::this_thread::sleep_until(std::min(end_, now + kInterval));
+    return true;
+  }
+
+ private:
+  Clock::time_point end_;
+};
 
 Result<std::unique_ptr<store::Store>> open_store(const std::string& directory,
                                                  const store::LmdbOptions& options,
@@ -68,28 +82,14 @@ Result<void> DirectWriter::set_interest(const LogKey& log, const store::LogInter
   });
 }
 
-/// None where no node answers.
-static Descriptor connect_to(const std::string& directory) {
-  // A socket's name has room for 107 bytes; the way over the descriptor is always short.
-  const Descriptor place(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  const std::string path =
-      "/proc/self/fd/" + std::to_string(place.get()) + "/" + std::string(control::kSocketName);
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (place.get() < 0 || path.size() >= sizeof address.sun_path) return Descriptor();
-  std::memcpy(address.sun_path, path.data(), path.size());
-  Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (socket.get() < 0 ||
-      ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    return Descriptor();
-  }
-  return socket;
-}
+NodeClient::NodeClient(std::string directory, std::unique_ptr<NodeSocket> socket, Duration wait_max)
+    : directory_(std::move(directory)), wait_max_(wait_max), socket_(std::move(socket)) {}
+NodeClient::~NodeClient() = default;
 
-std::unique_ptr<NodeClient> NodeClient::connect(const std::string& directory) {
-  Descriptor socket = connect_to(directory);
-  if (socket.get() < 0) return nullptr;
-  return std::unique_ptr<NodeClient>(new NodeClient(directory, std::move(socket)));
+std::unique_ptr<NodeClient> NodeClient::connect(const std::string& directory, Duration wait_max) {
+  auto socket = NodeSocket::connect(directory, wait_max);
+  if (socket == nullptr) return nullptr;
+  return std::unique_ptr<NodeClient>(new NodeClient(directory, std::move(socket), wait_max));
 }
 
 Result<Json> NodeClient::ask(std::string_view request) {
@@ -100,41 +100,28 @@ Result<Json> NodeClient::ask(std::string_view request) {
 
 Result<control::Response> NodeClient::exchange(std::string_view request) {
   if (request.size() > control::kRequestBytesMax) return fail(Errc::kPayloadTooLarge);
-  if (socket_.get() < 0) socket_ = connect_to(directory_);
-  if (socket_.get() < 0) return fail(Errc::kPeerClosed);
-  const auto line = exchange_text(request);
+  const Wait wait(wait_max_);
+  // Another one may be about to run.
+  while (socket_ == nullptr) {
+    socket_ = NodeSocket::connect(directory_, wait_max_);
+    if (socket_ == nullptr && !wait.goes_on()) return fail(Errc::kPeerClosed);
+  }
+  const auto line = socket_->exchange(request);
   // What would come next might be the rest of this answer.
-  if (!line) socket_ = Descriptor();
+  if (!line) socket_.reset();
   if (!line) return fail(line.error());
   return control::decode_response(*line);
 }
 
-Result<std::string> NodeClient::exchange_text(std::string_view request) {
-  while (!request.empty()) {
-    const ssize_t sent = ::send(socket_.get(), request.data(), request.size(), MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
-    if (sent < 0) return fail(network_error());
-    request.remove_prefix(static_cast<std::size_t>(sent));
-  }
-  std::string line;
-  while (!line.ends_with('\n')) {
-    std::array<char, 4096> part{};
-    const ssize_t got = ::recv(socket_.get(), part.data(), part.size(), 0);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return fail(network_error());
-    // The node ended before it answered: whether it wrote is not known.
-    if (got == 0 || line.size() > control::kRequestBytesMax) return fail(Errc::kPeerClosed);
-    line.append(part.data(), static_cast<std::size_t>(got));
-  }
-  return line;
-}
-
 template <class Write>
 auto SharingWriter::write(Write write) {
-  auto written = write(direct_);
-  if (written || written.error().code != Errc::kStoreLocked) return written;
-  const auto node = NodeClient::connect(directory_);
-  return node ? write(*node) : written;
+  const Wait wait(wait_max_);
+  while (true) {
+    auto written = write(direct_);
+    if (written || written.error().code != Errc::kStoreLocked) return written;
+    if (const auto node = NodeClient::connect(directory_, wait_max_)) return write(*node);
+    if (!wait.goes_on()) return written;
+  }
 }
 
 Result<IngestReport> SharingWriter::ingest(CheckedUnit& unit) {
@@ -179,32 +166,55 @@ Result<node::SyncReport> NodeClient::sync(const node::SyncRequest& request) {
 }
 
 Result<WritableStore> open_to_write(const std::string& directory, bool create,
-                                    SignatureVerifier& verifier, const AcceptOptions& options) {
-  WritableStore opened;
-  auto store = open_store(directory, {.create = create}, &opened.kv);
-  if (store) {
-    opened.store = *std::move(store);
-    opened.writer = std::make_unique<SharingWriter>(directory, *opened.store, verifier, options);
-    return opened;
+                                    SignatureVerifier& verifier, const AcceptOptions& options,
+                                    Duration wait_max) {
+  const Wait wait(wait_max);
+  while (true) {
+    WritableStore opened;
+    auto store = open_store(directory, {.create = create}, &opened.kv);
+    if (store) {
+      opened.store = *std::move(store);
+      opened.writer =
+          std::make_unique<SharingWriter>(directory, *opened.store, verifier, options, wait_max);
+      return opened;
+    }
+    if (store.error().code != Errc::kStoreLocked) return fail(store.error());
+    if (auto client = NodeClient::connect(directory, wait_max)) {
+      CULM_TRY(opened.store, open_to_read(directory));
+      opened.node = client.get();
+      opened.writer = std::move(client);
+      return opened;
+    }
+    if (!wait.goes_on()) return fail(store.error());
   }
-  if (store.error().code != Errc::kStoreLocked) return fail(store.error());
-  auto client = NodeClient::connect(directory);
-  if (client == nullptr) return fail(store.error());
-  CULM_TRY(opened.store, open_to_read(directory));
-  opened.node = client.get();
-  opened.writer = std::move(client);
-  return opened;
 }
 
 Result<std::unique_ptr<store::Store>> open_to_read(const std::string& directory) {
   return open_store(directory, {.read_only = true});
 }
 
+/// Whether all of the unit is in the store.
+static bool is_stored(const store::Store& store, const store::SignedUnit& unit) {
+  const auto transaction = store.read();
+  if (!transaction) return false;
+  const auto state = transaction->find_log(unit.log());
+  if (!state || !*state) return false;
+  const UnitEntry& last = unit.entries().back();
+  const auto stored = transaction->find_entry(**state, last.entry.seqnum());
+  return stored && *stored && (*stored)->entry.hash() == last.hash;
+}
+
 store::Appender::Commit commit_through(Writer& writer, const store::Store& store) {
   return [&writer, &store, is_kept = false](const store::SignedUnit& unit) mutable -> Result<void> {
     if (!is_kept) CULM_CHECK(keep_all(store, writer, unit.log()));
     is_kept = true;
-    return writer.append(unit);
+    const auto done = writer.append(unit);
+    if (done) return done;
+    // A node that ended or fell silent has not said what came of it; the store has.
+    const Errc code = done.error().code;
+    const bool is_unknown =
+        code == Errc::kPeerClosed || code == Errc::kNetwork || code == Errc::kNodeSilent;
+    return is_unknown && is_stored(store, unit) ? Result<void>() : done;
   };
 }
 

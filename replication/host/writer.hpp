@@ -4,13 +4,15 @@
 #include <string>
 
 #include "culm/core/signing.hpp"
+#include "culm/core/time.hpp"
 #include "culm/replication/host/control_protocol.hpp"
-#include "culm/replication/host/descriptor.hpp"
 #include "culm/store/appender.hpp"
 #include "culm/store/lmdb_kv.hpp"
 #include "culm/store/store.hpp"
 
 namespace culm::host {
+
+class NodeSocket;
 
 /// The ways in which verbs change a store, whichever process does the writing. Durable when they
 /// return.
@@ -54,10 +56,10 @@ class DirectWriter final : public Writer {
 class SharingWriter final : public Writer {
  public:
   /// `store` in `directory` and `verifier` must outlive the writer. A node uses checks and options
-  /// of its own.
+  /// of its own; one that takes no requests yet, or no more, is waited for.
   SharingWriter(std::string directory, store::Store& store, SignatureVerifier& verifier,
-                const AcceptOptions& options = {})
-      : directory_(std::move(directory)), direct_(store, verifier, options) {}
+                const AcceptOptions& options = {}, Duration wait_max = {})
+      : directory_(std::move(directory)), wait_max_(wait_max), direct_(store, verifier, options) {}
 
   [[nodiscard]] Result<store::IngestReport> ingest(CheckedUnit& unit) override;
   [[nodiscard]] Result<void> append(const store::SignedUnit& unit) override;
@@ -70,15 +72,23 @@ class SharingWriter final : public Writer {
   auto write(Write write);
 
   std::string directory_;
+  Duration wait_max_;
   DirectWriter direct_;
 };
 
-/// Has the node write that runs on the store. When that node ends, calls fail with kPeerClosed or
-/// kNetwork until another one runs there; whether the call that met its end was done is not known.
+/// Has the node write that runs on the store. When that node ends, calls wait for another one to
+/// run there, and fail with kPeerClosed. Whether a call was done that failed with that, kNetwork or
+/// kNodeSilent (the node is stopped, or hangs) is not known.
 class NodeClient final : public Writer {
  public:
-  /// Nothing when no node answers at the socket in `directory`.
-  [[nodiscard]] static std::unique_ptr<NodeClient> connect(const std::string& directory);
+  static constexpr Duration kWaitMax = std::chrono::seconds(10);
+
+  ~NodeClient() override;
+
+  /// Nothing when no node takes connections at the socket in `directory`. `wait_max`: how long to
+  /// wait for another node, and for a sign of life of this one, here at least a second.
+  [[nodiscard]] static std::unique_ptr<NodeClient> connect(const std::string& directory,
+                                                           Duration wait_max = kWaitMax);
 
   [[nodiscard]] Result<store::IngestReport> ingest(CheckedUnit& unit) override;
   [[nodiscard]] Result<void> append(const store::SignedUnit& unit) override;
@@ -91,14 +101,13 @@ class NodeClient final : public Writer {
   [[nodiscard]] Result<node::SyncReport> sync(const node::SyncRequest& request);
 
  private:
-  NodeClient(std::string directory, Descriptor socket)
-      : directory_(std::move(directory)), socket_(std::move(socket)) {}
+  NodeClient(std::string directory, std::unique_ptr<NodeSocket> socket, Duration wait_max);
   [[nodiscard]] Result<Json> ask(std::string_view request);
   [[nodiscard]] Result<control::Response> exchange(std::string_view request);
-  [[nodiscard]] Result<std::string> exchange_text(std::string_view request);
 
   std::string directory_;
-  Descriptor socket_;  ///< none once it was broken
+  Duration wait_max_;
+  std::unique_ptr<NodeSocket> socket_;  ///< none once it was broken
 };
 
 /// A store to read and to write, in whichever process the writing is done.
@@ -111,15 +120,17 @@ struct WritableStore {
 
 /// Opens the store in `directory`, or beside the node that runs on it. `verifier`, which must
 /// outlive it, and `options` are for what is ingested here; a node uses its own. Fails with
-/// kStoreLocked when another process writes that takes no requests, or as `store::LmdbKv::open`.
+/// kStoreLocked when another process writes that takes no requests for all of `wait_max`, or as
+/// `store::LmdbKv::open`.
 [[nodiscard]] Result<WritableStore> open_to_write(const std::string& directory, bool create,
                                                   SignatureVerifier& verifier,
-                                                  const AcceptOptions& options = {});
+                                                  const AcceptOptions& options = {},
+                                                  Duration wait_max = {});
 /// Opens it beside the process that writes to it, if there is one.
 [[nodiscard]] Result<std::unique_ptr<store::Store>> open_to_read(const std::string& directory);
 
 /// For an appender: has all of the log kept, unless the store's interest says something else, and
-/// commits. Both must outlive it.
+/// commits. Where a node has not said what came of it, the store tells. Both must outlive it.
 [[nodiscard]] store::Appender::Commit commit_through(Writer& writer, const store::Store& store);
 
 }  // namespace culm::host

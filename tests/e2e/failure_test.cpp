@@ -28,7 +28,7 @@ const std::map<Exit, std::vector<std::string_view>> kExits{
     {Exit::kFork,
      {"seqnum_end", "fork", "log_capped", "log_ended", "author_mark_behind", "author_mark_fork",
       "author_mark_format"}},
-    {Exit::kLocked, {"store_locked", "author_mark_locked"}},
+    {Exit::kLocked, {"store_locked", "author_mark_locked", "node_silent"}},
 };
 
 TEST(Failure, EveryErrorHasItsExitStatus) {

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -24,6 +25,7 @@ class Locking(NetworkScenario):
         self.addCleanup(lock.close)
         fcntl.lockf(lock, fcntl.LOCK_EX)
         print(os.getpid(), file=lock, flush=True)
+        return lock
 
     def start_append(self):
         """An append that has written one entry and waits for more."""
@@ -40,15 +42,26 @@ class Locking(NetworkScenario):
 
     def test_beside_a_node_that_takes_no_requests_writers_are_refused_with_its_pid(self):
         self.hold()
-        for arguments in (["append", "--key", self.other_key],
+        for arguments in (["append", "--key", self.other_key, "--wait", "0"],
                           ["delete", self.author, "--payloads", "--range", "1"]):
             report = self.json(*arguments, stdin=b"x", status=LOCKED)
             self.assertEqual((report["reason"], report["pid"]), ("store_locked", os.getpid()))
-        message = self.error(LOCKED, "append", "--key", self.other_key, stdin=b"x")
+        message = self.error(LOCKED, "append", "--key", self.other_key, "--wait", "0.2", stdin=b"x")
         self.assertIn(f"(pid {os.getpid()})", message)
         self.error(LOCKED, "relay", "--listen", "127.0.0.1:0", "--accept-any")
         os.symlink(self.path("store"), self.path("alias"))
-        self.error(LOCKED, "append", "--key", self.other_key, stdin=b"x", store="alias")
+        self.error(LOCKED, "append", "--key", self.other_key, "--wait", "0", stdin=b"x",
+                   store="alias")
+
+    def test_an_append_waits_for_a_node_that_does_not_take_requests_yet(self):
+        lock = self.hold()
+        waiting = self.start("append", "--key", self.other_key, "--wait", "60",
+                             self.write("x", "late"))
+        self.error(LOCKED, "append", "--key", self.key, "--wait", "0", stdin=b"x")
+        lock.close()
+        _, said = waiting.communicate(timeout=60)
+        self.assertEqual(waiting.returncode, 0, said)
+        self.assertEqual(self.out("cat", self.other), b"late")
 
     def test_reading_works_beside_a_node(self):
         self.hold()
@@ -80,11 +93,68 @@ class Locking(NetworkScenario):
         self.assertEqual(self.out("cat", self.author), b"onetwo")
         self.out("verify")
 
-    def test_one_key_appends_in_one_process_at_a_time(self):
-        self.start_append()
-        for store in ("store", "elsewhere"):
-            report = self.json("append", "--key", self.key, stdin=b"x", store=store, status=LOCKED)
-            self.assertEqual(report["reason"], "author_mark_locked")
+    def test_an_append_that_waits_for_more_lets_others_append_with_its_key(self):
+        waiting = self.start_append()
+        report = self.json("append", "--key", self.key, "--wait", "0", stdin=b"two")
+        self.assertEqual(report["seqnums"], "2")
+        said, errors = waiting.communicate(b"three\n", timeout=60)
+        self.assertEqual(waiting.returncode, 0, errors)
+        self.assertIn(b"2 entries (8 B), seqnum 1,3", said)
+        self.assertEqual(self.out("cat", self.author), b"onetwothree")
+
+    def append_at_once(self, processes, times):
+        """What all of them said that failed, and the head then."""
+        script = (f"for i in $(seq {times}); do echo $i | '{CULM}' append --key '{self.key}' "
+                  "|| exit; done")
+        running = [subprocess.Popen(["bash", "-c", script], env=self.environment,
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                   for _ in range(processes)]
+        failed = [process.communicate(timeout=100)[1] for process in running]
+        return b"".join(failed), self.json("ls")["head"]
+
+    def test_appends_with_one_key_that_coincide_wait_for_each_other(self):
+        self.assertEqual(self.append_at_once(5, 6), (b"", 30))
+        relay = self.relay("store", "--accept-any")
+        self.assertEqual(self.append_at_once(5, 6), (b"", 60))
+        relay.end()
+        self.out("verify")
+
+    def test_who_holds_the_log_for_too_long_is_told_of(self):
+        self.out("append", "--key", self.key, stdin=b"one")
+        with open(self.mark(self.key), "r+b") as mark:
+            fcntl.lockf(mark, fcntl.LOCK_EX, 1, 1)
+            report = self.json("append", "--key", self.key, "--wait", "0.3", stdin=b"x",
+                               status=LOCKED)
+        self.assertEqual(report["reason"], "author_mark_locked")
+        self.out("append", "--key", self.key, "--wait", "0", stdin=b"two")
+
+    def test_a_node_that_is_stopped_is_told_of_and_does_not_do_it_later(self):
+        self.out("append", "--key", self.key, stdin=b"one")
+        relay = self.relay("store", "--accept-any")
+        relay.process.send_signal(signal.SIGSTOP)
+        report = self.json("append", "--key", self.key, "--wait", "1", stdin=b"x", status=LOCKED)
+        self.assertEqual(report["reason"], "node_silent")
+        self.assertIn("kill -CONT", report["next"])
+        relay.process.send_signal(signal.SIGCONT)
+        self.out("append", "--key", self.key, stdin=b"two")
+        self.assertEqual(self.out("cat", self.author), b"onetwo")
+        relay.end()
+
+    def test_more_than_the_node_listens_to_at_a_time_wait_their_turn(self):
+        relay = self.relay("store", "--accept-any")
+        idle = []
+        here = os.getcwd()
+        os.chdir(self.path("store"))  # a socket's name is short
+        for _ in range(300):
+            idle.append(socket.socket(socket.AF_UNIX))
+            idle[-1].connect("node.sock")
+        os.chdir(here)
+        waiting = self.start("append", "--key", self.key, "--wait", "60", self.write("x", "late"))
+        for one in idle:
+            one.close()
+        _, said = waiting.communicate(timeout=60)
+        self.assertEqual(waiting.returncode, 0, said)
+        relay.end()
 
     def serve(self, *answers):
         """Listens as a node would; the list of the requests it got."""
@@ -153,7 +223,7 @@ class Locking(NetworkScenario):
         listener.bind("node.sock")
         os.chdir("/")
         listener.close()
-        self.error(LOCKED, "append", "--key", self.other_key, stdin=b"x")
+        self.error(LOCKED, "append", "--key", self.other_key, "--wait", "0", stdin=b"x")
 
 
 if __name__ == "__main__":

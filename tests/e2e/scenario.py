@@ -85,6 +85,11 @@ class Scenario(unittest.TestCase):
         """(key file, author)"""
         return self.path(name), self.text("keygen", name).strip()
 
+    @staticmethod
+    def mark(key):
+        """The author mark of log 0."""
+        return key + ".0.mark"
+
     def new_log(self, lines, *arguments, key=None, store=None):
         """Appends lines; the author."""
         path, author = key or self.keygen()

@@ -1,6 +1,9 @@
 #include "culm/store/author_mark.hpp"
 
+#include <atomic>
+#include <chrono>
 #include <fstream>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -63,16 +66,40 @@ TEST_F(AuthorMarkFile, KeepsWhatWasWrittenLast) {
   }
 }
 
-TEST_F(AuthorMarkFile, LocksOutASecondAppender) {
+TEST_F(AuthorMarkFile, LocksOutASecondAppenderForAsLongAsItWaits) {
+  constexpr Duration kWait = std::chrono::milliseconds(50);
   const auto mark = *FileAuthorMark::open(path, log);
-  const auto second = FileAuthorMark::open(path, log);
-  ASSERT_FALSE(second);
-  EXPECT_EQ(second.error().code, Errc::kAuthorMarkLocked);
+  const auto second = *FileAuthorMark::open(path, log, kWait);
+  ASSERT_TRUE(mark->lock());
+  const auto start = std::chrono::steady_clock::now();
+  const auto locked = second->lock();
+  ASSERT_FALSE(locked);
+  EXPECT_EQ(locked.error().code, Errc::kAuthorMarkLocked);
+  EXPECT_GE(std::chrono::steady_clock::now() - start, kWait);
+  mark->unlock();
+  EXPECT_TRUE(second->lock());
 }
 
 TEST_F(AuthorMarkFile, LetsGoOfTheLockWhenItEnds) {
-  static_cast<void>(*FileAuthorMark::open(path, log));
-  EXPECT_TRUE(FileAuthorMark::open(path, log));
+  ASSERT_TRUE((*FileAuthorMark::open(path, log))->lock());
+  EXPECT_TRUE((*FileAuthorMark::open(path, log, Duration{}))->lock());
+}
+
+TEST_F(AuthorMarkFile, WhoWaitsComesBeforeWhoAsksAgainAtOnce) {
+  const auto busy = *FileAuthorMark::open(path, log);
+  ASSERT_TRUE(busy->lock());
+  std::atomic<bool> has_come = false;
+  std::thread waiting([&] {
+    const auto mark = *FileAuthorMark::open(path, log);
+    has_come = mark->lock().has_value();
+  });
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(8);
+  while (!has_come && std::chrono::steady_clock::now() < deadline) {
+    busy->unlock();
+    if (!busy->lock()) break;
+  }
+  waiting.join();
+  EXPECT_TRUE(has_come);
 }
 
 TEST_F(AuthorMarkFile, OneDamagedSlotLeavesTheOtherAndSaysSoAndHeals) {

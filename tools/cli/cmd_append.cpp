@@ -20,6 +20,7 @@ struct Options {
   std::string key_path;
   std::vector<std::string> files;
   std::string log_id = "0";
+  double wait_seconds = 10;
   bool lines = false;
   bool end = false;
   bool adopt = false;
@@ -41,7 +42,8 @@ class Batch {
   Outcome<void> commit() {
     if (payloads_.empty()) return {};
     const std::vector<ByteView> views(payloads_.begin(), payloads_.end());
-    CULM_TOOLS_CHECK(appender_.append(views));
+    CULM_TOOLS_TRY(const SeqNum last, appender_.append(views));
+    appended_.insert({last - payloads_.size() + 1, last});
     total_bytes_ += size_bytes_;
     payloads_.clear();
     size_bytes_ = 0;
@@ -50,6 +52,8 @@ class Batch {
   }
 
   [[nodiscard]] std::uint64_t total_bytes() const noexcept { return total_bytes_; }
+  /// Other processes may have appended between them.
+  [[nodiscard]] const RangeSet& appended() const noexcept { return appended_; }
 
  private:
   store::Appender& appender_;
@@ -57,6 +61,7 @@ class Batch {
   std::vector<Bytes> payloads_;
   std::size_t size_bytes_ = 0;
   std::uint64_t total_bytes_ = 0;
+  RangeSet appended_;
 };
 
 Outcome<void> add_lines(Batch& batch, const Descriptor& file) {
@@ -142,23 +147,34 @@ Failure explain(const Error& error, const std::string& mark_path) {
   return failure;
 }
 
-Outcome<void> report(Context& context, const LogKey& log, SeqNum before, SeqNum head,
+Outcome<void> report(Context& context, const LogKey& log, const RangeSet& appended, SeqNum head,
                      std::uint64_t bytes, bool ended, double seconds) {
-  const std::uint64_t count = head - before;
+  const std::uint64_t count = appended.count();
   if (context.json) {
     Json object = {{"log", to_string(log)},
                    {"entries", count},
                    {"head", head},
                    {"payload_bytes", bytes},
                    {"ended", ended}};
-    if (count > 0) object["first"] = before + 1;
+    if (count > 0) {
+      object["first"] = appended.ranges().front().first;
+      object["seqnums"] = to_string(appended);
+    }
     return context.out.write_json(object);
   }
   std::string text = "appended " + human_entries(count) + " (" + human_size(bytes) + ")";
-  if (count > 0) text += ", seqnum " + to_string(RangeSet{{before + 1, head}});
+  if (count > 0) text += ", seqnum " + to_string(appended);
   text += ", in " + human_duration(seconds) + "\nlog " + to_string(log) + "\n";
   if (ended) text += "the log is closed\n";
   return context.out.write(text);
+}
+
+Outcome<Duration> parse_wait(double seconds) {
+  constexpr double kSecondsMax = 24 * 60 * 60;
+  if (!(seconds >= 0 && seconds <= kSecondsMax)) {
+    return usage("--wait must be 0 seconds or more, and at most a day");
+  }
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
 }
 
 Outcome<void> run(Context& context, const Options& given) {
@@ -167,6 +183,7 @@ Outcome<void> run(Context& context, const Options& given) {
   CULM_TOOLS_TRY(const std::uint64_t log_id, parse_number("--log-id", options.log_id));
   CULM_TOOLS_TRY(const std::uint64_t total_bytes, check_inputs(options));
   if (options.key_path.empty()) return usage("a file name must not be empty");
+  CULM_TOOLS_TRY(const Duration wait_max, parse_wait(options.wait_seconds));
   const auto key = store::read_key_file(options.key_path);
   if (!key) {
     return fail_with(Failure(key.error()).about(shown(options.key_path)).as(Exit::kVerification));
@@ -174,25 +191,28 @@ Outcome<void> run(Context& context, const Options& given) {
   const LogKey log{key->author(), LogId{log_id}};
 
   Ed25519Verifier verifier;
-  CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kCreate, verifier));
+  CULM_TOOLS_TRY(auto access,
+                 open_for_writing(context, IfMissing::kCreate, verifier, {}, wait_max));
   if (access.node != nullptr) CULM_TOOLS_CHECK(check_for_node(options));
   const std::string mark_path = store::author_mark_path(options.key_path, log.log_id);
   CULM_TOOLS_TRY(const auto mark, about("author mark " + shown(mark_path),
-                                        store::FileAuthorMark::open(mark_path, log)));
+                                        store::FileAuthorMark::open(mark_path, log, wait_max)));
   auto appender = store::Appender::open(*access.store, *key, log.log_id, *mark,
                                         host::commit_through(*access.writer, *access.store),
                                         {.adopt = options.adopt});
   if (!appender) return fail_with(explain(appender.error(), mark_path));
 
-  const SeqNum before = appender->head();
   Progress progress("appending", total_bytes, Progress::Unit::kBytes);
   Batch batch(*appender, progress);
   Outcome<void> outcome = append_all(batch, options);
+  RangeSet appended = batch.appended();
   if (outcome && options.end) {
-    if (const auto ended = appender->end({}); !ended) outcome = fail_with(Failure(ended.error()));
+    const auto ended = appender->end({});
+    if (ended) appended.insert({*ended, *ended});
+    if (!ended) outcome = fail_with(Failure(ended.error()));
   }
-  if (!outcome && appender->head() == before) return outcome;
-  CULM_TOOLS_CHECK(report(context, log, before, appender->head(), batch.total_bytes(),
+  if (!outcome && appended.empty()) return outcome;
+  CULM_TOOLS_CHECK(report(context, log, appended, appender->head(), batch.total_bytes(),
                           outcome && options.end, progress.seconds()));
   return outcome;
 }
@@ -206,8 +226,9 @@ void add_append(CommandTree& tree) {
       "Sign entries and append them to one's own log. One entry per FILE (- or no FILE is "
       "standard\n"
       "input), or one per line with --lines. Entries are durable when it returns; while a node\n"
-      "runs on the store it does the writing. What was published is remembered in KEY.LOG_ID.mark\n"
-      "beside the key, so that an old copy of the store is never appended to.",
+      "runs on the store it does the writing. Appends that coincide wait for each other. What\n"
+      "was published is remembered in KEY.LOG_ID.mark beside the key, so that an old copy of the\n"
+      "store is never appended to.",
       "culm append --key me.key --lines notes.txt\n  date | culm append --key me.key", options,
       run);
   verb.group(VerbGroup::kKeep);
@@ -221,6 +242,11 @@ void add_append(CommandTree& tree) {
       .show_default();
   verb.add_flag("--end", options->end,
                 "Close the log for good, after FILE if one is given; nothing can follow");
+  verb.add_option("--wait", &options->wait_seconds,
+                  "Wait so long for others that append with this key, and for a node that runs on\n"
+                  "the store to answer")
+      .type_name("SECONDS")
+      .show_default();
   verb.add_flag("--adopt", options->adopt,
                 "Take the store's log as all that was ever published, where the mark is missing\n"
                 "or damaged. If that is wrong the log forks");

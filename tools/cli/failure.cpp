@@ -58,6 +58,9 @@ constexpr Step kSteps[] = {
     {Errc::kAuthorMarkFormat,
      "restore the mark beside the key file; without it a fork cannot be ruled out"},
     {Errc::kAuthorMarkLocked, "wait for the other process, or end it"},
+    {Errc::kNodeSilent,
+     "it was stopped, or it hangs: let it go on (kill -CONT) or end it; then look whether this was "
+     "done, it may still do it"},
     {Errc::kLogEnded, "start another log with --log-id"},
     {Errc::kFileExists, "name a file that does not exist yet"},
     {Errc::kKeyFileMissing, "`culm keygen FILE` makes one"},
@@ -80,6 +83,7 @@ Exit exit_of(const Error& error) {
       return Exit::kNotFound;
     case Errc::kStoreLocked:
     case Errc::kAuthorMarkLocked:
+    case Errc::kNodeSilent:
       return Exit::kLocked;
     case Errc::kAuthorMarkBehind:
     case Errc::kAuthorMarkFork:

@@ -27,10 +27,10 @@ Outcome<std::unique_ptr<store::Store>> open_for_reading(const Context& context) 
 
 Outcome<host::WritableStore> open_for_writing(const Context& context, IfMissing if_missing,
                                               SignatureVerifier& verifier,
-                                              const AcceptOptions& options) {
+                                              const AcceptOptions& options, Duration wait_max) {
   guard_writing(context);
   auto opened = host::open_to_write(context.store_directory, if_missing == IfMissing::kCreate,
-                                    verifier, options);
+                                    verifier, options, wait_max);
   if (!opened && opened.error().code == Errc::kStoreLocked) {
     return fail_with(
         locked(context).next("wait until it has ended; verbs that only read work meanwhile"));

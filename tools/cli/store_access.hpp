@@ -23,10 +23,11 @@ enum class IfMissing { kFail, kCreate };
 
 /// Opens it to read and to write, by itself or through the node that runs on it: see
 /// `host::open_to_write`. Fails as `open_for_reading`, and with exit 8 and the pid when another
-/// process writes that takes no requests.
+/// process writes that takes no requests for all of `wait_max`.
 [[nodiscard]] Outcome<host::WritableStore> open_for_writing(const Context& context,
                                                             IfMissing if_missing,
                                                             SignatureVerifier& verifier,
-                                                            const AcceptOptions& options = {});
+                                                            const AcceptOptions& options = {},
+                                                            Duration wait_max = {});
 
 }  // namespace culm::tools
