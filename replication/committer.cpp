@@ -231,13 +231,13 @@ void Committer::hash_part(Job& job, const PayloadWork& payload) {
     job.payload_hash = hash(payload.bytes);
     return;
   }
-  auto& arrival = arrivals_[job.work.session];
-  if (payload.offset == 0) {
-    if (arrival) past_.push_back(arrival);
-    arrival = std::make_shared<Arrival>(Arrival{job.work.log, payload.seqnum});
-  }
+  if (payload.offset == 0) begin_arrival(job.work, payload.seqnum);
+  const auto [first, last] = arrivals_.equal_range(job.work.session);
+  const auto found = std::find_if(
+      first, last, [&](const auto& row) { return row.second->seqnum == payload.seqnum; });
+  const auto arrival = found == last ? nullptr : found->second;
   const bool goes_on = arrival && !arrival->is_over && arrival->log == job.work.log &&
-                       arrival->seqnum == payload.seqnum && arrival->offset == payload.offset;
+                       arrival->offset == payload.offset;
   if (!goes_on) {
     job.outcome = store::IngestReport{};
     return;
@@ -248,8 +248,8 @@ void Committer::hash_part(Job& job, const PayloadWork& payload) {
   arrival->moved = ++parts_;
   if (!payload.last) return;
   job.payload_hash = arrival->hasher.finish();
-  past_.push_back(std::move(arrival));
-  arrivals_.erase(job.work.session);
+  past_.push_back(arrival);
+  arrivals_.erase(found);
 }
 
 /// Whether it was wanted.

@@ -79,12 +79,15 @@ struct WorkReport {
 ///   commit      in order, in one transaction; no signature is checked in it, and no payload hashed
 ///   again       for a unit whose verdicts were not all at hand, and all work on its log behind it
 ///
-/// Each want has a stage of its own for the payload that it brings: nobody can withhold one from
+/// Each want has stages of its own for the payloads that it brings, kPayloadsPerWantMax at a time:
+/// nobody can withhold one from
 /// others by beginning it, and who brought a wrong part is known. There are at most `stages_max`;
 /// of more, the one that moved longest ago goes, so that to drive out one that
 /// moves all others have to move as well.
 class Committer {
  public:
+  static constexpr std::size_t kPayloadsPerWantMax = 4;
+
   /// All must outlive the committer.
   Committer(store::Store& store, SignatureVerifier& verifier, const AcceptOptions& options,
             std::size_t stages_max = limits::kStagesMax);
@@ -134,6 +137,7 @@ class Committer {
   [[nodiscard]] Result<bool> put_part(store::WriteTransaction& transaction, const Job& job,
                                       Stages& stages);
   void keep(const Stages& stages);
+  void begin_arrival(const Work& work, SeqNum seqnum);
   void sweep();
   void find_left();
 
@@ -141,8 +145,8 @@ class Committer {
   SignatureVerifier& verifier_;
   AcceptOptions options_;
   std::size_t stages_max_;
-  /// By the want that brings it.
-  std::map<std::weak_ptr<const SessionToken>, std::shared_ptr<Arrival>, std::owner_less<>>
+  /// By the want that brings them.
+  std::multimap<std::weak_ptr<const SessionToken>, std::shared_ptr<Arrival>, std::owner_less<>>
       arrivals_;
   std::vector<std::shared_ptr<Arrival>> past_;  ///< their last part came, or they were replaced
   std::uint64_t parts_ = 0;

@@ -7,6 +7,24 @@
 
 namespace culm::replication {
 
+/// In place of what came of that payload before, or of the payload of the want that moved longest
+/// ago if there are too many.
+void Committer::begin_arrival(const Work& work, SeqNum seqnum) {
+  const auto [first, last] = arrivals_.equal_range(work.session);
+  auto replaced =
+      std::find_if(first, last, [&](const auto& row) { return row.second->seqnum == seqnum; });
+  if (replaced == last && std::distance(first, last) == kPayloadsPerWantMax) {
+    replaced = std::min_element(first, last, [](const auto& a, const auto& b) {
+      return a.second->moved < b.second->moved;
+    });
+  }
+  if (replaced != last) {
+    past_.push_back(replaced->second);
+    arrivals_.erase(replaced);
+  }
+  arrivals_.emplace(work.session, std::make_shared<Arrival>(Arrival{work.log, seqnum}));
+}
+
 /// What an attempt did to stages, once it is committed.
 void Committer::keep(const Stages& stages) {
   for (const auto& [arrival, stage] : stages.begun) arrival->stage = stage;
@@ -15,7 +33,7 @@ void Committer::keep(const Stages& stages) {
     arrival->stage.reset();
     // The others need not go on.
     for (const auto& [session, other] : arrivals_) {
-      const bool is_same = other && other->log == arrival->log && other->seqnum == arrival->seqnum;
+      const bool is_same = other->log == arrival->log && other->seqnum == arrival->seqnum;
       if (is_same) other->is_over = true;
     }
   }
@@ -28,8 +46,8 @@ void Committer::sweep() {
   };
   for (const auto& arrival : std::exchange(past_, {})) drop(*arrival);
   std::erase_if(arrivals_, [&](const auto& row) {
-    const bool is_over = !row.second || row.second->is_over || row.first.expired();
-    if (is_over && row.second) drop(*row.second);
+    const bool is_over = row.second->is_over || row.first.expired();
+    if (is_over) drop(*row.second);
     return is_over;
   });
   while (arrivals_.size() > stages_max_) {

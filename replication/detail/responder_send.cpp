@@ -12,22 +12,36 @@ namespace {
 
 /// Payloads of unwanted sizes that are passed over at a time.
 constexpr std::uint64_t kSkippedRowsMax = limits::kPumpRowsMax / 16;
+/// Rows that are read upwards to find the highest of them that is wanted.
+constexpr std::uint64_t kRowsDownMax = 16;
 
-/// Passes over payloads of sizes that are not wanted; whether it came to one that is.
-Result<bool> skip_payloads(ServedWant& served, const store::ReadTransaction& transaction,
-                           const store::LogState& log) {
-  const RangeSet next = lowest(served.ready_payloads(), kSkippedRowsMax);
-  RangeSet unwanted;
-  bool is_found = false;
-  CULM_CHECK(
-      transaction.visit_entries(log, next, [&](const store::StoredEntry& stored) -> Result<bool> {
-        is_found = served.takes_payload(stored.entry);
-        if (!is_found) unwanted.insert(stored.entry.seqnum());
-        return !is_found;
+/// Begins the next payload. Passes over those of sizes that are not wanted, or that are not there
+/// any more, and puts off those that are too large yet.
+Result<void> begin_payload(ServedWant& served, const RangeSet& ready,
+                           const store::ReadTransaction& transaction, const store::LogState& log) {
+  const bool ascending = served.want.order == Order::kAscending;
+  const RangeSet next = ascending ? lowest(ready, kSkippedRowsMax) : highest(ready, kRowsDownMax);
+  const std::uint64_t size_max = served.ready_size_max();
+  RangeSet unwanted = next - log.payloads;
+  RangeSet larger;
+  std::optional<ServedWant::Chunked> found;
+  CULM_CHECK(transaction.visit_entries(
+      log, next - unwanted, [&](const store::StoredEntry& stored) -> Result<bool> {
+        const SeqNum seqnum = stored.entry.seqnum();
+        if (!served.takes_payload(stored.entry)) {
+          unwanted.insert(seqnum);
+        } else if (stored.entry.payload_size() > size_max) {
+          larger.insert(seqnum);
+        } else {
+          found = ServedWant::Chunked{seqnum, 0, stored.entry.payload_size()};
+        }
+        return !found || !ascending;
       }));
   served.payloads -= unwanted;
   served.settled |= unwanted;
-  return is_found;
+  served.put_off |= larger;
+  if (found) served.chunked.push_back(*found);
+  return {};
 }
 
 }  // namespace
@@ -98,35 +112,32 @@ Result<void> Responder::send_unit(ServedWant& served, const store::ReadTransacti
 
 Result<void> Responder::send_payload(ServedWant& served, const store::ReadTransaction& transaction,
                                      const store::LogState& log) {
-  if (!served.chunked) {
-    if (!served.takes_any_size()) {
-      CULM_TRY(const bool is_found, skip_payloads(served, transaction, log));
-      if (!is_found) return {};
-    }
-    served.chunked = ServedWant::Chunked{served.ready_payloads().min(), 0};
-  }
-  return send_chunk(served, transaction, log);
+  const RangeSet ready = served.ready_payloads();
+  if (!ready.empty()) CULM_CHECK(begin_payload(served, ready, transaction, log));
+  if (!served.chunked.empty()) return send_chunk(served, transaction, log);
+  if (ready.empty()) served.take_larger();
+  return {};
 }
 
 Result<void> Responder::send_chunk(ServedWant& served, const store::ReadTransaction& transaction,
                                    const store::LogState& log) {
-  const SeqNum seqnum = served.chunked->seqnum;
+  ServedWant::Chunked& chunked = served.chunked.back();
+  const SeqNum seqnum = chunked.seqnum;
   if (!log.payloads.contains(seqnum)) {  // it was deleted under way
     served.settle_payload(seqnum);
     return {};
   }
-  CULM_TRY(const auto stored, transaction.get_entry(log, seqnum));
-  CULM_TRY(const ByteView chunk, transaction.read_payload(log, seqnum, served.chunked->offset,
-                                                          limits::kPayloadChunkBytes));
+  CULM_TRY(const ByteView chunk,
+           transaction.read_payload(log, seqnum, chunked.offset, limits::kPayloadChunkBytes));
   Payload payload;
   payload.want = served.want.id;
   payload.seqnum = seqnum;
-  payload.offset = served.chunked->offset;
-  payload.last = payload.offset + chunk.size() == stored.entry.payload_size();
+  payload.offset = chunked.offset;
+  payload.last = payload.offset + chunk.size() == chunked.size;
   payload.bytes = chunk;
   spend(served, outbox_.send(payload));
   stats_.payload_bytes_sent += chunk.size();
-  served.chunked->offset += chunk.size();
+  chunked.offset += chunk.size();
   if (payload.last) served.settle_payload(seqnum);
   return {};
 }

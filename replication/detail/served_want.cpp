@@ -68,6 +68,8 @@ void ServedWant::plan(const store::LogState& log) {
   if (want.payloads) payloads = (wanted & log.payloads) - settled;
   // One whose entry is not sent follows nothing.
   if (!want.entries || has_gaps) payloads &= known | entries;
+  put_off &= payloads;
+  std::erase_if(chunked, [this](const Chunked& one) { return !payloads.contains(one.seqnum); });
   planned = true;
 }
 
@@ -78,15 +80,17 @@ void ServedWant::peer_holds(const RangeSet& shown_entries, const RangeSet& shown
   settled |= shown_payloads;
   entries -= shown_entries;
   payloads -= shown_payloads;
+  std::erase_if(chunked, [this](const Chunked& one) { return !payloads.contains(one.seqnum); });
 }
 
 bool ServedWant::pass_over(SeqNum seqnum) {
   if (!entries.contains(seqnum) && !payloads.contains(seqnum)) return false;
   damaged.insert(seqnum);
-  if (chunked && chunked->seqnum == seqnum) {
+  const auto under_way = std::ranges::find(chunked, seqnum, &Chunked::seqnum);
+  if (under_way != chunked.end()) {
     // Parts that come twice by one want count as sent in vain.
-    if (chunked->offset > limits::kVainBytesPerWantMax / 2) settled.insert(seqnum);
-    chunked.reset();
+    if (under_way->offset > limits::kVainBytesPerWantMax / 2) settled.insert(seqnum);
+    chunked.erase(under_way);
   }
   planned = false;
   return true;
@@ -95,7 +99,25 @@ bool ServedWant::pass_over(SeqNum seqnum) {
 void ServedWant::settle_payload(SeqNum seqnum) {
   payloads.erase(SeqRange{seqnum, seqnum});
   settled.insert(seqnum);
-  chunked.reset();
+  std::erase_if(chunked, [&](const Chunked& one) { return one.seqnum == seqnum; });
+  if (payloads.empty()) size_max = kSmallPayloadBytesMax;
+}
+
+RangeSet ServedWant::ready_payloads() const {
+  if (!chunked.empty() && chunked.back().size <= kSmallPayloadBytesMax) return {};
+  RangeSet ready = (payloads & known) - put_off;
+  for (const Chunked& one : chunked) ready.erase(SeqRange{one.seqnum, one.seqnum});
+  return ready;
+}
+
+std::uint64_t ServedWant::ready_size_max() const {
+  return chunked.empty() ? size_max : kSmallPayloadBytesMax;
+}
+
+void ServedWant::take_larger() {
+  constexpr std::uint64_t kTimesLarger = 16;
+  size_max *= kTimesLarger;
+  put_off = {};
 }
 
 ServedWant::Step ServedWant::next_step(std::uint64_t credit) const {
@@ -105,8 +127,11 @@ ServedWant::Step ServedWant::next_step(std::uint64_t credit) const {
   }
   if (want.budget_bytes != 0 && bytes >= want.budget_bytes) return Step::kBudget;
   if (credit < limits::kCreditBytesMin) return Step::kNothing;
-  // Payloads of entries that the peer has come first: they belong to the unit just sent.
-  return chunked || !ready_payloads().empty() ? Step::kPayload : Step::kUnit;
+  // Payloads of entries that the peer has come first: they belong to the unit just sent. Large ones
+  // come last, and units between their parts.
+  const bool is_large = chunked.empty() || chunked.back().size > kSmallPayloadBytesMax;
+  const bool is_unit_next = is_large && !entries.empty() && ready_payloads().empty();
+  return is_unit_next ? Step::kUnit : Step::kPayload;
 }
 
 RangeSet ServedWant::next_unit() const {

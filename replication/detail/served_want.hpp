@@ -1,12 +1,16 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <vector>
 
 #include "culm/replication/message.hpp"
 #include "culm/store/store.hpp"
 
 namespace culm::replication {
+
+/// Larger payloads wait for all else of their want, in steps of size: so small ones come although
+/// each connection breaks before a large one is through.
+inline constexpr std::uint64_t kSmallPayloadBytesMax = 1024 * 1024;
 
 /// One want of the peer while it is served: what is to be sent, what the peer has. Decides what
 /// comes next and does none of it. Spec: replication.md#wants
@@ -36,14 +40,19 @@ struct ServedWant {
   /// The entries of the next unit. Precondition: `next_step` is kUnit.
   [[nodiscard]] RangeSet next_unit() const;
 
-  /// Payloads to be sent whose entries the peer has.
-  [[nodiscard]] RangeSet ready_payloads() const { return payloads & known; }
+  /// Payloads to be begun now, if they are not too large: the peer has their entries. None while a
+  /// small one is under way.
+  [[nodiscard]] RangeSet ready_payloads() const;
+  /// Those of them that are larger are put off.
+  [[nodiscard]] std::uint64_t ready_size_max() const;
+  /// Nothing else is left: the turn is of larger ones.
+  void take_larger();
   [[nodiscard]] bool takes_payload(const EntryView& entry) const;
   [[nodiscard]] bool takes_any_size() const;
   /// Which take most of its memory.
   [[nodiscard]] std::uint64_t ranges() const {
     return want.interest.ranges.ranges().size() + known.ranges().size() + entries.ranges().size() +
-           payloads.ranges().size() + settled.ranges().size();
+           payloads.ranges().size() + settled.ranges().size() + put_off.ranges().size();
   }
 
   Want want;              ///< but for its sets of what is held, which lie below
@@ -51,6 +60,7 @@ struct ServedWant {
   RangeSet known;         ///< entries the peer has shown to hold or was sent
   RangeSet entries;       ///< to be sent
   RangeSet payloads;      ///< to be sent
+  RangeSet put_off;       ///< of these, for being too large yet
   RangeSet settled;       ///< payloads that are here and will not be sent by this want: see `plan`
   RangeSet damaged;       ///< here, so that they cannot be sent
   bool has_gaps = false;  ///< the proofs of what is to be sent are not all here
@@ -60,8 +70,12 @@ struct ServedWant {
   struct Chunked {
     SeqNum seqnum = 0;
     std::uint64_t offset = 0;
+    std::uint64_t size = 0;
   };
-  std::optional<Chunked> chunked;  ///< the payload that is under way in parts
+  /// Payloads that are under way in parts, at most two: a small one goes between the parts of a
+  /// large one.
+  std::vector<Chunked> chunked{};
+  std::uint64_t size_max = kSmallPayloadBytesMax;  ///< of payloads whose turn it is
 };
 
 /// What serving the want will move. Reads the sizes of at most `rows_left` payloads, and takes

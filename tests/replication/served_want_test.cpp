@@ -1,5 +1,7 @@
 #include "culm/replication/detail/served_want.hpp"
 
+#include <utility>
+
 #include <gtest/gtest.h>
 
 #include "culm/core/limits.hpp"
@@ -55,7 +57,7 @@ TEST(ServedWant, OfADamagedPayloadNotMuchIsSentTwice) {
   const auto log = log_of({{1, 10}}, {{5, 5}});
   for (const std::uint64_t offset : {std::uint64_t{100}, limits::kVainBytesPerWantMax}) {
     ServedWant want = served(everything(), log, {{1, 10}});
-    want.chunked = ServedWant::Chunked{5, offset};
+    want.chunked.push_back({5, offset, limits::kPayloadSizeBytesMax});
     EXPECT_TRUE(want.pass_over(5));
     want.plan(log);
     EXPECT_EQ(want.next_step(kCredit), Step::kComplete);
@@ -71,6 +73,36 @@ TEST(ServedWant, PayloadsFollowTheEntriesThatThePeerHas) {
   want.settle_payload(5);
   EXPECT_EQ(want.next_step(kCredit), Step::kUnit) << "8 is not there yet";
   EXPECT_EQ(want.next_unit(), (RangeSet{{6, 10}}));
+}
+
+TEST(ServedWant, WhatIsTooLargeWaitsForAllElse) {
+  ServedWant want = served(everything(), log_of({{1, 10}}, {{2, 3}}), {{1, 5}});
+  want.put_off.insert(2);
+  EXPECT_EQ(want.ready_payloads(), (RangeSet{{3, 3}}));
+  EXPECT_EQ(want.next_step(kCredit), Step::kPayload);
+  want.settle_payload(3);
+  EXPECT_EQ(want.next_step(kCredit), Step::kUnit);
+  want.known |= std::exchange(want.entries, {});
+  EXPECT_EQ(want.next_step(kCredit), Step::kPayload);
+  EXPECT_TRUE(want.ready_payloads().empty());
+  want.take_larger();
+  EXPECT_EQ(want.ready_payloads(), (RangeSet{{2, 2}}));
+  EXPECT_EQ(want.ready_size_max(), 16 * kSmallPayloadBytesMax);
+}
+
+TEST(ServedWant, WhatIsNewAndSmallGoesBetweenThePartsOfALargePayload) {
+  ServedWant want = served(everything(), log_of({{1, 10}}, {{2, 2}}), {{1, 10}});
+  want.chunked.push_back({2, 0, kSmallPayloadBytesMax + 1});
+  want.plan(log_of({{1, 11}}, {{2, 3}}));
+  EXPECT_EQ(want.ready_payloads(), (RangeSet{{3, 3}}));
+  EXPECT_EQ(want.ready_size_max(), kSmallPayloadBytesMax);
+  want.chunked.push_back({3, 0, kSmallPayloadBytesMax});
+  EXPECT_TRUE(want.ready_payloads().empty()) << "one after the other";
+  EXPECT_EQ(want.next_step(kCredit), Step::kPayload);
+  want.settle_payload(3);
+  EXPECT_EQ(want.next_step(kCredit), Step::kUnit);
+  want.plan(log_of({{1, 11}}, {}));
+  EXPECT_TRUE(want.chunked.empty()) << "it is there no longer";
 }
 
 TEST(ServedWant, WithoutCreditOnlyWhatIsNotCountedIsSaid) {

@@ -242,6 +242,47 @@ TEST(Session, MovesLargePayloadsInParts) {
   EXPECT_EQ(as_text(read), large);
 }
 
+TEST(Session, ALargePayloadHoldsUpNothingThatIsSmaller) {
+  for (const Order order : {Order::kAscending, Order::kNewestFirst}) {
+    LogBuilder log("alice");
+    log.append(std::string(17 * 1024 * 1024, 'x'));
+    log.append_many(2000);
+    log.append(std::string(2 * 1024 * 1024, 'y'));
+    for (int i = 0; i < 3; ++i) log.append(std::string(100'000, 'z'));
+    TestPeer author(1);
+    TestPeer reader(2);
+    author.hold(log);
+    TestConnection connection(reader, author, 3);
+    WantRequest request = want_of(log.log());
+    request.order = order;
+    ASSERT_TRUE(connection.a.session->want(request));
+    connection.run(4'000'000);
+    EXPECT_EQ(reader.state(log.log()).held, (RangeSet{{1, 2005}}));
+    EXPECT_EQ(reader.state(log.log()).payloads, (RangeSet{{2, 2005}}));
+  }
+}
+
+TEST(Session, WhatIsNewIsNotHeldUpByALargePayload) {
+  LogBuilder log("alice");
+  log.append(std::string(4 * 1024 * 1024, 'x'));
+  TestPeer author(1);
+  TestPeer reader(2);
+  author.hold(log);
+  TestConnection connection(reader, author, 3);
+  WantRequest request = want_of(log.log());
+  request.live = true;
+  ASSERT_TRUE(connection.a.session->want(request));
+  connection.run(1'000'000);
+  EXPECT_TRUE(reader.state(log.log()).payloads.empty());
+  log.append(std::string(100'000, 'z')).append("small");
+  author.hold(log);
+  connection.log_changed(author, log.log());
+  connection.run(3'000'000);
+  EXPECT_EQ(reader.state(log.log()).payloads, (RangeSet{{2, 3}}));
+  connection.run();
+  EXPECT_EQ(reader.state(log.log()).payloads, (RangeSet{{1, 3}})) << connection.why();
+}
+
 TEST(Session, NeverFetchesDeletedPayloadsAgain) {
   const LogBuilder log = LogBuilder("alice").append_many(20);
   TestPeer author(1);
