@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "culm/core/random.hpp"
+#include "culm/replication/host/commit_watch.hpp"
 #include "culm/replication/host/detail/sync_run.hpp"
 #include "culm/replication/host/writer.hpp"
 #include "culm/store/key_file.hpp"
@@ -13,8 +14,6 @@
 namespace culm {
 namespace {
 
-/// How often a follower looks.
-constexpr Duration kLookEvery = std::chrono::milliseconds(20);
 constexpr Duration kWaitMax = std::chrono::hours(24 * 365);
 /// Read in one transaction.
 constexpr std::size_t kPieceBytes = 1024 * 1024;
@@ -141,7 +140,7 @@ Result<Bytes> Replica::read(const LogKey& log, SeqNum seqnum) const {
 }
 
 Follower Replica::follow(const LogKey& log, SeqNum from) const {
-  return {*impl_->store.store, log, from};
+  return {*impl_->store.store, std::make_unique<host::CommitWatch>(impl_->directory), log, from};
 }
 
 static node::SyncRequest request_of(const node::Endpoint& peer, const std::vector<LogKey>& logs) {
@@ -266,10 +265,14 @@ Result<SeqNum> OwnLog::append(std::span<const ByteView> payloads) {
 }
 Result<SeqNum> OwnLog::end(ByteView payload) { return impl_->appender->end(payload); }
 
-Follower::Follower(const store::Store& store, const LogKey& log, SeqNum from)
-    : store_(&store), log_(log) {
+Follower::Follower(const store::Store& store, std::unique_ptr<host::CommitWatch> watch,
+                   const LogKey& log, SeqNum from)
+    : store_(&store), watch_(std::move(watch)), log_(log) {
   if (from > 1) told_.insert({1, from - 1});
 }
+Follower::Follower(Follower&&) noexcept = default;
+Follower& Follower::operator=(Follower&&) noexcept = default;
+Follower::~Follower() = default;
 
 Result<RangeSet> Follower::next(Duration wait_max) {
   using Clock = std::chrono::steady_clock;
@@ -278,7 +281,7 @@ Result<RangeSet> Follower::next(Duration wait_max) {
     CULM_TRY(RangeSet come, look());
     const auto now = Clock::now();
     if (!come.empty() || now >= end) return come;
-    std::this_thread::sleep_until(std::min(end, now + kLookEvery));
+    watch_->wait(std::chrono::duration_cast<Duration>(end - now));
   }
 }
 

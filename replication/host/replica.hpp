@@ -21,6 +21,10 @@
 
 namespace culm {
 
+namespace host {
+class CommitWatch;
+}
+
 struct ReplicaOptions {
   /// Make the directory and the store if they are missing.
   bool create = true;
@@ -71,8 +75,8 @@ class OwnLog {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Tells which entries of a log have come into the store, in this process or another; fetches
-/// nothing itself, and `Replica::read` reads them.
+/// Tells which entries of a log have come into the store, in this process or another, as soon as
+/// they are committed; fetches nothing itself, and `Replica::read` reads them.
 ///
 ///   auto follower = replica.follow(log);
 ///   const culm::RangeSet fresh = follower.next().value();
@@ -82,16 +86,22 @@ class OwnLog {
 /// nothing, since the sync waits for it.
 class Follower {
  public:
+  Follower(Follower&&) noexcept;
+  Follower& operator=(Follower&&) noexcept;
+  ~Follower();
+
   /// The entries that can be read with their payload and were not told before; waits at most so
   /// long for the first. Empty when nothing came. Fails as the store.
   [[nodiscard]] Result<RangeSet> next(Duration wait_max = std::chrono::seconds(1));
 
  private:
   friend class Replica;
-  Follower(const store::Store& store, const LogKey& log, SeqNum from);
+  Follower(const store::Store& store, std::unique_ptr<host::CommitWatch> watch, const LogKey& log,
+           SeqNum from);
   [[nodiscard]] Result<RangeSet> look();
 
   const store::Store* store_;
+  std::unique_ptr<host::CommitWatch> watch_;
   LogKey log_;
   RangeSet told_;  ///< and all that is below where it began
   std::uint64_t change_ = 0;
