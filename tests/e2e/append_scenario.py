@@ -50,7 +50,8 @@ class Append(Scenario):
         self.assertEqual(self.out("cat", author + ".7"), b"of 7")
         self.assertEqual(self.out("cat", author[:8] + ".18446744073709551615"),
                          b"of 18446744073709551615")
-        self.assertEqual(self.out("cat", author[:8]), b"of 0")
+        self.assertEqual(self.out("cat", author[:8] + ".0"), b"of 0")
+        self.assertEqual(self.out("cat", author[:8]), b"of 0of 7of 18446744073709551615")
 
     def test_end_closes_the_log_for_good(self):
         key, author = self.keygen()

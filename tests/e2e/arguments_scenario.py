@@ -46,7 +46,7 @@ class Arguments(Scenario):
 
     def test_ranges_that_are_none_are_refused(self):
         author = self.new_log("abc")
-        for ranges in ("5-3", "0-3", "", "1,,2", "x", "1-2-3", "-3"):
+        for ranges in ("5-3", "0-3", "", "1,,2", "x", "1-2-3", "-0", "-3--5", "lasts", "last-3-", "--3"):
             self.assertIn("--range", self.error(USAGE, "log", author, f"--range={ranges}"), ranges)
 
     def test_names_that_are_none_are_refused(self):
@@ -70,14 +70,16 @@ class Arguments(Scenario):
         for name in author, author[:8], author[:8].upper(), author[:33]:
             self.assertEqual(self.out("cat", name), b"abc")
 
-    def test_a_start_with_several_logs_but_no_log_0_is_ambiguous(self):
+    def test_an_author_with_several_logs_is_no_single_log(self):
         key, author = self.keygen()
         for log_id in 3, 4:
             self.out("append", "--key", key, "--log-id", log_id, stdin=b"x")
-        message = self.error(USAGE, "cat", author[:10])
-        self.assertIn(author + ".3", message)
-        self.assertIn(author + ".4", message)
-        self.error(NOT_FOUND, "cat", author)
+        for arguments in (["delete", author[:10], "--payloads", "--range", 1], ["inspect", author, 1],
+                          ["pool", 1, "--log", author]):
+            message = self.error(USAGE, *arguments)
+            self.assertIn(author + ".3", message)
+            self.assertIn(author + ".4", message)
+        self.error(NOT_FOUND, "cat", author + ".0")
 
     def test_a_very_long_argument_is_refused_in_few_words(self):
         self.new_log("abc")

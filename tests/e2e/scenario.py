@@ -26,7 +26,8 @@ class Scenario(unittest.TestCase):
     def setUp(self):
         self.place = pathlib.Path(tempfile.mkdtemp(prefix="culm-e2e-"))
         self.addCleanup(shutil.rmtree, self.place, ignore_errors=True)
-        self.environment = {**os.environ, "CULM_STORE": str(self.place / "store")}
+        self.environment = {**os.environ, "CULM_STORE": str(self.place / "store"),
+                            "XDG_DATA_HOME": str(self.place / "data")}
 
     def path(self, name):
         return str(self.place / name)

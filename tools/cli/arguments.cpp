@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 #include <vector>
 
 #include "culm/replication/host/verifier_pool.hpp"
@@ -19,23 +20,14 @@ std::string quoted(std::string_view text) {
   return quoted + '"';
 }
 
-tl::unexpected<Failure> bad_name(std::string_view text) {
-  return usage(quoted(text) + " names no log: give an author's 64 hex digits, or at least " +
-               std::to_string(kNameDigitsMin) + " of them, and .LOG_ID where it is not 0");
-}
-
 tl::unexpected<Failure> ambiguous(std::string_view text, const std::vector<LogKey>& logs) {
-  std::string message = quoted(text) + " fits several logs:";
+  std::string message = quoted(text) + " fits several logs, name one:";
   constexpr std::size_t kListed = 4;
   for (std::size_t i = 0; i < std::min(kListed, logs.size()); ++i) {
-    message += "\n  " + to_string(logs[i]);
+    message += "\n  " + to_string(LogName{logs[i].author, logs[i].log_id});
   }
   if (logs.size() > kListed) message += "\n  ...";
   return usage(std::move(message));
-}
-
-bool is_hex(std::string_view text) {
-  return text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
 }
 
 }  // namespace
@@ -66,6 +58,10 @@ Outcome<std::size_t> parse_verify_threads(std::string_view what, std::string_vie
 
 Outcome<RangeSet> parse_range_option(std::string_view what, std::string_view text) {
   auto ranges = parse_ranges(text);
+  if (!ranges && RangeWords::parse(what, text)) {
+    return usage(std::string(what) + " " + quoted(text) +
+                 ": here nothing can be counted from the end of the log; --newest N can");
+  }
   if (!ranges) {
     return usage(std::string(what) + " " + quoted(text) +
                  " is not like 5-9,20,30-, with seqnums from 1 to " +
@@ -75,53 +71,147 @@ Outcome<RangeSet> parse_range_option(std::string_view what, std::string_view tex
   return *std::move(ranges);
 }
 
-Outcome<LogKey> find_log_named(const store::ReadTransaction& transaction, std::string_view text) {
+Outcome<RangeWords> RangeWords::parse(std::string_view what, std::string_view text) {
+  RangeWords words;
+  std::size_t at = 0;
+  while (at <= text.size()) {
+    const std::size_t end = std::min(text.find(',', at), text.size());
+    const auto range = parse_range(text.substr(at, end - at));
+    if (!range) {
+      return usage(std::string(what) + " " + quoted(text) +
+                   " is not like 5-9,20,30-, last or -10-: look at character " +
+                   std::to_string(at + 1));
+    }
+    words.ranges_.push_back(*range);
+    at = end + 1;
+  }
+  return words;
+}
+
+/// Takes what is an end of a range off the start of `text`.
+std::optional<RangeWords::End> RangeWords::take_end(std::string_view& text) {
+  constexpr std::string_view kLast = "last";
+  if (text.starts_with(kLast)) {
+    text.remove_prefix(kLast.size());
+    return End{1, true};
+  }
+  End end{0, text.starts_with('-')};
+  if (end.is_from_last) text.remove_prefix(1);
+  const auto [rest, code] = std::from_chars(text.data(), text.data() + text.size(), end.number);
+  if (code != std::errc{} || end.number == 0) return std::nullopt;
+  text.remove_prefix(static_cast<std::size_t>(rest - text.data()));
+  return end;
+}
+
+std::optional<RangeWords::Range> RangeWords::parse_range(std::string_view text) {
+  const auto first = take_end(text);
+  if (!first) return std::nullopt;
+  if (text.empty()) return Range{*first, *first};
+  if (!text.starts_with('-')) return std::nullopt;
+  text.remove_prefix(1);
+  if (text.empty()) return Range{*first, {kSeqnumMax, false}};
+  const auto last = take_end(text);
+  if (!last || !text.empty()) return std::nullopt;
+  const bool are_alike = first->is_from_last == last->is_from_last;
+  const bool is_backwards =
+      first->is_from_last ? first->number < last->number : first->number > last->number;
+  if (are_alike && is_backwards) return std::nullopt;
+  return Range{*first, *last};
+}
+
+RangeSet RangeWords::of(SeqNum head) const {
+  const auto seqnum = [head](const End& end) {
+    if (!end.is_from_last) return end.number;
+    return end.number <= head ? head - end.number + 1 : 0;
+  };
+  RangeSet set;
+  for (const Range& range : ranges_) {
+    const SeqNum last = seqnum(range.last);
+    const SeqNum first = std::max<SeqNum>(seqnum(range.first), 1);
+    if (first <= last) set.insert({first, last});
+  }
+  return set;
+}
+
+Outcome<SeqNum> parse_seqnum_of(std::string_view what, std::string_view text, SeqNum head) {
+  const bool is_from_last = text == "last" || (text.starts_with('-') && text.size() > 1);
+  if (!is_from_last) return parse_seqnum(what, text);
+  SeqNum back = 1;
+  if (text != "last") {
+    CULM_TOOLS_TRY(back, parse_seqnum(what, text.substr(1)));
+  }
+  if (back <= head) return head - back + 1;
+  return fail_with(Failure(Exit::kNotFound, Errc::kEntryNotHeld,
+                           "the log has " + human_entries(head) + " so far")
+                       .about(std::string(what) + " " + std::string(text)));
+}
+
+Outcome<LogName> find_name(const store::ReadTransaction& transaction, std::string_view text) {
+  CULM_TOOLS_TRY(const auto whole, find_whole_name(text));
+  if (whole) return *whole;
   const auto dot = text.find('.');
   std::string digits(text.substr(0, dot));
   std::ranges::transform(digits, digits.begin(), [](char c) {
     return c >= 'A' && c <= 'F' ? static_cast<char>(c + 32) : c;
   });
-  constexpr std::size_t kDigits = 64;
-  if (!is_hex(digits) || digits.size() < kNameDigitsMin || digits.size() > kDigits) {
-    return bad_name(text);
-  }
-  std::optional<LogId> log_id;
-  if (dot != std::string_view::npos) {
-    CULM_TOOLS_TRY(const std::uint64_t number, parse_number("log_id", text.substr(dot + 1)));
-    log_id = LogId{number};
-  }
-  if (digits.size() == kDigits) {
-    CULM_TOOLS_TRY(LogKey log, parse_log_key(digits));
-    log.log_id = log_id.value_or(LogId{});
-    return log;
-  }
-
   constexpr std::size_t kCandidatesMax = 10'000;
-  CULM_TOOLS_TRY(std::vector<LogKey> logs, transaction.list_logs(digits, kCandidatesMax));
-  if (!log_id) {
-    const bool is_one_author = std::ranges::all_of(
-        logs, [&logs](const LogKey& log) { return log.author == logs.front().author; });
-    const bool has_log_0 = std::ranges::count(logs, LogId{}, &LogKey::log_id) > 0;
-    if (is_one_author && has_log_0) log_id = LogId{};
-  }
-  if (log_id) std::erase_if(logs, [&](const LogKey& log) { return log.log_id != *log_id; });
+  CULM_TOOLS_TRY(const std::vector<LogKey> logs, transaction.list_logs(digits, kCandidatesMax));
   if (logs.empty()) return fail_with(Failure(Error{Errc::kLogUnknown}).about(quoted(text)));
+  if (logs.front().author != logs.back().author) return ambiguous(text, logs);
+  if (dot == std::string_view::npos) return LogName{logs.front().author, std::nullopt};
+  CULM_TOOLS_TRY(const std::uint64_t log_id, parse_number("log_id", text.substr(dot + 1)));
+  return LogName{logs.front().author, LogId{log_id}};
+}
+
+Outcome<LogKey> find_log_named(const store::ReadTransaction& transaction, std::string_view text) {
+  CULM_TOOLS_TRY(const LogName name, find_name(transaction, text));
+  if (name.log_id) return LogKey{name.author, *name.log_id};
+  CULM_TOOLS_TRY(const std::vector<LogKey> logs, transaction.list_logs(to_hex(name.author.bytes)));
+  if (logs.empty()) return LogKey{name.author, LogId{}};
   if (logs.size() > 1) return ambiguous(text, logs);
   return logs.front();
 }
 
 Outcome<std::vector<LogKey>> find_logs_named(const store::ReadTransaction& transaction,
-                                             const std::vector<std::string>& names) {
+                                             const std::vector<std::string>& names,
+                                             OfAuthor of_author) {
   if (names.empty()) {
     CULM_TOOLS_TRY(auto logs, transaction.list_logs());
     return logs;
   }
   std::vector<LogKey> logs;
-  for (const std::string& name : names) {
-    CULM_TOOLS_TRY(const LogKey log, find_log_named(transaction, name));
-    logs.push_back(log);
+  std::set<LogKey> seen;
+  const auto add = [&](const LogKey& log) {
+    if (seen.insert(log).second) logs.push_back(log);
+  };
+  for (const std::string& text : names) {
+    CULM_TOOLS_TRY(const LogName name, find_name(transaction, text));
+    if (name.log_id) {
+      add({name.author, *name.log_id});
+      continue;
+    }
+    CULM_TOOLS_TRY(const auto known, transaction.list_logs(to_hex(name.author.bytes)));
+    if (of_author == OfAuthor::kKnownAndLog0) {
+      add({name.author, LogId{}});
+    } else if (known.empty()) {
+      return fail_with(Failure(Error{Errc::kLogUnknown}).about(quoted(text)));
+    }
+    std::ranges::for_each(known, add);
   }
   return logs;
+}
+
+Outcome<std::vector<store::LogState>> read_logs_named(const store::Store& store,
+                                                      const std::string& text) {
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  CULM_TOOLS_TRY(const auto logs, find_logs_named(transaction, {text}));
+  std::vector<store::LogState> states;
+  states.reserve(logs.size());
+  for (const LogKey& log : logs) {
+    CULM_TOOLS_TRY(const auto state, about(short_name(log), transaction.get_log(log)));
+    states.push_back(*state);
+  }
+  return states;
 }
 
 Outcome<store::LogState> get_log_named(const store::ReadTransaction& transaction,
@@ -134,6 +224,12 @@ Outcome<store::LogState> get_log_named(const store::ReadTransaction& transaction
 Outcome<store::LogState> read_log_named(const store::Store& store, std::string_view text) {
   CULM_TOOLS_TRY(const auto transaction, store.read());
   return get_log_named(transaction, text);
+}
+
+Outcome<store::LogState> read_log(const store::Store& store, const LogKey& log) {
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  CULM_TOOLS_TRY(const auto state, about(short_name(log), transaction.get_log(log)));
+  return *state;
 }
 
 std::string short_name(const LogKey& log, std::size_t digits) {

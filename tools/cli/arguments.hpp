@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "culm/store/store.hpp"
 
 #include "tools/cli/command_line.hpp"
+#include "tools/cli/names.hpp"
 
 /// What people type, turned into values; whatever is not one fails with exit 2.
 namespace culm::tools {
@@ -45,19 +47,65 @@ template <class Into>
   return value_of("RANGES", into, parse_range_option);
 }
 
+/// Ranges as they are typed, each end perhaps counted from the end of a log: "last", "-10-" for the
+/// last ten entries, "5--2". Spec: names.md#seqnums
+class RangeWords {
+ public:
+  RangeWords() = default;
+  [[nodiscard]] static Outcome<RangeWords> parse(std::string_view what, std::string_view text);
+
+  [[nodiscard]] bool empty() const noexcept { return ranges_.empty(); }
+  /// What they mean in a log with this head. A range that begins before entry 1 begins with it.
+  [[nodiscard]] RangeSet of(SeqNum head) const;
+
+ private:
+  struct End {
+    SeqNum number = 0;
+    bool is_from_last = false;  ///< 1 is the last entry
+  };
+  struct Range {
+    End first;
+    End last;
+  };
+  [[nodiscard]] static std::optional<End> take_end(std::string_view& text);
+  [[nodiscard]] static std::optional<Range> parse_range(std::string_view text);
+
+  std::vector<Range> ranges_;
+};
+[[nodiscard]] inline Option::Value ranges_of(RangeWords& into) {
+  return value_of("RANGES", into, RangeWords::parse);
+}
+
+/// A seqnum in a log with this head: a number from 1 on, "last", or "-10" for the tenth from the
+/// end.
+[[nodiscard]] Outcome<SeqNum> parse_seqnum_of(std::string_view what, std::string_view text,
+                                              SeqNum head);
+
 /// Digits of an author that a name must have at least.
 inline constexpr std::size_t kNameDigitsMin = 8;
 
-/// Finds the log that `text` names: the author's hex, or at least kNameDigitsMin digits of it that
-/// no other author in the store begins with, then ".log_id" where it is not 0. Without log_id and
-/// with no log 0 the author's only log is meant. A full name needs no log in the store.
-/// Fails with kLogUnknown, kHexFormat, kUsage (ambiguous).
+/// What `text` names: as `find_whole_name`, or by at least kNameDigitsMin digits that no other
+/// author in the store begins with. Fails with kLogUnknown, kUsage (ambiguous), and as that.
+[[nodiscard]] Outcome<LogName> find_name(const store::ReadTransaction& transaction,
+                                         std::string_view text);
+
+/// The one log that `text` names. An author is one log only while the store knows no others of the
+/// author; where it knows none, log 0 is meant. Fails as `find_name`.
 [[nodiscard]] Outcome<LogKey> find_log_named(const store::ReadTransaction& transaction,
                                              std::string_view text);
 
-/// Each of them as `find_log_named`; where there are no names, all logs of the store.
+/// Which logs an author stands for, beside those that the store knows.
+enum class OfAuthor { kKnown, kKnownAndLog0 };
+
+/// Each of them as `find_name`, an author as all logs of the author; where there are no names, all
+/// logs of the store. Each log once. Fails with kLogUnknown for an author of whom there is none.
 [[nodiscard]] Outcome<std::vector<LogKey>> find_logs_named(
-    const store::ReadTransaction& transaction, const std::vector<std::string>& names);
+    const store::ReadTransaction& transaction, const std::vector<std::string>& names,
+    OfAuthor of_author = OfAuthor::kKnown);
+
+/// The states of all logs that `text` names, as of now; at least one.
+[[nodiscard]] Outcome<std::vector<store::LogState>> read_logs_named(const store::Store& store,
+                                                                    const std::string& text);
 
 /// `find_log_named`, and the state of that log.
 [[nodiscard]] Outcome<store::LogState> get_log_named(const store::ReadTransaction& transaction,
@@ -66,6 +114,9 @@ inline constexpr std::size_t kNameDigitsMin = 8;
 /// The same as of now; the snapshot is not kept.
 [[nodiscard]] Outcome<store::LogState> read_log_named(const store::Store& store,
                                                       std::string_view text);
+
+/// The state of `log` as of now.
+[[nodiscard]] Outcome<store::LogState> read_log(const store::Store& store, const LogKey& log);
 
 /// Author digits and log_id as short as people can read it: for messages, not for input.
 [[nodiscard]] std::string short_name(const LogKey& log, std::size_t digits = 12);

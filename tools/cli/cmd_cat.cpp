@@ -11,7 +11,7 @@ namespace {
 
 struct Options {
   std::string log;
-  RangeSet range;
+  RangeWords range;
   bool lines = false;
 };
 
@@ -35,7 +35,7 @@ Outcome<RangeSet> choose(const store::LogState& state, const Options& options, b
     }
     return held;
   }
-  RangeSet wanted = options.range;
+  RangeSet wanted = options.range.of(state.head());
   // An open range ends at the head; what was named beyond it is missing.
   if (wanted.max() == kSeqnumMax && wanted.ranges().back().first <= state.head()) {
     wanted.erase({state.head() + 1, kSeqnumMax});
@@ -47,12 +47,19 @@ Outcome<RangeSet> choose(const store::LogState& state, const Options& options, b
 Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
-  CULM_TOOLS_TRY(const auto state, read_log_named(*store, options.log));
-  CULM_TOOLS_TRY(const RangeSet seqnums, choose(state, options, context.json));
-  PayloadFormat format({context.json, options.lines, context.out.is_terminal()});
-  CULM_TOOLS_TRY(const RangeSet damaged,
-                 print_entries(context.out, *store, state.log, seqnums, format));
-  return unless_damaged(state.log, damaged);
+  CULM_TOOLS_TRY(const auto states, read_logs_named(*store, options.log));
+  std::vector<RangeSet> chosen;
+  for (const store::LogState& state : states) {
+    CULM_TOOLS_TRY(chosen.emplace_back(), choose(state, options, context.json));
+  }
+  Outcome<void> outcome;
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    PayloadFormat format({context.json, options.lines, context.out.is_terminal()});
+    CULM_TOOLS_TRY(const RangeSet damaged,
+                   print_entries(context.out, *store, states[i].log, chosen[i], format));
+    if (!damaged.empty()) outcome = unless_damaged(states[i].log, damaged);
+  }
+  return outcome;
 }
 
 }  // namespace
@@ -69,7 +76,8 @@ void add_cat(CommandTree& tree) {
       "culm cat 4fd3ab12 --lines > copy.txt", options, run);
   verb.group(VerbGroup::kRead);
   verb.add_option("LOG", &options->log, "Log").required();
-  verb.add_option("--range", ranges_of(options->range), "Only these seqnums, such as 5-9,20,30-");
+  verb.add_option("--range", ranges_of(options->range),
+                  "Only these seqnums, such as 5-9,20,30-, last or -10-");
   verb.add_flag("--lines", options->lines,
                 "End each payload with a line end, the way `append --lines` took it off");
 }

@@ -11,14 +11,15 @@ namespace {
 
 struct Options {
   std::string log;
-  RangeSet range;
+  RangeWords range;
   bool payloads = false;
   bool dry_run = false;
 };
 
 /// An open range is meant of what there is, not of payloads yet to come.
-RangeSet meant(const store::LogState& log, RangeSet range) {
+RangeSet meant(const store::LogState& log, const RangeWords& words) {
   const SeqNum head = log.held.largest_up_to(kSeqnumMax);
+  RangeSet range = words.of(head);
   if (range.contains(kSeqnumMax) && head < kSeqnumMax) range.erase({head + 1, kSeqnumMax});
   return range;
 }
@@ -64,7 +65,7 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_TRY(const auto before, read_log_named(*access.store, options.log));
   CULM_TOOLS_CHECK(about(short_name(before.log),
                          access.writer->delete_payloads(before.log, meant(before, options.range))));
-  CULM_TOOLS_TRY(const auto after, read_log_named(*access.store, to_string(before.log)));
+  CULM_TOOLS_TRY(const auto after, read_log(*access.store, before.log));
 
   const RangeSet deleted = before.payloads - after.payloads;
   const std::uint64_t bytes =
@@ -87,13 +88,15 @@ void add_delete(CommandTree& tree) {
   Verb& verb = tree.add_verb(
       "delete",
       "Delete payloads here and keep the entries. What is left still verifies and can be served.\n"
-      "Deleted payloads are not fetched again. An open range ends at the head.",
+      "Deleted payloads are not fetched again. An open range ends at the head. Of an author with\n"
+      "several logs name one, by .LOG_ID.",
       "culm delete 4fd3ab12 --payloads --range 1-500", options, run);
   verb.group(VerbGroup::kLetGo);
   verb.add_option("LOG", &options->log, "Log").required();
   verb.add_flag("--payloads", options->payloads, "Needed: says that payloads are to be deleted");
   verb.add_flag("--dry-run", options->dry_run, "Say what would be deleted, and delete nothing");
-  verb.add_option("--range", ranges_of(options->range), "Seqnums, such as 5-9,20,30-").required();
+  verb.add_option("--range", ranges_of(options->range), "Seqnums, such as 5-9,20,30-, last or -10-")
+      .required();
 }
 
 }  // namespace culm::tools

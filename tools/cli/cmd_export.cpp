@@ -12,10 +12,68 @@ namespace {
 
 struct Options {
   std::string log;
-  RangeSet range;
+  RangeWords range;
   std::string path;
   bool jsonl = false;
 };
+
+/// What is exported of a log.
+struct Part {
+  store::LogState state;
+  RangeSet asked;
+  RangeSet certificate;  ///< proves those
+
+  [[nodiscard]] std::uint64_t payloads() const { return (asked & state.payloads).count(); }
+};
+
+Outcome<std::vector<Part>> choose(const store::Store& store, const Options& options) {
+  CULM_TOOLS_TRY(const auto states, read_logs_named(store, options.log));
+  std::vector<Part> parts;
+  for (const store::LogState& state : states) {
+    const RangeSet served = state.served();
+    const RangeSet asked = options.range.empty() ? served : served & options.range.of(state.head());
+    if (asked.empty() && !options.range.empty()) continue;
+    parts.push_back({state, asked, (closure(asked, state.head()) & served) - asked});
+  }
+  if (!parts.empty()) return parts;
+  return fail_with(Failure(Error{Errc::kEntryNotHeld})
+                       .about(short_name(states.front().log))
+                       .next("`culm ls` shows what is held"));
+}
+
+/// Prints all that is sound; fails in the end when something is not.
+Outcome<void> print(Output& out, const store::Store& store, const std::vector<Part>& parts) {
+  Outcome<void> outcome;
+  for (const Part& part : parts) {
+    JsonlFormat format(part.asked);
+    CULM_TOOLS_TRY(const RangeSet damaged, print_entries(out, store, part.state.log,
+                                                         part.asked | part.certificate, format));
+    if (!damaged.empty()) outcome = unless_damaged(part.state.log, damaged);
+  }
+  return outcome;
+}
+
+Outcome<void> report(Context& context, const std::string& path, const std::vector<Part>& parts) {
+  std::uint64_t entries = 0;
+  std::uint64_t certificate = 0;
+  std::uint64_t payloads = 0;
+  for (const Part& part : parts) {
+    entries += part.asked.count();
+    certificate += part.certificate.count();
+    payloads += part.payloads();
+    if (!context.json) continue;
+    CULM_TOOLS_CHECK(context.out.write_json(Json{{"log", to_string(part.state.log)},
+                                                 {"file", path},
+                                                 {"entries", part.asked.count()},
+                                                 {"certificate_entries", part.certificate.count()},
+                                                 {"payloads", part.payloads()}}));
+  }
+  if (context.json) return {};
+  const std::string logs = parts.size() == 1 ? "" : " of " + human_count(parts.size()) + " logs";
+  return context.out.write("exported " + human_entries(entries) + logs + " and " +
+                           human_count(certificate) + " to prove them, with " +
+                           human_payloads(payloads) + ", to " + shown(path) + "\n");
+}
 
 Outcome<void> run(Context& context, const Options& options) {
   if (!options.jsonl) return usage("say in which format: --jsonl");
@@ -25,42 +83,15 @@ Outcome<void> run(Context& context, const Options& options) {
   }
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
-  CULM_TOOLS_TRY(const auto state, read_log_named(*store, options.log));
-  const RangeSet served = state.served();
-  RangeSet asked = served;
-  if (!options.range.empty()) {
-    asked = served & options.range;
-    if (asked.empty()) {
-      return fail_with(Failure(Error{Errc::kEntryNotHeld})
-                           .about(short_name(state.log))
-                           .next("`culm ls` shows what is held"));
-    }
-  }
-  const RangeSet seqnums = closure(asked, state.head()) & served;
-  JsonlFormat format(asked);
-  if (is_to_output) {
-    CULM_TOOLS_TRY(const RangeSet damaged,
-                   print_entries(context.out, *store, state.log, seqnums, format));
-    return unless_damaged(state.log, damaged);
-  }
+  CULM_TOOLS_TRY(const auto parts, choose(*store, options));
+  if (is_to_output) return print(context.out, *store, parts);
 
   CULM_TOOLS_TRY(const auto file, NewFile::create(options.path, 0666));
-  CULM_TOOLS_TRY(const RangeSet damaged,
-                 print_entries(file->out(), *store, state.log, seqnums, format));
+  const auto printed = print(file->out(), *store, parts);
+  if (!printed && printed.error().code != Errc::kStoreDamaged) return printed;
   CULM_TOOLS_CHECK(file->complete());
-  CULM_TOOLS_CHECK(unless_damaged(state.log, damaged));
-  const std::uint64_t certificate = (seqnums - asked).count();
-  const std::uint64_t payloads = (asked & state.payloads).count();
-  if (context.json) {
-    return context.out.write_json(Json{{"log", to_string(state.log)},
-                                       {"file", options.path},
-                                       {"entries", asked.count()},
-                                       {"certificate_entries", certificate},
-                                       {"payloads", payloads}});
-  }
-  return context.out.write("exported " + human_entries(asked.count()) + " and " +
-                           human_count(certificate) + " to prove them, with " +
-                           human_count(payloads) + " payloads, to " + shown(options.path) + "\n");
+  if (!printed) return printed;
+  return report(context, options.path, parts);
 }
 
 }  // namespace
@@ -76,7 +107,8 @@ void add_export(CommandTree& tree) {
   verb.group(VerbGroup::kExchange);
   verb.add_option("LOG", &options->log, "Log").required();
   verb.add_flag("--jsonl", options->jsonl, "Needed: the format");
-  verb.add_option("--range", ranges_of(options->range), "Only these seqnums, such as 5-9,20,30-");
+  verb.add_option("--range", ranges_of(options->range),
+                  "Only these seqnums, such as 5-9,20,30-, last or -10-");
   verb.add_option("-o,--output", &options->path,
                   "File to make; it must not exist yet. - or nothing is standard output")
       .type_name("FILE");

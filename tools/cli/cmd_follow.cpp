@@ -68,7 +68,7 @@ class Follower {
   Context& context_;
   const Options& options_;
   const store::Store& store_;
-  std::optional<LogKey> only_;
+  std::optional<LogName> only_;
   SeqNum until_ = 0;
   std::uint64_t change_ = 0;
   std::map<LogKey, Seen> seen_;
@@ -78,7 +78,7 @@ class Follower {
 Outcome<void> Follower::start() {
   CULM_TOOLS_TRY(const auto transaction, store_.read());
   if (!options_.log.empty()) {
-    CULM_TOOLS_TRY(only_, find_log_named(transaction, options_.log));
+    CULM_TOOLS_TRY(only_, find_name(transaction, options_.log));
   }
   if (!options_.until.empty()) {
     if (!only_) return usage("--until needs a LOG");
@@ -89,10 +89,10 @@ Outcome<void> Follower::start() {
   CULM_TOOLS_TRY(change_, transaction.last_change());
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, transaction.list_logs());
   for (const LogKey& log : logs) {
-    if (only_ && log != *only_) continue;
+    if (only_ && !only_->matches(log)) continue;
     CULM_TOOLS_TRY(const auto state, transaction.get_log(log));
     seen_[log] = {printable(*state), state->cap};
-    if (until_ != 0) is_done_ = seen_[log].printed.contains(until_);
+    if (until_ != 0 && seen_[log].printed.contains(until_)) is_done_ = true;
   }
   return {};
 }
@@ -114,7 +114,7 @@ Outcome<void> Follower::round() {
     if (changes.empty()) return context_.out.flush();
     for (const auto& change : changes) {
       change_ = change.number;
-      if (!only_ || change.log == *only_) CULM_TOOLS_CHECK(look_at(change.log));
+      if (!only_ || only_->matches(change.log)) CULM_TOOLS_CHECK(look_at(change.log));
     }
   }
 }
@@ -136,7 +136,7 @@ Outcome<void> Follower::look_at(const LogKey& log) {
                  short_name(log).c_str(), std::to_string(state->cap).c_str());
     seen.cap = state->cap;
   }
-  is_done_ = until_ != 0 && seen.printed.contains(until_);
+  if (until_ != 0 && seen.printed.contains(until_)) is_done_ = true;
   return {};
 }
 
@@ -148,7 +148,7 @@ Outcome<void> Follower::print(const LogKey& log, const RangeSet& seqnums) {
                    print_entries(context_.out, store_, log, seqnums, format));
     return unless_damaged(log, damaged);
   }
-  LineFormat format({context_.json, !only_, 0});
+  LineFormat format({context_.json, !only_ || !only_->log_id, 0});
   CULM_TOOLS_TRY(const RangeSet damaged, print_entries(context_.out, store_, log, seqnums, format));
   return unless_damaged(log, damaged);
 }
@@ -174,7 +174,9 @@ void add_follow(CommandTree& tree) {
       "beside the node or the author that writes.",
       "culm follow 4fd3ab12 --from-start --payloads --lines", options, run);
   verb.group(VerbGroup::kRead);
-  verb.add_option("LOG", &options->log, "Log; by its whole name it need not be there yet");
+  verb.add_option(
+      "LOG", &options->log,
+      "Log, or author for all logs of the author; by its whole name it need not be there yet");
   verb.add_flag("--from-start", options->from_start, "Begin with what is held already");
   verb.add_option("--until", &options->until, "End when entry N was printed; print none beyond it")
       .type_name("N");

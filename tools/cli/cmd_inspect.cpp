@@ -150,11 +150,11 @@ Outcome<void> print_raw(Context& context, const std::string& name, ByteView byte
 }
 
 Outcome<void> print_held(Context& context, const Options& options) {
-  CULM_TOOLS_TRY(const SeqNum n, parse_seqnum("SEQNUM", options.seqnum));
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto transaction, store->read());
   CULM_TOOLS_TRY(const auto log, get_log_named(transaction, options.log));
+  CULM_TOOLS_TRY(const SeqNum n, parse_seqnum_of("SEQNUM", options.seqnum, log.head()));
   CULM_TOOLS_TRY(const auto stored, about(short_name(log.log), transaction.get_entry(log, n)));
   const Standing standing = standing_of(log, n);
   const RangeSet& missing = standing.pool_missing;
@@ -210,10 +210,11 @@ void add_inspect(CommandTree& tree) {
       "Show an entry, every field with its offset in bytes. It is one of a log, with how "
       "it stands\n"
       "in the store, or raw bytes from a file or as hex digits, which need no store.",
-      "culm inspect 4fd3ab12 13\n  culm inspect --file entry.bin", options, run);
+      "culm inspect 4fd3ab12 last\n  culm inspect --file entry.bin", options, run);
   verb.group(VerbGroup::kRead);
   verb.add_option("LOG", &options->log, "Log");
-  verb.add_option("SEQNUM", &options->seqnum, "Which entry of it");
+  verb.add_option("SEQNUM", &options->seqnum,
+                  "Which entry of it: a number, last, or -10 for the tenth from the end");
   verb.add_option("--file", &options->file, "File of raw bytes").type_name("FILE");
   verb.add_option("--hex", &options->hex, "Hex digits").type_name("DIGITS");
 }

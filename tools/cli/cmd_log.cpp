@@ -11,33 +11,46 @@ namespace {
 
 struct Options {
   std::string log;
-  RangeSet range;
+  RangeWords range;
   std::optional<std::uint64_t> newest;
 };
 
-Outcome<void> run(Context& context, const Options& options) {
-  CULM_TOOLS_CHECK(guard_reading(context));
-  CULM_TOOLS_TRY(const auto store, open_for_reading(context));
-  CULM_TOOLS_TRY(const auto state, read_log_named(*store, options.log));
-  RangeSet seqnums = state.served();
-  if (!options.range.empty()) seqnums &= options.range;
-  if (options.newest) seqnums = last_of(seqnums, *options.newest);
-  if (seqnums.empty() && !options.range.empty()) {
-    return fail_with(Failure(Error{Errc::kEntryNotHeld})
-                         .about(short_name(state.log))
-                         .next("`culm ls` shows what is held"));
-  }
+Outcome<void> print(Context& context, const store::Store& store, const store::LogState& state,
+                    const RangeSet& seqnums) {
   LineFormat format({context.json, false, state.head()});
   if (!context.json) {
     CULM_TOOLS_CHECK(context.out.write("log " + to_string(state.log) + "\n" + format.header()));
   }
   CULM_TOOLS_TRY(const RangeSet damaged,
-                 print_entries(context.out, *store, state.log, seqnums, format));
+                 print_entries(context.out, store, state.log, seqnums, format));
   if (state.cap != 0 && !context.json) {
     CULM_TOOLS_CHECK(context.out.write("the author forked the log: entries from " +
                                        std::to_string(state.cap) + " on are not valid\n"));
   }
   return unless_damaged(state.log, damaged);
+}
+
+Outcome<void> run(Context& context, const Options& options) {
+  CULM_TOOLS_CHECK(guard_reading(context));
+  CULM_TOOLS_TRY(const auto store, open_for_reading(context));
+  CULM_TOOLS_TRY(const auto states, read_logs_named(*store, options.log));
+  bool is_none = true;
+  Outcome<void> outcome;
+  for (const store::LogState& state : states) {
+    RangeSet seqnums = state.served();
+    if (!options.range.empty()) seqnums &= options.range.of(state.head());
+    if (options.newest) seqnums = last_of(seqnums, *options.newest);
+    if (seqnums.empty() && !options.range.empty()) continue;
+    if (!is_none && !context.json) CULM_TOOLS_CHECK(context.out.write("\n"));
+    is_none = false;
+    auto printed = print(context, *store, state, seqnums);
+    if (!printed && printed.error().code != Errc::kStoreDamaged) return printed;
+    if (!printed) outcome = std::move(printed);
+  }
+  if (!is_none) return outcome;
+  return fail_with(Failure(Error{Errc::kEntryNotHeld})
+                       .about(short_name(states.front().log))
+                       .next("`culm ls` shows what is held"));
 }
 
 }  // namespace
@@ -52,7 +65,8 @@ void add_log(CommandTree& tree) {
       "culm log 4fd3ab12 --newest 20", options, run);
   verb.group(VerbGroup::kRead);
   verb.add_option("LOG", &options->log, "Log").required();
-  verb.add_option("--range", ranges_of(options->range), "Only these seqnums, such as 5-9,20,30-");
+  verb.add_option("--range", ranges_of(options->range),
+                  "Only these seqnums, such as 5-9,20,30-, last or -10-");
   verb.add_option("--newest", number_of(options->newest), "Only the last N of them");
 }
 

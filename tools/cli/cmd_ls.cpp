@@ -95,7 +95,10 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto transaction, store->read());
   std::vector<LogKey> logs;
-  if (options.prefix.find('.') == std::string::npos) {
+  CULM_TOOLS_TRY(const auto names, list_given_names());
+  const bool is_start =
+      options.prefix.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
+  if (is_start) {
     auto listed = transaction.list_logs(options.prefix);
     if (!listed && listed.error().code == Errc::kHexFormat) {
       return usage("\"" + preview(as_bytes(options.prefix), 70) +
@@ -103,8 +106,7 @@ Outcome<void> run(Context& context, const Options& options) {
     }
     CULM_TOOLS_TRY(logs, std::move(listed));
   } else {
-    CULM_TOOLS_TRY(const LogKey log, find_log_named(transaction, options.prefix));
-    logs.push_back(log);
+    CULM_TOOLS_TRY(logs, find_logs_named(transaction, {options.prefix}));
   }
   using enum Table::Align;
   Table table({{"log", kLeft},
@@ -122,11 +124,14 @@ Outcome<void> run(Context& context, const Options& options) {
       CULM_TOOLS_CHECK(context.out.write_json(to_json(log, summary)));
       continue;
     }
-    table.add({options.full ? to_string(log.log) : short_name(log.log, digits_needed(logs, i)),
-               std::to_string(summary.head), human_count(summary.entries),
-               human_count(summary.certificate_entries),
-               human_count((log.payloads & log.served()).count()), human_size(log.payload_bytes),
-               summary.state});
+    table.add(
+        {options.full
+             ? to_string(log.log)
+             : given_name_of(names, log.log).value_or(short_name(log.log, digits_needed(logs, i))),
+         std::to_string(summary.head), human_count(summary.entries),
+         human_count(summary.certificate_entries),
+         human_count((log.payloads & log.served()).count()), human_size(log.payload_bytes),
+         summary.state});
     if (table.row_count() == kRowsPerPortion) CULM_TOOLS_CHECK(context.out.write(table.take()));
   }
   if (context.json) return {};
@@ -154,8 +159,9 @@ void add_ls(CommandTree& tree) {
       "  capped at N  the author has forked the log; entries from N on are not valid",
       "culm ls --full", options, run);
   verb.group(VerbGroup::kRead);
-  verb.add_option("PREFIX", &options->prefix, "Only logs whose author begins with these digits");
-  verb.add_flag("--full", options->full, "Print whole names");
+  verb.add_option("PREFIX", &options->prefix,
+                  "Only logs whose author begins with these digits, or has this name");
+  verb.add_flag("--full", options->full, "Print whole names, and not those that `culm name` gave");
 }
 
 }  // namespace culm::tools

@@ -25,7 +25,6 @@ std::string line(std::string_view title, const RangeSet& set) {
 }
 
 Outcome<void> run(Context& context, const Options& options) {
-  CULM_TOOLS_TRY(const SeqNum n, parse_seqnum("N", options.seqnum));
   SeqNum head = kSeqnumMax;
   RangeSet held;
   if (!options.log.empty()) {
@@ -38,6 +37,8 @@ Outcome<void> run(Context& context, const Options& options) {
   if (!options.head.empty()) {
     CULM_TOOLS_TRY(head, parse_seqnum("--head", options.head));
   }
+  CULM_TOOLS_TRY(const SeqNum n, options.log.empty() ? parse_seqnum("N", options.seqnum)
+                                                     : parse_seqnum_of("N", options.seqnum, head));
   if (n > head)
     return usage("N " + std::to_string(n) + " lies above the head " + std::to_string(head));
 
@@ -71,7 +72,9 @@ void add_pool(CommandTree& tree) {
       "the tail path, up to the head. Who holds these can prove the entry, now and later.",
       "culm pool 100 --head 1000\n  culm pool 100 --log 4fd3ab12", options, run);
   verb.group(VerbGroup::kExplore);
-  verb.add_option("N", &options->seqnum, "Seqnum").required();
+  verb.add_option("N", &options->seqnum,
+                  "Seqnum; with --log also last, or -10 for the tenth from the end")
+      .required();
   verb.add_option("--head", &options->head, "Highest seqnum of the log; else the log's, or no end")
       .type_name("N");
   verb.add_option("--log", &options->log, "Say which of the pool are held of this log")

@@ -18,8 +18,8 @@ void add_relay(CommandTree& tree) {
       .show_default();
   Option& accept = verb.add_option(
       "--accept", &options->accept,
-      "Take this log when it is offered: an author's 64 hex digits, for all logs of\n"
-      "the author, or these with .LOG_ID, for one. May be given several times");
+      "Take this log when it is offered: an author's 64 hex digits or name, for all logs\n"
+      "of the author, or these with .LOG_ID, for one. May be given several times");
   accept.type_name("AUTHOR");
   verb.add_flag("--accept-any", options->accept_any, "Take every log that is offered")
       .excludes(accept);

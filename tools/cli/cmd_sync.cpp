@@ -84,7 +84,8 @@ Outcome<void> add_logs(const Options& options, const store::Store& store,
   want.payloads = !options.entries_only;
   if (options.newest_first) want.order = replication::Order::kNewestFirst;
   CULM_TOOLS_TRY(const auto transaction, store.read());
-  CULM_TOOLS_TRY(const auto logs, find_logs_named(transaction, options.logs));
+  CULM_TOOLS_TRY(const auto logs,
+                 find_logs_named(transaction, options.logs, OfAuthor::kKnownAndLog0));
   if (logs.empty()) return usage("the store knows no log yet: name one by its author's 64 digits");
   node::add_logs(request, want, logs);
   return {};
@@ -95,7 +96,7 @@ Outcome<void> check_names(const Options& options, const Context& context) {
   SystemRandom random;
   CULM_TOOLS_TRY(const auto empty, store::Store::open(std::make_unique<store::MemoryKv>(), random));
   CULM_TOOLS_TRY(const auto transaction, empty->read());
-  const auto logs = find_logs_named(transaction, options.logs);
+  const auto logs = find_logs_named(transaction, options.logs, OfAuthor::kKnownAndLog0);
   if (logs && !logs->empty()) return {};
   const auto store = host::open_to_read(context.store_directory);
   if (store || store.error().code != Errc::kStoreNotFound) return {};
@@ -161,8 +162,10 @@ void add_what(Verb& verb, Options& options) {
   verb.add_option("HOST:PORT", value_of("HOST:PORT", options.first.endpoint, parse_endpoint_option),
                   "Where the peer listens")
       .required();
-  verb.add_option("LOG", &options.logs,
-                  "Logs; those that are new here by their whole names. Otherwise all of the store");
+  verb.add_option(
+      "LOG", &options.logs,
+      "Logs, an author for all logs of the author that are known here and log 0; those\n"
+      "that are new here by their whole names. Otherwise all of the store");
   verb.add_option("--also", &options.also,
                   "With this peer as well; may be given several times. Each brings a part; with\n"
                   "--live, --newest or --budget a log comes from one, and another may take over")

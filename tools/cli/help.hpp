@@ -35,9 +35,11 @@ inline constexpr std::string_view kWhatCulmIs =
     "Append-only signed logs, replicated in part: append, inspect, verify, exchange.";
 inline constexpr Topic kTopics[] = {
     {"Names",
-     "A log is named by its author's 64 hex digits, or at least 8 of them that no other author in "
-     "the store begins with, and .LOG_ID where that is not 0. A seqnum counts from 1. Ranges look "
-     "like 5-9,20,30- and include both ends."},
+     "A LOG is named by its author's 64 hex digits, or at least 8 of them that no other author in "
+     "the store begins with, or by what `culm name` called it; with .LOG_ID it is one log of the "
+     "author (alice.3), without it all logs of the author that the store knows. A seqnum counts "
+     "from 1; last is the highest that is held, -10 the tenth from the end. Ranges look like "
+     "5-9,20,30- and include both ends; -10- are the last ten."},
     {"Exit status",
      "0 done, 2 usage, 3 not found, 4 verification failed, 5 store or disk, 6 network, 7 fork or "
      "signer state, 8 locked by another process."}};

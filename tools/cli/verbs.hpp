@@ -13,6 +13,7 @@ void add_log(CommandTree& tree);
 void add_cat(CommandTree& tree);
 void add_follow(CommandTree& tree);
 void add_inspect(CommandTree& tree);
+void add_name(CommandTree& tree);
 void add_verify(CommandTree& tree);
 void add_delete(CommandTree& tree);
 void add_export(CommandTree& tree);
@@ -26,8 +27,8 @@ void add_help(CommandTree& tree);
 
 inline void add_verbs(CommandTree& tree) {
   for (const auto add : {add_keygen, add_append, add_ls, add_log, add_cat, add_follow, add_inspect,
-                         add_verify, add_delete, add_export, add_import, add_sync, add_relay,
-                         add_lipmaa, add_path, add_pool, add_help}) {
+                         add_name, add_verify, add_delete, add_export, add_import, add_sync,
+                         add_relay, add_lipmaa, add_path, add_pool, add_help}) {
     add(tree);
   }
 }

@@ -129,15 +129,18 @@ Outcome<RelayPolicy> RelayPolicy::make(const std::vector<std::string>& accept, b
   RelayPolicy policy;
   policy.accept_any_ = accept_any;
   for (const std::string& text : accept) {
-    const auto log = parse_log_key(text);
-    if (!log) {
+    const auto name = find_whole_name(text);
+    if (!name) return fail_with(name.error());
+    if (!*name) {
       return usage("--accept \"" + preview(as_bytes(text), 80) +
-                   "\" is neither an author's 64 hex digits nor these and .LOG_ID");
+                   "\" is neither a name that `culm name` gave nor an author's 64 hex digits, each "
+                   "alone or with .LOG_ID");
     }
-    if (text.find('.') == std::string::npos) {
-      policy.authors_.push_back(log->author);
+    const auto& [author, log_id] = **name;
+    if (log_id) {
+      policy.logs_.push_back({author, *log_id});
     } else {
-      policy.logs_.push_back(*log);
+      policy.authors_.push_back(author);
     }
   }
   return policy;
