@@ -9,7 +9,7 @@ import stat
 import time
 
 from relay_harness import NetworkScenario
-from scenario import FORK, LOCKED, NETWORK, USAGE, VERIFICATION, main
+from scenario import FORK, INTERRUPTED, LOCKED, NETWORK, USAGE, VERIFICATION, main
 
 
 class Relay(NetworkScenario):
@@ -77,7 +77,7 @@ class Relay(NetworkScenario):
             self.push_lines(20, relay, f"{number}.key")
             reader = self.live(f"reader{number}", relay.address, "0" * 64)
             reader.wait_for(event="connected")
-            relay.end(number)
+            relay.end(number, status=INTERRUPTED if number == signal.SIGINT else 0)
             self.assertFalse(os.path.exists(self.path("relay/node.sock")))
             self.assert_sound("relay")
             reader.end()

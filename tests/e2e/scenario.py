@@ -18,6 +18,7 @@ sys.path.insert(0, str(SOURCE / "tests/interop"))
 import reference  # noqa: E402, F401: found only now, and taken from here by the scenarios
 
 OK, USAGE, NOT_FOUND, VERIFICATION, STORE, NETWORK, FORK, LOCKED = 0, 2, 3, 4, 5, 6, 7, 8
+INTERRUPTED, READER_GONE = 130, 141
 
 
 class Scenario(unittest.TestCase):

@@ -7,6 +7,7 @@
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/files.hpp"
+#include "tools/cli/interrupt.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
@@ -42,8 +43,10 @@ class Batch {
   Outcome<void> commit() {
     if (payloads_.empty()) return {};
     const std::vector<ByteView> views(payloads_.begin(), payloads_.end());
+    const Uninterrupted whole;
     CULM_TOOLS_TRY(const SeqNum last, appender_.append(views));
     appended_.insert({last - payloads_.size() + 1, last});
+    say_when_interrupted("appended " + human_entries(appended_.count()));
     total_bytes_ += size_bytes_;
     payloads_.clear();
     size_bytes_ = 0;
@@ -202,14 +205,17 @@ Outcome<void> run(Context& context, const Options& given) {
                                         {.adopt = options.adopt});
   if (!appender) return fail_with(explain(appender.error(), mark_path));
 
+  say_when_interrupted("nothing was appended");
   Progress progress("appending", total_bytes, Progress::Unit::kBytes);
   Batch batch(*appender, progress);
   Outcome<void> outcome = append_all(batch, options);
   RangeSet appended = batch.appended();
   if (outcome && options.end) {
+    const Uninterrupted whole;
     const auto ended = appender->end({});
     if (ended) appended.insert({*ended, *ended});
     if (!ended) outcome = fail_with(Failure(ended.error()));
+    if (ended) say_when_interrupted("the log is closed");
   }
   if (!outcome && appended.empty()) return outcome;
   CULM_TOOLS_CHECK(report(context, log, appended, appender->head(), batch.total_bytes(),

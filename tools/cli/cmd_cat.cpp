@@ -3,6 +3,7 @@
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/entry_format.hpp"
 #include "tools/cli/guard.hpp"
+#include "tools/cli/interrupt.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 
@@ -52,6 +53,7 @@ Outcome<void> run(Context& context, const Options& options) {
   for (const store::LogState& state : states) {
     CULM_TOOLS_TRY(chosen.emplace_back(), choose(state, options, context.json));
   }
+  say_when_interrupted("not all was printed");
   Outcome<void> outcome;
   for (std::size_t i = 0; i < states.size(); ++i) {
     PayloadFormat format({context.json, options.lines, context.out.is_terminal()});

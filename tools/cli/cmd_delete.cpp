@@ -3,6 +3,7 @@
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/entry_format.hpp"
 #include "tools/cli/guard.hpp"
+#include "tools/cli/interrupt.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 
@@ -63,6 +64,7 @@ Outcome<void> run(Context& context, const Options& options) {
   Ed25519Verifier verifier;
   CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kFail, verifier));
   CULM_TOOLS_TRY(const auto before, read_log_named(*access.store, options.log));
+  say_when_interrupted("some may be deleted; the same command deletes the rest");
   CULM_TOOLS_CHECK(about(short_name(before.log),
                          access.writer->delete_payloads(before.log, meant(before, options.range))));
   CULM_TOOLS_TRY(const auto after, read_log(*access.store, before.log));

@@ -4,6 +4,7 @@
 #include "tools/cli/entry_format.hpp"
 #include "tools/cli/files.hpp"
 #include "tools/cli/guard.hpp"
+#include "tools/cli/interrupt.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 
@@ -84,12 +85,17 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto parts, choose(*store, options));
+  say_when_interrupted(is_to_output ? "not all was printed" : "no file was made");
   if (is_to_output) return print(context.out, *store, parts);
 
   CULM_TOOLS_TRY(const auto file, NewFile::create(options.path, 0666));
   const auto printed = print(file->out(), *store, parts);
   if (!printed && printed.error().code != Errc::kStoreDamaged) return printed;
-  CULM_TOOLS_CHECK(file->complete());
+  {
+    const Uninterrupted whole;
+    CULM_TOOLS_CHECK(file->complete());
+    say_when_interrupted("the file was made");
+  }
   if (!printed) return printed;
   return report(context, options.path, parts);
 }

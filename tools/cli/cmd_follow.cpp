@@ -1,19 +1,18 @@
-#include <cerrno>
-#include <csignal>
 #include <cstdio>
-#include <ctime>
 #include <map>
 #include <optional>
 
+#include "culm/replication/host/commit_watch.hpp"
+
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/entry_format.hpp"
+#include "tools/cli/interrupt.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 
 namespace culm::tools {
 namespace {
 
-constexpr long kPollIntervalNs = 100'000'000;
 constexpr std::size_t kChangesPerRound = 1000;
 
 struct Options {
@@ -24,35 +23,14 @@ struct Options {
   bool lines = false;
 };
 
-/// Waits for the next look, or for the signal to end; blocked while entries are being printed, so
-/// that no entry is printed half.
-class Pause {
- public:
-  Pause() {
-    sigemptyset(&signals_);
-    sigaddset(&signals_, SIGINT);
-    sigaddset(&signals_, SIGTERM);
-    sigprocmask(SIG_BLOCK, &signals_, nullptr);
-  }
-
-  /// Whether to go on.
-  [[nodiscard]] bool wait() const {
-    const timespec interval{0, kPollIntervalNs};
-    return sigtimedwait(&signals_, nullptr, &interval) < 0;
-  }
-
- private:
-  sigset_t signals_{};
-};
-
 class Follower {
  public:
   Follower(Context& context, const Options& options, const store::Store& store)
       : context_(context), options_(options), store_(store) {}
 
   Outcome<void> start();
-  /// Prints what came since the last round.
-  Outcome<void> round();
+  /// Prints what came since the last round, each entry whole; whether anything changed.
+  Outcome<bool> round();
   [[nodiscard]] bool is_done() const noexcept { return is_done_; }
 
  private:
@@ -72,6 +50,7 @@ class Follower {
   SeqNum until_ = 0;
   std::uint64_t change_ = 0;
   std::map<LogKey, Seen> seen_;
+  std::uint64_t printed_ = 0;  ///< entries
   bool is_done_ = false;
 };
 
@@ -104,19 +83,20 @@ RangeSet Follower::printable(const store::LogState& state) const {
   return seqnums;
 }
 
-Outcome<void> Follower::round() {
-  while (true) {
-    std::vector<store::ReadTransaction::Change> changes;
-    {
-      CULM_TOOLS_TRY(const auto transaction, store_.read());
-      CULM_TOOLS_TRY(changes, transaction.changes(change_, kChangesPerRound));
-    }
-    if (changes.empty()) return context_.out.flush();
-    for (const auto& change : changes) {
-      change_ = change.number;
-      if (!only_ || only_->matches(change.log)) CULM_TOOLS_CHECK(look_at(change.log));
-    }
+Outcome<bool> Follower::round() {
+  const Uninterrupted whole;
+  std::vector<store::ReadTransaction::Change> changes;
+  {
+    CULM_TOOLS_TRY(const auto transaction, store_.read());
+    CULM_TOOLS_TRY(changes, transaction.changes(change_, kChangesPerRound));
   }
+  for (const auto& change : changes) {
+    change_ = change.number;
+    if (!only_ || only_->matches(change.log)) CULM_TOOLS_CHECK(look_at(change.log));
+  }
+  CULM_TOOLS_CHECK(context_.out.flush());
+  if (printed_ > 0) say_when_interrupted("printed " + human_entries(printed_));
+  return !changes.empty();
 }
 
 Outcome<void> Follower::look_at(const LogKey& log) {
@@ -130,6 +110,7 @@ Outcome<void> Follower::look_at(const LogKey& log) {
   const RangeSet fresh = printable(*state) - seen.printed;
   CULM_TOOLS_CHECK(print(log, fresh));
   seen.printed |= fresh;
+  printed_ += fresh.count();
   if (state->cap != seen.cap) {
     CULM_TOOLS_CHECK(context_.out.flush());
     std::fprintf(stderr, "culm: follow: %s: the author forked the log at %s\n",
@@ -154,14 +135,17 @@ Outcome<void> Follower::print(const LogKey& log, const RangeSet& seqnums) {
 }
 
 Outcome<void> run(Context& context, const Options& options) {
-  const Pause pause;
+  end_well_when_terminated();
+  say_when_interrupted("nothing came");
+  host::CommitWatch watch(context.store_directory);
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   Follower follower(context, options, *store);
   CULM_TOOLS_CHECK(follower.start());
-  do {
-    CULM_TOOLS_CHECK(follower.round());
-  } while (!follower.is_done() && pause.wait());
-  return {};
+  while (true) {
+    CULM_TOOLS_TRY(const bool has_changed, follower.round());
+    if (follower.is_done()) return {};
+    if (!has_changed) watch.wait();
+  }
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/files.hpp"
+#include "tools/cli/interrupt.hpp"
 #include "tools/cli/jsonl_file.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"
@@ -80,11 +81,23 @@ Outcome<void> report(Context& context, const host::JsonlFile& file, const host::
   return context.out.write(text);
 }
 
+host::JsonlResult<host::JsonlImport> take(const host::JsonlFile& file, host::WritableStore& store,
+                                          Progress& progress) {
+  const Uninterrupted whole;
+  return host::import_jsonl(file, store, [&](std::uint64_t done) {
+    progress.show(done);
+    say_when_interrupted("took " + human_count(done) + " of " + human_entries(file.entry_count()) +
+                         "; the same command takes the rest");
+    Uninterrupted::end_if_interrupted();
+  });
+}
+
 Outcome<void> run(Context& context, const Options& options) {
   if (!options.jsonl) return usage("say in which format: --jsonl");
   if (is_part_of_store(context, options.path)) {
     return usage(shown(options.path) + " is a file of the store itself");
   }
+  say_when_interrupted("nothing was taken");
   Ed25519Verifier verifier;
   CULM_TOOLS_TRY(const host::JsonlFile file,
                  read_jsonl(options.path, verifier, copy_directory(context)));
@@ -93,8 +106,7 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_TRY(auto access,
                  open_for_writing(context, IfMissing::kCreate, verifier, {.full = true}));
   Progress progress("importing", file.entry_count(), Progress::Unit::kCount);
-  const auto import =
-      host::import_jsonl(file, access, [&](std::uint64_t done) { progress.show(done); });
+  const auto import = take(file, access, progress);
   if (!import) {
     const host::JsonlFault& fault = import.error();
     if (!fault.log) return fail_with(explain(options.path, fault));

@@ -3,6 +3,7 @@
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/entry_format.hpp"
 #include "tools/cli/guard.hpp"
+#include "tools/cli/interrupt.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 
@@ -34,6 +35,7 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto states, read_logs_named(*store, options.log));
+  say_when_interrupted("not all was printed");
   bool is_none = true;
   Outcome<void> outcome;
   for (const store::LogState& state : states) {

@@ -6,6 +6,7 @@
 #include "culm/store/memory_kv.hpp"
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/interrupt.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 #include "tools/relay/host.hpp"
@@ -113,6 +114,8 @@ Outcome<void> run_elsewhere(Context& context, const Options& options, node::Sync
   }
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_CHECK(add_logs(options, *store, request));
+  take_signals();
+  say_when_interrupted("the node goes on with the sync");
   const auto report = node.sync(request);
   if (report) return conclude(context, request, *report);
   if (report.error().code != Errc::kStoreLocked) return fail_with(report.error());
@@ -152,6 +155,7 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(add_logs(options, host.store(), request));
   if (request.live) CULM_TOOLS_CHECK(host.serve_requests(false));
   tell_damage(host, named(context));
+  say_when_interrupted("what came is kept");
   SyncTeller teller(context, request);
   const auto report = host.sync(request, [&](const auto& event) { return teller.tell(event); });
   CULM_TOOLS_CHECK(teller.told());

@@ -6,6 +6,7 @@
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/evidence_text.hpp"
 #include "tools/cli/guard.hpp"
+#include "tools/cli/interrupt.hpp"
 #include "tools/cli/jsonl_file.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"
@@ -24,6 +25,7 @@ struct Options {
 };
 
 Outcome<void> verify_jsonl_file(Context& context, const Options& options) {
+  say_when_interrupted("not all of the file was verified");
   Ed25519Verifier verifier;
   CULM_TOOLS_TRY(const host::JsonlFile file, read_jsonl(options.jsonl, verifier));
   if (const auto good = file.check(verifier, nullptr, options.loose); !good) {
@@ -110,9 +112,13 @@ Outcome<void> verify_store(Context& context, const Options& options) {
     if (!sound) keep_worst(worst, Failure(sound.error()).about("tables of the store"));
   }
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));
+  std::size_t verified = 0;
   Ed25519Verifier one;
   host::VerifierPool verifier(one, options.threads);
   for (const LogKey& key : logs) {
+    CULM_TOOLS_CHECK(context.out.flush());
+    say_when_interrupted("verified " + human_count(verified++) + " of " + human_count(logs.size()) +
+                         (logs.size() == 1 ? " log" : " logs"));
     const std::string title = short_name(key);
     const auto state = transaction.get_log(key);
     if (!state) {

@@ -16,7 +16,7 @@ Exit exit_of_file(const Error& error) {
     case ENOTDIR:
       return Exit::kNotFound;
     case EPIPE:
-      return Exit::kNetwork;
+      return Exit::kReaderGone;
     case EISDIR:
     case EACCES:
     case EPERM:

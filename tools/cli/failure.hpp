@@ -13,14 +13,16 @@ namespace culm::tools {
 /// What the process tells its caller.
 enum class Exit : int {
   kOk = 0,
-  kInternal = 1,      ///< a bug, or no memory
-  kUsage = 2,         ///< the command line asks for what cannot be
-  kNotFound = 3,      ///< no such store, log, entry, payload or file
-  kVerification = 4,  ///< the input is not what it should be
-  kStore = 5,         ///< store or disk
-  kNetwork = 6,       ///< a peer, or a reader that went away
-  kFork = 7,          ///< the author broke the log, or the signer's state forbids to go on
-  kLocked = 8,        ///< another process writes, or has the author mark
+  kInternal = 1,       ///< a bug, or no memory
+  kUsage = 2,          ///< the command line asks for what cannot be
+  kNotFound = 3,       ///< no such store, log, entry, payload or file
+  kVerification = 4,   ///< the input is not what it should be
+  kStore = 5,          ///< store or disk
+  kNetwork = 6,        ///< a peer
+  kFork = 7,           ///< the author broke the log, or the signer's state forbids to go on
+  kLocked = 8,         ///< another process writes, or has the author mark
+  kInterrupted = 130,  ///< by Ctrl-C
+  kReaderGone = 141,   ///< who read the output has closed it; nothing is said
 };
 
 [[nodiscard]] Exit exit_of(const Error& error);

@@ -1,6 +1,7 @@
 #include "tools/cli/guard.hpp"
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -24,6 +25,9 @@ constexpr std::string_view kNextStep =
 std::array<char, 1024> last_words{};
 std::size_t last_words_size = 0;
 
+/// That does the work of this process.
+std::atomic<pid_t> worker = 0;
+
 void end_damaged() {
   static_cast<void>(!::write(STDERR_FILENO, last_words.data(), last_words_size));
   ::_exit(static_cast<int>(Exit::kStore));
@@ -41,6 +45,11 @@ Outcome<void> guard_reading(const Context& context) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) std::_Exit(static_cast<int>(Exit::kInternal));
     return {};
+  }
+  // Ctrl-C reaches both, another signal perhaps this one alone; who works says what is done.
+  worker = child;
+  for (const int number : {SIGINT, SIGTERM}) {
+    std::signal(number, [](int sent) { ::kill(worker, sent); });
   }
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {

@@ -42,7 +42,8 @@ inline constexpr Topic kTopics[] = {
      "5-9,20,30- and include both ends; -10- are the last ten."},
     {"Exit status",
      "0 done, 2 usage, 3 not found, 4 verification failed, 5 store or disk, 6 network, 7 fork or "
-     "signer state, 8 locked by another process."}};
+     "signer state, 8 locked by another process, 130 interrupted (Ctrl-C), 141 the reader of the "
+     "output went away."}};
 
 /// A piece of a description: a paragraph, or what a term means.
 struct Block {

@@ -9,6 +9,7 @@
 
 #include "culm/core/signing.hpp"
 
+#include "tools/cli/interrupt.hpp"
 #include "tools/cli/verbs.hpp"
 
 namespace {
@@ -52,24 +53,30 @@ int run(const std::vector<std::string>& arguments) {
   culm::tools::add_verbs(tree);
   const auto verb = culm::tools::parse_command_line(tree, arguments, context);
   if (!verb) {
-    std::fputs(verb.error().out.c_str(), stdout);
     std::fputs(verb.error().err.c_str(), stderr);
-    return verb.error().status;
+    auto printed = context.out.write(verb.error().out);
+    if (printed) printed = context.out.flush();
+    return printed ? verb.error().status : static_cast<int>(printed.error().exit);
   }
+  culm::tools::end_when_interrupted((*verb)->name(), context.json);
   culm::tools::Outcome<void> outcome = (*verb)->run(context);
   if (outcome) outcome = context.out.flush();
+  const bool is_interrupted = culm::tools::is_interrupted();
+  if (outcome && is_interrupted) culm::tools::end_interrupted();
   if (outcome) return 0;
+  const Exit exit = is_interrupted ? Exit::kInterrupted : outcome.error().exit;
+  if (exit == Exit::kReaderGone) return static_cast<int>(exit);
   // What was printed before the failure belongs before its message.
   if (!context.out.flush()) context.json = false;
   print_failure(context, (*verb)->name(), outcome.error());
-  return static_cast<int>(outcome.error().exit);
+  return static_cast<int>(exit);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   hold_standard_descriptors();
-  // Both arrive as errors of write, which say more than a death by signal.
+  // Both arrive as errors of write, so that a verb ends in order.
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   try {

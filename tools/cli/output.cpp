@@ -36,9 +36,7 @@ Outcome<void> write_fully(int descriptor, std::string_view text) {
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) {
       Failure failure(error_system(Errc::kFileIo, errno));
-      const bool is_reader_gone = failure.exit == Exit::kNetwork;
-      if (is_reader_gone) failure.message = "the reader went away";
-      if (!is_reader_gone) failure.exit = Exit::kStore;
+      if (failure.exit != Exit::kReaderGone) failure.exit = Exit::kStore;
       return fail_with(std::move(failure));
     }
     text.remove_prefix(static_cast<std::size_t>(written));

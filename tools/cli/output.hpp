@@ -15,7 +15,7 @@
 
 namespace culm::tools {
 
-/// Writes all of `text`. Fails with exit 6 when the reader went away, else with exit 5.
+/// Writes all of `text`. Fails with exit 141 when the reader went away, else with exit 5.
 [[nodiscard]] Outcome<void> write_fully(int descriptor, std::string_view text);
 
 /// Buffered text to a descriptor that it does not own; standard output unless said otherwise.

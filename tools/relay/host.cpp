@@ -5,6 +5,7 @@
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/files.hpp"
 #include "tools/cli/guard.hpp"
+#include "tools/cli/interrupt.hpp"
 #include "tools/cli/store_access.hpp"
 
 namespace culm::tools {
@@ -106,6 +107,7 @@ void Host::wait_signal() {
       std::signal(number, SIG_DFL);
       std::raise(number);
     }
+    if (number == SIGINT) note_interrupt();
     interrupted_();
     wait_signal();
   });

@@ -10,6 +10,7 @@
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/escape.hpp"
+#include "tools/cli/interrupt.hpp"
 #include "tools/cli/store_access.hpp"
 
 namespace culm::tools {
@@ -233,6 +234,7 @@ Outcome<void> run_relay(Context& context, const RelayOptions& options) {
   }
   CULM_TOOLS_CHECK(context.out.flush());
 
+  say_when_interrupted("the relay has stopped");
   NodeJournal journal(host->io(), host->node(), named(context));
   host->node().observe(journal.observer());
   host->run([&] {

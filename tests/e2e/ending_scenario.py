@@ -1,0 +1,160 @@
+"""How verbs end whose reader goes away, and that are interrupted."""
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import termios
+import time
+
+from relay_harness import NetworkScenario
+from scenario import CULM, INTERRUPTED, OK, READER_GONE, main
+
+
+class Ending(NetworkScenario):
+    def setUp(self):
+        super().setUp()
+        self.author = self.new_log(["x" * 1000] * 300)
+        self.file = self.path("file")
+        self.out("export", self.author, "--jsonl", "-o", self.file)
+        self.out("cat", self.author, "--range", 1)
+
+    def wait_until(self, is_so):
+        deadline = time.monotonic() + 60
+        while not is_so():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+
+    def start_reading(self, text, *arguments):
+        """A process that has read `text` from a pipe and waits for more."""
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        self.addCleanup(os.close, writer)
+        process = self.start(*arguments, stdin=reader)
+        os.write(writer, text)
+        self.wait_until(lambda: struct.unpack(
+            "i", fcntl.ioctl(reader, termios.FIONREAD, b"\0" * 4))[0] == 0)
+        return process
+
+    def interrupt(self, process, number=signal.SIGINT, status=INTERRUPTED):
+        """What it says on stderr."""
+        process.send_signal(number)
+        process.wait(60)  # before what it prints is read: it might come to its end otherwise
+        _, error = process.communicate()
+        self.assertEqual(process.returncode, status, error)
+        return error.decode()
+
+    def test_a_reader_that_goes_away_ends_every_verb_without_a_word(self):
+        relay = self.relay("relay", "--accept-any")
+        for arguments in (["--help"], ["--version"], ["append", "--help"], ["keygen", "new.key"],
+                          ["ls"], ["log", self.author], ["cat", self.author], ["verify"],
+                          ["cat", self.author, "--json"], ["verify", "--json"],
+                          ["inspect", self.author, "5"], ["path", "5"], ["lipmaa", "5"],
+                          ["pool", "5"], ["export", self.author, "--jsonl"],
+                          ["import", "--jsonl", self.file], ["verify", "--jsonl", self.file],
+                          ["append", "--key", "me.key", self.file], ["relay"],
+                          ["delete", self.author, "--payloads", "--range", "1"],
+                          ["follow", self.author, "--from-start"],
+                          ["sync", relay.address, "--push"], ["sync", relay.address, "--json"]):
+            reader, writer = os.pipe()
+            os.close(reader)
+            done = subprocess.run([CULM, *arguments], cwd=self.place, env=self.environment,
+                                  stdin=subprocess.DEVNULL, stdout=writer, timeout=60,
+                                  stderr=subprocess.PIPE)
+            os.close(writer)
+            self.assertEqual((done.returncode, done.stderr), (READER_GONE, b""), arguments)
+        self.assertEqual(self.json("ls")["head"], 301)
+        self.out("verify")
+
+    def test_what_was_appended_is_said(self):
+        append = ["append", "--key", "me.key", "--lines"]
+        self.assertEqual(self.interrupt(self.start_reading(b"not whole", *append)),
+                         "culm: append: interrupted: nothing was appended\n")
+        process = self.start_reading(b"one\ntwo\nthr", *append)
+        self.wait_until(lambda: self.json("ls")["head"] == 302)
+        self.assertEqual(self.interrupt(process),
+                         "culm: append: interrupted: appended 2 entries\n")
+        process = self.start_reading(b"three\n", *append, "--json")
+        self.wait_until(lambda: self.json("ls")["head"] == 303)
+        said = json.loads(self.interrupt(process))
+        self.assertEqual((said["reason"], said["exit"]), ("interrupted", INTERRUPTED))
+        self.out("append", "--key", "me.key", *append[3:], stdin=b"four\n")
+        self.assertEqual(self.json("ls")["head"], 304)
+
+    def test_what_reads_a_file_has_done_nothing(self):
+        with open(self.file, "rb") as file:
+            line = file.readline()
+        process = self.start_reading(line, "--store", "none", "import", "--jsonl", "-")
+        self.assertEqual(self.interrupt(process),
+                         "culm: import: interrupted: nothing was taken\n")
+        self.assertFalse((self.place / "none").exists())
+        process = self.start_reading(line, "verify", "--jsonl", "-")
+        self.assertEqual(self.interrupt(process),
+                         "culm: verify: interrupted: not all of the file was verified\n")
+
+    def test_a_verb_that_reads_in_a_process_of_its_own_says_it_once(self):
+        for verb in (["cat"], ["export", "--jsonl"]):
+            process = self.start(verb[0], self.author, *verb[1:])
+            self.assertEqual(len(process.stdout.read(1)), 1)
+            self.assertEqual(self.interrupt(process),
+                             f"culm: {verb[0]}: interrupted: not all was printed\n")
+
+    def test_an_end_by_sigterm_is_one_by_a_signal(self):
+        process = self.start("cat", self.author)
+        self.assertEqual(len(process.stdout.read(1)), 1)
+        self.assertEqual(self.interrupt(process, signal.SIGTERM, -signal.SIGTERM),
+                         "culm: cat: interrupted: not all was printed\n")
+
+    def test_follow_says_how_much_it_printed_and_sigterm_is_a_good_end(self):
+        for number, status, said in ((signal.SIGINT, INTERRUPTED,
+                                      "culm: follow: interrupted: printed 300 entries\n"),
+                                     (signal.SIGTERM, OK, "")):
+            process = self.start("follow", self.author, "--from-start")
+            for _ in range(300):
+                process.stdout.readline()
+            self.wait_until(lambda: self.is_asleep(process.pid))
+            self.assertEqual(self.interrupt(process, number, status), said)
+
+    @staticmethod
+    def is_asleep(pid):
+        with open(f"/proc/{pid}/wchan") as file:
+            return "poll" in file.read()
+
+    def test_a_sync_keeps_what_came(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            address = f"127.0.0.1:{silent.getsockname()[1]}"
+            process = self.start("sync", address)
+            peer, _ = silent.accept()
+            peer.recv(1)
+            self.assertIn("interrupted", self.interrupt(process))
+            process = self.start("sync", address, "--live")
+            again, _ = silent.accept()
+            again.recv(1)
+            self.assertEqual(self.interrupt(process),
+                             "culm: sync: interrupted: what came is kept\n")
+            peer.close(), again.close()
+
+    def test_a_sync_by_a_node_is_left_to_it(self):
+        relay = self.relay("store")
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            process = self.start("sync", f"127.0.0.1:{silent.getsockname()[1]}")
+            peer, _ = silent.accept()
+            self.assertEqual(self.interrupt(process),
+                             "culm: sync: interrupted: the node goes on with the sync\n")
+            peer.close()
+        relay.end()
+
+    def test_a_relay_ends_well_by_sigterm_and_as_interrupted_by_ctrl_c(self):
+        relay = self.relay()
+        relay.end()
+        relay = self.relay()
+        relay.end(signal.SIGINT, status=INTERRUPTED)
+        self.assertIn("interrupted: the relay has stopped", relay.said())
+        self.assertFalse(os.path.exists(self.path("relay/node.sock")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+#include "tools/cli/interrupt.hpp"
+
+#include <array>
+#include <atomic>
+#include <csignal>
+#include <string>
+
+#include <unistd.h>
+
+#include "tools/cli/failure.hpp"
+
+namespace culm::tools {
+namespace {
+
+/// A line as a handler may write it: nothing is made when the signal has come.
+struct Words {
+  std::array<char, 1024> text{};
+  std::size_t size = 0;
+};
+
+// The line in use is not the one that is written to.
+std::array<Words, 4> lines;
+std::atomic<std::size_t> line_in_use = 0;
+
+std::string verb_name;
+bool is_json = false;
+std::atomic<bool> ends_well = false;
+std::atomic<bool> is_put_off = false;
+std::atomic<int> signal_put_off = 0;
+
+[[noreturn]] void end(int number) {
+  if (number == SIGTERM && ends_well) ::_exit(static_cast<int>(Exit::kOk));
+  const Words& words = lines[line_in_use];
+  static_cast<void>(!::write(STDERR_FILENO, words.text.data(), words.size));
+  if (number == SIGTERM) {
+    std::signal(number, SIG_DFL);
+    std::raise(number);
+  }
+  ::_exit(static_cast<int>(Exit::kInterrupted));
+}
+
+void on_signal(int number) {
+  if (is_put_off && signal_put_off.exchange(number) == 0) return;
+  end(number);
+}
+
+}  // namespace
+
+void end_when_interrupted(std::string_view verb, bool json) {
+  verb_name = verb;
+  is_json = json;
+  say_when_interrupted("");
+  take_signals();
+}
+
+void take_signals() {
+  struct sigaction action = {};
+  action.sa_handler = on_signal;
+  action.sa_flags = SA_NODEFER | SA_RESTART;
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+}
+
+void end_well_when_terminated() { ends_well = true; }
+
+void say_when_interrupted(std::string_view done) {
+  std::string text = "interrupted";
+  if (!done.empty()) text += ": " + std::string(done);
+  if (is_json) {
+    text = to_line(Json{{"ok", false},
+                        {"reason", "interrupted"},
+                        {"exit", static_cast<int>(Exit::kInterrupted)},
+                        {"message", text}});
+  } else {
+    // A line that shows progress, or what the terminal echoes, gives way.
+    text = (::isatty(STDERR_FILENO) == 1 ? "\r\033[K" : "") + ("culm: " + verb_name) + ": " + text;
+  }
+  const std::size_t next = (line_in_use + 1) % lines.size();
+  Words& line = lines[next];
+  line.size = (text + "\n").copy(line.text.data(), line.text.size());
+  line_in_use = next;
+}
+
+Uninterrupted::Uninterrupted() { is_put_off = true; }
+
+Uninterrupted::~Uninterrupted() {
+  is_put_off = false;
+  end_if_interrupted();
+}
+
+void Uninterrupted::end_if_interrupted() {
+  if (const int number = signal_put_off) end(number);
+}
+
+void note_interrupt() { signal_put_off = SIGINT; }
+bool is_interrupted() { return signal_put_off == SIGINT; }
+void end_interrupted() { end(SIGINT); }
+
+}  // namespace culm::tools
