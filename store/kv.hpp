@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -39,6 +40,13 @@ class KvCursor {
   [[nodiscard]] virtual Result<std::optional<KvRow>> seek_before(ByteView key) = 0;
 };
 
+/// Where the bytes of the file are. The rest of it is what the tables are kept track of with.
+struct KvSpace {
+  std::uint64_t file_bytes = 0;
+  std::array<std::uint64_t, kTableCount> table_bytes{};  ///< of each table, in whole pages
+  std::uint64_t free_bytes = 0;  ///< used again by what is written next, or given back by `compact`
+};
+
 /// A consistent snapshot. Stays in the thread that began it; several may live at once.
 class KvReadTransaction {
  public:
@@ -48,6 +56,8 @@ class KvReadTransaction {
   /// Fails with kStoreIo or kStoreDamaged.
   [[nodiscard]] virtual Result<std::optional<ByteView>> get(Table table, ByteView key) const = 0;
   [[nodiscard]] virtual Result<std::unique_ptr<KvCursor>> cursor(Table table) const = 0;
+  /// All 0 where there is no file. Fails with kStoreIo.
+  [[nodiscard]] virtual Result<KvSpace> space() const = 0;
 };
 
 /// The only writer. Ends undone unless `commit` succeeds; after a failed call of any kind it can
@@ -78,6 +88,11 @@ class Kv {
   /// no thread of this process has a transaction open. Fails with kStoreFull when this thread holds
   /// one itself, or when there is no room to be had.
   [[nodiscard]] virtual Result<void> grow() = 0;
+  /// Gives the disk back what is free. Takes as long as writing all that is left, and nobody writes
+  /// meanwhile; who reads goes on. Either all of it happens or nothing. Fails with kStoreReadOnly;
+  /// with kStoreFull where the disk has no room for a second file with what is left, or when this
+  /// thread has a transaction open; with kStoreLocked or kStoreBusy when others write.
+  [[nodiscard]] virtual Result<void> compact() = 0;
 };
 
 }  // namespace culm::store

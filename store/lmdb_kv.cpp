@@ -38,6 +38,8 @@ struct LmdbKv::State {
         read_only(only_reads) {}
 
   Result<std::unique_ptr<Transaction>> begin(Access access);
+  Result<void> follow();
+  Result<void> swap_in_copy();
 };
 
 // Both kinds: who began to read sees only the reading half.
@@ -59,6 +61,11 @@ class LmdbKv::Transaction final : public KvWriteTransaction {
   }
 
   Result<std::unique_ptr<KvCursor>> cursor(Table table) const override;
+
+  Result<KvSpace> space() const override {
+    CULM_ASSERT(txn_);
+    return txn_->space();
+  }
 
   Result<void> put(Table table, ByteView key, ByteView value) override {
     return write(key, [&] { return txn_->put(table, key, value); });
@@ -174,24 +181,49 @@ Result<std::unique_ptr<LmdbKv::Transaction>> LmdbKv::State::begin(Access access)
         CULM_TRY(auto shared, detail::WriterLock::share(directory));
         lock.emplace(std::move(shared));
       }
-      CULM_TRY(auto txn, env.begin(!writes));
-      // Asked inside, because the writer we waited for may have failed.
-      if (writes && write_failed) return fail(Errc::kStoreIo);
-      if (txn) {
-        return std::make_unique<Transaction>(*this, std::move(ticket), std::move(lock),
-                                             *std::move(txn), access);
+      // With a lock to write the file stays in its place. Who reads finds out afterwards, and a
+      // snapshot within another is of the same file.
+      bool is_left = writes && env.is_replaced();
+      if (!is_left) {
+        CULM_TRY(auto txn, env.begin(!writes));
+        // Asked inside, because the writer we waited for may have failed.
+        if (writes && write_failed) return fail(Errc::kStoreIo);
+        is_left = txn && !writes && env.is_replaced() && !gate.is_nested();
+        if (txn && !is_left) {
+          return std::make_unique<Transaction>(*this, std::move(ticket), std::move(lock),
+                                               *std::move(txn), access);
+        }
       }
     }
-    // Writers of other processes may grow the map again meanwhile, but not for ever.
+    // Others may grow the map or replace the file again meanwhile, but not for ever.
     if (adoptions == kAdoptionsMax) return fail(Errc::kStoreIo);
-    CULM_CHECK(gate.alone([&] { return env.set_map_size_bytes(0); }));
+    CULM_CHECK(gate.alone([&] { return follow(); }));
   }
+}
+
+/// Goes on with what other processes have made of the file.
+Result<void> LmdbKv::State::follow() {
+  return env.is_replaced() ? env.reopen() : env.set_map_size_bytes(0);
+}
+
+Result<void> LmdbKv::State::swap_in_copy() {
+  const auto replaced = detail::replace_data_file(directory);
+  // What is written to the new file could be lost with its name.
+  if (!replaced) write_failed = true;
+  if (env.is_replaced()) CULM_CHECK(env.reopen());
+  return replaced;
 }
 
 void set_abort_handler(AbortHandler handler) { detail::set_abort_handler(handler); }
 
 std::optional<long> lock_holder(const std::string& directory) {
   return detail::WriterLock::holder(directory);
+}
+
+Result<std::uint64_t> file_size_bytes(const std::string& directory) {
+  const auto file = detail::find_data_file(directory);
+  if (!file) return fail(Errc::kStoreNotFound);
+  return static_cast<std::uint64_t>(file->st_size);
 }
 
 Result<std::unique_ptr<LmdbKv>> LmdbKv::open(const std::string& directory,
@@ -207,10 +239,12 @@ Result<std::unique_ptr<LmdbKv>> LmdbKv::open(const std::string& directory,
     CULM_TRY(auto shared, detail::WriterLock::share(directory));
     lock.emplace(std::move(shared));
   }
-  CULM_TRY(auto env, detail::LmdbEnv::open(directory, options.map_size_bytes, options.read_only));
   std::error_code error;
   const auto absolute = std::filesystem::absolute(directory, error);
   if (error) return fail(error_system(Errc::kStoreIo, error.value()));
+  if (!options.read_only) detail::drop_copy(directory);
+  CULM_TRY(auto env,
+           detail::LmdbEnv::open(absolute.string(), options.map_size_bytes, options.read_only));
   // Who found the file may have been faster than the process that made it.
   if (!options.read_only) CULM_CHECK(detail::sync_directory(directory));
   return std::unique_ptr<LmdbKv>(new LmdbKv(std::make_unique<State>(
@@ -240,7 +274,43 @@ Result<void> LmdbKv::grow() {
   });
 }
 
-void LmdbKv::check_readers() { state_->env.check_readers(); }
+Result<void> LmdbKv::compact() {
+  constexpr int kCopiesMax = 4;
+  State& state = *state_;
+  if (state.read_only) return fail(Errc::kStoreReadOnly);
+  if (::getpid() != state.process) return fail(Errc::kStoreLocked);
+  // No process may begin to write to the file that is about to go.
+  std::optional<detail::WriterLock> lock;
+  {
+    const auto ticket = state.gate.enter(Access::kWrite);
+    if (!state.node_lock) {
+      CULM_TRY(auto taken, detail::WriterLock::take(state.directory, kNodeLockWaitMax));
+      lock.emplace(std::move(taken));
+    }
+  }
+  CULM_CHECK(state.begin(Access::kRead));  // it may have been another file until now
+  for (int copies = 0; copies < kCopiesMax; ++copies) {
+    std::size_t copied = 0;
+    {
+      const auto ticket = state.gate.enter(Access::kWrite);
+      CULM_TRY(copied, state.env.copy_compacted(detail::copy_path(state.directory)));
+    }
+    bool is_done = false;
+    const auto swapped = state.gate.alone([&]() -> Result<void> {
+      is_done = state.env.last_transaction() == copied;
+      return is_done ? state.swap_in_copy() : Result<void>();
+    });
+    if (is_done) return swapped;
+    detail::drop_copy(state.directory);
+    CULM_CHECK(swapped);
+  }
+  return fail(Errc::kStoreBusy);  // threads of this process keep writing
+}
+
+void LmdbKv::check_readers() {
+  const auto ticket = state_->gate.enter(Access::kRead);
+  state_->env.check_readers();
+}
 
 Result<NodeLock> LmdbKv::lock_for_node(Duration wait_max) {
   if (state_->read_only) return fail(Errc::kStoreReadOnly);

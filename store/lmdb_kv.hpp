@@ -26,6 +26,9 @@ struct LmdbOptions {
 /// The pid of the process with a node on the store in `directory`, if there is one.
 [[nodiscard]] std::optional<long> lock_holder(const std::string& directory);
 
+/// How long the file of the store in `directory` is. Fails with kStoreNotFound.
+[[nodiscard]] Result<std::uint64_t> file_size_bytes(const std::string& directory);
+
 /// Called when LMDB has found the store in `directory` damaged in a way that it cannot go on with.
 /// It aborts the process when the handler returns; without a handler it names the store on stderr
 /// before. Safe to set from any thread, before any store is opened.
@@ -57,6 +60,11 @@ class LmdbKv final : public Kv {
   /// Doubles the map, up to the size of the disk. Fails with kStoreReadOnly when opened for
   /// reading, and with kStoreFull when it was the disk that was full.
   [[nodiscard]] Result<void> grow() override;
+  /// Copies what is held and renames the copy to data.mdb. Processes that have the store open go
+  /// over to it with their next transaction; those that would write meanwhile fail with
+  /// kStoreLocked. Waits as `lock_for_node` for a write that is under way, unless this process runs
+  /// the node. Spec: store.md#compaction
+  [[nodiscard]] Result<void> compact() override;
 
   /// Frees what readers held that died without ending their snapshots, in any process; the store
   /// grows while they are remembered. Done by `open`; worth a call each minute.

@@ -164,6 +164,7 @@ class MemoryKv::Transaction final : public KvWriteTransaction {
   }
 
   Result<std::unique_ptr<KvCursor>> cursor(Table table) const override;
+  Result<KvSpace> space() const override { return KvSpace{}; }
 
   Result<void> put(Table table, ByteView key, ByteView value) override {
     check_key(key);

@@ -43,6 +43,8 @@ class MemoryKv final : public Kv {
   [[nodiscard]] Result<std::unique_ptr<KvReadTransaction>> begin_read() override;
   [[nodiscard]] Result<std::unique_ptr<KvWriteTransaction>> begin_write() override;
   [[nodiscard]] Result<void> grow() override;
+  /// Nothing is ever free here.
+  [[nodiscard]] Result<void> compact() override { return {}; }
 
   /// What would be found after a crash now: the committed, and nothing else.
   [[nodiscard]] MemoryImage image() const;

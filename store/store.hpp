@@ -379,6 +379,10 @@ class Store {
   using Body = std::function<Result<void>(WriteTransaction&)>;
   [[nodiscard]] Result<void> update(const Body& body);
 
+  /// Gives the disk back what is free, such as what deleted payloads have left: see `Kv::compact`.
+  /// No transaction of the calling thread may be open.
+  [[nodiscard]] Result<void> compact() { return kv_->compact(); }
+
   /// The logs of which updates of this object have dropped what was damaged, since the last call:
   /// they may be asked for again. From any thread.
   [[nodiscard]] std::set<LogKey> take_damaged();

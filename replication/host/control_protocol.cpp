@@ -101,6 +101,10 @@ std::string encode(const SetInterestRequest& request_value) {
          "\n";
 }
 
+std::string encode(const CompactRequest& /*request*/) {
+  return to_line(Json{{"verb", "compact"}}) + "\n\n";
+}
+
 std::string encode(const SyncRequest& request_value) {
   Json head = {{"verb", "sync"}};
   head.update(to_json(request_value.sync));
@@ -119,6 +123,7 @@ Result<Request> decode_request(std::string_view text) {
   if (verb == "ingest") return decode_ingest(*head, text, false);
   if (verb == "append") return decode_ingest(*head, text, true);
   if (verb == "set_interest") return decode_set_interest(*head);
+  if (verb == "compact") return CompactRequest{};
   if (verb == "status") return StatusRequest{};
   if (verb == "sync") {
     CULM_TRY(auto sync, parse_sync_request(*head));

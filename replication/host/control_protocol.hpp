@@ -45,6 +45,8 @@ struct SetInterestRequest {
   LogKey log;
   store::LogInterest interest;
 };
+/// Gives the disk back what is free; the node writes nothing meanwhile.
+struct CompactRequest {};
 struct StatusRequest {};
 /// A sync by the node; not live. Answered by its report.
 struct SyncRequest {
@@ -52,13 +54,14 @@ struct SyncRequest {
 };
 
 using Request = std::variant<IngestRequest, DeletePayloadsRequest, SetInterestRequest,
-                             StatusRequest, SyncRequest>;
+                             CompactRequest, StatusRequest, SyncRequest>;
 
 // Requests as text, with the empty line.
 [[nodiscard]] std::string encode_ingest(const LogKey& log, std::span<const UnitEntry> unit,
                                         bool is_own = false);
 [[nodiscard]] std::string encode(const DeletePayloadsRequest& request);
 [[nodiscard]] std::string encode(const SetInterestRequest& request);
+[[nodiscard]] std::string encode(const CompactRequest& request);
 [[nodiscard]] std::string encode(const SyncRequest& request);
 
 /// Bytes of the first whole request in `received`, its empty line included; 0 while it is not all

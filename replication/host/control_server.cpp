@@ -91,6 +91,7 @@ class Performer {
   void start(control::IngestRequest request, Answer answer);
   void start(control::DeletePayloadsRequest request, Answer answer);
   void start(control::SetInterestRequest request, Answer answer);
+  void start(control::CompactRequest request, Answer answer);
   void start(control::StatusRequest request, const Answer& answer);
   void start(control::SyncRequest request, Answer answer);
 
@@ -142,6 +143,15 @@ void Performer::start(control::SetInterestRequest request, Answer answer) {
         if (!done) response.error = done.error();
         answer(response);
       });
+}
+
+void Performer::start(control::CompactRequest /*request*/, Answer answer) {
+  node_.run([](store::Store& store) { return store.compact(); },
+            [answer = std::move(answer)](const Result<void>& done) {
+              control::Response response;
+              if (!done) response.error = done.error();
+              answer(response);
+            });
 }
 
 Json to_json(const replication::SessionStats& stats) {

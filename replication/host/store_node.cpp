@@ -56,6 +56,10 @@ Result<void> StoreNode::InNodeWriter::set_interest(const LogKey& log,
   return host_.write([&](DirectWriter& writer) { return writer.set_interest(log, interest); });
 }
 
+Result<void> StoreNode::InNodeWriter::compact() {
+  return host_.write([](DirectWriter& writer) { return writer.compact(); });
+}
+
 Result<void> StoreNode::serve_requests(const std::string& directory, bool serves_every_log) {
   CULM_TRY(control_, ControlServer::open(io_, directory, store_, node_, pool_, serves_every_log));
   return {};

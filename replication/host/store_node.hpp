@@ -80,6 +80,7 @@ class StoreNode {
     [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
     [[nodiscard]] Result<void> set_interest(const LogKey& log,
                                             const store::LogInterest& interest) override;
+    [[nodiscard]] Result<void> compact() override;
 
    private:
     StoreNode& host_;

@@ -82,6 +82,8 @@ Result<void> DirectWriter::set_interest(const LogKey& log, const store::LogInter
   });
 }
 
+Result<void> DirectWriter::compact() { return store_.compact(); }
+
 NodeClient::NodeClient(std::string directory, std::unique_ptr<NodeSocket> socket, Duration wait_max)
     : directory_(std::move(directory)), wait_max_(wait_max), socket_(std::move(socket)) {}
 NodeClient::~NodeClient() = default;
@@ -140,6 +142,10 @@ Result<void> SharingWriter::set_interest(const LogKey& log, const store::LogInte
   return write([&](Writer& writer) { return writer.set_interest(log, interest); });
 }
 
+Result<void> SharingWriter::compact() {
+  return write([](Writer& writer) { return writer.compact(); });
+}
+
 Result<IngestReport> NodeClient::ingest(CheckedUnit& unit) {
   CULM_TRY(const Json fields, ask(control::encode_ingest(unit.log(), unit.entries())));
   return control::to_report(fields);
@@ -157,6 +163,11 @@ Result<void> NodeClient::delete_payloads(const LogKey& log, const RangeSet& seqn
 
 Result<void> NodeClient::set_interest(const LogKey& log, const store::LogInterest& interest) {
   CULM_TRY(const Json fields, ask(control::encode(control::SetInterestRequest{log, interest})));
+  return {};
+}
+
+Result<void> NodeClient::compact() {
+  CULM_TRY(const Json fields, ask(control::encode(control::CompactRequest{})));
   return {};
 }
 

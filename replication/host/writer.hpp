@@ -30,6 +30,8 @@ class Writer {
                                                      const RangeSet& seqnums) = 0;
   [[nodiscard]] virtual Result<void> set_interest(const LogKey& log,
                                                   const store::LogInterest& interest) = 0;
+  /// Gives the disk back what is free: see `store::Kv::compact`.
+  [[nodiscard]] virtual Result<void> compact() = 0;
 };
 
 /// Writes to the store itself. Fails with kStoreLocked while a node of another process runs on it.
@@ -45,6 +47,7 @@ class DirectWriter final : public Writer {
   [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
   [[nodiscard]] Result<void> set_interest(const LogKey& log,
                                           const store::LogInterest& interest) override;
+  [[nodiscard]] Result<void> compact() override;
 
  private:
   store::Store& store_;
@@ -66,6 +69,7 @@ class SharingWriter final : public Writer {
   [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
   [[nodiscard]] Result<void> set_interest(const LogKey& log,
                                           const store::LogInterest& interest) override;
+  [[nodiscard]] Result<void> compact() override;
 
  private:
   template <class Write>
@@ -95,6 +99,7 @@ class NodeClient final : public Writer {
   [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
   [[nodiscard]] Result<void> set_interest(const LogKey& log,
                                           const store::LogInterest& interest) override;
+  [[nodiscard]] Result<void> compact() override;
 
   /// A sync by that node, which waits for its end. Fails with kStoreLocked when it is to push and
   /// the node serves only some of the logs. Precondition: not live.

@@ -1,16 +1,19 @@
 #include "culm/store/detail/lmdb.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <utility>
 
+#include <fcntl.h>
 #include <lmdb.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "culm/core/limits.hpp"
+#include "culm/store/detail/store_directory.hpp"
 
 namespace culm::store::detail {
 namespace {
@@ -127,6 +130,38 @@ Result<std::optional<Meta>> find_meta(int file, std::size_t page_bytes, std::siz
   return std::nullopt;
 }
 
+void put_number(std::array<std::uint8_t, kMetaBytes>& bytes, std::size_t offset,
+                std::size_t number) {
+  std::memcpy(bytes.data() + offset, &number, sizeof(number));
+}
+
+/// A copy begins with commit 1. The lock file that it will be used with goes on from `transaction`:
+/// so that is its number, and the commit before it is the same.
+Result<void> renumber(int file, std::size_t page_bytes, std::size_t transaction) {
+  std::array<std::uint8_t, kMetaBytes> meta{};
+  const auto place = [&](std::size_t slot) { return static_cast<off_t>(slot * page_bytes); };
+  if (::pread(file, meta.data(), meta.size(), place(1)) != std::ssize(meta) ||
+      number_at(meta, kMetaTransactionAt) != 1) {
+    return fail(Errc::kStoreDamaged);
+  }
+  struct stat status = {};
+  if (::fstat(file, &status) != 0) return fail(error_system(Errc::kStoreIo, errno));
+  const std::size_t pages = number_at(meta, kMetaLastPageAt) + 1;
+  if (static_cast<std::size_t>(status.st_size) != pages * page_bytes) {
+    return fail(Errc::kStoreDamaged);
+  }
+  for (const std::size_t number : {transaction - 1, transaction}) {
+    const std::size_t slot = number % kMetaPages;
+    put_number(meta, 0, slot);
+    put_number(meta, kMetaTransactionAt, number);
+    if (::pwrite(file, meta.data(), meta.size(), place(slot)) != std::ssize(meta)) {
+      return fail(error_system(Errc::kStoreIo, errno));
+    }
+  }
+  if (::fsync(file) != 0) return fail(error_system(Errc::kStoreIo, errno));
+  return {};
+}
+
 template <class Visit>
 Result<void> walk(MDB_txn* txn, unsigned int tree, Visit visit) {
   MDB_cursor* opened = nullptr;
@@ -190,15 +225,43 @@ Result<void> LmdbTxn::erase(Table table, ByteView key) {
   });
 }
 
+Result<KvSpace> LmdbTxn::space() const {
+  MDB_env* const env = mdb_txn_env(txn_.get());
+  int file = -1;
+  struct stat status = {};
+  mdb_env_get_fd(env, &file);
+  if (::fstat(file, &status) != 0) return fail(error_system(Errc::kStoreIo, errno));
+  std::uint64_t page_bytes = 0;
+  const auto bytes_of = [&](unsigned int tree) -> std::uint64_t {
+    MDB_stat pages{};
+    mdb_stat(txn_.get(), tree, &pages);
+    page_bytes = pages.ms_psize;
+    return page_bytes * (pages.ms_branch_pages + pages.ms_leaf_pages + pages.ms_overflow_pages);
+  };
+  KvSpace space;
+  space.file_bytes = static_cast<std::uint64_t>(status.st_size);
+  std::uint64_t used = bytes_of(kFreeTree) + bytes_of(kMainTree);
+  used += kMetaPages * page_bytes;
+  for (std::size_t i = 0; i < kTableCount; ++i) {
+    space.table_bytes[i] = bytes_of(tables_[i]);
+    used += space.table_bytes[i];
+  }
+  space.free_bytes = space.file_bytes - std::min(space.file_bytes, used);
+  return space;
+}
+
 Result<void> LmdbTxn::commit() {
   return written([&] { return mdb_txn_commit(txn_.release()); });
 }
 
 Result<LmdbEnv> LmdbEnv::open(const std::string& directory, std::size_t map_size_bytes,
                               bool read_only) {
+  CULM_TRY(const auto lock, OpeningLock::take(directory, OpeningLock::Kind::kShared));
   MDB_env* created = nullptr;
   CULM_CHECK(result_of(mdb_env_create(&created)));
   LmdbEnv env(created);
+  env.directory_ = directory;
+  env.read_only_ = read_only;
   const unsigned int flags = MDB_NOTLS | (read_only ? MDB_RDONLY : 0U);
   CULM_CHECK(result_of(mdb_env_set_mapsize(created, map_size_bytes / kPageBytes * kPageBytes)));
   CULM_CHECK(result_of(mdb_env_set_maxdbs(created, kTableCount)));
@@ -206,6 +269,7 @@ Result<LmdbEnv> LmdbEnv::open(const std::string& directory, std::size_t map_size
   CULM_CHECK(result_of(mdb_env_set_assert(created, tell_assertion)));
   CULM_CHECK(written([&] { return mdb_env_open(created, directory.c_str(), flags, 0600); }));
   env.check_readers();
+  CULM_CHECK(env.find_identity());
   CULM_CHECK(env.check_file_size());
   CULM_CHECK(env.open_tables(read_only));
   return env;
@@ -304,6 +368,70 @@ Result<void> LmdbEnv::set_map_size_bytes(std::size_t bytes) {
   if (code == MDB_SUCCESS) return {};
   mapped_ = false;
   return fail(error_system(Errc::kStoreIo, code));
+}
+
+Result<void> LmdbEnv::find_identity() {
+  int file = -1;
+  struct stat status = {};
+  mdb_env_get_fd(env_.get(), &file);
+  if (::fstat(file, &status) != 0) return fail(error_system(Errc::kStoreIo, errno));
+  device_ = status.st_dev;
+  inode_ = status.st_ino;
+  return {};
+}
+
+bool LmdbEnv::is_replaced() const {
+  const auto named = find_data_file(directory_);
+  // One that was taken away has nothing in its place.
+  return named && (named->st_ino != inode_ || named->st_dev != device_);
+}
+
+Result<void> LmdbEnv::reopen() {
+  if (!mapped_) return fail(Errc::kStoreIo);
+  const std::size_t map_size = map_size_bytes();
+  // Two at once would lose each other's locks.
+  env_.reset();
+  mapped_ = false;
+  CULM_TRY(*this, open(directory_, map_size, read_only_));
+  return {};
+}
+
+std::size_t LmdbEnv::last_transaction() const {
+  MDB_envinfo info{};
+  mdb_env_info(env_.get(), &info);
+  return info.me_last_txnid;
+}
+
+Result<std::size_t> LmdbEnv::copy_compacted(const std::string& path) {
+  // Held to the end. What was committed half when a process died is settled with it.
+  CULM_TRY(const auto writing, begin(false));
+  if (!writing) return fail(Errc::kStoreBusy);
+  const std::size_t last = mdb_txn_id(writing->txn_.get()) - 1;
+  int file = -1;
+  struct stat status = {};
+  MDB_stat pages{};
+  mdb_env_get_fd(env_.get(), &file);
+  mdb_env_stat(env_.get(), &pages);
+  if (::fstat(file, &status) != 0) return fail(error_system(Errc::kStoreIo, errno));
+  const int copy = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (copy < 0) return fail(error_of(errno));
+  const auto write = [&]() -> Result<void> {
+    if (::fchmod(copy, status.st_mode & 07777U) != 0 ||
+        ::fchown(copy, status.st_uid, status.st_gid) != 0) {
+      return fail(error_system(Errc::kStoreIo, errno));
+    }
+    // A tree that does not fit its own count is a damaged one.
+    CULM_CHECK(written([&] {
+      const int code = mdb_env_copyfd2(env_.get(), copy, MDB_CP_COMPACT);
+      return code == MDB_INCOMPATIBLE ? MDB_CORRUPTED : code;
+    }));
+    return renumber(copy, pages.ms_psize, last);
+  };
+  const auto done = write();
+  ::close(copy);
+  if (!done) ::unlink(path.c_str());
+  CULM_CHECK(done);
+  return last;
 }
 
 void set_abort_handler(AbortHandler handler) { abort_handler = handler; }

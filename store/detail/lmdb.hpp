@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include <sys/types.h>
+
 #include "culm/store/kv.hpp"
 
 struct MDB_cursor;
@@ -53,6 +55,7 @@ class LmdbTxn {
   [[nodiscard]] Result<LmdbCursor> cursor(Table table) const;
   [[nodiscard]] Result<void> put(Table table, ByteView key, ByteView value);
   [[nodiscard]] Result<void> erase(Table table, ByteView key);
+  [[nodiscard]] Result<KvSpace> space() const;
   /// The transaction is over, whatever comes back.
   [[nodiscard]] Result<void> commit();
 
@@ -68,7 +71,8 @@ class LmdbTxn {
 /// One environment with all tables open. Its transactions end before it does.
 class LmdbEnv {
  public:
-  /// Fails with kStoreNotFound when opened for reading and the files or tables are not there.
+  /// `directory` is absolute. Fails with kStoreNotFound when opened for reading and the files or
+  /// tables are not there.
   [[nodiscard]] static Result<LmdbEnv> open(const std::string& directory,
                                             std::size_t map_size_bytes, bool read_only);
 
@@ -83,8 +87,22 @@ class LmdbEnv {
   /// Frees the slots of readers that died, so that the pages they saw can be used again.
   void check_readers();
 
+  /// Numbers the last commit.
+  [[nodiscard]] std::size_t last_transaction() const;
+  /// Writes what the tables hold, and no free page, to a new file at `path`, durable when it
+  /// returns. Nobody commits meanwhile. The file may take the place of this one as long as
+  /// `last_transaction` is what it returns: all else that the lock file says holds for it too.
+  /// Fails with kStoreBusy when the map has to be adopted first.
+  [[nodiscard]] Result<std::size_t> copy_compacted(const std::string& path);
+  /// Whether another file has taken the place of this one.
+  [[nodiscard]] bool is_replaced() const;
+  /// Opens the file that has. Precondition: no transaction is open. After a failure nothing is
+  /// mapped any more, and every later call fails.
+  [[nodiscard]] Result<void> reopen();
+
  private:
   explicit LmdbEnv(MDB_env* env) : env_(env) {}
+  Result<void> find_identity();
   Result<void> open_tables(bool read_only);
   Result<void> check_file_size();
   Result<LmdbTxn> begin_adopting(bool read_only);
@@ -92,6 +110,10 @@ class LmdbEnv {
   std::unique_ptr<MDB_env, LmdbClose> env_;
   LmdbTxn::Tables tables_{};
   bool mapped_ = true;
+  std::string directory_;
+  bool read_only_ = false;
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
 };
 
 }  // namespace culm::store::detail

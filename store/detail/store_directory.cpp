@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
@@ -23,6 +24,7 @@ namespace culm::store::detail {
 namespace {
 
 constexpr std::string_view kDataFile = "/data.mdb";
+constexpr std::string_view kCopyFile = "/data.mdb.new";
 constexpr std::string_view kLockFile = "/writer.lock";
 constexpr int kLockAttemptsMax = 8;
 /// fcntl waits either not at all or for ever, so a bounded wait has to ask again.
@@ -128,6 +130,41 @@ Result<bool> has_data_file(const std::string& directory) {
   if (::stat(path_in(directory, kDataFile).c_str(), &status) == 0) return status.st_size > 0;
   if (errno == ENOENT) return false;
   return fail_system();
+}
+
+std::optional<struct stat> find_data_file(const std::string& directory) noexcept {
+  struct stat status = {};
+  if (::stat(path_in(directory, kDataFile).c_str(), &status) != 0) return std::nullopt;
+  return status;
+}
+
+std::string copy_path(const std::string& directory) { return path_in(directory, kCopyFile); }
+
+void drop_copy(const std::string& directory) noexcept { ::unlink(copy_path(directory).c_str()); }
+
+Result<OpeningLock> OpeningLock::take(const std::string& directory, Kind kind) {
+  OpeningLock lock(::open(path_in(directory, "/.").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (lock.descriptor_ < 0 && errno == EACCES && kind == Kind::kShared) return lock;
+  if (lock.descriptor_ < 0) return fail_system();
+  while (::flock(lock.descriptor_, kind == Kind::kAlone ? LOCK_EX : LOCK_SH) != 0) {
+    if (errno != EINTR) return fail_system();
+  }
+  return lock;
+}
+
+OpeningLock::OpeningLock(OpeningLock&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+OpeningLock::~OpeningLock() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+Result<void> replace_data_file(const std::string& directory) {
+  CULM_TRY(const auto lock, OpeningLock::take(directory, OpeningLock::Kind::kAlone));
+  if (::rename(copy_path(directory).c_str(), path_in(directory, kDataFile).c_str()) != 0) {
+    return fail_system();
+  }
+  return sync_directory(directory);
 }
 
 bool is_network_filesystem(std::uint64_t type) noexcept {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "culm/core/result.hpp"
@@ -21,6 +22,36 @@ namespace culm::store::detail {
 
 /// Whether there is a data file and something in it. Fails with kStoreIo.
 [[nodiscard]] Result<bool> has_data_file(const std::string& directory);
+
+/// What the system says of the data file; nothing when there is none.
+[[nodiscard]] std::optional<struct stat> find_data_file(const std::string& directory) noexcept;
+
+/// Where a compaction writes what will take the place of the data file.
+[[nodiscard]] std::string copy_path(const std::string& directory);
+/// Erases what an interrupted compaction left there. Precondition: none is under way.
+void drop_copy(const std::string& directory) noexcept;
+
+/// Keeps the data file in its place while it is opened, or, held alone, others from opening it
+/// while it is replaced: what LMDB opens and what it locks must belong together. Short.
+class OpeningLock {
+ public:
+  enum class Kind : std::uint8_t { kShared, kAlone };
+  /// Waits. Of a directory that this process may not read nothing is held. Fails with kStoreIo.
+  [[nodiscard]] static Result<OpeningLock> take(const std::string& directory, Kind kind);
+
+  OpeningLock(OpeningLock&& other) noexcept;
+  OpeningLock& operator=(OpeningLock&&) = delete;
+  ~OpeningLock();
+
+ private:
+  explicit OpeningLock(int descriptor) : descriptor_(descriptor) {}
+
+  int descriptor_;
+};
+
+/// Puts the copy in the place of the data file, durably. Where it fails with kStoreIo it may have
+/// happened.
+[[nodiscard]] Result<void> replace_data_file(const std::string& directory);
 
 /// Whether a file system with this number in statfs(2) is shared with other machines, or may be.
 [[nodiscard]] bool is_network_filesystem(std::uint64_t type) noexcept;

@@ -60,6 +60,12 @@ class TransactionGate {
     return {this, self, access};
   }
 
+  /// Whether this thread is inside more than once.
+  [[nodiscard]] bool is_nested() {
+    const std::lock_guard lock(mutex_);
+    return std::ranges::count(holders_, std::this_thread::get_id(), &Holder::thread) > 1;
+  }
+
   /// Waits until nobody is inside and runs `change`, which returns a `Result<void>`.
   /// Fails with kStoreFull, without waiting, when this very thread is inside.
   template <class Change>

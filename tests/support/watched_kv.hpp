@@ -28,6 +28,7 @@ class WatchedKv final : public store::Kv {
     return std::make_unique<Writing>(std::move(begun));
   }
   Result<void> grow() override { return kv_->grow(); }
+  Result<void> compact() override { return kv_->compact(); }
 
  private:
   static constexpr std::size_t kManyRangesBytes = 512;
@@ -59,6 +60,7 @@ class WatchedKv final : public store::Kv {
     Result<std::unique_ptr<store::KvCursor>> cursor(store::Table table) const override {
       return kv_->cursor(table);
     }
+    Result<store::KvSpace> space() const override { return kv_->space(); }
 
    private:
     WatchedKv& watched_;
@@ -79,6 +81,7 @@ class WatchedKv final : public store::Kv {
     Result<std::unique_ptr<store::KvCursor>> cursor(store::Table table) const override {
       return kv_->cursor(table);
     }
+    Result<store::KvSpace> space() const override { return kv_->space(); }
     Result<void> put(store::Table table, ByteView key, ByteView value) override {
       return kv_->put(table, key, value);
     }

@@ -1,0 +1,46 @@
+#include <algorithm>
+
+#include "culm/store/lmdb_kv.hpp"
+
+#include "tools/cli/store_access.hpp"
+#include "tools/cli/verbs.hpp"
+
+namespace culm::tools {
+namespace {
+
+struct Options {};
+
+Outcome<void> run(Context& context, const Options& /*options*/) {
+  Ed25519Verifier verifier;
+  CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kFail, verifier));
+  const std::string& directory = context.store_directory;
+  CULM_TOOLS_TRY(const std::uint64_t before,
+                 about(named(context), store::file_size_bytes(directory)));
+  CULM_TOOLS_CHECK(about(named(context), access.writer->compact()));
+  CULM_TOOLS_TRY(const std::uint64_t after,
+                 about(named(context), store::file_size_bytes(directory)));
+  const std::uint64_t freed = before - std::min(before, after);
+  if (context.json) {
+    return context.out.write_json(
+        Json{{"bytes_before", before}, {"bytes_after", after}, {"bytes_freed", freed}});
+  }
+  return context.out.write("gave " + human_size(freed) + " of " + human_size(before) +
+                           " back to the disk; the store has " + human_size(after) + "\n");
+}
+
+}  // namespace
+
+void add_compact(CommandTree& tree) {
+  Verb& verb = tree.add_verb(
+      "compact",
+      "Give the disk back what the store no longer needs. Deleted payloads and forgotten logs "
+      "leave\n"
+      "room in the store's file that later writes use; this makes the file as short as what it\n"
+      "holds. It copies that to a new file, which takes the place of the old one in one step: the\n"
+      "disk needs room for it, and nothing is lost when this is killed. Nothing can be written\n"
+      "meanwhile; reading and serving go on. Where a node runs on the store, the node does it.",
+      "culm compact", std::make_shared<Options>(), run);
+  verb.group(VerbGroup::kLetGo);
+}
+
+}  // namespace culm::tools
