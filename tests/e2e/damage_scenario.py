@@ -153,6 +153,15 @@ class Damage(NetworkScenario):
                     self.assertIn(b"store ", done.stderr)
         self.assertGreater(found, 0)
 
+    def test_a_dry_run_of_delete_names_damage_in_both_forms(self):
+        author = self.new_log(self.lines(ENTRIES))
+        self.rot("store", b"line 77 of")
+        for form in ([], ["--json"]):
+            done = self.run_damaged(["delete", author, "--payloads", "--range", "1-", "--dry-run",
+                                     *form])
+            self.assertEqual(done.returncode, STORE, (form, done.stdout, done.stderr))
+            self.assertIn(b"77", done.stdout + done.stderr)
+
     def append_line(self, key):
         self.out("append", "--key", key[0], "--lines", stdin=b"more\n", store="author")
 

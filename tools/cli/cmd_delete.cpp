@@ -44,15 +44,14 @@ Outcome<void> look(Context& context, const Options& options) {
                        bytes += stored.entry.payload_size();
                        return true;
                      }));
-  if (context.json) {
-    return context.out.write_json(Json{{"log", to_string(log.log)},
-                                       {"would_delete", payloads.count()},
-                                       {"would_delete_bytes", bytes},
-                                       {"seqnums", to_string(payloads)},
-                                       {"payloads", log.payloads.count()}});
-  }
-  CULM_TOOLS_CHECK(context.out.write("would delete " + described(payloads, bytes) + ", of " +
-                                     human_count(log.payloads.count()) + "\n"));
+  const std::uint64_t all = log.payloads.count();
+  CULM_TOOLS_CHECK(context.json ? context.out.write_json(Json{{"log", to_string(log.log)},
+                                                              {"would_delete", payloads.count()},
+                                                              {"would_delete_bytes", bytes},
+                                                              {"seqnums", to_string(payloads)},
+                                                              {"payloads", all}})
+                                : context.out.write("would delete " + described(payloads, bytes) +
+                                                    ", of " + human_count(all) + "\n"));
   return unless_damaged(log.log, damaged);
 }
 
