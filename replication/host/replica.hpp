@@ -188,13 +188,15 @@ class Replica {
   [[nodiscard]] Follower follow(const LogKey& log, SeqNum from = 1) const;
 
   /// Fetches logs from a peer at "HOST:PORT". What is wanted of each is what the store keeps of it,
-  /// or everything. Fails, with what has come until then kept, unless all of it is here that the
-  /// peer holds: see `node::why_not_done`; with kUsage beside a node when `ReplicaOptions` say
+  /// or everything. Fails, with what has come until then kept, unless all of it is here: with
+  /// kEntryNotHeld or kPayloadNotHeld where that is all that the peer holds, for the rest see
+  /// `node::why_not_done`; with kUsage beside a node when `ReplicaOptions` say
   /// anything of peers, for that node has its own.
   [[nodiscard]] Result<node::SyncReport> sync(std::string_view peer,
                                               const std::vector<LogKey>& logs);
-  /// As `sync`, and offers those that have entries; done when the peer holds all that is here.
-  /// Fails with kDenied when it does not take one.
+  /// As `sync`, and offers those that have entries; done when the peer has said that it holds all
+  /// that is here. Fails with kDenied when it does not take one, with kPayloadNotHeld when it has
+  /// deleted payloads that are held here.
   /// Beside a `culm sync --live`, which serves its own logs alone, fails with kStoreLocked.
   [[nodiscard]] Result<node::SyncReport> push(std::string_view peer,
                                               const std::vector<LogKey>& logs);

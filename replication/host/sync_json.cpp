@@ -48,15 +48,17 @@ constexpr Fields<LogReport, std::uint64_t, 6> kLogNumbers{
      {"head", &LogReport::head},
      {"peer_head", &LogReport::peer_head},
      {"cap", &LogReport::cap}}};
-constexpr Fields<LogReport, RangeSet, 2> kLogRanges{
-    {{"missing", &LogReport::missing}, {"payloads_missing", &LogReport::payloads_missing}}};
+constexpr Fields<LogReport, RangeSet, 3> kLogRanges{
+    {{"missing", &LogReport::missing},
+     {"payloads_missing", &LogReport::payloads_missing},
+     {"payloads_left_out", &LogReport::payloads_left_out}}};
 constexpr Fields<LogReport, std::optional<Quote>, 2> kLogQuotes{
     {{"quote", &LogReport::quote}, {"whole", &LogReport::whole_quote}}};
 constexpr Fields<LogReport, std::optional<replication::DenyReason>, 2> kLogDenials{
     {{"denied", &LogReport::denied}, {"offer_denied", &LogReport::offer_denied}}};
 
-constexpr std::array<std::string_view, 6> kLogOutcomes{"complete",   "budget", "denied",
-                                                       "incomplete", "failed", "interrupted"};
+constexpr std::array<std::string_view, 7> kLogOutcomes{
+    "complete", "partial", "budget", "denied", "incomplete", "failed", "interrupted"};
 
 tl::unexpected<Error> malformed() { return fail(Errc::kFileFormat); }
 
@@ -138,20 +140,14 @@ Result<WantRequest> parse_want(const Json& json) {
   return want;
 }
 
-std::optional<sealing::PeerKey> parse_peer_key(const std::string& text) {
-  const auto bytes = from_hex(text);
-  sealing::PeerKey peer;
-  if (!bytes || bytes->size() != peer.bytes.size()) return std::nullopt;
-  std::ranges::copy(*bytes, peer.bytes.begin());
-  return peer;
-}
-
 /// Where "peer" is, it is a peer's key.
 Result<std::optional<sealing::PeerKey>> get_peer_key(const Json& json) {
   if (json.find("peer") == nullptr) return std::nullopt;
   CULM_TRY(const std::string text, get_text(json, "peer"));
-  const auto peer = parse_peer_key(text);
-  if (!peer) return malformed();
+  const auto bytes = from_hex(text);
+  sealing::PeerKey peer;
+  if (!bytes || bytes->size() != peer.bytes.size()) return malformed();
+  std::ranges::copy(*bytes, peer.bytes.begin());
   return peer;
 }
 
@@ -195,6 +191,12 @@ Json to_json(const LogReport& log) {
   for (const auto& [name, member] : kLogQuotes) {
     if (log.*member) json[name] = to_json(*(log.*member));
   }
+  json["unconfirmed"] = Json::array();
+  for (const node::Unconfirmed& one : log.unconfirmed) {
+    json["unconfirmed"].push_back(Json{{"address", node::to_string(one.endpoint)},
+                                       {"entries", to_string(one.entries)},
+                                       {"payloads", to_string(one.payloads)}});
+  }
   if (log.offer_denied_by) json["offer_denied_by"] = node::to_string(*log.offer_denied_by);
   if (log.error) json.update(control::to_json(*log.error));
   return json;
@@ -210,6 +212,27 @@ Result<std::optional<Quote>> get_quote(const Json& json, std::string_view key) {
   if (!exact || !take(*object, kQuoteNumbers, quote)) return malformed();
   quote.exact = *exact;
   return quote;
+}
+
+template <class Value>
+Result<std::vector<Value>> get_array(const Json& json, std::string_view key,
+                                     Result<Value> (*parse)(const Json&)) {
+  const std::vector<Json>* const array = json.find_array(key);
+  if (array == nullptr) return malformed();
+  std::vector<Value> values;
+  for (const Json& item : *array) {
+    CULM_TRY(auto value, parse(item));
+    values.push_back(std::move(value));
+  }
+  return values;
+}
+
+Result<node::Unconfirmed> parse_unconfirmed(const Json& json) {
+  node::Unconfirmed unconfirmed;
+  CULM_TRY(unconfirmed.endpoint, get_endpoint(json, "address"));
+  CULM_TRY(unconfirmed.entries, get_ranges(json, "entries"));
+  CULM_TRY(unconfirmed.payloads, get_ranges(json, "payloads"));
+  return unconfirmed;
 }
 
 Result<LogReport> parse_log(const Json& json) {
@@ -230,6 +253,7 @@ Result<LogReport> parse_log(const Json& json) {
   for (const auto& [name, member] : kLogQuotes) {
     CULM_TRY(log.*member, get_quote(json, name));
   }
+  CULM_TRY(log.unconfirmed, get_array(json, "unconfirmed", parse_unconfirmed));
   if (json.find("offer_denied_by") != nullptr) {
     CULM_TRY(log.offer_denied_by, get_endpoint(json, "offer_denied_by"));
   }
@@ -268,19 +292,6 @@ Json to_array(const std::vector<Value>& values, Json (*convert)(const Value&)) {
   Json array = Json::array();
   for (const Value& value : values) array.push_back(convert(value));
   return array;
-}
-
-template <class Value>
-Result<std::vector<Value>> get_array(const Json& json, std::string_view key,
-                                     Result<Value> (*parse)(const Json&)) {
-  const std::vector<Json>* const array = json.find_array(key);
-  if (array == nullptr) return malformed();
-  std::vector<Value> values;
-  for (const Json& item : *array) {
-    CULM_TRY(auto value, parse(item));
-    values.push_back(std::move(value));
-  }
-  return values;
 }
 
 }  // namespace

@@ -30,7 +30,15 @@ struct EventLine {
                 {"up_to", told.up_to}};
   }
   Line operator()(const node::SyncCaughtUp& told) const { return reached("caught_up", told); }
-  Line operator()(const node::SyncPushed& told) const { return reached("pushed", told); }
+  Line operator()(const node::SyncPushed& told) const {
+    if (told.unconfirmed.empty() && told.payloads_unconfirmed.empty()) {
+      return reached("pushed", told);
+    }
+    Json line = reached("pushed_in_part", told);
+    line["unconfirmed"] = to_string(told.unconfirmed);
+    line["payloads_unconfirmed"] = to_string(told.payloads_unconfirmed);
+    return line;
+  }
   Line operator()(const node::SyncDenied& told) const {
     return of_log(told.is_offer ? "offer_denied" : "want_denied", told);
   }
@@ -67,10 +75,11 @@ Json some_of(const Json& object, std::initializer_list<std::string_view> keys) {
 Json log_line(const node::SyncRequest& request, const node::LogReport& log) {
   const Json whole = to_json(log);
   if (request.quote_only) return some_of(whole, {"log", "peer_head", "quote", "whole"});
-  Json line = some_of(whole, {"log", "state", "entries", "certificate_entries", "payload_bytes",
-                              "head", "peer_head", "missing", "payloads_missing", "whole"});
+  Json line =
+      some_of(whole, {"log", "state", "entries", "certificate_entries", "payload_bytes", "head",
+                      "peer_head", "missing", "payloads_missing", "payloads_left_out", "whole"});
   if (request.live) line["state"] = "live";
-  if (request.push) line["pushed"] = log.is_pushed;
+  if (request.push) line.update(some_of(whole, {"pushed", "unconfirmed"}));
   return line;
 }
 

@@ -15,7 +15,7 @@
 namespace culm::control {
 
 /// What happened, named by "event": connected, disconnected, received, caught_up, pushed,
-/// want_denied, offer_denied, defect. Nothing for SyncProgress and SyncEnded.
+/// pushed_in_part, want_denied, offer_denied, defect. Nothing for SyncProgress and SyncEnded.
 [[nodiscard]] std::optional<Json> event_line(const node::SyncEvent& event);
 
 /// What came of it: an object for each log, and, unless it was a quote, one for all with what came

@@ -202,8 +202,9 @@ void Sync::conclude() {
   for (const PeerReport& peer : report.peers) report.stats += peer.stats;
   const auto transaction = store_.read();
   if (!transaction && !report.error) report.error = transaction.error();
+  const std::span pushed_to(report.peers.data(), request_.push ? report.peers.size() : 0);
   for (Log& log : logs_) {
-    auto concluded = transaction ? log.state.conclude(*transaction, request_.push)
+    auto concluded = transaction ? log.state.conclude(*transaction, pushed_to)
                                  : Result<LogReport>(log.state.report());
     if (!concluded && ends(concluded.error().code) < Scope::kSession) {
       log.state.failed(concluded.error());

@@ -44,11 +44,14 @@ struct SyncCaughtUp {
   LogKey log;
   SeqNum head = 0;  ///< the peer's
 };
-/// A peer holds everything up to `head`, for the first time or more than before.
+/// A peer has all that it takes up to `head`, for the first time or more than before: everything,
+/// but for what it has not said that it holds.
 struct SyncPushed {
   Endpoint endpoint;
   LogKey log;
   SeqNum head = 0;
+  RangeSet unconfirmed{};           ///< entries
+  RangeSet payloads_unconfirmed{};  ///< likewise
 };
 /// A peer declines a want, which while live is asked for again, of the next peer if there is one;
 /// or an offer, which is repeated when it is connected again.

@@ -59,11 +59,11 @@ void Sync::look_pushed(Log& log, std::size_t peer) {
   if (!request_.push || is_ending_) return;
   const auto transaction = store_.read();
   if (!transaction) return fail_with(transaction.error());
-  const auto pushed = log.state.look_pushed(*transaction, peer);
+  auto pushed = log.state.look_pushed(*transaction, peer, reports_[peer].endpoint);
   if (!pushed && !log.state.takes(pushed.error())) return fail_with(pushed.error());
   if (pushed && *pushed) {
     active_at_ = now_;
-    events_.emplace_back(SyncPushed{reports_[peer].endpoint, log.state.key(), **pushed});
+    events_.emplace_back(**std::move(pushed));
   }
   settle(log);
 }

@@ -16,10 +16,19 @@ void cut_to_said(RangeSet& set, const RangeSet& said) {
   set.erase({said.max() + 1, kSeqnumMax});
 }
 
+/// Of ranges that were named, what lies above the head. An open one ends there, unless it begins
+/// beyond what comes next.
+RangeSet beyond(RangeSet named, SeqNum head) {
+  const bool is_open = named.contains(kSeqnumMax) && named.ranges().back().first - 1 <= head;
+  if (is_open) return {};
+  if (head != 0) named.erase({1, head});
+  return named;
+}
+
 }  // namespace
 
 SyncLog::SyncLog(replication::WantRequest want, std::size_t peers)
-    : want_(std::move(want)), peers_(peers) {
+    : want_(std::move(want)), named_(want_.interest.ranges), peers_(peers) {
   report_.log = want_.log;
 }
 
@@ -100,25 +109,33 @@ void SyncLog::offer_denied(std::size_t peer, const Endpoint& endpoint,
   peers_[peer].has_declined = true;
 }
 
-bool SyncLog::holds_all(const Said& said, const store::LogState& log) {
+bool SyncLog::has_enough(const Said& said, const store::LogState& log) {
   RangeSet held = log.served();
   RangeSet payloads = log.payloads & held;
-  // Of very many ranges a have names the lowest; the head vouches for the rest.
+  // Of very many ranges a have names the lowest: at the head, the rest was sent.
   cut_to_said(held, said.held);
   cut_to_said(payloads, said.payloads);
   return !held.empty() && said.head >= log.head() && said.held.contains(held) &&
          (said.payloads | said.refused).contains(payloads);
 }
 
-Result<std::optional<SeqNum>> SyncLog::look_pushed(const store::ReadTransaction& transaction,
-                                                   std::size_t peer) {
+Unconfirmed SyncLog::unconfirmed(const Endpoint& endpoint, const Said& said,
+                                 const store::LogState& log) {
+  const RangeSet held = log.served();
+  return {endpoint, held - said.held, (log.payloads & held) - said.payloads};
+}
+
+Result<std::optional<SyncPushed>> SyncLog::look_pushed(const store::ReadTransaction& transaction,
+                                                       std::size_t peer, const Endpoint& endpoint) {
   Said& said = peers_[peer];
   CULM_TRY(const auto state, transaction.find_log(key()));
-  said.holds_all = state && holds_all(said, *state);
-  if (!said.holds_all) return std::nullopt;
-  const SeqNum before = std::exchange(said.holds_up_to, state->head());
+  said.has_enough = state && has_enough(said, *state);
+  if (!said.has_enough) return std::nullopt;
+  const SeqNum before = std::exchange(said.has_up_to, state->head());
   if (state->head() <= before) return std::nullopt;
-  return state->head();
+  Unconfirmed rest = unconfirmed(endpoint, said, *state);
+  return SyncPushed{endpoint, key(), state->head(), std::move(rest.entries),
+                    std::move(rest.payloads)};
 }
 
 bool SyncLog::is_turn_over() const {
@@ -129,43 +146,70 @@ bool SyncLog::is_turn_over() const {
 bool SyncLog::is_over(bool pushes) const {
   const bool has_gone =
       !pushes || is_new_ || has_failed() || std::ranges::all_of(peers_, [](const Said& said) {
-        return said.holds_all || said.has_declined || said.is_lost;
+        return said.has_enough || said.has_declined || said.is_lost;
       });
   return is_wanted_over_ && is_whole_over_ && has_gone;
 }
 
 bool SyncLog::is_push_lost() const {
   return !is_new_ && !has_failed() && std::ranges::any_of(peers_, [](const Said& said) {
-    return said.is_lost && !said.holds_all && !said.has_declined;
+    return said.is_lost && !said.has_enough && !said.has_declined;
   });
 }
 
-Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction, bool pushes) const {
+Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
+                                    std::span<const PeerReport> pushed_to) const {
   LogReport report = report_;
-  CULM_TRY(const auto state, transaction.find_log(key()));
-  if (!state) return report;
-  report.is_pushed = pushes && std::ranges::all_of(peers_, [&](const Said& said) {
-                       return holds_all(said, *state);
-                     });
-  report.head = state->head();
-  report.cap = state->cap;
-  const SeqNum known = want_.live ? report.peer_head : known_head_;
+  CULM_TRY(const auto found, transaction.find_log(key()));
+  static const store::LogState nothing;
+  const store::LogState& state = found ? *found : nothing;
+  for (std::size_t peer = 0; peer < pushed_to.size(); ++peer) {
+    Unconfirmed rest = unconfirmed(pushed_to[peer].endpoint, peers_[peer], state);
+    if (!rest.entries.empty() || !rest.payloads.empty()) {
+      report.unconfirmed.push_back(std::move(rest));
+    }
+  }
+  report.is_pushed = !pushed_to.empty() && !state.served().empty() && report.unconfirmed.empty();
+  if (is_new_) report.unconfirmed.clear();
+  report.head = state.head();
+  report.cap = state.cap;
+  const SeqNum known = want_.live || want_.quote_only ? report.peer_head : known_head_;
   const SeqNum head = report.cap == 0 ? std::max(report.head, known) : report.head;
   // The store's interest may be about to grow by the want.
-  const RangeSet wanted = resolve(widened(want_, state->interest).interest, head);
+  const RangeSet wanted = resolve(widened(want_, state.interest).interest, head);
   report.entries = (added_ & wanted).count();
   report.certificate_entries = added_.count() - report.entries;
-  report.payload_bytes =
-      state->payload_bytes - std::min(state->payload_bytes, payload_bytes_before_);
-  if (want_.entries) report.missing = wanted - state->held;
-  const bool wants_every_payload = want_.payloads && want_.payload_size_min == 0 &&
-                                   want_.payload_size_max == limits::kPayloadSizeBytesMax;
-  const bool is_at_an_end =
-      report.outcome == LogOutcome::kComplete || report.outcome == LogOutcome::kIncomplete;
-  if (wants_every_payload && is_at_an_end && !want_.quote_only) {
-    report.payloads_missing = (wanted & state->served()) - state->payloads - state->deleted;
+  report.payload_bytes = state.payload_bytes - std::min(state.payload_bytes, payload_bytes_before_);
+  CULM_CHECK(find_missing(transaction, state, wanted, head, report));
+  const bool is_all =
+      report.missing.empty() && report.payloads_missing.empty() && report.unconfirmed.empty();
+  if (report.outcome == LogOutcome::kComplete && !want_.quote_only && !is_all) {
+    report.outcome = LogOutcome::kPartial;
   }
   return report;
+}
+
+Result<void> SyncLog::find_missing(const store::ReadTransaction& transaction,
+                                   const store::LogState& log, const RangeSet& wanted, SeqNum head,
+                                   LogReport& report) const {
+  if (want_.entries) {
+    report.missing = (wanted - log.held) | beyond(named_, head);
+  }
+  const bool is_at_an_end =
+      report.outcome == LogOutcome::kComplete || report.outcome == LogOutcome::kIncomplete;
+  if (!want_.payloads || !is_at_an_end || want_.quote_only) return {};
+  report.payloads_missing = (wanted & log.served()) - log.payloads - log.deleted;
+  if (want_.payload_size_min == 0 && want_.payload_size_max == limits::kPayloadSizeBytesMax) {
+    return {};
+  }
+  const auto look = [&](const store::StoredEntry& stored) -> Result<bool> {
+    const std::uint64_t size = stored.entry.payload_size();
+    const bool is_asked_for = size >= want_.payload_size_min && size <= want_.payload_size_max;
+    if (!is_asked_for) report.payloads_left_out.insert(stored.entry.seqnum());
+    return true;
+  };
+  const auto damaged = transaction.visit_sound_entries(log, report.payloads_missing, look);
+  return damaged ? Result<void>() : fail(damaged.error());
 }
 
 }  // namespace culm::node

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "culm/replication/event.hpp"
@@ -43,24 +44,24 @@ class SyncLog {
   /// The peer is gone: it is not waited for.
   void peer_lost(std::size_t peer) { peers_[peer].is_lost = true; }
 
-  /// Looks whether the peer has said that it holds all that is held here. Returns the head here if
-  /// it has, for the first time or for more than before.
-  [[nodiscard]] Result<std::optional<SeqNum>> look_pushed(const store::ReadTransaction& transaction,
-                                                          std::size_t peer);
+  /// Looks whether the peer has said that it holds all that it takes of what is held here. Returns
+  /// the event that tells so, where that is for the first time or for more than before.
+  [[nodiscard]] Result<std::optional<SyncPushed>> look_pushed(
+      const store::ReadTransaction& transaction, std::size_t peer, const Endpoint& endpoint);
 
   /// Whether another log may have its turn: only peers that take it are waited for, or of a quote
   /// those that did not answer yet.
   [[nodiscard]] bool is_turn_over() const;
   /// Whether nothing is waited for; `pushes`: nor that the peers take it.
   [[nodiscard]] bool is_over(bool pushes) const;
-  /// Whether a peer was lost before it had said that it holds all.
+  /// Whether a peer was lost before it had said that it holds all that it takes.
   [[nodiscard]] bool is_push_lost() const;
   [[nodiscard]] const LogReport& report() const { return report_; }
   [[nodiscard]] const RangeSet& added() const { return added_; }
   [[nodiscard]] SeqNum peer_head(std::size_t peer) const { return peers_[peer].head; }
-  /// The report, with what the store holds now.
+  /// The report, with what the store holds now. `pushed_to`: the peers, where it was pushed.
   [[nodiscard]] Result<LogReport> conclude(const store::ReadTransaction& transaction,
-                                           bool pushes) const;
+                                           std::span<const PeerReport> pushed_to) const;
 
  private:
   /// What one peer has said.
@@ -68,16 +69,23 @@ class SyncLog {
     SeqNum head = 0;
     RangeSet held;
     RangeSet payloads;
-    RangeSet refused;  ///< payloads that it does not take
-    bool holds_all = false;
-    SeqNum holds_up_to = 0;
+    RangeSet refused;         ///< payloads that it does not take
+    bool has_enough = false;  ///< all that it takes
+    SeqNum has_up_to = 0;
     bool has_declined = false;
     bool is_lost = false;
   };
 
-  [[nodiscard]] static bool holds_all(const Said& said, const store::LogState& log);
+  [[nodiscard]] static bool has_enough(const Said& said, const store::LogState& log);
+  [[nodiscard]] static Unconfirmed unconfirmed(const Endpoint& endpoint, const Said& said,
+                                               const store::LogState& log);
+  /// What is wanted and not here, of the log and of the payloads of `wanted`.
+  [[nodiscard]] Result<void> find_missing(const store::ReadTransaction& transaction,
+                                          const store::LogState& log, const RangeSet& wanted,
+                                          SeqNum head, LogReport& report) const;
 
   replication::WantRequest want_;
+  RangeSet named_;  ///< seqnums of the request
   LogReport report_;
   std::vector<Said> peers_;
   RangeSet added_;

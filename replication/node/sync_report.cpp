@@ -23,8 +23,18 @@ std::optional<Error> why_ended(const SyncReport& report) {
   return Error{Errc::kPeerStalled};
 }
 
+std::optional<Error> why_partial(const LogReport& log) {
+  if (log.outcome != LogOutcome::kPartial) return std::nullopt;
+  const bool lacks_entries =
+      !log.missing.empty() || std::ranges::any_of(log.unconfirmed, [](const Unconfirmed& one) {
+        return !one.entries.empty();
+      });
+  return Error{lacks_entries ? Errc::kEntryNotHeld : Errc::kPayloadNotHeld};
+}
+
 std::optional<Error> why_not_moved(const LogReport& log) {
   if (log.offer_denied) return Error{Errc::kDenied};
+  if (const auto partial = why_partial(log)) return partial;
   if (log.error || log.outcome != LogOutcome::kDenied || log.is_pushed) return log.error;
   return Error{Errc::kDenied};
 }

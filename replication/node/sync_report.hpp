@@ -13,12 +13,21 @@
 namespace culm::node {
 
 enum class LogOutcome {
-  kComplete,    ///< all that is wanted and that any peer holds is here; of a quote: it came
+  kComplete,    ///< all that is wanted is here, with `push` at every peer too; of a quote: it came
+  kPartial,     ///< all that any peer holds is here, but not all that is wanted; or it was pushed,
+                ///< and not all of it is confirmed
   kBudget,      ///< the budget was used up
   kDenied,      ///< by every peer that answered; `LogReport::denied` says how
   kIncomplete,  ///< some peer says that it holds more, and none brought it
   kFailed,      ///< on this side: see LogReport::error
   kUnfinished,  ///< the sync ended before, or was live
+};
+
+/// Of what is held here, what a peer has not said that it holds.
+struct Unconfirmed {
+  Endpoint endpoint;
+  RangeSet entries;
+  RangeSet payloads;
 };
 
 /// Of one log.
@@ -36,10 +45,13 @@ struct LogReport {
   SeqNum head = 0;                        ///< here
   SeqNum peer_head = 0;                   ///< the highest that a peer has said
   SeqNum cap = 0;                         ///< 0: no fork is known
-  RangeSet missing;                       ///< wanted, known to exist, and not here
-  RangeSet
-      payloads_missing;    ///< wanted, of entries that are here; not before it has come to an end
-  bool is_pushed = false;  ///< with `push`: every peer has said that it holds all that is here
+  RangeSet missing;                       ///< wanted and not here: it exists, or was named
+  // Of entries that are here; not before it has come to an end.
+  RangeSet payloads_missing;   ///< wanted and not here
+  RangeSet payloads_left_out;  ///< of these, the ones of another size than was asked for
+  // With `push`.
+  bool is_pushed = false;                ///< every peer has said that it holds all that is here
+  std::vector<Unconfirmed> unconfirmed;  ///< by each other one, unless the log was new here
 
   std::optional<replication::Quote> quote;  ///< for what is wanted and was not here, of one peer
   /// For all that the first peer holds. Not live, and with several peers not if it came too late.
@@ -86,8 +98,9 @@ struct SyncShortfall {
 /// What keeps a sync from being a success, the gravest first; nothing if it is one. Borrows from
 /// `report`. The error is that of this side's store, why a peer was lost, kTimeout when nothing
 /// moved or its time was over, kPeerStalled when a peer did not bring what it says it holds,
-/// kPeerClosed when the sync was stopped, kDenied when a peer does not serve or take a log. A fork
-/// is no failure of the sync: see `LogReport::cap`.
+/// kPeerClosed when the sync was stopped, kDenied when a peer does not serve or take a log,
+/// kEntryNotHeld or kPayloadNotHeld of one that is LogOutcome::kPartial. A fork is no failure of
+/// the sync: see `LogReport::cap`.
 [[nodiscard]] std::optional<SyncShortfall> why_not_done(const SyncReport& report);
 
 }  // namespace culm::node

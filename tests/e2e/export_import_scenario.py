@@ -190,6 +190,8 @@ class Import(Scenario):
         log = self.json("ls")
         self.assertEqual((log["cap"], log["head"]), (21, 20))
         self.assertIn("capped at 21", self.text("ls"))
+        self.out("delete", log["log"], "--payloads", "--range", "2-4")
+        self.assertIn("capped at 21, but 3 payloads deleted", self.text("ls"))
         self.assertIn("two entries", self.error(FORK, "verify"))
         self.assertIn("FORK", self.run_culm("verify", status=FORK).stdout.decode())
         report = json.loads(self.import_text(self.text_of_log, FORK).stdout.splitlines()[0])

@@ -6,7 +6,7 @@ import socket
 import threading
 
 from relay_harness import NetworkScenario
-from scenario import FORK, NETWORK, USAGE, main
+from scenario import FORK, NETWORK, NOT_FOUND, USAGE, main
 
 
 class Fetching(NetworkScenario):
@@ -64,14 +64,21 @@ class Fetching(NetworkScenario):
         part = self.sync_one("last", middle.address, author, "--range", "450-550")
         self.assertEqual((part["entries"], part["missing"]), (101, ""))
         self.assert_sound("last")
-        beyond = self.text("sync", middle.address, author, "--range", "700-720", store="last")
+        beyond = self.text("sync", middle.address, author, "--range", "700-720", store="last",
+                           status=NOT_FOUND)
         self.assertRegex(beyond, r"the peer does not hold \d+ entries of what is wanted: 7")
         self.assertIn("all the peer holds", beyond)
 
     def test_payloads_can_be_left_out_and_taken_later(self):
         _, author = self.push_lines(100, self.hub)
         bare = self.sync_one("reader", self.address, author, "--entries-only")
-        self.assertEqual((bare["entries"], bare["payload_bytes"]), (100, 0))
+        self.assertEqual((bare["state"], bare["entries"], bare["payload_bytes"]),
+                         ("complete", 100, 0))
+        self.assertIn("complete, but 100 payloads not held", self.text("ls", store="reader"))
+        row = self.json("ls", store="reader")
+        self.assertEqual((row["complete"], row["payloads_missing"]), (True, "1-100"))
+        self.sync_one("part", self.address, author, "--range", "90-99", "--entries-only")
+        self.assertIn("partial, but 10 payloads not held", self.text("ls", store="part"))
         self.assertEqual(self.sync_one("reader", self.address)["payload_bytes"], 0)
         full = self.sync_one("reader", self.address, author, "--range", "1-")
         self.assertEqual(full["entries"], 0)
@@ -83,8 +90,14 @@ class Fetching(NetworkScenario):
         for content in contents:
             self.out("append", "--key", key, stdin=content, store="author")
         self.sync_one("author", self.address, "--push")
-        lean = self.sync_one("lean", self.address, author, "--payload-max", 40_000)
+        lean = self.sync_one("lean", self.address, author, "--payload-max", 40_000,
+                             status=NOT_FOUND)
         self.assertEqual((lean["entries"], lean["payload_bytes"]), (4, 5))
+        self.assertEqual((lean["state"], lean["payloads_missing"], lean["payloads_left_out"]),
+                         ("partial", "2,4", "2,4"))
+        said = self.text("sync", self.address, author, "--payload-max", 100_000, store="lean",
+                         status=NOT_FOUND)
+        self.assertIn("--payload-max left out the payloads of 1 entry: 2\n", said)
         whole = self.sync_one("whole", self.address, author, "--newest-first")
         self.assertEqual(whole["payload_bytes"], sum(map(len, contents)))
         self.assertEqual(self.out("cat", author, store="whole"), b"".join(contents))
@@ -128,13 +141,47 @@ class Fetching(NetworkScenario):
         self.assertEqual(self.json("ls", store="reader")["payloads_deleted"], 40)
         lacking = self.sync_one("third", self.address, author)
         self.assertEqual((lacking["state"], lacking["payloads_missing"]), ("complete", ""))
-        # Who deleted them is not pushed them again either, and that is no failure.
+        self.assert_sound("reader")
+
+    def test_a_push_says_what_the_peer_does_not_hold(self):
+        _, author = self.push_lines(100, self.hub)
+        # Who deleted payloads does not take them again.
         self.out("delete", author, "--payloads", "--range", "90-100", store="relay")
-        again = self.sync_one("author", self.address, "--push")
-        self.assertTrue(again["pushed"])
+        again = self.sync_one("author", self.address, "--push", status=NOT_FOUND)
+        self.assertEqual((again["state"], again["pushed"]), ("partial", False))
+        self.assertEqual(again["unconfirmed"],
+                         [{"address": self.address, "entries": "", "payloads": "90-100"}])
         self.assertEqual(self.json("ls", store="relay")["payloads"], 89)
-        self.assertEqual(self.sync_one("fourth", self.address, author)["payloads_missing"], "90-100")
-        self.assert_sound("reader", "relay")
+        text = self.text("sync", self.address, "--push", store="author", status=NOT_FOUND)
+        self.assertIn("does not confirm that it holds the payloads of 11 entries: 90-100\n", text)
+        self.assertNotIn("all there is here", text)
+        live = self.live("author", self.address, "--push")
+        said = live.wait_for(event="pushed_in_part")
+        self.assertEqual((said["head"], said["payloads_unconfirmed"]), (100, "90-100"))
+        live.end()
+        lacking = self.sync_one("fourth", self.address, author, status=NOT_FOUND)
+        self.assertEqual((lacking["state"], lacking["payloads_missing"]), ("partial", "90-100"))
+        self.assert_sound("fourth", "relay")
+
+    def test_a_range_beyond_the_head_is_not_complete(self):
+        _, author = self.push_lines(100, self.hub)
+        self.sync_one("author", self.address, "--push")
+        for ranges, missing in (("5000-5010", "5000-5010"), ("95-105", "101-105"),
+                                ("500-", "500-"), ("1,101", "101")):
+            with self.subTest(ranges):
+                part = self.sync_one(f"to {ranges}", self.address, author, "--range", ranges,
+                                     status=NOT_FOUND)
+                self.assertEqual((part["state"], part["missing"]), ("partial", missing))
+        said = self.text("sync", self.address, author, "--range", "95-105", store="text",
+                         status=NOT_FOUND)
+        self.assertIn("101-105 of what is wanted lies beyond the head, which is 100\n", said)
+        quote = self.text("sync", self.address, author, "--range", "102-105", "--quote", store="text")
+        self.assertIn("102-105 of what is wanted lies beyond the head, which is 100\n", quote)
+        # What was asked for once does not haunt later runs, nor does an open end.
+        self.assertEqual(self.sync_one("text", self.address)["state"], "complete")
+        for ranges in ("95-", "101-"):
+            self.assertEqual(self.sync_one("text", self.address, author, "--range", ranges)["state"],
+                             "complete")
 
     def test_more_logs_than_fit_into_a_session(self):
         key = self.keygen()

@@ -13,6 +13,9 @@ TEST(SyncLines, AnEventNamesItselfAndWhatItIsOf) {
   EXPECT_EQ(*line->find_text("event"), "pushed");
   EXPECT_EQ(*line->find_text("address"), "127.0.0.1:7474");
   EXPECT_EQ(line->find_number("head"), 12U);
+  const auto part = event_line(node::SyncPushed{kEndpoint, {}, 12, {}, {{3, 4}}});
+  EXPECT_EQ(*part->find_text("event"), "pushed_in_part") << "who waits for a push is not misled";
+  EXPECT_EQ(*part->find_text("payloads_unconfirmed"), "3-4");
   EXPECT_EQ(*event_line(node::SyncDenied{kEndpoint, {}, {}, true, {}})->find_text("event"),
             "offer_denied");
 }
@@ -36,6 +39,7 @@ TEST(SyncLines, AReportIsALineForEachLogAndOneForAll) {
   ASSERT_EQ(lines.size(), 3U);
   EXPECT_EQ(*lines[1].find_text("state"), "complete");
   EXPECT_EQ(lines[1].find_bool("pushed"), true);
+  EXPECT_TRUE(lines[0].find_array("unconfirmed"));
   EXPECT_FALSE(lines[1].find("cap")) << "that is between processes";
   const auto& peers = *lines[2].find_array("peers");
   ASSERT_EQ(peers.size(), 2U);

@@ -73,6 +73,16 @@ class SyncTest : public testing::Test {
     return out;
   }
   [[nodiscard]] bool is_here() const { return reader.holds(log.log(), {{1, log.head()}}); }
+  /// Of `log`; once all that the node was given to hold is stored.
+  void delete_payloads(SimulatedNode& node, const RangeSet& seqnums) {
+    network.run(seconds(1));
+    const auto deleted =
+        node.store().update([&](store::WriteTransaction& transaction) -> Result<void> {
+          CULM_CHECK(transaction.delete_payloads(log.log(), seqnums, SIZE_MAX));
+          return {};
+        });
+    EXPECT_TRUE(deleted);
+  }
   void grow(SimulatedNode& node) {
     log.append("more");
     node.hold(log, {{log.head(), log.head()}});

@@ -59,6 +59,16 @@ TEST(SyncReport, ALogThatIsDeniedIsNamedUnlessThePeerHoldsIt) {
   EXPECT_EQ(why_not_done(report)->log, &report.logs[0]);
 }
 
+TEST(SyncReport, WhatIsHereOrConfirmedInPartAloneIsNamed) {
+  SyncReport report = report_of(SyncOutcome::kDone);
+  report.logs[1].outcome = LogOutcome::kPartial;
+  report.logs[1].payloads_missing = {{5, 5}};
+  EXPECT_EQ(why_not_done(report)->error.code, Errc::kPayloadNotHeld);
+  EXPECT_EQ(why_not_done(report)->log, &report.logs[1]);
+  report.logs[1].unconfirmed = {{{"127.0.0.1", 1}, {{7, 7}}, {}}};
+  EXPECT_EQ(why_not_done(report)->error.code, Errc::kEntryNotHeld);
+}
+
 TEST(SyncRequest, ALogThatIsNamedAlreadyIsNotAddedAgain) {
   SyncRequest request;
   const std::vector<LogKey> logs{log_number(1), log_number(2), log_number(1)};

@@ -109,6 +109,66 @@ TEST_F(SyncTest, APushIsDoneWhenEveryPeerHoldsAll) {
   EXPECT_EQ(done.stats.entries_sent, 600U);
 }
 
+TEST_F(SyncTest, APushNamesThePayloadsThatAPeerDeletedAndTakesNoMore) {
+  SimulatedNode& other = network.add("other");
+  for (SimulatedNode* const node : {&author, &other}) {
+    node->accepts = store::LogInterest{everything(), true};
+    node->hold(log);
+  }
+  reader.hold(log);
+  delete_payloads(author, {{1, 5}, {300, 300}});
+  auto request = request_of({&author, &other});
+  request.push = true;
+  start(std::move(request));
+  const SyncReport done = report(seconds(20));
+  EXPECT_EQ(done.outcome, SyncOutcome::kDone) << "nothing that could still come is waited for";
+  EXPECT_FALSE(done.logs[0].is_pushed);
+  EXPECT_EQ(done.logs[0].outcome, LogOutcome::kPartial);
+  ASSERT_EQ(done.logs[0].unconfirmed.size(), 1U);
+  EXPECT_EQ(done.logs[0].unconfirmed[0].endpoint, author.endpoint());
+  EXPECT_EQ(done.logs[0].unconfirmed[0].payloads, (RangeSet{{1, 5}, {300, 300}}));
+  EXPECT_TRUE(done.logs[0].unconfirmed[0].entries.empty());
+  EXPECT_EQ(why_not_done(done)->error.code, Errc::kPayloadNotHeld);
+}
+
+TEST_F(SyncTest, PayloadsThatNoPeerHoldsKeepItFromBeingComplete) {
+  author.hold(log);
+  delete_payloads(author, {{9, 9}});
+  start(request_of({&author}));
+  const SyncReport done = report();
+  EXPECT_EQ(done.logs[0].outcome, LogOutcome::kPartial);
+  EXPECT_EQ(done.logs[0].payloads_missing, (RangeSet{{9, 9}}));
+  EXPECT_TRUE(done.logs[0].payloads_left_out.empty());
+}
+
+TEST_F(SyncTest, PayloadsOfASizeThatWasNotAskedForAreNamed) {
+  author.hold(log.append(std::string(2000, 'x')).append("short"));
+  auto request = request_of({&author});
+  request.logs[0].payload_size_max = 1000;
+  start(std::move(request));
+  const SyncReport done = report();
+  EXPECT_EQ(done.logs[0].outcome, LogOutcome::kPartial);
+  EXPECT_EQ(done.logs[0].payloads_missing, (RangeSet{{301, 301}}));
+  EXPECT_EQ(done.logs[0].payloads_left_out, (RangeSet{{301, 301}}));
+}
+
+TEST_F(SyncTest, SeqnumsBeyondTheHeadThatWereNamedAreMissing) {
+  author.hold(log);
+  auto request = request_of({&author});
+  request.logs[0].interest.ranges = {{5000, 5010}};
+  start(request);
+  const SyncReport none = report();
+  EXPECT_EQ(none.logs[0].outcome, LogOutcome::kPartial);
+  EXPECT_EQ(none.logs[0].missing, (RangeSet{{5000, 5010}}));
+  EXPECT_EQ(why_not_done(none)->error.code, Errc::kEntryNotHeld);
+  request.logs[0].interest.ranges = {{298, 302}};
+  start(request);
+  EXPECT_EQ(report().logs[0].missing, (RangeSet{{301, 302}}));
+  request.logs[0].interest.ranges = {{298, kSeqnumMax}};
+  start(request);
+  EXPECT_EQ(report().logs[0].outcome, LogOutcome::kComplete) << "an open end is the head";
+}
+
 TEST_F(SyncTest, APushThatIsDeclinedEndsAndSaysSo) {
   reader.hold(log);
   auto request = request_of({&author});

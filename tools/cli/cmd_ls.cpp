@@ -25,14 +25,12 @@ struct Summary {
   std::uint64_t entries = 0;
   std::uint64_t certificate_entries = 0;
   bool is_complete = false;
+  RangeSet payloads_missing;  ///< not held and not deleted here
   std::string state;
 };
 
-/// What a log with all its entries lacks of payloads.
-std::string lacking_payloads(const store::LogState& log) {
-  const RangeSet lacking = log.served() - log.payloads;
-  const std::uint64_t deleted = (lacking & log.deleted).count();
-  const std::uint64_t missing = lacking.count() - deleted;
+/// What a log lacks of payloads.
+std::string lacking_payloads(std::uint64_t missing, std::uint64_t deleted) {
   std::string text;
   if (missing != 0) text += ", but " + human_payloads(missing) + " not held";
   if (deleted != 0) text += (missing != 0 ? ", " : ", but ") + human_payloads(deleted) + " deleted";
@@ -52,8 +50,12 @@ Summary summarize(const store::LogState& log) {
   summary.state = summary.is_complete ? "complete" : summary.head == 0 ? "empty" : "partial";
   const bool is_ended = log.end_of_log != 0 && log.end_of_log == summary.head;
   if (is_ended) summary.state = summary.is_complete ? "ended" : "partial, ended";
-  if (summary.is_complete) summary.state += lacking_payloads(log);
   if (log.cap != 0) summary.state = "capped at " + std::to_string(log.cap);
+  // What is held as a proof in a part needs no payload.
+  const RangeSet lacking = (summary.is_complete ? served : served & wanted) - log.payloads;
+  summary.payloads_missing = lacking - log.deleted;
+  summary.state +=
+      lacking_payloads(summary.payloads_missing.count(), (lacking & log.deleted).count());
   return summary;
 }
 
@@ -66,6 +68,7 @@ Json to_json(const store::LogState& log, const Summary& summary) {
                  {"verified", (log.verified & log.served()).count()},
                  {"payloads", (log.payloads & log.served()).count()},
                  {"payload_bytes", log.payload_bytes},
+                 {"payloads_missing", to_string(summary.payloads_missing)},
                  {"payloads_deleted", (log.deleted & log.held).count()},
                  {"complete", summary.is_complete},
                  {"interest", to_string(log.interest.entries.ranges)},
@@ -156,7 +159,8 @@ void add_ls(CommandTree& tree) {
       "  partial     some are not\n"
       "  empty       none is, though some are wanted\n"
       "  ended       the author has closed the log\n"
-      "  capped at N  the author has forked the log; entries from N on are not valid",
+      "  capped at N  the author has forked the log; entries from N on are not valid\n"
+      "and, behind that, how many of its payloads are not held, or were deleted here.",
       "culm ls --full", options, run);
   verb.group(VerbGroup::kRead);
   verb.add_option("PREFIX", &options->prefix,

@@ -221,7 +221,11 @@ void add_sync(CommandTree& tree) {
       "is asked for, and everything of a log that is new. Only what is missing moves. Ends with a\n"
       "table of what came, beside what the whole log would cost. With --also several peers bring\n"
       "it together, each a part; one that is slow or goes away is passed over. Where a node runs\n"
-      "on the store, the node does it, except with --live.",
+      "on the store, the node does it, except with --live. Exit 0 says that all that is wanted is\n"
+      "here, and with --push that each peer holds all that is here, or that the budget is used "
+      "up.\n"
+      "Else what is missing is named, and exit is 3 if no peer named holds it, if it lies beyond\n"
+      "the head or --payload-max left it out, or if a peer takes it no more; 6 if it should come.",
       "culm sync 127.0.0.1:7474 AUTHOR --newest 100\n"
       "  culm sync 127.0.0.1:7474 --also 127.0.0.1:7475\n"
       "  culm sync 127.0.0.1:7474 --push",

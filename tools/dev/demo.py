@@ -12,6 +12,7 @@ import time
 CULM, PLACE, WHAT = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3]
 IS_TERMINAL = sys.stdout.isatty()
 NEWEST = 100
+NOT_FOUND = 3  # as `culm --help` says
 
 
 class Wrong(Exception):
@@ -59,12 +60,12 @@ class Peer:
     def command(self, *arguments):
         return [CULM, "--json", "--store", str(PLACE / self.name), *map(str, arguments)]
 
-    def run(self, *arguments):
+    def run(self, *arguments, status=0):
         """The lines of JSON that the verb prints."""
         done = subprocess.run(self.command(*arguments), stdin=subprocess.DEVNULL,
                               capture_output=True, timeout=self.patience)
         lines = [json.loads(line) for line in done.stdout.splitlines()]
-        check(done.returncode == 0, f"{self.name}: culm {arguments[0]} ended with "
+        check(done.returncode == status, f"{self.name}: culm {arguments[0]} ended with "
               f"{done.returncode}: {done.stderr.decode() or lines}")
         return lines
 
@@ -79,8 +80,8 @@ class Peer:
         return any(subprocess.run(self.command("cat", log, "--range", n), capture_output=True,
                                   timeout=self.patience).returncode == 0 for n in seqnums[:10])
 
-    def sync(self, address, *arguments):
-        log, whole = self.run("sync", address, *arguments)
+    def sync(self, address, *arguments, status=0):
+        log, whole, *_ = self.run("sync", address, *arguments, status=status)
         self.wire += whole["bytes_received"] + whole["bytes_sent"]
         self.seconds += whole["seconds"]
         return log, whole
@@ -266,8 +267,9 @@ class Demo:
             f"{count(len(rest))} are left")
         self.b.verify()
         log, _ = self.c.sync(self.b_address, self.log, "--range", ranges(self.middle),
-                             "--newest", NEWEST)
+                             "--newest", NEWEST, status=NOT_FOUND)
         check(not log["missing"], f"B does not serve {log['missing']}")
+        check(log["payloads_missing"], "it is not said which payloads are nowhere")
         expected = self.c_has | rest
         self.c.verify()
         check(not self.c.prints(self.log, lost), "C was served a payload that B deleted")

@@ -38,14 +38,30 @@ void add_whole(Table& table, const LogReport& log) {
   table.add(row_of(is_all ? "  the whole log" : "  all the peer holds", *log.whole_quote));
 }
 
+std::string payloads_of(const RangeSet& entries) {
+  return "the payloads of " + human_entries(entries.count());
+}
+
+/// The highest seqnum that is known to exist.
+SeqNum head_of(const LogReport& log) { return std::max(log.head, log.peer_head); }
+
+/// What was asked for that lies beyond it.
+std::string human_beyond(const LogReport& log, const RangeSet& beyond) {
+  return human_ranges(beyond) + " of what is wanted lies beyond the head, which is " +
+         std::to_string(head_of(log));
+}
+
 std::string quoted(const SyncRequest& request, const SyncReport& report) {
   const char* const title = is_of_one(request) ? "would receive" : "would receive from one peer";
   Table table({{title, kLeft}, {"entries"}, {"certificate"}, {"payloads"}, {"wire in"}});
+  std::string text;
   for (const LogReport& log : report.logs) {
     if (log.quote) table.add(row_of(short_name(log.log), *log.quote));
     add_whole(table, log);
+    const RangeSet beyond = beyond_head(log);
+    if (!beyond.empty()) text += short_name(log.log) + ": " + human_beyond(log, beyond) + "\n";
   }
-  return table.take();
+  return table.take() + text;
 }
 
 /// Sentences about a log that the table has no column for.
@@ -56,21 +72,32 @@ std::string notes(const SyncRequest& request, const LogReport& log) {
   };
   const char* const lack =
       is_of_one(request) ? "the peer does not hold " : "the peers do not hold ";
-  const std::string missing = human_entries(log.missing.count()) + " of what is wanted";
+  const RangeSet beyond = beyond_head(log);
+  const RangeSet missing = log.missing - beyond;
+  const std::string those = human_entries(missing.count()) + " of what is wanted";
   if (log.outcome == LogOutcome::kBudget) {
     note("stopped at the budget; run the same again to go on");
-  } else if (log.outcome == LogOutcome::kComplete && !log.missing.empty()) {
-    note(lack + missing + ": " + human_ranges(log.missing));
+  } else if (log.outcome == LogOutcome::kPartial && !missing.empty()) {
+    note(lack + those + ": " + human_ranges(missing));
   } else if (log.outcome == LogOutcome::kIncomplete) {
-    note(missing + " did not come: " + human_ranges(log.missing));
+    note(those + " did not come: " + human_ranges(missing));
   }
-  if (!log.payloads_missing.empty()) {
-    note(lack + ("the payloads of " + human_entries(log.payloads_missing.count())) +
-         " that are wanted: " + human_ranges(log.payloads_missing));
+  if (!beyond.empty()) note(human_beyond(log, beyond));
+  const RangeSet payloads = log.payloads_missing - log.payloads_left_out;
+  if (!payloads.empty()) {
+    note(lack + payloads_of(payloads) + " that are wanted: " + human_ranges(payloads));
+  }
+  if (!log.payloads_left_out.empty()) {
+    note("--payload-max left out " + payloads_of(log.payloads_left_out) + ": " +
+         human_ranges(log.payloads_left_out));
   }
   if (request.push && log.is_pushed) {
     note((is_of_one(request) ? "the peer confirms" : "every peer confirms") +
          (" that it holds all there is here, up to " + std::to_string(log.head)));
+  }
+  for (const node::Unconfirmed& one : log.unconfirmed) {
+    note(the_peer(request, one.endpoint) + " does not confirm that it holds " +
+         human_unconfirmed(one.entries, one.payloads));
   }
   return text;
 }
@@ -121,6 +148,13 @@ std::string moved(const SyncRequest& request, const SyncReport& report) {
 }
 
 }  // namespace
+
+RangeSet beyond_head(const LogReport& log) {
+  RangeSet beyond = log.missing;
+  const SeqNum head = head_of(log);
+  if (head != 0) beyond.erase({1, head});
+  return beyond;
+}
 
 Outcome<void> conclude(Context& context, const SyncRequest& request, const SyncReport& report) {
   const auto judged = judge(request, report);

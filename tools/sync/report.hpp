@@ -16,6 +16,17 @@ namespace culm::tools {
   return request.peers.size() == 1;
 }
 
+[[nodiscard]] inline std::string the_peer(const node::SyncRequest& request,
+                                          const node::Endpoint& endpoint) {
+  return is_of_one(request) ? "the peer" : "the peer at " + node::to_string(endpoint);
+}
+
+/// What was asked for that lies beyond the head, as far as that is known.
+[[nodiscard]] RangeSet beyond_head(const node::LogReport& log);
+
+/// What a peer does not confirm to hold.
+[[nodiscard]] std::string human_unconfirmed(const RangeSet& entries, const RangeSet& payloads);
+
 /// Says what a sync tells on its way: live a line for each event, else how much has moved.
 class SyncTeller {
  public:
@@ -39,8 +50,9 @@ class SyncTeller {
 };
 
 /// What keeps a sync from being a success. Exit 6: no peer can be reached, or what one should bring
-/// did not come, or one does not serve or take a log; 4: one sent what does not verify; 5: the
-/// store fails; 7: a fork.
+/// did not come, or one does not serve or take a log; 3: not all that is wanted is here, or not all
+/// that is here at each peer, though all have done what they can; 4: one sent what does not verify;
+/// 5: the store fails; 7: a fork.
 [[nodiscard]] Outcome<void> judge(const node::SyncRequest& request, const node::SyncReport& report);
 
 /// Prints what came of a sync, and says whether it was a success, as `judge`.

@@ -11,7 +11,25 @@ namespace {
 
 constexpr const char* kGoOn = "run the same again to go on; what came is kept";
 
+/// Of a log of which the peers have brought, and taken, all that they do.
+Failure explain_partial(const node::LogReport& log, const Error& error) {
+  if (!log.unconfirmed.empty()) {
+    return Failure(Exit::kNotFound, error.code, "not all that is here is confirmed to be there")
+        .next("keep it here; who has deleted payloads takes them again with --undelete");
+  }
+  Failure failure(Exit::kNotFound, error.code, "not all that is wanted is here");
+  if (log.missing.empty() && log.payloads_missing == log.payloads_left_out) {
+    return std::move(failure).next("without --payload-max the rest comes too");
+  }
+  const bool is_beyond = log.payloads_missing.empty() && log.missing == beyond_head(log);
+  return std::move(failure).next(is_beyond ? "run it again when the log has grown"
+                                           : "another peer may hold it: name it with --also");
+}
+
 Failure explain(const node::SyncRequest& request, const node::LogReport& log, const Error& error) {
+  if (log.outcome == node::LogOutcome::kPartial && !log.offer_denied) {
+    return explain_partial(log, error);
+  }
   const bool is_offer = log.offer_denied.has_value();
   if (log.error && !is_offer) return *log.error;
   const auto reason =
@@ -85,7 +103,10 @@ class Words {
     return of(told, "caught up with " + the_peer(told.endpoint) + " at ", told.head);
   }
   std::string operator()(const node::SyncPushed& told) const {
-    return of(told, the_peer(told.endpoint) + " holds everything up to ", told.head);
+    const bool is_all = told.unconfirmed.empty() && told.payloads_unconfirmed.empty();
+    return of(told, the_peer(told.endpoint) + " holds everything up to ", told.head) +
+           (is_all ? ""
+                   : ", except " + human_unconfirmed(told.unconfirmed, told.payloads_unconfirmed));
   }
   std::string operator()(const node::SyncForked& told) const {
     return of(told, "the author forked the log at ", told.at);
@@ -108,13 +129,21 @@ class Words {
     return short_name(told.log) + ": " + what + std::to_string(seqnum);
   }
   [[nodiscard]] std::string the_peer(const node::Endpoint& endpoint) const {
-    return is_of_one(request_) ? "the peer" : "the peer at " + node::to_string(endpoint);
+    return tools::the_peer(request_, endpoint);
   }
 
   const node::SyncRequest& request_;
 };
 
 }  // namespace
+
+std::string human_unconfirmed(const RangeSet& entries, const RangeSet& payloads) {
+  const std::string these = human_entries(entries.count()) + ": " + human_ranges(entries);
+  const RangeSet others = payloads - entries;
+  if (others.empty()) return these;
+  return (entries.empty() ? "" : these + ", and ") +
+         ("the payloads of " + human_entries(others.count())) + ": " + human_ranges(others);
+}
 
 void SyncTeller::show(const node::SyncProgress& now) {
   // What will be sent nobody knows before.
