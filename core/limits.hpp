@@ -123,6 +123,10 @@ inline constexpr std::uint64_t kProgressBytes = 16 * 1024;
 inline constexpr std::uint32_t kSessionTimeoutMs = 24 * 60 * 60 * 1000;
 inline constexpr std::uint32_t kWriteStallTimeoutMs = 30'000;
 inline constexpr std::uint32_t kConnectTimeoutMs = 10'000;
+/// How long one address of a name is tried alone before the next is tried beside it.
+inline constexpr std::uint32_t kNextAddressMs = 250;
+/// Addresses of a name that are tried.
+inline constexpr std::size_t kAddressesMax = 16;
 /// From the end of a session to the end of its connection, when the peer does not hang up.
 inline constexpr std::uint32_t kCloseTimeoutMs = 3'000;
 /// How long a session may be left alone before a newcomer takes its place where there are too many:

@@ -7,7 +7,6 @@
 #define BOOST_ASIO_NO_DEPRECATED
 #endif
 
-#include <boost/asio/connect.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
