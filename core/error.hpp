@@ -107,6 +107,12 @@ enum class Errc : std::uint16_t {
   kPeerClosed,
   kPeerUnexpected,  ///< the peer's key is not the pinned one
   kDenied,          ///< the peer does not serve or take a log
+  kPeerFull,        ///< it says so: as busy as kBusy is here
+  kPeerForeign,     ///< what answers speaks something else
+  kPeerNetwork,     ///< of another network, or another version of the protocol
+  kPeerSelf,        ///< it has this side's own key
+  kPeerHungUp,      ///< before it said anything
+  kPeerRefused,     ///< once it had this side's identity, without a word
 
   // transport and tools
   kNetwork = 400,

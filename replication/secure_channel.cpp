@@ -12,6 +12,8 @@ namespace culm::replication {
 namespace {
 
 constexpr std::size_t kPrefixSizeBytes = 2;
+/// A length that no unit has.
+constexpr std::array<std::uint8_t, kPrefixSizeBytes> kNoRoom{};
 /// Smaller memory is not worth a copy.
 constexpr std::size_t kOutputBytesKept = 64 * 1024;
 
@@ -42,7 +44,9 @@ std::unique_ptr<noise::Handshake> make_handshake(const SecureChannel::Options& o
 }  // namespace
 
 SecureChannel::SecureChannel(const Options& options, Random& random)
-    : handshake_(make_handshake(options, random)), expected_peer_(options.expected_peer) {
+    : handshake_(make_handshake(options, random)),
+      is_initiator_(options.role == Role::kInitiator),
+      expected_peer_(options.expected_peer) {
   if (handshake_->is_my_turn()) {
     const auto written = write_handshake();
     CULM_ASSERT(written);
@@ -90,8 +94,11 @@ Result<std::optional<ByteView>> SecureChannel::next_body(ByteView& wire) {
 
 Result<std::size_t> SecureChannel::body_size(ByteView prefix) const {
   const auto size = static_cast<std::size_t>(prefix[0] << 8U | prefix[1]);
+  if (is_initiator_ && !has_heard_ && size == 0) return fail(Errc::kPeerFull);
   if (handshake_) {
-    if (size != handshake_->message_size()) return fail(Errc::kHandshake);
+    if (size != handshake_->message_size()) {
+      return fail(is_initiator_ ? Errc::kPeerForeign : Errc::kHandshake);
+    }
   } else if (size <= sealing::kTagSizeBytes) {
     return fail(Errc::kDecrypt);
   }
@@ -100,7 +107,9 @@ Result<std::size_t> SecureChannel::body_size(ByteView prefix) const {
 
 Result<void> SecureChannel::advance_handshake(ByteView message) {
   Bytes payload;  // stays empty: `body_size` has let no longer message pass
-  CULM_CHECK(handshake_->read(message, payload));
+  if (!handshake_->read(message, payload)) {
+    return fail(is_initiator_ ? Errc::kPeerNetwork : Errc::kHandshake);
+  }
   CULM_CHECK(check_peer());
   if (handshake_->is_my_turn()) CULM_CHECK(write_handshake());
   if (!handshake_->is_finished()) return {};
@@ -114,7 +123,7 @@ Result<void> SecureChannel::advance_handshake(ByteView message) {
 Result<void> SecureChannel::check_peer() const {
   const auto& peer = handshake_->peer();
   if (!peer) return {};
-  if (*peer == handshake_->own()) return fail(Errc::kHandshake);
+  if (*peer == handshake_->own()) return fail(Errc::kPeerSelf);
   if (expected_peer_ && *peer != *expected_peer_) return fail(Errc::kPeerUnexpected);
   return {};
 }
@@ -131,13 +140,15 @@ Result<void> SecureChannel::open_record(ByteView sealed, Bytes& plaintext) {
     plaintext.resize(start);
     return fail(Errc::kDecrypt);
   }
+  has_heard_ = true;
   return {};
 }
 
 Result<void> SecureChannel::finish() {
   if (error_) return fail(*error_);
-  if (handshake_) return end({Errc::kHandshake});
+  if (handshake_) return end({is_initiator_ ? Errc::kPeerHungUp : Errc::kHandshake});
   if (!partial_.empty()) return end({Errc::kFrameTruncated});
+  if (is_initiator_ && !has_heard_) return end({Errc::kPeerRefused});
   return {};
 }
 
@@ -171,6 +182,11 @@ Result<void> SecureChannel::send(ByteView plaintext) {
 
 ByteView SecureChannel::pending_output() const noexcept {
   return ByteView(output_).subspan(output_start_);
+}
+
+ByteView SecureChannel::no_room() const noexcept {
+  const bool is_understood = !is_initiator_ && handshake_ && pending_output().empty();
+  return is_understood ? ByteView(kNoRoom) : ByteView();
 }
 
 void SecureChannel::trim_input() {

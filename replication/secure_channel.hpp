@@ -47,14 +47,16 @@ class SecureChannel {
   ~SecureChannel();
 
   /// Takes all of `wire`, which may begin and end anywhere, and appends the plaintext of each
-  /// complete record to `plaintext`. Fails with kHandshake or kPeerUnexpected until established,
-  /// afterwards with kDecrypt; `plaintext` then holds what the records before the bad one carried,
-  /// and nothing of that one.
+  /// complete record to `plaintext`. Fails until established, a responder with kHandshake, an
+  /// initiator with what it knows: kPeerFull, kPeerForeign, kPeerNetwork; either with kPeerSelf or
+  /// kPeerUnexpected. Afterwards with kDecrypt; `plaintext` then holds what the records before the
+  /// bad one carried, and nothing of that one.
   [[nodiscard]] Result<void> receive(ByteView wire, Bytes& plaintext);
 
-  /// Says that the wire has ended. Fails with kHandshake when it did so before the channel was
-  /// established, with kFrameTruncated inside a record. A success is not yet a clean end of the
-  /// session: whether records were cut off only a farewell within the plaintext tells.
+  /// Says that the wire has ended. Fails with kHandshake, at an initiator with kPeerHungUp, when it
+  /// did so before the channel was established; at an initiator with kPeerRefused before the first
+  /// record; with kFrameTruncated inside a record. A success is not yet a clean end of the session:
+  /// whether records were cut off only a farewell within the plaintext tells.
   [[nodiscard]] Result<void> finish();
 
   /// Encrypts `plaintext` into the output: at least one record for each call (unless empty), so
@@ -64,6 +66,10 @@ class SecureChannel {
 
   /// Bytes for the wire. Valid until the next non-const call.
   [[nodiscard]] ByteView pending_output() const noexcept;
+
+  /// What a responder that has no room sends instead of its next message before it hangs up;
+  /// nothing where it would not be understood. Valid for ever. Spec: channel.md#no-room
+  [[nodiscard]] ByteView no_room() const noexcept;
 
   /// Bytes of a record that has begun to come.
   [[nodiscard]] std::size_t input_held() const noexcept { return partial_.size(); }
@@ -102,6 +108,8 @@ class SecureChannel {
   tl::unexpected<Error> end(Error error);
 
   std::unique_ptr<noise::Handshake> handshake_;  // none once established
+  bool is_initiator_;
+  bool has_heard_ = false;  ///< a record
   std::optional<sealing::PeerKey> expected_peer_;
   std::optional<sealing::PeerKey> peer_;
   Hash handshake_hash_;

@@ -59,4 +59,6 @@ bool Session::established() const { return impl_->established(); }
 
 const SessionStats& Session::stats() const { return impl_->stats(); }
 
+ByteView Session::no_room() const { return impl_->no_room(); }
+
 }  // namespace culm::replication

@@ -41,8 +41,8 @@ class Session {
   /// Takes bytes in any fragmentation. After a failure the session has ended: write what
   /// `pending_output` still holds and close the connection.
   [[nodiscard]] Result<void> receive(ByteView wire, Instant now);
-  /// The connection ended. Fails with kFrameTruncated unless the peer had said bye, with kHandshake
-  /// before the handshake was done.
+  /// The connection ended. Fails with kFrameTruncated unless the peer had said bye; before the
+  /// handshake was done as `SecureChannel::finish`.
   [[nodiscard]] Result<void> receive_end();
 
   /// Bytes to write; valid until the next non-const call.
@@ -95,6 +95,8 @@ class Session {
 
   [[nodiscard]] const SessionStats& stats() const;
   [[nodiscard]] bool established() const;
+  /// As `SecureChannel::no_room`.
+  [[nodiscard]] ByteView no_room() const;
 
  private:
   class Impl;

@@ -47,6 +47,7 @@ class Session::Impl {
   void trim_input();
   [[nodiscard]] bool ended() const { return ended_; }
   [[nodiscard]] bool established() const { return hello_received_; }
+  [[nodiscard]] ByteView no_room() const { return channel_.no_room(); }
   [[nodiscard]] const SessionStats& stats() const { return stats_; }
 
  private:

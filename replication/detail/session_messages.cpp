@@ -183,7 +183,8 @@ Result<void> Session::Impl::on_deny(const Deny& deny) {
 
 void Session::Impl::on_bye(const Bye& bye) {
   std::optional<Error> error;
-  if (bye.code != 0) error = Error{Errc::kPeerClosed};
+  const bool is_full = bye.code == static_cast<std::uint16_t>(Errc::kBusy);
+  if (bye.code != 0) error = Error{is_full ? Errc::kPeerFull : Errc::kPeerClosed};
   end(error, bye.text);
 }
 

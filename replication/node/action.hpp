@@ -45,9 +45,11 @@ struct Transfer {
 struct ShutDown {
   SessionId session = 0;
 };
-/// Close the socket: the node knows the session no longer.
+/// Close the socket: the node knows the session no longer. Before that try once to write the last
+/// words, without waiting for room; they are valid for ever.
 struct Close {
   SessionId session = 0;
+  ByteView last_words{};
 };
 
 // For the thread that writes.

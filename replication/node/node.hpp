@@ -161,6 +161,7 @@ class Node final : private Fetch::Sessions {
     std::optional<Instant> armed;  ///< its place in `timers_`
     bool transfers = false;        ///< there is a Transfer in `actions_`
     bool is_refused = false;       ///< only its end is told
+    ByteView last_words{};         ///< see `Close`
     // What was told to `admission_`.
     bool has_wants = false;
     std::uint64_t moved = 0;
@@ -226,6 +227,8 @@ class Node final : private Fetch::Sessions {
   void evict(SessionId session);
   /// Closes a connection at once.
   void drop(SessionId session);
+  /// Likewise one whose handshake is under way, and says why if it can.
+  void displace(SessionId session);
   void note_use(Link& link);
   /// Returns what failed for one log alone.
   [[nodiscard]] Result<std::vector<replication::Denied>> ask(const DialOptions& options,

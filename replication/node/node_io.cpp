@@ -46,7 +46,7 @@ std::optional<SessionId> Node::accepted(const Endpoint& remote, const Address& a
   const SessionId session = start_session(SessionRef{0, 0, remote, std::nullopt}, now);
   if (const auto displaced = admission_.arrived(session, address)) {
     ++stats_.displaced;
-    drop(*displaced);
+    displace(*displaced);
   }
   return session;
 }
@@ -195,8 +195,8 @@ void Node::forget(SessionId session, Instant now) {
   if (link.ref.dial != 0) tell_fetches_ended(session);
   const DialId dial = link.ref.dial;
   const Duration lasted = now - link.since;
+  actions_.push_back(Close{session, link.last_words});
   links_.erase(found);
-  actions_.push_back(Close{session});
   if (dial != 0) dial_over(dial, lasted, now);
   stop_when_alone();
 }

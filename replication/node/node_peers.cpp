@@ -36,6 +36,11 @@ void Node::drop(SessionId session) {
   settle(*link, now_);
 }
 
+void Node::displace(SessionId session) {
+  if (Link* const link = find(session)) link->last_words = link->connection.session().no_room();
+  drop(session);
+}
+
 void Node::note_use(Link& link) {
   const Session& session = link.connection.session();
   const replication::SessionStats& stats = session.stats();

@@ -27,8 +27,7 @@ struct SyncConnected {
 struct SyncDisconnected {
   Endpoint endpoint;
   Error error;
-  std::string text;           ///< what the peer said at that
-  bool has_answered = false;  ///< it has been connected before
+  std::string text;  ///< what the peer said at that
   bool is_given_up = false;
 };
 /// Entries were stored: what has come since it was told last, at most some times a second.

@@ -1,5 +1,6 @@
 // What a sync does about what happens.
 #include <algorithm>
+#include <array>
 
 #include "culm/replication/node/sync.hpp"
 
@@ -7,10 +8,14 @@ namespace culm::node {
 namespace {
 
 /// Whether calling again cannot help: the peer did what no honest peer does, is not the one that
-/// was meant, or this side cannot go on. A handshake also fails where a peer has no room.
+/// was meant or this side itself, or this side cannot go on. What is full may get room, a proxy a
+/// relay behind it, and a relay another version.
 bool is_final(Errc code) {
+  constexpr std::array kHeals{Errc::kStoreFull, Errc::kStoreBusy, Errc::kBusy};
+  constexpr std::array kStays{Errc::kPeerUnexpected, Errc::kPeerSelf};
+  if (std::ranges::find(kHeals, code) != kHeals.end()) return false;
   return fault(code) == Fault::kPeer || fault(code) == Fault::kOwnStore ||
-         code == Errc::kPeerUnexpected;
+         std::ranges::find(kStays, code) != kStays.end();
 }
 
 }  // namespace
@@ -132,9 +137,7 @@ void Sync::on(Call& call, const replication::Ended& ended) {
   const Error error = ended.error.value_or(Error{Errc::kPeerClosed});
   const bool is_given_up = !request_.live || is_final(error.code);
   if (request_.live && std::exchange(call.last_reason, error) != error) {
-    const bool has_answered = reports_[call.peer].peer.has_value();
-    events_.emplace_back(
-        SyncDisconnected{endpoint_of(call), error, ended.text, has_answered, is_given_up});
+    events_.emplace_back(SyncDisconnected{endpoint_of(call), error, ended.text, is_given_up});
   }
   if (is_given_up) give_up(call, error, ended.text);
   for (const auto& [want, asked] : std::exchange(call.asked, {})) answered(call, asked);

@@ -260,7 +260,7 @@ class Strangers(NetworkScenario):
         _, author = self.push_lines(3, relay)
         self.live("holder", relay.address, author).wait_for(event="caught_up")
         error = self.error(NETWORK, "sync", relay.address, author, store="reader")
-        self.assertIn("busy", error)
+        self.assertIn("is full", error)
         relay.end()
         self.assertIn("refused as busy since the last report: 1", relay.said())
 

@@ -171,6 +171,21 @@ def cases():
         yield {key: value for key, value in case.items() if value is not None}
 
 
+def refusals():
+    """What an initiator says when the stream goes on with `bytes`, or with none of them ends, after
+    so many units from the responder."""
+    for case in cases():
+        secrets = [derived(f"{case['id']} {i}") for i in range(4)]
+        psk = bytes.fromhex(case["psk"]) if "psk" in case else None
+        other = handshake(b"culm/1\0" + derived("other network"), psk, secrets)[0]
+        for heard, data, error in ((0, b"\0\0", "peer_full"), (1, b"\0\0", "peer_full"),
+                                   (2, b"\0\0", "decrypt"), (0, b"HT", "peer_foreign"),
+                                   (0, framed(other[1]), "peer_network"), (0, b"", "peer_hung_up"),
+                                   (0, b"\0", "peer_hung_up"), (1, b"", "peer_refused"),
+                                   (1, b"\0", "frame_truncated")):
+            yield {"case": case["id"], "heard": heard, "bytes": data.hex(), "error": error}
+
+
 def selftest(path):
     alice = bytes.fromhex("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a")
     bob = bytes.fromhex("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f")
@@ -202,9 +217,13 @@ def selftest(path):
 def main(arguments):
     if arguments[:1] == ["selftest"]:
         return selftest(arguments[1] if len(arguments) > 1 else None)
-    lines = ",\n".join("    " + json.dumps(case) for case in cases())
-    about = "Channel (channel.md): sessions as they stand on the wire, handshake then records."
-    text = f'{{\n  "description": "{about}",\n  "cases": [\n{lines}\n  ]\n}}\n'
+    about = ("Channel (channel.md): sessions as they stand on the wire, handshake then records; and "
+             "what an initiator makes of a responder that does not go on so.")
+    parts = [f'"description": "{about}"']
+    for name, rows in (("cases", cases()), ("refusals", refusals())):
+        lines = ",\n".join("    " + json.dumps(row) for row in rows)
+        parts.append(f'"{name}": [\n{lines}\n  ]')
+    text = "{\n  " + ",\n  ".join(parts) + "\n}\n"
     if arguments == ["--check"]:
         return None if VECTORS.read_text() == text else f"{VECTORS.name} differs"
     VECTORS.write_text(text)

@@ -407,6 +407,17 @@ TEST_F(NodeTest, AHandshakeThatIsDisplacedIsClosedAtOnceAndForgotten) {
   EXPECT_EQ(author.why_ended(), Errc::kBusy);
 }
 
+TEST_F(NodeTest, WhoIsDisplacedDuringTheHandshakeHearsThatTheNodeIsFull) {
+  author.options.admission.handshakes_per_address_max = 1;
+  reader.dial(author);
+  // It has called, and has no answer yet, when all places are taken again.
+  ASSERT_TRUE(run([&] { return author.node().stats().accepted == 1; }));
+  network.connect_silently(author);
+  ASSERT_TRUE(run([&] { return reader.count<Ended>() == 1; }));
+  EXPECT_EQ(reader.why_ended(), Errc::kPeerFull);
+  EXPECT_EQ(author.node().stats().displaced, 1U);
+}
+
 TEST_F(NodeTest, WhoFindsNoRoomAfterTheHandshakeIsToldThatTheNodeIsBusy) {
   author.options.admission.sessions_max = 1;
   author.hold(log);
@@ -415,7 +426,7 @@ TEST_F(NodeTest, WhoFindsNoRoomAfterTheHandshakeIsToldThatTheNodeIsBusy) {
   ASSERT_TRUE(run([&] { return first.count<CaughtUp>() == 1; }));
   reader.dial(author, {.wants = {want_of(log.log())}});
   ASSERT_TRUE(run([&] { return reader.count<Ended>() == 1; }));
-  EXPECT_EQ(reader.why_ended(), Errc::kPeerClosed);
+  EXPECT_EQ(reader.why_ended(), Errc::kPeerFull);
   EXPECT_EQ(reader.all<Ended>()[0].text, describe(Errc::kBusy));
   ASSERT_TRUE(run([&] { return author.count<Ended>() == 1; }));
   EXPECT_EQ(author.why_ended(), Errc::kBusy);

@@ -205,7 +205,7 @@ TEST(SecureChannel, AnotherNetworkFailsAtTheFirstTag) {
   Options other = responder_options();
   other.network_id[31] = 1;
   Ends ends(initiator_options(), other);
-  EXPECT_EQ(ends.pump().error().code, Errc::kHandshake);
+  EXPECT_EQ(ends.pump().error().code, Errc::kPeerNetwork);
   EXPECT_TRUE(ends.initiator.pending_output().empty());
   EXPECT_FALSE(ends.initiator.established());
   EXPECT_FALSE(ends.responder.established());
@@ -271,7 +271,7 @@ TEST(SecureChannel, AnInitiatorRefusesItsOwnIdentity) {
   Options second = responder_options();
   second.identity = identity_of(1);
   Ends ends(initiator_options(), second);
-  EXPECT_EQ(ends.pump().error().code, Errc::kHandshake);
+  EXPECT_EQ(ends.pump().error().code, Errc::kPeerSelf);
   EXPECT_EQ(ends.wire_forth.size(), 2U + 32U);
 }
 
@@ -302,7 +302,7 @@ TEST(SecureChannel, AResponderRefusesItsOwnIdentityAndOnlyThat) {
     const auto received = ends.responder.receive(framed(message), payload);
     EXPECT_EQ(received.has_value(), number == 3);
     if (!received) {
-      EXPECT_EQ(received.error().code, Errc::kHandshake);
+      EXPECT_EQ(received.error().code, Errc::kPeerSelf);
     }
   }
 }
@@ -320,7 +320,7 @@ TEST(SecureChannel, RefusesAReplayedSession) {
   Ends later(initiator_options(), responder_options(), 42);
   Bytes plaintext;
   EXPECT_EQ(later.responder.receive(ends->wire_forth, plaintext).error().code, Errc::kHandshake);
-  EXPECT_EQ(later.initiator.receive(ends->wire_back, plaintext).error().code, Errc::kHandshake);
+  EXPECT_EQ(later.initiator.receive(ends->wire_back, plaintext).error().code, Errc::kPeerNetwork);
   EXPECT_TRUE(plaintext.empty());
 }
 
@@ -347,7 +347,7 @@ TEST(SecureChannel, RefusesItsOwnMessagesReflected) {
   Ends ends;
   Bytes plaintext;
   const Bytes first = take_output(ends.initiator);
-  EXPECT_EQ(ends.initiator.receive(first, plaintext).error().code, Errc::kHandshake);
+  EXPECT_EQ(ends.initiator.receive(first, plaintext).error().code, Errc::kPeerForeign);
 
   Ends established;
   ASSERT_TRUE(established.pump());
@@ -384,9 +384,30 @@ TEST(SecureChannel, RefusesEphemeralKeysOfLowOrder) {
     EXPECT_EQ(ends.responder.receive(framed(point), plaintext).error().code, Errc::kHandshake);
     EXPECT_TRUE(ends.responder.pending_output().empty());
     point.resize(96);
-    EXPECT_EQ(ends.initiator.receive(framed(point), plaintext).error().code, Errc::kHandshake);
+    EXPECT_EQ(ends.initiator.receive(framed(point), plaintext).error().code, Errc::kPeerNetwork);
     EXPECT_TRUE(ends.initiator.pending_output().empty());
   }
+}
+
+TEST(SecureChannel, AResponderWithoutRoomSaysSoWhereItIsUnderstood) {
+  Ends ends;
+  EXPECT_TRUE(ends.initiator.no_room().empty());
+  const ByteView at_once = ends.responder.no_room();
+  EXPECT_TRUE(equal(at_once, Bytes{0, 0}));
+  const Bytes first = take_output(ends.initiator);
+  ASSERT_TRUE(ends.responder.receive(first, ends.at_responder));
+  EXPECT_TRUE(ends.responder.no_room().empty()) << "message 2 waits to be written";
+  const Bytes second = take_output(ends.responder);
+  const ByteView behind = ends.responder.no_room();
+  EXPECT_TRUE(equal(behind, Bytes{0, 0}));
+  ASSERT_TRUE(ends.initiator.receive(second, ends.at_initiator));
+  EXPECT_EQ(ends.initiator.receive(behind, ends.at_initiator).error().code, Errc::kPeerFull);
+
+  Ends full;
+  EXPECT_EQ(full.initiator.receive(at_once, full.at_initiator).error().code, Errc::kPeerFull);
+  Ends done;
+  ASSERT_TRUE(done.pump());
+  EXPECT_TRUE(done.responder.no_room().empty()) << "its peer may have heard a record";
 }
 
 TEST(SecureChannel, RefusesRecordsWithoutPlaintextAtTheirLength) {
@@ -511,6 +532,33 @@ TEST(SecureChannelVectors, EverySessionGivesItsBytes) {
     SCOPED_TRACE(vector.at("id").get<std::string>());
     expect_wire(vector);
   }
+}
+
+TEST(SecureChannelVectors, AnInitiatorSaysWhatItKnowsOfARefusal) {
+  CULM_VECTORS_OR_SKIP(vectors, test::spec_vectors("channel.json"));
+  std::size_t checked = 0;
+  for (const auto& refusal : vectors.at("refusals")) {
+    SCOPED_TRACE(refusal.dump());
+    const auto vector = std::ranges::find_if(
+        vectors.at("cases"), [&](const auto& one) { return one.at("id") == refusal.at("case"); });
+    ASSERT_NE(vector, vectors.at("cases").end());
+    SecureChannel initiator = make_channel(Role::kInitiator, *vector, "initiator");
+    Bytes plaintext;
+    auto left = refusal.at("heard").get<std::size_t>();
+    for (const auto& step : vector->at("wire")) {
+      if (left == 0) break;
+      if (step.at("from") != "responder") continue;
+      ASSERT_TRUE(initiator.receive(test::hex(step.at("bytes")), plaintext));
+      --left;
+    }
+    ASSERT_EQ(left, 0U);
+    auto ended = initiator.receive(test::hex(refusal.at("bytes")), plaintext);
+    if (ended) ended = initiator.finish();
+    ASSERT_FALSE(ended);
+    EXPECT_EQ(name(ended.error().code), refusal.at("error").get<std::string>());
+    ++checked;
+  }
+  EXPECT_GT(checked, 10U);
 }
 
 }  // namespace

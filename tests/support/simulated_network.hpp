@@ -491,12 +491,12 @@ class SimulatedNetwork {
     if (one) send(one, 1 - side, {});
   }
   void perform(SimulatedNode& node, node::Close& close) {
-    const auto found = link_of(node, close.session);
-    const auto& one = found.first;
-    const std::size_t side = found.second;
+    const auto [one, side] = link_of(node, close.session);
     if (!one) return;
+    const ByteView last = close.last_words;
+    if (!last.empty()) send(one, 1 - side, Bytes(last.begin(), last.end()));
     one->ends[side].closed = true;
-    later(link.latency, [this, one, other = 1 - side] { break_off(*one, other); });
+    later(link.latency, [this, cut = one, other = 1 - side] { break_off(*cut, other); });
     if (one->ends[1 - side].closed) std::erase(links_, one);
   }
   void perform(SimulatedNode& node, node::Perform& perform) {

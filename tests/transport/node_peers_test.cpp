@@ -39,7 +39,7 @@ TEST_F(NodePeers, OfAnotherNetworkAreRefused) {
   there_.options.network_id[0] = 1;
   here_.start().dial(there_.start_listening(), {}, {});
   ASSERT_TRUE(run([&] { return here_.count<Ended>() == 1 && there_.count<Ended>() == 1; }));
-  EXPECT_EQ(here_.why_ended(), Errc::kHandshake);
+  EXPECT_EQ(here_.why_ended(), Errc::kPeerNetwork);
   EXPECT_EQ(there_.why_ended(), Errc::kHandshake);
   EXPECT_TRUE(run([&] { return there_.node().sessions().empty(); }));
 }
@@ -63,7 +63,7 @@ TEST_F(NodePeers, AreNeverTheNodeItself) {
   const Endpoint own = here_.start_listening();
   here_.node().dial(own, {}, {});
   ASSERT_TRUE(run([&] { return here_.count<Ended>() == 2; }));
-  EXPECT_EQ(here_.why_ended(), Errc::kHandshake);
+  EXPECT_EQ(here_.why_ended(), Errc::kPeerSelf);
   EXPECT_EQ(here_.count<Established>(), 0U);
 }
 

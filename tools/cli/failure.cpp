@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <iterator>
+#include <utility>
+
+#include "culm/core/limits.hpp"
 
 #include "tools/cli/escape.hpp"
 
@@ -35,19 +38,33 @@ constexpr std::string_view kTakeBack =
     "appending, or the log forks";
 constexpr std::string_view kFetchAgain =
     "`culm verify` says which logs are affected; fetch them again from a peer";
+constexpr std::string_view kAllow = "let this user write there, or name another store with --store";
+constexpr std::string_view kNoWay = "check the address and the network of this machine";
+static_assert(limits::kConnectTimeoutMs == 10'000 && limits::kHandshakeTimeoutMs == 10'000,
+              "the words below say so");
 
-struct Step {
+/// What to do about an error, and what is said of it where a peer is lost and `describe` says too
+/// little. This is all that is said of errors in a terminal besides `describe`.
+struct Row {
   Errc code{};
-  std::string_view text;
+  std::string_view step;
+  std::string_view of_peer{};
+  int system = 0;  ///< of this number of the system alone; such rows come first
 };
 
-constexpr Step kSteps[] = {
+constexpr Row kRows[] = {
+    // The store and files.
     {Errc::kStoreNotFound,
      "name one with --store DIR or CULM_STORE; or begin a log (`culm keygen me.key`, then `culm "
      "append --key me.key FILE`), or fetch one (`culm sync HOST:PORT AUTHOR`), which makes a "
      "store"},
     {Errc::kStoreFull,
      "free space on the disk, then repeat; nothing that was acknowledged is lost"},
+    {Errc::kStoreIo, kAllow, {}, EACCES},
+    {Errc::kStoreIo, kAllow, {}, EPERM},
+    {Errc::kStoreIo, kAllow, {}, EROFS},
+    {Errc::kStoreIo, "name a directory with --store DIR", {}, ENOTDIR},
+    {Errc::kStoreIo, "keep the store on a disk of this machine", {}, EREMOTE},
     {Errc::kStoreDamaged, kFetchAgain},
     {Errc::kStoreFormat,
      "another version wrote it, or a faulty one; it is left as it is: fetch the log into another "
@@ -66,11 +83,67 @@ constexpr Step kSteps[] = {
     {Errc::kKeyFileMissing, "`culm keygen FILE` makes one"},
     {Errc::kKeyFileLink, "name the file itself"},
     {Errc::kKeyFileShared, "chmod 600 the file"},
+
+    // Where a peer is, or this side is to be.
+    {Errc::kAddress, "check the name and the port; HOST:PORT is where `culm relay` listens",
+     "no address is known for the name"},
+    {Errc::kTimeout, "check the address, that the host is up, and that no firewall is in the way",
+     "no answer to the connection within 10 seconds"},
+    {Errc::kNetwork, "start `culm relay` there, or check the address and the port",
+     "nobody listens there (connection refused)", ECONNREFUSED},
+    {Errc::kNetwork, kNoWay, {}, ENETUNREACH},
+    {Errc::kNetwork, kNoWay, {}, EHOSTUNREACH},
+    {Errc::kNetwork,
+     "end the program that listens there, or listen at another port",
+     {},
+     EADDRINUSE},
+    {Errc::kNetwork,
+     "listen at an address of this machine; 0.0.0.0 and [::] are all of them",
+     {},
+     EADDRNOTAVAIL},
+    {Errc::kNetwork, "listen at a port from 1024 on", {}, EACCES},
+
+    // Who answers, or does not.
+    {Errc::kPeerFull, "try again later, or at another peer; `culm relay --sessions` takes more"},
+    {Errc::kPeerForeign, "check the address and the port",
+     "what answers there is no culm peer, or a proxy without one behind it"},
+    {Errc::kPeerNetwork, "give both sides the same --network, and the same version of culm",
+     "the peer is of another network (--network), or of another version of the protocol"},
+    {Errc::kPeerHungUp,
+     "check that `culm relay` runs behind that address, and the --network-key of both sides",
+     "the connection was taken and closed without an answer: by a proxy with nothing behind it, by "
+     "what is no culm peer, or by a peer of another network (--network-key)"},
+    {Errc::kPeerRefused, "check the --network-key of both sides; if it is the same, try again",
+     "the peer answered and hung up: it is of another network (--network-key), or it ended just "
+     "then"},
+    {Errc::kHandshake, "check that `culm relay` runs behind that address, and try again",
+     "no handshake within 10 seconds: what listens there hangs, or is no culm peer"},
+    {Errc::kPeerUnexpected, "compare --peer with what `culm relay` prints there",
+     "who answers is not the peer that --peer names"},
+    {Errc::kPeerSelf,
+     "it is this store or a copy of it; delete peer.key in the copy, and another is made",
+     "the peer has the same peer key as this store"},
+    {Errc::kProtocolVersion, "use the same version of culm on both sides"},
+    {Errc::kFrameTruncated, kGoOn, "the peer went away"},
+    {Errc::kPeerClosed, kGoOn},
+    {Errc::kPeerSilent, kGoOn},
+    {Errc::kPeerSlow, kGoOn},
+    {Errc::kPeerStalled, kGoOn},
+    {Errc::kDecrypt, "the connection is not to be trusted; try again, or another way to the peer"},
 };
 
-std::string_view next_step(Errc code) {
-  const auto* const found = std::ranges::find(kSteps, code, &Step::code);
-  return found == std::end(kSteps) ? std::string_view() : found->text;
+const Row* find_row(const Error& error) {
+  const auto* const found = std::ranges::find_if(kRows, [&](const Row& row) {
+    const bool is_of_system =
+        error.detail_kind == ErrorDetail::kSystem && std::cmp_equal(error.detail, row.system);
+    return row.code == error.code && (row.system == 0 || is_of_system);
+  });
+  return found == std::end(kRows) ? nullptr : found;
+}
+
+std::string_view next_step(const Error& error) {
+  const Row* const row = find_row(error);
+  return row == nullptr ? std::string_view() : row->step;
 }
 
 }  // namespace
@@ -121,7 +194,7 @@ Failure::Failure(const Error& error)
     : exit(exit_of(error)),
       code(error.code),
       message(culm::message(error)),
-      step(next_step(error.code)),
+      step(next_step(error)),
       fields(Json::object()) {
   if (error.detail_kind == ErrorDetail::kOffset) fields["offset"] = error.detail;
   if (error.detail_kind == ErrorDetail::kSeqnum) fields["seqnum"] = error.detail;
@@ -149,18 +222,13 @@ tl::unexpected<Failure> usage(std::string message) {
   return fail_with(Failure(Exit::kUsage, Errc::kUsage, std::move(message)));
 }
 
-Failure why_lost(const Error& error, std::string_view text, bool has_answered) {
+Failure why_lost(const Error& error, std::string_view text) {
   Failure failure(error);
   if (failure.exit == Exit::kUsage) failure.exit = Exit::kNetwork;
-  if (error.code == Errc::kNetwork && error.detail == ECONNREFUSED) {
-    failure.message = "nobody listens there (connection refused)";
-  } else if (error.code == Errc::kFrameTruncated) {
-    failure.message = has_answered
-                          ? "went away"
-                          : "hung up on the handshake: full, another network key, or no culm peer";
-  } else if (error.code == Errc::kPeerUnexpected) {
-    failure.message = "is not the peer that --peer names";
-  } else if (!text.empty()) {
+  const Row* const row = find_row(error);
+  if (row != nullptr && !row->of_peer.empty()) failure.message = row->of_peer;
+  // What a full peer says is the same in other words.
+  if (!text.empty() && error.code != Errc::kPeerFull) {
     failure.message += ": \"" + preview(as_bytes(text), 200) + "\"";
   }
   return failure;

@@ -55,8 +55,11 @@ using Outcome = tl::expected<T, Failure>;
 /// A command line that cannot be meant so.
 [[nodiscard]] tl::unexpected<Failure> usage(std::string message);
 
+/// What to do next where a sync did not come to its end.
+inline constexpr std::string_view kGoOn = "run the same again to go on; what came is kept";
+
 /// Why a peer was lost or not reached; `text`: what it said at that.
-[[nodiscard]] Failure why_lost(const Error& error, std::string_view text, bool has_answered);
+[[nodiscard]] Failure why_lost(const Error& error, std::string_view text);
 /// What to say of a peer that declined a want or an offer, behind its name.
 [[nodiscard]] std::string why_denied(replication::DenyReason reason, bool is_offer);
 

@@ -6,6 +6,7 @@
 #include "culm/replication/host/sync_lines.hpp"
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/store_access.hpp"
 
 namespace culm::tools {
 namespace {
@@ -110,7 +111,7 @@ std::string who_brought_what(const SyncReport& report) {
     text += "from " + node::to_string(peer.endpoint) + ": " +
             human_entries(peer.stats.entries_received) + ", " +
             human_size(peer.stats.bytes_received) + " in";
-    if (peer.error) text += "; " + why_lost(*peer.error, peer.text, peer.peer.has_value()).message;
+    if (peer.error) text += "; " + why_lost(*peer.error, peer.text).message;
     text += "\n";
   }
   return text;
@@ -157,7 +158,10 @@ RangeSet beyond_head(const LogReport& log) {
 }
 
 Outcome<void> conclude(Context& context, const SyncRequest& request, const SyncReport& report) {
-  const auto judged = judge(request, report);
+  auto judged = judge(request, report);
+  if (!judged && fault(judged.error().code) == Fault::kOwnStore) {
+    judged = fail_with(std::move(judged).error().about(named(context)));
+  }
   const bool is_established = std::ranges::any_of(
       report.peers, [](const node::PeerReport& peer) { return peer.peer.has_value(); });
   if (!is_established && !judged) return judged;

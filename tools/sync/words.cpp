@@ -9,8 +9,6 @@
 namespace culm::tools {
 namespace {
 
-constexpr const char* kGoOn = "run the same again to go on; what came is kept";
-
 /// Of a log of which the peers have brought, and taken, all that they do.
 Failure explain_partial(const node::LogReport& log, const Error& error) {
   if (!log.unconfirmed.empty()) {
@@ -44,8 +42,9 @@ Failure explain(const node::SyncRequest& request, const node::LogReport& log, co
 }
 
 Failure explain(const node::PeerReport& peer, const Error& error) {
-  Failure failure = why_lost(error, peer.text, peer.peer.has_value());
-  if (error.code == Errc::kFrameTruncated && peer.peer) failure.step = kGoOn;
+  Failure failure = why_lost(error, peer.text);
+  // With an error of this side's own no peer is concerned.
+  if (fault(error.code) == Fault::kOwnStore) return failure;
   return std::move(failure).about("peer " + node::to_string(peer.endpoint));
 }
 
@@ -81,7 +80,7 @@ Failure explain_fork(const node::LogReport& log) {
 }
 
 std::string reason_of(const node::SyncDisconnected& told) {
-  return why_lost(told.error, told.text, told.has_answered).message;
+  return why_lost(told.error, told.text).message;
 }
 
 /// An event for people; of some nothing is said.
@@ -93,8 +92,10 @@ class Words {
     return "connected to peer " + short_name(told.peer) + " at " + node::to_string(told.endpoint);
   }
   std::string operator()(const node::SyncDisconnected& told) const {
-    return "no connection" + (is_of_one(request_) ? "" : " to " + node::to_string(told.endpoint)) +
-           ": " + reason_of(told) + (told.is_given_up ? "; given up" : "; trying again");
+    const bool is_own = fault(told.error.code) == Fault::kOwnStore;
+    const std::string peer = is_of_one(request_) ? "" : " to " + node::to_string(told.endpoint);
+    return (is_own ? "the store takes nothing" : "no connection" + peer) + ": " + reason_of(told) +
+           (told.is_given_up ? "; given up" : "; trying again");
   }
   std::string operator()(const node::SyncReceived& told) const {
     return of(told, human_entries(told.entries) + " received, up to ", told.up_to);
@@ -166,7 +167,10 @@ Outcome<void> SyncTeller::say(const node::SyncEvent& event) {
   if (context_.json) {
     Json line = *control::event_line(event);
     const auto* const lost = std::get_if<node::SyncDisconnected>(&event);
-    if (lost != nullptr) line["message"] = reason_of(*lost);
+    if (lost != nullptr) {
+      line["error"] = name(lost->error.code);
+      line["message"] = reason_of(*lost);
+    }
     text = to_line(line);
   }
   CULM_TOOLS_CHECK(context_.out.write(text + "\n"));

@@ -177,7 +177,7 @@ void Node::Impl::perform(node::ShutDown& shut_down) {
 void Node::Impl::perform(node::Close& close) {
   const auto found = sockets_.find(close.session);
   if (found == sockets_.end()) return;
-  found->second->close();
+  found->second->close(close.last_words);
   sockets_.erase(found);
 }
 

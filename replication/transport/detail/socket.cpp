@@ -86,9 +86,12 @@ void Socket::shut_down() {
   socket_.shutdown(tcp::socket::shutdown_send, code);
 }
 
-void Socket::close() {
+void Socket::close(ByteView last_words) {
   shared_ = nullptr;
   ErrorCode code;
+  if (!last_words.empty()) {
+    socket_.write_some(asio::buffer(last_words.data(), last_words.size()), code);
+  }
   socket_.close(code);
 }
 

@@ -29,8 +29,8 @@ class Socket : public std::enable_shared_from_this<Socket> {
   /// Writes what there is, as long as its turn lasts, and waits for what may be read or written.
   void transfer();
   void shut_down();
-  /// Forgets what is shared.
-  void close();
+  /// Forgets what is shared. Tries once to write `last_words`.
+  void close(ByteView last_words = {});
 
  private:
   [[nodiscard]] bool write_some(std::size_t& bytes_left);

@@ -1,0 +1,309 @@
+"""Why a sync fails: each cause is brought about by real processes, and told as what it is."""
+
+import contextlib
+import os
+import resource
+import selectors
+import shutil
+import socket
+import socketserver
+import threading
+
+from relay_harness import NetworkScenario
+from scenario import LOCKED, NETWORK, STORE, main
+
+import channel  # of tests/interop
+
+AUTHOR = "0" * 64
+
+
+class Server(socketserver.ThreadingTCPServer):
+    """Does `act` with each connection, which is closed when that returns."""
+    allow_reuse_address = daemon_threads = True
+
+    def __init__(self, act, port=0):
+        self.act = act
+        super().__init__(("127.0.0.1", port), None)
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}).start()
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.server_address[1]}"
+
+    def finish_request(self, request, _):
+        with contextlib.suppress(OSError):
+            self.act(request)
+
+
+def pump(one, other):
+    """Carries bytes between two sockets until one of them ends."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(one, selectors.EVENT_READ, other)
+        selector.register(other, selectors.EVENT_READ, one)
+        while True:
+            for key, _ in selector.select():
+                data = key.fileobj.recv(65536)
+                if not data:
+                    return
+                key.data.sendall(data)
+
+
+def answer_in_version(version):
+    """Answers a caller as a peer that speaks another version of the protocol."""
+    own, ephemeral = bytes([7]) * 32, bytes([8]) * 32
+
+    def act(connection):
+        stream = connection.makefile("rb")
+
+        def read_unit():
+            return stream.read(int.from_bytes(stream.read(2), "big"))
+
+        said = channel.Transcript(b"culm/1\0" + bytes(32), None)
+        caller = read_unit()
+        said.mix_hash(caller)
+        said.mix_hash(b"")
+        second = said.ephemeral(ephemeral)
+        said.mix_key(channel.x25519(ephemeral, caller))
+        second += said.sealed(channel.public(own))
+        said.mix_key(channel.x25519(own, caller))
+        second += said.sealed(b"")
+        connection.sendall(channel.framed(second))
+        third = read_unit()
+        nonce = bytes(4) + said.counter.to_bytes(8, "little")
+        peer = channel.chacha20(said.key, 1, nonce, third[:32])
+        said.mix_hash(third[:48])
+        said.mix_key(channel.x25519(ephemeral, peer))
+        key = channel.hkdf(said.chaining_key, b"", 2)[1][:32]
+        hello = bytes([0x93, 0, version, 0xa4]) + b"test"
+        frame = len(hello).to_bytes(4, "big") + hello
+        connection.sendall(channel.framed(channel.seal(key, 0, b"", frame)))
+        while stream.read(4096):
+            pass
+
+    return act
+
+
+class Causes(NetworkScenario):
+    def server(self, act, port=0):
+        server = Server(act, port)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        return server
+
+    def network_key(self, name, digit):
+        path = self.write(name, digit * 64)
+        os.chmod(path, 0o600)
+        return path
+
+    def cause(self, address, reason, words, step, *arguments, status=NETWORK, store="reader"):
+        """The failure of a sync, in words and for programs; both say the same."""
+        said = self.error(status, "sync", address, AUTHOR, *arguments, store=store)
+        self.assertIn(words, said)
+        self.assertIn("next: ", said)
+        self.assertIn(step, said.split("next: ")[1])
+        done = self.run_culm("sync", address, AUTHOR, *arguments, "--json", status=status,
+                             store=store)
+        self.assertIn(f'"{reason}"'.encode(), done.stdout + done.stderr)
+        return said
+
+    def test_nobody_listens(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            address = f"127.0.0.1:{taken.getsockname()[1]}"
+        self.cause(address, "network", "nobody listens there", "start `culm relay`")
+
+    def test_a_name_that_leads_nowhere(self):
+        self.cause("no.such.host.invalid:7474", "address", "no address is known for the name",
+                   "check the name")
+
+    def test_a_proxy_with_nothing_behind_it(self):
+        server = self.server(lambda connection: None)
+        said = self.cause(server.address, "peer_hung_up", "by a proxy with nothing behind it",
+                          "runs behind that address")
+        self.assertNotIn("is full", said)
+
+    def test_something_else_answers(self):
+        def answer(connection):
+            connection.sendall(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+            connection.recv(4096)
+
+        said = self.cause(self.server(answer).address, "peer_foreign", "is no culm peer",
+                          "check the address")
+        self.assertNotIn("--network", said)
+
+    def test_something_that_says_nothing(self):
+        server = self.server(lambda connection: connection.recv(1) and connection.recv(4096) and
+                             connection.recv(4096))
+        said = self.error(NETWORK, "sync", server.address, AUTHOR, store="reader")
+        self.assertIn("no handshake within 10 seconds", said)
+
+    def test_another_network(self):
+        relay = self.relay("relay", "--network", "garden")
+        said = self.cause(relay.address, "peer_network", "is of another network (--network)",
+                          "the same --network")
+        self.assertNotIn("full", said)
+        relay.end()
+
+    def test_another_version(self):
+        server = self.server(answer_in_version(99))
+        self.cause(server.address, "protocol_version", "speaks another protocol version",
+                   "the same version of culm")
+
+    def test_another_network_key(self):
+        first, second = self.network_key("a", "1"), self.network_key("b", "2")
+        relay = self.relay("relay", "--network-key", first)
+        said = self.cause(relay.address, "peer_refused", "is of another network (--network-key)",
+                          "--network-key of both sides", "--network-key", second)
+        self.assertNotIn("full", said)
+        self.cause(relay.address, "peer_hung_up", "another network (--network-key)",
+                   "--network-key of both sides")
+        relay.end()
+        open_relay = self.relay("open")
+        self.cause(open_relay.address, "peer_hung_up", "another network (--network-key)",
+                   "--network-key of both sides", "--network-key", second)
+        open_relay.end()
+
+    def test_another_peer_key(self):
+        relay = self.relay()
+        self.cause(relay.address, "peer_unexpected", "is not the peer that --peer names",
+                   "what `culm relay` prints", "--peer", AUTHOR)
+        relay.end()
+
+    def test_a_copy_of_the_store(self):
+        relay = self.relay()
+        os.mkdir(self.path("copy"))
+        shutil.copy(self.path("relay/peer.key"), self.path("copy/peer.key"))
+        self.cause(relay.address, "peer_self", "has the same peer key as this store",
+                   "delete peer.key in the copy", store="copy")
+        relay.end()
+
+    def test_a_relay_without_room_for_another_session(self):
+        relay = self.relay("relay", "--accept-any", "--sessions", 1)
+        _, author = self.push_lines(3, relay)
+        self.live("holder", relay.address, author).wait_for(event="caught_up")
+        said = self.cause(relay.address, "peer_full", "is full", "try again later")
+        self.assertNotRegex(said, "network|no culm peer")
+        relay.end()
+
+    def test_a_relay_without_room_for_another_handshake(self):
+        relay = self.relay("relay", "--handshakes-per-address", 1)
+        host, port = relay.address.split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as first:
+            with socket.create_connection((host, int(port)), timeout=30):
+                self.assertEqual(first.recv(16), b"\0\0")
+                self.assertEqual(first.recv(16), b"")
+
+        def take_the_place(connection):
+            """Passes on no word of the caller before somebody else has come."""
+            with socket.create_connection((host, int(port))) as relayed:
+                with socket.create_connection((host, int(port))):
+                    pump(connection, relayed)
+
+        said = self.cause(self.server(take_the_place).address, "peer_full", "is full",
+                          "try again later")
+        self.assertNotRegex(said, "network|no culm peer")
+        relay.end()
+
+    def test_a_disk_of_this_side_without_room(self):
+        relay = self.relay("relay", "--accept-any")
+        _, author = self.push_lines(5000, relay)
+        self.new_log(["one"], key=self.keygen("other.key"), store="reader")
+        size = os.path.getsize(self.path("reader/data.mdb")) + (64 << 10)
+        limit = lambda: resource.setrlimit(  # noqa: E731
+            resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        said = self.error(STORE, "sync", relay.address, author, store="reader", preexec_fn=limit)
+        self.assertIn(f"store {self.path('reader')}: the disk or the quota", said)
+        self.assertNotIn("peer", said)
+        self.assertIn("next: free space on the disk", said)
+        relay.end()
+
+    def test_a_store_that_cannot_be_made(self):
+        self.write("file", "")
+        relay = self.relay()
+        said = self.error(STORE, "sync", relay.address, AUTHOR, store="file/store")
+        self.assertIn("file/store", said)
+        self.assertIn("next: name a directory", said)
+        relay.end()
+
+    def test_a_relay_that_cannot_listen(self):
+        relay = self.relay()
+        said = self.error(NETWORK, "relay", "--listen", relay.address, store="other")
+        self.assertIn("next: end the program that listens there", said)
+        said = self.error(NETWORK, "relay", "--listen", "192.0.2.1:7474", store="other")
+        self.assertIn("next: listen at an address of this machine", said)
+        said = self.error(LOCKED, "relay", "--listen", "127.0.0.1:0", store="relay")
+        self.assertIn("next: end that process first", said)
+        relay.end()
+
+
+class LiveGoesOn(NetworkScenario):
+    server = Causes.server
+    network_key = Causes.network_key
+
+    def wait_for_cause(self, reader, reason, words):
+        line = reader.wait_for(event="disconnected", error=reason)
+        self.assertIn(words, line["message"])
+        self.assertFalse(line["given_up"])
+
+    def test_whatever_answers_first(self):
+        """Nobody, a proxy, a web server, another network, a full relay; then the relay itself."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+        reader = self.live("reader", f"127.0.0.1:{port}", AUTHOR)
+        self.wait_for_cause(reader, "network", "nobody listens there")
+
+        def answer(connection):
+            connection.sendall(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+            connection.recv(4096)
+
+        for act, reason, words in ((lambda connection: None, "peer_hung_up", "a proxy"),
+                                   (answer, "peer_foreign", "no culm peer")):
+            server = self.server(act, port)
+            self.wait_for_cause(reader, reason, words)
+            server.shutdown()
+            server.server_close()
+        listen = f"127.0.0.1:{port}"
+        relay = self.relay("relay", "--network", "garden", listen=listen)
+        self.wait_for_cause(reader, "peer_network", "another network")
+        relay.end()
+        relay = self.relay("relay", "--sessions", 1, listen=listen)
+        reader.wait_for(event="connected")
+        relay.end()
+        reader.end()
+
+    def test_a_full_relay_that_gets_room(self):
+        relay = self.relay("relay", "--accept-any", "--sessions", 1)
+        _, author = self.push_lines(3, relay)
+        holder = self.live("holder", relay.address, author)
+        holder.wait_for(event="caught_up")
+        reader = self.live("reader", relay.address, author)
+        self.wait_for_cause(reader, "peer_full", "is full")
+        holder.end()
+        reader.wait_for(event="caught_up")
+        reader.end()
+
+    def test_a_full_disk_that_gets_room(self):
+        relay = self.relay("relay", "--accept-any")
+        _, author = self.push_lines(5000, relay)
+        self.new_log(["one"], key=self.keygen("other.key"), store="reader")
+        size = os.path.getsize(self.path("reader/data.mdb")) + (64 << 10)
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            reader = self.live("reader", relay.address, author)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        self.wait_for_cause(reader, "store_full", "the disk or the quota")
+        resource.prlimit(reader.process.pid, resource.RLIMIT_FSIZE, before)
+        reader.wait_for(event="caught_up", head=5000)
+        reader.end()
+        self.assert_sound("reader")
+
+    def test_but_not_with_another_peer_than_was_meant(self):
+        relay = self.relay()
+        reader = self.live("reader", relay.address, AUTHOR, "--peer", AUTHOR)
+        self.assertTrue(reader.wait_for(event="disconnected", error="peer_unexpected")["given_up"])
+        self.assertEqual(reader.process.wait(30), NETWORK)
+
+
+if __name__ == "__main__":
+    main()
