@@ -29,7 +29,7 @@ class Relay:
         self.key = test.keygen()
         self.author = self.key[1]
         test.new_log((f"line {n}" for n in range(entries)), key=self.key, store="relay")
-        self.node = test.relay("relay", "--accept", self.author)
+        self.node = test.relay("relay", "--accept", self.author, "--log-level", "debug")
         self.memory_before = self.memory()
         self.begun = time.monotonic()
 

@@ -20,6 +20,7 @@ class Node:
         self.store = test.path(store)
         self.log = test.path(f"{store}.stderr")
         self.received = b""
+        self.heard = {}  # how often a text of the log was waited for
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [CULM, "--json", "--store", self.store, *map(str, arguments)], cwd=test.place,
@@ -77,6 +78,14 @@ class NetworkScenario(Scenario):
         self.assertEqual(ready["pid"], node.process.pid, ready)
         node.peer, node.address = ready["peer"], ready["address"]
         return node
+
+    def wait_until_said(self, node, text, seconds=30):
+        """Until the log has one more line with `text` than when it was asked last."""
+        node.heard[text] = node.heard.get(text, 0) + 1
+        deadline = time.monotonic() + seconds
+        while node.said().count(text) < node.heard[text]:
+            self.assertLess(time.monotonic(), deadline, node.said())
+            time.sleep(0.01)
 
     def live(self, store, *arguments):
         return Node(self, store, ["sync", "--live", *arguments])

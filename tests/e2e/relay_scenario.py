@@ -1,7 +1,9 @@
 """A relay from its start to its end: keys, the accept list, requests of other processes, strangers."""
 
+import datetime
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -72,7 +74,7 @@ class Relay(NetworkScenario):
             relay.end()
 
     def test_signals_end_it_soon_and_cleanly(self):
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT):
             relay = self.relay("relay", "--accept-any")
             self.push_lines(20, relay, f"{number}.key")
             reader = self.live(f"reader{number}", relay.address, "0" * 64)
@@ -81,6 +83,95 @@ class Relay(NetworkScenario):
             self.assertFalse(os.path.exists(self.path("relay/node.sock")))
             self.assert_sound("relay")
             reader.end()
+
+    def test_a_hangup_does_not_end_it_and_is_said(self):
+        relay = self.relay("relay", "--accept-any")
+        for _ in range(3):
+            relay.process.send_signal(signal.SIGHUP)
+            self.wait_until_said(relay, "SIGHUP: goes on")
+        self.push_lines(3, relay)
+        relay.end()
+
+    def test_a_live_sync_ends_at_a_hangup_unless_it_is_started_to_ignore_it(self):
+        relay = self.relay()
+        live = self.live("one", relay.address, "0" * 64)
+        live.wait_for(event="connected")
+        live.end(signal.SIGHUP)
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+        try:
+            live = self.live("two", relay.address, "0" * 64)
+        finally:
+            signal.signal(signal.SIGHUP, before)
+        live.wait_for(event="connected")
+        live.process.send_signal(signal.SIGHUP)
+        relay.end()
+        live.wait_for(event="disconnected")
+        live.end()
+
+
+class Journal(NetworkScenario):
+    LINE = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (error|warning|info|debug) +(.+)$")
+
+    def said_by(self, node):
+        """(level, text) of each line; their dates are of now, in UTC."""
+        found = [self.LINE.match(line) for line in node.said().splitlines()]
+        self.assertTrue(all(found), node.said())
+        for line in found:
+            date = datetime.datetime.strptime(line[1], "%Y-%m-%dT%H:%M:%S.%fZ")
+            age = datetime.datetime.utcnow() - date
+            self.assertLess(abs(age.total_seconds()), 60, line[0])
+        return [(line[2], line[3]) for line in found]
+
+    def test_start_and_stop_are_said_and_connections_are_counted(self):
+        relay = self.relay("relay", "--accept-any")
+        _, author = self.push_lines(7, relay)
+        for n in range(30):
+            self.sync_one(f"reader{n % 3}", relay.address, author)
+        relay.end()
+        first, stopping, summary, stopped = self.said_by(relay)
+        self.assertEqual(first[0], "info")
+        self.assertIn(f"at {relay.address} (pid {relay.process.pid})", first[1])
+        self.assertIn(relay.store, first[1])
+        self.assertEqual(stopping, ("info", "SIGTERM: stops"))
+        self.assertRegex(summary[1], r"^in [0-9.]+ s: 31 connections, 1 offer taken, 7 entries in, "
+                                     r"21 entries out, .* in, .* out; 0 sessions now$")
+        self.assertRegex(stopped[1], "^stopped after ")
+
+    def test_a_summary_can_be_asked_for_and_is_left_out_where_nothing_happened(self):
+        relay = self.relay("relay", "--accept-any", "--log-json")
+        self.push_lines(7, relay)
+        types = []
+        for _ in range(2):
+            relay.process.send_signal(signal.SIGHUP)
+            self.wait_until_said(relay, '"type":"hangup"')
+        relay.end()
+        lines = [json.loads(line) for line in relay.said().splitlines()]
+        types = [line["type"] for line in lines]
+        self.assertEqual(types, ["started", "hangup", "summary", "hangup", "stopping", "stopped"])
+        for line in lines:
+            self.assertLessEqual({"time", "level", "type", "message"}, line.keys())
+        summary = lines[2]
+        self.assertEqual([summary[key] for key in ("connections", "refused", "displaced", "evicted",
+                                                   "came_to_nothing", "offers_taken",
+                                                   "entries_received", "entries_sent")],
+                         [1, 0, 0, 0, 0, 1, 7, 0])
+        self.assertGreater(summary["bytes_received"], 7 * 100)
+
+    def test_single_connections_are_said_at_level_debug(self):
+        relay = self.relay("relay", "--accept-any", "--log-level", "debug")
+        _, author = self.push_lines(7, relay)
+        relay.end()
+        said = [text for level, text in self.said_by(relay) if level == "debug"]
+        self.assertTrue(any("connected from 127.0.0.1:" in text for text in said), said)
+        self.assertTrue(any(f"offers log {author[:12]}: taken" in text for text in said), said)
+        self.assertTrue(any("disconnected: done" in text for text in said), said)
+        self.assertTrue(any("7 entries received, up to 7" in text for text in said), said)
+
+    def test_a_level_leaves_out_what_matters_less(self):
+        relay = self.relay("relay", "--log-level", "warning")
+        relay.end()
+        self.assertEqual(relay.said(), "")
+        self.error(USAGE, "relay", "--log-level", "loud", store="relay")
 
 
 class Requests(NetworkScenario):
@@ -240,9 +331,9 @@ class Strangers(NetworkScenario):
                 except ConnectionResetError:
                     pass
         self.assertLess(time.monotonic() - start, 14)
-        said = [line for line in relay.said().splitlines() if "came to nothing" in line]
-        self.assertEqual(len(said), 1, said)  # one line a minute
+        self.assertNotIn("came to nothing", relay.said())
         relay.end()
+        self.assertIn(f"{len(strangers)} came to nothing", relay.said())  # in the summary alone
 
     def test_who_only_connects_does_not_shut_out_others_behind_the_address(self):
         relay = self.relay("relay", "--accept-any", "--handshakes-per-address", 4)
@@ -252,8 +343,7 @@ class Strangers(NetworkScenario):
         for stranger in strangers:
             stranger.close()
         relay.end()
-        said = [line for line in relay.said().splitlines() if "(--handshakes, " in line]
-        self.assertIn(len(said), (1, 2), said)  # at once, and the rest at the end
+        self.assertIn("61 displaced in the handshake", relay.said())
 
     def test_who_finds_no_room_hears_that_the_relay_is_busy(self):
         relay = self.relay("relay", "--accept-any", "--sessions", 1)
@@ -262,7 +352,7 @@ class Strangers(NetworkScenario):
         error = self.error(NETWORK, "sync", relay.address, author, store="reader")
         self.assertIn("is full", error)
         relay.end()
-        self.assertIn("refused as busy since the last report: 1", relay.said())
+        self.assertIn("1 refused as busy", relay.said())
 
     def test_bad_numbers_of_sessions_are_refused(self):
         for number in (0, -1, "many", 2 ** 40):

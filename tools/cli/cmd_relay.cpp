@@ -1,3 +1,4 @@
+#include "tools/cli/arguments.hpp"
 #include "tools/cli/verbs.hpp"
 #include "tools/relay/relay.hpp"
 
@@ -9,7 +10,8 @@ void add_relay(CommandTree& tree) {
       "relay",
       "Serve every log of the store to peers that name it, until interrupted. Logs that others\n"
       "push are taken when they are on the list. Prints one line when it is ready: the digits\n"
-      "that `culm sync --peer` can insist on, and the address. What happens goes to stderr.\n"
+      "that `culm sync --peer` can insist on, and the address. What happens goes to stderr,\n"
+      "once a minute in numbers; SIGHUP asks for them now. SIGTERM and Ctrl-C end it.\n"
       "Signatures that nothing depended on are checked in the background, one at a time.",
       "culm --store relay relay --listen 0.0.0.0:7474 --accept-any", options, &run_relay);
   verb.group(VerbGroup::kExchange);
@@ -23,6 +25,10 @@ void add_relay(CommandTree& tree) {
   accept.type_name("AUTHOR");
   verb.add_flag("--accept-any", options->accept_any, "Take every log that is offered")
       .excludes(accept);
+  verb.add_option("--log-level", value_of("LEVEL", options->log.level, parse_level),
+                  "error, warning, info or debug: what stderr is told at least; otherwise info.\n"
+                  "debug has a line for each connection and each log that grows");
+  verb.add_flag("--log-json", options->log.json, "Write each line to stderr as an object in JSON");
   add_admission_options(verb, options->admission);
   add_host_options(verb, options->host_options);
 }

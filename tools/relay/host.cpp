@@ -26,6 +26,12 @@ std::string damage_text(const std::string& store, const LogKey& log, const Range
          ", counts as not held and is taken again from peers";
 }
 
+Host::Host() : signals_(io_, SIGINT, SIGTERM), minute_(io_) {
+  struct sigaction before {};
+  ::sigaction(SIGHUP, nullptr, &before);
+  if (before.sa_handler != SIG_IGN) signals_.add(SIGHUP);
+}
+
 Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const HostOptions& options,
                                           replication::Policy& policy) {
   CULM_TOOLS_TRY(const AcceptOptions accept, parse_verification(options));
@@ -76,12 +82,13 @@ node::SyncReport Host::sync(const node::SyncRequest& request,
     report = all;
     stop();
   });
-  run([&] { node().end_sync(sync); });
+  run([&](int /*number*/) { node().end_sync(sync); });
   return report;
 }
 
-void Host::run(std::function<void()> interrupted) {
+void Host::run(std::function<void(int)> interrupted, std::function<void()> hung_up) {
   interrupted_ = std::move(interrupted);
+  hung_up_ = std::move(hung_up);
   wait_signal();
   wait_minute();
   io_.run();
@@ -100,6 +107,10 @@ void Host::stop() {
 void Host::wait_signal() {
   signals_.async_wait([this](const ErrorCode& code, int number) {
     if (code) return;
+    if (number == SIGHUP && hung_up_) {
+      hung_up_();
+      return wait_signal();
+    }
     if (std::exchange(interrupted_once_, true)) {
       // The signal itself ends the process, so that who waits for it sees why.
       ErrorCode ignored;
@@ -108,7 +119,7 @@ void Host::wait_signal() {
       std::raise(number);
     }
     if (number == SIGINT) note_interrupt();
-    interrupted_();
+    interrupted_(number);
     wait_signal();
   });
 }

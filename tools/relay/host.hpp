@@ -39,14 +39,15 @@ class Host {
   /// does the first signal.
   [[nodiscard]] node::SyncReport sync(const node::SyncRequest& request,
                                       std::function<bool(const node::SyncEvent&)> told);
-  /// Works until `stop`. `interrupted` is called at the first signal to end; a second one ends the
-  /// process at once.
-  void run(std::function<void()> interrupted);
+  /// Works until `stop`. `interrupted` is called with the first signal to end; a second one ends
+  /// the process at once. Where `hung_up` is given it is called at each SIGHUP, which else is a
+  /// signal to end, unless the process was started to ignore it (nohup).
+  void run(std::function<void(int)> interrupted, std::function<void()> hung_up = {});
   /// Ends all connections and lets `run` return once all that was received is committed.
   void stop();
 
  private:
-  Host() : signals_(io_, SIGINT, SIGTERM, SIGHUP), minute_(io_) {}
+  Host();
   Result<void> open_store();
   void wait_signal();
   void wait_minute();
@@ -59,7 +60,8 @@ class Host {
   asio::signal_set signals_;
   asio::steady_timer minute_;
   std::string directory_;
-  std::function<void()> interrupted_;
+  std::function<void(int)> interrupted_;
+  std::function<void()> hung_up_;
   std::optional<host::StoreNode> node_;
   bool interrupted_once_ = false;
   bool stopping_ = false;

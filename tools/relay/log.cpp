@@ -1,0 +1,66 @@
+#include "tools/relay/log.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <ctime>
+#include <utility>
+
+#include "tools/cli/escape.hpp"
+
+namespace culm::tools {
+namespace {
+
+constexpr std::array<std::pair<std::string_view, Level>, 4> kLevels{{{"error", Level::kError},
+                                                                     {"warning", Level::kWarning},
+                                                                     {"info", Level::kInfo},
+                                                                     {"debug", Level::kDebug}}};
+
+std::string_view name(Level level) { return kLevels.at(static_cast<std::size_t>(level)).first; }
+
+/// "2026-11-29T12:03:16.042Z"
+std::string utc_now() {
+  using std::chrono::milliseconds;
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const auto ms = std::chrono::duration_cast<milliseconds>(now).count();
+  const std::time_t seconds = ms / 1000;
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  std::array<char, 32> date{};
+  std::strftime(date.data(), date.size(), "%Y-%m-%dT%H:%M:%S", &parts);
+  std::array<char, 8> fraction{};
+  std::snprintf(fraction.data(), fraction.size(), ".%03dZ", static_cast<int>(ms % 1000));
+  return std::string(date.data()) + fraction.data();
+}
+
+}  // namespace
+
+Outcome<Level> parse_level(std::string_view what, std::string_view text) {
+  const auto* const found =
+      std::ranges::find(kLevels, text, &std::pair<std::string_view, Level>::first);
+  if (found != kLevels.end()) return found->second;
+  return usage(std::string(what) + " \"" + preview(as_bytes(text), 20) +
+               "\" is none of error, warning, info and debug");
+}
+
+void Log::write(Level level, std::string_view type, const std::string& text,
+                const Json& fields) const {
+  if (!takes(level)) return;
+  std::string line;
+  if (options_.json) {
+    Json object = {{"time", utc_now()}, {"level", name(level)}, {"type", type}};
+    object["message"] = text;
+    object.update(fields);
+    line = to_line(object);
+  } else {
+    constexpr std::size_t kLevelColumns = 7;
+    std::string shown(name(level));
+    shown.resize(kLevelColumns, ' ');
+    line = utc_now() + " " + shown + " " + text;
+  }
+  // At once, so that lines of several processes do not mix.
+  std::fputs((line + "\n").c_str(), stderr);
+}
+
+}  // namespace culm::tools
