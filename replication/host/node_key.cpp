@@ -13,16 +13,14 @@ namespace {
 
 constexpr std::size_t kDigits = 2 * sizeof(sealing::Key);
 
-Result<void> make_peer_key(const std::string& path) {
-  SystemRandom random;
-  const auto pair = sealing::KeyPair::generate(random);
+}  // namespace
+
+Result<void> write_peer_key(const std::string& path, const sealing::KeyPair& pair) {
   std::string text = to_hex(pair.secret());
   auto written = store::write_secret_file(path, as_bytes(text));
   sealing::wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
   return written;
 }
-
-}  // namespace
 
 Result<sealing::Key> read_node_key(const std::string& path) {
   CULM_TRY(Bytes text, store::read_secret_file(path, kDigits + 1));
@@ -42,7 +40,8 @@ Result<sealing::KeyPair> open_peer_key(const std::string& path) {
   auto secret = read_node_key(path);
   if (!secret && secret.error().code == Errc::kKeyFileMissing) {
     // Another process may have been faster.
-    const auto made = make_peer_key(path);
+    SystemRandom random;
+    const auto made = write_peer_key(path, sealing::KeyPair::generate(random));
     if (!made && made.error().code != Errc::kFileExists) return fail(made.error());
     secret = read_node_key(path);
   }

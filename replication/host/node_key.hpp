@@ -18,6 +18,9 @@ namespace culm::host {
 /// with kFileIo.
 [[nodiscard]] Result<sealing::KeyPair> open_peer_key(const std::string& path);
 
+/// Writes it into a new file. Fails with kFileExists, kFileIo.
+[[nodiscard]] Result<void> write_peer_key(const std::string& path, const sealing::KeyPair& pair);
+
 /// What `NodeOptions::network_id` is for a network with this name; zeros for none.
 [[nodiscard]] std::array<std::uint8_t, 32> network_id_of(std::string_view name);
 

@@ -6,6 +6,14 @@
 
 namespace culm::transport {
 
+Result<void> can_listen(const Endpoint& endpoint) {
+  detail::asio::io_context io;
+  CULM_TRY(const auto listener,
+           detail::Listener::open(io, endpoint, [](const auto& /*socket*/) {}));
+  listener->close();
+  return {};
+}
+
 Node::Node(boost::asio::io_context& io, const store::Store& store, replication::Policy& policy,
            SignatureVerifier& verifier, Random& random, node::JobRunner& runner,
            NodeOptions options)

@@ -44,6 +44,9 @@ struct NodeObserver {
   std::function<void(const LogKey&)> log_changed{};
 };
 
+/// Whether a node could listen at `endpoint` now. Fails as `Node::listen`.
+[[nodiscard]] Result<void> can_listen(const Endpoint& endpoint);
+
 /// A peer among peers: a store, an identity, and sessions over TCP.
 ///
 /// Lives on the caller's `io_context`, which one thread runs. All calls are made in that thread,

@@ -128,7 +128,8 @@ class Journal(NetworkScenario):
         for n in range(30):
             self.sync_one(f"reader{n % 3}", relay.address, author)
         relay.end()
-        first, stopping, summary, stopped = self.said_by(relay)
+        made, first, stopping, summary, stopped = self.said_by(relay)
+        self.assertEqual(made, ("info", f"made store {relay.store}"))
         self.assertEqual(first[0], "info")
         self.assertIn(f"at {relay.address} (pid {relay.process.pid})", first[1])
         self.assertIn(relay.store, first[1])
@@ -147,10 +148,11 @@ class Journal(NetworkScenario):
         relay.end()
         lines = [json.loads(line) for line in relay.said().splitlines()]
         types = [line["type"] for line in lines]
-        self.assertEqual(types, ["started", "hangup", "summary", "hangup", "stopping", "stopped"])
+        self.assertEqual(types, ["store_made", "started", "hangup", "summary", "hangup",
+                                 "stopping", "stopped"])
         for line in lines:
             self.assertLessEqual({"time", "level", "type", "message"}, line.keys())
-        summary = lines[2]
+        summary = lines[3]
         self.assertEqual([summary[key] for key in ("connections", "refused", "displaced", "evicted",
                                                    "came_to_nothing", "offers_taken",
                                                    "entries_received", "entries_sent")],

@@ -3,7 +3,6 @@
 
 #include "culm/replication/host/synced_logs.hpp"
 #include "culm/replication/host/writer.hpp"
-#include "culm/store/memory_kv.hpp"
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/interrupt.hpp"
@@ -77,7 +76,7 @@ Outcome<node::SyncRequest> make_request(const Options& options) {
   return request;
 }
 
-Outcome<void> add_logs(const Options& options, const store::Store& store,
+Outcome<void> add_logs(const Options& options, const store::Store& store, bool is_missing,
                        node::SyncRequest& request) {
   replication::WantRequest want = options.want;
   want.interest.newest = options.newest.value_or(0);
@@ -87,22 +86,13 @@ Outcome<void> add_logs(const Options& options, const store::Store& store,
   CULM_TOOLS_TRY(const auto transaction, store.read());
   CULM_TOOLS_TRY(const auto logs,
                  find_logs_named(transaction, options.logs, OfAuthor::kKnownAndLog0));
-  if (logs.empty()) return usage("the store knows no log yet: name one by its author's 64 digits");
+  if (logs.empty()) {
+    return usage(std::string(is_missing ? "there is no store yet" : "the store knows no log yet") +
+                 ": name a log by its author's 64 digits" +
+                 (is_missing ? ", and sync makes one" : ""));
+  }
   node::add_logs(request, want, logs);
   return {};
-}
-
-/// A store that is not there yet is made for logs that can be asked for, and not otherwise.
-Outcome<void> check_names(const Options& options, const Context& context) {
-  SystemRandom random;
-  CULM_TOOLS_TRY(const auto empty, store::Store::open(std::make_unique<store::MemoryKv>(), random));
-  CULM_TOOLS_TRY(const auto transaction, empty->read());
-  const auto logs = find_logs_named(transaction, options.logs, OfAuthor::kKnownAndLog0);
-  if (logs && !logs->empty()) return {};
-  const auto store = host::open_to_read(context.store_directory);
-  if (store || store.error().code != Errc::kStoreNotFound) return {};
-  if (!logs) return fail_with(logs.error());
-  return usage("there is no store yet: name a log by its author's 64 digits, and sync makes one");
 }
 
 /// By the node that runs on the store.
@@ -113,7 +103,7 @@ Outcome<void> run_elsewhere(Context& context, const Options& options, node::Sync
         "a node runs on the store and does the sync: it has its own network, key and checks");
   }
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
-  CULM_TOOLS_CHECK(add_logs(options, *store, request));
+  CULM_TOOLS_CHECK(add_logs(options, *store, false, request));
   take_signals();
   say_when_interrupted("the node goes on with the sync");
   const auto report = node.sync(request);
@@ -142,9 +132,8 @@ void tell_damage(Host& host, const std::string& store) {
 
 Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_TRY(node::SyncRequest request, make_request(options));
-  CULM_TOOLS_CHECK(check_names(options, context));
   host::SyncedLogs policy(request);
-  const auto opened = Host::open(context, options.host_options, policy);
+  const auto opened = Host::open(context, options.host_options, policy, MakeStore::kWhenWritten);
   if (!opened && opened.error().code == Errc::kStoreLocked && !request.live) {
     if (const auto node = host::NodeClient::connect(context.store_directory)) {
       return run_elsewhere(context, options, request, *node);
@@ -152,12 +141,25 @@ Outcome<void> run(Context& context, const Options& options) {
   }
   if (!opened) return fail_with(opened.error());
   Host& host = **opened;
-  CULM_TOOLS_CHECK(add_logs(options, host.store(), request));
-  if (request.live) CULM_TOOLS_CHECK(host.serve_requests(false));
+  const bool is_missing = host.store_is() == Host::StoreIs::kMissing;
+  CULM_TOOLS_CHECK(add_logs(options, host.store(), is_missing, request));
+  Outcome<void> served;
+  const auto serve = [&] {
+    if (request.live) served = host.serve_requests(false);
+  };
+  // While nothing is here to be written to, others can make the store themselves.
+  if (!is_missing) serve();
+  CULM_TOOLS_CHECK(served);
+  host.when_made([&] {
+    tell_made(context);
+    serve();
+  });
   tell_damage(host, named(context));
   say_when_interrupted("what came is kept");
   SyncTeller teller(context, request);
-  const auto report = host.sync(request, [&](const auto& event) { return teller.tell(event); });
+  const auto report = host.sync(
+      request, [&](const auto& event) { return served.has_value() && teller.tell(event); });
+  CULM_TOOLS_CHECK(served);
   CULM_TOOLS_CHECK(teller.told());
   return conclude(context, request, report);
 }
@@ -221,11 +223,11 @@ void add_sync(CommandTree& tree) {
       "is asked for, and everything of a log that is new. Only what is missing moves. Ends with a\n"
       "table of what came, beside what the whole log would cost. With --also several peers bring\n"
       "it together, each a part; one that is slow or goes away is passed over. Where a node runs\n"
-      "on the store, the node does it, except with --live. Exit 0 says that all that is wanted is\n"
-      "here, and with --push that each peer holds all that is here, or that the budget is used "
-      "up.\n"
-      "Else what is missing is named, and exit is 3 if no peer named holds it, if it lies beyond\n"
-      "the head or --payload-max left it out, or if a peer takes it no more; 6 if it should come.",
+      "on the store, the node does it, except with --live. A store that is missing is made when\n"
+      "something has come for it. Exit 0 says that all that is wanted is here, and with --push\n"
+      "that each peer holds all that is here, or that the budget is used up. Else what is missing\n"
+      "is named, and exit is 3 if no peer named holds it, if it lies beyond the head or\n"
+      "--payload-max left it out, or if a peer takes it no more; 6 if it should come.",
       "culm sync 127.0.0.1:7474 AUTHOR --newest 100\n"
       "  culm sync 127.0.0.1:7474 --also 127.0.0.1:7475\n"
       "  culm sync 127.0.0.1:7474 --push",

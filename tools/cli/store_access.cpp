@@ -1,5 +1,6 @@
 #include "tools/cli/store_access.hpp"
 
+#include <cstdio>
 #include <string>
 #include <utility>
 
@@ -11,6 +12,13 @@
 namespace culm::tools {
 
 std::string named(const Context& context) { return "store " + shown(context.store_directory); }
+
+void tell_made(const Context& context) {
+  const std::string& store = context.store_directory;
+  const std::string line = context.json ? to_line(Json{{"type", "store_made"}, {"store", store}})
+                                        : "culm: made store " + shown(store);
+  std::fputs((line + "\n").c_str(), stderr);
+}
 
 Failure locked(const Context& context) {
   Failure failure(Error{Errc::kStoreLocked});
@@ -29,8 +37,13 @@ Outcome<host::WritableStore> open_for_writing(const Context& context, IfMissing 
                                               SignatureVerifier& verifier,
                                               const AcceptOptions& options, Duration wait_max) {
   guard_writing(context);
-  auto opened = host::open_to_write(context.store_directory, if_missing == IfMissing::kCreate,
-                                    verifier, options, wait_max);
+  const auto& directory = context.store_directory;
+  auto opened = host::open_to_write(directory, false, verifier, options, wait_max);
+  const bool is_missing = !opened && opened.error().code == Errc::kStoreNotFound;
+  if (is_missing && if_missing == IfMissing::kCreate) {
+    opened = host::open_to_write(directory, true, verifier, options, wait_max);
+    if (opened) tell_made(context);
+  }
   if (!opened && opened.error().code == Errc::kStoreLocked) {
     return fail_with(
         locked(context).next("wait until it has ended; verbs that only read work meanwhile"));

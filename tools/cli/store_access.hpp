@@ -12,6 +12,8 @@ namespace culm::tools {
 
 /// "store DIR".
 [[nodiscard]] std::string named(const Context& context);
+/// Says on stderr that a verb has made the store, which is how a mistyped --store shows.
+void tell_made(const Context& context);
 /// Another process writes to the store; which one, where that is known.
 [[nodiscard]] Failure locked(const Context& context);
 

@@ -1,6 +1,7 @@
 #include "tools/relay/config.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "culm/replication/host/node_key.hpp"
 
@@ -90,20 +91,45 @@ Outcome<AcceptOptions> parse_verification(const HostOptions& options) {
                "\" is neither links nor full");
 }
 
-Outcome<node::NodeOptions> make_node_options(const std::string& store_directory,
-                                             const HostOptions& options) {
+Outcome<std::optional<sealing::Key>> read_network_key(const HostOptions& options) {
+  const std::string& file = options.network_key_file;
+  if (file.empty()) return std::nullopt;
+  const auto key = host::read_node_key(file);
+  if (!key) return fail_with(no_network_key(key.error()).about(shown(file)));
+  return *key;
+}
+
+Outcome<HostKey> open_host_key(const std::string& store_directory, const HostOptions& options,
+                               bool keep_now) {
   const std::string path =
       options.peer_key_file.empty() ? store_directory + "/" + kPeerKeyName : options.peer_key_file;
-  CULM_TOOLS_TRY(const sealing::KeyPair identity, about(shown(path), host::open_peer_key(path)));
+  if (keep_now) {
+    CULM_TOOLS_TRY(const auto pair, about(shown(path), host::open_peer_key(path)));
+    return HostKey{pair, path};
+  }
+  const auto secret = host::read_node_key(path);
+  if (secret) return HostKey{sealing::KeyPair::from_secret(*secret), path};
+  if (secret.error().code != Errc::kKeyFileMissing) {
+    return fail_with(Failure(secret.error()).about(shown(path)));
+  }
+  SystemRandom random;
+  return HostKey{sealing::KeyPair::generate(random), path, false};
+}
+
+Result<void> keep(const HostKey& key) {
+  if (key.is_kept) return {};
+  const auto written = host::write_peer_key(key.path, key.pair);
+  // Another process may have been faster: its key is for the next time.
+  return !written && written.error().code == Errc::kFileExists ? Result<void>() : written;
+}
+
+node::NodeOptions make_node_options(const HostOptions& options, const sealing::KeyPair& identity,
+                                    const std::optional<sealing::Key>& network_key) {
   node::NodeOptions node{.identity = identity};
   node.admission = options.admission;
   node.agent = std::string("culm ") + kVersion;
   node.network_id = host::network_id_of(options.network);
-  if (const std::string& file = options.network_key_file; !file.empty()) {
-    const auto key = host::read_node_key(file);
-    if (!key) return fail_with(no_network_key(key.error()).about(shown(file)));
-    node.psk = *key;
-  }
+  node.psk = network_key;
   return node;
 }
 

@@ -45,10 +45,26 @@ void add_admission_options(Verb& verb, AdmissionOptions& options);
 /// How much is checked before what comes in is stored.
 [[nodiscard]] Outcome<AcceptOptions> parse_verification(const HostOptions& options);
 
-/// Reads the keys; makes the peer key where there is none yet. Fails with exit 4 for a file that is
-/// no key or that others may read.
-[[nodiscard]] Outcome<node::NodeOptions> make_node_options(const std::string& store_directory,
-                                                           const HostOptions& options);
+/// Fails with exit 4 for a file that is no key or that others may read.
+[[nodiscard]] Outcome<std::optional<sealing::Key>> read_network_key(const HostOptions& options);
+
+/// The key that a node is known by, and its file.
+struct HostKey {
+  sealing::KeyPair pair;
+  std::string path;
+  bool is_kept = true;  ///< in the file
+};
+
+/// Reads the peer key; where there is none it is made, and kept at once if `keep_now`, else by
+/// `keep`. Fails as `read_network_key`.
+[[nodiscard]] Outcome<HostKey> open_host_key(const std::string& store_directory,
+                                             const HostOptions& options, bool keep_now);
+/// Writes it into its file, unless it is there.
+[[nodiscard]] Result<void> keep(const HostKey& key);
+
+[[nodiscard]] node::NodeOptions make_node_options(const HostOptions& options,
+                                                  const sealing::KeyPair& identity,
+                                                  const std::optional<sealing::Key>& network_key);
 
 /// Reads "HOST:PORT"; `what` names the argument in the message. Fails with exit 2.
 [[nodiscard]] Outcome<node::Endpoint> parse_endpoint_option(std::string_view what,

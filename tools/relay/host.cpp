@@ -7,6 +7,7 @@
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/store_access.hpp"
+#include "tools/relay/unmade_kv.hpp"
 
 namespace culm::tools {
 namespace {
@@ -33,19 +34,22 @@ Host::Host() : signals_(io_, SIGINT, SIGTERM), minute_(io_) {
 }
 
 Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const HostOptions& options,
-                                          replication::Policy& policy) {
+                                          replication::Policy& policy, MakeStore make) {
   CULM_TOOLS_TRY(const AcceptOptions accept, parse_verification(options));
+  CULM_TOOLS_TRY(const auto network_key, read_network_key(options));
   std::unique_ptr<Host> host(new Host());
   host->directory_ = context.store_directory;
   const std::string name = named(context);
   guard_writing(context);
-  const auto opened = host->open_store();
+  const auto opened = host->open_store(make);
   if (!opened && opened.error().code == Errc::kStoreLocked) {
     return fail_with(locked(context).next(
         "end that process first; append, delete, import and sync work beside a node"));
   }
   CULM_TOOLS_CHECK(about(name, opened));
-  CULM_TOOLS_TRY(node::NodeOptions node, make_node_options(context.store_directory, options));
+  const bool is_missing = host->store_is_ == StoreIs::kMissing;
+  CULM_TOOLS_TRY(host->key_, open_host_key(context.store_directory, options, !is_missing));
+  node::NodeOptions node = make_node_options(options, host->key_->pair, network_key);
   allow_many_descriptors();
   host->peer_ = node.identity.public_key();
   host->node_.emplace(
@@ -55,14 +59,49 @@ Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const HostOpti
   return host;
 }
 
-Result<void> Host::open_store() {
-  CULM_TRY(auto kv, store::LmdbKv::open(directory_));
-  kv_ = kv.get();
+Result<void> Host::open_store(MakeStore make) {
+  auto kv = open_kv(false);
+  const bool is_missing = !kv && kv.error().code == Errc::kStoreNotFound;
+  if (is_missing && make == MakeStore::kNow) {
+    kv = open_kv(true);
+    store_is_ = StoreIs::kMade;
+  } else if (is_missing) {
+    kv = std::make_unique<UnmadeKv>([this] { return make_kv(); });
+    store_is_ = StoreIs::kMissing;
+  }
+  if (!kv) return fail(kv.error());
   SystemRandom random;
-  CULM_TRY(store_, store::Store::open(std::move(kv), random));
-  CULM_TRY(auto lock, kv_->lock_for_node());
+  CULM_TRY(store_, store::Store::open(*std::move(kv), random));
+  if (kv_ == nullptr) return {};
+  CULM_TRY(auto lock, kv_.load()->lock_for_node());
   lock_.emplace(std::move(lock));
   return {};
+}
+
+Result<std::unique_ptr<store::Kv>> Host::open_kv(bool create) {
+  CULM_TRY(auto kv, store::LmdbKv::open(directory_, {.create = create}));
+  kv_ = kv.get();
+  return kv;
+}
+
+Result<std::unique_ptr<store::Kv>> Host::make_kv() {
+  CULM_TRY(auto kv, store::LmdbKv::open(directory_));
+  CULM_TRY(auto lock, kv->lock_for_node());
+  {
+    // Who made it meanwhile has begun to write.
+    CULM_TRY(const auto reading, kv->begin_read());
+    CULM_TRY(const auto rows, reading->cursor(store::Table::kMeta));
+    CULM_TRY(const auto row, rows->seek(Bytes{0}));
+    if (row) return fail(Errc::kStoreLocked);
+  }
+  CULM_CHECK(keep(*key_));
+  lock_.emplace(std::move(lock));
+  kv_ = kv.get();
+  asio::post(io_, [this] {
+    store_is_ = StoreIs::kMade;
+    if (when_made_) when_made_();
+  });
+  return kv;
 }
 
 Outcome<void> Host::serve_requests(bool serves_every_log) {
@@ -128,7 +167,7 @@ void Host::wait_minute() {
   minute_.expires_after(std::chrono::minutes(1));
   minute_.async_wait([this](const ErrorCode& code) {
     if (code || stopping_) return;
-    kv_->check_readers();
+    if (store::LmdbKv* const kv = kv_) kv->check_readers();
     wait_minute();
   });
 }

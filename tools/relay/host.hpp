@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <csignal>
 #include <functional>
 #include <memory>
@@ -15,14 +16,18 @@
 
 namespace culm::tools {
 
+/// When a store is made that is missing.
+enum class MakeStore { kNow, kWhenWritten };
+
 /// A node on a store, which no other process writes to meanwhile, until a signal or `stop` ends it.
 class Host {
  public:
   /// Locks the store for its node, or fails with exit 8, and the pid when another node runs there.
-  /// `policy` must outlive the host.
+  /// Fails before it makes anything where it can. `policy` must outlive the host.
   [[nodiscard]] static Outcome<std::unique_ptr<Host>> open(const Context& context,
                                                            const HostOptions& options,
-                                                           replication::Policy& policy);
+                                                           replication::Policy& policy,
+                                                           MakeStore make);
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
@@ -30,6 +35,12 @@ class Host {
   [[nodiscard]] transport::Node& node() noexcept { return node_->node(); }
   [[nodiscard]] asio::io_context& io() noexcept { return io_; }
   [[nodiscard]] const sealing::PeerKey& peer() const noexcept { return peer_; }
+
+  enum class StoreIs { kThere, kMissing, kMade };
+  /// Whether the store was there; if not, whether it has been made by now.
+  [[nodiscard]] StoreIs store_is() const noexcept { return store_is_; }
+  /// Called while the host runs when the store has been made.
+  void when_made(std::function<void()> told) { when_made_ = std::move(told); }
 
   /// Takes requests of other processes at the store's socket, and checks signatures that were not
   /// needed so far. `serves_every_log`: what the policy lets peers read is all of the store.
@@ -48,14 +59,20 @@ class Host {
 
  private:
   Host();
-  Result<void> open_store();
+  Result<void> open_store(MakeStore make);
+  /// In the thread that writes, or before there is one.
+  [[nodiscard]] Result<std::unique_ptr<store::Kv>> open_kv(bool create);
+  [[nodiscard]] Result<std::unique_ptr<store::Kv>> make_kv();
   void wait_signal();
   void wait_minute();
 
-  store::LmdbKv* kv_ = nullptr;  // owned by the store
+  std::atomic<store::LmdbKv*> kv_ = nullptr;  // owned by the store; none where it is not made
   std::unique_ptr<store::Store> store_;
   std::optional<store::NodeLock> lock_;
   sealing::PeerKey peer_;
+  std::optional<HostKey> key_;
+  StoreIs store_is_ = StoreIs::kThere;
+  std::function<void()> when_made_;
   asio::io_context io_;
   asio::signal_set signals_;
   asio::steady_timer minute_;

@@ -64,13 +64,24 @@ Outcome<void> run_relay(Context& context, const RelayOptions& options) {
   CULM_TOOLS_TRY(const auto endpoint, parse_endpoint_option("--listen", options.listen));
   HostOptions host_options = options.host_options;
   CULM_TOOLS_TRY(host_options.admission, parse_admission(options.admission));
-  CULM_TOOLS_TRY(const auto host, Host::open(context, host_options, policy));
+  const auto not_listening = [&](const Error& error) {
+    return fail_with(Failure(error).about("--listen " + options.listen));
+  };
+  // Looked at before the store is made; that a node runs on the store says more.
+  const auto can_listen = transport::can_listen(endpoint);
+  const bool is_busy = store::lock_holder(context.store_directory).has_value();
+  if (!can_listen && !is_busy) return not_listening(can_listen.error());
+  CULM_TOOLS_TRY(const auto host, Host::open(context, host_options, policy, MakeStore::kNow));
   const auto bound = host->node().listen(endpoint);
-  if (!bound) return fail_with(Failure(bound.error()).about("--listen " + options.listen));
+  if (!bound) return not_listening(bound.error());
   CULM_TOOLS_CHECK(host->serve_requests(true));
   const auto began = std::chrono::steady_clock::now();
   const std::string peer = to_hex(host->peer().bytes);
   const Log log(options.log);
+  if (host->store_is() == Host::StoreIs::kMade) {
+    log.write(Level::kInfo, "store_made", "made " + named(context),
+              {{"store", context.store_directory}});
+  }
   {
     NodeJournal journal(host->io(), host->node(), log, named(context));
     host->node().observe(journal.observer());

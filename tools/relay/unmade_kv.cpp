@@ -1,0 +1,50 @@
+#include "tools/relay/unmade_kv.hpp"
+
+#include <utility>
+
+namespace culm::tools {
+
+using store::Table;
+
+store::Kv& UnmadeKv::now() {
+  const std::lock_guard lock(mutex_);
+  if (made_ != nullptr) return *made_;
+  return memory_;
+}
+
+Result<std::unique_ptr<store::KvReadTransaction>> UnmadeKv::begin_read() {
+  return now().begin_read();
+}
+
+Result<std::unique_ptr<store::KvWriteTransaction>> UnmadeKv::begin_write() {
+  const bool is_new = memory_.image().size_bytes == 0;
+  if (!is_new && &now() == &memory_) CULM_CHECK(make());
+  return now().begin_write();
+}
+
+Result<void> UnmadeKv::grow() { return now().grow(); }
+Result<void> UnmadeKv::compact() { return now().compact(); }
+
+/// Only the thread that writes comes here.
+Result<void> UnmadeKv::make() {
+  CULM_TRY(auto made, make_());
+  CULM_TRY(const auto from, memory_.begin_read());
+  CULM_TRY(auto into, made->begin_write());
+  for (std::size_t number = 0; number < store::kTableCount; ++number) {
+    const auto table = static_cast<Table>(number);
+    CULM_TRY(const auto rows, from->cursor(table));
+    const Bytes first{0};
+    CULM_TRY(auto row, rows->seek(first));
+    while (row) {
+      CULM_CHECK(into->put(table, row->key, row->value));
+      CULM_TRY(row, rows->next());
+    }
+  }
+  CULM_CHECK(into->commit());
+  into.reset();
+  const std::lock_guard lock(mutex_);
+  made_ = std::move(made);
+  return {};
+}
+
+}  // namespace culm::tools
