@@ -91,10 +91,10 @@ off_t place_of(std::uint64_t generation) {
   return generation % 2 == 0 ? off_t{0} : kSlotDistanceBytes;
 }
 
-Result<void> write_slot(int descriptor, const Slot& slot, off_t start) {
+Result<void> write_at(int descriptor, ByteView bytes, off_t start) {
   std::size_t size = 0;
-  while (size < slot.size()) {
-    const ssize_t put = ::pwrite(descriptor, slot.data() + size, slot.size() - size,
+  while (size < bytes.size()) {
+    const ssize_t put = ::pwrite(descriptor, bytes.data() + size, bytes.size() - size,
                                  start + static_cast<off_t>(size));
     if (put < 0 && errno == EINTR) continue;
     if (put < 0) return io_failure();
@@ -106,16 +106,33 @@ Result<void> write_slot(int descriptor, const Slot& slot, off_t start) {
 
 Result<void> write_unpublished(int descriptor, const LogKey& log) {
   const Slot slot = encode({kUnpublished, log, {}});
-  CULM_CHECK(write_slot(descriptor, slot, 0));
-  return write_slot(descriptor, slot, kSlotDistanceBytes);
+  CULM_CHECK(write_at(descriptor, slot, 0));
+  return write_at(descriptor, slot, kSlotDistanceBytes);
+}
+
+/// What the file holds of both slots.
+Result<Bytes> read_whole(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return io_failure();
+  Bytes bytes(static_cast<std::size_t>(2 * kSlotDistanceBytes));
+  ssize_t size = 0;
+  do {
+    size = ::pread(descriptor, bytes.data(), bytes.size(), 0);
+  } while (size < 0 && errno == EINTR);
+  const int error = errno;
+  ::close(descriptor);
+  if (size < 0) return fail(error_system(Errc::kFileIo, error));
+  bytes.resize(static_cast<std::size_t>(size));
+  return bytes;
 }
 
 /// The file comes to be whole or not at all, so that one that is cut short was damaged.
-Result<void> make_file(const std::string& path, const LogKey& log) {
+template <class Fill>
+Result<void> make_file(const std::string& path, Fill fill) {
   const std::string draft = path + ".new." + std::to_string(::getpid());
   const int descriptor = ::open(draft.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (descriptor < 0) return io_failure();
-  auto made = write_unpublished(descriptor, log);
+  Result<void> made = fill(descriptor);
   ::close(descriptor);
   // Somebody else may have been faster.
   if (made && ::link(draft.c_str(), path.c_str()) != 0 && errno != EEXIST) made = io_failure();
@@ -172,11 +189,16 @@ Result<std::unique_ptr<FileAuthorMark>> FileAuthorMark::open(const std::string& 
                                                              const LogKey& log, Duration wait_max) {
   int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
   if (descriptor < 0 && errno == ENOENT) {
-    CULM_CHECK(make_file(path, log));
+    CULM_CHECK(make_file(path, [&log](int opened) { return write_unpublished(opened, log); }));
     descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
   }
   if (descriptor < 0) return io_failure();
   return std::unique_ptr<FileAuthorMark>(new FileAuthorMark(descriptor, log, wait_max));
+}
+
+Result<void> FileAuthorMark::copy(const std::string& other, const std::string& path) {
+  CULM_TRY(const Bytes bytes, read_whole(other));
+  return make_file(path, [&bytes](int opened) { return write_at(opened, bytes, 0); });
 }
 
 FileAuthorMark::~FileAuthorMark() { ::close(descriptor_); }
@@ -228,13 +250,12 @@ Result<void> FileAuthorMark::write(const Published& published) {
   CULM_TRY(const Slots slots, read_slots());
   const std::uint64_t generation = slots.newest ? slots.newest->generation + 1 : 1;
   const Slot slot = encode({generation, log_, published});
-  CULM_CHECK(write_slot(descriptor_, slot, place_of(generation)));
+  CULM_CHECK(write_at(descriptor_, slot, place_of(generation)));
   // What tells of a published entry never stands beside a slot that tells of none, so that it
   // cannot be lost with one slot; and where both were damaged both are made good.
   const bool is_alone = !slots.newest || slots.newest->generation == kUnpublished;
   if (!is_alone || (slots.newest && published.seqnum == 0)) return {};
-  return write_slot(descriptor_, encode({generation + 1, log_, published}),
-                    place_of(generation + 1));
+  return write_at(descriptor_, encode({generation + 1, log_, published}), place_of(generation + 1));
 }
 
 }  // namespace culm::store

@@ -23,8 +23,8 @@ struct Published {
   friend bool operator==(const Published&, const Published&) = default;
 };
 
-/// Remembers, beside the author's key and outside the store, what was published, so that a store
-/// that lost entries is never appended to and the author never forks their own log. Injected: a
+/// Remembers, outside of the store, what was published, so that a store that lost entries is never
+/// appended to and the author never forks their own log. Injected: a
 /// simulation has its own. Spec: store.md#author-mark
 class AuthorMark {
  public:
@@ -53,6 +53,9 @@ class FileAuthorMark final : public AuthorMark {
   [[nodiscard]] static Result<std::unique_ptr<FileAuthorMark>> open(const std::string& path,
                                                                     const LogKey& log,
                                                                     Duration wait_max = kWaitMax);
+  /// Makes the file, whole, what `other` is, unless there is one already. Fails with kFileIo.
+  [[nodiscard]] static Result<void> copy(const std::string& other, const std::string& path);
+
   FileAuthorMark(const FileAuthorMark&) = delete;
   FileAuthorMark& operator=(const FileAuthorMark&) = delete;
   ~FileAuthorMark() override;

@@ -87,8 +87,4 @@ Result<SecretKey> read_key_file(const std::string& path) {
   return *std::move(key);
 }
 
-std::string author_mark_path(const std::string& key_path, LogId log_id) {
-  return key_path + "." + std::to_string(to_integer(log_id)) + ".mark";
-}
-
 }  // namespace culm::store

@@ -16,7 +16,4 @@ namespace culm::store {
 /// the author is not the secret's.
 [[nodiscard]] Result<SecretKey> read_key_file(const std::string& path);
 
-/// The author mark of the log `log_id` of the key in `key_path`: "KEY_PATH.LOG_ID.mark".
-[[nodiscard]] std::string author_mark_path(const std::string& key_path, LogId log_id);
-
 }  // namespace culm::store

@@ -1,7 +1,6 @@
 #include "culm/replication/host/replica.hpp"
 
 #include <algorithm>
-#include <filesystem>
 #include <thread>
 #include <utility>
 
@@ -9,6 +8,7 @@
 #include "culm/replication/host/commit_watch.hpp"
 #include "culm/replication/host/detail/sync_run.hpp"
 #include "culm/replication/host/writer.hpp"
+#include "culm/store/author_mark_place.hpp"
 #include "culm/store/key_file.hpp"
 
 namespace culm {
@@ -23,8 +23,6 @@ constexpr std::size_t kAppendBytes = 64 * 1024 * 1024;
 Result<SecretKey> read_or_make_key(const std::string& path, const OwnLogOptions& options) {
   auto key = store::read_key_file(path);
   if (key || !options.make_key || key.error().code != Errc::kKeyFileMissing) return key;
-  // With a mark beside it the key was lost, or its name is not right.
-  if (std::filesystem::exists(store::author_mark_path(path, options.log_id))) return key;
   SystemRandom random;
   const auto made = store::write_key_file(path, SecretKey::generate(random));
   // Another process may have been faster.
@@ -79,8 +77,11 @@ const store::Store& Replica::store() const { return *impl_->store.store; }
 Result<OwnLog> Replica::open_log(const std::string& key_file, const OwnLogOptions& options) {
   CULM_TRY(auto key, read_or_make_key(key_file, options));
   auto impl = std::make_unique<OwnLog::Impl>(std::move(key), options.log_id);
-  const std::string mark = store::author_mark_path(key_file, options.log_id);
-  CULM_TRY(impl->mark, store::FileAuthorMark::open(mark, impl->log));
+  std::string marks = options.marks_directory;
+  if (marks.empty()) {
+    CULM_TRY(marks, store::find_marks_directory());
+  }
+  CULM_TRY(impl->mark, store::open_author_mark(marks, impl->log, key_file));
   auto commit = [&replica = *impl_](const store::SignedUnit& unit) -> Result<void> {
     return host::commit_through(replica.writer(), *replica.store.store)(unit);
   };

@@ -38,10 +38,12 @@ struct ReplicaOptions {
 
 struct OwnLogOptions {
   LogId log_id{};
-  /// Make the key if there is no such file, and no author mark beside it that says there was one.
+  /// Make the key if there is no such file.
   bool make_key = true;
   /// See `store::AppenderOptions`.
   bool adopt = false;
+  /// Where the author mark lies; "": the place of the user, see `store::find_marks_directory`.
+  std::string marks_directory{};
 };
 
 /// A log that is written here. Append with one key in one place only: two that do so fork the log,
@@ -160,9 +162,9 @@ class Replica {
   /// To read it in every way there is.
   [[nodiscard]] const store::Store& store() const;
 
-  /// Opens one's own log by its key; the author mark lies beside the key file. All of the log is
-  /// kept, unless the store's interest says otherwise. Fails as `store::read_key_file`,
-  /// `store::FileAuthorMark::open` and `store::Appender::open`.
+  /// Opens one's own log by its key. All of the log is kept, unless the store's interest says
+  /// otherwise. Fails as `store::read_key_file`, `store::open_author_mark` and
+  /// `store::Appender::open`.
   [[nodiscard]] Result<OwnLog> open_log(const std::string& key_file,
                                         const OwnLogOptions& options = {});
 

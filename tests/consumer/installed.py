@@ -43,6 +43,7 @@ def run(*command, place=".", **more):
 
 
 with tempfile.TemporaryDirectory() as directory:
+    os.environ["CULM_MARKS"] = directory + "/marks"
     place = pathlib.Path(directory)
     run(cmake, "--install", build, "--prefix", place / "installed")
     consumer = place / "consumer"

@@ -1,6 +1,7 @@
 """The README shows the example as it is compiled, and it does what the README says: prints two
 entries, and gives them to a relay."""
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -20,6 +21,7 @@ def run(*command, place):
 
 
 with tempfile.TemporaryDirectory() as place:
+    os.environ["CULM_MARKS"] = place + "/marks"
     relay = subprocess.Popen([culm, "--store", "relay", "relay", "--accept-any", "--json",
                               "--listen", "127.0.0.1:0"], cwd=place, text=True,
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)

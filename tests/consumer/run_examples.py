@@ -1,5 +1,6 @@
 """The examples do what their first lines say, beside a real relay."""
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -22,6 +23,7 @@ def tell(process, line):
 
 
 with tempfile.TemporaryDirectory() as place:
+    os.environ["CULM_MARKS"] = place + "/marks"
     relay_command = [culm, "--store", "relay", "--json", "relay", "--accept-any", "--listen"]
     started = []
     try:

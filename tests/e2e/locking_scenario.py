@@ -121,7 +121,7 @@ class Locking(NetworkScenario):
 
     def test_who_holds_the_log_for_too_long_is_told_of(self):
         self.out("append", "--key", self.key, stdin=b"one")
-        with open(self.mark(self.key), "r+b") as mark:
+        with open(self.mark(self.author), "r+b") as mark:
             fcntl.lockf(mark, fcntl.LOCK_EX, 1, 1)
             report = self.json("append", "--key", self.key, "--wait", "0.3", stdin=b"x",
                                status=LOCKED)

@@ -289,8 +289,8 @@ class Requests(NetworkScenario):
         self.relay()
         key, author = self.keygen()
         self.new_log(["one", "two"], key=(key, author), store="relay")
-        shutil.copy(key, self.path("copy.key"))
-        self.new_log(["one", "other"], key=(self.path("copy.key"), author), store="elsewhere")
+        with self.other_machine():
+            self.new_log(["one", "other"], key=(key, author), store="elsewhere")
         lines = self.text("export", author, "--jsonl", store="elsewhere").splitlines()
         head = json.dumps({"verb": "append", "log": author})
         answer = self.ask("relay", "\n".join([head, lines[1], "", ""]))

@@ -1,5 +1,6 @@
 """What the scenarios share: a place of their own, and the real `culm` to run in it."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -28,6 +29,7 @@ class Scenario(unittest.TestCase):
         self.place = pathlib.Path(tempfile.mkdtemp(prefix="culm-e2e-"))
         self.addCleanup(shutil.rmtree, self.place, ignore_errors=True)
         self.environment = {**os.environ, "CULM_STORE": str(self.place / "store"),
+                            "CULM_MARKS": str(self.place / "marks"),
                             "XDG_DATA_HOME": str(self.place / "data")}
 
     def path(self, name):
@@ -87,10 +89,20 @@ class Scenario(unittest.TestCase):
         """(key file, author)"""
         return self.path(name), self.text("keygen", name).strip()
 
-    @staticmethod
-    def mark(key):
+    def mark(self, author):
         """The author mark of log 0."""
-        return key + ".0.mark"
+        return self.path(f"marks/{author}.0.mark")
+
+    @contextlib.contextmanager
+    def other_machine(self):
+        """With the marks that `copy_marks` has put there: a key in use in two places forks."""
+        here = self.environment["CULM_MARKS"]
+        self.environment["CULM_MARKS"] = self.path("other-marks")
+        yield
+        self.environment["CULM_MARKS"] = here
+
+    def copy_marks(self):
+        shutil.copytree(self.path("marks"), self.path("other-marks"))
 
     def new_log(self, lines, *arguments, key=None, store=None):
         """Appends lines; the author."""

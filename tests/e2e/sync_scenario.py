@@ -310,11 +310,11 @@ class Forks(NetworkScenario):
     def test_two_branches_meet_at_a_relay(self):
         relay = self.relay("relay", "--accept-any")
         key, author = self.push_lines(20, relay)
-        shutil.copy(key, self.path("copy.key"))
         shutil.copytree(self.path("author"), self.path("clone"))
-        shutil.copy(f"{key}.0.mark", self.path("copy.key.0.mark"))
+        self.copy_marks()
         self.new_log(["one branch"], key=(key, author), store="author")
-        self.new_log(["another"], key=(self.path("copy.key"), author), store="clone")
+        with self.other_machine():
+            self.new_log(["another"], key=(key, author), store="clone")
         self.sync_one("author", relay.address, "--push")
         self.sync_one("reader", relay.address, author)
         message = self.error(FORK, "sync", relay.address, "--push", store="clone")
@@ -337,11 +337,11 @@ class Forks(NetworkScenario):
     def test_uneven_branches_meet_at_a_relay(self):
         key, author = self.keygen()
         self.new_log(self.lines(30), key=(key, author), store="a")
-        shutil.copy(key, self.path("copy.key"))
-        shutil.copy(f"{key}.0.mark", self.path("copy.key.0.mark"))
+        self.copy_marks()
         shutil.copytree(self.path("a"), self.path("b"))
         self.new_log(self.lines(30, 31), key=(key, author), store="a")
-        self.new_log(self.lines(25, 131), key=(self.path("copy.key"), author), store="b")
+        with self.other_machine():
+            self.new_log(self.lines(25, 131), key=(key, author), store="b")
         relay = self.relay("a", "--accept-any")
         message = self.error(FORK, "sync", relay.address, "--push", store="b")
         self.assertIn("forked the log at 31", message)

@@ -3,6 +3,7 @@
 
 #include "culm/replication/host/file_reader.hpp"
 #include "culm/store/appender.hpp"
+#include "culm/store/author_mark_place.hpp"
 #include "culm/store/key_file.hpp"
 
 #include "tools/cli/arguments.hpp"
@@ -197,9 +198,11 @@ Outcome<void> run(Context& context, const Options& given) {
   CULM_TOOLS_TRY(auto access,
                  open_for_writing(context, IfMissing::kCreate, verifier, {}, wait_max));
   if (access.node != nullptr) CULM_TOOLS_CHECK(check_for_node(options));
-  const std::string mark_path = store::author_mark_path(options.key_path, log.log_id);
-  CULM_TOOLS_TRY(const auto mark, about("author mark " + shown(mark_path),
-                                        store::FileAuthorMark::open(mark_path, log, wait_max)));
+  CULM_TOOLS_TRY(const std::string marks, about("author mark", store::find_marks_directory()));
+  const std::string mark_path = store::author_mark_path(marks, log);
+  CULM_TOOLS_TRY(const auto mark,
+                 about("author mark " + shown(mark_path),
+                       store::open_author_mark(marks, log, options.key_path, wait_max)));
   auto appender = store::Appender::open(*access.store, *key, log.log_id, *mark,
                                         host::commit_through(*access.writer, *access.store),
                                         {.adopt = options.adopt});
@@ -233,7 +236,7 @@ void add_append(CommandTree& tree) {
       "standard\n"
       "input), or one per line with --lines. Entries are durable when it returns; while a node\n"
       "runs on the store it does the writing. Appends that coincide wait for each other. What\n"
-      "was published is remembered in KEY.LOG_ID.mark beside the key, so that an old copy of the\n"
+      "was published is remembered outside of the store (`culm mark`), so that an old copy of the\n"
       "store is never appended to.",
       "culm append --key me.key --lines notes.txt\n  date | culm append --key me.key", options,
       run);

@@ -73,7 +73,7 @@ constexpr Row kRows[] = {
     {Errc::kAuthorMarkBehind, kTakeBack},
     {Errc::kAuthorMarkFork, kTakeBack},
     {Errc::kAuthorMarkFormat,
-     "restore the mark beside the key file; without it a fork cannot be ruled out"},
+     "restore the mark from a copy (culm mark); without it a fork cannot be ruled out"},
     {Errc::kAuthorMarkLocked, "wait for the other process, or end it"},
     {Errc::kNodeSilent,
      "it was stopped, or it hangs: let it go on (kill -CONT) or end it; then look whether this was "

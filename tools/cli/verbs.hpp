@@ -8,6 +8,7 @@ namespace culm::tools {
 
 void add_keygen(CommandTree& tree);
 void add_append(CommandTree& tree);
+void add_mark(CommandTree& tree);
 void add_ls(CommandTree& tree);
 void add_log(CommandTree& tree);
 void add_cat(CommandTree& tree);
@@ -27,9 +28,10 @@ void add_pool(CommandTree& tree);
 void add_help(CommandTree& tree);
 
 inline void add_verbs(CommandTree& tree) {
-  for (const auto add : {add_keygen, add_append, add_ls, add_log, add_cat, add_follow, add_inspect,
-                         add_name, add_verify, add_delete, add_compact, add_export, add_import,
-                         add_sync, add_relay, add_lipmaa, add_path, add_pool, add_help}) {
+  for (const auto add :
+       {add_keygen, add_append, add_mark, add_ls, add_log, add_cat, add_follow, add_inspect,
+        add_name, add_verify, add_delete, add_compact, add_export, add_import, add_sync, add_relay,
+        add_lipmaa, add_path, add_pool, add_help}) {
     add(tree);
   }
 }

@@ -10,6 +10,7 @@ import sys
 import time
 
 CULM, PLACE, WHAT = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3]
+os.environ["CULM_MARKS"] = str(PLACE / "marks")
 IS_TERMINAL = sys.stdout.isatty()
 NEWEST = 100
 NOT_FOUND = 3  # as `culm --help` says

@@ -1,0 +1,120 @@
+#include "culm/store/author_mark_place.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include <pwd.h>
+#include <unistd.h>
+
+namespace culm::store {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kSuffix = ".mark";
+
+std::optional<std::string> find_variable(const char* name) {
+  const char* const value = std::getenv(name);
+  if (value == nullptr || *value == '\0') return std::nullopt;
+  return value;
+}
+
+Result<std::string> find_home() {
+  if (auto home = find_variable("HOME")) return *std::move(home);
+  const passwd* const user = ::getpwuid(::getuid());
+  if (user == nullptr || user->pw_dir == nullptr || *user->pw_dir == '\0') {
+    return fail(error_system(Errc::kFileIo, ENOENT));
+  }
+  return user->pw_dir;
+}
+
+Result<void> make_directory(const std::string& directory) {
+  std::error_code error;
+  const bool is_made = fs::create_directories(directory, error);
+  if (is_made && !error) fs::permissions(directory, fs::perms::owner_all, error);
+  if (error) return fail(error_system(Errc::kFileIo, error.value()));
+  return {};
+}
+
+/// Of versions that kept it beside the key: "KEY_PATH.LOG_ID.mark".
+std::string old_path(const std::string& key_path, LogId log_id) {
+  return key_path + "." + std::to_string(to_integer(log_id)) + std::string(kSuffix);
+}
+
+bool is_file(const std::string& path) {
+  std::error_code ignored;
+  return fs::is_regular_file(path, ignored);
+}
+
+/// Takes what the file of an earlier version says, if it says more.
+Result<void> take_over(FileAuthorMark& mark, const LogKey& log, const std::string& old) {
+  CULM_TRY(const auto other, FileAuthorMark::open(old, log));
+  const auto theirs = other->read();
+  if (!theirs) return {};  // damaged; ours is what counts
+  CULM_CHECK(mark.lock());
+  const auto ours = mark.read();
+  const SeqNum seqnum = ours && *ours ? (*ours)->seqnum : 0;
+  Result<void> taken;
+  if (*theirs && seqnum < (*theirs)->seqnum) taken = mark.write(**theirs);
+  mark.unlock();
+  if (taken) ::unlink(old.c_str());
+  return taken;
+}
+
+}  // namespace
+
+Result<std::string> find_marks_directory() {
+  if (auto marks = find_variable("CULM_MARKS")) return *std::move(marks);
+  const auto data = find_variable("XDG_DATA_HOME");
+  // A relative one is to be passed over: XDG Base Directory Specification.
+  if (data && data->starts_with('/')) return *data + "/culm/marks";
+  CULM_TRY(const std::string home, find_home());
+  return home + "/.local/share/culm/marks";
+}
+
+std::string author_mark_path(const std::string& directory, const LogKey& log) {
+  return directory + "/" + to_hex(log.author.bytes) + "." + std::to_string(to_integer(log.log_id)) +
+         std::string(kSuffix);
+}
+
+Result<std::unique_ptr<FileAuthorMark>> open_author_mark(const std::string& directory,
+                                                         const LogKey& log,
+                                                         const std::string& key_path,
+                                                         Duration wait_max) {
+  CULM_CHECK(make_directory(directory));
+  const std::string path = author_mark_path(directory, log);
+  const std::string old = old_path(key_path, log.log_id);
+  const bool is_older = !key_path.empty() && is_file(old);
+  if (is_older && !is_file(path)) {
+    // As it is, damaged ones as well: they say that there was one.
+    CULM_CHECK(FileAuthorMark::copy(old, path));
+    ::unlink(old.c_str());
+    return FileAuthorMark::open(path, log, wait_max);
+  }
+  CULM_TRY(auto mark, FileAuthorMark::open(path, log, wait_max));
+  if (is_older) CULM_CHECK(take_over(*mark, log, old));
+  return mark;
+}
+
+Result<std::vector<LogKey>> list_author_marks(const std::string& directory) {
+  std::vector<LogKey> logs;
+  std::error_code error;
+  fs::directory_iterator file(directory, error);
+  if (error == std::errc::no_such_file_or_directory) return logs;
+  for (; !error && file != fs::directory_iterator(); file.increment(error)) {
+    const std::string name = file->path().filename().string();
+    if (!name.ends_with(kSuffix)) continue;
+    const auto log = parse_log_key(std::string_view(name).substr(0, name.size() - kSuffix.size()));
+    if (log) logs.push_back(*log);
+  }
+  if (error) return fail(error_system(Errc::kFileIo, error.value()));
+  std::ranges::sort(logs);
+  return logs;
+}
+
+}  // namespace culm::store

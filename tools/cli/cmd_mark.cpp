@@ -1,0 +1,180 @@
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <vector>
+
+#include "culm/replication/host/file_reader.hpp"
+#include "culm/store/author_mark_place.hpp"
+
+#include "tools/cli/arguments.hpp"
+#include "tools/cli/files.hpp"
+#include "tools/cli/verbs.hpp"
+
+namespace culm::tools {
+namespace {
+
+constexpr std::size_t kLineBytesMax = 4096;
+
+struct Options {
+  std::vector<std::string> logs;
+  std::string import_path;
+};
+
+/// The mark of a log, and what it says.
+struct Found {
+  LogKey log;
+  std::string path;
+  std::optional<store::Published> published;
+};
+
+Outcome<Found> read_mark(const std::string& directory, const LogKey& log) {
+  Found found{log, store::author_mark_path(directory, log), std::nullopt};
+  const auto read = [&]() -> Result<void> {
+    CULM_TRY(const auto mark, store::FileAuthorMark::open(found.path, log));
+    CULM_TRY(found.published, mark->read());
+    return {};
+  };
+  CULM_TOOLS_CHECK(about("author mark " + shown(found.path), read()));
+  return found;
+}
+
+Json to_json(const LogKey& log, const store::Published& published) {
+  return {{"log", to_string(log)},
+          {"seqnum", published.seqnum},
+          {"hash", to_hex(published.hash.bytes)},
+          {"store", to_hex(published.store)}};
+}
+
+template <std::size_t size>
+bool read_hex(const Json& object, const char* key, std::array<std::uint8_t, size>& into) {
+  const std::string* const text = object.find_text(key);
+  if (text == nullptr) return false;
+  const auto bytes = from_hex(*text);
+  if (!bytes || bytes->size() != size) return false;
+  std::ranges::copy(*bytes, into.begin());
+  return true;
+}
+
+Outcome<std::pair<LogKey, store::Published>> parse_line(std::string_view line) {
+  const auto bad = [] { return fail_with(Failure(Error{Errc::kFileFormat})); };
+  const auto object = parse_json_object(line);
+  const std::string* const log = object ? object->find_text("log") : nullptr;
+  if (log == nullptr) return bad();
+  const auto key = parse_log_key(*log);
+  store::Published published;
+  published.seqnum = object->find_number("seqnum").value_or(0);
+  if (!key || published.seqnum == 0 || !read_hex(*object, "hash", published.hash.bytes) ||
+      !read_hex(*object, "store", published.store)) {
+    return bad();
+  }
+  return std::pair{*key, published};
+}
+
+/// Moves the mark up to what was published elsewhere; whether it was lower.
+Result<bool> raise_mark(const std::string& directory, const LogKey& log,
+                        const store::Published& published) {
+  CULM_TRY(const auto mark, store::open_author_mark(directory, log, ""));
+  CULM_CHECK(mark->lock());
+  const auto raise = [&]() -> Result<bool> {
+    CULM_TRY(const auto ours, mark->read());
+    if (ours && ours->seqnum > published.seqnum) return false;
+    if (ours && ours->seqnum == published.seqnum) {
+      if (ours->hash == published.hash) return false;
+      return fail(error_for(Errc::kAuthorMarkFork, ours->seqnum));
+    }
+    CULM_CHECK(mark->write(published));
+    return true;
+  };
+  auto raised = raise();
+  mark->unlock();
+  return raised;
+}
+
+Outcome<void> import_marks(Context& context, const std::string& directory,
+                           const std::string& path) {
+  CULM_TOOLS_TRY(const Descriptor file, open_input(path));
+  host::LineReader lines(file, kLineBytesMax, Errc::kFileFormat);
+  std::uint64_t count = 0;
+  std::uint64_t raised_count = 0;
+  while (true) {
+    CULM_TOOLS_TRY(const auto line, lines.next());
+    if (!line) break;
+    ++count;
+    auto parsed = parse_line(*line);
+    if (!parsed) {
+      return fail_with(std::move(parsed.error())
+                           .about(shown(path) + ", line " + std::to_string(count))
+                           .next("it takes what `culm mark --json` prints"));
+    }
+    const auto& [log, published] = *parsed;
+    CULM_TOOLS_TRY(const bool is_raised, about("author mark of log " + to_string(log),
+                                               raise_mark(directory, log, published)));
+    if (is_raised) ++raised_count;
+  }
+  if (context.json) return context.out.write_json(Json{{"marks", count}, {"raised", raised_count}});
+  return context.out.write("read " + std::to_string(count) + (count == 1 ? " mark, " : " marks, ") +
+                           std::to_string(raised_count) + " of them told of more than was known\n");
+}
+
+/// Those that are named, or all.
+Outcome<std::vector<LogKey>> choose_logs(const std::vector<std::string>& names,
+                                         const std::vector<LogKey>& known) {
+  if (names.empty()) return known;
+  std::vector<LogKey> logs;
+  logs.reserve(names.size());
+  for (const std::string& text : names) {
+    CULM_TOOLS_TRY(const LogKey log, about("log " + shown(text), parse_log_key(text)));
+    if (!std::ranges::binary_search(known, log)) {
+      return fail_with(
+          Failure(Exit::kNotFound, Errc::kLogUnknown, "nothing was appended to it here")
+              .about("log " + to_string(log))
+              .next("`culm mark` lists the logs that were appended to"));
+    }
+    logs.push_back(log);
+  }
+  return logs;
+}
+
+Outcome<void> run(Context& context, const Options& options) {
+  CULM_TOOLS_TRY(const std::string directory, about("author mark", store::find_marks_directory()));
+  if (!options.import_path.empty()) return import_marks(context, directory, options.import_path);
+  CULM_TOOLS_TRY(const auto known, about(shown(directory), store::list_author_marks(directory)));
+  CULM_TOOLS_TRY(const std::vector<LogKey> logs, choose_logs(options.logs, known));
+  if (logs.empty() && !context.json) return context.out.write("nothing was appended here yet\n");
+  for (const LogKey& log : logs) {
+    CULM_TOOLS_TRY(const Found found, read_mark(directory, log));
+    // One that was made, and that nothing was published under yet, says nothing.
+    if (!found.published || found.published->seqnum == 0) continue;
+    if (context.json) {
+      CULM_TOOLS_CHECK(context.out.write_json(to_json(log, *found.published)));
+    } else {
+      CULM_TOOLS_CHECK(context.out.write(to_string(log) + "  " +
+                                         std::to_string(found.published->seqnum) + "  " +
+                                         shown(found.path) + "\n"));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_mark(CommandTree& tree) {
+  const auto options = std::make_shared<Options>();
+  Verb& verb = tree.add_verb(
+      "mark",
+      "Show what was published last in each log that is appended to here: log, seqnum, and the\n"
+      "file of the author mark. The marks keep an old copy of a store from being appended to, and\n"
+      "belong to the key, not to a store: keep a copy of both, and move both to another machine.\n"
+      "They lie in $CULM_MARKS, else in culm/marks in $XDG_DATA_HOME or ~/.local/share.",
+      "culm mark --json >marks.jsonl\n"
+      "  culm mark --import marks.jsonl          (on the other machine)",
+      options, run);
+  verb.group(VerbGroup::kKeep);
+  verb.add_option("LOG", &options->logs, "Logs by their whole names; otherwise all");
+  verb.add_option("--import", &options->import_path,
+                  "Take over what `culm mark --json` printed elsewhere, where that\n"
+                  "tells of more")
+      .type_name("FILE");
+}
+
+}  // namespace culm::tools
