@@ -55,6 +55,10 @@ with tempfile.TemporaryDirectory() as directory:
         "-DCMAKE_BUILD_TYPE=Debug")
     run(cmake, "--build", place / "build")
     assert run(place / "build/consumer", place=place) == "1 hello\n2 world\n"
+    share = place / "installed/share"
+    for manual in ("man/man1/culm.1", "man/man1/culm-sync.1", "bash-completion/completions/culm",
+                   "zsh/site-functions/_culm", "fish/vendor_completions.d/culm.fish"):
+        assert (share / manual).stat().st_size > 500, manual
     said = run(place / "installed/bin/culm", "--version")
     assert said.startswith("culm "), said
 

@@ -1,8 +1,12 @@
 """E4 and E6: command lines that cannot be meant so, and stores that are not there."""
 
 import re
+import shlex
+import shutil
+import subprocess
+import unittest
 
-from scenario import NOT_FOUND, STORE, USAGE, Scenario, main
+from scenario import CULM, NOT_FOUND, STORE, USAGE, Scenario, main
 
 
 class Arguments(Scenario):
@@ -24,6 +28,33 @@ class Arguments(Scenario):
             self.environment["COLUMNS"] = str(columns)
             for line in self.text("help", "sync").split("Example:")[0].splitlines():
                 self.assertLessEqual(len(line), min(columns, 100))
+
+    def test_bash_completes_verbs_options_files_and_names(self):
+        self.assertIn("share", self.text("help", "--manuals", "manuals"))
+        self.text("name", "1" * 64, "alice")
+        self.write("me.key", "")
+        script = shlex.quote(self.path("manuals/share/bash-completion/completions/culm"))
+        for words, offered in ((["sy"], "sync"), (["--store", "x", "ver"], "verify"),
+                               (["sync", "--newest-"], "--newest-first"), (["cat", "al"], "alice"),
+                               (["append", "--key", "me"], "me.key"), (["help", "ke"], "keygen"),
+                               (["sync", "a:1", "--verification", "f"], "full")):
+            line = " ".join(shlex.quote(word) for word in ["culm", *words])
+            done = subprocess.run(
+                ["bash", "-c", f"culm() {{ {shlex.quote(CULM)} \"$@\"; }}; source {script}; "
+                 f"COMP_WORDS=({line}); COMP_CWORD={len(words)}; _culm; "
+                 "echo \"${COMPREPLY[@]}\""],
+                cwd=self.place, env=self.environment, capture_output=True, text=True)
+            self.assertEqual((done.stdout, done.stderr), (offered + "\n", ""), words)
+
+    @unittest.skipUnless(shutil.which("groff"), "no groff")
+    def test_man_pages_are_sound(self):
+        self.text("help", "--manuals", "manuals")
+        pages = sorted((self.place / "manuals/share/man/man1").iterdir())
+        self.assertGreater(len(pages), 17)
+        for page in pages:
+            done = subprocess.run(["groff", "-man", "-Tascii", "-ww", page], capture_output=True)
+            self.assertEqual(done.stderr, b"", page)
+            self.assertIn(page.stem.encode(), done.stdout)
 
     def test_a_newcomer_is_told_what_to_do_first(self):
         for verb in "ls", "verify":

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "tools/cli/help.hpp"
+#include "tools/cli/manuals.hpp"
 #include "tools/cli/verbs.hpp"
 
 namespace culm::tools {
@@ -91,6 +92,56 @@ TEST_F(CommandLine, HelpOfAVerbIsGivenByHelpToo) {
   ASSERT_TRUE(verb);
   EXPECT_EQ((*verb)->name(), "help");
   EXPECT_EQ(ending({"sync", "-h"}).out, help_of(**find_verb(tree_, "sync"), help_columns()));
+}
+
+std::string in_roff(const std::string& text) {
+  std::string out;
+  for (const char c : text) out += c == '-' ? std::string("\\-") : std::string(1, c);
+  return out;
+}
+
+/// What stands in `script` from `start` to `end`.
+std::string part(const std::string& script, const std::string& start, const std::string& end) {
+  const auto at = script.find(start);
+  return at == std::string::npos ? "" : script.substr(at, script.find(end, at) - at);
+}
+
+TEST_F(CommandLine, ManPagesHaveEveryVerbAndOption) {
+  const std::string all = man_page(tree_);
+  for (const Verb& verb : tree_.verbs()) {
+    const std::string page = man_page(verb);
+    EXPECT_THAT(page, HasSubstr(".SH NAME\nculm\\-" + verb.name() + " \\- "));
+    EXPECT_THAT(all, HasSubstr(".B " + verb.name() + "\n"));
+    EXPECT_THAT(all, HasSubstr("culm\\-" + verb.name() + "(1)"));
+    for (const Option& option : verb.options()) {
+      for (const std::string& name : option.spellings()) {
+        EXPECT_THAT(page, HasSubstr(in_roff(name))) << verb.name();
+      }
+    }
+  }
+}
+
+TEST_F(CommandLine, CompletionsHaveEveryVerbAndOption) {
+  const std::string bash = bash_completion(tree_);
+  const std::string zsh = zsh_completion(tree_);
+  const std::string fish = fish_completion(tree_);
+  for (const Verb& verb : tree_.verbs()) {
+    const std::string in_bash = part(bash, "\n    " + verb.name() + ")\n", "fi ;;");
+    const std::string in_zsh = part(zsh, "\n        " + verb.name() + ")\n", " ;;");
+    EXPECT_THAT(fish, HasSubstr(" -a " + verb.name() + " -d "));
+    EXPECT_THAT(zsh, HasSubstr("'" + verb.name() + ":"));
+    for (const Option& option : verb.options()) {
+      if (option.is_positional()) continue;
+      const std::string in_fish = "from " + verb.name() + "'";
+      for (const std::string& name : option.spellings()) {
+        EXPECT_THAT(in_bash, testing::ContainsRegex("[ ']" + name + "[ ']")) << verb.name();
+        EXPECT_THAT(in_zsh, HasSubstr(name + "[")) << verb.name();
+        const bool is_long = name.starts_with("--");
+        const std::string flag = is_long ? " -l " + name.substr(2) : " -s " + name.substr(1);
+        EXPECT_THAT(fish, testing::ContainsRegex(in_fish + "[^\n]*" + flag + " ")) << name;
+      }
+    }
+  }
 }
 
 TEST_F(CommandLine, TheVersionHasAShortName) {

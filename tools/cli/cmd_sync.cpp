@@ -217,8 +217,9 @@ void add_sync(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
   Verb& verb = tree.add_verb(
       "sync",
-      "Fetch logs from the peer at HOST:PORT, verify them and keep them: whole, or the parts that\n"
-      "are wanted, with the certificate entries that prove these. What is wanted is remembered as\n"
+      "Fetch logs from the peer at HOST:PORT, verify them and keep them. They come whole, or the\n"
+      "parts that are wanted, with the certificate entries that prove these. What is wanted is\n"
+      "remembered as\n"
       "the store's interest: with --range or --newest it grows by these; without them all of it\n"
       "is asked for, and everything of a log that is new. Only what is missing moves. Ends with a\n"
       "table of what came, beside what the whole log would cost. With --also several peers bring\n"

@@ -273,6 +273,7 @@ std::vector<std::string> Option::spellings() const { return split_names(name_); 
 
 std::string Option::explanation() const {
   std::string text = help_;
+  std::ranges::replace(text, '\n', ' ');
   if (is_required_ && !is_positional()) text += " (must be given)";
   if (!default_.empty()) text += " (default " + default_ + ")";
   if (needs_ != nullptr) text += " (with " + needs_->name_ + ")";

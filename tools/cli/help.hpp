@@ -45,6 +45,14 @@ inline constexpr Topic kTopics[] = {
      "signer state, 8 locked by another process, 130 interrupted (Ctrl-C), 141 the reader of the "
      "output went away."}};
 
+/// What the environment says.
+inline constexpr Topic kVariables[] = {
+    {"CULM_STORE", "The store, where --store does not say it."},
+    {"CULM_NAMES",
+     "The directory of names that `culm name` gives, in place of culm/names in "
+     "XDG_DATA_HOME or ~/.local/share."},
+    {"COLUMNS", "How wide help is, where standard output is no terminal."}};
+
 /// A piece of a description: a paragraph, or what a term means.
 struct Block {
   std::string term;  ///< "" for a paragraph
