@@ -83,7 +83,8 @@ struct OfferDeclined {
   LogKey log;
 };
 /// The row or the payload of a held entry is damaged in the store here: the session goes on without
-/// it. The host drops it (`WriteTransaction::drop_damaged`); a node does so itself.
+/// it. The host drops it (`WriteTransaction::drop_damaged`), then says `Session::drop_finished`; a
+/// node does so itself.
 struct Damaged {
   LogKey log;
   SeqNum seqnum = 0;

@@ -1,10 +1,16 @@
+#include <algorithm>
 #include <utility>
 
+#include "culm/core/assert.hpp"
+#include "culm/core/hash.hpp"
+#include "culm/core/signing.hpp"
+#include "culm/feed/lipmaa.hpp"
+#include "culm/feed/verify.hpp"
 #include "culm/store/detail/rows.hpp"
 #include "culm/store/detail/schema.hpp"
 #include "culm/store/store.hpp"
 
-/// What a write transaction does about damaged rows.
+/// What is damaged, and what a write transaction does about it.
 namespace culm::store {
 namespace {
 
@@ -29,49 +35,144 @@ SeqNum damaged_entry(const Error& error) noexcept {
   return is_damage && error.detail_kind == ErrorDetail::kSeqnum ? error.detail : 0;
 }
 
+/// What a row still says that cannot be read, and that proves itself.
+struct ReadTransaction::Remains {
+  EntryBuffer entry;
+  /// Of a payload that is held and lies in the row, when it is whole.
+  std::optional<Bytes> payload;
+};
+
+Result<std::optional<ReadTransaction::Remains>> ReadTransaction::find_remains(const LogState& log,
+                                                                              SeqNum seqnum) const {
+  CULM_TRY(const auto value, kv_->get(Table::kEntries, detail::entry_row_key(log.number, seqnum)));
+  if (!value || value->size() < 1 + detail::kChecksumSizeBytes) return std::nullopt;
+  const ByteView content = value->first(value->size() - detail::kChecksumSizeBytes);
+  const auto row = detail::decode_entry(content.subspan(1));
+  if (!row || row->entry.seqnum() != seqnum || row->entry.log() != log.log) return std::nullopt;
+  CULM_TRY(const bool is_proven, is_proven_entry(log, row->entry));
+  if (!is_proven) return std::nullopt;
+  Remains remains{EntryBuffer(row->entry), std::nullopt};
+  if (detail::is_inline(row->entry) && log.payloads.contains(seqnum) &&
+      check_payload(row->entry, row->payload)) {
+    remains.payload.emplace(row->payload.begin(), row->payload.end());
+  }
+  return remains;
+}
+
+/// By a link of a held entry or, where none leads to it, by its author's signature.
+Result<bool> ReadTransaction::is_proven_entry(const LogState& log, const EntryView& entry) const {
+  const Hash hash = entry.hash();
+  for (const SeqNum above : InLinks(entry.seqnum())) {
+    const auto linking = find_entry(log, above);
+    if (!linking && damaged_entry(linking.error()) != above) return fail(linking.error());
+    if (linking && *linking) return (*linking)->entry.link_to(entry.seqnum()) == hash;
+  }
+  static Ed25519Verifier verifier;
+  return verifier.verify(log.log.author, entry.signed_bytes(), entry.signature()).has_value();
+}
+
+Result<Damage> ReadTransaction::find_damage(const LogState& log, const RangeSet& seqnums) const {
+  Damage damage;
+  const auto look = [&](const StoredEntry& stored) -> Result<bool> {
+    CULM_TRY(const bool is_sound, has_sound_payload(log, stored.entry));
+    if (!is_sound) damage.payloads.insert(stored.entry.seqnum());
+    return true;
+  };
+  CULM_TRY(damage.rows, visit_sound_entries(log, seqnums, look));
+  const auto part = [&](SeqNum n) -> Result<void> {
+    CULM_TRY(const auto remains, find_remains(log, n));
+    if (!remains) {
+      damage.entries.insert(n);
+      return {};
+    }
+    const EntryView entry = remains->entry.view();
+    CULM_TRY(const bool is_sound, has_sound_payload(log, entry));
+    const bool is_lost = detail::is_inline(entry) ? !remains->payload : !is_sound;
+    if (is_lost && log.payloads.contains(n)) damage.payloads.insert(n);
+    return {};
+  };
+  CULM_CHECK(for_each(damage.rows, part));
+  damage.rows -= damage.entries;
+  return damage;
+}
+
 Result<RangeSet> WriteTransaction::drop_damaged(const LogKey& log, const RangeSet& seqnums) {
   CULM_TRY(detail::TouchedLog* const touched, touch_known(log));
   LogState& state = touched->state;
-  RangeSet bare;  // entries that are good, and whose payload is not
-  const auto look = [&](const StoredEntry& stored) -> Result<bool> {
-    CULM_TRY(const bool is_sound, has_sound_payload(state, stored));
-    if (!is_sound) bare.insert(stored.entry.seqnum());
-    return true;
-  };
-  CULM_TRY(RangeSet lost, visit_sound_entries(state, seqnums, look));
-  if (lost.empty() && bare.empty()) return lost;
+  CULM_TRY(const Damage damage, find_damage(state, seqnums));
+  if (damage.empty()) return RangeSet();
   // Too many ranges are an error of this log: mostly met before anything of it is written.
-  for (const RangeSet& left : {state.held - lost, state.payloads - lost - bare}) {
+  for (const RangeSet& left :
+       {state.held - damage.entries, state.payloads - damage.entries - damage.payloads}) {
     if (left.ranges().size() > limits::kRangesPerLogMax) return fail(Errc::kLogFragmented);
   }
-  const auto drop = [&]() -> Result<RangeSet> {
-    const auto forgotten = for_each(bare, [&](SeqNum n) -> Result<void> {
-      std::size_t rows_left = kRowsPerDrop;
-      CULM_CHECK(forget_payload(state, n));
-      CULM_CHECK(drop_stages_of(state, n, rows_left));
-      return {};
-    });
-    CULM_CHECK(forgotten);
-    mark_changed(*touched);
-    state.payloads -= bare;
-    if (!lost.empty()) CULM_CHECK(forget_entries(*touched, lost));
-    if (!bare.empty()) dropped_[log] |= bare;
-    return lost | bare;
-  };
-  return noted(drop());
+  CULM_CHECK(noted(drop(*touched, damage)));
+  return damage.entries | damage.payloads | damage.rows;
 }
 
-Result<bool> WriteTransaction::has_sound_payload(const LogState& state,
-                                                 const StoredEntry& stored) const {
-  const SeqNum seqnum = stored.entry.seqnum();
-  if (stored.inline_payload || !state.payloads.contains(seqnum)) return true;
-  for (std::uint64_t offset = 0;;) {
-    const auto part = read_payload(state, seqnum, offset, limits::kPayloadChunkBytes);
+Result<void> WriteTransaction::drop(detail::TouchedLog& touched, const Damage& damage) {
+  LogState& state = touched.state;
+  mark_changed(touched);
+  const auto restore = [&](SeqNum n) -> Result<void> {
+    CULM_TRY(const bool is_there, restore_row(state, n, WithPayload::kIfWhole));
+    CULM_ASSERT(is_there);
+    return {};
+  };
+  CULM_CHECK(for_each(damage.rows, restore));
+  const auto forget = [&](SeqNum n) -> Result<void> {
+    if (!damage.rows.contains(n)) CULM_CHECK(forget_payload(state, n));
+    CULM_CHECK(release_stage(state, n));
+    std::size_t rows_left = kRowsPerDrop;
+    CULM_CHECK(drop_stages_of(state, n, rows_left));
+    return {};
+  };
+  CULM_CHECK(for_each(damage.payloads, forget));
+  state.payloads -= damage.payloads;
+  if (!damage.entries.empty()) CULM_CHECK(forget_entries(touched, damage.entries));
+  if (!damage.payloads.empty()) dropped_[state.log] |= damage.payloads;
+  return {};
+}
+
+/// Writes a damaged row again with what proves itself in it, where anything does. A payload that
+/// goes with it is counted no more.
+Result<bool> WriteTransaction::restore_row(LogState& state, SeqNum seqnum, WithPayload payload) {
+  CULM_TRY(const auto remains, find_remains(state, seqnum));
+  if (!remains) return false;
+  const EntryView entry = remains->entry.view();
+  CULM_TRY(const bool is_sound, has_sound_payload(state, entry));
+  const bool is_whole = detail::is_inline(entry) ? remains->payload.has_value() : is_sound;
+  const bool is_kept = is_whole && payload == WithPayload::kIfWhole;
+  if (!is_kept && state.payloads.contains(seqnum)) {
+    state.payload_bytes -= std::min(state.payload_bytes, entry.payload_size());
+  }
+  const bool is_in_row = is_kept && remains->payload;
+  CULM_CHECK(put_entry(state, entry, is_in_row ? ByteView(*remains->payload) : ByteView()));
+  return true;
+}
+
+void WriteTransaction::change_id() {
+  is_meta_changed_ = true;
+  Hasher hasher;
+  hasher.update(meta_.id);
+  hasher.update(to_big_endian(meta_.last_change));
+  const Hash next = hasher.finish();
+  std::copy_n(next.bytes.begin(), meta_.id.size(), meta_.id.begin());
+}
+
+/// Of a large payload that is held; others have no rows of their own.
+Result<bool> ReadTransaction::has_sound_payload(const LogState& log, const EntryView& entry) const {
+  const SeqNum seqnum = entry.seqnum();
+  if (detail::is_inline(entry) || !log.payloads.contains(seqnum)) return true;
+  const auto stage = find_payload_stage(log, seqnum);
+  if (!stage) return fail(stage.error());
+  if (!*stage) return false;
+  for (std::uint64_t offset = 0; offset < entry.payload_size();
+       offset += limits::kPayloadChunkBytes) {
+    const auto part = get_chunk((*stage)->stage, entry, offset);
     if (!part && damaged_entry(part.error()) == seqnum) return false;
     if (!part) return fail(part.error());
-    if (part->empty()) return true;
-    offset += part->size();
   }
+  return true;
 }
 
 /// Entries whose rows cannot be read. How large a payload was that went with its row nobody knows:
@@ -84,8 +185,16 @@ Result<void> WriteTransaction::forget_entries(detail::TouchedLog& touched, Range
     return true;
   };
   CULM_TRY(const RangeSet more, visit_sound_entries(state, state.payloads - lost, count));
-  lost |= more;
+  const auto count_remains = [&](SeqNum n) -> Result<void> {
+    CULM_TRY(const auto remains, find_remains(state, n));
+    if (!remains) lost.insert(n);
+    if (remains) payload_bytes += remains->entry.view().payload_size();
+    return {};
+  };
+  CULM_CHECK(for_each(more, count_remains));
   mark_changed(touched);
+  // To an author a store without its newest entries is another one.
+  if (lost.contains(state.held.max())) change_id();
   state.held -= lost;
   state.payloads -= lost;
   state.verified -= lost;

@@ -188,7 +188,8 @@ Result<RangeSet> WriteTransaction::delete_step(TouchedLog& touched, const RangeS
         const auto forgotten = forget_payload(state, n);
         if (!forgotten && damaged_entry(forgotten.error()) != n) return fail(forgotten.error());
         if (!forgotten) {
-          lost.insert(n);
+          CULM_TRY(const bool is_restored, restore_row(state, n, WithPayload::kNever));
+          if (!is_restored) lost.insert(n);
           CULM_CHECK(release_stage(state, n));
         }
         dropped.insert(n);

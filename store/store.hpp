@@ -19,7 +19,7 @@
 /// Durable logs over a `Kv`: the one store logic, whatever lies below. Spec: store.md
 namespace culm::store {
 
-/// Tells one store from another, not from its copies.
+/// Tells one store from another, not from copies that something else than a backup made of it.
 using StoreId = std::array<std::uint8_t, 16>;
 
 /// What a peer keeps of a log.
@@ -76,6 +76,15 @@ struct StoredEntry {
   /// The payload, when it is held and lies in the entry's row, as every payload of up to
   /// limits::kPayloadInlineBytesMax bytes does.
   std::optional<ByteView> inline_payload;
+};
+
+/// What is damaged of a log. Spec: store.md#damage
+struct Damage {
+  RangeSet entries;   ///< lost, and with them their payloads
+  RangeSet payloads;  ///< lost, of entries that are not
+  RangeSet rows;      ///< damaged; the entry in them proves itself: they can be written again
+
+  [[nodiscard]] bool empty() const { return entries.empty() && payloads.empty() && rows.empty(); }
 };
 
 /// The entry whose row or payload the error says is damaged; 0 where it says no such thing.
@@ -143,6 +152,9 @@ class ReadTransaction {
   [[nodiscard]] Result<RangeSet> visit_sound_entries(const LogState& log, const RangeSet& seqnums,
                                                      const Visit& visit) const;
 
+  /// What is damaged of the held entries of `seqnums` and of their payloads. Reads all of these.
+  [[nodiscard]] Result<Damage> find_damage(const LogState& log, const RangeSet& seqnums) const;
+
   /// Part of a held payload from byte `offset`: at most `size_max` bytes, and possibly fewer
   /// because it borrows from one row; empty exactly at the end. Fails with kPayloadDeleted,
   /// kPayloadNotHeld.
@@ -183,6 +195,10 @@ class ReadTransaction {
   Result<std::optional<Stage>> find_stage(const LogState& log, SeqNum seqnum) const;
   Result<ByteView> get_chunk(const Stage& stage, const EntryView& entry,
                              std::uint64_t offset) const;
+  struct Remains;
+  Result<std::optional<Remains>> find_remains(const LogState& log, SeqNum seqnum) const;
+  Result<bool> is_proven_entry(const LogState& log, const EntryView& entry) const;
+  Result<bool> has_sound_payload(const LogState& log, const EntryView& entry) const;
 
   std::unique_ptr<KvReadTransaction> kv_;
   const detail::TouchedLogs* touched_ = nullptr;  // of the write transaction that this is
@@ -248,11 +264,12 @@ class WriteTransaction : public ReadTransaction {
   /// kLogUnknown, kLogFragmented.
   [[nodiscard]] Result<RangeSet> delete_payloads(const LogKey& log, const RangeSet& seqnums,
                                                  std::size_t rows_max);
-  /// Reads what is held of `seqnums` and drops what is damaged: an entry whose row cannot be read
-  /// is held no longer, nor is its payload; of one whose large payload cannot be read only that.
-  /// Both may be taken again. Returns the seqnums. Where a row is lost, the payloads that are left
-  /// are counted again: that costs a look at each of their rows, and drops what is damaged there
-  /// too. Fails with kLogUnknown, kLogFragmented.
+  /// Reads what is held of `seqnums` and drops what is damaged, see `find_damage`: an entry that
+  /// is lost is held no longer, nor is its payload; of one that proves itself only the payload
+  /// goes, where that is damaged. Both may be taken again. Returns the seqnums. Where an entry is
+  /// lost, the payloads that are left are counted again: that costs a look at each of their rows,
+  /// and drops entries that are lost there too. Where it was the highest held, the store gets
+  /// another id. Fails with kLogUnknown, kLogFragmented.
   [[nodiscard]] Result<RangeSet> drop_damaged(const LogKey& log, const RangeSet& seqnums);
   /// What was dropped for its damage so far.
   using Dropped = std::map<LogKey, RangeSet>;
@@ -307,8 +324,11 @@ class WriteTransaction : public ReadTransaction {
     }
   }
   Result<void> release_stage(const LogState& state, SeqNum seqnum);
+  Result<void> drop(detail::TouchedLog& touched, const Damage& damage);
   Result<void> forget_entries(detail::TouchedLog& touched, RangeSet lost);
-  Result<bool> has_sound_payload(const LogState& state, const StoredEntry& stored) const;
+  enum class WithPayload { kNever, kIfWhole };
+  Result<bool> restore_row(LogState& state, SeqNum seqnum, WithPayload payload);
+  void change_id();
 
   Result<IngestAttempt> ingest_once(const CheckedUnit& unit, const AcceptOptions& options);
   Result<detail::TouchedLog*> touch(const LogKey& log);
@@ -368,6 +388,7 @@ class Store {
   [[nodiscard]] static Result<std::unique_ptr<Store>> open(std::unique_ptr<Kv> kv, Random& random);
   ~Store();
 
+  /// As it was when the store was opened.
   [[nodiscard]] const StoreId& id() const noexcept { return id_; }
   [[nodiscard]] Result<ReadTransaction> read() const;
 

@@ -3,10 +3,9 @@
 namespace culm::replication {
 
 Result<Have> make_have(const store::ReadTransaction& transaction, const store::LogState& log,
-                       std::deque<Event>& events) {
+                       RangeSet held, std::deque<Event>& events) {
   Have have;
   have.log = log.log;
-  RangeSet held = log.served();
   for (; !held.empty(); held.erase(SeqRange{held.max(), held.max()})) {
     const auto head = transaction.get_entry(log, held.max());
     if (head) {

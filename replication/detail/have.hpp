@@ -8,10 +8,11 @@
 
 namespace culm::replication {
 
-/// What the store holds of a log, as one message can say it. A damaged head is not said to be held;
-/// `events` tells of it.
+/// That the store holds `held` of a log, which it serves, as one message can say it. A damaged head
+/// is not said to be held; `events` tells of it.
 [[nodiscard]] Result<Have> make_have(const store::ReadTransaction& transaction,
-                                     const store::LogState& log, std::deque<Event>& events);
+                                     const store::LogState& log, RangeSet held,
+                                     std::deque<Event>& events);
 
 /// At most the first `ranges_max` ranges of `set`: what a message can carry.
 [[nodiscard]] RangeSet first_ranges(const RangeSet& set,

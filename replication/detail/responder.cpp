@@ -90,7 +90,7 @@ Result<void> Responder::accept(Want want) {
   is_turn_full_ = false;
   plan_left_ -= std::min(plan_left_, planning_cost(served));
   if (!has_room(served.ranges()) && !served.want.quote_only) return fail(Errc::kBusy);
-  CULM_TRY(const auto have, make_have(transaction, log, events_));
+  CULM_TRY(const auto have, make_have(transaction, log, served.shown(log), events_));
   auto quote = make_quote(served, transaction, log, quote_rows_left_);
   while (!quote && passes_over(served, quote.error())) {
     served.plan(log);
@@ -137,6 +137,12 @@ void Responder::log_changed(const LogKey& log) {
     if (served.want.log != log) continue;
     served.damaged = {};
     served.planned = false;
+  }
+}
+
+void Responder::drop_finished(const LogKey& log, SeqNum seqnum) {
+  for (ServedWant& served : served_) {
+    if (served.want.log == log) served.drop_finished(seqnum);
   }
 }
 
@@ -197,6 +203,12 @@ Result<bool> Responder::take_step(ServedWant& served) {
     }
   }
   if (!step) step = served.next_step(credit_);
+  const bool is_end = *step == Step::kReady || *step == Step::kComplete;
+  if (is_end && served.is_short) {
+    CULM_TRY(const auto have, make_have(transaction, log, served.shown(log), events_));
+    outbox_.send(have);
+    served.is_short = false;
+  }
   switch (*step) {
     case Step::kNothing:
       return false;

@@ -86,6 +86,8 @@ void ServedWant::peer_holds(const RangeSet& shown_entries, const RangeSet& shown
 bool ServedWant::pass_over(SeqNum seqnum) {
   if (!entries.contains(seqnum) && !payloads.contains(seqnum)) return false;
   damaged.insert(seqnum);
+  awaited.insert(seqnum);
+  is_short = true;
   const auto under_way = std::ranges::find(chunked, seqnum, &Chunked::seqnum);
   if (under_way != chunked.end()) {
     // Parts that come twice by one want count as sent in vain.
@@ -94,6 +96,11 @@ bool ServedWant::pass_over(SeqNum seqnum) {
   }
   planned = false;
   return true;
+}
+
+RangeSet ServedWant::shown(const store::LogState& log) const {
+  const RangeSet held = log.served() - damaged;
+  return has_gaps ? held & anchored(held | known) : held;
 }
 
 void ServedWant::settle_payload(SeqNum seqnum) {
@@ -122,6 +129,7 @@ void ServedWant::take_larger() {
 
 ServedWant::Step ServedWant::next_step(std::uint64_t credit) const {
   if (entries.empty() && payloads.empty()) {
+    if (!awaited.empty()) return Step::kNothing;
     if (!want.live) return Step::kComplete;
     return phase == Phase::kLive ? Step::kNothing : Step::kReady;
   }

@@ -29,8 +29,12 @@ struct ServedWant {
   /// are one too many may be sent in vain.
   void peer_holds(const RangeSet& shown_entries, const RangeSet& shown_payloads);
   /// The entry, or its payload, cannot be read: until the log has changed it counts as not held.
-  /// False where it was not to be sent.
+  /// False where it was not to be sent. The want does not end before `drop_finished` was called for
+  /// it: something may be left of the entry.
   [[nodiscard]] bool pass_over(SeqNum seqnum);
+  void drop_finished(SeqNum seqnum) { awaited.erase(SeqRange{seqnum, seqnum}); }
+  /// What of the log can be sent to this peer, or is there already.
+  [[nodiscard]] RangeSet shown(const store::LogState& log) const;
   /// A payload was sent, or is there no longer.
   void settle_payload(SeqNum seqnum);
 
@@ -63,6 +67,8 @@ struct ServedWant {
   RangeSet put_off;       ///< of these, for being too large yet
   RangeSet settled;       ///< payloads that are here and will not be sent by this want: see `plan`
   RangeSet damaged;       ///< here, so that they cannot be sent
+  RangeSet awaited;       ///< of these, about which the host does something
+  bool is_short = false;  ///< of what the peer was told to be held, as some was damaged
   bool has_gaps = false;  ///< the proofs of what is to be sent are not all here
   std::uint64_t bytes = 0;  ///< sent, as credit counts
   Phase phase = Phase::kBacklog;

@@ -209,6 +209,13 @@ void Session::Impl::entries_lost(const LogKey& log) {
   if (!ended_) static_cast<void>(go_on(unless_of_log(requester_.ask_again(log))));
 }
 
+void Session::Impl::drop_finished(const Damaged& damaged) {
+  if (ended_) return;
+  responder_.drop_finished(damaged.log, damaged.seqnum);
+  responder_.begin_turn(false);
+  static_cast<void>(go_on(responder_.pump()));
+}
+
 void Session::Impl::close(std::optional<Errc> code) {
   if (ended_) return;
   Bye bye;

@@ -39,6 +39,7 @@ class Session::Impl {
   void work_finished(const WorkReport& report);
   void log_changed(const LogKey& log);
   void entries_lost(const LogKey& log);
+  void drop_finished(const Damaged& damaged);
   [[nodiscard]] bool cares_for(const LogKey& log) const;
   [[nodiscard]] bool has_wants() const { return requester_.has_wants() || responder_.has_wants(); }
   void credit_freed(Instant now);

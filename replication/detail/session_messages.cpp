@@ -214,7 +214,7 @@ Result<void> Session::Impl::tell_defect(const LogKey& log) {
   CULM_TRY(const auto evidence, transaction.evidence(*state, 1));
   if (!evidence.empty()) outbox_.send(DefectFound{log, evidence.front()});
   // What is left below the cap is compared again.
-  CULM_TRY(const auto have, make_have(transaction, *state, events_));
+  CULM_TRY(const auto have, make_have(transaction, *state, state->served(), events_));
   outbox_.send(have);
   return {};
 }
@@ -234,7 +234,7 @@ Result<void> Session::Impl::send_receipt(const LogKey& log) {
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto state, transaction.find_log(log));
   if (state) {
-    CULM_TRY(const auto have, make_have(transaction, *state, events_));
+    CULM_TRY(const auto have, make_have(transaction, *state, state->served(), events_));
     outbox_.send(have);
   }
   logs_.receipt_sent(log);

@@ -233,11 +233,17 @@ void Node::keep_after(const replication::WorkReport& report) {
   if (waited) static_cast<void>(keep_interest(*link, report.log, *waited.mapped()));
 }
 
-bool Node::drop_damaged(const replication::Damaged& damaged) {
+bool Node::drop_damaged(replication::Session& session, const replication::Damaged& damaged) {
   constexpr std::size_t kDropsMax = 64;
-  if (drops_ >= kDropsMax) return false;  // the others when they are met again
   std::erase_if(damaged_, [&](const auto& row) { return row.second && *row.second <= now_; });
-  if (!damaged_.try_emplace({damaged.log, damaged.seqnum}).second) return false;
+  const auto known = damaged_.find({damaged.log, damaged.seqnum});
+  const bool is_under_way = known != damaged_.end() && !known->second;
+  if (is_under_way) return false;
+  if (known != damaged_.end() || drops_ >= kDropsMax) {  // those when they are met again
+    session.drop_finished(damaged);
+    return false;
+  }
+  damaged_.try_emplace({damaged.log, damaged.seqnum});
   ++drops_;
   const TaskId task = run([damaged](store::Store& store) {
     return store.update([&](store::WriteTransaction& transaction) -> Result<void> {
@@ -245,8 +251,22 @@ bool Node::drop_damaged(const replication::Damaged& damaged) {
       return {};
     });
   });
-  own_tasks_.emplace(task, DropTask{damaged.log, damaged.seqnum});
+  own_tasks_.emplace(task, DropTask{damaged});
   return true;
+}
+
+void Node::drop_finished(const replication::Damaged& damaged, bool is_done, Instant now) {
+  constexpr auto kDropAgainAfter = std::chrono::minutes(1);
+  --drops_;
+  const auto row = damaged_.find({damaged.log, damaged.seqnum});
+  if (is_done) damaged_.erase(row);
+  if (!is_done) row->second = now + kDropAgainAfter;
+  for (const SessionId id : subscriptions_.of(damaged.log)) {
+    Link* const link = find_open(id);
+    if (link == nullptr) continue;
+    link->connection.session().drop_finished(damaged);
+    settle(*link, now);
+  }
 }
 
 void Node::entries_lost(const LogKey& log, Instant now) {

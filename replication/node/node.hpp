@@ -214,8 +214,7 @@ class Node final : private Fetch::Sessions {
     LogKey log;
   };
   struct DropTask {
-    LogKey log;
-    SeqNum seqnum = 0;
+    replication::Damaged damaged;
   };
 
   [[nodiscard]] Link* find(SessionId session);
@@ -283,7 +282,8 @@ class Node final : private Fetch::Sessions {
   [[nodiscard]] std::optional<Instant> next_sync_deadline() const;
 
   /// Takes it out of what is held; whether that is not under way already.
-  bool drop_damaged(const replication::Damaged& damaged);
+  bool drop_damaged(replication::Session& session, const replication::Damaged& damaged);
+  void drop_finished(const replication::Damaged& damaged, bool is_done, Instant now);
   void entries_lost(const LogKey& log, Instant now);
   /// When input is to be bounded; nothing while there is room for it.
   [[nodiscard]] std::optional<Instant> next_look() const;

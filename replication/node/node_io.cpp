@@ -164,7 +164,7 @@ void Node::take_event(Link& link, replication::Event& event) {
     if (link.ref.dial == 0 && link.connection.is_open() && !admit(link)) return;
   }
   if (const auto* const damaged = std::get_if<replication::Damaged>(&event)) {
-    if (!drop_damaged(*damaged)) return;
+    if (!drop_damaged(link.connection.session(), *damaged)) return;
   }
   if (take_fetch_event(link, event)) return;
   if (const auto* const accepted = std::get_if<replication::OfferAccepted>(&event)) {
@@ -279,14 +279,7 @@ void Node::task_finished(TaskId task, const Result<void>& outcome, Instant now) 
     return;
   }
   if (const auto* const dropped = std::get_if<DropTask>(&purpose)) {
-    constexpr auto kDropAgainAfter = std::chrono::minutes(1);
-    --drops_;
-    if (!outcome) {
-      damaged_.at({dropped->log, dropped->seqnum}) = now + kDropAgainAfter;
-      return;
-    }
-    damaged_.erase({dropped->log, dropped->seqnum});
-    return;
+    return drop_finished(dropped->damaged, outcome.has_value(), now);
   }
   const auto& kept = std::get<InterestTask>(purpose);
   if (outcome) return;

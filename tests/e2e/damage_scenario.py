@@ -47,7 +47,8 @@ class Damage(NetworkScenario):
         # Whether the relay still said that it holds the row is a matter of time.
         done = self.run_damaged(["sync", relay.address, author, "--json"], store="reader")
         self.assertIn(done.returncode, (NOT_FOUND, NETWORK), done.stderr)
-        self.assertEqual(json.loads(done.stdout.splitlines()[0])["missing"], "77", done.stdout)
+        told = json.loads(done.stdout.splitlines()[0])
+        self.assertEqual((told["missing"], told["payloads_missing"]), ("", "77"), done.stdout)
         lines = self.lines(ENTRIES)
         self.assertEqual(self.printed("reader", author), lines[:76] + lines[77:])
         self.assertIn(f"store {relay.store}: log {author}: damaged at 77", relay.said())

@@ -38,10 +38,11 @@ class NodeDamage : public testing::Test {
   }
 
   /// The process of the node ends; when it begins again, a row is damaged.
-  static void rot(SimulatedNode& node, Table table, std::size_t row) {
+  static void rot(SimulatedNode& node, Table table, std::size_t row,
+                  std::optional<std::size_t> from_behind = std::nullopt) {
     store::MemoryKv kv({}, node.crash());
     auto [key, value] = test::rows_of(kv, table).at(row);
-    value.back() ^= 1U;
+    value[value.size() - from_behind.value_or(value.size() / 2)] ^= 1U;
     test::put_row(kv, table, key, value);
     ASSERT_TRUE(node.start(kv.image()));
   }
@@ -68,6 +69,30 @@ TEST_F(NodeDamage, ServesWhatIsSoundAndCountsTheRottenRowAsNotHeld) {
   EXPECT_EQ(relay.state(log.log()).held, all_but(7));
   ASSERT_EQ(relay.count<Damaged>(), 1U) << "the application is told once";
   EXPECT_EQ(relay.all<Damaged>()[0].seqnum, 7U);
+}
+
+TEST_F(NodeDamage, ServesAnEntryWhosePayloadIsDamagedAndWhatHangsOnIt) {
+  hold(relay);
+  rot(relay, Table::kEntries, 4 - 1, 1 + 8);  // the payload, in front of the checksum
+  reader.dial(relay, {.wants = {want()}});
+  ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 1; }));
+  EXPECT_EQ(reader.state(log.log()).held, (RangeSet{{1, log.head()}}));
+  EXPECT_EQ(reader.state(log.log()).payloads, all_but(4));
+  EXPECT_EQ(reader.all<replication::PeerHas>().back().payloads, all_but(4));
+}
+
+TEST_F(NodeDamage, SaysBeforeTheEndOfAWantWhatCannotBeSent) {
+  hold(relay);
+  rot_entry(relay, 5);  // entry 6 leads to it alone, and entry 7 to that
+  reader.dial(relay, {.wants = {want()}});
+  ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 1; }));
+  const RangeSet sent = all_but(5) - RangeSet{{6, 7}};
+  EXPECT_EQ(reader.state(log.log()).held, sent);
+  EXPECT_EQ(reader.all<replication::PeerHas>().front().held, (RangeSet{{1, log.head()}}));
+  EXPECT_EQ(reader.all<replication::PeerHas>().back().held, sent);
+  reader.dial(relay, {.wants = {want()}});
+  ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 2; }));
+  EXPECT_EQ(reader.all<replication::PeerHas>().back().held, sent);
 }
 
 TEST_F(NodeDamage, FetchesADroppedEntryAgainFromThePeerThatItIsWantedFrom) {
@@ -143,7 +168,7 @@ TEST_F(NodeDamage, TriesAgainAMinuteLaterToDropWhatCouldNotBeDropped) {
   hold(relay);
   store::MemoryKv kv({}, relay.crash());
   auto [key, value] = test::rows_of(kv, Table::kEntries).at(6);
-  value.back() ^= 1U;
+  value[value.size() / 2] ^= 1U;
   test::put_row(kv, Table::kEntries, key, value);
   ASSERT_TRUE(relay.start(kv.image(), {.fail_operation = 1}));
   const auto fetch = [&] {

@@ -25,6 +25,17 @@ class DamagedStore : public testing::Test {
     value[value.size() / 2] ^= 1U;
     put_row(store.kv(), table, key, value);
   }
+  /// The last byte in front of the checksum, which is of the payload.
+  void rot_payload(SeqNum n) { rot_from_behind(n, 1 + store::detail::kChecksumSizeBytes); }
+  void rot_from_behind(SeqNum n, std::size_t place) {
+    auto [key, value] = rows_of(store.kv(), Table::kEntries).at(static_cast<std::size_t>(n - 1));
+    value[value.size() - place] ^= 1U;
+    put_row(store.kv(), Table::kEntries, key, value);
+  }
+  Bytes store_id() {
+    const Bytes meta = rows_of(store.kv(), Table::kMeta).at(0).second;
+    return Bytes(meta.begin() + 1, meta.begin() + 17);
+  }
   void rot_entry(SeqNum n) { rot(Table::kEntries, static_cast<std::size_t>(n - 1)); }
   void lose_entry(SeqNum n) {
     erase_row(store.kv(), Table::kEntries, store::detail::entry_row_key(whole.number, n));
@@ -35,7 +46,7 @@ class DamagedStore : public testing::Test {
     RangeSet dropped;
     EXPECT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
       CULM_TRY(dropped, transaction.drop_damaged(log.log(), seqnums));
-      EXPECT_EQ(dropped.empty(), transaction.dropped().empty());
+      for (const auto& [of, lost] : transaction.dropped()) EXPECT_TRUE(dropped.contains(lost));
       return {};
     }));
     return dropped;
@@ -78,6 +89,59 @@ TEST_F(DamagedStore, CountsADamagedOrLostEntryAsNotHeldAndKeepsTheOthers) {
 TEST_F(DamagedStore, DropsNothingThatIsSound) {
   EXPECT_TRUE(drop(up_to(kSeqnumMax)).empty());
   EXPECT_EQ(state(), whole);
+}
+
+TEST_F(DamagedStore, KeepsAnEntryThatProvesItselfAndDropsThePayloadInItsRow) {
+  rot_payload(7);   // a link of entry 8 leads to it
+  rot_payload(20);  // none does, but it is signed
+  const RangeSet rotten{{7, 7}, {20, 20}};
+  EXPECT_EQ(drop(up_to(20)), rotten);
+  EXPECT_EQ(state().held, up_to(20));
+  EXPECT_EQ(state().payloads, up_to(20) - rotten);
+  expect_sound(20);
+  ASSERT_TRUE(store.ingest(log, up_to(20)));
+  expect_whole();
+}
+
+TEST_F(DamagedStore, KeepsAllOfARowOfWhichOnlyTheChecksumIsDamaged) {
+  rot_from_behind(7, 1);
+  rot_from_behind(kLargeAt, 1);
+  EXPECT_EQ(drop(up_to(20)), (RangeSet{{7, 7}, {kLargeAt, kLargeAt}}));
+  expect_whole();
+}
+
+TEST_F(DamagedStore, SaysWhatIsLostAndWhatIsNot) {
+  rot_entry(3);
+  rot_payload(7);
+  rot_from_behind(9, 1);
+  rot(Table::kPayloads, 1);
+  const auto damage = *store->read()->find_damage(state(), up_to(20));
+  EXPECT_EQ(damage.entries, (RangeSet{{3, 3}}));
+  EXPECT_EQ(damage.payloads, (RangeSet{{7, 7}, {kLargeAt, kLargeAt}}));
+  EXPECT_EQ(damage.rows, (RangeSet{{7, 7}, {9, 9}}));
+}
+
+TEST_F(DamagedStore, GetsAnotherIdWhereItLosesItsNewestEntryAndNotElse) {
+  const Bytes before = store_id();
+  rot_entry(7);
+  rot_payload(20);
+  drop(up_to(20));
+  EXPECT_EQ(store_id(), before);
+  rot_entry(19);  // of the rows that are left, the last
+  EXPECT_EQ(drop(up_to(20)), (RangeSet{{20, 20}}));
+  EXPECT_NE(store_id(), before);
+}
+
+TEST_F(DamagedStore, DeletesAPayloadInADamagedRowAndKeepsTheEntry) {
+  rot_payload(7);
+  const auto done = store->update([&](WriteTransaction& transaction) -> Result<void> {
+    CULM_CHECK(transaction.delete_payloads(log.log(), {{7, 7}}, 100));
+    return {};
+  });
+  ASSERT_TRUE(done) << message(done.error());
+  EXPECT_EQ(state().held, up_to(20));
+  EXPECT_EQ(state().deleted, (RangeSet{{7, 7}}));
+  expect_sound(20);
 }
 
 TEST_F(DamagedStore, TakesADroppedEntryAgain) {
