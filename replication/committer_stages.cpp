@@ -66,10 +66,10 @@ void Committer::find_left() {
   const auto found = transaction->unfinished_stages(kStagesPerLook);
   if (!found) return;
   has_looked_ = found->size() < kStagesPerLook;
-  std::ranges::copy_if(*found, std::back_inserter(dropped_), [this](const store::Stage& stage) {
-    return std::ranges::none_of(arrivals_,
-                                [&](const auto& row) { return row.second->stage == stage; });
-  });
+  for (const store::UnfinishedStage& left : *found) {
+    const auto arrives = [&](const auto& row) { return row.second->stage == left.stage; };
+    if (std::ranges::none_of(arrivals_, arrives)) dropped_.push_back(left.stage);
+  }
 }
 
 bool Committer::tidy() {

@@ -41,7 +41,7 @@ Stage WriteTransaction::make_stage(const LogState& state, SeqNum seqnum) {
 }
 
 Result<void> WriteTransaction::put_stage(const StageRow& row) {
-  detail::encode_stage(row_, row.state, row.size_bytes);
+  detail::encode_stage(row_, row);
   const Stage& stage = row.stage;
   return put_row(Table::kStages, detail::stage_row_key(stage.number, stage.seqnum, stage.id));
 }
@@ -74,14 +74,15 @@ Result<bool> WriteTransaction::put_payload(const LogKey& log, SeqNum seqnum, Byt
   return true;
 }
 
-Result<std::optional<Stage>> WriteTransaction::begin_stage(const LogKey& log, SeqNum seqnum) {
+Result<std::optional<Stage>> WriteTransaction::begin_stage(const LogKey& log, SeqNum seqnum,
+                                                           const Bearer& bearer) {
   CULM_TRY(const auto wanted, find_wanted(log, seqnum));
   if (!wanted) return std::nullopt;
   if (wanted->stored.entry.payload_size() <= limits::kPayloadChunkBytes) {
     return fail(error_for(Errc::kPayloadSize, seqnum));
   }
   const Stage stage = make_stage(wanted->touched->state, seqnum);
-  CULM_CHECK(noted(put_stage({stage, StageState::kArriving, 0})));
+  CULM_CHECK(noted(put_stage({stage, StageState::kArriving, 0, bearer})));
   return stage;
 }
 
@@ -97,7 +98,8 @@ Result<std::optional<StageRow>> WriteTransaction::find_row(const Stage& stage) c
 }
 
 Result<bool> WriteTransaction::put_stage_part(const LogKey& log, const Stage& stage,
-                                              std::uint64_t offset, ByteView part) {
+                                              std::uint64_t offset, ByteView part,
+                                              const std::optional<sealing::PeerKey>& peer) {
   CULM_TRY(const auto wanted, find_wanted(log, stage.seqnum));
   CULM_TRY(auto row, find_row(stage));
   if (!wanted || !row || row->state != StageState::kArriving) return false;
@@ -108,6 +110,7 @@ Result<bool> WriteTransaction::put_stage_part(const LogKey& log, const Stage& st
   }
   CULM_CHECK(noted(put_chunk(stage, offset, part)));
   row->size_bytes += part.size();
+  if (row->bearer.peer != peer) row->bearer = {};
   CULM_CHECK(noted(put_stage(*row)));
   return true;
 }

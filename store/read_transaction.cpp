@@ -157,32 +157,75 @@ Result<std::optional<detail::StageRow>> ReadTransaction::find_payload_stage(cons
   return std::nullopt;
 }
 
-Result<std::vector<Stage>> ReadTransaction::unfinished_stages(std::size_t max) const {
-  std::vector<Stage> out;
+Result<std::vector<UnfinishedStage>> ReadTransaction::unfinished_stages(std::size_t max) const {
+  std::vector<UnfinishedStage> out;
   CULM_TRY(const auto cursor, kv_->cursor(Table::kStages));
   CULM_TRY(auto row, cursor->seek(detail::stage_row_key(0, 0, 0)));
+  Stage payload;  // the last that was met
+  const auto is_of_payload = [&](const Stage& stage) {
+    return stage.number == payload.number && stage.seqnum == payload.seqnum;
+  };
   while (row && out.size() < max) {
     const auto opened = detail::open_stage(*row);
-    if (opened && opened->state != detail::StageState::kPayload) out.push_back(opened->stage);
+    if (opened && opened->state == detail::StageState::kPayload) {
+      payload = opened->stage;
+      for (auto one = out.rbegin(); one != out.rend() && is_of_payload(one->stage); ++one) {
+        one->takes_parts = false;
+      }
+    } else if (opened) {
+      const bool arrives = opened->state == detail::StageState::kArriving;
+      out.push_back({opened->stage, opened->size_bytes, opened->bearer,
+                     arrives && !is_of_payload(opened->stage)});
+    }
     CULM_TRY(row, cursor->next());
   }
   return out;
 }
 
-Result<ByteView> ReadTransaction::get_chunk(const Stage& stage, const EntryView& entry,
-                                            std::uint64_t offset) const {
-  const SeqNum seqnum = entry.seqnum();
+Result<std::vector<UnfinishedStage>> ReadTransaction::arriving_stages(const LogState& log,
+                                                                      const RangeSet& seqnums,
+                                                                      std::size_t max) const {
+  std::vector<UnfinishedStage> out;
+  const RangeSet lacking = ((log.held & seqnums) - log.payloads) - log.deleted;
+  CULM_TRY(const auto cursor, kv_->cursor(Table::kStages));
+  SeqNum next = lacking.smallest_from(1);
+  while (next != 0 && out.size() < max) {
+    CULM_TRY(auto row, cursor->seek(detail::entry_row_key(log.number, next)));
+    SeqNum seqnum = 0;
+    for (; row && out.size() < max; seqnum = 0) {
+      CULM_TRY(const auto place, detail::parse_row_place(row->key));
+      if (place.number != log.number) return out;
+      seqnum = place.seqnum;
+      if (!lacking.contains(seqnum)) break;
+      const auto opened = detail::open_stage(*row);  // damage to one hides no other
+      if (opened && opened->state == detail::StageState::kArriving) {
+        out.push_back({opened->stage, opened->size_bytes, opened->bearer});
+      }
+      CULM_TRY(row, cursor->next());
+    }
+    next = seqnum == 0 ? 0 : lacking.smallest_from(seqnum);
+  }
+  return out;
+}
+
+Result<ByteView> ReadTransaction::read_part(const Stage& stage, std::uint64_t offset) const {
   const std::uint64_t index = offset / limits::kPayloadChunkBytes;
   const auto key = detail::chunk_row_key(stage.id, static_cast<std::uint32_t>(index));
   CULM_TRY(const auto value, kv_->get(Table::kPayloads, key));
-  if (!value) return fail(error_for(Errc::kStoreDamaged, seqnum));
-  const auto chunk = detail::unseal(Table::kPayloads, key, *value);
-  if (!chunk) return fail(with_seqnum(chunk.error(), seqnum));
-  const std::uint64_t start = index * limits::kPayloadChunkBytes;
+  if (!value) return fail(error_for(Errc::kStoreDamaged, stage.seqnum));
+  const auto part = detail::unseal(Table::kPayloads, key, *value);
+  if (!part) return fail(with_seqnum(part.error(), stage.seqnum));
+  return *part;
+}
+
+Result<ByteView> ReadTransaction::get_chunk(const Stage& stage, const EntryView& entry,
+                                            std::uint64_t offset) const {
+  CULM_TRY(const ByteView chunk, read_part(stage, offset));
+  const std::uint64_t start = offset - offset % limits::kPayloadChunkBytes;
   const std::uint64_t size =
       std::min<std::uint64_t>(entry.payload_size() - start, limits::kPayloadChunkBytes);
-  if (chunk->size() != size) return fail(error_for(Errc::kStoreDamaged, seqnum));
-  return chunk->subspan(static_cast<std::size_t>(offset - start));
+  if (chunk.size() != size) return fail(error_for(Errc::kStoreDamaged, entry.seqnum()));
+  return chunk.subspan(static_cast<std::size_t>(offset - start));
 }
 
 Result<ByteView> ReadTransaction::read_payload(const LogState& log, SeqNum seqnum,

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "culm/core/sealing.hpp"
 #include "culm/feed/checked_unit.hpp"
 #include "culm/feed/closure.hpp"
 #include "culm/store/kv.hpp"
@@ -64,6 +65,23 @@ struct Stage {
   std::uint64_t id = 0;  ///< from 1
 
   friend bool operator==(const Stage&, const Stage&) = default;
+};
+
+/// Who brings the parts of a stage.
+struct Bearer {
+  std::optional<sealing::PeerKey> peer{};  ///< nothing: several, or nobody in particular
+  /// Nobody else is to go on with it: parts of several did not fit together once.
+  bool is_alone = false;
+
+  friend bool operator==(const Bearer&, const Bearer&) = default;
+};
+
+/// A stage that is nobody's payload.
+struct UnfinishedStage {
+  Stage stage;
+  std::uint64_t size_bytes = 0;  ///< that are there
+  Bearer bearer{};
+  bool takes_parts = true;  ///< false: it is being erased, or its entry has a payload already
 };
 
 /// A state as transactions hand it out: all that read the log between two changes of it share one,
@@ -161,9 +179,17 @@ class ReadTransaction {
   [[nodiscard]] Result<ByteView> read_payload(const LogState& log, SeqNum seqnum,
                                               std::uint64_t offset, std::size_t size_max) const;
 
-  /// Stages that are nobody's payload: of payloads that arrive, that never did, or that are half
-  /// deleted; at most `max`. Costs what all large payloads of the store cost, one row each.
-  [[nodiscard]] Result<std::vector<Stage>> unfinished_stages(std::size_t max) const;
+  /// Stages that are nobody's payload: of payloads that arrive, of which parts have come, or that
+  /// are half deleted; at most `max`. Costs what all large payloads of the store cost, one row
+  /// each.
+  [[nodiscard]] Result<std::vector<UnfinishedStage>> unfinished_stages(std::size_t max) const;
+  /// Of entries of `seqnums` those stages that take parts, ascending by seqnum; at most `max`.
+  /// Costs no more than the large payloads of the log, one row each, nor than ranges and what is
+  /// found.
+  [[nodiscard]] Result<std::vector<UnfinishedStage>> arriving_stages(
+      const LogState& log, const RangeSet& seqnums, std::size_t max = SIZE_MAX) const;
+  /// The part of a stage that begins at `offset`. Fails with kStoreDamaged where it is not there.
+  [[nodiscard]] Result<ByteView> read_part(const Stage& stage, std::uint64_t offset) const;
 
   /// The recorded evidence against the log's author, lowest `at` first; at most `max`.
   [[nodiscard]] Result<std::vector<Evidence>> evidence(const LogState& log,
@@ -287,13 +313,16 @@ class WriteTransaction : public ReadTransaction {
   /// Begins a stage for the payload of a held entry that arrives in parts: rows of its own, so that
   /// several may bring one payload and a wrong part spoils nobody else's. Nothing where the payload
   /// is not taken. Fails as `put_payload`; with kPayloadSize where it would be a single part.
-  [[nodiscard]] Result<std::optional<Stage>> begin_stage(const LogKey& log, SeqNum seqnum);
+  [[nodiscard]] Result<std::optional<Stage>> begin_stage(const LogKey& log, SeqNum seqnum,
+                                                         const Bearer& bearer = {});
   /// Writes the next part of the payload, over as many transactions as it takes. `offset` is where
   /// the parts before it end; each but the last has limits::kPayloadChunkBytes. False where nothing
-  /// is written, because the payload is held by now, or deleted, or the stage was dropped. Fails as
-  /// `begin_stage`, and with kPayloadSize when that part is not the next.
-  [[nodiscard]] Result<bool> put_stage_part(const LogKey& log, const Stage& stage,
-                                            std::uint64_t offset, ByteView part);
+  /// is written, because the payload is held by now, or deleted, or the stage was dropped. A `peer`
+  /// that is not the stage's bearer makes it one of several. Fails as `begin_stage`, and with
+  /// kPayloadSize when that part is not the next.
+  [[nodiscard]] Result<bool> put_stage_part(
+      const LogKey& log, const Stage& stage, std::uint64_t offset, ByteView part,
+      const std::optional<sealing::PeerKey>& peer = std::nullopt);
   /// Declares that the stage is the payload. `payload_hash` is what the caller made of the parts
   /// that it put there: nothing is hashed here, nor copied. False as `put_stage_part`. Fails as
   /// that, with kPayloadSize when parts are missing, with kPayloadHash when the entry says
@@ -302,7 +331,7 @@ class WriteTransaction : public ReadTransaction {
                                           const Hash& payload_hash);
   /// Erases a stage, unless it is a payload, until `rows_left` rows were touched, and counts them
   /// there; whether nothing is left to erase. One whose own row is damaged goes too. Where
-  /// something is, the stage takes no more parts.
+  /// something is, the stage takes no more parts; so it does at once with 0 rows.
   [[nodiscard]] Result<bool> drop_stage(const Stage& stage, std::size_t& rows_left);
 
  private:

@@ -159,10 +159,13 @@ void encode_chunk(Bytes& out, ByteView chunk) {
   append_bytes(out, chunk);
 }
 
-void encode_stage(Bytes& out, StageState state, std::uint64_t size_bytes) {
+void encode_stage(Bytes& out, const StageRow& row) {
   start(out);
-  out.push_back(static_cast<std::uint8_t>(state));
-  varu64::append(out, size_bytes);
+  out.push_back(static_cast<std::uint8_t>(row.state));
+  varu64::append(out, row.size_bytes);
+  if (row.state != StageState::kArriving || !row.bearer.peer) return;
+  append_bytes(out, row.bearer.peer->bytes);
+  out.push_back(row.bearer.is_alone ? 1 : 0);
 }
 
 Result<StageRow> open_stage(const KvRow& row) {
@@ -171,9 +174,17 @@ Result<StageRow> open_stage(const KvRow& row) {
   Reader reader(body);
   CULM_TRY(const ByteView state, reader.bytes(1));
   CULM_TRY(const std::uint64_t size_bytes, reader.number());
-  CULM_CHECK(reader.end());
   if (state[0] > static_cast<std::uint8_t>(StageState::kGoing)) return fail(Errc::kStoreFormat);
-  return StageRow{{place.number, place.seqnum, place.stage}, StageState{state[0]}, size_bytes};
+  StageRow out{{place.number, place.seqnum, place.stage}, StageState{state[0]}, size_bytes};
+  if (out.state == StageState::kArriving && reader.size() != 0) {
+    CULM_TRY(const ByteView peer, reader.bytes(sizeof(sealing::PeerKey::bytes)));
+    std::ranges::copy(peer, out.bearer.peer.emplace().bytes.begin());
+    CULM_TRY(const ByteView is_alone, reader.bytes(1));
+    if (is_alone[0] > 1) return fail(Errc::kStoreFormat);
+    out.bearer.is_alone = is_alone[0] == 1;
+  }
+  CULM_CHECK(reader.end());
+  return out;
 }
 
 void encode_change(Bytes& out, const LogKey& log) {

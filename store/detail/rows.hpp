@@ -41,8 +41,9 @@ struct StageRow {
   Stage stage;
   StageState state{};
   std::uint64_t size_bytes = 0;  ///< that arrived
+  Bearer bearer{};               ///< while it arrives
 };
-void encode_stage(Bytes& out, StageState state, std::uint64_t size_bytes);
+void encode_stage(Bytes& out, const StageRow& row);
 /// Takes the whole row. Fails with kStoreDamaged, kStoreVersion, kStoreFormat.
 [[nodiscard]] Result<StageRow> open_stage(const KvRow& row);
 

@@ -118,6 +118,12 @@ def store_rows():
         body = bytes([code]) + r.encode_varu64(100_000)
         yield {"id": f"stage-{state}", **sealed("stages", be(1) + be(9) + be(stage), body),
                "number": 1, "seqnum": 9, "stage": stage, "state": state, "size_bytes": 100_000}
+    for alone in (False, True):
+        body = bytes([0]) + r.encode_varu64(98_304) + bytes(range(32)) + bytes([alone])
+        yield {"id": f"stage-of-a-peer{'-alone' if alone else ''}",
+               **sealed("stages", be(1) + be(9) + be(2**40), body), "number": 1, "seqnum": 9,
+               "stage": 2**40, "state": "arriving", "size_bytes": 98_304,
+               "peer": bytes(range(32)).hex(), "alone": alone}
     yield {"id": "change", **sealed("changes", be(1000), author + be(7)), "change": 1000,
            "author": author.hex(), "log_id": 7}
     pair = [r.encode_entry(entries[5]), r.encode_entry(build("fork", size=6, base=entries[:5])[5])]

@@ -61,6 +61,27 @@ Row sealed(Table table, const Key& key, Bytes content) {
   return {Bytes(key.begin(), key.end()), std::move(content)};
 }
 
+Row make_stage_row(const json& vector) {
+  Bytes out;
+  const std::uint64_t number = number_in(vector, "number");
+  const SeqNum seqnum = number_in(vector, "seqnum");
+  const std::uint64_t stage = number_in(vector, "stage");
+  const Bytes key = hex(vector.at("key"));
+  const Bytes value = hex(vector.at("value"));
+  const auto read = detail::open_stage({key, value});
+  EXPECT_TRUE(read && read->stage == (store::Stage{number, seqnum, stage}));
+  const std::string names[] = {"arriving", "payload", "going"};
+  EXPECT_EQ(names[static_cast<std::size_t>(read->state)], vector.at("state").get<std::string>());
+  EXPECT_EQ(read->size_bytes, number_in(vector, "size_bytes"));
+  EXPECT_EQ(read->bearer.peer.has_value(), vector.contains("peer"));
+  if (read->bearer.peer) {
+    EXPECT_EQ(to_hex(read->bearer.peer->bytes), vector.at("peer").get<std::string>());
+    EXPECT_EQ(read->bearer.is_alone, vector.at("alone").get<bool>());
+  }
+  detail::encode_stage(out, *read);
+  return sealed(Table::kStages, detail::stage_row_key(number, seqnum, stage), out);
+}
+
 Row make_row(const json& vector, ByteView body) {
   const std::string table = vector.at("table").get<std::string>();
   Bytes out;
@@ -106,20 +127,7 @@ Row make_row(const json& vector, ByteView body) {
     detail::encode_change(out, log);
     return sealed(Table::kChanges, detail::change_row_key(number_in(vector, "change")), out);
   }
-  if (table == "stages") {
-    const std::uint64_t number = number_in(vector, "number");
-    const SeqNum seqnum = number_in(vector, "seqnum");
-    const std::uint64_t stage = number_in(vector, "stage");
-    const Bytes key = hex(vector.at("key"));
-    const Bytes value = hex(vector.at("value"));
-    const auto read = detail::open_stage({key, value});
-    EXPECT_TRUE(read && read->stage == (store::Stage{number, seqnum, stage}));
-    const std::string names[] = {"arriving", "payload", "going"};
-    EXPECT_EQ(names[static_cast<std::size_t>(read->state)], vector.at("state").get<std::string>());
-    EXPECT_EQ(read->size_bytes, number_in(vector, "size_bytes"));
-    detail::encode_stage(out, read->state, read->size_bytes);
-    return sealed(Table::kStages, detail::stage_row_key(number, seqnum, stage), out);
-  }
+  if (table == "stages") return make_stage_row(vector);
   EXPECT_EQ(table, "evidence");
   Evidence evidence;
   for (const json& entry : vector.at("entries")) evidence.entries.push_back(hex(entry));

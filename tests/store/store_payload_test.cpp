@@ -85,10 +85,17 @@ class StoreStage : public testing::Test {
     EXPECT_TRUE(store.ingest(log, up_to(1), false));
   }
 
-  std::optional<Stage> begin() {
+  static std::vector<Stage> unfinished(const Store& of) {
+    std::vector<Stage> out;
+    const auto found = of.read()->unfinished_stages(9);
+    for (const auto& one : *found) out.push_back(one.stage);
+    return out;
+  }
+
+  std::optional<Stage> begin(const store::Bearer& bearer = {}) {
     std::optional<Stage> stage;
     EXPECT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
-      CULM_TRY(stage, transaction.begin_stage(log.log(), 1));
+      CULM_TRY(stage, transaction.begin_stage(log.log(), 1, bearer));
       return {};
     }));
     return stage;
@@ -184,7 +191,7 @@ TEST_F(StoreStage, OfAnotherHashIsNotThePayloadAndSpoilsNoOther) {
   EXPECT_EQ(code_of(finish(wrong, garbage)), Errc::kPayloadHash);
   EXPECT_EQ(finish(good, text), true);
   EXPECT_EQ(rows(), 6U);
-  EXPECT_EQ(store->read()->unfinished_stages(9), std::vector{wrong});
+  EXPECT_EQ(unfinished(*store), std::vector{wrong});
   EXPECT_EQ(drop(wrong, 1), 4) << "three parts and what knows of them";
   EXPECT_EQ(rows(), 3U);
   EXPECT_TRUE(equal(*payload_of(*store->read(), store.state(log.log()), 1), as_bytes(text)));
@@ -207,9 +214,48 @@ TEST_F(StoreStage, IsFoundAgainAfterARestart) {
   const Stage stage = *begin();
   EXPECT_EQ(put(stage, 0, text.substr(0, kChunk)), true);
   MemoryStore later = store.reopened();
-  EXPECT_EQ(later->read()->unfinished_stages(9), std::vector{stage});
+  EXPECT_EQ(unfinished(*later), std::vector{stage});
   EXPECT_TRUE(later->read()->unfinished_stages(0)->empty());
   EXPECT_TRUE(audit_tables(*later->read()));
+}
+
+TEST_F(StoreStage, SaysWhoseItsPartsAreUntilTheyAreOfSeveral) {
+  const sealing::PeerKey alice{{1}};
+  const sealing::PeerKey bob{{2}};
+  const auto put_of = [&](const Stage& stage, std::size_t offset, const sealing::PeerKey& peer) {
+    return updated([&](WriteTransaction& to) {
+      return to.put_stage_part(log.log(), stage, offset, as_bytes(text).subspan(offset, kChunk),
+                               peer);
+    });
+  };
+  const auto arriving = [&] {
+    return *store->read()->arriving_stages(store.state(log.log()), {{1, 9}});
+  };
+  const Stage mixed = *begin({alice});
+  const Stage alone = *begin({bob, true});
+  EXPECT_EQ(put_of(mixed, 0, alice), true);
+  EXPECT_EQ(put_of(alone, 0, bob), true);
+  EXPECT_EQ(arriving()[0].bearer, (store::Bearer{alice, false}));
+  EXPECT_EQ(arriving()[1].bearer, (store::Bearer{bob, true}));
+  EXPECT_EQ(put_of(mixed, kChunk, bob), true);
+  EXPECT_EQ(arriving()[0].bearer, store::Bearer());
+  EXPECT_EQ(arriving()[0].size_bytes, 2 * kChunk);
+  EXPECT_TRUE(
+      equal(*store->read()->read_part(mixed, kChunk), as_bytes(text).subspan(kChunk, kChunk)));
+  EXPECT_EQ(code_of(store->read()->read_part(mixed, 2 * kChunk)), Errc::kStoreDamaged);
+
+  std::size_t no_rows = 0;
+  EXPECT_EQ(updated([&](WriteTransaction& to) { return to.drop_stage(mixed, no_rows); }), false);
+  ASSERT_EQ(arriving().size(), 1U) << "what is to go takes no parts at once";
+  EXPECT_EQ(arriving()[0].stage, alone);
+  EXPECT_EQ(put(*begin(), 0, text.substr(0, kChunk)), true);
+  EXPECT_EQ(store->read()->arriving_stages(store.state(log.log()), {{1, 9}}, 1)->size(), 1U);
+  EXPECT_TRUE(store->read()->arriving_stages(store.state(log.log()), {{2, 9}})->empty());
+  const Stage whole = *begin();
+  EXPECT_EQ(put_all(whole, text), true);
+  EXPECT_EQ(finish(whole, text), true);
+  EXPECT_TRUE(arriving().empty()) << "nobody wants it any more";
+  for (const auto& left : *store->read()->unfinished_stages(9)) EXPECT_FALSE(left.takes_parts);
 }
 
 TEST(StorePayload, IsTakenWholeWithAHashThatFits) {
