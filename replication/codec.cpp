@@ -16,7 +16,7 @@
 namespace culm::replication {
 namespace {
 
-constexpr std::size_t kFieldsMax = 13;
+constexpr std::size_t kFieldsMax = 15;
 /// The message, its type, its fields, and the elements of the one field that is an array.
 constexpr std::size_t kValuesMax = 2 + kFieldsMax + limits::kEvidenceEntriesMax;
 

@@ -29,6 +29,7 @@ struct Committer::Job {
   std::vector<std::size_t> sources;
   std::shared_ptr<Arrival> arrival;  ///< of parts; none of a payload that comes whole
   std::optional<Hash> payload_hash;  ///< of a payload whose last part this is
+  bool is_there = false;             ///< the part was left by another want
   std::optional<Outcome> outcome;    ///< nothing while it is not decided
   RangeSet damaged;                  ///< for the report
 };
@@ -71,8 +72,15 @@ std::vector<WorkReport> Committer::commit(std::vector<Work> works) {
       if (!job.outcome) job.outcome = fail(done.error());
     }
   }
-  for (const Job& job : jobs) {
-    if (job.arrival && !*job.outcome) job.arrival->is_over = true;
+  std::set<Arrival*> resumed;
+  for (Job& job : jobs) {
+    if (!job.arrival) continue;
+    if (!*job.outcome) job.arrival->is_over = true;
+    const bool is_last = std::get<PayloadWork>(job.work.content).last;
+    const bool is_due = job.arrival->is_resumed && resumed.insert(job.arrival.get()).second;
+    if (is_due || (job.arrival->is_resumed && is_last)) {
+      complete(*job.arrival, is_last, *job.outcome);
+    }
   }
   tidy();
   std::vector<WorkReport> reports;
@@ -184,6 +192,10 @@ Result<void> Committer::attempt(std::vector<Job>& jobs) {
     return {};
   }));
   keep(stages);
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    if (!outcomes[i] || !*outcomes[i]) continue;
+    if (const auto& defect = (*outcomes[i])->defect) forget_capped(jobs[i].work.log, defect->at);
+  }
   for (const auto& [log, seqnums] : dropped) {
     std::ranges::find(jobs, log, [](const Job& job) { return job.work.log; })->damaged |= seqnums;
     has_looked_ = false;  // of a large payload parts may be left
@@ -221,7 +233,8 @@ Result<IngestAttempt> Committer::apply(store::WriteTransaction& transaction, con
   const auto& payload = std::get<PayloadWork>(job.work.content);
   CULM_TRY(const bool is_taken, put_part(transaction, job, stages));
   attempt.report.emplace();
-  if (is_taken && payload.last) attempt.report->payloads_added.insert(payload.seqnum);
+  const bool is_complete = is_taken && payload.last && !(job.arrival && job.arrival->is_resumed);
+  if (is_complete) attempt.report->payloads_added.insert(payload.seqnum);
   return attempt;
 }
 
@@ -231,23 +244,29 @@ void Committer::hash_part(Job& job, const PayloadWork& payload) {
     job.payload_hash = hash(payload.bytes);
     return;
   }
-  if (payload.offset == 0) begin_arrival(job.work, payload.seqnum);
-  const auto [first, last] = arrivals_.equal_range(job.work.session);
-  const auto found = std::find_if(
-      first, last, [&](const auto& row) { return row.second->seqnum == payload.seqnum; });
-  const auto arrival = found == last ? nullptr : found->second;
+  if (payload.offset == 0) begin_arrival(job.work, payload);
+  const auto find = [&] {
+    const auto [first, last] = arrivals_.equal_range(job.work.session);
+    const auto found = std::find_if(
+        first, last, [&](const auto& row) { return row.second->seqnum == payload.seqnum; });
+    return found == last ? arrivals_.end() : found;
+  };
+  auto found = find();
+  if (found == arrivals_.end() && resume(job.work, payload)) found = find();
+  const auto arrival = found == arrivals_.end() ? nullptr : found->second;
+  job.is_there = arrival && arrival->is_resumed && payload.offset < arrival->offset;
   const bool goes_on = arrival && !arrival->is_over && arrival->log == job.work.log &&
-                       arrival->offset == payload.offset;
+                       (job.is_there ? payload.last : arrival->offset == payload.offset);
   if (!goes_on) {
     job.outcome = store::IngestReport{};
     return;
   }
   job.arrival = arrival;
-  arrival->hasher.update(payload.bytes);
-  arrival->offset += payload.bytes.size();
   arrival->moved = ++parts_;
+  if (!job.is_there) arrival->offset += payload.bytes.size();
+  if (!arrival->is_resumed) arrival->hasher.update(payload.bytes);
   if (!payload.last) return;
-  job.payload_hash = arrival->hasher.finish();
+  if (!arrival->is_resumed) job.payload_hash = arrival->hasher.finish();
   past_.push_back(arrival);
   arrivals_.erase(found);
 }
@@ -267,17 +286,21 @@ Result<bool> Committer::put_part(store::WriteTransaction& transaction, const Job
     const auto begun = stages.begun.find(arrival);
     if (begun != stages.begun.end()) stage = begun->second;
     if (!stage) {
-      CULM_TRY(stage, transaction.begin_stage(log, payload.seqnum));
+      CULM_TRY(stage, transaction.begin_stage(log, payload.seqnum, arrival->bearer));
       if (!stage) return false;
       stages.begun.emplace(arrival, *stage);
     }
+    if (job.is_there) return true;
     CULM_TRY(const bool is_put,
-             transaction.put_stage_part(log, *stage, payload.offset, payload.bytes));
-    if (!is_put || !payload.last) return is_put;
-    return transaction.finish_stage(log, *stage, *job.payload_hash);
+             transaction.put_stage_part(log, *stage, payload.offset, payload.bytes, job.work.peer));
+    if (is_put) stages.put[arrival] = payload.offset + payload.bytes.size();
+    if (!is_put || !payload.last || arrival->is_resumed) return is_put;
+    return finish(transaction, log, *stage, *job.payload_hash);
   }();
-  if (put && *put && payload.last) stages.held.insert(arrival);
-  if (!put || !*put || payload.last) stages.ended.insert(arrival);
+  const bool is_futile = !put || !*put;
+  if (is_futile) stages.futile.insert(arrival);
+  if (is_futile || payload.last) stages.ended.insert(arrival);
+  if (!is_futile && payload.last && !arrival->is_resumed) stages.held.insert(arrival);
   return put;
 }
 

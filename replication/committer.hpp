@@ -34,6 +34,8 @@ struct PayloadWork {
   std::uint64_t offset = 0;
   bool last = false;
   Bytes bytes;
+  std::optional<store::Stage> resumes{};  ///< where the payload goes on that was to come from there
+  bool is_alone = false;                  ///< nobody else is to go on with it
 };
 
 /// Evidence that came by itself.
@@ -56,6 +58,7 @@ struct Work {
   std::shared_ptr<const SessionToken> session;
   /// Of a unit: added to what the store keeps of the log in the commit that takes the unit.
   std::shared_ptr<const store::LogInterest> keeps{};
+  std::optional<sealing::PeerKey> peer{};  ///< whose session it is
 };
 
 /// What came of it. When the session is gone by then, `credit` goes back to its pool.
@@ -81,12 +84,20 @@ struct WorkReport {
 ///
 /// Each want has stages of its own for the payloads that it brings, kPayloadsPerWantMax at a time:
 /// nobody can withhold one from
-/// others by beginning it, and who brought a wrong part is known. There are at most `stages_max`;
-/// of more, the one that moved longest ago goes, so that to drive out one that
+/// others by beginning it, and who brought a wrong part is known. There are at most `stages_max`
+/// that move; of more, the one that moved longest ago is left, so that to drive out one that
 /// moves all others have to move as well.
+///
+/// What a want leaves of a payload stays, for a want that goes on with it (`PayloadWork::resumes`):
+/// for an entry one stage of each peer, kStagesLeftMax in all, kBytesLeftMax of parts; of more, the
+/// one that was left longest ago goes. What was resumed is hashed again from its rows, some with
+/// each commit, the rest before it is held. Where it does not fit, all of it goes, and kPayloadHash
+/// says so: whose fault that is depends on who brought the parts.
 class Committer {
  public:
   static constexpr std::size_t kPayloadsPerWantMax = 4;
+  static constexpr std::size_t kStagesLeftMax = 1024;
+  static constexpr std::uint64_t kBytesLeftMax = std::uint64_t{16} << 30U;
 
   /// All must outlive the committer.
   Committer(store::Store& store, SignatureVerifier& verifier, const AcceptOptions& options,
@@ -116,16 +127,23 @@ class Committer {
     LogKey log;
     SeqNum seqnum = 0;
     std::optional<store::Stage> stage{};  ///< once its first part is committed
-    Hasher hasher{};                      ///< of the bytes before `offset`
+    Hasher hasher{};                      ///< of the bytes before `offset`, or, resumed, `hashed`
     std::uint64_t offset = 0;             ///< of the part that is due
+    std::uint64_t put = 0;                ///< bytes that are committed
+    std::uint64_t hashed = 0;             ///< of these, where it was resumed
     std::uint64_t moved = 0;              ///< orders these by their last part
-    bool is_over = false;                 ///< takes no more parts
+    store::Bearer bearer{};
+    bool is_resumed = false;
+    bool is_over = false;    ///< takes no more parts
+    bool is_futile = false;  ///< and nothing comes of those it has
   };
   /// What one attempt does to them, once it is committed.
   struct Stages {
     std::map<Arrival*, store::Stage> begun;
-    std::set<Arrival*> held;   ///< became the payload
-    std::set<Arrival*> ended;  ///< will not
+    std::map<Arrival*, std::uint64_t> put;
+    std::set<Arrival*> held;    ///< became the payload
+    std::set<Arrival*> ended;   ///< take no more parts
+    std::set<Arrival*> futile;  ///< and will not become it
   };
 
   [[nodiscard]] std::vector<Job> check(std::vector<Work> works);
@@ -136,10 +154,21 @@ class Committer {
   void hash_part(Job& job, const PayloadWork& payload);
   [[nodiscard]] Result<bool> put_part(store::WriteTransaction& transaction, const Job& job,
                                       Stages& stages);
+  /// Takes the stage for the payload. One that does not fit takes no more parts from here on.
+  [[nodiscard]] static Result<bool> finish(store::WriteTransaction& transaction, const LogKey& log,
+                                           const store::Stage& stage, const Hash& payload_hash);
   void keep(const Stages& stages);
-  void begin_arrival(const Work& work, SeqNum seqnum);
+  void begin_arrival(const Work& work, const PayloadWork& payload);
+  [[nodiscard]] std::shared_ptr<Arrival> resume(const Work& work, const PayloadWork& payload);
+  void became_held(Arrival& arrival);
+  /// Hashes rows of a resumed payload; whether all that is there is hashed.
+  [[nodiscard]] Result<bool> hash_rows(Arrival& arrival) const;
+  void complete(Arrival& arrival, bool is_last, Outcome& outcome);
+  void leave(const Arrival& arrival);
+  void leave(const store::UnfinishedStage& left);
   void sweep();
   void find_left();
+  void forget_capped(const LogKey& log, SeqNum cap);
 
   store::Store& store_;
   SignatureVerifier& verifier_;
@@ -150,8 +179,10 @@ class Committer {
       arrivals_;
   std::vector<std::shared_ptr<Arrival>> past_;  ///< their last part came, or they were replaced
   std::uint64_t parts_ = 0;
-  std::vector<store::Stage> dropped_;  ///< of which there are rows
-  bool has_looked_ = false;            ///< for what an earlier process left
+  std::vector<store::UnfinishedStage> left_;  ///< that may be resumed, as they were left
+  std::vector<store::Stage> dropped_;         ///< of which there are rows
+  std::size_t marked_ = 0;                    ///< so many of them are going
+  bool has_looked_ = false;                   ///< for what an earlier process left
 };
 
 }  // namespace culm::replication

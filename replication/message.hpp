@@ -18,7 +18,7 @@ namespace culm::replication {
 /// Chosen by the side that wants, unique in its session, ascending from 1.
 using WantId = std::uint32_t;
 
-inline constexpr std::uint32_t kProtocolVersion = 1;
+inline constexpr std::uint32_t kProtocolVersion = 2;
 
 /// First message of each side.
 struct Hello {
@@ -64,6 +64,10 @@ struct Want {
   RangeSet held;
   RangeSet payloads_held;
   RangeSet payloads_excepted;  ///< deleted here: not wanted again
+  /// The payload of which parts are here, all before `resume_offset`; 0: none is to be gone on
+  /// with.
+  SeqNum resume_seqnum = 0;
+  std::uint64_t resume_offset = 0;  ///< of the part that is due; 0 with no payload
 };
 
 /// What answering a want will move. Counts are exact; `payload_bytes` is when `exact` says so.
@@ -84,7 +88,8 @@ struct Entries {
   ByteView unit;
 };
 
-/// Part of the payload of an entry that the receiver holds. Parts come in order, each but the last
+/// Part of the payload of an entry that the receiver holds. Parts come in order from the first, or
+/// from where the want says that its payload is to be gone on with; each but the last is
 /// limits::kPayloadChunkBytes long. `bytes` borrows from the received frame.
 struct Payload {
   static constexpr std::uint8_t kType = 6;

@@ -51,6 +51,11 @@ void fields(auto& codec, Is<Want> auto& m) {
   codec.ranges(m.held);
   codec.ranges(m.payloads_held);
   codec.ranges(m.payloads_excepted);
+  codec.number(m.resume_seqnum);
+  codec.number(m.resume_offset);
+  codec.require(m.resume_offset % limits::kPayloadChunkBytes == 0);
+  codec.require((m.resume_seqnum == 0) == (m.resume_offset == 0));
+  codec.limit(m.resume_offset <= limits::kPayloadSizeBytesMax);
 }
 
 void fields(auto& codec, Is<Quote> auto& m) {

@@ -7,6 +7,8 @@
 #include <optional>
 
 #include "culm/feed/elided.hpp"
+#include "culm/replication/detail/payload_claims.hpp"
+#include "culm/replication/detail/resume.hpp"
 #include "culm/replication/event.hpp"
 
 namespace culm::replication {
@@ -56,6 +58,9 @@ struct Request {
   RangeSet brought;                 ///< entries that came by it
   std::uint64_t counted_bytes = 0;  ///< came, as credit counts
   std::uint64_t vain_bytes = 0;     ///< of these, in pieces with nothing new
+  std::optional<ResumedPayload> resumed{};
+  SeqNum alone = 0;  ///< a payload that came from several did not fit; it comes from one
+  std::shared_ptr<PayloadClaims> claims{};
   std::shared_ptr<SessionToken> token = std::make_shared<SessionToken>();
 
  private:

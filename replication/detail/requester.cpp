@@ -24,10 +24,10 @@ Result<WantId> Requester::want(const WantRequest& asked) {
   if (asked.interest.ranges.ranges().size() > limits::kRangesPerMessageMax) {
     return fail(Errc::kRangesTooMany);
   }
-  return ask(asked);
+  return ask(asked, {});
 }
 
-Result<WantId> Requester::ask(const WantRequest& asked, WantId again_for, bool full) {
+Result<WantId> Requester::ask(const WantRequest& asked, const Again& again) {
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto log, transaction.find_log(asked.log));
 
@@ -38,7 +38,7 @@ Result<WantId> Requester::ask(const WantRequest& asked, WantId again_for, bool f
   want.entries = asked.entries;
   want.payloads = asked.payloads;
   want.live = asked.live;
-  want.full = full;
+  want.full = again.full;
   want.quote_only = asked.quote_only;
   want.order = asked.order;
   want.payload_size_min = asked.payload_size_min;
@@ -51,9 +51,19 @@ Result<WantId> Requester::ask(const WantRequest& asked, WantId again_for, bool f
   }
   Request& request = requests_.emplace_back();
   request.id = want.id;
-  request.host_id = again_for != 0 ? again_for : want.id;
+  request.host_id = again.host_id != 0 ? again.host_id : want.id;
   request.asked = asked;
   request.full = want.full;
+  request.alone = again.alone;
+  request.claims = std::make_shared<PayloadClaims>(pool_, asked.log, Claimer{session_, peer_});
+  if (log && !asked.from_nothing && again.alone == 0) {
+    request.resumed = find_resumed(transaction, *log, asked, {session_, peer_}, pool_);
+  }
+  if (request.resumed) {
+    want.resume_seqnum = request.resumed->stage.seqnum;
+    want.resume_offset = request.resumed->offset;
+    if (!asked.quote_only) request.claims->add(want.resume_seqnum);
+  }
   outbox_.send(want);
   top_up();
   return last_id_;
@@ -73,13 +83,18 @@ Result<void> Requester::ask_again(const LogKey& log) {
     request.is_robbed = true;
     if (request.asked.live) again.push_back(request);
   }
-  for (const Request& request : again) {
-    outbox_.send(Cancel{request.id});
-    drop(request.id);
-    const auto asked = ask(request.asked, request.host_id, request.full);
-    if (!asked) CULM_CHECK(give_up(request, asked.error()));
+  for (Request& request : again) {
+    request.claims.reset();
+    CULM_CHECK(replace(request, {request.host_id, request.full, request.alone}));
   }
   return {};
+}
+
+Result<void> Requester::replace(const Request& request, const Again& again) {
+  outbox_.send(Cancel{request.id});
+  drop(request.id);
+  const auto asked = ask(request.asked, again);
+  return asked ? Result<void>() : give_up(request, asked.error());
 }
 
 bool Requester::wants(const LogKey& log) const {
@@ -164,8 +179,9 @@ void Requester::submit(Request& request, std::variant<UnitWork, PayloadWork, Evi
   pending_.emplace(++last_work_, Pending{request.id, credit, true, seqnum});
   credit_.submitted(credit);
   ++request.works;
-  events_.push_back(WorkReceived{
-      Work{{session_, last_work_}, request.asked.log, std::move(content), credit, request.token}});
+  Work work{{session_, last_work_}, request.asked.log, std::move(content), credit, request.token};
+  work.peer = peer_;
+  events_.push_back(WorkReceived{std::move(work)});
 }
 
 Result<std::optional<Requester::Arrival>> Requester::on_entries(const Entries& entries,
@@ -211,10 +227,13 @@ Result<void> Requester::on_payload(const Payload& payload, std::size_t message_b
            request->take(payload, is_entry_here(*request, payload.seqnum), counted));
   if (is_new) ++stats_.pieces_new;
   stats_.payload_bytes_received += payload.bytes.size();
-  submit(*request,
-         PayloadWork{payload.seqnum, payload.offset, payload.last,
-                     Bytes(payload.bytes.begin(), payload.bytes.end())},
-         counted);
+  PayloadWork work{payload.seqnum, payload.offset, payload.last,
+                   Bytes(payload.bytes.begin(), payload.bytes.end())};
+  work.is_alone = request->alone == payload.seqnum;
+  const bool is_resumed = request->resumed && request->resumed->stage.seqnum == payload.seqnum;
+  if (is_resumed) work.resumes = request->resumed->stage;
+  payload.last ? request->claims->remove(payload.seqnum) : request->claims->add(payload.seqnum);
+  submit(*request, std::move(work), counted);
   return {};
 }
 

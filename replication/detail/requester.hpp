@@ -28,6 +28,9 @@ class Requester {
   Requester(const Requester&) = delete;
   Requester& operator=(const Requester&) = delete;
 
+  /// Before that is known, only what nobody in particular brought is gone on with.
+  void set_peer(const sealing::PeerKey& peer) { peer_ = peer; }
+
   /// Fails with kBusy, kRangesTooMany, or as the store.
   [[nodiscard]] Result<WantId> want(const WantRequest& asked);
   void cancel(WantId want);
@@ -99,8 +102,12 @@ class Requester {
   [[nodiscard]] Request* find(WantId want);
   /// The request that a message is for: null when it has ended meanwhile. Fails with kUnsolicited.
   [[nodiscard]] Result<Request*> addressed(WantId want);
-  [[nodiscard]] Result<WantId> ask(const WantRequest& asked, WantId again_for = 0,
-                                   bool full = false);
+  struct Again {
+    WantId host_id = 0;  ///< 0: it is the first time
+    bool full = false;
+    SeqNum alone = 0;  ///< what is here of this payload is not gone on with
+  };
+  [[nodiscard]] Result<WantId> ask(const WantRequest& asked, const Again& again);
   [[nodiscard]] bool is_fetching() const;
   [[nodiscard]] std::uint64_t credit_limit() const;
   [[nodiscard]] bool is_entry_here(const Request& request, SeqNum seqnum) const;
@@ -116,6 +123,8 @@ class Requester {
   /// Tells the host of a want that is over because of this side's store. Fails with `error` where
   /// that ends more than the want.
   [[nodiscard]] Result<void> give_up(const Request& request, const Error& error);
+  /// Ends a want at the peer and asks once more.
+  [[nodiscard]] Result<void> replace(const Request& request, const Again& again);
   /// Ends a want here and at the peer.
   void refuse(const Request& request, DenyReason reason);
   void send_evidence(const LogKey& log, Evidence evidence, bool blame);
@@ -131,6 +140,7 @@ class Requester {
   Outbox& outbox_;
   std::deque<Event>& events_;
   SessionStats& stats_;
+  std::optional<sealing::PeerKey> peer_;
   std::list<Request> requests_;
   std::map<std::uint64_t, Pending> pending_;
   std::map<LogKey, std::size_t> held_back_;

@@ -73,6 +73,12 @@ Result<void> Requester::evidence_failed(const Pending& pending, const LogKey& lo
 
 Result<void> Requester::payload_failed(Request& request, SeqNum seqnum, const Error& error) {
   if (!is_of_log(error.code) && fault(error.code) != Fault::kPeer) return fail(error);
+  const bool is_resumed = request.resumed && request.resumed->stage.seqnum == seqnum;
+  if (is_resumed && fault(error.code) == Fault::kPeer) {
+    // Whose parts are wrong nobody knows: now all come from this peer.
+    const Request spoilt = request;
+    return replace(spoilt, {spoilt.host_id, spoilt.full, seqnum});
+  }
   switch (fault(error.code)) {
     case Fault::kNobody:
     case Fault::kAuthor:
@@ -90,12 +96,10 @@ Result<void> Requester::payload_failed(Request& request, SeqNum seqnum, const Er
 }
 
 Result<void> Requester::unit_failed(WantId want, const Error& error) {
-  const Request request = *find(want);
+  Request request = *find(want);
   if (full_may_help(error.code) && !request.full) {
-    outbox_.send(Cancel{want});
-    drop(want);
-    const auto asked = ask(request.asked, request.host_id, true);
-    return asked ? Result<void>() : give_up(request, asked.error());
+    request.claims.reset();
+    return replace(request, {request.host_id, true, request.alone});
   }
   if (!is_of_log(error.code)) return fail(error);
   if (ends(error.code) < Scope::kLog) {

@@ -20,23 +20,25 @@ constexpr std::uint64_t kRowsDownMax = 16;
 Result<void> begin_payload(ServedWant& served, const RangeSet& ready,
                            const store::ReadTransaction& transaction, const store::LogState& log) {
   const bool ascending = served.want.order == Order::kAscending;
-  const RangeSet next = ascending ? lowest(ready, kSkippedRowsMax) : highest(ready, kRowsDownMax);
+  const SeqNum resumed = served.want.resume_seqnum;
+  RangeSet next = ascending ? lowest(ready, kSkippedRowsMax) : highest(ready, kRowsDownMax);
+  if (ready.contains(resumed)) next = RangeSet{{resumed, resumed}};
   const std::uint64_t size_max = served.ready_size_max();
   RangeSet unwanted = next - log.payloads;
   RangeSet larger;
   std::optional<ServedWant::Chunked> found;
-  CULM_CHECK(transaction.visit_entries(
-      log, next - unwanted, [&](const store::StoredEntry& stored) -> Result<bool> {
-        const SeqNum seqnum = stored.entry.seqnum();
-        if (!served.takes_payload(stored.entry)) {
-          unwanted.insert(seqnum);
-        } else if (stored.entry.payload_size() > size_max) {
-          larger.insert(seqnum);
-        } else {
-          found = ServedWant::Chunked{seqnum, 0, stored.entry.payload_size()};
-        }
-        return !found || !ascending;
-      }));
+  CULM_CHECK(transaction.visit_entries(log, next - unwanted,
+                                       [&](const store::StoredEntry& stored) -> Result<bool> {
+                                         const SeqNum seqnum = stored.entry.seqnum();
+                                         if (!served.takes_payload(stored.entry)) {
+                                           unwanted.insert(seqnum);
+                                         } else if (stored.entry.payload_size() > size_max) {
+                                           larger.insert(seqnum);
+                                         } else {
+                                           found = served.begun(stored.entry);
+                                         }
+                                         return !found || !ascending;
+                                       }));
   served.payloads -= unwanted;
   served.settled |= unwanted;
   served.put_off |= larger;

@@ -121,6 +121,14 @@ std::uint64_t ServedWant::ready_size_max() const {
   return chunked.empty() ? size_max : kSmallPayloadBytesMax;
 }
 
+ServedWant::Chunked ServedWant::begun(const EntryView& entry) {
+  Chunked out{entry.seqnum(), 0, entry.payload_size()};
+  if (want.resume_seqnum != out.seqnum) return out;
+  want.resume_seqnum = 0;
+  if (want.resume_offset < out.size) out.offset = want.resume_offset;
+  return out;
+}
+
 void ServedWant::take_larger() {
   constexpr std::uint64_t kTimesLarger = 16;
   size_max *= kTimesLarger;
@@ -172,6 +180,9 @@ Result<Quote> make_quote(const ServedWant& served, const store::ReadTransaction&
   quote.entries = asked.count();
   quote.certificate_entries = served.entries.count() - quote.entries;
   CULM_CHECK(sum_payloads(quote, served, transaction, log, rows_left));
+  if (served.payloads.contains(served.want.resume_seqnum)) {
+    quote.payload_bytes -= std::min(quote.payload_bytes, served.want.resume_offset);
+  }
   quote.wire_bytes = quote.payload_bytes + quote.entries * kWireBytesEntry +
                      quote.certificate_entries * kWireBytesCertificateEntry;
   return quote;

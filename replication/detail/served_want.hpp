@@ -51,6 +51,13 @@ struct ServedWant {
   [[nodiscard]] std::uint64_t ready_size_max() const;
   /// Nothing else is left: the turn is of larger ones.
   void take_larger();
+  struct Chunked {
+    SeqNum seqnum = 0;
+    std::uint64_t offset = 0;
+    std::uint64_t size = 0;
+  };
+  /// The payload of `entry` from its start or, once, from where the peer says it is to go on.
+  [[nodiscard]] Chunked begun(const EntryView& entry);
   [[nodiscard]] bool takes_payload(const EntryView& entry) const;
   [[nodiscard]] bool takes_any_size() const;
   /// Which take most of its memory.
@@ -73,11 +80,6 @@ struct ServedWant {
   std::uint64_t bytes = 0;  ///< sent, as credit counts
   Phase phase = Phase::kBacklog;
   bool planned = false;
-  struct Chunked {
-    SeqNum seqnum = 0;
-    std::uint64_t offset = 0;
-    std::uint64_t size = 0;
-  };
   /// Payloads that are under way in parts, at most two: a small one goes between the parts of a
   /// large one.
   std::vector<Chunked> chunked{};

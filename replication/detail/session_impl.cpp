@@ -158,6 +158,7 @@ std::optional<Event> Session::Impl::next_event() {
 
 Result<WantId> Session::Impl::want(const WantRequest& request) {
   if (ended_) return fail(Errc::kProtocolState);
+  if (const auto& peer = channel_.peer()) requester_.set_peer(*peer);
   auto id = requester_.want(request);
   if (id) name(request.log);
   liveness_.progressed();

@@ -68,6 +68,7 @@ Result<void> Session::Impl::on_hello(const Hello& hello) {
   if (hello_received_) return fail(Errc::kProtocolState);
   if (hello.version != kProtocolVersion) return fail(Errc::kProtocolVersion);
   hello_received_ = true;
+  requester_.set_peer(*channel_.peer());
   liveness_.established();
   events_.push_back(Established{*channel_.peer(), hello.agent});
   return {};

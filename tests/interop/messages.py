@@ -241,6 +241,7 @@ MESSAGES = [
         ("order", number(1)), ("payload_size_min", U64),
         ("payload_size_max", number(PAYLOAD_BYTES_MAX, 0, "limit")), ("budget_bytes", U64),
         ("held", RANGES), ("payloads_held", RANGES), ("payloads_excepted", RANGES),
+        ("resume_seqnum", U64), ("resume_offset", U64),
     ]),
     ("quote", [
         ("want", WANT), ("entries", U64), ("certificate_entries", U64), ("payload_bytes", U64),
@@ -272,6 +273,10 @@ def check_together(m):
     """Rules about several fields of a message."""
     if m["type"] == "have" and m["head"] == 0:
         require(set(m["head_hash"]) == {"0"} and not m["held"] and not m["payloads"])
+    if m["type"] == "want":
+        require(m["resume_offset"] % CHUNK_BYTES == 0)
+        require((m["resume_seqnum"] == 0) == (m["resume_offset"] == 0))
+        require(m["resume_offset"] <= PAYLOAD_BYTES_MAX, "limit")
     if m["type"] == "payload":
         size = len(m["bytes"]) // 2
         require(m["offset"] % CHUNK_BYTES == 0)

@@ -9,18 +9,18 @@ LOG_TOO = {"author": AUTHOR, "log_id": U64_MAX}
 WANT = {
     "type": "want", "id": 1, **LOG, "ranges": [], "newest": 100, "flags": ["entries", "payloads"],
     "order": 0, "payload_size_min": 0, "payload_size_max": 2**32, "budget_bytes": 0, "held": [],
-    "payloads_held": [], "payloads_excepted": [],
+    "payloads_held": [], "payloads_excepted": [], "resume_seqnum": 0, "resume_offset": 0,
 }
 MANY_RANGES = [[2 * n + 1, 2 * n + 1] for n in range(4096)]
 
 
 def good_messages():
-    yield "hello", {"type": "hello", "version": 1, "agent": "culm"}
+    yield "hello", {"type": "hello", "version": 2, "agent": "culm"}
     yield "hello-no-agent", {"type": "hello", "version": 2**32 - 1, "agent": ""}
     edges = "\u007f\u0080\u07ff\u0800\ud7ff\ue000\uffff\U00010000\U0010ffff"
-    yield "hello-utf8", {"type": "hello", "version": 1, "agent": edges}
-    yield "hello-text-31", {"type": "hello", "version": 1, "agent": "a" * 31}
-    yield "hello-text-256", {"type": "hello", "version": 1, "agent": "a" * 256}
+    yield "hello-utf8", {"type": "hello", "version": 2, "agent": edges}
+    yield "hello-text-31", {"type": "hello", "version": 2, "agent": "a" * 31}
+    yield "hello-text-256", {"type": "hello", "version": 2, "agent": "a" * 256}
     yield "offer", {"type": "offer", **LOG, "head": 1}
     yield "offer-empty-log", {"type": "offer", **LOG_TOO, "head": 0}
     yield "have", {"type": "have", **LOG, "head": 40, "head_hash": HASH,
@@ -39,7 +39,9 @@ def good_messages():
         "newest": U64_MAX, "flags": ["entries", "payloads", "live", "full", "quote_only"],
         "order": 1, "payload_size_min": 248, "payload_size_max": 2**32 - 1,
         "budget_bytes": 2**63, "held": [[1, 248], [1000, 2000]], "payloads_held": [[2, 2]],
-        "payloads_excepted": [[7, 300]]}
+        "payloads_excepted": [[7, 300]], "resume_seqnum": U64_MAX,
+        "resume_offset": 2**32 // 49_152 * 49_152}
+    yield "want-resume", {**WANT, "resume_seqnum": 7, "resume_offset": 49_152}
     yield "want-nothing", {**WANT, "newest": 0, "flags": [], "payload_size_max": 0}
     yield "quote", {"type": "quote", "want": 1, "entries": 100, "certificate_entries": 24,
                     "payload_bytes": 10_000, "wire_bytes": 21_777, "flags": ["exact"]}
@@ -165,6 +167,11 @@ def bad_fields():
     yield "deny-33-bits", changed("deny-0", want=2**32), "message_schema"
     yield "want-order", changed("want-newest", order=2), "message_schema"
     yield "want-payload-size", changed("want-newest", payload_size_max=2**32 + 1), "limit"
+    yield "want-resume-offset", changed("want-resume", resume_offset=1), "message_schema"
+    yield "want-resume-nothing", changed("want-resume", resume_seqnum=0), "message_schema"
+    yield "want-resume-from-0", changed("want-resume", resume_offset=0), "message_schema"
+    beyond = (2**32 // 49_152 + 1) * 49_152
+    yield "want-resume-beyond", changed("want-resume", resume_offset=beyond), "limit"
     newest_flags_order = bytes([100, 3, 0])
     unknown_flag = encode(WANT).replace(newest_flags_order, bytes([100, 32, 0]))
     yield "want-flags", unknown_flag.hex(), "message_schema"

@@ -271,7 +271,9 @@ struct ToJson {
                             {"budget_bytes", m.budget_bytes},
                             {"held", ranges_json(m.held)},
                             {"payloads_held", ranges_json(m.payloads_held)},
-                            {"payloads_excepted", ranges_json(m.payloads_excepted)}});
+                            {"payloads_excepted", ranges_json(m.payloads_excepted)},
+                            {"resume_seqnum", m.resume_seqnum},
+                            {"resume_offset", m.resume_offset}});
   }
   json operator()(const Quote& m) const {
     return {{"type", "quote"},
@@ -386,6 +388,31 @@ RangeSet ranges(test::TestRandom& random) {
   return out;
 }
 
+Want random_want(test::TestRandom& random) {
+  const auto flag = [&] { return random.below(2) != 0; };
+  Want want;
+  want.id = id(random);
+  want.log = log(random);
+  want.interest = {ranges(random), number(random)};
+  want.entries = flag();
+  want.payloads = flag();
+  want.live = flag();
+  want.full = flag();
+  want.quote_only = flag();
+  want.order = flag() ? Order::kAscending : Order::kNewestFirst;
+  want.payload_size_min = number(random);
+  want.payload_size_max = number(random) % (limits::kPayloadSizeBytesMax + 1);
+  want.budget_bytes = number(random);
+  want.held = ranges(random);
+  want.payloads_held = ranges(random);
+  want.payloads_excepted = ranges(random);
+  if (flag()) {
+    want.resume_seqnum = number(random) | 1U;
+    want.resume_offset = random.between(1, 80'000) * limits::kPayloadChunkBytes;
+  }
+  return want;
+}
+
 /// A message of the type, which borrows from `bulk`.
 Message random_message(std::size_t type, test::TestRandom& random, ByteView bulk) {
   const auto flag = [&] { return random.below(2) != 0; };
@@ -396,25 +423,8 @@ Message random_message(std::size_t type, test::TestRandom& random, ByteView bulk
       return Offer{log(random), number(random)};
     case Have::kType:
       return Have{log(random), number(random) | 1U, digest(random), ranges(random), ranges(random)};
-    case Want::kType: {
-      Want want;
-      want.id = id(random);
-      want.log = log(random);
-      want.interest = {ranges(random), number(random)};
-      want.entries = flag();
-      want.payloads = flag();
-      want.live = flag();
-      want.full = flag();
-      want.quote_only = flag();
-      want.order = flag() ? Order::kAscending : Order::kNewestFirst;
-      want.payload_size_min = number(random);
-      want.payload_size_max = number(random) % (limits::kPayloadSizeBytesMax + 1);
-      want.budget_bytes = number(random);
-      want.held = ranges(random);
-      want.payloads_held = ranges(random);
-      want.payloads_excepted = ranges(random);
-      return want;
-    }
+    case Want::kType:
+      return random_want(random);
     case Quote::kType:
       return Quote{id(random),     number(random), number(random),
                    number(random), number(random), flag()};

@@ -41,6 +41,18 @@ class CommitterPayloads : public testing::Test {
     return peer.committer().commit({part(sender, index, from, seqnum)}).front();
   }
 
+  WorkReport resume(const Sender& sender, std::size_t index, std::string_view from,
+                    const store::Stage& stage) {
+    Work work = part(sender, index, from);
+    std::get<PayloadWork>(work.content).resumes = stage;
+    return peer.committer().commit({work}).front();
+  }
+
+  std::vector<store::UnfinishedStage> left() {
+    const auto transaction = peer.store().read();
+    return *transaction->arriving_stages(peer.state(log.log()), {{1, 3}});
+  }
+
   bool has_payload(SeqNum seqnum = 1) { return peer.state(log.log()).payloads.contains(seqnum); }
 
   std::size_t stages() { return peer.store().read()->unfinished_stages(99)->size(); }
@@ -106,6 +118,14 @@ TEST_F(CommitterPayloads, WhatBeginsAgainIsTakenFromItsStart) {
   EXPECT_TRUE(has_payload());
 }
 
+TEST_F(CommitterPayloads, PartsOfTwoPayloadsOfAWantMayBeMixed) {
+  EXPECT_TRUE(bring(honest, 0, text, 1).outcome);
+  for (const std::size_t index : {0U, 1U, 2U}) EXPECT_TRUE(bring(honest, index, text, 2).outcome);
+  for (const std::size_t index : {1U, 2U}) EXPECT_TRUE(bring(honest, index, text, 1).outcome);
+  EXPECT_TRUE(has_payload(1));
+  EXPECT_TRUE(has_payload(2));
+}
+
 TEST_F(CommitterPayloads, APartThatDoesNotGoOnIsPassedOver) {
   EXPECT_TRUE(bring(honest, 0, text).outcome);
   const auto skipped = bring(honest, 2, text);
@@ -114,10 +134,145 @@ TEST_F(CommitterPayloads, APartThatDoesNotGoOnIsPassedOver) {
   EXPECT_TRUE(has_payload());
 }
 
-TEST_F(CommitterPayloads, OfASessionThatIsGoneNothingStays) {
-  EXPECT_TRUE(bring(hostile, 0, garbage).outcome);
+TEST_F(CommitterPayloads, WhatASessionLeavesIsGoneOnWithByAnother) {
+  EXPECT_TRUE(bring(honest, 0, text).outcome);
+  const auto stage = left().front();
+  EXPECT_EQ(stage.size_bytes, limits::kPayloadChunkBytes);
+  honest.token.reset();
+  tidy();
   EXPECT_EQ(stages(), 1U);
+  EXPECT_TRUE(resume(hostile, 1, text, stage.stage).outcome);
+  const auto last = resume(hostile, 2, text, stage.stage);
+  EXPECT_TRUE(last.outcome && last.outcome->payloads_added == (RangeSet{{1, 1}}));
+  EXPECT_TRUE(has_payload());
+  EXPECT_TRUE(peer.agrees_with(log));
+  tidy();
+  EXPECT_EQ(stages(), 0U);
+}
+
+TEST_F(CommitterPayloads, WhatAnEarlierProcessLeftIsGoneOnWith) {
+  EXPECT_TRUE(bring(honest, 0, text).outcome);
+  EXPECT_TRUE(bring(honest, 1, text).outcome);
+  const store::Stage stage = left().front().stage;
+  Committer later(peer.store(), peer.verifier, {});
+  while (later.tidy()) continue;
+  EXPECT_EQ(stages(), 1U);
+  Work again = part(hostile, 1, text);  // it is there already
+  Work last = part(hostile, 2, text);
+  for (Work* const work : {&again, &last}) {
+    std::get<PayloadWork>(work->content).resumes = stage;
+    EXPECT_TRUE(later.commit({*work}).front().outcome);
+  }
+  EXPECT_TRUE(has_payload());
+}
+
+TEST_F(CommitterPayloads, WhereAllPartsAreThereTheLastOneDecides) {
+  EXPECT_TRUE(bring(honest, 0, text).outcome);
+  const store::Stage stage = left().front().stage;
+  ASSERT_TRUE(peer.store().update([&](store::WriteTransaction& transaction) -> Result<void> {
+    for (const std::size_t index : {1U, 2U}) {
+      const Work work = part(honest, index, text);
+      const auto& payload = std::get<PayloadWork>(work.content);
+      CULM_CHECK(transaction.put_stage_part(log.log(), stage, payload.offset, payload.bytes));
+    }
+    return {};
+  }));
+  Committer later(peer.store(), peer.verifier, {});
+  Work last = part(hostile, 2, text);
+  std::get<PayloadWork>(last.content).resumes = stage;
+  const auto report = later.commit({last}).front();
+  EXPECT_TRUE(report.outcome && !report.outcome->payloads_added.empty());
+  EXPECT_TRUE(has_payload());
+}
+
+TEST_F(CommitterPayloads, WhatWasGoneOnWithAndDoesNotFitGoesAtOnce) {
+  EXPECT_TRUE(bring(hostile, 0, garbage).outcome);
+  const store::Stage stage = left().front().stage;
   hostile.token.reset();
+  tidy();
+  EXPECT_TRUE(resume(honest, 1, text, stage).outcome);
+  const auto last = resume(honest, 2, text, stage);
+  ASSERT_FALSE(last.outcome);
+  EXPECT_EQ(last.outcome.error().code, Errc::kPayloadHash);
+  EXPECT_TRUE(left().empty()) << "nobody is to go on with it";
+  tidy();
+  EXPECT_EQ(stages(), 0U);
+}
+
+TEST_F(CommitterPayloads, OneCommitMayGoOnWithWhatAnotherWantIsStillBringing) {
+  EXPECT_TRUE(bring(honest, 0, text).outcome);
+  const store::Stage stage = left().front().stage;
+  Work last = part(hostile, 2, text);
+  std::get<PayloadWork>(last.content).resumes = stage;
+  Work late = part(honest, 2, text);
+  const auto reports = peer.committer().commit({part(honest, 1, text), last, late});
+  EXPECT_EQ(reports[1].outcome->payloads_added, (RangeSet{{1, 1}}));
+  EXPECT_TRUE(reports[2].outcome && reports[2].outcome->payloads_added.empty());
+}
+
+TEST_F(CommitterPayloads, OfAnEntryTheLargerStageOfAPeerStays) {
+  const sealing::PeerKey key{{7}};
+  for (const std::size_t parts : {1U, 2U, 1U}) {
+    Sender sender{9};
+    for (std::size_t index = 0; index < parts; ++index) {
+      Work work = part(sender, index, text);
+      work.peer = key;
+      EXPECT_TRUE(peer.committer().commit({work}).front().outcome);
+    }
+    sender.token.reset();
+    tidy();
+  }
+  ASSERT_EQ(stages(), 1U);
+  EXPECT_EQ(left().front().size_bytes, 2 * limits::kPayloadChunkBytes);
+  EXPECT_EQ(left().front().bearer, (store::Bearer{key, false}));
+}
+
+TEST_F(CommitterPayloads, WhoBeginsManyPayloadsByOneWantLeavesNoMoreThanThatMayBring) {
+  LogBuilder many("carol");
+  for (int i = 0; i < 20; ++i) many.append(text);
+  ASSERT_TRUE(store::ingest(peer.store(), many.log(), many.unit({{1, 20}}), peer.verifier));
+  for (SeqNum n = 1; n <= 20; ++n) {
+    Work work = part(hostile, 0, garbage, n);
+    work.log = many.log();
+    EXPECT_TRUE(peer.committer().commit({work}).front().outcome);
+  }
+  hostile.token.reset();
+  tidy();
+  EXPECT_EQ(stages(), Committer::kPayloadsPerWantMax);
+}
+
+TEST_F(CommitterPayloads, MoreStagesThanMayStayAreErased) {
+  LogBuilder many("carol");
+  constexpr SeqNum kEntries = Committer::kStagesLeftMax + 3;
+  for (SeqNum n = 1; n <= kEntries; ++n) many.append(text);
+  const RangeSet all{{1, kEntries}};
+  ASSERT_TRUE(store::ingest(peer.store(), many.log(), many.unit(all), peer.verifier));
+  ASSERT_TRUE(peer.store().update([&](store::WriteTransaction& transaction) -> Result<void> {
+    for (SeqNum n = 1; n <= kEntries; ++n) {
+      CULM_TRY(const auto stage, transaction.begin_stage(many.log(), n));
+      CULM_CHECK(transaction.put_stage_part(many.log(), *stage, 0,
+                                            as_bytes(text).first(limits::kPayloadChunkBytes)));
+    }
+    return {};
+  }));
+  Committer later(peer.store(), peer.verifier, {});
+  while (later.tidy()) continue;
+  const auto transaction = peer.store().read();
+  EXPECT_EQ(transaction->unfinished_stages(SIZE_MAX)->size(), Committer::kStagesLeftMax);
+  EXPECT_EQ(transaction->unfinished_stages(1)->front().stage.seqnum, 4U);
+}
+
+TEST_F(CommitterPayloads, WhatLiesAboveTheCapDoesNotStay) {
+  EXPECT_TRUE(bring(honest, 0, text, 3).outcome);
+  honest.token.reset();
+  tidy();
+  EXPECT_EQ(stages(), 1U);
+  LogBuilder other = LogBuilder("alice").append(text).append("another");
+  Evidence evidence{{Bytes(log.bytes(2).begin(), log.bytes(2).end()),
+                     Bytes(other.bytes(2).begin(), other.bytes(2).end())}};
+  std::ranges::sort(evidence.entries);
+  const Work proof{{3, ++works}, log.log(), EvidenceWork{evidence}, 0, hostile.token};
+  EXPECT_TRUE(peer.committer().commit({proof}).front().outcome);
   tidy();
   EXPECT_EQ(stages(), 0U);
 }
@@ -206,13 +361,6 @@ TEST_F(CommitterPayloads, OfTwoWantsOfASessionSpoilNotEachOtherInOneBatch) {
       {part(honest, 1, text), part(again, 0, text), part(again, 1, text), part(again, 2, text)});
   for (const WorkReport& report : reports) EXPECT_TRUE(report.outcome);
   EXPECT_TRUE(has_payload());
-}
-
-TEST_F(CommitterPayloads, WhatAnEarlierProcessLeftIsErased) {
-  EXPECT_TRUE(bring(honest, 0, text).outcome);
-  Committer later(peer.store(), peer.verifier, {});
-  while (later.tidy()) continue;
-  EXPECT_EQ(stages(), 0U);
 }
 
 TEST_F(CommitterPayloads, WhatADistrustedSessionLeftIsNotLookedAt) {

@@ -1,0 +1,168 @@
+// What came of a large payload is not asked for again.
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+#include "culm/core/limits.hpp"
+
+#include "tests/support/hostile_peer.hpp"
+#include "tests/support/session_network.hpp"
+
+namespace culm::replication {
+namespace {
+
+using test::HostilePeer;
+using test::LogBuilder;
+using test::TestConnection;
+using test::TestPeer;
+using test::want_of;
+
+/// A log with a payload of 2 MiB, what holds it, and who fetches it over links that break.
+class SessionResumes : public testing::Test {
+ protected:
+  SessionResumes() {
+    log.append(std::string(kSize, 'x')).append("small");
+    author.hold(log);
+    const auto bare = log.unit({{1, 2}});
+    EXPECT_TRUE(store::ingest(reader.store(), log.log(), bare, reader.verifier));
+  }
+
+  /// Fetches from `from` until so many bytes were moved; how many bytes of payloads came.
+  std::uint64_t fetch(TestPeer& from, std::uint64_t bytes_max = UINT64_MAX) {
+    TestConnection connection(reader, from, ++seed);
+    connection.run();  // says who it is
+    EXPECT_TRUE(connection.a.session->want(want_of(log.log())));
+    connection.run(bytes_max == UINT64_MAX ? bytes_max : connection.bytes_moved + bytes_max);
+    why = connection.why();
+    return connection.a.session->stats().payload_bytes_received;
+  }
+
+  /// A stranger brings parts of garbage and hangs up.
+  void spoil(std::size_t parts) {
+    HostilePeer liar(reader);
+    liar.say_hello();
+    const auto want = liar.session().want(want_of(log.log()));
+    ASSERT_TRUE(want);
+    liar.say_have(log);
+    const Bytes garbage(limits::kPayloadChunkBytes, 7);
+    for (std::size_t i = 0; i < parts; ++i) {
+      liar.say(Payload{*want, 1, i * garbage.size(), false, garbage});
+    }
+    EXPECT_FALSE(liar.verdict());
+  }
+
+  std::uint64_t bytes_here() {
+    const auto transaction = reader.store().read();
+    const auto stages = transaction->arriving_stages(reader.state(log.log()), {{1, 1}});
+    std::uint64_t most = 0;
+    for (const auto& stage : *stages) most = std::max(most, stage.size_bytes);
+    return most;
+  }
+
+  bool is_here() { return reader.state(log.log()).payloads.contains(1); }
+
+  static constexpr std::size_t kSize = 2 * 1024 * 1024 + 5;
+  LogBuilder log{"alice"};
+  TestPeer author{1};
+  TestPeer reader{2};
+  std::string why;
+  std::uint64_t seed = 10;
+};
+
+TEST_F(SessionResumes, WhereALinkBrokeTheNextOneGoesOn) {
+  std::uint64_t moved = 0;
+  int links = 0;
+  for (; !is_here() && links < 10; ++links) moved += fetch(author, 600'000);
+  EXPECT_TRUE(is_here()) << why;
+  EXPECT_LE(links, 5);
+  EXPECT_EQ(moved, log.payload(1).size() + log.payload(2).size()) << "nothing comes twice";
+  EXPECT_TRUE(reader.agrees_with(log));
+  EXPECT_EQ(bytes_here(), 0U);
+}
+
+TEST_F(SessionResumes, AnotherPeerGoesOn) {
+  fetch(author, 1'500'000);
+  const std::uint64_t here = bytes_here();
+  EXPECT_GT(here, 1'000'000U);
+  TestPeer relay(3);
+  relay.hold(log);
+  EXPECT_EQ(fetch(relay), kSize - here);
+  EXPECT_TRUE(is_here()) << why;
+}
+
+TEST_F(SessionResumes, ABudgetLeavesWhatCame) {
+  for (int i = 0; i < 8 && !is_here(); ++i) {
+    TestConnection connection(reader, author, ++seed);
+    WantRequest request = want_of(log.log());
+    request.budget_bytes = 400'000;
+    ASSERT_TRUE(connection.a.session->want(request));
+    connection.run();
+    EXPECT_EQ(connection.a.count<WantEnded>(), 1U) << connection.why();
+  }
+  EXPECT_TRUE(is_here());
+}
+
+TEST_F(SessionResumes, AQuoteCountsOnlyWhatIsToCome) {
+  fetch(author, 1'500'000);
+  const std::uint64_t here = bytes_here();
+  TestConnection connection(reader, author, ++seed);
+  WantRequest request = want_of(log.log());
+  request.quote_only = true;
+  ASSERT_TRUE(connection.a.session->want(request));
+  connection.run();
+  EXPECT_EQ(connection.a.last<Quoted>()->quote.payload_bytes, kSize - here);
+}
+
+TEST_F(SessionResumes, WhatALiarBeganIsTakenAnewFromOnePeerAlone) {
+  spoil(10);
+  EXPECT_GT(bytes_here(), 0U);
+  fetch(author);
+  EXPECT_TRUE(is_here()) << why;
+  EXPECT_EQ(why, "nobody failed") << "nobody knows whose parts were wrong";
+  EXPECT_TRUE(reader.agrees_with(log));
+}
+
+TEST_F(SessionResumes, NobodySpoilsItTwice) {
+  spoil(10);
+  const std::uint64_t once = kSize - bytes_here();
+  fetch(author, once + 1'000'000);  // to the end, and once more, and cut
+  EXPECT_FALSE(is_here());
+  EXPECT_GT(bytes_here(), 400'000U);
+  spoil(25);
+  EXPECT_LT(fetch(author), kSize - 400'000U) << "it goes on with its own";
+  EXPECT_TRUE(is_here()) << why;
+}
+
+TEST_F(SessionResumes, AnOffsetBeyondThePayloadBeginsIt) {
+  HostilePeer liar(author);
+  liar.say_hello();
+  Want want;
+  want.id = 1;
+  want.log = log.log();
+  want.interest = everything();
+  want.resume_seqnum = 1;
+  want.resume_offset = (kSize / limits::kPayloadChunkBytes + 1) * limits::kPayloadChunkBytes;
+  liar.say(want);
+  liar.say(Credit{limits::kSessionCreditBytes});
+  EXPECT_FALSE(liar.verdict());
+  EXPECT_GT(liar.heard<Payload>(), 10U) << "as if nothing had been said";
+}
+
+TEST_F(SessionResumes, OfTwoWantsOneAloneGoesOn) {
+  fetch(author, 1'500'000);
+  const std::uint64_t here = bytes_here();
+  TestConnection first(reader, author, ++seed);
+  TestConnection second(reader, author, ++seed);
+  for (TestConnection* const one : {&first, &second}) {
+    ASSERT_TRUE(one->a.session->want(want_of(log.log())));
+  }
+  second.run(400'000);
+  first.run();
+  EXPECT_TRUE(is_here());
+  EXPECT_EQ(first.a.session->stats().payload_bytes_received, kSize - here);
+  second.run();
+  EXPECT_EQ(second.why(), "nobody failed");
+}
+
+}  // namespace
+}  // namespace culm::replication
