@@ -156,17 +156,22 @@ Outcome<void> print_held(Context& context, const Options& options) {
   CULM_TOOLS_TRY(const auto log, get_log_named(transaction, options.log));
   CULM_TOOLS_TRY(const SeqNum n, parse_seqnum_of("SEQNUM", options.seqnum, log.head()));
   CULM_TOOLS_TRY(const auto stored, about(short_name(log.log), transaction.get_entry(log, n)));
-  const Standing standing = standing_of(log, n);
+  Standing standing = standing_of(log, n);
+  CULM_TOOLS_TRY(const auto stages, transaction.arriving_stages(log, {{n, n}}));
+  std::uint64_t in_part = 0;
+  for (const auto& stage : stages) in_part = std::max(in_part, stage.size_bytes);
   const RangeSet& missing = standing.pool_missing;
   if (context.json) {
     Json object = to_json(stored.entry);
     object["level"] = standing.level;
     object["payload"] = standing.payload;
+    object["payload_bytes_in_part"] = in_part;
     object["linked_from"] = to_string(standing.linked_from);
     object["loose"] = standing.is_loose;
     object["pool_missing"] = to_string(missing);
     return context.out.write_json(object);
   }
+  if (in_part != 0) standing.payload += ", " + human_size(in_part) + " of it in part";
   std::string text = to_text(stored.entry) + signature_line(check_signature(stored.entry)) +
                      line("level", standing.level) + line("payload", standing.payload);
   if (log.payloads.contains(n)) {

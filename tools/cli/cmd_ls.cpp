@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdio>
+#include <map>
 
 #include "culm/feed/closure.hpp"
 
@@ -59,7 +60,26 @@ Summary summarize(const store::LogState& log) {
   return summary;
 }
 
-Json to_json(const store::LogState& log, const Summary& summary) {
+/// Payloads of which parts have come; of each what most is there of.
+struct InPart {
+  std::uint64_t payloads = 0;
+  std::uint64_t bytes = 0;
+};
+
+Result<InPart> count_in_part(const store::ReadTransaction& transaction,
+                             const store::LogState& log) {
+  CULM_TRY(const auto stages, transaction.arriving_stages(log, log.served()));
+  std::map<SeqNum, std::uint64_t> bytes;
+  for (const auto& stage : stages) {
+    std::uint64_t& most = bytes[stage.stage.seqnum];
+    most = std::max(most, stage.size_bytes);
+  }
+  InPart out{bytes.size(), 0};
+  for (const auto& [seqnum, size] : bytes) out.bytes += size;
+  return out;
+}
+
+Json to_json(const store::LogState& log, const Summary& summary, const InPart& in_part) {
   Json object = {{"log", to_string(log.log)},
                  {"head", summary.head},
                  {"held", to_string(log.served())},
@@ -69,6 +89,8 @@ Json to_json(const store::LogState& log, const Summary& summary) {
                  {"payloads", (log.payloads & log.served()).count()},
                  {"payload_bytes", log.payload_bytes},
                  {"payloads_missing", to_string(summary.payloads_missing)},
+                 {"payloads_in_part", in_part.payloads},
+                 {"payload_bytes_in_part", in_part.bytes},
                  {"payloads_deleted", (log.deleted & log.held).count()},
                  {"complete", summary.is_complete},
                  {"interest", to_string(log.interest.entries.ranges)},
@@ -122,10 +144,15 @@ Outcome<void> run(Context& context, const Options& options) {
   for (std::size_t i = 0; i < logs.size(); ++i) {
     CULM_TOOLS_TRY(const auto state, transaction.get_log(logs[i]));
     const store::LogState& log = *state;
-    const Summary summary = summarize(log);
+    Summary summary = summarize(log);
+    CULM_TOOLS_TRY(const InPart in_part, count_in_part(transaction, log));
     if (context.json) {
-      CULM_TOOLS_CHECK(context.out.write_json(to_json(log, summary)));
+      CULM_TOOLS_CHECK(context.out.write_json(to_json(log, summary, in_part)));
       continue;
+    }
+    if (in_part.payloads != 0) {
+      summary.state +=
+          "; " + human_size(in_part.bytes) + " in parts of " + human_payloads(in_part.payloads);
     }
     table.add(
         {options.full
@@ -160,7 +187,8 @@ void add_ls(CommandTree& tree) {
       "  empty       none is, though some are wanted\n"
       "  ended       the author has closed the log\n"
       "  capped at N  the author has forked the log; entries from N on are not valid\n"
-      "and, behind that, how many of its payloads are not held, or were deleted here.",
+      "and, behind that, how many of its payloads are not held, or were deleted here, and what is\n"
+      "there of payloads that have come in part only: the next sync goes on with them.",
       "culm ls --full", options, run);
   verb.group(VerbGroup::kRead);
   verb.add_option("PREFIX", &options->prefix,
