@@ -93,6 +93,10 @@ class Kv {
   /// with kStoreFull where the disk has no room for a second file with what is left, or when this
   /// thread has a transaction open; with kStoreLocked or kStoreBusy when others write.
   [[nodiscard]] virtual Result<void> compact() = 0;
+  /// Gives up room that was kept for a full disk; false where there is none.
+  [[nodiscard]] virtual bool release_reserve() { return false; }
+  /// Keeps such room again, where there is enough.
+  virtual void keep_reserve() {}
 };
 
 }  // namespace culm::store

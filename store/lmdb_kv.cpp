@@ -247,6 +247,7 @@ Result<std::unique_ptr<LmdbKv>> LmdbKv::open(const std::string& directory,
            detail::LmdbEnv::open(absolute.string(), options.map_size_bytes, options.read_only));
   // Who found the file may have been faster than the process that made it.
   if (!options.read_only) CULM_CHECK(detail::sync_directory(directory));
+  if (!options.read_only) detail::keep_reserve(directory);
   return std::unique_ptr<LmdbKv>(new LmdbKv(std::make_unique<State>(
       std::move(claim), std::move(env), absolute.string(), options.read_only)));
 }
@@ -305,6 +306,11 @@ Result<void> LmdbKv::compact() {
     CULM_CHECK(swapped);
   }
   return fail(Errc::kStoreBusy);  // threads of this process keep writing
+}
+
+bool LmdbKv::release_reserve() { return detail::release_reserve(state_->directory); }
+void LmdbKv::keep_reserve() {
+  if (!state_->read_only) detail::keep_reserve(state_->directory);
 }
 
 void LmdbKv::check_readers() {

@@ -37,7 +37,8 @@ void set_abort_handler(AbortHandler handler);
 
 class NodeLock;
 
-/// A `Kv` in an LMDB environment: one directory with data.mdb, lock.mdb and writer.lock. Any number
+/// A `Kv` in an LMDB environment: one directory with data.mdb, lock.mdb, writer.lock, and a reserve
+/// of disk space that writing needs to make room on a full disk. Any number
 /// of processes write, one transaction at a time, until one of them locks the others out for its
 /// node. A commit that returned success survives a crash of the process and of the machine.
 /// Spec: store.md#files
@@ -65,6 +66,8 @@ class LmdbKv final : public Kv {
   /// kStoreLocked. Waits as `lock_for_node` for a write that is under way, unless this process runs
   /// the node. Spec: store.md#compaction
   [[nodiscard]] Result<void> compact() override;
+  [[nodiscard]] bool release_reserve() override;
+  void keep_reserve() override;
 
   /// Frees what readers held that died without ending their snapshots, in any process; the store
   /// grows while they are remembered. Done by `open`; worth a call each minute.

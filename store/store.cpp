@@ -1,5 +1,6 @@
 #include "culm/store/store.hpp"
 
+#include <algorithm>
 #include <mutex>
 #include <utility>
 
@@ -112,6 +113,27 @@ Result<void> Store::update_once(const Body& body) {
   const std::lock_guard lock(damaged_mutex_);
   for (const auto& [log, seqnums] : transaction.dropped()) damaged_.insert(log);
   return {};
+}
+
+Result<RangeSet> Store::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
+  RangeSet rest;
+  std::size_t rows = rows_per_step_;
+  for (;;) {
+    const auto done = update([&](WriteTransaction& transaction) -> Result<void> {
+      CULM_TRY(rest, transaction.delete_payloads(log, seqnums, rows));
+      return {};
+    });
+    if (done) break;
+    if (done.error().code != Errc::kStoreFull) return fail(done.error());
+    if (rows > 1) {
+      rows = std::max<std::size_t>(rows / 16, 1);
+    } else if (!kv_->release_reserve()) {
+      return fail(done.error());
+    }
+  }
+  rows_per_step_ = std::min(rows * 4, limits::kRowsPerStepMax);
+  if (rest.empty()) kv_->keep_reserve();
+  return rest;
 }
 
 std::set<LogKey> Store::take_damaged() {

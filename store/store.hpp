@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -436,6 +437,12 @@ class Store {
   /// The logs of which updates of this object have dropped what was damaged, since the last call:
   /// they may be asked for again. From any thread.
   [[nodiscard]] std::set<LogKey> take_damaged();
+  /// One step of a deletion in a transaction of its own: see `WriteTransaction::delete_payloads`.
+  /// It touches limits::kRowsPerStepMax rows, so that others get to write between steps, and fewer
+  /// on a full disk, where the last resort is the store's reserve. Returns what of `seqnums` is
+  /// left for the next step.
+  [[nodiscard]] Result<RangeSet> delete_payloads(const LogKey& log, const RangeSet& seqnums);
+
 
  private:
   Store(std::unique_ptr<Kv> kv, const StoreId& id);
@@ -448,5 +455,6 @@ class Store {
   std::mutex damaged_mutex_;
   std::set<LogKey> damaged_;
 };
+  std::atomic<std::size_t> rows_per_step_ = limits::kRowsPerStepMax;  ///< for which there was room
 
 }  // namespace culm::store

@@ -120,10 +120,9 @@ void Performer::start(control::IngestRequest request, Answer answer) {
 
 void Performer::start(control::DeletePayloadsRequest request, Answer answer) {
   const auto rest = std::make_shared<RangeSet>();
-  node_.update(
-      [request, rest](store::WriteTransaction& transaction) -> Result<void> {
-        CULM_TRY(*rest, transaction.delete_payloads(request.log, request.seqnums,
-                                                    limits::kRowsPerStepMax));
+  node_.run(
+      [request, rest](store::Store& store) -> Result<void> {
+        CULM_TRY(*rest, store.delete_payloads(request.log, request.seqnums));
         return {};
       },
       [this, log = request.log, rest, answer = std::move(answer)](const Result<void>& done) {

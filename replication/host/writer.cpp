@@ -66,12 +66,7 @@ Result<void> DirectWriter::append(const store::SignedUnit& unit) {
 
 Result<void> DirectWriter::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
   for (RangeSet rest = seqnums; !rest.empty();) {
-    RangeSet next;
-    CULM_CHECK(store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
-      CULM_TRY(next, transaction.delete_payloads(log, rest, limits::kRowsPerStepMax));
-      return {};
-    }));
-    rest = std::move(next);
+    CULM_TRY(rest, store_.delete_payloads(log, rest));
   }
   return {};
 }

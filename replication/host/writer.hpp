@@ -43,7 +43,7 @@ class DirectWriter final : public Writer {
 
   [[nodiscard]] Result<store::IngestReport> ingest(CheckedUnit& unit) override;
   [[nodiscard]] Result<void> append(const store::SignedUnit& unit) override;
-  /// In steps of limits::kRowsPerStepMax rows, so that others get to write in between.
+  /// In steps, as `store::Store::delete_payloads`.
   [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
   [[nodiscard]] Result<void> set_interest(const LogKey& log,
                                           const store::LogInterest& interest) override;

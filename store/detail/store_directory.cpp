@@ -26,6 +26,9 @@ namespace {
 constexpr std::string_view kDataFile = "/data.mdb";
 constexpr std::string_view kCopyFile = "/data.mdb.new";
 constexpr std::string_view kLockFile = "/writer.lock";
+constexpr std::string_view kReserveFile = "/reserve";
+/// A transaction that deletes one payload writes some thirty pages, and the state of its log.
+constexpr off_t kReserveBytes = off_t{512} << 10;
 constexpr int kLockAttemptsMax = 8;
 /// fcntl waits either not at all or for ever, so a bounded wait has to ask again.
 constexpr Duration kLockRetryInterval = std::chrono::milliseconds(1);
@@ -203,6 +206,19 @@ std::optional<std::size_t> disk_size_bytes(const std::string& directory) {
   struct statvfs status = {};
   if (::statvfs(directory.c_str(), &status) != 0 || status.f_blocks == 0) return std::nullopt;
   return std::size_t{status.f_blocks} * status.f_frsize;
+}
+
+void keep_reserve(const std::string& directory) {
+  const std::string path = path_in(directory, kReserveFile);
+  struct stat status = {};
+  if (::stat(path.c_str(), &status) == 0 && status.st_size >= kReserveBytes) return;
+  const Descriptor opened(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  if (opened.get() < 0) return;
+  if (::posix_fallocate(opened.get(), 0, kReserveBytes) != 0) ::unlink(path.c_str());
+}
+
+bool release_reserve(const std::string& directory) {
+  return ::unlink(path_in(directory, kReserveFile).c_str()) == 0;
 }
 
 Result<DirectoryClaim> DirectoryClaim::take(const std::string& directory) {

@@ -63,6 +63,12 @@ class OpeningLock {
 /// Size of the whole file system, free or not, in bytes; nothing if it does not say.
 [[nodiscard]] std::optional<std::size_t> disk_size_bytes(const std::string& directory);
 
+/// Keeps some disk space in a file of its own, unless that is there or has no room. On a full disk
+/// deletion has to write before it frees anything.
+void keep_reserve(const std::string& directory);
+/// Gives it up; whether there was some.
+[[nodiscard]] bool release_reserve(const std::string& directory);
+
 /// Keeps a process from opening one environment twice: closing either one would drop the file
 /// locks by which LMDB knows that the process lives.
 class DirectoryClaim {

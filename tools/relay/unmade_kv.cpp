@@ -24,6 +24,8 @@ Result<std::unique_ptr<store::KvWriteTransaction>> UnmadeKv::begin_write() {
 
 Result<void> UnmadeKv::grow() { return now().grow(); }
 Result<void> UnmadeKv::compact() { return now().compact(); }
+bool UnmadeKv::release_reserve() { return now().release_reserve(); }
+void UnmadeKv::keep_reserve() { now().keep_reserve(); }
 
 /// Only the thread that writes comes here.
 Result<void> UnmadeKv::make() {

@@ -22,6 +22,8 @@ class UnmadeKv final : public store::Kv {
   [[nodiscard]] Result<std::unique_ptr<store::KvWriteTransaction>> begin_write() override;
   [[nodiscard]] Result<void> grow() override;
   [[nodiscard]] Result<void> compact() override;
+  [[nodiscard]] bool release_reserve() override;
+  void keep_reserve() override;
 
  private:
   [[nodiscard]] store::Kv& now();
