@@ -97,6 +97,8 @@ Result<Damage> ReadTransaction::find_damage(const LogState& log, const RangeSet&
 }
 
 Result<RangeSet> WriteTransaction::drop_damaged(const LogKey& log, const RangeSet& seqnums) {
+  const auto known = touch_known(log);
+  if (!known && known.error().code == Errc::kStoreDamaged) CULM_CHECK(restore_log(log));
   CULM_TRY(detail::TouchedLog* const touched, touch_known(log));
   LogState& state = touched->state;
   CULM_TRY(const Damage damage, find_damage(state, seqnums));

@@ -313,6 +313,11 @@ void LmdbKv::keep_reserve() {
   if (!state_->read_only) detail::keep_reserve(state_->directory);
 }
 
+Result<void> LmdbKv::copy_to(int descriptor) {
+  CULM_TRY(const auto reading, begin_read());  // the map does not move meanwhile
+  return state_->env.copy_to(descriptor);
+}
+
 void LmdbKv::check_readers() {
   const auto ticket = state_->gate.enter(Access::kRead);
   state_->env.check_readers();

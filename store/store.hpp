@@ -296,7 +296,9 @@ class WriteTransaction : public ReadTransaction {
   /// goes, where that is damaged. Both may be taken again. Returns the seqnums. Where an entry is
   /// lost, the payloads that are left are counted again: that costs a look at each of their rows,
   /// and drops entries that are lost there too. Where it was the highest held, the store gets
-  /// another id. Fails with kLogUnknown, kLogFragmented.
+  /// another id. Where the state of the log is damaged it is made of the log's rows first: what is
+  /// here is wanted then, and payloads that are not count as deleted. Fails with kLogUnknown,
+  /// kLogFragmented, and with kStoreDamaged where no row says which log it is of.
   [[nodiscard]] Result<RangeSet> drop_damaged(const LogKey& log, const RangeSet& seqnums);
   /// What was dropped for its damage so far.
   using Dropped = std::map<LogKey, RangeSet>;
@@ -354,6 +356,7 @@ class WriteTransaction : public ReadTransaction {
     }
   }
   Result<void> release_stage(const LogState& state, SeqNum seqnum);
+  Result<void> restore_log(const LogKey& log);
   Result<void> drop(detail::TouchedLog& touched, const Damage& damage);
   Result<void> forget_entries(detail::TouchedLog& touched, RangeSet lost);
   enum class WithPayload { kNever, kIfWhole };
@@ -434,15 +437,15 @@ class Store {
   /// No transaction of the calling thread may be open.
   [[nodiscard]] Result<void> compact() { return kv_->compact(); }
 
-  /// The logs of which updates of this object have dropped what was damaged, since the last call:
-  /// they may be asked for again. From any thread.
-  [[nodiscard]] std::set<LogKey> take_damaged();
   /// One step of a deletion in a transaction of its own: see `WriteTransaction::delete_payloads`.
   /// It touches limits::kRowsPerStepMax rows, so that others get to write between steps, and fewer
   /// on a full disk, where the last resort is the store's reserve. Returns what of `seqnums` is
   /// left for the next step.
   [[nodiscard]] Result<RangeSet> delete_payloads(const LogKey& log, const RangeSet& seqnums);
 
+  /// The logs of which updates of this object have dropped what was damaged, since the last call:
+  /// they may be asked for again. From any thread.
+  [[nodiscard]] std::set<LogKey> take_damaged();
 
  private:
   Store(std::unique_ptr<Kv> kv, const StoreId& id);
@@ -452,9 +455,9 @@ class Store {
   std::unique_ptr<Kv> kv_;
   std::unique_ptr<detail::LogCache> cache_;
   StoreId id_;
+  std::atomic<std::size_t> rows_per_step_ = limits::kRowsPerStepMax;  ///< for which there was room
   std::mutex damaged_mutex_;
   std::set<LogKey> damaged_;
 };
-  std::atomic<std::size_t> rows_per_step_ = limits::kRowsPerStepMax;  ///< for which there was room
 
 }  // namespace culm::store

@@ -263,16 +263,42 @@ Result<LmdbEnv> LmdbEnv::open(const std::string& directory, std::size_t map_size
   env.directory_ = directory;
   env.read_only_ = read_only;
   const unsigned int flags = MDB_NOTLS | (read_only ? MDB_RDONLY : 0U);
-  CULM_CHECK(result_of(mdb_env_set_mapsize(created, map_size_bytes / kPageBytes * kPageBytes)));
-  CULM_CHECK(result_of(mdb_env_set_maxdbs(created, kTableCount)));
-  CULM_CHECK(result_of(mdb_env_set_maxreaders(created, limits::kReadersMax)));
-  CULM_CHECK(result_of(mdb_env_set_assert(created, tell_assertion)));
+  CULM_CHECK(env.prepare(map_size_bytes));
   CULM_CHECK(written([&] { return mdb_env_open(created, directory.c_str(), flags, 0600); }));
   env.check_readers();
   CULM_CHECK(env.find_identity());
   CULM_CHECK(env.check_file_size());
   CULM_CHECK(env.open_tables(read_only));
   return env;
+}
+
+Result<void> LmdbEnv::prepare(std::size_t map_size_bytes) {
+  MDB_env* const env = env_.get();
+  CULM_CHECK(result_of(mdb_env_set_mapsize(env, map_size_bytes / kPageBytes * kPageBytes)));
+  CULM_CHECK(result_of(mdb_env_set_maxdbs(env, kTableCount)));
+  CULM_CHECK(result_of(mdb_env_set_maxreaders(env, limits::kReadersMax)));
+  return result_of(mdb_env_set_assert(env, tell_assertion));
+}
+
+Result<LmdbEnv> LmdbEnv::open_alone(const std::string& file) {
+  constexpr std::size_t kRoomBytes = std::size_t{1} << 20U;
+  struct stat status = {};
+  if (::stat(file.c_str(), &status) != 0) return fail(error_system(Errc::kStoreIo, errno));
+  MDB_env* created = nullptr;
+  CULM_CHECK(result_of(mdb_env_create(&created)));
+  LmdbEnv env(created);
+  CULM_CHECK(env.prepare(static_cast<std::size_t>(status.st_size) + kRoomBytes));
+  const unsigned int flags = MDB_NOTLS | MDB_NOSUBDIR | MDB_NOLOCK;
+  CULM_CHECK(written([&] { return mdb_env_open(created, file.c_str(), flags, 0600); }));
+  CULM_CHECK(env.open_tables(false));
+  return env;
+}
+
+Result<void> LmdbEnv::copy_to(int descriptor) {
+  return written([&] {
+    const int code = mdb_env_copyfd2(env_.get(), descriptor, MDB_CP_COMPACT);
+    return code == MDB_INCOMPATIBLE ? MDB_CORRUPTED : code;  // what it counts is not what is there
+  });
 }
 
 Result<LmdbTxn> LmdbEnv::begin_adopting(bool read_only) {

@@ -76,6 +76,12 @@ class LmdbEnv {
   [[nodiscard]] static Result<LmdbEnv> open(const std::string& directory,
                                             std::size_t map_size_bytes, bool read_only);
 
+  /// One in a file that nobody else knows of, without a lock.
+  [[nodiscard]] static Result<LmdbEnv> open_alone(const std::string& file);
+
+  /// Writes what a reader sees now, without free pages.
+  [[nodiscard]] Result<void> copy_to(int descriptor);
+
   /// Nothing, if another process has grown the map: adopt its size, then try again.
   [[nodiscard]] Result<std::optional<LmdbTxn>> begin(bool read_only);
 
@@ -103,6 +109,7 @@ class LmdbEnv {
  private:
   explicit LmdbEnv(MDB_env* env) : env_(env) {}
   Result<void> find_identity();
+  Result<void> prepare(std::size_t map_size_bytes);
   Result<void> open_tables(bool read_only);
   Result<void> check_file_size();
   Result<LmdbTxn> begin_adopting(bool read_only);

@@ -255,5 +255,25 @@ TEST_F(DamagedStore, ALogWhoseStateIsDamagedFailsAlone) {
   ASSERT_TRUE(store.ingest(other.append_many(1), up_to(4)));
 }
 
+TEST_F(DamagedStore, MakesTheStateOfALogAgainFromItsRows) {
+  ASSERT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
+    CULM_CHECK(transaction.delete_payloads(log.log(), {{3, 3}}, 100));
+    return {};
+  }));
+  whole = state();
+  rot_payload(7);
+  rot(Table::kLogs, 0);
+  ASSERT_EQ(code_of(store->read()->get_log(log.log())), Errc::kStoreDamaged);
+  EXPECT_EQ(drop(up_to(20)), (RangeSet{{7, 7}}));
+  LogState now = state();
+  EXPECT_EQ(now.held, whole.held);
+  EXPECT_EQ(now.payloads, whole.payloads - (RangeSet{{7, 7}}));
+  EXPECT_EQ(now.deleted, (RangeSet{{3, 3}}));
+  EXPECT_EQ(now.interest.entries, everything());
+  expect_sound(20);
+  ASSERT_TRUE(store.ingest(log.append_many(1), up_to(21)));
+  EXPECT_EQ(state().payloads, up_to(21) - (RangeSet{{3, 3}}));
+}
+
 }  // namespace
 }  // namespace culm::test

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "culm/core/random.hpp"
+#include "culm/store/lmdb_kv.hpp"
+
+namespace culm::store {
+
+/// Copies the store as it is at one moment to `directory`, beside readers and writers of any
+/// process, and returns the bytes of the copy, which is durable then. The copy is a store with an
+/// id of its own; free pages and a node's key do not come along. `directory` is made where it is
+/// missing. It holds no store before the copy is whole, also where the process is killed. Blocks;
+/// what is deleted meanwhile takes no less room in the file until it returns.
+///
+/// Fails with kFileExists where something else lies in `directory`, with kStoreLocked while another
+/// process makes a copy there, with kFileIo where that cannot be written; as `Kv::begin_read`, or
+/// with kStoreDamaged, where the store cannot be read. Spec: store.md#backup
+[[nodiscard]] Result<std::uint64_t> back_up(LmdbKv& store, const std::string& directory,
+                                            Random& random);
+
+}  // namespace culm::store
