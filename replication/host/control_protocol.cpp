@@ -92,6 +92,12 @@ std::string encode(const DeletePayloadsRequest& request_value) {
          "\n";
 }
 
+std::string encode(const DropDamagedRequest& request_value) {
+  return request("drop_damaged", request_value.log,
+                 {{"seqnums", to_string(request_value.seqnums)}}) +
+         "\n";
+}
+
 std::string encode(const SetInterestRequest& request_value) {
   const store::LogInterest& interest = request_value.interest;
   return request("set_interest", request_value.log,
@@ -129,11 +135,12 @@ Result<Request> decode_request(std::string_view text) {
     CULM_TRY(auto sync, parse_sync_request(*head));
     return SyncRequest{std::move(sync)};
   }
-  if (verb != "delete_payloads") return fail(Errc::kFileFormat);
-  DeletePayloadsRequest remove;
-  CULM_TRY(remove.log, get_log(*head));
-  CULM_TRY(remove.seqnums, get_ranges(*head, "seqnums"));
-  return remove;
+  const bool is_drop = verb == "drop_damaged";
+  if (!is_drop && verb != "delete_payloads") return fail(Errc::kFileFormat);
+  CULM_TRY(const LogKey log, get_log(*head));
+  CULM_TRY(RangeSet seqnums, get_ranges(*head, "seqnums"));
+  if (is_drop) return DropDamagedRequest{log, std::move(seqnums)};
+  return DeletePayloadsRequest{log, std::move(seqnums)};
 }
 
 Json to_json(const Error& error) {

@@ -41,6 +41,11 @@ struct DeletePayloadsRequest {
   LogKey log;
   RangeSet seqnums;
 };
+/// Drops what is damaged of these.
+struct DropDamagedRequest {
+  LogKey log;
+  RangeSet seqnums;
+};
 struct SetInterestRequest {
   LogKey log;
   store::LogInterest interest;
@@ -53,13 +58,14 @@ struct SyncRequest {
   node::SyncRequest sync;
 };
 
-using Request = std::variant<IngestRequest, DeletePayloadsRequest, SetInterestRequest,
-                             CompactRequest, StatusRequest, SyncRequest>;
+using Request = std::variant<IngestRequest, DeletePayloadsRequest, DropDamagedRequest,
+                             SetInterestRequest, CompactRequest, StatusRequest, SyncRequest>;
 
 // Requests as text, with the empty line.
 [[nodiscard]] std::string encode_ingest(const LogKey& log, std::span<const UnitEntry> unit,
                                         bool is_own = false);
 [[nodiscard]] std::string encode(const DeletePayloadsRequest& request);
+[[nodiscard]] std::string encode(const DropDamagedRequest& request);
 [[nodiscard]] std::string encode(const SetInterestRequest& request);
 [[nodiscard]] std::string encode(const CompactRequest& request);
 [[nodiscard]] std::string encode(const SyncRequest& request);

@@ -90,6 +90,7 @@ class Performer {
  private:
   void start(control::IngestRequest request, Answer answer);
   void start(control::DeletePayloadsRequest request, Answer answer);
+  void start(control::DropDamagedRequest request, Answer answer);
   void start(control::SetInterestRequest request, Answer answer);
   void start(control::CompactRequest request, Answer answer);
   void start(control::StatusRequest request, const Answer& answer);
@@ -129,6 +130,19 @@ void Performer::start(control::DeletePayloadsRequest request, Answer answer) {
         if (!done) return answer({done.error(), Json::object()});
         if (rest->empty()) return answer({});
         start(control::DeletePayloadsRequest{log, std::move(*rest)}, answer);
+      });
+}
+
+void Performer::start(control::DropDamagedRequest request, Answer answer) {
+  node_.update(
+      [request](store::WriteTransaction& transaction) -> Result<void> {
+        CULM_CHECK(transaction.drop_damaged(request.log, request.seqnums));
+        return {};
+      },
+      [answer = std::move(answer)](const Result<void>& done) {
+        control::Response response;
+        if (!done) response.error = done.error();
+        answer(response);
       });
 }
 

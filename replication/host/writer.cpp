@@ -71,6 +71,13 @@ Result<void> DirectWriter::delete_payloads(const LogKey& log, const RangeSet& se
   return {};
 }
 
+Result<void> DirectWriter::drop_damaged(const LogKey& log, const RangeSet& seqnums) {
+  return store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
+    CULM_CHECK(transaction.drop_damaged(log, seqnums));
+    return {};
+  });
+}
+
 Result<void> DirectWriter::set_interest(const LogKey& log, const store::LogInterest& interest) {
   return store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
     return transaction.set_interest(log, interest);
@@ -133,6 +140,10 @@ Result<void> SharingWriter::delete_payloads(const LogKey& log, const RangeSet& s
   return write([&](Writer& writer) { return writer.delete_payloads(log, seqnums); });
 }
 
+Result<void> SharingWriter::drop_damaged(const LogKey& log, const RangeSet& seqnums) {
+  return write([&](Writer& writer) { return writer.drop_damaged(log, seqnums); });
+}
+
 Result<void> SharingWriter::set_interest(const LogKey& log, const store::LogInterest& interest) {
   return write([&](Writer& writer) { return writer.set_interest(log, interest); });
 }
@@ -153,6 +164,11 @@ Result<void> NodeClient::append(const store::SignedUnit& unit) {
 
 Result<void> NodeClient::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
   CULM_TRY(const Json fields, ask(control::encode(control::DeletePayloadsRequest{log, seqnums})));
+  return {};
+}
+
+Result<void> NodeClient::drop_damaged(const LogKey& log, const RangeSet& seqnums) {
+  CULM_TRY(const Json fields, ask(control::encode(control::DropDamagedRequest{log, seqnums})));
   return {};
 }
 

@@ -28,6 +28,8 @@ class Writer {
   [[nodiscard]] virtual Result<void> append(const store::SignedUnit& unit) = 0;
   [[nodiscard]] virtual Result<void> delete_payloads(const LogKey& log,
                                                      const RangeSet& seqnums) = 0;
+  /// As `store::WriteTransaction::drop_damaged`.
+  [[nodiscard]] virtual Result<void> drop_damaged(const LogKey& log, const RangeSet& seqnums) = 0;
   [[nodiscard]] virtual Result<void> set_interest(const LogKey& log,
                                                   const store::LogInterest& interest) = 0;
   /// Gives the disk back what is free: see `store::Kv::compact`.
@@ -45,6 +47,7 @@ class DirectWriter final : public Writer {
   [[nodiscard]] Result<void> append(const store::SignedUnit& unit) override;
   /// In steps, as `store::Store::delete_payloads`.
   [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
+  [[nodiscard]] Result<void> drop_damaged(const LogKey& log, const RangeSet& seqnums) override;
   [[nodiscard]] Result<void> set_interest(const LogKey& log,
                                           const store::LogInterest& interest) override;
   [[nodiscard]] Result<void> compact() override;
@@ -67,6 +70,7 @@ class SharingWriter final : public Writer {
   [[nodiscard]] Result<store::IngestReport> ingest(CheckedUnit& unit) override;
   [[nodiscard]] Result<void> append(const store::SignedUnit& unit) override;
   [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
+  [[nodiscard]] Result<void> drop_damaged(const LogKey& log, const RangeSet& seqnums) override;
   [[nodiscard]] Result<void> set_interest(const LogKey& log,
                                           const store::LogInterest& interest) override;
   [[nodiscard]] Result<void> compact() override;
@@ -97,6 +101,7 @@ class NodeClient final : public Writer {
   [[nodiscard]] Result<store::IngestReport> ingest(CheckedUnit& unit) override;
   [[nodiscard]] Result<void> append(const store::SignedUnit& unit) override;
   [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
+  [[nodiscard]] Result<void> drop_damaged(const LogKey& log, const RangeSet& seqnums) override;
   [[nodiscard]] Result<void> set_interest(const LogKey& log,
                                           const store::LogInterest& interest) override;
   [[nodiscard]] Result<void> compact() override;

@@ -1,11 +1,205 @@
-"""A full disk."""
+"""A store that is damaged, and how it is made whole again; copies of a store; a full disk."""
 
+import fcntl
 import json
 import os
+import signal
 import subprocess
+import time
 
 from relay_harness import NetworkScenario
-from scenario import CULM, main
+from scenario import CULM, FORK, NETWORK, STORE, USAGE, main
+
+ENTRIES = 800
+
+
+class Rotten(NetworkScenario):
+    def rot(self, store, mark, ahead=0):
+        """Flips a bit `ahead` bytes in front of each place that begins with `mark`."""
+        with open(self.path(f"{store}/data.mdb"), "r+b") as file:
+            content = bytearray(file.read())
+            place = content.find(mark)
+            self.assertGreater(place, 0)
+            while place != -1:
+                content[place - ahead] ^= 1
+                place = content.find(mark, place + 1)
+            file.seek(0)
+            file.write(content)
+
+    def rot_payload(self, store, n):
+        self.rot(store, b"line %d of" % n)
+
+    def rot_entry(self, store, n):
+        """In the signature, which is the last of an entry."""
+        self.rot(store, b"line %d of" % n, ahead=5)
+
+
+class Repair(Rotten):
+    def setUp(self):
+        super().setUp()
+        self.key = self.keygen()
+        self.author = self.new_log(self.lines(ENTRIES), key=self.key)
+        self.peer = self.relay("peer", "--accept-any")
+        self.sync_one("store", self.peer.address, "--push", self.author)
+
+    def repair(self, *arguments, **options):
+        return self.json_lines("repair", *arguments, **options)
+
+    def test_what_is_damaged_is_said_then_dropped_and_taken_again(self):
+        self.assertEqual(self.text("repair"), "nothing is damaged\n")
+        self.rot_entry("store", 77)
+        self.rot_payload("store", 400)
+        self.assertIn("`culm repair --dry-run`", self.error(STORE, "verify"))
+
+        found = self.text("repair", "--dry-run")
+        self.assertIn("would drop 1 entry: 77; 1 payload: 400\n", found)
+        self.assertIn("repair --from", found)
+        self.error(STORE, "verify")
+
+        done = self.text("repair", "--from", self.peer.address)
+        self.assertIn("dropped 1 entry: 77; 1 payload: 400\n", done)
+        self.assertIn("replaced 1 entry: 77; 1 payload: 400\n", done)
+        self.assert_sound("store")
+        self.assertEqual(self.printed("store", self.author), self.lines(ENTRIES))
+        self.assertEqual(self.text("repair"), "nothing is damaged\n")
+
+    def test_without_a_peer_what_is_left_is_sound_and_what_is_lost_comes_later(self):
+        self.rot_entry("store", 77)
+        self.rot_payload("store", 400)
+        done = self.repair()
+        self.assertEqual([(line["type"], line["entries"], line["payloads"]) for line in done],
+                         [("dropped", "77", "400")])
+        self.assert_sound("store")
+        log = self.json("ls")
+        self.assertEqual((log["held"], log["payloads"]), ("1-76,78-800", 798))
+        self.out("repair", self.author, "--from", self.peer.address)
+        self.sync_one("store", self.peer.address, self.author)
+        self.assertEqual(self.printed("store", self.author), self.lines(ENTRIES))
+
+    def test_entries_that_are_cut_off_are_named_until_they_lead_to_the_first_again(self):
+        self.rot_entry("store", 4)
+        found = self.repair("--dry-run")[0]
+        self.assertEqual((found["entries"], found["cut_off"]), ("4", "5-800"))
+        self.out("repair")
+        self.assertIn("culm repair --from", self.run_culm("verify", status=4).stderr.decode())
+        self.assertIn("are not served until", self.text("repair", "--dry-run"))
+        self.out("repair", "--from", self.peer.address)
+        self.assert_sound("store")
+
+    def test_a_damaged_state_of_a_log_is_made_again(self):
+        self.rot("store", bytes.fromhex(self.author) + bytes(8) + b"\x02", ahead=-43)
+        self.rot_payload("store", 400)
+        self.assertIn("`culm repair --dry-run`", self.error(STORE, "verify"))
+        self.assertIn("would make its state again", self.text("repair", "--dry-run"))
+        done = self.text("repair", "--from", self.peer.address)
+        self.assertIn("made its state again", done)
+        self.assert_sound("store")
+        self.out("sync", self.peer.address)
+        self.assertEqual(self.printed("store", self.author), self.lines(ENTRIES))
+
+    def test_beside_a_node_the_node_does_it(self):
+        self.rot_entry("store", 77)
+        node = self.relay("store")
+        self.out("repair", "--from", self.peer.address)
+        node.end()
+        self.assert_sound("store")
+        self.assertEqual(self.printed("store", self.author), self.lines(ENTRIES))
+
+    def test_peers_that_do_not_have_it_or_do_not_answer_are_named(self):
+        self.rot_entry("store", 77)
+        self.peer.end()
+        said = self.error(NETWORK, "repair", "--from", self.peer.address)
+        self.assertIn("not all that was lost was replaced", said)
+        self.assertIn("nobody listens there", said)
+        self.assertEqual(self.json("ls")["held"], "1-76,78-800")
+        self.error(USAGE, "repair", "--from", self.peer.address, "--dry-run")
+        self.error(USAGE, "repair", "--from", "nowhere")
+
+    def test_an_author_who_lost_their_newest_entry_does_not_fork(self):
+        self.rot_entry("store", 800)
+        self.out("repair")
+        self.assertEqual(self.json("ls")["head"], 799)
+        self.error(FORK, "append", "--key", self.key[0], stdin=b"would be entry 800 again")
+        self.out("repair", self.author, "--from", self.peer.address)
+        self.sync_one("store", self.peer.address, self.author)
+        self.out("append", "--key", self.key[0], stdin=b"entry 801")
+        self.assertEqual(self.json("ls")["head"], 801)
+        self.sync_one("store", self.peer.address, "--push", self.author)
+
+    def test_an_author_whose_newest_payload_rotted_goes_on(self):
+        self.rot_payload("store", 800)
+        self.out("repair")
+        self.out("append", "--key", self.key[0], stdin=b"entry 801")
+        self.assertEqual(self.json("ls")["head"], 801)
+
+
+class Backup(Rotten):
+    def setUp(self):
+        super().setUp()
+        self.key = self.keygen()
+        self.author = self.new_log(self.lines(ENTRIES), key=self.key)
+
+    def test_a_backup_is_a_store(self):
+        report = self.json("backup", "copy")
+        self.assertEqual(os.listdir(self.path("copy")), ["data.mdb"])
+        self.assertEqual(report["bytes"], os.path.getsize(self.path("copy/data.mdb")))
+        self.assert_sound("copy")
+        self.assertEqual(self.printed("copy", self.author), self.lines(ENTRIES))
+        self.assertEqual(self.json("ls"), self.json("ls", store="copy"))
+        self.out("append", "--key", self.keygen("other")[0], stdin=b"more", store="copy")
+
+    def test_a_backup_beside_a_node_that_writes_is_of_one_moment(self):
+        self.relay("store", "--accept-any")
+        for n in range(5):
+            writing = subprocess.Popen(
+                [CULM, "append", "--key", self.key[0], "--lines"], cwd=self.place,
+                env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+            writing.stdin.write(b"".join(b"more %d\n" % m for m in range(2000)))
+            writing.stdin.close()
+            self.out("backup", f"copy{n}")
+            self.assertEqual(writing.wait(timeout=60), 0)
+            self.assert_sound(f"copy{n}")
+
+    def test_a_place_that_is_not_empty_is_refused_and_left_as_it_is(self):
+        os.mkdir(self.path("full"))
+        self.write("full/mine", "text")
+        self.assertIn("full: is not empty", self.error(USAGE, "backup", "full"))
+        self.assertEqual(os.listdir(self.path("full")), ["mine"])
+        self.error(USAGE, "backup", "store")
+        self.out("backup", "copy")
+        self.error(USAGE, "backup", "copy")
+        os.mkdir(self.path("empty"))
+        self.out("backup", "empty")
+        self.assert_sound("empty")
+
+    def test_a_backup_that_is_killed_leaves_nothing_that_passes_for_one(self):
+        self.new_log(("x" * 30000 for _ in range(2000)), key=self.keygen("big"))
+        seen = set()
+        for n in range(12):
+            copy = f"killed{n}"
+            backup = self.start("backup", copy)
+            part = self.path(f"{copy}/data.mdb.part")
+            deadline = time.monotonic() + 30
+            while not os.path.exists(part) and backup.poll() is None:
+                self.assertLess(time.monotonic(), deadline)
+            while (backup.poll() is None and os.path.exists(part)
+                   and os.path.getsize(part) < n * 5_000_000):
+                self.assertLess(time.monotonic(), deadline)
+            backup.send_signal(signal.SIGKILL)
+            backup.wait(timeout=30)
+            if os.path.exists(part):
+                with open(part) as file:
+                    fcntl.flock(file, fcntl.LOCK_EX)  # the process that copied has ended, too
+            is_whole = os.path.exists(self.path(f"{copy}/data.mdb"))
+            seen.add(is_whole)
+            if is_whole:
+                self.assert_sound(copy)
+                continue
+            self.error(3, "verify", store=copy)
+            self.out("backup", copy)
+            self.assertEqual(os.listdir(self.path(copy)), ["data.mdb"])
+            self.assert_sound(copy)
+        self.assertIn(False, seen)
 
 
 class FullDisk(NetworkScenario):

@@ -31,6 +31,13 @@ TEST(ControlProtocol, DeletePayloadsComesBack) {
   EXPECT_EQ(back.seqnums, request.seqnums);
 }
 
+TEST(ControlProtocol, DropDamagedComesBack) {
+  const DropDamagedRequest request{some_log(), {{1, 5}, {9, 9}}};
+  const auto back = round_trip<DropDamagedRequest>(encode(request));
+  EXPECT_EQ(back.log, request.log);
+  EXPECT_EQ(back.seqnums, request.seqnums);
+}
+
 TEST(ControlProtocol, SetInterestComesBack) {
   for (const Interest& entries : {everything(), Interest{}, Interest{{{3, 4}}, 100}}) {
     const SetInterestRequest request{some_log(), {entries, false}};

@@ -45,6 +45,15 @@ Exit exit_of_fault(const Error& fault) {
   return exit == Exit::kStore ? exit : Exit::kVerification;
 }
 
+/// What is wrong with a log, and what to do about it.
+Failure failure_of(const std::string& title, const Error& fault) {
+  Failure failure = Failure(fault).about(title).as(exit_of_fault(fault));
+  if (fault.code == Errc::kUnitUnanchored) {
+    failure.step = "what it leads to was lost: `culm repair --from HOST:PORT` takes that again";
+  }
+  return failure;
+}
+
 Json to_json(const store::LogState& log, const store::AuditReport& report) {
   Json object = {{"log", to_string(log.log)},        {"ok", report.is_sound() && log.cap == 0},
                  {"entries", report.entries},        {"certificate_entries", report.certificate},
@@ -109,7 +118,12 @@ Outcome<void> verify_store(Context& context, const Options& options) {
   std::optional<Failure> worst;
   if (options.logs.empty()) {
     const auto sound = store::audit_tables(transaction);
-    if (!sound) keep_worst(worst, Failure(sound.error()).about("tables of the store"));
+    if (!sound) {
+      keep_worst(worst, Failure(sound.error())
+                            .about("tables of the store")
+                            .next("`culm repair --dry-run` says what it can mend; else " +
+                                  std::string(kStoreIsLost)));
+    }
   }
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));
   std::size_t verified = 0;
@@ -140,8 +154,7 @@ Outcome<void> verify_store(Context& context, const Options& options) {
                                                  [&](std::uint64_t n) { progress.show(n); })));
     CULM_TOOLS_CHECK(print_verdict(context, transaction, log, report, verifier));
     if (report.first_fault) {
-      keep_worst(worst,
-                 Failure(*report.first_fault).about(title).as(exit_of_fault(*report.first_fault)));
+      keep_worst(worst, failure_of(title, *report.first_fault));
     } else if (log.cap != 0) {
       keep_worst(worst, Failure(error_for(Errc::kFork, log.cap)).about(title));
     }

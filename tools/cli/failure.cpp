@@ -36,8 +36,9 @@ Exit exit_of_file(const Error& error) {
 constexpr std::string_view kTakeBack =
     "the store is older than the log: take the log back from a peer (culm sync) before "
     "appending, or the log forks";
-constexpr std::string_view kFetchAgain =
-    "`culm verify` says which logs are affected; fetch them again from a peer";
+constexpr std::string_view kRepair =
+    "`culm repair --dry-run` says what is damaged; `culm repair --from HOST:PORT` takes it again "
+    "from a peer that has it";
 constexpr std::string_view kAllow = "let this user write there, or name another store with --store";
 constexpr std::string_view kNoWay = "check the address and the network of this machine";
 static_assert(limits::kConnectTimeoutMs == 10'000 && limits::kHandshakeTimeoutMs == 10'000,
@@ -65,7 +66,7 @@ constexpr Row kRows[] = {
     {Errc::kStoreIo, kAllow, {}, EROFS},
     {Errc::kStoreIo, "name a directory with --store DIR", {}, ENOTDIR},
     {Errc::kStoreIo, "keep the store on a disk of this machine", {}, EREMOTE},
-    {Errc::kStoreDamaged, kFetchAgain},
+    {Errc::kStoreDamaged, kRepair},
     {Errc::kStoreFormat,
      "another version wrote it, or a faulty one; it is left as it is: fetch the log into another "
      "store"},

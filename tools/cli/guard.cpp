@@ -18,9 +18,6 @@
 namespace culm::tools {
 namespace {
 
-constexpr std::string_view kNextStep =
-    "take its logs again from peers, into another store (culm sync)";
-
 /// What is left to be said when a signal has come; nothing is made then.
 std::array<char, 1024> last_words{};
 std::size_t last_words_size = 0;
@@ -60,13 +57,13 @@ Outcome<void> guard_reading(const Context& context) {
     std::signal(number, SIG_DFL);
     std::raise(number);
   }
-  return fail_with(Failure(Error{Errc::kStoreDamaged}).about(name).next(kNextStep));
+  return fail_with(Failure(Error{Errc::kStoreDamaged}).about(name).next(kStoreIsLost));
 }
 
 void guard_writing(const Context& context) {
   const std::string text = "culm: store " + shown(context.store_directory) + ": " +
                            message(Error{Errc::kStoreDamaged}) +
-                           "\n  next: " + std::string(kNextStep) + "\n";
+                           "\n  next: " + std::string(kStoreIsLost) + "\n";
   last_words_size = text.copy(last_words.data(), last_words.size());
   store::set_abort_handler(
       [](const char* /*directory*/, const char* /*assertion*/) { end_damaged(); });

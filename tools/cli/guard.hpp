@@ -1,8 +1,14 @@
 #pragma once
 
+#include <string_view>
+
 #include "tools/cli/context.hpp"
 
 namespace culm::tools {
+
+/// What to do about a store that cannot be read at all.
+inline constexpr std::string_view kStoreIsLost =
+    "restore a backup, or take its logs again from peers, into another store (culm sync)";
 
 /// LMDB trusts what it maps: a damaged page can end the process that reads it. After this the verb
 /// goes on in a child process. The parent stays here: it ends as the child does, and fails with

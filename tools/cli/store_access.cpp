@@ -29,8 +29,16 @@ Failure locked(const Context& context) {
   return std::move(failure).about(named(context));
 }
 
+template <class T>
+static Outcome<T> opened_or_lost(const Context& context, Result<T> opened) {
+  if (opened || opened.error().code != Errc::kStoreDamaged) {
+    return about(named(context), std::move(opened));
+  }
+  return fail_with(Failure(opened.error()).about(named(context)).next(kStoreIsLost));
+}
+
 Outcome<std::unique_ptr<store::Store>> open_for_reading(const Context& context) {
-  return about(named(context), host::open_to_read(context.store_directory));
+  return opened_or_lost(context, host::open_to_read(context.store_directory));
 }
 
 Outcome<host::WritableStore> open_for_writing(const Context& context, IfMissing if_missing,
@@ -48,7 +56,7 @@ Outcome<host::WritableStore> open_for_writing(const Context& context, IfMissing 
     return fail_with(
         locked(context).next("wait until it has ended; verbs that only read work meanwhile"));
   }
-  return about(named(context), std::move(opened));
+  return opened_or_lost(context, std::move(opened));
 }
 
 }  // namespace culm::tools

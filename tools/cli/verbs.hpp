@@ -16,6 +16,8 @@ void add_follow(CommandTree& tree);
 void add_inspect(CommandTree& tree);
 void add_name(CommandTree& tree);
 void add_verify(CommandTree& tree);
+void add_repair(CommandTree& tree);
+void add_backup(CommandTree& tree);
 void add_delete(CommandTree& tree);
 void add_compact(CommandTree& tree);
 void add_export(CommandTree& tree);
@@ -30,8 +32,8 @@ void add_help(CommandTree& tree);
 inline void add_verbs(CommandTree& tree) {
   for (const auto add :
        {add_keygen, add_append, add_mark, add_ls, add_log, add_cat, add_follow, add_inspect,
-        add_name, add_verify, add_delete, add_compact, add_export, add_import, add_sync, add_relay,
-        add_lipmaa, add_path, add_pool, add_help}) {
+        add_name, add_verify, add_repair, add_backup, add_delete, add_compact, add_export,
+        add_import, add_sync, add_relay, add_lipmaa, add_path, add_pool, add_help}) {
     add(tree);
   }
 }

@@ -1,0 +1,69 @@
+#include "culm/store/backup.hpp"
+
+#include "tools/cli/files.hpp"
+#include "tools/cli/guard.hpp"
+#include "tools/cli/output.hpp"
+#include "tools/cli/store_access.hpp"
+#include "tools/cli/verbs.hpp"
+
+namespace culm::tools {
+namespace {
+
+struct Options {
+  std::string directory;
+};
+
+Failure refused(const Error& error, const Options& options) {
+  Failure failure(error);
+  if (error.code == Errc::kFileExists) {
+    failure.message = "is not empty";
+    failure.step = "name a directory that is empty, or not there yet";
+  } else if (error.code == Errc::kStoreLocked) {
+    failure.message = "another process makes a backup there";
+  }
+  return std::move(failure).about(shown(options.directory));
+}
+
+Outcome<void> run(Context& context, const Options& options) {
+  CULM_TOOLS_CHECK(guard_reading(context));
+  const std::string& from = context.store_directory;
+  CULM_TOOLS_TRY(const auto kv,
+                 about(named(context), store::LmdbKv::open(from, {.read_only = true})));
+  SystemRandom random;
+  const auto copied = store::back_up(*kv, options.directory, random);
+  if (!copied && fault(copied.error().code) == Fault::kOwnStore &&
+      copied.error().code != Errc::kFileIo && copied.error().code != Errc::kStoreLocked) {
+    return fail_with(Failure(copied.error()).about(named(context)));
+  }
+  if (!copied) return fail_with(refused(copied.error(), options));
+  if (context.json) {
+    return context.out.write_json(
+        Json{{"type", "backup"}, {"directory", options.directory}, {"bytes", *copied}});
+  }
+  return context.out.write("backed up to " + shown(options.directory) + " (" + human_size(*copied) +
+                           "); it is a store: `culm --store " + shown(options.directory) +
+                           " verify`\n");
+}
+
+}  // namespace
+
+void add_backup(CommandTree& tree) {
+  const auto options = std::make_shared<Options>();
+  Verb& verb = tree.add_verb(
+      "backup",
+      "Copy the store to the directory DIR, as it is at one moment, also while a relay or another\n"
+      "verb writes to it. DIR is made where it is missing, and must be empty. It is a store then:\n"
+      "name it with --store, or move it to where the store was. Killed midway, nothing in DIR\n"
+      "passes for a store. Do not copy a store with cp: what is written meanwhile tears the copy,\n"
+      "and it passes for the store itself, which a backup does not: `culm append` has to know "
+      "that\n"
+      "it is an older one, or the author forks their log. Keys are not in the store: keep them "
+      "too.",
+      "culm backup /mnt/backup/culm-2026-07-14\n"
+      "  culm --store /mnt/backup/culm-2026-07-14 verify",
+      options, run);
+  verb.add_option("DIR", &options->directory, "Directory that is empty, or not there yet")
+      .required();
+}
+
+}  // namespace culm::tools

@@ -1,0 +1,311 @@
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "culm/feed/closure.hpp"
+#include "culm/replication/host/synced_logs.hpp"
+#include "culm/replication/host/writer.hpp"
+
+#include "tools/cli/arguments.hpp"
+#include "tools/cli/guard.hpp"
+#include "tools/cli/progress.hpp"
+#include "tools/cli/store_access.hpp"
+#include "tools/cli/verbs.hpp"
+#include "tools/relay/host.hpp"
+#include "tools/sync/report.hpp"
+
+namespace culm::tools {
+namespace {
+
+constexpr std::uint64_t kEntriesPerLook = 1024;
+
+struct RepairOptions {
+  std::vector<std::string> logs;
+  std::vector<std::string> from;
+  bool dry_run = false;
+  HostOptions host_options;
+};
+
+/// What was found of the logs, and why some could not be looked at.
+struct Findings {
+  std::map<LogKey, store::Damage> damaged;
+  std::map<LogKey, RangeSet> cut_off;  ///< entries that do not lead to entry 1 any more
+  std::vector<LogKey> stateless;       ///< nothing can be asked of these
+  std::optional<Failure> failure;      ///< of one of them
+};
+
+RangeSet find_cut_off(const store::LogState& log, const RangeSet& lost) {
+  const RangeSet left = log.served() - lost;
+  return left - anchored(left);
+}
+
+Outcome<store::Damage> look_at(const store::ReadTransaction& transaction,
+                               const store::LogState& log) {
+  const std::string title = short_name(log.log);
+  Progress progress(title, log.held.count(), Progress::Unit::kCount);
+  store::Damage found;
+  std::uint64_t done = 0;
+  RangeSet rest = log.held;
+  while (!rest.empty()) {
+    const SeqNum first = rest.min();
+    const SeqNum last = first + std::min(kEntriesPerLook - 1, kSeqnumMax - first);
+    const RangeSet next = rest & RangeSet{{first, last}};
+    CULM_TOOLS_TRY(const auto damage, about(title, transaction.find_damage(log, next)));
+    found.entries |= damage.entries;
+    found.payloads |= damage.payloads;
+    found.rows |= damage.rows;
+    rest.erase(SeqRange{first, last});
+    progress.show(done += next.count());
+  }
+  return found;
+}
+
+Outcome<Findings> look(const RepairOptions& options, const store::Store& store) {
+  Findings findings;
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));
+  for (const LogKey& key : logs) {
+    const auto state = transaction.get_log(key);
+    if (!state) {
+      if (state.error().code != Errc::kStoreDamaged) {
+        return fail_with(Failure(state.error()).about(short_name(key)));
+      }
+      findings.stateless.push_back(key);
+      continue;
+    }
+    CULM_TOOLS_TRY(store::Damage damage, look_at(transaction, **state));
+    RangeSet cut_off = find_cut_off(**state, damage.entries);
+    if (!cut_off.empty()) findings.cut_off.emplace(key, std::move(cut_off));
+    if (!damage.empty()) findings.damaged.emplace(key, std::move(damage));
+  }
+  return findings;
+}
+
+/// "2 entries: 5,9; 1 payload: 7".
+std::string listed(const RangeSet& entries, const RangeSet& payloads) {
+  std::string text;
+  if (!entries.empty()) text = human_entries(entries.count()) + ": " + human_ranges(entries);
+  if (!payloads.empty()) {
+    text += (text.empty() ? "" : "; ") + human_payloads(payloads.count()) + ": " +
+            human_ranges(payloads);
+  }
+  return text;
+}
+
+Json damage_json(const LogKey& log, const store::Damage& damage, const RangeSet& cut_off,
+                 bool dry_run) {
+  return {{"type", dry_run ? "damage" : "dropped"},
+          {"log", to_string(log)},
+          {"entries", to_string(damage.entries)},
+          {"payloads", to_string(damage.payloads)},
+          {"restored", to_string(damage.rows - damage.payloads)},
+          {"cut_off", to_string(cut_off)}};
+}
+
+std::string damage_lines(const LogKey& log, const store::Damage& damage, const RangeSet& cut_off,
+                         bool dry_run) {
+  std::string text;
+  const auto add = [&](const char* what, const std::string& which) {
+    text += short_name(log) + ": " + (dry_run ? "would " : "") + what + which + "\n";
+  };
+  const std::string lost = listed(damage.entries, damage.payloads);
+  const RangeSet whole = damage.rows - damage.payloads;
+  if (!lost.empty()) add(dry_run ? "drop " : "dropped ", lost);
+  if (!whole.empty()) {
+    add(dry_run ? "restore " : "restored ", listed(whole, {}) + " (nothing of it is lost)");
+  }
+  if (!cut_off.empty()) {
+    text += short_name(log) + ": " + listed(cut_off, {}) +
+            " prove nothing and are not served until what was lost below them is back\n";
+  }
+  return text;
+}
+
+Outcome<void> tell_findings(Context& context, const Findings& findings, bool dry_run) {
+  static const RangeSet none;
+  static const store::Damage sound;
+  std::set<LogKey> logs;
+  for (const auto& [log, damage] : findings.damaged) logs.insert(log);
+  for (const auto& [log, cut_off] : findings.cut_off) logs.insert(log);
+  for (const LogKey& log : logs) {
+    const auto damage = findings.damaged.find(log);
+    const auto cut = findings.cut_off.find(log);
+    const store::Damage& lost = damage == findings.damaged.end() ? sound : damage->second;
+    const RangeSet& cut_off = cut == findings.cut_off.end() ? none : cut->second;
+    CULM_TOOLS_CHECK(context.json ? context.out.write_json(damage_json(log, lost, cut_off, dry_run))
+                                  : context.out.write(damage_lines(log, lost, cut_off, dry_run)));
+  }
+  return {};
+}
+
+Outcome<node::SyncReport> sync_with(Context& context, const RepairOptions& options,
+                                    const std::vector<LogKey>& logs) {
+  node::SyncRequest request;
+  for (const std::string& address : options.from) {
+    CULM_TOOLS_TRY(const node::Endpoint endpoint, parse_endpoint_option("--from", address));
+    request.peers.push_back({endpoint});
+    if (!node::is_sound(request)) return usage("--from " + address + ": a peer is named once");
+  }
+  if (logs.empty()) return node::SyncReport{};
+  node::add_logs(request, {}, logs);
+  host::SyncedLogs policy(request);
+  const auto opened = Host::open(context, options.host_options, policy, MakeStore::kNow);
+  if (!opened && opened.error().code == Errc::kStoreLocked) {
+    if (const auto node = host::NodeClient::connect(context.store_directory)) {
+      return about(named(context), node->sync(request));
+    }
+  }
+  if (!opened) return fail_with(opened.error());
+  const auto report =
+      (*opened)->sync(request, [](const node::SyncEvent& /*event*/) { return true; });
+  return report;
+}
+
+/// Says what peers have brought of what was lost; whether that was all.
+Outcome<bool> tell_replaced(Context& context, const Findings& findings, const store::Store& store) {
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  bool is_whole = true;
+  for (const auto& [key, damage] : findings.damaged) {
+    CULM_TOOLS_TRY(const auto log, about(short_name(key), transaction.get_log(key)));
+    const RangeSet entries = damage.entries - log->held;
+    const RangeSet payloads = damage.payloads - log->payloads;
+    is_whole = is_whole && entries.empty() && payloads.empty();
+    if (context.json) {
+      const Json line = {{"type", "replaced"},
+                         {"log", to_string(key)},
+                         {"entries", to_string(damage.entries - entries)},
+                         {"payloads", to_string(damage.payloads - payloads)},
+                         {"entries_missing", to_string(entries)},
+                         {"payloads_missing", to_string(payloads)}};
+      CULM_TOOLS_CHECK(context.out.write_json(line));
+      continue;
+    }
+    const std::string back = listed(damage.entries - entries, damage.payloads - payloads);
+    const std::string gone = listed(entries, payloads);
+    const std::string title = short_name(key) + ": ";
+    if (!back.empty()) CULM_TOOLS_CHECK(context.out.write(title + "replaced " + back + "\n"));
+    if (!gone.empty()) CULM_TOOLS_CHECK(context.out.write(title + "not replaced " + gone + "\n"));
+  }
+  for (const auto& [key, cut_off] : findings.cut_off) {
+    CULM_TOOLS_TRY(const auto log, about(short_name(key), transaction.get_log(key)));
+    is_whole = is_whole && find_cut_off(*log, {}).empty();
+  }
+  return is_whole;
+}
+
+/// What was dropped comes back by any sync, now or later.
+Outcome<void> fetch(Context& context, const RepairOptions& options, const Findings& findings) {
+  std::set<LogKey> logs;
+  for (const auto& [log, damage] : findings.damaged) logs.insert(log);
+  for (const auto& [log, cut_off] : findings.cut_off) logs.insert(log);
+  CULM_TOOLS_TRY(const node::SyncReport report,
+                 sync_with(context, options, {logs.begin(), logs.end()}));
+  CULM_TOOLS_TRY(const auto store, open_for_reading(context));
+  CULM_TOOLS_TRY(const bool is_whole, tell_replaced(context, findings, *store));
+  if (is_whole) return {};
+  const auto why = node::why_not_done(report);
+  Failure failure(Exit::kNetwork, why ? why->error.code : Errc::kPeerStalled,
+                  "not all that was lost was replaced");
+  if (why && why->peer != nullptr) {
+    failure.message += ": peer " + node::to_string(why->peer->endpoint) + ": " +
+                       why_lost(why->error, why->peer->text).message;
+  }
+  return fail_with(
+      std::move(failure).next("what is left is sound; repair again with another peer"));
+}
+
+Outcome<void> tell_state(Context& context, const LogKey& log, bool dry_run) {
+  if (context.json) {
+    return context.out.write_json(
+        Json{{"type", dry_run ? "damaged_state" : "restored_state"}, {"log", to_string(log)}});
+  }
+  return context.out.write(
+      short_name(log) + (dry_run ? ": would make its state again" : ": made its state again") +
+      " from what is here: that is wanted, and payloads that are not here count as deleted\n");
+}
+
+/// Nothing can be asked of a log before its state is there.
+Outcome<void> restore_states(Context& context, host::Writer& writer, Findings& findings) {
+  for (const LogKey& log : findings.stateless) {
+    const auto restored = writer.drop_damaged(log, {});
+    if (restored) CULM_TOOLS_CHECK(tell_state(context, log, false));
+    if (!restored) {
+      findings.failure = Failure(restored.error()).about(short_name(log)).next(kStoreIsLost);
+    }
+  }
+  return {};
+}
+
+Outcome<Findings> drop(Context& context, const RepairOptions& options) {
+  Ed25519Verifier verifier;
+  CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kFail, verifier));
+  CULM_TOOLS_TRY(Findings findings, look(options, *access.store));
+  if (!findings.stateless.empty()) {
+    CULM_TOOLS_CHECK(restore_states(context, *access.writer, findings));
+    auto failure = std::move(findings.failure);
+    CULM_TOOLS_TRY(findings, look(options, *access.store));
+    findings.failure = std::move(failure);
+  }
+  for (const auto& [log, damage] : findings.damaged) {
+    const RangeSet all = damage.entries | damage.payloads | damage.rows;
+    CULM_TOOLS_CHECK(about(short_name(log), access.writer->drop_damaged(log, all)));
+  }
+  CULM_TOOLS_CHECK(tell_findings(context, findings, false));
+  return findings;
+}
+
+Outcome<Findings> look_only(Context& context, const RepairOptions& options) {
+  CULM_TOOLS_CHECK(guard_reading(context));
+  CULM_TOOLS_TRY(const auto store, open_for_reading(context));
+  CULM_TOOLS_TRY(Findings findings, look(options, *store));
+  for (const LogKey& log : findings.stateless) {
+    CULM_TOOLS_CHECK(tell_state(context, log, true));
+  }
+  CULM_TOOLS_CHECK(tell_findings(context, findings, true));
+  return findings;
+}
+
+Outcome<void> run(Context& context, const RepairOptions& options) {
+  if (options.dry_run && !options.from.empty()) {
+    return usage("--dry-run asks no peer: it does not go with --from");
+  }
+  CULM_TOOLS_CHECK(sync_with(context, options, {}));  // what is not meant so is refused before
+  CULM_TOOLS_TRY(Findings findings,
+                 options.dry_run ? look_only(context, options) : drop(context, options));
+  const bool is_sound = findings.damaged.empty() && findings.cut_off.empty();
+  if (is_sound && findings.stateless.empty() && !context.json) {
+    CULM_TOOLS_CHECK(context.out.write("nothing is damaged\n"));
+  }
+  if (!is_sound && !options.from.empty()) CULM_TOOLS_CHECK(fetch(context, options, findings));
+  if (findings.failure) return fail_with(*std::move(findings.failure));
+  if (is_sound || !options.from.empty() || context.json) return {};
+  return context.out.write(
+      options.dry_run
+          ? "`culm repair --from HOST:PORT` drops it and takes it again from a peer that has it\n"
+          : "`culm sync HOST:PORT` takes what is lost again from a peer that has it\n");
+}
+
+}  // namespace
+
+void add_repair(CommandTree& tree) {
+  const auto options = std::make_shared<RepairOptions>();
+  Verb& verb = tree.add_verb(
+      "repair",
+      "Drop what is damaged in the store, and with --from take it again from peers. First say\n"
+      "with --dry-run what that is. An entry whose row is damaged is kept where its signature or\n"
+      "a link still proves it; then at most its payload is lost. What peers bring is verified as\n"
+      "by `culm sync`, and is all that is wanted of the damaged logs. Where entries of your own\n"
+      "log are lost, do not append before they are back: `culm append` refuses to where it would\n"
+      "fork the log. Exit status 6 if peers do not bring all that was lost, 5 if there is damage\n"
+      "that only another store can mend.",
+      "culm repair --dry-run\n  culm repair --from 127.0.0.1:7474 --from 127.0.0.1:7475", options,
+      run);
+  verb.add_option("LOG", &options->logs, "Logs; otherwise all of the store");
+  verb.add_option("--from", &options->from,
+                  "Take what is lost from this peer; may be given several times")
+      .type_name("HOST:PORT");
+  verb.add_flag("--dry-run", options->dry_run, "Say what is damaged, and change nothing");
+  add_host_options(verb, options->host_options);
+}
+
+}  // namespace culm::tools
