@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "culm/core/assert.hpp"
 #include "culm/feed/lipmaa.hpp"
 
 namespace culm::store {
@@ -168,17 +169,24 @@ Result<void> Appender::append_unit(std::span<const ByteView> payloads, Tag tag) 
     good.add(writer.tail().hash, {});
   }
   CULM_TRY(CheckedUnit checked, check_unit(state_->log, unit, std::move(good)));
-  CULM_CHECK(state_->commit(SignedUnit(std::move(checked))));
-  state_->tail = writer.tail();
-  return state_->mark.write({state_->tail.seqnum, state_->tail.hash, state_->store.id()});
+  bool is_moved = false;
+  const auto move_mark = [&]() -> Result<void> {
+    is_moved = true;
+    state_->tail = writer.tail();
+    return state_->mark.write({state_->tail.seqnum, state_->tail.hash, state_->store.id()});
+  };
+  CULM_CHECK(state_->commit(SignedUnit(std::move(checked)), move_mark));
+  CULM_ASSERT(is_moved);
+  return {};
 }
 
 SeqNum Appender::head() const noexcept { return state_->tail.seqnum; }
 
 Appender::Commit commit_into(Store& store) {
-  return [&store](const SignedUnit& unit) {
-    return store.update(
-        [&unit](WriteTransaction& transaction) { return commit_own(transaction, unit); });
+  return [&store](const SignedUnit& unit, const Appender::MoveMark& move_mark) -> Result<void> {
+    CULM_CHECK(store.update(
+        [&unit](WriteTransaction& transaction) { return commit_own(transaction, unit); }));
+    return move_mark();
   };
 }
 

@@ -39,8 +39,11 @@ struct AppenderOptions {
 /// Not thread-safe. Spec: store.md#author-mark
 class Appender {
  public:
-  /// Commits a unit durably: into the store or through the node that runs on it.
-  using Commit = std::function<Result<void>(const SignedUnit& unit)>;
+  /// Commits a unit durably, into the store or through the node that runs on it, then moves the
+  /// mark, and only then lets anybody know of it. Fails with the error of either; calls `move_mark`
+  /// once where it succeeds.
+  using MoveMark = std::function<Result<void>()>;
+  using Commit = std::function<Result<void>(const SignedUnit& unit, const MoveMark& move_mark)>;
 
   /// Compares mark and store, and moves the mark up where the store is ahead of it on the same
   /// chain. `store`, `key` and `mark` must outlive the appender. Nothing may be appended, until the

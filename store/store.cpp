@@ -58,16 +58,23 @@ Result<StoreMeta> create(Kv& kv, Random& random) {
 
 }  // namespace
 
+/// The highest that is served, if it is held.
+static SeqNum last_served(const LogState& log) {
+  // Each is the first that is not, or 0.
+  return std::min(log.cap - 1, log.held_back - 1);
+}
+
 RangeSet LogState::served() const {
   RangeSet out = held;
-  if (cap != 0) out.erase({cap, kSeqnumMax});
+  const SeqNum last = last_served(*this);
+  if (last != kSeqnumMax) out.erase({last + 1, kSeqnumMax});
   return out;
 }
 
-SeqNum LogState::head() const { return held.largest_up_to(cap == 0 ? kSeqnumMax : cap - 1); }
+SeqNum LogState::head() const { return held.largest_up_to(last_served(*this)); }
 
 bool LogState::serves(SeqNum seqnum) const {
-  return (cap == 0 || seqnum < cap) && held.contains(seqnum);
+  return seqnum <= last_served(*this) && held.contains(seqnum);
 }
 
 Store::Store(std::unique_ptr<Kv> kv, const StoreId& id)
@@ -135,6 +142,9 @@ Result<RangeSet> Store::delete_payloads(const LogKey& log, const RangeSet& seqnu
   if (rest.empty()) kv_->keep_reserve();
   return rest;
 }
+
+void Store::hold_back(const LogKey& log, SeqNum from) { cache_->hold_back(log, from); }
+void Store::release(const LogKey& log) { cache_->release(log); }
 
 std::set<LogKey> Store::take_damaged() {
   const std::lock_guard lock(damaged_mutex_);

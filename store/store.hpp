@@ -47,8 +47,9 @@ struct LogState {
   SeqNum end_of_log = 0;            ///< seqnum of the held end-of-log entry; 0: none
   std::uint64_t change = 0;         ///< number of the last change of this log
   std::uint64_t payload_bytes = 0;  ///< of the payloads held
+  SeqNum held_back = 0;  ///< not served from here on, see `Store::hold_back`; 0: none; not a row's
 
-  /// Held entries below the cap: what is valid, served and counted.
+  /// Held entries below the cap, and not held back: what is valid, served and counted.
   [[nodiscard]] RangeSet served() const;
   /// The highest of them, or 0.
   [[nodiscard]] SeqNum head() const;
@@ -442,6 +443,12 @@ class Store {
   /// on a full disk, where the last resort is the store's reserve. Returns what of `seqnums` is
   /// left for the next step.
   [[nodiscard]] Result<RangeSet> delete_payloads(const LogKey& log, const RangeSet& seqnums);
+
+  /// Entries of the log from `from` on are not served, by what is read through this object, until
+  /// `release`: for as long as an author's new entries are stored and their mark is not. Replaces
+  /// what was said before of this log. From any thread.
+  void hold_back(const LogKey& log, SeqNum from);
+  void release(const LogKey& log);
 
   /// The logs of which updates of this object have dropped what was damaged, since the last call:
   /// they may be asked for again. From any thread.

@@ -111,6 +111,10 @@ std::string encode(const CompactRequest& /*request*/) {
   return to_line(Json{{"verb", "compact"}}) + "\n\n";
 }
 
+std::string encode(const PublishRequest& request_value) {
+  return request("publish", request_value.log, Json::object()) + "\n";
+}
+
 std::string encode(const SyncRequest& request_value) {
   Json head = {{"verb", "sync"}};
   head.update(to_json(request_value.sync));
@@ -131,6 +135,10 @@ Result<Request> decode_request(std::string_view text) {
   if (verb == "set_interest") return decode_set_interest(*head);
   if (verb == "compact") return CompactRequest{};
   if (verb == "status") return StatusRequest{};
+  if (verb == "publish") {
+    CULM_TRY(const LogKey log, get_log(*head));
+    return PublishRequest{log};
+  }
   if (verb == "sync") {
     CULM_TRY(auto sync, parse_sync_request(*head));
     return SyncRequest{std::move(sync)};

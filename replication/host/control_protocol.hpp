@@ -18,7 +18,8 @@
 /// entries as JSON lines, and ends with an empty line. The answer is one line of JSON. Several
 /// requests may follow each other on one connection. `append` is `ingest` for entries that the
 /// log's own author has just signed: refused, before they are a fork, where the log has grown
-/// meanwhile.
+/// meanwhile. The node shows them to no peer before `publish` says, or the next `append` implies,
+/// that the author mark has been moved up to them.
 ///
 ///   {"verb":"ingest","log":"<author hex>.<log_id>"}      {"ok":true,"added":"1-3",..}
 ///   {"encoded":"..","payload":".."}                      {"ok":false,"error":"log_ended",
@@ -52,14 +53,19 @@ struct SetInterestRequest {
 };
 /// Gives the disk back what is free; the node writes nothing meanwhile.
 struct CompactRequest {};
+/// The author mark of the log is where the log is.
+struct PublishRequest {
+  LogKey log;
+};
 struct StatusRequest {};
 /// A sync by the node; not live. Answered by its report.
 struct SyncRequest {
   node::SyncRequest sync;
 };
 
-using Request = std::variant<IngestRequest, DeletePayloadsRequest, DropDamagedRequest,
-                             SetInterestRequest, CompactRequest, StatusRequest, SyncRequest>;
+using Request =
+    std::variant<IngestRequest, DeletePayloadsRequest, DropDamagedRequest, SetInterestRequest,
+                 PublishRequest, CompactRequest, StatusRequest, SyncRequest>;
 
 // Requests as text, with the empty line.
 [[nodiscard]] std::string encode_ingest(const LogKey& log, std::span<const UnitEntry> unit,
@@ -68,6 +74,7 @@ using Request = std::variant<IngestRequest, DeletePayloadsRequest, DropDamagedRe
 [[nodiscard]] std::string encode(const DropDamagedRequest& request);
 [[nodiscard]] std::string encode(const SetInterestRequest& request);
 [[nodiscard]] std::string encode(const CompactRequest& request);
+[[nodiscard]] std::string encode(const PublishRequest& request);
 [[nodiscard]] std::string encode(const SyncRequest& request);
 
 /// Bytes of the first whole request in `received`, its empty line included; 0 while it is not all

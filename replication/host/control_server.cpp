@@ -79,7 +79,7 @@ Result<void> check_is_new(const store::Store& store, const LogKey& log,
 /// Does what requests ask for, in the node's thread that writes.
 class Performer {
  public:
-  Performer(const store::Store& store, transport::Node& node, SignatureVerifier& verifier,
+  Performer(store::Store& store, transport::Node& node, SignatureVerifier& verifier,
             bool serves_every_log)
       : store_(store), node_(node), verifier_(verifier), serves_every_log_(serves_every_log) {}
 
@@ -93,10 +93,11 @@ class Performer {
   void start(control::DropDamagedRequest request, Answer answer);
   void start(control::SetInterestRequest request, Answer answer);
   void start(control::CompactRequest request, Answer answer);
+  void start(const control::PublishRequest& request, const Answer& answer);
   void start(control::StatusRequest request, const Answer& answer);
   void start(control::SyncRequest request, Answer answer);
 
-  const store::Store& store_;
+  store::Store& store_;
   transport::Node& node_;
   SignatureVerifier& verifier_;
   bool serves_every_log_;
@@ -109,8 +110,16 @@ void Performer::start(control::IngestRequest request, Answer answer) {
       [shared, report, this](store::Store& store) -> Result<void> {
         CULM_TRY(const auto unit, to_unit(shared->entries));
         // The node is the only one who writes: what is new now is so when it is committed.
-        if (shared->is_own) CULM_CHECK(check_is_new(store, shared->log, unit));
-        CULM_TRY(*report, store::ingest(store, shared->log, unit, verifier_, {.full = true}));
+        if (shared->is_own) {
+          CULM_CHECK(check_is_new(store, shared->log, unit));
+          // Before it is stored, so that nobody is shown it in between.
+          if (!unit.empty()) store.hold_back(shared->log, unit.front().entry.seqnum());
+        }
+        auto done = store::ingest(store, shared->log, unit, verifier_, {.full = true});
+        // After kStoreIo nobody knows whether it is stored.
+        const bool is_refused = !done && done.error().code != Errc::kStoreIo;
+        if (is_refused && shared->is_own) store.release(shared->log);
+        CULM_TRY(*report, std::move(done));
         return {};
       },
       [report, answer = std::move(answer)](const Result<void>& done) {
@@ -165,6 +174,12 @@ void Performer::start(control::CompactRequest /*request*/, Answer answer) {
               if (!done) response.error = done.error();
               answer(response);
             });
+}
+
+void Performer::start(const control::PublishRequest& request, const Answer& answer) {
+  store_.release(request.log);
+  node_.log_changed(request.log);
+  answer({});
 }
 
 Json to_json(const replication::SessionStats& stats) {
@@ -336,7 +351,7 @@ ControlServer::ControlServer(std::shared_ptr<Impl> impl) : impl_(std::move(impl)
 ControlServer::~ControlServer() { impl_->close(); }
 
 Result<std::unique_ptr<ControlServer>> ControlServer::open(
-    boost::asio::io_context& io, const std::string& directory, const store::Store& store,
+    boost::asio::io_context& io, const std::string& directory, store::Store& store,
     transport::Node& node, SignatureVerifier& verifier, bool serves_every_log) {
   CULM_TRY(Descriptor socket, listen_in(directory));
   auto impl = std::make_shared<Impl>(io, std::move(socket), directory,

@@ -21,7 +21,7 @@ class ControlServer {
   /// node's, and is replaced. All but `directory` must outlive the server. A node that does not
   /// serve every log pushes none for others. Fails with kFileIo.
   [[nodiscard]] static Result<std::unique_ptr<ControlServer>> open(
-      boost::asio::io_context& io, const std::string& directory, const store::Store& store,
+      boost::asio::io_context& io, const std::string& directory, store::Store& store,
       transport::Node& node, SignatureVerifier& verifier, bool serves_every_log);
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;

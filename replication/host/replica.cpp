@@ -82,8 +82,9 @@ Result<OwnLog> Replica::open_log(const std::string& key_file, const OwnLogOption
     CULM_TRY(marks, store::find_marks_directory());
   }
   CULM_TRY(impl->mark, store::open_author_mark(marks, impl->log, key_file));
-  auto commit = [&replica = *impl_](const store::SignedUnit& unit) -> Result<void> {
-    return host::commit_through(replica.writer(), *replica.store.store)(unit);
+  auto commit = [&replica = *impl_](const store::SignedUnit& unit,
+                                    const store::Appender::MoveMark& move_mark) -> Result<void> {
+    return host::commit_through(replica.writer(), *replica.store.store)(unit, move_mark);
   };
   CULM_TRY(impl->appender,
            store::Appender::open(*impl_->store.store, impl->key, options.log_id, *impl->mark,

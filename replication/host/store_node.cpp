@@ -43,12 +43,30 @@ Result<store::IngestReport> StoreNode::InNodeWriter::ingest(CheckedUnit& unit) {
   return report;
 }
 
-Result<void> StoreNode::InNodeWriter::append(const store::SignedUnit& unit) {
-  return host_.write([&](DirectWriter& writer) { return writer.append(unit); });
+Result<void> StoreNode::InNodeWriter::append(const store::SignedUnit& unit,
+                                             const MoveMark& move_mark) {
+  bool is_stored = false;
+  const auto move = [&] {
+    is_stored = true;
+    return move_mark();
+  };
+  return host_.write([&](DirectWriter& writer) -> Result<void> {
+    // Before it is stored, so that nobody is shown it before its mark has moved.
+    host_.store_.hold_back(unit.log(), unit.entries().front().entry.seqnum());
+    const auto done = writer.append(unit, move);
+    // After kStoreIo nobody knows whether it is stored.
+    const bool is_refused = !done && !is_stored && done.error().code != Errc::kStoreIo;
+    if (done || is_refused) host_.store_.release(unit.log());
+    return done;
+  });
 }
 
 Result<void> StoreNode::InNodeWriter::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
   return host_.write([&](DirectWriter& writer) { return writer.delete_payloads(log, seqnums); });
+}
+
+Result<void> StoreNode::InNodeWriter::drop_damaged(const LogKey& log, const RangeSet& seqnums) {
+  return host_.write([&](DirectWriter& writer) { return writer.drop_damaged(log, seqnums); });
 }
 
 Result<void> StoreNode::InNodeWriter::set_interest(const LogKey& log,

@@ -76,8 +76,10 @@ class StoreNode {
    public:
     explicit InNodeWriter(StoreNode& host) : host_(host) {}
     [[nodiscard]] Result<store::IngestReport> ingest(CheckedUnit& unit) override;
-    [[nodiscard]] Result<void> append(const store::SignedUnit& unit) override;
+    [[nodiscard]] Result<void> append(const store::SignedUnit& unit,
+                                      const MoveMark& move_mark) override;
     [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
+    [[nodiscard]] Result<void> drop_damaged(const LogKey& log, const RangeSet& seqnums) override;
     [[nodiscard]] Result<void> set_interest(const LogKey& log,
                                             const store::LogInterest& interest) override;
     [[nodiscard]] Result<void> compact() override;

@@ -60,8 +60,8 @@ Result<IngestReport> DirectWriter::ingest(CheckedUnit& unit) {
   return store::ingest(store_, unit, verifier_, options_);
 }
 
-Result<void> DirectWriter::append(const store::SignedUnit& unit) {
-  return store::commit_into(store_)(unit);
+Result<void> DirectWriter::append(const store::SignedUnit& unit, const MoveMark& move_mark) {
+  return store::commit_into(store_)(unit, move_mark);
 }
 
 Result<void> DirectWriter::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
@@ -132,8 +132,8 @@ Result<IngestReport> SharingWriter::ingest(CheckedUnit& unit) {
   return write([&](Writer& writer) { return writer.ingest(unit); });
 }
 
-Result<void> SharingWriter::append(const store::SignedUnit& unit) {
-  return write([&](Writer& writer) { return writer.append(unit); });
+Result<void> SharingWriter::append(const store::SignedUnit& unit, const MoveMark& move_mark) {
+  return write([&](Writer& writer) { return writer.append(unit, move_mark); });
 }
 
 Result<void> SharingWriter::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
@@ -157,8 +157,11 @@ Result<IngestReport> NodeClient::ingest(CheckedUnit& unit) {
   return control::to_report(fields);
 }
 
-Result<void> NodeClient::append(const store::SignedUnit& unit) {
+Result<void> NodeClient::append(const store::SignedUnit& unit, const MoveMark& move_mark) {
   CULM_TRY(const Json fields, ask(control::encode_ingest(unit.log(), unit.entries(), true)));
+  CULM_CHECK(move_mark());
+  // It is done; a node that ends now shows all of it when it runs again.
+  static_cast<void>(ask(control::encode(control::PublishRequest{unit.log()})));
   return {};
 }
 
@@ -227,16 +230,18 @@ static bool is_stored(const store::Store& store, const store::SignedUnit& unit) 
 }
 
 store::Appender::Commit commit_through(Writer& writer, const store::Store& store) {
-  return [&writer, &store, is_kept = false](const store::SignedUnit& unit) mutable -> Result<void> {
+  return [&writer, &store, is_kept = false](
+             const store::SignedUnit& unit,
+             const store::Appender::MoveMark& move_mark) mutable -> Result<void> {
     if (!is_kept) CULM_CHECK(keep_all(store, writer, unit.log()));
     is_kept = true;
-    const auto done = writer.append(unit);
+    const auto done = writer.append(unit, move_mark);
     if (done) return done;
     // A node that ended or fell silent has not said what came of it; the store has.
     const Errc code = done.error().code;
     const bool is_unknown =
         code == Errc::kPeerClosed || code == Errc::kNetwork || code == Errc::kNodeSilent;
-    return is_unknown && is_stored(store, unit) ? Result<void>() : done;
+    return is_unknown && is_stored(store, unit) ? move_mark() : done;
   };
 }
 

@@ -23,9 +23,12 @@ class Writer {
   /// One unit of at most limits::kUnitEntriesMax entries; gets verdicts that it lacked. A node
   /// checks it once more.
   [[nodiscard]] virtual Result<store::IngestReport> ingest(CheckedUnit& unit) = 0;
-  /// New entries of this author. Fails with kAuthorMarkFork, and keeps nothing, where the log
-  /// has grown since they were signed.
-  [[nodiscard]] virtual Result<void> append(const store::SignedUnit& unit) = 0;
+  using MoveMark = store::Appender::MoveMark;
+  /// New entries of this author; nobody hears of them before `move_mark` has succeeded. Fails as
+  /// that, or with kAuthorMarkFork, and keeps nothing, where the log has grown since they were
+  /// signed.
+  [[nodiscard]] virtual Result<void> append(const store::SignedUnit& unit,
+                                            const MoveMark& move_mark) = 0;
   [[nodiscard]] virtual Result<void> delete_payloads(const LogKey& log,
                                                      const RangeSet& seqnums) = 0;
   /// As `store::WriteTransaction::drop_damaged`.
@@ -44,7 +47,8 @@ class DirectWriter final : public Writer {
       : store_(store), verifier_(verifier), options_(options) {}
 
   [[nodiscard]] Result<store::IngestReport> ingest(CheckedUnit& unit) override;
-  [[nodiscard]] Result<void> append(const store::SignedUnit& unit) override;
+  [[nodiscard]] Result<void> append(const store::SignedUnit& unit,
+                                    const MoveMark& move_mark) override;
   /// In steps, as `store::Store::delete_payloads`.
   [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
   [[nodiscard]] Result<void> drop_damaged(const LogKey& log, const RangeSet& seqnums) override;
@@ -68,7 +72,8 @@ class SharingWriter final : public Writer {
       : directory_(std::move(directory)), wait_max_(wait_max), direct_(store, verifier, options) {}
 
   [[nodiscard]] Result<store::IngestReport> ingest(CheckedUnit& unit) override;
-  [[nodiscard]] Result<void> append(const store::SignedUnit& unit) override;
+  [[nodiscard]] Result<void> append(const store::SignedUnit& unit,
+                                    const MoveMark& move_mark) override;
   [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
   [[nodiscard]] Result<void> drop_damaged(const LogKey& log, const RangeSet& seqnums) override;
   [[nodiscard]] Result<void> set_interest(const LogKey& log,
@@ -99,7 +104,8 @@ class NodeClient final : public Writer {
                                                            Duration wait_max = kWaitMax);
 
   [[nodiscard]] Result<store::IngestReport> ingest(CheckedUnit& unit) override;
-  [[nodiscard]] Result<void> append(const store::SignedUnit& unit) override;
+  [[nodiscard]] Result<void> append(const store::SignedUnit& unit,
+                                    const MoveMark& move_mark) override;
   [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
   [[nodiscard]] Result<void> drop_damaged(const LogKey& log, const RangeSet& seqnums) override;
   [[nodiscard]] Result<void> set_interest(const LogKey& log,

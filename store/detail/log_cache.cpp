@@ -42,6 +42,33 @@ Result<SharedLogState> LogCache::decode(const LogKey& log, ByteView key, ByteVie
   return state;
 }
 
+void LogCache::hold_back(const LogKey& log, SeqNum from) {
+  const std::lock_guard lock(mutex_);
+  held_back_.insert_or_assign(log, HeldBack{from});
+  held_back_count_ = held_back_.size();
+}
+
+void LogCache::release(const LogKey& log) {
+  const std::lock_guard lock(mutex_);
+  held_back_.erase(log);
+  held_back_count_ = held_back_.size();
+}
+
+SharedLogState LogCache::shown(SharedLogState state) {
+  if (held_back_count_ == 0) return state;
+  const std::lock_guard lock(mutex_);
+  const auto found = held_back_.find(state->log);
+  if (found == held_back_.end()) return state;
+  HeldBack& held_back = found->second;
+  if (held_back.whole != state) {
+    LogState copy = *state;
+    copy.held_back = held_back.from;
+    held_back.shown = std::make_shared<const LogState>(std::move(copy));
+    held_back.whole = std::move(state);
+  }
+  return held_back.shown;
+}
+
 LogCache::Ends LogCache::ends_of(ByteView row) {
   Ends ends{};
   auto out = std::ranges::copy(row.first(kFrontBytes), ends.begin()).out;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <list>
@@ -19,6 +20,12 @@ class LogCache {
   /// known by its ends, where its change and its checksum stand; what lies between is not looked at
   /// again. Fails as `unseal` and `decode_log`.
   [[nodiscard]] Result<SharedLogState> decode(const LogKey& log, ByteView key, ByteView row);
+
+  // What `Store::hold_back` says.
+  void hold_back(const LogKey& log, SeqNum from);
+  void release(const LogKey& log);
+  /// The state with what is held back of the log.
+  [[nodiscard]] SharedLogState shown(SharedLogState state);
 
  private:
   /// The size is part of it.
@@ -39,6 +46,14 @@ class LogCache {
   Latest latest_;  ///< the one that was asked for last comes first
   std::map<LogKey, Latest::iterator> by_log_;
   std::size_t ranges_ = 0;
+
+  struct HeldBack {
+    SeqNum from = 0;
+    SharedLogState whole{};  ///< that was asked for last,
+    SharedLogState shown{};  ///< and what was shown of it
+  };
+  std::atomic<std::size_t> held_back_count_ = 0;
+  std::map<LogKey, HeldBack> held_back_;
 };
 
 }  // namespace culm::store::detail

@@ -185,9 +185,11 @@ class Locking(NetworkScenario):
 
     def test_writing_goes_through_the_node_that_runs(self):
         self.hold()
-        requests = self.serve({"ok": True}, {"ok": True, "added": "1-2", "payloads_added": "1-2"})
+        requests = self.serve({"ok": True}, {"ok": True, "added": "1-2", "payloads_added": "1-2"},
+                              {"ok": True})
         self.out("append", "--key", self.other_key, "--lines", stdin=b"a\nb\n")
-        interest, append = requests
+        interest, append, publish = requests
+        self.assertEqual(publish, [{"verb": "publish", "log": self.other}])
         self.assertEqual(interest, [{"verb": "set_interest", "log": self.other, "ranges": "1-",
                                      "newest": 0, "payloads": True}])
         self.assertEqual(append[0], {"verb": "append", "log": self.other})

@@ -303,6 +303,32 @@ class Requests(NetworkScenario):
         self.error(FORK, "import", "--jsonl", "other.jsonl", store="relay")
         self.assertEqual(self.json("ls", store="relay")["cap"], 2)
 
+    def test_nobody_is_shown_an_entry_before_its_mark_has_moved(self):
+        """An appender dies between the commit, which the node does, and its mark."""
+        relay = self.relay("relay", "--accept-any")
+        key, author = self.keygen()
+        self.new_log(["one"], key=(key, author), store="relay")
+        self.copy_marks()
+        shutil.copytree(self.path("relay"), self.path("clone"),
+                        ignore=shutil.ignore_patterns("node.sock"))
+        reader = self.live("reader", relay.address, author)
+        reader.wait_for(event="caught_up")
+        with self.other_machine():
+            self.new_log(["two"], key=(key, author), store="clone")
+        line = self.text("export", author, "--jsonl", store="clone").splitlines()[-1]
+        head = json.dumps({"verb": "append", "log": author})
+        self.assertTrue(self.ask("relay", f"{head}\n{line}\n\n")["ok"])
+        self.assertEqual(self.json("ls", store="relay")["head"], 2)
+        self.assertEqual(self.ask("relay", '{"verb":"status"}\n\n')["logs"], {author: 1})
+        self.assertEqual(self.sync_one("late", relay.address, author)["head"], 1)
+        self.assertEqual(self.json("ls", store="reader")["head"], 1)
+        # The next append finds it in the store, moves the mark up to it, and goes on behind it.
+        self.new_log(["three"], key=(key, author), store="relay")
+        while self.json("ls", store="reader")["head"] < 3:
+            reader.wait_for(event="received")
+        self.assertEqual(self.printed("reader", author), ["one", "two", "three"])
+        reader.end()
+
     def test_the_socket_of_a_dead_node_is_replaced(self):
         relay = self.relay()
         relay.kill()

@@ -38,6 +38,10 @@ TEST(ControlProtocol, DropDamagedComesBack) {
   EXPECT_EQ(back.seqnums, request.seqnums);
 }
 
+TEST(ControlProtocol, PublishComesBack) {
+  EXPECT_EQ(round_trip<PublishRequest>(encode(PublishRequest{some_log()})).log, some_log());
+}
+
 TEST(ControlProtocol, SetInterestComesBack) {
   for (const Interest& entries : {everything(), Interest{}, Interest{{{3, 4}}, 100}}) {
     const SetInterestRequest request{some_log(), {entries, false}};

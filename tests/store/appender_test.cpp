@@ -122,10 +122,11 @@ TEST_F(AppenderTest, EndsALogForGood) {
 
 TEST_F(AppenderTest, ManyPayloadsAreSeveralUnits) {
   std::vector<std::size_t> sizes;
-  auto appender = *Appender::open(*store, key, LogId{0}, mark, [&](const SignedUnit& unit) {
-    sizes.push_back(unit.entries().size());
-    return commit_into(*store)(unit);
-  });
+  auto appender = *Appender::open(*store, key, LogId{0}, mark,
+                                  [&](const SignedUnit& unit, const auto& move_mark) {
+                                    sizes.push_back(unit.entries().size());
+                                    return commit_into(*store)(unit, move_mark);
+                                  });
   const std::vector<ByteView> payloads(2 * limits::kUnitEntriesMax + 5, as_bytes("x"));
   ASSERT_EQ(appender.append(payloads), payloads.size());
   EXPECT_EQ(sizes, (std::vector<std::size_t>{limits::kUnitEntriesMax, limits::kUnitEntriesMax, 5}));
@@ -231,12 +232,13 @@ TEST_F(AppenderTest, NeverForksALogThatGrewByOtherHands) {
   // Another machine's entry arrives between signing and commit.
   const auto elsewhere = LogBuilder("alice").append_many(4).append("elsewhere");
   bool is_first = true;
-  auto appender = *Appender::open(*store, key, LogId{0}, mark, [&](const SignedUnit& unit) {
-    if (std::exchange(is_first, false)) {
-      EXPECT_TRUE(store.ingest(elsewhere, up_to(5)));
-    }
-    return commit_into(*store)(unit);
-  });
+  auto appender = *Appender::open(*store, key, LogId{0}, mark,
+                                  [&](const SignedUnit& unit, const auto& move_mark) {
+                                    if (std::exchange(is_first, false)) {
+                                      EXPECT_TRUE(store.ingest(elsewhere, up_to(5)));
+                                    }
+                                    return commit_into(*store)(unit, move_mark);
+                                  });
   const auto result = append_to(appender, 4);
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error(), error_for(Errc::kAuthorMarkFork, 1));
@@ -247,8 +249,9 @@ TEST_F(AppenderTest, NeverForksALogThatGrewByOtherHands) {
 }
 
 TEST_F(AppenderTest, AFailedCommitIsSignedAnew) {
-  auto appender = *Appender::open(*store, key, LogId{0}, mark,
-                                  [](const SignedUnit&) { return fail(Errc::kStoreFull); });
+  auto appender = *Appender::open(*store, key, LogId{0}, mark, [](const SignedUnit&, const auto&) {
+    return fail(Errc::kStoreFull);
+  });
   EXPECT_EQ(append_to(appender, 3).error().code, Errc::kStoreFull);
   EXPECT_EQ(appender.head(), 0U);
   EXPECT_EQ(mark.published->seqnum, 0U);

@@ -52,6 +52,30 @@ TEST(StoreOpen, FindsNoStoreInAnEmptyDirectoryOpenForReading) {
   EXPECT_EQ(code_of(Store::open(*std::move(kv), random)), Errc::kStoreNotFound);
 }
 
+TEST(StoreIngest, ShowsNothingThatIsHeldBack) {
+  MemoryStore store;
+  const auto log = LogBuilder().append_many(20);
+  const LogKey key = log.log();
+  ASSERT_TRUE(store.ingest(log, up_to(3)));
+  store->hold_back(key, 4);
+  ASSERT_TRUE(store.ingest(log, up_to(20)));
+  {
+    const LogState state = store.state(key);
+    EXPECT_EQ(state.held, up_to(20)) << "it is stored";
+    EXPECT_EQ(state.served(), up_to(3));
+    EXPECT_EQ(state.head(), 3U);
+    EXPECT_FALSE(state.serves(4));
+  }
+  ASSERT_TRUE(store->update([&](store::WriteTransaction& transaction) -> Result<void> {
+    EXPECT_EQ(transaction.get_log(key).value()->head(), 20U) << "who writes sees all";
+    return {};
+  }));
+  store->hold_back(key, 10);
+  EXPECT_EQ(store.state(key).served(), up_to(9));
+  store->release(key);
+  EXPECT_EQ(store.state(key).served(), up_to(20));
+}
+
 TEST(StoreIngest, KeepsEntriesWithTheirPayloads) {
   MemoryStore store;
   const auto log = LogBuilder().append_many(20);
