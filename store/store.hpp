@@ -30,6 +30,10 @@ struct LogInterest {
   /// Payloads are wanted too.
   bool payloads = true;
 
+  /// Whether somebody has said that nothing is wanted. Where nobody has said anything it is false,
+  /// as it is by default.
+  [[nodiscard]] bool is_none() const noexcept { return entries.empty() && !payloads; }
+
   friend bool operator==(const LogInterest&, const LogInterest&) = default;
 };
 

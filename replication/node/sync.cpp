@@ -137,15 +137,16 @@ void Sync::start(Log& log) {
   for (std::size_t peer = 0; peer < request_.peers.size(); ++peer) {
     if (!peers.contains(peer)) log.state.peer_lost(peer);
   }
-  if (request_.live || !peers.contains(0)) log.state.end_whole();
+  const bool asks = !log.state.wants_nothing();
+  if (request_.live || !peers.contains(0) || !asks) log.state.end_whole();
   if (request_.quote_only) log.quoting = std::move(peers);
   for (const DialId dial : log.group->dials) {
     Call& call = calls_.at(dial);
     if (call.session != 0) ask_and_offer(call, log);
   }
   if (request_.quote_only) {
-    if (log.quoting.empty()) log.state.end_quotes();
-  } else if (!request_.live && !is_ending_) {
+    if (log.quoting.empty() || !asks) log.state.end_quotes();
+  } else if (!request_.live && !is_ending_ && asks) {
     const FetchId fetch =
         peers_.fetch({log.state.want(), {log.group->dials.begin(), log.group->dials.end()}});
     by_fetch_.emplace(fetch, &log);

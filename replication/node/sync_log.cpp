@@ -35,7 +35,11 @@ SyncLog::SyncLog(replication::WantRequest want, std::size_t peers)
 Result<void> SyncLog::begin(const store::ReadTransaction& transaction) {
   CULM_TRY(const auto state, transaction.find_log(key()));
   const bool is_kept = state && !state->interest.entries.empty();
-  if (want_.interest.empty()) {
+  wants_nothing_ = want_.interest.empty() && state && state->interest.is_none();
+  if (wants_nothing_) {
+    report_.outcome = LogOutcome::kComplete;
+    is_wanted_over_ = true;
+  } else if (want_.interest.empty()) {
     want_.interest = is_kept ? state->interest.entries : everything();
     if (is_kept) want_.payloads = want_.payloads && state->interest.payloads;
   }

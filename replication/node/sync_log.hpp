@@ -18,11 +18,14 @@ class SyncLog {
  public:
   SyncLog(replication::WantRequest want, std::size_t peers);
 
-  /// Completes the want: without an interest it is the one that the store keeps, or everything.
+  /// Completes the want: without an interest it is the one that the store keeps, or everything
+  /// where nobody has said what to keep.
   [[nodiscard]] Result<void> begin(const store::ReadTransaction& transaction);
 
   [[nodiscard]] const LogKey& key() const { return want_.log; }
   [[nodiscard]] const replication::WantRequest& want() const { return want_; }
+  /// Nothing was asked for, and the store wants nothing: there is nothing to ask peers for.
+  [[nodiscard]] bool wants_nothing() const { return wants_nothing_; }
 
   // What happens to it.
   void quoted(const replication::Quote& quote);
@@ -92,6 +95,7 @@ class SyncLog {
   std::uint64_t payload_bytes_before_ = 0;
   SeqNum known_head_ = 0;  ///< that peers have said and that is believed
   bool is_new_ = false;    ///< nothing of it was served here: there is nothing to be pushed
+  bool wants_nothing_ = false;
   bool is_wanted_over_ = false;
   bool is_whole_over_ = false;
 };

@@ -17,6 +17,7 @@ bool is_passing(const Error& error) {
 void Sync::ask_and_offer(Call& call, Log& log) {
   if (is_ending_) return;
   if (request_.push) offer(call, log);
+  if (log.state.wants_nothing()) return;
   if (request_.live) {
     if (log.source == 0 && !log.ask_again && !set_source(log, call)) ask_later(log);
     return;
@@ -39,7 +40,7 @@ void Sync::offer(Call& call, Log& log) {
 }
 
 void Sync::ask(Call& call, Log& log, Question question) {
-  if (is_ending_) return;
+  if (is_ending_ || log.state.wants_nothing()) return;
   replication::WantRequest want = log.state.want();
   want.live = false;
   want.quote_only = true;
@@ -71,7 +72,7 @@ void Sync::answered(const Call& call, const Asked& asked) {
 }
 
 void Sync::choose_source(Log& log) {
-  if (is_ending_ || log.source != 0) return;
+  if (is_ending_ || log.source != 0 || log.state.wants_nothing()) return;
   const auto& dials = log.group->dials;
   auto dial = dials.upper_bound(log.last_source);
   bool is_anybody = false;

@@ -62,6 +62,7 @@ void add_backup(CommandTree& tree) {
       "culm backup /mnt/backup/culm-2026-07-14\n"
       "  culm --store /mnt/backup/culm-2026-07-14 verify",
       options, run);
+  verb.group(VerbGroup::kMend);
   verb.add_option("DIR", &options->directory, "Directory that is empty, or not there yet")
       .required();
 }

@@ -300,6 +300,7 @@ void add_repair(CommandTree& tree) {
       "that only another store can mend.",
       "culm repair --dry-run\n  culm repair --from 127.0.0.1:7474 --from 127.0.0.1:7475", options,
       run);
+  verb.group(VerbGroup::kMend);
   verb.add_option("LOG", &options->logs, "Logs; otherwise all of the store");
   verb.add_option("--from", &options->from,
                   "Take what is lost from this peer; may be given several times")

@@ -76,6 +76,26 @@ Outcome<node::SyncRequest> make_request(const Options& options) {
   return request;
 }
 
+/// Logs of which nothing is selected are fetched when it is said what of them.
+Outcome<void> leave_out_unwanted(const Options& options, const store::ReadTransaction& transaction,
+                                 std::vector<LogKey>& logs) {
+  std::vector<LogKey> wanted;
+  for (const LogKey& log : logs) {
+    CULM_TOOLS_TRY(const auto state, transaction.find_log(log));
+    if (!state || !state->interest.is_none()) {
+      wanted.push_back(log);
+    } else if (!options.logs.empty()) {
+      return usage("nothing is selected of log " + short_name(log) +
+                   ": say what to fetch, --range 1- for all, or select it before (culm select)");
+    }
+  }
+  if (wanted.empty() && !logs.empty()) {
+    return usage("nothing is selected of any log: `culm select` shows and changes it");
+  }
+  logs = std::move(wanted);
+  return {};
+}
+
 Outcome<void> add_logs(const Options& options, const store::Store& store, bool is_missing,
                        node::SyncRequest& request) {
   replication::WantRequest want = options.want;
@@ -84,8 +104,10 @@ Outcome<void> add_logs(const Options& options, const store::Store& store, bool i
   want.payloads = !options.entries_only;
   if (options.newest_first) want.order = replication::Order::kNewestFirst;
   CULM_TOOLS_TRY(const auto transaction, store.read());
-  CULM_TOOLS_TRY(const auto logs,
-                 find_logs_named(transaction, options.logs, OfAuthor::kKnownAndLog0));
+  CULM_TOOLS_TRY(auto logs, find_logs_named(transaction, options.logs, OfAuthor::kKnownAndLog0));
+  if (want.interest.empty() && !request.push) {
+    CULM_TOOLS_CHECK(leave_out_unwanted(options, transaction, logs));
+  }
   if (logs.empty()) {
     return usage(std::string(is_missing ? "there is no store yet" : "the store knows no log yet") +
                  ": name a log by its author's 64 digits" +
@@ -219,16 +241,15 @@ void add_sync(CommandTree& tree) {
       "sync",
       "Fetch logs from the peer at HOST:PORT, verify them and keep them. They come whole, or the\n"
       "parts that are wanted, with the certificate entries that prove these. What is wanted is\n"
-      "remembered as\n"
-      "the store's interest: with --range or --newest it grows by these; without them all of it\n"
-      "is asked for, and everything of a log that is new. Only what is missing moves. Ends with a\n"
-      "table of what came, beside what the whole log would cost. With --also several peers bring\n"
-      "it together, each a part; one that is slow or goes away is passed over. Where a node runs\n"
-      "on the store, the node does it, except with --live. A store that is missing is made when\n"
-      "something has come for it. Exit 0 says that all that is wanted is here, and with --push\n"
-      "that each peer holds all that is here, or that the budget is used up. Else what is missing\n"
-      "is named, and exit is 3 if no peer named holds it, if it lies beyond the head or\n"
-      "--payload-max left it out, or if a peer takes it no more; 6 if it should come.",
+      "remembered, and `culm select` shows and changes it: with --range or --newest it grows by\n"
+      "these; without them all of it is asked for, and everything of a log that is new. Only what\n"
+      "is missing moves. Ends with a table of what came, beside what the whole log would cost. With\n"
+      "--also several peers bring it together, each a part; one that is slow or goes away is passed\n"
+      "over. Where a node runs on the store, the node does it, except with --live. A store that is\n"
+      "missing is made when something has come for it. Exit 0 says that all that is wanted is here,\n"
+      "and with --push that each peer holds all that is here, or that the budget is used up. Else\n"
+      "what is missing is named, and exit is 3 if no peer named holds it, if it lies beyond the\n"
+      "head or --payload-max left it out, or if a peer takes it no more; 6 if it should come.",
       "culm sync 127.0.0.1:7474 AUTHOR --newest 100\n"
       "  culm sync 127.0.0.1:7474 --also 127.0.0.1:7475\n"
       "  culm sync 127.0.0.1:7474 --push",

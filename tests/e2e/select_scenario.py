@@ -1,0 +1,105 @@
+"""What a store wants of a log is shown, and made smaller as well as larger."""
+
+from relay_harness import NetworkScenario
+from scenario import NOT_FOUND, USAGE, main
+
+
+class Select(NetworkScenario):
+    def setUp(self):
+        super().setUp()
+        self.source = self.relay("relay", "--accept-any")
+        self.key = self.push_lines(100, self.source)
+        self.author = self.key[1]
+
+    def grow(self, lines):
+        self.new_log(lines, key=self.key, store="author")
+        self.sync("author", self.source.address, "--push", self.author)
+
+    def wants(self, *arguments, **options):
+        report = self.json("select", *arguments, store="reader", **options)
+        return report["interest"], report["interest_newest"], report["payloads_wanted"]
+
+    def held(self, store="reader"):
+        return self.json("ls", store=store)["held"]
+
+    def test_what_a_sync_asked_for_once_is_shown_and_undone(self):
+        self.sync("reader", self.source.address, self.author, "--newest", "50")
+        self.assertEqual(self.wants(), ("", 50, True))
+        self.assertRegex(self.text("select", store="reader"), r"(?m) the newest 50$")
+        said = self.text("select", self.author, "--newest", "5", store="reader")
+        self.assertEqual(said, f"{self.author[:12]}: wants the newest 5; before: the newest 50\n")
+        self.assertEqual(self.wants(self.author), ("", 5, True))
+        self.grow(self.lines(100, start=101))
+        self.sync("reader", self.source.address)
+        printed = self.printed("reader", self.author)
+        self.assertEqual(printed[-5:], self.lines(5, start=196))
+        self.assertNotIn(self.lines(1, start=190)[0], printed)
+        self.assert_sound("reader")
+
+    def test_all_a_range_and_no_payloads(self):
+        self.sync("reader", self.source.address, self.author, "--range", "1-10")
+        self.assertEqual(self.wants(self.author, "--range", "3-4,50-60", "--newest", "1"),
+                         ("3-4,50-60", 1, True))
+        self.sync("reader", self.source.address)
+        numbers = {line["seqnum"] for line in self.json_lines("log", self.author, store="reader")}
+        self.assertLessEqual({*range(1, 11), *range(50, 61), 100}, numbers)
+        self.assertNotIn(75, numbers)
+        self.assertEqual(self.wants(self.author, "--all", "--entries-only"), ("1-", 0, False))
+        self.sync("reader", self.source.address)
+        log = self.json("ls", store="reader")
+        self.assertEqual((log["held"], log["payloads"]), ("1-100", 22))
+        self.assertEqual(self.wants(self.author, "--payloads"), ("1-", 0, True))
+        self.sync("reader", self.source.address)
+        self.assertEqual(self.json("ls", store="reader")["payloads"], 100)
+
+    def test_of_a_log_that_nothing_is_wanted_of_nothing_comes_unless_it_is_asked_for(self):
+        _, other = self.push_lines(10, self.source, name="other.key", store="other-author")
+        self.sync("reader", self.source.address, self.author, "--range", "1-10")
+        self.sync("reader", self.source.address, other)
+        self.assertEqual(self.wants(self.author, "--none"), ("", 0, False))
+        self.assertIn(" nothing\n", self.text("select", self.author, store="reader"))
+        logs, _ = self.sync("reader", self.source.address)
+        self.assertEqual([log["log"] for log in logs], [other])
+        said = self.error(USAGE, "sync", self.source.address, self.author, store="reader")
+        self.assertIn("nothing is selected of log", said)
+        before = self.held_of(self.author)
+        # It is still offered.
+        pushed, _ = self.sync("reader", self.source.address, "--push")
+        self.assertEqual({log["log"]: log["pushed"] for log in pushed},
+                         {self.author: True, other: True})
+        self.assertEqual(self.held_of(self.author), before)
+        self.sync("reader", self.source.address, self.author, "--newest", "2")
+        self.assertEqual(self.wants(self.author), ("", 2, True))
+        self.assert_sound("reader")
+
+    def held_of(self, log):
+        return next(line["held"] for line in self.json_lines("ls", store="reader")
+                    if line["log"] == log)
+
+    def test_beside_a_node(self):
+        live = self.live("reader", self.source.address, self.author, "--newest", "20")
+        live.wait_for(event="caught_up")
+        self.assertEqual(self.wants(), ("", 20, True))
+        self.assertEqual(self.wants(self.author, "--newest", "3"), ("", 3, True))
+        live.end()
+        self.assertEqual(self.wants(), ("", 3, True))
+        self.grow(self.lines(100, start=101))
+        self.sync("reader", self.source.address)
+        self.assertEqual(self.wants(), ("", 3, True))
+        numbers = {line["seqnum"] for line in self.json_lines("log", self.author, store="reader")}
+        self.assertLessEqual({198, 199, 200}, numbers)
+        self.assertNotIn(190, numbers)
+
+    def test_what_makes_no_sense_is_refused(self):
+        self.sync("reader", self.source.address, self.author)
+        for arguments in (["--all", "--none"], ["--none", "--newest", "3"], ["--newest", "0"],
+                          ["--all", "--range", "1"], ["--payloads", "--entries-only"],
+                          ["--none", "--payloads"]):
+            self.error(USAGE, "select", self.author, *arguments, store="reader")
+        self.error(USAGE, "select", "--all", store="reader")
+        self.error(NOT_FOUND, "select", "12345678", "--all", store="reader")
+        self.assertEqual(self.wants(), ("1-", 0, True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+#include <algorithm>
+
+#include "culm/feed/closure.hpp"
+
+#include "tools/cli/arguments.hpp"
+#include "tools/cli/guard.hpp"
+#include "tools/cli/store_access.hpp"
+#include "tools/cli/verbs.hpp"
+
+namespace culm::tools {
+namespace {
+
+constexpr std::size_t kRowsPerPortion = 1000;
+
+struct Options {
+  std::string log;
+  std::optional<std::uint64_t> newest;
+  RangeSet range;
+  bool all = false;
+  bool none = false;
+  bool entries_only = false;
+  bool payloads = false;
+
+  [[nodiscard]] bool is_change() const {
+    return newest || !range.empty() || all || none || entries_only || payloads;
+  }
+};
+
+/// What the store wants of a log, behind "wants ".
+std::string describe(const store::LogInterest& interest) {
+  if (interest.is_none()) return "nothing";
+  const auto& [ranges, newest] = interest.entries;
+  std::string text;
+  if (interest.entries == everything()) {
+    text = "everything";
+  } else if (interest.entries.empty()) {
+    text = "everything, as nothing was selected";
+  } else {
+    text = human_ranges(ranges);
+    if (newest != 0) {
+      text += std::string(text.empty() ? "" : " and ") + "the newest " + human_count(newest);
+    }
+  }
+  if (!interest.payloads) text += ", without payloads";
+  return text;
+}
+
+Json to_json(const LogKey& log, const store::LogInterest& interest) {
+  return {{"log", to_string(log)},
+          {"interest", to_string(interest.entries.ranges)},
+          {"interest_newest", interest.entries.newest},
+          {"payloads_wanted", interest.payloads},
+          {"selected", interest.is_none() || !interest.entries.empty()}};
+}
+
+Outcome<void> show(Context& context, const Options& options) {
+  CULM_TOOLS_CHECK(guard_reading(context));
+  CULM_TOOLS_TRY(const auto store, open_for_reading(context));
+  CULM_TOOLS_TRY(const auto transaction, store->read());
+  std::vector<std::string> names;
+  if (!options.log.empty()) names.push_back(options.log);
+  CULM_TOOLS_TRY(const auto logs, find_logs_named(transaction, names));
+  using enum Table::Align;
+  Table table({{"log", kLeft}, {"held"}, {"payloads"}, {"wants", kLeft}});
+  for (const LogKey& log : logs) {
+    CULM_TOOLS_TRY(const auto state, about(short_name(log), transaction.get_log(log)));
+    if (context.json) {
+      CULM_TOOLS_CHECK(context.out.write_json(to_json(log, state->interest)));
+      continue;
+    }
+    const RangeSet held = state->served();
+    table.add({short_name(log), human_count(held.count()),
+               human_count((state->payloads & held).count()), describe(state->interest)});
+    if (table.row_count() == kRowsPerPortion) CULM_TOOLS_CHECK(context.out.write(table.take()));
+  }
+  if (context.json) return {};
+  if (logs.empty()) return context.out.write("no logs\n");
+  return context.out.write(table.take());
+}
+
+/// What does not go together.
+Outcome<void> check(const Options& options) {
+  const bool is_part = options.newest || !options.range.empty();
+  if (options.log.empty()) return usage("name the log whose selection is to change");
+  if (int{is_part} + int{options.all} + int{options.none} > 1) {
+    return usage("--all, --none, and --newest or --range exclude each other");
+  }
+  if (options.payloads && options.entries_only) {
+    return usage("--payloads and --entries-only exclude each other");
+  }
+  if (options.none && (options.payloads || options.entries_only)) {
+    return usage("--none wants neither entries nor payloads");
+  }
+  if (options.newest == 0U) return usage("--newest 0 selects nothing: say --none");
+  return {};
+}
+
+store::LogInterest changed(store::LogInterest interest, const Options& options) {
+  if (options.none) return {Interest{}, false};
+  const bool was_none = interest.is_none();
+  if (options.all) interest.entries = everything();
+  if (options.newest || !options.range.empty()) {
+    interest.entries = {options.range, options.newest.value_or(0)};
+  }
+  // Payloads alone were said: of all entries, then.
+  if (interest.entries.empty()) interest.entries = everything();
+  if (options.payloads || options.entries_only || was_none)
+    interest.payloads = !options.entries_only;
+  return interest;
+}
+
+Outcome<void> run(Context& context, const Options& options) {
+  if (!options.is_change()) return show(context, options);
+  CULM_TOOLS_CHECK(check(options));
+  Ed25519Verifier verifier;
+  CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kFail, verifier));
+  CULM_TOOLS_TRY(const auto log, read_log_named(*access.store, options.log));
+  const store::LogInterest interest = changed(log.interest, options);
+  CULM_TOOLS_CHECK(about(short_name(log.log), access.writer->set_interest(log.log, interest)));
+  if (context.json) return context.out.write_json(to_json(log.log, interest));
+  std::string text = short_name(log.log) + ": wants " + describe(interest);
+  if (interest != log.interest) text += "; before: " + describe(log.interest);
+  return context.out.write(text + "\n");
+}
+
+}  // namespace
+
+void add_select(CommandTree& tree) {
+  const auto options = std::make_shared<Options>();
+  Verb& verb = tree.add_verb(
+      "select",
+      "Show what the store wants of each log, or change it. A `culm sync` without --range and\n"
+      "--newest fetches what is selected and misses; with them the selection grows by what they\n"
+      "say. Here it is replaced, by less as well: what is held besides stays until it is deleted\n"
+      "or forgotten, and a sync that runs goes on with what it has begun with. Of a log with\n"
+      "--none a sync fetches nothing that it is not asked for. A relay that is offered a log it\n"
+      "accepts wants all of it again.",
+      "culm select\n"
+      "  culm select 4fd3ab12 --newest 500\n"
+      "  culm select 4fd3ab12 --none",
+      options, run);
+  verb.group(VerbGroup::kLetGo);
+  verb.add_option("LOG", &options->log, "Log; without one all of the store are shown");
+  verb.add_option("--newest", number_of(options->newest), "Want the newest N entries");
+  verb.add_option("--range", ranges_of(options->range),
+                  "Want these seqnums, such as 5-9,20,30-; goes with --newest");
+  verb.add_flag("--all", options->all, "Want everything");
+  verb.add_flag("--none", options->none, "Want nothing");
+  verb.add_flag("--entries-only", options->entries_only, "Want no payloads");
+  verb.add_flag("--payloads", options->payloads, "Want payloads");
+}
+
+}  // namespace culm::tools
