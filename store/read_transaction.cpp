@@ -184,6 +184,18 @@ Result<std::vector<UnfinishedStage>> ReadTransaction::unfinished_stages(std::siz
   return out;
 }
 
+Result<std::uint64_t> ReadTransaction::staged_bytes() const {
+  std::uint64_t bytes = 0;
+  CULM_TRY(const auto cursor, kv_->cursor(Table::kStages));
+  CULM_TRY(auto row, cursor->seek(detail::stage_row_key(0, 0, 0)));
+  while (row) {
+    const auto opened = detail::open_stage(*row);
+    if (opened && opened->state != detail::StageState::kPayload) bytes += opened->size_bytes;
+    CULM_TRY(row, cursor->next());
+  }
+  return bytes;
+}
+
 Result<std::vector<UnfinishedStage>> ReadTransaction::arriving_stages(const LogState& log,
                                                                       const RangeSet& seqnums,
                                                                       std::size_t max) const {

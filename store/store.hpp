@@ -197,6 +197,13 @@ class ReadTransaction {
   /// The part of a stage that begins at `offset`. Fails with kStoreDamaged where it is not there.
   [[nodiscard]] Result<ByteView> read_part(const Stage& stage, std::uint64_t offset) const;
 
+  /// Bytes of the parts of payloads that are nobody's payload: that arrive, or are being erased.
+  /// Costs as `unfinished_stages`.
+  [[nodiscard]] Result<std::uint64_t> staged_bytes() const;
+
+  /// Where the bytes of the store's file are.
+  [[nodiscard]] Result<KvSpace> space() const { return kv_->space(); }
+
   /// The recorded evidence against the log's author, lowest `at` first; at most `max`.
   [[nodiscard]] Result<std::vector<Evidence>> evidence(const LogState& log,
                                                        std::size_t max = SIZE_MAX) const;

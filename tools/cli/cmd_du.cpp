@@ -1,0 +1,97 @@
+#include <algorithm>
+#include <numeric>
+
+#include "culm/feed/closure.hpp"
+
+#include "tools/cli/arguments.hpp"
+#include "tools/cli/guard.hpp"
+#include "tools/cli/progress.hpp"
+#include "tools/cli/store_access.hpp"
+#include "tools/cli/verbs.hpp"
+
+namespace culm::tools {
+namespace {
+
+struct Options {};
+
+/// Bytes of one kind.
+struct Kind {
+  const char* key;
+  const char* text;
+  std::uint64_t bytes = 0;
+};
+
+enum : std::size_t { kPayloads, kEntries, kCertificate, kEvidence, kStaged, kFree, kOther };
+
+using Kinds = std::array<Kind, kOther + 1>;
+
+/// Each entry is read. What is damaged counts as all else.
+Result<void> count(const store::ReadTransaction& transaction, const LogKey& key, Kinds& kinds) {
+  CULM_TRY(const auto log, transaction.get_log(key));
+  kinds[kPayloads].bytes += log->payload_bytes;
+  const RangeSet wanted =
+      log->interest.entries.empty() ? log->held : resolve(log->interest.entries, log->head());
+  CULM_CHECK(transaction.visit_sound_entries(
+      *log, log->held, [&](const store::StoredEntry& stored) -> Result<bool> {
+        const SeqNum seqnum = stored.entry.seqnum();
+        const bool is_certificate = log->serves(seqnum) && !wanted.contains(seqnum);
+        kinds[is_certificate ? kCertificate : kEntries].bytes += stored.entry.bytes().size();
+        return true;
+      }));
+  CULM_TRY(const auto evidence, transaction.evidence(*log));
+  for (const Evidence& one : evidence) {
+    for (const Bytes& entry : one.entries) kinds[kEvidence].bytes += entry.size();
+  }
+  return {};
+}
+
+Outcome<void> run(Context& context, const Options& /*options*/) {
+  CULM_TOOLS_CHECK(guard_reading(context));
+  CULM_TOOLS_TRY(const auto store, open_for_reading(context));
+  CULM_TOOLS_TRY(const auto transaction, store->read());
+  CULM_TOOLS_TRY(const auto space, transaction.space());
+  Kinds kinds{{{"payload_bytes", "payloads"},
+               {"entry_bytes", "entries"},
+               {"certificate_bytes", "certificate entries"},
+               {"evidence_bytes", "evidence of forks"},
+               {"staged_bytes", "parts of payloads that arrive"},
+               {"free_bytes", "free, given back by `culm compact`"},
+               {"other_bytes", "all else: keys, checksums, ranges, half-filled pages"}}};
+  CULM_TOOLS_TRY(const auto logs, transaction.list_logs());
+  Progress progress("logs", logs.size(), Progress::Unit::kCount);
+  for (std::size_t i = 0; i < logs.size(); ++i) {
+    const auto counted = count(transaction, logs[i], kinds);
+    if (!counted && counted.error().code != Errc::kStoreDamaged) return fail_with(counted.error());
+    progress.show(i + 1);
+  }
+  CULM_TOOLS_TRY(kinds[kStaged].bytes, transaction.staged_bytes());
+  kinds[kFree].bytes = space.free_bytes;
+  const std::uint64_t known =
+      std::accumulate(kinds.begin(), kinds.end(), std::uint64_t{0},
+                      [](std::uint64_t sum, const Kind& kind) { return sum + kind.bytes; });
+  kinds[kOther].bytes = space.file_bytes - std::min(space.file_bytes, known);
+
+  if (context.json) {
+    Json line = {{"file_bytes", space.file_bytes}};
+    for (const Kind& kind : kinds) line[kind.key] = kind.bytes;
+    return context.out.write_json(line);
+  }
+  using enum Table::Align;
+  Table table({{"bytes"}, {"", kLeft}});
+  for (const Kind& kind : kinds) table.add({human_size(kind.bytes), kind.text});
+  table.add({human_size(space.file_bytes), "the whole file"});
+  return context.out.write(table.take());
+}
+
+}  // namespace
+
+void add_du(CommandTree& tree) {
+  Verb& verb = tree.add_verb(
+      "du",
+      "Say where the bytes of the store's file are. Reads every entry, and adds up to the "
+      "length\nof the file.",
+      "culm du", std::make_shared<Options>(), run);
+  verb.group(VerbGroup::kLetGo);
+}
+
+}  // namespace culm::tools
