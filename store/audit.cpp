@@ -377,7 +377,7 @@ Result<void> StoreAudit::check_tables(const ReadTransaction& transaction) {
       CULM_TRY(row, cursor->next());
     }
   }
-  CULM_CHECK(damaged_unless(log_count == meta.log_count));
+  CULM_CHECK(damaged_unless(log_count == meta.log_count - meta.forgotten));
 
   std::uint64_t change_count = 0;
   CULM_TRY(const auto changes, kv.cursor(Table::kChanges));

@@ -122,6 +122,7 @@ struct StoreMeta {
   std::uint64_t log_count = 0;  ///< logs have the numbers 1 to this one
   std::uint64_t last_change = 0;
   std::uint64_t last_stage = 0;
+  std::uint64_t forgotten = 0;  ///< logs of that number that are known no more
 };
 
 /// The state of a log inside a write transaction; written once, when it commits.
@@ -196,6 +197,9 @@ class ReadTransaction {
       const LogState& log, const RangeSet& seqnums, std::size_t max = SIZE_MAX) const;
   /// The part of a stage that begins at `offset`. Fails with kStoreDamaged where it is not there.
   [[nodiscard]] Result<ByteView> read_part(const Stage& stage, std::uint64_t offset) const;
+
+  /// Whether there are rows of forgotten logs, because it was interrupted.
+  [[nodiscard]] Result<bool> has_forgotten() const;
 
   /// Bytes of the parts of payloads that are nobody's payload: that arrive, or are being erased.
   /// Costs as `unfinished_stages`.
@@ -315,6 +319,12 @@ class WriteTransaction : public ReadTransaction {
   /// What was dropped for its damage so far.
   using Dropped = std::map<LogKey, RangeSet>;
   [[nodiscard]] const Dropped& dropped() const noexcept { return dropped_; }
+  /// Makes the log unknown at once; its rows are left for `erase_forgotten`. Nothing keeps it from
+  /// becoming known again, as another one. Fails with kLogUnknown.
+  [[nodiscard]] Result<void> forget(const LogKey& log);
+  /// Erases rows of forgotten logs, until about `rows_max` rows were touched; whether none are
+  /// left.
+  [[nodiscard]] Result<bool> erase_forgotten(std::size_t rows_max);
   /// Payloads of `seqnums` may be taken again. Fails with kLogUnknown, kLogFragmented.
   [[nodiscard]] Result<void> undelete_payloads(const LogKey& log, const RangeSet& seqnums);
 
@@ -404,6 +414,9 @@ class WriteTransaction : public ReadTransaction {
   Result<bool> drop_stages_of(const LogState& state, SeqNum seqnum, std::size_t& rows_left);
   Result<SeqNum> find_staged(const LogState& state, const RangeSet& seqnums, SeqNum from) const;
   Result<void> put_evidence(detail::TouchedLog& touched, const Evidence& evidence, SeqNum at);
+
+  Result<bool> erase_rows(Table table, std::uint64_t number, std::size_t& rows_left);
+  Result<bool> erase_stages(std::uint64_t number, std::size_t& rows_left);
 
   Result<void> put_row(Table table, ByteView key);
   Result<void> put_change(LogState& state);

@@ -59,6 +59,14 @@ Result<Request> decode_ingest(const Json& head, std::string_view lines, bool is_
   }
 }
 
+Result<Request> decode_forget(const Json& head) {
+  ForgetRequest forget;
+  if (head.find("log") != nullptr) {
+    CULM_TRY(forget.log, get_log(head));
+  }
+  return forget;
+}
+
 Result<Request> decode_set_interest(const Json& head) {
   SetInterestRequest set;
   CULM_TRY(set.log, get_log(head));
@@ -98,6 +106,12 @@ std::string encode(const DropDamagedRequest& request_value) {
          "\n";
 }
 
+std::string encode(const ForgetRequest& request_value) {
+  Json head = {{"verb", "forget"}};
+  if (request_value.log) head["log"] = to_string(*request_value.log);
+  return to_line(head) + "\n\n";
+}
+
 std::string encode(const SetInterestRequest& request_value) {
   const store::LogInterest& interest = request_value.interest;
   return request("set_interest", request_value.log,
@@ -133,6 +147,7 @@ Result<Request> decode_request(std::string_view text) {
   if (verb == "ingest") return decode_ingest(*head, text, false);
   if (verb == "append") return decode_ingest(*head, text, true);
   if (verb == "set_interest") return decode_set_interest(*head);
+  if (verb == "forget") return decode_forget(*head);
   if (verb == "compact") return CompactRequest{};
   if (verb == "status") return StatusRequest{};
   if (verb == "publish") {

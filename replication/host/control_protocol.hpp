@@ -47,6 +47,10 @@ struct DropDamagedRequest {
   LogKey log;
   RangeSet seqnums;
 };
+/// Forgets the log, if there is one, and finishes what was begun of others before.
+struct ForgetRequest {
+  std::optional<LogKey> log;
+};
 struct SetInterestRequest {
   LogKey log;
   store::LogInterest interest;
@@ -63,15 +67,16 @@ struct SyncRequest {
   node::SyncRequest sync;
 };
 
-using Request =
-    std::variant<IngestRequest, DeletePayloadsRequest, DropDamagedRequest, SetInterestRequest,
-                 PublishRequest, CompactRequest, StatusRequest, SyncRequest>;
+using Request = std::variant<IngestRequest, DeletePayloadsRequest, DropDamagedRequest,
+                             ForgetRequest, SetInterestRequest, PublishRequest, CompactRequest,
+                             StatusRequest, SyncRequest>;
 
 // Requests as text, with the empty line.
 [[nodiscard]] std::string encode_ingest(const LogKey& log, std::span<const UnitEntry> unit,
                                         bool is_own = false);
 [[nodiscard]] std::string encode(const DeletePayloadsRequest& request);
 [[nodiscard]] std::string encode(const DropDamagedRequest& request);
+[[nodiscard]] std::string encode(const ForgetRequest& request);
 [[nodiscard]] std::string encode(const SetInterestRequest& request);
 [[nodiscard]] std::string encode(const CompactRequest& request);
 [[nodiscard]] std::string encode(const PublishRequest& request);

@@ -91,6 +91,7 @@ class Performer {
   void start(control::IngestRequest request, Answer answer);
   void start(control::DeletePayloadsRequest request, Answer answer);
   void start(control::DropDamagedRequest request, Answer answer);
+  void start(control::ForgetRequest request, Answer answer);
   void start(control::SetInterestRequest request, Answer answer);
   void start(control::CompactRequest request, Answer answer);
   void start(const control::PublishRequest& request, const Answer& answer);
@@ -152,6 +153,21 @@ void Performer::start(control::DropDamagedRequest request, Answer answer) {
         control::Response response;
         if (!done) response.error = done.error();
         answer(response);
+      });
+}
+
+void Performer::start(control::ForgetRequest request, Answer answer) {
+  const auto is_done = std::make_shared<bool>(false);
+  node_.update(
+      [request, is_done](store::WriteTransaction& transaction) -> Result<void> {
+        if (request.log) CULM_CHECK(transaction.forget(*request.log));
+        CULM_TRY(*is_done, transaction.erase_forgotten(limits::kRowsPerStepMax));
+        return {};
+      },
+      [this, is_done, answer = std::move(answer)](const Result<void>& done) {
+        if (!done) return answer({done.error(), Json::object()});
+        if (*is_done) return answer({});
+        start(control::ForgetRequest{}, answer);
       });
 }
 

@@ -74,6 +74,10 @@ Result<void> StoreNode::InNodeWriter::set_interest(const LogKey& log,
   return host_.write([&](DirectWriter& writer) { return writer.set_interest(log, interest); });
 }
 
+Result<void> StoreNode::InNodeWriter::forget(const std::optional<LogKey>& log) {
+  return host_.write([&](DirectWriter& writer) { return writer.forget(log); });
+}
+
 Result<void> StoreNode::InNodeWriter::compact() {
   return host_.write([](DirectWriter& writer) { return writer.compact(); });
 }

@@ -82,6 +82,7 @@ class StoreNode {
     [[nodiscard]] Result<void> drop_damaged(const LogKey& log, const RangeSet& seqnums) override;
     [[nodiscard]] Result<void> set_interest(const LogKey& log,
                                             const store::LogInterest& interest) override;
+    [[nodiscard]] Result<void> forget(const std::optional<LogKey>& log) override;
     [[nodiscard]] Result<void> compact() override;
 
    private:

@@ -84,6 +84,20 @@ Result<void> DirectWriter::set_interest(const LogKey& log, const store::LogInter
   });
 }
 
+Result<void> DirectWriter::forget(const std::optional<LogKey>& log) {
+  if (log) {
+    CULM_CHECK(store_.update(
+        [&](store::WriteTransaction& transaction) { return transaction.forget(*log); }));
+  }
+  for (bool is_done = false; !is_done;) {
+    CULM_CHECK(store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
+      CULM_TRY(is_done, transaction.erase_forgotten(limits::kRowsPerStepMax));
+      return {};
+    }));
+  }
+  return {};
+}
+
 Result<void> DirectWriter::compact() { return store_.compact(); }
 
 NodeClient::NodeClient(std::string directory, std::unique_ptr<NodeSocket> socket, Duration wait_max)
@@ -148,6 +162,10 @@ Result<void> SharingWriter::set_interest(const LogKey& log, const store::LogInte
   return write([&](Writer& writer) { return writer.set_interest(log, interest); });
 }
 
+Result<void> SharingWriter::forget(const std::optional<LogKey>& log) {
+  return write([&](Writer& writer) { return writer.forget(log); });
+}
+
 Result<void> SharingWriter::compact() {
   return write([](Writer& writer) { return writer.compact(); });
 }
@@ -177,6 +195,11 @@ Result<void> NodeClient::drop_damaged(const LogKey& log, const RangeSet& seqnums
 
 Result<void> NodeClient::set_interest(const LogKey& log, const store::LogInterest& interest) {
   CULM_TRY(const Json fields, ask(control::encode(control::SetInterestRequest{log, interest})));
+  return {};
+}
+
+Result<void> NodeClient::forget(const std::optional<LogKey>& log) {
+  CULM_TRY(const Json fields, ask(control::encode(control::ForgetRequest{log})));
   return {};
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "culm/core/signing.hpp"
@@ -35,6 +36,9 @@ class Writer {
   [[nodiscard]] virtual Result<void> drop_damaged(const LogKey& log, const RangeSet& seqnums) = 0;
   [[nodiscard]] virtual Result<void> set_interest(const LogKey& log,
                                                   const store::LogInterest& interest) = 0;
+  /// Forgets the log, if one is named, and erases what is left of those forgotten before. Fails
+  /// with kLogUnknown.
+  [[nodiscard]] virtual Result<void> forget(const std::optional<LogKey>& log) = 0;
   /// Gives the disk back what is free: see `store::Kv::compact`.
   [[nodiscard]] virtual Result<void> compact() = 0;
 };
@@ -54,6 +58,8 @@ class DirectWriter final : public Writer {
   [[nodiscard]] Result<void> drop_damaged(const LogKey& log, const RangeSet& seqnums) override;
   [[nodiscard]] Result<void> set_interest(const LogKey& log,
                                           const store::LogInterest& interest) override;
+  /// In steps as well.
+  [[nodiscard]] Result<void> forget(const std::optional<LogKey>& log) override;
   [[nodiscard]] Result<void> compact() override;
 
  private:
@@ -78,6 +84,7 @@ class SharingWriter final : public Writer {
   [[nodiscard]] Result<void> drop_damaged(const LogKey& log, const RangeSet& seqnums) override;
   [[nodiscard]] Result<void> set_interest(const LogKey& log,
                                           const store::LogInterest& interest) override;
+  [[nodiscard]] Result<void> forget(const std::optional<LogKey>& log) override;
   [[nodiscard]] Result<void> compact() override;
 
  private:
@@ -110,6 +117,7 @@ class NodeClient final : public Writer {
   [[nodiscard]] Result<void> drop_damaged(const LogKey& log, const RangeSet& seqnums) override;
   [[nodiscard]] Result<void> set_interest(const LogKey& log,
                                           const store::LogInterest& interest) override;
+  [[nodiscard]] Result<void> forget(const std::optional<LogKey>& log) override;
   [[nodiscard]] Result<void> compact() override;
 
   /// A sync by that node, which waits for its end. Fails with kStoreLocked when it is to push and

@@ -88,6 +88,7 @@ void encode_meta(Bytes& out, const StoreMeta& meta) {
   varu64::append(out, meta.log_count);
   varu64::append(out, meta.last_change);
   varu64::append(out, meta.last_stage);
+  if (meta.forgotten != 0) varu64::append(out, meta.forgotten);
 }
 
 Result<StoreMeta> decode_meta(ByteView body) {
@@ -98,9 +99,15 @@ Result<StoreMeta> decode_meta(ByteView body) {
   CULM_TRY(meta.log_count, reader.number());
   CULM_TRY(meta.last_change, reader.number());
   CULM_TRY(meta.last_stage, reader.number());
+  if (reader.size() != 0) {
+    CULM_TRY(meta.forgotten, reader.number());
+    if (meta.forgotten == 0 || meta.forgotten > meta.log_count) return fail(Errc::kStoreFormat);
+  }
   CULM_CHECK(reader.end());
   return meta;
 }
+
+void encode_forgotten(Bytes& out) { start(out); }
 
 Result<void> encode_log(Bytes& out, const LogState& log) {
   start(out);

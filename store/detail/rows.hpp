@@ -10,6 +10,9 @@ namespace culm::store::detail {
 void encode_meta(Bytes& out, const StoreMeta& meta);
 [[nodiscard]] Result<StoreMeta> decode_meta(ByteView body);
 
+/// Of a row that says all by its key.
+void encode_forgotten(Bytes& out);
+
 /// Fails with kRangesTooMany.
 [[nodiscard]] Result<void> encode_log(Bytes& out, const LogState& log);
 [[nodiscard]] Result<LogState> decode_log(const LogKey& log, ByteView body);

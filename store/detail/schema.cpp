@@ -8,6 +8,9 @@
 namespace culm::store::detail {
 namespace {
 
+constexpr std::string_view kForgotten = "forgotten";
+static_assert(sizeof(ForgottenRowKey) == kForgotten.size() + 8);
+
 void write(std::uint8_t* out, std::uint64_t value) noexcept {
   const auto bytes = to_big_endian(value);
   std::ranges::copy(bytes, out);
@@ -16,6 +19,19 @@ void write(std::uint8_t* out, std::uint64_t value) noexcept {
 }  // namespace
 
 ByteView meta_row_key() noexcept { return as_bytes("store"); }
+
+ForgottenRowKey forgotten_row_key(std::uint64_t number) noexcept {
+  ForgottenRowKey key;
+  std::ranges::copy(as_bytes(kForgotten), key.begin());
+  write(key.data() + kForgotten.size(), number);
+  return key;
+}
+
+std::uint64_t parse_forgotten_row_key(ByteView key) noexcept {
+  const bool is_one = key.size() == sizeof(ForgottenRowKey) &&
+                      equal(key.first(kForgotten.size()), as_bytes(kForgotten));
+  return is_one ? from_big_endian(key.subspan(kForgotten.size())) : 0;
+}
 
 LogRowKey log_row_key(const LogKey& log) noexcept {
   LogRowKey key;

@@ -10,6 +10,7 @@
 /// Keys of the rows, and what every value is wrapped in. Spec: store.md#rows
 ///
 ///   kMeta      "store"                        the store as a whole
+///   kMeta      "forgotten", log number 8      that rows of a log that is known no more may be left
 ///   kLogs      author 32, log_id 8            state of a log
 ///   kEntries   log number 8, seqnum 8         entry and inline payload
 ///   kPayloads  stage 8, index 4               one chunk of a payload
@@ -27,6 +28,7 @@ using EntryRowKey = std::array<std::uint8_t, 16>;
 using ChunkRowKey = std::array<std::uint8_t, 12>;
 using StageRowKey = std::array<std::uint8_t, 24>;
 using ChangeRowKey = std::array<std::uint8_t, 8>;
+using ForgottenRowKey = std::array<std::uint8_t, 17>;
 
 /// Lives for ever.
 [[nodiscard]] ByteView meta_row_key() noexcept;
@@ -37,6 +39,9 @@ using ChangeRowKey = std::array<std::uint8_t, 8>;
 [[nodiscard]] StageRowKey stage_row_key(std::uint64_t number, SeqNum seqnum,
                                         std::uint64_t stage) noexcept;
 [[nodiscard]] ChangeRowKey change_row_key(std::uint64_t change) noexcept;
+[[nodiscard]] ForgottenRowKey forgotten_row_key(std::uint64_t number) noexcept;
+/// The number; 0 where `key` is that of another row of kMeta.
+[[nodiscard]] std::uint64_t parse_forgotten_row_key(ByteView key) noexcept;
 
 /// Fails with kStoreDamaged when `key` has another size.
 [[nodiscard]] Result<LogKey> parse_log_row_key(ByteView key);

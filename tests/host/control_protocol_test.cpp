@@ -51,6 +51,13 @@ TEST(ControlProtocol, SetInterestComesBack) {
   }
 }
 
+TEST(ControlProtocol, ForgetAndCompactComeBack) {
+  EXPECT_EQ(round_trip<ForgetRequest>(encode(ForgetRequest{some_log()})).log, some_log());
+  EXPECT_EQ(round_trip<ForgetRequest>(encode(ForgetRequest{})).log, std::nullopt);
+  round_trip<CompactRequest>(encode(CompactRequest{}));
+  EXPECT_FALSE(decode_request("{\"verb\":\"forget\",\"log\":\"00\"}\n\n"));
+}
+
 TEST(ControlProtocol, IngestComesBackWithAndWithoutPayload) {
   ASSERT_TRUE(initialize_crypto());
   SystemRandom random;

@@ -84,7 +84,11 @@ def store_rows():
     store_id = bytes(range(16))
     meta = store_id + r.encode_varu64(3) + r.encode_varu64(1000) + r.encode_varu64(17)
     yield {"id": "meta", **sealed("meta", b"store", meta), "store_id": store_id.hex(),
-           "log_count": 3, "last_change": 1000, "last_stage": 17}
+           "log_count": 3, "last_change": 1000, "last_stage": 17, "forgotten": 0}
+    yield {"id": "meta-forgotten", **sealed("meta", b"store", meta + r.encode_varu64(2)),
+           "store_id": store_id.hex(), "log_count": 3, "last_change": 1000, "last_stage": 17,
+           "forgotten": 2}
+    yield {"id": "forgotten", **sealed("meta", b"forgotten" + be(2**40), b""), "number": 2**40}
 
     everything = {"number": 1, "change": 7, "cap": 0, "end_of_log": 0, "payload_bytes": 300,
                   "newest": 0, "payloads_wanted": True, "held": [[1, 20]],

@@ -82,16 +82,27 @@ Row make_stage_row(const json& vector) {
   return sealed(Table::kStages, detail::stage_row_key(number, seqnum, stage), out);
 }
 
+Row make_forgotten_row(const json& vector, ByteView body) {
+  const std::uint64_t number = number_in(vector, "number");
+  EXPECT_TRUE(body.empty());
+  EXPECT_EQ(detail::parse_forgotten_row_key(hex(vector.at("key"))), number);
+  Bytes out;
+  detail::encode_forgotten(out);
+  return sealed(Table::kMeta, detail::forgotten_row_key(number), out);
+}
+
 Row make_row(const json& vector, ByteView body) {
   const std::string table = vector.at("table").get<std::string>();
   Bytes out;
+  if (table == "meta" && vector.contains("number")) return make_forgotten_row(vector, body);
   if (table == "meta") {
     const detail::StoreMeta meta{hex_as<store::StoreId>(vector.at("store_id")),
                                  number_in(vector, "log_count"), number_in(vector, "last_change"),
-                                 number_in(vector, "last_stage")};
+                                 number_in(vector, "last_stage"), number_in(vector, "forgotten")};
     const auto read = detail::decode_meta(body);
     EXPECT_TRUE(read && read->id == meta.id && read->log_count == meta.log_count &&
-                read->last_change == meta.last_change && read->last_stage == meta.last_stage);
+                read->last_change == meta.last_change && read->last_stage == meta.last_stage &&
+                read->forgotten == meta.forgotten);
     detail::encode_meta(out, meta);
     return sealed(Table::kMeta, detail::meta_row_key(), out);
   }

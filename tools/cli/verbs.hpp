@@ -20,6 +20,7 @@ void add_repair(CommandTree& tree);
 void add_backup(CommandTree& tree);
 void add_delete(CommandTree& tree);
 void add_select(CommandTree& tree);
+void add_forget(CommandTree& tree);
 void add_compact(CommandTree& tree);
 void add_du(CommandTree& tree);
 void add_export(CommandTree& tree);
@@ -32,10 +33,11 @@ void add_pool(CommandTree& tree);
 void add_help(CommandTree& tree);
 
 inline void add_verbs(CommandTree& tree) {
-  for (const auto add : {add_keygen, add_append,  add_mark,    add_ls,     add_log,    add_cat,
-                         add_follow, add_inspect, add_name,    add_verify, add_repair, add_backup,
-                         add_delete, add_select,  add_compact, add_du,     add_export, add_import,
-                         add_sync,   add_relay,   add_lipmaa,  add_path,   add_pool,   add_help}) {
+  for (const auto add :
+       {add_keygen,  add_append,  add_mark,   add_ls,     add_log,    add_cat,    add_follow,
+        add_inspect, add_name,    add_verify, add_repair, add_backup, add_delete, add_select,
+        add_forget,  add_compact, add_du,     add_export, add_import, add_sync,   add_relay,
+        add_lipmaa,  add_path,    add_pool,   add_help}) {
     add(tree);
   }
 }

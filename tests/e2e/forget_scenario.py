@@ -1,0 +1,122 @@
+"""A log is forgotten: no trace of it is left, whatever happens meanwhile."""
+
+import shutil
+import subprocess
+import time
+
+from relay_harness import NetworkScenario
+from scenario import CULM, NOT_FOUND, USAGE, main
+
+PATIENCE_SECONDS = 60
+
+
+class Forget(NetworkScenario):
+    def setUp(self):
+        super().setUp()
+        self.key, self.author = self.keygen()
+        self.new_log(self.lines(100), key=(self.key, self.author))
+        # Where the marks of this user are.
+        self.environment["CULM_MARKS"] = str(self.place)
+
+    def known(self, store):
+        return [line["log"] for line in self.json_lines("ls", store=store)]
+
+    def test_a_log_is_gone_and_is_not_fetched_again_unless_it_is_named(self):
+        relay = self.relay("store")
+        _, other = self.keygen("other.key")
+        self.new_log(self.lines(5), key=(self.path("other.key"), other))
+        self.sync("reader", relay.address, self.author, other)
+        self.assertEqual(self.text("forget", self.author, "--dry-run", store="reader"),
+                         f"would forget {self.author[:12]}: 100 entries, 100 payloads (3.1 kB)\n")
+        self.assertCountEqual(self.known("reader"), [self.author, other])
+        said = self.text("forget", self.author, store="reader")
+        self.assertIn("forgot ", said)
+        self.assertIn("100 entries", said)
+        self.assertEqual(self.known("reader"), [other])
+        self.error(NOT_FOUND, "cat", self.author, store="reader")
+        self.assert_sound("reader")
+        self.sync("reader", relay.address)
+        self.assertEqual(self.known("reader"), [other])
+        self.error(NOT_FOUND, "forget", self.author, store="reader")
+        self.sync("reader", relay.address, self.author)
+        self.assertEqual(self.printed("reader", self.author), self.lines(100))
+        self.assert_sound("reader")
+
+    def test_ones_own_log_is_refused_unless_that_is_said(self):
+        for arguments in ([], ["--dry-run"]):
+            said = self.error(USAGE, "forget", self.author, *arguments)
+            self.assertIn("is your own", said)
+            self.assertIn("--own", said)
+        self.assertEqual(self.known("store"), [self.author])
+        relay = self.relay("relay", "--accept-any")
+        self.sync("store", relay.address, "--push")
+        self.out("forget", self.author, "--own")
+        self.assertEqual(self.known("store"), [])
+        # It forks nothing: the log is taken back before it goes on.
+        self.run_culm("append", "--key", self.key, stdin=b"more", status=7)
+        self.sync("store", relay.address, self.author)
+        self.out("append", "--key", self.key, stdin=b"more")
+        self.assertEqual(self.json("ls")["head"], 101)
+
+    def test_a_copy_of_ones_own_log_in_another_store_is_not_ones_own(self):
+        relay = self.relay("store")
+        self.sync("copy", relay.address, self.author)
+        self.out("forget", self.author, store="copy")
+        self.assertEqual(self.known("copy"), [])
+
+    def test_beside_a_node_that_serves_it(self):
+        author = self.relay("store")
+        self.sync("middle", author.address, self.author)
+        middle = self.relay("middle")
+        live = self.live("reader", middle.address, self.author)
+        live.wait_for(event="caught_up")
+        self.json("forget", self.author, store="middle")
+        self.assertEqual(self.known("middle"), [])
+        self.sync("middle", author.address, self.author, "--newest", "3")
+        self.assertEqual(self.json("ls", store="middle")["entries"], 3)
+        live.end()
+        middle.end()
+        self.assert_sound("middle", "reader")
+        self.assertEqual(self.printed("reader", self.author), self.lines(100))
+
+    def test_while_a_sync_fetches_it(self):
+        author = self.relay("store")
+        live = self.live("reader", author.address, self.author)
+        live.wait_for(event="caught_up")
+        self.json("forget", self.author, store="reader")
+        # The sync was asked for it and goes on.
+        self.new_log(["more"], key=(self.key, self.author))
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not self.known("reader") or self.json("ls", store="reader")["head"] < 101:
+            self.assertLess(time.monotonic(), deadline, live.said())
+        live.end()
+        self.assert_sound("reader")
+
+    def test_a_kill_leaves_nothing_half_and_the_next_time_finishes_it(self):
+        _, other = self.keygen("big.key")
+        self.new_log(self.lines(40_000), key=(self.path("big.key"), other))
+        shutil.copytree(self.path("store"), self.path("whole"))
+        finished = 0
+        for n in range(5):
+            store = f"copy{n}"
+            shutil.copytree(self.path("whole"), self.path(store))
+            process = self.start("--store", self.path(store), "forget", other, "--own")
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while other in self.known(store):
+                self.assertLess(time.monotonic(), deadline)
+            process.kill()
+            process.wait()
+            self.assert_sound(store)
+            self.assertEqual(self.known(store), [self.author])
+            # Nothing is left to do where the first has come to its end.
+            again = subprocess.run([CULM, "--store", self.path(store), "forget", other],
+                                   capture_output=True, timeout=PATIENCE_SECONDS)
+            self.assertIn(again.returncode, (0, NOT_FOUND), again)
+            finished += again.returncode == 0
+            self.assertLess(self.json("du", store=store)["other_bytes"], 100_000)
+            self.assert_sound(store)
+        self.assertGreater(finished, 0)
+
+
+if __name__ == "__main__":
+    main()
