@@ -1,13 +1,14 @@
-"""The disk gets back what deleted payloads took, beside readers and a node, whoever is killed."""
+"""The disk gets back what deleted payloads took, beside readers and a node."""
 
 import json
 import os
 import random
+import resource
 import shutil
 import time
 
 from relay_harness import NetworkScenario
-from scenario import NOT_FOUND, main
+from scenario import NOT_FOUND, STORE, main
 
 SEED = int(os.environ.get("CULM_SEED", "1"))
 ENTRIES = 2_000
@@ -137,6 +138,17 @@ class Compact(NetworkScenario):
             asking.wait(PATIENCE_SECONDS)
             self.assert_sound("store")
             self.assertEqual(self.json("ls")["head"], ENTRIES + n + 1)
+
+    def test_where_there_is_no_room_for_the_copy_nothing_changes(self):
+        self.delete("1-1000")
+        size = self.size()
+        limit = (size // 4, size // 4)
+        said = self.run_culm("compact", status=STORE, preexec_fn=lambda: resource.setrlimit(
+            resource.RLIMIT_FSIZE, limit)).stderr.decode()
+        self.assertIn("free space on the disk", said)
+        self.assertEqual(self.size(), size)
+        self.assertFalse(os.path.exists(self.path("store/data.mdb.new")))
+        self.assert_kept(range(1001, 2001))
 
     def test_where_there_is_no_store_none_is_made(self):
         self.error(NOT_FOUND, "compact", store="nowhere")

@@ -11,7 +11,7 @@
 #include "tests/support/child_process.hpp"
 #include "tests/support/temp_dir.hpp"
 
-// A compaction puts another file in the place of the store's, under whoever has it open.
+// A compaction puts another file in the place of the store's, under those who have it open.
 namespace culm::store {
 namespace {
 
