@@ -6,7 +6,7 @@ import signal
 import socket
 
 from relay_harness import NetworkScenario
-from scenario import NETWORK, NOT_FOUND, USAGE, VERIFICATION, main
+from scenario import FORK, NETWORK, NOT_FOUND, USAGE, VERIFICATION, main
 
 AUTHOR = "0" * 64
 
@@ -37,6 +37,9 @@ class Traces(NetworkScenario):
     def test_a_refused_append_or_import(self):
         self.leaves_nothing(VERIFICATION, "append", "--key", "no.key", stdin=b"x")
         self.leaves_nothing(NOT_FOUND, "append", "--key", self.key, "no such file")
+        self.new_log(["one"], key=(self.key, self.author), store="right")
+        said = self.leaves_nothing(FORK, "append", "--key", self.key, stdin=b"x", store="wrong")
+        self.assertIn("published up to seqnum 1", said)
         self.write("bad.jsonl", "{}\n")
         self.leaves_nothing(VERIFICATION, "import", "--jsonl", "bad.jsonl")
         self.leaves_nothing(NOT_FOUND, "import", "--jsonl", "no such file")

@@ -1,4 +1,5 @@
 #include <cerrno>
+#include <filesystem>
 #include <vector>
 
 #include "culm/replication/host/file_reader.hpp"
@@ -151,6 +152,18 @@ Failure explain(const Error& error, const std::string& mark_path) {
   return failure;
 }
 
+/// What was published is in no store that is made now: a mistyped --store is none.
+Outcome<void> check_new_log(store::AuthorMark& mark) {
+  const auto published = mark.read();
+  if (!published || !*published || (*published)->seqnum == 0) return {};
+  Failure failure(error_for(Errc::kAuthorMarkBehind, (*published)->seqnum));
+  failure.message = "there is no store, and the log is published up to seqnum " +
+                    std::to_string((*published)->seqnum);
+  return fail_with(std::move(failure).next(
+      "name its store with --store DIR or CULM_STORE; if that is lost, take the log back from a "
+      "peer before appending (culm sync)"));
+}
+
 Outcome<void> report(Context& context, const LogKey& log, const RangeSet& appended, SeqNum head,
                      std::uint64_t bytes, bool ended, double seconds) {
   const std::uint64_t count = appended.count();
@@ -195,14 +208,20 @@ Outcome<void> run(Context& context, const Options& given) {
   const LogKey log{key->author(), LogId{log_id}};
 
   Ed25519Verifier verifier;
-  CULM_TOOLS_TRY(auto access,
-                 open_for_writing(context, IfMissing::kCreate, verifier, {}, wait_max));
-  if (access.node != nullptr) CULM_TOOLS_CHECK(check_for_node(options));
   CULM_TOOLS_TRY(const std::string marks, about("author mark", store::find_marks_directory()));
   const std::string mark_path = store::author_mark_path(marks, log);
-  CULM_TOOLS_TRY(const auto mark,
-                 about("author mark " + shown(mark_path),
-                       store::open_author_mark(marks, log, options.key_path, wait_max)));
+  const auto open_mark = [&] {
+    return about("author mark " + shown(mark_path),
+                 store::open_author_mark(marks, log, options.key_path, wait_max));
+  };
+  const auto may_make = [&]() -> Outcome<void> {
+    CULM_TOOLS_TRY(const auto mark, open_mark());
+    return check_new_log(*mark);
+  };
+  CULM_TOOLS_TRY(auto access,
+                 open_for_writing(context, IfMissing::kCreate, verifier, {}, wait_max, may_make));
+  if (access.node != nullptr) CULM_TOOLS_CHECK(check_for_node(options));
+  CULM_TOOLS_TRY(const auto mark, open_mark());
   auto appender = store::Appender::open(*access.store, *key, log.log_id, *mark,
                                         host::commit_through(*access.writer, *access.store),
                                         {.adopt = options.adopt});

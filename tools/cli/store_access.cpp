@@ -43,12 +43,14 @@ Outcome<std::unique_ptr<store::Store>> open_for_reading(const Context& context) 
 
 Outcome<host::WritableStore> open_for_writing(const Context& context, IfMissing if_missing,
                                               SignatureVerifier& verifier,
-                                              const AcceptOptions& options, Duration wait_max) {
+                                              const AcceptOptions& options, Duration wait_max,
+                                              const std::function<Outcome<void>()>& may_make) {
   guard_writing(context);
   const auto& directory = context.store_directory;
   auto opened = host::open_to_write(directory, false, verifier, options, wait_max);
   const bool is_missing = !opened && opened.error().code == Errc::kStoreNotFound;
   if (is_missing && if_missing == IfMissing::kCreate) {
+    if (may_make) CULM_TOOLS_CHECK(may_make());
     opened = host::open_to_write(directory, true, verifier, options, wait_max);
     if (opened) tell_made(context);
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -24,12 +25,12 @@ void tell_made(const Context& context);
 enum class IfMissing { kFail, kCreate };
 
 /// Opens it to read and to write, by itself or through the node that runs on it: see
-/// `host::open_to_write`. Fails as `open_for_reading`, and with exit 8 and the pid when another
-/// process writes that takes no requests for all of `wait_max`.
-[[nodiscard]] Outcome<host::WritableStore> open_for_writing(const Context& context,
-                                                            IfMissing if_missing,
-                                                            SignatureVerifier& verifier,
-                                                            const AcceptOptions& options = {},
-                                                            Duration wait_max = {});
+/// `host::open_to_write`. Where one is to be made `may_make` can refuse that. Fails as it does, as
+/// `open_for_reading`, and with exit 8 and the pid when another process writes that takes no
+/// requests for all of `wait_max`.
+[[nodiscard]] Outcome<host::WritableStore> open_for_writing(
+    const Context& context, IfMissing if_missing, SignatureVerifier& verifier,
+    const AcceptOptions& options = {}, Duration wait_max = {},
+    const std::function<Outcome<void>()>& may_make = {});
 
 }  // namespace culm::tools
