@@ -7,10 +7,12 @@ import selectors
 import shutil
 import socket
 import socketserver
+import subprocess
 import threading
+import unittest
 
 from relay_harness import NetworkScenario
-from scenario import LOCKED, NETWORK, STORE, main
+from scenario import CULM, LOCKED, NETWORK, STORE, main
 
 import channel  # of tests/interop
 
@@ -215,6 +217,26 @@ class Causes(NetworkScenario):
         self.assertNotIn("peer", said)
         self.assertIn("next: free space on the disk", said)
         relay.end()
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root mounts a small disk")
+    def test_a_disk_of_this_side_without_room_for_a_file(self):
+        self.keygen("other.key")
+        os.mkdir(self.path("disk"))
+        for size in range(4, 100, 4):  # whichever write it is that finds no room
+            script = ("mount -t tmpfs -o size=$1k none disk && head -c 4096 /dev/zero >disk/used && "
+                      "exec \"$CULM\" --store disk/store append --key other.key")
+            done = subprocess.run(["unshare", "-m", "sh", "-c", script, "-", str(size)],
+                                  input=b"x", cwd=self.place, stderr=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, env={**self.environment, "CULM": CULM})
+            said = done.stderr.decode()
+            if "permission denied" in said.lower() or "not permitted" in said.lower():
+                self.skipTest(said)
+            if done.returncode == 0:
+                break
+            self.assertEqual(done.returncode, STORE, said)
+            self.assertIn("the disk or the quota of the store is full", said)
+        self.assertGreater(size, 4)
+        self.assertEqual(done.returncode, 0, said)
 
     def test_a_store_that_cannot_be_made(self):
         self.write("file", "")

@@ -5,9 +5,11 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
 #include <sys/prctl.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,16 +20,34 @@
 namespace culm::tools {
 namespace {
 
-/// What is left to be said when a signal has come; nothing is made then.
-std::array<char, 1024> last_words{};
-std::size_t last_words_size = 0;
-
 /// That does the work of this process.
 std::atomic<pid_t> worker = 0;
 
-void end_damaged() {
-  static_cast<void>(!::write(STDERR_FILENO, last_words.data(), last_words_size));
-  ::_exit(static_cast<int>(Exit::kStore));
+/// What is left to be said when a signal has come; nothing is made then.
+struct LastWords {
+  std::array<char, 1024> text{};
+  std::size_t size = 0;
+
+  void set(const Context& context, const Failure& failure, std::string_view step) {
+    size = ("culm: store " + shown(context.store_directory) + ": " + failure.message +
+            "\n  next: " + std::string(step) + "\n")
+               .copy(text.data(), text.size());
+  }
+  [[noreturn]] void say() const {
+    static_cast<void>(!::write(STDERR_FILENO, text.data(), size));
+    ::_exit(static_cast<int>(Exit::kStore));
+  }
+};
+LastWords damaged;
+LastWords full;
+std::array<char, 512> directory{};
+
+/// A page of a file that is mapped has no room on the disk, or is not in the file.
+void end_at_bus_error(int /*number*/) {
+  struct statvfs disk {};
+  const bool is_known = ::statvfs(directory.data(), &disk) == 0;
+  const auto left = ::geteuid() == 0 ? disk.f_bfree : disk.f_bavail;
+  (is_known && left == 0 ? full : damaged).say();
 }
 
 }  // namespace
@@ -61,13 +81,13 @@ Outcome<void> guard_reading(const Context& context) {
 }
 
 void guard_writing(const Context& context) {
-  const std::string text = "culm: store " + shown(context.store_directory) + ": " +
-                           message(Error{Errc::kStoreDamaged}) +
-                           "\n  next: " + std::string(kStoreIsLost) + "\n";
-  last_words_size = text.copy(last_words.data(), last_words.size());
+  damaged.set(context, Error{Errc::kStoreDamaged}, kStoreIsLost);
+  const Failure no_room(Error{Errc::kStoreFull});
+  full.set(context, no_room, no_room.step);
+  context.store_directory.copy(directory.data(), directory.size() - 1);
   store::set_abort_handler(
-      [](const char* /*directory*/, const char* /*assertion*/) { end_damaged(); });
-  std::signal(SIGBUS, [](int /*number*/) { end_damaged(); });
+      [](const char* /*directory*/, const char* /*assertion*/) { damaged.say(); });
+  std::signal(SIGBUS, end_at_bus_error);
 }
 
 }  // namespace culm::tools

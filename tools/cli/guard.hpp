@@ -17,8 +17,8 @@ inline constexpr std::string_view kStoreIsLost =
 [[nodiscard]] Outcome<void> guard_reading(const Context& context);
 
 /// For a process that writes, which nothing can take the place of: where LMDB cannot go on with the
-/// store, or the store's file was cut, it says so and which store, and ends with exit 5. Called
-/// before the store is opened.
+/// store, or the store's file was cut, or the disk has no room for a page of it, it says which of
+/// these and which store, and ends with exit 5. Called before the store is opened.
 void guard_writing(const Context& context);
 
 }  // namespace culm::tools
