@@ -125,7 +125,7 @@ class Traces(NetworkScenario):
             relay.end()
             self.assertEqual(relay.said().count(f"made store {self.path('d')}\n"), 1)
 
-    def test_a_store_that_another_process_makes_meanwhile_is_left_alone(self):
+    def test_a_live_sync_goes_on_with_a_store_that_another_process_makes_meanwhile(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             address = f"127.0.0.1:{taken.getsockname()[1]}"
         live = self.live("new", address, self.author)
@@ -134,9 +134,14 @@ class Traces(NetworkScenario):
         held = self.json("ls", store="new")["log"]
         self.new_log(["one"], key=(self.key, self.author), store="relay")
         relay = self.relay(listen=address)
-        self.assertNotEqual(live.process.wait(30), 0)
-        self.assertEqual(self.json("ls", store="new")["log"], held)
-        self.sync_one("new", address, self.author)
+        live.wait_for(event="caught_up", head=1)
+        self.new_log(["two"], key=(self.key, self.author), store="relay")
+        live.wait_for(event="received", up_to=2)
+        self.out("append", "--key", self.path("own.key"), stdin=b"more", store="new")
+        live.end()
+        self.assertNotIn("store_made", live.said())
+        self.assertEqual({line["log"]: line["head"] for line in self.json_lines("ls", store="new")},
+                         {held: 2, self.author: 2})
         self.assert_sound("new")
         relay.end()
 

@@ -172,8 +172,8 @@ Outcome<void> run(Context& context, const Options& options) {
   // While nothing is here to be written to, others can make the store themselves.
   if (!is_missing) serve();
   CULM_TOOLS_CHECK(served);
-  host.when_made([&] {
-    tell_made(context);
+  host.when_there([&] {
+    if (host.store_is() == Host::StoreIs::kMade) tell_made(context);
     serve();
   });
   tell_damage(host, named(context));

@@ -66,7 +66,7 @@ Result<void> Host::open_store(MakeStore make) {
     kv = open_kv(true);
     store_is_ = StoreIs::kMade;
   } else if (is_missing) {
-    kv = std::make_unique<UnmadeKv>([this] { return make_kv(); });
+    kv = std::make_unique<UnmadeKv>([this](store::Kv& memory) { return make_kv(memory); });
     store_is_ = StoreIs::kMissing;
   }
   if (!kv) return fail(kv.error());
@@ -84,22 +84,18 @@ Result<std::unique_ptr<store::Kv>> Host::open_kv(bool create) {
   return kv;
 }
 
-Result<std::unique_ptr<store::Kv>> Host::make_kv() {
+Result<std::unique_ptr<store::Kv>> Host::make_kv(store::Kv& memory) {
   CULM_TRY(auto kv, store::LmdbKv::open(directory_));
   CULM_TRY(auto lock, kv->lock_for_node());
-  {
-    // Who made it meanwhile has begun to write.
-    CULM_TRY(const auto reading, kv->begin_read());
-    CULM_TRY(const auto rows, reading->cursor(store::Table::kMeta));
-    CULM_TRY(const auto row, rows->seek(Bytes{0}));
-    if (row) return fail(Errc::kStoreLocked);
-  }
+  CULM_TRY(const bool is_new, is_empty(*kv));
   CULM_CHECK(keep(*key_));
+  if (is_new) CULM_CHECK(copy(memory, *kv));
+  // From here on nothing fails: the lock is outlived by what it locks.
   lock_.emplace(std::move(lock));
   kv_ = kv.get();
-  asio::post(io_, [this] {
-    store_is_ = StoreIs::kMade;
-    if (when_made_) when_made_();
+  asio::post(io_, [this, is_new] {
+    store_is_ = is_new ? StoreIs::kMade : StoreIs::kThere;
+    if (when_there_) when_there_();
   });
   return kv;
 }

@@ -39,8 +39,9 @@ class Host {
   enum class StoreIs { kThere, kMissing, kMade };
   /// Whether the store was there; if not, whether it has been made by now.
   [[nodiscard]] StoreIs store_is() const noexcept { return store_is_; }
-  /// Called while the host runs when the store has been made.
-  void when_made(std::function<void()> told) { when_made_ = std::move(told); }
+  /// Called while the host runs when a store that was missing is there: it, or another process
+  /// meanwhile, has made it.
+  void when_there(std::function<void()> told) { when_there_ = std::move(told); }
 
   /// Takes requests of other processes at the store's socket, and checks signatures that were not
   /// needed so far. `serves_every_log`: what the policy lets peers read is all of the store.
@@ -62,7 +63,7 @@ class Host {
   Result<void> open_store(MakeStore make);
   /// In the thread that writes, or before there is one.
   [[nodiscard]] Result<std::unique_ptr<store::Kv>> open_kv(bool create);
-  [[nodiscard]] Result<std::unique_ptr<store::Kv>> make_kv();
+  [[nodiscard]] Result<std::unique_ptr<store::Kv>> make_kv(store::Kv& memory);
   void wait_signal();
   void wait_minute();
 
@@ -72,7 +73,7 @@ class Host {
   sealing::PeerKey peer_;
   std::optional<HostKey> key_;
   StoreIs store_is_ = StoreIs::kThere;
-  std::function<void()> when_made_;
+  std::function<void()> when_there_;
   asio::io_context io_;
   asio::signal_set signals_;
   asio::steady_timer minute_;

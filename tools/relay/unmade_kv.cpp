@@ -6,6 +6,29 @@ namespace culm::tools {
 
 using store::Table;
 
+Result<void> copy(store::Kv& from, store::Kv& into) {
+  CULM_TRY(const auto reading, from.begin_read());
+  CULM_TRY(const auto writing, into.begin_write());
+  for (std::size_t number = 0; number < store::kTableCount; ++number) {
+    const auto table = static_cast<Table>(number);
+    CULM_TRY(const auto rows, reading->cursor(table));
+    const Bytes first{0};
+    CULM_TRY(auto row, rows->seek(first));
+    while (row) {
+      CULM_CHECK(writing->put(table, row->key, row->value));
+      CULM_TRY(row, rows->next());
+    }
+  }
+  return writing->commit();
+}
+
+Result<bool> is_empty(store::Kv& kv) {
+  CULM_TRY(const auto reading, kv.begin_read());
+  CULM_TRY(const auto rows, reading->cursor(Table::kMeta));
+  CULM_TRY(const auto row, rows->seek(Bytes{0}));
+  return !row.has_value();
+}
+
 store::Kv& UnmadeKv::now() {
   const std::lock_guard lock(mutex_);
   if (made_ != nullptr) return *made_;
@@ -29,21 +52,7 @@ void UnmadeKv::keep_reserve() { now().keep_reserve(); }
 
 /// Only the thread that writes comes here.
 Result<void> UnmadeKv::make() {
-  CULM_TRY(auto made, make_());
-  CULM_TRY(const auto from, memory_.begin_read());
-  CULM_TRY(auto into, made->begin_write());
-  for (std::size_t number = 0; number < store::kTableCount; ++number) {
-    const auto table = static_cast<Table>(number);
-    CULM_TRY(const auto rows, from->cursor(table));
-    const Bytes first{0};
-    CULM_TRY(auto row, rows->seek(first));
-    while (row) {
-      CULM_CHECK(into->put(table, row->key, row->value));
-      CULM_TRY(row, rows->next());
-    }
-  }
-  CULM_CHECK(into->commit());
-  into.reset();
+  CULM_TRY(auto made, make_(memory_));
   const std::lock_guard lock(mutex_);
   made_ = std::move(made);
   return {};

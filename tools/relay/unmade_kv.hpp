@@ -8,12 +8,18 @@
 
 namespace culm::tools {
 
+/// Whether nothing was written yet.
+[[nodiscard]] Result<bool> is_empty(store::Kv& kv);
+/// Writes all of `from` into an empty one.
+[[nodiscard]] Result<void> copy(store::Kv& from, store::Kv& into);
+
 /// What a store is in that is not there yet: memory, until something is written that is to last.
 /// Then it is made, in the thread that writes. So what comes to nothing leaves nothing behind.
 class UnmadeKv final : public store::Kv {
  public:
-  /// Makes an empty one; its failure is that of the write.
-  using Make = std::function<Result<std::unique_ptr<store::Kv>>()>;
+  /// Makes a copy of what is in memory, or opens the one that somebody else has made meanwhile,
+  /// which then takes its place; its failure is that of the write.
+  using Make = std::function<Result<std::unique_ptr<store::Kv>>(store::Kv& memory)>;
 
   explicit UnmadeKv(Make make) : make_(std::move(make)) {}
 
