@@ -107,6 +107,10 @@ class Names(NetworkScenario):
             self.assertEqual(self.out("cat", author, "--range", ranges), payloads, ranges)
             self.assertEqual(len(self.json_lines("log", author, "--range", ranges)), len(payloads))
         self.assertIn("13 entries", self.error(NOT_FOUND, "inspect", author, "-14"))
+        for verb in ["cat"], ["log"], ["export", "--jsonl"]:
+            for ranges in "-14", "5--12":
+                self.error(NOT_FOUND, *verb, author, "--range", ranges)
+        self.assertIn("0 payloads", self.text("delete", author, "--payloads", "--range", "-14"))
         self.assertIn("1 payload (1 B): 13", self.text("delete", author, "--payloads", "--range",
                                                        "last", "--dry-run"))
         self.assertIn("--newest", self.error(USAGE, "sync", "127.0.0.1:1", author, "--range", "-5-"))

@@ -37,6 +37,9 @@ Outcome<RangeSet> choose(const store::LogState& state, const Options& options, b
     return held;
   }
   RangeSet wanted = options.range.of(state.head());
+  if (wanted.empty()) {
+    return fail_with(Failure(Error{Errc::kEntryNotHeld}).about(short_name(state.log)));
+  }
   // An open range ends at the head; what was named beyond it is missing.
   if (wanted.max() == kSeqnumMax && wanted.ranges().back().first <= state.head()) {
     wanted.erase({state.head() + 1, kSeqnumMax});
