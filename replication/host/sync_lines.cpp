@@ -13,18 +13,21 @@ struct EventLine {
   using Line = std::optional<Json>;
 
   Line operator()(const node::SyncConnected& told) const {
-    return Json{{"event", "connected"},
+    return Json{{"type", "event"},
+                {"event", "connected"},
                 {"peer", to_hex(told.peer.bytes)},
                 {"address", node::to_string(told.endpoint)}};
   }
   Line operator()(const node::SyncDisconnected& told) const {
-    return Json{{"event", "disconnected"},
+    return Json{{"type", "event"},
+                {"event", "disconnected"},
                 {"address", node::to_string(told.endpoint)},
                 {"message", message(told.error)},
                 {"given_up", told.is_given_up}};
   }
   Line operator()(const node::SyncReceived& told) const {
-    return Json{{"event", "received"},
+    return Json{{"type", "event"},
+                {"event", "received"},
                 {"log", to_string(told.log)},
                 {"entries", told.entries},
                 {"up_to", told.up_to}};
@@ -43,7 +46,8 @@ struct EventLine {
     return of_log(told.is_offer ? "offer_denied" : "want_denied", told);
   }
   Line operator()(const node::SyncForked& told) const {
-    return Json{{"event", "defect"}, {"log", to_string(told.log)}, {"at", told.at}};
+    return Json{
+        {"type", "event"}, {"event", "defect"}, {"log", to_string(told.log)}, {"at", told.at}};
   }
   Line operator()(const node::SyncProgress& /*told*/) const { return std::nullopt; }
   Line operator()(const node::SyncEnded& /*told*/) const { return std::nullopt; }
@@ -51,7 +55,8 @@ struct EventLine {
  private:
   template <class Told>
   static Json of_log(const char* event, const Told& told) {
-    return {{"event", event},
+    return {{"type", "event"},
+            {"event", event},
             {"log", to_string(told.log)},
             {"address", node::to_string(told.endpoint)}};
   }
@@ -74,10 +79,14 @@ Json some_of(const Json& object, std::initializer_list<std::string_view> keys) {
 
 Json log_line(const node::SyncRequest& request, const node::LogReport& log) {
   const Json whole = to_json(log);
-  if (request.quote_only) return some_of(whole, {"log", "peer_head", "quote", "whole"});
-  Json line =
-      some_of(whole, {"log", "state", "entries", "certificate_entries", "payload_bytes", "head",
-                      "peer_head", "missing", "payloads_missing", "payloads_left_out", "whole"});
+  Json line = {{"type", request.quote_only ? "quote" : "synced"}};
+  if (request.quote_only) {
+    line.update(some_of(whole, {"log", "peer_head", "quote", "whole"}));
+    return line;
+  }
+  line.update(some_of(whole, {"log", "state", "entries", "certificate_entries", "payload_bytes",
+                              "head", "peer_head", "missing", "payloads_missing",
+                              "payloads_left_out", "whole"}));
   if (request.live) line["state"] = "live";
   if (request.push) line.update(some_of(whole, {"pushed", "unconfirmed"}));
   return line;
@@ -111,7 +120,8 @@ std::vector<Json> report_lines(const node::SyncRequest& request, const node::Syn
   if (request.quote_only) return lines;
   // One peer was all that there could be once: what is said of it stays where it was.
   const node::PeerReport& first = report.peers.front();
-  Json line = with_peer({{"address", node::to_string(first.endpoint)},
+  Json line = with_peer({{"type", "sync"},
+                         {"address", node::to_string(first.endpoint)},
                          {"bytes_received", report.stats.bytes_received},
                          {"bytes_sent", report.stats.bytes_sent},
                          {"seconds", std::chrono::duration<double>(report.took).count()}},

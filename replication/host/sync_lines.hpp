@@ -14,12 +14,13 @@
 ///     });
 namespace culm::control {
 
-/// What happened, named by "event": connected, disconnected, received, caught_up, pushed,
-/// pushed_in_part, want_denied, offer_denied, defect. Nothing for SyncProgress and SyncEnded.
+/// What happened, of type "event" and named by "event": connected, disconnected, received,
+/// caught_up, pushed, pushed_in_part, want_denied, offer_denied, defect. Nothing for SyncProgress
+/// and SyncEnded.
 [[nodiscard]] std::optional<Json> event_line(const node::SyncEvent& event);
 
-/// What came of it: an object for each log, and, unless it was a quote, one for all with what came
-/// from which peer.
+/// What came of it: an object for each log, of type "synced" or "quote", and, unless it was a
+/// quote, one of type "sync" for all with what came from which peer.
 [[nodiscard]] std::vector<Json> report_lines(const node::SyncRequest& request,
                                              const node::SyncReport& report);
 

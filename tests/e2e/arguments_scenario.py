@@ -148,9 +148,9 @@ class Arguments(Scenario):
 
     def test_an_error_is_an_object_for_programs(self):
         report = self.json("ls", status=NOT_FOUND)
-        self.assertEqual((report["ok"], report["reason"]), (False, "store_not_found"))
+        self.assertEqual((report["type"], report["error"]), ("failure", "store_not_found"))
         report = self.json("lipmaa", "x", status=USAGE)
-        self.assertEqual((report["ok"], report["reason"]), (False, "usage"))
+        self.assertEqual((report["error"], report["next"]), ("usage", "culm lipmaa --help"))
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ class AuthorMark(Scenario):
         self.run_culm("append", "--key", self.key, stdin=b"other 4", store="other")
         shutil.copy(self.path("new.mark"), self.mark(self.author))
         report = self.json("append", "--key", self.key, stdin=b"5", store="other", status=FORK)
-        self.assertEqual(report["reason"], "author_mark_fork")
+        self.assertEqual(report["error"], "author_mark_fork")
 
     def test_a_missing_mark_stops_appending_until_it_is_adopted(self):
         os.remove(self.mark(self.author))
@@ -66,7 +66,7 @@ class AuthorMark(Scenario):
                     file.write(content)
                 report = self.json("append", "--key", self.key, stdin=b"other 1", store="typo",
                                    status=FORK)
-                self.assertIn(report["reason"], ("author_mark_format", "author_mark_behind"))
+                self.assertIn(report["error"], ("author_mark_format", "author_mark_behind"))
         with open(mark, "wb") as file:
             file.write(whole)
         self.append("4\n")

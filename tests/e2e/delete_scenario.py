@@ -12,7 +12,7 @@ class Delete(Scenario):
         log = self.json("ls")
         self.assertEqual((log["head"], log["entries"], log["payloads"]), (300, 300, 287))
         self.out("verify")
-        states = [line["payload"] for line in self.json_lines("log", self.author)]
+        states = [line["payload_state"] for line in self.json_lines("log", self.author)]
         self.assertEqual([n for n, state in enumerate(states, 1) if state != "held"],
                          [*range(11, 21), 200, 299, 300])
         self.assertIn("[deleted]", self.text("log", self.author, "--range", "15"))
@@ -50,7 +50,7 @@ class Delete(Scenario):
     def test_a_deleted_payload_is_not_printed(self):
         self.out("delete", self.author, "--payloads", "--range", "5")
         report = self.json("cat", self.author, "--range", "4-6", status=NOT_FOUND)
-        self.assertEqual((report["reason"], report["missing"]), ("payload_deleted", "5"))
+        self.assertEqual((report["error"], report["missing"]), ("payload_deleted", "5"))
         done = self.run_culm("cat", self.author)
         self.assertIn(b"1 of 300 payloads are not held", done.stderr)
 

@@ -80,7 +80,7 @@ class Ending(NetworkScenario):
         process = self.start_reading(b"three\n", *append, "--json")
         self.wait_until(lambda: self.json("ls")["head"] == 303)
         said = json.loads(self.interrupt(process))
-        self.assertEqual((said["reason"], said["exit"]), ("interrupted", INTERRUPTED))
+        self.assertEqual((said["error"], said["exit"]), ("interrupted", INTERRUPTED))
         self.out("append", "--key", "me.key", *append[3:], stdin=b"four\n")
         self.assertEqual(self.json("ls")["head"], 304)
 

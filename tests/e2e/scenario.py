@@ -67,10 +67,15 @@ class Scenario(unittest.TestCase):
     def json_lines(self, *arguments, **options):
         return [json.loads(line) for line in self.out(*arguments, "--json", **options).splitlines()]
 
-    def json(self, *arguments, **options):
-        lines = self.json_lines(*arguments, **options)
+    def json(self, *arguments, status=OK, **options):
+        """The only line on standard output; or, when it fails, the failure on standard error."""
+        done = self.run_culm(*arguments, "--json", status=status, **options)
+        lines = (done.stdout if status == OK else done.stderr).splitlines()
         self.assertEqual(len(lines), 1, lines)
-        return lines[0]
+        line = json.loads(lines[0])
+        if status != OK:
+            self.assertEqual((line["type"], line["exit"]), ("failure", status))
+        return line
 
     def start(self, *arguments, **options):
         """A running process; killed in the end if it still runs."""

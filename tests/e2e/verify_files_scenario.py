@@ -19,7 +19,7 @@ class VerifyFiles(Scenario):
         options = [text for name, value in links.items()
                    for text in ("--" + name, self.raw(value, name))]
         report = self.json("verify", "--entry", self.raw(entry), *options, status=VERIFICATION)
-        self.assertEqual(report["reason"], reason, (entry, links))
+        self.assertEqual(report["error"], reason, (entry, links))
         return report
 
     def test_every_entry_of_a_log_is_good_with_its_links_and_payload(self):

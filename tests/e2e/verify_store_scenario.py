@@ -47,7 +47,7 @@ class VerifyStore(Scenario):
         done = self.run_culm("verify", status=STORE)
         self.assertIn("BAD", done.stdout.decode())
         report = self.json_lines("verify", status=STORE)[0]
-        self.assertEqual((report["ok"], report["reason"], report["seqnum"]),
+        self.assertEqual((report["ok"], report["error"], report["seqnum"]),
                          (False, "store_damaged", 78))
         lines = [f"payload {n} is easy to find" for n in range(200) if n != 77]
         done = self.run_culm("cat", author, "--lines", status=STORE)

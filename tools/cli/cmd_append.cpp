@@ -168,11 +168,8 @@ Outcome<void> report(Context& context, const LogKey& log, const RangeSet& append
                      std::uint64_t bytes, bool ended, double seconds) {
   const std::uint64_t count = appended.count();
   if (context.json) {
-    Json object = {{"log", to_string(log)},
-                   {"entries", count},
-                   {"head", head},
-                   {"payload_bytes", bytes},
-                   {"ended", ended}};
+    Json object = {{"type", "appended"}, {"log", to_string(log)},  {"entries", count},
+                   {"head", head},       {"payload_bytes", bytes}, {"ended", ended}};
     if (count > 0) {
       object["first"] = appended.ranges().front().first;
       object["seqnums"] = to_string(appended);

@@ -45,7 +45,8 @@ Outcome<void> look(Context& context, const Options& options) {
                        return true;
                      }));
   const std::uint64_t all = log.payloads.count();
-  CULM_TOOLS_CHECK(context.json ? context.out.write_json(Json{{"log", to_string(log.log)},
+  CULM_TOOLS_CHECK(context.json ? context.out.write_json(Json{{"type", "would_delete"},
+                                                              {"log", to_string(log.log)},
                                                               {"would_delete", payloads.count()},
                                                               {"would_delete_bytes", bytes},
                                                               {"seqnums", to_string(payloads)},
@@ -72,7 +73,8 @@ Outcome<void> run(Context& context, const Options& options) {
   const std::uint64_t bytes =
       before.payload_bytes - std::min(before.payload_bytes, after.payload_bytes);
   if (context.json) {
-    return context.out.write_json(Json{{"log", to_string(before.log)},
+    return context.out.write_json(Json{{"type", "deleted"},
+                                       {"log", to_string(before.log)},
                                        {"deleted", deleted.count()},
                                        {"deleted_bytes", bytes},
                                        {"seqnums", to_string(deleted)},

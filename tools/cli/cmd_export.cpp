@@ -63,7 +63,8 @@ Outcome<void> report(Context& context, const std::string& path, const std::vecto
     certificate += part.certificate.count();
     payloads += part.payloads();
     if (!context.json) continue;
-    CULM_TOOLS_CHECK(context.out.write_json(Json{{"log", to_string(part.state.log)},
+    CULM_TOOLS_CHECK(context.out.write_json(Json{{"type", "exported"},
+                                                 {"log", to_string(part.state.log)},
                                                  {"file", path},
                                                  {"entries", part.asked.count()},
                                                  {"certificate_entries", part.certificate.count()},

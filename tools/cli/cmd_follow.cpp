@@ -113,8 +113,13 @@ Outcome<void> Follower::look_at(const LogKey& log) {
   printed_ += fresh.count();
   if (state->cap != seen.cap) {
     CULM_TOOLS_CHECK(context_.out.flush());
-    std::fprintf(stderr, "culm: follow: %s: the author forked the log at %s\n",
-                 short_name(log).c_str(), std::to_string(state->cap).c_str());
+    if (context_.json) {
+      CULM_TOOLS_CHECK(context_.out.write_json(Json{
+          {"type", "event"}, {"event", "defect"}, {"log", to_string(log)}, {"at", state->cap}}));
+    } else {
+      std::fprintf(stderr, "culm: follow: %s: the author forked the log at %s\n",
+                   short_name(log).c_str(), std::to_string(state->cap).c_str());
+    }
     seen.cap = state->cap;
   }
   if (until_ != 0 && seen.printed.contains(until_)) is_done_ = true;

@@ -41,7 +41,8 @@ Outcome<void> write_manuals(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(write_file(share / "zsh/site-functions/_culm", zsh_completion(tree)));
   CULM_TOOLS_CHECK(
       write_file(share / "fish/vendor_completions.d/culm.fish", fish_completion(tree)));
-  if (context.json) return context.out.write_json(Json{{"directory", share.string()}});
+  if (context.json)
+    return context.out.write_json(Json{{"type", "manuals"}, {"directory", share.string()}});
   return context.out.write("wrote man pages and completions below " + shown(share.string()) + "\n");
 }
 

@@ -60,7 +60,8 @@ Outcome<void> check_against_store(const Context& context, const std::string& pat
 Outcome<void> report(Context& context, const host::JsonlFile& file, const host::JsonlImport& totals,
                      double seconds) {
   if (context.json) {
-    return context.out.write_json(Json{{"logs", file.logs().size()},
+    return context.out.write_json(Json{{"type", "imported"},
+                                       {"logs", file.logs().size()},
                                        {"entries_added", totals.added},
                                        {"entries_known", totals.known},
                                        {"payloads_added", totals.payloads_added},

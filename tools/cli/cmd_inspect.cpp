@@ -58,7 +58,8 @@ Json to_json(const EntryView& entry) {
   };
   Json offsets = Json::object();
   for (const Field& field : fields_of(entry, true)) offsets[field.name] = field.offset;
-  return {{"tag", entry.is_end_of_log() ? 1 : 0},
+  return {{"type", "inspection"},
+          {"tag", entry.is_end_of_log() ? 1 : 0},
           {"author", to_hex(entry.author().bytes)},
           {"log_id", to_integer(entry.log_id())},
           {"seqnum", entry.seqnum()},
@@ -140,13 +141,11 @@ Outcome<void> print_raw(Context& context, const std::string& name, ByteView byte
   object["signature_good"] = signature.has_value();
   if (!context.json) {
     CULM_TOOLS_CHECK(context.out.write(to_text(*entry) + signature_line(signature)));
-  } else if (signature) {
-    return context.out.write_json(object);
+  } else {
+    CULM_TOOLS_CHECK(context.out.write_json(object));
   }
   if (signature) return {};
-  Failure failure(error_for(signature.error().code, entry->seqnum()));
-  failure.fields = std::move(object);
-  return fail_with(std::move(failure));
+  return fail_with(error_for(signature.error().code, entry->seqnum()));
 }
 
 Outcome<void> print_held(Context& context, const Options& options) {
@@ -164,10 +163,10 @@ Outcome<void> print_held(Context& context, const Options& options) {
   if (context.json) {
     Json object = to_json(stored.entry);
     object["level"] = standing.level;
-    object["payload"] = standing.payload;
+    object["payload_state"] = standing.payload;
     object["payload_bytes_in_part"] = in_part;
     object["linked_from"] = to_string(standing.linked_from);
-    object["loose"] = standing.is_loose;
+    object["is_loose"] = standing.is_loose;
     object["pool_missing"] = to_string(missing);
     return context.out.write_json(object);
   }

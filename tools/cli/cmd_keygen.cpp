@@ -18,7 +18,9 @@ Outcome<void> run(Context& context, const Options& options) {
   const SecretKey key = SecretKey::generate(random);
   CULM_TOOLS_CHECK(about(shown(options.path), store::write_key_file(options.path, key)));
   const std::string author = to_hex(key.author().bytes);
-  if (context.json) return context.out.write_json(Json{{"author", author}, {"file", options.path}});
+  if (context.json)
+    return context.out.write_json(
+        Json{{"type", "key"}, {"author", author}, {"file", options.path}});
   return context.out.write(author + "\n");
 }
 

@@ -14,8 +14,10 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_TRY(const SeqNum n, parse_seqnum("N", options.seqnum));
   const SeqNum target = lipmaa(n);
   if (context.json) {
-    return context.out.write_json(
-        Json{{"seqnum", n}, {"lipmaa", target}, {"has_lipmaalink", has_lipmaalink(n)}});
+    return context.out.write_json(Json{{"type", "lipmaa"},
+                                       {"seqnum", n},
+                                       {"lipmaa", target},
+                                       {"has_lipmaalink", has_lipmaalink(n)}});
   }
   return context.out.write(std::to_string(target) + "\n");
 }

@@ -79,8 +79,12 @@ Result<InPart> count_in_part(const store::ReadTransaction& transaction,
   return out;
 }
 
-Json to_json(const store::LogState& log, const Summary& summary, const InPart& in_part) {
-  Json object = {{"log", to_string(log.log)},
+Json to_json(const store::LogState& log, const Summary& summary, const InPart& in_part,
+             const std::vector<GivenName>& names) {
+  const auto name = given_name_of(names, log.log);
+  Json object = {{"type", "log"},
+                 {"log", to_string(log.log)},
+                 {"name", name ? Json(*name) : Json()},
                  {"head", summary.head},
                  {"held", to_string(log.served())},
                  {"entries", summary.entries},
@@ -147,7 +151,7 @@ Outcome<void> run(Context& context, const Options& options) {
     Summary summary = summarize(log);
     CULM_TOOLS_TRY(const InPart in_part, count_in_part(transaction, log));
     if (context.json) {
-      CULM_TOOLS_CHECK(context.out.write_json(to_json(log, summary, in_part)));
+      CULM_TOOLS_CHECK(context.out.write_json(to_json(log, summary, in_part, names)));
       continue;
     }
     if (in_part.payloads != 0) {

@@ -13,7 +13,8 @@ struct Options {
 };
 
 Json to_json(const GivenName& given) {
-  Json object = {{"name", given.name}, {"author", to_hex(given.log.author.bytes)}};
+  Json object = {
+      {"type", "name"}, {"name", given.name}, {"author", to_hex(given.log.author.bytes)}};
   object["log_id"] = given.log.log_id ? Json(to_integer(*given.log.log_id)) : Json();
   return object;
 }
@@ -43,7 +44,8 @@ Outcome<void> run(Context& context, const Options& options) {
   if (!options.removed.empty()) {
     if (!options.log.empty()) return usage("--remove takes a NAME alone");
     CULM_TOOLS_CHECK(take_name(options.removed));
-    if (context.json) return context.out.write_json(Json{{"name", options.removed}});
+    if (context.json)
+      return context.out.write_json(Json{{"type", "name_removed"}, {"name", options.removed}});
     return context.out.write("forgot the name " + options.removed + "\n");
   }
   if (options.log.empty()) return list(context);

@@ -17,7 +17,8 @@ Outcome<void> run(Context& context, const Options& options) {
   if (to > from) return usage("TO lies above FROM, but links lead downwards");
   const auto seqnums = path(from, to);
   if (context.json) {
-    return context.out.write_json(Json{{"from", from}, {"to", to}, {"path", seqnums}});
+    return context.out.write_json(
+        Json{{"type", "path"}, {"from", from}, {"to", to}, {"path", seqnums}});
   }
   std::string text;
   for (const SeqNum n : seqnums) text.append(text.empty() ? "" : " ").append(std::to_string(n));

@@ -47,7 +47,8 @@ Outcome<void> run(Context& context, const Options& options) {
   const RangeSet pool = head_path | tail;
   const RangeSet missing = pool - held;
   if (context.json) {
-    Json object = {{"seqnum", n},
+    Json object = {{"type", "pool"},
+                   {"seqnum", n},
                    {"head_path", to_string(head_path)},
                    {"tail_path", to_string(tail)},
                    {"entries", pool.count()}};

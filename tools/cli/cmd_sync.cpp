@@ -137,9 +137,14 @@ Outcome<void> run_elsewhere(Context& context, const Options& options, node::Sync
 }
 
 /// Tells of damaged rows that the sync meets in the store here.
-void tell_damage(Host& host, const std::string& store) {
-  const auto tell = [store](const LogKey& log, const RangeSet& seqnums) {
-    std::fprintf(stderr, "culm: sync: %s\n", damage_text(store, log, seqnums).c_str());
+void tell_damage(Host& host, const std::string& store, bool is_json) {
+  const auto tell = [store, is_json](const LogKey& log, const RangeSet& seqnums) {
+    const std::string text = damage_text(store, log, seqnums);
+    const std::string line = to_line(Json{{"type", "warning"},
+                                          {"log", to_string(log)},
+                                          {"damaged", to_string(seqnums)},
+                                          {"message", text}});
+    std::fprintf(stderr, "%s\n", (is_json ? line : "culm: sync: " + text).c_str());
   };
   transport::NodeObserver observer;
   observer.session = [tell](const node::SessionRef& /*session*/, const replication::Event& event) {
@@ -176,7 +181,7 @@ Outcome<void> run(Context& context, const Options& options) {
     if (host.store_is() == Host::StoreIs::kMade) tell_made(context);
     serve();
   });
-  tell_damage(host, named(context));
+  tell_damage(host, named(context), context.json);
   say_when_interrupted("what came is kept");
   SyncTeller teller(context, request);
   const auto report = host.sync(

@@ -32,8 +32,10 @@ Outcome<void> verify_jsonl_file(Context& context, const Options& options) {
     return fail_with(explain(options.jsonl, good.error()));
   }
   if (context.json) {
-    return context.out.write_json(
-        Json{{"ok", true}, {"entries", file.entry_count()}, {"logs", file.logs().size()}});
+    return context.out.write_json(Json{{"type", "file_verdict"},
+                                       {"ok", true},
+                                       {"entries", file.entry_count()},
+                                       {"logs", file.logs().size()}});
   }
   return context.out.write("good: " + human_entries(file.entry_count()) + " of " +
                            human_count(file.logs().size()) +
@@ -55,13 +57,18 @@ Failure failure_of(const std::string& title, const Error& fault) {
 }
 
 Json to_json(const store::LogState& log, const store::AuditReport& report) {
-  Json object = {{"log", to_string(log.log)},        {"ok", report.is_sound() && log.cap == 0},
-                 {"entries", report.entries},        {"certificate_entries", report.certificate},
-                 {"payloads", report.payloads},      {"payload_bytes", report.payload_bytes},
-                 {"loose", to_string(report.loose)}, {"faults", report.faults}};
+  Json object = {{"type", "verdict"},
+                 {"log", to_string(log.log)},
+                 {"ok", report.is_sound() && log.cap == 0},
+                 {"entries", report.entries},
+                 {"certificate_entries", report.certificate},
+                 {"payloads", report.payloads},
+                 {"payload_bytes", report.payload_bytes},
+                 {"loose", to_string(report.loose)},
+                 {"faults", report.faults}};
   object["cap"] = log.cap == 0 ? Json() : Json(log.cap);
   if (report.first_fault) {
-    object["reason"] = name(report.first_fault->code);
+    object["error"] = name(report.first_fault->code);
     if (report.first_fault->detail_kind == ErrorDetail::kSeqnum) {
       object["seqnum"] = report.first_fault->detail;
     }
@@ -139,12 +146,13 @@ Outcome<void> verify_store(Context& context, const Options& options) {
       if (state.error().code == Errc::kLogUnknown)
         return fail_with(Failure(state.error()).about(title));
       keep_worst(worst, Failure(state.error()).about(title));
-      CULM_TOOLS_CHECK(context.out.write(
-          context.json
-              ? to_line(Json{
-                    {"log", to_string(key)}, {"ok", false}, {"reason", name(state.error().code)}}) +
-                    "\n"
-              : title + "  BAD   " + message(state.error()) + "\n"));
+      CULM_TOOLS_CHECK(context.out.write(context.json
+                                             ? to_line(Json{{"type", "verdict"},
+                                                            {"log", to_string(key)},
+                                                            {"ok", false},
+                                                            {"error", name(state.error().code)}}) +
+                                                   "\n"
+                                             : title + "  BAD   " + message(state.error()) + "\n"));
       continue;
     }
     const store::LogState& log = **state;

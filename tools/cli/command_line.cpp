@@ -182,12 +182,11 @@ const Verb* CommandLineParser::verb() const {
 
 tl::expected<const Verb*, Ending> CommandLineParser::parse(
     const std::vector<std::string>& arguments) {
-  const auto refuse = [this](const Failure& why) {
-    const std::string name = verb() == nullptr ? "" : " " + verb()->name();
-    return tl::unexpected(Ending{static_cast<int>(why.exit),
-                                 {},
-                                 "culm:" + (name.empty() ? "" : name + ":") + " " + why.message +
-                                     "\n  next: " + why.step + "culm" + name + " --help\n"});
+  const auto refuse = [&](const Failure& why) {
+    const std::string name = verb() == nullptr ? "" : verb()->name();
+    const bool is_json = has(arguments, "--json");
+    return tl::unexpected(Ending{
+        static_cast<int>(why.exit), {}, is_json ? to_json_line(why, name) : to_text(why, name)});
   };
   if (std::ranges::count(arguments, std::string()) > 0) {
     return refuse(wrong("an argument must not be empty"));
@@ -238,7 +237,8 @@ Failure CommandLineParser::what_is_wrong(const CLI::ParseError& error,
   if (missing != verb()->options_.end()) {
     const std::string& example = verb()->example();
     return wrong(missing->name() + " is missing")
-        .next("like " + example.substr(0, example.find('\n')) + "; or ");
+        .next("like " + example.substr(0, example.find('\n')) + "; or culm " + verb()->name() +
+              " --help");
   }
   std::string message = error.what();
   replace(message, "Could not convert: ", "no number: ");

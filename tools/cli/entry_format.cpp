@@ -138,14 +138,15 @@ Result<bool> LineFormat::begin(std::string& out, const store::ReadTransaction& t
   const SeqNum n = entry.seqnum();
   const std::string_view state = payload_state(log, n);
   if (options_.json) {
-    out += to_line(Json{{"log", to_string(log.log)},
+    out += to_line(Json{{"type", "entry"},
+                        {"log", to_string(log.log)},
                         {"seqnum", n},
                         {"hash", to_hex(entry.hash().bytes)},
                         {"level", level_of(log, n)},
-                        {"end_of_log", entry.is_end_of_log()},
+                        {"is_end_of_log", entry.is_end_of_log()},
                         {"payload_size", entry.payload_size()},
                         {"payload_hash", to_hex(entry.payload_hash().bytes)},
-                        {"payload", state}}) +
+                        {"payload_state", state}}) +
            "\n";
     return false;
   }
@@ -166,7 +167,7 @@ Result<bool> LineFormat::begin(std::string& out, const store::ReadTransaction& t
 Result<bool> PayloadFormat::begin(std::string& out, const store::ReadTransaction& /*transaction*/,
                                   const store::LogState& log, const store::StoredEntry& entry) {
   if (options_.json) {
-    out += R"({"log":")" + to_string(log.log) + R"(","seqnum":)" +
+    out += R"({"type":"payload","log":")" + to_string(log.log) + R"(","seqnum":)" +
            std::to_string(entry.entry.seqnum()) + R"(,"payload":")";
   }
   return true;

@@ -20,8 +20,8 @@ Json evidence_json(const LogKey& log, const Evidence& evidence, SignatureVerifie
     object["kind"] = name(defect->kind);
     object["at"] = defect->at;
   }
-  object["entries"] = Json::array();
-  for (const Bytes& entry : evidence.entries) object["entries"].push_back(to_hex(entry));
+  object["encoded_entries"] = Json::array();
+  for (const Bytes& entry : evidence.entries) object["encoded_entries"].push_back(to_hex(entry));
   return object;
 }
 

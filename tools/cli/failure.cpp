@@ -147,6 +147,11 @@ std::string_view next_step(const Error& error) {
   return row == nullptr ? std::string_view() : row->step;
 }
 
+std::string next_of(const Failure& failure, const std::string& verb) {
+  if (!failure.step.empty() || failure.code != Errc::kUsage) return failure.step;
+  return "culm" + (verb.empty() ? "" : " " + verb) + " --help";
+}
+
 }  // namespace
 
 Exit exit_of(const Error& error) {
@@ -203,6 +208,27 @@ Failure::Failure(const Error& error)
 
 Failure::Failure(Exit exit_status, Errc errc, std::string text)
     : exit(exit_status), code(errc), message(std::move(text)), fields(Json::object()) {}
+
+std::string to_text(const Failure& failure, const std::string& verb) {
+  std::string text = "culm: ";
+  if (!verb.empty()) text += verb + ": ";
+  if (!failure.what.empty()) text += failure.what + ": ";
+  text += failure.message + "\n";
+  const std::string step = next_of(failure, verb);
+  return step.empty() ? text : text + "  next: " + step + "\n";
+}
+
+std::string to_json_line(const Failure& failure, const std::string& verb) {
+  const std::string step = next_of(failure, verb);
+  Json line = {{"type", "failure"},
+               {"error", name(failure.code)},
+               {"exit", static_cast<int>(failure.exit)},
+               {"message", failure.message},
+               {"about", failure.what.empty() ? Json() : Json(failure.what)},
+               {"next", step.empty() ? Json() : Json(step)}};
+  line.update(failure.fields);
+  return to_line(line) + "\n";
+}
 
 Failure&& Failure::about(std::string_view subject) && {
   if (what.empty()) what = subject;

@@ -45,6 +45,12 @@ struct Failure {
   Json fields;          ///< more for programs, an object
 };
 
+/// "culm: ls: store x: there is no store", and on a second line what to do next. `verb` is "" where
+/// none was named.
+[[nodiscard]] std::string to_text(const Failure& failure, const std::string& verb);
+/// The same for programs: one line. Spec: cli.md#failures
+[[nodiscard]] std::string to_json_line(const Failure& failure, const std::string& verb);
+
 template <class T>
 using Outcome = tl::expected<T, Failure>;
 

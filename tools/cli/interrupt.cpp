@@ -67,10 +67,12 @@ void say_when_interrupted(std::string_view done) {
   std::string text = "interrupted";
   if (!done.empty()) text += ": " + std::string(done);
   if (is_json) {
-    text = to_line(Json{{"ok", false},
-                        {"reason", "interrupted"},
+    text = to_line(Json{{"type", "failure"},
+                        {"error", "interrupted"},
                         {"exit", static_cast<int>(Exit::kInterrupted)},
-                        {"message", text}});
+                        {"message", text},
+                        {"about", nullptr},
+                        {"next", nullptr}});
   } else {
     // A line that shows progress, or what the terminal echoes, gives way.
     text = (::isatty(STDERR_FILENO) == 1 ? "\r\033[K" : "") + ("culm: " + verb_name) + ": " + text;

@@ -16,7 +16,7 @@ Failure explain_line(const std::string& path, const host::JsonlFault& fault) {
   Failure failure(error.code == Errc::kFork ? Exit::kFork : Exit::kVerification, error.code,
                   std::string(name(error.code)) + ": " +
                       std::string(fault.kind ? describe(*fault.kind) : describe(error.code)));
-  failure.fields = {{"line", fault.line}, {"seqnum", nullptr}, {"reason", name(error.code)}};
+  failure.fields = {{"line", fault.line}, {"seqnum", nullptr}, {"error", name(error.code)}};
   if (fault.seqnum) failure.fields["seqnum"] = *fault.seqnum;
   if (fault.kind) failure.fields["kind"] = name(*fault.kind);
   if (!fault.seqnum && error.detail_kind == ErrorDetail::kOffset) {
@@ -43,7 +43,7 @@ Failure explain(const std::string& path, const host::JsonlFault& fault) {
   if (fault.line != 0) return explain_line(path, fault);
   Failure failure(fault.error);
   if (fault.log) {
-    failure.fields["reason"] = name(fault.error.code);
+    failure.fields["error"] = name(fault.error.code);
     return std::move(failure).about("log " + to_string(*fault.log));
   }
   if (fault.error.code == Errc::kFileFormat) {

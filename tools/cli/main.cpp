@@ -27,26 +27,6 @@ void hold_standard_descriptors() {
   }
 }
 
-void print_failure(Context& context, const std::string& verb, const Failure& failure) {
-  if (context.json) {
-    culm::Json line = {{"ok", false}};
-    line.update(failure.fields);
-    if (line.find("reason") == nullptr) line["reason"] = culm::name(failure.code);
-    line["message"] = failure.message;
-    if (!failure.what.empty()) line["about"] = failure.what;
-    if (!failure.step.empty()) line["next"] = failure.step;
-    if (context.out.write_json(line) && context.out.flush()) return;
-  }
-  std::string text = "culm: " + verb + ": ";
-  if (!failure.what.empty()) text += failure.what + ": ";
-  text += failure.message + "\n";
-  const bool is_usage = failure.code == culm::Errc::kUsage;
-  const std::string step =
-      is_usage && failure.step.empty() ? "culm " + verb + " --help" : failure.step;
-  if (!step.empty()) text += "  next: " + step + "\n";
-  std::fputs(text.c_str(), stderr);
-}
-
 int run(const std::vector<std::string>& arguments) {
   Context context;
   culm::tools::CommandTree tree;
@@ -67,8 +47,10 @@ int run(const std::vector<std::string>& arguments) {
   const Exit exit = is_interrupted ? Exit::kInterrupted : outcome.error().exit;
   if (exit == Exit::kReaderGone) return static_cast<int>(exit);
   // What was printed before the failure belongs before its message.
-  if (!context.out.flush()) context.json = false;
-  print_failure(context, (*verb)->name(), outcome.error());
+  static_cast<void>(context.out.flush());
+  const Failure failure = std::move(outcome.error()).as(exit);
+  const std::string& name = (*verb)->name();
+  std::fputs((context.json ? to_json_line(failure, name) : to_text(failure, name)).c_str(), stderr);
   return static_cast<int>(exit);
 }
 

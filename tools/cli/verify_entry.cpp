@@ -16,7 +16,7 @@ Failure refusal(const std::string& path, const Error& error, std::string why = {
   failure.message = std::string(name(error.code)) + ": " + (why.empty() ? message(error) : why);
   failure.exit = Exit::kVerification;
   failure.fields["file"] = path;
-  failure.fields["reason"] = name(error.code);
+  failure.fields["error"] = name(error.code);
   return std::move(failure).about(shown(path));
 }
 
@@ -71,7 +71,7 @@ Outcome<void> verify_entry_files(Context& context, const EntryFiles& files) {
   CULM_TOOLS_TRY(const EntryBuffer buffer, read_entry(files.entry));
   const EntryView entry = buffer.view();
   const SeqNum n = entry.seqnum();
-  std::string checked = "signature";
+  std::vector<std::string> checked = {"signature"};
   if (!files.payload.empty()) {
     // One byte more than was signed is as wrong as any number of them.
     const std::uint64_t size_max = std::min(entry.payload_size(), limits::kPayloadSizeBytesMax);
@@ -84,25 +84,28 @@ Outcome<void> verify_entry_files(Context& context, const EntryFiles& files) {
     if (!payload) return fail_with(std::move(payload.error()));
     const auto fits = check_payload(entry, *payload);
     if (!fits) return fail_with(refusal(files.payload, fits.error()));
-    checked += ", payload";
+    checked.emplace_back("payload");
   }
   if (!files.backlink.empty()) {
     CULM_TOOLS_CHECK(check_target(entry, n - 1, files.backlink));
-    checked += ", backlink";
+    checked.emplace_back("backlink");
   }
   if (!files.lipmaalink.empty()) {
     CULM_TOOLS_CHECK(check_target(entry, lipmaa(n), files.lipmaalink));
-    checked += ", lipmaalink";
+    checked.emplace_back("lipmaalink");
   }
   if (context.json) {
-    return context.out.write_json(Json{{"ok", true},
+    return context.out.write_json(Json{{"type", "entry_verdict"},
+                                       {"ok", true},
                                        {"log", to_string(entry.log())},
                                        {"seqnum", n},
                                        {"hash", to_hex(entry.hash().bytes)},
                                        {"checked", checked}});
   }
+  std::string list;
+  for (const std::string& what : checked) list += (list.empty() ? "" : ", ") + what;
   return context.out.write("good: entry " + std::to_string(n) + " of log " +
-                           to_string(entry.log()) + "\nchecked: " + checked + "\n");
+                           to_string(entry.log()) + "\nchecked: " + list + "\n");
 }
 
 }  // namespace culm::tools

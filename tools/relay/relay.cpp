@@ -19,8 +19,11 @@ std::string_view signal_name(int number) { return number == SIGINT ? "SIGINT" : 
 Outcome<void> tell_ready(Context& context, const std::string& peer, const node::Endpoint& bound) {
   const std::string address = node::to_string(bound);
   if (context.json) {
-    CULM_TOOLS_CHECK(context.out.write_json(
-        Json{{"peer", peer}, {"address", address}, {"port", bound.port}, {"pid", ::getpid()}}));
+    CULM_TOOLS_CHECK(context.out.write_json(Json{{"type", "relay"},
+                                                 {"peer", peer},
+                                                 {"address", address},
+                                                 {"port", bound.port},
+                                                 {"pid", ::getpid()}}));
   } else {
     CULM_TOOLS_CHECK(context.out.write("relay " + peer + " listens at " + address + "\n"));
   }

@@ -57,7 +57,7 @@ Failure explain(const node::SyncRequest& request, const node::SyncReport& report
   if (report.outcome == node::SyncOutcome::kFailed) return why.error;
   Failure failure(Exit::kNetwork, why.error.code, "interrupted");
   if (report.outcome == node::SyncOutcome::kStopped) {
-    failure.fields["reason"] = failure.message;
+    failure.fields["error"] = failure.message;
   } else if (report.outcome == node::SyncOutcome::kDeadline) {
     failure.message = "not done within " + human_duration(*request.whole_max);
   } else if (report.outcome == node::SyncOutcome::kIdle) {

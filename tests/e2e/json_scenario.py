@@ -1,0 +1,146 @@
+"""Every line of JSON that a verb prints has a type of spec/cli.md and the keys that it promises."""
+
+import json
+import re
+import time
+
+from export_import_scenario import make_log, to_jsonl
+from relay_harness import NetworkScenario
+from scenario import NETWORK, NOT_FOUND, SOURCE, USAGE, VERIFICATION, main
+
+RANGES = re.compile(r"(\d+(-\d*)?(,\d+(-\d*)?)*)?")
+KINDS = {
+    "text": lambda value: isinstance(value, str),
+    "bool": lambda value: isinstance(value, bool),
+    "number": lambda value: type(value) is int and value >= 0,
+    "seqnum": lambda value: type(value) is int and value >= 1,
+    "real": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
+    "hex": lambda value: isinstance(value, str) and re.fullmatch(r"([0-9a-f]{2})*", value),
+    "log": lambda value: isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}(\.[1-9]\d*)?", value),
+    "ranges": lambda value: isinstance(value, str) and RANGES.fullmatch(value),
+    "list": lambda value: isinstance(value, list),
+    "object": lambda value: isinstance(value, dict),
+    "null": lambda value: value is None,
+}
+
+
+def rows(section):
+    """The cells of a section's table in spec/cli.md."""
+    text = (SOURCE / "spec/cli.md").read_text().split(f"\n## {section}\n")[1].split("\n## ")[0]
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1:]]
+
+
+TYPES = {name.strip("`"): keys.replace(" ", "").split(",") for name, _, keys in rows("Types")}
+KEYS = {key: kind.split(" or ") for key, kind, _ in rows("Keys")}
+
+
+class JsonLines(NetworkScenario):
+    def setUp(self):
+        super().setUp()
+        self.seen = set()
+        self.ran = set()
+
+    def check(self, line):
+        promised = TYPES[line["type"]]
+        required = {key for key in promised if not key.startswith("[")}
+        keys = set(line) - {"type"}
+        self.assertLessEqual(required, keys, line)
+        self.assertLessEqual(keys, {key.strip("[]") for key in promised}, line)
+        for key in keys:
+            self.assertTrue(any(KINDS[kind](line[key]) for kind in KEYS[key]), (key, line))
+        self.seen.add(line["type"])
+
+    def run_verb(self, *arguments, status=0, **options):
+        """Checks all that a verb prints; its lines."""
+        done = self.run_culm(*arguments, "--json", status=status, **options)
+        self.ran.add(arguments[0])
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        said = [json.loads(line) for line in done.stderr.splitlines()]
+        for line in lines + said:
+            self.check(line)
+        self.assertFalse([line for line in lines if line["type"] == "failure"])
+        failures = [line for line in said if line["type"] == "failure"]
+        self.assertEqual([line["exit"] for line in failures], [status] if status else [])
+        return lines
+
+    def test_the_tables_agree(self):
+        used = {key.strip("[]") for keys in TYPES.values() for key in keys}
+        self.assertEqual(used, set(KEYS))
+        self.assertLessEqual({kind for kinds in KEYS.values() for kind in kinds}, set(KINDS))
+
+    def test_every_verb_prints_what_is_promised(self):
+        author = self.run_verb("keygen", "me.key")[0]["author"]
+        self.run_verb("append", "--key", "me.key", "--lines", stdin=b"a\nb\nc\nd\n")
+        self.run_verb("append", "--key", "me.key", "--log-id", 7, "--end", stdin=b"x")
+        self.run_verb("name", author, "alice")
+        self.run_verb("name")
+        self.assertEqual([line["log"] for line in self.run_verb("ls")], [author, author + ".7"])
+        self.run_verb("log", "alice")
+        self.run_verb("cat", "alice.0")
+        self.run_verb("follow", author, "--from-start", "--until", 4)
+        self.run_verb("follow", author, "--from-start", "--until", 4, "--payloads")
+        entry = bytes.fromhex(self.run_verb("inspect", author + ".0", "last")[0]["encoded"])
+        self.run_verb("inspect", "--file", self.write("4.bin", entry))
+        self.run_verb("inspect", "--hex", (entry[:-1] + bytes([entry[-1] ^ 1])).hex(),
+                      status=VERIFICATION)
+        self.run_verb("verify")
+        self.run_verb("verify", "--entry", "4.bin")
+        self.run_verb("export", author + ".0", "--jsonl", "-o", "a.jsonl")
+        self.run_verb("verify", "--jsonl", "a.jsonl")
+        self.run_verb("import", "--jsonl", "a.jsonl", store="other")
+        relay = self.relay("relay", "--accept-any")
+        self.run_verb("sync", relay.address, author + ".0", "--push")
+        self.run_verb("sync", relay.address, author, "--quote", store="third")
+        self.run_verb("sync", relay.address, author, "--newest", 2, store="third")
+        self.live_lines(relay, author)
+        self.check({"type": "relay", "peer": relay.peer, "address": relay.address, "port": 1,
+                    "pid": relay.process.pid})
+        self.run_verb("relay", "--listen", relay.address, status=NETWORK, store="fourth")
+        self.run_verb("delete", author + ".0", "--payloads", "--range", "1", "--dry-run")
+        self.run_verb("delete", author + ".0", "--payloads", "--range", "1")
+        self.run_verb("lipmaa", 13)
+        self.run_verb("path", 13)
+        self.run_verb("pool", 3, "--log", author + ".0")
+        self.run_verb("pool", 3)
+        self.run_verb("name", "--remove", "alice")
+        self.run_verb("help", "--manuals", "manuals")
+        verbs = set(re.findall(r"^  ([a-z]+) ", self.text("--help"), re.M))
+        self.assertEqual(verbs - self.ran, set())
+        self.assertEqual(set(TYPES) - self.seen, {"failure", "warning"} - self.seen)
+
+    def live_lines(self, relay, author):
+        live = self.live("fifth", relay.address, author)
+        deadline = time.monotonic() + 30
+        while True:
+            line = live.next_line(deadline)
+            self.check(line)
+            if line.get("event") == "caught_up":
+                break
+        for line in live.end():
+            self.check(line)
+
+    def test_failures_go_to_standard_error_whatever_fails(self):
+        self.new_log("abc")
+        for arguments, status in ((["ls", "--store", "nowhere"], NOT_FOUND), (["frobnicate"], USAGE),
+                                  (["log", "12345678"], NOT_FOUND), (["ls", "--jsno"], USAGE),
+                                  (["sync"], USAGE), (["cat", ""], USAGE), ([], USAGE),
+                                  (["sync", "127.0.0.1:1"], NETWORK)):
+            done = self.run_culm("--json", *arguments, status=status)
+            failure = json.loads(done.stderr)
+            self.check(failure)
+            self.assertEqual((failure["type"], failure["exit"]), ("failure", status))
+            if status == USAGE:
+                self.assertIn("--help", failure["next"])
+
+    def test_evidence_of_a_fork_is_a_verdict(self):
+        self.write("one", to_jsonl(make_log(5), b"payload %d"))
+        self.write("two", to_jsonl(make_log(5, b"other %d", start=make_log(4))))
+        self.run_verb("import", "--jsonl", "one")
+        self.run_verb("import", "--jsonl", "two", status=7)
+        verdict, = self.run_verb("verify", status=7)
+        self.assertEqual((verdict["cap"], len(verdict["evidence"][0]["encoded_entries"])), (5, 2))
+
+
+if __name__ == "__main__":
+    main()
