@@ -172,7 +172,7 @@ class Import(Scenario):
 
     def test_an_incomplete_pool_is_refused_with_what_is_missing(self):
         part = {n: self.log[n] for n in (1, 4, 30, 31)}
-        report = json.loads(self.import_text(to_jsonl(part), VERIFICATION).stdout)
+        report = json.loads(self.import_text(to_jsonl(part), VERIFICATION).stderr)
         self.assertEqual((report["error"], report["seqnum"]), ("unit_unanchored", 30))
         self.assertEqual(report["missing"], "13,26")
         self.assertEqual(reference.path(30, 1), [30, 26, 13, 4, 1])
@@ -199,7 +199,7 @@ class Import(Scenario):
 
     def test_a_fork_inside_the_file_is_refused(self):
         fork = make_log(25, b"other %d", start={n: self.log[n] for n in range(1, 21)})
-        report = json.loads(self.import_text(self.text_of_log + to_jsonl(fork), FORK).stdout)
+        report = json.loads(self.import_text(self.text_of_log + to_jsonl(fork), FORK).stderr)
         self.assertEqual((report["error"], report["kind"], report["seqnum"]), ("fork", "fork", 21))
         self.assertEqual(report["line"], 61)
         self.assertFalse((self.place / "store").exists())

@@ -326,7 +326,7 @@ class Forks(NetworkScenario):
             self.error(FORK, "verify", store=store)
             verdict = self.json_lines("verify", store=store, status=FORK)[0]
             piece, = verdict["evidence"]
-            self.assertEqual((piece["kind"], piece["at"], len(piece["entries"])), ("fork", 21, 2))
+            self.assertEqual((piece["kind"], piece["at"], len(piece["encoded_entries"])), ("fork", 21, 2))
             shown = self.run_culm("verify", store=store, status=FORK).stdout.decode()
             self.assertIn("fork at 21: the author signed both, and they differ from the field "
                           "payload_size on", shown)
