@@ -256,7 +256,6 @@ Result<void> LmdbTxn::commit() {
 
 Result<LmdbEnv> LmdbEnv::open(const std::string& directory, std::size_t map_size_bytes,
                               bool read_only) {
-  CULM_TRY(const auto lock, OpeningLock::take(directory, OpeningLock::Kind::kShared));
   MDB_env* created = nullptr;
   CULM_CHECK(result_of(mdb_env_create(&created)));
   LmdbEnv env(created);
@@ -264,7 +263,10 @@ Result<LmdbEnv> LmdbEnv::open(const std::string& directory, std::size_t map_size
   env.read_only_ = read_only;
   const unsigned int flags = MDB_NOTLS | (read_only ? MDB_RDONLY : 0U);
   CULM_CHECK(env.prepare(map_size_bytes));
-  CULM_CHECK(written([&] { return mdb_env_open(created, directory.c_str(), flags, 0600); }));
+  {
+    CULM_TRY(const auto lock, OpeningLock::take(directory));
+    CULM_CHECK(written([&] { return mdb_env_open(created, directory.c_str(), flags, 0600); }));
+  }
   env.check_readers();
   CULM_CHECK(env.find_identity());
   CULM_CHECK(env.check_file_size());

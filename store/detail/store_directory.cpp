@@ -145,11 +145,11 @@ std::string copy_path(const std::string& directory) { return path_in(directory, 
 
 void drop_copy(const std::string& directory) noexcept { ::unlink(copy_path(directory).c_str()); }
 
-Result<OpeningLock> OpeningLock::take(const std::string& directory, Kind kind) {
+Result<OpeningLock> OpeningLock::take(const std::string& directory) {
   OpeningLock lock(::open(path_in(directory, "/.").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (lock.descriptor_ < 0 && errno == EACCES && kind == Kind::kShared) return lock;
+  if (lock.descriptor_ < 0 && errno == EACCES) return lock;
   if (lock.descriptor_ < 0) return fail_system();
-  while (::flock(lock.descriptor_, kind == Kind::kAlone ? LOCK_EX : LOCK_SH) != 0) {
+  while (::flock(lock.descriptor_, LOCK_EX) != 0) {
     if (errno != EINTR) return fail_system();
   }
   return lock;
@@ -163,7 +163,7 @@ OpeningLock::~OpeningLock() {
 }
 
 Result<void> replace_data_file(const std::string& directory) {
-  CULM_TRY(const auto lock, OpeningLock::take(directory, OpeningLock::Kind::kAlone));
+  CULM_TRY(const auto lock, OpeningLock::take(directory));
   if (::rename(copy_path(directory).c_str(), path_in(directory, kDataFile).c_str()) != 0) {
     return fail_system();
   }

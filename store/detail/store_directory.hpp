@@ -31,13 +31,13 @@ namespace culm::store::detail {
 /// Erases what an interrupted compaction left there. Precondition: none is under way.
 void drop_copy(const std::string& directory) noexcept;
 
-/// Keeps the data file in its place while it is opened, or, held alone, others from opening it
-/// while it is replaced: what LMDB opens and what it locks must belong together. Short.
+/// Held while the files are opened, and while the data file is replaced: what LMDB opens and what
+/// it locks must belong together, and who is killed while it makes the lock file must not leave it
+/// half made to another that waits there. Short.
 class OpeningLock {
  public:
-  enum class Kind : std::uint8_t { kShared, kAlone };
   /// Waits. Of a directory that this process may not read nothing is held. Fails with kStoreIo.
-  [[nodiscard]] static Result<OpeningLock> take(const std::string& directory, Kind kind);
+  [[nodiscard]] static Result<OpeningLock> take(const std::string& directory);
 
   OpeningLock(OpeningLock&& other) noexcept;
   OpeningLock& operator=(OpeningLock&&) = delete;

@@ -6,7 +6,9 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
+import time
 
 from relay_harness import NetworkScenario
 from scenario import CULM, LOCKED, main
@@ -84,6 +86,33 @@ class Locking(NetworkScenario):
         self.end_append(waiting, b"two\n")
         relay.end()
         self.assertEqual(self.out("cat", self.author), b"onetwo")
+
+    def test_who_waits_to_open_a_store_is_not_left_what_a_killed_process_half_made(self):
+        self.out("append", "--key", self.key, stdin=b"one")
+        # As a process that opens it, alone: it has begun to make the lock file.
+        script = """if 1:
+            import fcntl, os, sys
+            directory = os.open("store", os.O_RDONLY)
+            fcntl.flock(directory, fcntl.LOCK_EX)
+            lock = os.open("store/lock.mdb", os.O_RDWR)
+            fcntl.lockf(lock, fcntl.LOCK_EX)
+            os.pwrite(lock, bytes(os.fstat(lock).st_size), 0)
+            print(os.getpid(), flush=True)
+            sys.stdin.read()"""
+        opening = subprocess.Popen([sys.executable, "-c", script], cwd=self.place,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.addCleanup(self._end, opening)
+        self.assertEqual(int(opening.stdout.readline()), opening.pid)
+        reader = self.start("ls")
+        inodes = {os.stat(self.path(name)).st_ino for name in ("store", "store/lock.mdb")}
+        deadline = time.monotonic() + 60
+        while not any("->" in line and int(line.split()[-3].split(":")[-1]) in inodes
+                      for line in open("/proc/locks")):
+            self.assertLess(time.monotonic(), deadline)
+        opening.kill()
+        opening.wait()
+        _, said = reader.communicate(timeout=60)
+        self.assertEqual(reader.returncode, 0, said)
 
     def test_the_next_writer_proceeds_after_a_kill(self):
         waiting = self.start_append()
