@@ -67,9 +67,9 @@ struct SyncRequest {
   node::SyncRequest sync;
 };
 
-using Request = std::variant<IngestRequest, DeletePayloadsRequest, DropDamagedRequest,
-                             ForgetRequest, SetInterestRequest, PublishRequest, CompactRequest,
-                             StatusRequest, SyncRequest>;
+using Request =
+    std::variant<IngestRequest, DeletePayloadsRequest, DropDamagedRequest, ForgetRequest,
+                 SetInterestRequest, PublishRequest, CompactRequest, StatusRequest, SyncRequest>;
 
 // Requests as text, with the empty line.
 [[nodiscard]] std::string encode_ingest(const LogKey& log, std::span<const UnitEntry> unit,

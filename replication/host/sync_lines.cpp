@@ -38,8 +38,8 @@ struct EventLine {
       return reached("pushed", told);
     }
     Json line = reached("pushed_in_part", told);
-    line["unconfirmed"] = to_string(told.unconfirmed);
-    line["payloads_unconfirmed"] = to_string(told.payloads_unconfirmed);
+    line["unconfirmed_entries"] = to_string(told.unconfirmed);
+    line["unconfirmed_payloads"] = to_string(told.payloads_unconfirmed);
     return line;
   }
   Line operator()(const node::SyncDenied& told) const {
@@ -84,9 +84,9 @@ Json log_line(const node::SyncRequest& request, const node::LogReport& log) {
     line.update(some_of(whole, {"log", "peer_head", "quote", "whole"}));
     return line;
   }
-  line.update(some_of(whole, {"log", "state", "entries", "certificate_entries", "payload_bytes",
-                              "head", "peer_head", "missing", "payloads_missing",
-                              "payloads_left_out", "whole"}));
+  line.update(
+      some_of(whole, {"log", "state", "entries", "certificate_entries", "payload_bytes", "head",
+                      "peer_head", "missing", "payloads_missing", "payloads_left_out", "whole"}));
   if (request.live) line["state"] = "live";
   if (request.push) line.update(some_of(whole, {"pushed", "unconfirmed"}));
   return line;

@@ -81,7 +81,7 @@ class AuthorMark(Scenario):
         for key in ("link.key", "copy.key", "elsewhere/key"):
             report = self.json("append", "--key", self.path(key), stdin=b"other 4",
                                store="backup", status=FORK)
-            self.assertEqual(report["reason"], "author_mark_behind")
+            self.assertEqual(report["error"], "author_mark_behind")
         self.out("append", "--key", self.path("link.key"), stdin=b"5")
         self.assertEqual(os.listdir(self.path("marks")), [f"{self.author}.0.mark"])
 
@@ -102,7 +102,7 @@ class AuthorMark(Scenario):
         self.append("4\n")
         shutil.move(self.mark(self.author), old)
         report = self.json("append", "--key", self.key, stdin=b"other", store="backup", status=FORK)
-        self.assertEqual(report["reason"], "author_mark_behind")
+        self.assertEqual(report["error"], "author_mark_behind")
         self.assertFalse(os.path.exists(old))
         self.append("5\n")
         # Put back it is older than what is known, and so changes nothing.
@@ -124,7 +124,7 @@ class AuthorMark(Scenario):
             mark.write(b"\xff" * os.path.getsize(mark.name))
         for _ in range(2):
             report = self.json("append", "--key", self.key, stdin=b"1", store="new", status=FORK)
-            self.assertEqual(report["reason"], "author_mark_format")
+            self.assertEqual(report["error"], "author_mark_format")
         self.append("4\n", 0, "--adopt")
 
     def test_marks_are_carried_to_another_machine(self):
@@ -135,7 +135,7 @@ class AuthorMark(Scenario):
             self.assertIn("2 marks", said)
             self.assertEqual(self.out("mark", "--json"), (self.place / "marks.jsonl").read_bytes())
             report = self.json("append", "--key", self.key, stdin=b"1", store="new", status=FORK)
-            self.assertEqual(report["reason"], "author_mark_behind")
+            self.assertEqual(report["error"], "author_mark_behind")
             self.append("4\n")  # the store came along
             self.out("mark", "--import", "marks.jsonl")
             marks = self.json_lines("mark")

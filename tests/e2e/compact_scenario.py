@@ -54,7 +54,7 @@ class Compact(NetworkScenario):
                 self.delete(deleted, store=store)
                 self.assertGreaterEqual(self.size(store), self.full)
                 kept = [line["seqnum"] for line in self.json_lines("log", self.author, store=store)
-                        if line["payload"] == "held"]
+                        if line["payload_state"] == "held"]
                 self.assertEqual(len(kept), ENTRIES // 10)
                 report = self.json("compact", store=store)
                 self.assertLessEqual(self.size(store), 0.18 * self.full)

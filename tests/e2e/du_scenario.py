@@ -13,6 +13,7 @@ class Du(NetworkScenario):
         self.sync("reader", relay.address, author, "--range", "400-450")
         for store, payloads, certificate in (("store", 500, False), ("reader", 51, True)):
             report = self.json("du", store=store)
+            self.assertEqual(report.pop("type"), "space")
             size = os.stat(self.path(f"{store}/data.mdb")).st_size
             parts = {key: value for key, value in report.items() if key != "file_bytes"}
             self.assertEqual(report["file_bytes"], size)

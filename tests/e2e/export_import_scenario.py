@@ -114,10 +114,11 @@ class Import(Scenario):
                     "import --jsonl - --json"
             done = subprocess.run(["bash", "-o", "pipefail", "-c", shell], cwd=self.place,
                                   env=self.environment, capture_output=True, timeout=100)
-            self.assertEqual((done.returncode, done.stderr), (0, b""))
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stderr, b"")
         self.assertEqual(json.loads(done.stdout)["entries_known"], 1501)
         self.assertEqual(self.out("cat", author, store="pipe"), self.out("cat", author))
-        self.assertEqual(sorted(os.listdir(directory)), ["data.mdb", "lock.mdb", "writer.lock"])
+        self.assertEqual(sorted(os.listdir(directory)), ["data.mdb", "lock.mdb", "reserve", "writer.lock"])
 
     def test_a_file_that_others_read_from_before_is_taken_from_there_on(self):
         before = "not for import\n"
@@ -125,7 +126,8 @@ class Import(Scenario):
             file.seek(len(before))
             done = subprocess.run([CULM, "import", "--jsonl", "-"], cwd=self.place, stdin=file,
                                   env=self.environment, capture_output=True, timeout=100)
-        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertEqual((done.returncode, done.stderr.count(b"\n")), (0, 1), done.stderr)
+        self.assertIn(b"made store", done.stderr)
         self.assertEqual(self.json("ls")["payloads"], 40)
 
     def test_a_bad_line_in_a_pipe_is_told_before_the_rest_has_come(self):

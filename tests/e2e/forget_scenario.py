@@ -15,8 +15,6 @@ class Forget(NetworkScenario):
         super().setUp()
         self.key, self.author = self.keygen()
         self.new_log(self.lines(100), key=(self.key, self.author))
-        # Where the marks of this user are.
-        self.environment["CULM_MARKS"] = str(self.place)
 
     def known(self, store):
         return [line["log"] for line in self.json_lines("ls", store=store)]

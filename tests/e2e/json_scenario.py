@@ -104,10 +104,23 @@ class JsonLines(NetworkScenario):
         self.run_verb("pool", 3, "--log", author + ".0")
         self.run_verb("pool", 3)
         self.run_verb("name", "--remove", "alice")
+        self.write("marks.jsonl", self.out("mark", "--json"))
+        self.run_verb("mark")
+        self.run_verb("mark", "--import", "marks.jsonl")
+        self.run_verb("select", author + ".0", "--newest", 2)
+        self.run_verb("select")
+        self.run_verb("du")
+        self.run_verb("compact")
+        self.run_verb("backup", "copy")
+        self.run_verb("repair")
+        self.run_verb("forget", author + ".7", "--own", "--dry-run")
+        self.run_verb("forget", author + ".7", "--own")
         self.run_verb("help", "--manuals", "manuals")
         verbs = set(re.findall(r"^  ([a-z]+) ", self.text("--help"), re.M))
         self.assertEqual(verbs - self.ran, set())
-        self.assertEqual(set(TYPES) - self.seen, {"failure", "warning"} - self.seen)
+        self.assertEqual(set(TYPES) - self.seen, 
+                         {"failure", "warning", "store_made", "damage", "dropped", "replaced",
+                          "damaged_state", "restored_state", "forgetting_finished"} - self.seen)
 
     def live_lines(self, relay, author):
         live = self.live("fifth", relay.address, author)

@@ -28,7 +28,7 @@ class Names(NetworkScenario):
         self.text("delete", "alice", "--payloads", "--range", 1)
         relay = self.relay("relay", "--accept", "alice")
         self.text("sync", relay.address, "alice", "--push")
-        self.text("sync", relay.address, "alice", store="other")
+        self.text("sync", relay.address, "alice", "--range", "2-3", store="other")
         self.assertEqual(self.out("cat", "alice", store="other"), b"bc")
 
     def test_a_name_may_be_given_before_the_log_is_here(self):

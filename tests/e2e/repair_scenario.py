@@ -67,7 +67,7 @@ class Repair(Rotten):
         self.rot_entry("store", 77)
         self.rot_payload("store", 400)
         done = self.repair()
-        self.assertEqual([(line["type"], line["entries"], line["payloads"]) for line in done],
+        self.assertEqual([(line["type"], line["damaged_entries"], line["damaged_payloads"]) for line in done],
                          [("dropped", "77", "400")])
         self.assert_sound("store")
         log = self.json("ls")
@@ -79,7 +79,7 @@ class Repair(Rotten):
     def test_entries_that_are_cut_off_are_named_until_they_lead_to_the_first_again(self):
         self.rot_entry("store", 4)
         found = self.repair("--dry-run")[0]
-        self.assertEqual((found["entries"], found["cut_off"]), ("4", "5-800"))
+        self.assertEqual((found["damaged_entries"], found["cut_off"]), ("4", "5-800"))
         self.out("repair")
         self.assertIn("culm repair --from", self.run_culm("verify", status=4).stderr.decode())
         self.assertIn("are not served until", self.text("repair", "--dry-run"))

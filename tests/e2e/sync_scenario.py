@@ -157,7 +157,7 @@ class Fetching(NetworkScenario):
         self.assertNotIn("all there is here", text)
         live = self.live("author", self.address, "--push")
         said = live.wait_for(event="pushed_in_part")
-        self.assertEqual((said["head"], said["payloads_unconfirmed"]), (100, "90-100"))
+        self.assertEqual((said["head"], said["unconfirmed_payloads"]), (100, "90-100"))
         live.end()
         lacking = self.sync_one("fourth", self.address, author, status=NOT_FOUND)
         self.assertEqual((lacking["state"], lacking["payloads_missing"]), ("partial", "90-100"))

@@ -15,7 +15,7 @@ TEST(SyncLines, AnEventNamesItselfAndWhatItIsOf) {
   EXPECT_EQ(line->find_number("head"), 12U);
   const auto part = event_line(node::SyncPushed{kEndpoint, {}, 12, {}, {{3, 4}}});
   EXPECT_EQ(*part->find_text("event"), "pushed_in_part") << "who waits for a push is not misled";
-  EXPECT_EQ(*part->find_text("payloads_unconfirmed"), "3-4");
+  EXPECT_EQ(*part->find_text("unconfirmed_payloads"), "3-4");
   EXPECT_EQ(*event_line(node::SyncDenied{kEndpoint, {}, {}, true, {}})->find_text("event"),
             "offer_denied");
 }

@@ -153,8 +153,9 @@ Failure explain(const Error& error, const std::string& mark_path) {
 }
 
 /// What was published is in no store that is made now: a mistyped --store is none.
-Outcome<void> check_new_log(store::AuthorMark& mark) {
+Outcome<void> check_new_log(store::AuthorMark& mark, const std::string& mark_path, bool adopt) {
   const auto published = mark.read();
+  if (!published && !adopt) return fail_with(explain(published.error(), mark_path));
   if (!published || !*published || (*published)->seqnum == 0) return {};
   Failure failure(error_for(Errc::kAuthorMarkBehind, (*published)->seqnum));
   failure.message = "there is no store, and the log is published up to seqnum " +
@@ -213,7 +214,7 @@ Outcome<void> run(Context& context, const Options& given) {
   };
   const auto may_make = [&]() -> Outcome<void> {
     CULM_TOOLS_TRY(const auto mark, open_mark());
-    return check_new_log(*mark);
+    return check_new_log(*mark, mark_path, options.adopt);
   };
   CULM_TOOLS_TRY(auto access,
                  open_for_writing(context, IfMissing::kCreate, verifier, {}, wait_max, may_make));

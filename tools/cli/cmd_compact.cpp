@@ -21,8 +21,10 @@ Outcome<void> run(Context& context, const Options& /*options*/) {
                  about(named(context), store::file_size_bytes(directory)));
   const std::uint64_t freed = before - std::min(before, after);
   if (context.json) {
-    return context.out.write_json(
-        Json{{"bytes_before", before}, {"bytes_after", after}, {"bytes_freed", freed}});
+    return context.out.write_json(Json{{"type", "compacted"},
+                                       {"bytes_before", before},
+                                       {"bytes_after", after},
+                                       {"bytes_freed", freed}});
   }
   return context.out.write("gave " + human_size(freed) + " of " + human_size(before) +
                            " back to the disk; the store has " + human_size(after) + "\n");

@@ -72,7 +72,7 @@ Outcome<void> run(Context& context, const Options& /*options*/) {
   kinds[kOther].bytes = space.file_bytes - std::min(space.file_bytes, known);
 
   if (context.json) {
-    Json line = {{"file_bytes", space.file_bytes}};
+    Json line = {{"type", "space"}, {"file_bytes", space.file_bytes}};
     for (const Kind& kind : kinds) line[kind.key] = kind.bytes;
     return context.out.write_json(line);
   }

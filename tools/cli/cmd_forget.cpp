@@ -17,11 +17,11 @@ struct Options {
 };
 
 Json to_json(const store::LogState& log, bool is_done) {
-  return Json{
-      {"log", to_string(log.log)},
-      {is_done ? "forgotten_entries" : "would_forget_entries", log.held.count()},
-      {is_done ? "forgotten_payloads" : "would_forget_payloads", log.payloads.count()},
-      {is_done ? "forgotten_payload_bytes" : "would_forget_payload_bytes", log.payload_bytes}};
+  return Json{{"type", is_done ? "forgotten" : "would_forget"},
+              {"log", to_string(log.log)},
+              {"entries", log.held.count()},
+              {"payloads", log.payloads.count()},
+              {"payload_bytes", log.payload_bytes}};
 }
 
 std::string described(const store::LogState& log) {
@@ -29,15 +29,22 @@ std::string described(const store::LogState& log) {
          human_payloads(log.payloads.count()) + " (" + human_size(log.payload_bytes) + ")";
 }
 
-/// Whoever has a mark of a log has appended to it.
-bool is_own(const LogKey& log) {
+/// Whether this user has appended to the log in the store with this id, as the author mark says.
+bool is_own(const LogKey& log, const store::StoreId& store) {
   const auto marks = store::find_marks_directory();
+  if (!marks) return false;
+  const std::string path = store::author_mark_path(*marks, log);
   std::error_code ignored;
-  return marks && std::filesystem::exists(store::author_mark_path(*marks, log), ignored);
+  if (!std::filesystem::exists(path, ignored)) return false;
+  const auto mark = store::FileAuthorMark::open(path, log);
+  const auto published = mark ? (*mark)->read() : fail(mark.error());
+  // A mark that cannot be read may be of this store.
+  return !published || (*published && (*published)->store == store);
 }
 
-Outcome<void> refuse_own(const store::LogState& log, const Options& options) {
-  if (options.own || !is_own(log.log)) return {};
+Outcome<void> refuse_own(const store::LogState& log, const Options& options,
+                         const store::Store& store) {
+  if (options.own || !is_own(log.log, store.id())) return {};
   return fail_with(
       Failure(Exit::kUsage, Errc::kUsage,
               "is your own, and where no peer has all of it, it is lost")
@@ -50,7 +57,7 @@ Outcome<void> look(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto log, read_log_named(*store, options.log));
-  CULM_TOOLS_CHECK(refuse_own(log, options));
+  CULM_TOOLS_CHECK(refuse_own(log, options, *store));
   if (context.json) return context.out.write_json(to_json(log, false));
   return context.out.write("would forget " + described(log) + "\n");
 }
@@ -64,7 +71,9 @@ Outcome<void> finish(Context& context, host::WritableStore& access, Failure unkn
   }
   if (!is_left) return fail_with(std::move(unknown));
   CULM_TOOLS_CHECK(about(named(context), access.writer->forget(std::nullopt)));
-  if (context.json) return context.out.write_json(Json{{"finished", true}});
+  if (context.json)
+    return context.out.write_json(
+        Json{{"type", "forgetting_finished"}, {"store", context.store_directory}});
   return context.out.write(
       "no such log is known; finished what was left to erase of one that was "
       "forgotten\n");
@@ -79,7 +88,7 @@ Outcome<void> run(Context& context, const Options& options) {
     return finish(context, access, std::move(log).error());
   }
   if (!log) return fail_with(std::move(log).error());
-  CULM_TOOLS_CHECK(refuse_own(*log, options));
+  CULM_TOOLS_CHECK(refuse_own(*log, options, *access.store));
   CULM_TOOLS_CHECK(about(short_name(log->log), access.writer->forget(log->log)));
   if (context.json) return context.out.write_json(to_json(*log, true));
   return context.out.write("forgot " + described(*log) +

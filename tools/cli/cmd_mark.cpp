@@ -39,10 +39,11 @@ Outcome<Found> read_mark(const std::string& directory, const LogKey& log) {
 }
 
 Json to_json(const LogKey& log, const store::Published& published) {
-  return {{"log", to_string(log)},
+  return {{"type", "mark"},
+          {"log", to_string(log)},
           {"seqnum", published.seqnum},
           {"hash", to_hex(published.hash.bytes)},
-          {"store", to_hex(published.store)}};
+          {"store_id", to_hex(published.store)}};
 }
 
 template <std::size_t size>
@@ -64,7 +65,7 @@ Outcome<std::pair<LogKey, store::Published>> parse_line(std::string_view line) {
   store::Published published;
   published.seqnum = object->find_number("seqnum").value_or(0);
   if (!key || published.seqnum == 0 || !read_hex(*object, "hash", published.hash.bytes) ||
-      !read_hex(*object, "store", published.store)) {
+      !read_hex(*object, "store_id", published.store)) {
     return bad();
   }
   return std::pair{*key, published};
@@ -111,7 +112,9 @@ Outcome<void> import_marks(Context& context, const std::string& directory,
                                                raise_mark(directory, log, published)));
     if (is_raised) ++raised_count;
   }
-  if (context.json) return context.out.write_json(Json{{"marks", count}, {"raised", raised_count}});
+  if (context.json)
+    return context.out.write_json(
+        Json{{"type", "marks_imported"}, {"marks", count}, {"raised", raised_count}});
   return context.out.write("read " + std::to_string(count) + (count == 1 ? " mark, " : " marks, ") +
                            std::to_string(raised_count) + " of them told of more than was known\n");
 }

@@ -96,8 +96,8 @@ Json damage_json(const LogKey& log, const store::Damage& damage, const RangeSet&
                  bool dry_run) {
   return {{"type", dry_run ? "damage" : "dropped"},
           {"log", to_string(log)},
-          {"entries", to_string(damage.entries)},
-          {"payloads", to_string(damage.payloads)},
+          {"damaged_entries", to_string(damage.entries)},
+          {"damaged_payloads", to_string(damage.payloads)},
           {"restored", to_string(damage.rows - damage.payloads)},
           {"cut_off", to_string(cut_off)}};
 }
@@ -173,9 +173,9 @@ Outcome<bool> tell_replaced(Context& context, const Findings& findings, const st
     if (context.json) {
       const Json line = {{"type", "replaced"},
                          {"log", to_string(key)},
-                         {"entries", to_string(damage.entries - entries)},
-                         {"payloads", to_string(damage.payloads - payloads)},
-                         {"entries_missing", to_string(entries)},
+                         {"replaced_entries", to_string(damage.entries - entries)},
+                         {"replaced_payloads", to_string(damage.payloads - payloads)},
+                         {"missing", to_string(entries)},
                          {"payloads_missing", to_string(payloads)}};
       CULM_TOOLS_CHECK(context.out.write_json(line));
       continue;

@@ -46,7 +46,8 @@ std::string describe(const store::LogInterest& interest) {
 }
 
 Json to_json(const LogKey& log, const store::LogInterest& interest) {
-  return {{"log", to_string(log)},
+  return {{"type", "selection"},
+          {"log", to_string(log)},
           {"interest", to_string(interest.entries.ranges)},
           {"interest_newest", interest.entries.newest},
           {"payloads_wanted", interest.payloads},

@@ -244,17 +244,18 @@ void add_sync(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
   Verb& verb = tree.add_verb(
       "sync",
-      "Fetch logs from the peer at HOST:PORT, verify them and keep them. They come whole, or the\n"
-      "parts that are wanted, with the certificate entries that prove these. What is wanted is\n"
-      "remembered, and `culm select` shows and changes it: with --range or --newest it grows by\n"
-      "these; without them all of it is asked for, and everything of a log that is new. Only what\n"
-      "is missing moves. Ends with a table of what came, beside what the whole log would cost. With\n"
-      "--also several peers bring it together, each a part; one that is slow or goes away is passed\n"
-      "over. Where a node runs on the store, the node does it, except with --live. A store that is\n"
-      "missing is made when something has come for it. Exit 0 says that all that is wanted is here,\n"
-      "and with --push that each peer holds all that is here, or that the budget is used up. Else\n"
-      "what is missing is named, and exit is 3 if no peer named holds it, if it lies beyond the\n"
-      "head or --payload-max left it out, or if a peer takes it no more; 6 if it should come.",
+      "Fetch logs from the peer at HOST:PORT, verify them and keep them. They come whole, or\n"
+      "the parts that are wanted, with the certificate entries that prove these. What is\n"
+      "wanted is remembered, and `culm select` shows and changes it: with --range or --newest\n"
+      "it grows by these; without them all of it is asked for, and everything of a log that\n"
+      "is new. Only what is missing moves. Ends with a table of what came, beside what the\n"
+      "whole log would cost. With --also several peers bring it together, each a part; one\n"
+      "that is slow or goes away is passed over. Where a node runs on the store, the node\n"
+      "does it, except with --live. A store that is missing is made when something has come\n"
+      "for it. Exit 0 says that all that is wanted is here, and with --push that each peer\n"
+      "holds all that is here, or that the budget is used up. Else what is missing is named,\n"
+      "and exit is 3 if no peer named holds it, if it lies beyond the head or --payload-max\n"
+      "left it out, or if a peer takes it no more; 6 if it should come.",
       "culm sync 127.0.0.1:7474 AUTHOR --newest 100\n"
       "  culm sync 127.0.0.1:7474 --also 127.0.0.1:7475\n"
       "  culm sync 127.0.0.1:7474 --push",

@@ -88,8 +88,8 @@ Outcome<void> run_relay(Context& context, const RelayOptions& options) {
   {
     NodeJournal journal(host->io(), host->node(), log, named(context));
     host->node().observe(journal.observer());
-    tell_started(log, context, peer, node::to_string(*bound));
     CULM_TOOLS_CHECK(tell_ready(context, peer, *bound));
+    tell_started(log, context, peer, node::to_string(*bound));
     say_when_interrupted("the relay has stopped");
     serve(*host, journal, log);
   }
