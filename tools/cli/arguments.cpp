@@ -14,14 +14,14 @@ namespace {
 
 constexpr std::size_t kShownColumns = 60;
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string quoted = preview(as_bytes(text), kShownColumns);
   quoted.insert(0, 1, '"');
   return quoted + '"';
 }
 
 tl::unexpected<Failure> ambiguous(std::string_view text, const std::vector<LogKey>& logs) {
-  std::string message = quoted(text) + " fits several logs, name one:";
+  std::string message = in_quotes(text) + " fits several logs, name one:";
   constexpr std::size_t kListed = 4;
   for (std::size_t i = 0; i < std::min(kListed, logs.size()); ++i) {
     message += "\n  " + to_string(LogName{logs[i].author, logs[i].log_id});
@@ -36,7 +36,7 @@ Outcome<std::uint64_t> parse_number(std::string_view what, std::string_view text
   std::uint64_t value = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (code != std::errc{} || end != text.data() + text.size()) {
-    return usage(std::string(what) + " " + quoted(text) + " is not a number from 0 to 2^64 - 1");
+    return usage(std::string(what) + " " + in_quotes(text) + " is not a number from 0 to 2^64 - 1");
   }
   return value;
 }
@@ -59,11 +59,11 @@ Outcome<std::size_t> parse_verify_threads(std::string_view what, std::string_vie
 Outcome<RangeSet> parse_range_option(std::string_view what, std::string_view text) {
   auto ranges = parse_ranges(text);
   if (!ranges && RangeWords::parse(what, text)) {
-    return usage(std::string(what) + " " + quoted(text) +
+    return usage(std::string(what) + " " + in_quotes(text) +
                  ": here nothing can be counted from the end of the log; --newest N can");
   }
   if (!ranges) {
-    return usage(std::string(what) + " " + quoted(text) +
+    return usage(std::string(what) + " " + in_quotes(text) +
                  " is not like 5-9,20,30-, with seqnums from 1 to " +
                  "2^64 - 1 and no range that ends before it starts: look at character " +
                  std::to_string(ranges.error().detail + 1));
@@ -78,7 +78,7 @@ Outcome<RangeWords> RangeWords::parse(std::string_view what, std::string_view te
     const std::size_t end = std::min(text.find(',', at), text.size());
     const auto range = parse_range(text.substr(at, end - at));
     if (!range) {
-      return usage(std::string(what) + " " + quoted(text) +
+      return usage(std::string(what) + " " + in_quotes(text) +
                    " is not like 5-9,20,30-, last or -10-: look at character " +
                    std::to_string(at + 1));
     }
@@ -156,7 +156,7 @@ Outcome<LogName> find_name(const store::ReadTransaction& transaction, std::strin
   });
   constexpr std::size_t kCandidatesMax = 10'000;
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, transaction.list_logs(digits, kCandidatesMax));
-  if (logs.empty()) return fail_with(Failure(Error{Errc::kLogUnknown}).about(quoted(text)));
+  if (logs.empty()) return fail_with(Failure(Error{Errc::kLogUnknown}).about(in_quotes(text)));
   if (logs.front().author != logs.back().author) return ambiguous(text, logs);
   if (dot == std::string_view::npos) return LogName{logs.front().author, std::nullopt};
   CULM_TOOLS_TRY(const std::uint64_t log_id, parse_number("log_id", text.substr(dot + 1)));
@@ -194,7 +194,7 @@ Outcome<std::vector<LogKey>> find_logs_named(const store::ReadTransaction& trans
     if (of_author == OfAuthor::kKnownAndLog0) {
       add({name.author, LogId{}});
     } else if (known.empty()) {
-      return fail_with(Failure(Error{Errc::kLogUnknown}).about(quoted(text)));
+      return fail_with(Failure(Error{Errc::kLogUnknown}).about(in_quotes(text)));
     }
     std::ranges::for_each(known, add);
   }

@@ -16,7 +16,7 @@ std::string joined(const Texts& texts, std::string_view between) {
 }
 
 /// Between single quotes, in any of the shells; `escaped` is what a backslash goes before.
-std::string quoted(std::string_view text, std::string_view escaped = {}) {
+std::string shell_quoted(std::string_view text, std::string_view escaped = {}) {
   std::string out = "'";
   for (const char c : text) {
     if (escaped.find(c) != std::string_view::npos) out += '\\';
@@ -129,7 +129,7 @@ std::string bash_options(const std::vector<OptionRow>& rows) {
 // zsh
 
 std::string zsh_value(const std::string& value, const CommandTree& tree) {
-  std::string out = ":" + quoted(value, ":\\").substr(1);
+  std::string out = ":" + shell_quoted(value, ":\\").substr(1);
   out.pop_back();
   switch (offer_for(value)) {
     case Offer::kFiles:
@@ -153,7 +153,7 @@ Texts zsh_option(const OptionRow& row, const CommandTree& tree) {
   Texts out;
   const std::string others =
       row.spellings.size() == 1 ? "" : "(" + joined(row.spellings, " ") + ")";
-  std::string help = quoted(row.help, "[]:\\");
+  std::string help = shell_quoted(row.help, "[]:\\");
   help = help.substr(1, help.size() - 2);
   for (const std::string& spelling : row.spellings) {
     out.push_back("'" + (row.is_repeatable ? "*" : others) + spelling + "[" + help + "]" +
@@ -167,7 +167,7 @@ Texts zsh_option(const OptionRow& row, const CommandTree& tree) {
 std::string fish_option(const std::string& condition, const OptionRow& row,
                         const CommandTree& tree) {
   std::string out = "complete -c culm";
-  if (!condition.empty()) out += " -n " + quoted(condition);
+  if (!condition.empty()) out += " -n " + shell_quoted(condition);
   for (const std::string& spelling : row.spellings) {
     out += spelling.starts_with("--") ? " -l " + spelling.substr(2) : " -s " + spelling.substr(1);
   }
@@ -183,17 +183,17 @@ std::string fish_option(const std::string& condition, const OptionRow& row,
         out += " -x -a '(__culm_names)'";
         break;
       case Offer::kVerbs:
-        out += " -x -a " + quoted(joined(verb_names(tree), " "));
+        out += " -x -a " + shell_quoted(joined(verb_names(tree), " "));
         break;
       case Offer::kWords:
-        out += " -x -a " + quoted(words_of(row.value).front());
+        out += " -x -a " + shell_quoted(words_of(row.value).front());
         break;
       case Offer::kNothing:
         out += " -x";
         break;
     }
   }
-  return out + " -d " + quoted(row.help) + "\n";
+  return out + " -d " + shell_quoted(row.help) + "\n";
 }
 
 const Option* first_positional(const Verb& verb) {
@@ -260,7 +260,7 @@ _culm() {
       " \\\n    '1:verb:->verb' '*::argument:->argument'\n  case $state in\n    verb)\n"
       "      local -a verbs\n      verbs=(\n";
   for (const Verb& verb : tree.verbs()) {
-    out += "        " + quoted(verb.name() + ":" + verb.summary(), "") + "\n";
+    out += "        " + shell_quoted(verb.name() + ":" + verb.summary(), "") + "\n";
   }
   out += "      )\n      _describe verb verbs ;;\n    argument)\n      case $line[1] in\n";
   for (const Verb& verb : tree.verbs()) {
@@ -288,14 +288,15 @@ complete -c culm -f
   for (const OptionRow& row : common_rows()) out += fish_option("", row, tree);
   for (const Verb& verb : tree.verbs()) {
     out += "complete -c culm -n __fish_use_subcommand -a " + verb.name() + " -d " +
-           quoted(verb.summary()) + "\n";
+           shell_quoted(verb.summary()) + "\n";
     const std::string condition = "__fish_seen_subcommand_from " + verb.name();
     const Option* const positional = first_positional(verb);
     const Offer offer = offer_for(positional == nullptr ? "" : positional->name());
-    const std::string here = "complete -c culm -n " + quoted(condition);
+    const std::string here = "complete -c culm -n " + shell_quoted(condition);
     if (offer == Offer::kFiles) out += here + " -F\n";
     if (offer == Offer::kNames) out += here + " -a '(__culm_names)'\n";
-    if (offer == Offer::kVerbs) out += here + " -a " + quoted(joined(verb_names(tree), " ")) + "\n";
+    if (offer == Offer::kVerbs)
+      out += here + " -a " + shell_quoted(joined(verb_names(tree), " ")) + "\n";
     const auto rows = rows_of(verb);
     for (std::size_t i = 0; i + std::size(kCommonOptions) < rows.size(); ++i) {
       out += fish_option(condition, rows[i], tree);
