@@ -1,14 +1,9 @@
 #include "culm/replication/host/jsonl_file.hpp"
 
 #include <algorithm>
-#include <array>
-#include <iterator>
-#include <map>
 #include <tuple>
 #include <utility>
 
-#include "culm/feed/closure.hpp"
-#include "culm/feed/lipmaa.hpp"
 #include "culm/replication/host/file_reader.hpp"
 #include "culm/replication/host/jsonl.hpp"
 
@@ -18,142 +13,6 @@ namespace {
 tl::unexpected<JsonlFault> refuse(const Error& error, std::uint64_t line,
                                   std::optional<SeqNum> seqnum = std::nullopt) {
   return tl::unexpected(JsonlFault(error, line, seqnum));
-}
-
-tl::unexpected<JsonlFault> refuse(const Error& error, const LogKey& log) {
-  JsonlFault fault(error);
-  fault.log = log;
-  return tl::unexpected(std::move(fault));
-}
-
-/// The worst of several findings, in the order of the specification.
-struct Finding {
-  std::uint64_t line = 0;
-  DefectKind kind{};
-  SeqNum seqnum = 0;
-
-  friend auto operator<=>(const Finding&, const Finding&) = default;
-};
-
-void keep_first(std::optional<Finding>& first, const Finding& finding) {
-  if (!first || finding < *first) first = finding;
-}
-
-/// What two entries of one log prove. Their signatures were checked.
-void keep_defect(std::optional<Finding>& first, const JsonlRow& below, const JsonlRow& above) {
-  const auto defect = find_defect(std::array{below.entry.view(), above.entry.view()});
-  if (defect) keep_first(first, {std::max(below.line, above.line), defect->kind, defect->at});
-}
-
-using Rows = std::vector<const JsonlRow*>;
-
-Rows::const_iterator find_row(const Rows& rows, SeqNum seqnum) {
-  return std::ranges::lower_bound(rows, seqnum, {},
-                                  [](const JsonlRow* row) { return row->seqnum(); });
-}
-
-/// A link of `row` against the rows at its target. Rows of one seqnum are different entries, so a
-/// link that fits the first of them does not fit the second.
-void compare_link(const Rows& rows, const JsonlRow& row, SeqNum target,
-                  std::optional<Finding>& first) {
-  const auto link = row.entry.view().link_to(target);
-  if (!link) return;
-  for (auto at = find_row(rows, target); at != rows.end() && (*at)->seqnum() == target; ++at) {
-    if ((*at)->hash == *link) continue;
-    keep_defect(first, **at, row);
-    return;
-  }
-}
-
-void find_forks(const Rows& rows, std::optional<Finding>& first) {
-  for (auto at = rows.begin(); at != rows.end(); ++at) {
-    const JsonlRow& row = **at;
-    const SeqNum n = row.seqnum();
-    // Rows of one seqnum ascend by line, so the pair of the first two is complete first.
-    if (at != rows.begin() && (*std::prev(at))->seqnum() == n) {
-      keep_defect(first, **std::prev(at), row);
-    }
-    if (n == 1) continue;
-    compare_link(rows, row, n - 1, first);
-    if (has_lipmaalink(n)) compare_link(rows, row, lipmaa(n), first);
-  }
-}
-
-/// What is held of a log, together with what of a file was accepted already.
-class HeldAndAccepted final : public HeldLog {
- public:
-  /// `transaction` may be none where `state` holds nothing. All must outlive this.
-  HeldAndAccepted(const store::ReadTransaction* transaction, const store::LogState& state);
-
-  /// Takes a row as held and verified.
-  void add(const JsonlRow& row);
-
-  [[nodiscard]] const RangeSet& held() const override { return held_; }
-  [[nodiscard]] const RangeSet& verified() const override { return verified_; }
-  [[nodiscard]] SeqNum cap() const override { return cap_; }
-  [[nodiscard]] SeqNum end_of_log() const override { return end_of_log_; }
-  [[nodiscard]] Result<EntryView> entry(SeqNum seqnum) override;
-
- private:
-  const store::ReadTransaction* transaction_;
-  const store::LogState& state_;
-  RangeSet held_;
-  RangeSet verified_;
-  SeqNum cap_ = 0;
-  SeqNum end_of_log_ = 0;
-  std::vector<const JsonlRow*> rows_;  // ascending
-};
-
-HeldAndAccepted::HeldAndAccepted(const store::ReadTransaction* transaction,
-                                 const store::LogState& state)
-    : transaction_(transaction),
-      state_(state),
-      held_(state.held),
-      verified_(state.verified),
-      cap_(state.cap),
-      end_of_log_(state.end_of_log) {}
-
-void HeldAndAccepted::add(const JsonlRow& row) {
-  const EntryView entry = row.entry.view();
-  if (held_.contains(entry.seqnum())) return;
-  held_.insert(entry.seqnum());
-  verified_.insert(entry.seqnum());
-  if (entry.is_end_of_log()) end_of_log_ = entry.seqnum();
-  rows_.push_back(&row);
-}
-
-Result<EntryView> HeldAndAccepted::entry(SeqNum seqnum) {
-  const auto row = find_row(rows_, seqnum);
-  if (row != rows_.end() && (*row)->seqnum() == seqnum) return (*row)->entry.view();
-  if (transaction_ == nullptr) return fail(error_for(Errc::kEntryNotHeld, seqnum));
-  CULM_TRY(const auto stored, transaction_->get_entry(state_, seqnum));
-  return stored.entry;
-}
-
-/// Whether the accepting rule takes `log` on top of `held`, unit by unit; what proves a defect
-/// against what is held is for the import to find.
-JsonlResult<void> accept_log(const JsonlLog& log, HeldAndAccepted held, SignatureVerifier& verifier,
-                             bool is_loose) {
-  for (std::size_t start = 0; start < log.rows.size(); start += limits::kUnitEntriesMax) {
-    const std::size_t end = std::min(start + limits::kUnitEntriesMax, log.rows.size());
-    std::vector<UnitEntry> unit;
-    for (std::size_t i = start; i < end; ++i) {
-      unit.push_back({log.rows[i]->entry.view(), log.rows[i]->hash});
-    }
-    // Every signature of the file was checked with its line.
-    const auto verdict = verify_unit(log.key, unit, held, verifier, {.loose = is_loose});
-    if (!verdict) return refuse(verdict.error(), log.key);
-    if (verdict->proven) return {};
-    for (std::size_t i = start; i < end; ++i) held.add(*log.rows[i]);
-  }
-  return {};
-}
-
-/// What the store holds of a log; nothing where there is no store.
-Result<store::LogState> read_state(const store::ReadTransaction* transaction, const LogKey& log) {
-  if (transaction == nullptr) return store::LogState{};
-  CULM_TRY(const auto state, transaction->find_log(log));
-  return state ? *state : store::LogState{};
 }
 
 }  // namespace
@@ -170,21 +29,58 @@ JsonlLog JsonlLog::below(SeqNum cap) const {
   return below;
 }
 
+/// Signatures of lines, checked many at a time, so that each thread of the verifier has some.
+class JsonlFile::SignatureBatch {
+ public:
+  explicit SignatureBatch(SignatureVerifier& verifier) : verifier_(verifier) {}
+
+  /// Fails as `check`, now or later. `row` stays where it is.
+  JsonlResult<void> add(const JsonlRow& row);
+  /// Fails with the first line whose signature is wrong, of those that were not checked yet.
+  JsonlResult<void> check();
+
+ private:
+  static constexpr std::size_t kChecks = 256;
+
+  SignatureVerifier& verifier_;
+  std::vector<const JsonlRow*> rows_;
+};
+
+JsonlResult<void> JsonlFile::SignatureBatch::add(const JsonlRow& row) {
+  rows_.push_back(&row);
+  return rows_.size() < kChecks ? JsonlResult<void>() : check();
+}
+
+JsonlResult<void> JsonlFile::SignatureBatch::check() {
+  const auto rows = std::exchange(rows_, {});
+  std::vector<SignatureCheck> checks;
+  checks.reserve(rows.size());
+  for (const JsonlRow* row : rows) checks.push_back(signature_check(row->entry.view()));
+  std::vector<Result<void>> outcomes(rows.size());
+  verifier_.verify_all(checks, outcomes);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (!outcomes[i]) return refuse(outcomes[i].error(), rows[i]->line, rows[i]->seqnum());
+  }
+  return {};
+}
+
 JsonlResult<JsonlFile> JsonlFile::read(Descriptor from, SignatureVerifier& verifier,
                                        const Told& told, Descriptor copy) {
   LineReader lines(from, kJsonlLineBytesMax, Errc::kFileFormat);
   const bool is_copied = copy.get() >= 0;
   if (is_copied) lines.keep_copy(copy);
   JsonlFile file;
-  if (auto good = file.read_lines(lines, verifier, told); !good) {
-    return tl::unexpected(std::move(good).error());
-  }
+  SignatureBatch signatures(verifier);
+  auto good = file.read_lines(lines, signatures, told);
+  // Of the lines before one that is wrong.
+  if (auto before = signatures.check(); !before) good = std::move(before);
+  if (!good) return tl::unexpected(std::move(good).error());
   file.file_ = std::move(is_copied ? copy : from);
   file.sort_rows();
   return file;
 }
 
-JsonlResult<void> JsonlFile::read_lines(LineReader& lines, SignatureVerifier& verifier,
+JsonlResult<void> JsonlFile::read_lines(LineReader& lines, SignatureBatch& signatures,
                                         const Told& told) {
   for (std::uint64_t number = 1;; ++number) {
     const std::uint64_t offset = lines.offset();
@@ -203,10 +99,9 @@ JsonlResult<void> JsonlFile::read_lines(LineReader& lines, SignatureVerifier& ve
       const auto fits = check_payload(*entry, *read->payload);
       if (!fits) return refuse(fits.error(), number, entry->seqnum());
     }
-    const auto good = verifier.verify(entry->author(), entry->signed_bytes(), entry->signature());
-    if (!good) return refuse(good.error(), number, entry->seqnum());
     rows_.push_back({EntryBuffer(*entry), entry->hash(), number, offset, (*line)->size(),
                      read->payload.has_value()});
+    if (auto good = signatures.add(rows_.back()); !good) return good;
     if (told) told(lines.offset());
   }
 }
@@ -260,77 +155,6 @@ Result<Bytes> JsonlFile::read_payload(const JsonlRow& row) const {
   const bool is_same = read && read->payload && equal(read->encoded, row.entry.bytes());
   if (!is_same) return fail(Errc::kFileFormat);
   return *std::move(read->payload);
-}
-
-JsonlResult<void> JsonlFile::check(SignatureVerifier& verifier, const store::ReadTransaction* store,
-                                   bool is_loose) const {
-  if (auto good = check_forks(); !good) return good;
-  if (auto good = check_ends(); !good) return good;
-  std::map<LogKey, store::LogState> states;
-  for (const JsonlLog& log : logs_) {
-    auto state = read_state(store, log.key);
-    if (!state) return refuse(state.error(), log.key);
-    states.emplace(log.key, *std::move(state));
-  }
-  if (!is_loose) {
-    auto good = check_anchored([&](const LogKey& log) { return states.at(log).served(); });
-    if (!good) return good;
-  }
-  for (const JsonlLog& log : logs_) {
-    const store::LogState& state = states.at(log.key);
-    auto good = accept_log(log.below(state.cap), HeldAndAccepted(store, state), verifier, is_loose);
-    if (!good) return good;
-  }
-  return {};
-}
-
-JsonlResult<void> JsonlFile::check_forks() const {
-  std::optional<Finding> first;
-  for (const JsonlLog& log : logs_) find_forks(log.rows, first);
-  if (!first) return {};
-  JsonlFault fault(Error{Errc::kFork}, first->line, first->seqnum);
-  fault.kind = first->kind;
-  return tl::unexpected(std::move(fault));
-}
-
-JsonlResult<void> JsonlFile::check_ends() const {
-  std::optional<Finding> first;
-  for (const JsonlLog& log : logs_) {
-    std::uint64_t end_line = 0;  // of the end-of-log entry below that comes first in the file
-    for (const JsonlRow* row : log.rows) {
-      if (end_line != 0) keep_first(first, {std::max(end_line, row->line), {}, row->seqnum()});
-      if (!row->entry.view().is_end_of_log()) continue;
-      end_line = end_line == 0 ? row->line : std::min(end_line, row->line);
-    }
-  }
-  if (!first) return {};
-  return refuse(Error{Errc::kLogEnded}, first->line, first->seqnum);
-}
-
-JsonlResult<void> JsonlFile::check_anchored(const FindHeld& find_held) const {
-  std::optional<Finding> first;
-  RangeSet missing;
-  for (const JsonlLog& log : logs_) {
-    const RangeSet held = find_held(log.key);
-    RangeSet anchored = held;
-    for (const JsonlRow* row : log.rows) {
-      const SeqNum n = row->seqnum();
-      if (n == 1 || anchored.contains(n - 1) || anchored.contains(lipmaa(n))) {
-        anchored.insert(n);
-        continue;
-      }
-      keep_first(first, {row->line, {}, n});
-      if (first->line == row->line) {
-        missing = RangeSet();
-        for (const SeqNum m : path_to_first(n)) missing.insert(m);
-        missing -= held | log.seqnums();
-      }
-    }
-  }
-  if (!first) return {};
-  JsonlFault fault(Error{Errc::kUnitUnanchored}, first->line, first->seqnum);
-  fault.missing = std::move(missing);
-  return tl::unexpected(std::move(fault));
 }
 
 }  // namespace culm::host

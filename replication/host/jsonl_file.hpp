@@ -90,7 +90,8 @@ class JsonlFile {
  private:
   JsonlFile() = default;
 
-  JsonlResult<void> read_lines(LineReader& lines, SignatureVerifier& verifier, const Told& told);
+  class SignatureBatch;
+  JsonlResult<void> read_lines(LineReader& lines, SignatureBatch& signatures, const Told& told);
   void sort_rows();
   JsonlResult<void> check_forks() const;
   JsonlResult<void> check_ends() const;

@@ -43,6 +43,15 @@ Result<store::IngestReport> StoreNode::InNodeWriter::ingest(CheckedUnit& unit) {
   return report;
 }
 
+IngestedUnits StoreNode::InNodeWriter::ingest_all(std::span<KeptUnit> units) {
+  IngestedUnits all;
+  all.outcome = host_.write([&](DirectWriter& writer) {
+    all = writer.ingest_all(units);
+    return all.outcome;
+  });
+  return all;
+}
+
 Result<void> StoreNode::InNodeWriter::append(const store::SignedUnit& unit,
                                              const MoveMark& move_mark) {
   bool is_stored = false;

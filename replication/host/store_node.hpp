@@ -76,6 +76,7 @@ class StoreNode {
    public:
     explicit InNodeWriter(StoreNode& host) : host_(host) {}
     [[nodiscard]] Result<store::IngestReport> ingest(CheckedUnit& unit) override;
+    [[nodiscard]] IngestedUnits ingest_all(std::span<KeptUnit> units) override;
     [[nodiscard]] Result<void> append(const store::SignedUnit& unit,
                                       const MoveMark& move_mark) override;
     [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <thread>
 #include <utility>
 
@@ -9,7 +10,6 @@
 #include "culm/core/random.hpp"
 #include "culm/replication/host/detail/node_socket.hpp"
 #include "culm/replication/host/sync_json.hpp"
-#include "culm/store/check.hpp"
 
 namespace culm::host {
 namespace {
@@ -55,50 +55,6 @@ Result<void> keep_all(const store::Store& store, Writer& writer, const LogKey& l
 }
 
 }  // namespace
-
-Result<IngestReport> DirectWriter::ingest(CheckedUnit& unit) {
-  return store::ingest(store_, unit, verifier_, options_);
-}
-
-Result<void> DirectWriter::append(const store::SignedUnit& unit, const MoveMark& move_mark) {
-  return store::commit_into(store_)(unit, move_mark);
-}
-
-Result<void> DirectWriter::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
-  for (RangeSet rest = seqnums; !rest.empty();) {
-    CULM_TRY(rest, store_.delete_payloads(log, rest));
-  }
-  return {};
-}
-
-Result<void> DirectWriter::drop_damaged(const LogKey& log, const RangeSet& seqnums) {
-  return store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
-    CULM_CHECK(transaction.drop_damaged(log, seqnums));
-    return {};
-  });
-}
-
-Result<void> DirectWriter::set_interest(const LogKey& log, const store::LogInterest& interest) {
-  return store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
-    return transaction.set_interest(log, interest);
-  });
-}
-
-Result<void> DirectWriter::forget(const std::optional<LogKey>& log) {
-  if (log) {
-    CULM_CHECK(store_.update(
-        [&](store::WriteTransaction& transaction) { return transaction.forget(*log); }));
-  }
-  for (bool is_done = false; !is_done;) {
-    CULM_CHECK(store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
-      CULM_TRY(is_done, transaction.erase_forgotten(limits::kRowsPerStepMax));
-      return {};
-    }));
-  }
-  return {};
-}
-
-Result<void> DirectWriter::compact() { return store_.compact(); }
 
 NodeClient::NodeClient(std::string directory, std::unique_ptr<NodeSocket> socket, Duration wait_max)
     : directory_(std::move(directory)), wait_max_(wait_max), socket_(std::move(socket)) {}
@@ -146,6 +102,16 @@ Result<IngestReport> SharingWriter::ingest(CheckedUnit& unit) {
   return write([&](Writer& writer) { return writer.ingest(unit); });
 }
 
+IngestedUnits SharingWriter::ingest_all(std::span<KeptUnit> units) {
+  IngestedUnits all;
+  all.outcome = write([&](Writer& writer) {
+    IngestedUnits done = writer.ingest_all(units.subspan(all.reports.size()));
+    std::ranges::move(done.reports, std::back_inserter(all.reports));
+    return std::move(done.outcome);
+  });
+  return all;
+}
+
 Result<void> SharingWriter::append(const store::SignedUnit& unit, const MoveMark& move_mark) {
   return write([&](Writer& writer) { return writer.append(unit, move_mark); });
 }
@@ -173,6 +139,24 @@ Result<void> SharingWriter::compact() {
 Result<IngestReport> NodeClient::ingest(CheckedUnit& unit) {
   CULM_TRY(const Json fields, ask(control::encode_ingest(unit.log(), unit.entries())));
   return control::to_report(fields);
+}
+
+IngestedUnits NodeClient::ingest_all(std::span<KeptUnit> units) {
+  IngestedUnits done;
+  std::set<LogKey> forked;
+  for (auto& [unit, keeps] : units) {
+    if (forked.contains(unit.log())) {
+      done.reports.emplace_back();
+      continue;
+    }
+    auto report = ingest(unit);
+    if (!report) done.outcome = fail(report.error());
+    if (report && report->defect) forked.insert(unit.log());
+    if (report && !report->defect) done.outcome = set_interest(unit.log(), keeps);
+    if (!done.outcome) return done;
+    done.reports.push_back(*std::move(report));
+  }
+  return done;
 }
 
 Result<void> NodeClient::append(const store::SignedUnit& unit, const MoveMark& move_mark) {

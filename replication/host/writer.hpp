@@ -2,7 +2,10 @@
 
 #include <memory>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "culm/core/signing.hpp"
 #include "culm/core/time.hpp"
@@ -15,6 +18,20 @@ namespace culm::host {
 
 class NodeSocket;
 
+/// A unit, and what the store keeps of its log from then on, beside what it keeps already.
+struct KeptUnit {
+  CheckedUnit unit;
+  store::LogInterest keeps;
+};
+
+/// What came of units that were taken together.
+struct IngestedUnits {
+  /// Of those before the first that was refused; empty where a unit before proved a fork of the
+  /// log.
+  std::vector<store::IngestReport> reports;
+  Result<void> outcome;  ///< why one was refused, or the store failed
+};
+
 /// The ways in which verbs change a store, whichever process does the writing. Durable when they
 /// return.
 class Writer {
@@ -24,6 +41,9 @@ class Writer {
   /// One unit of at most limits::kUnitEntriesMax entries; gets verdicts that it lacked. A node
   /// checks it once more.
   [[nodiscard]] virtual Result<store::IngestReport> ingest(CheckedUnit& unit) = 0;
+  /// As `ingest`, in order, with as few commits as it can. After a unit that proves a fork no other
+  /// of that log is taken.
+  [[nodiscard]] virtual IngestedUnits ingest_all(std::span<KeptUnit> units) = 0;
   using MoveMark = store::Appender::MoveMark;
   /// New entries of this author; nobody hears of them before `move_mark` has succeeded. Fails as
   /// that, or with kAuthorMarkFork, and keeps nothing, where the log has grown since they were
@@ -51,6 +71,7 @@ class DirectWriter final : public Writer {
       : store_(store), verifier_(verifier), options_(options) {}
 
   [[nodiscard]] Result<store::IngestReport> ingest(CheckedUnit& unit) override;
+  [[nodiscard]] IngestedUnits ingest_all(std::span<KeptUnit> units) override;
   [[nodiscard]] Result<void> append(const store::SignedUnit& unit,
                                     const MoveMark& move_mark) override;
   /// In steps, as `store::Store::delete_payloads`.
@@ -63,6 +84,8 @@ class DirectWriter final : public Writer {
   [[nodiscard]] Result<void> compact() override;
 
  private:
+  Result<IngestedUnits> ingest_once(std::span<KeptUnit> units, std::set<LogKey>& forked);
+
   store::Store& store_;
   SignatureVerifier& verifier_;
   AcceptOptions options_;
@@ -78,6 +101,7 @@ class SharingWriter final : public Writer {
       : directory_(std::move(directory)), wait_max_(wait_max), direct_(store, verifier, options) {}
 
   [[nodiscard]] Result<store::IngestReport> ingest(CheckedUnit& unit) override;
+  [[nodiscard]] IngestedUnits ingest_all(std::span<KeptUnit> units) override;
   [[nodiscard]] Result<void> append(const store::SignedUnit& unit,
                                     const MoveMark& move_mark) override;
   [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
@@ -111,6 +135,7 @@ class NodeClient final : public Writer {
                                                            Duration wait_max = kWaitMax);
 
   [[nodiscard]] Result<store::IngestReport> ingest(CheckedUnit& unit) override;
+  [[nodiscard]] IngestedUnits ingest_all(std::span<KeptUnit> units) override;
   [[nodiscard]] Result<void> append(const store::SignedUnit& unit,
                                     const MoveMark& move_mark) override;
   [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;

@@ -1,5 +1,7 @@
 #include "culm/replication/host/jsonl_file.hpp"
 
+#include <algorithm>
+#include <ctime>
 #include <fstream>
 
 #include <fcntl.h>
@@ -116,6 +118,105 @@ TEST_F(JsonlFileTest, AnImportTakesAllOnceAndKeepsIt) {
   ASSERT_TRUE(transaction);
   EXPECT_EQ((*transaction->get_log(log.log()))->interest.entries.ranges, (RangeSet{{1, 5}}));
   EXPECT_TRUE(file->check(verifier_, &*transaction));
+}
+
+/// Takes every signature for good.
+class TrustingVerifier final : public SignatureVerifier {
+ public:
+  Result<void> verify(const Author& /*author*/, ByteView /*message*/,
+                      const Signature& /*signature*/) override {
+    return {};
+  }
+};
+
+double processor_seconds() {
+  return static_cast<double>(std::clock()) / static_cast<double>(CLOCKS_PER_SEC);
+}
+
+TEST_F(JsonlFileTest, UnanchoredEntriesInDescendingOrderCostWhatTheFileIsLong) {
+  LogBuilder log;
+  log.append_many(20'000);
+  for (SeqNum n = 20'000; n > 1; --n) append_jsonl(text_, log.entry(n).bytes(), {});
+  std::ofstream(directory_.path("file")) << text_;
+  TrustingVerifier trusting;
+  const auto file =
+      JsonlFile::read(Descriptor(::open(directory_.path("file").c_str(), O_RDONLY)), trusting);
+  ASSERT_TRUE(file);
+  const double start = processor_seconds();
+  const auto good = file->check(trusting);
+  EXPECT_LT(processor_seconds() - start, 2);
+  ASSERT_FALSE(good);
+  EXPECT_EQ(good.error().line, 1U);
+  EXPECT_EQ(good.error().missing, (RangeSet{{1, 1}}));
+  EXPECT_TRUE(file->check(trusting, nullptr, true)) << "loose";
+  EXPECT_LT(processor_seconds() - start, 4);
+}
+
+TEST_F(JsonlFileTest, TheFirstLineThatIsWrongIsToldWhateverIsWrongBehindIt) {
+  LogBuilder log;
+  log.append_many(600);
+  put(log, {{1, 400}});
+  const auto bad = test::entry_of(test::fields_of(log.entry(401)), Signature{});
+  append_jsonl(text_, bad.bytes(), log.payload(401));
+  text_ += "not json\n";
+  const auto file = read();
+  ASSERT_FALSE(file);
+  EXPECT_EQ(file.error().line, 401U);
+  EXPECT_EQ(file.error().error.code, Errc::kEntrySignature);
+}
+
+/// How many transactions LMDB has counted, by the two pages with which its file begins.
+std::uint64_t count_commits(const std::string& store) {
+  std::ifstream file(store + "/data.mdb", std::ios::binary);
+  std::uint64_t count = 0;
+  for (const std::streamoff page : {0, 4096}) {
+    std::uint64_t number = 0;
+    file.seekg(page + 144);
+    file.read(reinterpret_cast<char*>(&number), sizeof number);
+    count = std::max(count, number);
+  }
+  return count;
+}
+
+TEST_F(JsonlFileTest, AnImportOfManyLogsSharesItsCommits) {
+  for (int i = 0; i < 200; ++i) {
+    LogBuilder log(std::to_string(i));
+    log.append_many(10);
+    put(log, {{1, 10}});
+  }
+  const auto file = read();
+  ASSERT_TRUE(file);
+  auto store = open_to_write(directory_.path("store"), true, verifier_, {.full = true});
+  ASSERT_TRUE(store);
+  const std::uint64_t before = count_commits(directory_.path("store"));
+  EXPECT_EQ(import_jsonl(*file, *store)->added, 2000U);
+  EXPECT_EQ(count_commits(directory_.path("store")), before + 1);
+  EXPECT_EQ(import_jsonl(*file, *store)->known, 2000U);
+}
+
+TEST_F(JsonlFileTest, AnImportThatProvesAForkTakesTheOtherLogs) {
+  LogBuilder forked;
+  forked.append_many(3);
+  auto store = open_to_write(directory_.path("store"), true, verifier_, {.full = true});
+  ASSERT_TRUE(store);
+  put(forked, {{1, 3}});
+  ASSERT_TRUE(import_jsonl(*read(), *store));
+  LogBuilder branch = forked.fork(3);
+  branch.append_many(3000);
+  LogBuilder other("other");
+  other.append_many(3000);
+  text_.clear();
+  put(branch, {{1, 3000}});
+  put(other, {{1, 3000}});
+  const auto import = import_jsonl(*read(), *store);
+  ASSERT_TRUE(import);
+  ASSERT_TRUE(import->fork);
+  EXPECT_EQ(import->fork->log, forked.log());
+  EXPECT_EQ(import->fork->at, 3U);
+  const auto transaction = store->store->read();
+  ASSERT_TRUE(transaction);
+  EXPECT_EQ((*transaction->get_log(other.log()))->held, (RangeSet{{1, 3000}}));
+  EXPECT_EQ((*transaction->get_log(forked.log()))->cap, 3U);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "culm/replication/host/jsonl_import.hpp"
+#include "culm/replication/host/verifier_pool.hpp"
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/files.hpp"
@@ -99,7 +100,8 @@ Outcome<void> run(Context& context, const Options& options) {
     return usage(shown(options.path) + " is a file of the store itself");
   }
   say_when_interrupted("nothing was taken");
-  Ed25519Verifier verifier;
+  Ed25519Verifier one;
+  host::VerifierPool verifier(one, host::VerifierPool::count_cores());
   CULM_TOOLS_TRY(const host::JsonlFile file,
                  read_jsonl(options.path, verifier, copy_directory(context)));
   CULM_TOOLS_CHECK(check_against_store(context, options.path, file, verifier));

@@ -26,7 +26,8 @@ struct Options {
 
 Outcome<void> verify_jsonl_file(Context& context, const Options& options) {
   say_when_interrupted("not all of the file was verified");
-  Ed25519Verifier verifier;
+  Ed25519Verifier one;
+  host::VerifierPool verifier(one, options.threads);
   CULM_TOOLS_TRY(const host::JsonlFile file, read_jsonl(options.jsonl, verifier));
   if (const auto good = file.check(verifier, nullptr, options.loose); !good) {
     return fail_with(explain(options.jsonl, good.error()));
@@ -201,10 +202,8 @@ void add_verify(CommandTree& tree) {
   Option& jsonl =
       verb.add_option("--jsonl", &options->jsonl, "File of JSON lines").type_name("FILE");
   verb.add_flag("--loose", options->loose, "Ask for no path to entry 1").needs(jsonl);
-  verb.add_option(
-      "--verify-threads", value_of("N", options->threads, parse_verify_threads),
-      "Check so many signatures of the store at a time; otherwise as many as there are\n"
-      "cores");
+  verb.add_option("--verify-threads", value_of("N", options->threads, parse_verify_threads),
+                  "Check so many signatures at a time; otherwise as many as there are cores");
   Option& entry =
       verb.add_option("--entry", &options->files.entry, "File of one raw entry").type_name("FILE");
   verb.add_option("--payload", &options->files.payload, "File of its payload")

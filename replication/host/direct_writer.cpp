@@ -1,0 +1,114 @@
+#include <algorithm>
+#include <iterator>
+
+#include "culm/core/limits.hpp"
+#include "culm/replication/host/writer.hpp"
+#include "culm/replication/keep_interest.hpp"
+#include "culm/store/check.hpp"
+
+namespace culm::host {
+
+using store::IngestReport;
+
+Result<IngestReport> DirectWriter::ingest(CheckedUnit& unit) {
+  return store::ingest(store_, unit, verifier_, options_);
+}
+
+IngestedUnits DirectWriter::ingest_all(std::span<KeptUnit> units) {
+  IngestedUnits all;
+  std::set<LogKey> forked;
+  while (all.outcome && !units.empty()) {
+    auto step = ingest_once(units, forked);
+    if (!step) {
+      all.outcome = fail(step.error());
+    } else {
+      units = units.subspan(step->reports.size());
+      std::ranges::move(step->reports, std::back_inserter(all.reports));
+      all.outcome = std::move(step->outcome);
+    }
+  }
+  return all;
+}
+
+/// One transaction, up to a unit that lacks verdicts: it gets them, for the next.
+Result<IngestedUnits> DirectWriter::ingest_once(std::span<KeptUnit> units,
+                                                std::set<LogKey>& forked) {
+  IngestedUnits step;
+  std::set<LogKey> forked_then;
+  std::vector<UncheckedEntry> missing;
+  CULM_CHECK(store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
+    step = {};
+    forked_then = forked;
+    missing.clear();
+    for (const auto& [unit, keeps] : units) {
+      if (forked_then.contains(unit.log())) {
+        step.reports.emplace_back();
+        continue;
+      }
+      auto attempt = transaction.ingest(unit, options_);
+      if (attempt && !attempt->report) {
+        missing = std::move(attempt->missing);
+        return {};
+      }
+      const bool is_forked = attempt && attempt->report->defect;
+      if (is_forked) forked_then.insert(unit.log());
+      if (attempt && !is_forked) {
+        step.outcome = replication::keep_interest(transaction, unit.log(), keeps);
+      } else if (!attempt) {
+        step.outcome = fail(attempt.error());
+      }
+      if (!step.outcome) {
+        // What was refused for itself leaves what came before it.
+        const bool is_of_store = ends(step.outcome.error().code) == Scope::kStore;
+        return is_of_store ? step.outcome : Result<void>();
+      }
+      step.reports.push_back(*std::move(attempt->report));
+    }
+    return {};
+  }));
+  forked = std::move(forked_then);
+  if (!missing.empty()) units[step.reports.size()].unit.check_missing(missing, verifier_);
+  return step;
+}
+
+Result<void> DirectWriter::append(const store::SignedUnit& unit, const MoveMark& move_mark) {
+  return store::commit_into(store_)(unit, move_mark);
+}
+
+Result<void> DirectWriter::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
+  for (RangeSet rest = seqnums; !rest.empty();) {
+    CULM_TRY(rest, store_.delete_payloads(log, rest));
+  }
+  return {};
+}
+
+Result<void> DirectWriter::drop_damaged(const LogKey& log, const RangeSet& seqnums) {
+  return store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
+    CULM_CHECK(transaction.drop_damaged(log, seqnums));
+    return {};
+  });
+}
+
+Result<void> DirectWriter::set_interest(const LogKey& log, const store::LogInterest& interest) {
+  return store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
+    return transaction.set_interest(log, interest);
+  });
+}
+
+Result<void> DirectWriter::forget(const std::optional<LogKey>& log) {
+  if (log) {
+    CULM_CHECK(store_.update(
+        [&](store::WriteTransaction& transaction) { return transaction.forget(*log); }));
+  }
+  for (bool is_done = false; !is_done;) {
+    CULM_CHECK(store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
+      CULM_TRY(is_done, transaction.erase_forgotten(limits::kRowsPerStepMax));
+      return {};
+    }));
+  }
+  return {};
+}
+
+Result<void> DirectWriter::compact() { return store_.compact(); }
+
+}  // namespace culm::host
