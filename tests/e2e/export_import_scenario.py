@@ -130,6 +130,16 @@ class Import(Scenario):
         self.assertIn(b"made store", done.stderr)
         self.assertEqual(self.json("ls")["payloads"], 40)
 
+    def test_an_export_may_go_into_a_pipe_that_has_a_name(self):
+        author = self.new_log(f"line {n}" for n in range(300))
+        os.mkfifo(self.path("fifo"))
+        process = self.start("--store", "other", "import", "--jsonl", "fifo")
+        self.assertEqual(self.out("export", author, "--jsonl", "-o", "fifo"), b"")
+        self.assertEqual(process.wait(60), 0)
+        self.assertEqual(self.out("cat", author, store="other"), self.out("cat", author))
+        self.assertEqual(self.out("export", author, "--jsonl", "-o", "/dev/stdout"),
+                         self.out("export", author, "--jsonl"))
+
     def test_a_bad_line_in_a_pipe_is_told_before_the_rest_has_come(self):
         process = self.start("import", "--jsonl", "-", stdin=subprocess.PIPE)
         process.stdin.write(self.text_of_log.encode() + b"not json\n")

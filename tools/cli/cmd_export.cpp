@@ -86,8 +86,16 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto parts, choose(*store, options));
-  say_when_interrupted(is_to_output ? "not all was printed" : "no file was made");
+  auto pipe = open_pipe(options.path);
+  if (!pipe) return fail_with(std::move(pipe.error()).about(shown(options.path)));
+  say_when_interrupted(is_to_output || *pipe ? "not all was printed" : "no file was made");
   if (is_to_output) return print(context.out, *store, parts);
+  if (*pipe) {
+    Output out((*pipe)->get(), shown(options.path));
+    const auto printed = print(out, *store, parts);
+    CULM_TOOLS_CHECK(out.flush());
+    return printed;
+  }
 
   CULM_TOOLS_TRY(const auto file, NewFile::create(options.path, 0666));
   const auto printed = print(file->out(), *store, parts);
@@ -116,8 +124,9 @@ void add_export(CommandTree& tree) {
   verb.add_flag("--jsonl", options->jsonl, "Needed: the format");
   verb.add_option("--range", ranges_of(options->range),
                   "Only these seqnums, such as 5-9,20,30-, last or -10-");
-  verb.add_option("-o,--output", &options->path,
-                  "File to make; it must not exist yet. - or nothing is standard output")
+  verb.add_option(
+          "-o,--output", &options->path,
+          "File to make; it must not exist yet, or be a pipe. - or nothing is standard output")
       .type_name("FILE");
 }
 

@@ -36,6 +36,16 @@ Outcome<Descriptor> open_input(const std::string& path) {
   return file;
 }
 
+Outcome<std::optional<Descriptor>> open_pipe(const std::string& path) {
+  struct stat status = {};
+  const bool is_pipe =
+      ::stat(path.c_str(), &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode));
+  if (!is_pipe) return std::optional<Descriptor>();
+  Descriptor pipe(::open(path.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC));
+  if (pipe.get() < 0) return system_failure(errno);
+  return pipe;
+}
+
 bool can_be_read_again(const Descriptor& file) {
   struct stat status = {};
   return ::fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode) &&

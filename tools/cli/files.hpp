@@ -23,6 +23,9 @@ using host::Descriptor;
 /// Opens for reading; "-" is standard input. Fails with kFileIo, also for a directory.
 [[nodiscard]] Outcome<Descriptor> open_input(const std::string& path);
 
+/// Opens a pipe, or another file that keeps nothing, for writing; nothing where `path` is none.
+[[nodiscard]] Outcome<std::optional<Descriptor>> open_pipe(const std::string& path);
+
 /// Whether what was read of it can be read once more: a file, from its start, and no pipe.
 [[nodiscard]] bool can_be_read_again(const Descriptor& file);
 
