@@ -36,13 +36,13 @@ void keep_first(std::optional<Finding>& first, const Finding& finding) {
   if (!first || finding < *first) first = finding;
 }
 
-/// What two entries of one log prove. Their signatures were checked.
+/// What two entries of one log prove, if their signatures are good.
 void keep_defect(std::optional<Finding>& first, const JsonlRow& below, const JsonlRow& above) {
   const auto defect = find_defect(std::array{below.entry.view(), above.entry.view()});
   if (defect) keep_first(first, {std::max(below.line, above.line), defect->kind, defect->at});
 }
 
-using Rows = std::vector<const JsonlRow*>;
+using Rows = std::vector<JsonlRow*>;
 
 Rows::const_iterator find_row(const Rows& rows, SeqNum seqnum) {
   return std::ranges::lower_bound(rows, seqnum, {},
@@ -82,8 +82,8 @@ class HeldAndAccepted final : public HeldLog {
   /// `transaction` may be none where `state` holds nothing. All must outlive this.
   HeldAndAccepted(const store::ReadTransaction* transaction, const store::LogState& state);
 
-  /// Takes a row as held and verified.
-  void add(const JsonlRow& row);
+  /// Takes a row as held.
+  void add(JsonlRow& row);
 
   [[nodiscard]] const RangeSet& held() const override { return held_; }
   [[nodiscard]] const RangeSet& verified() const override { return verified_; }
@@ -98,7 +98,7 @@ class HeldAndAccepted final : public HeldLog {
   RangeSet verified_;
   SeqNum cap_ = 0;
   SeqNum end_of_log_ = 0;
-  std::vector<const JsonlRow*> rows_;  // ascending
+  Rows rows_;  // ascending
 };
 
 HeldAndAccepted::HeldAndAccepted(const store::ReadTransaction* transaction,
@@ -110,11 +110,11 @@ HeldAndAccepted::HeldAndAccepted(const store::ReadTransaction* transaction,
       cap_(state.cap),
       end_of_log_(state.end_of_log) {}
 
-void HeldAndAccepted::add(const JsonlRow& row) {
+void HeldAndAccepted::add(JsonlRow& row) {
   const EntryView entry = row.entry.view();
   if (held_.contains(entry.seqnum())) return;
   held_.insert(entry.seqnum());
-  verified_.insert(entry.seqnum());
+  if (row.is_verified) verified_.insert(entry.seqnum());
   if (entry.is_end_of_log()) end_of_log_ = entry.seqnum();
   rows_.push_back(&row);
 }
@@ -137,11 +137,15 @@ JsonlResult<void> accept_log(const JsonlLog& log, HeldAndAccepted held, Signatur
     for (std::size_t i = start; i < end; ++i) {
       unit.push_back({log.rows[i]->entry.view(), log.rows[i]->hash});
     }
-    // Every signature of the file was checked with its line.
     const auto verdict = verify_unit(log.key, unit, held, verifier, {.loose = is_loose});
     if (!verdict) return refuse(verdict.error(), log.key);
     if (verdict->proven) return {};
-    for (std::size_t i = start; i < end; ++i) held.add(*log.rows[i]);
+    auto row = log.rows.begin() + static_cast<std::ptrdiff_t>(start);
+    for (const AcceptedEntry& accepted : verdict->accepted) {
+      while ((*row)->seqnum() != accepted.entry().seqnum()) ++row;
+      if (accepted.level() == Level::kVerified) (*row)->is_verified = true;
+      held.add(**row);
+    }
   }
   return {};
 }
@@ -156,7 +160,16 @@ Result<store::LogState> read_state(const store::ReadTransaction* transaction, co
 }  // namespace
 
 JsonlResult<void> JsonlFile::check(SignatureVerifier& verifier, const store::ReadTransaction* store,
-                                   bool is_loose) const {
+                                   bool is_loose) {
+  auto good = check_rules(verifier, store, is_loose);
+  if (good) return good;
+  // The rest may only follow from a wrong signature.
+  auto authentic = check_signatures(verifier);
+  return authentic ? std::move(good) : std::move(authentic);
+}
+
+JsonlResult<void> JsonlFile::check_rules(SignatureVerifier& verifier,
+                                         const store::ReadTransaction* store, bool is_loose) {
   if (auto good = check_forks(); !good) return good;
   if (auto good = check_ends(); !good) return good;
   std::map<LogKey, store::LogState> states;

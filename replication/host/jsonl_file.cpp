@@ -29,59 +29,29 @@ JsonlLog JsonlLog::below(SeqNum cap) const {
   return below;
 }
 
-/// Signatures of lines, checked many at a time, so that each thread of the verifier has some.
-class JsonlFile::SignatureBatch {
- public:
-  explicit SignatureBatch(SignatureVerifier& verifier) : verifier_(verifier) {}
-
-  /// Fails as `check`, now or later. `row` stays where it is.
-  JsonlResult<void> add(const JsonlRow& row);
-  /// Fails with the first line whose signature is wrong, of those that were not checked yet.
-  JsonlResult<void> check();
-
- private:
-  static constexpr std::size_t kChecks = 256;
-
-  SignatureVerifier& verifier_;
-  std::vector<const JsonlRow*> rows_;
-};
-
-JsonlResult<void> JsonlFile::SignatureBatch::add(const JsonlRow& row) {
-  rows_.push_back(&row);
-  return rows_.size() < kChecks ? JsonlResult<void>() : check();
-}
-
-JsonlResult<void> JsonlFile::SignatureBatch::check() {
-  const auto rows = std::exchange(rows_, {});
-  std::vector<SignatureCheck> checks;
-  checks.reserve(rows.size());
-  for (const JsonlRow* row : rows) checks.push_back(signature_check(row->entry.view()));
-  std::vector<Result<void>> outcomes(rows.size());
-  verifier_.verify_all(checks, outcomes);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (!outcomes[i]) return refuse(outcomes[i].error(), rows[i]->line, rows[i]->seqnum());
-  }
-  return {};
-}
-
 JsonlResult<JsonlFile> JsonlFile::read(Descriptor from, SignatureVerifier& verifier,
-                                       const Told& told, Descriptor copy) {
+                                       Signatures signatures, const Told& told, Descriptor copy) {
   LineReader lines(from, kJsonlLineBytesMax, Errc::kFileFormat);
   const bool is_copied = copy.get() >= 0;
   if (is_copied) lines.keep_copy(copy);
   JsonlFile file;
-  SignatureBatch signatures(verifier);
-  auto good = file.read_lines(lines, signatures, told);
-  // Of the lines before one that is wrong.
-  if (auto before = signatures.check(); !before) good = std::move(before);
+  const bool is_each = signatures == Signatures::kEach;
+  auto good = file.read_lines(lines, is_each ? &verifier : nullptr, told);
+  if (!good || is_each) {
+    // A line before that is wrong is the first.
+    if (auto before = file.check_signatures(verifier); !before) good = std::move(before);
+  }
   if (!good) return tl::unexpected(std::move(good).error());
   file.file_ = std::move(is_copied ? copy : from);
   file.sort_rows();
   return file;
 }
 
-JsonlResult<void> JsonlFile::read_lines(LineReader& lines, SignatureBatch& signatures,
+/// With a verifier it checks signatures on the way.
+JsonlResult<void> JsonlFile::read_lines(LineReader& lines, SignatureVerifier* verifier,
                                         const Told& told) {
+  // So many that each thread of the verifier has some.
+  constexpr std::size_t kSignatures = 256;
   for (std::uint64_t number = 1;; ++number) {
     const std::uint64_t offset = lines.offset();
     const auto line = lines.next();
@@ -101,9 +71,29 @@ JsonlResult<void> JsonlFile::read_lines(LineReader& lines, SignatureBatch& signa
     }
     rows_.push_back({EntryBuffer(*entry), entry->hash(), number, offset, (*line)->size(),
                      read->payload.has_value()});
-    if (auto good = signatures.add(rows_.back()); !good) return good;
+    if (verifier != nullptr && rows_.size() - checked_ >= kSignatures) {
+      if (auto good = check_signatures(*verifier); !good) return good;
+    }
     if (told) told(lines.offset());
   }
+}
+
+/// Fails with the first line whose signature is wrong, of those that were not checked yet.
+JsonlResult<void> JsonlFile::check_signatures(SignatureVerifier& verifier) {
+  const std::size_t first = std::exchange(checked_, rows_.size());
+  std::vector<SignatureCheck> checks;
+  checks.reserve(rows_.size() - first);
+  for (std::size_t i = first; i < rows_.size(); ++i) {
+    checks.push_back(signature_check(rows_[i].entry.view()));
+  }
+  std::vector<Result<void>> outcomes(checks.size());
+  verifier.verify_all(checks, outcomes);
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    JsonlRow& row = rows_[first + i];
+    if (!outcomes[i]) return refuse(outcomes[i].error(), row.line, row.seqnum());
+    row.is_verified = true;
+  }
+  return {};
 }
 
 void JsonlFile::sort_rows() {

@@ -15,7 +15,7 @@ namespace culm::host {
 
 class LineReader;
 
-/// An entry of a file, well-formed and authentic, and where it stands.
+/// An entry of a file, well-formed, and where it stands.
 struct JsonlRow {
   EntryBuffer entry;
   Hash hash;
@@ -23,6 +23,7 @@ struct JsonlRow {
   std::uint64_t offset = 0;  ///< of a line with the entry, in bytes; with its payload if any has it
   std::size_t size_bytes = 0;
   bool has_payload = false;
+  bool is_verified = false;  ///< its own signature is good
 
   [[nodiscard]] SeqNum seqnum() const { return entry.view().seqnum(); }
 };
@@ -30,7 +31,7 @@ struct JsonlRow {
 /// The entries of a log in a file, ascending by seqnum, each once.
 struct JsonlLog {
   LogKey key;
-  std::vector<const JsonlRow*> rows;
+  std::vector<JsonlRow*> rows;
 
   [[nodiscard]] RangeSet seqnums() const;
   /// Without what lies at or above `cap`, if that is not 0.
@@ -64,10 +65,14 @@ class JsonlFile {
   /// Hears how far the work has come.
   using Told = std::function<void(std::uint64_t done)>;
 
-  /// Reads and checks each line: JSON, hex, entry, payload, signature; tells the bytes read. Where
+  enum class Signatures { kEach, kOnlyDue };
+
+  /// Reads and checks each line: JSON, hex, entry, payload, signature; tells the bytes read. With
+  /// kOnlyDue signatures wait for `check`, which needs few where all is in order. Where
   /// `file` cannot be read twice, as a pipe, `copy` takes what was read and has the payloads then:
   /// an empty file. Fails with the first line that is wrong and why, or with kFileIo.
   [[nodiscard]] static JsonlResult<JsonlFile> read(Descriptor file, SignatureVerifier& verifier,
+                                                   Signatures signatures = Signatures::kEach,
                                                    const Told& told = {},
                                                    Descriptor copy = Descriptor());
 
@@ -82,17 +87,19 @@ class JsonlFile {
   /// holds, if there is one: all of it but what lies at or above a cap. `is_loose`: no path to
   /// entry 1 is asked for. Fails with kFork when two lines prove a defect, kLogEnded when an entry
   /// lies above the end of its log, kUnitUnanchored when it has no link target, or as
-  /// `verify_unit`, with the log.
+  /// `verify_unit`, with the log; but first as `read`, where a signature is wrong.
   [[nodiscard]] JsonlResult<void> check(SignatureVerifier& verifier,
                                         const store::ReadTransaction* store = nullptr,
-                                        bool is_loose = false) const;
+                                        bool is_loose = false);
 
  private:
   JsonlFile() = default;
 
-  class SignatureBatch;
-  JsonlResult<void> read_lines(LineReader& lines, SignatureBatch& signatures, const Told& told);
+  JsonlResult<void> read_lines(LineReader& lines, SignatureVerifier* verifier, const Told& told);
+  JsonlResult<void> check_signatures(SignatureVerifier& verifier);
   void sort_rows();
+  JsonlResult<void> check_rules(SignatureVerifier& verifier, const store::ReadTransaction* store,
+                                bool is_loose);
   JsonlResult<void> check_forks() const;
   JsonlResult<void> check_ends() const;
   using FindHeld = std::function<RangeSet(const LogKey&)>;
@@ -100,6 +107,7 @@ class JsonlFile {
 
   Descriptor file_;
   std::deque<JsonlRow> rows_;
+  std::size_t checked_ = 0;  ///< so many of the first rows have had their signature checked
   std::vector<JsonlLog> logs_;
 };
 

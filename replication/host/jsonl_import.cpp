@@ -61,12 +61,12 @@ JsonlResult<void> Import::add(const JsonlLog& log) {
     if (is_forked(log.key)) return {};
     if (row->has_payload && state->deleted.contains(row->seqnum())) ++totals_.payloads_deleted;
     if (auto added = add_payload(*row); !added) return added;
-    const bool is_full = entries_ >= kCommitEntries || payload_bytes_ >= kCommitPayloadBytes;
-    if (!is_full && rows_.size() < limits::kUnitEntriesMax && row != valid.rows.back()) continue;
+    const bool is_large = payload_bytes_ >= kCommitPayloadBytes;
+    if (!is_large && rows_.size() < limits::kUnitEntriesMax && row != valid.rows.back()) continue;
     if (const auto ended = end_unit(log.key, wanted, interest); !ended) {
       return refuse(ended.error(), log.key);
     }
-    if (!is_full) continue;
+    if (!is_large && entries_ < kCommitEntries) continue;
     if (auto done = commit(); !done) return done;
   }
   return {};
@@ -89,13 +89,13 @@ Result<void> Import::end_unit(const LogKey& log, const RangeSet& wanted,
   std::vector<UnitEntry> unit;
   unit.reserve(rows_.size());
   RangeSet seqnums;
-  Verdicts good;  // checked with their lines
+  Verdicts good;  // all that the accepting rule asks for
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     std::optional<ByteView> payload;
     if (rows_[i]->has_payload) payload = ByteView(payloads_[i]);
     unit.push_back({rows_[i]->entry.view(), rows_[i]->hash, payload});
     seqnums.insert(rows_[i]->seqnum());
-    good.add(rows_[i]->hash, {});
+    if (rows_[i]->is_verified) good.add(rows_[i]->hash, {});
   }
   CULM_TRY(CheckedUnit checked, check_unit(log, unit, std::move(good)));
   interest.entries.ranges |= wanted & seqnums;

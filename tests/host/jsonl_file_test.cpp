@@ -30,10 +30,13 @@ class JsonlFileTest : public testing::Test {
     }
   }
 
-  JsonlResult<JsonlFile> read() {
+  JsonlResult<JsonlFile> read(JsonlFile::Signatures signatures = JsonlFile::Signatures::kEach) {
+    return read(verifier_, signatures);
+  }
+  JsonlResult<JsonlFile> read(SignatureVerifier& verifier, JsonlFile::Signatures signatures) {
     std::ofstream(directory_.path("file")) << text_;
-    return JsonlFile::read(Descriptor(::open(directory_.path("file").c_str(), O_RDONLY)),
-                           verifier_);
+    return JsonlFile::read(Descriptor(::open(directory_.path("file").c_str(), O_RDONLY)), verifier,
+                           signatures);
   }
 
   test::TempDir directory_;
@@ -46,7 +49,7 @@ TEST_F(JsonlFileTest, EachEntryCountsOnceAndWithItsPayloadIfAnyLineHasIt) {
   log.append_many(3);
   put(log, {{2, 3}}, false);
   put(log, {{1, 2}});
-  const auto file = read();
+  auto file = read();
   ASSERT_TRUE(file);
   EXPECT_EQ(file->entry_count(), 3U);
   ASSERT_EQ(file->logs().size(), 1U);
@@ -62,7 +65,7 @@ TEST_F(JsonlFileTest, NamesTheLineAndTheEntryThatAreWrong) {
   log.append_many(1);
   put(log, {{1, 1}});
   append_jsonl(text_, log.entry(1).bytes(), as_bytes("another"));
-  const auto file = read();
+  auto file = read();
   ASSERT_FALSE(file);
   EXPECT_EQ(file.error().line, 2U);
   EXPECT_EQ(file.error().seqnum, 1U);
@@ -74,7 +77,7 @@ TEST_F(JsonlFileTest, SaysWhatWouldProveAnEntry) {
   LogBuilder log;
   log.append_many(13);
   put(log, {{1, 1}, {13, 13}});
-  const auto file = read();
+  auto file = read();
   ASSERT_TRUE(file);
   const auto good = file->check(verifier_);
   ASSERT_FALSE(good);
@@ -89,7 +92,7 @@ TEST_F(JsonlFileTest, TwoLinesMayProveADefect) {
   const LogBuilder other = log.fork(3);
   put(log, {{1, 3}});
   put(other, {{3, 3}});
-  const auto file = read();
+  auto file = read();
   ASSERT_TRUE(file);
   const auto good = file->check(verifier_);
   ASSERT_FALSE(good);
@@ -102,7 +105,7 @@ TEST_F(JsonlFileTest, AnImportTakesAllOnceAndKeepsIt) {
   LogBuilder log;
   log.append_many(5);
   put(log, {{1, 5}});
-  const auto file = read();
+  auto file = read();
   ASSERT_TRUE(file);
   auto store = open_to_write(directory_.path("store"), true, verifier_, {.full = true});
   ASSERT_TRUE(store);
@@ -137,10 +140,8 @@ TEST_F(JsonlFileTest, UnanchoredEntriesInDescendingOrderCostWhatTheFileIsLong) {
   LogBuilder log;
   log.append_many(20'000);
   for (SeqNum n = 20'000; n > 1; --n) append_jsonl(text_, log.entry(n).bytes(), {});
-  std::ofstream(directory_.path("file")) << text_;
   TrustingVerifier trusting;
-  const auto file =
-      JsonlFile::read(Descriptor(::open(directory_.path("file").c_str(), O_RDONLY)), trusting);
+  auto file = read(trusting, JsonlFile::Signatures::kEach);
   ASSERT_TRUE(file);
   const double start = processor_seconds();
   const auto good = file->check(trusting);
@@ -159,10 +160,98 @@ TEST_F(JsonlFileTest, TheFirstLineThatIsWrongIsToldWhateverIsWrongBehindIt) {
   const auto bad = test::entry_of(test::fields_of(log.entry(401)), Signature{});
   append_jsonl(text_, bad.bytes(), log.payload(401));
   text_ += "not json\n";
-  const auto file = read();
+  auto file = read();
   ASSERT_FALSE(file);
   EXPECT_EQ(file.error().line, 401U);
   EXPECT_EQ(file.error().error.code, Errc::kEntrySignature);
+}
+
+/// Counts what it checks.
+class CountingVerifier final : public SignatureVerifier {
+ public:
+  Result<void> verify(const Author& author, ByteView message, const Signature& signature) override {
+    ++count;
+    return verifier_.verify(author, message, signature);
+  }
+
+  std::size_t count = 0;
+
+ private:
+  Ed25519Verifier verifier_;
+};
+
+TEST_F(JsonlFileTest, WhereOnlyDueSignaturesAreCheckedAnImportNeedsOneOfEachLog) {
+  for (int i = 0; i < 20; ++i) {
+    LogBuilder log(std::to_string(i));
+    log.append_many(100);
+    put(log, {{1, 100}});
+  }
+  CountingVerifier verifier;
+  auto file = read(verifier, JsonlFile::Signatures::kOnlyDue);
+  ASSERT_TRUE(file);
+  ASSERT_TRUE(file->check(verifier));
+  auto store = open_to_write(directory_.path("store"), true, verifier);
+  ASSERT_TRUE(store);
+  EXPECT_EQ(import_jsonl(*file, *store)->added, 2000U);
+  EXPECT_EQ(verifier.count, 20U);
+}
+
+TEST_F(JsonlFileTest, ABadlySignedEntryThatItsAuthorVouchesForIsTakenAsFromAPeer) {
+  LogBuilder log;
+  log.append_many(2);
+  log.append_badly_signed();
+  log.append_many(2);
+  put(log, {{1, 5}});
+  const auto each = read();
+  ASSERT_FALSE(each);
+  EXPECT_EQ(each.error().line, 3U);
+  auto due = read(JsonlFile::Signatures::kOnlyDue);
+  ASSERT_TRUE(due && due->check(verifier_));
+  auto store = open_to_write(directory_.path("store"), true, verifier_);
+  ASSERT_TRUE(store);
+  EXPECT_EQ(import_jsonl(*due, *store)->added, 5U);
+  EXPECT_EQ((*store->store->read()->get_log(log.log()))->verified, (RangeSet{{5, 5}}));
+}
+
+TEST_F(JsonlFileTest, WhatIsWrongIsToldAlikeWhicheverSignaturesAreChecked) {
+  LogBuilder log;
+  log.append_many(5);
+  const auto bad = test::entry_of(test::fields_of(log.entry(3)), Signature{});
+  const auto broken = [&](auto put_lines) {
+    text_.clear();
+    put_lines();
+    std::vector<std::pair<Errc, std::uint64_t>> told;
+    for (const auto signatures : {JsonlFile::Signatures::kEach, JsonlFile::Signatures::kOnlyDue}) {
+      auto file = read(signatures);
+      const auto good = file ? file->check(verifier_) : tl::unexpected(file.error());
+      EXPECT_FALSE(good);
+      if (!good) told.emplace_back(good.error().error.code, good.error().line);
+    }
+    EXPECT_EQ(told.size(), 2U);
+    EXPECT_EQ(told.front(), told.back());
+    return told.front();
+  };
+  const std::pair wrong{Errc::kEntrySignature, std::uint64_t{3}};
+  EXPECT_EQ(wrong, broken([&] {
+              put(log, {{1, 2}});
+              append_jsonl(text_, bad.bytes(), log.payload(3));
+            }))
+      << "at the head";
+  EXPECT_EQ(wrong, broken([&] {
+              put(log, {{1, 2}});
+              append_jsonl(text_, bad.bytes(), log.payload(3));
+              put(log, {{3, 5}});
+            }))
+      << "beside the true one";
+  EXPECT_EQ(wrong, broken([&] {
+              put(log, {{1, 2}});
+              append_jsonl(text_, bad.bytes(), log.payload(3));
+              text_ += "not json\n";
+            }))
+      << "before what is no line";
+  EXPECT_EQ(std::pair(Errc::kUnitUnanchored, std::uint64_t{1}), broken([&] {
+              put(log, {{5, 5}});
+            }));
 }
 
 /// How many transactions LMDB has counted, by the two pages with which its file begins.
@@ -184,7 +273,7 @@ TEST_F(JsonlFileTest, AnImportOfManyLogsSharesItsCommits) {
     log.append_many(10);
     put(log, {{1, 10}});
   }
-  const auto file = read();
+  auto file = read();
   ASSERT_TRUE(file);
   auto store = open_to_write(directory_.path("store"), true, verifier_, {.full = true});
   ASSERT_TRUE(store);

@@ -45,7 +45,7 @@ std::string copy_directory(const Context& context) {
 
 /// Whether all of the file will be accepted, before anything of it is written.
 Outcome<void> check_against_store(const Context& context, const std::string& path,
-                                  const host::JsonlFile& file, SignatureVerifier& verifier) {
+                                  host::JsonlFile& file, SignatureVerifier& verifier) {
   const auto explained = [&](const host::JsonlResult<void>& good) -> Outcome<void> {
     return good ? Outcome<void>() : fail_with(explain(path, good.error()));
   };
@@ -102,12 +102,12 @@ Outcome<void> run(Context& context, const Options& options) {
   say_when_interrupted("nothing was taken");
   Ed25519Verifier one;
   host::VerifierPool verifier(one, host::VerifierPool::count_cores());
-  CULM_TOOLS_TRY(const host::JsonlFile file,
-                 read_jsonl(options.path, verifier, copy_directory(context)));
+  CULM_TOOLS_TRY(host::JsonlFile file,
+                 read_jsonl(options.path, verifier, host::JsonlFile::Signatures::kOnlyDue,
+                            copy_directory(context)));
   CULM_TOOLS_CHECK(check_against_store(context, options.path, file, verifier));
 
-  CULM_TOOLS_TRY(auto access,
-                 open_for_writing(context, IfMissing::kCreate, verifier, {.full = true}));
+  CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kCreate, verifier));
   Progress progress("importing", file.entry_count(), Progress::Unit::kCount);
   const auto import = take(file, access, progress);
   if (!import) {
@@ -130,10 +130,9 @@ void add_import(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
   Verb& verb = tree.add_verb(
       "import",
-      "Take the entries of a file of JSON lines into the store. All of it is checked first: if "
-      "one\n"
-      "line is wrong, nothing is taken. What comes through a pipe is kept on disk meanwhile.\n"
-      "Payloads that were deleted here are not taken again.",
+      "Take the entries of a file of JSON lines into the store. All of it is checked first, as a\n"
+      "sync checks what it takes: if one line is wrong, nothing is taken. What comes through a\n"
+      "pipe is kept on disk meanwhile. Payloads that were deleted here are not taken again.",
       "culm import --jsonl part.jsonl\n"
       "  culm --store a export 4fd3ab12 --jsonl | culm --store b import --jsonl -",
       options, run);

@@ -28,7 +28,8 @@ Outcome<void> verify_jsonl_file(Context& context, const Options& options) {
   say_when_interrupted("not all of the file was verified");
   Ed25519Verifier one;
   host::VerifierPool verifier(one, options.threads);
-  CULM_TOOLS_TRY(const host::JsonlFile file, read_jsonl(options.jsonl, verifier));
+  CULM_TOOLS_TRY(host::JsonlFile file,
+                 read_jsonl(options.jsonl, verifier, host::JsonlFile::Signatures::kEach));
   if (const auto good = file.check(verifier, nullptr, options.loose); !good) {
     return fail_with(explain(options.jsonl, good.error()));
   }

@@ -53,6 +53,7 @@ Failure explain(const std::string& path, const host::JsonlFault& fault) {
 }
 
 Outcome<host::JsonlFile> read_jsonl(const std::string& path, SignatureVerifier& verifier,
+                                    host::JsonlFile::Signatures signatures,
                                     const std::string& copy_directory) {
   auto file = open_input(path);
   if (!file) return fail_with(std::move(file.error()).about(shown(path)));
@@ -66,7 +67,7 @@ Outcome<host::JsonlFile> read_jsonl(const std::string& path, SignatureVerifier& 
   }
   Progress progress("checking", check_input(path).value_or(0), Progress::Unit::kBytes);
   auto read = host::JsonlFile::read(
-      *std::move(file), verifier, [&](std::uint64_t bytes) { progress.show(bytes); },
+      *std::move(file), verifier, signatures, [&](std::uint64_t bytes) { progress.show(bytes); },
       std::move(copy));
   if (!read && is_copied && is_full_disk(read.error().error)) {
     return fail_with(Failure(read.error().error)

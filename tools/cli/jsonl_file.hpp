@@ -14,6 +14,7 @@ namespace culm::tools {
 /// takes what the disk has room for; where that is empty no payload can be read.
 [[nodiscard]] Outcome<host::JsonlFile> read_jsonl(const std::string& path,
                                                   SignatureVerifier& verifier,
+                                                  host::JsonlFile::Signatures signatures,
                                                   const std::string& copy_directory = {});
 
 /// Says what was refused: exit 7 when two entries prove a defect, else 4.
