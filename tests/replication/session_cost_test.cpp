@@ -42,6 +42,13 @@ class SessionCost : public testing::Test {
     }
   }
 
+  /// So many bytes of a record that goes on.
+  static void begin_record(HostilePeer& peer, std::size_t bytes) {
+    Bytes record{0xff, 0xff};
+    record.resize(bytes);
+    ASSERT_TRUE(peer.session().receive(record, Instant{}));
+  }
+
   TestPeer victim{1};
 };
 
@@ -175,9 +182,7 @@ TEST_F(SessionCost, ALittleOfAMessageAndOfARecordAreNotChargedOnceTheyAreTrimmed
   append_bytes(plaintext, Bytes{0, 3, 0, 0});  // and a message begins
   plaintext.resize(plaintext.size() + limits::kIdleBufferBytesMax - 100);
   hostile.say_plaintext(plaintext);
-  Bytes record{0xff, 0xff};
-  record.resize(limits::kIdleBufferBytesMax - 100);
-  ASSERT_TRUE(hostile.session().receive(record, Instant{}));
+  begin_record(hostile, limits::kIdleBufferBytesMax - 100);
   hostile.session().trim_input();
   EXPECT_EQ(victim.credit.input(), 0U);
 }
@@ -227,9 +232,7 @@ TEST_F(SessionCost, ASessionThatHasEndedIsChargedForNothing) {
   Bytes begun{0, 3, 0, 0};
   begun.resize(100'000);
   hostile.say_plaintext(begun);
-  Bytes record{0xff, 0xff};
-  record.resize(60'000);
-  ASSERT_TRUE(hostile.session().receive(record, Instant{}));
+  begin_record(hostile, 60'000);
   EXPECT_GT(victim.credit.input(), 150'000U);
   hostile.session().close();
   EXPECT_EQ(victim.credit.input(), 0U);
