@@ -7,6 +7,7 @@
 #include "culm/core/limits.hpp"
 #include "culm/replication/detail/buffer.hpp"
 #include "culm/replication/detail/have.hpp"
+#include "culm/replication/detail/quote.hpp"
 #include "culm/replication/detail/scope.hpp"
 
 namespace culm::replication {
@@ -91,10 +92,10 @@ Result<void> Responder::accept(Want want) {
   plan_left_ -= std::min(plan_left_, planning_cost(served));
   if (!has_room(served.ranges()) && !served.want.quote_only) return fail(Errc::kBusy);
   CULM_TRY(const auto have, make_have(transaction, log, served.shown(log), events_));
-  auto quote = make_quote(served, transaction, log, quote_rows_left_);
+  auto quote = make_quote(served, have, transaction, log, quote_rows_left_);
   while (!quote && passes_over(served, quote.error())) {
     served.plan(log);
-    quote = make_quote(served, transaction, log, quote_rows_left_);
+    quote = make_quote(served, have, transaction, log, quote_rows_left_);
   }
   if (!quote) return fail(quote.error());
   outbox_.send(have);

@@ -12,33 +12,6 @@ namespace {
 /// What a peer may show to hold beyond what it declared.
 constexpr std::size_t kShownRangesMax = 2 * limits::kRangesPerMessageMax;
 
-/// Measured averages of the elided form beside the payload, for the estimate in a quote.
-constexpr std::uint64_t kWireBytesEntry = 68;
-constexpr std::uint64_t kWireBytesCertificateEntry = 190;
-
-Result<void> sum_payloads(Quote& quote, const ServedWant& served,
-                          const store::ReadTransaction& transaction, const store::LogState& log,
-                          std::uint64_t& rows_left) {
-  const std::uint64_t payloads = served.payloads.count();
-  if (served.takes_any_size() && served.payloads == log.payloads) {
-    quote.payload_bytes = log.payload_bytes;
-    return {};
-  }
-  if (payloads > rows_left) {
-    quote.payload_bytes = log.payload_bytes / log.payloads.count() * payloads;
-    quote.exact = false;
-    return {};
-  }
-  rows_left -= payloads;
-  return transaction.visit_entries(log, served.payloads,
-                                   [&](const store::StoredEntry& stored) -> Result<bool> {
-                                     if (served.takes_payload(stored.entry)) {
-                                       quote.payload_bytes += stored.entry.payload_size();
-                                     }
-                                     return true;
-                                   });
-}
-
 }  // namespace
 
 ServedWant::ServedWant(Want asked)
@@ -170,22 +143,6 @@ bool ServedWant::takes_payload(const EntryView& entry) const {
 
 bool ServedWant::takes_any_size() const {
   return want.payload_size_min == 0 && want.payload_size_max == limits::kPayloadSizeBytesMax;
-}
-
-Result<Quote> make_quote(const ServedWant& served, const store::ReadTransaction& transaction,
-                         const store::LogState& log, std::uint64_t& rows_left) {
-  const RangeSet asked = served.entries & resolve(served.want.interest, log.head());
-  Quote quote;
-  quote.want = served.want.id;
-  quote.entries = asked.count();
-  quote.certificate_entries = served.entries.count() - quote.entries;
-  CULM_CHECK(sum_payloads(quote, served, transaction, log, rows_left));
-  if (served.payloads.contains(served.want.resume_seqnum)) {
-    quote.payload_bytes -= std::min(quote.payload_bytes, served.want.resume_offset);
-  }
-  quote.wire_bytes = quote.payload_bytes + quote.entries * kWireBytesEntry +
-                     quote.certificate_entries * kWireBytesCertificateEntry;
-  return quote;
 }
 
 RangeSet lowest(const RangeSet& set, std::uint64_t count) {

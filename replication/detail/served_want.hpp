@@ -86,12 +86,6 @@ struct ServedWant {
   std::uint64_t size_max = kSmallPayloadBytesMax;  ///< of payloads whose turn it is
 };
 
-/// What serving the want will move. Reads the sizes of at most `rows_left` payloads, and takes
-/// those from it; of more it estimates.
-[[nodiscard]] Result<Quote> make_quote(const ServedWant& served,
-                                       const store::ReadTransaction& transaction,
-                                       const store::LogState& log, std::uint64_t& rows_left);
-
 /// The lowest `count` members of `set`.
 [[nodiscard]] RangeSet lowest(const RangeSet& set, std::uint64_t count);
 

@@ -16,6 +16,10 @@ constexpr std::size_t kLogsAtATime = limits::kWantsPerSessionMax / 5;
 constexpr std::size_t kLogsOfSeveralAtATime = 3;
 /// So much may come before something new is there: on slow links a message takes long.
 constexpr std::uint64_t kVainBytesMax = limits::kMessageBytesMax;
+/// What comes in a session before anything of the logs, and of each log: what the peer holds and
+/// quotes of it, twice. Measured.
+constexpr std::uint64_t kSessionBytes = 190;
+constexpr std::uint64_t kAnswersBytes = 240;
 /// Less than this is pings.
 constexpr std::uint64_t kActiveBytesMin = limits::kProgressBytes;
 
@@ -214,6 +218,7 @@ void Sync::conclude() {
     }
     report.logs.push_back(concluded ? *std::move(concluded) : log.state.report());
   }
+  add_connections_to_quotes();
   if (report.error) report.outcome = SyncOutcome::kFailed;
   is_over_ = true;
   events_.emplace_back(SyncEnded{std::move(report)});
@@ -279,7 +284,7 @@ std::optional<SyncEvent> Sync::next_event() {
 }
 
 SyncProgress Sync::progress() const {
-  SyncProgress progress{{}, 0};
+  SyncProgress progress{{}, connection_bytes()};
   for (const PeerReport& peer : reports_) progress.stats += peer.stats;
   for (const auto& [dial, call] : calls_) progress.stats += peers_.stats(call.session);
   for (const Log& log : logs_) {
@@ -289,6 +294,27 @@ SyncProgress Sync::progress() const {
     if (report.quote) *progress.bytes_expected += report.quote->wire_bytes;
   }
   return progress;
+}
+
+std::uint64_t Sync::connection_bytes() const {
+  return request_.peers.size() * (kSessionBytes + logs_.size() * kAnswersBytes);
+}
+
+void Sync::add_connections_to_quotes() {
+  const std::uint64_t expected = connection_bytes();
+  // A quote has received just that.
+  const std::uint64_t received = request_.quote_only ? report_.stats.bytes_received : expected;
+  const std::size_t logs = report_.logs.size();
+  for (std::size_t i = 0; i < logs; ++i) {
+    const auto add = [&](std::optional<replication::Quote>& quote, std::uint64_t all) {
+      if (!quote) return;
+      // Where nothing is missing, nothing is asked for.
+      if (quote->entries + quote->payload_bytes == 0) quote->wire_bytes = 0;
+      quote->wire_bytes += all / logs + (i < all % logs ? 1 : 0);
+    };
+    add(report_.logs[i].quote, received);
+    add(report_.logs[i].whole_quote, expected);
+  }
 }
 
 void Sync::tell_received(Log& log) {

@@ -241,6 +241,10 @@ class Sync {
 
   [[nodiscard]] std::optional<Instant> next_tick() const;
   void tell_received(Log& log);
+  /// What is to be received before anything of the logs: handshakes, and what is said of each.
+  [[nodiscard]] std::uint64_t connection_bytes() const;
+  /// To what the peers quote of each log, its share of that.
+  void add_connections_to_quotes();
   [[nodiscard]] SyncProgress progress() const;
   [[nodiscard]] Log* find(const LogKey& log);
   [[nodiscard]] const Endpoint& endpoint_of(const Call& call) const {

@@ -53,6 +53,8 @@ struct LogReport {
   bool is_pushed = false;                ///< every peer has said that it holds all that is here
   std::vector<Unconfirmed> unconfirmed;  ///< by each other one, unless the log was new here
 
+  // Their wire_bytes are what the sync receives in all, with a share of what all logs have in
+  // common: handshakes, and what is said of logs before anything is asked for.
   std::optional<replication::Quote> quote;  ///< for what is wanted and was not here, of one peer
   /// For all that the first peer holds. Not live, and with several peers not if it came too late.
   std::optional<replication::Quote> whole_quote;

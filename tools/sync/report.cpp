@@ -31,6 +31,14 @@ Row row_of(std::string first, const LogReport& log, const Row& more) {
   return row;
 }
 
+void add(replication::Quote& sum, const replication::Quote& quote) {
+  sum.entries += quote.entries;
+  sum.certificate_entries += quote.certificate_entries;
+  sum.payload_bytes += quote.payload_bytes;
+  sum.wire_bytes += quote.wire_bytes;
+  sum.exact = sum.exact && quote.exact;
+}
+
 /// What the whole log would cost, beside what moved or would. A peer that holds a part can only say
 /// what that would cost.
 void add_whole(Table& table, const LogReport& log) {
@@ -56,11 +64,19 @@ std::string quoted(const SyncRequest& request, const SyncReport& report) {
   const char* const title = is_of_one(request) ? "would receive" : "would receive from one peer";
   Table table({{title, kLeft}, {"entries"}, {"certificate"}, {"payloads"}, {"wire in"}});
   std::string text;
+  replication::Quote sum;
   for (const LogReport& log : report.logs) {
-    if (log.quote) table.add(row_of(short_name(log.log), *log.quote));
+    if (log.quote) {
+      table.add(row_of(short_name(log.log), *log.quote));
+      add(sum, *log.quote);
+    }
     add_whole(table, log);
     const RangeSet beyond = beyond_head(log);
     if (!beyond.empty()) text += short_name(log.log) + ": " + human_beyond(log, beyond) + "\n";
+  }
+  if (report.logs.size() > 1) table.add(row_of("in all", sum));
+  if (std::ranges::any_of(request.logs, [](const auto& want) { return want.budget_bytes != 0; })) {
+    text += "of each log it stops where the budget is used up, as \"wire in\" says\n";
   }
   return table.take() + text;
 }

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <cstdint>
+
+#include "culm/replication/detail/served_want.hpp"
+
+namespace culm::replication {
+
+/// What serving the want will move, behind the answer `have`. Reads the sizes of at most
+/// `rows_left` payloads, and takes those from it; of more it estimates.
+[[nodiscard]] Result<Quote> make_quote(const ServedWant& served, const Have& have,
+                                       const store::ReadTransaction& transaction,
+                                       const store::LogState& log, std::uint64_t& rows_left);
+
+}  // namespace culm::replication
