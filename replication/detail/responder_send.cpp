@@ -41,7 +41,7 @@ Result<void> begin_payload(ServedWant& served, const RangeSet& ready,
                                        }));
   served.payloads -= unwanted;
   served.settled |= unwanted;
-  served.put_off |= larger;
+  served.put_off_larger(larger);
   if (found) served.chunked.push_back(*found);
   return {};
 }

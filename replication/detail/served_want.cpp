@@ -42,7 +42,8 @@ void ServedWant::plan(const store::LogState& log) {
   // One whose entry is not sent follows nothing.
   if (!want.entries || has_gaps) payloads &= known | entries;
   put_off &= payloads;
-  std::erase_if(chunked, [this](const Chunked& one) { return !payloads.contains(one.seqnum); });
+  large &= payloads;
+  keep_chunked();
   planned = true;
 }
 
@@ -53,7 +54,13 @@ void ServedWant::peer_holds(const RangeSet& shown_entries, const RangeSet& shown
   settled |= shown_payloads;
   entries -= shown_entries;
   payloads -= shown_payloads;
+  keep_chunked();
+}
+
+/// Of those under way, what is still to be sent.
+void ServedWant::keep_chunked() {
   std::erase_if(chunked, [this](const Chunked& one) { return !payloads.contains(one.seqnum); });
+  if (payloads.empty()) size_max = kSmallPayloadBytesMax;
 }
 
 bool ServedWant::pass_over(SeqNum seqnum) {
@@ -66,6 +73,7 @@ bool ServedWant::pass_over(SeqNum seqnum) {
     // Parts that come twice by one want count as sent in vain.
     if (under_way->offset > limits::kVainBytesPerWantMax / 2) settled.insert(seqnum);
     chunked.erase(under_way);
+    keep_chunked();
   }
   planned = false;
   return true;
@@ -79,19 +87,24 @@ RangeSet ServedWant::shown(const store::LogState& log) const {
 void ServedWant::settle_payload(SeqNum seqnum) {
   payloads.erase(SeqRange{seqnum, seqnum});
   settled.insert(seqnum);
-  std::erase_if(chunked, [&](const Chunked& one) { return one.seqnum == seqnum; });
-  if (payloads.empty()) size_max = kSmallPayloadBytesMax;
+  keep_chunked();
 }
 
 RangeSet ServedWant::ready_payloads() const {
   if (!chunked.empty() && chunked.back().size <= kSmallPayloadBytesMax) return {};
   RangeSet ready = (payloads & known) - put_off;
   for (const Chunked& one : chunked) ready.erase(SeqRange{one.seqnum, one.seqnum});
-  return ready;
+  RangeSet small = ready - large;
+  return small.empty() && chunked.empty() ? ready : small;
 }
 
 std::uint64_t ServedWant::ready_size_max() const {
   return chunked.empty() ? size_max : kSmallPayloadBytesMax;
+}
+
+void ServedWant::put_off_larger(const RangeSet& larger) {
+  large |= larger;
+  if (chunked.empty()) put_off |= larger;
 }
 
 ServedWant::Chunked ServedWant::begun(const EntryView& entry) {
@@ -104,7 +117,7 @@ ServedWant::Chunked ServedWant::begun(const EntryView& entry) {
 
 void ServedWant::take_larger() {
   constexpr std::uint64_t kTimesLarger = 16;
-  size_max *= kTimesLarger;
+  size_max = std::min(size_max * kTimesLarger, limits::kPayloadSizeBytesMax);
   put_off = {};
 }
 

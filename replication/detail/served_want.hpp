@@ -47,8 +47,10 @@ struct ServedWant {
   /// Payloads to be begun now, if they are not too large: the peer has their entries. None while a
   /// small one is under way.
   [[nodiscard]] RangeSet ready_payloads() const;
-  /// Those of them that are larger are put off.
   [[nodiscard]] std::uint64_t ready_size_max() const;
+  /// Those of them that are larger wait: until nothing else is left or, if one is under way, until
+  /// that has ended.
+  void put_off_larger(const RangeSet& larger);
   /// Nothing else is left: the turn is of larger ones.
   void take_larger();
   struct Chunked {
@@ -63,7 +65,8 @@ struct ServedWant {
   /// Which take most of its memory.
   [[nodiscard]] std::uint64_t ranges() const {
     return want.interest.ranges.ranges().size() + known.ranges().size() + entries.ranges().size() +
-           payloads.ranges().size() + settled.ranges().size() + put_off.ranges().size();
+           payloads.ranges().size() + settled.ranges().size() + put_off.ranges().size() +
+           large.ranges().size();
   }
 
   Want want;              ///< but for its sets of what is held, which lie below
@@ -72,6 +75,7 @@ struct ServedWant {
   RangeSet entries;       ///< to be sent
   RangeSet payloads;      ///< to be sent
   RangeSet put_off;       ///< of these, for being too large yet
+  RangeSet large;         ///< of these, those found to be no small ones
   RangeSet settled;       ///< payloads that are here and will not be sent by this want: see `plan`
   RangeSet damaged;       ///< here, so that they cannot be sent
   RangeSet awaited;       ///< of these, about which the host does something
@@ -84,6 +88,9 @@ struct ServedWant {
   /// large one.
   std::vector<Chunked> chunked{};
   std::uint64_t size_max = kSmallPayloadBytesMax;  ///< of payloads whose turn it is
+
+ private:
+  void keep_chunked();
 };
 
 /// The lowest `count` members of `set`.

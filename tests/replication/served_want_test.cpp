@@ -1,6 +1,8 @@
 #include "culm/replication/detail/served_want.hpp"
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -75,6 +77,42 @@ TEST(ServedWant, PayloadsFollowTheEntriesThatThePeerHas) {
   want.settle_payload(5);
   EXPECT_EQ(want.next_step(kCredit), Step::kUnit) << "8 is not there yet";
   EXPECT_EQ(want.next_unit(), (RangeSet{{6, 10}}));
+}
+
+TEST(ServedWant, HoweverManyLargePayloadsThereAreEachComesInItsClass) {
+  constexpr std::uint64_t kMiB = std::uint64_t{1} << 20U;
+  constexpr SeqNum kCount = 40;
+  ServedWant want = served(everything(), log_of({{1, kCount}}, {{1, kCount}}), {{1, kCount}});
+  const auto size_of = [](SeqNum n) { return n % 10 == 0 ? 200 * kMiB : 2 * kMiB; };
+  std::vector<SeqNum> sent;
+  // As the responder does it, looking at three at a time, with a look at the others between parts.
+  for (int step = 0; step < 1000 && sent.size() < kCount; ++step) {
+    const RangeSet ready = want.ready_payloads();
+    RangeSet larger;
+    const RangeSet looked_at = lowest(ready, 3);
+    for (const SeqRange range : looked_at.ranges()) {
+      for (SeqNum n = range.first; n <= range.last && want.chunked.empty(); ++n) {
+        if (size_of(n) > want.ready_size_max()) {
+          larger.insert(n);
+        } else {
+          want.put_off_larger(std::exchange(larger, {}));
+          want.chunked.push_back({n, 0, size_of(n)});
+        }
+      }
+    }
+    want.put_off_larger(larger);
+    if (!want.chunked.empty()) {
+      const RangeSet others = want.ready_payloads();
+      want.put_off_larger(lowest(others, 3));
+      sent.push_back(want.chunked.back().seqnum);
+      want.settle_payload(sent.back());
+    } else if (ready.empty()) {
+      want.take_larger();
+    }
+  }
+  ASSERT_EQ(sent.size(), kCount);
+  const auto is_of_first_class = [&](SeqNum n) { return size_of(n) == 2 * kMiB; };
+  EXPECT_TRUE(std::ranges::is_partitioned(sent, is_of_first_class));
 }
 
 TEST(ServedWant, WhatIsTooLargeWaitsForAllElse) {
