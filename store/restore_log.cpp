@@ -30,17 +30,28 @@ Result<detail::EntryRow> open_entry_row(const KvRow& row) {
   return detail::decode_entry(body);
 }
 
-/// 0 where no entry of the log can be read.
+/// Whether the lowest entry of this number that can be read is of the log.
+Result<bool> is_number_of(const KvReadTransaction& kv, std::uint64_t number, const LogKey& log) {
+  CULM_TRY(const auto cursor, kv.cursor(Table::kEntries));
+  CULM_TRY(auto row, cursor->seek(detail::entry_row_key(number, 0)));
+  while (row) {
+    CULM_TRY(const auto place, detail::parse_row_place(row->key));
+    if (place.number != number) return false;
+    if (const auto opened = open_entry_row(*row)) return opened->entry.log() == log;
+    CULM_TRY(row, cursor->next());
+  }
+  return false;
+}
+
+/// 0 where no entry of the log can be read. One that was forgotten may have left rows, under a
+/// lower number.
 Result<std::uint64_t> find_number(const KvReadTransaction& kv, const LogKey& log,
                                   std::uint64_t log_count) {
-  for (std::uint64_t number = 1; number <= log_count; ++number) {
-    std::optional<LogKey> found;
-    const auto look = [&](const KvRow& row, const detail::RowPlace& /*place*/) {
-      if (found) return;
-      if (const auto opened = open_entry_row(row)) found = opened->entry.log();
-    };
-    CULM_CHECK(visit_rows(kv, Table::kEntries, number, look));
-    if (found == log) return number;
+  for (std::uint64_t number = log_count; number > 0; --number) {
+    CULM_TRY(const auto forgotten, kv.get(Table::kMeta, detail::forgotten_row_key(number)));
+    if (forgotten) continue;
+    CULM_TRY(const bool is_found, is_number_of(kv, number, log));
+    if (is_found) return number;
   }
   return 0;
 }
@@ -68,6 +79,8 @@ Result<RangeSet> collect_rows(const KvReadTransaction& kv, LogState& state) {
     if (!opened) return;
     if (opened->entry.is_end_of_log()) state.end_of_log = place.seqnum;
     if (!detail::is_inline(opened->entry)) return;
+    const bool is_empty = opened->entry.payload_size() == 0;
+    if (is_empty && !detail::has_empty_payload(opened->entry)) return;
     if (opened->payload.size() != opened->entry.payload_size()) return;
     state.payloads.insert(place.seqnum);
     state.payload_bytes += opened->payload.size();

@@ -64,6 +64,12 @@ static SeqNum last_served(const LogState& log) {
   return std::min(log.cap - 1, log.held_back - 1);
 }
 
+RangeSet LogState::shown() const {
+  RangeSet out = held;
+  if (held_back != 0) out.erase({held_back, kSeqnumMax});
+  return out;
+}
+
 RangeSet LogState::served() const {
   RangeSet out = held;
   const SeqNum last = last_served(*this);

@@ -53,6 +53,8 @@ struct LogState {
   std::uint64_t payload_bytes = 0;  ///< of the payloads held
   SeqNum held_back = 0;  ///< not served from here on, see `Store::hold_back`; 0: none; not a row's
 
+  /// Held entries that are not held back, also above the cap: what a peer need not send.
+  [[nodiscard]] RangeSet shown() const;
   /// Held entries below the cap, and not held back: what is valid, served and counted.
   [[nodiscard]] RangeSet served() const;
   /// The highest of them, or 0.

@@ -13,12 +13,6 @@ using detail::TouchedLog;
 
 namespace {
 
-/// An empty payload is there as soon as its entry is.
-bool has_empty_payload(const EntryView& entry) {
-  static const Hash empty_hash = hash({});
-  return entry.payload_size() == 0 && entry.payload_hash() == empty_hash;
-}
-
 Result<void> check_ranges(const RangeSet& set) {
   if (set.ranges().size() > limits::kRangesPerLogMax) return fail(Errc::kLogFragmented);
   return {};
@@ -158,7 +152,7 @@ Result<WriteTransaction::Intake> WriteTransaction::plan(const LogState& state,
     if (accepted != verdict.accepted.end() && accepted->entry().seqnum() == n) {
       added.insert(n);
       if (accepted->level() == Level::kVerified) verified.insert(n);
-      if ((item.payload || has_empty_payload(item.entry)) && !state.deleted.contains(n)) {
+      if ((item.payload || detail::has_empty_payload(item.entry)) && !state.deleted.contains(n)) {
         intake.payloads_added.insert(n);
       }
       ++accepted;

@@ -45,8 +45,9 @@ Result<WantId> Requester::ask(const WantRequest& asked, const Again& again) {
   want.payload_size_max = asked.payload_size_max;
   want.budget_bytes = asked.budget_bytes;
   if (log && !asked.from_nothing) {
-    want.held = first_ranges(log->held);
-    want.payloads_held = first_ranges(log->payloads);
+    const RangeSet shown = log->shown();
+    want.held = first_ranges(shown);
+    want.payloads_held = first_ranges(log->payloads & shown);
     want.payloads_excepted = first_ranges(log->deleted);
   }
   Request& request = requests_.emplace_back();

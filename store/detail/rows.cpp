@@ -142,6 +142,11 @@ Result<LogState> decode_log(const LogKey& log, ByteView body) {
   return state;
 }
 
+bool has_empty_payload(const EntryView& entry) {
+  static const Hash empty_hash = hash({});
+  return entry.payload_size() == 0 && entry.payload_hash() == empty_hash;
+}
+
 void encode_entry(Bytes& out, ByteView entry, ByteView payload) {
   start(out);
   out.push_back(static_cast<std::uint8_t>(entry.size() >> 8U));

@@ -22,6 +22,9 @@ void encode_forgotten(Bytes& out);
   return entry.payload_size() <= limits::kPayloadInlineBytesMax;
 }
 
+/// An empty payload is there as soon as its entry is, unless the hash is of another.
+[[nodiscard]] bool has_empty_payload(const EntryView& entry);
+
 /// An entry's row; borrows.
 struct EntryRow {
   EntryView entry;
