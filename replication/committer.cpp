@@ -72,15 +72,12 @@ std::vector<WorkReport> Committer::commit(std::vector<Work> works) {
       if (!job.outcome) job.outcome = fail(done.error());
     }
   }
-  std::set<Arrival*> resumed;
+  std::uint64_t hash_bytes = kHashedPerCommit;
   for (Job& job : jobs) {
     if (!job.arrival) continue;
     if (!*job.outcome) job.arrival->is_over = true;
     const bool is_last = std::get<PayloadWork>(job.work.content).last;
-    const bool is_due = job.arrival->is_resumed && resumed.insert(job.arrival.get()).second;
-    if (is_due || (job.arrival->is_resumed && is_last)) {
-      complete(*job.arrival, is_last, *job.outcome);
-    }
+    if (job.arrival->is_resumed) complete(*job.arrival, is_last, hash_bytes, *job.outcome);
   }
   tidy();
   std::vector<WorkReport> reports;
@@ -290,6 +287,13 @@ Result<bool> Committer::put_part(store::WriteTransaction& transaction, const Job
       if (!stage) return false;
       stages.begun.emplace(arrival, *stage);
     }
+    if (payload.last) {
+      CULM_TRY(const auto state, transaction.get_log(log));
+      CULM_TRY(const auto stored, transaction.get_entry(*state, payload.seqnum));
+      if (payload.offset + payload.bytes.size() != stored.entry.payload_size()) {
+        return fail(error_for(Errc::kPayloadSize, payload.seqnum));
+      }
+    }
     if (job.is_there) return true;
     CULM_TRY(const bool is_put,
              transaction.put_stage_part(log, *stage, payload.offset, payload.bytes, job.work.peer));
@@ -297,10 +301,12 @@ Result<bool> Committer::put_part(store::WriteTransaction& transaction, const Job
     if (!is_put || !payload.last || arrival->is_resumed) return is_put;
     return finish(transaction, log, *stage, *job.payload_hash);
   }();
-  const bool is_futile = !put || !*put;
+  // A part that cannot be the next one takes nothing from those that others have brought.
+  const bool is_left = !put && arrival->put != 0 && put.error().code == Errc::kPayloadSize;
+  const bool is_futile = !is_left && (!put || !*put);
   if (is_futile) stages.futile.insert(arrival);
   if (is_futile || payload.last) stages.ended.insert(arrival);
-  if (!is_futile && payload.last && !arrival->is_resumed) stages.held.insert(arrival);
+  if (put && *put && payload.last && !arrival->is_resumed) stages.held.insert(arrival);
   return put;
 }
 

@@ -137,6 +137,10 @@ class Committer {
     bool is_over = false;    ///< takes no more parts
     bool is_futile = false;  ///< and nothing comes of those it has
   };
+  /// Of rows of resumed payloads that are hashed again with each commit, or in one read
+  /// transaction.
+  static constexpr std::uint64_t kHashedPerCommit = 16 * 1024 * 1024;
+
   /// What one attempt does to them, once it is committed.
   struct Stages {
     std::map<Arrival*, store::Stage> begun;
@@ -161,9 +165,8 @@ class Committer {
   void begin_arrival(const Work& work, const PayloadWork& payload);
   [[nodiscard]] std::shared_ptr<Arrival> resume(const Work& work, const PayloadWork& payload);
   void became_held(Arrival& arrival);
-  /// Hashes rows of a resumed payload; whether all that is there is hashed.
-  [[nodiscard]] Result<bool> hash_rows(Arrival& arrival) const;
-  void complete(Arrival& arrival, bool is_last, Outcome& outcome);
+  [[nodiscard]] Result<bool> hash_rows(Arrival& arrival, std::uint64_t bytes_max) const;
+  void complete(Arrival& arrival, bool is_last, std::uint64_t& hash_bytes, Outcome& outcome);
   void leave(const Arrival& arrival);
   void leave(const store::UnfinishedStage& left);
   void sweep();

@@ -8,9 +8,6 @@
 namespace culm::replication {
 namespace {
 
-/// Of rows that are hashed again in one read transaction, and with each commit.
-constexpr std::uint64_t kHashedPerStep = 16 * 1024 * 1024;
-
 bool are_of_one_entry(const store::Stage& a, const store::Stage& b) {
   return a.number == b.number && a.seqnum == b.seqnum;
 }
@@ -88,9 +85,10 @@ void Committer::became_held(Arrival& arrival) {
   });
 }
 
-Result<bool> Committer::hash_rows(Arrival& arrival) const {
+/// About `bytes_max` more of what is there; whether that is all.
+Result<bool> Committer::hash_rows(Arrival& arrival, std::uint64_t bytes_max) const {
   CULM_TRY(const auto transaction, store_.read());
-  const std::uint64_t end = std::min(arrival.put, arrival.hashed + kHashedPerStep);
+  const std::uint64_t end = std::min(arrival.put, arrival.hashed + bytes_max);
   while (arrival.hashed < end) {
     CULM_TRY(const ByteView part, transaction.read_part(*arrival.stage, arrival.hashed));
     if (part.empty()) return fail(error_for(Errc::kStoreDamaged, arrival.seqnum));
@@ -101,11 +99,14 @@ Result<bool> Committer::hash_rows(Arrival& arrival) const {
 }
 
 /// Of a resumed payload: hashes on, and with its last part decides.
-void Committer::complete(Arrival& arrival, bool is_last, Outcome& outcome) {
+void Committer::complete(Arrival& arrival, bool is_last, std::uint64_t& hash_bytes,
+                         Outcome& outcome) {
   if (!outcome || arrival.is_futile || !arrival.stage) return;
-  auto hashed = hash_rows(arrival);
+  const std::uint64_t before = arrival.hashed;
+  auto hashed = hash_rows(arrival, hash_bytes);
+  hash_bytes -= std::min(hash_bytes, arrival.hashed - before);
   if (!is_last) return;  // what cannot be read is met again
-  while (hashed && !*hashed) hashed = hash_rows(arrival);
+  while (hashed && !*hashed) hashed = hash_rows(arrival, kHashedPerCommit);
   Result<bool> finished = false;
   if (hashed) {
     const Hash payload_hash = arrival.hasher.finish();

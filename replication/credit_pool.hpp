@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "culm/core/limits.hpp"
@@ -81,8 +82,8 @@ class CreditPool {
   void charge_input(std::uint64_t bytes) { input_ += bytes; }
   void give_back_input(std::uint64_t bytes) { input_ -= bytes; }
 
-  // Payloads that wants are bringing in parts: nobody else goes on with these meanwhile, but the
-  // same peer in another session, as the one before may be a dead one.
+  // Payloads that wants are bringing in parts: meanwhile nobody goes on with what others have
+  // brought of them, but the same peer in another session, as the one before may be a dead one.
   void claim_payload(const LogKey& log, SeqNum seqnum, const Claimer& claimer) {
     claims_.emplace(std::pair(log, seqnum), claimer);
   }
@@ -99,6 +100,20 @@ class CreditPool {
     });
   }
 
+  /// Whether a want of the same session brings it.
+  [[nodiscard]] bool is_claimed_by(const LogKey& log, SeqNum seqnum, std::uint64_t session) const {
+    const auto [first, last] = claims_.equal_range({log, seqnum});
+    return std::any_of(first, last, [&](const auto& row) { return row.second.session == session; });
+  }
+  /// The parts of several peers did not make this payload: from now on each goes on with its own.
+  void mark_payload_spoilt(const LogKey& log, SeqNum seqnum) {
+    if (spoilt_.size() >= limits::kStagesMax) spoilt_.clear();
+    spoilt_.emplace(log, seqnum);
+  }
+  [[nodiscard]] bool is_payload_spoilt(const LogKey& log, SeqNum seqnum) const {
+    return spoilt_.contains({log, seqnum});
+  }
+
   [[nodiscard]] std::uint64_t free() const noexcept {
     return static_cast<std::uint64_t>(std::max<std::int64_t>(free_, 0));
   }
@@ -112,6 +127,7 @@ class CreditPool {
   std::uint64_t output_ = 0;
   std::uint64_t input_ = 0;
   std::multimap<std::pair<LogKey, SeqNum>, Claimer> claims_;
+  std::set<std::pair<LogKey, SeqNum>> spoilt_;
 };
 
 }  // namespace culm::replication

@@ -28,7 +28,7 @@ class Requester {
   Requester(const Requester&) = delete;
   Requester& operator=(const Requester&) = delete;
 
-  /// Before that is known, only what nobody in particular brought is gone on with.
+  /// Before that is known, the parts of all are alike.
   void set_peer(const sealing::PeerKey& peer) { peer_ = peer; }
 
   /// Fails with kBusy, kRangesTooMany, or as the store.

@@ -74,8 +74,9 @@ Result<void> Requester::evidence_failed(const Pending& pending, const LogKey& lo
 Result<void> Requester::payload_failed(Request& request, SeqNum seqnum, const Error& error) {
   if (!is_of_log(error.code) && fault(error.code) != Fault::kPeer) return fail(error);
   const bool is_resumed = request.resumed && request.resumed->stage.seqnum == seqnum;
-  if (is_resumed && fault(error.code) == Fault::kPeer) {
-    // Whose parts are wrong nobody knows: now all come from this peer.
+  // A part of a wrong size is its sender's fault; of wrong bytes nobody knows whose they are.
+  if (is_resumed && error.code == Errc::kPayloadHash) {
+    pool_.mark_payload_spoilt(request.asked.log, seqnum);
     const Request spoilt = request;
     return replace(spoilt, {spoilt.host_id, spoilt.full, seqnum});
   }

@@ -13,18 +13,19 @@ using store::UnfinishedStage;
 /// How many are looked at. More are there only where many payloads were left half done.
 constexpr std::size_t kStagesMax = 256;
 
-/// Of those of one entry, the one that the peer may go on with.
+/// Of those of one entry, the one that the peer may go on with: its own, or the largest of others
+/// unless `only_own`.
 const UnfinishedStage* choose(std::span<const UnfinishedStage> stages,
-                              const std::optional<sealing::PeerKey>& peer) {
+                              const std::optional<sealing::PeerKey>& peer, bool only_own) {
   const auto is_own = [&](const UnfinishedStage& one) { return peer && one.bearer.peer == peer; };
   const auto is_alone = [](const UnfinishedStage& one) { return one.bearer.is_alone; };
-  const bool is_spoilt = std::ranges::any_of(stages, is_alone);
+  only_own = only_own || std::ranges::any_of(stages, is_alone);
   const UnfinishedStage* best = nullptr;
   const auto rank = [&](const UnfinishedStage& one) {
     return std::pair(is_own(one), one.size_bytes);
   };
   for (const UnfinishedStage& one : stages) {
-    if (is_spoilt && !is_own(one)) continue;
+    if (only_own && !is_own(one)) continue;
     if (best == nullptr || rank(one) > rank(*best)) best = &one;
   }
   return best;
@@ -47,10 +48,13 @@ std::optional<ResumedPayload> find_resumed(const store::ReadTransaction& transac
     const auto last = std::find_if(first, stages->end(), [&](const UnfinishedStage& one) {
       return one.stage.seqnum != seqnum;
     });
-    const UnfinishedStage* const best = choose({first, last}, by.peer);
+    // What others bring now, or have spoilt, keeps no peer from its own parts.
+    const bool only_own =
+        pool.is_claimed(log.log, seqnum, by) || pool.is_payload_spoilt(log.log, seqnum);
+    const UnfinishedStage* const best = choose({first, last}, by.peer, only_own);
     first = last;
-    if (best == nullptr || best->size_bytes < kPart || pool.is_claimed(log.log, seqnum, by))
-      continue;
+    if (best == nullptr || best->size_bytes < kPart) continue;
+    if (pool.is_claimed_by(log.log, seqnum, by.session)) continue;
     const auto stored = transaction.get_entry(log, seqnum);
     if (!stored) continue;
     const std::uint64_t size = stored->entry.payload_size();

@@ -133,6 +133,60 @@ TEST_F(SessionResumes, NobodySpoilsItTwice) {
   EXPECT_TRUE(is_here()) << why;
 }
 
+TEST_F(SessionResumes, WhoBringsNothingMoreKeepsNobodyFromTheirOwnParts) {
+  fetch(author, 1'500'000);
+  const std::uint64_t here = bytes_here();
+  HostilePeer idle(reader);
+  idle.say_hello();
+  const auto want = idle.session().want(want_of(log.log()));
+  ASSERT_TRUE(want);
+  idle.say_have(log);
+  idle.say(Payload{*want, 1, 0, false, Bytes(limits::kPayloadChunkBytes, 7)});
+  EXPECT_EQ(fetch(author), kSize - here);
+  EXPECT_TRUE(is_here()) << why;
+}
+
+TEST_F(SessionResumes, APartOfAWrongSizeTakesNothingFromOthers) {
+  fetch(author, 1'500'000);
+  const std::uint64_t here = bytes_here();
+  for (const std::size_t size : {std::size_t{1}, std::size_t{limits::kPayloadChunkBytes}}) {
+    HostilePeer liar(reader);
+    liar.say_hello();
+    const auto want = liar.session().want(want_of(log.log()));
+    ASSERT_TRUE(want);
+    liar.say_have(log);
+    liar.say(Payload{*want, 1, here, true, Bytes(size, 7)});
+    static_cast<void>(liar.verdict());
+    EXPECT_EQ(bytes_here(), here);
+  }
+  EXPECT_EQ(fetch(author), kSize - here);
+  EXPECT_TRUE(is_here()) << why;
+}
+
+TEST_F(SessionResumes, WhatSeveralPeersSpoiltEachGoesOnWithAlone) {
+  const auto spoil_rest = [this](std::uint64_t here) {
+    HostilePeer liar(reader);
+    liar.say_hello();
+    const auto want = liar.session().want(want_of(log.log()));
+    ASSERT_TRUE(want);
+    liar.say_have(log);
+    for (std::uint64_t at = here; at < kSize; at += limits::kPayloadChunkBytes) {
+      const std::size_t size = std::min<std::size_t>(kSize - at, limits::kPayloadChunkBytes);
+      liar.say(Payload{*want, 1, at, at + size == kSize, Bytes(size, 7)});
+    }
+    static_cast<void>(liar.verdict());
+  };
+  fetch(author, 1'500'000);
+  spoil_rest(bytes_here());
+  EXPECT_EQ(bytes_here(), 0U);
+  fetch(author, 1'500'000);
+  const std::uint64_t here = bytes_here();
+  EXPECT_GT(here, 1'000'000U);
+  spoil_rest(here);
+  EXPECT_EQ(fetch(author), kSize - here) << "nobody else went on with these";
+  EXPECT_TRUE(is_here()) << why;
+}
+
 TEST_F(SessionResumes, AnOffsetBeyondThePayloadBeginsIt) {
   HostilePeer liar(author);
   liar.say_hello();

@@ -21,8 +21,9 @@ class HostilePeer {
         channel_(
             {replication::SecureChannel::Role::kInitiator, sealing::KeyPair::generate(random_)},
             random_),
-        session_({{replication::SecureChannel::Role::kResponder, victim.identity}, 1, "victim"},
-                 victim.store(), victim, victim.credit, victim.verifier, victim.random, Instant{}) {
+        session_(
+            {{replication::SecureChannel::Role::kResponder, victim.identity}, kSession, "victim"},
+            victim.store(), victim, victim.credit, victim.verifier, victim.random, Instant{}) {
     exchange();
   }
 
@@ -167,6 +168,8 @@ class HostilePeer {
   replication::SecureChannel channel_;
   replication::Session session_;
   replication::FrameReader reader_;
+  static constexpr std::uint64_t kSession = 1'000'000;  ///< beside those of other connections
+
   std::vector<std::uint8_t> heard_;
   std::optional<Errc> verdict_;
   bool holds_reports_ = false;
