@@ -94,6 +94,8 @@ constexpr Row kRows[] = {
     {Errc::kAuthorMarkFormat, "author_mark_format", kOwnStore, kLog, "the author mark is damaged"},
     {Errc::kAuthorMarkLocked, "author_mark_locked", kOwnStore, kLog,
      "another process appends with this key"},
+    {Errc::kAuthorHeadUnknown, "author_head_unknown", kOwnStore, kLog,
+     "no known peer could be asked whether it holds more of the log"},
     {Errc::kLogFragmented, "log_fragmented", kOwnStore, kLog,
      "the log is held in too many separate ranges"},
     {Errc::kBusy, "busy", kOwnStore, kLog, "busy: a limit of this side is reached for now"},

@@ -71,6 +71,7 @@ enum class Errc : std::uint16_t {
   kAuthorMarkFork,    ///< the store holds another entry where one was published
   kAuthorMarkFormat,
   kAuthorMarkLocked,
+  kAuthorHeadUnknown,
   kLogFragmented,   ///< more ranges than are kept of one log
   kBusy,            ///< a bound of this side is reached; later it may go
   kStoreBusy,       ///< the store is read by as many as it takes

@@ -103,6 +103,7 @@ Result<void> Appender::State::compare(const ReadTransaction& transaction, const 
   }
   const Published now{tail.seqnum, tail.hash, store.id()};
   if (published == now) return {};
+  if (options.gate) CULM_CHECK(options.gate(tail.seqnum));
   return mark.write(now);
 }
 
@@ -128,6 +129,7 @@ Result<Appender> Appender::open(const Store& store, const SecretKey& key, LogId 
     CULM_CHECK(state->look());
   }
   state->options.adopt = false;  // from now on there is a mark
+  state->options.gate = nullptr;
   return Appender(std::move(state));
 }
 

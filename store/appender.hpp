@@ -33,6 +33,10 @@ struct AppenderOptions {
   /// Where the mark is missing or damaged, take what the store holds as all that was ever
   /// published. A person must know that; see `Appender::open`.
   bool adopt = false;
+  /// Asked once by `Appender::open`, before it moves the mark, where that is of another store or
+  /// another seqnum than the last entry here, or is missing; an error refuses. `tail`: that entry,
+  /// 0 for none.
+  std::function<Result<void>(SeqNum tail)> gate{};
 };
 
 /// Appends to one log of one's own and never forks it: sign, commit, move the mark, then return.

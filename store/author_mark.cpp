@@ -8,6 +8,7 @@
 #include <thread>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "culm/store/detail/schema.hpp"
@@ -21,6 +22,12 @@ constexpr std::size_t kContentSizeBytes = 8 + 8 + 32 + 8 + 8 + 64 + 16;
 constexpr std::size_t kSlotSizeBytes = kContentSizeBytes + detail::kChecksumSizeBytes;
 // A torn sector takes one slot with it, never both.
 constexpr off_t kSlotDistanceBytes = 4096;
+
+// Behind the slots, which files these were written for: magic 8, the mark's 8, the store's 8,
+// checksum 8.
+constexpr std::string_view kPlaceMagic = "culmplc1";
+constexpr off_t kPlaceStartBytes = 2 * kSlotDistanceBytes;
+constexpr std::size_t kPlaceSizeBytes = 8 + 8 + 8 + detail::kChecksumSizeBytes;
 
 /// The generation of both slots before the first write.
 constexpr std::uint64_t kUnpublished = 0;
@@ -110,19 +117,37 @@ Result<void> write_unpublished(int descriptor, const LogKey& log) {
   return write_at(descriptor, slot, kSlotDistanceBytes);
 }
 
+constexpr unsigned kNumberFields = STATX_INO | STATX_BTIME;
+
+std::uint64_t number_of(const struct statx& file) {
+  constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
+  if ((file.stx_mask & STATX_BTIME) == 0) return file.stx_ino;
+  const auto seconds = static_cast<std::uint64_t>(file.stx_btime.tv_sec);
+  return file.stx_ino + seconds * kNanosecondsPerSecond + file.stx_btime.tv_nsec;
+}
+
+/// What there is of `size` bytes.
+Result<Bytes> read_at(int descriptor, off_t start, std::size_t size) {
+  Bytes bytes(size);
+  std::size_t done = 0;
+  while (done < size) {
+    const ssize_t got =
+        ::pread(descriptor, bytes.data() + done, size - done, start + static_cast<off_t>(done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return io_failure();
+    if (got == 0) break;
+    done += static_cast<std::size_t>(got);
+  }
+  bytes.resize(done);
+  return bytes;
+}
+
 /// What the file holds of both slots.
 Result<Bytes> read_whole(const std::string& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) return io_failure();
-  Bytes bytes(static_cast<std::size_t>(2 * kSlotDistanceBytes));
-  ssize_t size = 0;
-  do {
-    size = ::pread(descriptor, bytes.data(), bytes.size(), 0);
-  } while (size < 0 && errno == EINTR);
-  const int error = errno;
+  auto bytes = read_at(descriptor, 0, static_cast<std::size_t>(kPlaceStartBytes));
   ::close(descriptor);
-  if (size < 0) return fail(error_system(Errc::kFileIo, error));
-  bytes.resize(static_cast<std::size_t>(size));
   return bytes;
 }
 
@@ -180,20 +205,27 @@ Result<void> lock_byte(int descriptor, off_t start, Clock::time_point end) {
 
 }  // namespace
 
+std::uint64_t file_number(const std::string& path) {
+  struct statx file = {};
+  return ::statx(AT_FDCWD, path.c_str(), 0, kNumberFields, &file) == 0 ? number_of(file) : 0;
+}
+
 struct FileAuthorMark::Slots {
   std::optional<Mark> newest;
   bool any_damaged = false;
+  bool is_copied = false;
 };
 
 Result<std::unique_ptr<FileAuthorMark>> FileAuthorMark::open(const std::string& path,
-                                                             const LogKey& log, Duration wait_max) {
+                                                             const LogKey& log, Duration wait_max,
+                                                             std::uint64_t store_file) {
   int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
   if (descriptor < 0 && errno == ENOENT) {
     CULM_CHECK(make_file(path, [&log](int opened) { return write_unpublished(opened, log); }));
     descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
   }
   if (descriptor < 0) return io_failure();
-  return std::unique_ptr<FileAuthorMark>(new FileAuthorMark(descriptor, log, wait_max));
+  return std::unique_ptr<FileAuthorMark>(new FileAuthorMark(descriptor, log, wait_max, store_file));
 }
 
 Result<void> FileAuthorMark::copy(const std::string& other, const std::string& path) {
@@ -216,16 +248,8 @@ void FileAuthorMark::unlock() noexcept { unlock_byte(descriptor_, kLockByte); }
 Result<FileAuthorMark::Slots> FileAuthorMark::read_slots() const {
   Slots slots;
   for (const off_t index : {0, 1}) {
-    Slot slot{};
-    std::size_t size = 0;
-    while (size < slot.size()) {
-      const ssize_t got = ::pread(descriptor_, slot.data() + size, slot.size() - size,
-                                  index * kSlotDistanceBytes + static_cast<off_t>(size));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return io_failure();
-      if (got == 0) break;
-      size += static_cast<std::size_t>(got);
-    }
+    CULM_TRY(Bytes slot, read_at(descriptor_, index * kSlotDistanceBytes, kSlotSizeBytes));
+    slot.resize(kSlotSizeBytes);
     const auto mark = decode(slot);
     if (!mark) {
       slots.any_damaged = true;
@@ -234,7 +258,21 @@ Result<FileAuthorMark::Slots> FileAuthorMark::read_slots() const {
     if (mark->log != log_) return fail(Errc::kAuthorMarkFormat);
     if (!slots.newest || slots.newest->generation < mark->generation) slots.newest = mark;
   }
+  CULM_TRY(const Bytes written_for, read_at(descriptor_, kPlaceStartBytes, kPlaceSizeBytes));
+  CULM_TRY(const Bytes place, make_place());
+  slots.is_copied = written_for != place;
   return slots;
+}
+
+Result<Bytes> FileAuthorMark::make_place() const {
+  struct statx file = {};
+  if (::statx(descriptor_, "", AT_EMPTY_PATH, kNumberFields, &file) != 0) return io_failure();
+  Bytes out;
+  append_bytes(out, as_bytes(kPlaceMagic));
+  append_bytes(out, to_big_endian(number_of(file)));
+  append_bytes(out, to_big_endian(store_file_));
+  append_bytes(out, to_big_endian(slot_checksum(out)));
+  return out;
 }
 
 Result<std::optional<Published>> FileAuthorMark::read() {
@@ -243,6 +281,7 @@ Result<std::optional<Published>> FileAuthorMark::read() {
   if (slots.newest->generation == kUnpublished) return std::nullopt;
   Published published = slots.newest->published;
   published.is_overtaken = slots.any_damaged;
+  published.is_copied = slots.is_copied;
   return published;
 }
 
@@ -254,8 +293,13 @@ Result<void> FileAuthorMark::write(const Published& published) {
   // What tells of a published entry never stands beside a slot that tells of none, so that it
   // cannot be lost with one slot; and where both were damaged both are made good.
   const bool is_alone = !slots.newest || slots.newest->generation == kUnpublished;
-  if (!is_alone || (slots.newest && published.seqnum == 0)) return {};
-  return write_at(descriptor_, encode({generation + 1, log_, published}), place_of(generation + 1));
+  if (is_alone && (!slots.newest || published.seqnum != 0)) {
+    CULM_CHECK(
+        write_at(descriptor_, encode({generation + 1, log_, published}), place_of(generation + 1)));
+  }
+  if (!slots.is_copied) return {};
+  CULM_TRY(const Bytes place, make_place());
+  return write_at(descriptor_, place, kPlaceStartBytes);
 }
 
 }  // namespace culm::store

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "culm/core/bytes.hpp"
 #include "culm/core/hash.hpp"
 #include "culm/core/time.hpp"
 #include "culm/core/types.hpp"
@@ -19,6 +20,9 @@ struct Published {
   StoreId store{};  ///< where it was committed; for people, it decides nothing
   /// A later one was lost, or its writing did not end: the store must be ahead of this one.
   bool is_overtaken = false;
+  /// The mark or the store is not the file that it was when this was written: one was copied,
+  /// restored or carried along.
+  bool is_copied = false;
 
   friend bool operator==(const Published&, const Published&) = default;
 };
@@ -42,6 +46,10 @@ class AuthorMark {
   [[nodiscard]] virtual Result<void> write(const Published& published) = 0;
 };
 
+/// Tells a file from its copies, and from others that get its inode when it is gone; 0 where there
+/// is none.
+[[nodiscard]] std::uint64_t file_number(const std::string& path);
+
 /// The mark in a file of two slots, written alternately. Its lock is on the file, so that one key
 /// appends to a log in one process at a time.
 class FileAuthorMark final : public AuthorMark {
@@ -50,9 +58,11 @@ class FileAuthorMark final : public AuthorMark {
 
   /// Opens the file, or makes it, whole, where there is none. Fails with kFileIo. `lock` waits at
   /// most `wait_max`, and lets who waits go before who holds the lock and wants it again.
+  /// `store_file`: the `file_number` of the store, by which a copy of it is known; 0 for none.
   [[nodiscard]] static Result<std::unique_ptr<FileAuthorMark>> open(const std::string& path,
                                                                     const LogKey& log,
-                                                                    Duration wait_max = kWaitMax);
+                                                                    Duration wait_max = kWaitMax,
+                                                                    std::uint64_t store_file = 0);
   /// Makes the file, whole, what `other` is, unless there is one already. Fails with kFileIo.
   [[nodiscard]] static Result<void> copy(const std::string& other, const std::string& path);
 
@@ -69,14 +79,16 @@ class FileAuthorMark final : public AuthorMark {
  private:
   struct Slots;
 
-  FileAuthorMark(int descriptor, const LogKey& log, Duration wait_max)
-      : descriptor_(descriptor), log_(log), wait_max_(wait_max) {}
+  FileAuthorMark(int descriptor, const LogKey& log, Duration wait_max, std::uint64_t store_file)
+      : descriptor_(descriptor), log_(log), wait_max_(wait_max), store_file_(store_file) {}
 
   Result<Slots> read_slots() const;
+  Result<Bytes> make_place() const;
 
   int descriptor_;
   LogKey log_;
   Duration wait_max_;
+  std::uint64_t store_file_;
 };
 
 }  // namespace culm::store

@@ -82,22 +82,20 @@ std::string author_mark_path(const std::string& directory, const LogKey& log) {
          std::string(kSuffix);
 }
 
-Result<std::unique_ptr<FileAuthorMark>> open_author_mark(const std::string& directory,
-                                                         const LogKey& log,
-                                                         const std::string& key_path,
-                                                         Duration wait_max) {
-  CULM_CHECK(make_directory(directory));
-  const std::string path = author_mark_path(directory, log);
-  const std::string old = old_path(key_path, log.log_id);
-  const bool is_older = !key_path.empty() && is_file(old);
+Result<std::unique_ptr<FileAuthorMark>> open_author_mark(const MarkUse& use, const LogKey& log) {
+  CULM_CHECK(make_directory(use.directory));
+  const std::string path = author_mark_path(use.directory, log);
+  const std::string old = old_path(use.key_path, log.log_id);
+  const bool is_older = !use.key_path.empty() && is_file(old);
   if (is_older && !is_file(path)) {
     // As it is, damaged ones as well: they say that there was one.
     CULM_CHECK(FileAuthorMark::copy(old, path));
     ::unlink(old.c_str());
-    return FileAuthorMark::open(path, log, wait_max);
   }
-  CULM_TRY(auto mark, FileAuthorMark::open(path, log, wait_max));
-  if (is_older) CULM_CHECK(take_over(*mark, log, old));
+  const std::uint64_t store_file =
+      use.store_directory.empty() ? 0 : file_number(use.store_directory + "/data.mdb");
+  CULM_TRY(auto mark, FileAuthorMark::open(path, log, use.wait_max, store_file));
+  if (is_older && is_file(old)) CULM_CHECK(take_over(*mark, log, old));
   return mark;
 }
 

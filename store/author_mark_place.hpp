@@ -17,12 +17,17 @@ namespace culm::store {
 /// "DIRECTORY/AUTHOR.LOG_ID.mark".
 [[nodiscard]] std::string author_mark_path(const std::string& directory, const LogKey& log);
 
-/// Opens the mark of a log, and makes the directory and it where they are missing. `key_path` is
-/// the file of the key: what an earlier version kept beside it is taken over, once, where it knows
-/// of more. Waits for that as `FileAuthorMark::lock` does. Fails with kAuthorMarkLocked, kFileIo.
-[[nodiscard]] Result<std::unique_ptr<FileAuthorMark>> open_author_mark(
-    const std::string& directory, const LogKey& log, const std::string& key_path,
-    Duration wait_max = FileAuthorMark::kWaitMax);
+struct MarkUse {
+  std::string directory;   ///< see `find_marks_directory`
+  std::string key_path{};  ///< what an earlier version kept beside it is taken over; "": none
+  std::string store_directory{};  ///< whose copy is told from it; "": none
+  Duration wait_max = FileAuthorMark::kWaitMax;
+};
+
+/// Opens the mark of a log, and makes the directory and it where they are missing. Waits for what
+/// is taken over as `FileAuthorMark::lock` does. Fails with kAuthorMarkLocked, kFileIo.
+[[nodiscard]] Result<std::unique_ptr<FileAuthorMark>> open_author_mark(const MarkUse& use,
+                                                                       const LogKey& log);
 
 /// The logs that have a mark there, in order; none where there is no such directory. Fails with
 /// kFileIo.

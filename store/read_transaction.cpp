@@ -281,6 +281,14 @@ Result<std::vector<Evidence>> ReadTransaction::evidence(const LogState& log,
   return out;
 }
 
+Result<std::vector<std::string>> ReadTransaction::known_peers() const {
+  const ByteView key = detail::peers_row_key();
+  CULM_TRY(const auto value, kv_->get(Table::kMeta, key));
+  if (!value) return std::vector<std::string>();
+  CULM_TRY(const ByteView body, detail::unseal(Table::kMeta, key, *value));
+  return detail::decode_peers(body);
+}
+
 Result<std::uint64_t> ReadTransaction::last_change() const {
   const ByteView key = detail::meta_row_key();
   CULM_TRY(const auto value, kv_->get(Table::kMeta, key));

@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -23,6 +24,10 @@ namespace culm::store {
 
 /// Tells one store from another, not from copies that something else than a backup made of it.
 using StoreId = std::array<std::uint8_t, 16>;
+
+/// Bounds of `ReadTransaction::known_peers`.
+inline constexpr std::size_t kKnownPeersMax = 16;
+inline constexpr std::size_t kKnownPeerBytesMax = 300;
 
 /// What a peer keeps of a log.
 struct LogInterest {
@@ -214,6 +219,10 @@ class ReadTransaction {
   [[nodiscard]] Result<std::vector<Evidence>> evidence(const LogState& log,
                                                        std::size_t max = SIZE_MAX) const;
 
+  /// The addresses of peers that this store has synced with, in the order in which they were first
+  /// met; at most kKnownPeersMax.
+  [[nodiscard]] Result<std::vector<std::string>> known_peers() const;
+
   /// Numbers the latest change, that of this transaction not counted; 0 for a new store.
   [[nodiscard]] Result<std::uint64_t> last_change() const;
   /// The logs that changed after change `after`, in the order of their last change; at most `max`.
@@ -299,6 +308,10 @@ class WriteTransaction : public ReadTransaction {
   /// Adds the entries to `verified` that are still held; none where these would be too many ranges.
   /// No change of the log: nobody gets another answer by it. Fails with kLogUnknown.
   [[nodiscard]] Result<void> mark_verified(const CheckedSignatures& checked);
+
+  /// Adds the address of a peer; the one that was met first goes where there are too many. No
+  /// change where it is known. Precondition: at most kKnownPeerBytesMax bytes.
+  [[nodiscard]] Result<void> remember_peer(std::string_view address);
 
   /// Replaces the interest. A log that was unknown becomes known. Fails with kRangesTooMany.
   [[nodiscard]] Result<void> set_interest(const LogKey& log, const LogInterest& interest);

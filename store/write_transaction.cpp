@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "culm/core/assert.hpp"
 #include "culm/store/check.hpp"
 #include "culm/store/detail/rows.hpp"
 #include "culm/store/detail/schema.hpp"
@@ -246,6 +247,16 @@ Result<void> WriteTransaction::set_interest(const LogKey& log, const LogInterest
   mark_changed(*touched);
   touched->state.interest = interest;
   return {};
+}
+
+Result<void> WriteTransaction::remember_peer(std::string_view address) {
+  CULM_ASSERT(address.size() <= kKnownPeerBytesMax);
+  CULM_TRY(auto known, known_peers());
+  if (std::ranges::find(known, address) != known.end()) return {};
+  if (known.size() >= kKnownPeersMax) known.erase(known.begin());
+  known.emplace_back(address);
+  detail::encode_peers(row_, known);
+  return noted(put_row(Table::kMeta, detail::peers_row_key()));
 }
 
 Result<void> WriteTransaction::put_change(LogState& state) {

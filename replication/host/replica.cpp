@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "culm/core/random.hpp"
+#include "culm/replication/host/append_gate.hpp"
 #include "culm/replication/host/commit_watch.hpp"
 #include "culm/replication/host/detail/sync_run.hpp"
 #include "culm/replication/host/writer.hpp"
@@ -81,14 +82,26 @@ Result<OwnLog> Replica::open_log(const std::string& key_file, const OwnLogOption
   if (marks.empty()) {
     CULM_TRY(marks, store::find_marks_directory());
   }
-  CULM_TRY(impl->mark, store::open_author_mark(marks, impl->log, key_file));
+  CULM_TRY(impl->mark,
+           store::open_author_mark(
+               {.directory = marks, .key_path = key_file, .store_directory = impl_->directory},
+               impl->log));
   auto commit = [&replica = *impl_](const store::SignedUnit& unit,
                                     const store::Appender::MoveMark& move_mark) -> Result<void> {
     return host::commit_through(replica.writer(), *replica.store.store)(unit, move_mark);
   };
-  CULM_TRY(impl->appender,
-           store::Appender::open(*impl_->store.store, impl->key, options.log_id, *impl->mark,
-                                 std::move(commit), {.adopt = options.adopt}));
+  std::function<Result<void>(SeqNum)> gate;
+  if (options.gate != AppendGate::kNever) {
+    gate = [this, &options, log = impl->log](SeqNum tail) -> Result<void> {
+      CULM_TRY(const auto known,
+               host::ask_known_peers(impl_->store, impl_->directory, log, impl_->options));
+      return known.check(options.gate, tail);
+    };
+  }
+  CULM_TRY(
+      impl->appender,
+      store::Appender::open(*impl_->store.store, impl->key, options.log_id, *impl->mark,
+                            std::move(commit), {.adopt = options.adopt, .gate = std::move(gate)}));
   return OwnLog(std::move(impl));
 }
 

@@ -36,6 +36,14 @@ struct ReplicaOptions {
   std::string network_key_file{};
 };
 
+/// What to ask of the peers that this store has synced with, before the first append, where author
+/// mark and store came from different times. Spec: store.md#append-gate
+enum class AppendGate : std::uint8_t {
+  kAsk,       ///< whether they hold more of the log; go on where none can be asked
+  kRequired,  ///< the same, and do not go on then
+  kNever,
+};
+
 struct OwnLogOptions {
   LogId log_id{};
   /// Make the key if there is no such file.
@@ -44,6 +52,7 @@ struct OwnLogOptions {
   bool adopt = false;
   /// Where the author mark lies; "": the place of the user, see `store::find_marks_directory`.
   std::string marks_directory{};
+  AppendGate gate = AppendGate::kAsk;
 };
 
 /// A log that is written here. Append with one key in one place only: two that do so fork the log,
@@ -163,8 +172,8 @@ class Replica {
   [[nodiscard]] const store::Store& store() const;
 
   /// Opens one's own log by its key. All of the log is kept, unless the store's interest says
-  /// otherwise. Fails as `store::read_key_file`, `store::open_author_mark` and
-  /// `store::Appender::open`.
+  /// otherwise. Fails as `store::read_key_file`, `store::open_author_mark`,
+  /// `store::Appender::open` and `host::KnownHead::check`.
   [[nodiscard]] Result<OwnLog> open_log(const std::string& key_file,
                                         const OwnLogOptions& options = {});
 

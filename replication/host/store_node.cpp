@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "culm/replication/host/detail/asio.hpp"
+#include "culm/replication/host/detail/known_peer.hpp"
 
 namespace culm::host {
 
@@ -113,8 +114,9 @@ node::SyncId StoreNode::sync(const node::SyncRequest& request,
                              std::function<bool(const node::SyncEvent&)> told,
                              std::function<void(const node::SyncReport&)> ended) {
   const auto id = std::make_shared<node::SyncId>();
-  *id = node_.sync(request, [this, id, told = std::move(told),
+  *id = node_.sync(request, [this, id, is_quote = request.quote_only, told = std::move(told),
                              ended = std::move(ended)](const node::SyncEvent& event) {
+    remember_peers(node_, store_, is_quote, event);
     if (!told(event)) node_.end_sync(*id);
     if (const auto* const end = std::get_if<node::SyncEnded>(&event)) ended(end->report);
   });

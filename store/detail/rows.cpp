@@ -109,6 +109,31 @@ Result<StoreMeta> decode_meta(ByteView body) {
 
 void encode_forgotten(Bytes& out) { start(out); }
 
+void encode_peers(Bytes& out, const std::vector<std::string>& addresses) {
+  start(out);
+  varu64::append(out, addresses.size());
+  for (const std::string& address : addresses) {
+    varu64::append(out, address.size());
+    append_bytes(out, as_bytes(address));
+  }
+}
+
+Result<std::vector<std::string>> decode_peers(ByteView body) {
+  Reader reader(body);
+  CULM_TRY(const std::uint64_t count, reader.number());
+  if (count > kKnownPeersMax) return fail(Errc::kStoreFormat);
+  std::vector<std::string> addresses;
+  addresses.reserve(static_cast<std::size_t>(count));
+  for (std::uint64_t i = 0; i < count; ++i) {
+    CULM_TRY(const std::uint64_t size, reader.number());
+    if (size > kKnownPeerBytesMax) return fail(Errc::kStoreFormat);
+    CULM_TRY(const ByteView text, reader.bytes(size));
+    addresses.emplace_back(as_text(text));
+  }
+  CULM_CHECK(reader.end());
+  return addresses;
+}
+
 Result<void> encode_log(Bytes& out, const LogState& log) {
   start(out);
   for (const std::uint64_t value : {log.number, log.change, log.cap, log.end_of_log,

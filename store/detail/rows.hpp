@@ -13,6 +13,10 @@ void encode_meta(Bytes& out, const StoreMeta& meta);
 /// Of a row that says all by its key.
 void encode_forgotten(Bytes& out);
 
+/// Fails, reading, where there are more of them, or longer ones, than a store keeps.
+void encode_peers(Bytes& out, const std::vector<std::string>& addresses);
+[[nodiscard]] Result<std::vector<std::string>> decode_peers(ByteView body);
+
 /// Fails with kRangesTooMany.
 [[nodiscard]] Result<void> encode_log(Bytes& out, const LogState& log);
 [[nodiscard]] Result<LogState> decode_log(const LogKey& log, ByteView body);

@@ -19,6 +19,7 @@ void write(std::uint8_t* out, std::uint64_t value) noexcept {
 }  // namespace
 
 ByteView meta_row_key() noexcept { return as_bytes("store"); }
+ByteView peers_row_key() noexcept { return as_bytes("peers"); }
 
 ForgottenRowKey forgotten_row_key(std::uint64_t number) noexcept {
   ForgottenRowKey key;

@@ -11,6 +11,7 @@
 ///
 ///   kMeta      "store"                        the store as a whole
 ///   kMeta      "forgotten", log number 8      that rows of a log that is known no more may be left
+///   kMeta      "peers"                        addresses of peers that it has synced with
 ///   kLogs      author 32, log_id 8            state of a log
 ///   kEntries   log number 8, seqnum 8         entry and inline payload
 ///   kPayloads  stage 8, index 4               one chunk of a payload
@@ -32,6 +33,7 @@ using ForgottenRowKey = std::array<std::uint8_t, 17>;
 
 /// Lives for ever.
 [[nodiscard]] ByteView meta_row_key() noexcept;
+[[nodiscard]] ByteView peers_row_key() noexcept;
 [[nodiscard]] LogRowKey log_row_key(const LogKey& log) noexcept;
 /// Also of evidence, with `at` as seqnum.
 [[nodiscard]] EntryRowKey entry_row_key(std::uint64_t number, SeqNum seqnum) noexcept;

@@ -3,7 +3,8 @@
 import os
 import shutil
 
-from scenario import FORK, Scenario, main
+from relay_harness import NetworkScenario
+from scenario import FORK, USAGE, Scenario, main
 
 
 class AuthorMark(Scenario):
@@ -159,6 +160,103 @@ class AuthorMark(Scenario):
         self.out("export", self.author, "--jsonl", "--range", "30-32", "-o", "part")
         self.out("import", "--jsonl", "part", store="other")
         self.run_culm("append", "--key", self.key, stdin=b"x", store="other", status=FORK)
+
+
+class AppendGate(NetworkScenario):
+    """Mark and store that came from another time: peers may know of more."""
+
+    def setUp(self):
+        super().setUp()
+        self.node = self.relay("relay", "--accept-any")
+        self.key, self.author = self.push_lines(3, self.node, store="store")
+        self.back_up()
+
+    def back_up(self):
+        for name in ("store", "marks"):
+            shutil.copytree(self.path(name), self.path(f"{name}-backup"))
+
+    def restore(self):
+        """Both of them together, as from one old backup: the files are others, what is in them
+        agrees."""
+        for name in ("store", "marks"):
+            shutil.rmtree(self.path(name))
+            shutil.copytree(self.path(f"{name}-backup"), self.path(name))
+
+    def append(self, text, *arguments, status=0):
+        return self.error(status, "append", "--key", self.key, *arguments, stdin=text)
+
+    def test_what_was_restored_together_is_not_appended_to_when_a_peer_holds_more(self):
+        self.assertEqual(self.append(b"4"), "")
+        self.sync_one("store", self.node.address, "--push")
+        for arguments in ((), ("--gate", "ask"), ("--gate", "required")):
+            self.restore()
+            said = self.append(b"other 4", *arguments, status=FORK)
+            self.assertIn("a peer holds the log up to seqnum 4, which this store lacks", said)
+            self.assertIn("culm sync", said)
+        # A node asks likewise.
+        node = self.relay("store", "--accept-any")
+        self.append(b"other 4", status=FORK)
+        node.end()
+        report = self.json("append", "--key", self.key, stdin=b"other 4", status=FORK)
+        self.assertEqual((report["error"], report["seqnum"]), ("author_mark_behind", 4))
+        self.sync_one("store", self.node.address)
+        self.assertEqual(self.append(b"5"), "")
+        self.assertIsNone(self.json("ls")["cap"])
+
+    def test_a_peer_that_holds_no_more_lets_it_go_on_and_is_asked_once(self):
+        self.restore()
+        self.assertEqual(self.append(b"4", "--gate", "required"), "")
+        self.node.end()
+        self.assertEqual(self.append(b"5", "--gate", "required"), "")
+
+    def test_a_peer_that_a_node_has_synced_with_is_known(self):
+        key, _ = self.keygen("third.key")
+        self.out("append", "--key", key, stdin=b"1", store="third")
+        node = self.relay("third", "--accept-any")
+        self.sync_one("third", self.node.address, "--push")
+        node.end()
+        self.out("compact", store="third")
+        self.out("append", "--key", key, "--gate", "required", stdin=b"2", store="third")
+
+    def test_without_a_peer_it_goes_on_and_says_so_unless_one_is_required(self):
+        self.node.end()
+        self.restore()
+        report = self.json("append", "--key", self.key, "--gate", "required", stdin=b"4",
+                           status=FORK)
+        self.assertEqual(report["error"], "author_head_unknown")
+        said = self.append(b"4")
+        self.assertIn("none could be asked", said)
+        self.assertEqual(self.append(b"5"), "")
+        self.assertEqual(self.json("ls")["head"], 5)
+
+    def test_nobody_is_asked_where_that_is_said(self):
+        self.append(b"4")
+        self.sync_one("store", self.node.address, "--push")
+        self.restore()
+        self.assertEqual(self.append(b"other 4", "--gate", "never"), "")
+        self.append(b"5", "--gate", "maybe", status=USAGE)
+
+    def test_a_new_author_is_told_nothing(self):
+        self.node.end()
+        for store in ("store", "new"):
+            key, _ = self.keygen(f"{store}.key")
+            said = self.error(0, "append", "--key", key, stdin=b"1", store=store)
+            self.assertNotIn("author mark", said)
+
+    def test_a_compacted_store_is_another_file_and_a_peer_clears_it(self):
+        self.out("compact")
+        self.assertEqual(self.append(b"4"), "")
+        self.node.end()
+        self.out("compact")
+        self.assertIn("culm compact", self.append(b"5"))
+        self.assertEqual(self.append(b"6"), "")
+
+    def test_another_store_is_another_epoch(self):
+        self.append(b"4")
+        self.sync_one("store", self.node.address, "--push")
+        self.sync_one("other", self.node.address, self.author, "--range", "1-4")
+        self.assertEqual(self.error(0, "append", "--key", self.key, "--gate", "required", stdin=b"5",
+                                    store="other"), "")
 
 
 if __name__ == "__main__":

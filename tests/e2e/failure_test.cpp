@@ -28,7 +28,7 @@ const std::map<Exit, std::vector<std::string_view>> kExits{
       "peer_network",         "peer_self",        "peer_hung_up",   "peer_refused"}},
     {Exit::kFork,
      {"seqnum_end", "fork", "log_capped", "log_ended", "author_mark_behind", "author_mark_fork",
-      "author_mark_format"}},
+      "author_mark_format", "author_head_unknown"}},
     {Exit::kLocked, {"store_locked", "author_mark_locked", "node_silent"}},
 };
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import time
 
 from export_import_scenario import make_log, to_jsonl
@@ -145,6 +146,12 @@ class JsonLines(NetworkScenario):
             self.assertEqual((failure["type"], failure["exit"]), ("failure", status))
             if status == USAGE:
                 self.assertIn("--help", failure["next"])
+
+    def test_an_append_that_nobody_could_be_asked_about_is_a_warning(self):
+        self.new_log("abc")
+        shutil.copytree(self.path("store"), self.path("copy"))
+        self.run_verb("append", "--key", "me.key", stdin=b"x", store="copy")
+        self.assertIn("warning", self.seen)
 
     def test_evidence_of_a_fork_is_a_verdict(self):
         self.write("one", to_jsonl(make_log(5), b"payload %d"))

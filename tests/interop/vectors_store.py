@@ -90,6 +90,11 @@ def store_rows():
            "forgotten": 2}
     yield {"id": "forgotten", **sealed("meta", b"forgotten" + be(2**40), b""), "number": 2**40}
 
+    addresses = ["127.0.0.1:7474", "[::1]:1", "relay.example:65535"]
+    body = r.encode_varu64(len(addresses)) + b"".join(
+        r.encode_varu64(len(a)) + a.encode() for a in addresses)
+    yield {"id": "peers", **sealed("meta", b"peers", body), "addresses": addresses}
+
     everything = {"number": 1, "change": 7, "cap": 0, "end_of_log": 0, "payload_bytes": 300,
                   "newest": 0, "payloads_wanted": True, "held": [[1, 20]],
                   "payloads": [[1, 20]], "verified": [[20, 20]], "deleted": [],

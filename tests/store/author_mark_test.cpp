@@ -178,6 +178,25 @@ TEST_F(AuthorMarkFile, ATornFirstWriteIsNoMarkYet) {
   EXPECT_EQ(*read(), published(0));
 }
 
+TEST_F(AuthorMarkFile, SaysWhenItOrTheStoreIsACopy) {
+  const auto is_copied = [&](const std::string& file, std::uint64_t store_file) {
+    const auto mark = *FileAuthorMark::open(file, log, Duration{}, store_file);
+    return mark->read().value()->is_copied;
+  };
+  const auto write_for = [&](const std::string& file, std::uint64_t store_file) {
+    EXPECT_TRUE((*FileAuthorMark::open(file, log, Duration{}, store_file))->write(published(5)));
+  };
+  write_for(path, 7);
+  EXPECT_FALSE(is_copied(path, 7));
+  EXPECT_TRUE(is_copied(path, 8)) << "another store";
+  const std::string copy = directory.path("copy.mark");
+  std::filesystem::copy_file(path, copy);
+  EXPECT_TRUE(is_copied(copy, 7)) << "another mark";
+  write_for(copy, 8);
+  EXPECT_FALSE(is_copied(copy, 8));
+  EXPECT_FALSE(is_copied(path, 7));
+}
+
 TEST_F(AuthorMarkFile, RefusesTheMarkOfAnotherLog) {
   ASSERT_TRUE(write(5));
   log.log_id = LogId{1};

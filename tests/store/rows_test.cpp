@@ -91,10 +91,19 @@ Row make_forgotten_row(const json& vector, ByteView body) {
   return sealed(Table::kMeta, detail::forgotten_row_key(number), out);
 }
 
+Row make_peers_row(const json& vector, ByteView body) {
+  const auto addresses = vector.at("addresses").get<std::vector<std::string>>();
+  EXPECT_EQ(detail::decode_peers(body), addresses);
+  Bytes out;
+  detail::encode_peers(out, addresses);
+  return sealed(Table::kMeta, detail::peers_row_key(), out);
+}
+
 Row make_row(const json& vector, ByteView body) {
   const std::string table = vector.at("table").get<std::string>();
   Bytes out;
   if (table == "meta" && vector.contains("number")) return make_forgotten_row(vector, body);
+  if (vector.contains("addresses")) return make_peers_row(vector, body);
   if (table == "meta") {
     const detail::StoreMeta meta{hex_as<store::StoreId>(vector.at("store_id")),
                                  number_in(vector, "log_count"), number_in(vector, "last_change"),

@@ -52,6 +52,23 @@ TEST(StoreOpen, FindsNoStoreInAnEmptyDirectoryOpenForReading) {
   EXPECT_EQ(code_of(Store::open(*std::move(kv), random)), Errc::kStoreNotFound);
 }
 
+TEST(StoreOpen, RemembersTheAddressesOfPeersAndNotTooMany) {
+  MemoryStore store;
+  EXPECT_TRUE(store->read()->known_peers()->empty());
+  std::vector<std::string> expected;
+  for (int n = 0; n < 20; ++n) {
+    const std::string address = "127.0.0.1:" + std::to_string(n);
+    for (int times = 0; times < 2; ++times) {
+      ASSERT_TRUE(store->update([&](store::WriteTransaction& transaction) {
+        return transaction.remember_peer(address);
+      }));
+    }
+    expected.push_back(address);
+    if (expected.size() > store::kKnownPeersMax) expected.erase(expected.begin());
+  }
+  EXPECT_EQ(*store->read()->known_peers(), expected);
+}
+
 TEST(StoreIngest, ShowsNothingThatIsHeldBack) {
   MemoryStore store;
   const auto log = LogBuilder().append_many(20);

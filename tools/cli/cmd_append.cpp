@@ -1,7 +1,11 @@
 #include <cerrno>
+#include <cstdio>
 #include <filesystem>
+#include <optional>
+#include <utility>
 #include <vector>
 
+#include "culm/replication/host/append_gate.hpp"
 #include "culm/replication/host/file_reader.hpp"
 #include "culm/store/appender.hpp"
 #include "culm/store/author_mark_place.hpp"
@@ -24,6 +28,7 @@ struct Options {
   std::vector<std::string> files;
   std::string log_id = "0";
   double wait_seconds = 10;
+  std::string gate = "ask";
   bool lines = false;
   bool end = false;
   bool adopt = false;
@@ -131,8 +136,50 @@ Outcome<void> check_for_node(const Options& options) {
   return {};
 }
 
-Failure explain(const Error& error, const std::string& mark_path) {
+/// What to ask of peers before, and what they said.
+struct Gate {
+  AppendGate gate{};
+  std::optional<host::KnownHead> known{};
+};
+
+Outcome<AppendGate> parse_gate(const std::string& text) {
+  constexpr std::pair<std::string_view, AppendGate> kGates[] = {{"required", AppendGate::kRequired},
+                                                                {"ask", AppendGate::kAsk},
+                                                                {"never", AppendGate::kNever}};
+  for (const auto& [name, gate] : kGates) {
+    if (text == name) return gate;
+  }
+  return usage("--gate takes required, ask or never");
+}
+
+/// Asks them, and says where nobody could be asked.
+Result<void> pass(Gate& gate, const host::WritableStore& store, const Context& context,
+                  const LogKey& log, SeqNum tail) {
+  if (gate.gate == AppendGate::kNever) return {};
+  CULM_TRY(gate.known, host::ask_known_peers(store, context.store_directory, log));
+  CULM_CHECK(gate.known->check(gate.gate, tail));
+  // A log that begins here has no mark, and mostly nobody who could know of it.
+  if (gate.known->answered != 0 || tail == 0) return {};
+  const std::string who = gate.known->asked == 0
+                              ? "this store has not synced with a peer that could be asked"
+                              : "of the peers that this store has synced with (" +
+                                    std::to_string(gate.known->asked) + ") none could be asked";
+  const std::string text =
+      "author mark and store are not as they were written together, as after a restore or "
+      "`culm compact`, and " +
+      who + " whether it holds more of the log; appending all the same";
+  const std::string line =
+      to_line(Json{{"type", "warning"}, {"log", to_string(log)}, {"message", text}});
+  std::fprintf(stderr, "%s\n", (context.json ? line : "culm: append: " + text).c_str());
+  return {};
+}
+
+Failure explain(const Error& error, const std::string& mark_path, const Gate& gate = {}) {
   Failure failure(error);
+  if (error.code == Errc::kAuthorMarkBehind && gate.known && gate.known->head == error.detail) {
+    failure.message = "a peer holds the log up to seqnum " + std::to_string(error.detail) +
+                      ", which this store lacks";
+  }
   if (error.code == Errc::kAuthorMarkFormat) {
     const bool is_missing = error.detail_kind == ErrorDetail::kSeqnum;
     failure.message = "author mark " + shown(mark_path) +
@@ -199,6 +246,8 @@ Outcome<void> run(Context& context, const Options& given) {
   CULM_TOOLS_TRY(const std::uint64_t total_bytes, check_inputs(options));
   if (options.key_path.empty()) return usage("a file name must not be empty");
   CULM_TOOLS_TRY(const Duration wait_max, parse_wait(options.wait_seconds));
+  Gate gate;
+  CULM_TOOLS_TRY(gate.gate, parse_gate(options.gate));
   const auto key = store::read_key_file(options.key_path);
   if (!key) {
     return fail_with(Failure(key.error()).about(shown(options.key_path)).as(Exit::kVerification));
@@ -210,7 +259,11 @@ Outcome<void> run(Context& context, const Options& given) {
   const std::string mark_path = store::author_mark_path(marks, log);
   const auto open_mark = [&] {
     return about("author mark " + shown(mark_path),
-                 store::open_author_mark(marks, log, options.key_path, wait_max));
+                 store::open_author_mark({.directory = marks,
+                                          .key_path = options.key_path,
+                                          .store_directory = context.store_directory,
+                                          .wait_max = wait_max},
+                                         log));
   };
   const auto may_make = [&]() -> Outcome<void> {
     CULM_TOOLS_TRY(const auto mark, open_mark());
@@ -220,10 +273,11 @@ Outcome<void> run(Context& context, const Options& given) {
                  open_for_writing(context, IfMissing::kCreate, verifier, {}, wait_max, may_make));
   if (access.node != nullptr) CULM_TOOLS_CHECK(check_for_node(options));
   CULM_TOOLS_TRY(const auto mark, open_mark());
+  const auto pass_gate = [&](SeqNum tail) { return pass(gate, access, context, log, tail); };
   auto appender = store::Appender::open(*access.store, *key, log.log_id, *mark,
                                         host::commit_through(*access.writer, *access.store),
-                                        {.adopt = options.adopt});
-  if (!appender) return fail_with(explain(appender.error(), mark_path));
+                                        {.adopt = options.adopt, .gate = pass_gate});
+  if (!appender) return fail_with(explain(appender.error(), mark_path, gate));
 
   say_when_interrupted("nothing was appended");
   Progress progress("appending", total_bytes, Progress::Unit::kBytes);
@@ -272,6 +326,13 @@ void add_append(CommandTree& tree) {
                   "Wait so long for others that append with this key, and for a node that runs on\n"
                   "the store to answer")
       .type_name("SECONDS")
+      .show_default();
+  verb.add_option("--gate", &options->gate,
+                  "Where author mark and store are not as they were written together, as after a\n"
+                  "restore: ask the peers that the store has synced with whether they hold more\n"
+                  "of the log, and do not append then. ask goes on where none can be asked,\n"
+                  "required does not, never asks nobody")
+      .type_name("required|ask|never")
       .show_default();
   verb.add_flag("--adopt", options->adopt,
                 "Take the store's log as all that was ever published, where the mark is missing\n"

@@ -74,7 +74,7 @@ Outcome<std::pair<LogKey, store::Published>> parse_line(std::string_view line) {
 /// Moves the mark up to what was published elsewhere; whether it was lower.
 Result<bool> raise_mark(const std::string& directory, const LogKey& log,
                         const store::Published& published) {
-  CULM_TRY(const auto mark, store::open_author_mark(directory, log, ""));
+  CULM_TRY(const auto mark, store::open_author_mark({.directory = directory}, log));
   CULM_CHECK(mark->lock());
   const auto raise = [&]() -> Result<bool> {
     CULM_TRY(const auto ours, mark->read());

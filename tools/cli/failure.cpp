@@ -76,6 +76,8 @@ constexpr Row kRows[] = {
     {Errc::kAuthorMarkFormat,
      "restore the mark from a copy (culm mark); without it a fork cannot be ruled out"},
     {Errc::kAuthorMarkLocked, "wait for the other process, or end it"},
+    {Errc::kAuthorHeadUnknown,
+     "sync with a peer that holds the log, or let appending go on without one (--gate ask)"},
     {Errc::kNodeSilent,
      "it was stopped, or it hangs: let it go on (kill -CONT) or end it; then look whether this was "
      "done, it may still do it"},
@@ -167,6 +169,7 @@ Exit exit_of(const Error& error) {
     case Errc::kAuthorMarkBehind:
     case Errc::kAuthorMarkFork:
     case Errc::kAuthorMarkFormat:
+    case Errc::kAuthorHeadUnknown:
       return Exit::kFork;
     // Here a command line led to them, not a peer.
     case Errc::kRange:

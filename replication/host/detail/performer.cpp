@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "culm/core/limits.hpp"
+#include "culm/replication/host/detail/known_peer.hpp"
 #include "culm/replication/host/sync_json.hpp"
 #include "culm/store/check.hpp"
 
@@ -159,10 +160,13 @@ void Performer::start(control::SyncRequest request, Answer answer) {
   if (request.sync.push && !serves_every_log_) {
     return answer({Error{Errc::kStoreLocked}, Json::object()});
   }
-  node_.sync(std::move(request.sync), [answer = std::move(answer)](const node::SyncEvent& event) {
-    const auto* const ended = std::get_if<node::SyncEnded>(&event);
-    if (ended != nullptr) answer({std::nullopt, control::to_json(ended->report)});
-  });
+  const bool is_quote = request.sync.quote_only;
+  node_.sync(std::move(request.sync),
+             [this, is_quote, answer = std::move(answer)](const node::SyncEvent& event) {
+               remember_peers(node_, store_, is_quote, event);
+               const auto* const ended = std::get_if<node::SyncEnded>(&event);
+               if (ended != nullptr) answer({std::nullopt, control::to_json(ended->report)});
+             });
 }
 
 }  // namespace culm::host
