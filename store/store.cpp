@@ -37,7 +37,8 @@ Result<std::optional<StoreMeta>> find_meta(const KvReadTransaction& kv) {
   return meta;
 }
 
-Result<StoreMeta> create(Kv& kv, Random& random) {
+/// Unless another process was faster.
+Result<StoreMeta> create(Kv& kv, Random& random, bool& was_made) {
   auto begun = kv.begin_write();
   if (!begun) {
     const bool is_read_only = begun.error().code == Errc::kStoreReadOnly;
@@ -53,6 +54,7 @@ Result<StoreMeta> create(Kv& kv, Random& random) {
   detail::seal(value, Table::kMeta, detail::meta_row_key());
   CULM_CHECK(transaction.put(Table::kMeta, detail::meta_row_key(), value));
   CULM_CHECK(transaction.commit());
+  was_made = true;
   return meta;
 }
 
@@ -93,10 +95,13 @@ Result<std::unique_ptr<Store>> Store::open(std::unique_ptr<Kv> kv, Random& rando
     CULM_TRY(const auto transaction, kv->begin_read());
     CULM_TRY(meta, find_meta(*transaction));
   }
+  bool was_made = false;
   if (!meta) {
-    CULM_TRY(meta, create(*kv, random));
+    CULM_TRY(meta, create(*kv, random, was_made));
   }
-  return std::unique_ptr<Store>(new Store(std::move(kv), meta->id));
+  std::unique_ptr<Store> store(new Store(std::move(kv), meta->id));
+  store->was_made_ = was_made;
+  return store;
 }
 
 Result<ReadTransaction> Store::read() const {

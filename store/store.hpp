@@ -463,6 +463,8 @@ class Store {
 
   /// As it was when the store was opened.
   [[nodiscard]] const StoreId& id() const noexcept { return id_; }
+  /// Whether `open` has made it. Of those who open what is empty at once, one has.
+  [[nodiscard]] bool was_made() const noexcept { return was_made_; }
   [[nodiscard]] Result<ReadTransaction> read() const;
 
   /// Runs `body` in a write transaction and commits, durably. When the store is full it is grown
@@ -501,6 +503,7 @@ class Store {
   std::unique_ptr<Kv> kv_;
   std::unique_ptr<detail::LogCache> cache_;
   StoreId id_;
+  bool was_made_ = false;
   std::atomic<std::size_t> rows_per_step_ = limits::kRowsPerStepMax;  ///< for which there was room
   std::mutex damaged_mutex_;
   std::set<LogKey> damaged_;

@@ -22,6 +22,12 @@ TEST(StoreOpen, GivesEachNewStoreAnIdThatStays) {
   EXPECT_EQ(store.reopened()->id(), id);
 }
 
+TEST(StoreOpen, SaysWhetherItHasMadeTheStore) {
+  MemoryStore store;
+  EXPECT_TRUE(store->was_made());
+  EXPECT_FALSE(store.reopened()->was_made());
+}
+
 TEST(StoreOpen, RefusesAStoreThatLostItsMetaRow) {
   MemoryStore store;
   ASSERT_TRUE(store.ingest(LogBuilder().append_many(3), up_to(3)));

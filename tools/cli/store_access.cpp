@@ -50,10 +50,13 @@ Outcome<host::WritableStore> open_for_writing(const Context& context, IfMissing 
   auto opened = host::open_to_write(directory, false, verifier, options, wait_max);
   const bool is_missing = !opened && opened.error().code == Errc::kStoreNotFound;
   if (is_missing && if_missing == IfMissing::kCreate) {
-    if (may_make) CULM_TOOLS_CHECK(may_make());
-    opened = host::open_to_write(directory, true, verifier, options, wait_max);
-    if (opened) tell_made(context);
+    const auto may = may_make ? may_make() : Outcome<void>();
+    // Another process may have made it meanwhile: then it is not to be made.
+    opened = host::open_to_write(directory, may.has_value(), verifier, options, wait_max);
+    const bool is_still_missing = !opened && opened.error().code == Errc::kStoreNotFound;
+    if (is_still_missing) CULM_TOOLS_CHECK(may);
   }
+  if (opened && opened->store->was_made()) tell_made(context);
   if (!opened && opened.error().code == Errc::kStoreLocked) {
     return fail_with(
         locked(context).next("wait until it has ended; verbs that only read work meanwhile"));

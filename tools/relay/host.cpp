@@ -64,7 +64,6 @@ Result<void> Host::open_store(MakeStore make) {
   const bool is_missing = !kv && kv.error().code == Errc::kStoreNotFound;
   if (is_missing && make == MakeStore::kNow) {
     kv = open_kv(true);
-    store_is_ = StoreIs::kMade;
   } else if (is_missing) {
     kv = std::make_unique<UnmadeKv>([this](store::Kv& memory) { return make_kv(memory); });
     store_is_ = StoreIs::kMissing;
@@ -73,6 +72,7 @@ Result<void> Host::open_store(MakeStore make) {
   SystemRandom random;
   CULM_TRY(store_, store::Store::open(*std::move(kv), random));
   if (kv_ == nullptr) return {};
+  if (store_->was_made()) store_is_ = StoreIs::kMade;
   CULM_TRY(auto lock, kv_.load()->lock_for_node());
   lock_.emplace(std::move(lock));
   return {};
