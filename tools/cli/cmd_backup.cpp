@@ -51,14 +51,13 @@ void add_backup(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
   Verb& verb = tree.add_verb(
       "backup",
-      "Copy the store to the directory DIR, as it is at one moment, also while a relay or another\n"
-      "verb writes to it. DIR is made where it is missing, and must be empty. It is a store then:\n"
-      "name it with --store, or move it to where the store was. Killed midway, nothing in DIR\n"
-      "passes for a store. Do not copy a store with cp: what is written meanwhile tears the copy,\n"
-      "and it passes for the store itself, which a backup does not: `culm append` has to know "
-      "that\n"
-      "it is an older one, or the author forks their log. Keys are not in the store: keep them "
-      "too.",
+      "Copy the store to the directory DIR, as it is at one moment. A relay or another verb may\n"
+      "write to it meanwhile. DIR is made where it is missing, and must be empty. It is a store\n"
+      "then: name it with --store, or move it to where the store was. Killed midway, nothing in\n"
+      "DIR passes for a store. Do not copy a store with cp: what is written meanwhile tears the\n"
+      "copy, and it passes for the store itself, which a backup does not: `culm append` has to\n"
+      "know that it is an older one, or the author forks their log. Keys are not in the store:\n"
+      "keep them too.",
       "culm backup /mnt/backup/culm-2026-07-14\n"
       "  culm --store /mnt/backup/culm-2026-07-14 verify",
       options, run);
