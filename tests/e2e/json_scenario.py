@@ -3,11 +3,13 @@
 import json
 import re
 import shutil
+import signal
+import socket
 import time
 
 from export_import_scenario import make_log, to_jsonl
 from relay_harness import NetworkScenario
-from scenario import NETWORK, NOT_FOUND, SOURCE, USAGE, VERIFICATION, main
+from scenario import FORK, NETWORK, NOT_FOUND, SOURCE, USAGE, VERIFICATION, main
 
 RANGES = re.compile(r"(\d+(-\d*)?(,\d+(-\d*)?)*)?")
 KINDS = {
@@ -32,8 +34,18 @@ def rows(section):
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1:]]
 
 
-TYPES = {name.strip("`"): keys.replace(" ", "").split(",") for name, _, keys in rows("Types")}
-KEYS = {key: kind.split(" or ") for key, kind, _ in rows("Keys")}
+def types(section):
+    return {name.strip("`"): [key for key in keys.replace(" ", "").split(",") if key]
+            for name, _, keys in rows(section)}
+
+
+def kinds(section):
+    return {key: kind.split(" or ") for key, kind, _ in rows(section)}
+
+
+TYPES, KEYS = types("Types"), kinds("Keys")
+LOG_TYPES, LOG_KEYS = types("Log of a relay"), kinds("Keys of that log")
+LOG_LEVELS = {name.strip("`"): level for name, level, _ in rows("Log of a relay")}
 
 
 class JsonLines(NetworkScenario):
@@ -42,14 +54,14 @@ class JsonLines(NetworkScenario):
         self.seen = set()
         self.ran = set()
 
-    def check(self, line):
-        promised = TYPES[line["type"]]
+    def check(self, line, types=TYPES, kinds=KEYS):
+        promised = types[line["type"]]
         required = {key for key in promised if not key.startswith("[")}
         keys = set(line) - {"type"}
         self.assertLessEqual(required, keys, line)
         self.assertLessEqual(keys, {key.strip("[]") for key in promised}, line)
         for key in keys:
-            self.assertTrue(any(KINDS[kind](line[key]) for kind in KEYS[key]), (key, line))
+            self.assertTrue(any(KINDS[kind](line[key]) for kind in kinds[key]), (key, line))
         self.seen.add(line["type"])
 
     def run_verb(self, *arguments, status=0, **options):
@@ -68,7 +80,51 @@ class JsonLines(NetworkScenario):
     def test_the_tables_agree(self):
         used = {key.strip("[]") for keys in TYPES.values() for key in keys}
         self.assertEqual(used, set(KEYS))
-        self.assertLessEqual({kind for kinds in KEYS.values() for kind in kinds}, set(KINDS))
+        log_used = {key.strip("[]") for keys in LOG_TYPES.values() for key in keys}
+        self.assertEqual((log_used | {"time", "level"}) - set(KEYS) | {"level"}, set(LOG_KEYS))
+        all_kinds = [*KEYS.values(), *LOG_KEYS.values()]
+        self.assertLessEqual({kind for kinds in all_kinds for kind in kinds}, set(KINDS))
+
+    def log_lines(self, relay):
+        """Ends it; its lines, checked."""
+        relay.end()
+        lines = [json.loads(line) for line in relay.said().splitlines()]
+        for line in lines:
+            self.assertIn(line["level"], LOG_LEVELS[line["type"]])
+            shown = {key: line[key] for key in line if key not in ("time", "level", "message")}
+            self.check(shown, LOG_TYPES, {**KEYS, **LOG_KEYS})
+            self.assertRegex(line["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+            self.assertIsInstance(line["message"], str)
+        return lines
+
+    def test_every_line_of_the_log_of_a_relay_is_what_is_promised(self):
+        author = self.new_log("abcd")
+        other = self.new_log("x", key=self.keygen("other.key"), store="other")
+        self.write("a.jsonl", to_jsonl(make_log(5), b"payload %d"))
+        self.write("b.jsonl", to_jsonl(make_log(5, b"other %d", start=make_log(4))))
+        for name in "ab":
+            self.out("import", "--jsonl", f"{name}.jsonl", store=name)
+        forked = self.json("ls", store="a")["log"]
+        options = ("--accept", author, "--accept", forked, "--log-json", "--log-level", "debug")
+        relay = self.relay("one", *options)
+        self.sync_one("store", relay.address, author, "--push")
+        self.run_culm("sync", relay.address, other, "--push", store="other", status=NETWORK)
+        host, port = relay.address.split(":")
+        socket.create_connection((host, int(port))).close()
+        self.wait_until_said(relay, '"type":"came_to_nothing"')
+        relay.process.send_signal(signal.SIGHUP)
+        self.wait_until_said(relay, '"type":"hangup"')
+        self.log_lines(relay)
+        relay = self.relay("two", *options)
+        for _ in range(20):
+            socket.create_connection((host, int(relay.address.split(":")[1]))).close()
+        self.wait_until_said(relay, '"type":"left_out"')
+        self.log_lines(relay)
+        relay = self.relay("three", *options)
+        self.sync_one("a", relay.address, forked, "--push")
+        self.run_culm("sync", relay.address, forked, "--push", store="b", status=FORK)
+        self.log_lines(relay)
+        self.assertEqual(set(LOG_TYPES) - self.seen, {"damaged", "denied", "not_taken"})
 
     def test_every_verb_prints_what_is_promised(self):
         author = self.run_verb("keygen", "me.key")[0]["author"]
@@ -157,8 +213,8 @@ class JsonLines(NetworkScenario):
         self.write("one", to_jsonl(make_log(5), b"payload %d"))
         self.write("two", to_jsonl(make_log(5, b"other %d", start=make_log(4))))
         self.run_verb("import", "--jsonl", "one")
-        self.run_verb("import", "--jsonl", "two", status=7)
-        verdict, = self.run_verb("verify", status=7)
+        self.run_verb("import", "--jsonl", "two", status=FORK)
+        verdict, = self.run_verb("verify", status=FORK)
         self.assertEqual((verdict["cap"], len(verdict["evidence"][0]["encoded_entries"])), (5, 2))
 
 

@@ -194,7 +194,7 @@ void NodeJournal::on_session(const node::SessionRef& session, const replication:
 
 void NodeJournal::on_damaged(const LogKey& log, const RangeSet& seqnums) {
   write(Level::kError, "damaged", damage_text(store_, log, seqnums),
-        {{"log", to_string(log)}, {"ranges", to_string(seqnums)}});
+        {{"log", to_string(log)}, {"damaged", to_string(seqnums)}});
 }
 
 void NodeJournal::on_ended(const node::SessionRef& session, const replication::Ended& ended) {
