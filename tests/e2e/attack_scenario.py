@@ -15,10 +15,19 @@ LONG = os.environ.get("CULM_ATTACK") == "long"
 SANITIZED = bool(os.environ.get("CULM_SANITIZE"))
 ENTRIES = 17000  # where 4,096 ranges find entries
 APPENDS = 50 if LONG else 20
-# How the machine is loaded decides about times, so a test only sees that nothing stands still.
+# How the machine is loaded decides about times, so a test only sees that nothing stands still; and of
+# a machine that gives a process a part of a core alone it asks no more than that part.
 APPEND_SECONDS_MAX = 0.5 if LONG else 5
 MEMORY_MAX, MEMORY_PER_CONNECTION_MAX = 64 << 20, 12 << 10
 LINES_PER_SECOND_MAX = 10
+
+
+def slowness():
+    """How many times longer work takes than it would on a core of its own."""
+    began, work_began = time.monotonic(), time.thread_time()
+    while time.thread_time() - work_began < 0.2:
+        pass
+    return (time.monotonic() - began) / (time.thread_time() - work_began)
 
 
 class Relay:
@@ -67,6 +76,7 @@ class Attack(NetworkScenario):
         count, seconds = long if LONG else short
         relay = Relay(self, entries)
         port = relay.node.address.rsplit(":", 1)[1]
+        slow = slowness()
         process, _ = self.attack(name, port, relay.author, seconds, count)
         peak = [relay.memory()]
         is_over = threading.Event()
@@ -86,14 +96,16 @@ class Attack(NetworkScenario):
         finally:
             is_over.set()
             watcher.join()
+        slow = max(slow, slowness())
         took = time.monotonic() - relay.begun
         grown = peak[0] - relay.memory_before
         lines = relay.lines() / took
         self.figures.append((
-            name, f"append {slowest:.3f} s,", f"sync {sync_took:.2f} s,", f"{grown / 1e6:.1f} MB,",
-            f"{lines:.1f} lines/s,", json.dumps(said)))
+            name, f"append {slowest:.3f} s (work takes {slow:.1f} times as long),",
+            f"sync {sync_took:.2f} s,", f"{grown / 1e6:.1f} MB,", f"{lines:.1f} lines/s,",
+            json.dumps(said)))
         self.assertEqual(logs[0]["state"], "complete", (logs, whole))
-        self.assertLessEqual(slowest, APPEND_SECONDS_MAX)
+        self.assertLessEqual(slowest, APPEND_SECONDS_MAX * (1 if LONG else slow))
         self.assertLessEqual(lines, LINES_PER_SECOND_MAX, relay.node.said()[-3000:])
         if not SANITIZED:
             bound = MEMORY_MAX + MEMORY_PER_CONNECTION_MAX * (count if connections else 1)
