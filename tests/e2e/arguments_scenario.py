@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import unittest
 
-from scenario import CULM, NOT_FOUND, STORE, USAGE, Scenario, main
+from scenario import CULM, NETWORK, NOT_FOUND, STORE, USAGE, Scenario, main
 
 
 class Arguments(Scenario):
@@ -74,6 +74,15 @@ class Arguments(Scenario):
             self.error(USAGE, "lipmaa", "--", number)
         self.error(USAGE, "path", 5, 6)
         self.error(USAGE, "pool", 100, "--head", 99)
+
+    def test_sizes_have_units(self):
+        author = self.new_log("abc")
+        for size in "1", "10kB", "1.5 MB", "64KiB", "1gib", "0.5TB":
+            self.error(NETWORK, "sync", "127.0.0.1:1", author, "--budget", size)
+        for size in "x", "10x", "1e3", "-1", "kB", "1.2.3MB", "1.5", "99999999999TB", "1 k B":
+            for option in "--budget", "--payload-max":
+                self.assertIn(option, self.error(USAGE, "sync", "127.0.0.1:1", author,
+                                                 f"{option}={size}"))
 
     def test_ranges_that_are_none_are_refused(self):
         author = self.new_log("abc")

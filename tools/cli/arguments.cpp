@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <set>
 #include <vector>
 
@@ -54,6 +55,40 @@ Outcome<std::size_t> parse_verify_threads(std::string_view what, std::string_vie
   }
   return usage(std::string(what) + " " + std::to_string(count) + " is not from 1 to " +
                std::to_string(host::VerifierPool::kThreadsMax));
+}
+
+Outcome<std::uint64_t> parse_size(std::string_view what, std::string_view text) {
+  struct Unit {
+    std::string_view name;
+    double bytes;
+  };
+  constexpr Unit kUnits[] = {{"", 1},
+                             {"b", 1},
+                             {"kb", 1e3},
+                             {"mb", 1e6},
+                             {"gb", 1e9},
+                             {"tb", 1e12},
+                             {"kib", 1024},
+                             {"mib", 1048576},
+                             {"gib", 1073741824.0},
+                             {"tib", 1099511627776.0}};
+  if (text.find_first_not_of("0123456789") == std::string_view::npos) {
+    return parse_number(what, text);
+  }
+  const std::size_t digits = std::min(text.find_first_not_of("0123456789."), text.size());
+  std::string name(text.substr(digits));
+  name.erase(0, name.find_first_not_of(' '));
+  for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  double number = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + digits, number);
+  const auto* const unit = std::ranges::find(kUnits, name, &Unit::name);
+  const bool is_fine = code == std::errc{} && end == text.data() + digits && !name.empty() &&
+                       unit != std::end(kUnits) && number * unit->bytes < 0x1p63;
+  if (!is_fine) {
+    return usage(std::string(what) + " " + in_quotes(text) +
+                 " is no size: bytes, or a number with kB, MB, GB, KiB, MiB or GiB");
+  }
+  return static_cast<std::uint64_t>(number * unit->bytes);
 }
 
 Outcome<RangeSet> parse_range_option(std::string_view what, std::string_view text) {

@@ -57,11 +57,17 @@ Outcome<void> run(Context& context, const Options& options) {
     CULM_TOOLS_TRY(chosen.emplace_back(), choose(state, options, context.json));
   }
   say_when_interrupted("not all was printed");
+  std::vector<PrintedPayloads> printed;
+  printed.reserve(states.size());
+  for (std::size_t i = 0; i < states.size(); ++i) printed.push_back({states[i], chosen[i]});
+  CULM_TOOLS_TRY(const std::uint64_t bytes, bytes_to_print(context.out, *store, printed));
+  Progress progress("writing", bytes, Progress::Unit::kBytes);
   Outcome<void> outcome;
   for (std::size_t i = 0; i < states.size(); ++i) {
     PayloadFormat format({context.json, options.lines, context.out.is_terminal()});
     CULM_TOOLS_TRY(const RangeSet damaged,
-                   print_entries(context.out, *store, states[i].log, chosen[i], format));
+                   print_entries(context.out, *store, states[i].log, chosen[i], format,
+                                 bytes == 0 ? nullptr : &progress));
     if (!damaged.empty()) outcome = unless_damaged(states[i].log, damaged);
   }
   return outcome;

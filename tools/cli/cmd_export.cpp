@@ -44,11 +44,17 @@ Outcome<std::vector<Part>> choose(const store::Store& store, const Options& opti
 
 /// Prints all that is sound; fails in the end when something is not.
 Outcome<void> print(Output& out, const store::Store& store, const std::vector<Part>& parts) {
+  std::vector<PrintedPayloads> printed;
+  printed.reserve(parts.size());
+  for (const Part& part : parts) printed.push_back({part.state, part.asked});
+  CULM_TOOLS_TRY(const std::uint64_t bytes, bytes_to_print(out, store, printed));
+  Progress progress("exporting", bytes, Progress::Unit::kBytes);
   Outcome<void> outcome;
   for (const Part& part : parts) {
     JsonlFormat format(part.asked);
-    CULM_TOOLS_TRY(const RangeSet damaged, print_entries(out, store, part.state.log,
-                                                         part.asked | part.certificate, format));
+    CULM_TOOLS_TRY(const RangeSet damaged,
+                   print_entries(out, store, part.state.log, part.asked | part.certificate, format,
+                                 bytes == 0 ? nullptr : &progress));
     if (!damaged.empty()) outcome = unless_damaged(part.state.log, damaged);
   }
   return outcome;
@@ -71,7 +77,7 @@ Outcome<void> report(Context& context, const std::string& path, const std::vecto
                                                  {"payloads", part.payloads()}}));
   }
   if (context.json) return {};
-  const std::string logs = parts.size() == 1 ? "" : " of " + human_count(parts.size()) + " logs";
+  const std::string logs = parts.size() == 1 ? "" : " of " + human_logs(parts.size());
   return context.out.write("exported " + human_entries(entries) + logs + " and " +
                            human_count(certificate) + " to prove them, with " +
                            human_payloads(payloads) + ", to " + shown(path) + "\n");

@@ -70,12 +70,12 @@ Outcome<void> report(Context& context, const host::JsonlFile& file, const host::
                                        {"entries_capped", totals.capped}});
   }
   std::string text =
-      "imported " + human_entries(totals.added) + " of " + human_count(file.logs().size()) +
-      (file.logs().size() == 1 ? " log" : " logs") + " with " + human_count(totals.payloads_added) +
-      " payloads, in " + human_duration(seconds) + "\n";
-  if (totals.known > 0) text += human_entries(totals.known) + " were held already\n";
+      "imported " + human_entries(totals.added) + " of " + human_logs(file.logs().size()) +
+      " with " + human_payloads(totals.payloads_added) + ", in " + human_duration(seconds) + "\n";
+  if (totals.known > 0) text += "held already: " + human_entries(totals.known) + "\n";
   if (totals.payloads_deleted > 0) {
-    text += human_count(totals.payloads_deleted) + " payloads were deleted here and not taken\n";
+    text +=
+        "not taken, for they were deleted here: " + human_payloads(totals.payloads_deleted) + "\n";
   }
   if (totals.capped > 0) {
     text += human_entries(totals.capped) + " not taken: the author forked the log before them\n";

@@ -28,6 +28,7 @@ struct Summary {
   bool is_complete = false;
   RangeSet payloads_missing;  ///< not held and not deleted here
   std::string state;
+  Tone tone = Tone::kPartial;
 };
 
 /// What a log lacks of payloads.
@@ -55,6 +56,8 @@ Summary summarize(const store::LogState& log) {
   // What is held as a proof in a part needs no payload.
   const RangeSet lacking = (summary.is_complete ? served : served & wanted) - log.payloads;
   summary.payloads_missing = lacking - log.deleted;
+  const bool is_whole = summary.is_complete && summary.payloads_missing.empty();
+  summary.tone = log.cap != 0 ? Tone::kBad : is_whole ? Tone::kGood : Tone::kPartial;
   summary.state +=
       lacking_payloads(summary.payloads_missing.count(), (lacking & log.deleted).count());
   return summary;
@@ -165,7 +168,7 @@ Outcome<void> run(Context& context, const Options& options) {
          std::to_string(summary.head), human_count(summary.entries),
          human_count(summary.certificate_entries),
          human_count((log.payloads & log.served()).count()), human_size(log.payload_bytes),
-         summary.state});
+         context.out.toned(summary.tone, summary.state)});
     if (table.row_count() == kRowsPerPortion) CULM_TOOLS_CHECK(context.out.write(table.take()));
   }
   if (context.json) return {};

@@ -210,11 +210,11 @@ void add_what(Verb& verb, Options& options) {
   verb.add_flag("--entries-only", options.entries_only, "Want no payloads; this is remembered");
   verb.add_flag("--undelete", options.request.undelete,
                 "Take payloads again that were deleted here, of what is wanted");
-  verb.add_option("--payload-max", number_of(options.want.payload_size_max),
-                  "Want no payloads of more than N bytes, this time");
+  verb.add_option("--payload-max", size_of(options.want.payload_size_max),
+                  "Want no payloads above this size, such as 64kB, this time");
   verb.add_flag("--newest-first", options.newest_first, "Take the newest entries first");
-  verb.add_option("--budget", number_of(options.budget),
-                  "Stop when about N bytes of each log have come");
+  verb.add_option("--budget", size_of(options.budget),
+                  "Stop when about so much of each log has come: 10MB");
 }
 
 void add_how(Verb& verb, Options& options) {

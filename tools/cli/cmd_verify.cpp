@@ -40,8 +40,7 @@ Outcome<void> verify_jsonl_file(Context& context, const Options& options) {
                                        {"logs", file.logs().size()}});
   }
   return context.out.write("good: " + human_entries(file.entry_count()) + " of " +
-                           human_count(file.logs().size()) +
-                           (file.logs().size() == 1 ? " log\n" : " logs\n"));
+                           human_logs(file.logs().size()) + "\n");
 }
 
 Exit exit_of_fault(const Error& fault) {
@@ -78,15 +77,15 @@ Json to_json(const store::LogState& log, const store::AuditReport& report) {
   return object;
 }
 
-std::string to_text(const store::LogState& log, const store::AuditReport& report) {
+std::string to_text(const Output& out, const store::LogState& log,
+                    const store::AuditReport& report) {
   const bool is_forked = report.is_sound() && log.cap != 0;
   std::string text = short_name(log.log) + "  " +
-                     (is_forked           ? "FORK"
-                      : report.is_sound() ? "good"
-                                          : "BAD ") +
+                     (is_forked           ? out.toned(Tone::kBad, "FORK")
+                      : report.is_sound() ? out.toned(Tone::kGood, "good")
+                                          : out.toned(Tone::kBad, "BAD ")) +
                      "  " + human_entries(report.entries);
-  text +=
-      ", " + human_count(report.payloads) + " payloads (" + human_size(report.payload_bytes) + ")";
+  text += ", " + human_payloads(report.payloads) + " (" + human_size(report.payload_bytes) + ")";
   if (!report.loose.empty()) text += ", " + human_count(report.loose.count()) + " loose";
   if (log.cap != 0) text += ", forked by its author at " + std::to_string(log.cap);
   if (report.first_fault) {
@@ -111,13 +110,23 @@ Outcome<void> print_verdict(Context& context, const store::ReadTransaction& tran
   // Evidence that cannot be read is a fault of the log, and reported as one.
   const auto pieces = transaction.evidence(log);
   Json object = to_json(log, report);
-  std::string text = to_text(log, report);
+  std::string text = to_text(context.out, log, report);
   if (log.cap != 0) object["evidence"] = Json::array();
   for (const Evidence& evidence : pieces.value_or(std::vector<Evidence>{})) {
     object["evidence"].push_back(evidence_json(log.log, evidence, verifier));
     text += evidence_text(log.log, evidence, verifier);
   }
   return context.json ? context.out.write_json(object) : context.out.write(text);
+}
+
+/// Entries of all the logs that can be read.
+std::uint64_t count_held(const store::ReadTransaction& transaction,
+                         const std::vector<LogKey>& logs) {
+  std::uint64_t count = 0;
+  for (const LogKey& log : logs) {
+    if (const auto state = transaction.get_log(log)) count += (*state)->held.count();
+  }
+  return count;
 }
 
 Outcome<void> verify_store(Context& context, const Options& options) {
@@ -138,6 +147,9 @@ Outcome<void> verify_store(Context& context, const Options& options) {
   std::size_t verified = 0;
   Ed25519Verifier one;
   host::VerifierPool verifier(one, options.threads);
+  Progress progress("verifying", 0, Progress::Unit::kCount);
+  if (progress.is_shown()) progress.set_total(count_held(transaction, logs));
+  std::uint64_t before = 0;
   for (const LogKey& key : logs) {
     CULM_TOOLS_CHECK(context.out.flush());
     say_when_interrupted("verified " + human_count(verified++) + " of " + human_count(logs.size()) +
@@ -148,20 +160,22 @@ Outcome<void> verify_store(Context& context, const Options& options) {
       if (state.error().code == Errc::kLogUnknown)
         return fail_with(Failure(state.error()).about(title));
       keep_worst(worst, Failure(state.error()).about(title));
-      CULM_TOOLS_CHECK(context.out.write(context.json
-                                             ? to_line(Json{{"type", "verdict"},
-                                                            {"log", to_string(key)},
-                                                            {"ok", false},
-                                                            {"error", name(state.error().code)}}) +
-                                                   "\n"
-                                             : title + "  BAD   " + message(state.error()) + "\n"));
+      CULM_TOOLS_CHECK(
+          context.out.write(context.json ? to_line(Json{{"type", "verdict"},
+                                                        {"log", to_string(key)},
+                                                        {"ok", false},
+                                                        {"error", name(state.error().code)}}) +
+                                               "\n"
+                                         : title + "  " + context.out.toned(Tone::kBad, "BAD ") +
+                                               "  " + message(state.error()) + "\n"));
       continue;
     }
     const store::LogState& log = **state;
-    Progress progress(title, log.held.count(), Progress::Unit::kCount);
     CULM_TOOLS_TRY(const auto report,
-                   about(title, store::audit_log(transaction, log, verifier,
-                                                 [&](std::uint64_t n) { progress.show(n); })));
+                   about(title, store::audit_log(transaction, log, verifier, [&](std::uint64_t n) {
+                           progress.show(before + n);
+                         })));
+    before += log.held.count();
     CULM_TOOLS_CHECK(print_verdict(context, transaction, log, report, verifier));
     if (report.first_fault) {
       keep_worst(worst, failure_of(title, *report.first_fault));

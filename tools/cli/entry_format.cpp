@@ -1,6 +1,9 @@
 #include "tools/cli/entry_format.hpp"
 
 #include <algorithm>
+#include <utility>
+
+#include <unistd.h>
 
 #include "culm/replication/host/json.hpp"
 
@@ -40,7 +43,8 @@ Result<std::string> payload_preview(const store::ReadTransaction& transaction,
 struct Place {
   SeqNum seqnum = 0;
   bool is_begun = false;
-  std::uint64_t offset = 0;  ///< in the payload of `seqnum`
+  std::uint64_t offset = 0;         ///< in the payload of `seqnum`
+  std::uint64_t payload_bytes = 0;  ///< of all so far
 };
 
 /// Reads a large payload before anything of it is printed: half of one helps nobody.
@@ -81,15 +85,17 @@ Result<std::string> next_portion(const store::ReadTransaction& transaction,
       if (!begun && store::damaged_entry(begun.error()) != n) return fail(begun.error());
       if (!begun) damaged.insert(n);
       is_done = !begun || !*begun;
-      place = {n, true, 0};
+      place = {n, true, 0, place.payload_bytes};
     } else {
       CULM_TRY(const ByteView part, transaction.read_payload(log, n, place.offset, kPortionBytes));
       place.offset += part.size();
+      place.payload_bytes += part.size();
       is_done = part.empty();
       if (is_done) format.end(text);
       if (!is_done) format.payload(text, part);
     }
-    if (is_done) place = {n == kSeqnumMax ? 0 : seqnums.smallest_from(n + 1), false, 0};
+    if (is_done)
+      place = {n == kSeqnumMax ? 0 : seqnums.smallest_from(n + 1), false, 0, place.payload_bytes};
   }
   return text;
 }
@@ -97,7 +103,7 @@ Result<std::string> next_portion(const store::ReadTransaction& transaction,
 }  // namespace
 
 Outcome<RangeSet> print_entries(Output& out, const store::Store& store, const LogKey& log,
-                                const RangeSet& seqnums, EntryFormat& format) {
+                                const RangeSet& seqnums, EntryFormat& format, Progress* progress) {
   RangeSet damaged;
   Place place{seqnums.smallest_from(1), false, 0};
   while (place.seqnum != 0) {
@@ -108,8 +114,29 @@ Outcome<RangeSet> print_entries(Output& out, const store::Store& store, const Lo
     }();
     CULM_TOOLS_TRY(const std::string text, about(short_name(log), portion));
     CULM_TOOLS_CHECK(out.write(text));
+    if (progress != nullptr) progress->advance(std::exchange(place.payload_bytes, 0));
   }
   return damaged;
+}
+
+Outcome<std::uint64_t> bytes_to_print(const Output& out, const store::Store& store,
+                                      const std::vector<PrintedPayloads>& logs) {
+  if (!out.is_regular_file() || ::isatty(STDERR_FILENO) != 1) return 0;
+  std::uint64_t bytes = 0;
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  for (const auto& [log, seqnums] : logs) {
+    const RangeSet payloads = seqnums & log.payloads;
+    if (payloads == log.payloads) {
+      bytes += log.payload_bytes;
+      continue;
+    }
+    const auto add = [&bytes](const store::StoredEntry& stored) -> Result<bool> {
+      bytes += stored.entry.payload_size();
+      return true;
+    };
+    CULM_TOOLS_CHECK(transaction.visit_sound_entries(log, payloads, add));
+  }
+  return bytes;
 }
 
 Outcome<void> unless_damaged(const LogKey& log, const RangeSet& damaged) {

@@ -6,6 +6,7 @@
 #include "culm/store/store.hpp"
 
 #include "tools/cli/context.hpp"
+#include "tools/cli/progress.hpp"
 
 /// How entries of a log are printed, and the one loop that prints them.
 namespace culm::tools {
@@ -29,9 +30,21 @@ class EntryFormat {
 /// Prints the entries `seqnums`, which must be held, in small portions: memory does not grow with
 /// them, and no snapshot of the store is kept while `out` waits for its reader.
 /// Leaves out what is damaged, and returns it.
+/// `progress` is told of the bytes of payloads.
 [[nodiscard]] Outcome<RangeSet> print_entries(Output& out, const store::Store& store,
                                               const LogKey& log, const RangeSet& seqnums,
-                                              EntryFormat& format);
+                                              EntryFormat& format, Progress* progress = nullptr);
+
+/// Which entries of a log have their payloads printed.
+struct PrintedPayloads {
+  const store::LogState& log;
+  const RangeSet& seqnums;
+};
+/// The bytes of payloads, for a progress of their printing; 0 where it would not be shown: it has
+/// no place on a terminal that prints them, nor beside the program at the other end of a pipe.
+[[nodiscard]] Outcome<std::uint64_t> bytes_to_print(const Output& out, const store::Store& store,
+                                                    const std::vector<PrintedPayloads>& logs);
+
 /// Fails with kStoreDamaged where something was left out.
 [[nodiscard]] Outcome<void> unless_damaged(const LogKey& log, const RangeSet& damaged);
 

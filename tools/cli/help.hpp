@@ -51,6 +51,7 @@ inline constexpr Topic kVariables[] = {
     {"CULM_NAMES",
      "The directory of names that `culm name` gives, in place of culm/names in "
      "XDG_DATA_HOME or ~/.local/share."},
+    {"NO_COLOR", "No colours on a terminal, where it is set."},
     {"COLUMNS", "How wide help is, where standard output is no terminal."}};
 
 /// A piece of a description: a paragraph, or what a term means.

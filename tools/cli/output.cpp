@@ -4,9 +4,11 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <utility>
 
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 
 #include "culm/core/assert.hpp"
 
@@ -15,10 +17,18 @@ namespace {
 
 constexpr std::size_t kBufferBytes = 64 * 1024;
 
-/// Code points: good enough for padding, whatever the terminal makes of them.
+/// Code points, without what sets a colour: good enough for padding, whatever the terminal makes of
+/// them.
 std::size_t width_of(std::string_view text) {
-  const auto starts_one = [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80; };
-  return static_cast<std::size_t>(std::ranges::count_if(text, starts_one));
+  std::size_t width = 0;
+  bool is_colour = false;
+  for (const char c : text) {
+    const bool starts_one = (static_cast<unsigned char>(c) & 0xC0U) != 0x80;
+    if (c == '\033') is_colour = true;
+    if (!is_colour && starts_one) ++width;
+    if (c == 'm') is_colour = false;
+  }
+  return width;
 }
 
 template <class... Arguments>
@@ -64,6 +74,23 @@ Outcome<void> Output::flush() {
 }
 
 bool Output::is_terminal() const { return ::isatty(descriptor_) == 1; }
+
+bool Output::is_regular_file() const {
+  struct stat status = {};
+  return ::fstat(descriptor_, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+std::string Output::toned(Tone tone, std::string text) const {
+  const auto value = [](const char* variable) {
+    const char* const found = std::getenv(variable);
+    return std::string_view(found == nullptr ? "" : found);
+  };
+  if (!is_terminal() || !value("NO_COLOR").empty() || value("TERM") == "dumb") return text;
+  const char* const start = tone == Tone::kGood      ? "\033[32m"
+                            : tone == Tone::kPartial ? "\033[33m"
+                                                     : "\033[31m";
+  return start + std::move(text) + "\033[0m";
+}
 
 std::size_t terminal_columns() {
   winsize size{};
@@ -111,6 +138,10 @@ std::string human_entries(std::uint64_t count) {
 
 std::string human_payloads(std::uint64_t count) {
   return human_count(count) + (count == 1 ? " payload" : " payloads");
+}
+
+std::string human_logs(std::uint64_t count) {
+  return human_count(count) + (count == 1 ? " log" : " logs");
 }
 
 Table::Table(std::vector<Column> columns) : columns_(std::move(columns)) {

@@ -18,6 +18,9 @@ namespace culm::tools {
 /// Writes all of `text`. Fails with exit 141 when the reader went away, else with exit 5.
 [[nodiscard]] Outcome<void> write_fully(int descriptor, std::string_view text);
 
+/// What a state means for its reader: green, yellow, red.
+enum class Tone { kGood, kPartial, kBad };
+
 /// Buffered text to a descriptor that it does not own; standard output unless said otherwise.
 class Output {
  public:
@@ -29,6 +32,9 @@ class Output {
   [[nodiscard]] Outcome<void> write_json(const Json& value);
   [[nodiscard]] Outcome<void> flush();
   [[nodiscard]] bool is_terminal() const;
+  [[nodiscard]] bool is_regular_file() const;
+  /// `text` in a colour where this is a terminal that has some and NO_COLOR is not set.
+  [[nodiscard]] std::string toned(Tone tone, std::string text) const;
 
  private:
   int descriptor_;
@@ -53,6 +59,8 @@ class Output {
 [[nodiscard]] std::string human_entries(std::uint64_t count);
 /// "1 payload", "2 payloads".
 [[nodiscard]] std::string human_payloads(std::uint64_t count);
+/// "1 log", "2 logs".
+[[nodiscard]] std::string human_logs(std::uint64_t count);
 
 /// Rows of text in aligned columns, printed in portions so that memory does not grow with the rows.
 class Table {

@@ -1,6 +1,7 @@
 #include "tools/cli/progress.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <utility>
 
@@ -19,7 +20,7 @@ Progress::Progress(std::string what, std::uint64_t total, Unit unit)
       next_(start_ + std::chrono::milliseconds(500)) {}
 
 Progress::~Progress() {
-  if (is_shown_) std::fputs("\r\033[K", stderr);
+  if (is_on_screen_) std::fputs("\r\033[K", stderr);
 }
 
 double Progress::seconds() const {
@@ -27,27 +28,34 @@ double Progress::seconds() const {
 }
 
 void Progress::show(std::uint64_t done) {
+  done_ = done;
   if (!is_terminal_) return;
   const auto now = Clock::now();
   if (now < next_) return;
   next_ = now + std::chrono::milliseconds(100);
-  is_shown_ = true;
+  is_on_screen_ = true;
+  std::fputs(("\r\033[K" + line(seconds())).c_str(), stderr);
+  std::fflush(stderr);
+}
 
+std::string Progress::line(double seconds) const {
   const auto say = [this](std::uint64_t value) {
     return unit_ == Unit::kBytes ? human_size(value) : human_count(value);
   };
-  const auto rate = static_cast<std::uint64_t>(static_cast<double>(done) / seconds());
-  std::string line = "\r\033[K" + what_ + "  ";
-  if (total_ != 0) {
-    constexpr std::size_t kWidth = 24;
-    const double part = std::min(1.0, static_cast<double>(done) / static_cast<double>(total_));
-    const auto filled = static_cast<std::size_t>(part * kWidth);
-    line += '[' + std::string(filled, '#') + std::string(kWidth - filled, '.') + "] " +
-            std::to_string(static_cast<int>(part * 100)) + " %  ";
-  }
-  line += say(done) + (total_ != 0 ? " of " + say(total_) : "") + "  " + say(rate) + "/s";
-  std::fputs(line.c_str(), stderr);
-  std::fflush(stderr);
+  const double rate = static_cast<double>(done_) / std::max(seconds, 1e-3);
+  const std::string speed = say(static_cast<std::uint64_t>(rate)) + "/s";
+  if (total_ == 0) return what_ + "  " + say(done_) + "  " + speed;
+  constexpr std::size_t kWidth = 24;
+  const double part = std::min(1.0, static_cast<double>(done_) / static_cast<double>(total_));
+  const auto filled = static_cast<std::size_t>(part * kWidth);
+  std::string text = what_ + "  [" + std::string(filled, '#') + std::string(kWidth - filled, '.') +
+                     "] " + std::to_string(static_cast<int>(part * 100)) + " %  " + say(done_) +
+                     " of " + say(total_) + "  " + speed;
+  if (done_ == 0 || done_ >= total_) return text;
+  const double rest = std::ceil(static_cast<double>(total_ - done_) / rate);
+  const bool is_soon = rest < 60;
+  return text + "  " +
+         (is_soon ? std::to_string(static_cast<int>(rest)) + " s" : human_duration(rest)) + " left";
 }
 
 }  // namespace culm::tools

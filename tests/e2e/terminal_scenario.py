@@ -1,0 +1,88 @@
+"""What is shown on a terminal, and on nothing else: colours of states, and how far long work is."""
+
+import os
+import pty
+import select
+import subprocess
+import time
+
+from scenario import CULM, Scenario, main
+
+
+class Terminal(Scenario):
+    def start_on_terminal(self, *arguments, streams=("stdout", "stderr"), **options):
+        """(process, the side of the terminal that a person sees)"""
+        person, terminal = pty.openpty()
+        self.addCleanup(os.close, person)
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL,
+                   **options, **{stream: terminal for stream in streams}}
+        process = subprocess.Popen([CULM, *map(str, arguments)], cwd=self.place,
+                                   env=self.environment, **options)
+        os.close(terminal)
+        self.addCleanup(self._end, process)
+        return process, person
+
+    def read_until(self, person, text, seconds=60):
+        """What is shown until `text` is, or, for None, until the terminal is left."""
+        shown, deadline = b"", time.monotonic() + seconds
+        while text is None or text not in shown:
+            ready, _, _ = select.select([person], [], [], max(0, deadline - time.monotonic()))
+            self.assertTrue(ready, shown)
+            try:
+                part = os.read(person, 65536)
+            except OSError:
+                part = b""
+            if not part:
+                self.assertIsNone(text, shown)
+                break
+            shown += part
+        return shown
+
+    def shown(self, *arguments):
+        process, person = self.start_on_terminal(*arguments)
+        shown = self.read_until(person, None)
+        process.wait(10)
+        return shown
+
+    def test_states_have_colours_on_a_terminal_alone(self):
+        self.environment.update(TERM="xterm")
+        self.environment.pop("NO_COLOR", None)
+        author = self.new_log("abc")
+        self.assertIn(b"\x1b[32mcomplete\x1b[0m", self.shown("ls"))
+        self.assertIn(b"\x1b[32mgood\x1b[0m", self.shown("verify"))
+        self.out("export", author, "--jsonl", "--range", "3", "-o", "part")
+        self.out("import", "--jsonl", "part", store="part-store")
+        self.assertIn(b"\x1b[33mcomplete, but 2 payloads not held\x1b[0m",
+                      self.shown("ls", "--store", "part-store"))
+        for verb in "ls", "verify":
+            self.assertNotIn(b"\x1b", self.out(verb))
+            self.assertNotIn(b"\x1b", self.shown(verb, "--json"))
+        for plain in {"NO_COLOR": "1"}, {"TERM": "dumb"}:
+            before, self.environment = self.environment, {**self.environment, **plain}
+            for verb in "ls", "verify":
+                self.assertNotIn(b"\x1b", self.shown(verb))
+            self.environment = before
+
+    def test_long_work_shows_how_far_it_is_on_a_terminal_alone(self):
+        key, author = self.keygen()
+        append = ["append", "--key", key, "--lines"]
+        for streams in ["stderr"], []:
+            process, person = self.start_on_terminal(*append, streams=streams,
+                                                     stdin=subprocess.PIPE)
+            deadline = time.monotonic() + (60 if streams else 2)
+            shown = b""
+            while time.monotonic() < deadline and b"appending" not in shown:
+                process.stdin.write(b"line\n")
+                process.stdin.flush()
+                if select.select([person], [], [], 0.02)[0] and streams:
+                    shown += os.read(person, 65536)
+            self.assertEqual(b"appending" in shown, bool(streams))
+            process.stdin.close()
+            process.stdin = None
+            if not streams:
+                self.assertEqual(process.stderr.read(), b"")
+            self.assertEqual(process.wait(60), 0)
+
+
+if __name__ == "__main__":
+    main()
