@@ -135,4 +135,10 @@ Result<std::uint64_t> back_up(LmdbKv& store, const std::string& directory, Rando
   return std::move(part).finish();
 }
 
+std::uint64_t backed_up_bytes(const std::string& directory) {
+  std::error_code error;
+  const auto size = fs::file_size(directory + "/" + std::string(kPartName), error);
+  return error ? 0 : size;
+}
+
 }  // namespace culm::store

@@ -19,5 +19,7 @@ namespace culm::store {
 /// with kStoreDamaged, where the store cannot be read. Spec: store.md#backup
 [[nodiscard]] Result<std::uint64_t> back_up(LmdbKv& store, const std::string& directory,
                                             Random& random);
+/// What a copy to `directory` that is under way has written so far; 0 where none is.
+[[nodiscard]] std::uint64_t backed_up_bytes(const std::string& directory);
 
 }  // namespace culm::store

@@ -45,6 +45,10 @@ struct KvSpace {
   std::uint64_t file_bytes = 0;
   std::array<std::uint64_t, kTableCount> table_bytes{};  ///< of each table, in whole pages
   std::uint64_t free_bytes = 0;  ///< used again by what is written next, or given back by `compact`
+
+  [[nodiscard]] std::uint64_t used_bytes() const noexcept {
+    return file_bytes < free_bytes ? 0 : file_bytes - free_bytes;
+  }
 };
 
 /// A consistent snapshot. Stays in the thread that began it; several may live at once.

@@ -226,6 +226,12 @@ Result<std::uint64_t> file_size_bytes(const std::string& directory) {
   return static_cast<std::uint64_t>(file->st_size);
 }
 
+std::uint64_t compacted_bytes(const std::string& directory) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(detail::copy_path(directory), error);
+  return error ? 0 : size;
+}
+
 Result<std::unique_ptr<LmdbKv>> LmdbKv::open(const std::string& directory,
                                              const LmdbOptions& options) {
   const bool may_create = options.create && !options.read_only;

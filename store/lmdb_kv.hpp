@@ -28,6 +28,8 @@ struct LmdbOptions {
 
 /// How long the file of the store in `directory` is. Fails with kStoreNotFound.
 [[nodiscard]] Result<std::uint64_t> file_size_bytes(const std::string& directory);
+/// What a compaction that runs there has written so far, by whichever process; 0 where none does.
+[[nodiscard]] std::uint64_t compacted_bytes(const std::string& directory);
 
 /// Called when LMDB has found the store in `directory` damaged in a way that it cannot go on with.
 /// It aborts the process when the handler returns; without a handler it names the store on stderr

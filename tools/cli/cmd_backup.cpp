@@ -3,6 +3,7 @@
 #include "tools/cli/files.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/output.hpp"
+#include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 
@@ -24,13 +25,25 @@ Failure refused(const Error& error, const Options& options) {
   return std::move(failure).about(shown(options.directory));
 }
 
+Result<std::uint64_t> back_up(store::LmdbKv& kv, const std::string& directory) {
+  store::KvSpace space;
+  {
+    CULM_TRY(const auto transaction, kv.begin_read());
+    CULM_TRY(space, transaction->space());
+  }
+  const WatchedProgress progress("backing up", Progress::Unit::kBytes, [&] {
+    return WatchedProgress::Extent{store::backed_up_bytes(directory), space.used_bytes()};
+  });
+  SystemRandom random;
+  return store::back_up(kv, directory, random);
+}
+
 Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(guard_reading(context));
   const std::string& from = context.store_directory;
   CULM_TOOLS_TRY(const auto kv,
                  about(named(context), store::LmdbKv::open(from, {.read_only = true})));
-  SystemRandom random;
-  const auto copied = store::back_up(*kv, options.directory, random);
+  const auto copied = back_up(*kv, options.directory);
   if (!copied && fault(copied.error().code) == Fault::kOwnStore &&
       copied.error().code != Errc::kFileIo && copied.error().code != Errc::kStoreLocked) {
     return fail_with(Failure(copied.error()).about(named(context)));

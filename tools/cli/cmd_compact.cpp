@@ -2,6 +2,7 @@
 
 #include "culm/store/lmdb_kv.hpp"
 
+#include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 
@@ -10,13 +11,25 @@ namespace {
 
 struct Options {};
 
+Result<void> compact(const std::string& directory, const host::WritableStore& access) {
+  store::KvSpace space;
+  {
+    CULM_TRY(const auto transaction, access.store->read());
+    CULM_TRY(space, transaction.space());
+  }
+  const WatchedProgress progress("compacting", Progress::Unit::kBytes, [&] {
+    return WatchedProgress::Extent{store::compacted_bytes(directory), space.used_bytes()};
+  });
+  return access.writer->compact();
+}
+
 Outcome<void> run(Context& context, const Options& /*options*/) {
   Ed25519Verifier verifier;
   CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kFail, verifier));
   const std::string& directory = context.store_directory;
   CULM_TOOLS_TRY(const std::uint64_t before,
                  about(named(context), store::file_size_bytes(directory)));
-  CULM_TOOLS_CHECK(about(named(context), access.writer->compact()));
+  CULM_TOOLS_CHECK(about(named(context), compact(directory, access)));
   CULM_TOOLS_TRY(const std::uint64_t after,
                  about(named(context), store::file_size_bytes(directory)));
   const std::uint64_t freed = before - std::min(before, after);

@@ -4,6 +4,7 @@
 #include "tools/cli/entry_format.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
+#include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 
@@ -28,6 +29,17 @@ RangeSet meant(const store::LogState& log, const RangeWords& words) {
 std::string described(const RangeSet& payloads, std::uint64_t bytes) {
   const std::string which = payloads.empty() ? "" : ": " + human_ranges(payloads);
   return human_payloads(payloads.count()) + " (" + human_size(bytes) + ")" + which;
+}
+
+Result<void> delete_payloads(const host::WritableStore& access, const store::LogState& before,
+                             const RangeSet& seqnums) {
+  const std::uint64_t total = (before.payloads & seqnums).count();
+  const WatchedProgress progress("deleting", Progress::Unit::kCount, [&] {
+    const auto now = read_log(*access.store, before.log);
+    const std::uint64_t left = now ? (now->payloads & seqnums).count() : total;
+    return WatchedProgress::Extent{total - std::min(total, left), total};
+  });
+  return access.writer->delete_payloads(before.log, seqnums);
 }
 
 /// Says what would be deleted.
@@ -65,8 +77,8 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kFail, verifier));
   CULM_TOOLS_TRY(const auto before, read_log_named(*access.store, options.log));
   say_when_interrupted("some may be deleted; the same command deletes the rest");
-  CULM_TOOLS_CHECK(about(short_name(before.log),
-                         access.writer->delete_payloads(before.log, meant(before, options.range))));
+  CULM_TOOLS_CHECK(
+      about(short_name(before.log), delete_payloads(access, before, meant(before, options.range))));
   CULM_TOOLS_TRY(const auto after, read_log(*access.store, before.log));
 
   const RangeSet deleted = before.payloads - after.payloads;

@@ -26,7 +26,8 @@ enum : std::size_t { kPayloads, kEntries, kCertificate, kEvidence, kStaged, kFre
 using Kinds = std::array<Kind, kOther + 1>;
 
 /// Each entry is read. What is damaged counts as all else.
-Result<void> count(const store::ReadTransaction& transaction, const LogKey& key, Kinds& kinds) {
+Result<void> count(const store::ReadTransaction& transaction, const LogKey& key, Kinds& kinds,
+                   Progress& progress) {
   CULM_TRY(const auto log, transaction.get_log(key));
   kinds[kPayloads].bytes += log->payload_bytes;
   const RangeSet wanted =
@@ -36,6 +37,7 @@ Result<void> count(const store::ReadTransaction& transaction, const LogKey& key,
         const SeqNum seqnum = stored.entry.seqnum();
         const bool is_certificate = log->serves(seqnum) && !wanted.contains(seqnum);
         kinds[is_certificate ? kCertificate : kEntries].bytes += stored.entry.bytes().size();
+        progress.advance(1);
         return true;
       }));
   CULM_TRY(const auto evidence, transaction.evidence(*log));
@@ -58,11 +60,11 @@ Outcome<void> run(Context& context, const Options& /*options*/) {
                {"free_bytes", "free, given back by `culm compact`"},
                {"other_bytes", "all else: keys, checksums, ranges, half-filled pages"}}};
   CULM_TOOLS_TRY(const auto logs, transaction.list_logs());
-  Progress progress("logs", logs.size(), Progress::Unit::kCount);
-  for (std::size_t i = 0; i < logs.size(); ++i) {
-    const auto counted = count(transaction, logs[i], kinds);
+  Progress progress("counting", 0, Progress::Unit::kCount);
+  if (progress.is_shown()) progress.set_total(count_held(transaction, logs));
+  for (const LogKey& log : logs) {
+    const auto counted = count(transaction, log, kinds, progress);
     if (!counted && counted.error().code != Errc::kStoreDamaged) return fail_with(counted.error());
-    progress.show(i + 1);
   }
   CULM_TOOLS_TRY(kinds[kStaged].bytes, transaction.staged_bytes());
   kinds[kFree].bytes = space.free_bytes;

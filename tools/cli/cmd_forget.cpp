@@ -1,9 +1,11 @@
+#include <algorithm>
 #include <filesystem>
 
 #include "culm/store/author_mark_place.hpp"
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/guard.hpp"
+#include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 
@@ -15,6 +17,21 @@ struct Options {
   bool own = false;
   bool dry_run = false;
 };
+
+/// How much is erased shows in the room that becomes free.
+Result<void> forget(const host::WritableStore& access, const std::optional<LogKey>& log) {
+  const auto count_free = [&access]() -> Result<std::uint64_t> {
+    CULM_TRY(const auto transaction, access.store->read());
+    CULM_TRY(const store::KvSpace space, transaction.space());
+    return space.free_bytes;
+  };
+  CULM_TRY(const std::uint64_t before, count_free());
+  const WatchedProgress progress("forgetting", Progress::Unit::kBytes, [&] {
+    const std::uint64_t now = count_free().value_or(before);
+    return WatchedProgress::Extent{now - std::min(now, before), 0};
+  });
+  return access.writer->forget(log);
+}
 
 Json to_json(const store::LogState& log, bool is_done) {
   return Json{{"type", is_done ? "forgotten" : "would_forget"},
@@ -70,7 +87,7 @@ Outcome<void> finish(Context& context, host::WritableStore& access, Failure unkn
     CULM_TOOLS_TRY(is_left, transaction.has_forgotten());
   }
   if (!is_left) return fail_with(std::move(unknown));
-  CULM_TOOLS_CHECK(about(named(context), access.writer->forget(std::nullopt)));
+  CULM_TOOLS_CHECK(about(named(context), forget(access, std::nullopt)));
   if (context.json)
     return context.out.write_json(
         Json{{"type", "forgetting_finished"}, {"store", context.store_directory}});
@@ -89,7 +106,7 @@ Outcome<void> run(Context& context, const Options& options) {
   }
   if (!log) return fail_with(std::move(log).error());
   CULM_TOOLS_CHECK(refuse_own(*log, options, *access.store));
-  CULM_TOOLS_CHECK(about(short_name(log->log), access.writer->forget(log->log)));
+  CULM_TOOLS_CHECK(about(short_name(log->log), forget(access, log->log)));
   if (context.json) return context.out.write_json(to_json(*log, true));
   return context.out.write("forgot " + described(*log) +
                            "; `culm compact` gives the room back to the disk\n");

@@ -40,11 +40,9 @@ RangeSet find_cut_off(const store::LogState& log, const RangeSet& lost) {
 }
 
 Outcome<store::Damage> look_at(const store::ReadTransaction& transaction,
-                               const store::LogState& log) {
+                               const store::LogState& log, Progress& progress) {
   const std::string title = short_name(log.log);
-  Progress progress(title, log.held.count(), Progress::Unit::kCount);
   store::Damage found;
-  std::uint64_t done = 0;
   RangeSet rest = log.held;
   while (!rest.empty()) {
     const SeqNum first = rest.min();
@@ -55,7 +53,7 @@ Outcome<store::Damage> look_at(const store::ReadTransaction& transaction,
     found.payloads |= damage.payloads;
     found.rows |= damage.rows;
     rest.erase(SeqRange{first, last});
-    progress.show(done += next.count());
+    progress.advance(next.count());
   }
   return found;
 }
@@ -64,6 +62,8 @@ Outcome<Findings> look(const RepairOptions& options, const store::Store& store) 
   Findings findings;
   CULM_TOOLS_TRY(const auto transaction, store.read());
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));
+  Progress progress("looking for damage", 0, Progress::Unit::kCount);
+  if (progress.is_shown()) progress.set_total(count_held(transaction, logs));
   for (const LogKey& key : logs) {
     const auto state = transaction.get_log(key);
     if (!state) {
@@ -73,7 +73,7 @@ Outcome<Findings> look(const RepairOptions& options, const store::Store& store) 
       findings.stateless.push_back(key);
       continue;
     }
-    CULM_TOOLS_TRY(store::Damage damage, look_at(transaction, **state));
+    CULM_TOOLS_TRY(store::Damage damage, look_at(transaction, **state, progress));
     RangeSet cut_off = find_cut_off(**state, damage.entries);
     if (!cut_off.empty()) findings.cut_off.emplace(key, std::move(cut_off));
     if (!damage.empty()) findings.damaged.emplace(key, std::move(damage));

@@ -119,16 +119,6 @@ Outcome<void> print_verdict(Context& context, const store::ReadTransaction& tran
   return context.json ? context.out.write_json(object) : context.out.write(text);
 }
 
-/// Entries of all the logs that can be read.
-std::uint64_t count_held(const store::ReadTransaction& transaction,
-                         const std::vector<LogKey>& logs) {
-  std::uint64_t count = 0;
-  for (const LogKey& log : logs) {
-    if (const auto state = transaction.get_log(log)) count += (*state)->held.count();
-  }
-  return count;
-}
-
 Outcome<void> verify_store(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <csignal>
 #include <cstdio>
 #include <utility>
 
@@ -56,6 +57,40 @@ std::string Progress::line(double seconds) const {
   const bool is_soon = rest < 60;
   return text + "  " +
          (is_soon ? std::to_string(static_cast<int>(rest)) + " s" : human_duration(rest)) + " left";
+}
+
+WatchedProgress::WatchedProgress(std::string what, Progress::Unit unit,
+                                 std::function<Extent()> look)
+    : progress_(std::move(what), 0, unit) {
+  if (!progress_.is_shown()) return;
+  // Signals are for the thread that works.
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this, look = std::move(look)] { watch(look); });
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+WatchedProgress::~WatchedProgress() {
+  if (!thread_.joinable()) return;
+  {
+    const std::lock_guard guard(mutex_);
+    is_ended_ = true;
+  }
+  ended_.notify_one();
+  thread_.join();
+}
+
+void WatchedProgress::watch(const std::function<Extent()>& look) {
+  auto pause = std::chrono::milliseconds(500);
+  std::unique_lock guard(mutex_);
+  while (!ended_.wait_for(guard, pause, [this] { return is_ended_; })) {
+    const Extent extent = look();
+    progress_.set_total(extent.total);
+    progress_.show(extent.done);
+    pause = std::chrono::milliseconds(100);
+  }
 }
 
 }  // namespace culm::tools

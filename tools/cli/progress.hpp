@@ -1,8 +1,12 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
+#include <functional>
+#include <mutex>
 #include <string>
+#include <thread>
 
 namespace culm::tools {
 
@@ -40,6 +44,29 @@ class Progress {
   bool is_on_screen_ = false;
   Clock::time_point start_;
   Clock::time_point next_;
+};
+
+/// The progress of work that is one call: while this exists, and no more than every 100 ms, a
+/// thread asks how far it has come. It asks nothing where nothing would be shown.
+class WatchedProgress {
+ public:
+  struct Extent {
+    std::uint64_t done = 0;
+    std::uint64_t total = 0;  ///< 0: not known
+  };
+  WatchedProgress(std::string what, Progress::Unit unit, std::function<Extent()> look);
+  WatchedProgress(const WatchedProgress&) = delete;
+  WatchedProgress& operator=(const WatchedProgress&) = delete;
+  ~WatchedProgress();
+
+ private:
+  void watch(const std::function<Extent()>& look);
+
+  Progress progress_;
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  bool is_ended_ = false;
+  std::thread thread_;
 };
 
 }  // namespace culm::tools

@@ -41,6 +41,15 @@ Outcome<std::unique_ptr<store::Store>> open_for_reading(const Context& context) 
   return opened_or_lost(context, host::open_to_read(context.store_directory));
 }
 
+std::uint64_t count_held(const store::ReadTransaction& transaction,
+                         const std::vector<LogKey>& logs) {
+  std::uint64_t count = 0;
+  for (const LogKey& log : logs) {
+    if (const auto state = transaction.get_log(log)) count += (*state)->held.count();
+  }
+  return count;
+}
+
 Outcome<host::WritableStore> open_for_writing(const Context& context, IfMissing if_missing,
                                               SignatureVerifier& verifier,
                                               const AcceptOptions& options, Duration wait_max,

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "culm/replication/host/writer.hpp"
 #include "culm/store/store.hpp"
@@ -21,6 +22,10 @@ void tell_made(const Context& context);
 /// Opens the store beside processes that write to it. Fails with exit 3 when there is none, 5
 /// when it cannot be read.
 [[nodiscard]] Outcome<std::unique_ptr<store::Store>> open_for_reading(const Context& context);
+
+/// Entries of those of the logs that can be read.
+[[nodiscard]] std::uint64_t count_held(const store::ReadTransaction& transaction,
+                                       const std::vector<LogKey>& logs);
 
 enum class IfMissing { kFail, kCreate };
 
