@@ -30,7 +30,12 @@ inline constexpr std::size_t kStagesMax = 4096;
 // Range sets.
 /// In each range set of a message.
 inline constexpr std::size_t kRangesPerMessageMax = 4096;
-inline constexpr std::size_t kRangesPerLogMax = 262'144;
+inline constexpr std::size_t kRangesPerLogMax = std::size_t{1} << 20;
+/// Of a range set that lies in the row of its log; a larger one lies in blocks.
+inline constexpr std::size_t kRangesPerRowMax = 128;
+/// In a block; in each but the last of a set at least the other.
+inline constexpr std::size_t kRangesPerBlockMax = 512;
+inline constexpr std::size_t kRangesPerBlockMin = 128;
 
 // Wire.
 inline constexpr std::size_t kNoisePlaintextBytesMax = 65'519;

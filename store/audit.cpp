@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "culm/feed/lipmaa.hpp"
+#include "culm/store/detail/log_sets.hpp"
 #include "culm/store/detail/rows.hpp"
 #include "culm/store/detail/schema.hpp"
 
@@ -40,6 +41,20 @@ Result<void> check_chunks_are_of_stages(const KvReadTransaction& kv, std::uint64
     CULM_TRY(chunk, chunks->seek(detail::chunk_row_key(place.stage + 1, 0)));
   }
   return {};
+}
+
+/// Of the range sets of logs that are not forgotten.
+Result<std::uint64_t> count_blocks(const KvReadTransaction& kv) {
+  std::uint64_t count = 0;
+  CULM_TRY(const auto cursor, kv.cursor(Table::kSets));
+  CULM_TRY(auto row, cursor->seek(detail::set_row_key(0, 0, 0)));
+  while (row) {
+    CULM_TRY(const auto place, detail::parse_set_place(row->key));
+    CULM_TRY(const auto forgotten, kv.get(Table::kMeta, detail::forgotten_row_key(place.number)));
+    if (!forgotten) ++count;
+    CULM_TRY(row, cursor->next());
+  }
+  return count;
 }
 
 }  // namespace
@@ -359,13 +374,15 @@ Result<void> StoreAudit::check_tables(const ReadTransaction& transaction) {
   CULM_TRY(const auto meta, detail::decode_meta(meta_body));
 
   std::uint64_t log_count = 0;
+  std::uint64_t block_count = 0;
   {
     CULM_TRY(const auto cursor, kv.cursor(Table::kLogs));
     CULM_TRY(auto row, cursor->seek(detail::log_row_key({})));
     for (; row; ++log_count) {
       CULM_TRY(const LogKey log, detail::parse_log_row_key(row->key));
-      CULM_TRY(const ByteView body, detail::unseal(Table::kLogs, row->key, row->value));
-      CULM_TRY(const LogState state, detail::decode_log(log, body));
+      CULM_TRY(auto opened, detail::open_log(log, row->value));
+      for (const auto& set : opened.blocks) block_count += set.count;
+      CULM_TRY(const LogState state, detail::read_sets(kv, std::move(opened)));
       CULM_CHECK(damaged_unless(state.number >= 1 && state.number <= meta.log_count));
       CULM_CHECK(damaged_unless(state.change >= 1 && state.change <= meta.last_change));
       const auto key = detail::change_row_key(state.change);
@@ -388,7 +405,9 @@ Result<void> StoreAudit::check_tables(const ReadTransaction& transaction) {
   CULM_CHECK(damaged_unless(change_count == log_count));
 
   CULM_CHECK(check_chunks_are_of_stages(kv, meta.last_stage));
-  for (const Table table : {Table::kEntries, Table::kStages, Table::kEvidence}) {
+  CULM_TRY(const std::uint64_t blocks_found, count_blocks(kv));
+  CULM_CHECK(damaged_unless(blocks_found == block_count));
+  for (const Table table : {Table::kEntries, Table::kStages, Table::kEvidence, Table::kSets}) {
     CULM_TRY(const auto cursor, kv.cursor(table));
     CULM_TRY(const auto first_unknown, cursor->seek(to_big_endian(meta.log_count + 1)));
     CULM_CHECK(damaged_unless(!first_unknown));

@@ -55,7 +55,7 @@ Result<bool> WriteTransaction::erase_forgotten(std::size_t rows_max) {
       // Stages before the entries whose parts they are: what they say is needed for longest.
       CULM_TRY(const bool are_stages_gone, erase_stages(number, rows_left));
       if (!are_stages_gone) return false;
-      for (const Table table : {Table::kEntries, Table::kEvidence}) {
+      for (const Table table : {Table::kEntries, Table::kEvidence, Table::kSets}) {
         CULM_TRY(const bool is_gone, erase_rows(table, number, rows_left));
         if (!is_gone) return false;
       }
@@ -70,13 +70,13 @@ Result<bool> WriteTransaction::erase_forgotten(std::size_t rows_max) {
 Result<bool> WriteTransaction::erase_rows(Table table, std::uint64_t number,
                                           std::size_t& rows_left) {
   CULM_TRY(const auto cursor, kv_->cursor(table));
-  CULM_TRY(auto row, cursor->seek(detail::entry_row_key(number, 0)));
-  while (row) {
-    CULM_TRY(const auto place, detail::parse_row_place(row->key));
-    if (place.number != number) break;
+  const auto prefix = to_big_endian(number);
+  CULM_TRY(auto row, cursor->seek(prefix));
+  while (row && row->key.size() > prefix.size() && from_big_endian(row->key) == number) {
     if (rows_left == 0) return false;
     --rows_left;
-    CULM_CHECK(kv_write_.erase(table, detail::entry_row_key(number, place.seqnum)));
+    const Bytes key(row->key.begin(), row->key.end());
+    CULM_CHECK(kv_write_.erase(table, key));
     CULM_TRY(row, cursor->next());
   }
   return true;

@@ -12,8 +12,17 @@
 namespace culm::store {
 
 /// The tables. Keys of one table sort bytewise.
-enum class Table : std::uint8_t { kMeta, kLogs, kEntries, kPayloads, kChanges, kEvidence, kStages };
-inline constexpr std::size_t kTableCount = 7;
+enum class Table : std::uint8_t {
+  kMeta,
+  kLogs,
+  kEntries,
+  kPayloads,
+  kChanges,
+  kEvidence,
+  kStages,
+  kSets,
+};
+inline constexpr std::size_t kTableCount = 8;
 
 /// Keys have 1 to this many bytes, in every call; values may be empty.
 inline constexpr std::size_t kKeyBytesMax = 511;

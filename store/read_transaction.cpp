@@ -33,7 +33,7 @@ Result<SharedLogState> ReadTransaction::find_log(const LogKey& log) const {
   const auto key = detail::log_row_key(log);
   CULM_TRY(const auto value, kv_->get(Table::kLogs, key));
   if (!value) return nullptr;
-  CULM_TRY(auto state, cache_->decode(log, key, *value));
+  CULM_TRY(auto state, cache_->decode(*kv_, log, *value));
   // Who writes sees all of it.
   return touched_ == nullptr ? cache_->shown(std::move(state)) : state;
 }

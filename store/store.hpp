@@ -135,6 +135,7 @@ struct StoreMeta {
 /// The state of a log inside a write transaction; written once, when it commits.
 struct TouchedLog {
   LogState state;
+  SharedLogState before{};  ///< that the rows hold; null: they hold none, or a damaged one
   bool is_changed = false;
   bool is_marked = false;  ///< `verified` differs, which alone is no change
 };
@@ -435,7 +436,7 @@ class WriteTransaction : public ReadTransaction {
 
   Result<void> put_row(Table table, ByteView key);
   Result<void> put_change(LogState& state);
-  Result<void> put_log(const LogState& state);
+  Result<void> put_log(const detail::TouchedLog& touched);
   Result<void> commit();
   /// After a failure in the midst of writing nothing of the transaction counts.
   template <class T>

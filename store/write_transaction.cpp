@@ -3,6 +3,7 @@
 
 #include "culm/core/assert.hpp"
 #include "culm/store/check.hpp"
+#include "culm/store/detail/log_sets.hpp"
 #include "culm/store/detail/rows.hpp"
 #include "culm/store/detail/schema.hpp"
 #include "culm/store/store.hpp"
@@ -64,6 +65,7 @@ Result<TouchedLog*> WriteTransaction::touch(const LogKey& log) {
   TouchedLog touched;
   if (stored) {
     touched.state = *stored;
+    touched.before = stored;
   } else {
     touched.state.log = log;
   }
@@ -268,9 +270,8 @@ Result<void> WriteTransaction::put_change(LogState& state) {
   return put_row(Table::kChanges, detail::change_row_key(state.change));
 }
 
-Result<void> WriteTransaction::put_log(const LogState& state) {
-  CULM_CHECK(detail::encode_log(row_, state));
-  return put_row(Table::kLogs, detail::log_row_key(state.log));
+Result<void> WriteTransaction::put_log(const TouchedLog& touched) {
+  return detail::write_log(kv_write_, touched.before.get(), touched.state, row_);
 }
 
 Result<void> WriteTransaction::commit() {
@@ -278,7 +279,7 @@ Result<void> WriteTransaction::commit() {
   bool is_changed = false;
   for (auto& [log, touched] : touched_logs_) {
     if (touched.is_changed) CULM_CHECK(put_change(touched.state));
-    if (touched.is_changed || touched.is_marked) CULM_CHECK(put_log(touched.state));
+    if (touched.is_changed || touched.is_marked) CULM_CHECK(put_log(touched));
     is_changed = is_changed || touched.is_changed;
   }
   if (is_changed || is_meta_changed_) {

@@ -19,7 +19,7 @@ namespace culm::store::detail {
 namespace {
 
 constexpr std::array<const char*, kTableCount> kTableNames{
-    "meta", "logs", "entries", "payloads", "changes", "evidence", "stages"};
+    "meta", "logs", "entries", "payloads", "changes", "evidence", "stages", "sets"};
 constexpr std::size_t kPageBytes = 4096;
 
 std::atomic<AbortHandler> abort_handler = nullptr;
@@ -315,13 +315,20 @@ Result<LmdbTxn> LmdbEnv::begin_adopting(bool read_only) {
 
 Result<void> LmdbEnv::open_tables(bool read_only) {
   CULM_TRY(LmdbTxn txn, begin_adopting(read_only));
+  bool is_new = false;
   for (std::size_t i = 0; i < kTableCount; ++i) {
-    const auto opened = written([&] {
-      return mdb_dbi_open(txn.txn_.get(), kTableNames[i], read_only ? 0U : MDB_CREATE, &tables_[i]);
-    });
-    // An earlier version had fewer tables.
-    const bool is_older = !opened && i > 0 && opened.error().code == Errc::kStoreNotFound;
-    if (is_older) return fail(Errc::kStoreVersion);
+    const auto open = [&](unsigned int flags) {
+      return written(
+          [&] { return mdb_dbi_open(txn.txn_.get(), kTableNames[i], flags, &tables_[i]); });
+    };
+    auto opened = open(is_new ? MDB_CREATE : 0U);
+    const bool is_missing = !opened && opened.error().code == Errc::kStoreNotFound;
+    // An earlier version had fewer tables; it stays as it is.
+    if (is_missing && i > 0) return fail(Errc::kStoreVersion);
+    if (is_missing && !read_only) {
+      is_new = true;
+      opened = open(MDB_CREATE);
+    }
     CULM_CHECK(opened);
   }
   return txn.commit();  // also of a reading transaction: aborting it would close the tables

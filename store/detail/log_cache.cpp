@@ -5,40 +5,40 @@
 #include <utility>
 
 #include "culm/core/limits.hpp"
+#include "culm/store/detail/log_sets.hpp"
 #include "culm/store/detail/rows.hpp"
 #include "culm/store/detail/schema.hpp"
 
 namespace culm::store::detail {
 namespace {
 
-/// A shorter row is taken apart faster than it is found.
+/// A shorter row that has no blocks is taken apart faster than it is found.
 constexpr std::size_t kRowBytesMin = 512;
 /// The version, the number and the last change lie in these.
 constexpr std::size_t kFrontBytes = 24;
 
-Result<SharedLogState> decode_row(const LogKey& log, ByteView key, ByteView row) {
-  CULM_TRY(const ByteView body, unseal(Table::kLogs, key, row));
-  CULM_TRY(auto state, decode_log(log, body));
-  return std::make_shared<const LogState>(std::move(state));
-}
-
 std::size_t count_ranges(const LogState& state) {
   std::size_t count = 0;
-  for (const RangeSet* set : {&state.held, &state.payloads, &state.verified, &state.deleted,
-                              &state.interest.entries.ranges}) {
-    count += set->ranges().size();
-  }
+  for (const RangeSet* set : sets_of(state)) count += set->ranges().size();
   return count;
 }
 
 }  // namespace
 
-Result<SharedLogState> LogCache::decode(const LogKey& log, ByteView key, ByteView row) {
-  if (row.size() < kRowBytesMin) return decode_row(log, key, row);
+Result<SharedLogState> LogCache::decode(const KvReadTransaction& kv, const LogKey& log,
+                                        ByteView row) {
   const Ends ends = ends_of(row);
-  if (auto known = find(log, ends)) return known;
-  CULM_TRY(auto state, decode_row(log, key, row));
-  keep({ends, state, count_ranges(*state)});
+  if (row.size() >= kRowBytesMin) {
+    if (auto known = find(log, ends)) return known;
+  }
+  CULM_TRY(LogRow opened, open_log(log, row));
+  const bool has_blocks = opened.has_blocks();
+  if (has_blocks && row.size() < kRowBytesMin) {
+    if (auto known = find(log, ends)) return known;
+  }
+  CULM_TRY(LogState read, read_sets(kv, std::move(opened)));
+  auto state = std::make_shared<const LogState>(std::move(read));
+  if (has_blocks || row.size() >= kRowBytesMin) keep({ends, state, count_ranges(*state)});
   return state;
 }
 
@@ -71,8 +71,11 @@ SharedLogState LogCache::shown(SharedLogState state) {
 
 LogCache::Ends LogCache::ends_of(ByteView row) {
   Ends ends{};
-  auto out = std::ranges::copy(row.first(kFrontBytes), ends.begin()).out;
-  out = std::ranges::copy(row.last(kChecksumSizeBytes), out).out;
+  const std::size_t front = std::min(row.size(), kFrontBytes);
+  std::ranges::copy(row.first(front), ends.begin());
+  const std::size_t checksum = std::min(row.size(), kChecksumSizeBytes);
+  auto out = ends.begin() + kFrontBytes;
+  out = std::ranges::copy(row.last(checksum), out).out;
   std::ranges::copy(to_big_endian(row.size()), out);
   return ends;
 }

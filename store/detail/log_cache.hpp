@@ -16,10 +16,11 @@ namespace culm::store::detail {
 /// each of its changes and not for each who asks. Safe from any thread.
 class LogCache {
  public:
-  /// The state in `row`, the value that lies under `key`. A row that was taken apart before is
-  /// known by its ends, where its change and its checksum stand; what lies between is not looked at
-  /// again. Fails as `unseal` and `decode_log`.
-  [[nodiscard]] Result<SharedLogState> decode(const LogKey& log, ByteView key, ByteView row);
+  /// The state that `row` of kLogs and the rows that belong to it hold. A row that was taken apart
+  /// before is known by its ends, where its change and its checksum stand; what lies between, and
+  /// its blocks, are not looked at again. Fails as `open_log` and `read_sets`.
+  [[nodiscard]] Result<SharedLogState> decode(const KvReadTransaction& kv, const LogKey& log,
+                                              ByteView row);
 
   // What `Store::hold_back` says.
   void hold_back(const LogKey& log, SeqNum from);

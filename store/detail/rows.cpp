@@ -43,36 +43,53 @@ class Reader {
   ByteView rest_;
 };
 
-/// Each range as its distance from the range before, or from 0, and its length less one.
-Result<void> append_ranges(Bytes& out, const RangeSet& set) {
-  if (set.ranges().size() > limits::kRangesPerLogMax) return fail(Errc::kLogFragmented);
-  varu64::append(out, set.ranges().size());
-  SeqNum previous = 0;
-  for (const SeqRange range : set.ranges()) {
+/// Each range as its distance from the range before, or from `previous`, and its length less one.
+void append_ranges(Bytes& out, SeqNum previous, std::span<const SeqRange> ranges) {
+  for (const SeqRange range : ranges) {
     varu64::append(out, range.first - previous);
     varu64::append(out, range.last - range.first);
     previous = range.last;
   }
-  return {};
 }
 
-Result<void> read_ranges(RangeSet& out, Reader& reader) {
+Result<SeqRange> read_range(Reader& reader, SeqNum previous) {
+  CULM_TRY(const std::uint64_t distance, reader.number());
+  CULM_TRY(const std::uint64_t length, reader.number());
+  if (distance > kSeqnumMax - previous) return fail(Errc::kStoreFormat);
+  const SeqNum first = previous + distance;
+  if (length > kSeqnumMax - first) return fail(Errc::kStoreFormat);
+  return SeqRange{first, first + length};
+}
+
+void append_set(Bytes& out, const RangeSet& set, const SetBlocks& blocks) {
+  if (blocks.count == 0) {
+    varu64::append(out, set.ranges().size());
+    append_ranges(out, 0, set.ranges());
+  } else {
+    varu64::append(out, blocks.ranges);
+    varu64::append(out, blocks.count);
+    append_bytes(out, to_big_endian(blocks.sum));
+  }
+}
+
+Result<void> read_set(RangeSet& out, SetBlocks& blocks, Reader& reader) {
   CULM_TRY(const std::uint64_t count, reader.number());
-  // Two bytes a range at least: nothing is allocated for a lie.
-  if (count > limits::kRangesPerLogMax || count > reader.size() / 2) {
-    return fail(Errc::kStoreFormat);
+  if (count > limits::kRangesPerRowMax) {
+    blocks.ranges = count;
+    CULM_TRY(blocks.count, reader.number());
+    CULM_TRY(const ByteView sum, reader.bytes(sizeof(blocks.sum)));
+    blocks.sum = from_big_endian(sum);
+    const bool may_be = count <= limits::kRangesPerLogMax && blocks.count != 0 &&
+                        blocks.count <= count && count <= limits::kRangesPerBlockMax * blocks.count;
+    return may_be ? Result<void>() : fail(Errc::kStoreFormat);
   }
   std::vector<SeqRange> ranges;
   ranges.reserve(static_cast<std::size_t>(count));
   SeqNum previous = 0;
   for (std::uint64_t i = 0; i < count; ++i) {
-    CULM_TRY(const std::uint64_t distance, reader.number());
-    CULM_TRY(const std::uint64_t length, reader.number());
-    if (distance > kSeqnumMax - previous) return fail(Errc::kStoreFormat);
-    const SeqNum first = previous + distance;
-    if (length > kSeqnumMax - first) return fail(Errc::kStoreFormat);
-    previous = first + length;
-    ranges.push_back({first, previous});
+    CULM_TRY(const SeqRange range, read_range(reader, previous));
+    ranges.push_back(range);
+    previous = range.last;
   }
   auto set = RangeSet::from_canonical(std::move(ranges));
   if (!set) return fail(Errc::kStoreFormat);
@@ -134,23 +151,25 @@ Result<std::vector<std::string>> decode_peers(ByteView body) {
   return addresses;
 }
 
-Result<void> encode_log(Bytes& out, const LogState& log) {
+bool LogRow::has_blocks() const noexcept {
+  return std::ranges::any_of(blocks, [](const SetBlocks& set) { return set.count != 0; });
+}
+
+void encode_log(Bytes& out, const LogState& log, const LogBlocks& blocks) {
   start(out);
   for (const std::uint64_t value : {log.number, log.change, log.cap, log.end_of_log,
                                     log.payload_bytes, log.interest.entries.newest}) {
     varu64::append(out, value);
   }
   out.push_back(log.interest.payloads ? kPayloadsWanted : 0);
-  for (const RangeSet* set :
-       {&log.held, &log.payloads, &log.verified, &log.deleted, &log.interest.entries.ranges}) {
-    CULM_CHECK(append_ranges(out, *set));
-  }
-  return {};
+  const auto sets = sets_of(log);
+  for (std::size_t i = 0; i < kSetCount; ++i) append_set(out, *sets[i], blocks[i]);
 }
 
-Result<LogState> decode_log(const LogKey& log, ByteView body) {
+Result<LogRow> decode_log(const LogKey& log, ByteView body) {
   Reader reader(body);
-  LogState state;
+  LogRow row{};
+  LogState& state = row.state;
   state.log = log;
   for (std::uint64_t* value : {&state.number, &state.change, &state.cap, &state.end_of_log,
                                &state.payload_bytes, &state.interest.entries.newest}) {
@@ -159,12 +178,31 @@ Result<LogState> decode_log(const LogKey& log, ByteView body) {
   CULM_TRY(const ByteView flags, reader.bytes(1));
   if (flags[0] > kPayloadsWanted) return fail(Errc::kStoreFormat);
   state.interest.payloads = flags[0] == kPayloadsWanted;
-  for (RangeSet* set : {&state.held, &state.payloads, &state.verified, &state.deleted,
-                        &state.interest.entries.ranges}) {
-    CULM_CHECK(read_ranges(*set, reader));
+  const auto sets = sets_of(state);
+  for (std::size_t i = 0; i < kSetCount; ++i) {
+    CULM_CHECK(read_set(*sets[i], row.blocks[i], reader));
   }
   CULM_CHECK(reader.end());
-  return state;
+  return row;
+}
+
+void encode_block(Bytes& out, SeqNum first, std::span<const SeqRange> ranges) {
+  start(out);
+  append_ranges(out, first, ranges);
+}
+
+Result<void> decode_block(std::vector<SeqRange>& out, SeqNum first, ByteView body) {
+  Reader reader(body);
+  SeqNum previous = first;
+  std::size_t count = 0;
+  for (; reader.size() != 0; ++count) {
+    CULM_TRY(const SeqRange range, read_range(reader, previous));
+    if (count == 0 && range.first != first) return fail(Errc::kStoreFormat);
+    out.push_back(range);
+    previous = range.last;
+  }
+  if (count == 0 || count > limits::kRangesPerBlockMax) return fail(Errc::kStoreFormat);
+  return {};
 }
 
 bool has_empty_payload(const EntryView& entry) {

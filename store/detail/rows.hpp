@@ -1,5 +1,11 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
 #include "culm/core/limits.hpp"
 #include "culm/store/store.hpp"
 
@@ -17,9 +23,39 @@ void encode_forgotten(Bytes& out);
 void encode_peers(Bytes& out, const std::vector<std::string>& addresses);
 [[nodiscard]] Result<std::vector<std::string>> decode_peers(ByteView body);
 
-/// Fails with kRangesTooMany.
-[[nodiscard]] Result<void> encode_log(Bytes& out, const LogState& log);
-[[nodiscard]] Result<LogState> decode_log(const LogKey& log, ByteView body);
+inline constexpr std::size_t kSetCount = 5;
+/// The range sets of a log, each at its place.
+template <class State>
+[[nodiscard]] auto sets_of(State& log) noexcept {
+  return std::array{&log.held, &log.payloads, &log.verified, &log.deleted,
+                    &log.interest.entries.ranges};
+}
+
+/// A range set that lies in blocks.
+struct SetBlocks {
+  std::uint64_t ranges = 0;  ///< in all of them
+  std::uint64_t count = 0;   ///< 0: the set lies in the row of its log
+  std::uint64_t sum = 0;     ///< of their checksums, modulo 2^64
+
+  friend bool operator==(const SetBlocks&, const SetBlocks&) = default;
+};
+using LogBlocks = std::array<SetBlocks, kSetCount>;
+
+/// A log's row. A set that lies in blocks is empty in the state.
+struct LogRow {
+  LogState state;
+  LogBlocks blocks;
+
+  [[nodiscard]] bool has_blocks() const noexcept;
+};
+/// Of a set that lies in blocks nothing is taken from `log`.
+void encode_log(Bytes& out, const LogState& log, const LogBlocks& blocks);
+[[nodiscard]] Result<LogRow> decode_log(const LogKey& log, ByteView body);
+
+/// Precondition: `first` is where the first of `ranges` begins.
+void encode_block(Bytes& out, SeqNum first, std::span<const SeqRange> ranges);
+/// Appends the ranges to `out`; whether they are in order is for who has the whole set.
+[[nodiscard]] Result<void> decode_block(std::vector<SeqRange>& out, SeqNum first, ByteView body);
 
 /// Whether the payload lies in the entry's row; a larger one in a stage.
 [[nodiscard]] inline bool is_inline(const EntryView& entry) noexcept {

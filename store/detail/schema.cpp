@@ -66,6 +66,14 @@ StageRowKey stage_row_key(std::uint64_t number, SeqNum seqnum, std::uint64_t sta
 
 ChangeRowKey change_row_key(std::uint64_t change) noexcept { return to_big_endian(change); }
 
+SetRowKey set_row_key(std::uint64_t number, std::size_t set, SeqNum first) noexcept {
+  SetRowKey key;
+  write(key.data(), number);
+  key[8] = static_cast<std::uint8_t>(set);
+  write(key.data() + 9, first);
+  return key;
+}
+
 Result<LogKey> parse_log_row_key(ByteView key) {
   if (key.size() != sizeof(LogRowKey)) return fail(Errc::kStoreDamaged);
   LogKey log;
@@ -89,12 +97,19 @@ Result<ChunkPlace> parse_chunk_place(ByteView key) {
   return place;
 }
 
+Result<SetPlace> parse_set_place(ByteView key) {
+  if (key.size() != sizeof(SetRowKey)) return fail(Errc::kStoreDamaged);
+  return SetPlace{from_big_endian(key), key[8], from_big_endian(key.subspan(9))};
+}
+
 std::uint64_t checksum(std::uint64_t space, ByteView key, ByteView content) noexcept {
   return XXH64(content.data(), content.size(), XXH64(key.data(), key.size(), space));
 }
 
-void seal(Bytes& value, Table table, ByteView key) {
-  append_bytes(value, to_big_endian(checksum(static_cast<std::uint64_t>(table), key, value)));
+std::uint64_t seal(Bytes& value, Table table, ByteView key) {
+  const std::uint64_t sum = checksum(static_cast<std::uint64_t>(table), key, value);
+  append_bytes(value, to_big_endian(sum));
+  return sum;
 }
 
 Result<ByteView> unseal(Table table, ByteView key, ByteView value) {

@@ -18,10 +18,11 @@
 ///   kChanges   change number 8                the log whose last change it is
 ///   kEvidence  log number 8, at 8             evidence
 ///   kStages    log number 8, seqnum 8, stage 8   whether it is the payload
+///   kSets      log number 8, set 1, seqnum 8   a block of one of the log's range sets
 namespace culm::store::detail {
 
 /// First byte of every value.
-inline constexpr std::uint8_t kFormatVersion = 2;
+inline constexpr std::uint8_t kFormatVersion = 3;
 inline constexpr std::size_t kChecksumSizeBytes = 8;
 
 using LogRowKey = std::array<std::uint8_t, 40>;
@@ -29,6 +30,7 @@ using EntryRowKey = std::array<std::uint8_t, 16>;
 using ChunkRowKey = std::array<std::uint8_t, 12>;
 using StageRowKey = std::array<std::uint8_t, 24>;
 using ChangeRowKey = std::array<std::uint8_t, 8>;
+using SetRowKey = std::array<std::uint8_t, 17>;
 using ForgottenRowKey = std::array<std::uint8_t, 17>;
 
 /// Lives for ever.
@@ -41,6 +43,8 @@ using ForgottenRowKey = std::array<std::uint8_t, 17>;
 [[nodiscard]] StageRowKey stage_row_key(std::uint64_t number, SeqNum seqnum,
                                         std::uint64_t stage) noexcept;
 [[nodiscard]] ChangeRowKey change_row_key(std::uint64_t change) noexcept;
+/// `set` is the place in `sets_of`.
+[[nodiscard]] SetRowKey set_row_key(std::uint64_t number, std::size_t set, SeqNum first) noexcept;
 [[nodiscard]] ForgottenRowKey forgotten_row_key(std::uint64_t number) noexcept;
 /// The number; 0 where `key` is that of another row of kMeta.
 [[nodiscard]] std::uint64_t parse_forgotten_row_key(ByteView key) noexcept;
@@ -64,12 +68,20 @@ struct ChunkPlace {
 /// Fails with kStoreDamaged when `key` has another size.
 [[nodiscard]] Result<ChunkPlace> parse_chunk_place(ByteView key);
 
+struct SetPlace {
+  std::uint64_t number = 0;
+  std::size_t set = 0;
+  SeqNum first = 0;  ///< of the block
+};
+/// Fails with kStoreDamaged when `key` has another size.
+[[nodiscard]] Result<SetPlace> parse_set_place(ByteView key);
+
 /// XXH64 of `content`, seeded with XXH64 of `key`, seeded with `space`.
 [[nodiscard]] std::uint64_t checksum(std::uint64_t space, ByteView key, ByteView content) noexcept;
 
 /// Completes `value`, which holds the version byte and the body, with the checksum that binds it to
-/// its table and key.
-void seal(Bytes& value, Table table, ByteView key);
+/// its table and key. Returns that.
+std::uint64_t seal(Bytes& value, Table table, ByteView key);
 
 /// The body of `value`; borrows from it. Fails with kStoreDamaged, or with kStoreVersion when the
 /// checksum is good and the version is not ours.

@@ -87,7 +87,7 @@ class Repair(Rotten):
         self.assert_sound("store")
 
     def test_a_damaged_state_of_a_log_is_made_again(self):
-        self.rot("store", bytes.fromhex(self.author) + bytes(8) + b"\x02", ahead=-43)
+        self.rot("store", bytes.fromhex(self.author) + bytes(8) + b"\x03", ahead=-43)
         self.rot_payload("store", 400)
         self.assertIn("`culm repair --dry-run`", self.error(STORE, "verify"))
         self.assertIn("would make its state again", self.text("repair", "--dry-run"))

@@ -8,7 +8,8 @@ P1, P2, P3, P4, P5 = (
     0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x85EBCA77C2B2AE63,
     0x27D4EB2F165667C5,
 )
-TABLES = ("meta", "logs", "entries", "payloads", "changes", "evidence", "stages")
+TABLES = ("meta", "logs", "entries", "payloads", "changes", "evidence", "stages", "sets")
+RANGES_PER_ROW = 128
 
 
 def rotate(x, bits):
@@ -47,7 +48,7 @@ def xxh64(data, seed):
 
 
 def sealed(table, key, body):
-    content = b"\x02" + body
+    content = b"\x03" + body
     check = xxh64(content, xxh64(key, TABLES.index(table)))
     value = content + check.to_bytes(8, "big")
     return {"table": table, "key": key.hex(), "value": value.hex()}
@@ -57,23 +58,54 @@ def be(number, size=8):
     return number.to_bytes(size, "big")
 
 
-def encode_ranges(ranges):
-    out, previous = r.encode_varu64(len(ranges)), 0
+def encode_ranges(ranges, previous=0):
+    out = b""
     for first, last in ranges:
         out += r.encode_varu64(first - previous) + r.encode_varu64(last - first)
         previous = last
     return out
 
 
+def encode_set(ranges, blocks):
+    if len(ranges) <= RANGES_PER_ROW:
+        return r.encode_varu64(len(ranges)) + encode_ranges(ranges)
+    total = sum(int(block["value"][-16:], 16) for block in blocks) & MASK
+    return r.encode_varu64(len(ranges)) + r.encode_varu64(len(blocks)) + be(total)
+
+
 NUMBERS = ("number", "change", "cap", "end_of_log", "payload_bytes", "newest")
 SETS = ("held", "payloads", "verified", "deleted", "interest")
 
 
-def log_row(name, author, log_id, state):
+def log_row(name, author, log_id, state, blocks=()):
+    """`blocks`: all there are of the log's sets."""
     body = b"".join(r.encode_varu64(state[field]) for field in NUMBERS)
     body += bytes([state["payloads_wanted"]])
-    body += b"".join(encode_ranges(state[field]) for field in SETS)
+    body += b"".join(encode_set(state[field], [b for b in blocks if b["set"] == field])
+                     for field in SETS)
     return {"id": name, **sealed("logs", author + be(log_id), body), "state": state}
+
+
+def block_row(name, number, field, ranges):
+    first = ranges[0][0]
+    key = be(number) + bytes([SETS.index(field)]) + be(first)
+    return {"id": name, **sealed("sets", key, encode_ranges(ranges, first)), "number": number,
+            "set": field, "first": first, "ranges": ranges}
+
+
+def log_in_blocks(author):
+    """A log with two sets that do not fit into its row, one of a single block."""
+    payloads = [[n, n] for n in range(1, 2 * 128, 2)] + [[1000, 2000]]
+    deleted = [[n, n] for n in range(2, 1000, 4)] + [[3000, r.U64_MAX]]
+    held = [[1, 3000]]
+    state = {"number": 3, "change": 9, "cap": 0, "end_of_log": 0, "payload_bytes": 5000,
+             "newest": 0, "payloads_wanted": True, "held": held, "payloads": payloads,
+             "verified": held, "deleted": deleted, "interest": [[1, r.U64_MAX]]}
+    blocks = [block_row("block", 3, "payloads", payloads),
+              block_row("block-first-of-two", 3, "deleted", deleted[:130]),
+              block_row("block-second-of-two", 3, "deleted", deleted[130:])]
+    yield log_row("log-in-blocks", author, 8, state, blocks)
+    yield from blocks
 
 
 def store_rows():
@@ -109,6 +141,7 @@ def store_rows():
     yield log_row("log-everything", author, 0, everything)
     yield log_row("log-nothing", author, 7, nothing)
     yield log_row("log-parts", author, r.U64_MAX, parts)
+    yield from log_in_blocks(author)
 
     for name, number, seqnum, payload in (
         ("entry-with-payload", 1, 5, payload_of(5)), ("entry-without-payload", 1, 5, b""),

@@ -27,12 +27,6 @@ void replace(MemoryStore& store, const EntryView& entry, ByteView payload) {
              row);
 }
 
-void replace(MemoryStore& store, const LogState& state) {
-  Bytes row;
-  ASSERT_TRUE(store::detail::encode_log(row, state));
-  put_sealed(store.kv(), Table::kLogs, store::detail::log_row_key(state.log), row);
-}
-
 TEST(Audit, CountsWhatIsHeldOfASoundLog) {
   MemoryStore store;
   const auto log = LogBuilder().append_many(30).append(long_text(kLarge)).append("").end();
@@ -183,23 +177,23 @@ TEST_F(AuditFault, AStateThatNamesTooLittleOrTooMuch) {
   LogState wrong = state;
   wrong.held.erase({2, 3});
   wrong.payloads.erase({2, 3});
-  replace(store, wrong);
+  put_state(store.kv(), wrong);
   expect(error_for(Errc::kStoreDamaged, 2), 2);
   wrong = state;
   wrong.held.insert({21, 25});
-  replace(store, wrong);
+  put_state(store.kv(), wrong);
   expect(error_for(Errc::kStoreDamaged, 21), 5);
   wrong = state;
   wrong.payload_bytes += 1;
-  replace(store, wrong);
+  put_state(store.kv(), wrong);
   expect({Errc::kStoreDamaged});
   wrong = state;
   wrong.verified.insert(30);
-  replace(store, wrong);
+  put_state(store.kv(), wrong);
   expect({Errc::kStoreDamaged});
   wrong = state;
   wrong.cap = 30;
-  replace(store, wrong);
+  put_state(store.kv(), wrong);
   expect(error_for(Errc::kStoreDamaged, 30));
 }
 

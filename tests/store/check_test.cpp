@@ -1,7 +1,5 @@
 #include "culm/store/check.hpp"
 
-#include "culm/store/detail/rows.hpp"
-
 #include "tests/store/store_fixture.hpp"
 
 namespace culm::test {
@@ -144,9 +142,7 @@ void fill_verified(MemoryStore& store, const LogKey& log) {
   for (SeqNum n = kFar; state.verified.ranges().size() < limits::kRangesPerLogMax; n += 2) {
     state.verified.insert(n);
   }
-  Bytes row;
-  ASSERT_TRUE(store::detail::encode_log(row, state));
-  put_sealed(store.kv(), Table::kLogs, store::detail::log_row_key(log), row);
+  put_state(store.kv(), state);
 }
 
 TEST_F(StoreCheck, MarksThatWouldBeTooManyAreLeftOutAndTheUnitIsKept) {

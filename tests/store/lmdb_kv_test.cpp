@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <string_view>
 
@@ -174,6 +175,23 @@ TEST_F(LmdbKvTest, RefusesAnotherFormatVersion) {
   overwrite(4096 + kVersionOffset, std::string_view("\x02\0\0\0", 4));
   EXPECT_EQ(refusal(kWriter).code, Errc::kStoreVersion);
   EXPECT_EQ(refusal(kReader).code, Errc::kStoreVersion);
+}
+
+TEST_F(LmdbKvTest, LeavesAStoreOfAnEarlierVersionWithFewerTablesAsItIs) {
+  open().reset();
+  const auto content = [&] {
+    std::ifstream file(store_ + "/data.mdb", std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  const std::string whole = content();
+  for (auto at = whole.find("sets"); at != std::string::npos; at = whole.find("sets", at + 1)) {
+    overwrite(static_cast<std::streamoff>(at), "setr");
+  }
+  const std::string older = content();
+  ASSERT_NE(older, whole);
+  EXPECT_EQ(refusal(kWriter).code, Errc::kStoreVersion);
+  EXPECT_EQ(refusal(kReader).code, Errc::kStoreVersion);
+  EXPECT_EQ(content(), older);
 }
 
 TEST_F(LmdbKvTest, OpensAFileLargerThanTheMapAskedFor) {

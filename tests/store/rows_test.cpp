@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "culm/core/varu64.hpp"
 #include "culm/store/detail/schema.hpp"
 
 #include "tests/support/log_builder.hpp"
@@ -99,6 +100,32 @@ Row make_peers_row(const json& vector, ByteView body) {
   return sealed(Table::kMeta, detail::peers_row_key(), out);
 }
 
+Row make_block_row(const json& vector, ByteView body) {
+  const std::string names[] = {"held", "payloads", "verified", "deleted", "interest"};
+  const auto name = std::ranges::find(names, vector.at("set").get<std::string>());
+  const auto set = static_cast<std::size_t>(name - std::begin(names));
+  const std::uint64_t number = number_in(vector, "number");
+  const SeqNum first = number_in(vector, "first");
+  const RangeSet ranges = ranges_in(vector.at("ranges"));
+  std::vector<SeqRange> read;
+  EXPECT_TRUE(detail::decode_block(read, first, body));
+  EXPECT_EQ(RangeSet::from_canonical(std::move(read)), ranges);
+  const auto place = detail::parse_set_place(hex(vector.at("key")));
+  EXPECT_TRUE(place && place->number == number && place->set == set && place->first == first);
+  Bytes out;
+  detail::encode_block(out, first, ranges.ranges());
+  return sealed(Table::kSets, detail::set_row_key(number, set, first), out);
+}
+
+/// What of a state is in its row.
+LogState in_row(LogState state, const detail::LogBlocks& blocks) {
+  const auto sets = detail::sets_of(state);
+  for (std::size_t i = 0; i < detail::kSetCount; ++i) {
+    if (blocks[i].count != 0) *sets[i] = {};
+  }
+  return state;
+}
+
 Row make_row(const json& vector, ByteView body) {
   const std::string table = vector.at("table").get<std::string>();
   Bytes out;
@@ -118,8 +145,15 @@ Row make_row(const json& vector, ByteView body) {
   if (table == "logs") {
     const LogKey log = *detail::parse_log_row_key(hex(vector.at("key")));
     const LogState state = state_in(log, vector.at("state"));
-    EXPECT_EQ(detail::decode_log(log, body), state);
-    EXPECT_TRUE(detail::encode_log(out, state));
+    const auto read = detail::decode_log(log, body);
+    EXPECT_TRUE(read);
+    EXPECT_EQ(in_row(state, read->blocks), read->state);
+    const auto sets = detail::sets_of(state);
+    for (std::size_t i = 0; i < detail::kSetCount; ++i) {
+      if (read->blocks[i].count == 0) continue;
+      EXPECT_EQ(read->blocks[i].ranges, sets[i]->ranges().size());
+    }
+    detail::encode_log(out, state, read->blocks);
     return sealed(Table::kLogs, detail::log_row_key(log), out);
   }
   if (table == "entries") {
@@ -148,6 +182,7 @@ Row make_row(const json& vector, ByteView body) {
     return sealed(Table::kChanges, detail::change_row_key(number_in(vector, "change")), out);
   }
   if (table == "stages") return make_stage_row(vector);
+  if (table == "sets") return make_block_row(vector, body);
   EXPECT_EQ(table, "evidence");
   Evidence evidence;
   for (const json& entry : vector.at("entries")) evidence.entries.push_back(hex(entry));
@@ -159,7 +194,7 @@ Row make_row(const json& vector, ByteView body) {
 
 Table table_of(const json& vector) {
   const std::string names[] = {"meta",    "logs",     "entries", "payloads",
-                               "changes", "evidence", "stages"};
+                               "changes", "evidence", "stages",  "sets"};
   const auto found = std::ranges::find(names, vector.at("table").get<std::string>());
   return static_cast<Table>(found - std::begin(names));
 }
@@ -218,6 +253,7 @@ TEST(RowKeys, SortAsTheirNumbers) {
   }
   EXPECT_FALSE(detail::parse_row_place(Bytes(17)));
   EXPECT_FALSE(detail::parse_chunk_place(Bytes(13)));
+  EXPECT_FALSE(detail::parse_set_place(Bytes(16)));
   EXPECT_FALSE(detail::parse_log_row_key(Bytes(39)));
 }
 
@@ -246,10 +282,17 @@ TEST(RowLog, RandomStatesComeBackAndNoPartOfThemIsAState) {
                           &state.interest.entries.ranges}) {
       *set = random_set(random);
     }
+    detail::LogBlocks blocks{};
+    if (random.below(2) == 0) {
+      blocks[random.below(detail::kSetCount)] = {random.between(129, 1000), 2, random.next()};
+      state = in_row(state, blocks);
+    }
     Bytes row;
-    ASSERT_TRUE(detail::encode_log(row, state));
+    detail::encode_log(row, state, blocks);
     const ByteView body = ByteView(row).subspan(1);
-    EXPECT_EQ(detail::decode_log(log, body), state);
+    const auto read = detail::decode_log(log, body);
+    ASSERT_TRUE(read);
+    EXPECT_TRUE(read->state == state && read->blocks == blocks);
     for (std::size_t size = 0; size < body.size(); ++size) {
       const auto cut = detail::decode_log(log, body.first(size));
       ASSERT_FALSE(cut);
@@ -263,7 +306,7 @@ TEST(RowLog, RandomStatesComeBackAndNoPartOfThemIsAState) {
     const auto changed = detail::decode_log(log, ByteView(row).subspan(1));
     if (!changed) continue;
     Bytes again;
-    ASSERT_TRUE(detail::encode_log(again, *changed));
+    detail::encode_log(again, changed->state, changed->blocks);
     EXPECT_EQ(again, row);
   }
 }
@@ -278,8 +321,22 @@ TEST(RowLog, RefusesSetsThatAreNone) {
     return detail::decode_log(log, body);
   };
   EXPECT_TRUE(decoded({0}));
-  EXPECT_EQ(decoded({1, 5, 2})->held, (RangeSet{{5, 7}}));
-  EXPECT_EQ(decoded({2, 5, 2, 2, 0})->held, (RangeSet{{5, 7}, {9, 9}}));
+  EXPECT_EQ(decoded({1, 5, 2})->state.held, (RangeSet{{5, 7}}));
+  EXPECT_EQ(decoded({2, 5, 2, 2, 0})->state.held, (RangeSet{{5, 7}, {9, 9}}));
+  const Bytes sum(8, 7);
+  const auto in_blocks = [&](std::uint64_t ranges, std::uint8_t blocks) {
+    Bytes held;
+    varu64::append(held, ranges);
+    held.push_back(blocks);
+    append_bytes(held, sum);
+    return decoded(held).has_value();
+  };
+  EXPECT_TRUE(in_blocks(129, 1));
+  EXPECT_TRUE(in_blocks(limits::kRangesPerBlockMax, 1));
+  EXPECT_FALSE(in_blocks(128, 1)) << "fits into the row";
+  EXPECT_FALSE(in_blocks(limits::kRangesPerBlockMax + 1, 1)) << "too many for its blocks";
+  EXPECT_FALSE(in_blocks(129, 130)) << "more blocks than ranges";
+  EXPECT_FALSE(in_blocks(129, 0)) << "no blocks";
   EXPECT_FALSE(decoded({1, 0, 2})) << "seqnum 0";
   EXPECT_FALSE(decoded({2, 5, 2, 1, 0})) << "adjacent";
   EXPECT_FALSE(decoded({2, 5, 2, 0, 0})) << "overlapping";
@@ -288,14 +345,22 @@ TEST(RowLog, RefusesSetsThatAreNone) {
   EXPECT_FALSE(decoded({0xFB, 0xFF, 0xFF, 0xFF, 0xFF})) << "more ranges than bytes";
 }
 
-TEST(RowLog, IsLimited) {
-  LogState state;
-  for (SeqNum n = 1; n <= limits::kRangesPerLogMax; ++n) state.held.insert(2 * n);
-  Bytes row;
-  ASSERT_TRUE(detail::encode_log(row, state));
-  EXPECT_EQ(detail::decode_log({}, ByteView(row).subspan(1)), state);
-  state.held.insert(2 * limits::kRangesPerLogMax + 2);
-  EXPECT_EQ(detail::encode_log(row, state).error().code, Errc::kLogFragmented);
+TEST(RowBlock, RefusesWhatIsNone) {
+  const auto decoded = [](const Bytes& body) {
+    std::vector<SeqRange> ranges;
+    return detail::decode_block(ranges, 5, body).has_value();
+  };
+  EXPECT_TRUE(decoded({0, 2, 2, 0}));
+  EXPECT_FALSE(decoded({})) << "no range";
+  EXPECT_FALSE(decoded({1, 0})) << "does not begin where its key says";
+  EXPECT_FALSE(decoded({0, 2, 2})) << "half a range";
+  EXPECT_FALSE(decoded({0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}))
+      << "beyond the last seqnum";
+  Bytes body{0, 0};
+  for (std::size_t i = 1; i < limits::kRangesPerBlockMax; ++i) append_bytes(body, Bytes{2, 0});
+  EXPECT_TRUE(decoded(body));
+  append_bytes(body, Bytes{2, 0});
+  EXPECT_FALSE(decoded(body)) << "too many";
 }
 
 TEST(RowEntry, RefusesWhatIsNotAnEntryAndItsPayload) {

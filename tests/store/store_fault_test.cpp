@@ -9,11 +9,25 @@ namespace {
 
 constexpr std::size_t kLarge = limits::kPayloadInlineBytesMax + 20'000;
 
-/// Two logs; of one a large payload, deleted ones, and a fork.
+constexpr std::uint8_t kVersion = store::detail::kFormatVersion;
+
+/// Three logs; of one a large payload, deleted ones, and a fork; of one a set of many ranges.
 struct Content {
   LogBuilder alice = LogBuilder("alice").append_many(5).append(long_text(kLarge)).append_many(8);
   LogBuilder branch = alice.fork(12).append_many(1);
   LogBuilder bob = LogBuilder("bob").append_many(4).end();
+  LogBuilder carol = LogBuilder("carol").append_many(2);
+
+  /// Each other payload of carol's is deleted.
+  Result<void> delete_many(MemoryStore& store, std::size_t ranges) const {
+    RangeSet seqnums;
+    for (SeqNum n = 1; n <= ranges; ++n) seqnums.insert(2 * n);
+    CULM_CHECK(store.ingest(carol, up_to(2)));
+    return store->update([&](WriteTransaction& transaction) -> Result<void> {
+      CULM_CHECK(transaction.delete_payloads(carol.log(), seqnums, 100));
+      return {};
+    });
+  }
 
   Result<void> write(MemoryStore& store) const {
     CULM_CHECK(store.ingest(bob, up_to(3)));
@@ -27,7 +41,7 @@ struct Content {
     const auto forked = store.ingest(branch, {{12, 13}});
     if (!forked && forked.error().code != Errc::kLogCapped) return fail(forked.error());
     CULM_CHECK(store.ingest(bob, up_to(5)));
-    return {};
+    return delete_many(store, 700);
   }
 };
 
@@ -38,7 +52,7 @@ std::optional<Error> read_all(MemoryStore& store, const Content& content) {
     CULM_TRY(const auto transaction, store->read());
     CULM_CHECK(audit_tables(transaction));
     CULM_CHECK(transaction.changes(0, 100));
-    for (const LogBuilder* log : {&content.alice, &content.bob}) {
+    for (const LogBuilder* log : {&content.alice, &content.bob, &content.carol}) {
       CULM_TRY(const auto shared, transaction.get_log(log->log()));
       const LogState& state = *shared;
       CULM_CHECK(transaction.evidence(state));
@@ -84,7 +98,7 @@ class StoreDamage : public testing::Test {
 };
 
 constexpr Table kTables[] = {Table::kMeta,    Table::kLogs,     Table::kEntries, Table::kPayloads,
-                             Table::kChanges, Table::kEvidence, Table::kStages};
+                             Table::kChanges, Table::kEvidence, Table::kStages,  Table::kSets};
 
 TEST_F(StoreDamage, AFlippedBitInAnyRowIsNoticed) {
   TestRandom random(7);
@@ -153,22 +167,31 @@ TEST_F(StoreDamage, SwappedRowsAreNoticedInEachTable) {
 }
 
 TEST_F(StoreDamage, ARowThatNobodyKnowsOfIsNoticed) {
-  for (const std::uint64_t number : {1U, 2U, 3U}) {
+  for (const std::uint64_t number : {1U, 2U, 3U, 4U}) {
     const auto entry = after([&](store::Kv& kv) {
-      put_sealed(kv, Table::kEntries, store::detail::entry_row_key(number, 100), {2, 0, 0});
+      put_sealed(kv, Table::kEntries, store::detail::entry_row_key(number, 100), {kVersion, 0, 0});
     });
     ASSERT_TRUE(entry);
     EXPECT_EQ(entry->code, Errc::kStoreDamaged);
     const auto chunk = after([&](store::Kv& kv) {
-      put_sealed(kv, Table::kPayloads, store::detail::chunk_row_key(number + 1, 0), {2, 5});
+      put_sealed(kv, Table::kPayloads, store::detail::chunk_row_key(number + 1, 0), {kVersion, 5});
     });
     ASSERT_TRUE(chunk);
     EXPECT_EQ(chunk->code, Errc::kStoreDamaged);
     const auto stage = after([&](store::Kv& kv) {
-      put_sealed(kv, Table::kStages, store::detail::stage_row_key(number, 100, 1), {2, 0, 0});
+      put_sealed(kv, Table::kStages, store::detail::stage_row_key(number, 100, 1),
+                 {kVersion, 0, 0});
     });
     ASSERT_TRUE(stage);
     EXPECT_EQ(stage->code, Errc::kStoreDamaged);
+    for (const std::size_t set : {0U, 3U, 9U}) {
+      const auto block = after([&](store::Kv& kv) {
+        put_sealed(kv, Table::kSets, store::detail::set_row_key(number, set, 9000),
+                   {kVersion, 0, 0});
+      });
+      ASSERT_TRUE(block);
+      EXPECT_EQ(block->code, Errc::kStoreDamaged);
+    }
   }
 }
 
@@ -181,6 +204,7 @@ TEST_F(StoreDamage, AnOlderVersionOfARowIsNoticed) {
   };
   ASSERT_TRUE(store.ingest(content.bob, up_to(3)));
   ASSERT_TRUE(store.ingest(content.alice, up_to(10)));
+  ASSERT_TRUE(content.delete_many(store, 300));
   keep();
   ASSERT_TRUE(content.write(store));
   int tried = 0;
@@ -197,7 +221,7 @@ TEST_F(StoreDamage, AnOlderVersionOfARowIsNoticed) {
       ++tried;
     }
   }
-  EXPECT_GE(tried, 1 + 2 + 3 + 2) << "meta, both logs, deleted payloads, old changes";
+  EXPECT_GE(tried, 1 + 3 + 3 + 2 + 1) << "meta, logs, deleted payloads, old changes, a block";
 }
 
 TEST(StoreFailure, AtEachOperationLeavesAStoreThatGoesOn) {
@@ -216,7 +240,7 @@ TEST(StoreFailure, AtEachOperationLeavesAStoreThatGoesOn) {
       EXPECT_EQ(failed.error().code, Errc::kStoreIo);
       MemoryStore store = failing.reopened();
       ASSERT_TRUE(store.is_open());
-      for (const LogBuilder* log : {&content.alice, &content.bob}) {
+      for (const LogBuilder* log : {&content.alice, &content.bob, &content.carol}) {
         const auto transaction = *store->read();
         ASSERT_TRUE(audit_tables(transaction));
         const auto state = *transaction.find_log(log->log());
@@ -226,7 +250,7 @@ TEST(StoreFailure, AtEachOperationLeavesAStoreThatGoesOn) {
       }
       ASSERT_TRUE(content.write(store));
       ASSERT_EQ(read_all(store, content), std::nullopt);
-      for (const LogBuilder* log : {&content.alice, &content.bob}) {
+      for (const LogBuilder* log : {&content.alice, &content.bob, &content.carol}) {
         LogState state = store.state(log->log());
         LogState wanted = good.state(log->log());
         state.change = wanted.change;  // takes another number of steps

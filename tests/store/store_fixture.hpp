@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "culm/store/check.hpp"
+#include "culm/store/detail/log_sets.hpp"
 #include "culm/store/detail/schema.hpp"
 #include "culm/store/memory_kv.hpp"
 #include "culm/store/store.hpp"
@@ -71,6 +72,14 @@ inline void put_row(store::Kv& kv, Table table, ByteView key, ByteView value) {
 inline void erase_row(store::Kv& kv, Table table, ByteView key) {
   const auto transaction = *kv.begin_write();
   ASSERT_TRUE(transaction->erase(table, key));
+  ASSERT_TRUE(transaction->commit());
+}
+
+/// Puts a state in place of the one that is there, as a careless writer would.
+inline void put_state(store::Kv& kv, const LogState& state) {
+  const auto transaction = *kv.begin_write();
+  Bytes row;
+  ASSERT_TRUE(store::detail::write_log(*transaction, nullptr, state, row));
   ASSERT_TRUE(transaction->commit());
 }
 

@@ -39,7 +39,7 @@ TEST(StoreOpen, RefusesAStoreThatLostItsMetaRow) {
 }
 
 TEST(StoreOpen, RefusesAnotherVersionByName) {
-  for (const std::uint8_t version : {std::uint8_t{1}, std::uint8_t{3}}) {
+  for (const std::uint8_t version : {std::uint8_t{2}, std::uint8_t{4}}) {
     MemoryStore store;
     put_sealed(store.kv(), Table::kMeta, store::detail::meta_row_key(), {version, 1, 2, 3});
     TestRandom random(1);

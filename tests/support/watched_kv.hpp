@@ -14,7 +14,8 @@
 namespace culm::test {
 
 /// Tells, by `is_writing`, when a thread is inside of a write transaction. Hands out the state of a
-/// log of many ranges undamaged only once until it changes: who takes it apart again is told so.
+/// log of many ranges undamaged only once until it changes: who takes it, or the blocks that belong
+/// to it, apart again is told so.
 class WatchedKv final : public store::Kv {
  public:
   explicit WatchedKv(std::unique_ptr<store::Kv> kv) : kv_(std::move(kv)) {}
@@ -34,14 +35,34 @@ class WatchedKv final : public store::Kv {
   static constexpr std::size_t kManyRangesBytes = 512;
 
   /// Whether this is the first time that it is handed out.
-  bool note(ByteView key, ByteView value) {
-    const ByteView checksum = value.last(8);
+  bool note(ByteView key, ByteView checksum) {
     const std::lock_guard lock(mutex_);
     Bytes& last = handed_out_[Bytes(key.begin(), key.end())];
     if (equal(last, checksum)) return false;
     last.assign(checksum.begin(), checksum.end());
     return true;
   }
+
+  /// Finds no block of a set that was looked for before with the same row of the log.
+  class WatchedBlocks final : public store::KvCursor {
+   public:
+    WatchedBlocks(WatchedKv& watched, std::unique_ptr<store::KvCursor> rows, Bytes checksum)
+        : watched_(watched), rows_(std::move(rows)), checksum_(std::move(checksum)) {}
+
+    Result<std::optional<store::KvRow>> seek(ByteView key) override {
+      if (!watched_.note(key, checksum_)) return std::nullopt;
+      return rows_->seek(key);
+    }
+    Result<std::optional<store::KvRow>> next() override { return rows_->next(); }
+    Result<std::optional<store::KvRow>> seek_before(ByteView key) override {
+      return rows_->seek_before(key);
+    }
+
+   private:
+    WatchedKv& watched_;
+    std::unique_ptr<store::KvCursor> rows_;
+    Bytes checksum_;
+  };
 
   class Reading final : public store::KvReadTransaction {
    public:
@@ -50,20 +71,24 @@ class WatchedKv final : public store::Kv {
 
     Result<std::optional<ByteView>> get(store::Table table, ByteView key) const override {
       CULM_TRY(const auto value, kv_->get(table, key));
-      const bool is_watched =
-          table == store::Table::kLogs && value && value->size() >= kManyRangesBytes;
-      if (!is_watched || watched_.note(key, *value)) return value;
+      if (table != store::Table::kLogs || !value) return value;
+      const ByteView checksum = value->last(8);
+      log_.assign(checksum.begin(), checksum.end());
+      if (value->size() < kManyRangesBytes || watched_.note(key, checksum)) return value;
       Bytes& damaged = damaged_.emplace_back(value->begin(), value->end());
       damaged[damaged.size() / 2] ^= 1U;
       return ByteView(damaged);
     }
     Result<std::unique_ptr<store::KvCursor>> cursor(store::Table table) const override {
-      return kv_->cursor(table);
+      CULM_TRY(auto rows, kv_->cursor(table));
+      if (table != store::Table::kSets || log_.empty()) return rows;
+      return std::make_unique<WatchedBlocks>(watched_, std::move(rows), std::exchange(log_, {}));
     }
     Result<store::KvSpace> space() const override { return kv_->space(); }
 
    private:
     WatchedKv& watched_;
+    mutable Bytes log_;  ///< checksum of the row that was asked for last
     std::unique_ptr<store::KvReadTransaction> kv_;
     mutable std::list<Bytes> damaged_;
   };
