@@ -23,7 +23,19 @@ Result<void> commit_own(WriteTransaction& transaction, const SignedUnit& unit) {
   if (attempt.report->defect) {
     return fail(error_for(Errc::kAuthorMarkFork, attempt.report->defect->at));
   }
+  if (unit.staged()) CULM_CHECK(transaction.bind_stage(unit.log(), first, *unit.staged()));
   return {};
+}
+
+/// How many of `payloads`, at least one, are the next unit.
+std::size_t count_unit(std::span<const ByteView> payloads) {
+  const std::size_t count_max = std::min(payloads.size(), limits::kUnitEntriesMax);
+  std::size_t count = 1;
+  for (std::size_t bytes = payloads[0].size(); count < count_max; ++count) {
+    bytes += payloads[count].size();
+    if (bytes > limits::kCommitBytesTarget) break;
+  }
+  return count;
 }
 
 /// While one looks at the mark and moves it.
@@ -135,10 +147,15 @@ Result<Appender> Appender::open(const Store& store, const SecretKey& key, LogId 
 
 Result<SeqNum> Appender::append(std::span<const ByteView> payloads) {
   while (!payloads.empty()) {
-    const std::size_t count = std::min(payloads.size(), limits::kUnitEntriesMax);
+    const std::size_t count = count_unit(payloads);
     CULM_CHECK(append_unit(payloads.first(count), Tag::kEntry));
     payloads = payloads.subspan(count);
   }
+  return head();
+}
+
+Result<SeqNum> Appender::append_staged(const StagedPayload& payload) {
+  CULM_CHECK(append_unit({}, Tag::kEntry, payload));
   return head();
 }
 
@@ -147,14 +164,15 @@ Result<SeqNum> Appender::end(ByteView payload) {
   return head();
 }
 
-Result<void> Appender::append_unit(std::span<const ByteView> payloads, Tag tag) {
+Result<void> Appender::append_unit(std::span<const ByteView> payloads, Tag tag,
+                                   const std::optional<StagedPayload>& staged) {
   CULM_TRY(const auto lock, MarkLock::take(state_->mark));
   CULM_CHECK(state_->look());
   std::vector<EntryBuffer> buffers;
   std::vector<UnitEntry> unit;
   Verdicts good;
-  buffers.reserve(payloads.size());  // entries of the unit borrow from it
-  unit.reserve(payloads.size());
+  buffers.reserve(payloads.size() + 1);  // entries of the unit borrow from it
+  unit.reserve(payloads.size() + 1);
   const SeqNum tail = state_->tail.seqnum;
   const auto find_hash = [&](SeqNum seqnum) -> Result<Hash> {
     if (seqnum > tail) return unit[static_cast<std::size_t>(seqnum - tail - 1)].hash;
@@ -164,11 +182,18 @@ Result<void> Appender::append_unit(std::span<const ByteView> payloads, Tag tag) 
     return stored.entry.hash();
   };
   LogWriter writer(state_->key, state_->log.log_id, state_->tail, find_hash);
+  const auto add = [&](const EntryBuffer& entry, std::optional<ByteView> payload) {
+    buffers.push_back(entry);
+    unit.push_back({buffers.back().view(), writer.tail().hash, payload, payload.has_value()});
+    good.add(writer.tail().hash, {});
+  };
   for (const ByteView payload : payloads) {
     CULM_TRY(const EntryBuffer entry, writer.append(payload, tag));
-    buffers.push_back(entry);
-    unit.push_back({buffers.back().view(), writer.tail().hash, payload, true});
-    good.add(writer.tail().hash, {});
+    add(entry, payload);
+  }
+  if (staged) {
+    CULM_TRY(const EntryBuffer entry, writer.append(staged->hash, staged->size_bytes, tag));
+    add(entry, std::nullopt);
   }
   CULM_TRY(CheckedUnit checked, check_unit(state_->log, unit, std::move(good)));
   bool is_moved = false;
@@ -177,7 +202,7 @@ Result<void> Appender::append_unit(std::span<const ByteView> payloads, Tag tag) 
     state_->tail = writer.tail();
     return state_->mark.write({state_->tail.seqnum, state_->tail.hash, state_->store.id()});
   };
-  CULM_CHECK(state_->commit(SignedUnit(std::move(checked)), move_mark));
+  CULM_CHECK(state_->commit(SignedUnit(std::move(checked), staged), move_mark));
   CULM_ASSERT(is_moved);
   return {};
 }

@@ -19,14 +19,19 @@ class SignedUnit {
   [[nodiscard]] const LogKey& log() const noexcept { return unit_.log(); }
   /// Ascending, with their payloads.
   [[nodiscard]] std::span<const UnitEntry> entries() const noexcept { return unit_.entries(); }
+  /// The payload of its one entry, where that is in the store already: to be bound with it, in one
+  /// transaction.
+  [[nodiscard]] const std::optional<StagedPayload>& staged() const noexcept { return staged_; }
   /// The same, with the verdicts that follow from having signed it.
   [[nodiscard]] const CheckedUnit& checked() const noexcept { return unit_; }
 
  private:
   friend class Appender;
-  explicit SignedUnit(CheckedUnit unit) : unit_(std::move(unit)) {}
+  SignedUnit(CheckedUnit unit, const std::optional<StagedPayload>& staged)
+      : unit_(std::move(unit)), staged_(staged) {}
 
   CheckedUnit unit_;
+  std::optional<StagedPayload> staged_;
 };
 
 struct AppenderOptions {
@@ -66,11 +71,17 @@ class Appender {
   Appender& operator=(Appender&&) noexcept;
   ~Appender();
 
-  /// Appends payloads in order, in units of at most limits::kUnitEntriesMax entries, each committed
-  /// whole, and returns the seqnum of the last one. Looks at mark and store again for each unit, so
+  /// Appends payloads in order, in units of at most limits::kUnitEntriesMax entries and
+  /// limits::kCommitBytesTarget of payloads, or a larger one alone, each committed whole, and
+  /// returns the seqnum of the last one. Looks at mark and store again for each unit, so
   /// fails as `open`, with kPayloadTooLarge, kSeqnumEnd, or the error of the commit; units that
   /// were committed before stay, and `head` tells how far it came.
   [[nodiscard]] Result<SeqNum> append(std::span<const ByteView> payloads);
+
+  /// Appends an entry for a payload that was staged, which is bound to it with the same commit.
+  /// Where it fails, the stage stays as it was. Fails as `append` above, and with kPayloadNotHeld
+  /// when the stage is gone.
+  [[nodiscard]] Result<SeqNum> append_staged(const StagedPayload& payload);
 
   /// Closes the log with an end-of-log entry and returns its seqnum. Fails as `append`.
   [[nodiscard]] Result<SeqNum> end(ByteView payload);
@@ -82,7 +93,8 @@ class Appender {
   struct State;
   explicit Appender(std::unique_ptr<State> state);
 
-  Result<void> append_unit(std::span<const ByteView> payloads, Tag tag);
+  Result<void> append_unit(std::span<const ByteView> payloads, Tag tag,
+                           const std::optional<StagedPayload>& staged = {});
 
   std::unique_ptr<State> state_;
 };

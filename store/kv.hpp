@@ -86,6 +86,13 @@ class KvWriteTransaction : public KvReadTransaction {
   [[nodiscard]] virtual Result<void> commit() = 0;
 };
 
+/// A number that nobody else claims, in whatever process, while this or a copy of it exists. Ends
+/// before its `Kv`.
+struct KvClaim {
+  std::uint64_t number = 0;  ///< from 1
+  std::shared_ptr<const void> held;
+};
+
 /// A set of tables. All calls are safe from any thread. Outlives its transactions.
 class Kv {
  public:
@@ -106,6 +113,10 @@ class Kv {
   /// with kStoreFull where the disk has no room for a second file with what is left, or when this
   /// thread has a transaction open; with kStoreLocked or kStoreBusy when others write.
   [[nodiscard]] virtual Result<void> compact() = 0;
+  /// Claims some number, until the claim ends or the process, however it ends. Fails with kStoreIo.
+  [[nodiscard]] virtual Result<KvClaim> claim() = 0;
+  /// Whether somebody claims it; also where that cannot be found out.
+  [[nodiscard]] virtual bool is_claimed(std::uint64_t number) = 0;
   /// Gives up room that was kept for a full disk; false where there is none.
   [[nodiscard]] virtual bool release_reserve() { return false; }
   /// Keeps such room again, where there is enough.

@@ -1,6 +1,7 @@
 #include "culm/store/lmdb_kv.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <filesystem>
 #include <utility>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "culm/core/assert.hpp"
+#include "culm/core/random.hpp"
 #include "culm/store/detail/lmdb.hpp"
 #include "culm/store/detail/store_directory.hpp"
 #include "culm/store/detail/transaction_gate.hpp"
@@ -312,6 +314,22 @@ Result<void> LmdbKv::compact() {
     CULM_CHECK(swapped);
   }
   return fail(Errc::kStoreBusy);  // threads of this process keep writing
+}
+
+Result<KvClaim> LmdbKv::claim() {
+  while (true) {
+    std::array<std::uint8_t, sizeof(std::uint64_t)> bytes{};
+    SystemRandom().fill(bytes);
+    // The place of a byte in a file.
+    const std::uint64_t number = from_big_endian(bytes) / 4 + 1;
+    auto lock = detail::ClaimLock::take(state_->directory, number);
+    if (lock) return KvClaim{number, std::make_shared<detail::ClaimLock>(*std::move(lock))};
+    if (lock.error().code != Errc::kStoreLocked) return fail(lock.error());
+  }
+}
+
+bool LmdbKv::is_claimed(std::uint64_t number) {
+  return detail::ClaimLock::is_held(state_->directory, number);
 }
 
 bool LmdbKv::release_reserve() { return detail::release_reserve(state_->directory); }

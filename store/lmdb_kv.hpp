@@ -68,6 +68,9 @@ class LmdbKv final : public Kv {
   /// kStoreLocked. Waits as `lock_for_node` for a write that is under way, unless this process runs
   /// the node. Spec: store.md#compaction
   [[nodiscard]] Result<void> compact() override;
+  /// By a lock on a file, which a process loses with its life.
+  [[nodiscard]] Result<KvClaim> claim() override;
+  [[nodiscard]] bool is_claimed(std::uint64_t number) override;
   [[nodiscard]] bool release_reserve() override;
   void keep_reserve() override;
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #include "culm/core/assert.hpp"
 #include "culm/store/detail/transaction_gate.hpp"
@@ -140,13 +141,14 @@ void check_key(ByteView key) { CULM_ASSERT(!key.empty() && key.size() <= kKeyByt
 }  // namespace
 
 struct MemoryKv::State {
-  mutable std::mutex mutex;  // guards the images; the writer's ticket guards the rest
+  mutable std::mutex mutex;  // guards images and claims; the writer's ticket guards the rest
   MemoryImage committed;
   MemoryImage on_disk;
   MemoryOptions options;
   std::atomic<std::uint64_t> operations = 0;
   bool write_failed = false;
   TransactionGate gate;
+  std::vector<std::weak_ptr<const void>> claims;  // by number less 1
 };
 
 class MemoryKv::Transaction final : public KvWriteTransaction {
@@ -296,6 +298,19 @@ Result<void> MemoryKv::grow() {
     size += std::min(size, std::numeric_limits<std::uint64_t>::max() - size);
     return {};
   });
+}
+
+Result<KvClaim> MemoryKv::claim() {
+  const std::lock_guard lock(state_->mutex);
+  KvClaim claim{state_->claims.size() + 1, std::make_shared<char>()};
+  state_->claims.push_back(claim.held);
+  return claim;
+}
+
+bool MemoryKv::is_claimed(std::uint64_t number) {
+  const std::lock_guard lock(state_->mutex);
+  const auto& claims = state_->claims;
+  return number - 1 < claims.size() && !claims[static_cast<std::size_t>(number - 1)].expired();
 }
 
 MemoryImage MemoryKv::image() const {

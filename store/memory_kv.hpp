@@ -45,6 +45,8 @@ class MemoryKv final : public Kv {
   [[nodiscard]] Result<void> grow() override;
   /// Nothing is ever free here.
   [[nodiscard]] Result<void> compact() override { return {}; }
+  [[nodiscard]] Result<KvClaim> claim() override;
+  [[nodiscard]] bool is_claimed(std::uint64_t number) override;
 
   /// What would be found after a crash now: the committed, and nothing else.
   [[nodiscard]] MemoryImage image() const;

@@ -162,7 +162,7 @@ Result<std::optional<detail::StageRow>> ReadTransaction::find_payload_stage(cons
 Result<std::vector<UnfinishedStage>> ReadTransaction::unfinished_stages(std::size_t max) const {
   std::vector<UnfinishedStage> out;
   CULM_TRY(const auto cursor, kv_->cursor(Table::kStages));
-  CULM_TRY(auto row, cursor->seek(detail::stage_row_key(0, 0, 0)));
+  CULM_TRY(auto row, cursor->seek(detail::stage_row_key(1, 0, 0)));
   Stage payload;  // the last that was met
   const auto is_of_payload = [&](const Stage& stage) {
     return stage.number == payload.number && stage.seqnum == payload.seqnum;

@@ -133,14 +133,12 @@ Result<void> Store::update_once(const Body& body) {
   return {};
 }
 
-Result<RangeSet> Store::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
-  RangeSet rest;
+/// What erases has to write before anything is free.
+Result<void> Store::update_within_room(const Step& step) {
   std::size_t rows = rows_per_step_;
   for (;;) {
-    const auto done = update([&](WriteTransaction& transaction) -> Result<void> {
-      CULM_TRY(rest, transaction.delete_payloads(log, seqnums, rows));
-      return {};
-    });
+    const auto done =
+        update([&](WriteTransaction& transaction) { return step(transaction, rows); });
     if (done) break;
     if (done.error().code != Errc::kStoreFull) return fail(done.error());
     if (rows > 1) {
@@ -150,8 +148,36 @@ Result<RangeSet> Store::delete_payloads(const LogKey& log, const RangeSet& seqnu
     }
   }
   rows_per_step_ = std::min(rows * 4, limits::kRowsPerStepMax);
+  return {};
+}
+
+Result<RangeSet> Store::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
+  RangeSet rest;
+  CULM_CHECK(update_within_room([&](WriteTransaction& transaction, std::size_t rows_max) {
+    const auto left = transaction.delete_payloads(log, seqnums, rows_max);
+    if (left) rest = *left;
+    return left ? Result<void>() : fail(left.error());
+  }));
   if (rest.empty()) kv_->keep_reserve();
   return rest;
+}
+
+Result<bool> Store::reclaim() {
+  const auto is_claimed = [&](std::uint64_t claim) { return kv_->is_claimed(claim); };
+  {
+    CULM_TRY(const auto transaction, read());
+    CULM_TRY(const auto stages, transaction.unbound_stages());
+    const auto stays = [&](const Stage& stage) { return is_claimed(stage.seqnum); };
+    if (std::ranges::all_of(stages, stays)) return true;
+  }
+  bool is_done = false;
+  CULM_CHECK(
+      update_within_room([&](WriteTransaction& transaction, std::size_t rows_max) -> Result<void> {
+        CULM_TRY(is_done, transaction.drop_unclaimed(is_claimed, rows_max));
+        return {};
+      }));
+  if (is_done) kv_->keep_reserve();
+  return is_done;
 }
 
 void Store::hold_back(const LogKey& log, SeqNum from) { cache_->hold_back(log, from); }

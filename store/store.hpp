@@ -73,11 +73,20 @@ struct LogState {
 /// Rows that hold a large payload, or parts of one while it arrives. A payload may have several,
 /// one for each that brings it; at most one becomes it. Never used for anything else again.
 struct Stage {
-  std::uint64_t number = 0;  ///< of its log
-  SeqNum seqnum = 0;
-  std::uint64_t id = 0;  ///< from 1
+  std::uint64_t number = 0;  ///< of its log; 0 while it is bound to no entry
+  SeqNum seqnum = 0;         ///< of its entry, or the number that who brings the parts has claimed
+  std::uint64_t id = 0;      ///< from 1
 
   friend bool operator==(const Stage&, const Stage&) = default;
+};
+
+/// A payload that is in the store before its entry, in a stage that is not bound to one.
+struct StagedPayload {
+  Stage stage;
+  Hash hash;  ///< that its parts have together
+  std::uint64_t size_bytes = 0;
+
+  friend bool operator==(const StagedPayload&, const StagedPayload&) = default;
 };
 
 /// Who brings the parts of a stage.
@@ -198,6 +207,8 @@ class ReadTransaction {
   /// are half deleted; at most `max`. Costs what all large payloads of the store cost, one row
   /// each.
   [[nodiscard]] Result<std::vector<UnfinishedStage>> unfinished_stages(std::size_t max) const;
+  /// Stages that are bound to no entry. `unfinished_stages` are without them.
+  [[nodiscard]] Result<std::vector<Stage>> unbound_stages() const;
   /// Of entries of `seqnums` those stages that take parts, ascending by seqnum; at most `max`.
   /// Costs no more than the large payloads of the log, one row each, nor than ranges and what is
   /// found.
@@ -370,6 +381,22 @@ class WriteTransaction : public ReadTransaction {
   /// otherwise.
   [[nodiscard]] Result<bool> finish_stage(const LogKey& log, const Stage& stage,
                                           const Hash& payload_hash);
+  /// Begins a stage that is bound to no entry, for a payload that is larger than
+  /// limits::kPayloadInlineBytesMax and has no entry yet. `claim`: see `Store::claim`.
+  [[nodiscard]] Result<Stage> begin_unbound_stage(const KvClaim& claim);
+  /// As `put_stage_part`; behind a part that is shorter than limits::kPayloadChunkBytes none comes.
+  /// Fails with kPayloadSize, kPayloadTooLarge, and with kPayloadNotHeld when the stage is gone.
+  [[nodiscard]] Result<void> put_unbound_part(const Stage& stage, std::uint64_t offset,
+                                              ByteView part);
+  /// Makes the stage the payload of a held entry, as `finish_stage` does, and copies nothing. False
+  /// where that payload is not taken: it is held, or deleted. Fails as `put_payload`, and with
+  /// kPayloadNotHeld when the stage is gone.
+  [[nodiscard]] Result<bool> bind_stage(const LogKey& log, SeqNum seqnum,
+                                        const StagedPayload& staged);
+  /// Erases stages that are bound to no entry and that nobody claims, until `rows_max` rows were
+  /// touched; whether none are left.
+  using IsClaimed = std::function<bool(std::uint64_t claim)>;
+  [[nodiscard]] Result<bool> drop_unclaimed(const IsClaimed& is_claimed, std::size_t rows_max);
   /// Erases a stage, unless it is a payload, until `rows_left` rows were touched, and counts them
   /// there; whether nothing is left to erase. One whose own row is damaged goes too. Where
   /// something is, the stage takes no more parts; so it does at once with 0 rows.
@@ -422,6 +449,7 @@ class WriteTransaction : public ReadTransaction {
   Result<std::optional<detail::StageRow>> find_row(const Stage& stage) const;
   Result<bool> erase_stage(detail::StageRow& stage, std::size_t& rows_left);
   Stage make_stage(const LogState& state, SeqNum seqnum);
+  Result<detail::StageRow> get_unbound(const Stage& stage) const;
   Result<void> put_stage(const detail::StageRow& row);
   Result<void> put_chunk(const Stage& stage, std::uint64_t offset, ByteView chunk);
   Result<RangeSet> delete_step(detail::TouchedLog& touched, const RangeSet& seqnums,
@@ -486,6 +514,13 @@ class Store {
   /// left for the next step.
   [[nodiscard]] Result<RangeSet> delete_payloads(const LogKey& log, const RangeSet& seqnums);
 
+  /// For who stages a payload before its entry: as long as it lives, nobody takes what was staged
+  /// under it for something that a process left which was killed. Fails with kStoreIo.
+  [[nodiscard]] Result<KvClaim> claim() const { return kv_->claim(); }
+  /// One step of erasing what such a process left, as those of `delete_payloads`; whether nothing
+  /// is left. Where there is nothing it costs a look.
+  [[nodiscard]] Result<bool> reclaim();
+
   /// Entries of the log from `from` on are not served, by what is read through this object, until
   /// `release`: for as long as an author's new entries are stored and their mark is not. Replaces
   /// what was said before of this log. From any thread.
@@ -500,6 +535,8 @@ class Store {
   Store(std::unique_ptr<Kv> kv, const StoreId& id);
 
   Result<void> update_once(const Body& body);
+  using Step = std::function<Result<void>(WriteTransaction&, std::size_t rows_max)>;
+  Result<void> update_within_room(const Step& step);
 
   std::unique_ptr<Kv> kv_;
   std::unique_ptr<detail::LogCache> cache_;

@@ -26,6 +26,7 @@ namespace {
 constexpr std::string_view kDataFile = "/data.mdb";
 constexpr std::string_view kCopyFile = "/data.mdb.new";
 constexpr std::string_view kLockFile = "/writer.lock";
+constexpr std::string_view kClaimFile = "/staging.lock";
 constexpr std::string_view kReserveFile = "/reserve";
 /// A transaction that deletes one payload writes some thirty pages, and the state of its log.
 constexpr off_t kReserveBytes = off_t{512} << 10;
@@ -242,6 +243,37 @@ DirectoryClaim::~DirectoryClaim() {
   if (!held_) return;
   const std::lock_guard lock(claims().mutex);
   std::erase(claims().taken, Claim{device_, inode_, process_});
+}
+
+static struct flock one_byte(std::uint64_t number) {
+  struct flock range = whole_file(F_WRLCK);
+  range.l_start = static_cast<off_t>(number);
+  range.l_len = 1;
+  return range;
+}
+
+Result<ClaimLock> ClaimLock::take(const std::string& directory, std::uint64_t number) {
+  const std::string path = path_in(directory, kClaimFile);
+  ClaimLock lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (lock.descriptor_ < 0) return fail_system();
+  auto range = one_byte(number);
+  if (::fcntl(lock.descriptor_, F_OFD_SETLK, &range) == 0) return lock;
+  if (errno == EAGAIN || errno == EACCES) return fail(Errc::kStoreLocked);
+  return fail_system();
+}
+
+bool ClaimLock::is_held(const std::string& directory, std::uint64_t number) {
+  const Descriptor opened(::open(path_in(directory, kClaimFile).c_str(), O_RDONLY | O_CLOEXEC));
+  if (opened.get() < 0) return errno != ENOENT;
+  auto range = one_byte(number);
+  return ::fcntl(opened.get(), F_OFD_GETLK, &range) != 0 || range.l_type != F_UNLCK;
+}
+
+ClaimLock::ClaimLock(ClaimLock&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+ClaimLock::~ClaimLock() {
+  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 static Result<int> lock_file(const std::string& directory, short type) {

@@ -91,6 +91,25 @@ class DirectoryClaim {
   bool held_;
 };
 
+/// That the process which claimed a number lives: a lock on the byte at that place of the file
+/// staging.lock. Ends with this object or with the process, however it ends.
+class ClaimLock {
+ public:
+  /// Fails with kStoreLocked while it is held already, with kStoreIo. `number` is below 2^63.
+  [[nodiscard]] static Result<ClaimLock> take(const std::string& directory, std::uint64_t number);
+  /// Also true where that cannot be found out. Disturbs nobody.
+  [[nodiscard]] static bool is_held(const std::string& directory, std::uint64_t number);
+
+  ClaimLock(ClaimLock&& other) noexcept;
+  ClaimLock& operator=(ClaimLock&&) = delete;
+  ~ClaimLock();
+
+ private:
+  explicit ClaimLock(int descriptor) : descriptor_(descriptor) {}
+
+  int descriptor_;
+};
+
 /// The right to write, held through a lock on the file writer.lock: shared by those that write, or
 /// held alone by a node, whose pid the file then names. Ends with this object or with the process,
 /// however it ends.

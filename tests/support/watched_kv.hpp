@@ -30,6 +30,8 @@ class WatchedKv final : public store::Kv {
   }
   Result<void> grow() override { return kv_->grow(); }
   Result<void> compact() override { return kv_->compact(); }
+  Result<store::KvClaim> claim() override { return kv_->claim(); }
+  bool is_claimed(std::uint64_t number) override { return kv_->is_claimed(number); }
 
  private:
   static constexpr std::size_t kManyRangesBytes = 512;

@@ -47,6 +47,9 @@ Result<std::unique_ptr<store::KvWriteTransaction>> UnmadeKv::begin_write() {
 
 Result<void> UnmadeKv::grow() { return now().grow(); }
 Result<void> UnmadeKv::compact() { return now().compact(); }
+
+Result<store::KvClaim> UnmadeKv::claim() { return now().claim(); }
+bool UnmadeKv::is_claimed(std::uint64_t number) { return now().is_claimed(number); }
 bool UnmadeKv::release_reserve() { return now().release_reserve(); }
 void UnmadeKv::keep_reserve() { now().keep_reserve(); }
 

@@ -28,6 +28,8 @@ class UnmadeKv final : public store::Kv {
   [[nodiscard]] Result<std::unique_ptr<store::KvWriteTransaction>> begin_write() override;
   [[nodiscard]] Result<void> grow() override;
   [[nodiscard]] Result<void> compact() override;
+  [[nodiscard]] Result<store::KvClaim> claim() override;
+  [[nodiscard]] bool is_claimed(std::uint64_t number) override;
   [[nodiscard]] bool release_reserve() override;
   void keep_reserve() override;
 
