@@ -154,8 +154,8 @@ Result<SeqNum> Appender::append(std::span<const ByteView> payloads) {
   return head();
 }
 
-Result<SeqNum> Appender::append_staged(const StagedPayload& payload) {
-  CULM_CHECK(append_unit({}, Tag::kEntry, payload));
+Result<SeqNum> Appender::append_staged(const StagedPayload& payload, Tag tag) {
+  CULM_CHECK(append_unit({}, tag, payload));
   return head();
 }
 

@@ -78,10 +78,10 @@ class Appender {
   /// were committed before stay, and `head` tells how far it came.
   [[nodiscard]] Result<SeqNum> append(std::span<const ByteView> payloads);
 
-  /// Appends an entry for a payload that was staged, which is bound to it with the same commit.
-  /// Where it fails, the stage stays as it was. Fails as `append` above, and with kPayloadNotHeld
-  /// when the stage is gone.
-  [[nodiscard]] Result<SeqNum> append_staged(const StagedPayload& payload);
+  /// Appends an entry for a payload that was staged, which is bound to it with the same commit;
+  /// with Tag::kEndOfLog it closes the log. Where it fails, the stage stays as it was. Fails as
+  /// `append`, and with kPayloadNotHeld when the stage is gone.
+  [[nodiscard]] Result<SeqNum> append_staged(const StagedPayload& payload, Tag tag = Tag::kEntry);
 
   /// Closes the log with an end-of-log entry and returns its seqnum. Fails as `append`.
   [[nodiscard]] Result<SeqNum> end(ByteView payload);

@@ -25,19 +25,25 @@ Result<CheckedUnit> check(const Store& store, const LogKey& log, std::span<const
 }
 
 Result<IngestReport> ingest(Store& store, const LogKey& log, std::span<const UnitEntry> unit,
-                            SignatureVerifier& verifier, const AcceptOptions& options) {
+                            SignatureVerifier& verifier, const AcceptOptions& options,
+                            const std::optional<StagedPayload>& staged) {
   CULM_TRY(CheckedUnit checked, check(store, log, unit, verifier, options));
-  return ingest(store, checked, verifier, options);
+  return ingest(store, checked, verifier, options, staged);
 }
 
 Result<IngestReport> ingest(Store& store, CheckedUnit& unit, SignatureVerifier& verifier,
-                            const AcceptOptions& options) {
+                            const AcceptOptions& options,
+                            const std::optional<StagedPayload>& staged) {
   // Comes to an end though others may commit in between: an attempt asks only for entries without a
   // verdict, of the unit or held where the two disagree, and each round leaves fewer of them.
   for (;;) {
     IngestAttempt attempt;
     CULM_CHECK(store.update([&](WriteTransaction& transaction) -> Result<void> {
       CULM_TRY(attempt, transaction.ingest(unit, options));
+      if (!attempt.report || attempt.report->defect || !staged) return {};
+      const SeqNum last = unit.entries().back().entry.seqnum();
+      CULM_TRY(const bool is_bound, transaction.bind_stage(unit.log(), last, *staged));
+      if (is_bound) attempt.report->payloads_added.insert(last);
       return {};
     }));
     if (attempt.report) return *std::move(attempt.report);

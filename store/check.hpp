@@ -38,16 +38,20 @@ class HeldTargets final : public LinkTargets {
                                         const AcceptOptions& options = {});
 
 /// Commits a unit durably in a transaction of its own, and adds the verdicts that it lacks. Blocks;
-/// no transaction of the calling thread may be open. Fails as `accept_unit` or as `Store::update`.
+/// no transaction of the calling thread may be open. `staged`: the payload of its last entry, which
+/// is bound to that with the same commit. Fails as `accept_unit`, as `Store::update` or, with
+/// nothing kept, as `WriteTransaction::bind_stage`.
 [[nodiscard]] Result<IngestReport> ingest(Store& store, CheckedUnit& unit,
                                           SignatureVerifier& verifier,
-                                          const AcceptOptions& options = {});
+                                          const AcceptOptions& options = {},
+                                          const std::optional<StagedPayload>& staged = {});
 
 /// Checks a unit and commits it so. Fails as `check` too.
 [[nodiscard]] Result<IngestReport> ingest(Store& store, const LogKey& log,
                                           std::span<const UnitEntry> unit,
                                           SignatureVerifier& verifier,
-                                          const AcceptOptions& options = {});
+                                          const AcceptOptions& options = {},
+                                          const std::optional<StagedPayload>& staged = {});
 
 /// Entries that are held and whose own signature was checked. Only `check_held` makes it.
 class CheckedSignatures {

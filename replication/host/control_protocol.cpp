@@ -1,5 +1,6 @@
 #include "culm/replication/host/control_protocol.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <utility>
@@ -14,6 +15,8 @@ constexpr std::array kNumbers = {
     std::pair{ErrorDetail::kSeqnum, "seqnum"},
     std::pair{ErrorDetail::kSystem, "errno"},
 };
+
+constexpr std::string_view kPutParts = R"({"verb":"put_parts",)";
 
 std::string request(std::string_view verb, const LogKey& log, const Json& more) {
   Json head = {{"verb", verb}, {"log", to_string(log)}};
@@ -46,10 +49,47 @@ std::string_view take_line(std::string_view& text) {
   return line;
 }
 
+/// `rest`: behind the first line.
+Result<Request> decode_put_parts(const Json& head, std::string_view rest) {
+  PutPartsRequest put;
+  CULM_TRY(put.stage, to_stage(head));
+  const auto offset = head.find_number("offset");
+  const auto size = head.find_number("bytes");
+  if (!offset || !size || !rest.starts_with('\n') || rest.size() != *size + 1) {
+    return fail(Errc::kFileFormat);
+  }
+  put.offset = *offset;
+  const ByteView bytes = as_bytes(rest.substr(1));
+  put.bytes.assign(bytes.begin(), bytes.end());
+  return put;
+}
+
+Result<Request> decode_bind_stage(const Json& head) {
+  BindStageRequest bind;
+  CULM_TRY(bind.log, get_log(head));
+  CULM_TRY(bind.staged, to_staged(head));
+  const auto seqnum = head.find_number("seqnum");
+  if (!seqnum) return fail(Errc::kFileFormat);
+  bind.seqnum = *seqnum;
+  return bind;
+}
+
+/// Bytes behind the empty line of a request with this first line.
+std::size_t bytes_behind(std::string_view head) {
+  if (!head.starts_with(kPutParts)) return 0;
+  const auto object = parse_json_object(head);
+  const auto bytes = object ? object->find_number("bytes") : std::nullopt;
+  // More than there can be is found out by who reads.
+  return static_cast<std::size_t>(std::min<std::uint64_t>(bytes.value_or(0), kRequestBytesMax));
+}
+
 Result<Request> decode_ingest(const Json& head, std::string_view lines, bool is_own) {
   IngestRequest ingest;
   ingest.is_own = is_own;
   CULM_TRY(ingest.log, get_log(head));
+  if (head.find("stage") != nullptr) {
+    CULM_TRY(ingest.staged, to_staged(head));
+  }
   while (true) {
     const std::string_view line = take_line(lines);
     if (line.empty()) return ingest;
@@ -88,8 +128,8 @@ std::optional<Errc> find_errc(std::string_view wanted) {
 
 }  // namespace
 
-std::string encode_ingest(const LogKey& log, std::span<const UnitEntry> unit, bool is_own) {
-  std::string text = request(is_own ? "append" : "ingest", log, Json::object());
+std::string encode_ingest(const LogKey& log, std::span<const UnitEntry> unit) {
+  std::string text = request("ingest", log, Json::object());
   for (const UnitEntry& item : unit) append_jsonl(text, item.entry.bytes(), item.payload);
   return text + "\n";
 }
@@ -135,9 +175,12 @@ std::string encode(const SyncRequest& request_value) {
   return to_line(head) + "\n\n";
 }
 
-std::size_t request_size(std::string_view received) {
-  const std::size_t end = received.find("\n\n");
-  return end == std::string_view::npos ? 0 : end + 2;
+std::size_t request_size(std::string_view received, std::size_t& scanned) {
+  const std::size_t end = received.find("\n\n", scanned);
+  scanned = std::min(end, received.empty() ? 0 : received.size() - 1);
+  if (end == std::string_view::npos) return 0;
+  const std::size_t size = end + 2 + bytes_behind(received.substr(0, received.find('\n')));
+  return size <= received.size() ? size : 0;
 }
 
 Result<Request> decode_request(std::string_view text) {
@@ -150,6 +193,14 @@ Result<Request> decode_request(std::string_view text) {
   if (verb == "forget") return decode_forget(*head);
   if (verb == "compact") return CompactRequest{};
   if (verb == "status") return StatusRequest{};
+  if (verb == "put_parts") return decode_put_parts(*head, text);
+  if (verb == "bind_stage") return decode_bind_stage(*head);
+  if (verb == "reclaim") return ReclaimRequest{};
+  if (verb == "begin_stage") {
+    const auto claim = head->find_number("claim");
+    if (!claim) return fail(Errc::kFileFormat);
+    return BeginStageRequest{*claim};
+  }
   if (verb == "publish") {
     CULM_TRY(const LogKey log, get_log(*head));
     return PublishRequest{log};

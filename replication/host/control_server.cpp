@@ -120,10 +120,8 @@ void ControlServer::Impl::read(const ClientPtr& client) {
 
 void ControlServer::Impl::next(const ClientPtr& client) {
   std::string& received = client->received;
-  const std::size_t size =
-      control::request_size(std::string_view(received).substr(client->scanned));
+  const std::size_t size = control::request_size(received, client->scanned);
   if (size == 0) {
-    client->scanned = received.empty() ? 0 : received.size() - 1;
     if (received.size() <= control::kRequestBytesMax) return read(client);
     respond(client, {Error{Errc::kLimit}, Json::object()});
     received.clear();
@@ -131,9 +129,8 @@ void ControlServer::Impl::next(const ClientPtr& client) {
     client->socket.shutdown(Socket::shutdown_receive, ignored);
     return;
   }
-  auto request =
-      control::decode_request(std::string_view(received).substr(0, client->scanned + size));
-  received.erase(0, client->scanned + size);
+  auto request = control::decode_request(std::string_view(received).substr(0, size));
+  received.erase(0, size);
   client->scanned = 0;
   if (!request) return respond(client, {request.error(), Json::object()});
   // Who did not wait for this node to go on was told that nothing is known of it.

@@ -111,4 +111,42 @@ Result<void> DirectWriter::forget(const std::optional<LogKey>& log) {
 
 Result<void> DirectWriter::compact() { return store_.compact(); }
 
+Result<store::Stage> DirectWriter::begin_stage(const store::KvClaim& claim) {
+  store::Stage stage;
+  CULM_CHECK(store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
+    CULM_TRY(stage, transaction.begin_unbound_stage(claim));
+    return {};
+  }));
+  return stage;
+}
+
+Result<void> DirectWriter::put_parts(const store::Stage& stage, std::uint64_t offset,
+                                     ByteView bytes) {
+  constexpr std::size_t kPart = limits::kPayloadChunkBytes;
+  return store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
+    for (std::size_t at = 0; at < bytes.size(); at += kPart) {
+      const ByteView part = bytes.subspan(at, std::min(bytes.size() - at, kPart));
+      CULM_CHECK(transaction.put_unbound_part(stage, offset + at, part));
+    }
+    return {};
+  });
+}
+
+Result<bool> DirectWriter::bind_stage(const LogKey& log, SeqNum seqnum,
+                                      const store::StagedPayload& staged) {
+  bool is_bound = false;
+  CULM_CHECK(store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
+    CULM_TRY(is_bound, transaction.bind_stage(log, seqnum, staged));
+    return {};
+  }));
+  return is_bound;
+}
+
+Result<void> DirectWriter::reclaim() {
+  for (bool is_done = false; !is_done;) {
+    CULM_TRY(is_done, store_.reclaim());
+  }
+  return {};
+}
+
 }  // namespace culm::host

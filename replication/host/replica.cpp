@@ -8,6 +8,7 @@
 #include "culm/replication/host/append_gate.hpp"
 #include "culm/replication/host/commit_watch.hpp"
 #include "culm/replication/host/detail/sync_run.hpp"
+#include "culm/replication/host/payload_stager.hpp"
 #include "culm/replication/host/writer.hpp"
 #include "culm/store/author_mark_place.hpp"
 #include "culm/store/key_file.hpp"
@@ -18,8 +19,6 @@ namespace {
 constexpr Duration kWaitMax = std::chrono::hours(24 * 365);
 /// Read in one transaction.
 constexpr std::size_t kPieceBytes = 1024 * 1024;
-/// Appended in one call, unless one payload is larger: a request to a node has a bound.
-constexpr std::size_t kAppendBytes = 64 * 1024 * 1024;
 
 Result<SecretKey> read_or_make_key(const std::string& path, const OwnLogOptions& options) {
   auto key = store::read_key_file(path);
@@ -49,8 +48,13 @@ struct Replica::Impl {
 };
 
 struct OwnLog::Impl {
-  Impl(SecretKey own_key, LogId log_id) : key(std::move(own_key)), log{key.author(), log_id} {}
+  Impl(const Replica::Impl& owner, SecretKey own_key, LogId log_id)
+      : replica(owner), key(std::move(own_key)), log{key.author(), log_id} {}
 
+  [[nodiscard]] Result<SeqNum> append(ByteView payload, Tag tag);
+  [[nodiscard]] Result<SeqNum> append(host::PayloadStager& stager, Tag tag);
+
+  const Replica::Impl& replica;
   SecretKey key;
   LogKey log;
   std::unique_ptr<store::FileAuthorMark> mark;
@@ -77,7 +81,7 @@ const store::Store& Replica::store() const { return *impl_->store.store; }
 
 Result<OwnLog> Replica::open_log(const std::string& key_file, const OwnLogOptions& options) {
   CULM_TRY(auto key, read_or_make_key(key_file, options));
-  auto impl = std::make_unique<OwnLog::Impl>(std::move(key), options.log_id);
+  auto impl = std::make_unique<OwnLog::Impl>(*impl_, std::move(key), options.log_id);
   std::string marks = options.marks_directory;
   if (marks.empty()) {
     CULM_TRY(marks, store::find_marks_directory());
@@ -267,18 +271,42 @@ SeqNum OwnLog::head() const { return impl_->appender->head(); }
 Result<SeqNum> OwnLog::append(ByteView payload) { return append({&payload, 1}); }
 Result<SeqNum> OwnLog::append(std::string_view payload) { return append(as_bytes(payload)); }
 Result<SeqNum> OwnLog::append(std::span<const ByteView> payloads) {
-  while (true) {
-    std::size_t count = 0;
-    for (std::size_t bytes = 0; count < payloads.size(); ++count) {
-      bytes += payloads[count].size();
-      if (count != 0 && bytes > kAppendBytes) break;
-    }
-    auto appended = impl_->appender->append(payloads.first(count));
+  const auto is_large = [](ByteView payload) {
+    return payload.size() >= host::PayloadStager::kStagedBytesMin;
+  };
+  while (!payloads.empty()) {
+    const auto large = std::ranges::find_if(payloads, is_large);
+    const auto count = static_cast<std::size_t>(large - payloads.begin());
+    CULM_CHECK(impl_->appender->append(payloads.first(count)));
     payloads = payloads.subspan(count);
-    if (!appended || payloads.empty()) return appended;
+    if (payloads.empty()) break;
+    CULM_CHECK(impl_->append(payloads.front(), Tag::kEntry));
+    payloads = payloads.subspan(1);
+  }
+  return head();
+}
+Result<SeqNum> OwnLog::append(const Give& give) {
+  host::PayloadStager stager(impl_->replica.writer(), *impl_->replica.store.store);
+  while (true) {
+    CULM_TRY(const ByteView piece, give());
+    if (piece.empty()) return impl_->append(stager, Tag::kEntry);
+    CULM_CHECK(stager.put(piece));
   }
 }
-Result<SeqNum> OwnLog::end(ByteView payload) { return impl_->appender->end(payload); }
+Result<SeqNum> OwnLog::end(ByteView payload) { return impl_->append(payload, Tag::kEndOfLog); }
+
+Result<SeqNum> OwnLog::Impl::append(ByteView payload, Tag tag) {
+  host::PayloadStager stager(replica.writer(), *replica.store.store);
+  CULM_CHECK(stager.put(payload));
+  return append(stager, tag);
+}
+
+Result<SeqNum> OwnLog::Impl::append(host::PayloadStager& stager, Tag tag) {
+  CULM_TRY(const auto staged, stager.finish());
+  if (staged) return appender->append_staged(*staged, tag);
+  const ByteView payload = stager.bytes();
+  return tag == Tag::kEndOfLog ? appender->end(payload) : appender->append({&payload, 1});
+}
 
 Follower::Follower(const store::Store& store, std::unique_ptr<host::CommitWatch> watch,
                    const LogKey& log, SeqNum from)

@@ -75,6 +75,11 @@ class OwnLog {
   /// Many at a time cost little more than one; those that were stored before one fails stay.
   /// Returns the seqnum of the last.
   [[nodiscard]] Result<SeqNum> append(std::span<const ByteView> payloads);
+  /// The same for one payload of any size that comes in pieces, so that memory does not grow with
+  /// it. `give` returns the next piece, an empty one at the end; where it fails nothing is
+  /// appended.
+  using Give = std::function<Result<ByteView>()>;
+  [[nodiscard]] Result<SeqNum> append(const Give& give);
   /// Closes the log for good.
   [[nodiscard]] Result<SeqNum> end(ByteView payload = {});
 
@@ -227,6 +232,7 @@ class Replica {
                                                const Told& told = {});
 
  private:
+  friend class OwnLog;
   friend class RunningSync;
   struct Impl;
   explicit Replica(std::unique_ptr<Impl> impl);

@@ -92,6 +92,34 @@ Result<void> StoreNode::InNodeWriter::compact() {
   return host_.write([](DirectWriter& writer) { return writer.compact(); });
 }
 
+Result<store::Stage> StoreNode::InNodeWriter::begin_stage(const store::KvClaim& claim) {
+  store::Stage stage;
+  CULM_CHECK(host_.write([&](DirectWriter& writer) -> Result<void> {
+    CULM_TRY(stage, writer.begin_stage(claim));
+    return {};
+  }));
+  return stage;
+}
+
+Result<void> StoreNode::InNodeWriter::put_parts(const store::Stage& stage, std::uint64_t offset,
+                                                ByteView bytes) {
+  return host_.write([&](DirectWriter& writer) { return writer.put_parts(stage, offset, bytes); });
+}
+
+Result<bool> StoreNode::InNodeWriter::bind_stage(const LogKey& log, SeqNum seqnum,
+                                                 const store::StagedPayload& staged) {
+  bool is_bound = false;
+  CULM_CHECK(host_.write([&](DirectWriter& writer) -> Result<void> {
+    CULM_TRY(is_bound, writer.bind_stage(log, seqnum, staged));
+    return {};
+  }));
+  return is_bound;
+}
+
+Result<void> StoreNode::InNodeWriter::reclaim() {
+  return host_.write([](DirectWriter& writer) { return writer.reclaim(); });
+}
+
 Result<void> StoreNode::serve_requests(const std::string& directory, bool serves_every_log) {
   CULM_TRY(control_, ControlServer::open(io_, directory, store_, node_, pool_, serves_every_log));
   return {};

@@ -85,6 +85,12 @@ class StoreNode {
                                             const store::LogInterest& interest) override;
     [[nodiscard]] Result<void> forget(const std::optional<LogKey>& log) override;
     [[nodiscard]] Result<void> compact() override;
+    [[nodiscard]] Result<store::Stage> begin_stage(const store::KvClaim& claim) override;
+    [[nodiscard]] Result<void> put_parts(const store::Stage& stage, std::uint64_t offset,
+                                         ByteView bytes) override;
+    [[nodiscard]] Result<bool> bind_stage(const LogKey& log, SeqNum seqnum,
+                                          const store::StagedPayload& staged) override;
+    [[nodiscard]] Result<void> reclaim() override;
 
    private:
     StoreNode& host_;

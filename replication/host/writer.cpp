@@ -136,6 +136,24 @@ Result<void> SharingWriter::compact() {
   return write([](Writer& writer) { return writer.compact(); });
 }
 
+Result<store::Stage> SharingWriter::begin_stage(const store::KvClaim& claim) {
+  return write([&](Writer& writer) { return writer.begin_stage(claim); });
+}
+
+Result<void> SharingWriter::put_parts(const store::Stage& stage, std::uint64_t offset,
+                                      ByteView bytes) {
+  return write([&](Writer& writer) { return writer.put_parts(stage, offset, bytes); });
+}
+
+Result<bool> SharingWriter::bind_stage(const LogKey& log, SeqNum seqnum,
+                                       const store::StagedPayload& staged) {
+  return write([&](Writer& writer) { return writer.bind_stage(log, seqnum, staged); });
+}
+
+Result<void> SharingWriter::reclaim() {
+  return write([](Writer& writer) { return writer.reclaim(); });
+}
+
 Result<IngestReport> NodeClient::ingest(CheckedUnit& unit) {
   CULM_TRY(const Json fields, ask(control::encode_ingest(unit.log(), unit.entries())));
   return control::to_report(fields);
@@ -160,7 +178,7 @@ IngestedUnits NodeClient::ingest_all(std::span<KeptUnit> units) {
 }
 
 Result<void> NodeClient::append(const store::SignedUnit& unit, const MoveMark& move_mark) {
-  CULM_TRY(const Json fields, ask(control::encode_ingest(unit.log(), unit.entries(), true)));
+  CULM_TRY(const Json fields, ask(control::encode_append(unit)));
   CULM_CHECK(move_mark());
   // It is done; a node that ends now shows all of it when it runs again.
   static_cast<void>(ask(control::encode(control::PublishRequest{unit.log()})));
@@ -192,9 +210,40 @@ Result<void> NodeClient::compact() {
   return {};
 }
 
+Result<store::Stage> NodeClient::begin_stage(const store::KvClaim& claim) {
+  CULM_TRY(const Json fields, ask(control::encode(control::BeginStageRequest{claim.number})));
+  return control::to_stage(fields);
+}
+
+Result<void> NodeClient::put_parts(const store::Stage& stage, std::uint64_t offset,
+                                   ByteView bytes) {
+  CULM_TRY(const Json fields, ask(control::encode_put_parts(stage, offset, bytes)));
+  return {};
+}
+
+Result<bool> NodeClient::bind_stage(const LogKey& log, SeqNum seqnum,
+                                    const store::StagedPayload& staged) {
+  CULM_TRY(const Json fields, ask(control::encode(control::BindStageRequest{log, seqnum, staged})));
+  const auto is_bound = fields.find_bool("is_bound");
+  if (!is_bound) return fail(Errc::kFileFormat);
+  return *is_bound;
+}
+
+Result<void> NodeClient::reclaim() {
+  CULM_TRY(const Json fields, ask(control::encode(control::ReclaimRequest{})));
+  return {};
+}
+
 Result<node::SyncReport> NodeClient::sync(const node::SyncRequest& request) {
   CULM_TRY(const Json fields, ask(control::encode(control::SyncRequest{request})));
   return control::parse_sync_report(fields);
+}
+
+/// For who opens a store: what is not reclaimed now is the next time.
+static void try_reclaim(const WritableStore& opened) {
+  const auto transaction = opened.store->read();
+  const auto stages = transaction ? transaction->unbound_stages() : fail(transaction.error());
+  if (stages && !stages->empty()) static_cast<void>(opened.writer->reclaim());
 }
 
 Result<WritableStore> open_to_write(const std::string& directory, bool create,
@@ -208,6 +257,7 @@ Result<WritableStore> open_to_write(const std::string& directory, bool create,
       opened.store = *std::move(store);
       opened.writer =
           std::make_unique<SharingWriter>(directory, *opened.store, verifier, options, wait_max);
+      try_reclaim(opened);
       return opened;
     }
     if (store.error().code != Errc::kStoreLocked) return fail(store.error());
@@ -215,6 +265,7 @@ Result<WritableStore> open_to_write(const std::string& directory, bool create,
       CULM_TRY(opened.store, open_to_read(directory));
       opened.node = client.get();
       opened.writer = std::move(client);
+      try_reclaim(opened);
       return opened;
     }
     if (!wait.goes_on()) return fail(store.error());

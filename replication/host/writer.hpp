@@ -61,6 +61,16 @@ class Writer {
   [[nodiscard]] virtual Result<void> forget(const std::optional<LogKey>& log) = 0;
   /// Gives the disk back what is free: see `store::Kv::compact`.
   [[nodiscard]] virtual Result<void> compact() = 0;
+
+  // For `PayloadStager`, as those of `store::WriteTransaction`.
+  [[nodiscard]] virtual Result<store::Stage> begin_stage(const store::KvClaim& claim) = 0;
+  /// The next bytes, in parts of limits::kPayloadChunkBytes; all but the last bytes fill theirs.
+  [[nodiscard]] virtual Result<void> put_parts(const store::Stage& stage, std::uint64_t offset,
+                                               ByteView bytes) = 0;
+  [[nodiscard]] virtual Result<bool> bind_stage(const LogKey& log, SeqNum seqnum,
+                                                const store::StagedPayload& staged) = 0;
+  /// Erases what was staged by processes that were killed. In steps, as `store::Store::reclaim`.
+  [[nodiscard]] virtual Result<void> reclaim() = 0;
 };
 
 /// Writes to the store itself. Fails with kStoreLocked while a node of another process runs on it.
@@ -82,6 +92,12 @@ class DirectWriter final : public Writer {
   /// In steps as well.
   [[nodiscard]] Result<void> forget(const std::optional<LogKey>& log) override;
   [[nodiscard]] Result<void> compact() override;
+  [[nodiscard]] Result<store::Stage> begin_stage(const store::KvClaim& claim) override;
+  [[nodiscard]] Result<void> put_parts(const store::Stage& stage, std::uint64_t offset,
+                                       ByteView bytes) override;
+  [[nodiscard]] Result<bool> bind_stage(const LogKey& log, SeqNum seqnum,
+                                        const store::StagedPayload& staged) override;
+  [[nodiscard]] Result<void> reclaim() override;
 
  private:
   Result<IngestedUnits> ingest_once(std::span<KeptUnit> units, std::set<LogKey>& forked);
@@ -110,6 +126,12 @@ class SharingWriter final : public Writer {
                                           const store::LogInterest& interest) override;
   [[nodiscard]] Result<void> forget(const std::optional<LogKey>& log) override;
   [[nodiscard]] Result<void> compact() override;
+  [[nodiscard]] Result<store::Stage> begin_stage(const store::KvClaim& claim) override;
+  [[nodiscard]] Result<void> put_parts(const store::Stage& stage, std::uint64_t offset,
+                                       ByteView bytes) override;
+  [[nodiscard]] Result<bool> bind_stage(const LogKey& log, SeqNum seqnum,
+                                        const store::StagedPayload& staged) override;
+  [[nodiscard]] Result<void> reclaim() override;
 
  private:
   template <class Write>
@@ -144,6 +166,12 @@ class NodeClient final : public Writer {
                                           const store::LogInterest& interest) override;
   [[nodiscard]] Result<void> forget(const std::optional<LogKey>& log) override;
   [[nodiscard]] Result<void> compact() override;
+  [[nodiscard]] Result<store::Stage> begin_stage(const store::KvClaim& claim) override;
+  [[nodiscard]] Result<void> put_parts(const store::Stage& stage, std::uint64_t offset,
+                                       ByteView bytes) override;
+  [[nodiscard]] Result<bool> bind_stage(const LogKey& log, SeqNum seqnum,
+                                        const store::StagedPayload& staged) override;
+  [[nodiscard]] Result<void> reclaim() override;
 
   /// A sync by that node, which waits for its end. Fails with kStoreLocked when it is to push and
   /// the node serves only some of the logs. Precondition: not live.

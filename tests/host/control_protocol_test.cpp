@@ -17,8 +17,9 @@ LogKey some_log() {
 
 template <class T>
 T round_trip(const std::string& text) {
-  EXPECT_EQ(request_size(text), text.size());
-  EXPECT_EQ(request_size(text.substr(0, text.size() - 1)), 0U);
+  std::size_t scanned = 0;
+  EXPECT_EQ(request_size(text.substr(0, text.size() - 1), scanned), 0U);
+  EXPECT_EQ(request_size(text + "more", scanned), text.size());
   const auto request = decode_request(text);
   EXPECT_TRUE(request);
   return std::get<T>(*request);
@@ -79,6 +80,39 @@ TEST(ControlProtocol, IngestComesBackWithAndWithoutPayload) {
   const auto restored = to_unit(back.entries);
   ASSERT_TRUE(restored);
   EXPECT_EQ(restored->at(1).hash, unit[1].hash);
+}
+
+TEST(ControlProtocol, StepsOfStagingComeBack) {
+  const store::Stage stage{0, 77, 5};
+  EXPECT_EQ(round_trip<BeginStageRequest>(encode(BeginStageRequest{77})).claim, 77U);
+  EXPECT_EQ(to_stage(to_fields(stage)), stage);
+  const std::string bytes("a\n\nb\0\n", 7);
+  const auto put = round_trip<PutPartsRequest>(encode_put_parts(stage, 9, as_bytes(bytes)));
+  EXPECT_EQ(put.stage, stage);
+  EXPECT_EQ(put.offset, 9U);
+  EXPECT_EQ(as_text(put.bytes), bytes);
+  const BindStageRequest bind{some_log(), 3, {stage, hash(as_bytes("x")), 100}};
+  const auto bound = round_trip<BindStageRequest>(encode(bind));
+  EXPECT_EQ(bound.log, bind.log);
+  EXPECT_EQ(bound.seqnum, 3U);
+  EXPECT_EQ(bound.staged, bind.staged);
+  round_trip<ReclaimRequest>(encode(ReclaimRequest{}));
+}
+
+TEST(ControlProtocol, BytesBehindARequestAreNotTakenForTheNextOne) {
+  const std::string put = encode_put_parts({0, 1, 2}, 0, as_bytes("x\n\ny"));
+  const std::string both = put + encode(ReclaimRequest{});
+  std::size_t scanned = 0;
+  for (std::size_t size = 0; size < put.size(); ++size) {
+    EXPECT_EQ(request_size(both.substr(0, size), scanned), 0U) << size;
+  }
+  EXPECT_EQ(request_size(both, scanned), put.size());
+  EXPECT_FALSE(decode_request(put.substr(0, put.size() - 1)));
+  EXPECT_FALSE(decode_request(put + "z"));
+  scanned = 0;
+  const std::string_view more = R"({"verb":"put_parts","claim":1,"stage":2,"bytes":1e99})"
+                                "\n\n";
+  EXPECT_EQ(request_size(more, scanned), more.size()) << "is no number, and refused";
 }
 
 TEST(ControlProtocol, RefusesWhatIsNoRequest) {

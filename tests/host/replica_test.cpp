@@ -171,6 +171,60 @@ TEST_F(ReplicaTest, ALargePayloadComesInPieces) {
   EXPECT_EQ(stopped.error().code, Errc::kFileIo);
 }
 
+/// Appends a payload that comes in pieces, and whole ones, and one that does not come to its end.
+static void append_large(const Replica& replica, OwnLog& mine, const store::Store& store) {
+  constexpr std::size_t kPieces = 40;
+  const std::string piece(333'333, 'x');
+  std::size_t given = 0;
+  const auto give = [&]() -> Result<ByteView> {
+    return given++ == kPieces ? ByteView() : as_bytes(piece);
+  };
+  const SeqNum first = mine.head() + 1;
+  EXPECT_EQ(mine.append(give), first);
+  std::string large;
+  for (std::size_t i = 0; i < kPieces; ++i) large += piece;
+  const std::vector<ByteView> payloads{as_bytes("a"), as_bytes(large), as_bytes("b")};
+  EXPECT_EQ(mine.append(payloads), first + 3);
+  given = 0;
+  const auto broken = [&]() -> Result<ByteView> {
+    if (given++ == kPieces / 2) return fail(Errc::kFileIo);
+    return as_bytes(piece);
+  };
+  EXPECT_EQ(mine.append(broken).error().code, Errc::kFileIo);
+  EXPECT_TRUE(store.read()->unbound_stages()->empty());
+  EXPECT_EQ(mine.end(as_bytes(large)), first + 4);
+  for (const SeqNum n : {first, first + 2, first + 4}) {
+    const auto payload = replica.read(mine.key(), n);
+    EXPECT_TRUE(payload && equal(*payload, as_bytes(large))) << n;
+  }
+  EXPECT_EQ(as_text(*replica.read(mine.key(), first + 3)), "b");
+  EXPECT_TRUE(store.read()->unbound_stages()->empty());
+}
+
+TEST_F(ReplicaTest, ALargePayloadIsAppendedAsItComes) {
+  Replica replica = open("store");
+  OwnLog mine = *replica.open_log(path("key"));
+  append_large(replica, mine, replica.store());
+}
+
+TEST_F(ReplicaTest, ALargePayloadIsAppendedAsItComesBesideANode) {
+  const Relay relay(path("store"));
+  Replica replica = open("store");
+  ASSERT_TRUE(replica.is_beside_node());
+  OwnLog mine = *replica.open_log(path("key"));
+  append_large(replica, mine, replica.store());
+}
+
+TEST_F(ReplicaTest, ALargePayloadIsAppendedAsItComesWhileASyncRuns) {
+  const Relay relay(path("relay"));
+  Replica replica = open("store");
+  OwnLog mine = *replica.open_log(path("key"));
+  ASSERT_TRUE(mine.append("first"));
+  auto running = replica.start_sync(live_push(relay, mine.key()));
+  ASSERT_TRUE(running);
+  append_large(replica, mine, replica.store());
+}
+
 TEST_F(ReplicaTest, PushesToAPeerAndFetchesFromIt) {
   const Relay relay(path("relay"));
   Replica author = open("author");

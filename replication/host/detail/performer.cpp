@@ -36,7 +36,8 @@ void Performer::start(control::IngestRequest request, Answer answer) {
           // Before it is stored, so that nobody is shown it in between.
           if (!unit.empty()) store.hold_back(shared->log, unit.front().entry.seqnum());
         }
-        auto done = store::ingest(store, shared->log, unit, verifier_, {.full = true});
+        auto done =
+            store::ingest(store, shared->log, unit, verifier_, {.full = true}, shared->staged);
         // After kStoreIo nobody knows whether it is stored.
         const bool is_refused = !done && done.error().code != Errc::kStoreIo;
         if (is_refused && shared->is_own) store.release(shared->log);
@@ -46,6 +47,59 @@ void Performer::start(control::IngestRequest request, Answer answer) {
       [report, answer = std::move(answer)](const Result<void>& done) {
         if (!done) return answer({done.error(), Json::object()});
         answer({std::nullopt, control::to_fields(*report)});
+      });
+}
+
+void Performer::write(std::function<Result<Json>(Writer&)> write, Answer answer) {
+  const auto fields = std::make_shared<Json>(Json::object());
+  node_.run(
+      [this, write = std::move(write), fields](store::Store& store) -> Result<void> {
+        DirectWriter writer(store, verifier_);
+        CULM_TRY(*fields, write(writer));
+        return {};
+      },
+      [fields, answer = std::move(answer)](const Result<void>& done) {
+        if (!done) return answer({done.error(), Json::object()});
+        answer({std::nullopt, std::move(*fields)});
+      });
+}
+
+void Performer::start(control::BeginStageRequest request, Answer answer) {
+  const auto begin = [request](Writer& writer) -> Result<Json> {
+    CULM_TRY(const store::Stage stage, writer.begin_stage({request.claim, nullptr}));
+    return control::to_fields(stage);
+  };
+  write(begin, std::move(answer));
+}
+
+void Performer::start(control::PutPartsRequest request, Answer answer) {
+  const auto shared = std::make_shared<control::PutPartsRequest>(std::move(request));
+  const auto put = [shared](Writer& writer) -> Result<Json> {
+    CULM_CHECK(writer.put_parts(shared->stage, shared->offset, shared->bytes));
+    return Json::object();
+  };
+  write(put, std::move(answer));
+}
+
+void Performer::start(control::BindStageRequest request, Answer answer) {
+  const auto bind = [request](Writer& writer) -> Result<Json> {
+    CULM_TRY(const bool is_bound, writer.bind_stage(request.log, request.seqnum, request.staged));
+    return Json{{"is_bound", is_bound}};
+  };
+  write(bind, std::move(answer));
+}
+
+void Performer::start(control::ReclaimRequest /*request*/, Answer answer) {
+  const auto is_done = std::make_shared<bool>(false);
+  node_.run(
+      [is_done](store::Store& store) -> Result<void> {
+        CULM_TRY(*is_done, store.reclaim());
+        return {};
+      },
+      [this, is_done, answer = std::move(answer)](const Result<void>& done) {
+        if (!done) return answer({done.error(), Json::object()});
+        if (*is_done) return answer({});
+        start(control::ReclaimRequest{}, answer);
       });
 }
 

@@ -6,6 +6,7 @@
 
 #include "culm/core/signing.hpp"
 #include "culm/replication/host/control_protocol.hpp"
+#include "culm/replication/host/writer.hpp"
 #include "culm/replication/transport/node.hpp"
 #include "culm/store/store.hpp"
 
@@ -35,6 +36,13 @@ class Performer {
   void start(const control::PublishRequest& request, const Answer& answer);
   void start(control::StatusRequest request, const Answer& answer);
   void start(control::SyncRequest request, Answer answer);
+  void start(control::BeginStageRequest request, Answer answer);
+  void start(control::PutPartsRequest request, Answer answer);
+  void start(control::BindStageRequest request, Answer answer);
+  void start(control::ReclaimRequest request, Answer answer);
+
+  /// Answers with the fields that `write` returns.
+  void write(std::function<Result<Json>(Writer&)> write, Answer answer);
 
   store::Store& store_;
   transport::Node& node_;
