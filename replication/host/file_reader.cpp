@@ -10,6 +10,7 @@ namespace culm::host {
 namespace {
 
 constexpr std::size_t kReadBytes = 256 * 1024;
+constexpr std::size_t kPieceBytes = 1024 * 1024;
 
 }  // namespace
 
@@ -75,6 +76,27 @@ Result<std::optional<std::string_view>> LineReader::next() {
       return line;
     }
     if (ended_) return std::optional<std::string_view>();
+    scanned_ = buffer_.size();
+    CULM_CHECK(fill());
+  }
+}
+
+Result<std::optional<LineReader::Piece>> LineReader::next_piece() {
+  while (true) {
+    const std::size_t end = buffer_.find('\n', scanned_);
+    const bool is_found = end != std::string::npos;
+    const std::size_t stop = is_found ? end : buffer_.size();
+    const bool is_last = is_found || (ended_ && (start_ < stop || line_bytes_ != 0));
+    if (is_last || stop - start_ >= kPieceBytes) {
+      const auto text = std::string_view(buffer_).substr(start_, stop - start_);
+      line_bytes_ += text.size();
+      if (line_bytes_ > size_max_) return fail(too_large_);
+      if (is_last) line_bytes_ = 0;
+      start_ = scanned_ = stop + (is_found ? 1 : 0);
+      offset_ += text.size() + (is_found ? 1 : 0);
+      return Piece{text, is_last};
+    }
+    if (ended_) return std::optional<Piece>();
     scanned_ = buffer_.size();
     CULM_CHECK(fill());
   }

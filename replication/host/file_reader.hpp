@@ -35,10 +35,17 @@ class LineReader {
   /// Writes all that is read to `copy` as well, which must outlive the reader.
   void keep_copy(const Descriptor& copy) { copy_ = &copy; }
 
-  /// Where the next line starts, in bytes.
+  /// Where the next line or piece starts, in bytes.
   [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
   /// Valid until the next call; nothing at the end. The last line may lack its line end.
   [[nodiscard]] Result<std::optional<std::string_view>> next();
+  /// Of a line longer than about 1 MiB a piece at a time, so that memory does not grow with it; of
+  /// others the whole. As `next`, which goes on behind the last piece of a line.
+  struct Piece {
+    std::string_view text;
+    bool is_last = true;  ///< of its line
+  };
+  [[nodiscard]] Result<std::optional<Piece>> next_piece();
   /// Whether `next` may have to wait for more input.
   [[nodiscard]] bool would_wait() const;
 
@@ -53,6 +60,7 @@ class LineReader {
   std::size_t start_ = 0;    ///< of the next line in `buffer_`
   std::size_t scanned_ = 0;  ///< no line end before this place
   std::uint64_t offset_ = 0;
+  std::uint64_t line_bytes_ = 0;  ///< of the line of which a piece is to follow
   bool ended_ = false;
 };
 

@@ -7,6 +7,7 @@
 
 #include "culm/replication/host/append_gate.hpp"
 #include "culm/replication/host/file_reader.hpp"
+#include "culm/replication/host/payload_stager.hpp"
 #include "culm/store/appender.hpp"
 #include "culm/store/author_mark_place.hpp"
 #include "culm/store/key_file.hpp"
@@ -21,7 +22,8 @@
 namespace culm::tools {
 namespace {
 
-constexpr std::size_t kBatchBytes = 8 * 1024 * 1024;
+constexpr std::size_t kBatchBytes = 4 * 1024 * 1024;
+constexpr std::size_t kReadBytes = 256 * 1024;
 
 struct Options {
   std::string key_path;
@@ -37,7 +39,27 @@ struct Options {
 /// Payloads that wait for their commit.
 class Batch {
  public:
-  Batch(store::Appender& appender, Progress& progress) : appender_(appender), progress_(progress) {}
+  Batch(store::Appender& appender, const host::WritableStore& access, Progress& progress)
+      : appender_(appender), access_(access), progress_(progress) {}
+
+  /// For a payload that comes in pieces.
+  [[nodiscard]] host::PayloadStager begin() const {
+    return host::PayloadStager(*access_.writer, *access_.store);
+  }
+  Outcome<void> put(host::PayloadStager& stager, ByteView piece) {
+    CULM_TOOLS_CHECK(stager.put(piece));
+    progress_.show(total_bytes_ + size_bytes_ + stager.size_bytes());
+    return {};
+  }
+  Outcome<void> add(host::PayloadStager& stager) {
+    CULM_TOOLS_TRY(const auto staged, stager.finish());
+    if (!staged) return add(stager.bytes());
+    CULM_TOOLS_CHECK(commit());
+    const Uninterrupted whole;
+    CULM_TOOLS_TRY(const SeqNum last, appender_.append_staged(*staged));
+    note(last, 1, staged->size_bytes);
+    return {};
+  }
 
   Outcome<void> add(ByteView payload) {
     payloads_.emplace_back(payload.begin(), payload.end());
@@ -52,12 +74,9 @@ class Batch {
     const std::vector<ByteView> views(payloads_.begin(), payloads_.end());
     const Uninterrupted whole;
     CULM_TOOLS_TRY(const SeqNum last, appender_.append(views));
-    appended_.insert({last - payloads_.size() + 1, last});
-    say_when_interrupted("appended " + human_entries(appended_.count()));
-    total_bytes_ += size_bytes_;
+    note(last, payloads_.size(), size_bytes_);
     payloads_.clear();
     size_bytes_ = 0;
-    progress_.show(total_bytes_);
     return {};
   }
 
@@ -66,7 +85,15 @@ class Batch {
   [[nodiscard]] const RangeSet& appended() const noexcept { return appended_; }
 
  private:
+  void note(SeqNum last, std::size_t count, std::uint64_t size_bytes) {
+    appended_.insert({last - count + 1, last});
+    say_when_interrupted("appended " + human_entries(appended_.count()));
+    total_bytes_ += size_bytes;
+    progress_.show(total_bytes_);
+  }
+
   store::Appender& appender_;
+  const host::WritableStore& access_;
   Progress& progress_;
   std::vector<Bytes> payloads_;
   std::size_t size_bytes_ = 0;
@@ -79,18 +106,36 @@ Outcome<void> add_lines(Batch& batch, const Descriptor& file) {
   while (true) {
     // A line that was typed or logged is not kept waiting for others.
     if (lines.would_wait()) CULM_TOOLS_CHECK(batch.commit());
-    CULM_TOOLS_TRY(const auto line, lines.next());
-    if (!line) return {};
-    CULM_TOOLS_CHECK(batch.add(as_bytes(*line)));
+    CULM_TOOLS_TRY(auto piece, lines.next_piece());
+    if (!piece) return {};
+    if (piece->is_last) {
+      CULM_TOOLS_CHECK(batch.add(as_bytes(piece->text)));
+      continue;
+    }
+    CULM_TOOLS_CHECK(batch.commit());
+    auto stager = batch.begin();
+    CULM_TOOLS_CHECK(batch.put(stager, as_bytes(piece->text)));
+    while (!piece->is_last) {
+      CULM_TOOLS_TRY(piece, lines.next_piece());
+      CULM_TOOLS_CHECK(batch.put(stager, as_bytes(piece->text)));
+    }
+    CULM_TOOLS_CHECK(batch.add(stager));
+  }
+}
+
+Outcome<void> add_whole(Batch& batch, const Descriptor& file) {
+  auto stager = batch.begin();
+  std::string piece(kReadBytes, '\0');
+  while (true) {
+    CULM_TOOLS_TRY(const std::size_t got, host::read_some(file, piece.data(), piece.size()));
+    if (got == 0) return batch.add(stager);
+    CULM_TOOLS_CHECK(batch.put(stager, as_bytes(piece).first(got)));
   }
 }
 
 Outcome<void> add_file(Batch& batch, const Options& options, const std::string& path) {
   CULM_TOOLS_TRY(const Descriptor file, open_input(path));
-  if (options.lines) return add_lines(batch, file);
-  CULM_TOOLS_TRY(const Bytes payload,
-                 read_all(file, limits::kPayloadSizeBytesMax, Errc::kPayloadTooLarge));
-  return batch.add(payload);
+  return options.lines ? add_lines(batch, file) : add_whole(batch, file);
 }
 
 /// Appends all input; entries that were committed stay, whatever happens then.
@@ -119,21 +164,6 @@ Outcome<std::uint64_t> check_inputs(const Options& options) {
     total += *size;
   }
   return is_known ? total : 0;
-}
-
-/// A request to a node has a bound, and hex takes two bytes for one.
-Outcome<void> check_for_node(const Options& options) {
-  constexpr std::uint64_t kSizeMax = control::kRequestBytesMax / 2 - (std::uint64_t{1} << 20U);
-  for (const std::string& path : options.files) {
-    CULM_TOOLS_TRY(const std::uint64_t size, check_input(path));
-    if (options.lines || size <= kSizeMax) continue;
-    return fail_with(
-        Failure(Exit::kUsage, Errc::kPayloadTooLarge,
-                human_size(size) + "; beside a running node at most " + human_size(kSizeMax))
-            .about(shown(path))
-            .next("end the node, append, and start it again"));
-  }
-  return {};
 }
 
 /// What to ask of peers before, and what they said.
@@ -271,7 +301,6 @@ Outcome<void> run(Context& context, const Options& given) {
   };
   CULM_TOOLS_TRY(auto access,
                  open_for_writing(context, IfMissing::kCreate, verifier, {}, wait_max, may_make));
-  if (access.node != nullptr) CULM_TOOLS_CHECK(check_for_node(options));
   CULM_TOOLS_TRY(const auto mark, open_mark());
   const auto pass_gate = [&](SeqNum tail) { return pass(gate, access, context, log, tail); };
   auto appender = store::Appender::open(*access.store, *key, log.log_id, *mark,
@@ -281,7 +310,7 @@ Outcome<void> run(Context& context, const Options& given) {
 
   say_when_interrupted("nothing was appended");
   Progress progress("appending", total_bytes, Progress::Unit::kBytes);
-  Batch batch(*appender, progress);
+  Batch batch(*appender, access, progress);
   Outcome<void> outcome = append_all(batch, options);
   RangeSet appended = batch.appended();
   if (outcome && options.end) {
@@ -305,10 +334,10 @@ void add_append(CommandTree& tree) {
       "append",
       "Sign entries and append them to one's own log. One entry per FILE (- or no FILE is "
       "standard\n"
-      "input), or one per line with --lines. Entries are durable when it returns; while a node\n"
-      "runs on the store it does the writing. Appends that coincide wait for each other. What\n"
-      "was published is remembered outside of the store (`culm mark`), so that an old copy of the\n"
-      "store is never appended to.",
+      "input), or one per line with --lines; each of up to 4 GiB. Entries are durable when it\n"
+      "returns; while a node runs on the store it does the writing. Appends that coincide wait\n"
+      "for each other. What was published is remembered outside of the store (`culm mark`), so\n"
+      "that an old copy of the store is never appended to.",
       "culm append --key me.key --lines notes.txt\n  date | culm append --key me.key", options,
       run);
   verb.group(VerbGroup::kKeep);
