@@ -12,11 +12,7 @@ namespace {
 
 Result<void> commit_own(WriteTransaction& transaction, const SignedUnit& unit) {
   const SeqNum first = unit.entries().front().entry.seqnum();
-  CULM_TRY(const auto state, transaction.find_log(unit.log()));
-  // Two entries with one seqnum would be a fork; these nobody has seen yet.
-  if (state && state->held.largest_up_to(kSeqnumMax) >= first) {
-    return fail(error_for(Errc::kAuthorMarkFork, first));
-  }
+  CULM_CHECK(check_is_new(transaction, unit.log(), first));
   CULM_TRY(const auto attempt, transaction.ingest(unit.checked(), {.full = true}));
   // A verdict can be missing only of a held entry that these disagree with.
   if (!attempt.report) return fail(error_for(Errc::kAuthorMarkFork, first));
@@ -81,7 +77,8 @@ Result<void> Appender::State::look() {
   const LogState& held = found ? *found : nothing;
   if (held.cap != 0) return fail(error_for(Errc::kLogCapped, held.cap));
   LogTail seen;
-  seen.seqnum = held.head();
+  // Also what a node holds back: it is signed, and its mark may have failed to move.
+  seen.seqnum = held.held.empty() ? 0 : held.held.max();
   if (seen.seqnum != 0) {
     CULM_TRY(const StoredEntry last, transaction.get_entry(held, seen.seqnum));
     seen.hash = last.entry.hash();
@@ -208,6 +205,13 @@ Result<void> Appender::append_unit(std::span<const ByteView> payloads, Tag tag,
 }
 
 SeqNum Appender::head() const noexcept { return state_->tail.seqnum; }
+
+Result<void> check_is_new(const ReadTransaction& transaction, const LogKey& log, SeqNum first) {
+  CULM_TRY(const auto state, transaction.find_log(log));
+  // Two entries with one seqnum would be a fork; these nobody has seen yet.
+  if (!state || state->held.smallest_from(first) == 0) return {};
+  return fail(error_for(Errc::kAuthorMarkFork, first));
+}
 
 Appender::Commit commit_into(Store& store) {
   return [&store](const SignedUnit& unit, const Appender::MoveMark& move_mark) -> Result<void> {

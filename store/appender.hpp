@@ -99,6 +99,11 @@ class Appender {
   std::unique_ptr<State> state_;
 };
 
+/// Fails with kAuthorMarkFork where something of the log is held at or above `first`: what another
+/// process has signed, looking at the store as it was then, must still be the end of the log.
+[[nodiscard]] Result<void> check_is_new(const ReadTransaction& transaction, const LogKey& log,
+                                        SeqNum first);
+
 /// Commits into `store`, and checks no signature: the appender has just made them. Fails, and
 /// commits nothing, with kAuthorMarkFork when the log grew in the store since they were made.
 /// `store` must outlive what is returned.

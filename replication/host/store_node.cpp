@@ -61,8 +61,13 @@ Result<void> StoreNode::InNodeWriter::append(const store::SignedUnit& unit,
     return move_mark();
   };
   return host_.write([&](DirectWriter& writer) -> Result<void> {
+    const SeqNum first = unit.entries().front().entry.seqnum();
+    {
+      CULM_TRY(const auto transaction, host_.store_.read());
+      CULM_CHECK(store::check_is_new(transaction, unit.log(), first));
+    }
     // Before it is stored, so that nobody is shown it before its mark has moved.
-    host_.store_.hold_back(unit.log(), unit.entries().front().entry.seqnum());
+    host_.store_.hold_back(unit.log(), first);
     const auto done = writer.append(unit, move);
     // After kStoreIo nobody knows whether it is stored.
     const bool is_refused = !done && !is_stored && done.error().code != Errc::kStoreIo;

@@ -116,6 +116,10 @@ Result<void> SharingWriter::append(const store::SignedUnit& unit, const MoveMark
   return write([&](Writer& writer) { return writer.append(unit, move_mark); });
 }
 
+void SharingWriter::publish(const LogKey& log) {
+  if (const auto node = NodeClient::connect(directory_, wait_max_)) node->publish(log);
+}
+
 Result<void> SharingWriter::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
   return write([&](Writer& writer) { return writer.delete_payloads(log, seqnums); });
 }
@@ -181,8 +185,12 @@ Result<void> NodeClient::append(const store::SignedUnit& unit, const MoveMark& m
   CULM_TRY(const Json fields, ask(control::encode_append(unit)));
   CULM_CHECK(move_mark());
   // It is done; a node that ends now shows all of it when it runs again.
-  static_cast<void>(ask(control::encode(control::PublishRequest{unit.log()})));
+  publish(unit.log());
   return {};
+}
+
+void NodeClient::publish(const LogKey& log) {
+  static_cast<void>(ask(control::encode(control::PublishRequest{log})));
 }
 
 Result<void> NodeClient::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
@@ -299,7 +307,10 @@ store::Appender::Commit commit_through(Writer& writer, const store::Store& store
     const Errc code = done.error().code;
     const bool is_unknown =
         code == Errc::kPeerClosed || code == Errc::kNetwork || code == Errc::kNodeSilent;
-    return is_unknown && is_stored(store, unit) ? move_mark() : done;
+    if (!is_unknown || !is_stored(store, unit)) return done;
+    CULM_CHECK(move_mark());
+    writer.publish(unit.log());
+    return {};
   };
 }
 

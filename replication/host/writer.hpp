@@ -50,6 +50,10 @@ class Writer {
   /// signed.
   [[nodiscard]] virtual Result<void> append(const store::SignedUnit& unit,
                                             const MoveMark& move_mark) = 0;
+  /// The mark has moved up to entries of which `append` could not say what came of them. A node
+  /// shows them from then on; one that cannot be told does when the next ones come, or it runs
+  /// again.
+  virtual void publish(const LogKey& /*log*/) {}
   [[nodiscard]] virtual Result<void> delete_payloads(const LogKey& log,
                                                      const RangeSet& seqnums) = 0;
   /// As `store::WriteTransaction::drop_damaged`.
@@ -120,6 +124,7 @@ class SharingWriter final : public Writer {
   [[nodiscard]] IngestedUnits ingest_all(std::span<KeptUnit> units) override;
   [[nodiscard]] Result<void> append(const store::SignedUnit& unit,
                                     const MoveMark& move_mark) override;
+  void publish(const LogKey& log) override;
   [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
   [[nodiscard]] Result<void> drop_damaged(const LogKey& log, const RangeSet& seqnums) override;
   [[nodiscard]] Result<void> set_interest(const LogKey& log,
@@ -160,6 +165,7 @@ class NodeClient final : public Writer {
   [[nodiscard]] IngestedUnits ingest_all(std::span<KeptUnit> units) override;
   [[nodiscard]] Result<void> append(const store::SignedUnit& unit,
                                     const MoveMark& move_mark) override;
+  void publish(const LogKey& log) override;
   [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
   [[nodiscard]] Result<void> drop_damaged(const LogKey& log, const RangeSet& seqnums) override;
   [[nodiscard]] Result<void> set_interest(const LogKey& log,

@@ -96,6 +96,16 @@ TEST_F(AppenderTest, GoesOnWhereItWas) {
   EXPECT_EQ(mark.published->hash, wanted.hash(41));
 }
 
+TEST_F(AppenderTest, GoesOnBehindWhatIsHeldBack) {
+  ASSERT_EQ(append_to(store, 3), 3U);
+  const auto wanted = LogBuilder("alice").append_many(2);
+  mark.published = Published{2, wanted.hash(2), store->id()};  // moving it failed
+  store->hold_back(log, 3);
+  EXPECT_EQ(append_to(store, 4), 4U);
+  EXPECT_EQ(mark.published->seqnum, 4U);
+  EXPECT_EQ(store.state(log).held, up_to(4));
+}
+
 TEST_F(AppenderTest, AnOvertakenMarkWantsAStoreThatIsAhead) {
   ASSERT_EQ(append_to(store, 3), 3U);
   mark.published->is_overtaken = true;

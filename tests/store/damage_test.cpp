@@ -275,5 +275,18 @@ TEST_F(DamagedStore, MakesTheStateOfALogAgainFromItsRows) {
   EXPECT_EQ(state().payloads, up_to(21) - (RangeSet{{3, 3}}));
 }
 
+TEST_F(DamagedStore, AnEmptyPayloadWithTheHashOfAnotherIsNotThereAfterwardsEither) {
+  EntryFields fields = log.next_fields("not empty");
+  fields.payload_size = 0;
+  log.append_fields(fields, "");
+  const std::vector<UnitEntry> unit = log.unit({{21, 21}});
+  ASSERT_TRUE(store::ingest(*store, log.log(), unit, store.verifier));
+  ASSERT_FALSE(state().payloads.contains(21));
+  rot(Table::kLogs, 0);
+  drop(up_to(21));
+  EXPECT_EQ(state().held, up_to(21));
+  EXPECT_EQ(state().payloads, up_to(20));
+}
+
 }  // namespace
 }  // namespace culm::test

@@ -127,6 +127,26 @@ TEST_F(ForgetLog, TheLogMayBecomeKnownAgainAlsoInBetween) {
   expect_sound(kept);
 }
 
+TEST_F(ForgetLog, ALogThatIsMadeAgainOfItsRowsTakesNoneOfThose) {
+  ASSERT_TRUE(forget());
+  EXPECT_FALSE(erase(2));
+  ASSERT_TRUE(store.ingest(gone, up_to(5)));
+  const std::uint64_t number = store.state(gone.log()).number;
+  for (auto [key, value] : rows_of(store.kv(), Table::kLogs)) {
+    if (store::detail::parse_log_row_key(key) != gone.log()) continue;
+    value.back() ^= 1U;
+    put_row(store.kv(), Table::kLogs, key, value);
+  }
+  ASSERT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
+    CULM_CHECK(transaction.drop_damaged(gone.log(), up_to(5)));
+    return {};
+  }));
+  EXPECT_EQ(store.state(gone.log()).number, number);
+  EXPECT_TRUE(erase(1000));
+  EXPECT_EQ(store.state(gone.log()).held, up_to(5));
+  expect_sound(gone);
+}
+
 TEST_F(ForgetLog, OfOneThatIsNotKnownNothingIsDone) {
   ASSERT_TRUE(forget());
   EXPECT_EQ(code_of(forget()), Errc::kLogUnknown);

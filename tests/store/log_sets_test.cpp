@@ -30,7 +30,7 @@ class SetsOfALog : public testing::Test {
   RangeSet wanted() { return store.state(log.log()).interest.entries.ranges; }
   Rows blocks() { return rows_of(store.kv(), Table::kSets); }
 
-  /// What is read anew is `expected`, and lies in the rows as it is said.
+  /// What is read once more is `expected`, and lies in the rows as it is said.
   void expect(const RangeSet& expected) {
     MemoryStore again = store.reopened();
     EXPECT_EQ(again.state(log.log()).interest.entries.ranges, expected);

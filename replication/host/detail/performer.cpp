@@ -8,21 +8,10 @@
 #include "culm/core/limits.hpp"
 #include "culm/replication/host/detail/known_peer.hpp"
 #include "culm/replication/host/sync_json.hpp"
+#include "culm/store/appender.hpp"
 #include "culm/store/check.hpp"
 
 namespace culm::host {
-
-/// What another process has signed, looking at the store as it was then, must still be the end of
-/// the log: two entries with one seqnum are a fork, and these nobody has seen yet.
-static Result<void> check_is_new(const store::Store& store, const LogKey& log,
-                                 std::span<const UnitEntry> unit) {
-  CULM_TRY(const auto transaction, store.read());
-  CULM_TRY(const auto state, transaction.find_log(log));
-  if (!state || unit.empty()) return {};
-  const SeqNum first = unit.front().entry.seqnum();
-  if (state->held.smallest_from(first) == 0) return {};
-  return fail(error_for(Errc::kAuthorMarkFork, first));
-}
 
 void Performer::start(control::IngestRequest request, Answer answer) {
   const auto shared = std::make_shared<control::IngestRequest>(std::move(request));
@@ -31,10 +20,14 @@ void Performer::start(control::IngestRequest request, Answer answer) {
       [shared, report, this](store::Store& store) -> Result<void> {
         CULM_TRY(const auto unit, to_unit(shared->entries));
         // The node is the only one who writes: what is new now is so when it is committed.
-        if (shared->is_own) {
-          CULM_CHECK(check_is_new(store, shared->log, unit));
+        if (shared->is_own && !unit.empty()) {
+          const SeqNum first = unit.front().entry.seqnum();
+          {
+            CULM_TRY(const auto transaction, store.read());
+            CULM_CHECK(store::check_is_new(transaction, shared->log, first));
+          }
           // Before it is stored, so that nobody is shown it in between.
-          if (!unit.empty()) store.hold_back(shared->log, unit.front().entry.seqnum());
+          store.hold_back(shared->log, first);
         }
         auto done =
             store::ingest(store, shared->log, unit, verifier_, {.full = true}, shared->staged);
