@@ -180,6 +180,14 @@ Result<bool> Store::reclaim() {
   return is_done;
 }
 
+Result<void> Store::compact() {
+  auto done = kv_->compact();
+  const bool is_full = !done && done.error().code == Errc::kStoreFull;
+  if (is_full && kv_->release_reserve()) done = kv_->compact();
+  kv_->keep_reserve();
+  return done;
+}
+
 void Store::hold_back(const LogKey& log, SeqNum from) { cache_->hold_back(log, from); }
 void Store::release(const LogKey& log) { cache_->release(log); }
 

@@ -506,7 +506,8 @@ class Store {
 
   /// Gives the disk back what is free, such as what deleted payloads have left: see `Kv::compact`.
   /// No transaction of the calling thread may be open.
-  [[nodiscard]] Result<void> compact() { return kv_->compact(); }
+  /// On a full disk it uses the store's reserve.
+  [[nodiscard]] Result<void> compact();
 
   /// One step of a deletion in a transaction of its own: see `WriteTransaction::delete_payloads`.
   /// It touches limits::kRowsPerStepMax rows, so that others get to write between steps, and fewer

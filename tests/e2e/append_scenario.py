@@ -68,6 +68,13 @@ class Append(Scenario):
         self.assertEqual(self.json("ls")["head"], 1)
         self.assertEqual(self.out("cat", author), b"")
 
+    def test_the_last_lines_are_named(self):
+        key, author = self.keygen()
+        self.assertIn("name what --lines", self.error(USAGE, "append", "--key", key, "--lines",
+                                                      "--end", stdin=b"one\ntwo\n"))
+        self.out("append", "--key", key, "--lines", "--end", "-", stdin=b"one\ntwo\n")
+        self.assertEqual(self.json("ls")["head"], 3)
+
     def test_lines_are_appended_as_they_are_typed(self):
         key, author = self.keygen()
         writer = self.start("append", "--key", key, "--lines", stdin=subprocess.PIPE)

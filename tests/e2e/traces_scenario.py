@@ -51,6 +51,8 @@ class Traces(NetworkScenario):
         self.leaves_nothing(USAGE, "relay", "--listen", "nowhere")
         self.leaves_nothing(VERIFICATION, "relay", "--listen", "127.0.0.1:0", "--network-key",
                             "no.key")
+        self.leaves_nothing(VERIFICATION, "relay", "--listen", "127.0.0.1:0", "--peer-key",
+                            "no such place/peer.key")
 
     def test_a_sync_that_gets_nothing(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:

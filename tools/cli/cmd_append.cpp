@@ -271,6 +271,9 @@ Outcome<Duration> parse_wait(double seconds) {
 
 Outcome<void> run(Context& context, const Options& given) {
   Options options = given;
+  if (options.files.empty() && options.end && options.lines) {
+    return usage("with --end name what --lines is to read: FILE, or - for standard input");
+  }
   if (options.files.empty() && !options.end) options.files.emplace_back("-");
   CULM_TOOLS_TRY(const std::uint64_t log_id, parse_number("--log-id", options.log_id));
   CULM_TOOLS_TRY(const std::uint64_t total_bytes, check_inputs(options));
@@ -350,7 +353,8 @@ void add_append(CommandTree& tree) {
       .type_name("N")
       .show_default();
   verb.add_flag("--end", options->end,
-                "Close the log for good, after FILE if one is given; nothing can follow");
+                "Close the log for good, after FILE if one is given (standard input only as -);\n"
+                "nothing can follow");
   verb.add_option("--wait", &options->wait_seconds,
                   "Wait so long for others that append with this key, and for a node that runs on\n"
                   "the store to answer")

@@ -1,6 +1,7 @@
 #include "tools/relay/config.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "culm/replication/host/node_key.hpp"
@@ -99,17 +100,14 @@ Outcome<std::optional<sealing::Key>> read_network_key(const HostOptions& options
   return *key;
 }
 
-Outcome<HostKey> open_host_key(const std::string& store_directory, const HostOptions& options,
-                               bool keep_now) {
+Outcome<HostKey> read_host_key(const std::string& store_directory, const HostOptions& options) {
   const std::string path =
       options.peer_key_file.empty() ? store_directory + "/" + kPeerKeyName : options.peer_key_file;
-  if (keep_now) {
-    CULM_TOOLS_TRY(const auto pair, about(shown(path), host::open_peer_key(path)));
-    return HostKey{pair, path};
-  }
   const auto secret = host::read_node_key(path);
   if (secret) return HostKey{sealing::KeyPair::from_secret(*secret), path};
-  if (secret.error().code != Errc::kKeyFileMissing) {
+  const auto parent = std::filesystem::absolute(path).parent_path();
+  const bool can_be_made = options.peer_key_file.empty() || std::filesystem::is_directory(parent);
+  if (secret.error().code != Errc::kKeyFileMissing || !can_be_made) {
     return fail_with(Failure(secret.error()).about(shown(path)));
   }
   SystemRandom random;

@@ -55,10 +55,10 @@ struct HostKey {
   bool is_kept = true;  ///< in the file
 };
 
-/// Reads the peer key; where there is none it is made, and kept at once if `keep_now`, else by
-/// `keep`. Fails as `read_network_key`.
-[[nodiscard]] Outcome<HostKey> open_host_key(const std::string& store_directory,
-                                             const HostOptions& options, bool keep_now);
+/// Reads the peer key; where there is none it is made, and `keep` writes it. Fails as
+/// `read_network_key`, also where there is no place for it.
+[[nodiscard]] Outcome<HostKey> read_host_key(const std::string& store_directory,
+                                             const HostOptions& options);
 /// Writes it into its file, unless it is there.
 [[nodiscard]] Result<void> keep(const HostKey& key);
 

@@ -39,6 +39,8 @@ Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const HostOpti
   CULM_TOOLS_TRY(const auto network_key, read_network_key(options));
   std::unique_ptr<Host> host(new Host());
   host->directory_ = context.store_directory;
+  // Before there is a store, so that none is made where it cannot be read.
+  CULM_TOOLS_TRY(host->key_, read_host_key(context.store_directory, options));
   const std::string name = named(context);
   guard_writing(context);
   const auto opened = host->open_store(make);
@@ -47,8 +49,9 @@ Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const HostOpti
         "end that process first; append, delete, import and sync work beside a node"));
   }
   CULM_TOOLS_CHECK(about(name, opened));
-  const bool is_missing = host->store_is_ == StoreIs::kMissing;
-  CULM_TOOLS_TRY(host->key_, open_host_key(context.store_directory, options, !is_missing));
+  if (host->store_is_ != StoreIs::kMissing) {
+    CULM_TOOLS_CHECK(about(shown(host->key_->path), keep(*host->key_)));
+  }
   node::NodeOptions node = make_node_options(options, host->key_->pair, network_key);
   allow_many_descriptors();
   host->peer_ = node.identity.public_key();
