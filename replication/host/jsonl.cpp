@@ -6,7 +6,7 @@
 #include "culm/replication/host/json.hpp"
 
 namespace culm {
-Result<JsonlEntry> decode_jsonl(std::string_view line) {
+Result<JsonlTexts> pick_jsonl(std::string_view line) {
   // The parser would skip a byte order mark, which is no JSON.
   if (line.starts_with("\xEF\xBB\xBF")) return fail(Errc::kFileFormat);
   // And it would stop at a NUL, whatever follows.
@@ -18,11 +18,16 @@ Result<JsonlEntry> decode_jsonl(std::string_view line) {
   if (!encoded_text.text || payload_text.is_present != payload_text.text.has_value()) {
     return fail(Errc::kFileFormat);
   }
-  auto encoded = from_hex(*encoded_text.text);
+  return JsonlTexts{*std::move(encoded_text.text), std::move(payload_text.text)};
+}
+
+Result<JsonlEntry> decode_jsonl(std::string_view line) {
+  CULM_TRY(const JsonlTexts texts, pick_jsonl(line));
+  auto encoded = from_hex(texts.encoded);
   if (!encoded) return fail(Errc::kHexFormat);
   JsonlEntry entry{*std::move(encoded), std::nullopt};
-  if (payload_text.text) {
-    entry.payload = from_hex(*payload_text.text);
+  if (texts.payload) {
+    entry.payload = from_hex(*texts.payload);
     if (!entry.payload) return fail(Errc::kHexFormat);
   }
   return entry;

@@ -22,6 +22,14 @@ struct JsonlEntry {
   std::optional<Bytes> payload;
 };
 
+/// The same as it stands in the line.
+struct JsonlTexts {
+  std::string encoded;
+  std::optional<std::string> payload;
+};
+/// Fails as `decode_jsonl`, but for kHexFormat.
+[[nodiscard]] Result<JsonlTexts> pick_jsonl(std::string_view line);
+
 /// Reads one line. Fails with kFileFormat when it is not an object with the text `encoded` and
 /// perhaps the text `payload`, with kHexFormat when one of these is not hex.
 [[nodiscard]] Result<JsonlEntry> decode_jsonl(std::string_view line);

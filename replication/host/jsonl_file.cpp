@@ -4,6 +4,7 @@
 #include <tuple>
 #include <utility>
 
+#include "culm/replication/host/detail/long_line.hpp"
 #include "culm/replication/host/file_reader.hpp"
 #include "culm/replication/host/jsonl.hpp"
 
@@ -13,6 +14,64 @@ namespace {
 tl::unexpected<JsonlFault> refuse(const Error& error, std::uint64_t line,
                                   std::optional<SeqNum> seqnum = std::nullopt) {
   return tl::unexpected(JsonlFault(error, line, seqnum));
+}
+
+/// Where no line could be read, none is to blame.
+tl::unexpected<JsonlFault> refuse_line(JsonlFault fault, std::uint64_t number) {
+  if (fault.error.code != Errc::kFileIo) fault.line = number;
+  return tl::unexpected(std::move(fault));
+}
+
+/// A row that is not at its place yet; fails with the seqnum, once that could be read.
+using RowResult = JsonlResult<JsonlRow>;
+
+RowResult make_row(ByteView encoded) {
+  const auto entry = EntryView::parse(encoded);
+  if (!entry) return tl::unexpected(JsonlFault(entry.error()));
+  return JsonlRow{EntryBuffer(*entry), entry->hash()};
+}
+
+RowResult decode_row(std::string_view line) {
+  const auto read = decode_jsonl(line);
+  if (!read) return tl::unexpected(JsonlFault(read.error()));
+  auto row = make_row(read->encoded);
+  if (!row || !read->payload) return row;
+  row->has_payload = true;
+  const auto fits = check_payload(row->entry.view(), *read->payload);
+  if (!fits) return refuse(fits.error(), 0, row->seqnum());
+  return row;
+}
+
+/// The rest of a line of which `piece` has come.
+RowResult read_long_row(LineReader& lines, std::string_view piece, std::uint64_t offset,
+                        const JsonlFile::Told& told) {
+  LongLine line(offset);
+  for (bool is_last = false;;) {
+    if (const auto put = line.put(piece); !put) return tl::unexpected(JsonlFault(put.error()));
+    if (told) told(lines.offset());
+    if (is_last) break;
+    const auto next = lines.next_piece();
+    if (!next) return tl::unexpected(JsonlFault(next.error()));
+    if (!*next) break;
+    piece = (*next)->text;
+    is_last = (*next)->is_last;
+  }
+  const auto read = line.finish();
+  if (!read) return tl::unexpected(JsonlFault(read.error()));
+  auto row = make_row(read->entry.encoded);
+  if (!row) return row;
+  const EntryView entry = row->entry.view();
+  Result<void> fits;
+  if (read->entry.payload) fits = check_payload(entry, *read->entry.payload);
+  if (read->payload && read->payload->hash != entry.payload_hash()) {
+    fits = fail(error_for(Errc::kPayloadHash, entry.seqnum()));
+  } else if (read->payload && read->payload->size_bytes != entry.payload_size()) {
+    fits = fail(error_for(Errc::kPayloadSize, entry.seqnum()));
+  }
+  if (!fits) return refuse(fits.error(), 0, entry.seqnum());
+  row->has_payload = read->entry.payload || read->payload;
+  if (read->payload) row->payload_offset = read->payload->offset;
+  return row;
 }
 
 }  // namespace
@@ -54,23 +113,17 @@ JsonlResult<void> JsonlFile::read_lines(LineReader& lines, SignatureVerifier* ve
   constexpr std::size_t kSignatures = 256;
   for (std::uint64_t number = 1;; ++number) {
     const std::uint64_t offset = lines.offset();
-    const auto line = lines.next();
-    if (!line) {
-      const bool is_too_long = line.error().code == Errc::kFileFormat;
-      return refuse(line.error(), is_too_long ? number : 0);
-    }
-    if (!*line) return {};
-    if (is_blank(**line)) continue;
-    const auto read = decode_jsonl(**line);
-    if (!read) return refuse(read.error(), number);
-    const auto entry = EntryView::parse(read->encoded);
-    if (!entry) return refuse(entry.error(), number);
-    if (read->payload) {
-      const auto fits = check_payload(*entry, *read->payload);
-      if (!fits) return refuse(fits.error(), number, entry->seqnum());
-    }
-    rows_.push_back({EntryBuffer(*entry), entry->hash(), number, offset, (*line)->size(),
-                     read->payload.has_value()});
+    const auto piece = lines.next_piece();
+    if (!piece) return refuse_line(JsonlFault(piece.error()), number);
+    if (!*piece) return {};
+    const auto [text, is_last] = **piece;
+    if (is_last && is_blank(text)) continue;
+    auto row = is_last ? decode_row(text) : read_long_row(lines, text, offset, told);
+    if (!row) return refuse_line(std::move(row).error(), number);
+    row->line = number;
+    row->offset = offset;
+    row->size_bytes = lines.offset() - offset;
+    rows_.push_back(*std::move(row));
     if (verifier != nullptr && rows_.size() - checked_ >= kSignatures) {
       if (auto good = check_signatures(*verifier); !good) return good;
     }
@@ -122,6 +175,7 @@ void JsonlFile::sort_rows() {
     } else if (!kept->has_payload && place.row->has_payload) {
       kept->offset = place.row->offset;
       kept->size_bytes = place.row->size_bytes;
+      kept->payload_offset = place.row->payload_offset;
       kept->has_payload = true;
     }
   }
@@ -139,12 +193,38 @@ std::uint64_t JsonlFile::entry_count() const noexcept {
 }
 
 Result<Bytes> JsonlFile::read_payload(const JsonlRow& row) const {
-  const auto line = read_at(file_, row.offset, row.size_bytes);
+  if (row.payload_offset != 0) {
+    Bytes payload;
+    CULM_CHECK(read_payload(row, [&](ByteView piece) -> Result<void> {
+      append_bytes(payload, piece);
+      return {};
+    }));
+    return payload;
+  }
+  const auto line = read_at(file_, row.offset, static_cast<std::size_t>(row.size_bytes));
   if (!line) return fail(Errc::kFileFormat);
   auto read = decode_jsonl(*line);
   const bool is_same = read && read->payload && equal(read->encoded, row.entry.bytes());
   if (!is_same) return fail(Errc::kFileFormat);
   return *std::move(read->payload);
+}
+
+Result<void> JsonlFile::read_payload(const JsonlRow& row, const Take& take) const {
+  constexpr std::uint64_t kPieceBytes = 256 * 1024;
+  Hasher hasher;
+  std::uint64_t rest = row.entry.view().payload_size();
+  for (std::uint64_t offset = row.payload_offset; rest != 0;) {
+    const std::uint64_t size = std::min(rest, kPieceBytes);
+    const auto digits = read_at(file_, offset, static_cast<std::size_t>(2 * size));
+    const auto piece = digits ? from_hex(*digits) : std::nullopt;
+    if (!piece) return fail(Errc::kFileFormat);
+    hasher.update(*piece);
+    CULM_CHECK(take(*piece));
+    offset += 2 * size;
+    rest -= size;
+  }
+  if (hasher.finish() != row.entry.view().payload_hash()) return fail(Errc::kFileFormat);
+  return {};
 }
 
 }  // namespace culm::host

@@ -21,7 +21,8 @@ struct JsonlRow {
   Hash hash;
   std::uint64_t line = 0;    ///< from 1
   std::uint64_t offset = 0;  ///< of a line with the entry, in bytes; with its payload if any has it
-  std::size_t size_bytes = 0;
+  std::uint64_t size_bytes = 0;
+  std::uint64_t payload_offset = 0;  ///< of the hex of a payload that is long; else 0
   bool has_payload = false;
   bool is_verified = false;  ///< its own signature is good
 
@@ -56,7 +57,7 @@ template <class T>
 using JsonlResult = tl::expected<T, JsonlFault>;
 
 /// A file whose lines are all good by themselves. Keeps the entries in memory, and not the
-/// payloads.
+/// payloads, which may be of any size.
 ///
 ///     auto file = JsonlFile::read(Descriptor(::open("part.jsonl", O_RDONLY)), verifier);
 ///     if (file && file->check(verifier)) use(file->logs());
@@ -82,6 +83,10 @@ class JsonlFile {
 
   /// Reads the payload of a row once more. Fails with kFileFormat when the file has changed.
   [[nodiscard]] Result<Bytes> read_payload(const JsonlRow& row) const;
+  /// The same in pieces, in order, for a row with `payload_offset`; ends early with the error of
+  /// `take`. What was taken counts only when it returns.
+  using Take = std::function<Result<void>(ByteView piece)>;
+  [[nodiscard]] Result<void> read_payload(const JsonlRow& row, const Take& take) const;
 
   /// Whether the lines go together, and the accepting rule takes each log on top of what `store`
   /// holds, if there is one: all of it but what lies at or above a cap. `is_loose`: no path to

@@ -2,17 +2,25 @@
 
 #include <utility>
 
+#include "culm/replication/host/payload_stager.hpp"
+
 namespace culm::host {
 namespace {
 
 /// Bound what a commit takes: memory, and the time that others wait.
-constexpr std::uint64_t kCommitPayloadBytes = limits::kCommitBytesTarget;
+constexpr std::uint64_t kCommitPayloadBytes = limits::kCommitBytesTarget / 2;
 constexpr std::size_t kCommitEntries = 4 * limits::kUnitEntriesMax;
 
 tl::unexpected<JsonlFault> refuse(const Error& error, const LogKey& log) {
   JsonlFault fault(error);
   fault.log = log;
   return tl::unexpected(std::move(fault));
+}
+
+/// Whether the payload goes into the store as it is read.
+bool is_staged(const JsonlRow& row) {
+  return row.payload_offset != 0 &&
+         row.entry.view().payload_size() >= PayloadStager::kStagedBytesMin;
 }
 
 /// Takes rows into units, and commits many of these at a time, of whichever logs.
@@ -23,11 +31,14 @@ class Import {
 
   JsonlResult<void> add(const JsonlLog& log);
   JsonlResult<void> commit();
+  /// Payloads that were too large for their units.
+  JsonlResult<void> add_large();
 
   [[nodiscard]] JsonlImport& totals() noexcept { return totals_; }
 
  private:
   JsonlResult<void> add_payload(const JsonlRow& row);
+  Result<void> add_large(const JsonlRow& row);
   Result<void> end_unit(const LogKey& log, const RangeSet& wanted, store::LogInterest& interest);
   Result<store::LogState> read_state(const LogKey& log) const;
   [[nodiscard]] bool is_forked(const LogKey& log) const {
@@ -38,10 +49,11 @@ class Import {
   WritableStore& store_;
   const JsonlFile::Told& told_;
   JsonlImport totals_;
-  std::vector<const JsonlRow*> rows_;  ///< of the next unit
-  std::vector<Bytes> payloads_;        ///< of these
-  std::vector<KeptUnit> units_;        ///< of the next commit
-  std::size_t entries_ = 0;            ///< of these and of the next unit
+  std::vector<const JsonlRow*> rows_;   ///< of the next unit
+  std::vector<Bytes> payloads_;         ///< of these
+  std::vector<KeptUnit> units_;         ///< of the next commit
+  std::vector<const JsonlRow*> large_;  ///< rows whose payloads are not in their units
+  std::size_t entries_ = 0;             ///< of these and of the next unit
   std::uint64_t payload_bytes_ = 0;
 };
 
@@ -77,6 +89,10 @@ JsonlResult<void> Import::add_payload(const JsonlRow& row) {
   payloads_.emplace_back();
   ++entries_;
   if (!row.has_payload) return {};
+  if (is_staged(row)) {
+    large_.push_back(&row);
+    return {};
+  }
   auto payload = file_.read_payload(row);
   if (!payload) return tl::unexpected(JsonlFault(payload.error()));
   payloads_.back() = *std::move(payload);
@@ -92,7 +108,7 @@ Result<void> Import::end_unit(const LogKey& log, const RangeSet& wanted,
   Verdicts good;  // all that the accepting rule asks for
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     std::optional<ByteView> payload;
-    if (rows_[i]->has_payload) payload = ByteView(payloads_[i]);
+    if (rows_[i]->has_payload && !is_staged(*rows_[i])) payload = ByteView(payloads_[i]);
     unit.push_back({rows_[i]->entry.view(), rows_[i]->hash, payload});
     seqnums.insert(rows_[i]->seqnum());
     if (rows_[i]->is_verified) good.add(rows_[i]->hash, {});
@@ -124,6 +140,35 @@ JsonlResult<void> Import::commit() {
   return {};
 }
 
+JsonlResult<void> Import::add_large() {
+  for (const JsonlRow* const row : large_) {
+    const LogKey log = row->entry.view().log();
+    if (is_forked(log)) continue;
+    const auto done = add_large(*row);
+    if (!done && done.error().code == Errc::kFileFormat)
+      return tl::unexpected(JsonlFault(done.error()));
+    if (!done) return refuse(done.error(), log);
+  }
+  return {};
+}
+
+Result<void> Import::add_large(const JsonlRow& row) {
+  const LogKey log = row.entry.view().log();
+  CULM_TRY(const auto state, read_state(log));
+  const SeqNum n = row.seqnum();
+  if (state.payloads.contains(n) || state.deleted.contains(n)) return {};
+  PayloadStager stager(*store_.writer, *store_.store);
+  CULM_CHECK(file_.read_payload(row, [&](ByteView piece) {
+    auto put = stager.put(piece);
+    if (told_) told_(totals_.added + totals_.known);
+    return put;
+  }));
+  CULM_TRY(const auto staged, stager.finish());
+  CULM_TRY(const bool is_bound, store_.writer->bind_stage(log, n, *staged));
+  if (is_bound) ++totals_.payloads_added;
+  return {};
+}
+
 Result<store::LogState> Import::read_state(const LogKey& log) const {
   CULM_TRY(const auto transaction, store_.store->read());
   CULM_TRY(const auto state, transaction.find_log(log));
@@ -139,6 +184,7 @@ JsonlResult<JsonlImport> import_jsonl(const JsonlFile& file, WritableStore& stor
     if (auto added = import.add(log); !added) return tl::unexpected(std::move(added).error());
   }
   if (auto done = import.commit(); !done) return tl::unexpected(std::move(done).error());
+  if (auto done = import.add_large(); !done) return tl::unexpected(std::move(done).error());
   return import.totals();
 }
 

@@ -79,6 +79,38 @@ class Large(NetworkScenario):
         relay.end()
         self.assert_sound("relay", "other")
 
+    def exported(self):
+        """A log with a large payload, and a file of it; (author, payload, file)"""
+        key, author = self.keygen()
+        large = self.large(40_000_001)  # in hex more than a process may have
+        self.out("append", "--key", key, self.write("a", "small"), large)
+        self.out("export", author, "--jsonl", "-o", "file", preexec_fn=limited)
+        return author, large, self.path("file")
+
+    def test_is_exported_verified_and_imported_in_little_memory(self):
+        author, large, file = self.exported()
+        self.out("verify", "--jsonl", file, preexec_fn=limited)
+        self.out("import", "--jsonl", file, preexec_fn=limited, store="other")
+        self.assert_printed(author, large, "--range", 2, store="other")
+        again = self.json("import", "--jsonl", file, preexec_fn=limited, store="other")
+        self.assertEqual((again["entries_added"], again["payloads_added"]), (0, 0))
+        self.assertEqual(self.json("ls", store="other")["interest"], "1-2")
+        self.assert_sound("other")
+
+    def test_is_imported_from_a_pipe_beside_a_node_in_little_memory_of_either(self):
+        author, large, file = self.exported()
+        self.new_log(["of another"], key=self.keygen("other.key"), store="relay")
+        relay = self.relay()
+        allowed = memory_of(relay.process.pid) + OWN_MEMORY_MAX
+        resource.prlimit(relay.process.pid, resource.RLIMIT_DATA, (allowed, allowed))
+        with subprocess.Popen(["cat", file], stdout=subprocess.PIPE) as cat:
+            subprocess.run([CULM, "--store", self.path("relay"), "import", "--jsonl", "-"],
+                           stdin=cat.stdout, check=True, cwd=self.place, env=self.environment,
+                           stdout=subprocess.DEVNULL, preexec_fn=limited)
+        self.assert_printed(author, large, "--range", 2, store="relay")
+        relay.end()
+        self.assert_sound("relay")
+
     def wait_for_parts(self, store):
         deadline = time.monotonic() + 60
         while self.json("du", store=store)["staged_bytes"] == 0:

@@ -101,6 +101,118 @@ TEST_F(JsonlFileTest, TwoLinesMayProveADefect) {
   EXPECT_TRUE(good.error().kind);
 }
 
+/// A line, with its members in this order.
+static std::string line_of(std::initializer_list<std::pair<std::string_view, ByteView>> members) {
+  std::string line = "  { ";
+  for (const auto& [key, value] : members) {
+    if (line.back() == '"') line += " ,   ";
+    line += "\"" + std::string(key) + "\" : \"" + to_hex(value) + "\"";
+  }
+  return line + " }  \n";
+}
+
+static std::string long_payload(std::size_t size) {
+  std::string text;
+  for (std::size_t i = 0; text.size() < size; ++i) text += std::to_string(i) + " ";
+  text.resize(size);
+  return text;
+}
+
+class LongLines : public JsonlFileTest {
+ protected:
+  LongLines() { log_.append(medium_).append(large_).append("small"); }
+
+  void put_line(std::initializer_list<std::pair<std::string_view, ByteView>> members) {
+    text_ += line_of(members);
+  }
+  Errc refusal(const std::string& text) {
+    text_ = text;
+    const auto file = read();
+    if (file) return Errc{};
+    EXPECT_EQ(file.error().line, 1U);
+    return file.error().error.code;
+  }
+
+  const std::string medium_ = long_payload(700'000);
+  const std::string large_ = long_payload(5'000'001);
+  LogBuilder log_;
+};
+
+TEST_F(LongLines, AreReadInWhicheverOrderTheirMembersCome) {
+  const ByteView other = as_bytes(large_);
+  put_line({{"payload", as_bytes(medium_)}, {"encoded", log_.entry(1).bytes()}});
+  put_line({{"other", other}, {"encoded", log_.entry(2).bytes()}, {"payload", as_bytes(large_)}});
+  put_line({{"payload", as_bytes(large_)},
+            {"encoded", log_.entry(3).bytes()},
+            {"other", other},
+            {"payload", as_bytes("small")}});
+  auto file = read();
+  ASSERT_TRUE(file) << message(file.error().error);
+  EXPECT_EQ(file->entry_count(), 3U);
+  const auto& rows = file->logs()[0].rows;
+  for (SeqNum n = 1; n <= 3; ++n) {
+    EXPECT_TRUE(rows[n - 1]->has_payload);
+    EXPECT_TRUE(equal(*file->read_payload(*rows[n - 1]), log_.payload(n))) << n;
+  }
+  EXPECT_TRUE(file->check(verifier_));
+}
+
+TEST_F(LongLines, ThatAreWrongAreRefusedAsShortOnesAre) {
+  const auto entry = log_.entry(2).bytes();
+  std::string wrong = large_;
+  wrong.back() = 'x';
+  EXPECT_EQ(refusal(line_of({{"encoded", entry}, {"payload", as_bytes(large_)}})), Errc{});
+  EXPECT_EQ(refusal(line_of({{"encoded", entry}, {"payload", as_bytes(wrong)}})),
+            Errc::kPayloadHash);
+  const std::string good = line_of({{"encoded", entry}, {"payload", as_bytes(large_)}});
+  const auto end = good.rfind('"');
+  EXPECT_EQ(refusal(good.substr(0, end - 1) + good.substr(end)), Errc::kHexFormat) << "odd";
+  EXPECT_EQ(refusal(good.substr(0, end) + "zz" + good.substr(end)), Errc::kHexFormat);
+  EXPECT_EQ(refusal(good.substr(0, end)), Errc::kFileFormat) << "cut";
+  EXPECT_EQ(refusal(good.substr(0, end + 1) + "}}"), Errc::kFileFormat);
+  EXPECT_EQ(refusal(line_of({{"payload", as_bytes(large_)}})), Errc::kFileFormat);
+  EXPECT_EQ(refusal(line_of({{"encoded", as_bytes(large_)}})), Errc::kHexFormat);
+  EXPECT_EQ(refusal("{\"x\":\"" + std::string(9'000'000, 'z') + "\"}"), Errc::kFileFormat)
+      << "takes memory";
+}
+
+TEST_F(LongLines, AreImportedOnceBySelfAndBesideWhatIsHeld) {
+  put(log_, {{1, 3}}, false);
+  auto entries = read();
+  ASSERT_TRUE(entries && entries->check(verifier_));
+  auto store = open_to_write(directory_.path("store"), true, verifier_, {.full = true});
+  ASSERT_TRUE(store && import_jsonl(*entries, *store));
+  text_.clear();
+  put(log_, {{1, 3}});
+  auto file = read();
+  ASSERT_TRUE(file && file->check(verifier_));
+  EXPECT_NE(file->logs()[0].rows[0]->payload_offset, 0U);
+  const auto imported = import_jsonl(*file, *store);
+  ASSERT_TRUE(imported) << message(imported.error().error);
+  EXPECT_EQ(imported->payloads_added, 3U);
+  const auto transaction = *store->store->read();
+  const auto state = *transaction.get_log(log_.log());
+  EXPECT_EQ(state->payloads, (RangeSet{{1, 3}}));
+  EXPECT_EQ(state->payload_bytes, medium_.size() + large_.size() + 5);
+  EXPECT_TRUE(transaction.unbound_stages()->empty());
+  EXPECT_EQ(import_jsonl(*file, *store)->payloads_added, 0U);
+}
+
+TEST_F(LongLines, ThatChangeWhileTheyAreReadAreRefusedAndLeaveNothing) {
+  put(log_, {{1, 3}});
+  auto file = read();
+  ASSERT_TRUE(file && file->check(verifier_));
+  auto store = open_to_write(directory_.path("store"), true, verifier_, {.full = true});
+  text_[text_.size() - 2'000] = text_[text_.size() - 2'000] == '0' ? '1' : '0';
+  std::ofstream(directory_.path("file")) << text_;
+  const auto imported = import_jsonl(*file, *store);
+  ASSERT_FALSE(imported);
+  EXPECT_EQ(imported.error().error.code, Errc::kFileFormat);
+  const auto transaction = *store->store->read();
+  EXPECT_EQ((*transaction.get_log(log_.log()))->payloads, (RangeSet{{1, 1}, {3, 3}}));
+  EXPECT_TRUE(transaction.unbound_stages()->empty());
+}
+
 TEST_F(JsonlFileTest, AnImportTakesAllOnceAndKeepsIt) {
   LogBuilder log;
   log.append_many(5);
