@@ -33,6 +33,9 @@ At skip_to(At at, At end, SeqNum n) {
   return std::ranges::lower_bound(at, at + std::min(step + 1, end - at), n, {}, &SeqRange::last);
 }
 
+/// So few are taken in or out one by one.
+constexpr std::size_t kFewRanges = 4;
+
 /// A number from 1 on, taken from the front of `text`.
 std::optional<SeqNum> take_seqnum(std::string_view& text) {
   SeqNum n = 0;
@@ -56,6 +59,34 @@ std::optional<SeqRange> parse_range(std::string_view text) {
 
 }  // namespace
 
+const RangeSet::Ranges RangeSet::Shared::none;
+
+RangeSet::Ranges& RangeSet::Shared::own() {
+  if (owned_ == nullptr) {
+    owned_ = new Owned;
+  } else if (owned_->owners.load(std::memory_order_acquire) != 1) {
+    auto* const copy = new Owned;
+    const Ranges& ranges = owned_->ranges;
+    copy->ranges.reserve(ranges.size() + ranges.size() / 16 + 1);
+    copy->ranges.assign(ranges.begin(), ranges.end());
+    release();
+    owned_ = copy;
+  }
+  return owned_->ranges;
+}
+
+void RangeSet::Shared::set(Ranges ranges) {
+  auto* const owned = ranges.empty() ? nullptr : new Owned{.ranges = std::move(ranges)};
+  release();
+  owned_ = owned;
+}
+
+void RangeSet::Shared::release() noexcept {
+  if (owned_ != nullptr && owned_->owners.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    delete owned_;
+  }
+}
+
 RangeSet::RangeSet(std::initializer_list<SeqRange> ranges) {
   for (const SeqRange range : ranges) insert(range);
 }
@@ -66,132 +97,161 @@ Result<RangeSet> RangeSet::from_canonical(std::vector<SeqRange> ranges) {
     if (i > 0 && reaches(ranges[i - 1], ranges[i].first)) return fail(Errc::kRangeOrder);
   }
   RangeSet set;
-  set.ranges_ = std::move(ranges);
+  set.ranges_.set(std::move(ranges));
   return set;
 }
 
 bool RangeSet::contains(SeqNum n) const noexcept {
-  const auto range = find_range(ranges_, n);
-  return range != ranges_.end() && range->first <= n;
+  const Ranges& ranges = ranges_.get();
+  const auto range = find_range(ranges, n);
+  return range != ranges.end() && range->first <= n;
 }
 
 bool RangeSet::contains(const RangeSet& other) const noexcept {
-  auto mine = ranges_.begin();
-  for (const SeqRange range : other.ranges_) {
-    mine = std::lower_bound(mine, ranges_.end(), range.last,
+  const Ranges& ranges = ranges_.get();
+  auto mine = ranges.begin();
+  for (const SeqRange range : other.ranges_.get()) {
+    mine = std::lower_bound(mine, ranges.end(), range.last,
                             [](SeqRange a, SeqNum n) { return a.last < n; });
-    if (mine == ranges_.end() || mine->first > range.first) return false;
+    if (mine == ranges.end() || mine->first > range.first) return false;
   }
   return true;
 }
 
 std::uint64_t RangeSet::count() const noexcept {
   std::uint64_t sum = 0;
-  for (const SeqRange range : ranges_) sum += range.last - range.first + 1;
+  for (const SeqRange range : ranges_.get()) sum += range.last - range.first + 1;
   return sum;
 }
 
 SeqNum RangeSet::min() const {
   CULM_ASSERT(!empty());
-  return ranges_.front().first;
+  return ranges_.get().front().first;
 }
 
 SeqNum RangeSet::max() const {
   CULM_ASSERT(!empty());
-  return ranges_.back().last;
+  return ranges_.get().back().last;
 }
 
 SeqNum RangeSet::largest_up_to(SeqNum n) const noexcept {
-  const auto range = find_range(ranges_, n);
-  if (range != ranges_.end() && range->first <= n) return n;
-  return range == ranges_.begin() ? 0 : std::prev(range)->last;
+  const Ranges& ranges = ranges_.get();
+  const auto range = find_range(ranges, n);
+  if (range != ranges.end() && range->first <= n) return n;
+  return range == ranges.begin() ? 0 : std::prev(range)->last;
 }
 
 SeqNum RangeSet::smallest_from(SeqNum n) const noexcept {
-  const auto range = find_range(ranges_, n);
-  return range == ranges_.end() ? 0 : std::max(range->first, n);
+  const Ranges& ranges = ranges_.get();
+  const auto range = find_range(ranges, n);
+  return range == ranges.end() ? 0 : std::max(range->first, n);
 }
 
 void RangeSet::insert(SeqRange range) {
   CULM_ASSERT(is_range(range));
-  if (empty() || !reaches(ranges_.back(), range.first)) {
-    ranges_.push_back(range);
+  Ranges& ranges = ranges_.own();
+  if (ranges.empty() || !reaches(ranges.back(), range.first)) {
+    ranges.push_back(range);
     return;
   }
   // All ranges from `begin` to `end` overlap or touch the new one and become one with it.
-  auto begin = range.first >= ranges_.back().first ? std::prev(ranges_.end())
-                                                   : find_range(ranges_, range.first - 1);
+  auto begin = range.first >= ranges.back().first ? std::prev(ranges.end())
+                                                  : find_range(ranges, range.first - 1);
   auto end = begin;
-  while (end != ranges_.end() && reaches(range, end->first)) ++end;
+  while (end != ranges.end() && reaches(range, end->first)) ++end;
   if (begin == end) {
-    ranges_.insert(begin, range);
+    ranges.insert(begin, range);
     return;
   }
   begin->first = std::min(begin->first, range.first);
   begin->last = std::max(std::prev(end)->last, range.last);
-  ranges_.erase(std::next(begin), end);
+  ranges.erase(std::next(begin), end);
 }
 
 void RangeSet::erase(SeqRange range) {
   CULM_ASSERT(is_range(range));
-  auto begin = find_range(ranges_, range.first);
-  if (begin != ranges_.end() && begin->first < range.first) {
+  if (const SeqNum next = smallest_from(range.first); next == 0 || next > range.last) return;
+  Ranges& ranges = ranges_.own();
+  auto begin = find_range(ranges, range.first);
+  if (begin->first < range.first) {
     const SeqNum last = begin->last;
     begin->last = range.first - 1;
     ++begin;
     if (last > range.last) {
-      ranges_.insert(begin, SeqRange{range.last + 1, last});
+      ranges.insert(begin, SeqRange{range.last + 1, last});
       return;
     }
   }
   auto end = begin;
-  while (end != ranges_.end() && end->last <= range.last) ++end;
-  if (end != ranges_.end() && end->first <= range.last) end->first = range.last + 1;
-  ranges_.erase(begin, end);
+  while (end != ranges.end() && end->last <= range.last) ++end;
+  if (end != ranges.end() && end->first <= range.last) end->first = range.last + 1;
+  ranges.erase(begin, end);
 }
 
 RangeSet& RangeSet::operator|=(const RangeSet& other) {
-  RangeSet out;
-  out.ranges_.reserve(ranges_.size() + other.ranges_.size());
-  auto a = ranges_.begin();
-  auto b = other.ranges_.begin();
-  while (a != ranges_.end() || b != other.ranges_.end()) {
-    const bool take_a = b == other.ranges_.end() || (a != ranges_.end() && a->first <= b->first);
-    out.insert(take_a ? *a++ : *b++);
+  const Ranges& mine = ranges_.get();
+  const Ranges& others = other.ranges_.get();
+  if (others.size() <= kFewRanges && others.size() <= mine.size()) {
+    if (contains(other)) return *this;
+    for (const SeqRange range : others) insert(range);
+    return *this;
   }
-  return *this = std::move(out);
+  if (mine.empty()) return *this = other;
+  Ranges out;
+  out.reserve(mine.size() + others.size());
+  auto a = mine.begin();
+  auto b = others.begin();
+  while (a != mine.end() || b != others.end()) {
+    const bool take_a = b == others.end() || (a != mine.end() && a->first <= b->first);
+    const SeqRange next = take_a ? *a++ : *b++;
+    if (out.empty() || !reaches(out.back(), next.first)) {
+      out.push_back(next);
+    } else {
+      out.back().last = std::max(out.back().last, next.last);
+    }
+  }
+  ranges_.set(std::move(out));
+  return *this;
 }
 
 RangeSet& RangeSet::operator&=(const RangeSet& other) {
-  std::vector<SeqRange> out;
-  auto a = ranges_.begin();
-  auto b = other.ranges_.begin();
-  while (a != ranges_.end() && b != other.ranges_.end()) {
+  const Ranges& mine = ranges_.get();
+  const Ranges& others = other.ranges_.get();
+  Ranges out;
+  auto a = mine.begin();
+  auto b = others.begin();
+  while (a != mine.end() && b != others.end()) {
     const SeqRange both{std::max(a->first, b->first), std::min(a->last, b->last)};
     if (both.first <= both.last) out.push_back(both);
     if (a->last < b->last) {
-      a = skip_to(std::next(a), ranges_.end(), b->first);
+      a = skip_to(std::next(a), mine.end(), b->first);
     } else {
-      b = skip_to(std::next(b), other.ranges_.end(), a->first);
+      b = skip_to(std::next(b), others.end(), a->first);
     }
   }
-  ranges_ = std::move(out);
+  ranges_.set(std::move(out));
   return *this;
 }
 
 RangeSet& RangeSet::operator-=(const RangeSet& other) {
-  std::vector<SeqRange> out;
-  auto b = other.ranges_.begin();
-  for (SeqRange range : ranges_) {
-    b = skip_to(b, other.ranges_.end(), range.first);
-    for (; b != other.ranges_.end() && b->first <= range.last; ++b) {
+  if (this == &other) return *this = RangeSet();
+  const Ranges& others = other.ranges_.get();
+  if (others.size() <= kFewRanges) {
+    for (const SeqRange range : others) erase(range);
+    return *this;
+  }
+  Ranges out;
+  auto b = others.begin();
+  for (SeqRange range : ranges_.get()) {
+    b = skip_to(b, others.end(), range.first);
+    for (; b != others.end() && b->first <= range.last; ++b) {
       if (b->first > range.first) out.push_back({range.first, b->first - 1});
       if (b->last >= range.last) break;
       range.first = b->last + 1;
     }
-    if (b == other.ranges_.end() || b->first > range.last) out.push_back(range);
+    if (b == others.end() || b->first > range.last) out.push_back(range);
   }
-  ranges_ = std::move(out);
+  ranges_.set(std::move(out));
   return *this;
 }
 

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <atomic>
 #include <compare>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "culm/core/result.hpp"
@@ -23,8 +25,9 @@ struct SeqRange {
 };
 
 /// A set of seqnums as sorted, disjoint, non-adjacent ranges: one form for each set, so equal sets
-/// are equal bytes. Costs are in ranges, never in seqnums. A value; const members are safe to call
-/// from several threads. Spec: closure.md#range-sets
+/// are equal bytes. Costs are in ranges, never in seqnums. A value, and a copy costs nothing until
+/// one of both changes; const members are safe to call from several threads.
+/// Spec: closure.md#range-sets
 class RangeSet {
  public:
   RangeSet() = default;
@@ -35,9 +38,9 @@ class RangeSet {
   /// has first = 0 or first > last, with kRangeOrder when they do not ascend or touch.
   [[nodiscard]] static Result<RangeSet> from_canonical(std::vector<SeqRange> ranges);
 
-  [[nodiscard]] bool empty() const noexcept { return ranges_.empty(); }
+  [[nodiscard]] bool empty() const noexcept { return ranges_.get().empty(); }
   /// The canonical form; valid until the set changes. Not of a temporary: name the set first.
-  [[nodiscard]] std::span<const SeqRange> ranges() const& noexcept { return ranges_; }
+  [[nodiscard]] std::span<const SeqRange> ranges() const& noexcept { return ranges_.get(); }
   std::span<const SeqRange> ranges() const&& = delete;
   /// O(log ranges).
   [[nodiscard]] bool contains(SeqNum n) const noexcept;
@@ -61,7 +64,7 @@ class RangeSet {
   /// Takes the members of `range` away. O(ranges). Precondition: 1 <= first <= last.
   void erase(SeqRange range);
 
-  /// Linear in the ranges of both.
+  /// Linear in the ranges of both, and less where one has few.
   RangeSet& operator|=(const RangeSet& other);
   RangeSet& operator&=(const RangeSet& other);
   RangeSet& operator-=(const RangeSet& other);
@@ -69,10 +72,47 @@ class RangeSet {
   friend RangeSet operator&(RangeSet a, const RangeSet& b) { return a &= b; }
   friend RangeSet operator-(RangeSet a, const RangeSet& b) { return a -= b; }
 
-  friend bool operator==(const RangeSet&, const RangeSet&) = default;
+  friend bool operator==(const RangeSet& a, const RangeSet& b) noexcept {
+    return &a.ranges_.get() == &b.ranges_.get() || a.ranges_.get() == b.ranges_.get();
+  }
 
  private:
-  std::vector<SeqRange> ranges_;
+  using Ranges = std::vector<SeqRange>;
+
+  /// Ranges that a set and its copies have in common until one of them changes.
+  class Shared {
+   public:
+    Shared() = default;
+    Shared(const Shared& other) noexcept : owned_(other.owned_) {
+      if (owned_ != nullptr) owned_->owners.fetch_add(1, std::memory_order_relaxed);
+    }
+    Shared(Shared&& other) noexcept : owned_(std::exchange(other.owned_, nullptr)) {}
+    Shared& operator=(Shared other) noexcept {
+      std::swap(owned_, other.owned_);
+      return *this;
+    }
+    ~Shared() { release(); }
+
+    [[nodiscard]] const Ranges& get() const noexcept {
+      return owned_ == nullptr ? none : owned_->ranges;
+    }
+    /// For changing them: of this set alone.
+    Ranges& own();
+    void set(Ranges ranges);
+
+   private:
+    struct Owned {
+      std::atomic<std::uint32_t> owners = 1;
+      Ranges ranges{};
+    };
+    static const Ranges none;
+
+    void release() noexcept;
+
+    Owned* owned_ = nullptr;
+  };
+
+  Shared ranges_;
 };
 
 /// "1-5,7,9-", where the end of an open range (one to 2^64 - 1) is left out; "" for the empty set.

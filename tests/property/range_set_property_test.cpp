@@ -92,6 +92,30 @@ TEST(RangeSetProperty, InsertAndEraseFollowTheModel) {
   }
 }
 
+TEST(RangeSetProperty, CopiesShareTheirRangesUntilOneOfThemChanges) {
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    TestRandom random(seed);
+    CULM_TRACE_SEED(random);
+    std::vector<Both> copies(4);
+    for (int i = 0; i < 200; ++i) {
+      Both& to = copies[random.below(copies.size())];
+      const Both& from = copies[random.below(copies.size())];
+      if (random.below(3) == 0) {
+        to = from;
+        ASSERT_EQ(to.set.ranges().data(), from.set.ranges().data());
+      } else if (random.below(4) == 0) {
+        to.set |= from.set;
+        to.model |= from.model;
+      } else {
+        insert_or_erase(random, to);
+      }
+      for (const Both& copy : copies) {
+        ASSERT_NO_FATAL_FAILURE(expect_equal(copy.set, copy.model));
+      }
+    }
+  }
+}
+
 TEST(RangeSetProperty, SetOperationsFollowTheModel) {
   for (std::uint64_t seed = 1; seed <= 3'000; ++seed) {
     TestRandom random(seed);
