@@ -147,6 +147,7 @@ struct TouchedLog {
   SharedLogState before{};  ///< that the rows hold; null: they hold none, or a damaged one
   bool is_changed = false;
   bool is_marked = false;  ///< `verified` differs, which alone is no change
+  Bytes row{};             ///< that was written, where `LogCache` is to know it
 };
 using TouchedLogs = std::map<LogKey, TouchedLog>;
 
@@ -167,8 +168,8 @@ class ReadTransaction {
   ReadTransaction& operator=(ReadTransaction&&) noexcept = default;
   ~ReadTransaction() = default;
 
-  /// The state of `log`, or null when it is unknown. Damage to a row that was read before and has
-  /// not changed may pass unseen; the audit sees it.
+  /// The state of `log`, or null when it is unknown. Damage to a row that was read or written
+  /// before and has not changed may pass unseen; the audit sees it.
   [[nodiscard]] Result<SharedLogState> find_log(const LogKey& log) const;
   /// Fails with kLogUnknown.
   [[nodiscard]] Result<SharedLogState> get_log(const LogKey& log) const;
@@ -464,7 +465,7 @@ class WriteTransaction : public ReadTransaction {
 
   Result<void> put_row(Table table, ByteView key);
   Result<void> put_change(LogState& state);
-  Result<void> put_log(const detail::TouchedLog& touched);
+  Result<void> put_log(detail::TouchedLog& touched);
   Result<void> commit();
   /// After a failure in the midst of writing nothing of the transaction counts.
   template <class T>

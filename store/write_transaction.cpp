@@ -3,6 +3,7 @@
 
 #include "culm/core/assert.hpp"
 #include "culm/store/check.hpp"
+#include "culm/store/detail/log_cache.hpp"
 #include "culm/store/detail/log_sets.hpp"
 #include "culm/store/detail/rows.hpp"
 #include "culm/store/detail/schema.hpp"
@@ -15,8 +16,13 @@ using detail::TouchedLog;
 
 namespace {
 
-Result<void> check_ranges(const RangeSet& set) {
-  if (set.ranges().size() > limits::kRangesPerLogMax) return fail(Errc::kLogFragmented);
+/// Whether `set` with what is added has no more ranges than may be. Made of the two only where that
+/// is in doubt.
+Result<void> check_ranges(const RangeSet& set, const RangeSet& added) {
+  constexpr std::size_t kMax = limits::kRangesPerLogMax;
+  if (set.ranges().size() + added.ranges().size() <= kMax) return {};
+  const RangeSet both = set | added;
+  if (both.ranges().size() > kMax) return fail(Errc::kLogFragmented);
   return {};
 }
 
@@ -44,10 +50,9 @@ class HeldEntries final : public HeldLog {
 
 /// What a unit will change, worked out before the first row is written.
 struct WriteTransaction::Intake {
-  RangeSet held;
-  RangeSet payloads;
-  RangeSet verified;
+  RangeSet added;
   RangeSet payloads_added;
+  RangeSet verified;
   std::vector<const UnitEntry*> late_payloads;  ///< of entries that were held before
 };
 
@@ -135,9 +140,9 @@ Result<std::vector<UncheckedEntry>> WriteTransaction::find_missing(const Checked
 Result<void> WriteTransaction::mark_verified(const CheckedSignatures& checked) {
   CULM_TRY(TouchedLog* const touched, touch_known(checked.log()));
   LogState& state = touched->state;
-  RangeSet verified = state.verified | (checked.good() & state.held);
-  if (verified == state.verified || !check_ranges(verified)) return {};
-  state.verified = std::move(verified);
+  const RangeSet verified = checked.good() & state.held;
+  if (state.verified.contains(verified) || !check_ranges(state.verified, verified)) return {};
+  state.verified |= verified;
   touched->is_marked = true;
   return {};
 }
@@ -147,14 +152,13 @@ Result<WriteTransaction::Intake> WriteTransaction::plan(const LogState& state,
                                                         const UnitVerdict& verdict,
                                                         SeqNum cap) const {
   Intake intake;
-  RangeSet verified = verdict.newly_verified;
-  RangeSet added;
+  intake.verified = verdict.newly_verified;
   auto accepted = verdict.accepted.begin();
   for (const UnitEntry& item : unit) {
     const SeqNum n = item.entry.seqnum();
     if (accepted != verdict.accepted.end() && accepted->entry().seqnum() == n) {
-      added.insert(n);
-      if (accepted->level() == Level::kVerified) verified.insert(n);
+      intake.added.insert(n);
+      if (accepted->level() == Level::kVerified) intake.verified.insert(n);
       if ((item.payload || detail::has_empty_payload(item.entry)) && !state.deleted.contains(n)) {
         intake.payloads_added.insert(n);
       }
@@ -168,21 +172,18 @@ Result<WriteTransaction::Intake> WriteTransaction::plan(const LogState& state,
       intake.late_payloads.push_back(&item);
     }
   }
-  intake.held = state.held | added;
-  intake.payloads = state.payloads | intake.payloads_added;
-  intake.verified = state.verified | verified;
   // A mark may be made again at any time; a unit is not refused for it.
-  if (!check_ranges(intake.verified)) intake.verified = state.verified;
-  CULM_CHECK(check_ranges(intake.held));
-  CULM_CHECK(check_ranges(intake.payloads));
+  if (!check_ranges(state.verified, intake.verified)) intake.verified = {};
+  CULM_CHECK(check_ranges(state.held, intake.added));
+  CULM_CHECK(check_ranges(state.payloads, intake.payloads_added));
   return intake;
 }
 
 Result<void> WriteTransaction::take(TouchedLog& touched, const UnitVerdict& verdict,
                                     Intake intake) {
   LogState& state = touched.state;
-  if (intake.held == state.held && intake.payloads == state.payloads &&
-      intake.verified == state.verified) {
+  if (intake.added.empty() && intake.payloads_added.empty() &&
+      state.verified.contains(intake.verified)) {
     return {};
   }
   mark_changed(touched);
@@ -197,9 +198,9 @@ Result<void> WriteTransaction::take(TouchedLog& touched, const UnitVerdict& verd
     CULM_CHECK(put_entry(state, late->entry, *late->payload));
     state.payload_bytes += late->entry.payload_size();
   }
-  state.held = std::move(intake.held);
-  state.payloads = std::move(intake.payloads);
-  state.verified = std::move(intake.verified);
+  state.held |= intake.added;
+  state.payloads |= intake.payloads_added;
+  state.verified |= intake.verified;
   return {};
 }
 
@@ -270,8 +271,10 @@ Result<void> WriteTransaction::put_change(LogState& state) {
   return put_row(Table::kChanges, detail::change_row_key(state.change));
 }
 
-Result<void> WriteTransaction::put_log(const TouchedLog& touched) {
-  return detail::write_log(kv_write_, touched.before.get(), touched.state, row_);
+Result<void> WriteTransaction::put_log(TouchedLog& touched) {
+  CULM_CHECK(detail::write_log(kv_write_, touched.before.get(), touched.state, row_));
+  if (detail::LogCache::is_kept(touched.state, row_)) touched.row = row_;
+  return {};
 }
 
 Result<void> WriteTransaction::commit() {
@@ -286,7 +289,11 @@ Result<void> WriteTransaction::commit() {
     detail::encode_meta(row_, meta_);
     CULM_CHECK(put_row(Table::kMeta, detail::meta_row_key()));
   }
-  return kv_write_.commit();
+  CULM_CHECK(kv_write_.commit());
+  for (const auto& [log, touched] : touched_logs_) {
+    if (!touched.row.empty()) cache_->keep(touched.state, touched.row);
+  }
+  return {};
 }
 
 }  // namespace culm::store

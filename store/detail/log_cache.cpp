@@ -32,14 +32,23 @@ Result<SharedLogState> LogCache::decode(const KvReadTransaction& kv, const LogKe
     if (auto known = find(log, ends)) return known;
   }
   CULM_TRY(LogRow opened, open_log(log, row));
-  const bool has_blocks = opened.has_blocks();
-  if (has_blocks && row.size() < kRowBytesMin) {
+  if (opened.has_blocks() && row.size() < kRowBytesMin) {
     if (auto known = find(log, ends)) return known;
   }
   CULM_TRY(LogState read, read_sets(kv, std::move(opened)));
   auto state = std::make_shared<const LogState>(std::move(read));
-  if (has_blocks || row.size() >= kRowBytesMin) keep({ends, state, count_ranges(*state)});
+  if (is_kept(*state, row)) keep({ends, state, count_ranges(*state)});
   return state;
+}
+
+void LogCache::keep(const LogState& state, ByteView row) {
+  keep({ends_of(row), std::make_shared<const LogState>(state), count_ranges(state)});
+}
+
+bool LogCache::is_kept(const LogState& state, ByteView row) {
+  return row.size() >= kRowBytesMin || std::ranges::any_of(sets_of(state), [](const RangeSet* set) {
+           return set->ranges().size() > limits::kRangesPerRowMax;
+         });
 }
 
 void LogCache::hold_back(const LogKey& log, SeqNum from) {

@@ -12,8 +12,8 @@
 
 namespace culm::store::detail {
 
-/// The states of logs that were read last, so that a log of many ranges is taken apart once for
-/// each of its changes and not for each who asks. Safe from any thread.
+/// The states of logs that were read or written last, so that a log of many ranges is taken apart
+/// at most once for each of its changes and not for each who asks. Safe from any thread.
 class LogCache {
  public:
   /// The state that `row` of kLogs and the rows that belong to it hold. A row that was taken apart
@@ -21,6 +21,11 @@ class LogCache {
   /// its blocks, are not looked at again. Fails as `open_log` and `read_sets`.
   [[nodiscard]] Result<SharedLogState> decode(const KvReadTransaction& kv, const LogKey& log,
                                               ByteView row);
+
+  /// The state that was written with `row`, and committed.
+  void keep(const LogState& state, ByteView row);
+  /// Whether it is worth it.
+  [[nodiscard]] static bool is_kept(const LogState& state, ByteView row);
 
   // What `Store::hold_back` says.
   void hold_back(const LogKey& log, SeqNum from);

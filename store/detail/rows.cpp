@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
+#include <utility>
 
 #include "culm/core/varu64.hpp"
 #include "culm/store/detail/schema.hpp"
@@ -10,6 +12,10 @@ namespace culm::store::detail {
 namespace {
 
 constexpr std::uint8_t kPayloadsWanted = 1;
+/// The largest VarU64 of one byte, which almost all are that range sets are written with.
+constexpr std::uint8_t kOneByteMax = 247;
+/// Two of them lead from here to no seqnum that is none.
+constexpr SeqNum kShortBelow = kSeqnumMax - SeqNum{2} * kOneByteMax;
 
 void start(Bytes& out) { out.assign(1, kFormatVersion); }
 
@@ -25,6 +31,14 @@ class Reader {
     if (!decoded) return fail(Errc::kStoreFormat);
     rest_ = rest_.subspan(decoded->size_bytes);
     return decoded->value;
+  }
+
+  /// Two numbers if each is one byte, else nothing.
+  std::optional<std::pair<std::uint8_t, std::uint8_t>> short_pair() {
+    if (rest_.size() < 2 || rest_[0] > kOneByteMax || rest_[1] > kOneByteMax) return std::nullopt;
+    const std::pair pair(rest_[0], rest_[1]);
+    rest_ = rest_.subspan(2);
+    return pair;
   }
 
   Result<ByteView> bytes(std::uint64_t size) {
@@ -194,14 +208,20 @@ void encode_block(Bytes& out, SeqNum first, std::span<const SeqRange> ranges) {
 Result<void> decode_block(std::vector<SeqRange>& out, SeqNum first, ByteView body) {
   Reader reader(body);
   SeqNum previous = first;
-  std::size_t count = 0;
-  for (; reader.size() != 0; ++count) {
-    CULM_TRY(const SeqRange range, read_range(reader, previous));
-    if (count == 0 && range.first != first) return fail(Errc::kStoreFormat);
-    out.push_back(range);
-    previous = range.last;
+  const std::size_t begin = out.size();
+  while (reader.size() != 0) {
+    const auto step = previous < kShortBelow ? reader.short_pair() : std::nullopt;
+    if (step) {
+      out.push_back({previous + step->first, previous + step->first + step->second});
+    } else {
+      CULM_TRY(const SeqRange range, read_range(reader, previous));
+      out.push_back(range);
+    }
+    previous = out.back().last;
   }
+  const std::size_t count = out.size() - begin;
   if (count == 0 || count > limits::kRangesPerBlockMax) return fail(Errc::kStoreFormat);
+  if (out[begin].first != first) return fail(Errc::kStoreFormat);
   return {};
 }
 

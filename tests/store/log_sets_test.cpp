@@ -149,6 +149,24 @@ TEST_F(SetsOfALog, OfWhichLittleChangesAreWrittenInLittle) {
             every_other(10, 100'000) | (RangeSet{{1, 1}, {100'001, 100'001}, {400'000, 400'000}}));
 }
 
+TEST_F(SetsOfALog, ThatDoNotChangeAreNeitherCopiedNorTakenApart) {
+  LogState state = store.state(log.log());
+  state.deleted = every_other(10, 2000);
+  put_state(store.kv(), state);
+  const auto before = *store->read()->get_log(log.log());
+  ASSERT_TRUE(store.ingest(log, {{6, 6}}));
+  const auto after = *store->read()->get_log(log.log());
+  EXPECT_EQ(after->held, up_to(6));
+  EXPECT_EQ(after->deleted.ranges().data(), before->deleted.ranges().data());
+  // What was written is known: a block that rots then is the audit's to find.
+  want(every_other(9, 1000));
+  auto [key, value] = blocks().back();
+  value[value.size() / 2] ^= 1U;
+  put_row(store.kv(), Table::kSets, key, value);
+  EXPECT_EQ(wanted(), every_other(9, 1000));
+  EXPECT_EQ(code_of(audit_tables(*store->read())), Errc::kStoreDamaged);
+}
+
 TEST_F(SetsOfALog, AreLimited) {
   RangeSet set = every_other(1, limits::kRangesPerLogMax);
   want(set);
