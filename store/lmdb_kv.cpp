@@ -183,6 +183,7 @@ Result<std::unique_ptr<LmdbKv::Transaction>> LmdbKv::State::begin(Access access)
         CULM_TRY(auto shared, detail::WriterLock::share(directory));
         lock.emplace(std::move(shared));
       }
+      if (writes && env.is_taken_away()) return fail(Errc::kStoreNotFound);
       // With a lock to write the file stays in its place. Who reads finds out afterwards, and a
       // snapshot within another is of the same file.
       bool is_left = writes && env.is_replaced();

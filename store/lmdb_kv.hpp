@@ -58,7 +58,8 @@ class LmdbKv final : public Kv {
   /// In a forked child every `begin_` fails with kStoreLocked: open again there.
   [[nodiscard]] Result<std::unique_ptr<KvReadTransaction>> begin_read() override;
   /// Waits for writers of other processes as well. Fails with kStoreLocked while a node of another
-  /// process runs. The transaction ends in the thread that began it.
+  /// process runs, and with kStoreNotFound where the store was removed or moved: what is written
+  /// then would be confirmed, and lost. The transaction ends in the thread that began it.
   [[nodiscard]] Result<std::unique_ptr<KvWriteTransaction>> begin_write() override;
   /// Doubles the map, up to the size of the disk. Fails with kStoreReadOnly when opened for
   /// reading, and with kStoreFull when it was the disk that was full.

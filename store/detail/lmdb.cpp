@@ -417,9 +417,10 @@ Result<void> LmdbEnv::find_identity() {
 
 bool LmdbEnv::is_replaced() const {
   const auto named = find_data_file(directory_);
-  // One that was taken away has nothing in its place.
   return named && (named->st_ino != inode_ || named->st_dev != device_);
 }
+
+bool LmdbEnv::is_taken_away() const { return !find_data_file(directory_); }
 
 Result<void> LmdbEnv::reopen() {
   if (!mapped_) return fail(Errc::kStoreIo);

@@ -102,6 +102,8 @@ class LmdbEnv {
   [[nodiscard]] Result<std::size_t> copy_compacted(const std::string& path);
   /// Whether another file has taken the place of this one.
   [[nodiscard]] bool is_replaced() const;
+  /// Whether the file has lost its name: what is written to it is lost, or nobody finds it.
+  [[nodiscard]] bool is_taken_away() const;
   /// Opens the file that has. Precondition: no transaction is open. After a failure nothing is
   /// mapped any more, and every later call fails.
   [[nodiscard]] Result<void> reopen();

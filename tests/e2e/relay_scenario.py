@@ -176,6 +176,17 @@ class Journal(NetworkScenario):
         self.error(USAGE, "relay", "--log-level", "loud", store="relay")
 
 
+class TakenAway(NetworkScenario):
+    def test_nothing_is_confirmed_by_a_relay_whose_store_is_gone(self):
+        relay = self.relay("relay", "--accept-any")
+        author = self.new_log("abc", store="author")
+        shutil.rmtree(relay.store)
+        said = self.run_culm("sync", relay.address, author, "--push", store="author",
+                             status=NETWORK)
+        self.assertNotIn(b"confirms", said.stdout + said.stderr)
+        self.wait_until_said(relay, "there is no store")
+
+
 class Requests(NetworkScenario):
     def ask(self, store, text):
         here = os.getcwd()

@@ -63,6 +63,19 @@ class LmdbKvTest : public ::testing::Test {
   std::string store_ = temp_.path("deep/store");
 };
 
+TEST_F(LmdbKvTest, WritesNothingToAStoreThatWasTakenAway) {
+  const auto kv = open();
+  const auto node = kv->lock_for_node();
+  ASSERT_TRUE(node && kv->begin_write());
+  std::filesystem::rename(store_, store_ + ".moved");
+  const auto refused = kv->begin_write();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::kStoreNotFound);
+  EXPECT_TRUE(kv->begin_read());
+  std::filesystem::rename(store_ + ".moved", store_);
+  EXPECT_TRUE(kv->begin_write());
+}
+
 TEST_F(LmdbKvTest, MakesItsFilesPrivate) {
   const auto kv = open();
   for (const char* name : {"/data.mdb", "/lock.mdb", "/writer.lock"}) {
