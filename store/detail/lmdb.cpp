@@ -54,6 +54,7 @@ Error error_of(int code) {
     case MDB_PAGE_NOTFOUND:
     case MDB_PAGE_FULL:
     case MDB_CURSOR_FULL:
+    case MDB_BAD_TXN:  // what is asked for after one of these
       return {Errc::kStoreDamaged};
     default:
       return code > 0 ? error_system(Errc::kStoreIo, code) : Error{Errc::kStoreIo};

@@ -5,6 +5,7 @@
 #include "culm/feed/closure.hpp"
 #include "culm/replication/host/synced_logs.hpp"
 #include "culm/replication/host/writer.hpp"
+#include "culm/store/audit.hpp"
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/guard.hpp"
@@ -81,6 +82,13 @@ Outcome<Findings> look(const RepairOptions& options, const store::Store& store) 
   return findings;
 }
 
+std::set<LogKey> logs_of(const Findings& findings) {
+  std::set<LogKey> logs;
+  for (const auto& [log, damage] : findings.damaged) logs.insert(log);
+  for (const auto& [log, cut_off] : findings.cut_off) logs.insert(log);
+  return logs;
+}
+
 /// "2 entries: 5,9; 1 payload: 7".
 std::string listed(const RangeSet& entries, const RangeSet& payloads) {
   std::string text;
@@ -124,10 +132,7 @@ std::string damage_lines(const LogKey& log, const store::Damage& damage, const R
 Outcome<void> tell_findings(Context& context, const Findings& findings, bool dry_run) {
   static const RangeSet none;
   static const store::Damage sound;
-  std::set<LogKey> logs;
-  for (const auto& [log, damage] : findings.damaged) logs.insert(log);
-  for (const auto& [log, cut_off] : findings.cut_off) logs.insert(log);
-  for (const LogKey& log : logs) {
+  for (const LogKey& log : logs_of(findings)) {
     const auto damage = findings.damaged.find(log);
     const auto cut = findings.cut_off.find(log);
     const store::Damage& lost = damage == findings.damaged.end() ? sound : damage->second;
@@ -195,15 +200,16 @@ Outcome<bool> tell_replaced(Context& context, const Findings& findings, const st
 
 /// What was dropped comes back by any sync, now or later.
 Outcome<void> fetch(Context& context, const RepairOptions& options, const Findings& findings) {
-  std::set<LogKey> logs;
-  for (const auto& [log, damage] : findings.damaged) logs.insert(log);
-  for (const auto& [log, cut_off] : findings.cut_off) logs.insert(log);
+  const std::set<LogKey> logs = logs_of(findings);
   CULM_TOOLS_TRY(const node::SyncReport report,
                  sync_with(context, options, {logs.begin(), logs.end()}));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const bool is_whole, tell_replaced(context, findings, *store));
   if (is_whole) return {};
   const auto why = node::why_not_done(report);
+  if (why && fault(why->error.code) == Fault::kOwnStore) {
+    return fail_with(Failure(why->error).about(named(context)));
+  }
   Failure failure(Exit::kNetwork, why ? why->error.code : Errc::kPeerStalled,
                   "not all that was lost was replaced");
   if (why && why->peer != nullptr) {
@@ -246,6 +252,7 @@ Outcome<Findings> drop(Context& context, const RepairOptions& options) {
     CULM_TOOLS_TRY(findings, look(options, *access.store));
     findings.failure = std::move(failure);
   }
+  if (!findings.damaged.empty()) expect_damage();
   for (const auto& [log, damage] : findings.damaged) {
     const RangeSet all = damage.entries | damage.payloads | damage.rows;
     CULM_TOOLS_CHECK(about(short_name(log), access.writer->drop_damaged(log, all)));
@@ -265,7 +272,25 @@ Outcome<Findings> look_only(Context& context, const RepairOptions& options) {
   return findings;
 }
 
-Outcome<void> run(Context& context, const RepairOptions& options) {
+/// Whether what was mended is sound now.
+Outcome<void> check_mended(Context& context, const std::set<LogKey>& logs) {
+  CULM_TOOLS_TRY(const auto store, open_for_reading(context));
+  CULM_TOOLS_TRY(const auto transaction, store->read());
+  CULM_TOOLS_CHECK(about(named(context), store::audit_tables(transaction)));
+  Ed25519Verifier verifier;
+  for (const LogKey& log : logs) {
+    CULM_TOOLS_TRY(const auto state, about(short_name(log), transaction.get_log(log)));
+    CULM_TOOLS_TRY(const auto report,
+                   about(short_name(log), store::audit_log(transaction, *state, verifier)));
+    const auto& found = report.first_fault;
+    if (found && found->code == Errc::kStoreDamaged) {
+      return fail_with(Failure(*found).about(short_name(log)));
+    }
+  }
+  return {};
+}
+
+Outcome<void> mend(Context& context, const RepairOptions& options) {
   if (options.dry_run && !options.from.empty()) {
     return usage("--dry-run asks no peer: it does not go with --from");
   }
@@ -273,16 +298,31 @@ Outcome<void> run(Context& context, const RepairOptions& options) {
   CULM_TOOLS_TRY(Findings findings,
                  options.dry_run ? look_only(context, options) : drop(context, options));
   const bool is_sound = findings.damaged.empty() && findings.cut_off.empty();
+  Outcome<void> fetched;
+  if (!is_sound && !options.from.empty()) fetched = fetch(context, options, findings);
+  if (findings.failure) return fail_with(*std::move(findings.failure));
+  CULM_TOOLS_CHECK(context.out.flush());
+  const std::set<LogKey> mended = options.dry_run ? std::set<LogKey>() : logs_of(findings);
+  if (!options.dry_run || findings.stateless.empty()) {
+    CULM_TOOLS_CHECK(check_mended(context, mended));
+  }
+  CULM_TOOLS_CHECK(fetched);
   if (is_sound && findings.stateless.empty() && !context.json) {
     CULM_TOOLS_CHECK(context.out.write("nothing is damaged\n"));
   }
-  if (!is_sound && !options.from.empty()) CULM_TOOLS_CHECK(fetch(context, options, findings));
-  if (findings.failure) return fail_with(*std::move(findings.failure));
   if (is_sound || !options.from.empty() || context.json) return {};
   return context.out.write(
       options.dry_run
           ? "`culm repair --from HOST:PORT` drops it and takes it again from a peer that has it\n"
           : "`culm sync HOST:PORT` takes what is lost again from a peer that has it\n");
+}
+
+/// Where pages of the file are damaged, rows cannot be replaced one by one: not each is found where
+/// it should be, nor can each be erased.
+Outcome<void> run(Context& context, const RepairOptions& options) {
+  auto outcome = mend(context, options);
+  if (!outcome && outcome.error().code == Errc::kStoreDamaged) outcome.error().step = kStoreIsLost;
+  return outcome;
 }
 
 }  // namespace

@@ -88,6 +88,11 @@ void guard_writing(const Context& context) {
   store::set_abort_handler(
       [](const char* /*directory*/, const char* /*assertion*/) { damaged.say(); });
   std::signal(SIGBUS, end_at_bus_error);
+  std::signal(SIGSEGV, [](int /*number*/) { damaged.say(); });
+}
+
+void expect_damage() {
+  std::signal(SIGABRT, [](int /*number*/) { damaged.say(); });
 }
 
 }  // namespace culm::tools

@@ -8,7 +8,8 @@ namespace culm::tools {
 
 /// What to do about a store that cannot be read at all.
 inline constexpr std::string_view kStoreIsLost =
-    "restore a backup, or take its logs again from peers, into another store (culm sync)";
+    "restore a backup; or fill another store, from peers (culm sync), then with what can still be "
+    "read here (culm export, culm import)";
 
 /// LMDB trusts what it maps: a damaged page can end the process that reads it. After this the verb
 /// goes on in a child process. The parent stays here: it ends as the child does, and fails with
@@ -17,8 +18,11 @@ inline constexpr std::string_view kStoreIsLost =
 [[nodiscard]] Outcome<void> guard_reading(const Context& context);
 
 /// For a process that writes, which nothing can take the place of: where LMDB cannot go on with the
-/// store, or the store's file was cut, or the disk has no room for a page of it, it says which of
-/// these and which store, and ends with exit 5. Called before the store is opened.
+/// store or is ended by it, or the store's file was cut, or the disk has no room for a page of it,
+/// it says which of these and which store, and ends with exit 5. Called before the store is opened.
 void guard_writing(const Context& context);
+
+/// From here on an abort is put down to the store as well: damage was found, and it is written to.
+void expect_damage();
 
 }  // namespace culm::tools
