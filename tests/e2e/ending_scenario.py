@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -101,6 +102,32 @@ class Ending(NetworkScenario):
             self.assertEqual(len(process.stdout.read(1)), 1)
             self.assertEqual(self.interrupt(process),
                              f"culm: {verb[0]}: interrupted: not all was printed\n")
+
+    def test_ctrl_c_that_reaches_both_its_processes_is_said_once(self):
+        for _ in range(60):
+            process = self.start("cat", self.author, start_new_session=True)
+            self.assertEqual(len(process.stdout.read(1)), 1)
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(60)
+            self.assertEqual(process.stderr.read(),
+                             b"culm: cat: interrupted: not all was printed\n")
+
+    def test_what_becomes_of_a_copy_is_said(self):
+        self.out("append", "--key", "me.key", stdin=os.urandom(20_000_000))
+        part, said = self.place / "copy/data.mdb.part", ""
+        for _ in range(20):  # it may be faster
+            shutil.rmtree(self.place / "copy", ignore_errors=True)
+            process = self.start("backup", "copy")
+            self.wait_until(lambda: part.exists() or process.poll() is not None)
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+            if process.returncode != OK:
+                said = process.stderr.read()
+                break
+        self.assertEqual((process.returncode, said),
+                         (INTERRUPTED, b"culm: backup: interrupted: no backup was made\n"))
+        self.out("backup", "copy")
+        self.out("verify", store="copy")
 
     def test_an_end_by_sigterm_is_one_by_a_signal(self):
         process = self.start("cat", self.author)

@@ -2,6 +2,7 @@
 
 #include "tools/cli/files.hpp"
 #include "tools/cli/guard.hpp"
+#include "tools/cli/interrupt.hpp"
 #include "tools/cli/output.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"
@@ -43,6 +44,7 @@ Outcome<void> run(Context& context, const Options& options) {
   const std::string& from = context.store_directory;
   CULM_TOOLS_TRY(const auto kv,
                  about(named(context), store::LmdbKv::open(from, {.read_only = true})));
+  say_when_interrupted("no backup was made");
   const auto copied = back_up(*kv, options.directory);
   if (!copied && fault(copied.error().code) == Fault::kOwnStore &&
       copied.error().code != Errc::kFileIo && copied.error().code != Errc::kStoreLocked) {

@@ -2,6 +2,7 @@
 
 #include "culm/store/lmdb_kv.hpp"
 
+#include "tools/cli/interrupt.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
@@ -29,6 +30,7 @@ Outcome<void> run(Context& context, const Options& /*options*/) {
   const std::string& directory = context.store_directory;
   CULM_TOOLS_TRY(const std::uint64_t before,
                  about(named(context), store::file_size_bytes(directory)));
+  say_when_interrupted("nothing is lost; the same command starts again");
   CULM_TOOLS_CHECK(about(named(context), compact(directory, access)));
   CULM_TOOLS_TRY(const std::uint64_t after,
                  about(named(context), store::file_size_bytes(directory)));

@@ -5,6 +5,7 @@
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/guard.hpp"
+#include "tools/cli/interrupt.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
@@ -26,6 +27,7 @@ Result<void> forget(const host::WritableStore& access, const std::optional<LogKe
     return space.free_bytes;
   };
   CULM_TRY(const std::uint64_t before, count_free());
+  say_when_interrupted("the log may be forgotten in part; the same command forgets the rest");
   const WatchedProgress progress("forgetting", Progress::Unit::kBytes, [&] {
     const std::uint64_t now = count_free().value_or(before);
     return WatchedProgress::Extent{now - std::min(now, before), 0};

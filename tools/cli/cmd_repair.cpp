@@ -9,6 +9,7 @@
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/guard.hpp"
+#include "tools/cli/interrupt.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
@@ -246,6 +247,7 @@ Outcome<Findings> drop(Context& context, const RepairOptions& options) {
   Ed25519Verifier verifier;
   CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kFail, verifier));
   CULM_TOOLS_TRY(Findings findings, look(options, *access.store));
+  say_when_interrupted("some may be dropped or replaced; the same command goes on");
   if (!findings.stateless.empty()) {
     CULM_TOOLS_CHECK(restore_states(context, *access.writer, findings));
     auto failure = std::move(findings.failure);
@@ -291,6 +293,7 @@ Outcome<void> check_mended(Context& context, const std::set<LogKey>& logs) {
 }
 
 Outcome<void> mend(Context& context, const RepairOptions& options) {
+  say_when_interrupted("nothing was dropped");
   if (options.dry_run && !options.from.empty()) {
     return usage("--dry-run asks no peer: it does not go with --from");
   }

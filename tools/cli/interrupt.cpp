@@ -27,6 +27,7 @@ bool is_json = false;
 std::atomic<bool> ends_well = false;
 std::atomic<bool> is_put_off = false;
 std::atomic<int> signal_put_off = 0;
+std::atomic<bool> is_ending = false;
 
 [[noreturn]] void end(int number) {
   if (number == SIGTERM && ends_well) ::_exit(static_cast<int>(Exit::kOk));
@@ -41,7 +42,8 @@ std::atomic<int> signal_put_off = 0;
 
 void on_signal(int number) {
   if (is_put_off && signal_put_off.exchange(number) == 0) return;
-  end(number);
+  // Ctrl-C comes twice where another process passes it on; it is said once.
+  if (!is_ending.exchange(true)) end(number);
 }
 
 }  // namespace
