@@ -74,6 +74,13 @@ class Arguments(Scenario):
             self.error(USAGE, "lipmaa", "--", number)
         self.error(USAGE, "path", 5, 6)
         self.error(USAGE, "pool", 100, "--head", 99)
+        for number in ("10s", "-1", "x"):
+            self.assertEqual(self.error(USAGE, "append", "--key", "k", "--wait", number)
+                             .splitlines()[0],
+                             f'culm: append: --wait "{number}" is not a number from 0 on')
+        for option in ("--wait=", "--gate=", "--log-id="):
+            self.assertIn(f"{option[:-1]} needs a value",
+                          self.error(USAGE, "append", "--key", "k", option))
 
     def test_sizes_have_units(self):
         author = self.new_log("abc")

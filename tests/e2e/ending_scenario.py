@@ -12,7 +12,7 @@ import termios
 import time
 
 from relay_harness import NetworkScenario
-from scenario import CULM, INTERRUPTED, OK, READER_GONE, main
+from scenario import CULM, INTERRUPTED, OK, READER_GONE, STORE, main
 
 
 class Ending(NetworkScenario):
@@ -69,6 +69,31 @@ class Ending(NetworkScenario):
             self.assertEqual((done.returncode, done.stderr), (READER_GONE, b""), arguments)
         self.assertEqual(self.json("ls")["head"], 301)
         self.out("verify")
+
+    def test_what_was_done_is_said_where_the_output_cannot_be_written(self):
+        self.write("marks.jsonl", self.out("mark", "--json"))
+        for arguments, done in ((["keygen", "new.key"], "the key file was made"),
+                                (["append", "--key", "me.key", self.file], "appended 1 entry"),
+                                (["delete", self.author, "--payloads", "--range", "1"],
+                                 "deleted 1 payload (1.0 kB)"),
+                                (["select", self.author, "--newest", "9"],
+                                 "what is wanted was changed"),
+                                (["import", "--jsonl", self.file], "the import is done"),
+                                (["name", self.author, "alice"], "the name was given"),
+                                (["name", "--remove", "alice"], "forgot the name"),
+                                (["mark", "--import", "marks.jsonl"], "the marks were read"),
+                                (["compact"], "back to the disk"),
+                                (["backup", "copy"], "the backup was made"),
+                                (["--help"], "output: "), (["ls"], "output: ")):
+            with open("/dev/full", "wb") as full:
+                done_by = subprocess.run([CULM, *arguments], cwd=self.place, stdout=full,
+                                         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                         env=self.environment, timeout=60)
+            said = done_by.stderr.decode()
+            self.assertEqual(done_by.returncode, STORE, (arguments, said))
+            self.assertIn("No space left on device", said, arguments)
+            self.assertIn(done, said, arguments)
+        self.assertEqual(self.json("ls")["head"], 301)
 
     def test_what_was_appended_is_said(self):
         append = ["append", "--key", "me.key", "--lines"]

@@ -51,6 +51,7 @@ Outcome<void> run(Context& context, const Options& options) {
     return fail_with(Failure(copied.error()).about(named(context)));
   }
   if (!copied) return fail_with(refused(copied.error(), options));
+  say_when_interrupted("the backup was made");
   if (context.json) {
     return context.out.write_json(
         Json{{"type", "backup"}, {"directory", options.directory}, {"bytes", *copied}});

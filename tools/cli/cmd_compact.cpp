@@ -35,6 +35,7 @@ Outcome<void> run(Context& context, const Options& /*options*/) {
   CULM_TOOLS_TRY(const std::uint64_t after,
                  about(named(context), store::file_size_bytes(directory)));
   const std::uint64_t freed = before - std::min(before, after);
+  say_when_interrupted("gave " + human_size(freed) + " back to the disk");
   if (context.json) {
     return context.out.write_json(Json{{"type", "compacted"},
                                        {"bytes_before", before},

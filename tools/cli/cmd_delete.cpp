@@ -84,6 +84,7 @@ Outcome<void> run(Context& context, const Options& options) {
   const RangeSet deleted = before.payloads - after.payloads;
   const std::uint64_t bytes =
       before.payload_bytes - std::min(before.payload_bytes, after.payload_bytes);
+  say_when_interrupted("deleted " + described(deleted, bytes));
   if (context.json) {
     return context.out.write_json(Json{{"type", "deleted"},
                                        {"log", to_string(before.log)},

@@ -115,6 +115,7 @@ Outcome<void> run(Context& context, const Options& options) {
     if (!fault.log) return fail_with(explain(options.path, fault));
     return fail_with(Failure(fault.error).about("log " + short_name(*fault.log)));
   }
+  say_when_interrupted("the import is done");
   CULM_TOOLS_CHECK(report(context, file, *import, progress.seconds()));
   if (const auto& fork = import->fork) {
     return fail_with(

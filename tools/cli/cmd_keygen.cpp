@@ -2,6 +2,7 @@
 #include "culm/store/key_file.hpp"
 
 #include "tools/cli/files.hpp"
+#include "tools/cli/interrupt.hpp"
 #include "tools/cli/verbs.hpp"
 
 namespace culm::tools {
@@ -18,6 +19,7 @@ Outcome<void> run(Context& context, const Options& options) {
   const SecretKey key = SecretKey::generate(random);
   CULM_TOOLS_CHECK(about(shown(options.path), store::write_key_file(options.path, key)));
   const std::string author = to_hex(key.author().bytes);
+  say_when_interrupted("the key file was made");
   if (context.json)
     return context.out.write_json(
         Json{{"type", "key"}, {"author", author}, {"file", options.path}});

@@ -8,6 +8,7 @@
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/files.hpp"
+#include "tools/cli/interrupt.hpp"
 #include "tools/cli/verbs.hpp"
 
 namespace culm::tools {
@@ -93,12 +94,14 @@ Result<bool> raise_mark(const std::string& directory, const LogKey& log,
 
 Outcome<void> import_marks(Context& context, const std::string& directory,
                            const std::string& path) {
-  CULM_TOOLS_TRY(const Descriptor file, open_input(path));
+  auto opened = open_input(path);
+  if (!opened) return fail_with(std::move(opened.error()).about(shown(path)));
+  const Descriptor file = *std::move(opened);
   host::LineReader lines(file, kLineBytesMax, Errc::kFileFormat);
   std::uint64_t count = 0;
   std::uint64_t raised_count = 0;
   while (true) {
-    CULM_TOOLS_TRY(const auto line, lines.next());
+    CULM_TOOLS_TRY(const auto line, about(shown(path), lines.next()));
     if (!line) break;
     ++count;
     auto parsed = parse_line(*line);
@@ -112,6 +115,7 @@ Outcome<void> import_marks(Context& context, const std::string& directory,
                                                raise_mark(directory, log, published)));
     if (is_raised) ++raised_count;
   }
+  say_when_interrupted("the marks were read");
   if (context.json)
     return context.out.write_json(
         Json{{"type", "marks_imported"}, {"marks", count}, {"raised", raised_count}});

@@ -1,4 +1,5 @@
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/interrupt.hpp"
 #include "tools/cli/names.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
@@ -44,6 +45,7 @@ Outcome<void> run(Context& context, const Options& options) {
   if (!options.removed.empty()) {
     if (!options.log.empty()) return usage("--remove takes a NAME alone");
     CULM_TOOLS_CHECK(take_name(options.removed));
+    say_when_interrupted("forgot the name");
     if (context.json)
       return context.out.write_json(Json{{"type", "name_removed"}, {"name", options.removed}});
     return context.out.write("forgot the name " + options.removed + "\n");
@@ -53,6 +55,7 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_TRY(const LogName log, find(context, options.log));
   const GivenName given{options.name, log};
   CULM_TOOLS_CHECK(give_name(given));
+  say_when_interrupted("the name was given");
   if (context.json) return context.out.write_json(to_json(given));
   return context.out.write(given.name + " is " + to_string(log) +
                            (log.log_id ? "\n" : ", with all logs of this author\n"));

@@ -4,6 +4,7 @@
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/guard.hpp"
+#include "tools/cli/interrupt.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 
@@ -118,6 +119,7 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_TRY(const auto log, read_log_named(*access.store, options.log));
   const store::LogInterest interest = changed(log.interest, options);
   CULM_TOOLS_CHECK(about(short_name(log.log), access.writer->set_interest(log.log, interest)));
+  say_when_interrupted("what is wanted was changed");
   if (context.json) return context.out.write_json(to_json(log.log, interest));
   std::string text = short_name(log.log) + ": wants " + describe(interest);
   if (interest != log.interest) text += "; before: " + describe(log.interest);

@@ -30,6 +30,19 @@ void replace(std::string& text, std::string_view what, std::string_view by) {
   if (at != std::string::npos) text.replace(at, what.size(), by);
 }
 
+/// What the parser says of a value, in words of ours: "Could not convert: --wait = 10s", or
+/// "--wait: 1 required FLOAT missing".
+void say_of_value(std::string& message) {
+  constexpr std::string_view kNoNumber = "Could not convert: ";
+  if (message.starts_with(kNoNumber)) {
+    message.erase(0, kNoNumber.size());
+    replace(message, " = ", " \"");
+    message += "\" is not a number from 0 on";
+  }
+  const std::size_t none = message.find(": 1 required ");
+  if (none != std::string::npos) message.replace(none, std::string::npos, " needs a value");
+}
+
 /// Calls an argument in the parser's message what the help calls it.
 void rename(std::string& message, const Option& option) {
   const std::string name = parser_name(option);
@@ -241,7 +254,7 @@ Failure CommandLineParser::what_is_wrong(const CLI::ParseError& error,
               " --help");
   }
   std::string message = error.what();
-  replace(message, "Could not convert: ", "no number: ");
+  say_of_value(message);
   replace(message, " excludes ", " does not go with ");
   replace(message, " requires ", " needs ");
   for (const Option& option : verb()->options_) rename(message, option);

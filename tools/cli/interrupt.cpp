@@ -23,6 +23,7 @@ std::array<Words, 4> lines;
 std::atomic<std::size_t> line_in_use = 0;
 
 std::string verb_name;
+std::string last_said;
 bool is_json = false;
 std::atomic<bool> ends_well = false;
 std::atomic<bool> is_put_off = false;
@@ -66,6 +67,7 @@ void take_signals() {
 void end_well_when_terminated() { ends_well = true; }
 
 void say_when_interrupted(std::string_view done) {
+  last_said = done;
   std::string text = "interrupted";
   if (!done.empty()) text += ": " + std::string(done);
   if (is_json) {
@@ -84,6 +86,8 @@ void say_when_interrupted(std::string_view done) {
   line.size = (text + "\n").copy(line.text.data(), line.text.size());
   line_in_use = next;
 }
+
+const std::string& what_was_done() { return last_said; }
 
 Uninterrupted::Uninterrupted() { is_put_off = true; }
 

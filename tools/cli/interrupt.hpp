@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 
 /// What Ctrl-C does. Each write to a store is whole, wherever the process ends, so that a verb just
@@ -16,6 +17,8 @@ void end_well_when_terminated();
 
 /// What that line says from now on, such as "nothing was taken".
 void say_when_interrupted(std::string_view done);
+/// The same, for a verb that ends because nobody can be told what it has done; or "".
+[[nodiscard]] const std::string& what_was_done();
 
 /// Puts the end off while it exists, so that what is done and what is said of it agree. A second
 /// signal is not put off. One at a time.

@@ -27,17 +27,29 @@ void hold_standard_descriptors() {
   }
 }
 
+/// What has been done is done, also where it cannot be said on the output any more.
+Failure with_what_was_done(Failure failure, const Context& context) {
+  const std::string& done = culm::tools::what_was_done();
+  if (failure.what == context.out.name() && !done.empty()) failure.message += "; " + done;
+  return failure;
+}
+
+int print_help(Context& context, const culm::tools::Ending& ending) {
+  std::fputs(ending.err.c_str(), stderr);
+  auto printed = context.out.write(ending.out);
+  if (printed) printed = context.out.flush();
+  if (printed) return ending.status;
+  const Failure& failure = printed.error();
+  if (failure.exit != Exit::kReaderGone) std::fputs(to_text(failure, "help").c_str(), stderr);
+  return static_cast<int>(failure.exit);
+}
+
 int run(const std::vector<std::string>& arguments) {
   Context context;
   culm::tools::CommandTree tree;
   culm::tools::add_verbs(tree);
   const auto verb = culm::tools::parse_command_line(tree, arguments, context);
-  if (!verb) {
-    std::fputs(verb.error().err.c_str(), stderr);
-    auto printed = context.out.write(verb.error().out);
-    if (printed) printed = context.out.flush();
-    return printed ? verb.error().status : static_cast<int>(printed.error().exit);
-  }
+  if (!verb) return print_help(context, verb.error());
   culm::tools::end_when_interrupted((*verb)->name(), context.json);
   culm::tools::Outcome<void> outcome = (*verb)->run(context);
   if (outcome) outcome = context.out.flush();
@@ -48,7 +60,7 @@ int run(const std::vector<std::string>& arguments) {
   if (exit == Exit::kReaderGone) return static_cast<int>(exit);
   // What was printed before the failure belongs before its message.
   static_cast<void>(context.out.flush());
-  const Failure failure = std::move(outcome.error()).as(exit);
+  const Failure failure = with_what_was_done(std::move(outcome.error()).as(exit), context);
   const std::string& name = (*verb)->name();
   std::fputs((context.json ? to_json_line(failure, name) : to_text(failure, name)).c_str(), stderr);
   return static_cast<int>(exit);

@@ -35,6 +35,8 @@ class Output {
   [[nodiscard]] bool is_regular_file() const;
   /// `text` in a colour where this is a terminal that has some and NO_COLOR is not set.
   [[nodiscard]] std::string toned(Tone tone, std::string text) const;
+  /// What a failure of it is about.
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
  private:
   int descriptor_;
