@@ -72,6 +72,17 @@ class Select(NetworkScenario):
         self.assertEqual(self.wants(self.author), ("", 2, True))
         self.assert_sound("reader")
 
+    def test_of_an_author_the_logs_that_are_not_wanted_are_left_out(self):
+        self.out("append", "--key", self.key[0], "--log-id", 3, stdin=b"three", store="author")
+        self.sync("author", self.source.address, "--push")
+        third = self.author + ".3"
+        self.sync("reader", self.source.address, self.author, third)
+        self.wants(third, "--none")
+        logs, _ = self.sync("reader", self.source.address, self.author)
+        self.assertEqual([log["log"] for log in logs], [self.author])
+        self.assertIn("nothing is selected of log", self.error(
+            USAGE, "sync", self.source.address, self.author + ".0", third, store="reader"))
+
     def held_of(self, log):
         return next(line["held"] for line in self.json_lines("ls", store="reader")
                     if line["log"] == log)

@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <cstdio>
 #include <limits>
+#include <set>
 
 #include "culm/replication/host/synced_logs.hpp"
 #include "culm/replication/host/writer.hpp"
@@ -79,20 +81,23 @@ Outcome<node::SyncRequest> make_request(const Options& options) {
 /// Logs of which nothing is selected are fetched when it is said what of them.
 Outcome<void> leave_out_unwanted(const Options& options, const store::ReadTransaction& transaction,
                                  std::vector<LogKey>& logs) {
-  std::vector<LogKey> wanted;
+  std::set<LogKey> unwanted;
   for (const LogKey& log : logs) {
     CULM_TOOLS_TRY(const auto state, transaction.find_log(log));
-    if (!state || !state->interest.is_none()) {
-      wanted.push_back(log);
-    } else if (!options.logs.empty()) {
-      return usage("nothing is selected of log " + short_name(log) +
+    if (state && state->interest.is_none()) unwanted.insert(log);
+  }
+  const auto is_unwanted = [&](const LogKey& log) { return unwanted.contains(log); };
+  for (const std::string& name : options.logs) {
+    CULM_TOOLS_TRY(const auto named, find_logs_named(transaction, {name}, OfAuthor::kKnownAndLog0));
+    if (std::ranges::all_of(named, is_unwanted)) {
+      return usage("nothing is selected of log " + short_name(named.front()) +
                    ": say what to fetch, --range 1- for all, or select it before (culm select)");
     }
   }
-  if (wanted.empty() && !logs.empty()) {
+  if (unwanted.size() == logs.size() && !logs.empty()) {
     return usage("nothing is selected of any log: `culm select` shows and changes it");
   }
-  logs = std::move(wanted);
+  std::erase_if(logs, is_unwanted);
   return {};
 }
 
