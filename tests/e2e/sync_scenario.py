@@ -300,6 +300,8 @@ class Failing(NetworkScenario):
         _, author = self.push_lines(3, relay)
         self.sync_one("reader", relay.address, author)
         self.assertIn("does not serve", self.failure(relay.address, "f" * 64))
+        said = self.error(NETWORK, "sync", relay.address, "f" * 64, store="reader")
+        self.assertIn("next: check the name of the log", said)
         self.assertEqual([row["log"] for row in self.json_lines("ls", store="reader")], [author])
         self.out("sync", relay.address, store="reader")
 

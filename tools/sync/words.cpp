@@ -35,6 +35,10 @@ Failure explain(const node::SyncRequest& request, const node::LogReport& log, co
   std::string who = is_of_one(request) ? "the peer" : "no peer brings it: the last";
   if (is_offer) who = "the peer at " + (log.offer_denied_by ? to_string(*log.offer_denied_by) : "");
   Failure failure(Exit::kNetwork, error.code, who + " " + why_denied(reason, is_offer));
+  if (!is_offer && reason == replication::DenyReason::kNotServed) {
+    return std::move(failure).next(
+        "check the name of the log; or push it there first, from where it is");
+  }
   if (!is_offer) return failure;
   return std::move(failure).next(reason == replication::DenyReason::kBusy
                                      ? "try again later"
