@@ -123,6 +123,10 @@ Result<void> Replica::delete_all(const LogKey& log) {
   return delete_payloads(log, held);
 }
 
+Result<void> Replica::forget(const LogKey& log) { return impl_->writer().forget(log); }
+
+Result<void> Replica::compact() { return impl_->writer().compact(); }
+
 Result<void> Replica::set_interest(const LogKey& log, const store::LogInterest& interest) {
   return impl_->writer().set_interest(log, interest);
 }

@@ -196,6 +196,12 @@ class Replica {
   /// All payloads of a log that are held; those of later entries are taken as before. Fails with
   /// kLogUnknown.
   [[nodiscard]] Result<void> delete_all(const LogKey& log);
+  /// Removes a log, one's own too, as if it had never been here: what is in it, and what is wanted
+  /// of it. An `OwnLog` of it appends no more. Fails with kLogUnknown.
+  [[nodiscard]] Result<void> forget(const LogKey& log);
+  /// Gives the disk back what deleted payloads and forgotten logs have left. The disk needs room
+  /// for a copy of the rest; nothing can be written meanwhile. Fails as `store::Kv::compact`.
+  [[nodiscard]] Result<void> compact();
   /// What to keep of a log, and so what a sync asks for that names no part.
   [[nodiscard]] Result<void> set_interest(const LogKey& log, const store::LogInterest& interest);
 

@@ -358,6 +358,19 @@ TEST_F(ReplicaTest, WhatIsWrittenWhileASyncRunsReachesThePeer) {
   EXPECT_EQ(text(replica, mine.key(), 5), "five");
 }
 
+TEST_F(ReplicaTest, WhatIsForgottenGivesTheDiskBack) {
+  Replica replica = open("store");
+  OwnLog mine = *replica.open_log(path("key"));
+  ASSERT_TRUE(mine.append(std::string(4'000'000, 'x')));
+  const auto before = store::file_size_bytes(path("store"));
+  ASSERT_TRUE(replica.forget(mine.key()));
+  ASSERT_TRUE(replica.compact());
+  EXPECT_LT(*store::file_size_bytes(path("store")), *before / 10);
+  EXPECT_EQ(text(replica, mine.key(), 1), "log_unknown");
+  EXPECT_FALSE(mine.append("two"));
+  EXPECT_EQ(replica.forget(mine.key()).error().code, Errc::kLogUnknown);
+}
+
 TEST_F(ReplicaTest, ARunningSyncEndsOfItself) {
   const Relay relay(path("relay"));
   Replica replica = open("store");
