@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <optional>
 #include <vector>
 
@@ -128,16 +129,19 @@ Outcome<std::vector<LogKey>> choose_logs(const std::vector<std::string>& names,
                                          const std::vector<LogKey>& known) {
   if (names.empty()) return known;
   std::vector<LogKey> logs;
-  logs.reserve(names.size());
   for (const std::string& text : names) {
-    CULM_TOOLS_TRY(const LogKey log, about("log " + shown(text), parse_log_key(text)));
-    if (!std::ranges::binary_search(known, log)) {
+    CULM_TOOLS_TRY(const auto whole, find_whole_name(text));
+    const auto is_named = [&](const LogKey& log) {
+      return whole ? whole->matches(log) : to_string(log).starts_with(text);
+    };
+    const std::size_t before = logs.size();
+    std::ranges::copy_if(known, std::back_inserter(logs), is_named);
+    if (logs.size() == before) {
       return fail_with(
           Failure(Exit::kNotFound, Errc::kLogUnknown, "nothing was appended to it here")
-              .about("log " + to_string(log))
+              .about("log " + shown(text))
               .next("`culm mark` lists the logs that were appended to"));
     }
-    logs.push_back(log);
   }
   return logs;
 }
@@ -177,7 +181,7 @@ void add_mark(CommandTree& tree) {
       "  culm mark --import marks.jsonl          (on the other machine)",
       options, run);
   verb.group(VerbGroup::kKeep);
-  verb.add_option("LOG", &options->logs, "Logs by their whole names; otherwise all");
+  verb.add_option("LOG", &options->logs, "Logs that were appended to here; otherwise all");
   verb.add_option("--import", &options->import_path,
                   "Take over what `culm mark --json` printed elsewhere, where that\n"
                   "tells of more")
