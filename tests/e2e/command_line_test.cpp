@@ -157,6 +157,7 @@ TEST_F(CommandLine, AMissingArgumentIsNamedAsInTheHelpWithAnExample) {
             "  next: like culm sync 127.0.0.1:7474 AUTHOR --newest 100; or culm sync --help\n");
   EXPECT_THAT(ending({"append", "--key"}).err, HasSubstr("--key needs a value: FILE"));
   EXPECT_THAT(ending({"lipmaa", "1", "2"}).err, HasSubstr("one argument too many: 2"));
+  EXPECT_THAT(ending({"lipmaa", "1", "-5"}).err, HasSubstr("one argument too many: -5"));
   EXPECT_THAT(ending({"verify", "--loose"}).err, HasSubstr("--loose needs --jsonl"));
 }
 

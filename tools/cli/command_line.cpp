@@ -235,7 +235,9 @@ Failure CommandLineParser::what_is_wrong(const CLI::ParseError& error,
   }
   if (verb() == nullptr) return wrong("say what to do: culm VERB");
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
-    return wrong("one argument too many: " + preview(as_bytes(app_.remaining(true).front()), 60));
+    std::string extra = app_.remaining(true).front();
+    restore(extra);
+    return wrong("one argument too many: " + preview(as_bytes(extra), 60));
   }
   const auto missing = std::ranges::find_if(verb()->options_, [&](const Option& option) {
     return option.is_required_ && options_.at(&option)->count() == 0;
