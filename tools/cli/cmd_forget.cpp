@@ -107,7 +107,6 @@ Outcome<void> run(Context& context, const Options& options) {
     return finish(context, access, std::move(log).error());
   }
   if (!log) return fail_with(std::move(log).error());
-  say_when_interrupted("some may be forgotten; the same command forgets the rest");
   CULM_TOOLS_CHECK(refuse_own(*log, options, *access.store));
   CULM_TOOLS_CHECK(about(short_name(log->log), forget(access, log->log)));
   if (context.json) return context.out.write_json(to_json(*log, true));
