@@ -145,7 +145,9 @@ class Import(Scenario):
         process.stdin.write(self.text_of_log.encode() + b"not json\n")
         process.stdin.flush()
         self.assertEqual(process.wait(60), VERIFICATION)
-        self.assertIn(b"standard input:41: file_format", process.communicate()[1])
+        said = process.communicate()[1]
+        self.assertIn(b"standard input:41: file_format", said)
+        self.assertIn(b"next: each line is one that `culm export --jsonl` writes", said)
 
     def test_a_pipe_that_the_disk_has_no_room_for_changes_nothing(self):
         limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000))

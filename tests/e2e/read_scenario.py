@@ -82,6 +82,17 @@ class Read(Scenario):
         self.assertEqual(done.stdout, b"")
         self.assertIn(b"11-12", done.stderr)
 
+    def test_cat_says_how_to_get_what_it_does_not_find(self):
+        author = self.new_log("abcde")
+        self.out("delete", author, "--payloads", "--range", 2)
+        self.out("export", author, "--jsonl", "--range", "4-5", "-o", "part")
+        self.out("import", "--jsonl", "part", store="other")
+        for store, seqnum, step in ((None, 6, "the highest entry known here is 5"),
+                                    (None, 2, "`culm sync HOST:PORT LOG --undelete`"),
+                                    ("other", 1, "`culm sync HOST:PORT LOG --range RANGES`")):
+            said = self.error(NOT_FOUND, "cat", author, "--range", seqnum, store=store)
+            self.assertIn("next: " + step, said)
+
     def test_a_full_output_is_an_error(self):
         author = self.new_log("abc")
         for verb in ["ls"], ["log", author], ["cat", author], ["lipmaa", 5]:

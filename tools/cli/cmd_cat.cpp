@@ -21,6 +21,13 @@ tl::unexpected<Failure> not_held(const store::LogState& state, const RangeSet& m
   Failure failure(Error{is_deleted ? Errc::kPayloadDeleted : Errc::kPayloadNotHeld});
   failure.message += ": " + to_string(missing);
   failure.fields["missing"] = to_string(missing);
+  if (missing.min() > state.head()) {
+    failure.step = "the highest entry known here is " + std::to_string(state.head());
+  } else if (is_deleted) {
+    failure.step = "`culm sync HOST:PORT LOG --undelete` takes back what was deleted here";
+  } else {
+    failure.step = "`culm sync HOST:PORT LOG --range RANGES` fetches it from a peer that has it";
+  }
   return fail_with(std::move(failure).about(short_name(state.log)));
 }
 
