@@ -203,6 +203,18 @@ class Locking(NetworkScenario):
             self.assertEqual(sorted(said)[:-1], [b""] * 5)
             self.assertIn(b"made store", sorted(said)[-1])
 
+    def test_one_alone_of_many_syncs_that_come_at_once_has_made_the_store(self):
+        relay = self.relay("relay", "--accept-any")
+        _, author = self.push_lines(3, relay, "third.key")
+        for number in range(12):
+            store = f"store{number}"
+            running = [self.start("sync", "--store", store, relay.address, author)
+                       for _ in range(3)]
+            said = [process.communicate(timeout=60)[1] for process in running]
+            self.assertEqual(b"".join(said).count(b"made store"), 1, said)
+            self.assertLessEqual({process.returncode for process in running}, {0, LOCKED}, said)
+            self.out("verify", store=store)
+
     def test_who_holds_the_log_for_too_long_is_told_of(self):
         self.out("append", "--key", self.key, stdin=b"one")
         with open(self.mark(self.author), "r+b") as mark:

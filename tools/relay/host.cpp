@@ -64,7 +64,12 @@ Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const HostOpti
 
 Result<void> Host::open_store(MakeStore make) {
   auto kv = open_kv(false);
-  const bool is_missing = !kv && kv.error().code == Errc::kStoreNotFound;
+  bool is_missing = !kv && kv.error().code == Errc::kStoreNotFound;
+  if (kv && make == MakeStore::kWhenWritten) {
+    // Another process has begun to make it: who has the lock then, makes it.
+    CULM_TRY(is_missing, is_empty(**kv));
+  }
+  if (is_missing) kv_ = nullptr;
   if (is_missing && make == MakeStore::kNow) {
     kv = open_kv(true);
   } else if (is_missing) {
