@@ -95,7 +95,7 @@ constexpr Row kRows[] = {
     {Errc::kAuthorMarkLocked, "author_mark_locked", kOwnStore, kLog,
      "another process appends with this key"},
     {Errc::kAuthorHeadUnknown, "author_head_unknown", kOwnStore, kLog,
-     "no known peer could be asked whether it holds more of the log"},
+     "no known peer that holds the log could be asked whether it holds more"},
     {Errc::kLogFragmented, "log_fragmented", kOwnStore, kLog,
      "the log is held in too many separate ranges"},
     {Errc::kBusy, "busy", kOwnStore, kLog, "busy: a limit of this side is reached for now"},

@@ -29,7 +29,7 @@ Result<node::SyncReport> ask_directly(const std::string& directory, const Replic
 Result<void> KnownHead::check(AppendGate gate, SeqNum tail) const {
   if (gate == AppendGate::kNever) return {};
   if (head > tail) return fail(error_for(Errc::kAuthorMarkBehind, head));
-  if (answered == 0 && gate == AppendGate::kRequired) return fail(Errc::kAuthorHeadUnknown);
+  if (!is_of_use(tail) && gate == AppendGate::kRequired) return fail(Errc::kAuthorHeadUnknown);
   return {};
 }
 

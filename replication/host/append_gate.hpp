@@ -18,6 +18,10 @@ struct KnownHead {
   std::size_t answered = 0;  ///< none of them where they would not tell
   SeqNum head = 0;           ///< the highest entry that any of them holds
 
+  /// Whether any of them could know: who holds nothing of a log does not.
+  [[nodiscard]] bool is_of_use(SeqNum tail) const noexcept {
+    return answered != 0 && (head != 0 || tail == 0);
+  }
   /// Whether the log may be appended to behind `tail`. Fails with kAuthorMarkBehind for the head
   /// of a peer that holds more, and, where one is required, with kAuthorHeadUnknown.
   [[nodiscard]] Result<void> check(AppendGate gate, SeqNum tail) const;

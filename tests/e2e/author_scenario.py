@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 
 from relay_harness import NetworkScenario
 from scenario import FORK, USAGE, Scenario, main
@@ -230,6 +231,24 @@ class AppendGate(NetworkScenario):
         self.assertIn("none could be asked", said)
         self.assertEqual(self.append(b"5"), "")
         self.assertEqual(self.json("ls")["head"], 5)
+
+    def test_a_peer_that_holds_nothing_of_the_log_is_no_answer_for_one_that_is_silent(self):
+        other = self.relay("other relay", "--accept-any")
+        key = self.keygen("other.key")
+        self.new_log("x", key=key, store="store")
+        self.run_culm("sync", other.address, key[1], "--push")
+        for name in ("store-backup", "marks-backup"):
+            shutil.rmtree(self.path(name))
+        self.back_up()
+        self.node.process.send_signal(signal.SIGSTOP)
+        self.restore()
+        self.assertIn("no known peer", self.append(b"4", "--gate", "required", status=FORK))
+        self.assertIn("of 2 peers that this store has synced with none that could be asked holds",
+                      self.append(b"4"))
+        self.node.process.send_signal(signal.SIGCONT)
+        other.end()
+        self.restore()
+        self.assertIn("only 1 could be asked", self.append(b"4"))
 
     def test_nobody_is_asked_where_that_is_said(self):
         self.append(b"4")

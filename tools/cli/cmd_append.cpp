@@ -182,22 +182,30 @@ Outcome<AppendGate> parse_gate(const std::string& text) {
   return usage("--gate takes required, ask or never");
 }
 
-/// Asks them, and says where nobody could be asked.
+/// Who could not say whether there is more of the log; "" where all have.
+std::string who_is_silent(const host::KnownHead& known, SeqNum tail) {
+  const std::string asked = human_count(known.asked) + (known.asked == 1 ? " peer" : " peers") +
+                            " that this store has synced with";
+  if (known.asked == 0) return "this store has not synced with a peer that could be asked";
+  if (known.answered == 0) return "of " + asked + " none could be asked";
+  if (!known.is_of_use(tail)) return "of " + asked + " none that could be asked holds any";
+  if (known.answered == known.asked) return "";
+  return "of " + asked + " only " + human_count(known.answered) + " could be asked";
+}
+
+/// Asks them, and says where somebody could not be asked.
 Result<void> pass(Gate& gate, const host::WritableStore& store, const Context& context,
                   const LogKey& log, SeqNum tail) {
   if (gate.gate == AppendGate::kNever) return {};
   CULM_TRY(gate.known, host::ask_known_peers(store, context.store_directory, log));
   CULM_CHECK(gate.known->check(gate.gate, tail));
+  const std::string who = who_is_silent(*gate.known, tail);
   // A log that begins here has no mark, and mostly nobody who could know of it.
-  if (gate.known->answered != 0 || tail == 0) return {};
-  const std::string who = gate.known->asked == 0
-                              ? "this store has not synced with a peer that could be asked"
-                              : "of the peers that this store has synced with (" +
-                                    std::to_string(gate.known->asked) + ") none could be asked";
+  if (who.empty() || tail == 0) return {};
   const std::string text =
       "author mark and store are not as they were written together, as after a restore or "
-      "`culm compact`, and " +
-      who + " whether it holds more of the log; appending all the same";
+      "`culm compact`; whether peers hold more of the log is not sure: " +
+      who + "; appending all the same";
   const std::string line =
       to_line(Json{{"type", "warning"}, {"log", to_string(log)}, {"message", text}});
   std::fprintf(stderr, "%s\n", (context.json ? line : "culm: append: " + text).c_str());
