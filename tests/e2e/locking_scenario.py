@@ -215,6 +215,19 @@ class Locking(NetworkScenario):
             self.assertLessEqual({process.returncode for process in running}, {0, LOCKED}, said)
             self.out("verify", store=store)
 
+    def test_one_alone_of_two_relays_that_come_at_once_has_made_the_store(self):
+        for number in range(6):
+            running = [self.start("relay", "--store", f"store{number}", "--listen", "127.0.0.1:0")
+                       for _ in range(2)]
+            deadline = time.monotonic() + 60
+            while all(process.poll() is None for process in running):
+                self.assertLess(time.monotonic(), deadline)
+            for process in running:
+                process.terminate()
+            said = [process.communicate(timeout=60)[1] for process in running]
+            self.assertEqual(b"".join(said).count(b"made store"), 1, said)
+            self.assertIn(LOCKED, [process.returncode for process in running])
+
     def test_who_holds_the_log_for_too_long_is_told_of(self):
         self.out("append", "--key", self.key, stdin=b"one")
         with open(self.mark(self.author), "r+b") as mark:

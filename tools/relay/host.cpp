@@ -44,6 +44,8 @@ Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const HostOpti
   const std::string name = named(context);
   guard_writing(context);
   const auto opened = host->open_store(make);
+  // The other, which has the lock, has found it.
+  if (!opened && host->store_is_ == StoreIs::kMade) tell_made(context);
   if (!opened && opened.error().code == Errc::kStoreLocked) {
     return fail_with(locked(context).next(
         "end that process first; append, delete, import and sync work beside a node"));
