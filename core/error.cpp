@@ -154,6 +154,8 @@ constexpr Row kRows[] = {
      "the other side hung up without an answer"},
     {Errc::kPeerRefused, "peer_refused", kNobody, kSession,
      "the peer hung up when it had the key of this side"},
+    {Errc::kPeerStoreFull, "peer_store_full", kNobody, kSession,
+     "the disk or the quota of the peer's store is full"},
     {Errc::kNetwork, "network", kNobody, kSession, "the network failed"},
     {Errc::kAddress, "address", kCaller, kCall, "this is not a usable address"},
     {Errc::kTimeout, "timeout", kNobody, kSession, "it took too long"},

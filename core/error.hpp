@@ -114,6 +114,7 @@ enum class Errc : std::uint16_t {
   kPeerSelf,        ///< it has this side's own key
   kPeerHungUp,      ///< before it said anything
   kPeerRefused,     ///< once it had this side's identity, without a word
+  kPeerStoreFull,   ///< it says so: as full as kStoreFull is here
 
   // transport and tools
   kNetwork = 400,

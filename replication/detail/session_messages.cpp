@@ -183,10 +183,16 @@ Result<void> Session::Impl::on_deny(const Deny& deny) {
 }
 
 void Session::Impl::on_bye(const Bye& bye) {
-  std::optional<Error> error;
-  const bool is_full = bye.code == static_cast<std::uint16_t>(Errc::kBusy);
-  if (bye.code != 0) error = Error{is_full ? Errc::kPeerFull : Errc::kPeerClosed};
-  end(error, bye.text);
+  switch (bye.code) {
+    case 0:
+      return end(std::nullopt, bye.text);
+    case static_cast<std::uint16_t>(Errc::kBusy):
+      return end(Error{Errc::kPeerFull}, bye.text);
+    case static_cast<std::uint16_t>(Errc::kStoreFull):
+      return end(Error{Errc::kPeerStoreFull}, bye.text);
+    default:
+      return end(Error{Errc::kPeerClosed}, bye.text);
+  }
 }
 
 void Session::Impl::name(const LogKey& log) {

@@ -218,6 +218,32 @@ class Causes(NetworkScenario):
         self.assertIn("next: free space on the disk", said)
         relay.end()
 
+    def full_relay(self):
+        """A relay whose disk takes but little more."""
+        self.new_log(["one"], key=self.keygen("other.key"), store="relay")
+        size = os.path.getsize(self.path("relay/data.mdb")) + (64 << 10)
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            return self.relay("relay", "--accept-any")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    def test_a_disk_of_the_peer_without_room(self):
+        relay = self.full_relay()
+        self.new_log(self.lines(5000), key=self.keygen(), store="author")
+        said = self.error(NETWORK, "sync", relay.address, "--push", store="author")
+        self.assertIn("the disk of the peer or its quota is full", said)
+        self.assertIn("next: who runs the peer must free space", said)
+        self.assertNotRegex(said, "what came is kept|closed the connection")
+        failure = self.json("sync", relay.address, "--push", store="author", status=NETWORK)
+        self.assertEqual(failure["error"], "peer_store_full")
+        live = self.live("author", relay.address, "--push")
+        line = live.wait_for(event="disconnected", error="peer_store_full")
+        self.assertFalse(line["given_up"])
+        live.kill()
+        relay.kill()
+
     @unittest.skipUnless(os.geteuid() == 0, "only root mounts a small disk")
     def test_a_disk_of_this_side_without_room_for_a_file(self):
         self.keygen("other.key")

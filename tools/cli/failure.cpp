@@ -108,6 +108,9 @@ constexpr Row kRows[] = {
 
     // Who answers, or does not.
     {Errc::kPeerFull, "try again later, or at another peer; `culm relay --sessions` takes more"},
+    {Errc::kPeerStoreFull,
+     "who runs the peer must free space there; then run the same again, or try another peer",
+     "the disk of the peer or its quota is full: it takes nothing more"},
     {Errc::kPeerForeign, "check the address and the port",
      "what answers there is no culm peer, or a proxy without one behind it"},
     {Errc::kPeerNetwork, "give both sides the same --network, and the same version of culm",
@@ -258,7 +261,8 @@ Failure why_lost(const Error& error, std::string_view text) {
   const Row* const row = find_row(error);
   if (row != nullptr && !row->of_peer.empty()) failure.message = row->of_peer;
   // What a full peer says is the same in other words.
-  if (!text.empty() && error.code != Errc::kPeerFull) {
+  const bool is_said = error.code == Errc::kPeerFull || error.code == Errc::kPeerStoreFull;
+  if (!text.empty() && !is_said) {
     failure.message += ": \"" + preview(as_bytes(text), 200) + "\"";
   }
   return failure;
