@@ -55,7 +55,15 @@ void end_at_bus_error(int /*number*/) {
 Outcome<void> guard_reading(const Context& context) {
   const std::string name = "store " + shown(context.store_directory);
   const pid_t parent = ::getpid();
+  // One that comes until each knows what to do with it is kept.
+  sigset_t signals;
+  sigset_t before;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  ::sigprocmask(SIG_BLOCK, &signals, &before);
   const pid_t child = ::fork();
+  if (child <= 0) ::sigprocmask(SIG_SETMASK, &before, nullptr);
   if (child < 0) return about(name, Result<void>(fail(error_system(Errc::kStoreIo, errno))));
   if (child == 0) {
     // A signal for the parent is meant for this one.
@@ -68,6 +76,7 @@ Outcome<void> guard_reading(const Context& context) {
   for (const int number : {SIGINT, SIGTERM}) {
     std::signal(number, [](int sent) { ::kill(worker, sent); });
   }
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
