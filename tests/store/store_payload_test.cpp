@@ -255,7 +255,8 @@ TEST_F(StoreStage, SaysWhoseItsPartsAreUntilTheyAreOfSeveral) {
   EXPECT_EQ(put_all(whole, text), true);
   EXPECT_EQ(finish(whole, text), true);
   EXPECT_TRUE(arriving().empty()) << "nobody wants it any more";
-  for (const auto& left : *store->read()->unfinished_stages(9)) EXPECT_FALSE(left.takes_parts);
+  const auto stages = *store->read()->unfinished_stages(9);
+  for (const auto& left : stages) EXPECT_FALSE(left.takes_parts);
 }
 
 TEST(StorePayload, IsTakenWholeWithAHashThatFits) {
