@@ -54,7 +54,6 @@ class Part {
   }
 
   [[nodiscard]] std::string path() const { return directory_ + "/" + std::string(kPartName); }
-  [[nodiscard]] int file() const { return file_; }
 
   /// Gives it its name.
   Result<std::uint64_t> finish() && {
@@ -128,7 +127,7 @@ Result<void> change_id(const std::string& file, Random& random) {
 
 Result<std::uint64_t> back_up(LmdbKv& store, const std::string& directory, Random& random) {
   CULM_TRY(Part part, Part::begin(directory));
-  const auto copied = store.copy_to(part.file());
+  const auto copied = store.copy_to(part.path());
   if (!copied) return fail(of_copy(copied.error()));
   const auto changed = change_id(part.path(), random);
   if (!changed) return fail(of_copy(changed.error()));

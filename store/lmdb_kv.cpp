@@ -64,6 +64,8 @@ class LmdbKv::Transaction final : public KvWriteTransaction {
 
   Result<std::unique_ptr<KvCursor>> cursor(Table table) const override;
 
+  const detail::LmdbTxn& txn() const { return *txn_; }
+
   Result<KvSpace> space() const override {
     CULM_ASSERT(txn_);
     return txn_->space();
@@ -338,9 +340,9 @@ void LmdbKv::keep_reserve() {
   if (!state_->read_only) detail::keep_reserve(state_->directory);
 }
 
-Result<void> LmdbKv::copy_to(int descriptor) {
-  CULM_TRY(const auto reading, begin_read());  // the map does not move meanwhile
-  return state_->env.copy_to(descriptor);
+Result<void> LmdbKv::copy_to(const std::string& file) {
+  CULM_TRY(const auto reading, state_->begin(Access::kRead));
+  return state_->env.copy_rows(reading->txn(), file);
 }
 
 void LmdbKv::check_readers() {

@@ -79,9 +79,9 @@ class LmdbKv final : public Kv {
   /// grows while they are remembered. Done by `open`; worth a call each minute.
   void check_readers();
 
-  /// Writes a consistent copy of data.mdb, as `begin_read` sees it, to a file. Fails as that, and
-  /// with kStoreFull or kStoreIo where the file cannot be written.
-  [[nodiscard]] Result<void> copy_to(int descriptor);
+  /// Writes a consistent copy of data.mdb, as `begin_read` sees it, to an empty file. Fails as
+  /// that, and with kStoreFull or kStoreIo where the file cannot be written.
+  [[nodiscard]] Result<void> copy_to(const std::string& file);
 
   /// Keeps other processes from writing, because a node has to hear of each change. Waits at most
   /// `wait_max` for a write that is under way elsewhere, then fails with kStoreLocked; at once when

@@ -21,6 +21,8 @@ namespace {
 constexpr std::array<const char*, kTableCount> kTableNames{
     "meta", "logs", "entries", "payloads", "changes", "evidence", "stages", "sets"};
 constexpr std::size_t kPageBytes = 4096;
+/// What a copy may need besides what it is a copy of.
+constexpr std::size_t kRoomBytes = std::size_t{1} << 20U;
 
 std::atomic<AbortHandler> abort_handler = nullptr;
 
@@ -94,11 +96,13 @@ Result<std::optional<KvRow>> move_to(MDB_cursor* cursor, MDB_cursor_op step, MDB
 // The parts of LMDB's file format that it has no call for. Numbers are the machine's own.
 constexpr std::size_t kMetaPages = 2;
 constexpr std::size_t kMetaBytes = 152;
+constexpr std::size_t kMetaMapBytesAt = 32;
 constexpr std::size_t kMetaFreeAt = 40;
 constexpr std::size_t kMetaMainAt = 88;
 constexpr std::size_t kMetaLastPageAt = 136;
 constexpr std::size_t kMetaTransactionAt = 144;
 constexpr std::size_t kTreeBytes = 48;
+constexpr std::size_t kTreeDepthAt = 6;
 constexpr std::size_t kTreeRootAt = 40;
 constexpr std::size_t kNoPage = SIZE_MAX;
 constexpr unsigned int kFreeTree = 0;
@@ -136,30 +140,39 @@ void put_number(std::array<std::uint8_t, kMetaBytes>& bytes, std::size_t offset,
   std::memcpy(bytes.data() + offset, &number, sizeof(number));
 }
 
-/// A copy begins with commit 1. The lock file that it will be used with goes on from `transaction`:
-/// so that is its number, and the commit before it is the same.
-Result<void> renumber(int file, std::size_t page_bytes, std::size_t transaction) {
+struct Numbering {
+  std::size_t now;          ///< of the last commit
+  std::size_t transaction;  ///< what it is to be
+  std::size_t map_bytes;
+};
+
+/// Who will use a copy goes on from another number than that of its last commit: so that one gets
+/// it, and the one before is the same. The list of free pages goes by the old numbers: it is
+/// emptied, and the few pages that the copy's own commits left are lost in it.
+Result<void> renumber(int file, std::size_t page_bytes, const Numbering& numbers) {
   std::array<std::uint8_t, kMetaBytes> meta{};
-  const auto place = [&](std::size_t slot) { return static_cast<off_t>(slot * page_bytes); };
-  if (::pread(file, meta.data(), meta.size(), place(1)) != std::ssize(meta) ||
-      number_at(meta, kMetaTransactionAt) != 1) {
+  const auto place = [&](std::size_t number) {
+    return static_cast<off_t>(number % kMetaPages * page_bytes);
+  };
+  if (::pread(file, meta.data(), meta.size(), place(numbers.now)) != std::ssize(meta) ||
+      number_at(meta, kMetaTransactionAt) != numbers.now) {
     return fail(Errc::kStoreDamaged);
   }
-  struct stat status = {};
-  if (::fstat(file, &status) != 0) return fail(error_system(Errc::kStoreIo, errno));
-  const std::size_t pages = number_at(meta, kMetaLastPageAt) + 1;
-  if (static_cast<std::size_t>(status.st_size) != pages * page_bytes) {
-    return fail(Errc::kStoreDamaged);
-  }
-  for (const std::size_t number : {transaction - 1, transaction}) {
-    const std::size_t slot = number % kMetaPages;
-    put_number(meta, 0, slot);
+  std::fill(meta.begin() + kMetaFreeAt + kTreeDepthAt, meta.begin() + kMetaMainAt, 0);
+  put_number(meta, kMetaFreeAt + kTreeRootAt, kNoPage);
+  put_number(meta, kMetaMapBytesAt, numbers.map_bytes);
+  for (const std::size_t number : {numbers.transaction - 1, numbers.transaction}) {
+    put_number(meta, 0, number % kMetaPages);
     put_number(meta, kMetaTransactionAt, number);
-    if (::pwrite(file, meta.data(), meta.size(), place(slot)) != std::ssize(meta)) {
+    if (::pwrite(file, meta.data(), meta.size(), place(number)) != std::ssize(meta)) {
       return fail(error_system(Errc::kStoreIo, errno));
     }
   }
-  if (::fsync(file) != 0) return fail(error_system(Errc::kStoreIo, errno));
+  // A page that was not needed in the end was not written.
+  const auto size = static_cast<off_t>((number_at(meta, kMetaLastPageAt) + 1) * page_bytes);
+  if (::ftruncate(file, size) != 0 || ::fsync(file) != 0) {
+    return fail(error_system(Errc::kStoreIo, errno));
+  }
   return {};
 }
 
@@ -174,6 +187,22 @@ Result<void> walk(MDB_txn* txn, unsigned int tree, Visit visit) {
     CULM_TRY(row, move_to(opened, MDB_NEXT));
   }
   return {};
+}
+
+/// What lay in pages that nothing leads to, and that no list of free ones has, must not be found by
+/// who looks for rows that are lost.
+Result<void> clear_free_pages(MDB_txn* txn, int file, std::size_t page_bytes) {
+  const Bytes nothing(page_bytes);
+  // A record is a count, and so many numbers of pages.
+  return walk(txn, kFreeTree, [&](const KvRow& row) -> Result<void> {
+    for (std::size_t i = number_at(row.value, 0); i > 0; --i) {
+      const std::size_t page = number_at(row.value, i * sizeof(std::size_t));
+      if (::pwrite(file, nothing.data(), page_bytes, static_cast<off_t>(page * page_bytes)) < 0) {
+        return fail(error_system(Errc::kStoreIo, errno));
+      }
+    }
+    return {};
+  });
 }
 
 }  // namespace
@@ -283,25 +312,118 @@ Result<void> LmdbEnv::prepare(std::size_t map_size_bytes) {
   return result_of(mdb_env_set_assert(env, tell_assertion));
 }
 
-Result<LmdbEnv> LmdbEnv::open_alone(const std::string& file) {
-  constexpr std::size_t kRoomBytes = std::size_t{1} << 20U;
-  struct stat status = {};
-  if (::stat(file.c_str(), &status) != 0) return fail(error_system(Errc::kStoreIo, errno));
+Result<LmdbEnv> LmdbEnv::open_file(const std::string& file, std::size_t map_size_bytes,
+                                   unsigned int flags) {
   MDB_env* created = nullptr;
   CULM_CHECK(result_of(mdb_env_create(&created)));
   LmdbEnv env(created);
-  CULM_CHECK(env.prepare(static_cast<std::size_t>(status.st_size) + kRoomBytes));
-  const unsigned int flags = MDB_NOTLS | MDB_NOSUBDIR | MDB_NOLOCK;
+  CULM_CHECK(env.prepare(map_size_bytes));
+  flags |= MDB_NOTLS | MDB_NOSUBDIR | MDB_NOLOCK;
   CULM_CHECK(written([&] { return mdb_env_open(created, file.c_str(), flags, 0600); }));
+  return env;
+}
+
+Result<LmdbEnv> LmdbEnv::open_alone(const std::string& file) {
+  struct stat status = {};
+  if (::stat(file.c_str(), &status) != 0) return fail(error_system(Errc::kStoreIo, errno));
+  CULM_TRY(auto env, open_file(file, static_cast<std::size_t>(status.st_size) + kRoomBytes, 0));
   CULM_CHECK(env.open_tables(false));
   return env;
 }
 
-Result<void> LmdbEnv::copy_to(int descriptor) {
-  return written([&] {
-    const int code = mdb_env_copyfd2(env_.get(), descriptor, MDB_CP_COMPACT);
-    return code == MDB_INCOMPATIBLE ? MDB_CORRUPTED : code;  // what it counts is not what is there
-  });
+/// Whole rows in the order of their keys fill the pages, which those of a tree that has grown and
+/// shrunk are not. Commits are not made durable, nobody sees the file yet: they bound the memory.
+class LmdbEnv::RowCopy {
+ public:
+  RowCopy(const LmdbTxn& from, LmdbEnv& to) : from_(from), to_(to) {}
+
+  Result<void> run() {
+    CULM_CHECK(begin());
+    for (std::size_t i = 0; i < kTableCount; ++i) {
+      CULM_CHECK(written([&] {
+        return mdb_dbi_open(txn_->txn_.get(), kTableNames[i], MDB_CREATE, &to_.tables_[i]);
+      }));
+    }
+    txn_->tables_ = to_.tables_;
+    for (std::size_t i = 0; i < kTableCount; ++i) CULM_CHECK(copy(i));
+    return txn_->commit();
+  }
+
+ private:
+  Result<void> begin() {
+    CULM_TRY(auto begun, to_.begin(false));
+    if (!begun) return fail(Errc::kStoreIo);
+    txn_.emplace(*std::move(begun));
+    return {};
+  }
+
+  /// A damaged tree shows by what it counts or by its order, or leads round in circles: then it is
+  /// more than there is room for.
+  Result<void> copy(std::size_t table) {
+    MDB_stat counted{};
+    mdb_stat(from_.txn_.get(), from_.tables_[table], &counted);
+    CULM_CHECK(begin_table(table));
+    std::size_t rows = 0;
+    CULM_CHECK(walk(from_.txn_.get(), from_.tables_[table], [&](const KvRow& row) {
+      ++rows;
+      return append(table, row);
+    }));
+    end_.reset();
+    if (rows != counted.ms_entries) return fail(Errc::kStoreDamaged);
+    return {};
+  }
+
+  Result<void> begin_table(std::size_t table) {
+    MDB_cursor* end = nullptr;
+    CULM_CHECK(result_of(mdb_cursor_open(txn_->txn_.get(), to_.tables_[table], &end)));
+    end_.reset(end);
+    return {};
+  }
+
+  Result<void> append(std::size_t table, const KvRow& row) {
+    if (step_bytes_ >= kStepBytes) {
+      end_.reset();
+      CULM_CHECK(txn_->commit());
+      CULM_CHECK(begin());
+      CULM_CHECK(begin_table(table));
+      step_bytes_ = 0;
+    }
+    step_bytes_ += row.key.size() + row.value.size();
+    MDB_val key = to_val(row.key);
+    MDB_val value = to_val(row.value);
+    return written([&] {
+      const int code = mdb_cursor_put(end_.get(), &key, &value, MDB_APPEND);
+      const bool is_damage =
+          code == MDB_KEYEXIST || code == MDB_BAD_VALSIZE || code == MDB_MAP_FULL;
+      return is_damage ? MDB_CORRUPTED : code;
+    });
+  }
+
+  static constexpr std::size_t kStepBytes = std::size_t{8} << 20U;
+
+  const LmdbTxn& from_;
+  LmdbEnv& to_;
+  std::optional<LmdbTxn> txn_;
+  std::unique_ptr<MDB_cursor, LmdbClose> end_;
+  std::size_t step_bytes_ = 0;
+};
+
+Result<void> LmdbEnv::copy_rows(const LmdbTxn& rows, const std::string& path,
+                                std::size_t transaction) const {
+  int file = -1;
+  struct stat status = {};
+  MDB_stat pages{};
+  mdb_env_get_fd(env_.get(), &file);
+  mdb_env_stat(env_.get(), &pages);
+  if (::fstat(file, &status) != 0) return fail(error_system(Errc::kStoreIo, errno));
+  // Two pages in a row hold more than one did.
+  const std::size_t room = 3 * static_cast<std::size_t>(status.st_size) + kRoomBytes;
+  CULM_TRY(auto copy, open_file(path, room, MDB_NOSYNC));
+  CULM_CHECK(RowCopy(rows, copy).run());
+  mdb_env_get_fd(copy.env_.get(), &file);
+  CULM_TRY(const auto reading, copy.begin_adopting(true));
+  CULM_CHECK(clear_free_pages(reading.txn_.get(), file, pages.ms_psize));
+  return renumber(file, pages.ms_psize, {copy.last_transaction(), transaction, map_size_bytes()});
 }
 
 Result<LmdbTxn> LmdbEnv::begin_adopting(bool read_only) {
@@ -446,26 +568,16 @@ Result<std::size_t> LmdbEnv::copy_compacted(const std::string& path) {
   const std::size_t last = mdb_txn_id(writing->txn_.get()) - 1;
   int file = -1;
   struct stat status = {};
-  MDB_stat pages{};
   mdb_env_get_fd(env_.get(), &file);
-  mdb_env_stat(env_.get(), &pages);
   if (::fstat(file, &status) != 0) return fail(error_system(Errc::kStoreIo, errno));
   const int copy = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (copy < 0) return fail(error_of(errno));
-  const auto write = [&]() -> Result<void> {
-    if (::fchmod(copy, status.st_mode & 07777U) != 0 ||
-        ::fchown(copy, status.st_uid, status.st_gid) != 0) {
-      return fail(error_system(Errc::kStoreIo, errno));
-    }
-    // A tree that does not fit its own count is a damaged one.
-    CULM_CHECK(written([&] {
-      const int code = mdb_env_copyfd2(env_.get(), copy, MDB_CP_COMPACT);
-      return code == MDB_INCOMPATIBLE ? MDB_CORRUPTED : code;
-    }));
-    return renumber(copy, pages.ms_psize, last);
-  };
-  const auto done = write();
+  const bool is_owned = ::fchmod(copy, status.st_mode & 07777U) == 0 &&
+                        ::fchown(copy, status.st_uid, status.st_gid) == 0;
+  const int number = errno;
   ::close(copy);
+  const auto done = is_owned ? copy_rows(*writing, path, last)
+                             : Result<void>(fail(error_system(Errc::kStoreIo, number)));
   if (!done) ::unlink(path.c_str());
   CULM_CHECK(done);
   return last;

@@ -79,8 +79,11 @@ class LmdbEnv {
   /// One in a file that nobody else knows of, without a lock.
   [[nodiscard]] static Result<LmdbEnv> open_alone(const std::string& file);
 
-  /// Writes what a reader sees now, without free pages.
-  [[nodiscard]] Result<void> copy_to(int descriptor);
+  /// Writes the rows that a transaction sees, row by row and thus without free pages and half full
+  /// ones, to the empty file at `path`, as commit `transaction`; durable when it returns. Fails
+  /// with kStoreDamaged where rows are not in order, or not as many as the tables count.
+  [[nodiscard]] Result<void> copy_rows(const LmdbTxn& rows, const std::string& path,
+                                       std::size_t transaction = 1) const;
 
   /// Nothing, if another process has grown the map: adopt its size, then try again.
   [[nodiscard]] Result<std::optional<LmdbTxn>> begin(bool read_only);
@@ -95,8 +98,8 @@ class LmdbEnv {
 
   /// Numbers the last commit.
   [[nodiscard]] std::size_t last_transaction() const;
-  /// Writes what the tables hold, and no free page, to a new file at `path`, durable when it
-  /// returns. Nobody commits meanwhile. The file may take the place of this one as long as
+  /// `copy_rows` to a new file at `path`. Nobody commits meanwhile. The file may take the place of
+  /// this one as long as
   /// `last_transaction` is what it returns: all else that the lock file says holds for it too.
   /// Fails with kStoreBusy when the map has to be adopted first.
   [[nodiscard]] Result<std::size_t> copy_compacted(const std::string& path);
@@ -109,7 +112,10 @@ class LmdbEnv {
   [[nodiscard]] Result<void> reopen();
 
  private:
+  class RowCopy;
   explicit LmdbEnv(MDB_env* env) : env_(env) {}
+  static Result<LmdbEnv> open_file(const std::string& file, std::size_t map_size_bytes,
+                                   unsigned int flags);
   Result<void> find_identity();
   Result<void> prepare(std::size_t map_size_bytes);
   Result<void> open_tables(bool read_only);

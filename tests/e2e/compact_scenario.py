@@ -65,6 +65,20 @@ class Compact(NetworkScenario):
                 # There is nothing to be had a second time.
                 self.assertEqual(self.json("compact", store=store)["bytes_freed"], 0)
 
+    def test_small_payloads_leave_no_page_half_full(self):
+        lines = [f"{n} ".ljust(1000, "x") for n in range(1, 5001)]
+        author = self.new_log(lines, store="small", key=self.keygen("other.key"))
+        full = self.size("small")
+        self.out("delete", author, "--payloads", "--range",
+                 ",".join(f"{n}-{n + 8}" for n in range(1, 5001, 10)), store="small")
+        self.json("compact", store="small")
+        self.assertLessEqual(self.size("small"), 0.25 * full)
+        self.assert_sound("small")
+        self.assertEqual(self.printed("small", author), lines[9::10])
+        space = self.json("du", store="small")
+        held = space["payload_bytes"] + space["entry_bytes"] + space["certificate_bytes"]
+        self.assertLessEqual(self.size("small"), 1.25 * held)
+
     def test_the_log_goes_on_in_the_new_file(self):
         self.delete("1-1990")
         self.assertRegex(self.text("compact"), r"^gave \d+ MB of \d+ MB back to the disk; ")

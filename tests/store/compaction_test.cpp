@@ -1,7 +1,9 @@
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -159,6 +161,93 @@ TEST_F(Compaction, IsRefusedToWhoReadsAndUnderATransaction) {
     EXPECT_FALSE(std::filesystem::exists(detail::copy_path(store_)));
   }
   EXPECT_EQ(open(kReader)->compact().error().code, Errc::kStoreReadOnly);
+}
+
+/// Rows of which each second has shrunk, more of them than one commit of a copy takes.
+class CompactionOfRows : public Compaction {
+ protected:
+  static constexpr std::uint64_t kRows = 10'000;
+
+  static std::string value(std::uint64_t n, std::size_t size) {
+    std::string text = "row " + std::to_string(n) + " ";
+    text.resize(size, 'x');
+    return text;
+  }
+  static std::size_t size_of(std::uint64_t n) { return n % 2 == 0 ? 1300 : 600; }
+
+  void put_all(LmdbKv& kv, std::size_t (*bytes)(std::uint64_t)) {
+    auto transaction = kv.begin_write().value();
+    for (std::uint64_t n = 0; n < kRows; ++n) {
+      ASSERT_TRUE(
+          transaction->put(Table::kEntries, to_big_endian(n), as_bytes(value(n, bytes(n)))));
+    }
+    ASSERT_TRUE(transaction->commit());
+  }
+  std::unique_ptr<LmdbKv> open_with_rows() {
+    auto kv = open({.map_size_bytes = std::size_t{1} << 27});
+    put_all(*kv, [](std::uint64_t /*n*/) -> std::size_t { return 1300; });
+    put_all(*kv, size_of);
+    return kv;
+  }
+  void expect_all(LmdbKv& kv) {
+    const auto snapshot = kv.begin_read().value();
+    for (std::uint64_t n = 0; n < kRows; ++n) {
+      const auto found = snapshot->get(Table::kEntries, to_big_endian(n)).value();
+      ASSERT_TRUE(found && as_text(*found) == value(n, size_of(n))) << n;
+    }
+  }
+  static std::string read_file(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::ostringstream content;
+    content << file.rdbuf();
+    return std::move(content).str();
+  }
+};
+
+TEST_F(CompactionOfRows, LeavesNoPageHalfFull) {
+  constexpr std::uint64_t kBytes = kRows / 2 * (1300 + 600);
+  auto kv = open_with_rows();
+  EXPECT_GT(size(), 14 * kBytes / 10);
+  ASSERT_TRUE(kv->compact());
+  EXPECT_LT(size(), 11 * kBytes / 10);
+  EXPECT_LT(free_bytes(*kv), size() / 100);
+  expect_all(*kv);
+  const auto compacted = size();
+  // What is written then uses the pages of the new file again, whatever the copy's commits left.
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(put(*kv, "a", std::string(static_cast<std::size_t>(100 * i), 'a')));
+  }
+  EXPECT_LT(size(), compacted + 1'000'000);
+  kv.reset();
+  kv = open();
+  expect_all(*kv);
+  ASSERT_TRUE(kv->compact());
+  EXPECT_LT(size(), compacted + 100'000);
+  expect_all(*kv);
+}
+
+TEST_F(CompactionOfRows, RefusesAFileWhosePagesAreNotInOrder) {
+  constexpr std::size_t kPageBytes = 4096;
+  constexpr std::size_t kPageNumberBytes = 8;
+  open_with_rows().reset();
+  const std::string path = store_ + "/data.mdb";
+  std::string content = read_file(path);
+  const auto find_page = [&](std::uint64_t n, std::size_t from) {
+    const auto found = content.find("row " + std::to_string(n) + " xxx", from);
+    return found == std::string::npos ? found : found / kPageBytes * kPageBytes;
+  };
+  // The page in use, and those that were before.
+  const std::string other = content.substr(find_page(7'000, 0), kPageBytes);
+  for (auto page = find_page(3'000, 0); page != std::string::npos;
+       page = find_page(3'000, page + kPageBytes)) {
+    content.replace(page + kPageNumberBytes, kPageBytes - kPageNumberBytes, other,
+                    kPageNumberBytes);
+  }
+  std::ofstream(path, std::ios::binary) << content;
+  const auto kv = open();
+  EXPECT_EQ(kv->compact().error().code, Errc::kStoreDamaged);
+  EXPECT_TRUE(read_file(path) == content);
+  EXPECT_FALSE(std::filesystem::exists(detail::copy_path(store_)));
 }
 
 TEST_F(Compaction, LeavesNothingThatTheNextWriterDoesNotErase) {
