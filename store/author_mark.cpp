@@ -8,9 +8,9 @@
 #include <thread>
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "culm/store/detail/file_number.hpp"
 #include "culm/store/detail/schema.hpp"
 
 namespace culm::store {
@@ -117,15 +117,6 @@ Result<void> write_unpublished(int descriptor, const LogKey& log) {
   return write_at(descriptor, slot, kSlotDistanceBytes);
 }
 
-constexpr unsigned kNumberFields = STATX_INO | STATX_BTIME;
-
-std::uint64_t number_of(const struct statx& file) {
-  constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
-  if ((file.stx_mask & STATX_BTIME) == 0) return file.stx_ino;
-  const auto seconds = static_cast<std::uint64_t>(file.stx_btime.tv_sec);
-  return file.stx_ino + seconds * kNanosecondsPerSecond + file.stx_btime.tv_nsec;
-}
-
 /// What there is of `size` bytes.
 Result<Bytes> read_at(int descriptor, off_t start, std::size_t size) {
   Bytes bytes(size);
@@ -205,11 +196,6 @@ Result<void> lock_byte(int descriptor, off_t start, Clock::time_point end) {
 
 }  // namespace
 
-std::uint64_t file_number(const std::string& path) {
-  struct statx file = {};
-  return ::statx(AT_FDCWD, path.c_str(), 0, kNumberFields, &file) == 0 ? number_of(file) : 0;
-}
-
 struct FileAuthorMark::Slots {
   std::optional<Mark> newest;
   bool any_damaged = false;
@@ -265,11 +251,11 @@ Result<FileAuthorMark::Slots> FileAuthorMark::read_slots() const {
 }
 
 Result<Bytes> FileAuthorMark::make_place() const {
-  struct statx file = {};
-  if (::statx(descriptor_, "", AT_EMPTY_PATH, kNumberFields, &file) != 0) return io_failure();
+  const std::uint64_t number = detail::file_number(descriptor_);
+  if (number == 0) return io_failure();
   Bytes out;
   append_bytes(out, as_bytes(kPlaceMagic));
-  append_bytes(out, to_big_endian(number_of(file)));
+  append_bytes(out, to_big_endian(number));
   append_bytes(out, to_big_endian(store_file_));
   append_bytes(out, to_big_endian(slot_checksum(out)));
   return out;

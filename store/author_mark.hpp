@@ -46,10 +46,6 @@ class AuthorMark {
   [[nodiscard]] virtual Result<void> write(const Published& published) = 0;
 };
 
-/// Tells a file from its copies, and from others that get its inode when it is gone; 0 where there
-/// is none.
-[[nodiscard]] std::uint64_t file_number(const std::string& path);
-
 /// The mark in a file of two slots, written alternately. Its lock is on the file, so that one key
 /// appends to a log in one process at a time.
 class FileAuthorMark final : public AuthorMark {
@@ -58,7 +54,7 @@ class FileAuthorMark final : public AuthorMark {
 
   /// Opens the file, or makes it, whole, where there is none. Fails with kFileIo. `lock` waits at
   /// most `wait_max`, and lets who waits go before who holds the lock and wants it again.
-  /// `store_file`: the `file_number` of the store, by which a copy of it is known; 0 for none.
+  /// `store_file`: a number of the store, by which a copy of it is known; 0 for none.
   [[nodiscard]] static Result<std::unique_ptr<FileAuthorMark>> open(const std::string& path,
                                                                     const LogKey& log,
                                                                     Duration wait_max = kWaitMax,

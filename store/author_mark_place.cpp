@@ -11,6 +11,8 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include "culm/store/detail/file_number.hpp"
+
 namespace culm::store {
 namespace {
 
@@ -93,7 +95,7 @@ Result<std::unique_ptr<FileAuthorMark>> open_author_mark(const MarkUse& use, con
     ::unlink(old.c_str());
   }
   const std::uint64_t store_file =
-      use.store_directory.empty() ? 0 : file_number(use.store_directory + "/data.mdb");
+      use.store_directory.empty() ? 0 : detail::store_number(use.store_directory);
   CULM_TRY(auto mark, FileAuthorMark::open(path, log, use.wait_max, store_file));
   if (is_older && is_file(old)) CULM_CHECK(take_over(*mark, log, old));
   return mark;

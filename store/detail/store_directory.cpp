@@ -20,6 +20,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "culm/store/detail/file_number.hpp"
+
 namespace culm::store::detail {
 namespace {
 
@@ -165,6 +167,7 @@ OpeningLock::~OpeningLock() {
 
 Result<void> replace_data_file(const std::string& directory) {
   CULM_TRY(const auto lock, OpeningLock::take(directory));
+  carry_number_over(directory, copy_path(directory));
   if (::rename(copy_path(directory).c_str(), path_in(directory, kDataFile).c_str()) != 0) {
     return fail_system();
   }

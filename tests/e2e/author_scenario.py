@@ -218,8 +218,8 @@ class AppendGate(NetworkScenario):
         node = self.relay("third", "--accept-any")
         self.sync_one("third", self.node.address, "--push")
         node.end()
-        self.out("compact", store="third")
-        self.out("append", "--key", key, "--gate", "required", stdin=b"2", store="third")
+        shutil.copytree(self.path("third"), self.path("copy"))
+        self.out("append", "--key", key, "--gate", "required", stdin=b"2", store="copy")
 
     def test_without_a_peer_it_goes_on_and_says_so_unless_one_is_required(self):
         self.node.end()
@@ -264,13 +264,36 @@ class AppendGate(NetworkScenario):
             said = self.error(0, "append", "--key", key, stdin=b"1", store=store)
             self.assertNotIn("author mark", said)
 
-    def test_a_compacted_store_is_another_file_and_a_peer_clears_it(self):
-        self.out("compact")
-        self.assertEqual(self.append(b"4"), "")
+    def test_a_compacted_store_is_the_one_that_it_was(self):
         self.node.end()
+        for n in range(4, 7):
+            self.out("compact")
+            self.assertEqual(self.append(b"%d" % n, "--gate", "required"), "")
         self.out("compact")
-        self.assertIn("culm compact", self.append(b"5"))
-        self.assertEqual(self.append(b"6"), "")
+        self.out("compact")
+        relay = self.relay("store")
+        self.out("compact")
+        self.assertEqual(self.append(b"7", "--gate", "required"), "")
+        relay.end()
+        # A copy of it is not, with all its files or as a backup.
+        shutil.copytree(self.path("store"), self.path("copy"))
+        self.out("backup", "backup")
+        for copy in ("copy", "backup"):
+            said = self.error(FORK, "append", "--key", self.key, "--gate", "required", stdin=b"8",
+                              store=copy)
+            self.assertIn("no known peer", said)
+
+    def test_the_first_entry_of_a_log_is_refused_where_a_peer_is_required_and_leaves_no_trace(self):
+        self.node.end()
+        key, _ = self.keygen("new.key")
+        for store in ("new", "store"):
+            said = self.error(FORK, "append", "--key", key, "--gate", "required", stdin=b"1",
+                              store=store)
+            self.assertIn("whether it began elsewhere", said)
+            self.assertIn("append its first entry with --gate ask", said)
+        self.assertFalse(os.path.exists(self.path("new")))
+        self.out("append", "--key", key, "--gate", "ask", stdin=b"1", store="new")
+        self.out("append", "--key", key, "--gate", "required", stdin=b"2", store="new")
 
     def test_another_store_is_another_epoch(self):
         self.append(b"4")

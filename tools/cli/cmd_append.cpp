@@ -170,6 +170,7 @@ Outcome<std::uint64_t> check_inputs(const Options& options) {
 struct Gate {
   AppendGate gate{};
   std::optional<host::KnownHead> known{};
+  bool is_first = false;  ///< of the log, as far as is known here
 };
 
 Outcome<AppendGate> parse_gate(const std::string& text) {
@@ -197,14 +198,15 @@ std::string who_is_silent(const host::KnownHead& known, SeqNum tail) {
 Result<void> pass(Gate& gate, const host::WritableStore& store, const Context& context,
                   const LogKey& log, SeqNum tail) {
   if (gate.gate == AppendGate::kNever) return {};
+  gate.is_first = tail == 0;
   CULM_TRY(gate.known, host::ask_known_peers(store, context.store_directory, log));
   CULM_CHECK(gate.known->check(gate.gate, tail));
   const std::string who = who_is_silent(*gate.known, tail);
   // A log that begins here has no mark, and mostly nobody who could know of it.
   if (who.empty() || tail == 0) return {};
   const std::string text =
-      "author mark and store are not as they were written together, as after a restore or "
-      "`culm compact`; whether peers hold more of the log is not sure: " +
+      "author mark and store are not as they were written together, as after a restore; whether "
+      "peers hold more of the log is not sure: " +
       who + "; appending all the same";
   const std::string line =
       to_line(Json{{"type", "warning"}, {"log", to_string(log)}, {"message", text}});
@@ -217,6 +219,13 @@ Failure explain(const Error& error, const std::string& mark_path, const Gate& ga
   if (error.code == Errc::kAuthorMarkBehind && gate.known && gate.known->head == error.detail) {
     failure.message = "a peer holds the log up to seqnum " + std::to_string(error.detail) +
                       ", which this store lacks";
+  }
+  if (error.code == Errc::kAuthorHeadUnknown && gate.is_first) {
+    failure.message =
+        "nothing of the log is here, and no known peer could be asked whether it began elsewhere";
+    failure.step =
+        "where this key was never used for this log elsewhere, append its first entry with "
+        "--gate ask; else take the log back from a peer before (culm sync)";
   }
   if (error.code == Errc::kAuthorMarkFormat) {
     const bool is_missing = error.detail_kind == ErrorDetail::kSeqnum;
@@ -238,10 +247,14 @@ Failure explain(const Error& error, const std::string& mark_path, const Gate& ga
 }
 
 /// What was published is in no store that is made now: a mistyped --store is none.
-Outcome<void> check_new_log(store::AuthorMark& mark, const std::string& mark_path, bool adopt) {
+Outcome<void> check_new_log(store::AuthorMark& mark, const std::string& mark_path, bool adopt,
+                            AppendGate gate) {
   const auto published = mark.read();
   if (!published && !adopt) return fail_with(explain(published.error(), mark_path));
-  if (!published || !*published || (*published)->seqnum == 0) return {};
+  if (!published || !*published || (*published)->seqnum == 0) {
+    if (gate != AppendGate::kRequired) return {};
+    return fail_with(explain({Errc::kAuthorHeadUnknown}, mark_path, {gate, {}, true}));
+  }
   Failure failure(error_for(Errc::kAuthorMarkBehind, (*published)->seqnum));
   failure.message = "there is no store, and the log is published up to seqnum " +
                     std::to_string((*published)->seqnum);
@@ -308,7 +321,7 @@ Outcome<void> run(Context& context, const Options& given) {
   };
   const auto may_make = [&]() -> Outcome<void> {
     CULM_TOOLS_TRY(const auto mark, open_mark());
-    return check_new_log(*mark, mark_path, options.adopt);
+    return check_new_log(*mark, mark_path, options.adopt, gate.gate);
   };
   CULM_TOOLS_TRY(auto access,
                  open_for_writing(context, IfMissing::kCreate, verifier, {}, wait_max, may_make));
@@ -370,8 +383,9 @@ void add_append(CommandTree& tree) {
       .show_default();
   verb.add_option("--gate", &options->gate,
                   "Where author mark and store are not as they were written together, as after a\n"
-                  "restore: ask the peers that the store has synced with whether they hold more\n"
-                  "of the log, and do not append then. ask goes on where none can be asked,\n"
+                  "restore, or a log begins: ask the peers that the store has synced with whether\n"
+                  "they hold more of the log, and do not append then. ask goes on where none can "
+                  "be asked,\n"
                   "required does not, never asks nobody")
       .type_name("required|ask|never")
       .show_default();
