@@ -373,6 +373,7 @@ Result<void> StoreAudit::check_tables(const ReadTransaction& transaction) {
   CULM_CHECK(damaged_unless(value.has_value()));
   CULM_TRY(const ByteView meta_body, detail::unseal(Table::kMeta, detail::meta_row_key(), *value));
   CULM_TRY(const auto meta, detail::decode_meta(meta_body));
+  CULM_CHECK(transaction.known_peers());
 
   std::uint64_t log_count = 0;
   std::uint64_t block_count = 0;

@@ -97,6 +97,10 @@ Result<Damage> ReadTransaction::find_damage(const LogState& log, const RangeSet&
 }
 
 Result<RangeSet> WriteTransaction::drop_damaged(const LogKey& log, const RangeSet& seqnums) {
+  const auto peers = known_peers();
+  if (!peers && peers.error().code == Errc::kStoreDamaged) {
+    CULM_CHECK(noted(kv_write_.erase(Table::kMeta, detail::peers_row_key())));
+  }
   const auto known = touch_known(log);
   if (!known && known.error().code == Errc::kStoreDamaged) CULM_CHECK(restore_log(log));
   CULM_TRY(detail::TouchedLog* const touched, touch_known(log));

@@ -52,6 +52,8 @@ class Damage(NetworkScenario):
         lines = self.lines(ENTRIES)
         self.assertEqual(self.printed("reader", author), lines[:76] + lines[77:])
         self.assertIn(f"store {relay.store}: log {author}: damaged at 77", relay.said())
+        self.assertIn("is taken again from a peer that offers it; `culm repair --from HOST:PORT` asks",
+                      relay.said())
 
         pushed = self.sync_one("author", relay.address, "--push", author)
         self.assertTrue(pushed["pushed"], pushed)

@@ -177,7 +177,8 @@ class JsonLines(NetworkScenario):
         self.assertEqual(verbs - self.ran, set())
         self.assertEqual(set(TYPES) - self.seen, 
                          {"failure", "warning", "store_made", "damage", "dropped", "replaced",
-                          "damaged_state", "restored_state", "forgetting_finished"} - self.seen)
+                          "damaged_state", "restored_state", "damaged_peers", "dropped_peers",
+                          "forgetting_finished"} - self.seen)
 
     def live_lines(self, relay, author):
         live = self.live("fifth", relay.address, author)

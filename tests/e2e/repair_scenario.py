@@ -78,6 +78,44 @@ class Repair(Rotten):
         self.sync_one("store", self.peer.address, self.author)
         self.assertEqual(self.printed("store", self.author), self.lines(ENTRIES))
 
+    def test_what_an_earlier_run_has_dropped_is_taken_again(self):
+        self.rot_entry("store", 77)
+        self.rot_payload("store", 400)
+        self.rot_entry("store", 800)  # behind the new head, where nothing tells of it
+        self.out("repair")
+        self.assertEqual(self.json("ls")["held"], "1-76,78-799")
+        gone = self.relay("gone", "--accept-any")
+        gone.end()
+        said = self.error(NETWORK, "repair", "--from", gone.address)
+        self.assertIn("repair again with another peer", said)
+        self.assertIn("replaced 1 entry: 77; 1 payload: 400\n",
+                      self.text("repair", "--from", self.peer.address))
+        log = self.json("ls")
+        self.assertEqual((log["held"], log["payloads"]), ("1-800", 800))
+        self.assert_sound("store")
+        self.error(NETWORK, "repair", "--from", gone.address)
+
+    def test_of_a_log_that_is_wanted_in_part_no_more_is_taken(self):
+        self.sync_one("part", self.peer.address, self.author, "--range", "300-500")
+        held = self.json("ls", store="part")["held"]
+        self.rot_entry("part", 333)
+        self.out("repair", store="part")
+        self.assertNotEqual(self.json("ls", store="part")["held"], held)
+        self.out("repair", "--from", self.peer.address, store="part")
+        self.assertEqual(self.json("ls", store="part")["held"], held)
+
+    def test_a_damaged_list_of_known_peers_is_dropped(self):
+        self.rot("store", self.peer.address.encode())
+        self.assertIn("`culm repair --dry-run`", self.error(STORE, "verify"))
+        self.assertEqual([line["type"] for line in self.repair("--dry-run")], ["damaged_peers"])
+        self.assertIn("would drop the list of peers", self.text("repair", "--dry-run"))
+        self.assertIn("dropped the list of peers", self.text("repair"))
+        self.assert_sound("store")
+        self.assertEqual(self.text("repair"), "nothing is damaged\n")
+        self.sync_one("store", self.peer.address, self.author)
+        shutil.copytree(self.path("store"), self.path("copy"))
+        self.out("append", "--key", self.key[0], "--gate", "required", stdin=b"x", store="copy")
+
     def test_entries_that_are_cut_off_are_named_until_they_lead_to_the_first_again(self):
         self.rot_entry("store", 4)
         found = self.repair("--dry-run")[0]

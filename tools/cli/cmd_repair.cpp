@@ -33,6 +33,8 @@ struct Findings {
   std::map<LogKey, store::Damage> damaged;
   std::map<LogKey, RangeSet> cut_off;  ///< entries that do not lead to entry 1 any more
   std::vector<LogKey> stateless;       ///< nothing can be asked of these
+  std::optional<LogKey> any_log;       ///< through which the list of known peers is dropped
+  bool are_peers_damaged = false;      ///< that list
   std::optional<Failure> failure;      ///< of one of them
 };
 
@@ -64,6 +66,9 @@ Outcome<Findings> look(const RepairOptions& options, const store::Store& store) 
   Findings findings;
   CULM_TOOLS_TRY(const auto transaction, store.read());
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));
+  const auto peers = transaction.known_peers();
+  findings.are_peers_damaged = !peers && peers.error().code == Errc::kStoreDamaged;
+  if (!logs.empty()) findings.any_log = logs.front();
   Progress progress("looking for damage", 0, Progress::Unit::kCount);
   if (progress.is_shown()) progress.set_total(count_held(transaction, logs));
   for (const LogKey& key : logs) {
@@ -167,11 +172,42 @@ Outcome<node::SyncReport> sync_with(Context& context, const RepairOptions& optio
   return report;
 }
 
+/// What peers are asked for of each log. What an earlier run has dropped is of it.
+using Lost = std::map<LogKey, store::Damage>;
+
+/// Of all logs that something is wanted of: entries behind the head may be lost, which nothing here
+/// tells.
+Outcome<Lost> find_lost(const RepairOptions& options, const Findings& findings,
+                        const store::Store& store) {
+  Lost all;
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));
+  for (const LogKey& key : logs) {
+    const auto log = transaction.get_log(key);
+    if (!log) continue;  // said already
+    const RangeSet wanted = resolve((*log)->interest.entries, (*log)->head());
+    const auto damage = findings.damaged.find(key);
+    const bool is_damaged = damage != findings.damaged.end();
+    if (wanted.empty() && !is_damaged && !findings.cut_off.contains(key)) continue;
+    store::Damage& lost = all[key];
+    lost.entries = closure(wanted, (*log)->head()) - (*log)->held;
+    if ((*log)->interest.payloads) {
+      lost.payloads = (wanted & (*log)->held) - (*log)->payloads - (*log)->deleted;
+    }
+    if (!is_damaged) continue;
+    lost.entries |= damage->second.entries;
+    lost.payloads |= damage->second.payloads;
+  }
+  return all;
+}
+
 /// Says what peers have brought of what was lost; whether that was all.
-Outcome<bool> tell_replaced(Context& context, const Findings& findings, const store::Store& store) {
+Outcome<bool> tell_replaced(Context& context, const Findings& findings, const Lost& lost,
+                            const store::Store& store) {
   CULM_TOOLS_TRY(const auto transaction, store.read());
   bool is_whole = true;
-  for (const auto& [key, damage] : findings.damaged) {
+  for (const auto& [key, damage] : lost) {
+    if (damage.entries.empty() && damage.payloads.empty()) continue;
     CULM_TOOLS_TRY(const auto log, about(short_name(key), transaction.get_log(key)));
     const RangeSet entries = damage.entries - log->held;
     const RangeSet payloads = damage.payloads - log->payloads;
@@ -199,20 +235,33 @@ Outcome<bool> tell_replaced(Context& context, const Findings& findings, const st
   return is_whole;
 }
 
+/// Whether a peer was there that could be asked.
+bool has_answered(const node::SyncReport& report) {
+  return report.peers.empty() ||
+         std::ranges::any_of(report.peers, [](const auto& peer) { return peer.peer.has_value(); });
+}
+
 /// What was dropped comes back by any sync, now or later.
 Outcome<void> fetch(Context& context, const RepairOptions& options, const Findings& findings) {
-  const std::set<LogKey> logs = logs_of(findings);
-  CULM_TOOLS_TRY(const node::SyncReport report,
-                 sync_with(context, options, {logs.begin(), logs.end()}));
+  Lost lost;
+  {
+    CULM_TOOLS_TRY(const auto store, open_for_reading(context));
+    CULM_TOOLS_TRY(lost, find_lost(options, findings, *store));
+  }
+  std::vector<LogKey> logs;
+  logs.reserve(lost.size());
+  for (const auto& [log, what] : lost) logs.push_back(log);
+  CULM_TOOLS_TRY(const node::SyncReport report, sync_with(context, options, logs));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
-  CULM_TOOLS_TRY(const bool is_whole, tell_replaced(context, findings, *store));
-  if (is_whole) return {};
+  CULM_TOOLS_TRY(const bool is_whole, tell_replaced(context, findings, lost, *store));
+  if (is_whole && has_answered(report)) return {};
   const auto why = node::why_not_done(report);
   if (why && fault(why->error.code) == Fault::kOwnStore) {
     return fail_with(Failure(why->error).about(named(context)));
   }
   Failure failure(Exit::kNetwork, why ? why->error.code : Errc::kPeerStalled,
-                  "not all that was lost was replaced");
+                  is_whole ? "nothing is known to be lost, but no peer could be asked"
+                           : "not all that was lost was replaced");
   if (why && why->peer != nullptr) {
     failure.message += ": peer " + node::to_string(why->peer->endpoint) + ": " +
                        why_lost(why->error, why->peer->text).message;
@@ -229,6 +278,15 @@ Outcome<void> tell_state(Context& context, const LogKey& log, bool dry_run) {
   return context.out.write(
       short_name(log) + (dry_run ? ": would make its state again" : ": made its state again") +
       " from what is here: that is wanted, and payloads that are not here count as deleted\n");
+}
+
+Outcome<void> tell_peers(Context& context, bool dry_run) {
+  if (context.json) {
+    return context.out.write_json(Json{{"type", dry_run ? "damaged_peers" : "dropped_peers"}});
+  }
+  return context.out.write(std::string(dry_run ? "would drop" : "dropped") +
+                           " the list of peers that this store has synced with; it fills again "
+                           "with each sync\n");
 }
 
 /// Nothing can be asked of a log before its state is there.
@@ -259,6 +317,10 @@ Outcome<Findings> drop(Context& context, const RepairOptions& options) {
     const RangeSet all = damage.entries | damage.payloads | damage.rows;
     CULM_TOOLS_CHECK(about(short_name(log), access.writer->drop_damaged(log, all)));
   }
+  if (findings.are_peers_damaged && findings.any_log) {
+    CULM_TOOLS_CHECK(about(named(context), access.writer->drop_damaged(*findings.any_log, {})));
+    CULM_TOOLS_CHECK(tell_peers(context, false));
+  }
   CULM_TOOLS_CHECK(tell_findings(context, findings, false));
   return findings;
 }
@@ -270,6 +332,7 @@ Outcome<Findings> look_only(Context& context, const RepairOptions& options) {
   for (const LogKey& log : findings.stateless) {
     CULM_TOOLS_CHECK(tell_state(context, log, true));
   }
+  if (findings.are_peers_damaged) CULM_TOOLS_CHECK(tell_peers(context, true));
   CULM_TOOLS_CHECK(tell_findings(context, findings, true));
   return findings;
 }
@@ -302,15 +365,16 @@ Outcome<void> mend(Context& context, const RepairOptions& options) {
                  options.dry_run ? look_only(context, options) : drop(context, options));
   const bool is_sound = findings.damaged.empty() && findings.cut_off.empty();
   Outcome<void> fetched;
-  if (!is_sound && !options.from.empty()) fetched = fetch(context, options, findings);
+  if (!options.from.empty()) fetched = fetch(context, options, findings);
   if (findings.failure) return fail_with(*std::move(findings.failure));
   CULM_TOOLS_CHECK(context.out.flush());
   const std::set<LogKey> mended = options.dry_run ? std::set<LogKey>() : logs_of(findings);
-  if (!options.dry_run || findings.stateless.empty()) {
+  if (!options.dry_run || (findings.stateless.empty() && !findings.are_peers_damaged)) {
     CULM_TOOLS_CHECK(check_mended(context, mended));
   }
   CULM_TOOLS_CHECK(fetched);
-  if (is_sound && findings.stateless.empty() && !context.json) {
+  const bool is_other = !findings.stateless.empty() || findings.are_peers_damaged;
+  if (is_sound && !is_other && !context.json) {
     CULM_TOOLS_CHECK(context.out.write("nothing is damaged\n"));
   }
   if (is_sound || !options.from.empty() || context.json) return {};
@@ -337,10 +401,10 @@ void add_repair(CommandTree& tree) {
       "Drop what is damaged in the store, and with --from take it again from peers. First say\n"
       "with --dry-run what that is. An entry whose row is damaged is kept where its signature or\n"
       "a link still proves it; then at most its payload is lost. What peers bring is verified as\n"
-      "by `culm sync`, and is all that is wanted of the damaged logs. Where entries of your own\n"
-      "log are lost, do not append before they are back: `culm append` refuses to where it would\n"
-      "fork the log. Exit status 6 if peers do not bring all that was lost, 5 if there is damage\n"
-      "that only another store can mend.",
+      "by `culm sync`, and is all that is wanted of the logs: also what an earlier repair has\n"
+      "dropped. Where entries of your own log are lost, do not append before they are back:\n"
+      "`culm append` refuses to where it would fork the log. Exit status 6 if peers do not bring\n"
+      "all that was lost, 5 if there is damage that only another store can mend.",
       "culm repair --dry-run\n  culm repair --from 127.0.0.1:7474 --from 127.0.0.1:7475", options,
       run);
   verb.group(VerbGroup::kMend);

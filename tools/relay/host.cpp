@@ -24,7 +24,8 @@ void allow_many_descriptors() {
 
 std::string damage_text(const std::string& store, const LogKey& log, const RangeSet& seqnums) {
   return store + ": log " + to_string(log) + ": damaged at " + to_string(seqnums) +
-         "; what is lost of it counts as not held and is taken again from peers";
+         "; what is lost of it counts as not held and is taken again from a peer that offers it; "
+         "`culm repair --from HOST:PORT` asks one for it";
 }
 
 Host::Host() : signals_(io_, SIGINT, SIGTERM), minute_(io_) {
