@@ -91,10 +91,40 @@ class Arguments(Scenario):
                 self.assertIn(option, self.error(USAGE, "sync", "127.0.0.1:1", author,
                                                  f"{option}={size}"))
 
-    def test_ranges_that_are_none_are_refused(self):
+    def test_ranges_that_are_none_say_where_why_and_how_they_are_written(self):
         author = self.new_log("abc")
-        for ranges in ("5-3", "0-3", "", "1,,2", "x", "1-2-3", "-0", "-3--5", "lasts", "last-3-", "--3"):
-            self.assertIn("--range", self.error(USAGE, "log", author, f"--range={ranges}"), ranges)
+        missing, none = "a seqnum is missing", "this is no seqnum"
+        backward, place = "this range ends before it begins", "only - or , can follow here"
+        large = "no seqnum is larger than 18446744073709551615"
+        for ranges, character, reason in (
+                ("3-1", 1, backward), ("7,5-3", 3, backward), ("-3--5", 1, backward),
+                ("0-5", 1, "seqnums start at 1"), ("5-0", 3, "seqnums start at 1"),
+                ("-0", 1, "the last entry is -1 or last"), ("x", 1, none), ("5-x", 3, none),
+                ("5 -9", 2, place), ("lasts", 5, place), ("1-2-3", 4, "only , can follow here"),
+                ("last-3-", 7, "only , can follow here"), ("--3", 1, none), ("1,,2", 3, missing), ("5,", 3, missing),
+                ("18446744073709551616", 1, large), ("1-99999999999999999999", 3, large)):
+            for verb in ["log", author], ["sync", "127.0.0.1:1", author], ["select", author]:
+                said = self.error(USAGE, *verb, f"--range={ranges}").splitlines()[0]
+                self.assertIn(f'--range "{ranges}", at character {character}: {reason}', said)
+                self.assertIn("like 5-9,20,30-", said)
+        self.assertIn("at character 3: here nothing can be counted from the end",
+                      self.error(USAGE, "sync", "127.0.0.1:1", author, "--range", "3,last"))
+
+    def test_seqnums_are_counted_from_the_end_of_a_log_where_one_is_at_hand(self):
+        author = self.new_log(str(n) for n in range(20))
+        self.assertEqual(self.out("path", "last", "--log", author), self.out("path", "20"))
+        self.assertEqual(self.out("path", "--log", author, "--", "-3", "-10"),
+                         self.out("path", "18", "11"))
+        self.assertEqual(self.out("pool", "-10", "--log", author),
+                         self.out("pool", "11", "--log", author))
+        self.assertEqual(self.out("pool", "3", "--head", "last", "--log", author),
+                         self.out("pool", "3", "--head", "20", "--log", author))
+        self.assertEqual(self.out("pool", "last", "--head", "20"),
+                         self.out("pool", "20", "--head", "20"))
+        for arguments in ["path", "last"], ["path", "5", "-1"], ["pool", "last"], [
+                "pool", "3", "--head", "last"]:
+            self.assertIn("--log", self.error(USAGE, *arguments))
+        self.error(NOT_FOUND, "path", "--log", author, "--", "-21")
 
     def test_names_that_are_none_are_refused(self):
         author = self.new_log("abc")

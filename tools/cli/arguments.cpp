@@ -31,6 +31,14 @@ tl::unexpected<Failure> ambiguous(std::string_view text, const std::vector<LogKe
   return usage(std::move(message));
 }
 
+/// Names the place, the reason, and how ranges are written.
+tl::unexpected<Failure> no_ranges(std::string_view what, std::string_view text, std::size_t at,
+                                  std::string_view reason) {
+  return usage(std::string(what) + " " + in_quotes(text) + ", at character " +
+               std::to_string(at + 1) + ": " + std::string(reason) +
+               " (ranges are like 5-9,20,30-; where a log is at hand also last, -10- or 5--2)");
+}
+
 }  // namespace
 
 Outcome<std::uint64_t> parse_number(std::string_view what, std::string_view text) {
@@ -92,18 +100,11 @@ Outcome<std::uint64_t> parse_size(std::string_view what, std::string_view text) 
 }
 
 Outcome<RangeSet> parse_range_option(std::string_view what, std::string_view text) {
-  auto ranges = parse_ranges(text);
-  if (!ranges && RangeWords::parse(what, text)) {
-    return usage(std::string(what) + " " + in_quotes(text) +
-                 ": here nothing can be counted from the end of the log; --newest N can");
-  }
-  if (!ranges) {
-    return usage(std::string(what) + " " + in_quotes(text) +
-                 " is not like 5-9,20,30-, with seqnums from 1 to " +
-                 "2^64 - 1 and no range that ends before it starts: look at character " +
-                 std::to_string(ranges.error().detail + 1));
-  }
-  return *std::move(ranges);
+  CULM_TOOLS_TRY(const RangeWords words, RangeWords::parse(what, text));
+  const auto place = words.counted_from_last();
+  if (!place) return words.of(kSeqnumMax);
+  return no_ranges(what, text, *place,
+                   "here nothing can be counted from the end of the log; --newest N can");
 }
 
 Outcome<RangeWords> RangeWords::parse(std::string_view what, std::string_view text) {
@@ -111,47 +112,71 @@ Outcome<RangeWords> RangeWords::parse(std::string_view what, std::string_view te
   std::size_t at = 0;
   while (at <= text.size()) {
     const std::size_t end = std::min(text.find(',', at), text.size());
-    const auto range = parse_range(text.substr(at, end - at));
-    if (!range) {
-      return usage(std::string(what) + " " + in_quotes(text) +
-                   " is not like 5-9,20,30-, last or -10-: look at character " +
-                   std::to_string(at + 1));
-    }
+    Reader reader{text.substr(0, end), at};
+    const auto range = reader.take_range();
+    if (!range) return no_ranges(what, text, reader.at, reader.reason);
     words.ranges_.push_back(*range);
     at = end + 1;
   }
   return words;
 }
 
-/// Takes what is an end of a range off the start of `text`.
-std::optional<RangeWords::End> RangeWords::take_end(std::string_view& text) {
+/// Takes an end of a range; `at` then is behind it or, without one, where it is wrong.
+std::optional<RangeWords::End> RangeWords::Reader::take_end() {
+  const std::string_view rest = text.substr(at);
   constexpr std::string_view kLast = "last";
-  if (text.starts_with(kLast)) {
-    text.remove_prefix(kLast.size());
+  if (rest.starts_with(kLast)) {
+    at += kLast.size();
     return End{1, true};
   }
-  End end{0, text.starts_with('-')};
-  if (end.is_from_last) text.remove_prefix(1);
-  const auto [rest, code] = std::from_chars(text.data(), text.data() + text.size(), end.number);
-  if (code != std::errc{} || end.number == 0) return std::nullopt;
-  text.remove_prefix(static_cast<std::size_t>(rest - text.data()));
+  End end{0, rest.starts_with('-')};
+  const std::string_view digits = rest.substr(end.is_from_last ? 1 : 0);
+  const auto [stop, code] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), end.number);
+  if (code == std::errc::invalid_argument) {
+    reason = rest.empty() ? "a seqnum is missing" : "this is no seqnum";
+    return std::nullopt;
+  }
+  if (code != std::errc{}) {
+    reason = "no seqnum is larger than 18446744073709551615 (2^64 - 1)";
+    return std::nullopt;
+  }
+  if (end.number == 0) {
+    reason = end.is_from_last ? "the last entry is -1 or last" : "seqnums start at 1";
+    return std::nullopt;
+  }
+  at = static_cast<std::size_t>(stop - text.data());
   return end;
 }
 
-std::optional<RangeWords::Range> RangeWords::parse_range(std::string_view text) {
-  const auto first = take_end(text);
+std::optional<RangeWords::Range> RangeWords::Reader::take_range() {
+  const std::size_t start = at;
+  const auto first = take_end();
   if (!first) return std::nullopt;
-  if (text.empty()) return Range{*first, *first};
-  if (!text.starts_with('-')) return std::nullopt;
-  text.remove_prefix(1);
-  if (text.empty()) return Range{*first, {kSeqnumMax, false}};
-  const auto last = take_end(text);
-  if (!last || !text.empty()) return std::nullopt;
+  if (at == text.size()) return Range{*first, *first, start};
+  const bool is_range = text[at] == '-';
+  if (is_range && ++at == text.size()) return Range{*first, {kSeqnumMax, false}, start};
+  const auto last = is_range ? take_end() : std::nullopt;
+  if (is_range && !last) return std::nullopt;
+  if (!last || at != text.size()) {
+    reason = is_range ? "only , can follow here" : "only - or , can follow here";
+    return std::nullopt;
+  }
   const bool are_alike = first->is_from_last == last->is_from_last;
   const bool is_backwards =
       first->is_from_last ? first->number < last->number : first->number > last->number;
-  if (are_alike && is_backwards) return std::nullopt;
-  return Range{*first, *last};
+  if (!are_alike || !is_backwards) return Range{*first, *last, start};
+  at = start;
+  reason = "this range ends before it begins";
+  return std::nullopt;
+}
+
+std::optional<std::size_t> RangeWords::counted_from_last() const {
+  const auto found = std::ranges::find_if(ranges_, [](const Range& range) {
+    return range.first.is_from_last || range.last.is_from_last;
+  });
+  if (found == ranges_.end()) return std::nullopt;
+  return found->at;
 }
 
 RangeSet RangeWords::of(SeqNum head) const {
@@ -168,9 +193,12 @@ RangeSet RangeWords::of(SeqNum head) const {
   return set;
 }
 
+bool is_from_last(std::string_view text) {
+  return text == "last" || (text.starts_with('-') && text.size() > 1);
+}
+
 Outcome<SeqNum> parse_seqnum_of(std::string_view what, std::string_view text, SeqNum head) {
-  const bool is_from_last = text == "last" || (text.starts_with('-') && text.size() > 1);
-  if (!is_from_last) return parse_seqnum(what, text);
+  if (!is_from_last(text)) return parse_seqnum(what, text);
   SeqNum back = 1;
   if (text != "last") {
     CULM_TOOLS_TRY(back, parse_seqnum(what, text.substr(1)));

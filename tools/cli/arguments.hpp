@@ -63,6 +63,8 @@ class RangeWords {
   [[nodiscard]] bool empty() const noexcept { return ranges_.empty(); }
   /// What they mean in a log with this head. A range that begins before entry 1 begins with it.
   [[nodiscard]] RangeSet of(SeqNum head) const;
+  /// Where in the text the first range begins that needs a head; nothing where none does.
+  [[nodiscard]] std::optional<std::size_t> counted_from_last() const;
 
  private:
   struct End {
@@ -72,15 +74,26 @@ class RangeWords {
   struct Range {
     End first;
     End last;
+    std::size_t at = 0;  ///< in the text
   };
-  [[nodiscard]] static std::optional<End> take_end(std::string_view& text);
-  [[nodiscard]] static std::optional<Range> parse_range(std::string_view text);
+  /// Reads one range, which ends with `text`.
+  struct Reader {
+    std::string_view text;
+    std::size_t at = 0;
+    std::string_view reason{};  ///< why what is there is none
+
+    [[nodiscard]] std::optional<End> take_end();
+    [[nodiscard]] std::optional<Range> take_range();
+  };
 
   std::vector<Range> ranges_;
 };
 [[nodiscard]] inline Option::Value ranges_of(RangeWords& into) {
   return value_of("RANGES", into, RangeWords::parse);
 }
+
+/// Whether a seqnum is counted from the end of a log.
+[[nodiscard]] bool is_from_last(std::string_view text);
 
 /// A seqnum in a log with this head: a number from 1 on, "last", or "-10" for the tenth from the
 /// end.

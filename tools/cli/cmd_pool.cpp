@@ -35,10 +35,16 @@ Outcome<void> run(Context& context, const Options& options) {
     head = state.head();
   }
   if (!options.head.empty()) {
-    CULM_TOOLS_TRY(head, parse_seqnum("--head", options.head));
+    if (options.log.empty() && is_from_last(options.head)) {
+      return usage("say with --log of which log the last entries are meant");
+    }
+    CULM_TOOLS_TRY(head, parse_seqnum_of("--head", options.head, head));
   }
-  CULM_TOOLS_TRY(const SeqNum n, options.log.empty() ? parse_seqnum("N", options.seqnum)
-                                                     : parse_seqnum_of("N", options.seqnum, head));
+  if (head == kSeqnumMax && is_from_last(options.seqnum)) {
+    return usage(
+        "say with --log of which log the last entries are meant, or where it ends: --head");
+  }
+  CULM_TOOLS_TRY(const SeqNum n, parse_seqnum_of("N", options.seqnum, head));
   if (n > head)
     return usage("N " + std::to_string(n) + " lies above the head " + std::to_string(head));
 
@@ -74,7 +80,7 @@ void add_pool(CommandTree& tree) {
       "culm pool 100 --head 1000\n  culm pool 100 --log 4fd3ab12", options, run);
   verb.group(VerbGroup::kExplore);
   verb.add_option("N", &options->seqnum,
-                  "Seqnum; with --log also last, or -10 for the tenth from the end")
+                  "Seqnum; with --log or --head also last, or -10 for the tenth from the end")
       .required();
   verb.add_option("--head", &options->head, "Highest seqnum of the log; else the log's, or no end")
       .type_name("N");
