@@ -151,8 +151,8 @@ class Arguments(Scenario):
         key, author = self.keygen()
         for log_id in 3, 4:
             self.out("append", "--key", key, "--log-id", log_id, stdin=b"x")
-        for arguments in (["delete", author[:10], "--payloads", "--range", 1], ["inspect", author, 1],
-                          ["pool", 1, "--log", author]):
+        for arguments in (["inspect", author, 1], ["pool", 1, "--log", author],
+                          ["path", 1, "--log", author]):
             message = self.error(USAGE, *arguments)
             self.assertIn(author + ".3", message)
             self.assertIn(author + ".4", message)

@@ -1,4 +1,9 @@
-from scenario import NOT_FOUND, USAGE, Scenario, main
+import json
+import re
+import signal
+import time
+
+from scenario import INTERRUPTED, NOT_FOUND, USAGE, Scenario, main
 
 
 class Delete(Scenario):
@@ -32,14 +37,65 @@ class Delete(Scenario):
     def test_a_dry_run_says_what_would_be_deleted(self):
         arguments = ("delete", self.author, "--payloads", "--range", "2,299-")
         self.assertEqual(self.text(*arguments, "--dry-run"),
-                         "would delete 3 payloads (52 B): 2,299-300, of 300\n")
+                         f"{self.author[:12]}: would delete 3 payloads (52 B): 2,299-300; 297 left, "
+                         "all entries are kept\n")
         report = self.json(*arguments, "--dry-run")
         self.assertEqual((report["would_delete"], report["would_delete_bytes"], report["seqnums"],
-                          report["payloads"]), (3, 52, "2,299-300", 300))
+                          report["payloads"]), (3, 52, "2,299-300", 297))
         self.assertEqual(self.json("ls")["payloads"], 300)
         done = self.json(*arguments)
         self.assertEqual((done["deleted"], done["deleted_bytes"]), (3, 52))
         self.assertRegex(self.text("ls"), "complete, but 3 payloads deleted$")
+
+    def test_what_is_not_fetched_from_now_on_and_lies_beyond_the_head_is_said_alike(self):
+        self.out("delete", self.author, "--payloads", "--range", "5")
+        self.write("part.jsonl", self.out("export", self.author, "--range", "1-20", "--jsonl"))
+        self.out("import", "--jsonl", "part.jsonl", store="part")
+        arguments = ("delete", self.author, "--payloads", "--range", "4-6,30,500-510")
+        planned = self.text(*arguments, "--dry-run", store="part")
+        self.assertIn("would delete 2 payloads (32 B): 4,6; not held, and would not be fetched from "
+                      "now on: 5,30,500-510; of the range beyond the head (40): 500-510; 17 left",
+                      planned)
+        report = self.json(*arguments, "--dry-run", store="part")
+        done = self.json(*arguments, store="part")
+        for line in report, done:
+            self.assertEqual((line["seqnums"], line["barred"], line["beyond_head"], line["payloads"]),
+                             ("4,6", "5,30,500-510", "500-510", 17))
+        again = self.text(*arguments, store="part")
+        self.assertIn("deleted 0 payloads (0 B); of the range beyond the head (40): 500-510; 17",
+                      again)
+
+    def test_of_an_author_it_is_done_to_each_log(self):
+        for log_id in 3, 7:
+            self.out("append", "--key", "me.key", "--log-id", log_id, stdin=b"payload")
+        arguments = ("delete", self.author, "--payloads", "--range", "last")
+        for options, verb in (["--dry-run"], "would delete"), ([], "deleted"):
+            lines = self.text(*arguments, *options).splitlines()
+            self.assertEqual([line.split(" (")[0] for line in lines],
+                             [f"{self.author[:12]}{log}: {verb} 1 payload" for log in ("", ".3", ".7")])
+        self.assertEqual([log["payloads"] for log in self.json_lines("ls")], [299, 0, 0])
+        self.assertEqual([line["deleted"] for line in self.json_lines(
+            "delete", self.author, "--payloads", "--range", "1")], [1, 0, 0])
+
+    def test_an_interruption_says_what_was_done(self):
+        author = self.new_log((f"{n}" for n in range(60_000)), key=self.keygen("long"))
+        for json_option in [], ["--json"]:
+            before = self.payloads_of(author)
+            process = self.start("delete", author, "--payloads", "--range", "1-", *json_option)
+            deadline = time.monotonic() + 60
+            while self.payloads_of(author) == before:
+                self.assertLess(time.monotonic(), deadline)
+            process.send_signal(signal.SIGINT)
+            out, said = process.communicate(timeout=60)
+            self.assertEqual((process.returncode, out), (INTERRUPTED, b""), said)
+            message = json.loads(said)["message"] if json_option else said.decode()
+            count = int(re.search(r": deleted ([\d,]+) payloads \(", message)[1].replace(",", ""))
+            self.assertIn("; the same command deletes the rest", message)
+            self.assertEqual(before - self.payloads_of(author), count)
+        self.assertEqual(json.loads(said)["seqnums"], f"{60_001 - before}-{60_000 - before + count}")
+
+    def payloads_of(self, author):
+        return next(log["payloads"] for log in self.json_lines("ls") if log["log"] == author)
 
     def test_the_log_goes_on_afterwards(self):
         self.out("delete", self.author, "--payloads", "--range", "1-")

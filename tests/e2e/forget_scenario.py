@@ -16,6 +16,10 @@ class Forget(NetworkScenario):
         self.key, self.author = self.keygen()
         self.new_log(self.lines(100), key=(self.key, self.author))
 
+    def move_to_another_machine(self):
+        """Where nobody has appended to the log: it is not one's own."""
+        self.environment["CULM_MARKS"] = self.path("no-marks")
+
     def known(self, store):
         return [line["log"] for line in self.json_lines("ls", store=store)]
 
@@ -24,6 +28,7 @@ class Forget(NetworkScenario):
         _, other = self.keygen("other.key")
         self.new_log(self.lines(5), key=(self.path("other.key"), other))
         self.sync("reader", relay.address, self.author, other)
+        self.move_to_another_machine()
         self.assertEqual(self.text("forget", self.author, "--dry-run", store="reader"),
                          f"would forget {self.author[:12]}: 100 entries, 100 payloads (3.1 kB)\n")
         self.assertCountEqual(self.known("reader"), [self.author, other])
@@ -56,11 +61,27 @@ class Forget(NetworkScenario):
         self.out("append", "--key", self.key, stdin=b"more")
         self.assertEqual(self.json("ls")["head"], 101)
 
-    def test_a_copy_of_ones_own_log_in_another_store_is_not_ones_own(self):
+    def test_a_log_is_ones_own_in_whichever_store_of_this_machine_it_lies(self):
         relay = self.relay("store")
         self.sync("copy", relay.address, self.author)
+        for arguments in [], ["--dry-run"]:
+            self.assertIn("is your own", self.error(USAGE, "forget", self.author, *arguments,
+                                                    store="copy"))
+        self.assertEqual(self.known("copy"), [self.author])
+        self.move_to_another_machine()
         self.out("forget", self.author, store="copy")
         self.assertEqual(self.known("copy"), [])
+
+    def test_of_an_author_each_log_is_forgotten(self):
+        for log_id in 3, 7:
+            self.out("append", "--key", self.key, "--log-id", log_id, stdin=b"x")
+        self.out("append", "--key", self.keygen("other.key")[0], stdin=b"x")
+        self.assertIn("nothing was forgotten", self.error(USAGE, "forget", self.author))
+        for options, verb in (["--dry-run"], "would forget"), ([], "forgot"):
+            lines = self.text("forget", self.author, "--own", *options).splitlines()
+            self.assertEqual([line.split(":")[0] for line in lines],
+                             [f"{verb} {self.author[:12]}{log}" for log in ("", ".3", ".7")])
+        self.assertEqual(len(self.known("store")), 1)
 
     def test_beside_a_node_that_serves_it(self):
         author = self.relay("store")
@@ -68,7 +89,7 @@ class Forget(NetworkScenario):
         middle = self.relay("middle")
         live = self.live("reader", middle.address, self.author)
         live.wait_for(event="caught_up")
-        self.json("forget", self.author, store="middle")
+        self.json("forget", self.author, "--own", store="middle")
         self.assertEqual(self.known("middle"), [])
         self.sync("middle", author.address, self.author, "--newest", "3")
         self.assertEqual(self.json("ls", store="middle")["entries"], 3)
@@ -81,7 +102,7 @@ class Forget(NetworkScenario):
         author = self.relay("store")
         live = self.live("reader", author.address, self.author)
         live.wait_for(event="caught_up")
-        self.json("forget", self.author, store="reader")
+        self.json("forget", self.author, "--own", store="reader")
         # The sync was asked for it and goes on.
         self.new_log(["more"], key=(self.key, self.author))
         deadline = time.monotonic() + PATIENCE_SECONDS

@@ -164,9 +164,26 @@ class Resuming(NetworkScenario):
         self.assertLess(whole["bytes_sent"], 3 * MEGABYTE)
         self.assertEqual(self.log("relay")["payloads"], 6)
 
+    def test_of_a_forgotten_log_the_parts_are_said(self):
+        self.cut(2 * MEGABYTE)
+        here = self.log()["payload_bytes_in_part"]
+        report = self.json("forget", self.author, "--own", "--dry-run", store="reader")
+        self.assertEqual((report["payloads"], report["payloads_in_part"],
+                          report["payload_bytes_in_part"]), (4, 1, here))
+        self.assertRegex(self.text("forget", self.author, "--own", store="reader"),
+                         r"5 entries, 4 payloads \(800 kB\), parts of 1 payload \(1\.\d MB\); ")
+
     def test_of_a_deleted_payload_no_part_stays(self):
         self.cut(2 * MEGABYTE)
-        self.run_culm("delete", self.author, "--payloads", "--range", "2", store="reader")
+        here = self.log()["payload_bytes_in_part"]
+        arguments = ("delete", self.author, "--payloads", "--range", "2")
+        self.assertRegex(self.text(*arguments, "--dry-run", store="reader"),
+                         r": would delete 0 payloads \(0 B\); would delete parts of 1 payload "
+                         r"\(1\.\d MB\): 2; ")
+        for options in ["--dry-run"], []:
+            report = self.json(*arguments, *options, store="reader")
+            self.assertEqual((report["seqnums"], report["seqnums_in_part"], report["barred"],
+                              report["payload_bytes_in_part"]), ("", "2", "2", here))
         self.assertEqual(self.log()["payloads_in_part"], 0)
         self.sync_one("reader", self.hub.address)
         self.assertEqual(self.log()["payloads"], 4)

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/entry_format.hpp"
@@ -26,20 +28,81 @@ RangeSet meant(const store::LogState& log, const RangeWords& words) {
   return range;
 }
 
-std::string described(const RangeSet& payloads, std::uint64_t bytes) {
-  const std::string which = payloads.empty() ? "" : ": " + human_ranges(payloads);
-  return human_payloads(payloads.count()) + " (" + human_size(bytes) + ")" + which;
+/// What a deletion touches of a log.
+struct Extent {
+  LogKey log;
+  SeqNum head = 0;
+  RangeSet payloads;  ///< held whole
+  std::uint64_t bytes = 0;
+  InPart in_part;
+  RangeSet barred;  ///< not held, and not fetched from then on
+  RangeSet beyond_head;
+  std::uint64_t left = 0;  ///< payloads that stay
+
+  [[nodiscard]] bool is_empty() const {
+    return payloads.empty() && in_part.seqnums.empty() && barred.empty();
+  }
+};
+
+enum class Tense { kWould, kDone };
+
+Outcome<Extent> plan(const store::ReadTransaction& transaction, const store::LogState& log,
+                     const RangeSet& seqnums) {
+  Extent extent;
+  extent.log = log.log;
+  extent.head = log.held.largest_up_to(kSeqnumMax);
+  extent.payloads = log.payloads & seqnums;
+  CULM_TOOLS_TRY(extent.in_part, find_in_part(transaction, log, seqnums));
+  extent.barred = (seqnums - log.deleted) - log.payloads;
+  if (extent.head < kSeqnumMax) {
+    extent.beyond_head = seqnums & RangeSet{{extent.head + 1, kSeqnumMax}};
+  }
+  extent.left = (log.payloads - seqnums).count();
+  return extent;
 }
 
-Result<void> delete_payloads(const host::WritableStore& access, const store::LogState& before,
-                             const RangeSet& seqnums) {
-  const std::uint64_t total = (before.payloads & seqnums).count();
-  const WatchedProgress progress("deleting", Progress::Unit::kCount, [&] {
-    const auto now = read_log(*access.store, before.log);
-    const std::uint64_t left = now ? (now->payloads & seqnums).count() : total;
-    return WatchedProgress::Extent{total - std::min(total, left), total};
-  });
-  return access.writer->delete_payloads(before.log, seqnums);
+std::string described(const Extent& extent, Tense tense) {
+  const bool is_done = tense == Tense::kDone;
+  const std::string verb = is_done ? "deleted " : "would delete ";
+  const auto those = [](const RangeSet& set) {
+    return set.empty() ? "" : ": " + human_ranges(set);
+  };
+  std::string text = short_name(extent.log) + ": " + verb +
+                     human_payloads(extent.payloads.count()) + " (" + human_size(extent.bytes) +
+                     ")" + those(extent.payloads);
+  if (const auto& [seqnums, bytes] = extent.in_part; !seqnums.empty()) {
+    text += "; " + verb + "parts of " + human_payloads(seqnums.count()) + " (" + human_size(bytes) +
+            ")" + those(seqnums);
+  }
+  if (!extent.barred.empty()) {
+    text += std::string("; not held, and ") + (is_done ? "not" : "would not be") +
+            " fetched from now on" + those(extent.barred);
+  }
+  if (!extent.beyond_head.empty()) {
+    text += "; of the range beyond the head (" + std::to_string(extent.head) + ")" +
+            those(extent.beyond_head);
+  }
+  return text;
+}
+
+Json to_json(const Extent& extent, Tense tense) {
+  const bool is_done = tense == Tense::kDone;
+  return {{"type", is_done ? "deleted" : "would_delete"},
+          {"log", to_string(extent.log)},
+          {is_done ? "deleted" : "would_delete", extent.payloads.count()},
+          {is_done ? "deleted_bytes" : "would_delete_bytes", extent.bytes},
+          {"seqnums", to_string(extent.payloads)},
+          {"seqnums_in_part", to_string(extent.in_part.seqnums)},
+          {"payload_bytes_in_part", extent.in_part.bytes},
+          {"barred", to_string(extent.barred)},
+          {"beyond_head", to_string(extent.beyond_head)},
+          {"payloads", extent.left}};
+}
+
+Outcome<void> say(Context& context, const Extent& extent, Tense tense) {
+  if (context.json) return context.out.write_json(to_json(extent, tense));
+  return context.out.write(described(extent, tense) + "; " + human_count(extent.left) +
+                           " left, all entries are kept\n");
 }
 
 /// Says what would be deleted.
@@ -47,25 +110,110 @@ Outcome<void> look(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto transaction, store->read());
-  CULM_TOOLS_TRY(const auto log, get_log_named(transaction, options.log));
-  const RangeSet payloads = log.payloads & meant(log, options.range);
-  std::uint64_t bytes = 0;
-  CULM_TOOLS_TRY(const RangeSet damaged,
-                 transaction.visit_sound_entries(
-                     log, payloads, [&](const store::StoredEntry& stored) -> Result<bool> {
-                       bytes += stored.entry.payload_size();
-                       return true;
-                     }));
-  const std::uint64_t all = log.payloads.count();
-  CULM_TOOLS_CHECK(context.json ? context.out.write_json(Json{{"type", "would_delete"},
-                                                              {"log", to_string(log.log)},
-                                                              {"would_delete", payloads.count()},
-                                                              {"would_delete_bytes", bytes},
-                                                              {"seqnums", to_string(payloads)},
-                                                              {"payloads", all}})
-                                : context.out.write("would delete " + described(payloads, bytes) +
-                                                    ", of " + human_count(all) + "\n"));
-  return unless_damaged(log.log, damaged);
+  CULM_TOOLS_TRY(const auto logs, find_logs_named(transaction, {options.log}));
+  return for_each_log(context, logs, [&](const LogKey& key) -> Outcome<void> {
+    CULM_TOOLS_TRY(const auto log, transaction.get_log(key));
+    CULM_TOOLS_TRY(Extent extent, plan(transaction, *log, meant(*log, options.range)));
+    CULM_TOOLS_TRY(
+        const RangeSet damaged,
+        transaction.visit_sound_entries(*log, extent.payloads,
+                                        [&](const store::StoredEntry& stored) -> Result<bool> {
+                                          extent.bytes += stored.entry.payload_size();
+                                          return true;
+                                        }));
+    CULM_TOOLS_CHECK(say(context, extent, Tense::kWould));
+    return unless_damaged(key, damaged);
+  });
+}
+
+/// Deletes in portions, so that what an interruption says is what was done.
+class Deletion {
+ public:
+  Deletion(const host::WritableStore& access, const store::LogState& before, Extent planned)
+      : access_(access),
+        planned_(std::move(planned)),
+        done_(planned_),
+        progress_("deleting", planned_.payloads.count(), Progress::Unit::kCount) {
+    measure(before);
+    done_.bytes = 0;
+  }
+
+  [[nodiscard]] const Extent& done() const noexcept { return done_; }
+
+  Outcome<void> run(RangeSet seqnums) {
+    while (!seqnums.empty()) {
+      CULM_TOOLS_TRY(const Portion portion, find_portion(seqnums));
+      const Uninterrupted whole;
+      const auto deleted = access_.writer->delete_payloads(planned_.log, portion.seqnums);
+      CULM_TOOLS_TRY(const auto now, read_log(*access_.store, planned_.log));
+      measure(now);
+      for (const auto& [seqnum, size] : portion.sizes) {
+        if (!now.payloads.contains(seqnum)) done_.bytes += size;
+      }
+      progress_.show(done_.payloads.count());
+      say_when_interrupted(described(done_, Tense::kDone) + "; the same command deletes the rest",
+                           {{"log", to_string(done_.log)}, {"seqnums", to_string(done_.payloads)}});
+      CULM_TOOLS_CHECK(deleted);
+      seqnums -= portion.seqnums;
+    }
+    return {};
+  }
+
+ private:
+  struct Portion {
+    RangeSet seqnums;
+    std::vector<std::pair<SeqNum, std::uint64_t>> sizes;  ///< of held payloads
+  };
+
+  [[nodiscard]] Outcome<Portion> find_portion(const RangeSet& seqnums) const {
+    constexpr std::uint64_t kBytes = 64 * 1024 * 1024;
+    CULM_TOOLS_TRY(const auto transaction, access_.store->read());
+    CULM_TOOLS_TRY(const auto log, transaction.get_log(planned_.log));
+    Portion portion;
+    std::uint64_t bytes = 0;
+    portion.sizes.reserve(limits::kRowsPerStepMax);
+    const auto add = [&](const store::StoredEntry& stored) -> Result<bool> {
+      portion.sizes.emplace_back(stored.entry.seqnum(), stored.entry.payload_size());
+      bytes += stored.entry.payload_size();
+      return portion.sizes.size() < limits::kRowsPerStepMax && bytes < kBytes;
+    };
+    CULM_TOOLS_CHECK(transaction.visit_sound_entries(*log, log->payloads & seqnums, add));
+    const bool is_rest = portion.sizes.size() < limits::kRowsPerStepMax && bytes < kBytes;
+    portion.seqnums = is_rest ? seqnums : seqnums & RangeSet{{1, portion.sizes.back().first}};
+    return portion;
+  }
+
+  void measure(const store::LogState& now) {
+    done_.payloads = planned_.payloads - now.payloads;
+    done_.barred = planned_.barred & now.deleted;
+    done_.left = now.payloads.count();
+    // Parts of what is barred are of no use to anybody: they have gone or go with it.
+    const bool are_parts_done = (planned_.in_part.seqnums - now.deleted).empty();
+    done_.in_part = are_parts_done ? planned_.in_part : InPart{};
+  }
+
+  const host::WritableStore& access_;
+  const Extent planned_;
+  Extent done_;
+  Progress progress_;
+};
+
+Outcome<void> delete_of(Context& context, const Options& options, const host::WritableStore& access,
+                        const LogKey& log) {
+  CULM_TOOLS_TRY(const auto before, read_log(*access.store, log));
+  const RangeSet seqnums = meant(before, options.range);
+  Extent planned;
+  {
+    CULM_TOOLS_TRY(const auto transaction, access.store->read());
+    CULM_TOOLS_TRY(planned, plan(transaction, before, seqnums));
+  }
+  say_when_interrupted(short_name(log) + ": nothing was deleted");
+  Deletion deletion(access, before, std::move(planned));
+  const auto outcome = deletion.run(seqnums);
+  if (outcome || !deletion.done().is_empty()) {
+    CULM_TOOLS_CHECK(say(context, deletion.done(), Tense::kDone));
+  }
+  return outcome;
 }
 
 Outcome<void> run(Context& context, const Options& options) {
@@ -75,26 +223,14 @@ Outcome<void> run(Context& context, const Options& options) {
   if (options.dry_run) return look(context, options);
   Ed25519Verifier verifier;
   CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kFail, verifier));
-  CULM_TOOLS_TRY(const auto before, read_log_named(*access.store, options.log));
-  say_when_interrupted("some may be deleted; the same command deletes the rest");
-  CULM_TOOLS_CHECK(
-      about(short_name(before.log), delete_payloads(access, before, meant(before, options.range))));
-  CULM_TOOLS_TRY(const auto after, read_log(*access.store, before.log));
-
-  const RangeSet deleted = before.payloads - after.payloads;
-  const std::uint64_t bytes =
-      before.payload_bytes - std::min(before.payload_bytes, after.payload_bytes);
-  say_when_interrupted("deleted " + described(deleted, bytes));
-  if (context.json) {
-    return context.out.write_json(Json{{"type", "deleted"},
-                                       {"log", to_string(before.log)},
-                                       {"deleted", deleted.count()},
-                                       {"deleted_bytes", bytes},
-                                       {"seqnums", to_string(deleted)},
-                                       {"payloads", after.payloads.count()}});
+  std::vector<LogKey> logs;
+  {
+    CULM_TOOLS_TRY(const auto transaction, access.store->read());
+    CULM_TOOLS_TRY(logs, find_logs_named(transaction, {options.log}));
   }
-  return context.out.write("deleted " + described(deleted, bytes) + "; " +
-                           human_count(after.payloads.count()) + " left, all entries are kept\n");
+  say_when_interrupted("nothing was deleted");
+  return for_each_log(context, logs,
+                      [&](const LogKey& log) { return delete_of(context, options, access, log); });
 }
 
 }  // namespace
@@ -104,11 +240,15 @@ void add_delete(CommandTree& tree) {
   Verb& verb = tree.add_verb(
       "delete",
       "Delete payloads here and keep the entries. What is left still verifies and can be served.\n"
-      "Deleted payloads are not fetched again. An open range ends at the head. Of an author with\n"
-      "several logs name one, by .LOG_ID.",
-      "culm delete 4fd3ab12 --payloads --range 1-500", options, run);
+      "Payloads of the range are not fetched again, nor those that are not held, except by `culm "
+      "sync\n"
+      "--undelete`; parts of those go too. An open range ends at the head. Of an author with\n"
+      "several logs it is done to each; .LOG_ID names one.",
+      "culm delete 4fd3ab12 --payloads --range 1-500 --dry-run\n"
+      "  culm delete 4fd3ab12 --payloads --range 1-500",
+      options, run);
   verb.group(VerbGroup::kLetGo);
-  verb.add_option("LOG", &options->log, "Log").required();
+  verb.add_option("LOG", &options->log, "Log, or author of several").required();
   verb.add_flag("--payloads", options->payloads, "Needed: says that payloads are to be deleted");
   verb.add_flag("--dry-run", options->dry_run, "Say what would be deleted, and delete nothing");
   verb.add_option("--range", ranges_of(options->range), "Seqnums, such as 5-9,20,30-, last or -10-")

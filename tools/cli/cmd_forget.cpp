@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <filesystem>
+#include <vector>
 
 #include "culm/store/author_mark_place.hpp"
 
@@ -27,7 +28,10 @@ Result<void> forget(const host::WritableStore& access, const std::optional<LogKe
     return space.free_bytes;
   };
   CULM_TRY(const std::uint64_t before, count_free());
-  say_when_interrupted("the log may be forgotten in part; the same command forgets the rest");
+  const std::string name = log ? short_name(*log) : "the log";
+  say_when_interrupted(name +
+                       " may be forgotten, with some of it still to be erased; the same command "
+                       "goes on");
   const WatchedProgress progress("forgetting", Progress::Unit::kBytes, [&] {
     const std::uint64_t now = count_free().value_or(before);
     return WatchedProgress::Extent{now - std::min(now, before), 0};
@@ -35,50 +39,77 @@ Result<void> forget(const host::WritableStore& access, const std::optional<LogKe
   return access.writer->forget(log);
 }
 
-Json to_json(const store::LogState& log, bool is_done) {
+/// What is forgotten.
+struct Extent {
+  store::SharedLogState log;
+  InPart in_part;
+};
+
+Outcome<Extent> find_extent(const store::Store& store, const LogKey& key) {
+  Extent extent;
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  CULM_TOOLS_TRY(extent.log, about(short_name(key), transaction.get_log(key)));
+  CULM_TOOLS_TRY(extent.in_part, find_in_part(transaction, *extent.log, extent.log->held));
+  return extent;
+}
+
+Json to_json(const Extent& extent, bool is_done) {
+  const store::LogState& log = *extent.log;
   return Json{{"type", is_done ? "forgotten" : "would_forget"},
               {"log", to_string(log.log)},
               {"entries", log.held.count()},
               {"payloads", log.payloads.count()},
-              {"payload_bytes", log.payload_bytes}};
+              {"payload_bytes", log.payload_bytes},
+              {"payloads_in_part", extent.in_part.seqnums.count()},
+              {"payload_bytes_in_part", extent.in_part.bytes}};
 }
 
-std::string described(const store::LogState& log) {
-  return short_name(log.log) + ": " + human_entries(log.held.count()) + ", " +
-         human_payloads(log.payloads.count()) + " (" + human_size(log.payload_bytes) + ")";
+std::string described(const Extent& extent) {
+  const store::LogState& log = *extent.log;
+  std::string text = short_name(log.log) + ": " + human_entries(log.held.count()) + ", " +
+                     human_payloads(log.payloads.count()) + " (" + human_size(log.payload_bytes) +
+                     ")";
+  if (const auto& [seqnums, bytes] = extent.in_part; !seqnums.empty()) {
+    text += ", parts of " + human_payloads(seqnums.count()) + " (" + human_size(bytes) + ")";
+  }
+  return text;
 }
 
-/// Whether this user has appended to the log in the store with this id, as the author mark says.
-bool is_own(const LogKey& log, const store::StoreId& store) {
+/// Whether this user has appended to the log, in whichever store: then there is a mark of it.
+bool is_own(const LogKey& log) {
   const auto marks = store::find_marks_directory();
-  if (!marks) return false;
-  const std::string path = store::author_mark_path(*marks, log);
   std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return false;
-  const auto mark = store::FileAuthorMark::open(path, log);
-  const auto published = mark ? (*mark)->read() : fail(mark.error());
-  // A mark that cannot be read may be of this store.
-  return !published || (*published && (*published)->store == store);
+  return marks && std::filesystem::exists(store::author_mark_path(*marks, log), ignored);
 }
 
-Outcome<void> refuse_own(const store::LogState& log, const Options& options,
-                         const store::Store& store) {
-  if (options.own || !is_own(log.log, store.id())) return {};
+Outcome<void> refuse_own(const std::vector<LogKey>& logs, const Options& options) {
+  const auto own = std::ranges::find_if(logs, is_own);
+  if (options.own || own == logs.end()) return {};
   return fail_with(
       Failure(Exit::kUsage, Errc::kUsage,
-              "is your own, and where no peer has all of it, it is lost")
-          .about(short_name(log.log))
+              std::string("is your own, and where no peer has all of it, it is lost") +
+                  (logs.size() > 1 ? "; nothing was forgotten" : ""))
+          .about(short_name(*own))
           .next("push it to a peer first (culm sync --push), then forget it with --own"));
+}
+
+Outcome<std::vector<LogKey>> find_logs(const store::Store& store, const Options& options) {
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  CULM_TOOLS_TRY(auto logs, find_logs_named(transaction, {options.log}));
+  return logs;
 }
 
 /// Says what would be forgotten.
 Outcome<void> look(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
-  CULM_TOOLS_TRY(const auto log, read_log_named(*store, options.log));
-  CULM_TOOLS_CHECK(refuse_own(log, options, *store));
-  if (context.json) return context.out.write_json(to_json(log, false));
-  return context.out.write("would forget " + described(log) + "\n");
+  CULM_TOOLS_TRY(const auto logs, find_logs(*store, options));
+  CULM_TOOLS_CHECK(refuse_own(logs, options));
+  return for_each_log(context, logs, [&](const LogKey& log) -> Outcome<void> {
+    CULM_TOOLS_TRY(const Extent extent, find_extent(*store, log));
+    if (context.json) return context.out.write_json(to_json(extent, false));
+    return context.out.write("would forget " + described(extent) + "\n");
+  });
 }
 
 /// A log that is not known: it may be one whose forgetting was interrupted.
@@ -102,16 +133,24 @@ Outcome<void> run(Context& context, const Options& options) {
   if (options.dry_run) return look(context, options);
   Ed25519Verifier verifier;
   CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kFail, verifier));
-  auto log = read_log_named(*access.store, options.log);
-  if (!log && log.error().code == Errc::kLogUnknown) {
-    return finish(context, access, std::move(log).error());
-  }
-  if (!log) return fail_with(std::move(log).error());
-  CULM_TOOLS_CHECK(refuse_own(*log, options, *access.store));
-  CULM_TOOLS_CHECK(about(short_name(log->log), forget(access, log->log)));
-  if (context.json) return context.out.write_json(to_json(*log, true));
-  return context.out.write("forgot " + described(*log) +
-                           "; `culm compact` gives the room back to the disk\n");
+  auto logs = find_logs(*access.store, options);
+  const bool is_unknown = !logs && logs.error().code == Errc::kLogUnknown;
+  if (is_unknown) return finish(context, access, std::move(logs).error());
+  if (!logs) return fail_with(std::move(logs).error());
+  CULM_TOOLS_CHECK(refuse_own(*logs, options));
+  say_when_interrupted("nothing was forgotten");
+  return for_each_log(context, *logs, [&](const LogKey& log) -> Outcome<void> {
+    auto extent = find_extent(*access.store, log);
+    // One that .LOG_ID names and that was forgotten meanwhile, or of which that was interrupted.
+    if (!extent && extent.error().code == Errc::kLogUnknown) {
+      return finish(context, access, std::move(extent).error());
+    }
+    if (!extent) return fail_with(std::move(extent).error());
+    CULM_TOOLS_CHECK(about(short_name(log), forget(access, log)));
+    if (context.json) return context.out.write_json(to_json(*extent, true));
+    return context.out.write("forgot " + described(*extent) +
+                             "; `culm compact` gives the room back to the disk\n");
+  });
 }
 
 }  // namespace
@@ -124,13 +163,15 @@ void add_forget(CommandTree& tree) {
       "never been here: sync fetches it again only where it is named, and a relay takes it again\n"
       "when it is offered and accepted; a running `sync --live` that was asked for it goes on\n"
       "fetching it. Your own log is refused without --own: it could be the only copy, and is\n"
-      "appended to again only once it was taken back from a peer. Repeat it when it was\n"
-      "interrupted; nothing of the log is seen or served meanwhile.",
+      "appended to again only once it was taken back from a peer; yours is one that was\n"
+      "appended to on this machine, in any store. Of an author with several logs all are\n"
+      "forgotten; .LOG_ID names one. Repeat it when it was interrupted; nothing of the log is\n"
+      "seen or served meanwhile.",
       "culm forget 4fd3ab12 --dry-run\n"
       "  culm forget 4fd3ab12",
       options, run);
   verb.group(VerbGroup::kLetGo);
-  verb.add_option("LOG", &options->log, "Log").required();
+  verb.add_option("LOG", &options->log, "Log, or author of several").required();
   verb.add_flag("--own", options->own, "Forget it also if it is your own");
   verb.add_flag("--dry-run", options->dry_run, "Say what would be forgotten, and forget nothing");
 }

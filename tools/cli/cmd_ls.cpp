@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cstdio>
-#include <map>
 
 #include "culm/feed/closure.hpp"
 
@@ -63,25 +62,6 @@ Summary summarize(const store::LogState& log) {
   return summary;
 }
 
-/// Payloads of which parts have come; of each what most is there of.
-struct InPart {
-  std::uint64_t payloads = 0;
-  std::uint64_t bytes = 0;
-};
-
-Result<InPart> count_in_part(const store::ReadTransaction& transaction,
-                             const store::LogState& log) {
-  CULM_TRY(const auto stages, transaction.arriving_stages(log, log.served()));
-  std::map<SeqNum, std::uint64_t> bytes;
-  for (const auto& stage : stages) {
-    std::uint64_t& most = bytes[stage.stage.seqnum];
-    most = std::max(most, stage.size_bytes);
-  }
-  InPart out{bytes.size(), 0};
-  for (const auto& [seqnum, size] : bytes) out.bytes += size;
-  return out;
-}
-
 Json to_json(const store::LogState& log, const Summary& summary, const InPart& in_part,
              const std::vector<GivenName>& names) {
   const auto name = given_name_of(names, log.log);
@@ -96,7 +76,7 @@ Json to_json(const store::LogState& log, const Summary& summary, const InPart& i
                  {"payloads", (log.payloads & log.served()).count()},
                  {"payload_bytes", log.payload_bytes},
                  {"payloads_missing", to_string(summary.payloads_missing)},
-                 {"payloads_in_part", in_part.payloads},
+                 {"payloads_in_part", in_part.seqnums.count()},
                  {"payload_bytes_in_part", in_part.bytes},
                  {"payloads_deleted", (log.deleted & log.held).count()},
                  {"complete", summary.is_complete},
@@ -152,14 +132,14 @@ Outcome<void> run(Context& context, const Options& options) {
     CULM_TOOLS_TRY(const auto state, transaction.get_log(logs[i]));
     const store::LogState& log = *state;
     Summary summary = summarize(log);
-    CULM_TOOLS_TRY(const InPart in_part, count_in_part(transaction, log));
+    CULM_TOOLS_TRY(const InPart in_part, find_in_part(transaction, log, log.served()));
     if (context.json) {
       CULM_TOOLS_CHECK(context.out.write_json(to_json(log, summary, in_part, names)));
       continue;
     }
-    if (in_part.payloads != 0) {
-      summary.state +=
-          "; " + human_size(in_part.bytes) + " in parts of " + human_payloads(in_part.payloads);
+    if (!in_part.seqnums.empty()) {
+      summary.state += "; " + human_size(in_part.bytes) + " in parts of " +
+                       human_payloads(in_part.seqnums.count());
     }
     table.add(
         {options.full

@@ -14,7 +14,7 @@ namespace {
 
 /// A line as a handler may write it: nothing is made when the signal has come.
 struct Words {
-  std::array<char, 1024> text{};
+  std::array<char, 2048> text{};
   std::size_t size = 0;
 };
 
@@ -66,17 +66,20 @@ void take_signals() {
 
 void end_well_when_terminated() { ends_well = true; }
 
-void say_when_interrupted(std::string_view done) {
+void say_when_interrupted(std::string_view done, const Json& fields) {
   last_said = done;
   std::string text = "interrupted";
   if (!done.empty()) text += ": " + std::string(done);
   if (is_json) {
-    text = to_line(Json{{"type", "failure"},
-                        {"error", "interrupted"},
-                        {"exit", static_cast<int>(Exit::kInterrupted)},
-                        {"message", text},
-                        {"about", nullptr},
-                        {"next", nullptr}});
+    Json object = {{"type", "failure"},
+                   {"error", "interrupted"},
+                   {"exit", static_cast<int>(Exit::kInterrupted)},
+                   {"message", text},
+                   {"about", nullptr},
+                   {"next", nullptr}};
+    text = to_line(object);
+    object.update(fields);
+    if (auto more = to_line(object); more.size() < Words{}.text.size()) text = std::move(more);
   } else {
     // A line that shows progress, or what the terminal echoes, gives way.
     text = (::isatty(STDERR_FILENO) == 1 ? "\r\033[K" : "") + ("culm: " + verb_name) + ": " + text;

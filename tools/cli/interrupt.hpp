@@ -3,6 +3,8 @@
 #include <string>
 #include <string_view>
 
+#include "culm/replication/host/json.hpp"
+
 /// What Ctrl-C does. Each write to a store is whole, wherever the process ends, so that a verb just
 /// ends, once it has said how far it has come.
 namespace culm::tools {
@@ -15,8 +17,9 @@ void take_signals();
 /// For a verb that has no end of its own: SIGTERM is one, with exit status 0 and without a word.
 void end_well_when_terminated();
 
-/// What that line says from now on, such as "nothing was taken".
-void say_when_interrupted(std::string_view done);
+/// What that line says from now on, such as "nothing was taken"; `fields`: more for programs, left
+/// out where the line would be too long for a handler.
+void say_when_interrupted(std::string_view done, const Json& fields = Json::object());
 /// The same, for a verb that ends because nobody can be told what it has done; or "".
 [[nodiscard]] const std::string& what_was_done();
 

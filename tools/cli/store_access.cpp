@@ -1,11 +1,14 @@
 #include "tools/cli/store_access.hpp"
 
+#include <algorithm>
 #include <cstdio>
+#include <map>
 #include <string>
 #include <utility>
 
 #include "culm/store/lmdb_kv.hpp"
 
+#include "tools/cli/arguments.hpp"
 #include "tools/cli/files.hpp"
 #include "tools/cli/guard.hpp"
 
@@ -48,6 +51,42 @@ std::uint64_t count_held(const store::ReadTransaction& transaction,
     if (const auto state = transaction.get_log(log)) count += (*state)->held.count();
   }
   return count;
+}
+
+Outcome<InPart> find_in_part(const store::ReadTransaction& transaction, const store::LogState& log,
+                             const RangeSet& seqnums) {
+  CULM_TOOLS_TRY(const auto stages, transaction.arriving_stages(log, seqnums));
+  std::map<SeqNum, std::uint64_t> bytes;
+  for (const auto& stage : stages) {
+    std::uint64_t& most = bytes[stage.stage.seqnum];
+    most = std::max(most, stage.size_bytes);
+  }
+  InPart out;
+  for (const auto& [seqnum, size] : bytes) {
+    out.seqnums.insert(seqnum);
+    out.bytes += size;
+  }
+  return out;
+}
+
+Outcome<void> for_each_log(Context& context, const std::vector<LogKey>& logs,
+                           const std::function<Outcome<void>(const LogKey&)>& work) {
+  for (std::size_t i = 0; i < logs.size(); ++i) {
+    auto done = work(logs[i]);
+    if (done) {
+      CULM_TOOLS_CHECK(context.out.flush());
+      continue;
+    }
+    Failure failure = std::move(done.error());
+    if (failure.what.empty()) failure.what = short_name(logs[i]);
+    if (logs.size() > 1) {
+      failure.message += "; before it " + human_logs(i) + " of " + human_count(logs.size()) +
+                         (i == 1 ? " was" : " were") + " done";
+      failure.fields["log"] = to_string(logs[i]);
+    }
+    return fail_with(std::move(failure));
+  }
+  return {};
 }
 
 Outcome<host::WritableStore> open_for_writing(const Context& context, IfMissing if_missing,

@@ -27,6 +27,19 @@ void tell_made(const Context& context);
 [[nodiscard]] std::uint64_t count_held(const store::ReadTransaction& transaction,
                                        const std::vector<LogKey>& logs);
 
+/// Payloads that have come in part; of each what most is there of.
+struct InPart {
+  RangeSet seqnums;
+  std::uint64_t bytes = 0;
+};
+[[nodiscard]] Outcome<InPart> find_in_part(const store::ReadTransaction& transaction,
+                                           const store::LogState& log, const RangeSet& seqnums);
+
+/// Does it to each log in turn, and prints what it wrote before the next. What fails names its log
+/// and how many were done before.
+[[nodiscard]] Outcome<void> for_each_log(Context& context, const std::vector<LogKey>& logs,
+                                         const std::function<Outcome<void>(const LogKey&)>& work);
+
 enum class IfMissing { kFail, kCreate };
 
 /// Opens it to read and to write, by itself or through the node that runs on it: see
