@@ -63,6 +63,7 @@ struct Appender::State {
   Commit commit;
   AppenderOptions options;
   LogTail tail;
+  bool is_marked = false;  ///< whether anything was ever published, or begun
 
   Result<void> look();
   Result<void> compare(const ReadTransaction& transaction, const LogState& held);
@@ -110,10 +111,14 @@ Result<void> Appender::State::compare(const ReadTransaction& transaction, const 
   if (published && published->is_overtaken && tail.seqnum <= published->seqnum && !options.adopt) {
     return fail(Errc::kAuthorMarkFormat);
   }
+  is_marked = published.has_value();
   const Published now{tail.seqnum, tail.hash, store.id()};
   if (published == now) return {};
   if (options.gate) CULM_CHECK(options.gate(tail.seqnum));
-  return mark.write(now);
+  // A mark of another time or place stays what it is until something was committed: else who passed
+  // the gate and appended nothing would have opened it for the next.
+  const bool is_of_this = published && !published->is_copied && published->store == store.id();
+  return is_of_this ? mark.write(now) : Result<void>();
 }
 
 Result<std::optional<Published>> Appender::State::read_mark() {
@@ -137,7 +142,6 @@ Result<Appender> Appender::open(const Store& store, const SecretKey& key, LogId 
     CULM_TRY(const auto lock, MarkLock::take(mark));
     CULM_CHECK(state->look());
   }
-  state->options.adopt = false;  // from now on there is a mark
   state->options.gate = nullptr;
   return Appender(std::move(state));
 }
@@ -193,11 +197,15 @@ Result<void> Appender::append_unit(std::span<const ByteView> payloads, Tag tag,
     add(entry, std::nullopt);
   }
   CULM_TRY(CheckedUnit checked, check_unit(state_->log, unit, std::move(good)));
+  // A log never stands without a mark: that would be one that was lost.
+  if (tail == 0 && !state_->is_marked) CULM_CHECK(state_->mark.write({}));
   bool is_moved = false;
   const auto move_mark = [&]() -> Result<void> {
     is_moved = true;
     state_->tail = writer.tail();
-    return state_->mark.write({state_->tail.seqnum, state_->tail.hash, state_->store.id()});
+    CULM_CHECK(state_->mark.write({state_->tail.seqnum, state_->tail.hash, state_->store.id()}));
+    state_->options.adopt = false;
+    return {};
   };
   CULM_CHECK(state_->commit(SignedUnit(std::move(checked), staged), move_mark));
   CULM_ASSERT(is_moved);

@@ -38,9 +38,9 @@ struct AppenderOptions {
   /// Where the mark is missing or damaged, take what the store holds as all that was ever
   /// published. A person must know that; see `Appender::open`.
   bool adopt = false;
-  /// Asked once by `Appender::open`, before it moves the mark, where that is of another store or
-  /// another seqnum than the last entry here, or is missing; an error refuses. `tail`: that entry,
-  /// 0 for none.
+  /// Asked once by `Appender::open` where the mark is of another store or another seqnum than the
+  /// last entry here, or is missing; an error refuses. Asked by the next one too until something
+  /// was appended. `tail`: that entry, 0 for none.
   std::function<Result<void>(SeqNum tail)> gate{};
 };
 
@@ -54,9 +54,9 @@ class Appender {
   using MoveMark = std::function<Result<void>()>;
   using Commit = std::function<Result<void>(const SignedUnit& unit, const MoveMark& move_mark)>;
 
-  /// Compares mark and store, and moves the mark up where the store is ahead of it on the same
-  /// chain. `store`, `key` and `mark` must outlive the appender. Nothing may be appended, until the
-  /// log was recovered from peers, after
+  /// Compares mark and store, and moves the mark up where the store that it is of is ahead of it on
+  /// the same chain. `store`, `key` and `mark` must outlive the appender. Nothing may be appended,
+  /// until the log was recovered from peers, after
   /// - kAuthorMarkBehind: the store lacks the entry that was published last;
   /// - kAuthorMarkFork: it holds another entry in its place;
   /// - kEntryNotHeld: the store holds the log in part, without what later entries link to.

@@ -1,11 +1,12 @@
 """E9: an author never forks their own log by way of an old store or a lost mark."""
 
 import os
+import resource
 import shutil
 import signal
 
 from relay_harness import NetworkScenario
-from scenario import FORK, USAGE, Scenario, main
+from scenario import FORK, STORE, USAGE, Scenario, main
 
 
 class AuthorMark(Scenario):
@@ -249,6 +250,21 @@ class AppendGate(NetworkScenario):
         other.end()
         self.restore()
         self.assertIn("only 1 could be asked", self.append(b"4"))
+
+    def test_who_passes_and_appends_nothing_does_not_open_it_for_the_next(self):
+        self.append(b"4")
+        self.sync_one("store", self.node.address, "--push")
+        address = self.node.address
+        self.node.end()
+        self.restore()
+        marks = self.out("mark", "--json")
+        self.out("append", "--key", self.key, "--lines", "/dev/null")
+        self.write("big", bytes(40 << 20))
+        self.out("append", "--key", self.key, self.path("big"), status=STORE,
+                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20 << 20,) * 2))
+        self.assertEqual(self.out("mark", "--json"), marks)
+        self.node = self.relay("relay", "--accept-any", listen=address)
+        self.assertIn("a peer holds the log up to seqnum 4", self.append(b"other 4", status=FORK))
 
     def test_nobody_is_asked_where_that_is_said(self):
         self.append(b"4")

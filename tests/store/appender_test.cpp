@@ -83,8 +83,35 @@ TEST_F(AppenderTest, AppendsAndMovesTheMark) {
 }
 
 TEST_F(AppenderTest, WritesAMarkBeforeTheFirstEntry) {
-  ASSERT_TRUE(open(store));
-  EXPECT_EQ(mark.published, (Published{0, {}, store->id()}));
+  auto appender = *Appender::open(*store, key, LogId{0}, mark,
+                                  [&](const SignedUnit& unit, const auto& move_mark) {
+                                    EXPECT_EQ(mark.published, Published{});
+                                    return commit_into(*store)(unit, move_mark);
+                                  });
+  EXPECT_FALSE(mark.published) << "nothing was appended";
+  EXPECT_EQ(append_to(appender, 1), 1U);
+}
+
+TEST_F(AppenderTest, AsksTheGateAgainUntilSomethingWasAppended) {
+  ASSERT_EQ(append_to(store, 3), 3U);
+  mark.published->store = {9};
+  const auto of_another = mark.published;
+  int asked = 0;
+  const AppenderOptions options{.gate = [&](SeqNum) {
+    ++asked;
+    return Result<void>();
+  }};
+  ASSERT_TRUE(open(store, options));
+  auto failing = *Appender::open(
+      *store, key, LogId{0}, mark,
+      [](const SignedUnit&, const auto&) { return fail(Errc::kStoreFull); }, options);
+  EXPECT_EQ(append_to(failing, 4).error().code, Errc::kStoreFull);
+  EXPECT_EQ(mark.published, of_another);
+  auto appender = *open(store, options);
+  EXPECT_EQ(asked, 3);
+  EXPECT_EQ(append_to(appender, 4), 4U);
+  ASSERT_TRUE(open(store, options));
+  EXPECT_EQ(asked, 3);
 }
 
 TEST_F(AppenderTest, GoesOnWhereItWas) {
@@ -185,9 +212,10 @@ TEST_F(AppenderTest, RefusesAStoreWithAnotherEntryThanWasPublished) {
 
 TEST_F(AppenderTest, MovesTheMarkUpAfterACrashBeforeItWasWritten) {
   auto appender = *open(store);
+  ASSERT_EQ(append_to(appender, 1), 1U);
   mark.is_write_failing = true;
   EXPECT_EQ(append_to(appender, 3).error().code, Errc::kFileIo);
-  EXPECT_EQ(mark.published->seqnum, 0U);
+  EXPECT_EQ(mark.published->seqnum, 1U);
   mark.is_write_failing = false;
   EXPECT_EQ(append_to(appender, 5), 5U) << "the same appender";
   mark.published = Published{0, {}, store->id()};
@@ -209,16 +237,18 @@ TEST_F(AppenderTest, AsksAPersonWhenTheMarkIsMissingBesideALog) {
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error(), error_for(Errc::kAuthorMarkFormat, 4));
   EXPECT_FALSE(mark.published);
-  ASSERT_TRUE(open(store, {.adopt = true}));
-  EXPECT_EQ(append_to(store, 5), 5U);
+  auto appender = *open(store, {.adopt = true});
+  EXPECT_EQ(append_to(appender, 5), 5U);
+  EXPECT_EQ(append_to(store, 6), 6U);
 }
 
 TEST_F(AppenderTest, AsksAPersonWhenTheMarkIsDamaged) {
   ASSERT_EQ(append_to(store, 4), 4U);
   mark.is_damaged = true;
   EXPECT_EQ(refusal(store), Errc::kAuthorMarkFormat);
-  ASSERT_TRUE(open(store, {.adopt = true}));
-  EXPECT_EQ(append_to(store, 5), 5U);
+  auto appender = *open(store, {.adopt = true});
+  EXPECT_EQ(append_to(appender, 5), 5U);
+  EXPECT_EQ(append_to(store, 6), 6U);
 }
 
 TEST_F(AppenderTest, NeedsWhatLaterEntriesWillLinkTo) {
