@@ -35,15 +35,8 @@ SeqNum damaged_entry(const Error& error) noexcept {
   return is_damage && error.detail_kind == ErrorDetail::kSeqnum ? error.detail : 0;
 }
 
-/// What a row still says that cannot be read, and that proves itself.
-struct ReadTransaction::Remains {
-  EntryBuffer entry;
-  /// Of a payload that is held and lies in the row, when it is whole.
-  std::optional<Bytes> payload;
-};
-
-Result<std::optional<ReadTransaction::Remains>> ReadTransaction::find_remains(const LogState& log,
-                                                                              SeqNum seqnum) const {
+Result<std::optional<Remains>> ReadTransaction::find_remains(const LogState& log,
+                                                             SeqNum seqnum) const {
   CULM_TRY(const auto value, kv_->get(Table::kEntries, detail::entry_row_key(log.number, seqnum)));
   if (!value || value->size() < 1 + detail::kChecksumSizeBytes) return std::nullopt;
   const ByteView content = value->first(value->size() - detail::kChecksumSizeBytes);

@@ -127,6 +127,13 @@ struct Damage {
   [[nodiscard]] bool empty() const { return entries.empty() && payloads.empty() && rows.empty(); }
 };
 
+/// What a damaged row still says that proves itself.
+struct Remains {
+  EntryBuffer entry;
+  /// Of a payload that is held and lies in the row, when it is whole.
+  std::optional<Bytes> payload;
+};
+
 /// The entry whose row or payload the error says is damaged; 0 where it says no such thing.
 [[nodiscard]] SeqNum damaged_entry(const Error& error) noexcept;
 
@@ -197,6 +204,10 @@ class ReadTransaction {
 
   /// What is damaged of the held entries of `seqnums` and of their payloads. Reads all of these.
   [[nodiscard]] Result<Damage> find_damage(const LogState& log, const RangeSet& seqnums) const;
+  /// What the row of a held entry says that proves itself, whether the row is damaged or not;
+  /// nothing where the entry is lost.
+  [[nodiscard]] Result<std::optional<Remains>> find_remains(const LogState& log,
+                                                            SeqNum seqnum) const;
 
   /// Part of a held payload from byte `offset`: at most `size_max` bytes, and possibly fewer
   /// because it borrows from one row; empty exactly at the end. Fails with kPayloadDeleted,
@@ -262,8 +273,6 @@ class ReadTransaction {
   Result<std::optional<Stage>> find_stage(const LogState& log, SeqNum seqnum) const;
   Result<ByteView> get_chunk(const Stage& stage, const EntryView& entry,
                              std::uint64_t offset) const;
-  struct Remains;
-  Result<std::optional<Remains>> find_remains(const LogState& log, SeqNum seqnum) const;
   Result<bool> is_proven_entry(const LogState& log, const EntryView& entry) const;
   Result<bool> has_sound_payload(const LogState& log, const EntryView& entry) const;
 

@@ -206,6 +206,37 @@ class Repair(Rotten):
         self.assertEqual(self.json("ls")["head"], 801)
 
 
+class Export(Rotten):
+    def test_an_entry_whose_payload_is_damaged_is_exported_without_it(self):
+        key = self.keygen()
+        self.author = self.new_log(self.lines(300), key=key)
+        self.write("large", "this one is large " + "x" * 100_000)
+        self.out("append", "--key", key[0], "large")
+        self.out("append", "--key", key[0], stdin=b"the last")
+        self.rot_payload("store", 150)
+        self.rot("store", b"this one is large")
+
+        said = self.error(STORE, "export", self.author, "--jsonl", "-o", "file")
+        self.assertIn("left out: 2 payloads, of 150,301; the rest is in file", said)
+        piped = self.run_culm("--json", "export", self.author, "--jsonl", status=STORE)
+        self.assertEqual(json.loads(piped.stderr)["damaged"], "150,301")
+        with open(self.path("file"), "rb") as file:
+            self.assertEqual(file.read(), piped.stdout)
+        report = self.json("import", "--jsonl", "file", store="other")
+        self.assertEqual((report["entries_added"], report["payloads_added"]), (302, 300))
+        self.assert_sound("other")
+        self.assertEqual(self.json("ls", store="other")["payloads_missing"], "150,301")
+        # A part leaves out nothing that was asked for, though it is proven by what is damaged.
+        self.out("export", self.author, "--jsonl", "--range", "149", "-o", "part")
+        self.out("import", "--jsonl", "part", store="third")
+
+    def test_an_entry_that_is_lost_is_left_out_and_named(self):
+        self.author = self.new_log(self.lines(300))
+        self.rot_entry("store", 150)
+        self.assertIn("damaged and left out: 150; the rest",
+                      self.error(STORE, "export", self.author, "--jsonl", "-o", "file"))
+
+
 class Backup(Rotten):
     def setUp(self):
         super().setUp()

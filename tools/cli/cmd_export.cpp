@@ -55,7 +55,8 @@ Outcome<void> print(Output& out, const store::Store& store, const std::vector<Pa
     CULM_TOOLS_TRY(const RangeSet damaged,
                    print_entries(out, store, part.state.log, part.asked | part.certificate, format,
                                  bytes == 0 ? nullptr : &progress));
-    if (!damaged.empty()) outcome = unless_damaged(part.state.log, damaged);
+    auto sound = unless_damaged(part.state.log, damaged, format.damaged_payloads());
+    if (!sound) outcome = std::move(sound);
   }
   return outcome;
 }
@@ -104,14 +105,17 @@ Outcome<void> run(Context& context, const Options& options) {
   }
 
   CULM_TOOLS_TRY(const auto file, NewFile::create(options.path, 0666));
-  const auto printed = print(file->out(), *store, parts);
+  auto printed = print(file->out(), *store, parts);
   if (!printed && printed.error().code != Errc::kStoreDamaged) return printed;
   {
     const Uninterrupted whole;
     CULM_TOOLS_CHECK(file->complete());
     say_when_interrupted("the file was made");
   }
-  if (!printed) return printed;
+  if (!printed) {
+    printed.error().message += "; the rest is in " + shown(options.path);
+    return printed;
+  }
   return report(context, options.path, parts);
 }
 
@@ -123,7 +127,9 @@ void add_export(CommandTree& tree) {
       "export",
       "Write entries of a log and their payloads as lines of JSON. `culm verify --jsonl` and\n"
       "`culm import --jsonl` read them. With --range also the entries that prove those asked for,\n"
-      "without their payloads.",
+      "without their payloads. Where a payload is damaged, its entry stands there without it; "
+      "what\n"
+      "is damaged and left out is named, and the exit status is then 5.",
       "culm export 4fd3ab12 --jsonl --range 500-600 -o part.jsonl", options, run);
   verb.group(VerbGroup::kExchange);
   verb.add_option("LOG", &options->log, "Log").required();

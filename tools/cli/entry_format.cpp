@@ -83,7 +83,10 @@ Result<std::string> next_portion(const store::ReadTransaction& transaction,
     if (!place.is_begun) {
       const auto begun = begin_entry(transaction, log, n, format, text);
       if (!begun && store::damaged_entry(begun.error()) != n) return fail(begun.error());
-      if (!begun) damaged.insert(n);
+      if (!begun) {
+        CULM_TRY(const auto remains, transaction.find_remains(log, n));
+        if (!remains || !format.put_remains(text, log, *remains)) damaged.insert(n);
+      }
       is_done = !begun || !*begun;
       place = {n, true, 0, place.payload_bytes};
     } else {
@@ -139,11 +142,17 @@ Outcome<std::uint64_t> bytes_to_print(const Output& out, const store::Store& sto
   return bytes;
 }
 
-Outcome<void> unless_damaged(const LogKey& log, const RangeSet& damaged) {
-  if (damaged.empty()) return {};
-  Failure failure(error_for(Errc::kStoreDamaged, damaged.min()));
-  failure.message += "; damaged and left out: " + to_string(damaged);
-  failure.fields["damaged"] = to_string(damaged);
+Outcome<void> unless_damaged(const LogKey& log, const RangeSet& damaged, const RangeSet& payloads) {
+  const RangeSet all = damaged | payloads;
+  if (all.empty()) return {};
+  Failure failure(error_for(Errc::kStoreDamaged, all.min()));
+  failure.message += "; damaged and left out: ";
+  if (!damaged.empty()) failure.message += to_string(damaged);
+  if (!payloads.empty()) {
+    failure.message += (damaged.empty() ? "" : "; ") + human_payloads(payloads.count()) + ", of " +
+                       to_string(payloads);
+  }
+  failure.fields["damaged"] = to_string(all);
   return fail_with(std::move(failure).about(short_name(log)));
 }
 
@@ -234,5 +243,18 @@ Result<bool> JsonlFormat::begin(std::string& out, const store::ReadTransaction& 
 void JsonlFormat::payload(std::string& out, ByteView part) { out += to_hex(part); }
 
 void JsonlFormat::end(std::string& out) { out += "\"}\n"; }
+
+/// An entry without its payload is none the less true, and others need it as their proof.
+bool JsonlFormat::put_remains(std::string& out, const store::LogState& log,
+                              const store::Remains& remains) {
+  const EntryView entry = remains.entry.view();
+  const bool with_payload =
+      with_payload_.contains(entry.seqnum()) && log.payloads.contains(entry.seqnum());
+  out += R"({"encoded":")" + to_hex(entry.bytes()) + "\"";
+  if (with_payload && remains.payload) out += R"(,"payload":")" + to_hex(*remains.payload) + "\"";
+  if (with_payload && !remains.payload) damaged_payloads_.insert(entry.seqnum());
+  out += "}\n";
+  return true;
+}
 
 }  // namespace culm::tools

@@ -25,6 +25,11 @@ class EntryFormat {
   virtual void payload(std::string& out, ByteView part) = 0;
   /// Appends what stands behind the payload.
   virtual void end(std::string& out) = 0;
+  /// Appends what is left of an entry that is damaged, or whose payload is; whether it is of use.
+  [[nodiscard]] virtual bool put_remains(std::string& /*out*/, const store::LogState& /*log*/,
+                                         const store::Remains& /*remains*/) {
+    return false;
+  }
 };
 
 /// Prints the entries `seqnums`, which must be held, in small portions: memory does not grow with
@@ -45,8 +50,9 @@ struct PrintedPayloads {
 [[nodiscard]] Outcome<std::uint64_t> bytes_to_print(const Output& out, const store::Store& store,
                                                     const std::vector<PrintedPayloads>& logs);
 
-/// Fails with kStoreDamaged where something was left out.
-[[nodiscard]] Outcome<void> unless_damaged(const LogKey& log, const RangeSet& damaged);
+/// Fails with kStoreDamaged where something was left out: entries, or the payloads of others.
+[[nodiscard]] Outcome<void> unless_damaged(const LogKey& log, const RangeSet& damaged,
+                                           const RangeSet& payloads = {});
 
 /// One line per entry: seqnum, level, payload size, the payload's start. Or an object of JSON.
 class LineFormat final : public EntryFormat {
@@ -103,9 +109,15 @@ class JsonlFormat final : public EntryFormat {
                                    const store::StoredEntry& entry) override;
   void payload(std::string& out, ByteView part) override;
   void end(std::string& out) override;
+  [[nodiscard]] bool put_remains(std::string& out, const store::LogState& log,
+                                 const store::Remains& remains) override;
+
+  /// Entries that stand there alone because their payloads are damaged.
+  [[nodiscard]] const RangeSet& damaged_payloads() const noexcept { return damaged_payloads_; }
 
  private:
   RangeSet with_payload_;
+  RangeSet damaged_payloads_;
 };
 
 }  // namespace culm::tools
