@@ -55,8 +55,12 @@ class Committer::EarlierTargets final : public LinkTargets {
 };
 
 Committer::Committer(store::Store& store, SignatureVerifier& verifier, const AcceptOptions& options,
-                     std::size_t stages_max)
-    : store_(store), verifier_(verifier), options_(options), stages_max_(stages_max) {}
+                     std::size_t stages_max, std::uint64_t hash_bytes_max)
+    : store_(store),
+      verifier_(verifier),
+      options_(options),
+      stages_max_(stages_max),
+      hash_bytes_max_(hash_bytes_max) {}
 
 std::vector<WorkReport> Committer::commit(std::vector<Work> works) {
   std::vector<Job> jobs = check(std::move(works));
@@ -72,20 +76,26 @@ std::vector<WorkReport> Committer::commit(std::vector<Work> works) {
       if (!job.outcome) job.outcome = fail(done.error());
     }
   }
-  std::uint64_t hash_bytes = kHashedPerCommit;
+  std::uint64_t hash_bytes = hash_bytes_max_;
+  std::vector<WorkReport> reports = complete_due(hash_bytes);
+  reports.reserve(reports.size() + jobs.size());
   for (Job& job : jobs) {
-    if (!job.arrival) continue;
-    if (!*job.outcome) job.arrival->is_over = true;
-    const bool is_last = std::get<PayloadWork>(job.work.content).last;
-    if (job.arrival->is_resumed) complete(*job.arrival, is_last, hash_bytes, *job.outcome);
+    bool is_done = true;
+    if (job.arrival && !*job.outcome) job.arrival->is_over = true;
+    if (job.arrival && job.arrival->is_resumed) {
+      const bool is_last = std::get<PayloadWork>(job.work.content).last;
+      is_done = complete(*job.arrival, is_last, hash_bytes, *job.outcome);
+    }
+    WorkReport report{job.work.id, job.work.log, *std::move(job.outcome), job.work.credit,
+                      std::move(job.damaged)};
+    if (is_done) {
+      reports.push_back(std::move(report));
+    } else {
+      std::erase(past_, job.arrival);
+      due_.push_back({job.arrival, std::move(report)});
+    }
   }
   tidy();
-  std::vector<WorkReport> reports;
-  reports.reserve(jobs.size());
-  for (Job& job : jobs) {
-    reports.push_back({job.work.id, job.work.log, *std::move(job.outcome), job.work.credit,
-                       std::move(job.damaged)});
-  }
   return reports;
 }
 

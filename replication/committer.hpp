@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -90,23 +91,32 @@ struct WorkReport {
 ///
 /// What a want leaves of a payload stays, for a want that goes on with it (`PayloadWork::resumes`):
 /// for an entry one stage of each peer, kStagesLeftMax in all, kBytesLeftMax of parts; of more, the
-/// one that was left longest ago goes. What was resumed is hashed again from its rows, some with
-/// each commit, the rest before it is held. Where it does not fit, all of it goes, and kPayloadHash
-/// says so: whose fault that is depends on who brought the parts.
+/// one that was left longest ago goes. What was resumed is hashed again from its rows, in steps:
+/// one with each commit, the rest by `hash_on`, before it is held. Where it does not fit, all of it
+/// goes, and kPayloadHash says so: whose fault that is depends on who brought the parts.
 class Committer {
  public:
   static constexpr std::size_t kPayloadsPerWantMax = 4;
   static constexpr std::size_t kStagesLeftMax = 1024;
   static constexpr std::uint64_t kBytesLeftMax = std::uint64_t{16} << 30U;
+  static constexpr std::uint64_t kHashedPerStep = 16 * 1024 * 1024;
 
-  /// All must outlive the committer.
+  /// All must outlive the committer. It hashes about `hash_bytes_max` of rows in one step.
   Committer(store::Store& store, SignatureVerifier& verifier, const AcceptOptions& options,
-            std::size_t stages_max = limits::kStagesMax);
+            std::size_t stages_max = limits::kStagesMax,
+            std::uint64_t hash_bytes_max = kHashedPerStep);
 
   /// Commits `works`, each whole or not at all, and reports on each, in order. Durable when it
   /// returns. When the store itself fails, the report on everything that was not committed before
-  /// says so. Work of sessions that are distrusted is refused with kPeerClosed.
+  /// says so. Work of sessions that are distrusted is refused with kPeerClosed. On the last part of
+  /// a payload that was resumed, `commit` or `hash_on` reports once all of it is hashed: reports on
+  /// such parts of earlier commits come first.
   [[nodiscard]] std::vector<WorkReport> commit(std::vector<Work> works);
+
+  /// Whether there are last parts that were not reported on.
+  [[nodiscard]] bool is_hashing() const noexcept { return !due_.empty(); }
+  /// The next step for these, as `commit` does one; reports on those that it decides.
+  [[nodiscard]] std::vector<WorkReport> hash_on();
 
   /// Erases a bounded number of rows of payloads that will not be finished, also of those that
   /// an earlier process left; whether there are more. Done by `commit` too; worth a call where
@@ -137,9 +147,11 @@ class Committer {
     bool is_over = false;    ///< takes no more parts
     bool is_futile = false;  ///< and nothing comes of those it has
   };
-  /// Of rows of resumed payloads that are hashed again with each commit, or in one read
-  /// transaction.
-  static constexpr std::uint64_t kHashedPerCommit = 16 * 1024 * 1024;
+  /// A last part that was not reported on.
+  struct Due {
+    std::shared_ptr<Arrival> arrival;
+    WorkReport report;
+  };
 
   /// What one attempt does to them, once it is committed.
   struct Stages {
@@ -165,8 +177,10 @@ class Committer {
   void begin_arrival(const Work& work, const PayloadWork& payload);
   [[nodiscard]] std::shared_ptr<Arrival> resume(const Work& work, const PayloadWork& payload);
   void became_held(Arrival& arrival);
-  [[nodiscard]] Result<bool> hash_rows(Arrival& arrival, std::uint64_t bytes_max) const;
-  void complete(Arrival& arrival, bool is_last, std::uint64_t& hash_bytes, Outcome& outcome);
+  [[nodiscard]] Result<bool> hash_rows(Arrival& arrival, std::uint64_t& bytes_left) const;
+  [[nodiscard]] bool complete(Arrival& arrival, bool is_last, std::uint64_t& bytes_left,
+                              Outcome& outcome);
+  [[nodiscard]] std::vector<WorkReport> complete_due(std::uint64_t& bytes_left);
   void leave(const Arrival& arrival);
   void leave(const store::UnfinishedStage& left);
   void sweep();
@@ -177,10 +191,12 @@ class Committer {
   SignatureVerifier& verifier_;
   AcceptOptions options_;
   std::size_t stages_max_;
+  std::uint64_t hash_bytes_max_;
   /// By the want that brings them.
   std::multimap<std::weak_ptr<const SessionToken>, std::shared_ptr<Arrival>, std::owner_less<>>
       arrivals_;
   std::vector<std::shared_ptr<Arrival>> past_;  ///< their last part came, or they were replaced
+  std::deque<Due> due_;
   std::uint64_t parts_ = 0;
   std::vector<store::UnfinishedStage> left_;  ///< that may be resumed, as they were left
   std::vector<store::Stage> dropped_;         ///< of which there are rows

@@ -74,10 +74,12 @@ void Committer::keep(const Stages& stages) {
 /// The others need not go on.
 void Committer::became_held(Arrival& arrival) {
   const store::Stage stage = *std::exchange(arrival.stage, std::nullopt);
-  for (const auto& [session, other] : arrivals_) {
-    const bool is_same = other->log == arrival.log && other->seqnum == arrival.seqnum;
-    if (is_same) other->is_over = other->is_futile = true;
-  }
+  const auto end = [&](Arrival& other) {
+    const bool is_same = other.log == arrival.log && other.seqnum == arrival.seqnum;
+    if (is_same) other.is_over = other.is_futile = true;
+  };
+  for (const auto& [session, other] : arrivals_) end(*other);
+  for (const Due& due : due_) end(*due.arrival);
   std::erase_if(left_, [&](const store::UnfinishedStage& left) {
     if (!are_of_one_entry(left.stage, stage)) return false;
     dropped_.push_back(left.stage);
@@ -85,31 +87,31 @@ void Committer::became_held(Arrival& arrival) {
   });
 }
 
-/// About `bytes_max` more of what is there; whether that is all.
-Result<bool> Committer::hash_rows(Arrival& arrival, std::uint64_t bytes_max) const {
+/// About `bytes_left` more of what is there; whether that is all.
+Result<bool> Committer::hash_rows(Arrival& arrival, std::uint64_t& bytes_left) const {
   CULM_TRY(const auto transaction, store_.read());
-  const std::uint64_t end = std::min(arrival.put, arrival.hashed + bytes_max);
-  while (arrival.hashed < end) {
+  while (arrival.hashed < arrival.put && bytes_left != 0) {
     CULM_TRY(const ByteView part, transaction.read_part(*arrival.stage, arrival.hashed));
     if (part.empty()) return fail(error_for(Errc::kStoreDamaged, arrival.seqnum));
     arrival.hasher.update(part);
     arrival.hashed += part.size();
+    bytes_left -= std::min<std::uint64_t>(bytes_left, part.size());
   }
   return arrival.hashed == arrival.put;
 }
 
-/// Of a resumed payload: hashes on, and with its last part decides.
-void Committer::complete(Arrival& arrival, bool is_last, std::uint64_t& hash_bytes,
+/// Of a resumed payload: hashes on, and once its last part is there and all is hashed, decides.
+/// Whether there is nothing more to be done for this part.
+bool Committer::complete(Arrival& arrival, bool is_last, std::uint64_t& bytes_left,
                          Outcome& outcome) {
-  if (!outcome || arrival.is_futile || !arrival.stage) return;
-  const std::uint64_t before = arrival.hashed;
-  auto hashed = hash_rows(arrival, hash_bytes);
-  hash_bytes -= std::min(hash_bytes, arrival.hashed - before);
-  if (!is_last) return;  // what cannot be read is met again
-  while (hashed && !*hashed) hashed = hash_rows(arrival, kHashedPerCommit);
+  if (!outcome || arrival.is_futile || !arrival.stage) return true;
+  const auto hashed = hash_rows(arrival, bytes_left);
+  if (!is_last) return true;  // what cannot be read is met again
+  if (hashed && !*hashed) return false;
   Result<bool> finished = false;
-  if (hashed) {
-    const Hash payload_hash = arrival.hasher.finish();
+  if (hashed || store::damaged_entry(hashed.error()) != 0) {
+    // What cannot be read fits no better than what is wrong, unless it was let go meanwhile.
+    const Hash payload_hash = hashed ? arrival.hasher.finish() : Hash{};
     const auto done = store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
       finished = finish(transaction, arrival.log, *arrival.stage, payload_hash);
       return !finished && ends(finished.error().code) == Scope::kStore ? fail(finished.error())
@@ -117,9 +119,7 @@ void Committer::complete(Arrival& arrival, bool is_last, std::uint64_t& hash_byt
     });
     if (!done) finished = fail(done.error());
   } else {
-    finished = fail(store::damaged_entry(hashed.error()) == 0
-                        ? hashed.error()
-                        : error_for(Errc::kPayloadHash, arrival.seqnum));
+    finished = fail(hashed.error());
   }
   if (!finished) {
     outcome = fail(finished.error());
@@ -130,6 +130,25 @@ void Committer::complete(Arrival& arrival, bool is_last, std::uint64_t& hash_byt
   } else {
     arrival.is_futile = true;
   }
+  return true;
+}
+
+/// In the order in which their last parts came.
+std::vector<WorkReport> Committer::complete_due(std::uint64_t& bytes_left) {
+  std::vector<WorkReport> reports;
+  while (!due_.empty()) {
+    Due& due = due_.front();
+    if (!complete(*due.arrival, true, bytes_left, due.report.outcome)) break;
+    reports.push_back(std::move(due.report));
+    past_.push_back(std::move(due.arrival));
+    due_.pop_front();
+  }
+  return reports;
+}
+
+std::vector<WorkReport> Committer::hash_on() {
+  std::uint64_t hash_bytes = hash_bytes_max_;
+  return complete_due(hash_bytes);
 }
 
 Result<bool> Committer::finish(store::WriteTransaction& transaction, const LogKey& log,
@@ -204,7 +223,8 @@ void Committer::find_left() {
                 [&](const auto& left) { return has_looked_ && !is_among(*found, left.stage); });
   for (const store::UnfinishedStage& stage : *found) {
     const auto arrives = [&](const auto& row) { return row.second->stage == stage.stage; };
-    if (std::ranges::any_of(arrivals_, arrives)) continue;
+    const auto is_due = [&](const Due& due) { return due.arrival->stage == stage.stage; };
+    if (std::ranges::any_of(arrivals_, arrives) || std::ranges::any_of(due_, is_due)) continue;
     const bool is_futile = !stage.takes_parts || stage.size_bytes == 0;
     if (!is_futile && !is_among(left_, stage.stage)) leave(stage);
     if (!is_futile) continue;

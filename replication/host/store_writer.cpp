@@ -54,22 +54,43 @@ void StoreWriter::loop() {
   std::unique_lock lock(mutex_);
   bool is_tidy = false;
   for (;;) {
-    while (queue_.empty() && !ending_ && !is_tidy) {
+    while (queue_.empty() && (committer_.is_hashing() || (!ending_ && !is_tidy))) {
       lock.unlock();
-      is_tidy = !committer_.tidy();
+      if (committer_.is_hashing()) {
+        hash_on();
+      } else {
+        is_tidy = !committer_.tidy();
+      }
       lock.lock();
     }
     wake_.wait(lock, [this] { return !queue_.empty() || ending_; });
     if (queue_.empty()) return;
     Queued next = std::move(queue_.front());
     queue_.pop_front();
-    if (auto* const works = std::get_if<Works>(&next.job)) add_next(*works);
+    auto* const works = std::get_if<Works>(&next.job);
+    if (works != nullptr) add_next(*works);
     lock.unlock();
     is_tidy = false;
-    const auto result = std::make_shared<node::JobResult>(perform(std::move(next.job)));
-    post_([finished = std::move(next.finished), result] { finished(std::move(*result)); });
+    const bool is_task = works == nullptr;
+    tell(next.finished, perform(std::move(next.job)));
+    if (!is_task) finished_ = std::move(next.finished);
+    // A commit has done one already.
+    if (is_task && committer_.is_hashing()) hash_on();
     lock.lock();
   }
+}
+
+void StoreWriter::hash_on() {
+  node::JobResult result;
+  result.reports = committer_.hash_on();
+  if (result.reports.empty()) return;
+  note_changes(result);
+  tell(finished_, std::move(result));
+}
+
+void StoreWriter::tell(const Finished& finished, node::JobResult result) {
+  const auto shared = std::make_shared<node::JobResult>(std::move(result));
+  post_([finished, shared] { finished(std::move(*shared)); });
 }
 
 void StoreWriter::add_next(Works& works) {
@@ -92,10 +113,14 @@ node::JobResult StoreWriter::perform(node::Job job) {
     result.task = task.id;
     result.outcome = task.body(store_);
   }
+  note_changes(result);
+  return result;
+}
+
+void StoreWriter::note_changes(node::JobResult& result) {
   result.changed = take_changed();
   result.damaged = store_.take_damaged();
   if (!result.damaged.empty()) committer_.look_again();
-  return result;
 }
 
 std::vector<LogKey> StoreWriter::take_changed() {

@@ -45,6 +45,10 @@ class StoreWriter final : public node::JobRunner {
   /// Adds the works that are next in the queue, as far as a commit holds them.
   void add_next(Works& works);
   [[nodiscard]] node::JobResult perform(node::Job job);
+  /// A step of what is to be hashed before the node hears more of works that it gave.
+  void hash_on();
+  void tell(const Finished& finished, node::JobResult result);
+  void note_changes(node::JobResult& result);
   [[nodiscard]] std::vector<LogKey> take_changed();
 
   store::Store& store_;
@@ -53,6 +57,7 @@ class StoreWriter final : public node::JobRunner {
   // The writer's thread alone.
   replication::Committer committer_;
   std::uint64_t last_change_ = 0;
+  Finished finished_;  ///< of the last works
 
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -34,7 +34,7 @@ using Job = std::variant<std::vector<replication::Work>, Task>;
 
 /// What came of a task, or of the works of a commit.
 struct JobResult {
-  std::vector<replication::WorkReport> reports;  ///< one for each work, in order
+  std::vector<replication::WorkReport> reports;  ///< one for each work that is done
   TaskId task = 0;                               ///< 0: works
   Result<void> outcome;                          ///< of the task
   std::vector<LogKey> changed;                   ///< logs that the job has changed

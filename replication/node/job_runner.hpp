@@ -16,7 +16,8 @@ class JobRunner {
 
   /// Performs `job` behind all that were given before. `finished` takes what came of it, in the
   /// thread of the node and never within this call; for works, maybe of those of neighbouring jobs
-  /// as well, whose own `finished` is not called then. Called from the thread of the node.
+  /// as well, whose own `finished` is not called then, and more than once: what takes long is
+  /// reported on behind later jobs. Called from the thread of the node.
   virtual void run(Job job, Finished finished) = 0;
 };
 

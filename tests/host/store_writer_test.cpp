@@ -7,11 +7,14 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "culm/core/limits.hpp"
 #include "culm/feed/elided.hpp"
+#include "culm/store/check.hpp"
 #include "culm/store/memory_kv.hpp"
 
 #include "tests/support/log_builder.hpp"
@@ -188,6 +191,47 @@ TEST_F(StoreWriterTest, FinishesWhatWasQueuedWhenDestroyed) {
   post(unit(1, 1, 10));
   writer_.reset();
   EXPECT_EQ(head(), 10U);
+}
+
+/// So that nobody waits until all of it is hashed.
+TEST_F(StoreWriterTest, PerformsWhatQueuedUpBetweenTheStepsOfAPayloadThatWasResumed) {
+  const std::string large(2 * replication::Committer::kHashedPerStep + 5, 'x');
+  log_.append(large);
+  const auto unit = log_.unit({{1, log_.head()}});
+  ASSERT_TRUE(store::ingest(*store_, log_.log(), unit, verifier_));
+  const ByteView bytes = as_bytes(large);
+  constexpr std::size_t kPart = limits::kPayloadChunkBytes;
+  const std::size_t before = (bytes.size() - 1) / kPart * kPart;
+  std::optional<store::Stage> stage;
+  ASSERT_TRUE(store_->update([&](store::WriteTransaction& transaction) -> Result<void> {
+    CULM_TRY(stage, transaction.begin_stage(log_.log(), log_.head()));
+    for (std::size_t at = 0; at < before; at += kPart) {
+      CULM_CHECK(transaction.put_stage_part(log_.log(), *stage, at, bytes.subspan(at, kPart)));
+    }
+    return {};
+  }));
+  start();
+  const ByteView rest = bytes.subspan(before);
+  replication::PayloadWork last{log_.head(), before, true, Bytes(rest.begin(), rest.end()), stage};
+  auto release = block();
+  post({{1, 1}, log_.log(), std::move(last), 0, std::make_shared<replication::SessionToken>()});
+  const auto holds = [&] {
+    return (*store_->read()->get_log(log_.log()))->payloads.contains(log_.head());
+  };
+  bool was_held = true;
+  update(1, [&](store::WriteTransaction&) -> Result<void> {
+    was_held = holds();
+    return {};
+  });
+  release.set_value();
+  ASSERT_TRUE(run(4));
+  EXPECT_TRUE(finished_[1].reports.empty());
+  EXPECT_EQ(finished_[2].task, 1U);
+  EXPECT_FALSE(was_held);
+  ASSERT_EQ(finished_[3].reports.size(), 1U);
+  EXPECT_TRUE(finished_[3].reports.front().outcome);
+  EXPECT_EQ(finished_[3].changed, std::vector<LogKey>{log_.log()});
+  EXPECT_TRUE(holds());
 }
 
 }  // namespace

@@ -185,6 +185,85 @@ TEST_F(CommitterPayloads, WhereAllPartsAreThereTheLastOneDecides) {
   EXPECT_TRUE(has_payload());
 }
 
+/// What an earlier process left is hashed, a part in each step.
+class CommitterSteps : public CommitterPayloads {
+ protected:
+  CommitterSteps() {
+    EXPECT_TRUE(bring(honest, 0, text).outcome);
+    EXPECT_TRUE(bring(honest, 1, text).outcome);
+    stage = left().front().stage;
+  }
+
+  Work last(std::string_view from) {
+    Work work = part(hostile, 2, from);
+    std::get<PayloadWork>(work.content).resumes = stage;
+    return work;
+  }
+
+  store::Stage stage;
+  Committer later{peer.store(), peer.verifier, {}, 9, limits::kPayloadChunkBytes};
+};
+
+TEST_F(CommitterSteps, OtherWorksAreCommittedBetween) {
+  EXPECT_TRUE(later.commit({last(text)}).empty());
+  const Sender third{3};
+  const auto between = later.commit({part(third, 0, text, 2)});
+  ASSERT_EQ(between.size(), 1U) << "two of three parts are hashed";
+  EXPECT_TRUE(between.front().outcome);
+  EXPECT_FALSE(has_payload());
+  EXPECT_TRUE(later.is_hashing());
+  const auto reports = later.hash_on();
+  ASSERT_EQ(reports.size(), 1U);
+  EXPECT_EQ(reports.front().id.session, hostile.session);
+  EXPECT_EQ(reports.front().outcome->payloads_added, (RangeSet{{1, 1}}));
+  EXPECT_EQ(reports.front().credit, 5U);
+  EXPECT_FALSE(later.is_hashing());
+  EXPECT_TRUE(has_payload());
+  while (later.tidy()) continue;
+  EXPECT_EQ(stages(), 1U) << "what is still coming";
+}
+
+TEST_F(CommitterSteps, WhatDoesNotFitIsSaidAtTheEnd) {
+  EXPECT_TRUE(later.commit({last(garbage)}).empty());
+  EXPECT_TRUE(later.hash_on().empty());
+  EXPECT_EQ(later.hash_on().front().outcome.error().code, Errc::kPayloadHash);
+  while (later.tidy()) continue;
+  EXPECT_EQ(stages(), 0U);
+}
+
+TEST_F(CommitterSteps, WhatIsDeletedMeanwhileIsNobodysFault) {
+  EXPECT_TRUE(later.commit({last(text)}).empty());
+  ASSERT_TRUE(peer.store().delete_payloads(log.log(), {{1, 1}}));
+  const auto reports = later.hash_on();
+  ASSERT_EQ(reports.size(), 1U);
+  EXPECT_TRUE(reports.front().outcome && reports.front().outcome->payloads_added.empty());
+  EXPECT_FALSE(has_payload());
+}
+
+TEST_F(CommitterSteps, WhatAnotherBringsMeanwhileNeedNotBeHashedToItsEnd) {
+  EXPECT_TRUE(later.commit({last(text)}).empty());
+  const Sender third{3};
+  const auto reports =
+      later.commit({part(third, 0, text), part(third, 1, text), part(third, 2, text)});
+  ASSERT_EQ(reports.size(), 4U);
+  EXPECT_EQ(reports.back().outcome->payloads_added, (RangeSet{{1, 1}}));
+  EXPECT_EQ(reports.front().id.session, hostile.session);
+  EXPECT_TRUE(reports.front().outcome && reports.front().outcome->payloads_added.empty());
+  EXPECT_FALSE(later.is_hashing());
+  while (later.tidy()) continue;
+  EXPECT_EQ(stages(), 0U);
+}
+
+TEST_F(CommitterSteps, WhoResumesWhatIsBeingHashedTakesNothingFromIt) {
+  EXPECT_TRUE(later.commit({last(text)}).empty());
+  Work again = last(text);
+  again.session = honest.token;
+  const auto reports = later.commit({again});
+  ASSERT_EQ(reports.size(), 1U);
+  EXPECT_TRUE(reports.front().outcome && reports.front().outcome->payloads_added.empty());
+  EXPECT_EQ(later.hash_on().front().outcome->payloads_added, (RangeSet{{1, 1}}));
+}
+
 TEST_F(CommitterPayloads, WhatWasGoneOnWithAndDoesNotFitGoesAtOnce) {
   EXPECT_TRUE(bring(hostile, 0, garbage).outcome);
   const store::Stage stage = left().front().stage;

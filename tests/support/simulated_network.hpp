@@ -66,7 +66,7 @@ class SimulatedNode final : public replication::Policy {
     auto kv = std::make_unique<store::MemoryKv>(disk, std::move(image));
     kv_ = kv.get();
     CULM_TRY(store_, store::Store::open(std::make_unique<WatchedKv>(std::move(kv)), random));
-    committer_.emplace(*store_, *checks, AcceptOptions{});
+    committer_.emplace(*store_, *checks, AcceptOptions{}, limits::kStagesMax, 100'000);
     return {};
   }
   [[nodiscard]] bool is_up() const { return store_ != nullptr; }
@@ -94,8 +94,7 @@ class SimulatedNode final : public replication::Policy {
   void hold(const LogBuilder& log) { hold(log, {{1, log.head()}}); }
 
   [[nodiscard]] store::LogState state(const LogKey& log) const {
-    const auto transaction = store_->read();
-    const auto state = *transaction->find_log(log);
+    const auto state = *store_->read()->find_log(log);
     return state ? *state : store::LogState{};
   }
   [[nodiscard]] bool holds(const LogKey& log, const RangeSet& members) const {
@@ -547,11 +546,12 @@ class SimulatedNetwork {
     if (node.on_commit) node.on_commit(result.changed);
     node.node().finished(std::move(result), now_);
     node.settle();
+    node::Perform step{std::vector<replication::Work>{}};
+    if (node.is_up() && node.committer_->is_hashing()) perform(node, step);
   }
 
   [[nodiscard]] static std::uint64_t last_change(SimulatedNode& node) {
-    const auto transaction = node.store().read();
-    return *transaction->last_change();
+    return *node.store().read()->last_change();
   }
 
   TestRandom random_;
