@@ -137,10 +137,12 @@ void ControlServer::Impl::next(const ClientPtr& client) {
   if (has_hung_up(client->socket.native_handle())) return drop(client);
   client->is_busy = true;
   performer_.perform(*std::move(request),
-                     [self = shared_from_this(), client](const control::Response& response) {
-                       client->is_busy = false;
-                       self->respond(client, response);
-                     });
+                     {[self = shared_from_this(), client](const control::Response& response) {
+                        client->is_busy = false;
+                        self->respond(client, response);
+                      },
+                      // It stays open while it is busy.
+                      [socket = client->socket.native_handle()] { return has_hung_up(socket); }});
 }
 
 void ControlServer::Impl::respond(const ClientPtr& client, const control::Response& response) {

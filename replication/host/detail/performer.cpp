@@ -13,10 +13,21 @@
 
 namespace culm::host {
 
-void Performer::start(control::IngestRequest request, Answer answer) {
+void Performer::run(const Answer& answer, node::StoreTask body,
+                    std::function<void(Result<void>)> handler) {
+  node_.run(
+      [answer, body = std::move(body)](store::Store& store) -> Result<void> {
+        if (!answer.is_begun && answer.asker->has_gone()) return fail(Errc::kPeerClosed);
+        return body(store);
+      },
+      std::move(handler));
+}
+
+void Performer::start(control::IngestRequest request, const Answer& answer) {
   const auto shared = std::make_shared<control::IngestRequest>(std::move(request));
   const auto report = std::make_shared<store::IngestReport>();
-  node_.run(
+  run(
+      answer,
       [shared, report, this](store::Store& store) -> Result<void> {
         CULM_TRY(const auto unit, to_unit(shared->entries));
         // The node is the only one who writes: what is new now is so when it is committed.
@@ -37,126 +48,122 @@ void Performer::start(control::IngestRequest request, Answer answer) {
         CULM_TRY(*report, std::move(done));
         return {};
       },
-      [report, answer = std::move(answer)](const Result<void>& done) {
+      [report, answer](const Result<void>& done) {
         if (!done) return answer({done.error(), Json::object()});
         answer({std::nullopt, control::to_fields(*report)});
       });
 }
 
-void Performer::write(std::function<Result<Json>(Writer&)> write, Answer answer) {
+void Performer::write(std::function<Result<Json>(Writer&)> write, const Answer& answer) {
   const auto fields = std::make_shared<Json>(Json::object());
-  node_.run(
+  run(
+      answer,
       [this, write = std::move(write), fields](store::Store& store) -> Result<void> {
         DirectWriter writer(store, verifier_);
         CULM_TRY(*fields, write(writer));
         return {};
       },
-      [fields, answer = std::move(answer)](const Result<void>& done) {
+      [fields, answer](const Result<void>& done) {
         if (!done) return answer({done.error(), Json::object()});
         answer({std::nullopt, std::move(*fields)});
       });
 }
 
-void Performer::start(control::BeginStageRequest request, Answer answer) {
+void Performer::start(control::BeginStageRequest request, const Answer& answer) {
   const auto begin = [request](Writer& writer) -> Result<Json> {
     CULM_TRY(const store::Stage stage, writer.begin_stage({request.claim, nullptr}));
     return control::to_fields(stage);
   };
-  write(begin, std::move(answer));
+  write(begin, answer);
 }
 
-void Performer::start(control::PutPartsRequest request, Answer answer) {
+void Performer::start(control::PutPartsRequest request, const Answer& answer) {
   const auto shared = std::make_shared<control::PutPartsRequest>(std::move(request));
   const auto put = [shared](Writer& writer) -> Result<Json> {
     CULM_CHECK(writer.put_parts(shared->stage, shared->offset, shared->bytes));
     return Json::object();
   };
-  write(put, std::move(answer));
+  write(put, answer);
 }
 
-void Performer::start(control::BindStageRequest request, Answer answer) {
+void Performer::start(control::BindStageRequest request, const Answer& answer) {
   const auto bind = [request](Writer& writer) -> Result<Json> {
     CULM_TRY(const bool is_bound, writer.bind_stage(request.log, request.seqnum, request.staged));
     return Json{{"is_bound", is_bound}};
   };
-  write(bind, std::move(answer));
+  write(bind, answer);
 }
 
-void Performer::start(control::ReclaimRequest /*request*/, Answer answer) {
+void Performer::start(control::ReclaimRequest /*request*/, const Answer& answer) {
   const auto is_done = std::make_shared<bool>(false);
-  node_.run(
+  run(
+      answer,
       [is_done](store::Store& store) -> Result<void> {
         CULM_TRY(*is_done, store.reclaim());
         return {};
       },
-      [this, is_done, answer = std::move(answer)](const Result<void>& done) {
+      [this, is_done, answer](const Result<void>& done) {
         if (!done) return answer({done.error(), Json::object()});
         if (*is_done) return answer({});
-        start(control::ReclaimRequest{}, answer);
+        start(control::ReclaimRequest{}, {answer.asker, true});
       });
 }
 
-void Performer::start(control::DeletePayloadsRequest request, Answer answer) {
+void Performer::start(control::DeletePayloadsRequest request, const Answer& answer) {
   const auto rest = std::make_shared<RangeSet>();
-  node_.run(
+  run(
+      answer,
       [request, rest](store::Store& store) -> Result<void> {
         CULM_TRY(*rest, store.delete_payloads(request.log, request.seqnums));
         return {};
       },
-      [this, log = request.log, rest, answer = std::move(answer)](const Result<void>& done) {
+      [this, log = request.log, rest, answer](const Result<void>& done) {
         if (!done) return answer({done.error(), Json::object()});
         if (rest->empty()) return answer({});
-        start(control::DeletePayloadsRequest{log, std::move(*rest)}, answer);
+        start(control::DeletePayloadsRequest{log, std::move(*rest)}, {answer.asker, true});
       });
 }
 
-void Performer::start(control::DropDamagedRequest request, Answer answer) {
-  node_.update(
-      [request](store::WriteTransaction& transaction) -> Result<void> {
-        CULM_CHECK(transaction.drop_damaged(request.log, request.seqnums));
-        return {};
-      },
-      [answer = std::move(answer)](const Result<void>& done) {
-        control::Response response;
-        if (!done) response.error = done.error();
-        answer(response);
-      });
+void Performer::start(control::DropDamagedRequest request, const Answer& answer) {
+  const auto drop = [request](Writer& writer) -> Result<Json> {
+    CULM_CHECK(writer.drop_damaged(request.log, request.seqnums));
+    return Json::object();
+  };
+  write(drop, answer);
 }
 
-void Performer::start(control::ForgetRequest request, Answer answer) {
+void Performer::start(control::ForgetRequest request, const Answer& answer) {
   const auto is_done = std::make_shared<bool>(false);
-  node_.update(
-      [request, is_done](store::WriteTransaction& transaction) -> Result<void> {
-        if (request.log) CULM_CHECK(transaction.forget(*request.log));
-        CULM_TRY(*is_done, transaction.erase_forgotten(limits::kRowsPerStepMax));
-        return {};
+  run(
+      answer,
+      [request, is_done](store::Store& store) {
+        return store.update([&](store::WriteTransaction& transaction) -> Result<void> {
+          if (request.log) CULM_CHECK(transaction.forget(*request.log));
+          CULM_TRY(*is_done, transaction.erase_forgotten(limits::kRowsPerStepMax));
+          return {};
+        });
       },
-      [this, is_done, answer = std::move(answer)](const Result<void>& done) {
+      [this, is_done, answer](const Result<void>& done) {
         if (!done) return answer({done.error(), Json::object()});
         if (*is_done) return answer({});
-        start(control::ForgetRequest{}, answer);
+        start(control::ForgetRequest{}, {answer.asker, true});
       });
 }
 
-void Performer::start(control::SetInterestRequest request, Answer answer) {
-  node_.update(
-      [request](store::WriteTransaction& transaction) {
-        return transaction.set_interest(request.log, request.interest);
-      },
-      [answer = std::move(answer)](const Result<void>& done) {
-        control::Response response;
-        if (!done) response.error = done.error();
-        answer(response);
-      });
+void Performer::start(control::SetInterestRequest request, const Answer& answer) {
+  const auto set = [request](Writer& writer) -> Result<Json> {
+    CULM_CHECK(writer.set_interest(request.log, request.interest));
+    return Json::object();
+  };
+  write(set, answer);
 }
 
-void Performer::start(control::CompactRequest /*request*/, Answer answer) {
-  node_.run([](store::Store& store) { return store.compact(); },
-            [answer = std::move(answer)](const Result<void>& done) {
-              control::Response response;
-              if (!done) response.error = done.error();
-              answer(response);
-            });
+void Performer::start(control::CompactRequest /*request*/, const Answer& answer) {
+  const auto compact = [](Writer& writer) -> Result<Json> {
+    CULM_CHECK(writer.compact());
+    return Json::object();
+  };
+  write(compact, answer);
 }
 
 void Performer::start(const control::PublishRequest& request, const Answer& answer) {
@@ -202,18 +209,17 @@ void Performer::start(control::StatusRequest /*request*/, const Answer& answer) 
   answer(response);
 }
 
-void Performer::start(control::SyncRequest request, Answer answer) {
+void Performer::start(control::SyncRequest request, const Answer& answer) {
   // One that serves some logs alone shows peers no others.
   if (request.sync.push && !serves_every_log_) {
     return answer({Error{Errc::kStoreLocked}, Json::object()});
   }
   const bool is_quote = request.sync.quote_only;
-  node_.sync(std::move(request.sync),
-             [this, is_quote, answer = std::move(answer)](const node::SyncEvent& event) {
-               remember_peers(node_, store_, is_quote, event);
-               const auto* const ended = std::get_if<node::SyncEnded>(&event);
-               if (ended != nullptr) answer({std::nullopt, control::to_json(ended->report)});
-             });
+  node_.sync(std::move(request.sync), [this, is_quote, answer](const node::SyncEvent& event) {
+    remember_peers(node_, store_, is_quote, event);
+    const auto* const ended = std::get_if<node::SyncEnded>(&event);
+    if (ended != nullptr) answer({std::nullopt, control::to_json(ended->report)});
+  });
 }
 
 }  // namespace culm::host

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <utility>
 #include <variant>
 
@@ -15,34 +16,51 @@ namespace culm::host {
 /// Does what requests ask for, in the node's thread that writes.
 class Performer {
  public:
-  using Answer = std::function<void(const control::Response&)>;
+  /// Who asked, and waits for the answer.
+  struct Asker {
+    std::function<void(const control::Response&)> answer;
+    /// Whether nobody is there any more to hear it. Called in the thread that writes as well.
+    std::function<bool()> has_gone;
+  };
 
   /// All must outlive it.
   Performer(store::Store& store, transport::Node& node, SignatureVerifier& verifier,
             bool serves_every_log)
       : store_(store), node_(node), verifier_(verifier), serves_every_log_(serves_every_log) {}
 
-  void perform(control::Request request, Answer answer) {
-    std::visit([&](auto& one) { start(std::move(one), std::move(answer)); }, request);
+  /// What would be written for somebody who has gone before its turn came is not: who asked was
+  /// told that nothing is known of it, and may ask again.
+  void perform(control::Request request, Asker asker) {
+    const Answer answer{std::make_shared<Asker>(std::move(asker))};
+    std::visit([&](auto& one) { start(std::move(one), answer); }, request);
   }
 
  private:
-  void start(control::IngestRequest request, Answer answer);
-  void start(control::DeletePayloadsRequest request, Answer answer);
-  void start(control::DropDamagedRequest request, Answer answer);
-  void start(control::ForgetRequest request, Answer answer);
-  void start(control::SetInterestRequest request, Answer answer);
-  void start(control::CompactRequest request, Answer answer);
+  struct Answer {
+    std::shared_ptr<Asker> asker;
+    bool is_begun = false;  ///< then it is brought to its end
+
+    void operator()(const control::Response& response) const { asker->answer(response); }
+  };
+
+  void start(control::IngestRequest request, const Answer& answer);
+  void start(control::DeletePayloadsRequest request, const Answer& answer);
+  void start(control::DropDamagedRequest request, const Answer& answer);
+  void start(control::ForgetRequest request, const Answer& answer);
+  void start(control::SetInterestRequest request, const Answer& answer);
+  void start(control::CompactRequest request, const Answer& answer);
   void start(const control::PublishRequest& request, const Answer& answer);
   void start(control::StatusRequest request, const Answer& answer);
-  void start(control::SyncRequest request, Answer answer);
-  void start(control::BeginStageRequest request, Answer answer);
-  void start(control::PutPartsRequest request, Answer answer);
-  void start(control::BindStageRequest request, Answer answer);
-  void start(control::ReclaimRequest request, Answer answer);
+  void start(control::SyncRequest request, const Answer& answer);
+  void start(control::BeginStageRequest request, const Answer& answer);
+  void start(control::PutPartsRequest request, const Answer& answer);
+  void start(control::BindStageRequest request, const Answer& answer);
+  void start(control::ReclaimRequest request, const Answer& answer);
 
+  /// Has the node's thread that writes do it, if it is still wanted then.
+  void run(const Answer& answer, node::StoreTask body, std::function<void(Result<void>)> handler);
   /// Answers with the fields that `write` returns.
-  void write(std::function<Result<Json>(Writer&)> write, Answer answer);
+  void write(std::function<Result<Json>(Writer&)> write, const Answer& answer);
 
   store::Store& store_;
   transport::Node& node_;
