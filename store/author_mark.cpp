@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <thread>
 
@@ -81,19 +82,6 @@ std::optional<Mark> decode(ByteView slot) {
 
 tl::unexpected<Error> io_failure() { return fail(error_system(Errc::kFileIo, errno)); }
 
-/// So that a new file is still there after a crash.
-Result<void> sync_parent(const std::string& path) {
-  auto parent = std::filesystem::path(path).parent_path();
-  if (parent.empty()) parent = ".";
-  const int directory = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0) return io_failure();
-  const int synced = ::fsync(directory);
-  const int error = errno;
-  ::close(directory);
-  if (synced != 0) return fail(error_system(Errc::kFileIo, error));
-  return {};
-}
-
 off_t place_of(std::uint64_t generation) {
   return generation % 2 == 0 ? off_t{0} : kSlotDistanceBytes;
 }
@@ -142,19 +130,21 @@ Result<Bytes> read_whole(const std::string& path) {
   return bytes;
 }
 
-/// The file comes to be whole or not at all, so that one that is cut short was damaged.
+/// The file comes to be whole or not at all, so that one that is cut short was damaged. Whether it
+/// did: somebody else may have been faster.
 template <class Fill>
-Result<void> make_file(const std::string& path, Fill fill) {
-  const std::string draft = path + ".new." + std::to_string(::getpid());
-  const int descriptor = ::open(draft.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+Result<bool> make_file(const std::string& path, Fill fill) {
+  std::string draft = path + ".new.XXXXXX";  // of this thread alone
+  const int descriptor = ::mkostemp(draft.data(), O_CLOEXEC);
   if (descriptor < 0) return io_failure();
   Result<void> made = fill(descriptor);
   ::close(descriptor);
-  // Somebody else may have been faster.
-  if (made && ::link(draft.c_str(), path.c_str()) != 0 && errno != EEXIST) made = io_failure();
+  const bool is_made = made && ::link(draft.c_str(), path.c_str()) == 0;
+  if (made && !is_made && errno != EEXIST) made = io_failure();
   ::unlink(draft.c_str());
   CULM_CHECK(made);
-  return sync_parent(path);
+  CULM_CHECK(sync_parent(path));
+  return is_made;
 }
 
 using Clock = std::chrono::steady_clock;
@@ -196,6 +186,20 @@ Result<void> lock_byte(int descriptor, off_t start, Clock::time_point end) {
 
 }  // namespace
 
+Result<void> sync_parent(const std::string& path) {
+  auto parent = std::filesystem::path(path).parent_path();
+  if (parent.empty()) parent = ".";
+  const int directory = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  // One that may be passed but not read cannot be synced; its owner has to.
+  if (directory < 0 && errno == EACCES) return {};
+  if (directory < 0) return io_failure();
+  const int synced = ::fsync(directory);
+  const int error = errno;
+  ::close(directory);
+  if (synced != 0) return fail(error_system(Errc::kFileIo, error));
+  return {};
+}
+
 struct FileAuthorMark::Slots {
   std::optional<Mark> newest;
   bool any_damaged = false;
@@ -214,9 +218,11 @@ Result<std::unique_ptr<FileAuthorMark>> FileAuthorMark::open(const std::string& 
   return std::unique_ptr<FileAuthorMark>(new FileAuthorMark(descriptor, log, wait_max, store_file));
 }
 
-Result<void> FileAuthorMark::copy(const std::string& other, const std::string& path) {
-  CULM_TRY(const Bytes bytes, read_whole(other));
-  return make_file(path, [&bytes](int opened) { return write_at(opened, bytes, 0); });
+Result<bool> FileAuthorMark::copy(const std::string& other, const std::string& path) {
+  const auto bytes = read_whole(other);
+  if (!bytes && bytes.error() == error_system(Errc::kFileIo, ENOENT)) return false;
+  if (!bytes) return fail(bytes.error());
+  return make_file(path, [&bytes](int opened) { return write_at(opened, *bytes, 0); });
 }
 
 FileAuthorMark::~FileAuthorMark() { ::close(descriptor_); }

@@ -46,6 +46,9 @@ class AuthorMark {
   [[nodiscard]] virtual Result<void> write(const Published& published) = 0;
 };
 
+/// So that what was made at `path` is still there after a crash. Fails with kFileIo.
+[[nodiscard]] Result<void> sync_parent(const std::string& path);
+
 /// The mark in a file of two slots, written alternately. Its lock is on the file, so that one key
 /// appends to a log in one process at a time.
 class FileAuthorMark final : public AuthorMark {
@@ -59,8 +62,9 @@ class FileAuthorMark final : public AuthorMark {
                                                                     const LogKey& log,
                                                                     Duration wait_max = kWaitMax,
                                                                     std::uint64_t store_file = 0);
-  /// Makes the file, whole, what `other` is, unless there is one already. Fails with kFileIo.
-  [[nodiscard]] static Result<void> copy(const std::string& other, const std::string& path);
+  /// Makes the file, whole, what `other` is. False, with nothing done, where there is one already,
+  /// or no `other` any more. Fails with kFileIo.
+  [[nodiscard]] static Result<bool> copy(const std::string& other, const std::string& path);
 
   FileAuthorMark(const FileAuthorMark&) = delete;
   FileAuthorMark& operator=(const FileAuthorMark&) = delete;

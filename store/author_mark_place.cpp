@@ -35,12 +35,15 @@ Result<std::string> find_home() {
   return user->pw_dir;
 }
 
-Result<void> make_directory(const std::string& directory) {
+/// Each that is missing, durable before the next is made in it.
+Result<void> make_directory(const fs::path& directory) {
   std::error_code error;
-  const bool is_made = fs::create_directories(directory, error);
+  if (directory.empty() || fs::is_directory(directory, error)) return {};
+  CULM_CHECK(make_directory(directory.parent_path()));
+  const bool is_made = fs::create_directory(directory, error);
   if (is_made && !error) fs::permissions(directory, fs::perms::owner_all, error);
   if (error) return fail(error_system(Errc::kFileIo, error.value()));
-  return {};
+  return is_made ? sync_parent(directory) : Result<void>();
 }
 
 /// Of versions that kept it beside the key: "KEY_PATH.LOG_ID.mark".
@@ -91,8 +94,8 @@ Result<std::unique_ptr<FileAuthorMark>> open_author_mark(const MarkUse& use, con
   const bool is_older = !use.key_path.empty() && is_file(old);
   if (is_older && !is_file(path)) {
     // As it is, damaged ones as well: they say that there was one.
-    CULM_CHECK(FileAuthorMark::copy(old, path));
-    ::unlink(old.c_str());
+    CULM_TRY(const bool is_copied, FileAuthorMark::copy(old, path));
+    if (is_copied) ::unlink(old.c_str());
   }
   const std::uint64_t store_file =
       use.store_directory.empty() ? 0 : detail::store_number(use.store_directory);

@@ -1,12 +1,18 @@
 #include "culm/store/author_mark.hpp"
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 
+#include "culm/store/author_mark_place.hpp"
+
+#include "tests/store/io_fault.hpp"
 #include "tests/support/log_builder.hpp"
 #include "tests/support/temp_dir.hpp"
 
@@ -209,6 +215,72 @@ TEST_F(AuthorMarkFile, TellsWhyItCannotBeOpened) {
   const auto mark = FileAuthorMark::open(directory.path("missing/alice.mark"), log);
   ASSERT_FALSE(mark);
   EXPECT_EQ(mark.error(), error_system(Errc::kFileIo, ENOENT));
+}
+
+/// What an earlier version kept beside the key.
+class AuthorMarkTakenOver : public AuthorMarkFile {
+ protected:
+  AuthorMarkTakenOver() {
+    path = old;
+    EXPECT_TRUE(write(7));
+  }
+
+  Result<std::optional<Published>> take_over() const {
+    CULM_TRY(const auto mark, store::open_author_mark({marks, key}, log));
+    return mark->read();
+  }
+
+  std::string key = directory.path("key");
+  std::string old = key + "." + std::to_string(to_integer(log.log_id)) + ".mark";
+  std::string marks = directory.path("a/b");
+  std::string mark_path = store::author_mark_path(marks, log);
+};
+
+TEST_F(AuthorMarkTakenOver, IsMovedAsItIs) {
+  EXPECT_EQ((*take_over())->seqnum, 7U);
+  EXPECT_FALSE(std::filesystem::exists(old));
+  EXPECT_EQ((*take_over())->seqnum, 7U);
+}
+
+/// A link that leads nowhere is not seen by who looks for a file, as one that comes a moment later.
+TEST_F(AuthorMarkTakenOver, StaysWhereAnotherFileComesInItsPlaceMeanwhile) {
+  std::filesystem::create_directories(marks);
+  std::filesystem::create_symlink(directory.path("nowhere"), mark_path);
+  EXPECT_FALSE(take_over());
+  EXPECT_TRUE(std::filesystem::exists(old));
+  EXPECT_FALSE(*FileAuthorMark::copy(old, mark_path));
+}
+
+TEST_F(AuthorMarkTakenOver, IsNotMissedWhenItHasJustBeenTaken) {
+  EXPECT_FALSE(*FileAuthorMark::copy(directory.path("gone"), mark_path));
+}
+
+TEST_F(AuthorMarkTakenOver, FirstAppendersAtOnceLoseNothing) {
+  constexpr int kRounds = 60;
+  for (int round = 0; round < kRounds; ++round) {
+    std::filesystem::remove(mark_path);
+    ASSERT_TRUE(write(7));
+    std::vector<std::thread> threads;
+    std::atomic<int> ready = 0;
+    std::atomic<int> wrong = 0;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&] {
+        ++ready;
+        while (ready < 4) std::this_thread::yield();
+        const auto found = take_over();
+        if (!found || !*found || (*found)->seqnum != 7) ++wrong;
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    ASSERT_EQ(wrong, 0) << "round " << round;
+  }
+}
+
+TEST_F(AuthorMarkTakenOver, EachDirectoryIsDurableBeforeTheNextIsMadeInIt) {
+  const IoFaultScope fault(IoFault::kDirectorySync, EIO);
+  EXPECT_FALSE(take_over());
+  EXPECT_TRUE(std::filesystem::exists(directory.path("a")));
+  EXPECT_FALSE(std::filesystem::exists(marks));
 }
 
 }  // namespace

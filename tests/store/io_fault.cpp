@@ -48,6 +48,11 @@ int fdatasync(int descriptor) {
   return static_cast<int>(::syscall(SYS_fdatasync, descriptor));
 }
 
+int fsync(int descriptor) {
+  if (inject(IoFault::kDirectorySync)) return -1;
+  return static_cast<int>(::syscall(SYS_fsync, descriptor));
+}
+
 // A meta page is written in part, all others whole.
 ssize_t pwrite(int descriptor, const void* data, std::size_t size, off_t offset) {
   const bool page = size % culm::test::kPageBytes == 0;
