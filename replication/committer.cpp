@@ -297,16 +297,15 @@ Result<bool> Committer::put_part(store::WriteTransaction& transaction, const Job
       if (!stage) return false;
       stages.begun.emplace(arrival, *stage);
     }
-    if (payload.last) {
+    if (job.is_there) {
       CULM_TRY(const auto state, transaction.get_log(log));
       CULM_TRY(const auto stored, transaction.get_entry(*state, payload.seqnum));
-      if (payload.offset + payload.bytes.size() != stored.entry.payload_size()) {
-        return fail(error_for(Errc::kPayloadSize, payload.seqnum));
-      }
+      const bool ends = payload.offset + payload.bytes.size() == stored.entry.payload_size();
+      return ends ? Result<bool>(true) : fail(error_for(Errc::kPayloadSize, payload.seqnum));
     }
-    if (job.is_there) return true;
     CULM_TRY(const bool is_put,
-             transaction.put_stage_part(log, *stage, payload.offset, payload.bytes, job.work.peer));
+             transaction.put_stage_part(log, *stage, payload.offset, payload.bytes, job.work.peer,
+                                        payload.last));
     if (is_put) stages.put[arrival] = payload.offset + payload.bytes.size();
     if (!is_put || !payload.last || arrival->is_resumed) return is_put;
     return finish(transaction, log, *stage, *job.payload_hash);

@@ -99,12 +99,13 @@ Result<std::optional<StageRow>> WriteTransaction::find_row(const Stage& stage) c
 
 Result<bool> WriteTransaction::put_stage_part(const LogKey& log, const Stage& stage,
                                               std::uint64_t offset, ByteView part,
-                                              const std::optional<sealing::PeerKey>& peer) {
+                                              const std::optional<sealing::PeerKey>& peer,
+                                              bool is_last) {
   CULM_TRY(const auto wanted, find_wanted(log, stage.seqnum));
   CULM_TRY(auto row, find_row(stage));
   if (!wanted || !row || row->state != StageState::kArriving) return false;
   const std::uint64_t rest = wanted->stored.entry.payload_size() - row->size_bytes;
-  if (offset != row->size_bytes || part.empty() ||
+  if (offset != row->size_bytes || part.empty() || (is_last && part.size() != rest) ||
       part.size() != std::min<std::uint64_t>(rest, limits::kPayloadChunkBytes)) {
     return fail(error_for(Errc::kPayloadSize, stage.seqnum));
   }

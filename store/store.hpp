@@ -382,10 +382,10 @@ class WriteTransaction : public ReadTransaction {
   /// the parts before it end; each but the last has limits::kPayloadChunkBytes. False where nothing
   /// is written, because the payload is held by now, or deleted, or the stage was dropped. A `peer`
   /// that is not the stage's bearer makes it one of several. Fails as `begin_stage`, and with
-  /// kPayloadSize when that part is not the next.
+  /// kPayloadSize when that part is not the next, or `is_last` and is not.
   [[nodiscard]] Result<bool> put_stage_part(
       const LogKey& log, const Stage& stage, std::uint64_t offset, ByteView part,
-      const std::optional<sealing::PeerKey>& peer = std::nullopt);
+      const std::optional<sealing::PeerKey>& peer = std::nullopt, bool is_last = false);
   /// Declares that the stage is the payload. `payload_hash` is what the caller made of the parts
   /// that it put there: nothing is hashed here, nor copied. False as `put_stage_part`. Fails as
   /// that, with kPayloadSize when parts are missing, with kPayloadHash when the entry says
