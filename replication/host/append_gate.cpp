@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "culm/core/random.hpp"
 #include "culm/replication/host/detail/sync_run.hpp"
@@ -13,6 +14,7 @@ namespace culm::host {
 namespace {
 
 constexpr Duration kAskMax = std::chrono::seconds(5);
+constexpr Duration kProveMax = std::chrono::seconds(20);
 
 /// With a store that holds nothing: the one that is appended to stays free for others.
 Result<node::SyncReport> ask_directly(const std::string& directory, const ReplicaOptions& options,
@@ -22,6 +24,39 @@ Result<node::SyncReport> ask_directly(const std::string& directory, const Replic
   const Replica::Told told;
   CULM_TRY(const auto run, SyncRun::start(*empty, directory, options, request, told));
   return run->run({});
+}
+
+Result<node::SyncReport> ask(const WritableStore& store, const std::string& directory,
+                             const ReplicaOptions& options, const node::SyncRequest& request) {
+  return store.node != nullptr ? store.node->sync(request)
+                               : ask_directly(directory, options, request);
+}
+
+/// Asks for the last entry that the peer says it holds: one that comes is signed by the author.
+/// What a node finds to be forked is no question of the tail any more.
+bool is_shown(const KnownHead::Claim& claim, const LogKey& log, SeqNum tail, const auto& ask) {
+  node::SyncRequest request;
+  request.peers = {{claim.endpoint}};
+  request.logs = {
+      {.log = log, .interest = {.ranges = {{claim.head, claim.head}}}, .payloads = false}};
+  request.idle_max = kAskMax;
+  request.whole_max = kAskMax;
+  const auto report = ask(request);
+  if (!report || report->logs.empty()) return false;
+  return report->logs.front().head > tail || report->logs.front().cap != 0;
+}
+
+/// Who says least is asked first: what is true is rarely the most.
+void prove(KnownHead& known, std::vector<KnownHead::Claim> claims, const auto& is_shown) {
+  std::ranges::sort(claims, {}, &KnownHead::Claim::head);
+  const auto end = std::chrono::steady_clock::now() + kProveMax;
+  for (KnownHead::Claim& claim : claims) {
+    if (std::chrono::steady_clock::now() < end && is_shown(claim)) {
+      known.head = claim.head;
+      return;
+    }
+    known.unproven.push_back(std::move(claim));
+  }
 }
 
 }  // namespace
@@ -34,7 +69,7 @@ Result<void> KnownHead::check(AppendGate gate, SeqNum tail) const {
 }
 
 Result<KnownHead> ask_known_peers(const WritableStore& store, const std::string& directory,
-                                  const LogKey& log, const ReplicaOptions& options) {
+                                  const LogKey& log, SeqNum tail, const ReplicaOptions& options) {
   node::SyncRequest request;
   request.quote_only = true;
   request.idle_max = kAskMax;
@@ -50,15 +85,29 @@ Result<KnownHead> ask_known_peers(const WritableStore& store, const std::string&
   KnownHead known{.asked = request.peers.size()};
   if (known.asked == 0) return known;
   node::add_logs(request, {}, {&log, 1});
-  const auto report =
-      store.node != nullptr ? store.node->sync(request) : ask_directly(directory, options, request);
+  const auto ask_with = [&](const node::SyncRequest& one) {
+    return ask(store, directory, options, one);
+  };
+  const auto report = ask_with(request);
   if (!report || report->logs.empty()) return known;
   const node::LogReport& said = report->logs.front();
-  known.head = said.peer_head;
+  std::vector<KnownHead::Claim> claims;
+  const std::size_t peers = std::min(said.peer_heads.size(), report->peers.size());
+  for (std::size_t peer = 0; peer < peers; ++peer) {
+    const SeqNum head = said.peer_heads[peer];
+    if (head > tail) claims.push_back({report->peers[peer].endpoint, head});
+    if (head <= tail) known.head = std::max(known.head, head);
+  }
+  prove(known, std::move(claims),
+        [&](const KnownHead::Claim& claim) { return is_shown(claim, log, tail, ask_with); });
   if (said.outcome == node::LogOutcome::kDenied) return known;
-  known.answered = static_cast<std::size_t>(std::ranges::count_if(
-      report->peers,
-      [](const node::PeerReport& peer) { return peer.peer.has_value() && !peer.error; }));
+  known.answered = static_cast<std::size_t>(
+      std::ranges::count_if(report->peers, [&](const node::PeerReport& peer) {
+        const bool is_unproven =
+            std::ranges::find(known.unproven, peer.endpoint, &KnownHead::Claim::endpoint) !=
+            known.unproven.end();
+        return peer.peer.has_value() && !peer.error && !is_unproven;
+      }));
   return known;
 }
 

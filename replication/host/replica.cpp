@@ -98,7 +98,7 @@ Result<OwnLog> Replica::open_log(const std::string& key_file, const OwnLogOption
   if (options.gate != AppendGate::kNever) {
     gate = [this, &options, log = impl->log](SeqNum tail) -> Result<void> {
       CULM_TRY(const auto known,
-               host::ask_known_peers(impl_->store, impl_->directory, log, impl_->options));
+               host::ask_known_peers(impl_->store, impl_->directory, log, tail, impl_->options));
       return known.check(options.gate, tail);
     };
   }

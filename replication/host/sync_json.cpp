@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "culm/replication/host/control_protocol.hpp"
+#include "culm/replication/host/detail/json_fields.hpp"
 
 namespace culm::control {
 namespace {
@@ -15,9 +16,6 @@ using node::SyncReport;
 using replication::Quote;
 using replication::SessionStats;
 using replication::WantRequest;
-
-template <class Struct, class Value, std::size_t kCount>
-using Fields = std::array<std::pair<const char*, Value Struct::*>, kCount>;
 
 constexpr Fields<WantRequest, std::uint64_t, 3> kWantNumbers{
     {{"payload_size_min", &WantRequest::payload_size_min},
@@ -61,34 +59,6 @@ constexpr std::array<std::string_view, 7> kLogOutcomes{
     "complete", "partial", "budget", "denied", "incomplete", "failed", "interrupted"};
 
 tl::unexpected<Error> malformed() { return fail(Errc::kFileFormat); }
-
-// Of each kind of field, all of a table: into JSON, and out of it where they must be there.
-
-template <class Table, class Struct>
-void put(Json& json, const Table& table, const Struct& from) {
-  for (const auto& [name, member] : table) json[name] = from.*member;
-}
-
-template <class Struct, std::size_t kCount>
-[[nodiscard]] bool take(const Json& json, const Fields<Struct, std::uint64_t, kCount>& table,
-                        Struct& into) {
-  for (const auto& [name, member] : table) {
-    const auto number = json.find_number(name);
-    if (!number) return false;
-    into.*member = *number;
-  }
-  return true;
-}
-
-template <class Struct, std::size_t kCount>
-[[nodiscard]] bool take(const Json& json, const Fields<Struct, bool, kCount>& table, Struct& into) {
-  for (const auto& [name, member] : table) {
-    const auto value = json.find_bool(name);
-    if (!value) return false;
-    into.*member = *value;
-  }
-  return true;
-}
 
 Result<std::string> get_text(const Json& json, std::string_view key) {
   const std::string* const text = json.find_text(key);
@@ -191,6 +161,8 @@ Json to_json(const LogReport& log) {
   for (const auto& [name, member] : kLogQuotes) {
     if (log.*member) json[name] = to_json(*(log.*member));
   }
+  json["peer_heads"] = Json::array();
+  for (const SeqNum head : log.peer_heads) json["peer_heads"].push_back(Json{{"head", head}});
   json["unconfirmed"] = Json::array();
   for (const node::Unconfirmed& one : log.unconfirmed) {
     json["unconfirmed"].push_back(Json{{"address", node::to_string(one.endpoint)},
@@ -235,6 +207,11 @@ Result<node::Unconfirmed> parse_unconfirmed(const Json& json) {
   return unconfirmed;
 }
 
+Result<SeqNum> parse_head(const Json& json) {
+  const auto head = json.find_number("head");
+  return head ? Result<SeqNum>(*head) : malformed();
+}
+
 Result<LogReport> parse_log(const Json& json) {
   LogReport log;
   CULM_TRY(const std::string key, get_text(json, "log"));
@@ -253,6 +230,7 @@ Result<LogReport> parse_log(const Json& json) {
   for (const auto& [name, member] : kLogQuotes) {
     CULM_TRY(log.*member, get_quote(json, name));
   }
+  CULM_TRY(log.peer_heads, get_array(json, "peer_heads", parse_head));
   CULM_TRY(log.unconfirmed, get_array(json, "unconfirmed", parse_unconfirmed));
   if (json.find("offer_denied_by") != nullptr) {
     CULM_TRY(log.offer_denied_by, get_endpoint(json, "offer_denied_by"));

@@ -164,6 +164,8 @@ bool SyncLog::is_push_lost() const {
 Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
                                     std::span<const PeerReport> pushed_to) const {
   LogReport report = report_;
+  report.peer_heads.reserve(peers_.size());
+  for (const Said& said : peers_) report.peer_heads.push_back(said.head);
   CULM_TRY(const auto found, transaction.find_log(key()));
   static const store::LogState nothing;
   const store::LogState& state = found ? *found : nothing;

@@ -44,6 +44,7 @@ struct LogReport {
   std::uint64_t payload_bytes = 0;        ///< that are held now and were not before
   SeqNum head = 0;                        ///< here
   SeqNum peer_head = 0;                   ///< the highest that a peer has said
+  std::vector<SeqNum> peer_heads;         ///< of each peer, in the order of the request
   SeqNum cap = 0;                         ///< 0: no fork is known
   RangeSet missing;                       ///< wanted and not here: it exists, or was named
   // Of entries that are here; not before it has come to an end.

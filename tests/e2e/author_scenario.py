@@ -5,8 +5,9 @@ import resource
 import shutil
 import signal
 
+from played_peer import claim_a_head
 from relay_harness import NetworkScenario
-from scenario import FORK, STORE, USAGE, Scenario, main
+from scenario import FORK, NETWORK, STORE, USAGE, Scenario, main
 
 
 class AuthorMark(Scenario):
@@ -179,6 +180,11 @@ class AppendGate(NetworkScenario):
         for name in ("store", "marks"):
             shutil.copytree(self.path(name), self.path(f"{name}-backup"))
 
+    def back_up_anew(self):
+        for name in ("store-backup", "marks-backup"):
+            shutil.rmtree(self.path(name))
+        self.back_up()
+
     def restore(self):
         """Both of them together, as from one old backup: the files are others, what is in them
         agrees."""
@@ -197,10 +203,12 @@ class AppendGate(NetworkScenario):
             said = self.append(b"other 4", *arguments, status=FORK)
             self.assertIn("a peer holds the log up to seqnum 4, which this store lacks", said)
             self.assertIn("culm sync", said)
-        # A node asks likewise.
+        # A node asks likewise, and keeps what it is shown.
         node = self.relay("store", "--accept-any")
         self.append(b"other 4", status=FORK)
         node.end()
+        self.assertEqual(self.json("ls")["head"], 4)
+        self.restore()
         report = self.json("append", "--key", self.key, stdin=b"other 4", status=FORK)
         self.assertEqual((report["error"], report["seqnum"]), ("author_mark_behind", 4))
         self.sync_one("store", self.node.address)
@@ -238,9 +246,7 @@ class AppendGate(NetworkScenario):
         key = self.keygen("other.key")
         self.new_log("x", key=key, store="store")
         self.run_culm("sync", other.address, key[1], "--push")
-        for name in ("store-backup", "marks-backup"):
-            shutil.rmtree(self.path(name))
-        self.back_up()
+        self.back_up_anew()
         self.node.process.send_signal(signal.SIGSTOP)
         self.restore()
         self.assertIn("no known peer", self.append(b"4", "--gate", "required", status=FORK))
@@ -310,6 +316,35 @@ class AppendGate(NetworkScenario):
         self.assertFalse(os.path.exists(self.path("new")))
         self.out("append", "--key", key, "--gate", "ask", stdin=b"1", store="new")
         self.out("append", "--key", key, "--gate", "required", stdin=b"2", store="new")
+
+    def test_what_a_peer_says_and_does_not_show_ends_no_log(self):
+        head = 2**64 - 1
+        liar = self.server(claim_a_head(head))
+        self.run_culm("sync", liar.address, self.author, "--timeout", "1", status=NETWORK)
+        self.back_up_anew()
+        # The other peer holds the log, and no more of it.
+        self.restore()
+        said = self.append(b"4", "--gate", "required")
+        self.assertIn(f"{liar.address} says that it holds the log up to seqnum {head}", said)
+        self.assertIn("appending all the same", said)
+        # A node asks likewise.
+        self.restore()
+        node = self.relay("store", "--accept-any")
+        self.assertIn(f"{liar.address} says", self.append(b"4", "--gate", "required"))
+        node.end()
+        # What another one shows counts, whatever is said beside it.
+        self.sync_one("store", self.node.address, "--push")
+        self.restore()
+        said = self.append(b"other 4", status=FORK)
+        self.assertIn("a peer holds the log up to seqnum 4, which this store lacks", said)
+        # Nobody else can be asked.
+        self.node.end()
+        said = self.append(b"4", "--gate", "required", status=FORK)
+        self.assertIn(f"{liar.address} says", said)
+        self.assertIn("--gate ask", said)
+        self.assertIn(f"{liar.address} says", self.append(b"4"))
+        self.assertEqual(self.append(b"5"), "")
+        self.assertEqual(self.json("ls")["head"], 5)
 
     def test_another_store_is_another_epoch(self):
         self.append(b"4")

@@ -6,35 +6,15 @@ import resource
 import selectors
 import shutil
 import socket
-import socketserver
 import subprocess
 import threading
 import unittest
 
+from played_peer import Channel, Server
 from relay_harness import NetworkScenario
 from scenario import CULM, LOCKED, NETWORK, STORE, main
 
-import channel  # of tests/interop
-
 AUTHOR = "0" * 64
-
-
-class Server(socketserver.ThreadingTCPServer):
-    """Does `act` with each connection, which is closed when that returns."""
-    allow_reuse_address = daemon_threads = True
-
-    def __init__(self, act, port=0):
-        self.act = act
-        super().__init__(("127.0.0.1", port), None)
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}).start()
-
-    @property
-    def address(self):
-        return f"127.0.0.1:{self.server_address[1]}"
-
-    def finish_request(self, request, _):
-        with contextlib.suppress(OSError):
-            self.act(request)
 
 
 def pump(one, other):
@@ -52,46 +32,17 @@ def pump(one, other):
 
 def answer_in_version(version):
     """Answers a caller as a peer that speaks another version of the protocol."""
-    own, ephemeral = bytes([7]) * 32, bytes([8]) * 32
 
     def act(connection):
-        stream = connection.makefile("rb")
-
-        def read_unit():
-            return stream.read(int.from_bytes(stream.read(2), "big"))
-
-        said = channel.Transcript(b"culm/1\0" + bytes(32), None)
-        caller = read_unit()
-        said.mix_hash(caller)
-        said.mix_hash(b"")
-        second = said.ephemeral(ephemeral)
-        said.mix_key(channel.x25519(ephemeral, caller))
-        second += said.sealed(channel.public(own))
-        said.mix_key(channel.x25519(own, caller))
-        second += said.sealed(b"")
-        connection.sendall(channel.framed(second))
-        third = read_unit()
-        nonce = bytes(4) + said.counter.to_bytes(8, "little")
-        peer = channel.chacha20(said.key, 1, nonce, third[:32])
-        said.mix_hash(third[:48])
-        said.mix_key(channel.x25519(ephemeral, peer))
-        key = channel.hkdf(said.chaining_key, b"", 2)[1][:32]
-        hello = bytes([0x93, 0, version, 0xa4]) + b"test"
-        frame = len(hello).to_bytes(4, "big") + hello
-        connection.sendall(channel.framed(channel.seal(key, 0, b"", frame)))
-        while stream.read(4096):
+        peer = Channel(connection)
+        peer.send_bytes(bytes([0x93, 0, version, 0xa4]) + b"test")
+        while peer.stream.read(4096):
             pass
 
     return act
 
 
 class Causes(NetworkScenario):
-    def server(self, act, port=0):
-        server = Server(act, port)
-        self.addCleanup(server.server_close)
-        self.addCleanup(server.shutdown)
-        return server
-
     def network_key(self, name, digit):
         path = self.write(name, digit * 64)
         os.chmod(path, 0o600)

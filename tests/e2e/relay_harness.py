@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 
+from played_peer import Server
 from scenario import CULM, Scenario
 
 ENDS_WITHIN_SECONDS = 5
@@ -78,6 +79,13 @@ class NetworkScenario(Scenario):
         self.assertEqual(ready["pid"], node.process.pid, ready)
         node.peer, node.address = ready["peer"], ready["address"]
         return node
+
+    def server(self, act, port=0):
+        """Somebody else than `culm`, who does that with each connection (played_peer.py)."""
+        server = Server(act, port)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        return server
 
     def wait_until_said(self, node, text, seconds=30):
         """Until the log has one more line with `text` than when it was asked last."""

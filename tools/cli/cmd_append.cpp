@@ -183,6 +183,17 @@ Outcome<AppendGate> parse_gate(const std::string& text) {
   return usage("--gate takes required, ask or never");
 }
 
+/// Who says more than it shows; "" where nobody does.
+std::string who_claims(const host::KnownHead& known) {
+  std::string text;
+  for (const host::KnownHead::Claim& claim : known.unproven) {
+    if (!text.empty()) text += "; ";
+    text += node::to_string(claim.endpoint) + " says that it holds the log up to seqnum " +
+            std::to_string(claim.head) + ", and does not show that entry";
+  }
+  return text;
+}
+
 /// Who could not say whether there is more of the log; "" where all have.
 std::string who_is_silent(const host::KnownHead& known, SeqNum tail) {
   const std::string asked = human_count(known.asked) + (known.asked == 1 ? " peer" : " peers") +
@@ -199,11 +210,12 @@ Result<void> pass(Gate& gate, const host::WritableStore& store, const Context& c
                   const LogKey& log, SeqNum tail) {
   if (gate.gate == AppendGate::kNever) return {};
   gate.is_first = tail == 0;
-  CULM_TRY(gate.known, host::ask_known_peers(store, context.store_directory, log));
+  CULM_TRY(gate.known, host::ask_known_peers(store, context.store_directory, log, tail));
   CULM_CHECK(gate.known->check(gate.gate, tail));
-  const std::string who = who_is_silent(*gate.known, tail);
+  const std::string claims = who_claims(*gate.known);
+  const std::string who = claims.empty() ? who_is_silent(*gate.known, tail) : claims;
   // A log that begins here has no mark, and mostly nobody who could know of it.
-  if (who.empty() || tail == 0) return {};
+  if (who.empty() || (tail == 0 && claims.empty())) return {};
   const std::string text =
       "author mark and store are not as they were written together, as after a restore; whether "
       "peers hold more of the log is not sure: " +
@@ -226,6 +238,9 @@ Failure explain(const Error& error, const std::string& mark_path, const Gate& ga
     failure.step =
         "where this key was never used for this log elsewhere, append its first entry with "
         "--gate ask; else take the log back from a peer before (culm sync)";
+  }
+  if (error.code == Errc::kAuthorHeadUnknown && gate.known && !gate.known->unproven.empty()) {
+    failure.message += ": " + who_claims(*gate.known);
   }
   if (error.code == Errc::kAuthorMarkFormat) {
     const bool is_missing = error.detail_kind == ErrorDetail::kSeqnum;
