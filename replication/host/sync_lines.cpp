@@ -32,7 +32,12 @@ struct EventLine {
                 {"entries", told.entries},
                 {"up_to", told.up_to}};
   }
-  Line operator()(const node::SyncCaughtUp& told) const { return reached("caught_up", told); }
+  Line operator()(const node::SyncCaughtUp& told) const {
+    Json line = reached("caught_up", told);
+    if (!told.missing.empty()) line["missing"] = to_string(told.missing);
+    if (!told.payloads_missing.empty()) line["payloads_missing"] = to_string(told.payloads_missing);
+    return line;
+  }
   Line operator()(const node::SyncPushed& told) const {
     if (told.unconfirmed.empty() && told.payloads_unconfirmed.empty()) {
       return reached("pushed", told);
@@ -87,7 +92,7 @@ Json log_line(const node::SyncRequest& request, const node::LogReport& log) {
   line.update(
       some_of(whole, {"log", "state", "entries", "certificate_entries", "payload_bytes", "head",
                       "peer_head", "missing", "payloads_missing", "payloads_left_out", "whole"}));
-  if (request.live) line["state"] = "live";
+  if (request.live && log.outcome == node::LogOutcome::kComplete) line["state"] = "live";
   if (request.push) line.update(some_of(whole, {"pushed", "unconfirmed"}));
   return line;
 }

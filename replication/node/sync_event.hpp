@@ -42,6 +42,9 @@ struct SyncCaughtUp {
   Endpoint endpoint;
   LogKey log;
   SeqNum head = 0;  ///< the peer's
+  // Wanted and not here, as the peer does not hold it.
+  RangeSet missing{};           ///< entries
+  RangeSet payloads_missing{};  ///< of entries that are here, and of no other size than is wanted
 };
 /// A peer has all that it takes up to `head`, for the first time or more than before: everything,
 /// but for what it has not said that it holds.

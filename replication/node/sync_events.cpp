@@ -78,8 +78,9 @@ void Sync::on(Call& call, const replication::Quoted& quoted) {
   if (asked == call.asked.end()) {
     Log* const log = find(quoted.log);
     const bool is_own = log != nullptr && log->source == call.dial && log->want == quoted.want;
-    if (is_own) log->state.quoted(quoted.quote);
-    return;
+    if (!is_own) return;
+    log->state.granted(call.peer);
+    return log->state.quoted(quoted.quote);
   }
   Log& log = *asked->second.log;
   switch (asked->second.question) {
@@ -99,8 +100,14 @@ void Sync::on(Call& call, const replication::CaughtUp& caught_up) {
   Log* const log = find(caught_up.log);
   if (log == nullptr || log->source != call.dial || log->want != caught_up.want) return;
   tell_received(*log);
-  events_.emplace_back(
-      SyncCaughtUp{endpoint_of(call), caught_up.log, log->state.peer_head(call.peer)});
+  const auto transaction = store_.read();
+  if (!transaction) return fail_with(transaction.error());
+  auto told = log->state.look_caught_up(*transaction, call.peer, endpoint_of(call));
+  if (told) {
+    events_.emplace_back(*std::move(told));
+  } else if (!log->state.takes(told.error())) {
+    fail_with(told.error());
+  }
 }
 
 void Sync::on(Call& call, const replication::WantEnded& ended) {
@@ -115,16 +122,16 @@ void Sync::on(Call& call, const replication::Denied& denied) {
   Log* const log = find(denied.log);
   if (log == nullptr || log->group != call.group) return;
   if (denied.want == 0) {
-    log->state.offer_denied(call.peer, endpoint_of(call), denied.reason);
+    log->state.offer_denied(call.peer, denied.reason);
     events_.emplace_back(SyncDenied{endpoint_of(call), denied.log, denied.reason, true, {}});
     return settle(*log);
   }
   if (asked) {
-    if (asked.mapped().question == Question::kQuote) log->state.denied(denied);
+    if (asked.mapped().question == Question::kQuote) log->state.denied(call.peer, denied);
     return answered(call, asked.mapped());
   }
   if (log->source != call.dial || log->want != denied.want) return;
-  log->state.denied(denied);
+  log->state.denied(call.peer, denied);
   events_.emplace_back(
       SyncDenied{endpoint_of(call), denied.log, denied.reason, false, denied.error});
   source_declined(*log);

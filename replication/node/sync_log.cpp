@@ -92,9 +92,16 @@ void SyncLog::end_quotes() {
   }
 }
 
-void SyncLog::denied(const replication::Denied& denied) {
+void SyncLog::denied(std::size_t peer, const replication::Denied& denied) {
   report_.denied = denied.reason;
   report_.error = denied.error;
+  peers_[peer].denied = denied;
+  peers_[peer].has_granted = false;
+}
+
+void SyncLog::granted(std::size_t peer) {
+  peers_[peer].denied.reset();
+  peers_[peer].has_granted = true;
 }
 
 void SyncLog::peer_has(std::size_t peer, const replication::PeerHas& has) {
@@ -104,13 +111,6 @@ void SyncLog::peer_has(std::size_t peer, const replication::PeerHas& has) {
   said.payloads = has.payloads;
   if (!has.payloads_excepted.empty()) said.refused = has.payloads_excepted;
   report_.peer_head = std::max(report_.peer_head, said.head);
-}
-
-void SyncLog::offer_denied(std::size_t peer, const Endpoint& endpoint,
-                           replication::DenyReason reason) {
-  report_.offer_denied = reason;
-  report_.offer_denied_by = endpoint;
-  peers_[peer].has_declined = true;
 }
 
 bool SyncLog::has_enough(const Said& said, const store::LogState& log) {
@@ -142,6 +142,17 @@ Result<std::optional<SyncPushed>> SyncLog::look_pushed(const store::ReadTransact
                     std::move(rest.payloads)};
 }
 
+Result<SyncCaughtUp> SyncLog::look_caught_up(const store::ReadTransaction& transaction,
+                                             std::size_t peer, const Endpoint& endpoint) const {
+  CULM_TRY(const LogReport report, conclude(transaction, {}));
+  SyncCaughtUp told{endpoint, key(), peers_[peer].head};
+  if (told.head == 0) return told;
+  const RangeSet existing{{1, told.head}};
+  told.missing = report.missing & existing;
+  told.payloads_missing = (report.payloads_missing - report.payloads_left_out) & existing;
+  return told;
+}
+
 bool SyncLog::is_turn_over() const {
   const bool is_quoted = want_.quote_only && report_.quote;
   return (is_wanted_over_ || is_quoted) && is_whole_over_;
@@ -150,14 +161,14 @@ bool SyncLog::is_turn_over() const {
 bool SyncLog::is_over(bool pushes) const {
   const bool has_gone =
       !pushes || is_new_ || has_failed() || std::ranges::all_of(peers_, [](const Said& said) {
-        return said.has_enough || said.has_declined || said.is_lost;
+        return said.has_enough || said.offer_denied || said.is_lost;
       });
   return is_wanted_over_ && is_whole_over_ && has_gone;
 }
 
 bool SyncLog::is_push_lost() const {
   return !is_new_ && !has_failed() && std::ranges::any_of(peers_, [](const Said& said) {
-    return said.is_lost && !said.has_enough && !said.has_declined;
+    return said.is_lost && !said.has_enough && !said.offer_denied;
   });
 }
 
@@ -173,10 +184,13 @@ Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
     Unconfirmed rest = unconfirmed(pushed_to[peer].endpoint, peers_[peer], state);
     if (!rest.entries.empty() || !rest.payloads.empty()) {
       report.unconfirmed.push_back(std::move(rest));
+      if (!peers_[peer].offer_denied) continue;
+      report.offer_denied = peers_[peer].offer_denied;
+      report.offer_denied_by = pushed_to[peer].endpoint;
     }
   }
   report.is_pushed = !pushed_to.empty() && !state.served().empty() && report.unconfirmed.empty();
-  if (is_new_) report.unconfirmed.clear();
+  if (is_new_ && !want_.live) report.unconfirmed.clear();
   report.head = state.head();
   report.cap = state.cap;
   const SeqNum known = want_.live || want_.quote_only ? report.peer_head : known_head_;
@@ -189,10 +203,43 @@ Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
   CULM_CHECK(find_missing(transaction, state, wanted, head, report));
   const bool is_all =
       report.missing.empty() && report.payloads_missing.empty() && report.unconfirmed.empty();
-  if (report.outcome == LogOutcome::kComplete && !want_.quote_only && !is_all) {
+  if (want_.live && !has_failed()) {
+    conclude_live(state, is_all, report);
+  } else if (report.outcome == LogOutcome::kComplete && !want_.quote_only && !is_all) {
     report.outcome = LogOutcome::kPartial;
   }
   return report;
+}
+
+void SyncLog::conclude_live(const store::LogState& log, bool is_all, LogReport& report) const {
+  report.denied.reset();
+  report.error.reset();
+  const bool is_granted = wants_nothing_ || std::ranges::any_of(peers_, [](const Said& said) {
+                            return said.has_granted;
+                          });
+  for (const Said& said : peers_) {
+    if (is_granted || !said.denied) continue;
+    report.denied = said.denied->reason;
+    report.error = said.denied->error;
+  }
+  const RangeSet payloads = report.payloads_missing - report.payloads_left_out;
+  const auto is_under_way = [&](const Said& said) {
+    const bool may_come = !said.denied && !((said.held & report.missing).empty() &&
+                                            (said.payloads & payloads).empty());
+    const bool may_go = !report.unconfirmed.empty() && !said.offer_denied && !has_enough(said, log);
+    return may_come || may_go;
+  };
+  const bool lacks = !report.missing.empty() || !report.payloads_missing.empty();
+  const bool is_spoken_of = is_granted || report.is_pushed || !report.unconfirmed.empty();
+  if (is_all && is_spoken_of) {
+    report.outcome = LogOutcome::kComplete;
+  } else if (std::ranges::any_of(peers_, is_under_way)) {
+    report.outcome = LogOutcome::kIncomplete;
+  } else if (report.denied && (lacks || !is_spoken_of)) {
+    report.outcome = LogOutcome::kDenied;
+  } else {
+    report.outcome = is_spoken_of ? LogOutcome::kPartial : LogOutcome::kUnfinished;
+  }
 }
 
 Result<void> SyncLog::find_missing(const store::ReadTransaction& transaction,
@@ -201,8 +248,8 @@ Result<void> SyncLog::find_missing(const store::ReadTransaction& transaction,
   if (want_.entries) {
     report.missing = (wanted - log.held) | beyond(named_, head);
   }
-  const bool is_at_an_end =
-      report.outcome == LogOutcome::kComplete || report.outcome == LogOutcome::kIncomplete;
+  const bool is_at_an_end = want_.live || report.outcome == LogOutcome::kComplete ||
+                            report.outcome == LogOutcome::kIncomplete;
   if (!want_.payloads || !is_at_an_end || want_.quote_only) return {};
   report.payloads_missing = (wanted & log.served()) - log.payloads - log.deleted;
   if (want_.payload_size_min == 0 && want_.payload_size_max == limits::kPayloadSizeBytesMax) {

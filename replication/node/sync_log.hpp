@@ -35,10 +35,15 @@ class SyncLog {
   void fetched(const FetchEnded& ended);
   /// Where a quote is all that is wanted: no more will come.
   void end_quotes();
-  void denied(const replication::Denied& denied);
+  void denied(std::size_t peer, const replication::Denied& denied);
+  /// The peer serves it: what it declined before counts no more.
+  void granted(std::size_t peer);
   void committed(const store::IngestReport& done) { added_ |= done.added; }
   void peer_has(std::size_t peer, const replication::PeerHas& has);
-  void offer_denied(std::size_t peer, const Endpoint& endpoint, replication::DenyReason reason);
+  void offered(std::size_t peer) { peers_[peer].offer_denied.reset(); }
+  void offer_denied(std::size_t peer, replication::DenyReason reason) {
+    peers_[peer].offer_denied = reason;
+  }
   /// This side cannot read or keep it: nothing of it is waited for any more.
   void failed(const Error& error);
   /// Fails with an error that is of this log alone; false for any other.
@@ -52,6 +57,11 @@ class SyncLog {
   [[nodiscard]] Result<std::optional<SyncPushed>> look_pushed(
       const store::ReadTransaction& transaction, std::size_t peer, const Endpoint& endpoint);
 
+  /// The event that tells so once what the peer holds has come, with what it lacks.
+  [[nodiscard]] Result<SyncCaughtUp> look_caught_up(const store::ReadTransaction& transaction,
+                                                    std::size_t peer,
+                                                    const Endpoint& endpoint) const;
+
   /// Whether another log may have its turn: only peers that take it are waited for, or of a quote
   /// those that did not answer yet.
   [[nodiscard]] bool is_turn_over() const;
@@ -61,7 +71,6 @@ class SyncLog {
   [[nodiscard]] bool is_push_lost() const;
   [[nodiscard]] const LogReport& report() const { return report_; }
   [[nodiscard]] const RangeSet& added() const { return added_; }
-  [[nodiscard]] SeqNum peer_head(std::size_t peer) const { return peers_[peer].head; }
   /// The report, with what the store holds now. `pushed_to`: the peers, where it was pushed.
   [[nodiscard]] Result<LogReport> conclude(const store::ReadTransaction& transaction,
                                            std::span<const PeerReport> pushed_to) const;
@@ -75,13 +84,18 @@ class SyncLog {
     RangeSet refused;         ///< payloads that it does not take
     bool has_enough = false;  ///< all that it takes
     SeqNum has_up_to = 0;
-    bool has_declined = false;
     bool is_lost = false;
+    // The last that it answered, while live.
+    bool has_granted = false;
+    std::optional<replication::Denied> denied;
+    std::optional<replication::DenyReason> offer_denied;
   };
 
   [[nodiscard]] static bool has_enough(const Said& said, const store::LogState& log);
   [[nodiscard]] static Unconfirmed unconfirmed(const Endpoint& endpoint, const Said& said,
                                                const store::LogState& log);
+  /// Takes from what each peer has answered last, and not before, what a live sync came to.
+  void conclude_live(const store::LogState& log, bool is_all, LogReport& report) const;
   /// What is wanted and not here, of the log and of the payloads of `wanted`.
   [[nodiscard]] Result<void> find_missing(const store::ReadTransaction& transaction,
                                           const store::LogState& log, const RangeSet& wanted,

@@ -18,9 +18,10 @@ enum class LogOutcome {
                 ///< and not all of it is confirmed
   kBudget,      ///< the budget was used up
   kDenied,      ///< by every peer that answered; `LogReport::denied` says how
-  kIncomplete,  ///< some peer says that it holds more, and none brought it
+  kIncomplete,  ///< some peer says that it holds more, and none brought it; live also where one
+                ///< takes more than it has confirmed
   kFailed,      ///< on this side: see LogReport::error
-  kUnfinished,  ///< the sync ended before, or was live
+  kUnfinished,  ///< the sync ended before; live, before any peer had answered
 };
 
 /// Of what is held here, what a peer has not said that it holds.
@@ -30,12 +31,12 @@ struct Unconfirmed {
   RangeSet payloads;
 };
 
-/// Of one log.
+/// Of one log. Live, what holds at the end: what was denied and then served is not denied.
 struct LogReport {
   LogKey log;
   LogOutcome outcome = LogOutcome::kUnfinished;
   std::optional<replication::DenyReason> denied;        ///< by the last peer that did
-  std::optional<replication::DenyReason> offer_denied;  ///< likewise
+  std::optional<replication::DenyReason> offer_denied;  ///< likewise, that lacks some of it
   std::optional<Endpoint> offer_denied_by;
   std::optional<Error> error;  ///< of this side, where that was why
 

@@ -28,6 +28,7 @@ void Sync::ask_and_offer(Call& call, Log& log) {
 
 void Sync::offer(Call& call, Log& log) {
   const auto offered = peers_.offer(call.session, log.state.key());
+  if (offered) log.state.offered(call.peer);
   if (offered || is_passing(offered.error())) return;
   // Of a log that is new here there is nothing to offer, until there is.
   if (offered.error().code == Errc::kLogUnknown) {

@@ -89,6 +89,15 @@ class Causes(NetworkScenario):
         said = self.error(NETWORK, "sync", server.address, AUTHOR, store="reader")
         self.assertIn("no handshake within 10 seconds", said)
 
+    def test_something_that_says_nothing_until_the_time_is_over(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            address = f"127.0.0.1:{silent.getsockname()[1]}"
+            step = "  next: check the address, and that `culm relay` runs behind it\n"
+            for option, words in (("--timeout", f"peer {address}: nothing has moved for 1.00 s"),
+                                  ("--deadline", "not done within 1.00 s")):
+                said = self.error(NETWORK, "sync", address, AUTHOR, option, 1, store="reader")
+                self.assertEqual(said, f"culm: sync: {words}: the peer has not answered\n{step}")
+
     def test_another_network(self):
         relay = self.relay("relay", "--network", "garden")
         said = self.cause(relay.address, "peer_network", "is of another network (--network)",
@@ -265,9 +274,21 @@ class LiveGoesOn(NetworkScenario):
         self.wait_for_cause(reader, "peer_network", "another network")
         relay.end()
         relay = self.relay("relay", "--sessions", 1, listen=listen)
-        reader.wait_for(event="connected")
+        reader.wait_for(event="want_denied")
         relay.end()
-        reader.end()
+        # What is served in the end is not denied.
+        relay = self.relay("granted", "--accept-any", listen=listen)
+        _, author = self.push_lines(3, relay)
+        relay.end()
+        again = self.relay("empty")
+        denied = self.live("other", again.address, author, "--also", listen)
+        denied.wait_for(event="want_denied")
+        relay = self.relay("granted", "--accept-any", listen=listen)
+        denied.wait_for(event="caught_up", head=3)
+        self.assertEqual(denied.end()[-2]["state"], "live")
+        lines = reader.end(status=NETWORK)
+        self.assertEqual(lines[-2]["state"], "denied")
+        relay.end(), again.end()
 
     def test_a_full_relay_that_gets_room(self):
         relay = self.relay("relay", "--accept-any", "--sessions", 1)

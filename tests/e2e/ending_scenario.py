@@ -181,13 +181,21 @@ class Ending(NetworkScenario):
             process = self.start("sync", address)
             peer, _ = silent.accept()
             peer.recv(1)
-            self.assertIn("interrupted", self.interrupt(process))
+            silence = "culm: sync: interrupted: the peer has not answered\n"
+            self.assertEqual(self.interrupt(process), silence)
             process = self.start("sync", address, "--live")
             again, _ = silent.accept()
             again.recv(1)
-            self.assertEqual(self.interrupt(process),
-                             "culm: sync: interrupted: what came is kept\n")
+            self.assertEqual(self.interrupt(process), silence)
             peer.close(), again.close()
+        relay = self.relay("store")
+        for came in ("what came is kept", "nothing came"):
+            process = self.start("--store", "reader", "sync", relay.address, self.author, "--live")
+            while b"caught up" not in (line := process.stdout.readline()):
+                self.assertTrue(line)
+            self.assertEqual(self.interrupt(process).splitlines()[-1],
+                             f"culm: sync: interrupted: {came}")
+        relay.end()
 
     def test_a_sync_by_a_node_is_left_to_it(self):
         relay = self.relay("store")

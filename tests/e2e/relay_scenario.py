@@ -82,7 +82,7 @@ class Relay(NetworkScenario):
             relay.end(number, status=INTERRUPTED if number == signal.SIGINT else 0)
             self.assertFalse(os.path.exists(self.path("relay/node.sock")))
             self.assert_sound("relay")
-            reader.end()
+            reader.end(status=NETWORK)  # of a log that nobody serves
 
     def test_a_hangup_does_not_end_it_and_is_said(self):
         relay = self.relay("relay", "--accept-any")
@@ -96,7 +96,7 @@ class Relay(NetworkScenario):
         relay = self.relay()
         live = self.live("one", relay.address, "0" * 64)
         live.wait_for(event="connected")
-        live.end(signal.SIGHUP)
+        live.end(signal.SIGHUP, NETWORK)
         before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
         try:
             live = self.live("two", relay.address, "0" * 64)
@@ -106,7 +106,7 @@ class Relay(NetworkScenario):
         live.process.send_signal(signal.SIGHUP)
         relay.end()
         live.wait_for(event="disconnected")
-        live.end()
+        live.end(status=NETWORK)
 
 
 class Journal(NetworkScenario):
@@ -273,7 +273,7 @@ class Requests(NetworkScenario):
         relay = self.relay("relay", "--accept-any")
         _, author = self.push_lines(3, relay)
         live = self.live("author", relay.address, author)
-        live.wait_for(event="connected")
+        live.wait_for(event="caught_up")
         self.new_log(self.lines(2), key=self.keygen("other.key"), store="author")
         message = self.error(LOCKED, "sync", relay.address, "--push", store="author")
         self.assertIn("serves its own logs alone", message)

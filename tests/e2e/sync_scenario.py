@@ -189,10 +189,33 @@ class Fetching(NetworkScenario):
         live = self.live("author", self.address, "--push")
         said = live.wait_for(event="pushed_in_part")
         self.assertEqual((said["head"], said["unconfirmed_payloads"]), (100, "90-100"))
-        live.end()
+        live.end(status=NOT_FOUND)
         lacking = self.sync_one("fourth", self.address, author, status=NOT_FOUND)
         self.assertEqual((lacking["state"], lacking["payloads_missing"]), ("partial", "90-100"))
         self.assert_sound("fourth", "relay")
+
+    def test_the_account_of_a_live_sync_is_that_of_another(self):
+        _, author = self.push_lines(100, self.hub)
+        self.out("delete", author, "--payloads", "--range", "10-20", store="relay")
+        live = self.live("reader", self.address, author)
+        said = live.wait_for(event="caught_up", head=100)
+        self.assertEqual(said["payloads_missing"], "10-20")
+        line = live.end(status=NOT_FOUND)[-2]
+        self.assertEqual((line["state"], line["payloads_missing"]), ("partial", "10-20"))
+        said = self.text("sync", self.address, author, "--live", "--deadline", 2, store="reader",
+                         status=NOT_FOUND)
+        self.assertIn("caught up with the peer at 100; it does not hold the payloads of 11 entries: "
+                      "10-20\n", said)
+        self.assertIn("does not hold the payloads of 11 entries that are wanted: 10-20\n", said)
+        said = self.text("sync", self.address, author, "--live", "--push", "--deadline", 2,
+                         store="reader", status=NOT_FOUND)
+        self.assertIn("the peer holds everything that is here, up to 100\n", said)
+        said = self.text("sync", self.address, author, "--live", "--range", "700", "--deadline", 2,
+                         store="other", status=NOT_FOUND)
+        self.assertIn("700 of what is wanted lies beyond the head, which is 100\n", said)
+        whole = self.live("whole", self.address, author, "--range", "30-")
+        self.assertNotIn("payloads_missing", whole.wait_for(event="caught_up", head=100))
+        self.assertEqual(whole.end()[-2]["state"], "live")
 
     def test_a_range_beyond_the_head_is_not_complete(self):
         _, author = self.push_lines(100, self.hub)
@@ -321,6 +344,12 @@ class Failing(NetworkScenario):
         relay.kill()
         live.wait_for(event="disconnected")
         live.end()
+
+    def test_a_live_sync_that_reaches_nobody_confirms_nothing(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            nobody = f"127.0.0.1:{taken.getsockname()[1]}"
+        self.new_log(["a", "b"], store="reader")
+        self.failure(nobody, "--push", "--live", "--deadline", 1)
 
     def test_a_wrong_command_line(self):
         for arguments in ([], ["127.0.0.1"], ["127.0.0.1:1"], ["127.0.0.1:1", "12"],

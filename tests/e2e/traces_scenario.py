@@ -83,7 +83,7 @@ class Traces(NetworkScenario):
             nobody = f"127.0.0.1:{taken.getsockname()[1]}"
         live = self.live("new", nobody, AUTHOR)
         live.wait_for(event="disconnected")
-        live.end(signal.SIGTERM)
+        live.end(signal.SIGTERM, NETWORK)
         self.assertFalse(os.path.exists(self.path("new")))
 
     def test_a_live_sync_serves_others_once_its_store_is_made(self):

@@ -60,12 +60,39 @@ TEST_F(SyncTest, LiveMoreLogsThanASessionHasWantsForTakeSeveralSessions) {
 }
 
 TEST_F(SyncTest, LiveALogThatIsNotServedYetIsAskedForAgain) {
-  start(live(request_of({&author})));
+  const SyncId id = start(live(request_of({&author})));
   ASSERT_TRUE(run([&] { return told<SyncDenied>().size() == 1; }));
   EXPECT_FALSE(told<SyncDenied>()[0].is_offer);
   author.hold(log);
   ASSERT_TRUE(run([&] { return is_here(); }));
   EXPECT_EQ(author.node().stats().accepted, 1U);
+  ASSERT_TRUE(run([&] { return told<SyncCaughtUp>().size() == 1; }));
+  reader.node().end_sync(id, network.now());
+  reader.settle();
+  const SyncReport done = report();
+  EXPECT_EQ(done.logs[0].outcome, LogOutcome::kComplete) << "what is served is not denied any more";
+  EXPECT_FALSE(done.logs[0].denied);
+}
+
+TEST_F(SyncTest, LiveWhatNobodyServesIsDeniedInTheEnd) {
+  const SyncId id = start(live(request_of({&author})));
+  ASSERT_TRUE(run([&] { return told<SyncDenied>().size() == 1; }));
+  reader.node().end_sync(id, network.now());
+  reader.settle();
+  EXPECT_EQ(report().logs[0].outcome, LogOutcome::kDenied);
+}
+
+TEST_F(SyncTest, LivePayloadsThatThePeerLacksAreNamed) {
+  author.hold(log);
+  delete_payloads(author, {{10, 20}});
+  const SyncId id = start(live(request_of({&author})));
+  ASSERT_TRUE(run([&] { return told<SyncCaughtUp>().size() == 1; }));
+  EXPECT_EQ(told<SyncCaughtUp>()[0].payloads_missing, (RangeSet{{10, 20}}));
+  reader.node().end_sync(id, network.now());
+  reader.settle();
+  const SyncReport done = report();
+  EXPECT_EQ(done.logs[0].outcome, LogOutcome::kPartial);
+  EXPECT_EQ(done.logs[0].payloads_missing, (RangeSet{{10, 20}}));
 }
 
 TEST_F(SyncTest, LiveAnotherPeerTakesOverFromOneThatGoesAway) {

@@ -187,10 +187,10 @@ Outcome<void> run(Context& context, const Options& options) {
     serve();
   });
   tell_damage(host, named(context), context.json);
-  say_when_interrupted("what came is kept");
   SyncTeller teller(context, request);
   const auto report = host.sync(
       request, [&](const auto& event) { return served.has_value() && teller.tell(event); });
+  say_when_interrupted(what_came(request, report));
   CULM_TOOLS_CHECK(served);
   CULM_TOOLS_CHECK(teller.told());
   return conclude(context, request, report);
@@ -260,7 +260,8 @@ void add_sync(CommandTree& tree) {
       "for it. Exit 0 says that all that is wanted is here, and with --push that each peer\n"
       "holds all that is here, or that the budget is used up. Else what is missing is named,\n"
       "and exit is 3 if no peer named holds it, if it lies beyond the head or --payload-max\n"
-      "left it out, or if a peer takes it no more; 6 if it should come.",
+      "left it out, or if a peer takes it no more; 6 if it should come, or a peer declines a log.\n"
+      "With --live so too, when it is ended.",
       "culm sync 127.0.0.1:7474 AUTHOR --newest 100\n"
       "  culm sync 127.0.0.1:7474 --also 127.0.0.1:7475\n"
       "  culm sync 127.0.0.1:7474 --push",

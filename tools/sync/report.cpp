@@ -89,6 +89,8 @@ std::string notes(const SyncRequest& request, const LogReport& log) {
   };
   const char* const lack =
       is_of_one(request) ? "the peer does not hold " : "the peers do not hold ";
+  const bool has_stalled = log.outcome == LogOutcome::kIncomplete ||
+                           (request.live && log.outcome == LogOutcome::kDenied);
   const RangeSet beyond = beyond_head(log);
   const RangeSet missing = log.missing - beyond;
   const std::string those = human_entries(missing.count()) + " of what is wanted";
@@ -96,12 +98,14 @@ std::string notes(const SyncRequest& request, const LogReport& log) {
     note("stopped at the budget; run the same again to go on");
   } else if (log.outcome == LogOutcome::kPartial && !missing.empty()) {
     note(lack + those + ": " + human_ranges(missing));
-  } else if (log.outcome == LogOutcome::kIncomplete) {
+  } else if (has_stalled && !missing.empty()) {
     note(those + " did not come: " + human_ranges(missing));
   }
   if (!beyond.empty()) note(human_beyond(log, beyond));
   const RangeSet payloads = log.payloads_missing - log.payloads_left_out;
-  if (!payloads.empty()) {
+  if (!payloads.empty() && has_stalled) {
+    note(payloads_of(payloads) + " that are wanted did not come: " + human_ranges(payloads));
+  } else if (!payloads.empty()) {
     note(lack + payloads_of(payloads) + " that are wanted: " + human_ranges(payloads));
   }
   if (!log.payloads_left_out.empty()) {

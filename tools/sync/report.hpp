@@ -24,6 +24,13 @@ namespace culm::tools {
 /// What was asked for that lies beyond the head, as far as that is known.
 [[nodiscard]] RangeSet beyond_head(const node::LogReport& log);
 
+/// Whether anything of the logs came, payloads in part included.
+[[nodiscard]] bool has_come(const node::SyncReport& report);
+
+/// Of a sync that ended by itself or was ended: what is kept of it.
+[[nodiscard]] std::string what_came(const node::SyncRequest& request,
+                                    const node::SyncReport& report);
+
 /// What a peer does not confirm to hold.
 [[nodiscard]] std::string human_unconfirmed(const RangeSet& entries, const RangeSet& payloads);
 

@@ -52,6 +52,14 @@ Failure explain(const node::PeerReport& peer, const Error& error) {
   return std::move(failure).about("peer " + node::to_string(peer.endpoint));
 }
 
+bool is_answered(const node::SyncReport& report) {
+  return std::ranges::any_of(report.peers, [](const auto& peer) { return peer.peer.has_value(); });
+}
+
+std::string no_answer(const node::SyncRequest& request) {
+  return is_of_one(request) ? "the peer has not answered" : "no peer has answered";
+}
+
 Failure explain(const node::SyncRequest& request, const node::SyncReport& report,
                 const node::SyncShortfall& why) {
   if (why.log != nullptr) {
@@ -72,7 +80,28 @@ Failure explain(const node::SyncRequest& request, const node::SyncReport& report
     failure.message = is_of_one(request) ? "the peer did not bring all that it says it holds"
                                          : "no peer brought all that one of them says it holds";
   }
-  return std::move(failure).next(kGoOn);
+  if (is_answered(report)) return std::move(failure).next(kGoOn);
+  failure.message += ": " + no_answer(request);
+  if (report.outcome == node::SyncOutcome::kStopped) return failure;
+  return std::move(failure).next("check the address, and that `culm relay` runs behind it");
+}
+
+/// Where nothing came, nothing is said to be kept.
+Outcome<void> fail_with_why(const node::SyncRequest& request, const node::SyncReport& report,
+                            const node::SyncShortfall& why) {
+  Failure failure = explain(request, report, why);
+  if (failure.step == kGoOn && !has_come(report)) failure.step = "nothing came; run the same again";
+  return fail_with(std::move(failure));
+}
+
+/// A live sync ends when somebody ends it: what counts is that nothing was left to come or to go.
+bool is_done_live(const node::SyncRequest& request, const node::SyncReport& report) {
+  using enum node::LogOutcome;
+  const bool was_ended = report.outcome == node::SyncOutcome::kStopped ||
+                         report.outcome == node::SyncOutcome::kDeadline;
+  return request.live && was_ended && std::ranges::none_of(report.logs, [](const auto& log) {
+           return log.outcome == kIncomplete || log.outcome == kUnfinished;
+         });
 }
 
 Failure explain_fork(const node::LogReport& log) {
@@ -105,11 +134,15 @@ class Words {
     return of(told, human_entries(told.entries) + " received, up to ", told.up_to);
   }
   std::string operator()(const node::SyncCaughtUp& told) const {
-    return of(told, "caught up with " + the_peer(told.endpoint) + " at ", told.head);
+    const bool is_all = told.missing.empty() && told.payloads_missing.empty();
+    return of(told, "caught up with " + the_peer(told.endpoint) + " at ", told.head) +
+           (is_all
+                ? ""
+                : "; it does not hold " + human_unconfirmed(told.missing, told.payloads_missing));
   }
   std::string operator()(const node::SyncPushed& told) const {
     const bool is_all = told.unconfirmed.empty() && told.payloads_unconfirmed.empty();
-    return of(told, the_peer(told.endpoint) + " holds everything up to ", told.head) +
+    return of(told, the_peer(told.endpoint) + " holds everything that is here, up to ", told.head) +
            (is_all ? ""
                    : ", except " + human_unconfirmed(told.unconfirmed, told.payloads_unconfirmed));
   }
@@ -141,6 +174,15 @@ class Words {
 };
 
 }  // namespace
+
+bool has_come(const node::SyncReport& report) {
+  return report.stats.entries_received + report.stats.payload_bytes_received != 0;
+}
+
+std::string what_came(const node::SyncRequest& request, const node::SyncReport& report) {
+  if (has_come(report)) return "what came is kept";
+  return is_answered(report) ? "nothing came" : no_answer(request);
+}
 
 std::string human_unconfirmed(const RangeSet& entries, const RangeSet& payloads) {
   const std::string these = human_entries(entries.count()) + ": " + human_ranges(entries);
@@ -182,15 +224,17 @@ Outcome<void> SyncTeller::say(const node::SyncEvent& event) {
 }
 
 Outcome<void> judge(const node::SyncRequest& request, const node::SyncReport& report) {
-  const bool is_done_live = request.live && (report.outcome == node::SyncOutcome::kStopped ||
-                                             report.outcome == node::SyncOutcome::kDeadline);
+  if (is_done_live(request, report)) {
+    node::SyncReport done = report;
+    done.outcome = node::SyncOutcome::kDone;
+    return judge(request, done);
+  }
   const auto why = node::why_not_done(report);
-  if (why && why->log == nullptr && !is_done_live) return fail_with(explain(request, report, *why));
+  if (why && why->log == nullptr) return fail_with_why(request, report, *why);
   const auto forked =
       std::ranges::find_if(report.logs, [](const node::LogReport& log) { return log.cap != 0; });
   if (forked != report.logs.end()) return fail_with(explain_fork(*forked));
-  // What was denied live was said, and may have been granted since.
-  return why && !request.live ? fail_with(explain(request, report, *why)) : Outcome<void>();
+  return why ? fail_with_why(request, report, *why) : Outcome<void>();
 }
 
 }  // namespace culm::tools
