@@ -44,6 +44,7 @@ def kinds(section):
 
 
 TYPES, KEYS = types("Types"), kinds("Keys")
+STATES = set(re.findall("`([a-z]+)`", {row[0]: row[2] for row in rows("Keys")}["state"]))
 LOG_TYPES, LOG_KEYS = types("Log of a relay"), kinds("Keys of that log")
 LOG_LEVELS = {name.strip("`"): level for name, level, _ in rows("Log of a relay")}
 
@@ -62,6 +63,8 @@ class JsonLines(NetworkScenario):
         self.assertLessEqual(keys, {key.strip("[]") for key in promised}, line)
         for key in keys:
             self.assertTrue(any(KINDS[kind](line[key]) for kind in kinds[key]), (key, line))
+        if line["type"] == "synced":
+            self.assertIn(line["state"], STATES, line)
         self.seen.add(line["type"])
 
     def run_verb(self, *arguments, status=0, **options):
@@ -84,6 +87,21 @@ class JsonLines(NetworkScenario):
         self.assertEqual((log_used | {"time", "level"}) - set(KEYS) | {"level"}, set(LOG_KEYS))
         all_kinds = [*KEYS.values(), *LOG_KEYS.values()]
         self.assertLessEqual({kind for kinds in all_kinds for kind in kinds}, set(KINDS))
+
+    def test_the_states_of_a_synced_log_are_those_that_the_program_knows(self):
+        source = (SOURCE / "replication/host/sync_json.cpp").read_text()
+        outcomes = re.search(r"kLogOutcomes\{([^}]*)\}", source)[1]
+        self.assertEqual(STATES, {*re.findall(r'"(\w+)"', outcomes), "live"})
+        author = self.new_log(["a", "b"])
+        relay = self.relay("relay", "--accept-any")
+        self.sync_one("store", relay.address, author, "--push")
+        for state, status, *arguments in (
+                ("complete", 0, author), ("partial", NOT_FOUND, author, "--range", "5-6"),
+                ("denied", NETWORK, "0" * 64), ("live", 0, author, "--live", "--deadline", 2)):
+            line = self.run_verb("sync", relay.address, *arguments,
+                                 store=f"to {state}", status=status)[-2]
+            self.assertEqual((line["type"], line["state"]), ("synced", state))
+        relay.end()
 
     def log_lines(self, relay):
         """Ends it; its lines, checked."""
