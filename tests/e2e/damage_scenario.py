@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import time
 
@@ -85,6 +86,22 @@ class Damage(NetworkScenario):
         relay.end()
         lines = self.lines(ENTRIES)
         self.assertEqual(self.printed("relay", author), lines[:76] + lines[77:])
+
+    def test_a_fault_that_is_none_of_the_stores_is_not_put_down_to_it(self):
+        author = self.new_log(["x" * 10_000] * 100)
+        relay = self.relay("store")
+        relay.process.send_signal(signal.SIGSEGV)
+        self.assertEqual(relay.process.wait(timeout=30), -signal.SIGSEGV)
+        self.assertNotIn("damaged", relay.said())
+
+        export = self.start("export", author, "--jsonl")
+        export.stdout.readline()  # more than a pipe takes: it waits for its reader
+        with open(f"/proc/{export.pid}/task/{export.pid}/children") as children:
+            reading = int(children.read())
+        os.kill(reading, signal.SIGSEGV)
+        self.assertEqual(export.wait(timeout=30), -signal.SIGSEGV)
+        self.assertNotIn(b"damaged", export.stderr.read())
+        self.assert_sound("store")
 
     def test_a_relay_with_a_zeroed_page_goes_on_or_says_which_store_and_ends_with_5(self):
         key = self.keygen()

@@ -3,14 +3,21 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
+#include <new>
 #include <string>
 #include <string_view>
 
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "culm/store/lmdb_kv.hpp"
@@ -42,8 +49,102 @@ LastWords damaged;
 LastWords full;
 std::array<char, 512> directory{};
 
-/// A page of a file that is mapped has no room on the disk, or is not in the file.
-void end_at_bus_error(int /*number*/) {
+/// Where a fault was: what was touched, and by which instruction.
+struct Fault {
+  std::uintptr_t address;
+  std::uintptr_t instruction;
+};
+
+/// In a mapped file of a store, or in LMDB, which damaged pages lead astray.
+bool is_of_store(std::string_view mapping, const Fault& fault) {
+  constexpr int kHex = 16;
+  std::uintptr_t first = 0;
+  std::uintptr_t end = 0;
+  const char* const stop = mapping.data() + mapping.size();
+  const auto begun = std::from_chars(mapping.data(), stop, first, kHex);
+  if (begun.ec != std::errc{} || begun.ptr == stop) return false;
+  if (std::from_chars(begun.ptr + 1, stop, end, kHex).ec != std::errc{}) return false;
+  const auto holds = [&](std::uintptr_t place, std::string_view name) {
+    return first <= place && place < end && mapping.find(name) != std::string_view::npos;
+  };
+  return holds(fault.address, ".mdb") || holds(fault.instruction, "/liblmdb");
+}
+
+/// 0 where it is not known.
+std::uintptr_t instruction_of([[maybe_unused]] const void* context) {
+#if defined(__x86_64__)
+  const auto& registers = static_cast<const ucontext_t*>(context)->uc_mcontext.gregs;
+  return static_cast<std::uintptr_t>(registers[REG_RIP]);
+#elif defined(__aarch64__)
+  return static_cast<const ucontext_t*>(context)->uc_mcontext.pc;
+#else
+  return 0;
+#endif
+}
+
+/// Whether the store is to blame; also where that cannot be found out. For a handler of signals.
+bool is_in_store(const siginfo_t& signal, const void* context) {
+  if (signal.si_code <= 0) return false;  // somebody has sent it
+  const Fault fault{reinterpret_cast<std::uintptr_t>(signal.si_addr), instruction_of(context)};
+  const int file = ::open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  if (file < 0 || fault.instruction == 0) return true;
+  static std::array<char, 16384> text;
+  std::size_t size = 0;
+  bool is_found = false;
+  while (!is_found) {
+    const ssize_t got = ::read(file, text.data() + size, text.size() - size);
+    if (got <= 0) break;
+    std::string_view rest(text.data(), size + static_cast<std::size_t>(got));
+    for (auto end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
+      is_found = is_found || is_of_store(rest.substr(0, end), fault);
+      rest.remove_prefix(end + 1);
+    }
+    size = rest.size();
+    std::memmove(text.data(), rest.data(), size);
+  }
+  ::close(file);
+  return is_found;
+}
+
+/// Of a process and the one that waits for it.
+struct Blame {
+  std::atomic<bool> is_fault_ours = false;
+  std::atomic<bool> is_abort_of_store = false;
+};
+Blame* blame = nullptr;
+std::atomic<bool> is_damage_expected = false;
+
+struct sigaction before_segv {};
+struct sigaction before_bus {};
+
+/// Lets a fault that is none of the store's end the process as it would have.
+bool is_ours(int number, const siginfo_t& signal, const void* context) {
+  if (is_damage_expected || is_in_store(signal, context)) return false;
+  if (blame != nullptr) blame->is_fault_ours = true;
+  ::sigaction(number, number == SIGBUS ? &before_bus : &before_segv, nullptr);
+  if (signal.si_code <= 0) ::raise(number);
+  return true;
+}
+
+void handle_faults(void (*handler)(int, siginfo_t*, void*)) {
+  struct sigaction action {};
+  action.sa_sigaction = handler;
+  action.sa_flags = SA_SIGINFO;
+  ::sigaction(SIGSEGV, &action, &before_segv);
+  ::sigaction(SIGBUS, &action, &before_bus);
+}
+
+/// Who waits says what it was.
+void end_reading(int number, siginfo_t* signal, void* context) {
+  if (is_ours(number, *signal, context)) return;
+  std::signal(number, SIG_DFL);
+  ::raise(number);
+}
+
+/// A page of a file that is mapped is damaged, has no room on the disk, or is not in the file.
+void end_writing(int number, siginfo_t* signal, void* context) {
+  if (is_ours(number, *signal, context)) return;
+  if (number != SIGBUS) damaged.say();
   struct statvfs disk {};
   const bool is_known = ::statvfs(directory.data(), &disk) == 0;
   const auto left = ::geteuid() == 0 ? disk.f_bfree : disk.f_bavail;
@@ -62,6 +163,9 @@ Outcome<void> guard_reading(const Context& context) {
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
   ::sigprocmask(SIG_BLOCK, &signals, &before);
+  void* const shared =
+      ::mmap(nullptr, sizeof(Blame), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (shared != MAP_FAILED) blame = new (shared) Blame;
   const pid_t child = ::fork();
   if (child <= 0) ::sigprocmask(SIG_SETMASK, &before, nullptr);
   if (child < 0) return about(name, Result<void>(fail(error_system(Errc::kStoreIo, errno))));
@@ -69,6 +173,12 @@ Outcome<void> guard_reading(const Context& context) {
     // A signal for the parent is meant for this one.
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) std::_Exit(static_cast<int>(Exit::kInternal));
+    if (blame != nullptr) {
+      handle_faults(end_reading);
+      store::set_abort_handler([](const char* /*directory*/, const char* /*assertion*/) {
+        blame->is_abort_of_store = true;
+      });
+    }
     return {};
   }
   // Ctrl-C reaches both, another signal perhaps this one alone; who works says what is done.
@@ -82,7 +192,10 @@ Outcome<void> guard_reading(const Context& context) {
   }
   if (WIFEXITED(status)) std::_Exit(WEXITSTATUS(status));
   const int number = WTERMSIG(status);
-  if (number != SIGSEGV && number != SIGBUS && number != SIGABRT && number != SIGFPE) {
+  const bool is_fault = number == SIGSEGV || number == SIGBUS;
+  const bool is_of_store = blame == nullptr || (is_fault && !blame->is_fault_ours) ||
+                           (number == SIGABRT && blame->is_abort_of_store);
+  if (!is_of_store || (!is_fault && number != SIGABRT)) {
     std::signal(number, SIG_DFL);
     std::raise(number);
   }
@@ -96,11 +209,11 @@ void guard_writing(const Context& context) {
   context.store_directory.copy(directory.data(), directory.size() - 1);
   store::set_abort_handler(
       [](const char* /*directory*/, const char* /*assertion*/) { damaged.say(); });
-  std::signal(SIGBUS, end_at_bus_error);
-  std::signal(SIGSEGV, [](int /*number*/) { damaged.say(); });
+  handle_faults(end_writing);
 }
 
 void expect_damage() {
+  is_damage_expected = true;
   std::signal(SIGABRT, [](int /*number*/) { damaged.say(); });
 }
 

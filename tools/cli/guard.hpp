@@ -13,16 +13,19 @@ inline constexpr std::string_view kStoreIsLost =
 
 /// LMDB trusts what it maps: a damaged page can end the process that reads it. After this the verb
 /// goes on in a child process. The parent stays here: it ends as the child does, and fails with
-/// kStoreDamaged when the child was killed by what it read. Called before the store is opened and
-/// before any thread is started. Fails with kStoreIo when there is no process to be had.
+/// kStoreDamaged when the child was killed by what it read: by a fault in a mapped file of the
+/// store, in LMDB, or by an assertion of LMDB. Other faults are ours. Called before the store is
+/// opened and before any thread is started. Fails with kStoreIo when there is no process to be had.
 [[nodiscard]] Outcome<void> guard_reading(const Context& context);
 
 /// For a process that writes, which nothing can take the place of: where LMDB cannot go on with the
 /// store or is ended by it, or the store's file was cut, or the disk has no room for a page of it,
-/// it says which of these and which store, and ends with exit 5. Called before the store is opened.
+/// it says which of these and which store, and ends with exit 5. A fault elsewhere ends it as
+/// faults do. Called before the store is opened.
 void guard_writing(const Context& context);
 
-/// From here on an abort is put down to the store as well: damage was found, and it is written to.
+/// From here on an abort, and any fault, is put down to the store as well: damage was found, and it
+/// is written to.
 void expect_damage();
 
 }  // namespace culm::tools
