@@ -3,14 +3,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <optional>
-#include <set>
-#include <utility>
 
 #include "culm/core/limits.hpp"
-#include "culm/core/sealing.hpp"
-#include "culm/core/types.hpp"
 
 namespace culm::replication {
 
@@ -18,12 +13,6 @@ namespace culm::replication {
 [[nodiscard]] constexpr std::uint64_t counted_bytes(std::uint64_t message_bytes) {
   return std::max(message_bytes, limits::kCountedBytesMin);
 }
-
-/// Whose want brings a payload.
-struct Claimer {
-  std::uint64_t session = 0;
-  std::optional<sealing::PeerKey> peer{};
-};
 
 /// Bytes that all sessions of a node together may have with its committer or, beyond the least,
 /// granted to their peers. The least that each peer is granted is not counted, because it cannot be
@@ -82,38 +71,6 @@ class CreditPool {
   void charge_input(std::uint64_t bytes) { input_ += bytes; }
   void give_back_input(std::uint64_t bytes) { input_ -= bytes; }
 
-  // Payloads that wants are bringing in parts: meanwhile nobody goes on with what others have
-  // brought of them, but the same peer in another session, as the one before may be a dead one.
-  void claim_payload(const LogKey& log, SeqNum seqnum, const Claimer& claimer) {
-    claims_.emplace(std::pair(log, seqnum), claimer);
-  }
-  void give_back_payload(const LogKey& log, SeqNum seqnum, std::uint64_t session) {
-    const auto [first, last] = claims_.equal_range({log, seqnum});
-    const auto mine =
-        std::find_if(first, last, [&](const auto& row) { return row.second.session == session; });
-    if (mine != last) claims_.erase(mine);
-  }
-  [[nodiscard]] bool is_claimed(const LogKey& log, SeqNum seqnum, const Claimer& by) const {
-    const auto [first, last] = claims_.equal_range({log, seqnum});
-    return std::any_of(first, last, [&](const auto& row) {
-      return row.second.session == by.session || !by.peer || row.second.peer != by.peer;
-    });
-  }
-
-  /// Whether a want of the same session brings it.
-  [[nodiscard]] bool is_claimed_by(const LogKey& log, SeqNum seqnum, std::uint64_t session) const {
-    const auto [first, last] = claims_.equal_range({log, seqnum});
-    return std::any_of(first, last, [&](const auto& row) { return row.second.session == session; });
-  }
-  /// The parts of several peers did not make this payload: from now on each goes on with its own.
-  void mark_payload_spoilt(const LogKey& log, SeqNum seqnum) {
-    if (spoilt_.size() >= limits::kStagesMax) spoilt_.clear();
-    spoilt_.emplace(log, seqnum);
-  }
-  [[nodiscard]] bool is_payload_spoilt(const LogKey& log, SeqNum seqnum) const {
-    return spoilt_.contains({log, seqnum});
-  }
-
   [[nodiscard]] std::uint64_t free() const noexcept {
     return static_cast<std::uint64_t>(std::max<std::int64_t>(free_, 0));
   }
@@ -126,8 +83,6 @@ class CreditPool {
   std::uint64_t ranges_ = 0;
   std::uint64_t output_ = 0;
   std::uint64_t input_ = 0;
-  std::multimap<std::pair<LogKey, SeqNum>, Claimer> claims_;
-  std::set<std::pair<LogKey, SeqNum>> spoilt_;
 };
 
 }  // namespace culm::replication

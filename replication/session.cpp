@@ -7,9 +7,10 @@
 namespace culm::replication {
 
 Session::Session(Options options, const store::Store& store, Policy& policy, CreditPool& credit,
-                 SignatureVerifier& verifier, Random& random, Instant now)
-    : impl_(std::make_unique<Impl>(std::move(options), store, policy, credit, verifier, random,
-                                   now)) {}
+                 ArrivingPayloads& payloads, SignatureVerifier& verifier, Random& random,
+                 Instant now)
+    : impl_(std::make_unique<Impl>(std::move(options), store, policy, credit, payloads, verifier,
+                                   random, now)) {}
 
 Session::~Session() = default;
 

@@ -7,6 +7,7 @@
 
 #include "culm/core/random.hpp"
 #include "culm/core/time.hpp"
+#include "culm/replication/arriving_payloads.hpp"
 #include "culm/replication/credit_pool.hpp"
 #include "culm/replication/event.hpp"
 #include "culm/replication/policy.hpp"
@@ -35,7 +36,7 @@ class Session {
 
   /// All references must outlive the session.
   Session(Options options, const store::Store& store, Policy& policy, CreditPool& credit,
-          SignatureVerifier& verifier, Random& random, Instant now);
+          ArrivingPayloads& payloads, SignatureVerifier& verifier, Random& random, Instant now);
   ~Session();
 
   /// Takes bytes in any fragmentation. After a failure the session has ended: write what

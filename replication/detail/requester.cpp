@@ -10,10 +10,12 @@
 namespace culm::replication {
 
 Requester::Requester(std::uint64_t session, const store::Store& store, CreditPool& pool,
-                     Outbox& outbox, std::deque<Event>& events, SessionStats& stats)
+                     ArrivingPayloads& payloads, Outbox& outbox, std::deque<Event>& events,
+                     SessionStats& stats)
     : session_(session),
       store_(store),
       pool_(pool),
+      payloads_(payloads),
       credit_(pool),
       outbox_(outbox),
       events_(events),
@@ -56,9 +58,9 @@ Result<WantId> Requester::ask(const WantRequest& asked, const Again& again) {
   request.asked = asked;
   request.full = want.full;
   request.alone = again.alone;
-  request.claims = std::make_shared<PayloadClaims>(pool_, asked.log, Claimer{session_, peer_});
+  request.claims = std::make_shared<PayloadClaims>(payloads_, asked.log, Claimer{session_, peer_});
   if (log && !asked.from_nothing && again.alone == 0) {
-    request.resumed = find_resumed(transaction, *log, asked, {session_, peer_}, pool_);
+    request.resumed = find_resumed(transaction, *log, asked, {session_, peer_}, payloads_);
   }
   if (request.resumed) {
     want.resume_seqnum = request.resumed->stage.seqnum;

@@ -23,8 +23,9 @@ namespace culm::replication {
 class Requester {
  public:
   /// All must outlive the requester.
-  Requester(std::uint64_t session, const store::Store& store, CreditPool& pool, Outbox& outbox,
-            std::deque<Event>& events, SessionStats& stats);
+  Requester(std::uint64_t session, const store::Store& store, CreditPool& pool,
+            ArrivingPayloads& payloads, Outbox& outbox, std::deque<Event>& events,
+            SessionStats& stats);
   Requester(const Requester&) = delete;
   Requester& operator=(const Requester&) = delete;
 
@@ -136,6 +137,7 @@ class Requester {
   std::uint64_t session_;
   const store::Store& store_;
   CreditPool& pool_;
+  ArrivingPayloads& payloads_;
   CreditWindow credit_;
   Outbox& outbox_;
   std::deque<Event>& events_;

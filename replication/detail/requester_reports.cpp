@@ -76,7 +76,7 @@ Result<void> Requester::payload_failed(Request& request, SeqNum seqnum, const Er
   const bool is_resumed = request.resumed && request.resumed->stage.seqnum == seqnum;
   // A part of a wrong size is its sender's fault; of wrong bytes nobody knows whose they are.
   if (is_resumed && error.code == Errc::kPayloadHash) {
-    pool_.mark_payload_spoilt(request.asked.log, seqnum);
+    payloads_.mark_spoilt(request.asked.log, seqnum);
     const Request spoilt = request;
     return replace(spoilt, {spoilt.host_id, spoilt.full, seqnum});
   }

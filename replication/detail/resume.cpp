@@ -35,7 +35,7 @@ const UnfinishedStage* choose(std::span<const UnfinishedStage> stages,
 
 std::optional<ResumedPayload> find_resumed(const store::ReadTransaction& transaction,
                                            const store::LogState& log, const WantRequest& asked,
-                                           const Claimer& by, const CreditPool& pool) {
+                                           const Claimer& by, const ArrivingPayloads& payloads) {
   constexpr std::uint64_t kPart = limits::kPayloadChunkBytes;
   std::optional<ResumedPayload> out;
   if (!asked.payloads || log.payloads == log.held) return out;
@@ -50,11 +50,11 @@ std::optional<ResumedPayload> find_resumed(const store::ReadTransaction& transac
     });
     // What others bring now, or have spoilt, keeps no peer from its own parts.
     const bool only_own =
-        pool.is_claimed(log.log, seqnum, by) || pool.is_payload_spoilt(log.log, seqnum);
+        payloads.is_claimed(log.log, seqnum, by) || payloads.is_spoilt(log.log, seqnum);
     const UnfinishedStage* const best = choose({first, last}, by.peer, only_own);
     first = last;
     if (best == nullptr || best->size_bytes < kPart) continue;
-    if (pool.is_claimed_by(log.log, seqnum, by.session)) continue;
+    if (payloads.is_claimed_by(log.log, seqnum, by.session)) continue;
     const auto stored = transaction.get_entry(log, seqnum);
     if (!stored) continue;
     const std::uint64_t size = stored->entry.payload_size();

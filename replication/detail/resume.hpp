@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "culm/replication/credit_pool.hpp"
+#include "culm/replication/arriving_payloads.hpp"
 #include "culm/replication/event.hpp"
 
 namespace culm::replication {
@@ -20,6 +20,7 @@ struct ResumedPayload {
 [[nodiscard]] std::optional<ResumedPayload> find_resumed(const store::ReadTransaction& transaction,
                                                          const store::LogState& log,
                                                          const WantRequest& asked,
-                                                         const Claimer& by, const CreditPool& pool);
+                                                         const Claimer& by,
+                                                         const ArrivingPayloads& payloads);
 
 }  // namespace culm::replication

@@ -11,14 +11,15 @@
 namespace culm::replication {
 
 Session::Impl::Impl(Options options, const store::Store& store, Policy& policy, CreditPool& credit,
-                    SignatureVerifier& verifier, Random& random, Instant now)
+                    ArrivingPayloads& payloads, SignatureVerifier& verifier, Random& random,
+                    Instant now)
     : agent_(std::move(options.agent)),
       store_(store),
       policy_(policy),
       channel_(options.channel, random),
       outbox_(credit),
       responder_(store, credit, verifier, outbox_, events_, stats_),
-      requester_(options.id, store, credit, outbox_, events_, stats_),
+      requester_(options.id, store, credit, payloads, outbox_, events_, stats_),
       fork_search_(store, requester_, outbox_),
       pool_(credit),
       liveness_(now) {

@@ -19,7 +19,7 @@ namespace culm::replication {
 class Session::Impl {
  public:
   Impl(Options options, const store::Store& store, Policy& policy, CreditPool& credit,
-       SignatureVerifier& verifier, Random& random, Instant now);
+       ArrivingPayloads& payloads, SignatureVerifier& verifier, Random& random, Instant now);
 
   [[nodiscard]] Result<void> receive(ByteView wire, Instant now);
   [[nodiscard]] Result<void> receive_end();

@@ -307,6 +307,7 @@ class Node final : private Fetch::Sessions {
   Random& random_;
 
   replication::CreditPool credit_;
+  replication::ArrivingPayloads payloads_;
   Admission admission_;
   DialPlan plan_;
   Subscriptions subscriptions_;

@@ -65,8 +65,8 @@ SessionId Node::start_session(SessionRef ref, Instant now) {
                   .expected_peer = is_outbound ? dial->second.options.expected_peer : std::nullopt},
       .id = id,
       .agent = options_.agent};
-  auto session = std::make_unique<Session>(std::move(options), store_, policy_, credit_, verifier_,
-                                           random_, now);
+  auto session = std::make_unique<Session>(std::move(options), store_, policy_, credit_, payloads_,
+                                           verifier_, random_, now);
   using Asked = Result<std::vector<replication::Denied>>;
   const Asked asked = is_outbound ? ask(dial->second.options, *session) : Asked();
   if (is_outbound) dial->second.session = id;

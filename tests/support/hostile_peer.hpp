@@ -23,7 +23,8 @@ class HostilePeer {
             random_),
         session_(
             {{replication::SecureChannel::Role::kResponder, victim.identity}, kSession, "victim"},
-            victim.store(), victim, victim.credit, victim.verifier, victim.random, Instant{}) {
+            victim.store(), victim, victim.credit, victim.payloads, victim.verifier, victim.random,
+            Instant{}) {
     exchange();
   }
 

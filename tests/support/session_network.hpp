@@ -79,6 +79,7 @@ class TestPeer final : public replication::Policy {
   sealing::KeyPair identity;
   CountingVerifier verifier;
   replication::CreditPool credit;
+  replication::ArrivingPayloads payloads;
   std::optional<store::LogInterest> accepts;
   std::optional<LogKey> hidden;
 
@@ -156,8 +157,9 @@ class TestConnection {
     replication::Session::Options options{{role, peer.identity}, id, "test"};
     TestEnd end;
     end.peer = &peer;
-    end.session = std::make_unique<replication::Session>(
-        std::move(options), peer.store(), peer, peer.credit, peer.verifier, peer.random, Instant{});
+    end.session = std::make_unique<replication::Session>(std::move(options), peer.store(), peer,
+                                                         peer.credit, peer.payloads, peer.verifier,
+                                                         peer.random, Instant{});
     return end;
   }
 
