@@ -83,12 +83,32 @@ std::size_t bytes_behind(std::string_view head) {
   return static_cast<std::size_t>(std::min<std::uint64_t>(bytes.value_or(0), kRequestBytesMax));
 }
 
+Result<store::LogInterest> decode_interest(const Json& head) {
+  store::LogInterest interest;
+  CULM_TRY(interest.entries.ranges, get_ranges(head, "ranges"));
+  const auto newest = head.find_number("newest");
+  const auto payloads = head.find_bool("payloads");
+  if (!newest || !payloads) return fail(Errc::kFileFormat);
+  interest.entries.newest = *newest;
+  interest.payloads = *payloads;
+  return interest;
+}
+
+Json to_fields(const store::LogInterest& interest) {
+  return {{"ranges", to_string(interest.entries.ranges)},
+          {"newest", interest.entries.newest},
+          {"payloads", interest.payloads}};
+}
+
 Result<Request> decode_ingest(const Json& head, std::string_view lines, bool is_own) {
   IngestRequest ingest;
   ingest.is_own = is_own;
   CULM_TRY(ingest.log, get_log(head));
   if (head.find("stage") != nullptr) {
     CULM_TRY(ingest.staged, to_staged(head));
+  }
+  if (head.find("ranges") != nullptr) {
+    CULM_TRY(ingest.keeps, decode_interest(head));
   }
   while (true) {
     const std::string_view line = take_line(lines);
@@ -110,12 +130,7 @@ Result<Request> decode_forget(const Json& head) {
 Result<Request> decode_set_interest(const Json& head) {
   SetInterestRequest set;
   CULM_TRY(set.log, get_log(head));
-  CULM_TRY(set.interest.entries.ranges, get_ranges(head, "ranges"));
-  const auto newest = head.find_number("newest");
-  const auto payloads = head.find_bool("payloads");
-  if (!newest || !payloads) return fail(Errc::kFileFormat);
-  set.interest.entries.newest = *newest;
-  set.interest.payloads = *payloads;
+  CULM_TRY(set.interest, decode_interest(head));
   return set;
 }
 
@@ -128,8 +143,9 @@ std::optional<Errc> find_errc(std::string_view wanted) {
 
 }  // namespace
 
-std::string encode_ingest(const LogKey& log, std::span<const UnitEntry> unit) {
-  std::string text = request("ingest", log, Json::object());
+std::string encode_ingest(const LogKey& log, std::span<const UnitEntry> unit,
+                          const store::LogInterest* keeps) {
+  std::string text = request("ingest", log, keeps != nullptr ? to_fields(*keeps) : Json::object());
   for (const UnitEntry& item : unit) append_jsonl(text, item.entry.bytes(), item.payload);
   return text + "\n";
 }
@@ -153,12 +169,7 @@ std::string encode(const ForgetRequest& request_value) {
 }
 
 std::string encode(const SetInterestRequest& request_value) {
-  const store::LogInterest& interest = request_value.interest;
-  return request("set_interest", request_value.log,
-                 {{"ranges", to_string(interest.entries.ranges)},
-                  {"newest", interest.entries.newest},
-                  {"payloads", interest.payloads}}) +
-         "\n";
+  return request("set_interest", request_value.log, to_fields(request_value.interest)) + "\n";
 }
 
 std::string encode(const CompactRequest& /*request*/) {

@@ -44,6 +44,8 @@ struct IngestRequest {
   bool is_own = false;
   /// The payload of the last entry.
   std::optional<store::StagedPayload> staged{};
+  /// Is added to what the store keeps of the log, as `KeptUnit` has it.
+  std::optional<store::LogInterest> keeps{};
 };
 struct DeletePayloadsRequest {
   LogKey log;
@@ -98,7 +100,8 @@ using Request =
                  BeginStageRequest, PutPartsRequest, BindStageRequest, ReclaimRequest>;
 
 // Requests as text, with the empty line.
-[[nodiscard]] std::string encode_ingest(const LogKey& log, std::span<const UnitEntry> unit);
+[[nodiscard]] std::string encode_ingest(const LogKey& log, std::span<const UnitEntry> unit,
+                                        const store::LogInterest* keeps = nullptr);
 [[nodiscard]] std::string encode_append(const store::SignedUnit& unit);
 [[nodiscard]] std::string encode_put_parts(const store::Stage& stage, std::uint64_t offset,
                                            ByteView bytes);

@@ -39,7 +39,7 @@ class Import {
  private:
   JsonlResult<void> add_payload(const JsonlRow& row);
   Result<void> add_large(const JsonlRow& row);
-  Result<void> end_unit(const LogKey& log, const RangeSet& wanted, store::LogInterest& interest);
+  Result<void> end_unit(const LogKey& log, const RangeSet& wanted, bool wants_payloads);
   Result<store::LogState> read_state(const LogKey& log) const;
   [[nodiscard]] bool is_forked(const LogKey& log) const {
     return totals_.fork && totals_.fork->log == log;
@@ -68,14 +68,13 @@ JsonlResult<void> Import::add(const JsonlLog& log) {
     if (row->has_payload) wanted.insert(row->seqnum());
   }
   if (wanted.empty()) wanted = valid.seqnums();
-  store::LogInterest interest = state->interest;
   for (const JsonlRow* row : valid.rows) {
     if (is_forked(log.key)) return {};
     if (row->has_payload && state->deleted.contains(row->seqnum())) ++totals_.payloads_deleted;
     if (auto added = add_payload(*row); !added) return added;
     const bool is_large = payload_bytes_ >= kCommitPayloadBytes;
     if (!is_large && rows_.size() < limits::kUnitEntriesMax && row != valid.rows.back()) continue;
-    if (const auto ended = end_unit(log.key, wanted, interest); !ended) {
+    if (const auto ended = end_unit(log.key, wanted, state->interest.payloads); !ended) {
       return refuse(ended.error(), log.key);
     }
     if (!is_large && entries_ < kCommitEntries) continue;
@@ -100,8 +99,7 @@ JsonlResult<void> Import::add_payload(const JsonlRow& row) {
   return {};
 }
 
-Result<void> Import::end_unit(const LogKey& log, const RangeSet& wanted,
-                              store::LogInterest& interest) {
+Result<void> Import::end_unit(const LogKey& log, const RangeSet& wanted, bool wants_payloads) {
   std::vector<UnitEntry> unit;
   unit.reserve(rows_.size());
   RangeSet seqnums;
@@ -114,8 +112,7 @@ Result<void> Import::end_unit(const LogKey& log, const RangeSet& wanted,
     if (rows_[i]->is_verified) good.add(rows_[i]->hash, {});
   }
   CULM_TRY(CheckedUnit checked, check_unit(log, unit, std::move(good)));
-  interest.entries.ranges |= wanted & seqnums;
-  units_.push_back({std::move(checked), interest});
+  units_.push_back({std::move(checked), {{wanted & seqnums, 0}, wants_payloads}});
   rows_.clear();
   payloads_.clear();
   return {};

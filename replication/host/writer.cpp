@@ -171,11 +171,13 @@ IngestedUnits NodeClient::ingest_all(std::span<KeptUnit> units) {
       done.reports.emplace_back();
       continue;
     }
-    auto report = ingest(unit);
-    if (!report) done.outcome = fail(report.error());
-    if (report && report->defect) forked.insert(unit.log());
-    if (report && !report->defect) done.outcome = set_interest(unit.log(), keeps);
-    if (!done.outcome) return done;
+    const auto fields = ask(control::encode_ingest(unit.log(), unit.entries(), &keeps));
+    auto report = fields ? control::to_report(*fields) : fail(fields.error());
+    if (!report) {
+      done.outcome = fail(report.error());
+      return done;
+    }
+    if (report->defect) forked.insert(unit.log());
     done.reports.push_back(*std::move(report));
   }
   return done;

@@ -1,5 +1,7 @@
 """What a store wants of a log is shown, and made smaller as well as larger."""
 
+import time
+
 from relay_harness import NetworkScenario
 from scenario import NOT_FOUND, USAGE, main
 
@@ -51,6 +53,20 @@ class Select(NetworkScenario):
         self.assertEqual(self.wants(self.author, "--payloads"), ("1-", 0, True))
         self.sync("reader", self.source.address)
         self.assertEqual(self.json("ls", store="reader")["payloads"], 100)
+
+    def test_what_is_said_during_an_import_beside_a_node_stays(self):
+        key = self.keygen("long.key")
+        author = self.new_log(self.lines(8000), key=key, store="long")
+        path = self.write("long.jsonl", self.out("export", author, "--jsonl", store="long"))
+        self.relay("reader")
+        self.environment["CULM_STORE"] = self.path("reader")
+        importing = self.start("import", "--jsonl", path)
+        deadline = time.monotonic() + 30
+        while not self.json_lines("ls", store="reader"):
+            self.assertLess(time.monotonic(), deadline)
+        self.wants(author, "--all")
+        self.assertEqual(importing.wait(timeout=60), 0)
+        self.assertEqual(self.wants(author), ("1-", 0, True))
 
     def test_of_a_log_that_nothing_is_wanted_of_nothing_comes_unless_it_is_asked_for(self):
         _, other = self.push_lines(10, self.source, name="other.key", store="other-author")

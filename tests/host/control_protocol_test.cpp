@@ -80,6 +80,9 @@ TEST(ControlProtocol, IngestComesBackWithAndWithoutPayload) {
   const auto restored = to_unit(back.entries);
   ASSERT_TRUE(restored);
   EXPECT_EQ(restored->at(1).hash, unit[1].hash);
+  EXPECT_EQ(back.keeps, std::nullopt);
+  const store::LogInterest keeps{{{{1, 2}}, 3}, false};
+  EXPECT_EQ(round_trip<IngestRequest>(encode_ingest(fields.log, unit, &keeps)).keeps, keeps);
 }
 
 TEST(ControlProtocol, StepsOfStagingComeBack) {

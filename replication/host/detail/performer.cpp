@@ -30,6 +30,15 @@ void Performer::start(control::IngestRequest request, const Answer& answer) {
       answer,
       [shared, report, this](store::Store& store) -> Result<void> {
         CULM_TRY(const auto unit, to_unit(shared->entries));
+        if (shared->keeps) {
+          CULM_TRY(auto checked, check_unit(shared->log, unit, {}));
+          std::vector<KeptUnit> kept;
+          kept.push_back({std::move(checked), *shared->keeps});
+          IngestedUnits done = DirectWriter(store, verifier_, {.full = true}).ingest_all(kept);
+          CULM_CHECK(done.outcome);
+          *report = std::move(done.reports.front());
+          return {};
+        }
         // The node is the only one who writes: what is new now is so when it is committed.
         if (shared->is_own && !unit.empty()) {
           const SeqNum first = unit.front().entry.seqnum();
