@@ -22,6 +22,14 @@ bool is_distrusted(const Work& work) { return work.session && work.session->is_d
 struct Committer::Job {
   explicit Job(Work received) : work(std::move(received)) {}
 
+  /// Of a part: not where it was there before, or is passed over.
+  [[nodiscard]] std::uint64_t stored_bytes() const {
+    if (!arrival || is_there || !*outcome) return 0;
+    const auto& part = std::get<PayloadWork>(work.content);
+    const std::uint64_t bytes = part.bytes.size();
+    return part.offset + bytes <= arrival->put ? bytes : 0;
+  }
+
   Work work;
   std::optional<CheckedUnit> unit;
   std::optional<ProvenDefect> proven;
@@ -86,8 +94,9 @@ std::vector<WorkReport> Committer::commit(std::vector<Work> works) {
       const bool is_last = std::get<PayloadWork>(job.work.content).last;
       is_done = complete(*job.arrival, is_last, hash_bytes, *job.outcome);
     }
-    WorkReport report{job.work.id, job.work.log, *std::move(job.outcome), job.work.credit,
-                      std::move(job.damaged)};
+    const std::uint64_t stored_bytes = job.stored_bytes();
+    WorkReport report{job.work.id,     job.work.log, *std::move(job.outcome),
+                      job.work.credit, stored_bytes, std::move(job.damaged)};
     if (is_done) {
       reports.push_back(std::move(report));
     } else {

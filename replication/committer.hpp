@@ -68,6 +68,7 @@ struct WorkReport {
   LogKey log;
   Result<store::IngestReport> outcome;
   std::uint64_t credit = 0;
+  std::uint64_t stored_bytes = 0;  ///< of the part of a payload: kept, for the rest to come
   /// Of the log: what the commit found damaged, so that it is held no longer. In one report of each
   /// log.
   RangeSet damaged{};

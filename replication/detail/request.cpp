@@ -76,14 +76,20 @@ Result<bool> Request::take(const Payload& payload, bool is_entry_here, std::uint
 bool Request::is_new_part(const Payload& payload) {
   constexpr std::size_t kPartsMax = 4;  // they come one payload behind the other
   if (payloads_.contains(payload.seqnum)) return false;
+  const auto known = parts_.find(payload.seqnum);
+  const bool goes_on = known != parts_.end() ? payload.offset == known->second.next
+                                             : resumed && resumed->stage.seqnum == payload.seqnum &&
+                                                   payload.offset == resumed->offset;
+  if (payload.offset != 0 && !goes_on) return false;
   if (payload.last) {
     payloads_.insert(payload.seqnum);
     parts_.erase(payload.seqnum);
     return true;
   }
-  std::uint64_t& end = parts_[payload.seqnum];
-  const bool is_new = payload.offset + payload.bytes.size() > end;
-  end = std::max(end, payload.offset + payload.bytes.size());
+  auto& [next, end] = parts_[payload.seqnum];
+  next = payload.offset + payload.bytes.size();
+  const bool is_new = next > end;
+  end = std::max(end, next);
   if (parts_.size() > kPartsMax) {
     const auto given_up =
         parts_.begin()->first == payload.seqnum ? std::next(parts_.begin()) : parts_.begin();

@@ -65,12 +65,19 @@ struct Request {
 
  private:
   [[nodiscard]] Result<bool> count(std::uint64_t counted, bool is_new);
+  /// Only a part that goes on where the ones before it ended is.
   [[nodiscard]] bool is_new_part(const Payload& payload);
   /// The entries that were asked for, at every head that the peer has shown and up to `head_max`.
   [[nodiscard]] RangeSet wanted_up_to(SeqNum head_max) const;
 
-  RangeSet payloads_;                        ///< that came whole
-  std::map<SeqNum, std::uint64_t> parts_{};  ///< of others: how far they have come
+  /// How far a payload has come.
+  struct Parts {
+    std::uint64_t next = 0;  ///< the offset that is due
+    std::uint64_t end = 0;   ///< the highest that it was
+  };
+
+  RangeSet payloads_;                ///< that came whole
+  std::map<SeqNum, Parts> parts_{};  ///< of others
 };
 
 }  // namespace culm::replication

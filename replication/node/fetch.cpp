@@ -105,16 +105,14 @@ void Fetch::denied(SessionId session, const replication::Denied& denied) {
   drop(session);
 }
 
-void Fetch::received(const replication::Work& work, Instant now) {
-  const bool is_payload_part = std::holds_alternative<replication::PayloadWork>(work.content);
-  planner_.received(work.id.session, work.credit, is_payload_part, now);
-}
+void Fetch::received(const replication::Work& work) { planner_.received(work.id.session); }
 
 void Fetch::stored(const replication::WorkReport& report, Instant now) {
   static const store::IngestReport nothing;
   const store::IngestReport& done = report.outcome ? *report.outcome : nothing;
   const RangeSet& gained = request_.want.payloads ? done.payloads_added : done.added;
-  planner_.stored(report.id.session, done.added | done.payloads_added, gained, now);
+  planner_.stored(report.id.session, done.added | done.payloads_added, gained, report.stored_bytes,
+                  now);
 }
 
 bool Fetch::owns(SessionId session, WantId want) const {

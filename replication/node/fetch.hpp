@@ -62,7 +62,7 @@ class Fetch {
   void want_ended(SessionId session, replication::WantId want, replication::DoneReason reason);
   /// A want was declined, or this side could not take what came for it.
   void denied(SessionId session, const replication::Denied& denied);
-  void received(const replication::Work& work, Instant now);
+  void received(const replication::Work& work);
   void stored(const replication::WorkReport& report, Instant now);
   /// Whether a want is one of this fetch's.
   [[nodiscard]] bool owns(SessionId session, replication::WantId want) const;

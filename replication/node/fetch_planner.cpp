@@ -63,30 +63,24 @@ void FetchPlanner::forgive(Instant now) {
   }
 }
 
-void FetchPlanner::received(SessionId peer, std::uint64_t bytes, bool is_payload_part,
-                            Instant now) {
+void FetchPlanner::received(SessionId peer) {
   const auto found = peers_.find(peer);
-  if (found == peers_.end()) return;
-  ++found->second.pieces;
-  if (!is_payload_part) return;
-  found->second.window_bytes += bytes;
-  found->second.progressed = now;
-  for (Asked& asked : found->second.asked) asked.brought = true;
+  if (found != peers_.end()) ++found->second.pieces;
 }
 
 void FetchPlanner::stored(SessionId peer, const RangeSet& brought, const RangeSet& gained,
-                          Instant now) {
+                          std::uint64_t part_bytes, Instant now) {
   missing_ -= gained;
   const auto found = peers_.find(peer);
   if (found == peers_.end()) return;
   Peer& from = found->second;
   if (from.pieces != 0) --from.pieces;
-  if (brought.empty()) return;
+  if (brought.empty() && part_bytes == 0) return;
   const std::uint64_t count = brought.count();
   from.progressed = now;
-  from.window_bytes += count * options_.entry_bytes;
+  from.window_bytes += part_bytes + count * options_.entry_bytes;
   for (Asked& asked : from.asked) {
-    asked.brought = asked.brought || !(asked.entries & brought).empty();
+    asked.brought = asked.brought || part_bytes != 0 || !(asked.entries & brought).empty();
   }
   from.measured_entries += count;
   const Duration took = now - from.measured;
@@ -145,10 +139,10 @@ std::vector<FetchPlanner::Segment> FetchPlanner::take_cancelled(Instant now) {
            [&](const Asked& asked) { return asked.shared && (asked.entries & missing_).empty(); });
     if (now >= peer.window + kRateOver && peer.window_bytes >= kRateBytesMin) {
       peer.window = now;
-      peer.window_bytes = 0;
+      peer.rate_bytes = std::exchange(peer.window_bytes, 0);
     }
     const auto late = late_at(row);
-    if (!late || now < *late) continue;
+    if ((!late || now < *late) && !gives_way(row)) continue;
     peer.is_late = true;
     peer.late_since = now;
     cancel(id, peer, [](const Asked& /*asked*/) { return true; });
@@ -161,6 +155,18 @@ bool FetchPlanner::can_be_replaced(const Row& late) const {
   if (what.empty()) return true;  // it only withholds that it is done
   return std::ranges::any_of(peers_, [&](const Row& row) {
     return row.first != late.first && !(available(row.second) & what).empty();
+  });
+}
+
+bool FetchPlanner::gives_way(const Row& slow) const {
+  const Peer& peer = slow.second;
+  if (peer.pieces != 0 || peer.rate_bytes == 0 || peer.rate_bytes >= kSlowBytesMax) return false;
+  const RangeSet what = owed(peer);
+  return std::ranges::any_of(peers_, [&](const Row& row) {
+    const Peer& other = row.second;
+    return row.first != slow.first && other.asked.empty() && !other.is_busy &&
+           (other.rate_bytes == 0 || other.rate_bytes > peer.rate_bytes) &&
+           !(available(other) & what).empty();
   });
 }
 

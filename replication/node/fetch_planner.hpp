@@ -26,6 +26,9 @@ namespace culm::node {
 ///   waits to be stored. What it owes goes to others, and it is asked again after `kForgivenAfter`,
 ///   or once there is nobody else. The session goes on; `Liveness` ends one that stalls, much
 ///   later.
+/// - So is who brought less than `kSlowBytesMax` over `kRateOver`, once another has nothing to do
+///   who could bring it and was not slower when last measured: parts of payloads say nothing before
+///   the last whether they are right, and nobody can hold up a fetch with them.
 /// - What a peer said it holds and twice did not bring is not asked of it again. Who brought
 ///   nothing new of two segments is asked for nothing more: what it says it holds counts as not
 ///   said. Corrupt bytes end its session, and so `remove` it.
@@ -35,6 +38,7 @@ class FetchPlanner {
   static constexpr Duration kForgivenAfter = std::chrono::seconds(30);
   static constexpr Duration kRateOver = std::chrono::seconds(30);
   static constexpr std::uint64_t kRateBytesMin = 16 * 1024;
+  static constexpr std::uint64_t kSlowBytesMax = 8 * 1024 * 1024;
   static constexpr std::uint64_t kSegmentEntriesMin = 4096;
   static constexpr std::uint64_t kSegmentBytesMin = 1024 * 1024;
   static constexpr std::size_t kSegmentsPerPeerMax = 2;
@@ -71,12 +75,12 @@ class FetchPlanner {
   /// What to ask for now; it is under way from here on.
   [[nodiscard]] std::vector<Segment> assign(Instant now);
 
-  /// A peer has sent a piece of so many bytes; it waits to be stored. Of a payload in parts each
-  /// part counts as something new, as nobody knows before the last.
-  void received(SessionId peer, std::uint64_t bytes, bool is_payload_part, Instant now);
+  /// A peer has sent a piece; it waits to be stored.
+  void received(SessionId peer);
   /// A piece that a peer had sent is stored or refused; `brought` is new here, and of `gained`
-  /// nothing more is missing.
-  void stored(SessionId peer, const RangeSet& brought, const RangeSet& gained, Instant now);
+  /// nothing more is missing. `part_bytes` of a payload in parts were kept.
+  void stored(SessionId peer, const RangeSet& brought, const RangeSet& gained,
+              std::uint64_t part_bytes, Instant now);
   /// A segment is answered to its end, and all it brought is stored; `missing` is set before.
   void ended(SessionId peer, const RangeSet& segment, Instant now);
   /// A segment could not be asked for.
@@ -115,6 +119,7 @@ class FetchPlanner {
     Instant progressed{};  ///< when it last brought something, or was asked
     Instant window{};      ///< since when `window_bytes` count
     std::uint64_t window_bytes = 0;
+    std::uint64_t rate_bytes = 0;   ///< of the last whole window; 0: not known yet
     double entries_per_second = 0;  ///< measured; 0: not known yet
     Instant measured{};
     std::uint64_t measured_entries = 0;
@@ -134,6 +139,8 @@ class FetchPlanner {
   /// Where there is nobody else, late ones are asked again.
   void forgive(Instant now);
   [[nodiscard]] bool can_be_replaced(const Row& late) const;
+  /// Whether it is slow and somebody else has nothing to do.
+  [[nodiscard]] bool gives_way(const Row& slow) const;
   [[nodiscard]] std::optional<Instant> late_at(const Row& row) const;
 
   Options options_;

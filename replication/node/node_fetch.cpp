@@ -74,7 +74,7 @@ void Node::change_fetches_of(const LogKey& log, Change change) {
 }
 
 void Node::tell_fetches_received(const replication::Work& work) {
-  change_fetches_of(work.log, [&](Running& running) { running.fetch.received(work, now_); });
+  change_fetches_of(work.log, [&](Running& running) { running.fetch.received(work); });
 }
 
 void Node::tell_fetches_stored(const replication::WorkReport& report) {

@@ -24,11 +24,11 @@ class FetchPlannerTest : public testing::Test {
   }
   void store(SessionId peer, const RangeSet& brought) {
     const RangeSet fresh = brought & planner.missing();
-    planner.stored(peer, fresh, fresh, now);
+    planner.stored(peer, fresh, fresh, 0, now);
   }
   /// The peer brings all of what it was asked for.
   void bring(const Segment& segment) {
-    planner.received(segment.peer, 1000, false, now);
+    planner.received(segment.peer);
     store(segment.peer, segment.entries);
     planner.ended(segment.peer, segment.entries, now);
   }
@@ -69,10 +69,10 @@ TEST_F(FetchPlannerTest, TheNextIsAskedForWhenTheFirstIsHalfThere) {
   holds(1);
   holds(2);
   ASSERT_EQ(planner.assign(now).size(), 2U);
-  planner.received(1, 1000, false, now);
+  planner.received(1);
   store(1, {{1, 2047}});
   EXPECT_TRUE(planner.assign(now).empty());
-  planner.received(1, 1000, false, now);
+  planner.received(1);
   store(1, {{2048, 2048}});
   const auto next = planner.assign(now);
   ASSERT_EQ(next.size(), 1U);
@@ -105,7 +105,7 @@ TEST_F(FetchPlannerTest, WhatCannotBeCutIsAskedOfOneAndOfTheNextOnlyIfItFails) {
   auto asked = planner.assign(now);
   ASSERT_EQ(asked.size(), 1U);
   EXPECT_EQ(asked[0].entries, (RangeSet{{1, 100'000}}));
-  planner.received(1, 1000, false, now);
+  planner.received(1);
   store(1, {{1, 90'000}});
   EXPECT_TRUE(planner.assign(now).empty());
   planner.remove(1);
@@ -129,7 +129,7 @@ TEST_F(FetchPlannerTest, WhatAPeerTwiceDidNotBringIsNotAskedOfItAgain) {
   for (int round = 0; round < 2; ++round) {
     const auto asked = planner.assign(now);
     ASSERT_EQ(asked.size(), 1U);
-    planner.received(1, 1000, false, now);
+    planner.received(1);
     store(1, round == 0 ? RangeSet{{1, 10}} : RangeSet{{11, 20}});
     planner.ended(1, asked[0].entries, now);
   }
@@ -161,7 +161,7 @@ TEST_F(FetchPlannerTest, WhoBringsNothingOfTwoSegmentsIsAskedForNothingMore) {
 TEST_F(FetchPlannerTest, WhoWithholdsThatItIsDoneIsLate) {
   holds(1);
   const auto asked = planner.assign(now);
-  planner.received(1, 1000, false, now);
+  planner.received(1);
   store(1, asked[0].entries);
   now += FetchPlanner::kLateAfter;
   ASSERT_LE(*planner.next_deadline(), now);
@@ -176,7 +176,7 @@ TEST_F(FetchPlannerTest, WhatIsHereAlreadyIsNoProgress) {
   ASSERT_EQ(asked.size(), 2U);
   bring(asked[0]);
   now += seconds(4);
-  planner.received(2, 100'000, false, now);
+  planner.received(2);
   store(2, asked[0].entries);
   now += seconds(1);
   bool is_late = false;
@@ -206,10 +206,69 @@ TEST_F(FetchPlannerTest, PartsOfALargePayloadAreProgress) {
   holds(2);
   ASSERT_EQ(planner.assign(now).size(), 2U);
   for (int second = 0; second < 100; second += 4) {
-    planner.received(1, 48 * 1024, true, now);
-    store(1, {});
+    planner.received(1);
+    planner.stored(1, {}, {}, 48 * 1024, now);
     for (const Segment& segment : planner.take_cancelled(now)) EXPECT_EQ(segment.peer, 2U);
     now += seconds(4);
+  }
+}
+
+TEST_F(FetchPlannerTest, PartsThatAreNotKeptAreNone) {
+  holds(1);
+  holds(2);
+  const auto asked = planner.assign(now);
+  ASSERT_EQ(asked.size(), 2U);
+  bring(asked[1]);
+  for (int part = 0; part < 5; ++part) {
+    now += seconds(1);
+    planner.received(1);
+    planner.stored(1, {}, {}, 0, now);
+  }
+  const auto cancelled = planner.take_cancelled(now);
+  ASSERT_EQ(cancelled.size(), 1U);
+  EXPECT_EQ(cancelled[0].peer, 1U);
+}
+
+/// Seconds until `planner` asks 2 for what 1 owes, who brings parts of `bytes` each second.
+class SlowParts : public FetchPlannerTest {
+ protected:
+  int seconds_until_given_up(std::uint64_t bytes) {
+    planner.set_missing({{1, 1}});
+    holds(1, {{1, 1}});
+    EXPECT_EQ(planner.assign(now).size(), 1U);
+    holds(2, {{1, 1}});
+    for (int second = 1; second <= 300; ++second) {
+      now += seconds(1);
+      planner.received(1);
+      planner.stored(1, {}, {}, bytes, now);
+      if (planner.take_cancelled(now).empty()) continue;
+      const auto next = planner.assign(now);
+      EXPECT_TRUE(next.size() == 1 && next[0].peer == 2U);
+      return second;
+    }
+    return 0;
+  }
+};
+
+TEST_F(SlowParts, GiveWayToOneWhoHasNothingToDo) {
+  EXPECT_EQ(seconds_until_given_up(48 * 1024), 30);
+}
+
+TEST_F(SlowParts, GiveWayAlsoWhereNothingCanBeCut) {
+  planner = FetchPlanner({.one_at_a_time = true});
+  EXPECT_EQ(seconds_until_given_up(48 * 1024), 30);
+}
+
+TEST_F(SlowParts, DoNotWhereTheyAreQuick) { EXPECT_EQ(seconds_until_given_up(1024 * 1024), 0); }
+
+TEST_F(SlowParts, DoNotGoBackToOneWhoWasSlower) {
+  ASSERT_EQ(seconds_until_given_up(48 * 1024), 30);
+  for (int second = 0; second < 200; ++second) {
+    now += seconds(1);
+    planner.received(2);
+    planner.stored(2, {}, {}, 100 * 1024, now);
+    ASSERT_TRUE(planner.take_cancelled(now).empty()) << second;
+    ASSERT_TRUE(planner.assign(now).empty()) << second;
   }
 }
 
@@ -237,8 +296,8 @@ TEST_F(FetchPlannerTest, NobodyIsLateWhileWhatItBroughtWaitsToBeStored) {
   holds(1);
   holds(2);
   ASSERT_EQ(planner.assign(now).size(), 2U);
-  planner.received(1, 1000, false, now);
-  planner.received(2, 1000, false, now);
+  planner.received(1);
+  planner.received(2);
   now += seconds(60);
   EXPECT_TRUE(planner.take_cancelled(now).empty());
 }
@@ -261,9 +320,9 @@ TEST_F(FetchPlannerTest, OneWhoBringsAByteNowAndThenIsLate) {
   for (int i = 0; i < 20 && !is_late; ++i) {
     now += seconds(2);
     const SeqNum n = static_cast<SeqNum>(i) + 1;
-    planner.received(2, 100, false, now);
+    planner.received(2);
     store(2, {{asked[1].entries.min() + n, asked[1].entries.min() + n}});
-    planner.received(1, 10'000, false, now);
+    planner.received(1);
     store(1, {{100 * n, 100 * n + 99}});
     for (const Segment& segment : planner.take_cancelled(now)) is_late = segment.peer == 2;
   }
@@ -351,8 +410,8 @@ TEST(FetchPlanner, BringsEverythingThatSomebodyHasWhoeverStallsLiesOrDies) {
           room -= more + 1;
         }
         sent += now_sent.count();
-        planner.received(id, 100 * now_sent.count(), false, now);
-        planner.stored(id, now_sent - stored, now_sent - stored, now);
+        planner.received(id);
+        planner.stored(id, now_sent - stored, now_sent - stored, 0, now);
         stored |= now_sent;
         if (now_sent == left) {
           provider.asked.erase(provider.asked.begin());

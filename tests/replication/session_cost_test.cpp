@@ -345,6 +345,45 @@ TEST_F(SessionCost, WhoRepeatsOnePartIsRefusedAfterAWhile) {
   }
 }
 
+TEST_F(SessionCost, PartsThatDoNotGoOnAreInVain) {
+  constexpr std::uint64_t kPart = limits::kPayloadChunkBytes;
+  LogBuilder log("alice");
+  log.append(std::string(100 * kPart, 'x'));
+  const Bytes part(kPart, 'x');
+  for (const bool is_begun : {true, false}) {
+    TestPeer peer(7);
+    HostilePeer hostile(peer);
+    hostile.say_hello();
+    const WantId want = *hostile.session().want(want_of(log.log()));
+    hostile.say_have(log);
+    hostile.say_unit(want, log, {{1, 1}}, {});
+    if (is_begun) hostile.say(Payload{.want = want, .seqnum = 1, .bytes = part});
+    for (std::uint64_t i = 2; i < 100 && !hostile.verdict(); ++i) {
+      hostile.say(Payload{.want = want, .seqnum = 1, .offset = i * kPart, .bytes = part});
+    }
+    EXPECT_EQ(hostile.verdict(), Errc::kUnsolicited);
+    EXPECT_EQ(hostile.session().stats().pieces_new, is_begun ? 2U : 1U);
+    EXPECT_LT(hostile.session().stats().bytes_received, 2 * limits::kVainBytesPerWantMax);
+  }
+}
+
+TEST_F(SessionCost, APayloadThatBeginsAnewIsNewFromWhereItHadCome) {
+  constexpr std::uint64_t kPart = limits::kPayloadChunkBytes;
+  LogBuilder log("alice");
+  log.append(std::string(9 * kPart, 'x'));
+  const Bytes part(kPart, 'x');
+  HostilePeer provider(victim);
+  provider.say_hello();
+  const WantId want = *provider.session().want(want_of(log.log()));
+  provider.say_have(log);
+  provider.say_unit(want, log, {{1, 1}}, {});
+  for (const std::uint64_t i : {0U, 1U, 2U, 0U, 1U, 2U, 3U}) {
+    provider.say(Payload{.want = want, .seqnum = 1, .offset = i * kPart, .bytes = part});
+  }
+  EXPECT_FALSE(provider.verdict());
+  EXPECT_EQ(provider.session().stats().pieces_new, 5U);
+}
+
 /// Entries along the longest path there is, and a few above it.
 class DeepLog {
  public:
