@@ -56,6 +56,7 @@ struct Request {
   std::size_t works = 0;            ///< with the committer
   bool is_robbed = false;           ///< entries that the peer knows to be here were lost
   RangeSet brought;                 ///< entries that came by it
+  RangeSet agreed{};                ///< entries that the peer has shown to hold as they are here
   std::uint64_t counted_bytes = 0;  ///< came, as credit counts
   std::uint64_t vain_bytes = 0;     ///< of these, in pieces with nothing new
   std::optional<ResumedPayload> resumed{};

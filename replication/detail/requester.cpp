@@ -127,9 +127,28 @@ Result<Request*> Requester::addressed(WantId want) {
   return find(want);
 }
 
+/// Entries that the peer surely holds as they are here: backlinks lead to them from a head that is
+/// the same. There may be others.
+RangeSet Requester::find_agreed(const Have& have) const {
+  const auto transaction = store_.read();
+  const auto log = transaction ? transaction->find_log(have.log) : fail(transaction.error());
+  if (have.head == 0 || !log || !*log || !(*log)->served().contains(have.head)) return {};
+  const auto head = transaction->get_entry(**log, have.head);
+  if (!head || head->entry.hash() != have.head_hash) return {};
+  const RangeSet both = have.held & (*log)->served();
+  const bool is_shown = !both.empty() && both.max() == have.head;
+  return is_shown ? RangeSet{both.ranges().back()} : RangeSet();
+}
+
 void Requester::on_have(const Have& have) {
+  const bool is_of_payloads = std::ranges::any_of(requests_, [&](const Request& request) {
+    return request.asked.log == have.log && request.asked.payloads && !request.asked.quote_only;
+  });
+  const RangeSet agreed = is_of_payloads ? find_agreed(have) : RangeSet();
   for (Request& request : requests_) {
-    if (request.asked.log == have.log) request.on_have(have.head);
+    if (request.asked.log != have.log) continue;
+    request.on_have(have.head);
+    request.agreed = agreed;
   }
   events_.push_back(PeerHas{have.log, have.head, have.held, have.payloads, {}});
 }
@@ -179,7 +198,8 @@ void Requester::submit(Request& request, std::variant<UnitWork, PayloadWork, Evi
                        std::uint64_t credit) {
   const auto* const payload = std::get_if<PayloadWork>(&content);
   const SeqNum seqnum = payload != nullptr ? payload->seqnum : 0;
-  pending_.emplace(++last_work_, Pending{request.id, credit, true, seqnum});
+  const bool is_resumed = payload != nullptr && payload->resumes.has_value();
+  pending_.emplace(++last_work_, Pending{request.id, credit, true, seqnum, is_resumed});
   credit_.submitted(credit);
   ++request.works;
   Work work{{session_, last_work_}, request.asked.log, std::move(content), credit, request.token};
@@ -234,7 +254,11 @@ Result<void> Requester::on_payload(const Payload& payload, std::size_t message_b
                    Bytes(payload.bytes.begin(), payload.bytes.end())};
   work.is_alone = request->alone == payload.seqnum;
   const bool is_resumed = request->resumed && request->resumed->stage.seqnum == payload.seqnum;
-  if (is_resumed) work.resumes = request->resumed->stage;
+  if (is_resumed && payload.offset == 0) {
+    request->resumed.reset();  // all of it is the peer's own
+  } else if (is_resumed) {
+    work.resumes = request->resumed->stage;
+  }
   payload.last ? request->claims->remove(payload.seqnum) : request->claims->add(payload.seqnum);
   submit(*request, std::move(work), counted);
   return {};

@@ -97,10 +97,12 @@ class Requester {
     WantId want = 0;  ///< 0: evidence
     std::uint64_t credit = 0;
     bool blame = true;
-    SeqNum payload = 0;  ///< whose part it is; 0: no payload
+    SeqNum payload = 0;       ///< whose part it is; 0: no payload
+    bool is_resumed = false;  ///< it goes on with parts that were here
   };
 
   [[nodiscard]] Request* find(WantId want);
+  [[nodiscard]] RangeSet find_agreed(const Have& have) const;
   /// The request that a message is for: null when it has ended meanwhile. Fails with kUnsolicited.
   [[nodiscard]] Result<Request*> addressed(WantId want);
   struct Again {
@@ -118,7 +120,8 @@ class Requester {
   // What follows from a failed work: nothing, the end of its want, or a failure that ends the
   // session.
   [[nodiscard]] Result<void> unit_failed(WantId want, const Error& error);
-  [[nodiscard]] Result<void> payload_failed(Request& request, SeqNum seqnum, const Error& error);
+  [[nodiscard]] Result<void> payload_failed(Request& request, const Pending& pending,
+                                            const Error& error);
   [[nodiscard]] Result<void> evidence_failed(const Pending& pending, const LogKey& log,
                                              const Error& error);
   /// Tells the host of a want that is over because of this side's store. Fails with `error` where

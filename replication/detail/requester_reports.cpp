@@ -59,7 +59,7 @@ Result<void> Requester::work_finished(const WorkReport& report) {
   if (pending.want == 0) return evidence_failed(pending, report.log, error);
   // A want that ended meanwhile needs no answer: units behind a refused one fail for its sake.
   if (request == nullptr) return {};
-  return pending.payload != 0 ? payload_failed(*request, pending.payload, error)
+  return pending.payload != 0 ? payload_failed(*request, pending, error)
                               : unit_failed(pending.want, error);
 }
 
@@ -71,11 +71,12 @@ Result<void> Requester::evidence_failed(const Pending& pending, const LogKey& lo
   return fail(error);
 }
 
-Result<void> Requester::payload_failed(Request& request, SeqNum seqnum, const Error& error) {
+Result<void> Requester::payload_failed(Request& request, const Pending& pending,
+                                       const Error& error) {
+  const SeqNum seqnum = pending.payload;
   if (!is_of_log(error.code) && fault(error.code) != Fault::kPeer) return fail(error);
-  const bool is_resumed = request.resumed && request.resumed->stage.seqnum == seqnum;
   // A part of a wrong size is its sender's fault; of wrong bytes nobody knows whose they are.
-  if (is_resumed && error.code == Errc::kPayloadHash) {
+  if (pending.is_resumed && error.code == Errc::kPayloadHash) {
     payloads_.mark_spoilt(request.asked.log, seqnum);
     const Request spoilt = request;
     return replace(spoilt, {spoilt.host_id, spoilt.full, seqnum});
@@ -89,6 +90,7 @@ Result<void> Requester::payload_failed(Request& request, SeqNum seqnum, const Er
     case Fault::kPeer:
       // A peer on the other branch of a fork has another payload for an entry that was held before.
       if (request.brought.contains(seqnum)) return fail(error);
+      if (request.agreed.contains(seqnum) && !pending.is_resumed) return fail(error);
       refuse(request, DenyReason::kCapped);
       return {};
     default:

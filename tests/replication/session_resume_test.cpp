@@ -51,6 +51,14 @@ class SessionResumes : public testing::Test {
     EXPECT_FALSE(liar.verdict());
   }
 
+  /// A whole payload of the right size, from its first byte on.
+  static void say_garbage(HostilePeer& liar, WantId want) {
+    for (std::uint64_t at = 0; at < kSize && !liar.verdict(); at += limits::kPayloadChunkBytes) {
+      const std::size_t size = std::min<std::size_t>(kSize - at, limits::kPayloadChunkBytes);
+      liar.say(Payload{want, 1, at, at + size == kSize, Bytes(size, 7)});
+    }
+  }
+
   std::uint64_t bytes_here() {
     const auto transaction = reader.store().read();
     const auto stages = transaction->arriving_stages(reader.state(log.log()), {{1, 1}});
@@ -185,6 +193,42 @@ TEST_F(SessionResumes, WhatSeveralPeersSpoiltEachGoesOnWithAlone) {
   spoil_rest(here);
   EXPECT_EQ(fetch(author), kSize - here) << "nobody else went on with these";
   EXPECT_TRUE(is_here()) << why;
+}
+
+TEST_F(SessionResumes, WhoBeginsAnewWithGarbageTakesNothingFromOthers) {
+  fetch(author, 1'500'000);
+  const std::uint64_t here = bytes_here();
+  HostilePeer liar(reader);
+  liar.say_hello();
+  const auto want = liar.session().want(want_of(log.log()));
+  ASSERT_TRUE(want);
+  Have have;  // of another head, as on another branch
+  have.log = log.log();
+  have.head = 2;
+  have.held = RangeSet{{1, 2}};
+  liar.say(have);
+  say_garbage(liar, *want);
+  EXPECT_FALSE(liar.verdict()) << "its payload may be that of another branch";
+  EXPECT_EQ(liar.heard<Deny>(), 1U);
+  TestPeer relay(3);
+  relay.hold(log);
+  EXPECT_EQ(fetch(relay), kSize - here);
+  EXPECT_TRUE(is_here()) << why;
+}
+
+TEST_F(SessionResumes, WhoAgreesOnTheEntryAndBringsGarbageIsToBlame) {
+  for (const bool was_begun : {false, true}) {
+    if (was_begun) fetch(author, 1'500'000);
+    const std::uint64_t here = bytes_here();
+    HostilePeer liar(reader);
+    liar.say_hello();
+    const auto want = liar.session().want(want_of(log.log()));
+    ASSERT_TRUE(want);
+    liar.say_have(log);
+    say_garbage(liar, *want);
+    EXPECT_EQ(liar.verdict(), Errc::kPayloadHash) << was_begun;
+    EXPECT_EQ(bytes_here(), here) << was_begun;
+  }
 }
 
 TEST_F(SessionResumes, AnOffsetBeyondThePayloadBeginsIt) {
