@@ -346,6 +346,13 @@ class AppendGate(NetworkScenario):
         self.assertEqual(self.append(b"5"), "")
         self.assertEqual(self.json("ls")["head"], 5)
 
+    def test_peers_that_hold_nothing_take_nobodys_place(self):
+        for _ in range(16):
+            self.run_culm("sync", self.server(claim_a_head(0)).address, self.author)
+        self.back_up_anew()
+        self.restore()
+        self.assertEqual(self.append(b"4", "--gate", "required"), "")
+
     def test_another_store_is_another_epoch(self):
         self.append(b"4")
         self.sync_one("store", self.node.address, "--push")

@@ -1,6 +1,7 @@
 """A peer that is played, message for message: one that no honest program would be."""
 
 import contextlib
+import os
 import socketserver
 import threading
 
@@ -32,7 +33,7 @@ class Channel:
     """The side of the one that is called."""
 
     def __init__(self, connection):
-        own, ephemeral = bytes([7]) * 32, bytes([8]) * 32
+        own, ephemeral = os.urandom(32), os.urandom(32)
         self.connection, self.stream = connection, connection.makefile("rb")
         self.received, self.counters = b"", [0, 0]
         said = channel.Transcript(b"culm/1\0" + bytes(32), None)
@@ -97,8 +98,9 @@ def claim_a_head(head):
             if message["type"] != "want":
                 continue
             peer.send("have", author=message["author"], log_id=message["log_id"], head=head,
-                      head_hash="ab" * 64, held=[[1, head]], payloads=[])
-            peer.send("quote", want=message["id"], entries=1, certificate_entries=0,
+                      head_hash="ab" * 64 if head else "00" * 64,
+                      held=[[1, head]] if head else [], payloads=[])
+            peer.send("quote", want=message["id"], entries=1 if head else 0, certificate_entries=0,
                       payload_bytes=0, wire_bytes=100, flags=[])
             peer.send("done", want=message["id"], reason=0)
 
