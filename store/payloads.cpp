@@ -256,6 +256,19 @@ Result<bool> WriteTransaction::drop_stages_of(const LogState& state, SeqNum seqn
   }
 }
 
+Result<bool> WriteTransaction::drop_unwanted_parts(const LogKey& log, std::size_t rows_max) {
+  CULM_TRY(TouchedLog* const touched, touch_known(log));
+  const LogState& state = touched->state;
+  const RangeSet unwanted =
+      (state.held - state.payloads) - state.interest.payloads_wanted(state.head());
+  for (std::size_t rows_left = rows_max;;) {
+    CULM_TRY(const SeqNum staged, find_staged(state, unwanted, 1));
+    if (staged == 0) return true;
+    CULM_TRY(const bool is_gone, noted(drop_stages_of(state, staged, rows_left)));
+    if (!is_gone) return false;
+  }
+}
+
 /// The first seqnum of `seqnums`, from `from` on, of which there is a stage; 0 if there is none.
 Result<SeqNum> WriteTransaction::find_staged(const LogState& state, const RangeSet& seqnums,
                                              SeqNum from) const {

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <utility>
 
+#include "culm/feed/closure.hpp"
 #include "culm/store/detail/log_cache.hpp"
 #include "culm/store/detail/rows.hpp"
 #include "culm/store/detail/schema.hpp"
@@ -64,6 +65,11 @@ Result<StoreMeta> create(Kv& kv, Random& random, bool& was_made) {
 static SeqNum last_served(const LogState& log) {
   // Each is the first that is not, or 0.
   return std::min(log.cap - 1, log.held_back - 1);
+}
+
+RangeSet LogInterest::payloads_wanted(SeqNum head) const {
+  if (!payloads) return {};
+  return entries.empty() ? everything().ranges : resolve(entries, head);
 }
 
 RangeSet LogState::shown() const {

@@ -38,6 +38,9 @@ struct LogInterest {
   /// Whether somebody has said that nothing is wanted. Where nobody has said anything it is false,
   /// as it is by default.
   [[nodiscard]] bool is_none() const noexcept { return entries.empty() && !payloads; }
+  /// The entries whose payloads are wanted of a log with this head; all where nobody has said
+  /// anything.
+  [[nodiscard]] RangeSet payloads_wanted(SeqNum head) const;
 
   friend bool operator==(const LogInterest&, const LogInterest&) = default;
 };
@@ -337,6 +340,10 @@ class WriteTransaction : public ReadTransaction {
 
   /// Replaces the interest. A log that was unknown becomes known. Fails with kRangesTooMany.
   [[nodiscard]] Result<void> set_interest(const LogKey& log, const LogInterest& interest);
+  /// Erases parts of payloads of the log that its interest does not want, until `rows_max` rows
+  /// were touched; whether none are left. Who brings more of one is told as after `drop_stage`.
+  /// Fails with kLogUnknown.
+  [[nodiscard]] Result<bool> drop_unwanted_parts(const LogKey& log, std::size_t rows_max);
 
   /// Deletes the payloads of `seqnums` (held or not) and remembers not to take them again, lowest
   /// first, until about `rows_max` rows were touched. Returns what of `seqnums` remains for the

@@ -90,9 +90,18 @@ Result<void> DirectWriter::drop_damaged(const LogKey& log, const RangeSet& seqnu
 }
 
 Result<void> DirectWriter::set_interest(const LogKey& log, const store::LogInterest& interest) {
-  return store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
-    return transaction.set_interest(log, interest);
-  });
+  bool is_set = false;
+  bool is_done = false;
+  const auto step = [&](store::WriteTransaction& transaction) -> Result<void> {
+    if (!is_set) CULM_CHECK(transaction.set_interest(log, interest));
+    CULM_TRY(is_done, transaction.drop_unwanted_parts(log, limits::kRowsPerStepMax));
+    return {};
+  };
+  while (!is_done) {
+    CULM_CHECK(store_.update(step));
+    is_set = true;
+  }
+  return {};
 }
 
 Result<void> DirectWriter::forget(const std::optional<LogKey>& log) {

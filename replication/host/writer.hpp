@@ -58,6 +58,7 @@ class Writer {
                                                      const RangeSet& seqnums) = 0;
   /// As `store::WriteTransaction::drop_damaged`.
   [[nodiscard]] virtual Result<void> drop_damaged(const LogKey& log, const RangeSet& seqnums) = 0;
+  /// Parts that have come of payloads which are not wanted then are erased.
   [[nodiscard]] virtual Result<void> set_interest(const LogKey& log,
                                                   const store::LogInterest& interest) = 0;
   /// Forgets the log, if one is named, and erases what is left of those forgotten before. Fails

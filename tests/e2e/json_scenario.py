@@ -182,6 +182,7 @@ class JsonLines(NetworkScenario):
         self.write("marks.jsonl", self.out("mark", "--json"))
         self.run_verb("mark")
         self.run_verb("mark", "--import", "marks.jsonl")
+        self.run_verb("select", author + ".0", "--newest", 2, "--dry-run")
         self.run_verb("select", author + ".0", "--newest", 2)
         self.run_verb("select")
         self.run_verb("du")

@@ -164,6 +164,35 @@ class Resuming(NetworkScenario):
         self.assertLess(whole["bytes_sent"], 3 * MEGABYTE)
         self.assertEqual(self.log("relay")["payloads"], 6)
 
+    def test_parts_that_are_not_selected_any_more_go_and_that_is_said(self):
+        for options in ["--none"], ["--newest", "3"], ["--entries-only"]:
+            self.cut(2 * MEGABYTE)
+            here = self.log()["payload_bytes_in_part"]
+            self.assertGreater(here, MEGABYTE)
+            self.json("select", self.author, "--range", "1-2", store="reader")
+            self.assertEqual(self.log()["payload_bytes_in_part"], here)
+            self.assertRegex(self.text("select", self.author, *options, "--dry-run", store="reader"),
+                             r"; would delete parts of 1 payload \(1\.\d MB\): 2\n$")
+            self.assertEqual(self.log()["payload_bytes_in_part"], here)
+            report = self.json("select", self.author, *options, store="reader")
+            self.assertEqual((report["seqnums_in_part"], report["payload_bytes_in_part"]),
+                             ("2", here))
+            self.assertEqual((self.log()["payload_bytes_in_part"],
+                              self.json("du", store="reader")["staged_bytes"]), (0, 0))
+            self.assert_sound("reader")
+            self.json("select", self.author, "--all", "--payloads", store="reader")
+        self.sync_one("reader", self.hub.address)
+        self.assert_all()
+
+    def test_beside_a_node_too(self):
+        self.cut(2 * MEGABYTE)
+        node = self.relay("reader")
+        report = self.json("select", self.author, "--none", store="reader")
+        self.assertEqual(report["seqnums_in_part"], "2")
+        self.assertEqual(self.json("du", store="reader")["staged_bytes"], 0)
+        node.end()
+        self.assert_sound("reader")
+
     def test_of_a_forgotten_log_the_parts_are_said(self):
         self.cut(2 * MEGABYTE)
         here = self.log()["payload_bytes_in_part"]

@@ -103,6 +103,35 @@ class Select(NetworkScenario):
         return next(line["held"] for line in self.json_lines("ls", store="reader")
                     if line["log"] == log)
 
+    def test_the_words_say_what_each_form_means(self):
+        self.sync("reader", self.source.address, self.author)
+        for options, words in (
+                (["--newest", "3"], "the newest 3"), (["--range", "7"], "entry 7"),
+                (["--range", "3-4,50-60"], "entries 3-4,50-60"),
+                (["--range", "3-4", "--newest", "3"], "entries 3-4, and always the newest 3"),
+                (["--range", "30-"], "all from 30 on"),
+                (["--range", "5,30-"], "entry 5 and all from 30 on"),
+                (["--range", "1-", "--newest", "3"], "everything"), (["--all"], "everything"),
+                (["--range", "30-", "--newest", "3", "--entries-only"],
+                 "all from 30 on, and always the newest 3, without payloads")):
+            before = self.wants()
+            self.assertRegex(self.text("select", self.author, *options, "--dry-run", store="reader"),
+                             f"^{self.author[:12]}: would want {words}(; before: .*)?\n$")
+            self.assertEqual(self.wants(), before)
+            self.assertRegex(self.text("select", self.author, *options, store="reader"),
+                             f"^{self.author[:12]}: wants {words}(; before: .*)?\n$")
+            self.assertRegex(self.text("select", store="reader"), f"(?m)  {words}$")
+
+    def test_of_an_author_each_log_is_changed(self):
+        for log_id in 3, 7:
+            self.out("append", "--key", self.key[0], "--log-id", log_id, stdin=b"x", store="author")
+        for options, verb in (["--dry-run"], "would want"), ([], "wants"):
+            lines = self.text("select", self.author, "--newest", "3", *options,
+                              store="author").splitlines()
+            self.assertEqual([line.split(";")[0] for line in lines],
+                             [f"{self.author[:12]}{log}: {verb} the newest 3"
+                              for log in ("", ".3", ".7")])
+
     def test_beside_a_node(self):
         live = self.live("reader", self.source.address, self.author, "--newest", "20")
         live.wait_for(event="caught_up")

@@ -21,26 +21,38 @@ struct Options {
   bool none = false;
   bool entries_only = false;
   bool payloads = false;
+  bool dry_run = false;
 
   [[nodiscard]] bool is_change() const {
     return newest || !range.empty() || all || none || entries_only || payloads;
   }
 };
 
+/// Those and, where they have no end, from where on all.
+std::string describe(const RangeSet& ranges) {
+  const SeqRange last = ranges.ranges().back();
+  if (last.last != kSeqnumMax) {
+    return (ranges.count() == 1 ? "entry " : "entries ") + human_ranges(ranges);
+  }
+  const std::string rest = "all from " + std::to_string(last.first) + " on";
+  const RangeSet before = ranges - RangeSet{last};
+  return before.empty() ? rest : describe(before) + " and " + rest;
+}
+
 /// What the store wants of a log, behind "wants ".
 std::string describe(const store::LogInterest& interest) {
   if (interest.is_none()) return "nothing";
   const auto& [ranges, newest] = interest.entries;
   std::string text;
-  if (interest.entries == everything()) {
-    text = "everything";
-  } else if (interest.entries.empty()) {
+  if (interest.entries.empty()) {
     text = "everything, as nothing was selected";
+  } else if (ranges == everything().ranges) {
+    text = "everything";
+  } else if (ranges.empty()) {
+    text = "the newest " + human_count(newest);
   } else {
-    text = human_ranges(ranges);
-    if (newest != 0) {
-      text += std::string(text.empty() ? "" : " and ") + "the newest " + human_count(newest);
-    }
+    text = describe(ranges);
+    if (newest != 0) text += ", and always the newest " + human_count(newest);
   }
   if (!interest.payloads) text += ", without payloads";
   return text;
@@ -93,6 +105,7 @@ Outcome<void> check(const Options& options) {
   if (options.none && (options.payloads || options.entries_only)) {
     return usage("--none wants neither entries nor payloads");
   }
+  if (!options.is_change()) return usage("say what --dry-run is to try");
   if (options.newest == 0U) return usage("--newest 0 selects nothing: say --none");
   return {};
 }
@@ -111,19 +124,78 @@ store::LogInterest changed(store::LogInterest interest, const Options& options) 
   return interest;
 }
 
+/// What a change of selection does to a log.
+struct Change {
+  store::SharedLogState log;
+  store::LogInterest interest;
+  InPart in_part;  ///< what had come of payloads that are not wanted then
+};
+
+Outcome<Change> plan(const store::Store& store, const LogKey& key, const Options& options) {
+  Change change;
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  CULM_TOOLS_TRY(change.log, about(short_name(key), transaction.get_log(key)));
+  change.interest = changed(change.log->interest, options);
+  const RangeSet unwanted =
+      everything().ranges - change.interest.payloads_wanted(change.log->head());
+  CULM_TOOLS_TRY(change.in_part, find_in_part(transaction, *change.log, unwanted));
+  return change;
+}
+
+Outcome<void> say(Context& context, const Change& change, bool is_done) {
+  const auto& [log, interest, in_part] = change;
+  if (context.json) {
+    Json object = to_json(log->log, interest);
+    if (!is_done) object["type"] = "would_select";
+    object["seqnums_in_part"] = to_string(in_part.seqnums);
+    object["payload_bytes_in_part"] = in_part.bytes;
+    return context.out.write_json(object);
+  }
+  std::string text =
+      short_name(log->log) + (is_done ? ": wants " : ": would want ") + describe(interest);
+  if (interest != log->interest) text += "; before: " + describe(log->interest);
+  if (!in_part.seqnums.empty()) {
+    text += std::string("; ") + (is_done ? "deleted" : "would delete") + " parts of " +
+            human_payloads(in_part.seqnums.count()) + " (" + human_size(in_part.bytes) +
+            "): " + human_ranges(in_part.seqnums);
+  }
+  return context.out.write(text + "\n");
+}
+
+/// Says what would be changed.
+Outcome<void> look(Context& context, const Options& options) {
+  CULM_TOOLS_CHECK(guard_reading(context));
+  CULM_TOOLS_TRY(const auto store, open_for_reading(context));
+  std::vector<LogKey> logs;
+  {
+    CULM_TOOLS_TRY(const auto transaction, store->read());
+    CULM_TOOLS_TRY(logs, find_logs_named(transaction, {options.log}));
+  }
+  return for_each_log(context, logs, [&](const LogKey& log) -> Outcome<void> {
+    CULM_TOOLS_TRY(const Change change, plan(*store, log, options));
+    return say(context, change, false);
+  });
+}
+
 Outcome<void> run(Context& context, const Options& options) {
-  if (!options.is_change()) return show(context, options);
+  if (!options.is_change() && !options.dry_run) return show(context, options);
   CULM_TOOLS_CHECK(check(options));
+  if (options.dry_run) return look(context, options);
   Ed25519Verifier verifier;
   CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kFail, verifier));
-  CULM_TOOLS_TRY(const auto log, read_log_named(*access.store, options.log));
-  const store::LogInterest interest = changed(log.interest, options);
-  CULM_TOOLS_CHECK(about(short_name(log.log), access.writer->set_interest(log.log, interest)));
-  say_when_interrupted("what is wanted was changed");
-  if (context.json) return context.out.write_json(to_json(log.log, interest));
-  std::string text = short_name(log.log) + ": wants " + describe(interest);
-  if (interest != log.interest) text += "; before: " + describe(log.interest);
-  return context.out.write(text + "\n");
+  std::vector<LogKey> logs;
+  {
+    CULM_TOOLS_TRY(const auto transaction, access.store->read());
+    CULM_TOOLS_TRY(logs, find_logs_named(transaction, {options.log}));
+  }
+  say_when_interrupted("nothing was changed");
+  return for_each_log(context, logs, [&](const LogKey& log) -> Outcome<void> {
+    CULM_TOOLS_TRY(const Change change, plan(*access.store, log, options));
+    const Uninterrupted whole;
+    CULM_TOOLS_CHECK(about(short_name(log), access.writer->set_interest(log, change.interest)));
+    say_when_interrupted(short_name(log) + ": what is wanted was changed");
+    return say(context, change, true);
+  });
 }
 
 }  // namespace
@@ -135,7 +207,8 @@ void add_select(CommandTree& tree) {
       "Show what the store wants of each log, or change it. A `culm sync` without --range and\n"
       "--newest fetches what is selected and misses; with them the selection grows by what they\n"
       "say. Here it is replaced, by less as well: what is held besides stays until it is deleted\n"
-      "or forgotten, and a sync that runs goes on with what it has begun with. Of a log with\n"
+      "or forgotten, parts of payloads that are not wanted any more go at once, and a sync that\n"
+      "runs goes on with what it has begun with. Of a log with\n"
       "--none a sync fetches nothing that it is not asked for. A relay that is offered a log it\n"
       "accepts wants all of it again.",
       "culm select\n"
@@ -143,7 +216,8 @@ void add_select(CommandTree& tree) {
       "  culm select 4fd3ab12 --none",
       options, run);
   verb.group(VerbGroup::kLetGo);
-  verb.add_option("LOG", &options->log, "Log; without one all of the store are shown");
+  verb.add_option("LOG", &options->log,
+                  "Log, or author of several; without one all of the store are shown");
   verb.add_option("--newest", number_of(options->newest), "Want the newest N entries");
   verb.add_option("--range", ranges_of(options->range),
                   "Want these seqnums, such as 5-9,20,30-; goes with --newest");
@@ -151,6 +225,7 @@ void add_select(CommandTree& tree) {
   verb.add_flag("--none", options->none, "Want nothing");
   verb.add_flag("--entries-only", options->entries_only, "Want no payloads");
   verb.add_flag("--payloads", options->payloads, "Want payloads");
+  verb.add_flag("--dry-run", options->dry_run, "Say what would be changed, and change nothing");
 }
 
 }  // namespace culm::tools

@@ -160,11 +160,21 @@ void Performer::start(control::ForgetRequest request, const Answer& answer) {
 }
 
 void Performer::start(control::SetInterestRequest request, const Answer& answer) {
-  const auto set = [request](Writer& writer) -> Result<Json> {
-    CULM_CHECK(writer.set_interest(request.log, request.interest));
-    return Json::object();
-  };
-  write(set, answer);
+  const auto is_done = std::make_shared<bool>(false);
+  run(
+      answer,
+      [request, is_done, is_first = !answer.has_begun](store::Store& store) {
+        return store.update([&](store::WriteTransaction& transaction) -> Result<void> {
+          if (is_first) CULM_CHECK(transaction.set_interest(request.log, request.interest));
+          CULM_TRY(*is_done, transaction.drop_unwanted_parts(request.log, limits::kRowsPerStepMax));
+          return {};
+        });
+      },
+      [this, request, is_done, answer](const Result<void>& done) {
+        if (!done) return answer({done.error(), Json::object()});
+        if (*is_done) return answer({});
+        start(request, {answer.asker, true});
+      });
 }
 
 void Performer::start(control::CompactRequest /*request*/, const Answer& answer) {
