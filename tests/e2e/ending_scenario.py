@@ -102,11 +102,13 @@ class Ending(NetworkScenario):
         process = self.start_reading(b"one\ntwo\nthr", *append)
         self.wait_until(lambda: self.json("ls")["head"] == 302)
         self.assertEqual(self.interrupt(process),
-                         "culm: append: interrupted: appended 2 entries\n")
+                         "culm: append: interrupted: appended 2 entries, seqnum 301-302, which are in "
+                         "the log\n")
         process = self.start_reading(b"three\n", *append, "--json")
         self.wait_until(lambda: self.json("ls")["head"] == 303)
         said = json.loads(self.interrupt(process))
         self.assertEqual((said["error"], said["exit"]), ("interrupted", INTERRUPTED))
+        self.assertEqual((said["log"], said["seqnums"], said["head"]), (self.author, "303", 303))
         self.out("append", "--key", "me.key", *append[3:], stdin=b"four\n")
         self.assertEqual(self.json("ls")["head"], 304)
 

@@ -44,6 +44,23 @@ class Traces(NetworkScenario):
         self.leaves_nothing(VERIFICATION, "import", "--jsonl", "bad.jsonl")
         self.leaves_nothing(NOT_FOUND, "import", "--jsonl", "no such file")
 
+    def test_an_append_or_import_of_nothing(self):
+        self.write("empty", "")
+        before = self.files()
+        for files in ["-"], ["/dev/null"], ["empty", "empty"]:
+            arguments = ("append", "--key", self.key, "--lines", *files)
+            said = self.text(*arguments, store="new")
+            self.assertEqual(said, "the input is empty: nothing was appended\n")
+            report = self.json(*arguments, store="new")
+            self.assertEqual((report["entries"], report["head"]), (0, 0))
+        for file in "-", "/dev/null", "empty":
+            self.assertIn("nothing was imported", self.text("import", "--jsonl", file, store="new"))
+            self.assertEqual(self.json("import", "--jsonl", file, store="new")["entries_added"], 0)
+        self.assertEqual(self.files(), before)
+        self.out("append", "--key", self.key, "--lines", "empty", "-", "empty", stdin=b"a\nb\n")
+        self.assertEqual(self.printed("store", self.author), ["a", "b"])
+        self.assertEqual(self.json("append", "--key", self.key, "--lines")["head"], 2)
+
     def test_a_relay_that_cannot_serve(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             address = f"127.0.0.1:{taken.getsockname()[1]}"

@@ -39,8 +39,9 @@ struct Options {
 /// Payloads that wait for their commit.
 class Batch {
  public:
-  Batch(store::Appender& appender, const host::WritableStore& access, Progress& progress)
-      : appender_(appender), access_(access), progress_(progress) {}
+  Batch(const LogKey& log, store::Appender& appender, const host::WritableStore& access,
+        Progress& progress)
+      : log_(log), appender_(appender), access_(access), progress_(progress) {}
 
   /// For a payload that comes in pieces.
   [[nodiscard]] host::PayloadStager begin() const {
@@ -87,11 +88,15 @@ class Batch {
  private:
   void note(SeqNum last, std::size_t count, std::uint64_t size_bytes) {
     appended_.insert({last - count + 1, last});
-    say_when_interrupted("appended " + human_entries(appended_.count()));
     total_bytes_ += size_bytes;
+    say_when_interrupted(
+        "appended " + human_entries(appended_.count()) + ", seqnum " + human_ranges(appended_) +
+            ", which are in the log",
+        {{"log", to_string(log_)}, {"seqnums", to_string(appended_)}, {"head", appender_.head()}});
     progress_.show(total_bytes_);
   }
 
+  LogKey log_;
   store::Appender& appender_;
   const host::WritableStore& access_;
   Progress& progress_;
@@ -101,12 +106,53 @@ class Batch {
   RangeSet appended_;
 };
 
-Outcome<void> add_lines(Batch& batch, const Descriptor& file) {
-  host::LineReader lines(file, limits::kPayloadSizeBytesMax, Errc::kPayloadTooLarge);
+/// The lines of files, one after the other. A file is read only when its turn comes.
+class Lines {
+ public:
+  explicit Lines(const std::vector<std::string>& paths) : paths_(paths) {}
+
+  using Piece = host::LineReader::Piece;
+  /// Waits for the first line. Whether there is any.
+  Outcome<bool> begin() {
+    CULM_TOOLS_TRY(first_, read());
+    return first_.has_value();
+  }
+  Outcome<std::optional<Piece>> next() {
+    if (first_) return std::exchange(first_, std::nullopt);
+    return read();
+  }
+  [[nodiscard]] bool would_wait() const { return !first_ && (!reader_ || reader_->would_wait()); }
+
+ private:
+  Outcome<std::optional<Piece>> read() {
+    for (; at_ < paths_.size(); ++at_, reader_.reset()) {
+      auto piece = read_here();
+      if (!piece) return fail_with(std::move(piece.error()).about(shown(paths_[at_])));
+      if (*piece) return piece;
+    }
+    return std::nullopt;
+  }
+  Outcome<std::optional<Piece>> read_here() {
+    if (!reader_) {
+      CULM_TOOLS_TRY(file_, open_input(paths_[at_]));
+      reader_.emplace(file_, limits::kPayloadSizeBytesMax, Errc::kPayloadTooLarge);
+    }
+    CULM_TOOLS_TRY(auto piece, reader_->next_piece());
+    return piece;
+  }
+
+  const std::vector<std::string>& paths_;
+  std::size_t at_ = 0;
+  Descriptor file_{-1};
+  std::optional<host::LineReader> reader_;
+  std::optional<Piece> first_;
+};
+
+Outcome<void> add_lines(Batch& batch, Lines& lines) {
   while (true) {
     // A line that was typed or logged is not kept waiting for others.
     if (lines.would_wait()) CULM_TOOLS_CHECK(batch.commit());
-    CULM_TOOLS_TRY(auto piece, lines.next_piece());
+    CULM_TOOLS_TRY(auto piece, lines.next());
     if (!piece) return {};
     if (piece->is_last) {
       CULM_TOOLS_CHECK(batch.add(as_bytes(piece->text)));
@@ -116,7 +162,7 @@ Outcome<void> add_lines(Batch& batch, const Descriptor& file) {
     auto stager = batch.begin();
     CULM_TOOLS_CHECK(batch.put(stager, as_bytes(piece->text)));
     while (!piece->is_last) {
-      CULM_TOOLS_TRY(piece, lines.next_piece());
+      CULM_TOOLS_TRY(piece, lines.next());
       CULM_TOOLS_CHECK(batch.put(stager, as_bytes(piece->text)));
     }
     CULM_TOOLS_CHECK(batch.add(stager));
@@ -133,21 +179,24 @@ Outcome<void> add_whole(Batch& batch, const Descriptor& file) {
   }
 }
 
-Outcome<void> add_file(Batch& batch, const Options& options, const std::string& path) {
+Outcome<void> add_file(Batch& batch, const std::string& path) {
   CULM_TOOLS_TRY(const Descriptor file, open_input(path));
-  return options.lines ? add_lines(batch, file) : add_whole(batch, file);
+  return add_whole(batch, file);
+}
+
+Outcome<void> add_files(Batch& batch, const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) {
+    auto added = add_file(batch, path);
+    if (!added) return fail_with(std::move(added.error()).about(shown(path)));
+  }
+  return {};
 }
 
 /// Appends all input; entries that were committed stay, whatever happens then.
-Outcome<void> append_all(Batch& batch, const Options& options) {
-  for (const std::string& path : options.files) {
-    auto added = add_file(batch, options, path);
-    if (!added) {
-      CULM_TOOLS_CHECK(batch.commit());
-      return fail_with(std::move(added.error()).about(shown(path)));
-    }
-  }
-  return batch.commit();
+Outcome<void> append_all(Batch& batch, const Options& options, Lines& lines) {
+  auto added = options.lines ? add_lines(batch, lines) : add_files(batch, options.files);
+  CULM_TOOLS_CHECK(batch.commit());
+  return added;
 }
 
 /// Looks at all input before anything is written; the bytes there are, 0 when that is not known.
@@ -297,6 +346,20 @@ Outcome<void> report(Context& context, const LogKey& log, const RangeSet& append
   return context.out.write(text);
 }
 
+/// Nothing is to be appended: nothing is opened to be written to, nor made.
+Outcome<void> report_nothing(Context& context, const LogKey& log) {
+  SeqNum head = 0;
+  if (const auto store = open_for_reading(context)) {
+    CULM_TOOLS_TRY(const auto transaction, (*store)->read());
+    CULM_TOOLS_TRY(const auto state, transaction.find_log(log));
+    if (state) head = state->head();
+  } else if (store.error().code != Errc::kStoreNotFound) {
+    return fail_with(store.error());
+  }
+  if (context.json) return report(context, log, {}, head, 0, false, 0);
+  return context.out.write("the input is empty: nothing was appended\n");
+}
+
 Outcome<Duration> parse_wait(double seconds) {
   constexpr double kSecondsMax = 24 * 60 * 60;
   if (!(seconds >= 0 && seconds <= kSecondsMax)) {
@@ -323,6 +386,13 @@ Outcome<void> run(Context& context, const Options& given) {
   }
   const LogKey log{key->author(), LogId{log_id}};
 
+  say_when_interrupted("nothing was appended");
+  Lines lines(options.files);
+  if (options.lines && !options.end) {
+    CULM_TOOLS_TRY(const bool is_any, lines.begin());
+    if (!is_any) return report_nothing(context, log);
+  }
+
   Ed25519Verifier verifier;
   CULM_TOOLS_TRY(const std::string marks, about("author mark", store::find_marks_directory()));
   const std::string mark_path = store::author_mark_path(marks, log);
@@ -347,10 +417,9 @@ Outcome<void> run(Context& context, const Options& given) {
                                         {.adopt = options.adopt, .gate = pass_gate});
   if (!appender) return fail_with(explain(appender.error(), mark_path, gate));
 
-  say_when_interrupted("nothing was appended");
   Progress progress("appending", total_bytes, Progress::Unit::kBytes);
-  Batch batch(*appender, access, progress);
-  Outcome<void> outcome = append_all(batch, options);
+  Batch batch(log, *appender, access, progress);
+  Outcome<void> outcome = append_all(batch, options, lines);
   RangeSet appended = batch.appended();
   if (outcome && options.end) {
     const Uninterrupted whole;

@@ -106,6 +106,11 @@ Outcome<void> run(Context& context, const Options& options) {
                  read_jsonl(options.path, verifier, host::JsonlFile::Signatures::kOnlyDue,
                             copy_directory(context)));
   CULM_TOOLS_CHECK(check_against_store(context, options.path, file, verifier));
+  if (file.entry_count() == 0) {
+    if (context.json) return report(context, file, {}, 0);
+    return context.out.write("there is nothing in " + shown(options.path) +
+                             ": nothing was imported\n");
+  }
 
   CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kCreate, verifier));
   Progress progress("importing", file.entry_count(), Progress::Unit::kCount);
