@@ -240,7 +240,10 @@ std::uint64_t compacted_bytes(const std::string& directory) {
 Result<std::unique_ptr<LmdbKv>> LmdbKv::open(const std::string& directory,
                                              const LmdbOptions& options) {
   const bool may_create = options.create && !options.read_only;
-  if (may_create) CULM_CHECK(detail::make_directory(directory));
+  bool is_new = false;
+  if (may_create) {
+    CULM_TRY(is_new, detail::make_directory(directory));
+  }
   if (!options.allow_network_filesystem) CULM_CHECK(detail::check_filesystem(directory));
   CULM_TRY(auto claim, detail::DirectoryClaim::take(directory));
   CULM_TRY(const bool exists, detail::has_data_file(directory));
@@ -254,8 +257,12 @@ Result<std::unique_ptr<LmdbKv>> LmdbKv::open(const std::string& directory,
   const auto absolute = std::filesystem::absolute(directory, error);
   if (error) return fail(error_system(Errc::kStoreIo, error.value()));
   if (!options.read_only) detail::drop_copy(directory);
-  CULM_TRY(auto env,
-           detail::LmdbEnv::open(absolute.string(), options.map_size_bytes, options.read_only));
+  auto opened = detail::LmdbEnv::open(absolute.string(), options.map_size_bytes, options.read_only);
+  if (!opened && may_create && !exists) {
+    lock.reset();
+    detail::drop_unmade(directory, is_new);
+  }
+  CULM_TRY(auto env, std::move(opened));
   // Who found the file may have been faster than the process that made it.
   if (!options.read_only) CULM_CHECK(detail::sync_directory(directory));
   if (!options.read_only) detail::keep_reserve(directory);

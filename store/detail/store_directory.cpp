@@ -28,6 +28,7 @@ namespace {
 constexpr std::string_view kDataFile = "/data.mdb";
 constexpr std::string_view kCopyFile = "/data.mdb.new";
 constexpr std::string_view kLockFile = "/writer.lock";
+constexpr std::string_view kLmdbLockFile = "/lock.mdb";
 constexpr std::string_view kClaimFile = "/staging.lock";
 constexpr std::string_view kReserveFile = "/reserve";
 /// A transaction that deletes one payload writes some thirty pages, and the state of its log.
@@ -113,11 +114,20 @@ Claims& claims() {
 
 }  // namespace
 
-Result<void> make_directory(const std::string& directory) {
+Result<bool> make_directory(const std::string& directory) {
   std::error_code error;
-  std::filesystem::create_directories(directory, error);
+  const bool is_made = std::filesystem::create_directories(directory, error);
   if (error) return fail(error_of(error.value()));
-  return {};
+  return is_made;
+}
+
+void drop_unmade(const std::string& directory, bool with_it) noexcept {
+  const auto lock = WriterLock::take(directory, {});
+  if (!lock || has_data_file(directory).value_or(true)) return;
+  for (const std::string_view file : {kDataFile, kLmdbLockFile, kLockFile}) {
+    ::unlink(path_in(directory, file).c_str());
+  }
+  if (with_it) ::rmdir(directory.c_str());
 }
 
 Result<void> sync_directory(const std::string& directory) {

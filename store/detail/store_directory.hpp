@@ -13,9 +13,13 @@
 /// The store's directory as the operating system sees it: who may open it, and what lies below it.
 namespace culm::store::detail {
 
-/// Makes the directory, and those above it, where they are missing.
+/// Makes the directory, and those above it, where they are missing; whether it was.
 /// Fails with kStoreIo or kStoreFull.
-[[nodiscard]] Result<void> make_directory(const std::string& directory);
+[[nodiscard]] Result<bool> make_directory(const std::string& directory);
+
+/// Takes back what there is of a store that could not be made, and the directory if `with_it`.
+/// Nothing where somebody else is making it, or has.
+void drop_unmade(const std::string& directory, bool with_it) noexcept;
 
 /// Makes the names in the directory, and its own, durable. Fails with kStoreIo.
 [[nodiscard]] Result<void> sync_directory(const std::string& directory);

@@ -36,7 +36,9 @@ class Damage(NetworkScenario):
 
     def wait_for_end(self, node):
         self.assertEqual(node.process.wait(timeout=30), STORE, node.said())
-        self.assertIn(f"store {node.store}: the store is damaged", node.said())
+        failure = json.loads(node.said().splitlines()[-1])  # it runs with --json
+        self.assertEqual((failure["type"], failure["error"], failure["exit"], failure["about"]),
+                         ("failure", "store_damaged", STORE, f"store {node.store}"))
 
     def test_a_relay_serves_all_but_a_rotten_row_and_takes_it_again_from_a_peer(self):
         relay = self.relay("relay", "--accept-any")

@@ -2,11 +2,12 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 
 from relay_harness import NetworkScenario
-from scenario import FORK, NETWORK, NOT_FOUND, USAGE, VERIFICATION, main
+from scenario import FORK, NETWORK, NOT_FOUND, STORE, USAGE, VERIFICATION, main
 
 AUTHOR = "0" * 64
 
@@ -60,6 +61,21 @@ class Traces(NetworkScenario):
         self.out("append", "--key", self.key, "--lines", "empty", "-", "empty", stdin=b"a\nb\n")
         self.assertEqual(self.printed("store", self.author), ["a", "b"])
         self.assertEqual(self.json("append", "--key", self.key, "--lines")["head"], 2)
+
+    def test_a_store_that_a_full_disk_has_no_room_for(self):
+        limit = lambda: resource.setrlimit(  # noqa: E731
+            resource.RLIMIT_FSIZE, (8192, resource.RLIM_INFINITY))
+        self.out("append", "--key", self.key, stdin=b"x", store="other")
+        self.write("one.jsonl", self.out("export", self.author, "--jsonl", store="other"))
+        said = self.leaves_nothing(STORE, "import", "--jsonl", "one.jsonl", preexec_fn=limit)
+        self.assertIn("the disk or the quota of the store is full", said)
+        os.mkdir(self.path("empty"))
+        self.leaves_nothing(STORE, "import", "--jsonl", "one.jsonl", store="empty", preexec_fn=limit)
+        failure = self.json("import", "--jsonl", "one.jsonl", status=STORE, store="new",
+                            preexec_fn=limit)
+        self.assertEqual((failure["error"], failure["about"]),
+                         ("store_full", f"store {self.path('new')}"))
+        self.assertIn("free space", failure["next"])
 
     def test_a_relay_that_cannot_serve(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:

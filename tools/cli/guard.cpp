@@ -11,6 +11,7 @@
 #include <new>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -22,7 +23,7 @@
 
 #include "culm/store/lmdb_kv.hpp"
 
-#include "tools/cli/files.hpp"
+#include "tools/cli/store_access.hpp"
 
 namespace culm::tools {
 namespace {
@@ -32,12 +33,12 @@ std::atomic<pid_t> worker = 0;
 
 /// What is left to be said when a signal has come; nothing is made then.
 struct LastWords {
-  std::array<char, 1024> text{};
+  std::array<char, 8192> text{};
   std::size_t size = 0;
 
-  void set(const Context& context, const Failure& failure, std::string_view step) {
-    size = ("culm: store " + shown(context.store_directory) + ": " + failure.message +
-            "\n  next: " + std::string(step) + "\n")
+  void set(const Context& context, Failure failure) {
+    const Failure whole = std::move(failure).about(named(context));
+    size = (context.json ? to_json_line(whole, "") : to_text(whole, ""))
                .copy(text.data(), text.size());
   }
   [[noreturn]] void say() const {
@@ -154,7 +155,7 @@ void end_writing(int number, siginfo_t* signal, void* context) {
 }  // namespace
 
 Outcome<void> guard_reading(const Context& context) {
-  const std::string name = "store " + shown(context.store_directory);
+  const std::string name = named(context);
   const pid_t parent = ::getpid();
   // One that comes until each knows what to do with it is kept.
   sigset_t signals;
@@ -173,12 +174,11 @@ Outcome<void> guard_reading(const Context& context) {
     // A signal for the parent is meant for this one.
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) std::_Exit(static_cast<int>(Exit::kInternal));
-    if (blame != nullptr) {
-      handle_faults(end_reading);
-      store::set_abort_handler([](const char* /*directory*/, const char* /*assertion*/) {
-        blame->is_abort_of_store = true;
-      });
-    }
+    if (blame != nullptr) handle_faults(end_reading);
+    // The parent says it.
+    store::set_abort_handler([](const char* /*directory*/, const char* /*assertion*/) {
+      if (blame != nullptr) blame->is_abort_of_store = true;
+    });
     return {};
   }
   // Ctrl-C reaches both, another signal perhaps this one alone; who works says what is done.
@@ -203,9 +203,8 @@ Outcome<void> guard_reading(const Context& context) {
 }
 
 void guard_writing(const Context& context) {
-  damaged.set(context, Error{Errc::kStoreDamaged}, kStoreIsLost);
-  const Failure no_room(Error{Errc::kStoreFull});
-  full.set(context, no_room, no_room.step);
+  damaged.set(context, Failure(Error{Errc::kStoreDamaged}).next(kStoreIsLost));
+  full.set(context, Error{Errc::kStoreFull});
   context.store_directory.copy(directory.data(), directory.size() - 1);
   store::set_abort_handler(
       [](const char* /*directory*/, const char* /*assertion*/) { damaged.say(); });

@@ -163,7 +163,7 @@ void Performer::start(control::SetInterestRequest request, const Answer& answer)
   const auto is_done = std::make_shared<bool>(false);
   run(
       answer,
-      [request, is_done, is_first = !answer.has_begun](store::Store& store) {
+      [request, is_done, is_first = !answer.is_begun](store::Store& store) {
         return store.update([&](store::WriteTransaction& transaction) -> Result<void> {
           if (is_first) CULM_CHECK(transaction.set_interest(request.log, request.interest));
           CULM_TRY(*is_done, transaction.drop_unwanted_parts(request.log, limits::kRowsPerStepMax));
