@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import socket
@@ -13,7 +14,7 @@ import threading
 import time
 
 from relay_harness import NetworkScenario
-from scenario import CULM, LOCKED, main
+from scenario import CULM, LOCKED, STORE, main
 
 
 class Locking(NetworkScenario):
@@ -185,8 +186,9 @@ class Locking(NetworkScenario):
         self.assertEqual(self.out("cat", self.author), b"onelate")
 
     def test_who_did_not_make_the_store_does_not_say_so(self):
-        self.out("append", "--key", self.other_key, "--lines", stdin=b"")
-        shutil.rmtree(self.path("store"))
+        # Leaves a mark that says nothing, and no store.
+        self.error(STORE, "append", "--key", self.other_key, stdin=b"x", preexec_fn=lambda: (
+            resource.setrlimit(resource.RLIMIT_FSIZE, (8192, resource.RLIM_INFINITY))))
 
         def make():
             self.assertIn("made store", self.error(0, "append", "--key", self.key, stdin=b"one"))
