@@ -133,8 +133,10 @@ Result<std::optional<SyncPushed>> SyncLog::look_pushed(const store::ReadTransact
                                                        std::size_t peer, const Endpoint& endpoint) {
   Said& said = peers_[peer];
   CULM_TRY(const auto state, transaction.find_log(key()));
-  said.has_enough = state && has_enough(said, *state);
-  if (!said.has_enough) return std::nullopt;
+  // Of a log that is forked from its first entry on there is nothing that a peer could take.
+  const bool serves_nothing = state && state->cap != 0 && state->served().empty();
+  said.has_enough = serves_nothing || (state && has_enough(said, *state));
+  if (!said.has_enough || serves_nothing) return std::nullopt;
   const SeqNum before = std::exchange(said.has_up_to, state->head());
   if (state->head() <= before) return std::nullopt;
   Unconfirmed rest = unconfirmed(endpoint, said, *state);

@@ -419,6 +419,20 @@ TEST_F(SyncTest, AForkIsToldWithWhereItIs) {
   EXPECT_EQ(told<SyncForked>()[0].at, 200U);
 }
 
+TEST_F(SyncTest, APushOfALogThatIsForkedFromItsFirstEntryOnIsOver) {
+  const LogBuilder other = log.fork(1);
+  reader.hold(log);
+  SimulatedNode& relay = network.add("relay");
+  relay.accepts = store::LogInterest{everything(), true};
+  relay.hold(other);
+  auto request = request_of({&relay});
+  request.push = true;
+  start(request);
+  EXPECT_EQ(report().outcome, SyncOutcome::kDone);
+  EXPECT_EQ(report().logs[0].cap, 1U);
+  EXPECT_FALSE(report().logs[0].is_pushed);
+}
+
 TEST_F(SyncTest, OneThatIsEndedBeforeItBeganCallsNobody) {
   author.hold(log);
   auto request = request_of({&author});
