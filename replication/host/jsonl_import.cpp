@@ -1,5 +1,6 @@
 #include "culm/replication/host/jsonl_import.hpp"
 
+#include <set>
 #include <utility>
 
 #include "culm/replication/host/payload_stager.hpp"
@@ -41,14 +42,13 @@ class Import {
   Result<void> add_large(const JsonlRow& row);
   Result<void> end_unit(const LogKey& log, const RangeSet& wanted, bool wants_payloads);
   Result<store::LogState> read_state(const LogKey& log) const;
-  [[nodiscard]] bool is_forked(const LogKey& log) const {
-    return totals_.fork && totals_.fork->log == log;
-  }
+  [[nodiscard]] bool is_forked(const LogKey& log) const { return forked_.contains(log); }
 
   const JsonlFile& file_;
   WritableStore& store_;
   const JsonlFile::Told& told_;
   JsonlImport totals_;
+  std::set<LogKey> forked_;
   std::vector<const JsonlRow*> rows_;   ///< of the next unit
   std::vector<Bytes> payloads_;         ///< of these
   std::vector<KeptUnit> units_;         ///< of the next commit
@@ -127,10 +127,14 @@ JsonlResult<void> Import::commit() {
     const CheckedUnit& unit = units[i].unit;
     const store::IngestReport& report = done.reports[i];
     if (is_forked(unit.log())) continue;
+    if (report.defect) {
+      forked_.insert(unit.log());
+      totals_.forks.push_back({unit.log(), report.defect->at});
+      continue;
+    }
     totals_.added += report.added.count();
     totals_.known += unit.entries().size() - report.added.count();
     totals_.payloads_added += report.payloads_added.count();
-    if (report.defect) totals_.fork = {unit.log(), report.defect->at};
   }
   if (!done.outcome) return refuse(done.outcome.error(), units[done.reports.size()].unit.log());
   if (told_) told_(totals_.added + totals_.known);

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <vector>
 
 #include "culm/replication/host/jsonl_file.hpp"
 #include "culm/replication/host/writer.hpp"
@@ -16,11 +16,11 @@ struct JsonlImport {
   };
 
   std::uint64_t added = 0;  ///< entries
-  std::uint64_t known = 0;  ///< entries that were held before
+  std::uint64_t known = 0;  ///< entries that were held before, the same
   std::uint64_t payloads_added = 0;
   std::uint64_t payloads_deleted = 0;  ///< not taken again
   std::uint64_t capped = 0;            ///< entries that are not valid, since the author forked
-  std::optional<Fork> fork{};          ///< the last that was proven, by a line against the store
+  std::vector<Fork> forks{};           ///< that were proven, by a line against the store
 };
 
 /// Takes the entries of a file, checked before against the same store, and keeps what they are for:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <ctime>
 #include <fstream>
+#include <map>
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -395,25 +396,33 @@ TEST_F(JsonlFileTest, AnImportOfManyLogsSharesItsCommits) {
   EXPECT_EQ(import_jsonl(*file, *store)->known, 2000U);
 }
 
-TEST_F(JsonlFileTest, AnImportThatProvesAForkTakesTheOtherLogs) {
+TEST_F(JsonlFileTest, AnImportThatProvesForksTakesTheOtherLogs) {
   LogBuilder forked;
+  LogBuilder also("also");
   forked.append_many(3);
+  also.append_many(3);
   auto store = open_to_write(directory_.path("store"), true, verifier_, {.full = true});
   ASSERT_TRUE(store);
   put(forked, {{1, 3}});
+  put(also, {{1, 3}});
   ASSERT_TRUE(import_jsonl(*read(), *store));
   LogBuilder branch = forked.fork(3);
   branch.append_many(3000);
+  LogBuilder also_branch = also.fork(1);
+  also_branch.append_many(10);
   LogBuilder other("other");
   other.append_many(3000);
   text_.clear();
   put(branch, {{1, 3000}});
   put(other, {{1, 3000}});
+  put(also_branch, {{1, 10}});
   const auto import = import_jsonl(*read(), *store);
   ASSERT_TRUE(import);
-  ASSERT_TRUE(import->fork);
-  EXPECT_EQ(import->fork->log, forked.log());
-  EXPECT_EQ(import->fork->at, 3U);
+  std::map<LogKey, SeqNum> forks;
+  for (const auto& [log, at] : import->forks) forks.emplace(log, at);
+  EXPECT_EQ(forks, (std::map<LogKey, SeqNum>{{forked.log(), 3U}, {also.log(), 1U}}));
+  EXPECT_EQ(import->added, 3000U);
+  EXPECT_EQ(import->known, 0U) << "nothing of the branches is held";
   const auto transaction = store->store->read();
   ASSERT_TRUE(transaction);
   EXPECT_EQ((*transaction->get_log(other.log()))->held, (RangeSet{{1, 3000}}));

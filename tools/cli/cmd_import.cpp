@@ -60,6 +60,13 @@ Outcome<void> check_against_store(const Context& context, const std::string& pat
 
 Outcome<void> report(Context& context, const host::JsonlFile& file, const host::JsonlImport& totals,
                      double seconds) {
+  Json forks = Json::array();
+  std::string forked;
+  for (const auto& [log, at] : totals.forks) {
+    forks.push_back({{"log", to_string(log)}, {"at", at}});
+    forked += "log " + to_string(log) + ": not taken, the author forked it at " +
+              std::to_string(at) + "\n";
+  }
   if (context.json) {
     return context.out.write_json(Json{{"type", "imported"},
                                        {"logs", file.logs().size()},
@@ -67,7 +74,8 @@ Outcome<void> report(Context& context, const host::JsonlFile& file, const host::
                                        {"entries_known", totals.known},
                                        {"payloads_added", totals.payloads_added},
                                        {"payloads_deleted_before", totals.payloads_deleted},
-                                       {"entries_capped", totals.capped}});
+                                       {"entries_capped", totals.capped},
+                                       {"forks", forks}});
   }
   std::string text =
       "imported " + human_entries(totals.added) + " of " + human_logs(file.logs().size()) +
@@ -80,7 +88,7 @@ Outcome<void> report(Context& context, const host::JsonlFile& file, const host::
   if (totals.capped > 0) {
     text += human_entries(totals.capped) + " not taken: the author forked the log before them\n";
   }
-  return context.out.write(text);
+  return context.out.write(text + forked);
 }
 
 host::JsonlResult<host::JsonlImport> take(const host::JsonlFile& file, host::WritableStore& store,
@@ -122,9 +130,9 @@ Outcome<void> run(Context& context, const Options& options) {
   }
   say_when_interrupted("the import is done");
   CULM_TOOLS_CHECK(report(context, file, *import, progress.seconds()));
-  if (const auto& fork = import->fork) {
-    return fail_with(
-        Failure(error_for(Errc::kFork, fork->at)).about("log " + to_string(fork->log)));
+  if (!import->forks.empty()) {
+    const host::JsonlImport::Fork& fork = import->forks.front();
+    return fail_with(Failure(error_for(Errc::kFork, fork.at)).about("log " + to_string(fork.log)));
   }
   if (import->capped > 0) return fail_with(Error{Errc::kLogCapped});
   return {};
