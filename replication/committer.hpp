@@ -91,10 +91,11 @@ struct WorkReport {
 /// moves all others have to move as well.
 ///
 /// What a want leaves of a payload stays, for a want that goes on with it (`PayloadWork::resumes`):
-/// for an entry one stage of each peer, kStagesLeftMax in all, kBytesLeftMax of parts; of more, the
-/// one that was left longest ago goes. What was resumed is hashed again from its rows, in steps:
-/// one with each commit, the rest by `hash_on`, before it is held. Where it does not fit, all of it
-/// goes, and kPayloadHash says so: whose fault that is depends on who brought the parts.
+/// for an entry one stage of each peer, kStagesLeftMax in all, of more the smallest goes, and
+/// kBytesLeftMax of parts, of more the one that was left longest ago. What was resumed is hashed
+/// again from its rows, in steps: one with each commit, the rest by `hash_on`, before it is held.
+/// Where it does not fit, all of it goes, and kPayloadHash says so: whose fault that is depends on
+/// who brought the parts.
 class Committer {
  public:
   static constexpr std::size_t kPayloadsPerWantMax = 4;

@@ -92,7 +92,9 @@ Result<bool> Committer::hash_rows(Arrival& arrival, std::uint64_t& bytes_left) c
   CULM_TRY(const auto transaction, store_.read());
   while (arrival.hashed < arrival.put && bytes_left != 0) {
     CULM_TRY(const ByteView part, transaction.read_part(*arrival.stage, arrival.hashed));
-    if (part.empty()) return fail(error_for(Errc::kStoreDamaged, arrival.seqnum));
+    if (part.empty() || part.size() > arrival.put - arrival.hashed) {
+      return fail(error_for(Errc::kStoreDamaged, arrival.seqnum));
+    }
     arrival.hasher.update(part);
     arrival.hashed += part.size();
     bytes_left -= std::min<std::uint64_t>(bytes_left, part.size());
@@ -186,9 +188,14 @@ void Committer::leave(const store::UnfinishedStage& left) {
   std::uint64_t bytes = 0;
   for (const store::UnfinishedStage& one : left_) bytes += one.size_bytes;
   while (left_.size() > kStagesLeftMax || (bytes > kBytesLeftMax && left_.size() > 1)) {
-    bytes -= left_.front().size_bytes;
-    dropped_.push_back(left_.front().stage);
-    left_.erase(left_.begin());
+    // To drive out what has cost much, many have to cost as much.
+    const auto victim =
+        left_.size() > kStagesLeftMax
+            ? std::ranges::min_element(left_, {}, &store::UnfinishedStage::size_bytes)
+            : left_.begin();
+    bytes -= victim->size_bytes;
+    dropped_.push_back(victim->stage);
+    left_.erase(victim);
   }
 }
 
