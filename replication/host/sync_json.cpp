@@ -46,10 +46,11 @@ constexpr Fields<LogReport, std::uint64_t, 6> kLogNumbers{
      {"head", &LogReport::head},
      {"peer_head", &LogReport::peer_head},
      {"cap", &LogReport::cap}}};
-constexpr Fields<LogReport, RangeSet, 3> kLogRanges{
+constexpr Fields<LogReport, RangeSet, 4> kLogRanges{
     {{"missing", &LogReport::missing},
      {"payloads_missing", &LogReport::payloads_missing},
-     {"payloads_left_out", &LogReport::payloads_left_out}}};
+     {"payloads_left_out", &LogReport::payloads_left_out},
+     {"deleted_here", &LogReport::payloads_deleted}}};
 constexpr Fields<LogReport, std::optional<Quote>, 2> kLogQuotes{
     {{"quote", &LogReport::quote}, {"whole", &LogReport::whole_quote}}};
 constexpr Fields<LogReport, std::optional<replication::DenyReason>, 2> kLogDenials{

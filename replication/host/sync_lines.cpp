@@ -89,9 +89,9 @@ Json log_line(const node::SyncRequest& request, const node::LogReport& log) {
     line.update(some_of(whole, {"log", "peer_head", "quote", "whole"}));
     return line;
   }
-  line.update(
-      some_of(whole, {"log", "state", "entries", "certificate_entries", "payload_bytes", "head",
-                      "peer_head", "missing", "payloads_missing", "payloads_left_out", "whole"}));
+  line.update(some_of(whole, {"log", "state", "entries", "certificate_entries", "payload_bytes",
+                              "head", "peer_head", "missing", "payloads_missing",
+                              "payloads_left_out", "deleted_here", "whole"}));
   if (request.live && log.outcome == node::LogOutcome::kComplete) line["state"] = "live";
   if (request.push) line.update(some_of(whole, {"pushed", "unconfirmed"}));
   return line;

@@ -227,7 +227,7 @@ class Requests(NetworkScenario):
         quoted = self.json("sync", source.address, author, "--range", "1-", "--quote", store="relay")
         self.assertEqual(quoted["whole"]["entries"], 300)
         text = self.text("sync", source.address, author, "--range", "1-", store="relay")
-        self.assertIn("the whole log", text)
+        self.assertIn("all the peer holds", text)
         self.assertEqual(self.printed("relay", author), self.lines(300))
         key = self.keygen("other.key")
         self.new_log(self.lines(5), key=key, store="relay")

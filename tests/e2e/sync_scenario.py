@@ -167,7 +167,12 @@ class Fetching(NetworkScenario):
         self.sync_one("reader", self.address, author)
         self.out("delete", author, "--payloads", "--range", "1-50", store="reader")
         self.assertEqual(self.sync_one("reader", self.address)["payload_bytes"], 0)
+        self.assertEqual(self.sync_one("reader", self.address, author)["deleted_here"], "")
+        named = ("sync", self.address, author, "--range", "41-60")
+        self.assertIn(": the payloads of 10 entries were deleted here, --undelete takes them again: "
+                      "41-50\n", self.text(*named, store="reader"))
         again = self.sync_one("reader", self.address, author, "--range", "41-60", "--undelete")
+        self.assertEqual(again["deleted_here"], "")
         self.assertEqual(again["payload_bytes"], sum(map(len, self.lines(10, 41))))
         self.assertEqual(self.json("ls", store="reader")["payloads_deleted"], 40)
         lacking = self.sync_one("third", self.address, author)
@@ -255,7 +260,7 @@ class Fetching(NetworkScenario):
         self.assertEqual(header.split(), ["received", "entries", "certificate", "payloads", "wire",
                                           "in", "wire", "out", "time"])
         self.assertEqual(row.split()[:2], [author[:12], "10"])
-        self.assertIn("the whole log", whole)
+        self.assertIn("all the peer holds", whole)
         self.assertIn("1,000", whole)
 
 

@@ -39,12 +39,9 @@ void add(replication::Quote& sum, const replication::Quote& quote) {
   sum.exact = sum.exact && quote.exact;
 }
 
-/// What the whole log would cost, beside what moved or would. A peer that holds a part can only say
-/// what that would cost.
+/// Beside what moved or would.
 void add_whole(Table& table, const LogReport& log) {
-  if (!log.whole_quote) return;
-  const bool is_all = log.whole_quote->entries == log.peer_head;
-  table.add(row_of(is_all ? "  the whole log" : "  all the peer holds", *log.whole_quote));
+  if (log.whole_quote) table.add(row_of("  all the peer holds", *log.whole_quote));
 }
 
 std::string payloads_of(const RangeSet& entries) {
@@ -111,6 +108,10 @@ std::string notes(const SyncRequest& request, const LogReport& log) {
   if (!log.payloads_left_out.empty()) {
     note("--payload-max left out " + payloads_of(log.payloads_left_out) + ": " +
          human_ranges(log.payloads_left_out));
+  }
+  if (!log.payloads_deleted.empty()) {
+    note(payloads_of(log.payloads_deleted) +
+         " were deleted here, --undelete takes them again: " + human_ranges(log.payloads_deleted));
   }
   if (request.push && log.is_pushed) {
     note((is_of_one(request) ? "the peer confirms" : "every peer confirms") +
