@@ -207,6 +207,12 @@ Result<void> clear_free_pages(MDB_txn* txn, int file, std::size_t page_bytes) {
 
 }  // namespace
 
+std::optional<Table> table_named(std::string_view name) noexcept {
+  const auto* const found = std::ranges::find(kTableNames, name);
+  if (found == kTableNames.end()) return std::nullopt;
+  return Table{static_cast<std::uint8_t>(found - kTableNames.begin())};
+}
+
 void LmdbClose::operator()(MDB_env* env) const noexcept { mdb_env_close(env); }
 void LmdbClose::operator()(MDB_txn* txn) const noexcept { mdb_txn_abort(txn); }
 void LmdbClose::operator()(MDB_cursor* cursor) const noexcept { mdb_cursor_close(cursor); }

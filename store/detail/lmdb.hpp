@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include <sys/types.h>
 
@@ -24,6 +25,9 @@ namespace culm::store::detail {
 /// See `store::set_abort_handler`.
 using AbortHandler = void (*)(const char* directory, const char* assertion);
 void set_abort_handler(AbortHandler handler);
+
+/// The table of that name in the file.
+[[nodiscard]] std::optional<Table> table_named(std::string_view name) noexcept;
 
 struct LmdbClose {
   void operator()(MDB_env* env) const noexcept;
