@@ -143,7 +143,13 @@ Result<void> sync_directory(const std::string& directory) {
 
 Result<bool> has_data_file(const std::string& directory) {
   struct stat status = {};
-  if (::stat(path_in(directory, kDataFile).c_str(), &status) == 0) return status.st_size > 0;
+  if (::stat(path_in(directory, kDataFile).c_str(), &status) == 0) {
+    if (status.st_size > 0) return true;
+    // Who dies while he makes a store leaves an empty file, but gets no further.
+    const bool was_made = ::access(path_in(directory, kReserveFile).c_str(), F_OK) == 0;
+    if (was_made) return fail(Errc::kStoreDamaged);
+    return false;
+  }
   if (errno == ENOENT) return false;
   return fail_system();
 }
@@ -175,9 +181,10 @@ OpeningLock::~OpeningLock() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-Result<void> replace_data_file(const std::string& directory) {
+Result<void> replace_data_file(const std::string& directory, LockFile lock_file) {
   CULM_TRY(const auto lock, OpeningLock::take(directory));
   carry_number_over(directory, copy_path(directory));
+  if (lock_file == LockFile::kGoes) ::unlink(path_in(directory, "/lock.mdb").c_str());
   if (::rename(copy_path(directory).c_str(), path_in(directory, kDataFile).c_str()) != 0) {
     return fail_system();
   }

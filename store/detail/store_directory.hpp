@@ -24,7 +24,8 @@ void drop_unmade(const std::string& directory, bool with_it) noexcept;
 /// Makes the names in the directory, and its own, durable. Fails with kStoreIo.
 [[nodiscard]] Result<void> sync_directory(const std::string& directory);
 
-/// Whether there is a data file and something in it. Fails with kStoreIo.
+/// Whether there is a data file and something in it. Fails with kStoreIo, and with kStoreDamaged
+/// where it is empty and was not once.
 [[nodiscard]] Result<bool> has_data_file(const std::string& directory);
 
 /// What the system says of the data file; nothing when there is none.
@@ -55,7 +56,10 @@ class OpeningLock {
 
 /// Puts the copy in the place of the data file, durably. Where it fails with kStoreIo it may have
 /// happened.
-[[nodiscard]] Result<void> replace_data_file(const std::string& directory);
+/// LMDB's lock file goes on to number the commits of the new one, or goes with the old.
+enum class LockFile : std::uint8_t { kStays, kGoes };
+[[nodiscard]] Result<void> replace_data_file(const std::string& directory,
+                                             LockFile lock_file = LockFile::kStays);
 
 /// Whether a file system with this number in statfs(2) is shared with other machines, or may be.
 [[nodiscard]] bool is_network_filesystem(std::uint64_t type) noexcept;

@@ -13,6 +13,7 @@ from relay_harness import NetworkScenario
 from scenario import CULM, FORK, NETWORK, OK, STORE, USAGE, main
 
 ENTRIES = 800
+PAGE = 4096
 
 
 class Rotten(NetworkScenario):
@@ -166,27 +167,81 @@ class Repair(Rotten):
             content[page + chance.randrange(page_bytes)] ^= 1 << chance.randrange(8)
         (self.place / store / "data.mdb").write_bytes(content)
 
-    def test_a_damaged_page_is_mended_or_said_to_be_beyond_that(self):
-        outcomes = set()
+    def on_copy(self, *verb):
+        return subprocess.run([CULM, "--store", self.path("rotten"), *verb], capture_output=True,
+                              text=True, env=self.environment, timeout=60)
+
+    def test_a_damaged_page_is_mended(self):
         for seed in range(16):
             with self.subTest(seed=seed):
                 shutil.rmtree(self.path("rotten"), ignore_errors=True)
                 shutil.copytree(self.path("store"), self.path("rotten"))
                 self.rot_page("rotten", seed)
-                arguments = [CULM, "--store", self.path("rotten")]
                 verify, repair, again = (
-                    subprocess.run([*arguments, *verb], capture_output=True, text=True,
-                                   env=self.environment, timeout=60)
+                    self.on_copy(*verb)
                     for verb in (["verify"], ["repair", "--from", self.peer.address], ["verify"]))
                 self.assertNotIn("bug", verify.stderr + repair.stderr + again.stderr)
                 self.assertIn(verify.returncode, (OK, STORE), verify.stderr)
-                self.assertIn(repair.returncode, (OK, STORE), repair.stderr)
-                outcomes.add(repair.returncode)
-                if repair.returncode == OK:
-                    self.assertEqual(again.returncode, OK, again.stderr)
-                else:
-                    self.assertIn("fill another store", repair.stderr)
-        self.assertEqual(outcomes, {OK, STORE})
+                self.assertEqual((repair.returncode, again.returncode), (OK, OK),
+                                 repair.stderr + again.stderr)
+                self.assertEqual(self.printed("rotten", self.author), self.lines(ENTRIES))
+
+    def test_each_page_of_random_bytes_is_mended_and_said_before(self):
+        """With another log, a large payload, and payloads that were deleted."""
+        other = self.keygen("other.key")
+        with open(self.path("large"), "wb") as file:
+            file.write(random.Random(1).randbytes(200_000))
+        self.out("append", "--key", other[0], "large")
+        self.out("delete", self.author, "--payloads", "--range", "5-9")
+        self.sync_one("store", self.peer.address, "--push", other[1])
+        data = (self.place / "store/data.mdb").read_bytes()
+        pages = range(len(data) // PAGE)
+        seed = random.randrange(1 << 32)
+        chance = random.Random(seed)
+        mended = 0
+        for page in [0, 1, *chance.sample(pages[2:], 30)]:
+            with self.subTest(seed=seed, page=page):
+                shutil.rmtree(self.path("rotten"), ignore_errors=True)
+                shutil.copytree(self.path("store"), self.path("rotten"))
+                rotten = data[:page * PAGE] + chance.randbytes(PAGE) + data[(page + 1) * PAGE:]
+                (self.place / "rotten/data.mdb").write_bytes(rotten)
+                is_bad = self.on_copy("verify").returncode == STORE
+                dry = self.on_copy("repair", "--dry-run")
+                self.assertEqual(dry.returncode, OK, dry.stderr)
+                self.assertEqual("nothing is damaged" not in dry.stdout, is_bad, dry.stdout)
+                self.assertEqual((self.place / "rotten/data.mdb").read_bytes(), rotten)
+                done = self.on_copy("repair", "--from", self.peer.address)
+                self.assertEqual(done.returncode, OK, done.stderr)
+                self.assertEqual("would write the file again" in dry.stdout,
+                                 "wrote the file again" in done.stdout, dry.stdout + done.stdout)
+                mended += is_bad
+                after = self.on_copy("verify")
+                self.assertEqual(after.returncode, OK, after.stderr)
+                held = {log["log"]: log["held"]
+                        for log in map(json.loads, self.on_copy("ls", "--json").stdout.splitlines())}
+                self.assertEqual(held, {self.author: f"1-{ENTRIES}", other[1]: "1"})
+                self.assertFalse((self.place / "rotten/salvage").exists())
+        self.assertGreater(mended, 0)
+
+    def test_what_is_cut_is_mended_from_a_peer_and_an_emptied_file_is_damage_beyond_that(self):
+        data = self.place / "store/data.mdb"
+        self.out("compact")
+        os.truncate(data, data.stat().st_size // 2 // PAGE * PAGE)
+        self.assertIn("`culm repair --dry-run`", self.error(STORE, "verify"))
+        self.out("repair", "--from", self.peer.address)
+        self.assert_sound("store")
+        self.assertEqual(self.printed("store", self.author), self.lines(ENTRIES))
+        for size in (0, 2 * PAGE):
+            data.write_bytes(bytes(size))
+            for verb in (["ls"], ["verify"], ["repair", "--dry-run"], ["repair"], ["du"],
+                         ["sync", self.peer.address], ["cat", self.author], ["append", "--key",
+                                                                             self.key[0], "/dev/null"]):
+                self.assertIn("restore a backup; or move the store away", self.error(STORE, *verb))
+            self.assertEqual(data.read_bytes(), bytes(size))
+        shutil.move(self.path("store"), self.path("away"))
+        self.sync_one("store", self.peer.address, self.author)
+        self.out("append", "--key", self.key[0], "--lines", stdin=b"goes on\n")
+        self.assertEqual(self.json("ls")["head"], ENTRIES + 1)
 
     def test_an_author_who_lost_their_newest_entry_does_not_fork(self):
         self.rot_entry("store", 800)

@@ -1,11 +1,14 @@
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 
+#include "culm/core/random.hpp"
 #include "culm/feed/closure.hpp"
 #include "culm/replication/host/synced_logs.hpp"
 #include "culm/replication/host/writer.hpp"
 #include "culm/store/audit.hpp"
+#include "culm/store/salvage.hpp"
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/guard.hpp"
@@ -325,9 +328,12 @@ Outcome<Findings> drop(Context& context, const RepairOptions& options) {
   return findings;
 }
 
-Outcome<Findings> look_only(Context& context, const RepairOptions& options) {
-  CULM_TOOLS_CHECK(guard_reading(context));
-  CULM_TOOLS_TRY(const auto store, open_for_reading(context));
+/// Where pages of the file are damaged, in what would be made of it.
+Outcome<Findings> look_only(Context& context, const RepairOptions& options,
+                            const std::optional<store::Salvage>& salvage) {
+  CULM_TOOLS_TRY(const auto store,
+                 salvage ? about(named(context), host::open_to_read(salvage->directory()))
+                         : open_for_reading(context));
   CULM_TOOLS_TRY(Findings findings, look(options, *store));
   for (const LogKey& log : findings.stateless) {
     CULM_TOOLS_CHECK(tell_state(context, log, true));
@@ -355,26 +361,56 @@ Outcome<void> check_mended(Context& context, const std::set<LogKey>& logs) {
   return {};
 }
 
-Outcome<void> mend(Context& context, const RepairOptions& options) {
-  say_when_interrupted("nothing was dropped");
-  if (options.dry_run && !options.from.empty()) {
-    return usage("--dry-run asks no peer: it does not go with --from");
+Outcome<void> tell_pages(Context& context, const store::Salvage& salvaged, bool dry_run) {
+  const std::uint64_t pages = salvaged.damaged_pages();
+  if (context.json) {
+    return context.out.write_json(Json{{"type", dry_run ? "damaged_pages" : "written_again"},
+                                       {"pages", pages},
+                                       {"may_be_older", salvaged.may_be_older()}});
   }
-  CULM_TOOLS_CHECK(sync_with(context, options, {}));  // what is not meant so is refused before
+  const std::string made = dry_run ? "would write the file again" : "wrote the file again";
+  const std::string why =
+      pages == 0
+          ? std::string("its tables do not fit together")
+          : human_count(pages) + (pages == 1 ? " page of it is" : " pages of it are") + " damaged";
+  const std::string older =
+      salvaged.may_be_older() ? "; what was written last may be lost with it" : "";
+  return context.out.write(made + " with what can be read of it: " + why + older + "\n");
+}
+
+/// Where pages are damaged LMDB finds no way to all rows, or ends the process.
+Outcome<std::optional<store::Salvage>> write_again(Context& context, bool dry_run) {
+  SystemRandom random;
+  auto begun = store::Salvage::begin(context.store_directory, random);
+  if (!begun && begun.error().code == Errc::kStoreLocked) {
+    return fail_with(locked(context).next("end it, then repair: pages of the file are damaged"));
+  }
+  CULM_TOOLS_TRY(store::Salvage made, about(named(context), std::move(begun)));
+  CULM_TOOLS_CHECK(tell_pages(context, made, dry_run));
+  if (dry_run) return std::optional<store::Salvage>(std::move(made));
+  CULM_TOOLS_CHECK(about(named(context), std::move(made).finish()));
+  return std::optional<store::Salvage>();
+}
+
+Outcome<void> mend(Context& context, const RepairOptions& options, bool writes_again) {
+  std::optional<store::Salvage> salvage;
+  if (writes_again) {
+    CULM_TOOLS_TRY(salvage, write_again(context, options.dry_run));
+  }
   CULM_TOOLS_TRY(Findings findings,
-                 options.dry_run ? look_only(context, options) : drop(context, options));
+                 options.dry_run ? look_only(context, options, salvage) : drop(context, options));
   const bool is_sound = findings.damaged.empty() && findings.cut_off.empty();
   Outcome<void> fetched;
   if (!options.from.empty()) fetched = fetch(context, options, findings);
   if (findings.failure) return fail_with(*std::move(findings.failure));
   CULM_TOOLS_CHECK(context.out.flush());
   const std::set<LogKey> mended = options.dry_run ? std::set<LogKey>() : logs_of(findings);
-  if (!options.dry_run || (findings.stateless.empty() && !findings.are_peers_damaged)) {
+  const bool is_other = !findings.stateless.empty() || findings.are_peers_damaged;
+  if (!options.dry_run || (!is_other && !writes_again)) {
     CULM_TOOLS_CHECK(check_mended(context, mended));
   }
   CULM_TOOLS_CHECK(fetched);
-  const bool is_other = !findings.stateless.empty() || findings.are_peers_damaged;
-  if (is_sound && !is_other && !context.json) {
+  if (is_sound && !is_other && !writes_again && !context.json) {
     CULM_TOOLS_CHECK(context.out.write("nothing is damaged\n"));
   }
   if (is_sound || !options.from.empty() || context.json) return {};
@@ -384,10 +420,23 @@ Outcome<void> mend(Context& context, const RepairOptions& options) {
           : "`culm sync HOST:PORT` takes what is lost again from a peer that has it\n");
 }
 
-/// Where pages of the file are damaged, rows cannot be replaced one by one: not each is found where
-/// it should be, nor can each be erased.
+/// Rows are replaced one by one, unless pages are damaged or the rows do not fit together.
 Outcome<void> run(Context& context, const RepairOptions& options) {
-  auto outcome = mend(context, options);
+  say_when_interrupted("nothing was dropped");
+  if (options.dry_run && !options.from.empty()) {
+    return usage("--dry-run asks no peer: it does not go with --from");
+  }
+  CULM_TOOLS_CHECK(sync_with(context, options, {}));  // what is not meant so is refused before
+  if (options.dry_run) CULM_TOOLS_CHECK(guard_reading(context));
+  const auto pages = store::count_damaged_pages(context.store_directory);
+  const bool is_found = pages || pages.error().code == Errc::kStoreNotFound;
+  bool writes_again = pages && *pages != 0;
+  auto outcome = is_found ? mend(context, options, writes_again)
+                          : about(named(context), Result<void>(fail(pages.error())));
+  if (!outcome && outcome.error().code == Errc::kStoreDamaged && is_found && !writes_again) {
+    writes_again = true;
+    outcome = mend(context, options, writes_again);
+  }
   if (!outcome && outcome.error().code == Errc::kStoreDamaged) outcome.error().step = kStoreIsLost;
   return outcome;
 }
@@ -399,9 +448,11 @@ void add_repair(CommandTree& tree) {
   Verb& verb = tree.add_verb(
       "repair",
       "Drop what is damaged in the store, and with --from take it again from peers. First say\n"
-      "with --dry-run what that is. An entry whose row is damaged is kept where its signature or\n"
-      "a link still proves it; then at most its payload is lost. What peers bring is verified as\n"
-      "by `culm sync`, and is all that is wanted of the logs: also what an earlier repair has\n"
+      "with --dry-run what that is. Where pages of its file are damaged, the file is written\n"
+      "again with all that can be read of it; the disk needs room for that. An entry whose row is\n"
+      "damaged is kept where its signature or a link still proves it; then at most its payload is\n"
+      "lost. What peers bring is verified as by `culm sync`, and is all that is wanted of the\n"
+      "logs: also what an earlier repair has\n"
       "dropped. Where entries of your own log are lost, do not append before they are back:\n"
       "`culm append` refuses to where it would fork the log. Exit status 6 if peers do not bring\n"
       "all that was lost, 5 if there is damage that only another store can mend.",

@@ -2,6 +2,7 @@
 
 #include "culm/replication/host/verifier_pool.hpp"
 #include "culm/store/audit.hpp"
+#include "culm/store/salvage.hpp"
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/evidence_text.hpp"
@@ -127,10 +128,14 @@ Outcome<void> verify_store(Context& context, const Options& options) {
   if (options.logs.empty()) {
     const auto sound = store::audit_tables(transaction);
     if (!sound) {
-      keep_worst(worst, Failure(sound.error())
-                            .about("tables of the store")
-                            .next("`culm repair --dry-run` says what it can mend; else " +
-                                  std::string(kStoreIsLost)));
+      keep_worst(worst, Failure(sound.error()).about("tables of the store"));
+    }
+    const auto pages = store::count_damaged_pages(context.store_directory);
+    if (pages && *pages != 0) {
+      Failure failure(Error{Errc::kStoreDamaged});
+      failure.message +=
+          ": " + human_count(*pages) + (*pages == 1 ? " page" : " pages") + " of its file";
+      keep_worst(worst, std::move(failure).about(named(context)));
     }
   }
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "culm/store/lmdb_kv.hpp"
+#include "culm/store/salvage.hpp"
 
 #include "tools/cli/store_access.hpp"
 
@@ -154,6 +155,11 @@ void end_writing(int number, siginfo_t* signal, void* context) {
 
 }  // namespace
 
+std::string_view step_of_damage(const Context& context) {
+  static const Failure damage(Error{Errc::kStoreDamaged});
+  return store::can_salvage(context.store_directory) ? std::string_view(damage.step) : kStoreIsLost;
+}
+
 Outcome<void> guard_reading(const Context& context) {
   const std::string name = named(context);
   const pid_t parent = ::getpid();
@@ -175,9 +181,11 @@ Outcome<void> guard_reading(const Context& context) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) std::_Exit(static_cast<int>(Exit::kInternal));
     if (blame != nullptr) handle_faults(end_reading);
-    // The parent says it.
+    // What LMDB says before it aborts is no word for the screen; the parent says what it means.
     store::set_abort_handler([](const char* /*directory*/, const char* /*assertion*/) {
       if (blame != nullptr) blame->is_abort_of_store = true;
+      std::signal(SIGABRT, SIG_DFL);
+      std::abort();
     });
     return {};
   }
@@ -199,11 +207,11 @@ Outcome<void> guard_reading(const Context& context) {
     std::signal(number, SIG_DFL);
     std::raise(number);
   }
-  return fail_with(Failure(Error{Errc::kStoreDamaged}).about(name).next(kStoreIsLost));
+  return fail_with(Failure(Error{Errc::kStoreDamaged}).about(name).next(step_of_damage(context)));
 }
 
 void guard_writing(const Context& context) {
-  damaged.set(context, Failure(Error{Errc::kStoreDamaged}).next(kStoreIsLost));
+  damaged.set(context, Error{Errc::kStoreDamaged});
   full.set(context, Error{Errc::kStoreFull});
   context.store_directory.copy(directory.data(), directory.size() - 1);
   store::set_abort_handler(

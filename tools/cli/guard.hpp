@@ -6,10 +6,13 @@
 
 namespace culm::tools {
 
-/// What to do about a store that cannot be read at all.
+/// What to do about a store that `culm repair` cannot mend.
 inline constexpr std::string_view kStoreIsLost =
-    "restore a backup; or fill another store, from peers (culm sync), then with what can still be "
-    "read here (culm export, culm import)";
+    "restore a backup; or move the store away and take the logs again from peers (culm sync) into "
+    "another one: key files and marks stay as they are";
+
+/// What to do about a store that is damaged.
+[[nodiscard]] std::string_view step_of_damage(const Context& context);
 
 /// LMDB trusts what it maps: a damaged page can end the process that reads it. After this the verb
 /// goes on in a child process. The parent stays here: it ends as the child does, and fails with

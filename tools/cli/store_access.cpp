@@ -37,7 +37,7 @@ static Outcome<T> opened_or_lost(const Context& context, Result<T> opened) {
   if (opened || opened.error().code != Errc::kStoreDamaged) {
     return about(named(context), std::move(opened));
   }
-  return fail_with(Failure(opened.error()).about(named(context)).next(kStoreIsLost));
+  return fail_with(Failure(opened.error()).about(named(context)).next(step_of_damage(context)));
 }
 
 Outcome<std::unique_ptr<store::Store>> open_for_reading(const Context& context) {

@@ -51,6 +51,9 @@ Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const HostOpti
     return fail_with(locked(context).next(
         "end that process first; append, delete, import and sync work beside a node"));
   }
+  if (!opened && opened.error().code == Errc::kStoreDamaged) {
+    return fail_with(Failure(opened.error()).about(name).next(step_of_damage(context)));
+  }
   CULM_TOOLS_CHECK(about(name, opened));
   if (host->store_is_ != StoreIs::kMissing) {
     CULM_TOOLS_CHECK(about(shown(host->key_->path), keep(*host->key_)));

@@ -1,0 +1,459 @@
+#include "culm/store/salvage.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "culm/store/detail/log_sets.hpp"
+#include "culm/store/detail/page_file.hpp"
+#include "culm/store/detail/rows.hpp"
+#include "culm/store/detail/schema.hpp"
+#include "culm/store/detail/store_directory.hpp"
+#include "culm/store/lmdb_kv.hpp"
+
+namespace culm::store {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kStepBytes = std::size_t{8} << 20U;
+constexpr std::size_t kRoomBytes = std::size_t{16} << 20U;
+/// Rows of pages that were nearly empty fill pages to the half.
+constexpr std::size_t kMapPerFile = 4;
+constexpr int kLooksMax = 8;
+
+std::string data_file(const std::string& directory) { return directory + "/data.mdb"; }
+std::string place_in(const std::string& directory) { return directory + "/salvage"; }
+
+bool is_sealed(Table table, const KvRow& row) {
+  return detail::unseal(table, row.key, row.value).has_value();
+}
+
+Result<detail::EntryRow> open_entry_row(const KvRow& row) {
+  CULM_TRY(const ByteView body, detail::unseal(Table::kEntries, row.key, row.value));
+  return detail::decode_entry(body);
+}
+
+/// Takes over what can be read, in steps.
+class RowSalvage {
+ public:
+  explicit RowSalvage(Kv& kv) : kv_(kv) {}
+
+  Result<std::uint64_t> run(detail::PageFile& file) {
+    CULM_TRY(txn_, kv_.begin_write());
+    CULM_TRY(const auto damaged,
+             file.read([&](std::optional<Table> table, const KvRow& row) -> Result<void> {
+               return table ? take(*table, row) : take_lost(row);
+             }));
+    CULM_CHECK(txn_->commit());
+    txn_.reset();
+    return damaged;
+  }
+
+ private:
+  /// Of damaged rows those of entries may still prove themselves. Changes are made again.
+  Result<void> take(Table table, const KvRow& row) {
+    const bool is_entry = table == Table::kEntries && row.key.size() == sizeof(detail::EntryRowKey);
+    if (table == Table::kChanges || (!is_entry && !is_sealed(table, row))) return {};
+    return put(table, row);
+  }
+
+  /// The checksum says of which table it is. An older row may be met as well, or instead.
+  Result<void> take_lost(const KvRow& row) {
+    for (std::size_t i = 0; i < kTableCount; ++i) {
+      const auto table = Table{static_cast<std::uint8_t>(i)};
+      if (!is_sealed(table, row) || table == Table::kChanges) continue;
+      CULM_TRY(const auto known, txn_->get(table, row.key));
+      return known && !is_newer(table, row, *known) ? Result<void>() : put(table, row);
+    }
+    return {};
+  }
+
+  static bool is_newer(Table table, const KvRow& row, ByteView known) {
+    const KvRow other{row.key, known};
+    if (!is_sealed(table, other)) return true;
+    if (table == Table::kLogs) {
+      const auto log = detail::parse_log_row_key(row.key);
+      const auto one = detail::open_log(*log, row.value);
+      const auto two = detail::open_log(*log, known);
+      return one && two && one->state.change > two->state.change;
+    }
+    if (table == Table::kMeta && equal(row.key, detail::meta_row_key())) {
+      const auto one = detail::decode_meta(*detail::unseal(table, row.key, row.value));
+      const auto two = detail::decode_meta(*detail::unseal(table, row.key, known));
+      return one && two && one->last_change > two->last_change;
+    }
+    // With the payload: where that is deleted, the state of the log says so.
+    return table == Table::kEntries && row.value.size() > known.size();
+  }
+
+  Result<void> put(Table table, const KvRow& row) {
+    CULM_CHECK(txn_->put(table, row.key, row.value));
+    step_bytes_ += row.key.size() + row.value.size();
+    if (step_bytes_ < kStepBytes) return {};
+    step_bytes_ = 0;
+    CULM_CHECK(txn_->commit());
+    txn_.reset();
+    CULM_TRY(txn_, kv_.begin_write());
+    return {};
+  }
+
+  Kv& kv_;
+  std::unique_ptr<KvWriteTransaction> txn_;
+  std::size_t step_bytes_ = 0;
+};
+
+/// Makes of rows that were found a store: what is lost shows as damage that `drop_damaged` mends.
+class Reconciliation {
+ public:
+  Reconciliation(KvWriteTransaction& kv, Random& random, bool may_be_older)
+      : kv_(kv), random_(random), is_new_id_(may_be_older) {}
+
+  Result<void> run() {
+    CULM_CHECK(find_meta());
+    CULM_CHECK(find_logs());
+    CULM_CHECK(find_numbers());
+    CULM_CHECK(check_evidence());
+    if (states_.empty() && stateless_.empty() && !has_meta_) return fail(Errc::kStoreDamaged);
+    CULM_CHECK(check_entries());
+    CULM_CHECK(check_stages());
+    CULM_CHECK(check_blocks());
+    CULM_CHECK(check_parts());
+    return put_meta();
+  }
+
+ private:
+  template <class Visit>
+  Result<void> for_each(Table table, ByteView from, Visit visit) {
+    CULM_TRY(const auto cursor, kv_.cursor(table));
+    CULM_TRY(auto row, cursor->seek(from));
+    while (row) {
+      CULM_CHECK(visit(*row));
+      CULM_TRY(row, cursor->next());
+    }
+    return {};
+  }
+
+  Result<void> erase(Table table, const KvRow& row) {
+    const Bytes key(row.key.begin(), row.key.end());
+    return kv_.erase(table, key);
+  }
+
+  Result<void> find_meta() {
+    CULM_TRY(const auto value, kv_.get(Table::kMeta, detail::meta_row_key()));
+    if (value) {
+      CULM_TRY(const ByteView body, detail::unseal(Table::kMeta, detail::meta_row_key(), *value));
+      CULM_TRY(meta_, detail::decode_meta(body));
+    }
+    has_meta_ = value.has_value();
+    return for_each(Table::kMeta, detail::forgotten_row_key(0), [&](const KvRow& row) {
+      const std::uint64_t number = detail::parse_forgotten_row_key(row.key);
+      if (number != 0) forgotten_.insert(number);
+      return Result<void>();
+    });
+  }
+
+  /// Those whose states are whole, with the rows of `changes`, which these say.
+  Result<void> find_logs() {
+    std::set<std::uint64_t> changes;
+    CULM_CHECK(
+        for_each(Table::kLogs, detail::log_row_key({}), [&](const KvRow& row) -> Result<void> {
+          CULM_TRY(const LogKey log, detail::parse_log_row_key(row.key));
+          const auto state = read_state(log, row.value);
+          const bool is_good = state && !states_.contains(state->number) &&
+                               !forgotten_.contains(state->number) &&
+                               changes.insert(state->change).second;
+          if (!is_good) {
+            stateless_.emplace(log, 0);
+            return {};
+          }
+          states_.emplace(state->number, log);
+          meta_.log_count = std::max(meta_.log_count, state->number);
+          meta_.last_change = std::max(meta_.last_change, state->change);
+          return {};
+        }));
+    for (const auto& [number, log] : states_) {
+      CULM_TRY(const auto value, kv_.get(Table::kLogs, detail::log_row_key(log)));
+      CULM_TRY(const auto opened, detail::open_log(log, *value));
+      Bytes row;
+      detail::encode_change(row, log);
+      const auto key = detail::change_row_key(opened.state.change);
+      detail::seal(row, Table::kChanges, key);
+      CULM_CHECK(kv_.put(Table::kChanges, key, row));
+    }
+    return {};
+  }
+
+  Result<LogState> read_state(const LogKey& log, ByteView value) const {
+    CULM_TRY(auto opened, detail::open_log(log, value));
+    return detail::read_sets(kv_, std::move(opened));
+  }
+
+  /// Logs of which entries are here, and whose states are lost.
+  Result<void> find_numbers() {
+    CULM_TRY(const auto cursor, kv_.cursor(Table::kEntries));
+    std::set<LogKey> known;
+    for (const auto& [number, log] : states_) known.insert(log);
+    std::map<LogKey, std::uint64_t> found;
+    CULM_TRY(auto row, cursor->seek(detail::entry_row_key(0, 0)));
+    while (row) {
+      CULM_TRY(const auto place, detail::parse_row_place(row->key));
+      const bool is_settled = states_.contains(place.number) || forgotten_.contains(place.number);
+      const auto opened = is_settled ? fail(Errc::kStoreDamaged) : open_entry_row(*row);
+      if (opened) found.insert_or_assign(opened->entry.log(), place.number);
+      if (opened) meta_.log_count = std::max(meta_.log_count, place.number);
+      if (!opened && !is_settled) {
+        CULM_TRY(row, cursor->next());
+        continue;
+      }
+      if (place.number == UINT64_MAX) break;
+      CULM_TRY(row, cursor->seek(detail::entry_row_key(place.number + 1, 0)));
+    }
+    for (const auto& [log, number] : found) {
+      if (!known.contains(log)) stateless_.insert_or_assign(log, number);
+    }
+    return settle_stateless();
+  }
+
+  /// Each gets a row that is damaged, so that it is made again; of which nothing is here, goes.
+  Result<void> settle_stateless() {
+    for (auto log = stateless_.begin(); log != stateless_.end();) {
+      is_new_id_ = true;
+      const auto key = detail::log_row_key(log->first);
+      if (log->second == 0) {
+        CULM_CHECK(kv_.erase(Table::kLogs, key));
+        log = stateless_.erase(log);
+        continue;
+      }
+      const std::uint8_t damaged[] = {0};
+      CULM_CHECK(kv_.put(Table::kLogs, key, damaged));
+      numbers_.insert(log->second);
+      ++log;
+    }
+    for (const auto& [number, log] : states_) numbers_.insert(number);
+    return {};
+  }
+
+  /// A cap without its evidence.
+  Result<void> check_evidence() {
+    std::vector<std::pair<std::uint64_t, LogKey>> uncapped;
+    for (const auto& [number, log] : states_) {
+      CULM_TRY(const auto value, kv_.get(Table::kLogs, detail::log_row_key(log)));
+      CULM_TRY(const auto opened, detail::open_log(log, *value));
+      if (opened.state.cap == 0) continue;
+      const auto key = detail::entry_row_key(number, opened.state.cap);
+      CULM_TRY(const auto evidence, kv_.get(Table::kEvidence, key));
+      if (!evidence) uncapped.emplace_back(number, log);
+    }
+    for (const auto& [number, log] : uncapped) {
+      states_.erase(number);
+      stateless_.insert_or_assign(log, number);
+    }
+    return settle_stateless();
+  }
+
+  bool is_known(std::uint64_t number) const {
+    return numbers_.contains(number) || forgotten_.contains(number);
+  }
+
+  /// Rows that lay in pages which nothing leads to may be older than the state of their log.
+  Result<void> check_entries() {
+    std::optional<LogState> state;
+    return for_each(
+        Table::kEntries, detail::entry_row_key(0, 0), [&](const KvRow& row) -> Result<void> {
+          CULM_TRY(const auto place, detail::parse_row_place(row.key));
+          if (!is_known(place.number)) return erase(Table::kEntries, row);
+          const auto log = states_.find(place.number);
+          if (log == states_.end()) return {};
+          if (!state || state->number != place.number) {
+            CULM_TRY(const auto value, kv_.get(Table::kLogs, detail::log_row_key(log->second)));
+            CULM_TRY(state, read_state(log->second, *value));
+          }
+          return check_entry(*state, row, place.seqnum);
+        });
+  }
+
+  Result<void> check_entry(const LogState& state, const KvRow& row, SeqNum seqnum) {
+    const bool is_held = state.held.contains(seqnum);
+    if (!is_held && seqnum < state.cap - 1) return erase(Table::kEntries, row);
+    const auto opened = open_entry_row(row);
+    if (!opened || !detail::is_inline(opened->entry)) return {};
+    const bool has_payload = opened->payload.size() == opened->entry.payload_size();
+    const bool is_due = state.payloads.contains(seqnum);
+    if (is_due && !has_payload) return erase(Table::kEntries, row);
+    if (is_due || opened->payload.empty() || !is_held) return {};
+    Bytes value;
+    const auto bytes = opened->entry.bytes();
+    detail::encode_entry(value, Bytes(bytes.begin(), bytes.end()), {});
+    const Bytes key(row.key.begin(), row.key.end());
+    detail::seal(value, Table::kEntries, key);
+    return kv_.put(Table::kEntries, key, value);
+  }
+
+  /// One that arrives goes where a part of it is lost; so does what nobody knows of.
+  Result<void> check_stages() {
+    return for_each(
+        Table::kStages, detail::stage_row_key(0, 0, 0), [&](const KvRow& row) -> Result<void> {
+          const auto opened = detail::open_stage(row);
+          const bool is_kept =
+              opened && (opened->stage.number == 0 || is_known(opened->stage.number));
+          if (!is_kept) return erase(Table::kStages, row);
+          CULM_TRY(const std::uint64_t bytes, count_part_bytes(opened->stage.id));
+          if (opened->state == detail::StageState::kArriving && bytes != opened->size_bytes) {
+            return erase(Table::kStages, row);
+          }
+          stages_.insert(opened->stage.id);
+          meta_.last_stage = std::max(meta_.last_stage, opened->stage.id);
+          return {};
+        });
+  }
+
+  Result<std::uint64_t> count_part_bytes(std::uint64_t stage) const {
+    std::uint64_t bytes = 0;
+    CULM_TRY(const auto cursor, kv_.cursor(Table::kPayloads));
+    CULM_TRY(auto row, cursor->seek(detail::chunk_row_key(stage, 0)));
+    while (row) {
+      CULM_TRY(const auto place, detail::parse_chunk_place(row->key));
+      if (place.stage != stage) break;
+      bytes += row->value.size() - 1 - detail::kChecksumSizeBytes;
+      CULM_TRY(row, cursor->next());
+    }
+    return bytes;
+  }
+
+  Result<void> check_parts() {
+    return for_each(
+        Table::kPayloads, detail::chunk_row_key(0, 0), [&](const KvRow& row) -> Result<void> {
+          CULM_TRY(const auto place, detail::parse_chunk_place(row.key));
+          meta_.last_stage = std::max(meta_.last_stage, place.stage);
+          return stages_.contains(place.stage) ? Result<void>() : erase(Table::kPayloads, row);
+        });
+  }
+
+  /// A state that is made again has none yet.
+  Result<void> check_blocks() {
+    CULM_CHECK(
+        for_each(Table::kSets, detail::set_row_key(0, 0, 0), [&](const KvRow& row) -> Result<void> {
+          CULM_TRY(const auto place, detail::parse_set_place(row.key));
+          const bool is_kept = states_.contains(place.number) || forgotten_.contains(place.number);
+          return is_kept ? Result<void>() : erase(Table::kSets, row);
+        }));
+    return for_each(Table::kEvidence, detail::entry_row_key(0, 0),
+                    [&](const KvRow& row) -> Result<void> {
+                      CULM_TRY(const auto place, detail::parse_row_place(row.key));
+                      return is_known(place.number) ? Result<void>() : erase(Table::kEvidence, row);
+                    });
+  }
+
+  Result<void> put_meta() {
+    for (const std::uint64_t number : forgotten_) {
+      meta_.log_count = std::max(meta_.log_count, number);
+    }
+    meta_.forgotten = meta_.log_count - states_.size() - stateless_.size();
+    if (is_new_id_ || !has_meta_) random_.fill(meta_.id);
+    Bytes row;
+    detail::encode_meta(row, meta_);
+    detail::seal(row, Table::kMeta, detail::meta_row_key());
+    return kv_.put(Table::kMeta, detail::meta_row_key(), row);
+  }
+
+  KvWriteTransaction& kv_;
+  Random& random_;
+  bool is_new_id_;
+  detail::StoreMeta meta_;
+  bool has_meta_ = false;
+  std::set<std::uint64_t> forgotten_;       ///< numbers of which rows may be left
+  std::map<std::uint64_t, LogKey> states_;  ///< by number
+  std::map<LogKey, std::uint64_t> stateless_;
+  std::set<std::uint64_t> numbers_;  ///< of both
+  std::set<std::uint64_t> stages_;
+};
+
+}  // namespace
+
+Result<std::uint64_t> count_damaged_pages(const std::string& directory) {
+  // Others may write meanwhile, over pages that nothing leads to any more.
+  for (int looks = 0;; ++looks) {
+    CULM_TRY(auto file, detail::PageFile::open(data_file(directory)));
+    CULM_TRY(const auto damaged,
+             file.read([](std::optional<Table>, const KvRow&) { return Result<void>(); }));
+    if (damaged == 0 || looks == kLooksMax) return damaged;
+    CULM_TRY(const auto again, detail::PageFile::open(data_file(directory)));
+    if (again.transaction() == file.transaction()) return damaged;
+  }
+}
+
+bool can_salvage(const std::string& directory) {
+  const auto file = detail::PageFile::open(data_file(directory));
+  return file || file.error().code != Errc::kStoreDamaged;
+}
+
+struct Salvage::State {
+  std::string directory;
+  std::string place;
+  detail::DirectoryClaim claim;
+  detail::WriterLock lock;
+  std::uint64_t damaged_pages = 0;
+  bool may_be_older = false;
+
+  ~State() {
+    std::error_code error;
+    fs::remove_all(place, error);
+  }
+  Result<void> make(Random& random);
+};
+
+Salvage::Salvage(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Salvage::Salvage(Salvage&& other) noexcept = default;
+Salvage& Salvage::operator=(Salvage&&) noexcept = default;
+Salvage::~Salvage() = default;
+
+const std::string& Salvage::directory() const noexcept { return state_->place; }
+std::uint64_t Salvage::damaged_pages() const noexcept { return state_->damaged_pages; }
+
+bool Salvage::may_be_older() const noexcept { return state_->may_be_older; }
+
+Result<Salvage> Salvage::begin(const std::string& directory, Random& random) {
+  CULM_TRY(auto claim, detail::DirectoryClaim::take(directory));
+  CULM_TRY(auto lock, detail::WriterLock::take(directory, LmdbKv::kNodeLockWaitMax));
+  std::unique_ptr<State> state(
+      new State{directory, place_in(directory), std::move(claim), std::move(lock)});
+  CULM_CHECK(state->make(random));
+  return Salvage(std::move(state));
+}
+
+Result<void> Salvage::State::make(Random& random) {
+  CULM_TRY(auto file, detail::PageFile::open(data_file(directory)));
+  may_be_older = file.may_be_older();
+  std::error_code error;
+  fs::remove_all(place, error);  // what was left by one that was killed
+  CULM_TRY(const std::uint64_t bytes, file_size_bytes(directory));
+  LmdbOptions options;
+  options.map_size_bytes = kMapPerFile * static_cast<std::size_t>(bytes) + kRoomBytes;
+  options.allow_network_filesystem = true;  // it is where the store is
+  CULM_TRY(const auto kv, LmdbKv::open(place, options));
+  CULM_TRY(damaged_pages, RowSalvage(*kv).run(file));
+  CULM_TRY(const auto writing, kv->begin_write());
+  CULM_CHECK(Reconciliation(*writing, random, may_be_older).run());
+  return writing->commit();
+}
+
+Result<void> Salvage::finish() && {
+  struct stat status = {};
+  const std::string made = data_file(state_->place);
+  const bool is_ready = ::stat(data_file(state_->directory).c_str(), &status) == 0 &&
+                        ::chmod(made.c_str(), status.st_mode & 07777U) == 0 &&
+                        ::chown(made.c_str(), status.st_uid, status.st_gid) == 0 &&
+                        ::rename(made.c_str(), detail::copy_path(state_->directory).c_str()) == 0;
+  if (!is_ready) return fail(error_system(Errc::kStoreIo, errno));
+  return detail::replace_data_file(state_->directory, detail::LockFile::kGoes);
+}
+
+}  // namespace culm::store

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "culm/core/random.hpp"
+#include "culm/core/result.hpp"
+
+/// A store whose file has damaged pages, written again with the rows that can still be read.
+/// Spec: store.md#damaged-pages
+namespace culm::store {
+
+/// How many pages of the file are damaged, as far as something leads to them. Trusts none, and
+/// needs no store to be open. Fails with kStoreNotFound, kStoreIo, and with kStoreDamaged where
+/// nothing can be made of the file.
+[[nodiscard]] Result<std::uint64_t> count_damaged_pages(const std::string& directory);
+
+/// Whether anything leads to what is in the file. Where there is none it is true as well.
+[[nodiscard]] bool can_salvage(const std::string& directory);
+
+/// Nobody writes to the store while this lives, and no node runs on it. What it has made goes with
+/// it, unless `finish` put it in place.
+class Salvage {
+ public:
+  /// Makes another file of the rows that can be read, in a directory below. Fails with
+  /// kStoreLocked while a node runs or this process has the store open, with kStoreFull, kStoreIo,
+  /// and with kStoreDamaged where nothing can be made of the file. The store is as it was.
+  [[nodiscard]] static Result<Salvage> begin(const std::string& directory, Random& random);
+  Salvage(Salvage&& other) noexcept;
+  Salvage& operator=(Salvage&&) noexcept;
+  ~Salvage();
+
+  /// Where what was made can be looked at, as a store. What is lost of a log shows there as damage
+  /// to its rows.
+  [[nodiscard]] const std::string& directory() const noexcept;
+  [[nodiscard]] std::uint64_t damaged_pages() const noexcept;
+  /// A meta page is damaged: the last commit may be lost.
+  [[nodiscard]] bool may_be_older() const noexcept;
+  /// Puts it in the place of the old file, durably. The old one is gone then.
+  [[nodiscard]] Result<void> finish() &&;
+
+ private:
+  struct State;
+  explicit Salvage(std::unique_ptr<State> state);
+
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace culm::store
