@@ -134,6 +134,14 @@ Result<std::uint64_t> back_up(LmdbKv& store, const std::string& directory, Rando
   return std::move(part).finish();
 }
 
+void drop_unfinished_backup(const std::string& directory, bool is_new) noexcept {
+  const std::string path = directory + "/" + std::string(kPartName);
+  const int file = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (file >= 0 && ::flock(file, LOCK_EX | LOCK_NB) == 0) ::unlink(path.c_str());
+  if (file >= 0) ::close(file);
+  if (is_new) ::rmdir(directory.c_str());
+}
+
 std::uint64_t backed_up_bytes(const std::string& directory) {
   std::error_code error;
   const auto size = fs::file_size(directory + "/" + std::string(kPartName), error);

@@ -8,6 +8,10 @@
 
 namespace culm::store {
 
+/// Removes what a process that was killed left of a backup in `directory`; that one as well, if
+/// `is_new` and nothing else is there. Not while another makes a backup there.
+void drop_unfinished_backup(const std::string& directory, bool is_new) noexcept;
+
 /// Copies the store as it is at one moment to `directory`, beside readers and writers of any
 /// process, and returns the bytes of the copy, which is durable then. The copy is a store with an
 /// id of its own; free pages and a node's key do not come along. `directory` is made where it is

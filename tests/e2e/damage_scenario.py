@@ -136,6 +136,23 @@ class Damage(NetworkScenario):
         os.truncate(self.data("relay"), 2 * PAGE)
         self.run_damaged(["sync", relay.address, author], store="reader")
         self.wait_for_end(relay)
+        last = json.loads(relay.said().splitlines()[-1])
+        self.assertRegex(last["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+        self.assertEqual(last["level"], "error")
+        self.assertIn("culm repair", last["next"])
+
+    def test_the_last_words_of_a_relay_with_a_log_in_json_are_a_line_of_it(self):
+        relay = self.relay("relay", "--accept-any", "--log-json")
+        author = self.push_lines(ENTRIES, relay)[1]
+        os.truncate(self.data("relay"), 2 * PAGE)
+        self.run_damaged(["sync", relay.address, author], store="reader")
+        self.assertEqual(relay.process.wait(timeout=30), STORE, relay.said())
+        last = json.loads(relay.said().splitlines()[-1])
+        self.assertEqual((last["type"], last["error"], last["level"], last["exit"]),
+                         ("failure", "store_damaged", "error", STORE))
+        self.assertRegex(last["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+        self.assertIn("relay", last["about"])
+        self.assertIn("`culm repair", last["next"])
 
     def test_verbs_refuse_a_file_that_is_cut(self):
         key = self.keygen()

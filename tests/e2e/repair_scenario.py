@@ -319,6 +319,30 @@ class Backup(Rotten):
             self.assertEqual(writing.wait(timeout=60), 0)
             self.assert_sound(f"copy{n}")
 
+    def test_of_a_damaged_store_nothing_is_left_and_repair_is_the_next_step(self):
+        data = self.place / "store/data.mdb"
+        good = data.read_bytes()
+        (self.place / "there").mkdir()
+        refused = 0
+        for page in range(0, len(good) // PAGE, 8):
+            data.write_bytes(good[:page * PAGE] + bytes(PAGE) + good[(page + 1) * PAGE:])
+            for copy in ("copy", "there"):
+                done = subprocess.run([CULM, "backup", copy], cwd=self.place, timeout=60,
+                                      env=self.environment, capture_output=True)
+                said = done.stderr.decode()
+                self.assertIn(done.returncode, (OK, STORE), said)
+                if done.returncode == STORE:
+                    refused += 1
+                    self.assertIn("`culm repair --dry-run`", said)
+                    self.assertNotIn("mdb.c", said)
+                    self.assertEqual(said.count("damaged"), 2, said)
+                    self.assertFalse((self.place / "copy").exists())
+                    self.assertEqual(list((self.place / "there").iterdir()), [])
+                shutil.rmtree(self.path("copy"), ignore_errors=True)
+                for file in (self.place / "there").iterdir():
+                    file.unlink()
+        self.assertGreater(refused, 0)
+
     def test_a_place_that_is_not_empty_is_refused_and_left_as_it_is(self):
         os.mkdir(self.path("full"))
         self.write("full/mine", "text")

@@ -1,3 +1,5 @@
+#include <filesystem>
+
 #include "culm/store/backup.hpp"
 
 #include "tools/cli/files.hpp"
@@ -40,7 +42,11 @@ Result<std::uint64_t> back_up(store::LmdbKv& kv, const std::string& directory) {
 }
 
 Outcome<void> run(Context& context, const Options& options) {
-  CULM_TOOLS_CHECK(guard_reading(context));
+  std::error_code error;
+  const bool is_new = !std::filesystem::exists(options.directory, error);
+  const auto guarded = guard_reading(context);
+  if (!guarded) store::drop_unfinished_backup(options.directory, is_new);
+  CULM_TOOLS_CHECK(guarded);
   const std::string& from = context.store_directory;
   CULM_TOOLS_TRY(const auto kv,
                  about(named(context), store::LmdbKv::open(from, {.read_only = true})));

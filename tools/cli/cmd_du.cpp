@@ -51,7 +51,7 @@ Outcome<void> run(Context& context, const Options& /*options*/) {
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto transaction, store->read());
-  CULM_TOOLS_TRY(const auto space, transaction.space());
+  CULM_TOOLS_TRY(const auto space, about(named(context), transaction.space()));
   Kinds kinds{{{"payload_bytes", "payloads"},
                {"entry_bytes", "entries"},
                {"certificate_bytes", "certificate entries"},
@@ -59,14 +59,14 @@ Outcome<void> run(Context& context, const Options& /*options*/) {
                {"staged_bytes", "parts of payloads that arrive"},
                {"free_bytes", "free, given back by `culm compact`"},
                {"other_bytes", "all else: keys, checksums, ranges, half-filled pages"}}};
-  CULM_TOOLS_TRY(const auto logs, transaction.list_logs());
+  CULM_TOOLS_TRY(const auto logs, about(named(context), transaction.list_logs()));
   Progress progress("counting", 0, Progress::Unit::kCount);
   if (progress.is_shown()) progress.set_total(count_held(transaction, logs));
   for (const LogKey& log : logs) {
     const auto counted = count(transaction, log, kinds, progress);
     if (!counted && counted.error().code != Errc::kStoreDamaged) return fail_with(counted.error());
   }
-  CULM_TOOLS_TRY(kinds[kStaged].bytes, transaction.staged_bytes());
+  CULM_TOOLS_TRY(kinds[kStaged].bytes, about(named(context), transaction.staged_bytes()));
   kinds[kFree].bytes = space.free_bytes;
   const std::uint64_t known =
       std::accumulate(kinds.begin(), kinds.end(), std::uint64_t{0},

@@ -12,7 +12,8 @@ void add_relay(CommandTree& tree) {
       "push are taken when they are on the list. Prints one line when it is ready: the digits\n"
       "that `culm sync --peer` can insist on, and the address. What happens goes to stderr,\n"
       "once a minute in numbers; SIGHUP asks for them now. SIGTERM and Ctrl-C end it. A store\n"
-      "that is missing is made once it can listen.\n"
+      "that is missing is made once it can listen. A damaged row is passed over; a damaged page\n"
+      "of the store may end the relay with exit 5: `culm repair` mends it.\n"
       "Signatures that nothing depended on are checked in the background, one at a time.",
       "culm --store relay relay --listen 0.0.0.0:7474 --accept-any", options, &run_relay);
   verb.group(VerbGroup::kExchange);

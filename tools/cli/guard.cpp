@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
@@ -32,17 +33,58 @@ namespace {
 /// That does the work of this process.
 std::atomic<pid_t> worker = 0;
 
+constexpr std::string_view kDate = "YYYY-mm-ddTHH:MM:SS.000Z";
+
+/// Now, over what has the form of `kDate`; may be called when a signal has come.
+void fill_in_date(char* out) {
+  using std::chrono::floor;
+  const auto now = std::chrono::system_clock::now();
+  const auto day = floor<std::chrono::days>(now);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss time(floor<std::chrono::milliseconds>(now - day));
+  const auto put = [&](std::size_t end, std::int64_t number, std::size_t digits) {
+    for (; digits > 0; --digits, number /= 10) {
+      out[--end] = static_cast<char>('0' + number % 10);
+    }
+  };
+  put(4, int{date.year()}, 4);
+  put(7, unsigned{date.month()}, 2);
+  put(10, unsigned{date.day()}, 2);
+  put(13, time.hours().count(), 2);
+  put(16, time.minutes().count(), 2);
+  put(19, time.seconds().count(), 2);
+  put(23, time.subseconds().count(), 3);
+}
+
 /// What is left to be said when a signal has come; nothing is made then.
 struct LastWords {
   std::array<char, 8192> text{};
   std::size_t size = 0;
+  std::size_t date_at = kNoDate;
+
+  static constexpr std::size_t kNoDate = SIZE_MAX;
 
   void set(const Context& context, Failure failure) {
     const Failure whole = std::move(failure).about(named(context));
-    size = (context.json ? to_json_line(whole, "") : to_text(whole, ""))
-               .copy(text.data(), text.size());
+    put(context.json ? to_json_line(whole, "") : to_text(whole, ""));
   }
-  [[noreturn]] void say() const {
+  void set_as_log_line(const Context& context, Failure failure, bool json) {
+    const std::string name = named(context);
+    const std::string_view level = "error";
+    std::string line(kDate);
+    line.append(" error   ").append(name).append(": ").append(failure.message);
+    line.append("; next: ").append(failure.step).append("\n");
+    if (json) {
+      line = to_json_line(std::move(failure).about(name), "");
+      line.insert(line.size() - 2, ",\"time\":\"" + std::string(kDate) + "\",\"level\":\"" +
+                                       std::string(level) + "\"");
+    }
+    date_at = line.find(kDate);
+    put(line);
+  }
+  void put(const std::string& line) { size = line.copy(text.data(), text.size()); }
+  [[noreturn]] void say() {
+    if (date_at < size) fill_in_date(text.data() + date_at);
     static_cast<void>(!::write(STDERR_FILENO, text.data(), size));
     ::_exit(static_cast<int>(Exit::kStore));
   }
@@ -217,6 +259,11 @@ void guard_writing(const Context& context) {
   store::set_abort_handler(
       [](const char* /*directory*/, const char* /*assertion*/) { damaged.say(); });
   handle_faults(end_writing);
+}
+
+void end_with_log_line(const Context& context, bool json) {
+  damaged.set_as_log_line(context, Error{Errc::kStoreDamaged}, json);
+  full.set_as_log_line(context, Error{Errc::kStoreFull}, json);
 }
 
 void expect_damage() {

@@ -27,6 +27,10 @@ inline constexpr std::string_view kStoreIsLost =
 /// faults do. Called before the store is opened.
 void guard_writing(const Context& context);
 
+/// After `guard_writing`, for a process with a log: what it says then has the form of that log, as
+/// an object where `json`.
+void end_with_log_line(const Context& context, bool json);
+
 /// From here on an abort, and any fault, is put down to the store as well: damage was found, and it
 /// is written to.
 void expect_damage();

@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/version.hpp"
@@ -81,6 +82,7 @@ Outcome<void> run_relay(Context& context, const RelayOptions& options) {
   const auto began = std::chrono::steady_clock::now();
   const std::string peer = to_hex(host->peer().bytes);
   const Log log(options.log);
+  end_with_log_line(context, options.log.json || context.json);
   if (host->store_is() == Host::StoreIs::kMade) {
     log.write(Level::kInfo, "store_made", "made " + named(context),
               {{"store", context.store_directory}});
