@@ -27,7 +27,7 @@ constexpr std::size_t kStepBytes = std::size_t{8} << 20U;
 constexpr std::size_t kRoomBytes = std::size_t{16} << 20U;
 /// Rows of pages that were nearly empty fill pages to the half.
 constexpr std::size_t kMapPerFile = 4;
-constexpr int kLooksMax = 8;
+constexpr int kLooksMax = 3;
 
 std::string data_file(const std::string& directory) { return directory + "/data.mdb"; }
 std::string place_in(const std::string& directory) { return directory + "/salvage"; }
@@ -384,7 +384,7 @@ Result<std::uint64_t> count_damaged_pages(const std::string& directory) {
     CULM_TRY(auto file, detail::PageFile::open(data_file(directory)));
     CULM_TRY(const auto damaged,
              file.read([](std::optional<Table>, const KvRow&) { return Result<void>(); }));
-    if (damaged == 0 || looks == kLooksMax) return damaged;
+    if (damaged == 0 || looks == kLooksMax) return 0;
     CULM_TRY(const auto again, detail::PageFile::open(data_file(directory)));
     if (again.transaction() == file.transaction()) return damaged;
   }
@@ -453,6 +453,8 @@ Result<void> Salvage::finish() && {
                         ::chown(made.c_str(), status.st_uid, status.st_gid) == 0 &&
                         ::rename(made.c_str(), detail::copy_path(state_->directory).c_str()) == 0;
   if (!is_ready) return fail(error_system(Errc::kStoreIo, errno));
+  std::error_code error;
+  fs::remove_all(state_->place, error);  // before, so that who is killed leaves none of it
   return detail::replace_data_file(state_->directory, detail::LockFile::kGoes);
 }
 

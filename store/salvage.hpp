@@ -12,8 +12,9 @@
 namespace culm::store {
 
 /// How many pages of the file are damaged, as far as something leads to them. Trusts none, and
-/// needs no store to be open. Fails with kStoreNotFound, kStoreIo, and with kStoreDamaged where
-/// nothing can be made of the file.
+/// needs no store to be open. 0 where others write all the time: then it cannot be found out.
+/// Fails with kStoreNotFound, kStoreIo, and with kStoreDamaged where nothing can be made of the
+/// file.
 [[nodiscard]] Result<std::uint64_t> count_damaged_pages(const std::string& directory);
 
 /// Whether anything leads to what is in the file. Where there is none it is true as well.
