@@ -243,14 +243,14 @@ class Reconciliation {
 
   /// A cap without its evidence.
   Result<void> check_evidence() {
-    std::vector<std::pair<std::uint64_t, LogKey>> uncapped;
+    std::map<std::uint64_t, LogKey> uncapped;
     for (const auto& [number, log] : states_) {
       CULM_TRY(const auto value, kv_.get(Table::kLogs, detail::log_row_key(log)));
       CULM_TRY(const auto opened, detail::open_log(log, *value));
       if (opened.state.cap == 0) continue;
       const auto key = detail::entry_row_key(number, opened.state.cap);
       CULM_TRY(const auto evidence, kv_.get(Table::kEvidence, key));
-      if (!evidence) uncapped.emplace_back(number, log);
+      if (!evidence) uncapped.emplace(number, log);
     }
     for (const auto& [number, log] : uncapped) {
       states_.erase(number);
