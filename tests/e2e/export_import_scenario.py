@@ -92,6 +92,19 @@ class Export(Scenario):
     def test_what_is_not_held_is_not_found(self):
         self.error(NOT_FOUND, "export", self.author, "--jsonl", "--range", "301-")
         self.error(NOT_FOUND, "export", "12345678", "--jsonl")
+        self.out("export", self.author, "--jsonl", "--range", "298-", "-o", "part")
+        self.out("import", "--jsonl", "part", store="other")
+        log = self.json("ls", store="other")
+        held = log["entries"] + log["certificate_entries"]
+        for ranges, missing in (("5,299", "5"), ("299-301", "301"), ("2,299-", "2")):
+            failure = self.json("export", self.author, "--jsonl", "--range", ranges, "-o", "more",
+                                store="other", status=NOT_FOUND)
+            self.assertEqual((failure["error"], failure["missing"]), ("entry_not_held", missing))
+        self.error(NOT_FOUND, "export", self.author, "--jsonl", "--range", "1-last", store="other")
+        self.assertFalse((self.place / "more").exists())
+        for arguments in [], ["--range", "1-"]:
+            lines = self.out("export", self.author, "--jsonl", *arguments, store="other")
+            self.assertEqual(len(lines.splitlines()), held)
         self.error(USAGE, "export", self.author)
 
 

@@ -1,5 +1,6 @@
 """ls, log and cat."""
 
+import json
 import os
 import pty
 import subprocess
@@ -52,6 +53,27 @@ class Read(Scenario):
         self.assertEqual(seqnums("--newest", 0), [])
         self.error(NOT_FOUND, "log", author, "--range", "101-")
         self.assertRegex(self.text("log", author), r"(?m)^ +42  verified +7 B  line 42$")
+
+    def test_log_names_what_was_asked_for_and_is_not_held(self):
+        author = self.new_log(str(n) for n in range(1, 21))
+        self.out("export", author, "--jsonl", "--range", "15-20", "-o", "part")
+        self.out("import", "--jsonl", "part", store="other")
+        held = self.json("ls", store="other")["held"]
+        self.assertEqual(held, "1,4,13-20")
+        for ranges, printed, missing in (("5,14", [14], "5"), ("14-25", range(14, 21), "21-25"),
+                                         ("1-last", [1, 4, *range(13, 21)], "2-3,5-12"),
+                                         ("19-,2", [19, 20], "2")):
+            done = self.run_culm("log", author, "--range", ranges, "--json", status=NOT_FOUND,
+                                 store="other")
+            self.assertEqual([json.loads(line)["seqnum"] for line in done.stdout.splitlines()],
+                             list(printed))
+            failure = json.loads(done.stderr)
+            self.assertEqual((failure["error"], failure["missing"]), ("entry_not_held", missing))
+        for arguments in [], ["--range", "1-"]:
+            self.assertEqual(len(self.json_lines("log", author, *arguments, store="other")), 10)
+        self.assertIn(f"culm: log: {author[:12]}: the entry is not held: 5\n"
+                      "  next: `culm sync HOST:PORT LOG --range RANGES` fetches it",
+                      self.error(NOT_FOUND, "log", author, "--range", "5,14", store="other"))
 
     def test_log_shortens_long_payloads(self):
         key, author = self.keygen()

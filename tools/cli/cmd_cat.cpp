@@ -16,21 +16,6 @@ struct Options {
   bool lines = false;
 };
 
-tl::unexpected<Failure> not_held(const store::LogState& state, const RangeSet& missing) {
-  const bool is_deleted = state.deleted.contains(missing);
-  Failure failure(Error{is_deleted ? Errc::kPayloadDeleted : Errc::kPayloadNotHeld});
-  failure.message += ": " + to_string(missing);
-  failure.fields["missing"] = to_string(missing);
-  if (missing.min() > state.head()) {
-    failure.step = "the highest entry known here is " + std::to_string(state.head());
-  } else if (is_deleted) {
-    failure.step = "`culm sync HOST:PORT LOG --undelete` takes back what was deleted here";
-  } else {
-    failure.step = "`culm sync HOST:PORT LOG --range RANGES` fetches it from a peer that has it";
-  }
-  return fail_with(std::move(failure).about(short_name(state.log)));
-}
-
 /// What is to be printed: all that is held, or all that was asked for.
 Outcome<RangeSet> choose(const store::LogState& state, const Options& options, bool is_quiet) {
   const RangeSet held = state.payloads & state.served();
@@ -51,7 +36,10 @@ Outcome<RangeSet> choose(const store::LogState& state, const Options& options, b
   if (wanted.max() == kSeqnumMax && wanted.ranges().back().first <= state.head()) {
     wanted.erase({state.head() + 1, kSeqnumMax});
   }
-  if (const RangeSet missing = wanted - held; !missing.empty()) return not_held(state, missing);
+  const RangeSet missing = wanted - held;
+  const bool is_deleted = state.deleted.contains(missing);
+  CULM_TOOLS_CHECK(
+      unless_missing(state, missing, is_deleted ? Errc::kPayloadDeleted : Errc::kPayloadNotHeld));
   return wanted;
 }
 

@@ -33,6 +33,7 @@ Outcome<std::vector<Part>> choose(const store::Store& store, const Options& opti
   for (const store::LogState& state : states) {
     const RangeSet served = state.served();
     const RangeSet asked = options.range.empty() ? served : served & options.range.of(state.head());
+    CULM_TOOLS_CHECK(unless_missing(state, named_in(options.range.of(state.head())) - served));
     if (asked.empty() && !options.range.empty()) continue;
     parts.push_back({state, asked, (closure(asked, state.head()) & served) - asked});
   }
@@ -127,9 +128,10 @@ void add_export(CommandTree& tree) {
       "export",
       "Write entries of a log and their payloads as lines of JSON. `culm verify --jsonl` and\n"
       "`culm import --jsonl` read them. With --range also the entries that prove those asked for,\n"
-      "without their payloads. Where a payload is damaged, its entry stands there without it; "
-      "what\n"
-      "is damaged and left out is named, and the exit status is then 5.",
+      "without their payloads. What --range names, such as 7, 5-9 or 1-last, must be held, or\n"
+      "nothing is exported; a range without an end, such as 1-, means what is held. Where a\n"
+      "payload is damaged, its entry stands there without it; what is damaged and left out is\n"
+      "named, and the exit status is then 5.",
       "culm export 4fd3ab12 --jsonl --range 500-600 -o part.jsonl", options, run);
   verb.group(VerbGroup::kExchange);
   verb.add_option("LOG", &options->log, "Log").required();

@@ -47,7 +47,10 @@ Outcome<void> run(Context& context, const Options& options) {
     is_none = false;
     auto printed = print(context, *store, state, seqnums);
     if (!printed && printed.error().code != Errc::kStoreDamaged) return printed;
-    if (!printed) outcome = std::move(printed);
+    if (printed)
+      printed = unless_missing(state, named_in(options.range.of(state.head())) - state.served());
+    const bool is_damage = !printed && printed.error().code == Errc::kStoreDamaged;
+    if (!printed && (outcome || is_damage)) outcome = std::move(printed);
   }
   if (!is_none) return outcome;
   return fail_with(Failure(Error{Errc::kEntryNotHeld})
@@ -63,7 +66,9 @@ void add_log(CommandTree& tree) {
       "log",
       "List the held entries of a log: seqnum, level, payload size and the payload's start.\n"
       "verified: the entry's own signature was checked. attested: a later entry whose signature\n"
-      "was checked vouches for its exact bytes.",
+      "was checked vouches for its exact bytes. What --range names, such as 7, 5-9 or 1-last, and\n"
+      "is not held, is named in the end, and the exit status is then 3; a range without an end,\n"
+      "such as 1-, means what is held.",
       "culm log 4fd3ab12 --newest 20", options, run);
   verb.group(VerbGroup::kRead);
   verb.add_option("LOG", &options->log, "Log").required();

@@ -156,6 +156,29 @@ Outcome<void> unless_damaged(const LogKey& log, const RangeSet& damaged, const R
   return fail_with(std::move(failure).about(short_name(log)));
 }
 
+RangeSet named_in(RangeSet range) {
+  if (!range.contains(kSeqnumMax)) return range;
+  const SeqRange open = range.ranges().back();
+  // The highest seqnum alone has no open end.
+  if (open.first != kSeqnumMax) range.erase(open);
+  return range;
+}
+
+Outcome<void> unless_missing(const store::LogState& log, const RangeSet& missing, Errc error) {
+  if (missing.empty()) return {};
+  Failure failure(Error{error});
+  failure.message += ": " + to_string(missing);
+  failure.fields["missing"] = to_string(missing);
+  if (missing.min() > log.head()) {
+    failure.step = "the highest entry known here is " + std::to_string(log.head());
+  } else if (error == Errc::kPayloadDeleted) {
+    failure.step = "`culm sync HOST:PORT LOG --undelete` takes back what was deleted here";
+  } else {
+    failure.step = "`culm sync HOST:PORT LOG --range RANGES` fetches it from a peer that has it";
+  }
+  return fail_with(std::move(failure).about(short_name(log.log)));
+}
+
 LineFormat::LineFormat(const Options& options)
     : options_(options),
       seqnum_width_(std::max<std::size_t>(std::to_string(options.head).size(), 6)),

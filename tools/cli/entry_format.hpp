@@ -54,6 +54,13 @@ struct PrintedPayloads {
 [[nodiscard]] Outcome<void> unless_damaged(const LogKey& log, const RangeSet& damaged,
                                            const RangeSet& payloads = {});
 
+/// What `range` names of a log: all but an open end, such as 30-, which means what there is.
+[[nodiscard]] RangeSet named_in(RangeSet range);
+
+/// Fails with `error` where something that was asked for is not held, and names it.
+[[nodiscard]] Outcome<void> unless_missing(const store::LogState& log, const RangeSet& missing,
+                                           Errc error = Errc::kEntryNotHeld);
+
 /// One line per entry: seqnum, level, payload size, the payload's start. Or an object of JSON.
 class LineFormat final : public EntryFormat {
  public:
