@@ -31,6 +31,26 @@ class Names(NetworkScenario):
         self.text("sync", relay.address, "alice", "--range", "2-3", store="other")
         self.assertEqual(self.out("cat", "alice", store="other"), b"bc")
 
+    def test_verbs_say_the_name_that_was_given(self):
+        author = self.two_logs()
+        for log, name in ((author, "bob"), (author, "alice"), (author + ".7", "seven")):
+            self.text("name", log, name)
+        for verb in ["verify"], ["select"], ["delete", author, "--payloads", "--range", "1"], [
+                "follow", "--from-start", "--until", "2", author], ["ls"]:
+            said = self.text(*verb)
+            self.assertRegex(said, r"(?m)^alice\b", verb)
+            self.assertRegex(said, r"(?m)^seven\b", verb)
+            self.assertNotIn(author[:12], said)
+        self.assertIn("culm: cat: alice: ", self.error(NOT_FOUND, "cat", author, "--range", "99"))
+        self.assertIn("would forget alice: ", self.text("forget", author, "--dry-run"))
+        relay = self.relay("relay", "--accept-any")
+        self.assertRegex(self.text("sync", relay.address, author, "--push"), r"(?m)^seven: ")
+        self.assertEqual([row["log"] for row in self.json_lines("verify")], [author, author + ".7"])
+        self.text("name", author + ".0", "zero")
+        self.assertRegex(self.text("verify"), r"(?m)^zero\b")
+        self.text("name", "--remove", "seven")
+        self.assertRegex(self.text("verify"), r"(?m)^alice\.7\b")
+
     def test_a_name_may_be_given_before_the_log_is_here(self):
         author = "5" * 64
         self.text("name", author + ".3", "sensor")

@@ -296,6 +296,9 @@ Outcome<store::LogState> read_log(const store::Store& store, const LogKey& log) 
 }
 
 std::string short_name(const LogKey& log, std::size_t digits) {
+  // One that cannot be read is no reason to say nothing of the log.
+  static const std::vector<GivenName> names = list_given_names().value_or(std::vector<GivenName>());
+  if (const auto name = given_name_of(names, log)) return *name;
   std::string text = to_hex(log.author.bytes).substr(0, digits);
   if (log.log_id != LogId{}) text.append(".").append(std::to_string(to_integer(log.log_id)));
   return text;

@@ -137,7 +137,7 @@ enum class OfAuthor { kKnown, kKnownAndLog0 };
 /// The state of `log` as of now.
 [[nodiscard]] Outcome<store::LogState> read_log(const store::Store& store, const LogKey& log);
 
-/// Author digits and log_id as short as people can read it: for messages, not for input.
+/// What `culm name` called it, else author digits and log_id as short as people can read it.
 [[nodiscard]] std::string short_name(const LogKey& log, std::size_t digits = 12);
 [[nodiscard]] std::string short_name(const sealing::PeerKey& peer);
 

@@ -141,14 +141,11 @@ Outcome<void> run(Context& context, const Options& options) {
       summary.state += "; " + human_size(in_part.bytes) + " in parts of " +
                        human_payloads(in_part.seqnums.count());
     }
-    table.add(
-        {options.full
-             ? to_string(log.log)
-             : given_name_of(names, log.log).value_or(short_name(log.log, digits_needed(logs, i))),
-         std::to_string(summary.head), human_count(summary.entries),
-         human_count(summary.certificate_entries),
-         human_count((log.payloads & log.served()).count()), human_size(log.payload_bytes),
-         context.out.toned(summary.tone, summary.state)});
+    table.add({options.full ? to_string(log.log) : short_name(log.log, digits_needed(logs, i)),
+               std::to_string(summary.head), human_count(summary.entries),
+               human_count(summary.certificate_entries),
+               human_count((log.payloads & log.served()).count()), human_size(log.payload_bytes),
+               context.out.toned(summary.tone, summary.state)});
     if (table.row_count() == kRowsPerPortion) CULM_TOOLS_CHECK(context.out.write(table.take()));
   }
   if (context.json) return {};
@@ -180,7 +177,9 @@ void add_ls(CommandTree& tree) {
   verb.group(VerbGroup::kRead);
   verb.add_option("PREFIX", &options->prefix,
                   "Only logs whose author begins with these digits, or has this name");
-  verb.add_flag("--full", options->full, "Print whole names, and not those that `culm name` gave");
+  verb.add_flag(
+      "--full", options->full,
+      "Print whole names, and not those that `culm name` gave; wider than most terminals");
 }
 
 }  // namespace culm::tools

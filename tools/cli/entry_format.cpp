@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::size_t kPortionBytes = 256 * 1024;
 constexpr std::size_t kPreviewBytes = 512;
+/// Of most names of logs, 12 digits with a log_id of one.
+constexpr std::size_t kNameColumns = 14;
 
 std::string padded(std::string text, std::size_t width) {
   text.insert(0, width - std::min(width, text.size()), ' ');
@@ -183,7 +185,7 @@ LineFormat::LineFormat(const Options& options)
     : options_(options),
       seqnum_width_(std::max<std::size_t>(std::to_string(options.head).size(), 6)),
       columns_(0) {
-  const std::size_t used = (options.with_log ? 14 : 0) + seqnum_width_ + 22;
+  const std::size_t used = (options.with_log ? kNameColumns + 2 : 0) + seqnum_width_ + 22;
   columns_ = std::max<std::size_t>(terminal_columns(), used + 20) - used;
 }
 
@@ -209,7 +211,11 @@ Result<bool> LineFormat::begin(std::string& out, const store::ReadTransaction& t
            "\n";
     return false;
   }
-  if (options_.with_log) out += short_name(log.log) + "  ";
+  if (options_.with_log) {
+    std::string name = short_name(log.log);
+    name.resize(std::max(name.size(), kNameColumns), ' ');
+    out += name + "  ";
+  }
   out += padded(std::to_string(n), seqnum_width_) + "  ";
   out += std::string(level_of(log, n)) + "  " + padded(human_size(entry.payload_size()), 8) + "  ";
   if (entry.is_end_of_log()) out += "[end of log] ";
