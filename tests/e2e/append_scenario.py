@@ -43,6 +43,14 @@ class Append(Scenario):
         key, author = self.keygen()
         self.assertEqual(self.json("append", "--key", key, "--lines")["entries"], 0)
 
+    def test_an_empty_payload_is_said(self):
+        key, _ = self.keygen()
+        said = lambda *a, **o: self.text("append", "--key", key, *a, **o)  # noqa: E731
+        self.assertTrue(said().startswith("appended 1 entry with an empty payload, seqnum 1, in "))
+        self.assertTrue(said("--lines", stdin=b"\n\n").startswith(
+            "appended 2 entries with empty payloads, seqnum 2-3, in "))
+        self.assertTrue(said(stdin=b"x").startswith("appended 1 entry (1 B), seqnum 4, in "))
+
     def test_log_ids_are_logs_of_their_own(self):
         key, author = self.keygen()
         for log_id in 0, 7, 18446744073709551615:

@@ -136,6 +136,19 @@ class Arguments(Scenario):
         for arguments in (["cat", ""], ["ls", "--store", ""], ["log", "12345678", "--range", ""], [""]):
             self.assertIn("must not be empty", self.error(USAGE, *arguments))
 
+    def test_an_empty_argument_is_named_with_the_help_of_its_verb(self):
+        self.assertEqual(self.error(USAGE, "log", "x", "--range", ""),
+                         "culm: --range must not be empty\n  next: culm log --help\n")
+
+    def test_what_is_no_seqnum_is_told_from_where_they_count(self):
+        for number in "3,002", "0", "x":
+            self.assertEqual(self.error(USAGE, "lipmaa", number).splitlines()[0],
+                             f'culm: lipmaa: N "{number}" is no seqnum: those are from 1 to 2^64 - 1')
+
+    def test_the_help_says_which_exit_status_a_key_file_has(self):
+        self.assertIn("3 not found (a store, log, entry, payload or file), 4 verification failed (a "
+                      "bad or missing key file as well)", " ".join(self.text("--help").split()))
+
     def test_a_name_that_nobody_has_is_not_found(self):
         author = self.new_log("abc")
         other = "%064x" % (int(author, 16) ^ 1)

@@ -32,7 +32,10 @@ class AuthorMark(Scenario):
 
     def test_a_lost_store_is_not_started_anew(self):
         shutil.rmtree(self.path("store"))
-        self.append("other 1\n", FORK)
+        for arguments in [], ["--adopt"], ["--gate", "never"]:
+            self.assertIn(b"where no peer has it, begin another one with --log-id",
+                          self.append("other 1\n", FORK, *arguments).stderr)
+        self.append("other 1\n", 0, "--log-id", "1")
 
     def test_a_store_with_another_entry_is_not_appended_to(self):
         shutil.copytree(self.path("store"), self.path("backup"))

@@ -235,7 +235,9 @@ class Causes(NetworkScenario):
     def test_a_relay_that_cannot_listen(self):
         relay = self.relay()
         said = self.error(NETWORK, "relay", "--listen", relay.address, store="other")
-        self.assertIn("next: end the program that listens there", said)
+        self.assertEqual(said, f"culm: relay: --listen {relay.address}: cannot listen there: Address "
+                         "already in use\n  next: another program, perhaps another relay, listens "
+                         "there: end it, or listen at another port\n")
         said = self.error(NETWORK, "relay", "--listen", "192.0.2.1:7474", store="other")
         self.assertIn("next: listen at an address of this machine", said)
         said = self.error(LOCKED, "relay", "--listen", "127.0.0.1:0", store="relay")

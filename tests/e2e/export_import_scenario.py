@@ -246,8 +246,20 @@ class Import(Scenario):
         report = json.loads(self.import_text("\n \n").stdout)
         self.assertEqual(report["entries_added"], 0)
 
+    def test_an_empty_file_is_not_good(self):
+        self.write("blank", "\n \n")
+        for name in "blank", "/dev/null":
+            self.assertEqual(self.error(VERIFICATION, "verify", "--jsonl", name).splitlines()[0],
+                             f"culm: verify: {name}: there is nothing in it to verify")
+            self.assertEqual(self.json("verify", "--jsonl", name, status=VERIFICATION)["error"],
+                             "file_format")
+
     def test_files_that_are_none_are_refused(self):
-        self.error(NOT_FOUND, "import", "--jsonl", "missing")
+        for verb in ["import"], ["verify"]:
+            self.assertIn("next: check the name of the file",
+                          self.error(NOT_FOUND, *verb, "--jsonl", "missing"))
+        self.assertIn("next: name a file in place of the directory",
+                      self.error(USAGE, "verify", "--jsonl", self.place))
         self.error(USAGE, "import", "--jsonl", self.place)
         self.error(USAGE, "import", "file")
 

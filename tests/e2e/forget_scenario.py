@@ -46,17 +46,23 @@ class Forget(NetworkScenario):
         self.assert_sound("reader")
 
     def test_ones_own_log_is_refused_unless_that_is_said(self):
-        for arguments in ([], ["--dry-run"]):
-            said = self.error(USAGE, "forget", self.author, *arguments)
-            self.assertIn("is your own", said)
-            self.assertIn("--own", said)
+        said = self.error(USAGE, "forget", self.author)
+        self.assertIn(f"culm: forget: {self.author[:12]}: this log is your own", said)
+        self.assertIn("--own", said)
+        looked = self.text("forget", self.author, "--dry-run")
+        self.assertTrue(looked.endswith("; it is your own, which needs --own\n"), looked)
+        self.assertNotIn("--own", self.text("forget", self.author, "--dry-run", "--own"))
+        self.assertEqual(self.json("forget", self.author, "--dry-run")["type"], "would_forget")
         self.assertEqual(self.known("store"), [self.author])
         relay = self.relay("relay", "--accept-any")
         self.sync("store", relay.address, "--push")
         self.out("forget", self.author, "--own")
         self.assertEqual(self.known("store"), [])
         # It forks nothing: the log is taken back before it goes on.
-        self.run_culm("append", "--key", self.key, stdin=b"more", status=7)
+        said = self.error(7, "append", "--key", self.key, stdin=b"more")
+        self.assertIn("the store lacks entries that were published, as after a restore or `culm "
+                      "forget`: take the log back", said)
+        self.assertIn("where no peer has it, begin another one with --log-id", said)
         self.sync("store", relay.address, self.author)
         self.out("append", "--key", self.key, stdin=b"more")
         self.assertEqual(self.json("ls")["head"], 101)
@@ -64,9 +70,8 @@ class Forget(NetworkScenario):
     def test_a_log_is_ones_own_in_whichever_store_of_this_machine_it_lies(self):
         relay = self.relay("store")
         self.sync("copy", relay.address, self.author)
-        for arguments in [], ["--dry-run"]:
-            self.assertIn("is your own", self.error(USAGE, "forget", self.author, *arguments,
-                                                    store="copy"))
+        self.assertIn("is your own", self.error(USAGE, "forget", self.author, store="copy"))
+        self.assertIn("is your own", self.text("forget", self.author, "--dry-run", store="copy"))
         self.assertEqual(self.known("copy"), [self.author])
         self.move_to_another_machine()
         self.out("forget", self.author, store="copy")

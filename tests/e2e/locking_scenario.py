@@ -246,6 +246,8 @@ class Locking(NetworkScenario):
         report = self.json("append", "--key", self.key, "--wait", "1", stdin=b"x", status=LOCKED)
         self.assertEqual(report["error"], "node_silent")
         self.assertIn("kill -CONT", report["next"])
+        self.assertEqual(report["pid"], relay.process.pid)
+        self.assertTrue(report["message"].endswith(f" (pid {relay.process.pid})"))
         relay.process.send_signal(signal.SIGCONT)
         self.out("append", "--key", self.key, stdin=b"two")
         self.assertEqual(self.out("cat", self.author), b"onetwo")

@@ -35,11 +35,16 @@ class Read(Scenario):
         self.assertIn(authors[1], self.text("ls", "--full"))
         self.assertEqual(self.json("ls", authors[1][:10])["log"], authors[1])
         self.assertEqual(self.json("ls", authors[1])["log"], authors[1])
+        none = next(start for start in "0123456789abcdef"
+                    if not any(author.startswith(start) for author in authors))
+        self.assertIn(f'culm: ls: "{none}": ', self.error(NOT_FOUND, "ls", none))
 
     def test_a_store_without_logs_says_so(self):
-        key, _ = self.keygen()
-        self.out("append", "--key", key, "--lines")
+        self.out("forget", self.new_log("a"), "--own")
         self.assertEqual(self.text("ls"), "no logs\n")
+        both = subprocess.run([CULM, "ls"], env=self.environment, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=60).stdout
+        self.assertRegex(both, "^no logs\n  next: `culm append` begins a log")
         self.assertEqual(self.out("ls", "--json"), b"")
         self.assertEqual(self.text("verify"), "no logs\n")
 

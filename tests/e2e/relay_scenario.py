@@ -133,6 +133,7 @@ class Journal(NetworkScenario):
         self.assertEqual(first[0], "info")
         self.assertIn(f"at {relay.address} (pid {relay.process.pid})", first[1])
         self.assertIn(relay.store, first[1])
+        self.assertIn("counted each minute, and told at once with --log-level debug", first[1])
         self.assertEqual(stopping, ("info", "SIGTERM: stops"))
         self.assertRegex(summary[1], r"^in [0-9.]+ s: 31 connections, 1 offer taken, 7 entries in, "
                                      r"21 entries out, .* in, .* out; 0 sessions now$")

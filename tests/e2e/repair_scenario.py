@@ -346,7 +346,7 @@ class Backup(Rotten):
     def test_a_place_that_is_not_empty_is_refused_and_left_as_it_is(self):
         os.mkdir(self.path("full"))
         self.write("full/mine", "text")
-        self.assertIn("full: is not empty", self.error(USAGE, "backup", "full"))
+        self.assertIn("full: the directory is not empty", self.error(USAGE, "backup", "full"))
         self.assertEqual(os.listdir(self.path("full")), ["mine"])
         self.error(USAGE, "backup", "store")
         self.out("backup", "copy")

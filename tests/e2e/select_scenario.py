@@ -77,7 +77,9 @@ class Select(NetworkScenario):
         logs, _ = self.sync("reader", self.source.address)
         self.assertEqual([log["log"] for log in logs], [other])
         said = self.error(USAGE, "sync", self.source.address, self.author, store="reader")
-        self.assertIn("nothing is selected of log", said)
+        self.assertEqual(said, f"culm: sync: nothing is selected of log {self.author[:12]}\n"
+                         "  next: say what to fetch, --range 1- for all; or select it before (culm "
+                         "select)\n")
         before = self.held_of(self.author)
         # It is still offered.
         pushed, _ = self.sync("reader", self.source.address, "--push")

@@ -51,9 +51,10 @@ Outcome<std::uint64_t> parse_number(std::string_view what, std::string_view text
 }
 
 Outcome<SeqNum> parse_seqnum(std::string_view what, std::string_view text) {
-  CULM_TOOLS_TRY(const SeqNum seqnum, parse_number(what, text));
-  if (seqnum == 0) return usage(std::string(what) + " is 0, but seqnums start at 1");
-  return seqnum;
+  const auto seqnum = parse_number(what, text);
+  if (seqnum && *seqnum != 0) return *seqnum;
+  return usage(std::string(what) + " " + in_quotes(text) +
+               " is no seqnum: those are from 1 to 2^64 - 1");
 }
 
 Outcome<std::size_t> parse_verify_threads(std::string_view what, std::string_view text) {

@@ -324,7 +324,7 @@ Outcome<void> check_new_log(store::AuthorMark& mark, const std::string& mark_pat
                     std::to_string((*published)->seqnum);
   return fail_with(std::move(failure).next(
       "name its store with --store DIR or CULM_STORE; if that is lost, take the log back from a "
-      "peer before appending (culm sync)"));
+      "peer before appending (culm sync); where no peer has it, begin another one with --log-id"));
 }
 
 Outcome<void> report(Context& context, const LogKey& log, const RangeSet& appended, SeqNum head,
@@ -339,7 +339,11 @@ Outcome<void> report(Context& context, const LogKey& log, const RangeSet& append
     }
     return context.out.write_json(object);
   }
-  std::string text = "appended " + human_entries(count) + " (" + human_size(bytes) + ")";
+  std::string text = "appended " + human_entries(count);
+  const bool is_empty = count > 0 && bytes == 0 && !ended;
+  text += !is_empty    ? " (" + human_size(bytes) + ")"
+          : count == 1 ? " with an empty payload"
+                       : " with empty payloads";
   if (count > 0) text += ", seqnum " + to_string(appended);
   text += ", in " + human_duration(seconds) + "\nlog " + to_string(log) + "\n";
   if (ended) text += "the log is closed\n";
@@ -440,12 +444,13 @@ void add_append(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
   Verb& verb = tree.add_verb(
       "append",
-      "Sign entries and append them to one's own log. One entry per FILE (- or no FILE is "
-      "standard\n"
-      "input), or one per line with --lines; each of up to 4 GiB. Entries are durable when it\n"
-      "returns; while a node runs on the store it does the writing. Appends that coincide wait\n"
-      "for each other. What was published is remembered outside of the store (`culm mark`), so\n"
-      "that an old copy of the store is never appended to.",
+      "Sign entries and append them to one's own log. One entry per FILE (- or no FILE is\n"
+      "standard input; where that is empty, so is the payload), or one per line with --lines; "
+      "each\n"
+      "of up to 4 GiB. Entries are durable when it returns; while a node runs on the store it "
+      "does\n"
+      "the writing. Appends that coincide wait for each other. What was published is remembered\n"
+      "outside of the store (`culm mark`), so that an old copy of the store is never appended to.",
       "culm append --key me.key --lines notes.txt\n  date | culm append --key me.key", options,
       run);
   verb.group(VerbGroup::kKeep);

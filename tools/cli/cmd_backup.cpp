@@ -20,8 +20,10 @@ struct Options {
 Failure refused(const Error& error, const Options& options) {
   Failure failure(error);
   if (error.code == Errc::kFileExists) {
-    failure.message = "is not empty";
+    failure.message = "the directory is not empty";
     failure.step = "name a directory that is empty, or not there yet";
+  } else if (error.code == Errc::kFileIo) {
+    failure.step = "name a directory on a disk with room, that this user may write to";
   } else if (error.code == Errc::kStoreLocked) {
     failure.message = "another process makes a backup there";
   }

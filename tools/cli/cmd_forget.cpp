@@ -87,7 +87,7 @@ Outcome<void> refuse_own(const std::vector<LogKey>& logs, const Options& options
   if (options.own || own == logs.end()) return {};
   return fail_with(
       Failure(Exit::kUsage, Errc::kUsage,
-              std::string("is your own, and where no peer has all of it, it is lost") +
+              std::string("this log is your own, and where no peer has all of it, it is lost") +
                   (logs.size() > 1 ? "; nothing was forgotten" : ""))
           .about(short_name(*own))
           .next("push it to a peer first (culm sync --push), then forget it with --own"));
@@ -104,11 +104,12 @@ Outcome<void> look(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto logs, find_logs(*store, options));
-  CULM_TOOLS_CHECK(refuse_own(logs, options));
   return for_each_log(context, logs, [&](const LogKey& log) -> Outcome<void> {
     CULM_TOOLS_TRY(const Extent extent, find_extent(*store, log));
     if (context.json) return context.out.write_json(to_json(extent, false));
-    return context.out.write("would forget " + described(extent) + "\n");
+    const bool asks_for_own = is_own(log) && !options.own;
+    return context.out.write("would forget " + described(extent) +
+                             (asks_for_own ? "; it is your own, which needs --own" : "") + "\n");
   });
 }
 
@@ -173,7 +174,8 @@ void add_forget(CommandTree& tree) {
   verb.group(VerbGroup::kLetGo);
   verb.add_option("LOG", &options->log, "Log, or author of several").required();
   verb.add_flag("--own", options->own, "Forget it also if it is your own");
-  verb.add_flag("--dry-run", options->dry_run, "Say what would be forgotten, and forget nothing");
+  verb.add_flag("--dry-run", options->dry_run,
+                "Say what would be forgotten, also of your own logs, and forget nothing");
 }
 
 }  // namespace culm::tools

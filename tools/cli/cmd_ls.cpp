@@ -117,6 +117,9 @@ Outcome<void> run(Context& context, const Options& options) {
                    "\" is not the beginning of an author: hex digits, at most 64");
     }
     CULM_TOOLS_TRY(logs, std::move(listed));
+    if (logs.empty() && !options.prefix.empty()) {
+      return fail_with(Failure(Error{Errc::kLogUnknown}).about("\"" + options.prefix + "\""));
+    }
   } else {
     CULM_TOOLS_TRY(logs, find_logs_named(transaction, {options.prefix}));
   }
@@ -149,12 +152,12 @@ Outcome<void> run(Context& context, const Options& options) {
     if (table.row_count() == kRowsPerPortion) CULM_TOOLS_CHECK(context.out.write(table.take()));
   }
   if (context.json) return {};
-  if (logs.empty() && options.prefix.empty()) {
-    std::fputs("  next: `culm append` begins a log, `culm sync HOST:PORT AUTHOR` fetches one\n",
-               stderr);
-  }
-  if (logs.empty()) return context.out.write("no logs\n");
-  return context.out.write(table.take());
+  if (!logs.empty()) return context.out.write(table.take());
+  CULM_TOOLS_CHECK(context.out.write("no logs\n"));
+  CULM_TOOLS_CHECK(context.out.flush());
+  std::fputs("  next: `culm append` begins a log, `culm sync HOST:PORT AUTHOR` fetches one\n",
+             stderr);
+  return {};
 }
 
 }  // namespace

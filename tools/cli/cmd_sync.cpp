@@ -90,12 +90,15 @@ Outcome<void> leave_out_unwanted(const Options& options, const store::ReadTransa
   for (const std::string& name : options.logs) {
     CULM_TOOLS_TRY(const auto named, find_logs_named(transaction, {name}, OfAuthor::kKnownAndLog0));
     if (std::ranges::all_of(named, is_unwanted)) {
-      return usage("nothing is selected of log " + short_name(named.front()) +
-                   ": say what to fetch, --range 1- for all, or select it before (culm select)");
+      return fail_with(
+          Failure(Exit::kUsage, Errc::kUsage,
+                  "nothing is selected of log " + short_name(named.front()))
+              .next("say what to fetch, --range 1- for all; or select it before (culm select)"));
     }
   }
   if (unwanted.size() == logs.size() && !logs.empty()) {
-    return usage("nothing is selected of any log: `culm select` shows and changes it");
+    return fail_with(Failure(Exit::kUsage, Errc::kUsage, "nothing is selected of any log")
+                         .next("`culm select` shows and changes it"));
   }
   std::erase_if(logs, is_unwanted);
   return {};

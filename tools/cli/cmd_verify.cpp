@@ -6,6 +6,7 @@
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/evidence_text.hpp"
+#include "tools/cli/files.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/jsonl_file.hpp"
@@ -33,6 +34,12 @@ Outcome<void> verify_jsonl_file(Context& context, const Options& options) {
                  read_jsonl(options.jsonl, verifier, host::JsonlFile::Signatures::kEach));
   if (const auto good = file.check(verifier, nullptr, options.loose); !good) {
     return fail_with(explain(options.jsonl, good.error()));
+  }
+  if (file.entry_count() == 0) {
+    return fail_with(
+        Failure(Exit::kVerification, Errc::kFileFormat, "there is nothing in it to verify")
+            .about(shown(options.jsonl))
+            .next("get the file again from where it comes from: an export has one line or more"));
   }
   if (context.json) {
     return context.out.write_json(Json{{"type", "file_verdict"},
@@ -203,7 +210,8 @@ void add_verify(CommandTree& tree) {
       "Verify from nothing every signature, link, payload and row. Without an option the logs of\n"
       "the store, all or those named. With --jsonl a file of JSON lines, with --entry raw files;\n"
       "these need no store. Where an author forked a log, the evidence is shown. Exit status 4 if\n"
-      "something is wrong, 5 if the store is damaged, 7 if the author forked a log.",
+      "something is wrong or there is no entry in the file, 5 if the store is damaged, 7 if the "
+      "author forked a log.",
       "culm verify\n  culm verify --jsonl part.jsonl\n"
       "  culm verify --entry 4.bin --backlink 3.bin --lipmaalink 1.bin",
       options, run);

@@ -201,8 +201,13 @@ tl::expected<const Verb*, Ending> CommandLineParser::parse(
     return tl::unexpected(Ending{
         static_cast<int>(why.exit), {}, is_json ? to_json_line(why, name) : to_text(why, name)});
   };
-  if (std::ranges::count(arguments, std::string()) > 0) {
-    return refuse(wrong("an argument must not be empty"));
+  if (const auto empty = std::ranges::find(arguments, std::string()); empty != arguments.end()) {
+    const bool is_of_option = empty != arguments.begin() && std::prev(empty)->starts_with("--");
+    Failure why = wrong((is_of_option ? *std::prev(empty) : "an argument") + " must not be empty");
+    const std::string name = first_without_dash(arguments);
+    const bool is_verb = std::ranges::find(tree_.verbs(), name, &Verb::name) != tree_.verbs().end();
+    if (is_verb) why.step = "culm " + name + " --help";
+    return refuse(why);
   }
   // The parser takes them from the back.
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());

@@ -34,8 +34,10 @@ Exit exit_of_file(const Error& error) {
 }
 
 constexpr std::string_view kTakeBack =
-    "the store is older than the log: take the log back from a peer (culm sync) before "
-    "appending, or the log forks";
+    "the store lacks entries that were published, as after a restore or `culm forget`: take the "
+    "log "
+    "back from a peer (culm sync) before appending, or it forks; where no peer has it, begin "
+    "another one with --log-id";
 constexpr std::string_view kRepair =
     "`culm repair --dry-run` says what is damaged; `culm repair --from HOST:PORT` mends it, and "
     "takes what is lost again from a peer that has it";
@@ -82,10 +84,14 @@ constexpr Row kRows[] = {
      "it was stopped, or it hangs: let it go on (kill -CONT) or end it; then look whether this was "
      "done, it may still do it"},
     {Errc::kLogEnded, "start another log with --log-id"},
+    {Errc::kFileIo, "check the name of the file", {}, ENOENT},
+    {Errc::kFileIo, "check the name: a directory on the way to the file is none", {}, ENOTDIR},
+    {Errc::kFileIo, "name a file in place of the directory", {}, EISDIR},
+    {Errc::kFileIo, "let this user have the file, or name another one", {}, EACCES},
     {Errc::kFileExists, "name a file that does not exist yet"},
     {Errc::kKeyFileMissing, "`culm keygen FILE` makes one"},
     {Errc::kKeyFileLink, "name the file itself"},
-    {Errc::kKeyFileShared, "chmod 600 the file"},
+    {Errc::kKeyFileShared, "if it is your key, chmod 600 the file"},
 
     // Where a peer is, or this side is to be.
     {Errc::kAddress, "check the name and the port; HOST:PORT is where `culm relay` listens",
@@ -97,7 +103,7 @@ constexpr Row kRows[] = {
     {Errc::kNetwork, kNoWay, {}, ENETUNREACH},
     {Errc::kNetwork, kNoWay, {}, EHOSTUNREACH},
     {Errc::kNetwork,
-     "end the program that listens there, or listen at another port",
+     "another program, perhaps another relay, listens there: end it, or listen at another port",
      {},
      EADDRINUSE},
     {Errc::kNetwork,

@@ -41,7 +41,8 @@ inline constexpr Topic kTopics[] = {
      "from 1; last is the highest that is held, -10 the tenth from the end. Ranges look like "
      "5-9,20,30- and include both ends; -10- are the last ten."},
     {"Exit status",
-     "0 done, 2 usage, 3 not found, 4 verification failed, 5 store or disk, 6 network, 7 fork or "
+     "0 done, 2 usage, 3 not found (a store, log, entry, payload or file), 4 verification failed "
+     "(a bad or missing key file as well), 5 store or disk, 6 network, 7 fork or "
      "signer state, 8 locked by another process, 130 interrupted (Ctrl-C), 141 the reader of the "
      "output went away."}};
 

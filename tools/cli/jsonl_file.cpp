@@ -23,6 +23,9 @@ Failure explain_line(const std::string& path, const host::JsonlFault& fault) {
     failure.message += " (at byte " + std::to_string(error.detail) + " of the entry)";
     failure.fields["offset"] = error.detail;
   }
+  if (failure.exit == Exit::kVerification) {
+    failure.step = "the file is not as it was written: get it again from where it comes from";
+  }
   if (error.code == Errc::kFileFormat) {
     failure.step = "each line is one that `culm export --jsonl` writes";
   }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "culm/core/signing.hpp"
+#include "culm/store/lmdb_kv.hpp"
 
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/verbs.hpp"
@@ -31,6 +32,16 @@ void hold_standard_descriptors() {
 Failure with_what_was_done(Failure failure, const Context& context) {
   const std::string& done = culm::tools::what_was_done();
   if (failure.what == context.out.name() && !done.empty()) failure.message += "; " + done;
+  return failure;
+}
+
+/// Whom to let go on.
+Failure with_silent_node(Failure failure, const Context& context) {
+  if (failure.code != culm::Errc::kNodeSilent) return failure;
+  const auto holder = culm::store::lock_holder(context.store_directory);
+  if (!holder) return failure;
+  failure.message += " (pid " + std::to_string(*holder) + ")";
+  failure.fields["pid"] = *holder;
   return failure;
 }
 
@@ -60,7 +71,8 @@ int run(const std::vector<std::string>& arguments) {
   if (exit == Exit::kReaderGone) return static_cast<int>(exit);
   // What was printed before the failure belongs before its message.
   static_cast<void>(context.out.flush());
-  const Failure failure = with_what_was_done(std::move(outcome.error()).as(exit), context);
+  const Failure failure =
+      with_silent_node(with_what_was_done(std::move(outcome.error()).as(exit), context), context);
   const std::string& name = (*verb)->name();
   std::fputs((context.json ? to_json_line(failure, name) : to_text(failure, name)).c_str(), stderr);
   return static_cast<int>(exit);

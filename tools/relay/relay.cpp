@@ -1,6 +1,7 @@
 #include "tools/relay/relay.hpp"
 
 #include <chrono>
+#include <cstring>
 
 #include <unistd.h>
 
@@ -36,7 +37,8 @@ void tell_started(const Log& log, const Context& context, const std::string& pee
   const long pid = ::getpid();
   log.write(Level::kInfo, "started",
             "culm " + std::string(kVersion) + " serves " + named(context) + " at " + address +
-                " (pid " + std::to_string(pid) + ")",
+                " (pid " + std::to_string(pid) +
+                "); what moves is counted each minute, and told at once with --log-level debug",
             {{"peer", peer},
              {"address", address},
              {"store", context.store_directory},
@@ -69,7 +71,13 @@ Outcome<void> run_relay(Context& context, const RelayOptions& options) {
   HostOptions host_options = options.host_options;
   CULM_TOOLS_TRY(host_options.admission, parse_admission(options.admission));
   const auto not_listening = [&](const Error& error) {
-    return fail_with(Failure(error).about("--listen " + options.listen));
+    Failure failure(error);
+    // Nothing of the network has failed.
+    if (error.code == Errc::kNetwork && error.detail_kind == ErrorDetail::kSystem) {
+      failure.message =
+          "cannot listen there: " + std::string(std::strerror(static_cast<int>(error.detail)));
+    }
+    return fail_with(std::move(failure).about("--listen " + options.listen));
   };
   // Looked at before the store is made; that a node runs on the store says more.
   const auto can_listen = transport::can_listen(endpoint);
