@@ -231,6 +231,11 @@ Result<void> Committer::attempt(std::vector<Job>& jobs) {
 Result<IngestAttempt> Committer::apply(store::WriteTransaction& transaction, const Job& job,
                                        Stages& stages) {
   if (is_distrusted(job.work)) return fail(Errc::kPeerClosed);
+  if (job.work.while_known && (job.unit || job.proven)) {
+    CULM_TRY(const auto known, transaction.find_log(job.work.log));
+    IngestAttempt passed_over{store::IngestReport(), {}};
+    if (!known) return passed_over;
+  }
   if (job.unit) {
     CULM_TRY(auto done, transaction.ingest(*job.unit, options_));
     if (!done.report || !job.work.keeps) return done;

@@ -60,6 +60,7 @@ struct Work {
   /// Of a unit: added to what the store keeps of the log in the commit that takes the unit.
   std::shared_ptr<const store::LogInterest> keeps{};
   std::optional<sealing::PeerKey> peer{};  ///< whose session it is
+  bool while_known = false;                ///< passed over where the store does not know the log
 };
 
 /// What came of it. When the session is gone by then, `credit` goes back to its pool.

@@ -90,7 +90,12 @@ Result<void> StoreNode::InNodeWriter::set_interest(const LogKey& log,
 }
 
 Result<void> StoreNode::InNodeWriter::forget(const std::optional<LogKey>& log) {
-  return host_.write([&](DirectWriter& writer) { return writer.forget(log); });
+  CULM_CHECK(host_.write([&](DirectWriter& writer) { return writer.forget(log); }));
+  if (!log) return {};
+  asio::post(host_.io_, [self = std::weak_ptr(host_.self_), log = *log] {
+    if (const auto host = self.lock()) (*host)->node_.log_forgotten(log);
+  });
+  return {};
 }
 
 Result<void> StoreNode::InNodeWriter::compact() {

@@ -87,6 +87,13 @@ std::uint64_t to_number(Enum value) {
   return static_cast<std::uint64_t>(value);
 }
 
+Json log_json(const LogKey& log) { return Json{{"log", to_string(log)}}; }
+
+Result<LogKey> parse_named(const Json& json) {
+  CULM_TRY(const std::string log, get_text(json, "log"));
+  return parse_log_key(log);
+}
+
 Json to_json(const WantRequest& want) {
   Json json = {{"log", to_string(want.log)},
                {"ranges", to_string(want.interest.ranges)},
@@ -285,6 +292,10 @@ Json to_json(const node::SyncRequest& request) {
   Json json = {{"peers", std::move(peers)},
                {"logs", to_array(request.logs, to_json)},
                {"idle_max_us", request.idle_max.count()}};
+  if (!request.while_known.empty()) {
+    std::vector<LogKey> logs(request.while_known.begin(), request.while_known.end());
+    json["while_known"] = to_array(logs, log_json);
+  }
   if (request.whole_max) json["whole_max_us"] = request.whole_max->count();
   put(json, kRequestFlags, request);
   return json;
@@ -294,6 +305,10 @@ Result<node::SyncRequest> parse_sync_request(const Json& json) {
   node::SyncRequest request;
   CULM_TRY(request.peers, get_array(json, "peers", parse_peer));
   CULM_TRY(request.logs, get_array(json, "logs", parse_want));
+  if (json.find("while_known") != nullptr) {
+    CULM_TRY(const auto logs, get_array(json, "while_known", parse_named));
+    request.while_known = {logs.begin(), logs.end()};
+  }
   CULM_TRY(request.whole_max, find_duration(json, "whole_max_us"));
   CULM_TRY(const auto idle_max, find_duration(json, "idle_max_us"));
   if (!idle_max || !take(json, kRequestFlags, request)) return malformed();

@@ -54,6 +54,9 @@ struct EventLine {
     return Json{
         {"type", "event"}, {"event", "defect"}, {"log", to_string(told.log)}, {"at", told.at}};
   }
+  Line operator()(const node::SyncForgotten& told) const {
+    return Json{{"type", "event"}, {"event", "forgotten"}, {"log", to_string(told.log)}};
+  }
   Line operator()(const node::SyncProgress& /*told*/) const { return std::nullopt; }
   Line operator()(const node::SyncEnded& /*told*/) const { return std::nullopt; }
 

@@ -216,8 +216,11 @@ bool Node::keep_interest(Link& link, const LogKey& log, const store::LogInterest
   store::LogInterest all = interest;
   replication::widen(all, (*state)->interest);
   if (all == (*state)->interest) return true;
-  const TaskId task = run([log, interest](store::Store& store) {
-    return store.update([&](store::WriteTransaction& writing) {
+  const bool while_known = is_while_known(link, log);
+  const TaskId task = run([log, interest, while_known](store::Store& store) {
+    return store.update([&](store::WriteTransaction& writing) -> Result<void> {
+      CULM_TRY(const auto known, writing.find_log(log));
+      if (while_known && !known) return {};
       return replication::keep_interest(writing, log, interest);
     });
   });

@@ -100,6 +100,8 @@ class Node final : private Fetch::Sessions {
   TaskId run(StoreTask body);
   /// Tells peers of a log that was changed by somebody else.
   void log_changed(const LogKey& log, Instant now);
+  /// Tells syncs that `WriteTransaction::forget` has made a log unknown.
+  void log_forgotten(const LogKey& log, Instant now);
   /// Accepts and dials no more, says bye to all, and tells `Stopped` when all connections are
   /// closed and all that was received is committed: after limits::kCloseTimeoutMs and the commit at
   /// most. Precondition: called once.
@@ -276,6 +278,8 @@ class Node final : private Fetch::Sessions {
   [[nodiscard]] Result<replication::WantId> want_and_keep(SessionId session,
                                                           const replication::WantRequest& request);
   [[nodiscard]] Sync* find_sync(SyncId sync);
+  /// Whether it is of a sync that lets the log go once it is forgotten here.
+  [[nodiscard]] bool is_while_known(const Link& link, const LogKey& log);
   void begin_sync(SyncId sync, const Result<void>& prepared, Instant now);
   void tell_syncs_stored(const replication::WorkReport& report);
   void advance_syncs();

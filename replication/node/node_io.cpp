@@ -145,6 +145,7 @@ void Node::take_event(Link& link, replication::Event& event) {
   if (auto* const received = std::get_if<replication::WorkReceived>(&event)) {
     const auto keeps = link.keeps.find(received->work.log);
     if (keeps != link.keeps.end()) received->work.keeps = keeps->second;
+    received->work.while_known = is_while_known(link, received->work.log);
     tell_fetches_received(received->work);
     return queue_.push(std::move(received->work));
   }

@@ -87,6 +87,17 @@ Sync* Node::find_sync(SyncId sync) {
   return found == syncs_.end() ? nullptr : &found->second.sync;
 }
 
+bool Node::is_while_known(const Link& link, const LogKey& log) {
+  const auto dial = sync_dials_.find(link.ref.dial);
+  const Sync* const sync = dial == sync_dials_.end() ? nullptr : find_sync(dial->second);
+  return sync != nullptr && sync->request().while_known.contains(log);
+}
+
+void Node::log_forgotten(const LogKey& log, Instant now) {
+  now_ = now;
+  for (auto& [id, running] : syncs_) running.sync.take_forgotten(log);
+}
+
 void Node::tell(SessionEvent event) {
   const auto dial = sync_dials_.find(event.session.dial);
   Sync* const sync = dial == sync_dials_.end() ? nullptr : find_sync(dial->second);

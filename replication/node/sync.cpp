@@ -60,6 +60,13 @@ Result<void> Sync::prepare() {
       is_wanted_throughout ? limits::kWantsPerSessionMax : limits::kLogsNamedPerSessionMax;
   CULM_TRY(const auto transaction, store_.read());
   for (replication::WantRequest want : request_.logs) {
+    if (request_.while_known.contains(want.log)) {
+      const auto state = transaction.find_log(want.log);
+      if (state && !*state) {
+        events_.emplace_back(SyncForgotten{want.log});
+        continue;
+      }
+    }
     want.live = request_.live;
     want.quote_only = request_.quote_only;
     if (logs_.size() % group_max == 0) groups_.emplace_back();
@@ -133,7 +140,7 @@ void Sync::go_on(Group& group) {
 void Sync::start(Log& log) {
   log.is_begun = log.has_turn = true;
   log.active_at = now_;
-  if (log.state.has_failed()) return;
+  if (log.state.has_failed() || log.is_dropped) return;
   std::set<std::size_t> peers;
   for (const DialId dial : log.group->dials) {
     if (!calls_.at(dial).is_given_up) peers.insert(calls_.at(dial).peer);
@@ -165,11 +172,11 @@ void Sync::settle(Log& log) {
 
 void Sync::count_if_over(Log& log) {
   if (request_.live) return;
-  if (log.has_turn && log.state.is_turn_over()) {
+  if (log.has_turn && (log.is_dropped || log.state.is_turn_over())) {
     log.has_turn = false;
     --log.group->turns;
   }
-  if (!log.is_over && log.state.is_over(request_.push)) {
+  if (!log.is_over && (log.is_dropped || log.state.is_over(request_.push))) {
     log.is_over = true;
     ++log.group->over;
   }
@@ -182,8 +189,8 @@ void Sync::close(Group& group) {
 
 void Sync::finish() {
   const bool is_incomplete = std::ranges::any_of(logs_, [this](const Log& log) {
-    return log.state.report().outcome == LogOutcome::kIncomplete ||
-           (request_.push && log.state.is_push_lost());
+    return !log.is_dropped && (log.state.report().outcome == LogOutcome::kIncomplete ||
+                               (request_.push && log.state.is_push_lost()));
   });
   end(is_incomplete ? SyncOutcome::kIncomplete : SyncOutcome::kDone, now_);
 }
@@ -209,6 +216,7 @@ void Sync::conclude() {
   if (!transaction && !report.error) report.error = transaction.error();
   const std::span pushed_to(report.peers.data(), request_.push ? report.peers.size() : 0);
   for (Log& log : logs_) {
+    if (log.is_dropped) continue;
     auto concluded = transaction ? log.state.conclude(*transaction, pushed_to)
                                  : Result<LogReport>(log.state.report());
     if (!concluded && ends(concluded.error().code) < Scope::kSession) {
@@ -288,6 +296,7 @@ SyncProgress Sync::progress() const {
   for (const PeerReport& peer : reports_) progress.stats += peer.stats;
   for (const auto& [dial, call] : calls_) progress.stats += peers_.stats(call.session);
   for (const Log& log : logs_) {
+    if (log.is_dropped) continue;
     const LogReport& report = log.state.report();
     if (!report.quote && !report.denied) progress.bytes_expected.reset();
     if (!progress.bytes_expected) break;

@@ -29,6 +29,8 @@ struct SyncRequest {
   /// One for each log, none twice. Where the interest is empty it is the one that the store keeps
   /// of the log, or everything where it keeps none. `live` and `quote_only` are said below.
   std::vector<replication::WantRequest> logs;
+  /// Of these, the ones that nobody has named: once forgotten here they are not synced any more.
+  std::set<LogKey> while_known{};
   bool live = false;        ///< go on as the logs grow, and connect again, until `end_sync`
   bool push = false;        ///< offer the logs, and wait until the peers hold all that they take
   bool quote_only = false;  ///< ask what would move, and move nothing; with none of the others
@@ -58,7 +60,8 @@ void add_logs(SyncRequest& request, replication::WantRequest like, std::span<con
 ///   silent goes away when `Liveness` ends its session. A log that was quiet for `kQuietAfter` is
 ///   asked after at the other peers, and who has more of it becomes its source.
 /// - A peer that cannot be reached is called again while live. One that did what no honest peer
-///   does, or is another than was meant, is given up. With no peer left the sync ends.
+///   does, or is another than was meant, is given up. With no peer left the sync ends, and with no
+///   log left as well.
 /// - Once, what is late, and who is asked for what instead, is for `Fetch` and its planner to say.
 ///
 /// What happens to it is kept until `advance`, which reacts. So it may ask for whatever it wants,
@@ -119,6 +122,10 @@ class Sync {
   void take(const LogKey& log, const store::IngestReport& done) {
     inbox_.emplace_back(Stored{log, done});
   }
+  /// The log was forgotten here.
+  void take_forgotten(const LogKey& log) {
+    if (request_.while_known.contains(log)) inbox_.emplace_back(Forgotten{log});
+  }
   /// The log has changed here.
   void take_changed(const LogKey& log) {
     if (Log* const one = find(log); one != nullptr && !one->unoffered.empty()) {
@@ -140,6 +147,7 @@ class Sync {
     bool is_begun = false;
     bool has_turn = false;
     bool is_over = false;
+    bool is_dropped = false;          ///< forgotten here, and nobody has named it
     std::set<std::size_t> quoting{};  ///< peers whose quote is waited for, where that is all
     std::set<DialId> unoffered{};     ///< to these, as there was nothing to offer
 
@@ -187,7 +195,11 @@ class Sync {
   struct Changed {
     LogKey log;
   };
-  using Happened = std::variant<SessionEvent, DialOver, FetchQuoted, FetchEnded, Stored, Changed>;
+  struct Forgotten {
+    LogKey log;
+  };
+  using Happened =
+      std::variant<SessionEvent, DialOver, FetchQuoted, FetchEnded, Stored, Changed, Forgotten>;
 
   [[nodiscard]] bool has_several() const { return request_.peers.size() > 1; }
   [[nodiscard]] std::size_t logs_at_a_time() const;
@@ -209,6 +221,7 @@ class Sync {
   void on(const FetchEnded& ended);
   void on(const Stored& stored);
   void on(const Changed& changed);
+  void on(const Forgotten& forgotten);
   void on(Call& call, const replication::Established& established);
   void on(Call& call, const replication::PeerHas& has);
   void on(Call& call, const replication::Quoted& quoted);

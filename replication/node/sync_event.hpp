@@ -69,12 +69,18 @@ struct SyncForked {
   LogKey log;
   SeqNum at = 0;
 };
+/// A log that nobody has named was forgotten here: it is not synced any more, and not in the
+/// report.
+struct SyncForgotten {
+  LogKey log;
+};
 /// The last.
 struct SyncEnded {
   SyncReport report;
 };
 
-using SyncEvent = std::variant<SyncProgress, SyncConnected, SyncDisconnected, SyncReceived,
-                               SyncCaughtUp, SyncPushed, SyncDenied, SyncForked, SyncEnded>;
+using SyncEvent =
+    std::variant<SyncProgress, SyncConnected, SyncDisconnected, SyncReceived, SyncCaughtUp,
+                 SyncPushed, SyncDenied, SyncForked, SyncForgotten, SyncEnded>;
 
 }  // namespace culm::node

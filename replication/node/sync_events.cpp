@@ -221,13 +221,42 @@ void Sync::on(const Stored& stored) {
 }
 
 void Sync::on(const Changed& changed) {
-  Log& log = *find(changed.log);
-  for (const DialId dial : std::exchange(log.unoffered, {})) {
+  Log* const log = find(changed.log);
+  if (log == nullptr) return;
+  for (const DialId dial : std::exchange(log->unoffered, {})) {
     const auto call = calls_.find(dial);
     if (call != calls_.end() && call->second.session != 0 && !is_ending_) {
-      offer(call->second, log);
+      offer(call->second, *log);
     }
   }
+}
+
+void Sync::on(const Forgotten& forgotten) {
+  const auto found = by_key_.find(forgotten.log);
+  if (found == by_key_.end() || is_ending_) return;
+  Log& log = *found->second;
+  by_key_.erase(found);
+  log.is_dropped = true;
+  unsaid_.erase(&log);
+  log.unsaid = 0;
+  log.unoffered.clear();
+  log.ask_again.reset();
+  leave_source(log);
+  for (auto& [dial, call] : calls_) {
+    std::erase_if(call.asked, [&, session = call.session](const auto& asked) {
+      if (asked.second.log != &log) return false;
+      peers_.cancel(session, asked.first);
+      return true;
+    });
+  }
+  std::erase_if(by_fetch_, [&](const auto& fetch) {
+    if (fetch.second != &log) return false;
+    peers_.end_fetch(fetch.first);
+    return true;
+  });
+  events_.emplace_back(SyncForgotten{forgotten.log});
+  if (request_.live && by_key_.empty()) return finish();
+  settle(log);
 }
 
 }  // namespace culm::node

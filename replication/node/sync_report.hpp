@@ -86,9 +86,11 @@ enum class SyncOutcome {
 
 struct SyncReport {
   SyncOutcome outcome = SyncOutcome::kStopped;
-  std::optional<Error> error;     ///< with kFailed
-  std::vector<LogReport> logs;    ///< in the order of the request; none if the store failed before
-  std::vector<PeerReport> peers;  ///< in the order of the request
+  std::optional<Error> error;  ///< with kFailed
+  /// In the order of the request, but for those of `SyncForgotten`; none if the store failed
+  /// before.
+  std::vector<LogReport> logs;
+  std::vector<PeerReport> peers;    ///< in the order of the request
   replication::SessionStats stats;  ///< of all peers
   Duration took{};
 };

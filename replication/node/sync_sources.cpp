@@ -15,7 +15,7 @@ bool is_passing(const Error& error) {
 }  // namespace
 
 void Sync::ask_and_offer(Call& call, Log& log) {
-  if (is_ending_) return;
+  if (is_ending_ || log.is_dropped) return;
   if (request_.push) offer(call, log);
   if (log.state.wants_nothing()) return;
   if (request_.live) {
@@ -41,7 +41,7 @@ void Sync::offer(Call& call, Log& log) {
 }
 
 void Sync::ask(Call& call, Log& log, Question question) {
-  if (is_ending_ || log.state.wants_nothing()) return;
+  if (is_ending_ || log.is_dropped || log.state.wants_nothing()) return;
   replication::WantRequest want = log.state.want();
   want.live = false;
   want.quote_only = true;
@@ -73,7 +73,7 @@ void Sync::answered(const Call& call, const Asked& asked) {
 }
 
 void Sync::choose_source(Log& log) {
-  if (is_ending_ || log.source != 0 || log.state.wants_nothing()) return;
+  if (is_ending_ || log.is_dropped || log.source != 0 || log.state.wants_nothing()) return;
   const auto& dials = log.group->dials;
   auto dial = dials.upper_bound(log.last_source);
   bool is_anybody = false;
@@ -88,7 +88,7 @@ void Sync::choose_source(Log& log) {
 }
 
 bool Sync::set_source(Log& log, Call& call) {
-  if (is_ending_) return false;
+  if (is_ending_ || log.is_dropped) return false;
   log.last_source = call.dial;
   const auto want = peers_.want(call.session, log.state.want());
   if (want) {

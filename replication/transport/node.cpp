@@ -68,6 +68,8 @@ void Node::update(store::Store::Body body, std::function<void(Result<void>)> han
 
 void Node::log_changed(const LogKey& log) { impl_->ask().log_changed(log, detail::now()); }
 
+void Node::log_forgotten(const LogKey& log) { impl_->ask().log_forgotten(log, detail::now()); }
+
 ObserverId Node::observe(NodeObserver observer) {
   const ObserverId id = ++impl_->last_observer_;
   impl_->observers_.emplace(id, std::make_shared<const NodeObserver>(std::move(observer)));

@@ -99,6 +99,8 @@ class Node {
   void run(node::StoreTask task, std::function<void(Result<void>)> handler);
   /// Tells peers of a log that was changed by somebody else.
   void log_changed(const LogKey& log);
+  /// Tells syncs that a task has forgotten the log.
+  void log_forgotten(const LogKey& log);
 
   /// Adds an observer, to be called behind those that are there.
   ObserverId observe(NodeObserver observer);

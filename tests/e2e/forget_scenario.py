@@ -116,6 +116,27 @@ class Forget(NetworkScenario):
         live.end()
         self.assert_sound("reader")
 
+    def test_a_sync_that_names_no_log_lets_it_go(self):
+        author = self.relay("store")
+        key, other = self.keygen("other.key")
+        self.new_log(self.lines(5), key=(key, other))
+        self.sync("reader", author.address, self.author, other)
+        live = self.live("reader", author.address)
+        for _ in range(2):
+            live.wait_for(event="caught_up")
+        self.json("forget", self.author, "--own", store="reader")
+        self.assertEqual(live.wait_for(event="forgotten"),
+                         {"type": "event", "event": "forgotten", "log": self.author})
+        self.new_log(["more"], key=(self.key, self.author))
+        self.new_log(["more"], key=(key, other))
+        live.wait_for(event="received", log=other, up_to=6)
+        self.assertEqual(self.known("reader"), [other])
+        self.json("forget", other, "--own", store="reader")
+        live.wait_for(event="forgotten", log=other)
+        self.assertEqual(live.process.wait(PATIENCE_SECONDS), 0)
+        self.assertEqual(self.known("reader"), [])
+        self.assert_sound("reader")
+
     def test_a_kill_leaves_nothing_half_and_the_next_time_finishes_it(self):
         _, other = self.keygen("big.key")
         self.new_log(self.lines(40_000), key=(self.path("big.key"), other))

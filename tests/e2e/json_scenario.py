@@ -210,6 +210,12 @@ class JsonLines(NetworkScenario):
                 break
         for line in live.end():
             self.check(line)
+        # The only log of one that names none: it ends.
+        live = self.live("fifth", relay.address)
+        self.check(live.wait_for(event="caught_up"))
+        self.run_verb("forget", author, "--own", store="fifth")
+        self.check(live.wait_for(event="forgotten"))
+        self.assertEqual(live.process.wait(30), 0)
 
     def test_failures_go_to_standard_error_whatever_fails(self):
         self.new_log("abc")

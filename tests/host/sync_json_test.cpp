@@ -20,6 +20,7 @@ node::SyncRequest full_request() {
   want.payload_size_max = 1000;
   want.budget_bytes = 50;
   request.logs.emplace_back().log = test::LogBuilder("bob").log();
+  request.while_known = {request.logs.back().log};
   request.push = request.undelete = true;
   request.idle_max = std::chrono::seconds(7);
   return request;
@@ -65,6 +66,7 @@ TEST(SyncJson, ARequestComesBackAsItWas) {
   EXPECT_EQ(back->logs[0].interest, full_request().logs[0].interest);
   EXPECT_EQ(back->logs[0].payload_size_max, 1000U);
   EXPECT_FALSE(back->logs[0].payloads);
+  EXPECT_EQ(back->while_known, full_request().while_known);
   EXPECT_EQ(back->idle_max, std::chrono::seconds(7));
 }
 

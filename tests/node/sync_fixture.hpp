@@ -83,6 +83,17 @@ class SyncTest : public testing::Test {
         });
     EXPECT_TRUE(deleted);
   }
+  /// By the reader; its syncs are not told.
+  void forget(const LogKey& key) {
+    reader.node().run([key](store::Store& store) {
+      return store.update([&](store::WriteTransaction& writing) { return writing.forget(key); });
+    });
+    reader.settle();
+    ASSERT_TRUE(run([&] { return !is_known(key); }));
+  }
+  [[nodiscard]] bool is_known(const LogKey& key) const {
+    return *reader.store().read()->find_log(key) != nullptr;
+  }
   void grow(SimulatedNode& node) {
     log.append("more");
     node.hold(log, {{log.head(), log.head()}});

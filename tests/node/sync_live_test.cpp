@@ -95,6 +95,78 @@ TEST_F(SyncTest, LivePayloadsThatThePeerLacksAreNamed) {
   EXPECT_EQ(done.logs[0].payloads_missing, (RangeSet{{10, 20}}));
 }
 
+TEST_F(SyncTest, LiveALogThatNobodyNamedIsLetGoOnceItIsForgotten) {
+  LogBuilder other = logs_of(1)[0];
+  for (SimulatedNode* const node : {&author, &reader}) {
+    node->hold(log, {{1, 1}});
+    node->hold(other);
+  }
+  auto request = live(request_of({&author}));
+  request.logs.emplace_back().log = other.log();
+  request.while_known = {log.log(), other.log()};
+  request.push = true;
+  const SyncId id = start(std::move(request));
+  ASSERT_TRUE(run([&] { return told<SyncCaughtUp>().size() == 2; }));
+  forget(log.log());
+  reader.node().log_forgotten(log.log(), network.now());
+  reader.settle();
+  author.hold(log);
+  other.append("more");
+  author.hold(other, {{4, 4}});
+  ASSERT_TRUE(run([&] { return reader.holds(other.log(), {{1, 4}}); }));
+  network.cut(author);
+  network.run(minutes(5));
+  EXPECT_FALSE(is_known(log.log()));
+  ASSERT_EQ(told<SyncForgotten>().size(), 1U);
+  EXPECT_EQ(told<SyncForgotten>()[0].log, log.log());
+  reader.node().end_sync(id, network.now());
+  reader.settle();
+  const SyncReport done = report();
+  ASSERT_EQ(done.logs.size(), 1U);
+  EXPECT_EQ(done.logs[0].log, other.log());
+  EXPECT_EQ(done.logs[0].outcome, LogOutcome::kComplete);
+}
+
+TEST_F(SyncTest, WhatIsUnderWayDoesNotBringAForgottenLogBack) {
+  author.hold(log);
+  reader.hold(log, {{1, 1}});
+  auto request = live(request_of({&author}));
+  request.while_known = {log.log()};
+  start(std::move(request));
+  ASSERT_TRUE(run([&] { return told<SyncConnected>().size() == 1; }));
+  forget(log.log());
+  // Before the sync hears of it, all that was asked for comes.
+  network.run(seconds(5));
+  EXPECT_NE(reader.node().stats().works, 0U);
+  EXPECT_FALSE(is_known(log.log()));
+  reader.node().log_forgotten(log.log(), network.now());
+  reader.settle();
+  const SyncReport done = report();
+  EXPECT_EQ(done.outcome, SyncOutcome::kDone) << "no log is left";
+  EXPECT_TRUE(done.logs.empty());
+  EXPECT_FALSE(is_known(log.log()));
+}
+
+TEST_F(SyncTest, OnceALogThatIsForgottenMeanwhileIsNotWaitedFor) {
+  const LogBuilder other = logs_of(1)[0];
+  author.hold(log);
+  author.hold(other);
+  reader.hold(log, {{1, 1}});
+  auto request = request_of({&author});
+  request.logs.emplace_back().log = other.log();
+  request.while_known = {log.log()};
+  start(std::move(request));
+  ASSERT_TRUE(run([&] { return told<SyncConnected>().size() == 1; }));
+  forget(log.log());
+  reader.node().log_forgotten(log.log(), network.now());
+  reader.settle();
+  const SyncReport done = report();
+  EXPECT_EQ(done.outcome, SyncOutcome::kDone);
+  ASSERT_EQ(done.logs.size(), 1U);
+  EXPECT_EQ(done.logs[0].outcome, LogOutcome::kComplete);
+  EXPECT_FALSE(is_known(log.log()));
+}
+
 TEST_F(SyncTest, LiveAnotherPeerTakesOverFromOneThatGoesAway) {
   SimulatedNode& other = network.add("other");
   author.hold(log);

@@ -122,6 +122,7 @@ Outcome<void> add_logs(const Options& options, const store::Store& store, bool i
                  (is_missing ? ", and sync makes one" : ""));
   }
   node::add_logs(request, want, logs);
+  if (options.logs.empty()) request.while_known = {logs.begin(), logs.end()};
   return {};
 }
 

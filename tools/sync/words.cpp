@@ -149,6 +149,9 @@ class Words {
   std::string operator()(const node::SyncForked& told) const {
     return of(told, "the author forked the log at ", told.at);
   }
+  std::string operator()(const node::SyncForgotten& told) const {
+    return short_name(told.log) + ": forgotten here (culm forget), and not synced any more";
+  }
   std::string operator()(const node::SyncDenied& told) const {
     if (request_.push && !told.is_offer) return {};  // the peer is about to learn of the log
     return short_name(told.log) + ": " +
@@ -208,7 +211,8 @@ bool SyncTeller::tell(const node::SyncEvent& event) {
 Outcome<void> SyncTeller::say(const node::SyncEvent& event) {
   const auto* const now = std::get_if<node::SyncProgress>(&event);
   if (now != nullptr && !request_.quote_only && !context_.json) show(*now);
-  std::string text = request_.live ? std::visit(Words(request_), event) : "";
+  const bool is_told = request_.live || std::holds_alternative<node::SyncForgotten>(event);
+  std::string text = is_told ? std::visit(Words(request_), event) : "";
   if (text.empty()) return {};
   if (context_.json) {
     Json line = *control::event_line(event);

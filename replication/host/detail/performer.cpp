@@ -152,8 +152,9 @@ void Performer::start(control::ForgetRequest request, const Answer& answer) {
           return {};
         });
       },
-      [this, is_done, answer](const Result<void>& done) {
+      [this, request, is_done, answer](const Result<void>& done) {
         if (!done) return answer({done.error(), Json::object()});
+        if (request.log) node_.log_forgotten(*request.log);
         if (*is_done) return answer({});
         start(control::ForgetRequest{}, {answer.asker, true});
       });
