@@ -36,10 +36,18 @@ void keep_first(std::optional<Finding>& first, const Finding& finding) {
   if (!first || finding < *first) first = finding;
 }
 
+/// What the file proves against the author of a log.
+struct Defects {
+  std::optional<Finding> first;
+  SeqNum lowest = kSeqnumMax;
+};
+
 /// What two entries of one log prove, if their signatures are good.
-void keep_defect(std::optional<Finding>& first, const JsonlRow& below, const JsonlRow& above) {
+void keep_defect(Defects& found, const JsonlRow& below, const JsonlRow& above) {
   const auto defect = find_defect(std::array{below.entry.view(), above.entry.view()});
-  if (defect) keep_first(first, {std::max(below.line, above.line), defect->kind, defect->at});
+  if (!defect) return;
+  keep_first(found.first, {std::max(below.line, above.line), defect->kind, defect->at});
+  found.lowest = std::min(found.lowest, defect->at);
 }
 
 using Rows = std::vector<JsonlRow*>;
@@ -51,29 +59,30 @@ Rows::const_iterator find_row(const Rows& rows, SeqNum seqnum) {
 
 /// A link of `row` against the rows at its target. Rows of one seqnum are different entries, so a
 /// link that fits the first of them does not fit the second.
-void compare_link(const Rows& rows, const JsonlRow& row, SeqNum target,
-                  std::optional<Finding>& first) {
+void compare_link(const Rows& rows, const JsonlRow& row, SeqNum target, Defects& found) {
   const auto link = row.entry.view().link_to(target);
   if (!link) return;
   for (auto at = find_row(rows, target); at != rows.end() && (*at)->seqnum() == target; ++at) {
     if ((*at)->hash == *link) continue;
-    keep_defect(first, **at, row);
+    keep_defect(found, **at, row);
     return;
   }
 }
 
-void find_forks(const Rows& rows, std::optional<Finding>& first) {
+Defects find_forks(const Rows& rows) {
+  Defects found;
   for (auto at = rows.begin(); at != rows.end(); ++at) {
     const JsonlRow& row = **at;
     const SeqNum n = row.seqnum();
     // Rows of one seqnum ascend by line, so the pair of the first two is complete first.
     if (at != rows.begin() && (*std::prev(at))->seqnum() == n) {
-      keep_defect(first, **std::prev(at), row);
+      keep_defect(found, **std::prev(at), row);
     }
     if (n == 1) continue;
-    compare_link(rows, row, n - 1, first);
-    if (has_lipmaalink(n)) compare_link(rows, row, lipmaa(n), first);
+    compare_link(rows, row, n - 1, found);
+    if (has_lipmaalink(n)) compare_link(rows, row, lipmaa(n), found);
   }
+  return found;
 }
 
 /// What is held of a log, together with what of a file was accepted already.
@@ -192,10 +201,17 @@ JsonlResult<void> JsonlFile::check_rules(SignatureVerifier& verifier,
 
 JsonlResult<void> JsonlFile::check_forks() const {
   std::optional<Finding> first;
-  for (const JsonlLog& log : logs_) find_forks(log.rows, first);
+  std::vector<JsonlFork> forks;
+  for (const JsonlLog& log : logs_) {
+    const Defects found = find_forks(log.rows);
+    if (!found.first) continue;
+    keep_first(first, *found.first);
+    forks.push_back({log.key, found.lowest});
+  }
   if (!first) return {};
   JsonlFault fault(Error{Errc::kFork}, first->line, first->seqnum);
   fault.kind = first->kind;
+  fault.forks = std::move(forks);
   return tl::unexpected(std::move(fault));
 }
 

@@ -39,6 +39,12 @@ struct JsonlLog {
   [[nodiscard]] JsonlLog below(SeqNum cap) const;
 };
 
+/// A log that its author forked.
+struct JsonlFork {
+  LogKey log;
+  SeqNum at = 0;  ///< the lowest seqnum that is not valid
+};
+
 /// What is wrong with a file, or with a line of it.
 struct JsonlFault {
   // Implicit: an error from below becomes a fault wherever it is passed on.
@@ -49,6 +55,7 @@ struct JsonlFault {
   std::uint64_t line = 0;            ///< the first that is wrong; 0 where no line is to blame
   std::optional<SeqNum> seqnum;      ///< of its entry, once that could be read
   std::optional<DefectKind> kind{};  ///< with kFork
+  std::vector<JsonlFork> forks{};    ///< likewise: all that the file proves
   RangeSet missing{};                ///< with kUnitUnanchored: entries that would prove it
   std::optional<LogKey> log{};       ///< that the accepting rule, or the store, refused
 };

@@ -24,6 +24,13 @@ bool is_staged(const JsonlRow& row) {
          row.entry.view().payload_size() >= PayloadStager::kStagedBytesMin;
 }
 
+/// How many entries of a unit are held and valid.
+std::uint64_t count_there(const CheckedUnit& unit, const store::LogState& state) {
+  RangeSet seqnums;
+  for (const UnitEntry& item : unit.entries()) seqnums.insert(item.entry.seqnum());
+  return (seqnums & state.served()).count();
+}
+
 /// Takes rows into units, and commits many of these at a time, of whichever logs.
 class Import {
  public:
@@ -41,6 +48,7 @@ class Import {
   JsonlResult<void> add_payload(const JsonlRow& row);
   Result<void> add_large(const JsonlRow& row);
   Result<void> end_unit(const LogKey& log, const RangeSet& wanted, bool wants_payloads);
+  void add_fork(const JsonlFork& fork);
   Result<store::LogState> read_state(const LogKey& log) const;
   [[nodiscard]] bool is_forked(const LogKey& log) const { return forked_.contains(log); }
 
@@ -61,7 +69,7 @@ JsonlResult<void> Import::add(const JsonlLog& log) {
   const auto state = read_state(log.key);
   if (!state) return refuse(state.error(), log.key);
   const JsonlLog valid = log.below(state->cap);
-  totals_.capped += log.rows.size() - valid.rows.size();
+  if (valid.rows.size() != log.rows.size()) totals_.forks.push_back({log.key, state->cap});
   // Entries with payload are kept for their own sake, others as their proof.
   RangeSet wanted;
   for (const JsonlRow* row : valid.rows) {
@@ -127,18 +135,27 @@ JsonlResult<void> Import::commit() {
     const CheckedUnit& unit = units[i].unit;
     const store::IngestReport& report = done.reports[i];
     if (is_forked(unit.log())) continue;
+    std::uint64_t there = unit.entries().size();
     if (report.defect) {
-      forked_.insert(unit.log());
-      totals_.forks.push_back({unit.log(), report.defect->at});
-      continue;
+      const auto state = read_state(unit.log());
+      if (!state) return refuse(state.error(), unit.log());
+      add_fork({unit.log(), report.defect->at});
+      there = count_there(unit, *state);
     }
     totals_.added += report.added.count();
-    totals_.known += unit.entries().size() - report.added.count();
+    totals_.known += there - report.added.count();
     totals_.payloads_added += report.payloads_added.count();
   }
   if (!done.outcome) return refuse(done.outcome.error(), units[done.reports.size()].unit.log());
   if (told_) told_(totals_.added + totals_.known);
   return {};
+}
+
+/// What lay behind a higher fork lies behind this one.
+void Import::add_fork(const JsonlFork& fork) {
+  forked_.insert(fork.log);
+  std::erase_if(totals_.forks, [&](const JsonlFork& before) { return before.log == fork.log; });
+  totals_.forks.push_back(fork);
 }
 
 JsonlResult<void> Import::add_large() {
@@ -186,7 +203,9 @@ JsonlResult<JsonlImport> import_jsonl(const JsonlFile& file, WritableStore& stor
   }
   if (auto done = import.commit(); !done) return tl::unexpected(std::move(done).error());
   if (auto done = import.add_large(); !done) return tl::unexpected(std::move(done).error());
-  return import.totals();
+  JsonlImport& totals = import.totals();
+  totals.capped = file.entry_count() - totals.added - totals.known;
+  return totals;
 }
 
 }  // namespace culm::host

@@ -10,17 +10,12 @@ namespace culm::host {
 
 /// What came of an import.
 struct JsonlImport {
-  struct Fork {
-    LogKey log;
-    SeqNum at = 0;
-  };
-
   std::uint64_t added = 0;  ///< entries
   std::uint64_t known = 0;  ///< entries that were held before, the same
   std::uint64_t payloads_added = 0;
   std::uint64_t payloads_deleted = 0;  ///< not taken again
-  std::uint64_t capped = 0;            ///< entries that are not valid, since the author forked
-  std::vector<Fork> forks{};           ///< that were proven, by a line against the store
+  std::uint64_t capped = 0;            ///< entries not taken, since the author forked their logs
+  std::vector<JsonlFork> forks{};      ///< that these lie behind: proven by a line, or before
 };
 
 /// Takes the entries of a file, checked before against the same store, and keeps what they are for:

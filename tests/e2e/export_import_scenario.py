@@ -231,6 +231,38 @@ class Import(Scenario):
         self.assertEqual(report["line"], 61)
         self.assertFalse((self.place / "store").exists())
 
+    def test_forks_are_named_each_with_its_log_and_counted(self):
+        def forked(seed, at):
+            whole, hashes = {}, {}
+            for n in range(1, 41):
+                whole[n] = reference.write_entry(seed, 0, n, b"payload %d" % n, hashes, 0)
+                hashes[n] = reference.entry_hash(whole[n])
+            fork = {n: whole[n] for n in range(1, at)}
+            for n in range(at, 26):
+                fork[n] = reference.write_entry(seed, 0, n, b"other %d" % n,
+                                                {m: reference.entry_hash(e) for m, e in fork.items()}, 0)
+            return to_jsonl(whole, b"payload %d"), \
+                to_jsonl({n: e for n, e in fork.items() if n >= at}, b"other %d")
+        good, forks = zip(forked(SEED, 21), forked(SEED[::-1], 5))
+        both = self.write("both", "".join(good + forks))
+        for verb in "verify", "import":
+            failure = self.json(verb, "--jsonl", both, status=FORK)
+            self.assertEqual((failure["error"], sorted(f["at"] for f in failure["forks"])),
+                             ("fork", [5, 21]))
+            said = self.error(FORK, verb, "--jsonl", both)
+            for fork in failure["forks"]:
+                self.assertIn(f"log {fork['log']} at {fork['at']}", said)
+            self.assertIn("next: leave out these logs from there on", said)
+        self.import_text("".join(good))
+        for added in range(2):  # new evidence, and evidence that is known
+            done = self.import_text("".join(forks if added == 0 else good), FORK)
+            report, failure = json.loads(done.stdout), json.loads(done.stderr)
+            self.assertEqual(report["forks"], failure["forks"])
+            self.assertEqual(sorted(f["at"] for f in report["forks"]), [5, 21])
+            self.assertEqual((report["entries_added"], report["entries_known"],
+                              report["entries_capped"]), (0, 24 * added, 26 + 30 * added))
+            self.assertIn("culm verify", failure["next"])
+
     def test_nothing_follows_an_end_of_log(self):
         self.import_text(to_jsonl(make_log(20, tag_at=20)))
         self.assertEqual(self.json("ls")["end_of_log"], 20)

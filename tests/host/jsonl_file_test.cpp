@@ -87,6 +87,21 @@ TEST_F(JsonlFileTest, SaysWhatWouldProveAnEntry) {
   EXPECT_TRUE(file->check(verifier_, nullptr, true)) << "loose";
 }
 
+TEST_F(JsonlFileTest, NamesEachLogThatTheFileProvesForked) {
+  const LogBuilder logs[] = {LogBuilder("alice").append_many(9), LogBuilder("bob").append_many(9)};
+  for (const auto& log : logs) {
+    put(log, {{1, 9}});
+    const SeqNum at = &log == logs ? 7 : 4;
+    put(log.fork(at), {{at, at}});
+  }
+  auto file = read();
+  ASSERT_TRUE(file);
+  const auto good = file->check(verifier_);
+  ASSERT_FALSE(good);
+  ASSERT_EQ(good.error().forks.size(), 2U);
+  for (const auto& [log, at] : good.error().forks) EXPECT_EQ(at, log == logs[0].log() ? 7U : 4U);
+}
+
 TEST_F(JsonlFileTest, TwoLinesMayProveADefect) {
   LogBuilder log;
   log.append_many(3);
@@ -175,6 +190,16 @@ TEST_F(LongLines, ThatAreWrongAreRefusedAsShortOnesAre) {
   EXPECT_EQ(refusal(line_of({{"encoded", as_bytes(large_)}})), Errc::kHexFormat);
   EXPECT_EQ(refusal("{\"x\":\"" + std::string(9'000'000, 'z') + "\"}"), Errc::kFileFormat)
       << "takes memory";
+  const std::string digits(100'000, 'a');
+  for (const std::string escape : {"\\u0061", "\\\""}) {
+    const std::string text = '"' + digits + escape + std::string(2'000'000, 'a') + '"';
+    const std::string encoded = R"("encoded":")" + to_hex(entry) + '"';
+    EXPECT_EQ(refusal("{" + encoded + R"(,"payload":)" + text + "}"), Errc::kHexFormat);
+    EXPECT_EQ(refusal("{" + encoded + R"(,"x":)" + text + "}"), Errc::kFileFormat);
+  }
+  EXPECT_EQ(refusal(R"({"x":")" + digits + R"(\",)" + line_of({{"encoded", entry}}).substr(4, 900) +
+                    R"(,"b":")" + std::string(2'000'000, 'a') + "\"}"),
+            Errc::kFileFormat);
 }
 
 TEST_F(LongLines, AreImportedOnceBySelfAndBesideWhatIsHeld) {

@@ -60,12 +60,9 @@ Outcome<void> check_against_store(const Context& context, const std::string& pat
 
 Outcome<void> report(Context& context, const host::JsonlFile& file, const host::JsonlImport& totals,
                      double seconds) {
-  Json forks = Json::array();
   std::string forked;
   for (const auto& [log, at] : totals.forks) {
-    forks.push_back({{"log", to_string(log)}, {"at", at}});
-    forked += "log " + to_string(log) + ": not taken, the author forked it at " +
-              std::to_string(at) + "\n";
+    forked += "log " + to_string(log) + ": the author forked it at " + std::to_string(at) + "\n";
   }
   if (context.json) {
     return context.out.write_json(Json{{"type", "imported"},
@@ -75,7 +72,7 @@ Outcome<void> report(Context& context, const host::JsonlFile& file, const host::
                                        {"payloads_added", totals.payloads_added},
                                        {"payloads_deleted_before", totals.payloads_deleted},
                                        {"entries_capped", totals.capped},
-                                       {"forks", forks}});
+                                       {"forks", to_json(totals.forks)}});
   }
   std::string text =
       "imported " + human_entries(totals.added) + " of " + human_logs(file.logs().size()) +
@@ -86,7 +83,8 @@ Outcome<void> report(Context& context, const host::JsonlFile& file, const host::
         "not taken, for they were deleted here: " + human_payloads(totals.payloads_deleted) + "\n";
   }
   if (totals.capped > 0) {
-    text += human_entries(totals.capped) + " not taken: the author forked the log before them\n";
+    text +=
+        human_entries(totals.capped) + " not taken: not valid, as their author forked the log\n";
   }
   return context.out.write(text + forked);
 }
@@ -130,12 +128,11 @@ Outcome<void> run(Context& context, const Options& options) {
   }
   say_when_interrupted("the import is done");
   CULM_TOOLS_CHECK(report(context, file, *import, progress.seconds()));
-  if (!import->forks.empty()) {
-    const host::JsonlImport::Fork& fork = import->forks.front();
-    return fail_with(Failure(error_for(Errc::kFork, fork.at)).about("log " + to_string(fork.log)));
-  }
-  if (import->capped > 0) return fail_with(Error{Errc::kLogCapped});
-  return {};
+  if (import->forks.empty()) return {};
+  Failure failure(Exit::kFork, Errc::kFork, "forked by its author: " + human_forks(import->forks));
+  failure.fields["forks"] = to_json(import->forks);
+  failure.step = "`culm verify` shows the evidence; what lies below stays valid";
+  return fail_with(std::move(failure));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "tools/cli/jsonl_file.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -26,6 +27,11 @@ Failure explain_line(const std::string& path, const host::JsonlFault& fault) {
   if (failure.exit == Exit::kVerification) {
     failure.step = "the file is not as it was written: get it again from where it comes from";
   }
+  if (error.code == Errc::kFork) {
+    failure.message += "; forked: " + human_forks(fault.forks);
+    failure.fields["forks"] = to_json(fault.forks);
+    failure.step = "leave out these logs from there on: what lies below is valid";
+  }
   if (error.code == Errc::kFileFormat) {
     failure.step = "each line is one that `culm export --jsonl` writes";
   }
@@ -44,6 +50,23 @@ bool is_full_disk(const Error& error) {
 }
 
 }  // namespace
+
+Json to_json(const std::vector<host::JsonlFork>& forks) {
+  Json list = Json::array();
+  for (const auto& [log, at] : forks) list.push_back({{"log", to_string(log)}, {"at", at}});
+  return list;
+}
+
+std::string human_forks(const std::vector<host::JsonlFork>& forks) {
+  constexpr std::size_t kNamed = 10;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(forks.size(), kNamed); ++i) {
+    text += (i == 0 ? "log " : ", log ") + to_string(forks[i].log) + " at " +
+            std::to_string(forks[i].at);
+  }
+  if (forks.size() > kNamed) text += " and " + human_count(forks.size() - kNamed) + " more";
+  return text;
+}
 
 Failure explain(const std::string& path, const host::JsonlFault& fault) {
   if (fault.line != 0) return explain_line(path, fault);

@@ -23,12 +23,18 @@ bool is_digit(char c) {
 
 Result<void> LongLine::put(std::string_view piece) {
   while (!piece.empty()) {
+    if (is_running_ && is_escaped_) {
+      put_escape(piece);
+      continue;
+    }
     if (is_running_) {
-      const std::size_t size = std::min(piece.find('"'), piece.size());
+      const std::size_t size = std::min(piece.find_first_of("\"\\"), piece.size());
       add_digits(runs_.back(), piece.substr(0, size));
       place_ += size;
       piece.remove_prefix(size);
-      if (!piece.empty()) is_running_ = false;
+      if (piece.empty()) continue;
+      is_running_ = piece.front() == '\\';
+      if (is_running_) put_escape(piece);
       continue;
     }
     const char c = piece.front();
@@ -58,6 +64,14 @@ void LongLine::put_inside(char c) {
   is_escaped_ = c == '\\' && !is_escaped_;
   may_run_ = may_run_ && is_digit(c);
   if (may_run_ && kept_.size() - text_at_ == kRunBytesMin) begin_run();
+}
+
+/// The run goes on behind it, though it is no hex: an escaped quote does not end the text.
+void LongLine::put_escape(std::string_view& piece) {
+  runs_.back().is_hex = false;
+  is_escaped_ = !is_escaped_;
+  ++place_;
+  piece.remove_prefix(1);
 }
 
 void LongLine::begin_run() {
@@ -93,18 +107,25 @@ Result<LongLine::Content> LongLine::finish() {
   const auto encoded = from_hex(texts.encoded);
   if (!encoded) return fail(Errc::kHexFormat);
   content.entry.encoded = *encoded;
+  const bool is_run = texts.payload && texts.payload->starts_with(kMarkRead);
+  std::size_t number = runs_.size();
+  if (is_run) {
+    const std::string_view digits = std::string_view(*texts.payload).substr(kMarkRead.size());
+    std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (number >= runs_.size()) return fail(Errc::kHexFormat);
+  }
+  for (const Run& run : runs_) {
+    const bool is_payload = is_run && &run == &runs_[number];
+    if (!run.is_hex) return fail(is_payload ? Errc::kHexFormat : Errc::kFileFormat);
+  }
   if (!texts.payload) return content;
-  if (!texts.payload->starts_with(kMarkRead)) {
+  if (!is_run) {
     content.entry.payload = from_hex(*texts.payload);
     if (!content.entry.payload) return fail(Errc::kHexFormat);
     return content;
   }
-  std::size_t number = runs_.size();
-  const std::string_view digits = std::string_view(*texts.payload).substr(kMarkRead.size());
-  std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  if (number >= runs_.size()) return fail(Errc::kHexFormat);
   Run& run = runs_[number];
-  if (!run.is_hex || !run.odd.empty()) return fail(Errc::kHexFormat);
+  if (!run.odd.empty()) return fail(Errc::kHexFormat);
   run.read.hash = run.hasher.finish();
   content.payload = run.read;
   return content;

@@ -46,6 +46,7 @@ class LongLine {
 
   void put_outside(char c);
   void put_inside(char c);
+  void put_escape(std::string_view& piece);
   void begin_run();
   static void add_digits(Run& run, std::string_view digits);
 
