@@ -241,6 +241,8 @@ class ReadTransaction {
 
   /// Where the bytes of the store's file are.
   [[nodiscard]] Result<KvSpace> space() const { return kv_->space(); }
+  /// How long that file would be once it was compacted, within a few hundredths. Reads every row.
+  [[nodiscard]] Result<std::uint64_t> packed_bytes() const;
 
   /// The recorded evidence against the log's author, lowest `at` first; at most `max`.
   [[nodiscard]] Result<std::vector<Evidence>> evidence(const LogState& log,

@@ -30,6 +30,21 @@ class Du(NetworkScenario):
         self.json("compact")
         self.assertLess(self.json("du")["free_bytes"], 10_000)
 
+    def test_it_says_what_compact_gives_back(self):
+        for size in 100, 500, 1000, 2000, 4000:
+            store, count = f"s{size}", 6_000_000 // (size + 300)
+            author = self.new_log(["x" * size] * count, store=store, key=self.keygen(f"{size}.key"))
+            for deleted in ("", ",".join(map(str, range(1, count, 2))), f"1-{count * 9 // 10}"):
+                with self.subTest(size=size, deleted=deleted[:9]):
+                    if deleted:
+                        said = self.text("delete", author, "--payloads", "--range", deleted,
+                                         store=store)
+                        self.assertIn("after `culm compact`", said)
+                    space = self.json("du", store=store)
+                    done = self.json("compact", store=store)
+                    self.assertAlmostEqual(space["free_bytes"], done["bytes_freed"],
+                                           delta=0.02 * space["file_bytes"])
+
 
 if __name__ == "__main__":
     main()

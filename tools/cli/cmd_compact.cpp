@@ -53,11 +53,13 @@ void add_compact(CommandTree& tree) {
       "compact",
       "Give the disk back what the store no longer needs. Deleted payloads and forgotten logs "
       "leave\n"
-      "room in the store's file that later writes use; this makes the file as short as what it\n"
-      "holds. It copies that row by row to a new file, which takes the place of the old one in\n"
-      "one step: the disk needs room for it, and nothing is lost when this is killed. Nothing can\n"
-      "be written meanwhile; reading and serving go on. Where a node runs on the store, the node\n"
-      "does it. A file whose pages are damaged stays as it is.",
+      "room in the store's file that later writes use; this writes the file anew, without such\n"
+      "room. Entries stay, with their keys and checksums: of small payloads they are the most.\n"
+      "`culm du` says before how much it would give back. It copies row by row to a new file,\n"
+      "which takes the place of the old one in one step: the disk needs room for it, and nothing\n"
+      "is lost when this is killed. Nothing can be written meanwhile; reading and serving go on.\n"
+      "Where a node runs on the store, the node does it. A file whose pages are damaged stays as\n"
+      "it is.",
       "culm compact", std::make_shared<Options>(), run);
   verb.group(VerbGroup::kLetGo);
 }

@@ -101,8 +101,11 @@ Json to_json(const Extent& extent, Tense tense) {
 
 Outcome<void> say(Context& context, const Extent& extent, Tense tense) {
   if (context.json) return context.out.write_json(to_json(extent, tense));
-  return context.out.write(described(extent, tense) + "; " + human_count(extent.left) +
-                           " left, all entries are kept\n");
+  std::string text =
+      described(extent, tense) + "; " + human_count(extent.left) + " left, all entries are kept";
+  const bool is_freed = tense == Tense::kDone && extent.bytes + extent.in_part.bytes != 0;
+  if (is_freed) text += "; the disk has the room back after `culm compact`";
+  return context.out.write(text + "\n");
 }
 
 /// Says what would be deleted.
@@ -243,7 +246,8 @@ void add_delete(CommandTree& tree) {
       "Payloads of the range are not fetched again, nor those that are not held, except by `culm "
       "sync\n"
       "--undelete`; parts of those go too. An open range ends at the head. Of an author with\n"
-      "several logs it is done to each; .LOG_ID names one.",
+      "several logs it is done to each; .LOG_ID names one. The disk has the room back after\n"
+      "`culm compact`.",
       "culm delete 4fd3ab12 --payloads --range 1-500 --dry-run\n"
       "  culm delete 4fd3ab12 --payloads --range 1-500",
       options, run);

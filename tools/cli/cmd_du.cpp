@@ -57,8 +57,8 @@ Outcome<void> run(Context& context, const Options& /*options*/) {
                {"certificate_bytes", "certificate entries"},
                {"evidence_bytes", "evidence of forks"},
                {"staged_bytes", "parts of payloads that arrive"},
-               {"free_bytes", "free, given back by `culm compact`"},
-               {"other_bytes", "all else: keys, checksums, ranges, half-filled pages"}}};
+               {"free_bytes", "free, about so much `culm compact` gives back"},
+               {"other_bytes", "all else: keys, checksums, ranges, rest of pages"}}};
   CULM_TOOLS_TRY(const auto logs, about(named(context), transaction.list_logs()));
   Progress progress("counting", 0, Progress::Unit::kCount);
   if (progress.is_shown()) progress.set_total(count_held(transaction, logs));
@@ -67,7 +67,11 @@ Outcome<void> run(Context& context, const Options& /*options*/) {
     if (!counted && counted.error().code != Errc::kStoreDamaged) return fail_with(counted.error());
   }
   CULM_TOOLS_TRY(kinds[kStaged].bytes, about(named(context), transaction.staged_bytes()));
-  kinds[kFree].bytes = space.free_bytes;
+  const auto packed = transaction.packed_bytes();
+  if (!packed && packed.error().code != Errc::kStoreDamaged) return fail_with(packed.error());
+  // Where it cannot be told, only what is free in whole.
+  kinds[kFree].bytes =
+      packed ? space.file_bytes - std::min(space.file_bytes, *packed) : space.free_bytes;
   const std::uint64_t known =
       std::accumulate(kinds.begin(), kinds.end(), std::uint64_t{0},
                       [](std::uint64_t sum, const Kind& kind) { return sum + kind.bytes; });
@@ -90,8 +94,8 @@ Outcome<void> run(Context& context, const Options& /*options*/) {
 void add_du(CommandTree& tree) {
   Verb& verb = tree.add_verb(
       "du",
-      "Say where the bytes of the store's file are. Reads every entry, and adds up to the "
-      "length\nof the file.",
+      "Say where the bytes of the store's file are, and how many `culm compact` would give back.\n"
+      "Reads every entry, and adds up to the length of the file.",
       "culm du", std::make_shared<Options>(), run);
   verb.group(VerbGroup::kLetGo);
 }
