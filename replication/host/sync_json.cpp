@@ -50,7 +50,7 @@ constexpr Fields<LogReport, RangeSet, 4> kLogRanges{
     {{"missing", &LogReport::missing},
      {"payloads_missing", &LogReport::payloads_missing},
      {"payloads_left_out", &LogReport::payloads_left_out},
-     {"deleted_here", &LogReport::payloads_deleted}}};
+     {"deleted_here", &LogReport::deleted_here}}};
 constexpr Fields<LogReport, std::optional<Quote>, 2> kLogQuotes{
     {{"quote", &LogReport::quote}, {"whole", &LogReport::whole_quote}}};
 constexpr Fields<LogReport, std::optional<replication::DenyReason>, 2> kLogDenials{

@@ -254,7 +254,7 @@ Result<void> SyncLog::find_missing(const store::ReadTransaction& transaction,
                             report.outcome == LogOutcome::kIncomplete;
   if (!want_.payloads || !is_at_an_end || want_.quote_only) return {};
   report.payloads_missing = (wanted & log.served()) - log.payloads - log.deleted;
-  if (named_ != everything().ranges) report.payloads_deleted = named_ & log.deleted;
+  if (named_ != everything().ranges) report.deleted_here = named_ & log.deleted;
   if (want_.payload_size_min == 0 && want_.payload_size_max == limits::kPayloadSizeBytesMax) {
     return {};
   }

@@ -51,7 +51,7 @@ struct LogReport {
   // Of entries that are here; not before it has come to an end.
   RangeSet payloads_missing;   ///< wanted and not here
   RangeSet payloads_left_out;  ///< of these, the ones of another size than was asked for
-  RangeSet payloads_deleted;   ///< not wanted, as they were deleted here; of a part that was named
+  RangeSet deleted_here;       ///< payloads not wanted, of a part that was named
   // With `push`.
   bool is_pushed = false;                ///< every peer has said that it holds all that is here
   std::vector<Unconfirmed> unconfirmed;  ///< by each other one, unless the log was new here

@@ -22,6 +22,8 @@ class Arguments(Scenario):
 
     def test_version_is_printed(self):
         self.assertRegex(self.text("--version"), r"^culm \d+\.\d+\.\d+\n$")
+        version = self.json("--version")
+        self.assertEqual(f"culm {version['version']}\n", self.text("-V"))
 
     def test_help_is_made_for_the_width_of_the_terminal(self):
         for columns in 50, 80, 100, 200:

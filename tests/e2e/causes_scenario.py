@@ -203,6 +203,7 @@ class Causes(NetworkScenario):
         self.assertFalse(line["given_up"])
         live.kill()
         relay.kill()
+        self.assertEqual(relay.said().count("not taken: "), 1, relay.said())
 
     @unittest.skipUnless(os.geteuid() == 0, "only root mounts a small disk")
     def test_a_disk_of_this_side_without_room_for_a_file(self):

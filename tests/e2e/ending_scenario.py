@@ -198,6 +198,13 @@ class Ending(NetworkScenario):
             self.assertEqual(self.interrupt(process).splitlines()[-1],
                              f"culm: sync: interrupted: {came}")
         relay.end()
+        relay = self.relay("relay", "--accept-any")
+        process = self.start("sync", relay.address, self.author, "--live", "--push")
+        while b"holds everything" not in (line := process.stdout.readline()):
+            self.assertTrue(line)
+        self.assertEqual(self.interrupt(process).splitlines()[-1],
+                         "culm: sync: interrupted: what is confirmed is there")
+        relay.end()
 
     def test_a_sync_by_a_node_is_left_to_it(self):
         relay = self.relay("store")

@@ -56,6 +56,19 @@ class Export(Scenario):
         self.assertEqual((log["entries"], log["certificate_entries"], log["payloads"]),
                          (11, closure - 11, 11))
 
+    def test_what_is_without_payload_is_not_wanted_and_ls_says_so(self):
+        lines = self.out("export", self.author, "--jsonl").decode().splitlines()
+        self.write("part", "\n".join(json.dumps({"encoded": json.loads(line)["encoded"]})
+                                     if n in (5, 9) else line for n, line in enumerate(lines, 1)))
+        self.out("import", "--jsonl", "part", store="other")
+        self.assertRegex(self.text("ls", store="other"),
+                         "complete, but 2 payloads not held and not wanted$")
+        self.assertIn("wants", self.text("select", store="other"))
+        self.out("select", self.author, "--all", store="other")
+        self.assertRegex(self.text("ls", store="other"), "complete, but 2 payloads not held$")
+        self.out("select", self.author, "--range", "1-5", store="other")
+        self.assertRegex(self.text("ls", store="other"), "2 payloads not held, 1 not wanted$")
+
     def test_parts_of_a_log_come_together(self):
         for name, ranges in (("a", "1-100"), ("b", "90-200"), ("c", "201-")):
             self.out("export", self.author, "--jsonl", "--range", ranges, "-o", name)

@@ -330,6 +330,10 @@ class Failing(NetworkScenario):
         self.assertIn("does not serve", self.failure(relay.address, "f" * 64))
         said = self.error(NETWORK, "sync", relay.address, "f" * 64, store="reader")
         self.assertIn("next: check the name of the log", said)
+        done = self.run_culm("sync", relay.address, author, "0" * 64, "--live", "--deadline", 1,
+                             status=NETWORK, store="reader")
+        self.assertIn("0" * 12 + ": the peer does not serve this log\n",
+                      done.stdout.decode().split("received ")[-1])
         self.assertEqual([row["log"] for row in self.json_lines("ls", store="reader")], [author])
         self.out("sync", relay.address, store="reader")
 

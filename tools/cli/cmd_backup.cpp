@@ -64,7 +64,8 @@ Outcome<void> run(Context& context, const Options& options) {
     return context.out.write_json(
         Json{{"type", "backup"}, {"directory", options.directory}, {"bytes", *copied}});
   }
-  return context.out.write("backed up to " + shown(options.directory) + " (" + human_size(*copied) +
+  return context.out.write(std::string("backed up to ") + (is_new ? "the new directory " : "") +
+                           shown(options.directory) + " (" + human_size(*copied) +
                            "); it is a store: `culm --store " + shown(options.directory) +
                            " verify`\n");
 }
@@ -76,8 +77,9 @@ void add_backup(CommandTree& tree) {
   Verb& verb = tree.add_verb(
       "backup",
       "Copy the store to the directory DIR, as it is at one moment. A relay or another verb may\n"
-      "write to it meanwhile. DIR is made where it is missing, and must be empty. It is a store\n"
-      "then: name it with --store, or move it to where the store was. Killed midway, nothing in\n"
+      "write to it meanwhile. DIR is made where it is missing, with those above it, and must\n"
+      "be empty. It is a store then: name it with --store, or move it to where the store was. "
+      "Killed midway, nothing in\n"
       "DIR passes for a store. Do not copy a store with cp: what is written meanwhile tears the\n"
       "copy, and it passes for the store itself, which a backup does not: `culm append` has to\n"
       "know that it is an older one, or the author forks their log. Keys are not in the store:\n"

@@ -167,7 +167,9 @@ void add_follow(CommandTree& tree) {
       "LOG", &options->log,
       "Log, or author for all logs of the author; by its whole name it need not be there yet");
   verb.add_flag("--from-start", options->from_start, "Begin with what is held already");
-  verb.add_option("--until", &options->until, "End when entry N was printed; print none beyond it")
+  verb.add_option("--until", &options->until,
+                  "End when entry N was printed, of an author with several logs that of "
+                  "any;\nprint none beyond it")
       .type_name("N");
   verb.add_flag("--payloads", options->payloads, "Print the payloads themselves, as `culm cat`");
   verb.add_flag("--lines", options->lines, "End each payload with a line end");

@@ -53,6 +53,13 @@ Outcome<Extent> find_extent(const store::Store& store, const LogKey& key) {
   return extent;
 }
 
+/// Whether this user has appended to the log, in whichever store: then there is a mark of it.
+bool is_own(const LogKey& log) {
+  const auto marks = store::find_marks_directory();
+  std::error_code ignored;
+  return marks && std::filesystem::exists(store::author_mark_path(*marks, log), ignored);
+}
+
 Json to_json(const Extent& extent, bool is_done) {
   const store::LogState& log = *extent.log;
   return Json{{"type", is_done ? "forgotten" : "would_forget"},
@@ -61,7 +68,8 @@ Json to_json(const Extent& extent, bool is_done) {
               {"payloads", log.payloads.count()},
               {"payload_bytes", log.payload_bytes},
               {"payloads_in_part", extent.in_part.seqnums.count()},
-              {"payload_bytes_in_part", extent.in_part.bytes}};
+              {"payload_bytes_in_part", extent.in_part.bytes},
+              {"own", is_own(log.log)}};
 }
 
 std::string described(const Extent& extent) {
@@ -73,13 +81,6 @@ std::string described(const Extent& extent) {
     text += ", parts of " + human_payloads(seqnums.count()) + " (" + human_size(bytes) + ")";
   }
   return text;
-}
-
-/// Whether this user has appended to the log, in whichever store: then there is a mark of it.
-bool is_own(const LogKey& log) {
-  const auto marks = store::find_marks_directory();
-  std::error_code ignored;
-  return marks && std::filesystem::exists(store::author_mark_path(*marks, log), ignored);
 }
 
 Outcome<void> refuse_own(const std::vector<LogKey>& logs, const Options& options) {

@@ -20,7 +20,10 @@ Outcome<void> print(Context& context, const store::Store& store, const store::Lo
                     const RangeSet& seqnums) {
   LineFormat format({context.json, false, state.head()});
   if (!context.json) {
-    CULM_TOOLS_CHECK(context.out.write("log " + to_string(state.log) + "\n" + format.header()));
+    CULM_TOOLS_TRY(const auto names, list_given_names());
+    const auto name = given_name_of(names, state.log);
+    CULM_TOOLS_CHECK(context.out.write("log " + to_string(state.log) + (name ? ", " + *name : "") +
+                                       "\n" + format.header()));
   }
   CULM_TOOLS_TRY(const RangeSet damaged,
                  print_entries(context.out, store, state.log, seqnums, format));

@@ -30,10 +30,13 @@ struct Summary {
   Tone tone = Tone::kPartial;
 };
 
-/// What a log lacks of payloads.
-std::string lacking_payloads(std::uint64_t missing, std::uint64_t deleted) {
+/// What a log lacks of payloads. Those that are not wanted do not come with the next sync.
+std::string lacking_payloads(std::uint64_t missing, std::uint64_t unwanted, std::uint64_t deleted) {
   std::string text;
   if (missing != 0) text += ", but " + human_payloads(missing) + " not held";
+  if (unwanted != 0) {
+    text += unwanted == missing ? " and not wanted" : ", " + human_count(unwanted) + " not wanted";
+  }
   if (deleted != 0) text += (missing != 0 ? ", " : ", but ") + human_payloads(deleted) + " deleted";
   return text;
 }
@@ -57,8 +60,9 @@ Summary summarize(const store::LogState& log) {
   summary.payloads_missing = lacking - log.deleted;
   const bool is_whole = summary.is_complete && summary.payloads_missing.empty();
   summary.tone = log.cap != 0 ? Tone::kBad : is_whole ? Tone::kGood : Tone::kPartial;
-  summary.state +=
-      lacking_payloads(summary.payloads_missing.count(), (lacking & log.deleted).count());
+  const RangeSet unwanted = summary.payloads_missing - log.interest.payloads_wanted(summary.head);
+  summary.state += lacking_payloads(summary.payloads_missing.count(), unwanted.count(),
+                                    (lacking & log.deleted).count());
   return summary;
 }
 
@@ -169,13 +173,15 @@ void add_ls(CommandTree& tree) {
       "List the logs of the store. Per log: the highest seqnum held (head), entries held for\n"
       "their own sake, entries held only to prove those (certificate), payloads held and their\n"
       "bytes, and the state:\n"
-      "  complete    every entry from 1 to the head is held\n"
+      "  complete    every entry from 1 to the head is held; peers may have later ones\n"
       "  partial     some are not\n"
       "  empty       none is, though some are wanted\n"
       "  ended       the author has closed the log\n"
       "  capped at N  the author has forked the log; entries from N on are not valid\n"
-      "and, behind that, how many of its payloads are not held, or were deleted here, and what is\n"
-      "there of payloads that have come in part only: the next sync goes on with them.",
+      "and, behind that, how many of its payloads are not held, or not wanted (`culm select`), or\n"
+      "were deleted here, and what is there of payloads that have come in part only: the next "
+      "sync\n"
+      "goes on with them.",
       "culm ls --full", options, run);
   verb.group(VerbGroup::kRead);
   verb.add_option("PREFIX", &options->prefix,

@@ -151,6 +151,7 @@ Outcome<void> run(Context& context, const Options& options) {
   if (!options.import_path.empty()) return import_marks(context, directory, options.import_path);
   CULM_TOOLS_TRY(const auto known, about(shown(directory), store::list_author_marks(directory)));
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, choose_logs(options.logs, known));
+  CULM_TOOLS_TRY(const auto names, list_given_names());
   if (logs.empty() && !context.json) return context.out.write("nothing was appended here yet\n");
   for (const LogKey& log : logs) {
     CULM_TOOLS_TRY(const Found found, read_mark(directory, log));
@@ -159,7 +160,7 @@ Outcome<void> run(Context& context, const Options& options) {
     if (context.json) {
       CULM_TOOLS_CHECK(context.out.write_json(to_json(log, *found.published)));
     } else {
-      CULM_TOOLS_CHECK(context.out.write(to_string(log) + "  " +
+      CULM_TOOLS_CHECK(context.out.write(given_name_of(names, log).value_or(to_string(log)) + "  " +
                                          std::to_string(found.published->seqnum) + "  " +
                                          shown(found.path) + "\n"));
     }

@@ -261,11 +261,13 @@ void add_sync(CommandTree& tree) {
       "the peer holds would cost. With --also several peers bring it together, each a part; one\n"
       "that is slow or goes away is passed over. Where a node runs on the store, the node\n"
       "does it, except with --live. A store that is missing is made when something has come\n"
-      "for it. Exit 0 says that all that is wanted is here, and with --push that each peer\n"
-      "holds all that is here, or that the budget is used up. Else what is missing is named,\n"
-      "and exit is 3 if no peer named holds it, if it lies beyond the head or --payload-max\n"
-      "left it out, or if a peer takes it no more; 6 if it should come, or a peer declines a log.\n"
-      "With --live so too, when it is ended.",
+      "for it. Exit 0: all that is wanted of what the peers know is here, or the budget is used\n"
+      "up, and with --push each peer confirms that it holds all that is here. Else what is "
+      "missing\n"
+      "is named, and exit is 3 if no peer named holds it, if it lies beyond the head or\n"
+      "--payload-max left it out, or if a peer does not confirm it; 6 if it should have come, no\n"
+      "peer serves the log, or a peer declines it. With --live so too, when --deadline ends it;\n"
+      "Ctrl-C is 130 always.",
       "culm sync 127.0.0.1:7474 AUTHOR --newest 100\n"
       "  culm sync 127.0.0.1:7474 --also 127.0.0.1:7475\n"
       "  culm sync 127.0.0.1:7474 --push",

@@ -217,7 +217,10 @@ tl::expected<const Verb*, Ending> CommandLineParser::parse(
   try {
     app_.parse(std::move(reversed));
   } catch (const CLI::CallForVersion& version) {
-    return tl::unexpected(Ending{0, std::string(version.what()) + "\n", {}});
+    const std::string text = has(arguments, "--json")
+                                 ? to_line(Json{{"type", "version"}, {"version", kVersion}})
+                                 : version.what();
+    return tl::unexpected(Ending{0, text + "\n", {}});
   } catch (const CLI::CallForHelp&) {
     const std::size_t columns = help_columns();
     return tl::unexpected(

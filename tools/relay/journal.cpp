@@ -119,6 +119,7 @@ void NodeJournal::summarize() {
   summary.add("came_to_nothing", counts_.came_to_nothing, "came to nothing", "came to nothing");
   summary.add("offers_taken", counts_.offers_taken, "offer taken", "offers taken");
   summary.add("offers_declined", counts_.offers_declined, "offer declined", "offers declined");
+  summary.add("not_taken", counts_.not_taken, "more unit not taken", "more units not taken");
   const replication::SessionStats& all = now.sessions;
   const replication::SessionStats& before = told_.sessions;
   summary.add("entries_received", all.entries_received - before.entries_received, "entry in",
@@ -231,11 +232,16 @@ void NodeJournal::on_committed(const replication::WorkReport& report) {
   if (!report.outcome) {
     const Error& error = report.outcome.error();
     const bool is_own = fault(error.code) == Fault::kOwnStore;
+    if (error.code == Errc::kStoreFull && std::exchange(is_full_, true)) {
+      ++counts_.not_taken;
+      return;
+    }
     Json fields = of_log();
     fields["error"] = name(error.code);
     return write(is_own ? Level::kError : Level::kWarning, "not_taken",
                  log + ": not taken: " + message(error), std::move(fields), report.id.session);
   }
+  if (!report.outcome->added.empty()) is_full_ = false;
   if (report.outcome->defect) {
     const auto& defect = *report.outcome->defect;
     Json fields = of_log();

@@ -44,6 +44,7 @@ class NodeJournal {
     std::uint64_t came_to_nothing = 0;  ///< connections that never became sessions
     std::uint64_t offers_taken = 0;
     std::uint64_t offers_declined = 0;
+    std::uint64_t not_taken = 0;  ///< further units, as the store is full
   };
 
   void on_session(const node::SessionRef& session, const replication::Event& event);
@@ -68,6 +69,7 @@ class NodeJournal {
   Counts counts_;         ///< since the last summary
   node::NodeStats told_;  ///< with the last summary
   std::chrono::steady_clock::time_point told_at_;
+  bool is_full_ = false;  ///< the store, of which that was said
   bool is_left_out_under_way_ = false;
   bool closed_ = false;
 };

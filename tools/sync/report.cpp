@@ -86,6 +86,10 @@ std::string notes(const SyncRequest& request, const LogReport& log) {
   };
   const char* const lack =
       is_of_one(request) ? "the peer does not hold " : "the peers do not hold ";
+  if (log.outcome == LogOutcome::kDenied && log.denied && !request.push) {
+    note((is_of_one(request) ? "the peer " : "no peer serves it; the last ") +
+         why_denied(*log.denied, false));
+  }
   const bool has_stalled = log.outcome == LogOutcome::kIncomplete ||
                            (request.live && log.outcome == LogOutcome::kDenied);
   const RangeSet beyond = beyond_head(log);
@@ -109,9 +113,9 @@ std::string notes(const SyncRequest& request, const LogReport& log) {
     note("--payload-max left out " + payloads_of(log.payloads_left_out) + ": " +
          human_ranges(log.payloads_left_out));
   }
-  if (!log.payloads_deleted.empty()) {
-    note(payloads_of(log.payloads_deleted) +
-         " were deleted here, --undelete takes them again: " + human_ranges(log.payloads_deleted));
+  if (!log.deleted_here.empty()) {
+    note(payloads_of(log.deleted_here) +
+         " were deleted here, --undelete takes them again: " + human_ranges(log.deleted_here));
   }
   if (request.push && log.is_pushed) {
     note((is_of_one(request) ? "the peer confirms" : "every peer confirms") +
