@@ -133,6 +133,7 @@ std::vector<FetchPlanner::Segment> FetchPlanner::take_cancelled(Instant now) {
     }
     std::erase_if(peer.asked, is_cancelled);
   };
+  std::set<SessionId> untried;
   for (Row& row : peers_) {
     auto& [id, peer] = row;
     cancel(id, peer,
@@ -142,7 +143,7 @@ std::vector<FetchPlanner::Segment> FetchPlanner::take_cancelled(Instant now) {
       peer.rate_bytes = std::exchange(peer.window_bytes, 0);
     }
     const auto late = late_at(row);
-    if ((!late || now < *late) && !gives_way(row)) continue;
+    if ((!late || now < *late) && !gives_way(row, untried)) continue;
     peer.is_late = true;
     peer.late_since = now;
     cancel(id, peer, [](const Asked& /*asked*/) { return true; });
@@ -158,16 +159,20 @@ bool FetchPlanner::can_be_replaced(const Row& late) const {
   });
 }
 
-bool FetchPlanner::gives_way(const Row& slow) const {
+bool FetchPlanner::gives_way(const Row& slow, std::set<SessionId>& untried) const {
   const Peer& peer = slow.second;
   if (peer.pieces != 0 || peer.rate_bytes == 0 || peer.rate_bytes >= kSlowBytesMax) return false;
   const RangeSet what = owed(peer);
-  return std::ranges::any_of(peers_, [&](const Row& row) {
-    const Peer& other = row.second;
-    return row.first != slow.first && other.asked.empty() && !other.is_busy &&
-           (other.rate_bytes == 0 || other.rate_bytes > peer.rate_bytes) &&
-           !(available(other) & what).empty();
+  const auto other = std::ranges::find_if(peers_, [&](const Row& row) {
+    const auto& [id, idle] = row;
+    const bool is_quicker =
+        idle.rate_bytes == 0 ? !untried.contains(id) : idle.rate_bytes > peer.rate_bytes;
+    return id != slow.first && idle.asked.empty() && !idle.is_busy && is_quicker &&
+           !(available(idle) & what).empty();
   });
+  if (other == peers_.end()) return false;
+  if (other->second.rate_bytes == 0) untried.insert(other->first);
+  return true;
 }
 
 std::optional<Instant> FetchPlanner::late_at(const Row& row) const {

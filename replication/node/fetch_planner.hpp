@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -28,7 +29,8 @@ namespace culm::node {
 ///   later.
 /// - So is who brought less than `kSlowBytesMax` over `kRateOver`, once another has nothing to do
 ///   who could bring it and was not slower when last measured: parts of payloads say nothing before
-///   the last whether they are right, and nobody can hold up a fetch with them.
+///   the last whether they are right, and nobody can hold up a fetch with them. Of whom nothing was
+///   measured yet takes over from one at a time, so that it cannot stop all others by a promise.
 /// - What a peer said it holds and twice did not bring is not asked of it again. Who brought
 ///   nothing new of two segments is asked for nothing more: what it says it holds counts as not
 ///   said. Corrupt bytes end its session, and so `remove` it.
@@ -139,8 +141,9 @@ class FetchPlanner {
   /// Where there is nobody else, late ones are asked again.
   void forgive(Instant now);
   [[nodiscard]] bool can_be_replaced(const Row& late) const;
-  /// Whether it is slow and somebody else has nothing to do.
-  [[nodiscard]] bool gives_way(const Row& slow) const;
+  /// Whether it is slow and somebody else has nothing to do; noted in `untried` if that one has yet
+  /// to show its rate.
+  [[nodiscard]] bool gives_way(const Row& slow, std::set<SessionId>& untried) const;
   [[nodiscard]] std::optional<Instant> late_at(const Row& row) const;
 
   Options options_;

@@ -272,6 +272,28 @@ TEST_F(SlowParts, DoNotGoBackToOneWhoWasSlower) {
   }
 }
 
+TEST_F(FetchPlannerTest, WhoHasShownNoRateTakesOverFromOneSlowPeerAtATime) {
+  planner = FetchPlanner({.entry_bytes = 32 * 1024 * 1024});
+  planner.set_missing({{1, 3}});
+  for (SessionId peer = 1; peer <= 3; ++peer) holds(peer, {{1, 3}});
+  ASSERT_EQ(planner.assign(now).size(), 3U);
+  holds(4, {{1, 3}});
+  std::vector<Segment> cancelled;
+  for (int second = 1; second <= 31 && cancelled.empty(); ++second) {
+    now += seconds(1);
+    for (SessionId peer = 1; peer <= 3; ++peer) {
+      planner.received(peer);
+      planner.stored(peer, {}, {}, 48 * 1024, now);
+    }
+    cancelled = planner.take_cancelled(now);
+  }
+  EXPECT_EQ(cancelled.size(), 1U);
+  const auto next = planner.assign(now);
+  ASSERT_EQ(next.size(), 1U);
+  EXPECT_EQ(next[0].peer, 4U);
+  EXPECT_TRUE(planner.take_cancelled(now).empty());
+}
+
 TEST_F(FetchPlannerTest, WhatALatePeerOwesGoesToAnother) {
   holds(1);
   holds(2);
