@@ -19,6 +19,12 @@ bool takes_any_size(const WantRequest& want) {
   return want.payload_size_min == 0 && want.payload_size_max == limits::kPayloadSizeBytesMax;
 }
 
+/// What `said`, the lowest ranges of a set, had no room to speak of.
+RangeSet find_unsaid(const RangeSet& said, SeqNum head) {
+  const bool is_all = said.ranges().size() < limits::kRangesPerMessageMax || said.max() >= head;
+  return is_all ? RangeSet() : RangeSet{{said.max() + 1, head}};
+}
+
 /// How long until a session that had no room for another want is asked again.
 constexpr Duration kTryAgainAfter = std::chrono::seconds(1);
 
@@ -57,11 +63,19 @@ void Fetch::peer_has(SessionId session, const replication::PeerHas& has) {
   Source& source = found->second;
   source.held = has.held;
   source.payloads = has.payloads;
-  if (!source.has_answered) source.head = has.held.empty() ? 0 : has.held.max();
+  const bool can_guess = can_be_cut(request_.want);
+  source.unsaid = can_guess ? find_unsaid(has.held, has.head) : RangeSet();
+  source.unsaid_payloads = can_guess ? find_unsaid(has.payloads, has.head) : RangeSet();
+  if (!source.has_answered) {
+    source.head = has.held.empty() ? 0 : has.held.max();
+    if (!source.unsaid.empty()) source.head = has.head;
+  }
   // A window of the newest moves with the peer's head.
   if (request_.want.interest.newest == 0 && source.head != kSeqnumMax) {
-    source.held.erase(SeqRange{source.head + 1, kSeqnumMax});
-    source.payloads.erase(SeqRange{source.head + 1, kSeqnumMax});
+    for (RangeSet* const set :
+         {&source.held, &source.payloads, &source.unsaid, &source.unsaid_payloads}) {
+      set->erase(SeqRange{source.head + 1, kSeqnumMax});
+    }
   }
   is_stale_ = true;
 }
@@ -98,6 +112,13 @@ void Fetch::denied(SessionId session, const replication::Denied& denied) {
   // A fork was found under way: the peer may hold what is valid below it.
   if (is_here && denied.want != source->second.quote) {
     return want_ended(session, denied.want, replication::DoneReason::kComplete);
+  }
+  // It may have room for less.
+  const auto segment = source->second.segments.find(denied.want);
+  if (denied.reason == replication::DenyReason::kBusy && !denied.error &&
+      segment != source->second.segments.end() && planner_.ask_less(session, segment->second)) {
+    source->second.segments.erase(segment);
+    return;
   }
   denied_ = denied.reason;
   source->second.segments.erase(denied.want);
@@ -169,12 +190,17 @@ Result<void> Fetch::look(const store::Store& store, Instant now) {
   // Of what is here only the payload is missing.
   RangeSet said = (lost_ - here) | (lost_payloads_ & here);
   SeqNum head = lost_.empty() ? 0 : lost_.max();
+  bool has_guesses = false;
   for (const auto& [session, source] : sources_) {
     const RangeSet can_bring = (source.held - here) | (source.payloads & here);
-    planner_.peer_holds(session, can_bring, now);
+    const RangeSet unsaid = (source.unsaid - here) | (source.unsaid_payloads & here);
+    planner_.peer_holds(session, can_bring, now, unsaid - can_bring);
     if (!planner_.believes(session)) continue;
-    said |= can_bring;
+    const RangeSet guesses = planner_.guesses(session);
+    said |= can_bring | guesses;
     if (!source.held.empty()) head = std::max(head, source.held.max());
+    if (!guesses.empty()) head = std::max(head, guesses.max());
+    has_guesses = has_guesses || !guesses.empty();
   }
   head_ = head;
   RangeSet wanted = resolve(want.interest, head) & said;
@@ -188,10 +214,11 @@ Result<void> Fetch::look(const store::Store& store, Instant now) {
     planner_.set_entry_bytes(std::exchange(quoted_payload_bytes_, 0) / wanted.count());
   }
   planner_.set_missing(std::move(wanted));
+  // What was guessed wrong is not missing.
+  is_stale_ = has_guesses && !answered_.empty();
   for (const auto& segment : std::exchange(answered_, {})) {
     planner_.ended(segment.peer, segment.entries, now);
   }
-  is_stale_ = false;
   return {};
 }
 

@@ -91,6 +91,8 @@ class Fetch {
     bool has_answered = false;
     RangeSet held;                       ///< as it says, up to its head when it answered
     RangeSet payloads;                   ///< likewise
+    RangeSet unsaid;                     ///< that it had no room to speak of
+    RangeSet unsaid_payloads;            ///< likewise
     SeqNum head = 0;                     ///< when it answered
     std::optional<Instant> try_again{};  ///< it had no room for another want
     std::map<replication::WantId, RangeSet> segments;

@@ -18,10 +18,19 @@ constexpr Duration kMeasureOver = std::chrono::milliseconds(250);
 
 }  // namespace
 
-void FetchPlanner::peer_holds(SessionId peer, const RangeSet& held, Instant now) {
+void FetchPlanner::peer_holds(SessionId peer, const RangeSet& held, Instant now,
+                              const RangeSet& unsaid) {
   const auto [found, is_new] = peers_.try_emplace(peer);
-  if (found->second.fruitless < kFruitlessMax) found->second.held = held;
-  if (is_new) found->second.progressed = found->second.window = now;
+  Peer& said = found->second;
+  if (is_new) said.progressed = said.window = now;
+  if (said.fruitless >= kFruitlessMax) return;
+  said.unsaid = said.guesses < kGuessesMax ? unsaid : RangeSet();
+  said.held = held | said.unsaid;
+}
+
+RangeSet FetchPlanner::guesses(SessionId peer) const {
+  const auto found = peers_.find(peer);
+  return found == peers_.end() ? RangeSet() : found->second.unsaid - found->second.refused;
 }
 
 void FetchPlanner::remove(SessionId peer) { peers_.erase(peer); }
@@ -35,7 +44,8 @@ std::vector<FetchPlanner::Segment> FetchPlanner::assign(Instant now) {
     for (auto& [id, peer] : peers_) {
       if (!has_turn(peer)) continue;
       const RangeSet free = available(peer) - under_way();
-      Asked next{cut(free, segment_entries(peer, free.count())), false};
+      const std::uint64_t entries = segment_entries(peer, free.count());
+      Asked next{cut(free, std::min(entries, peer.segment_entries_max)), false};
       if (free.empty()) next = take_again(id);
       if (next.entries.empty()) continue;
       out.push_back({id, next.entries});
@@ -99,13 +109,17 @@ void FetchPlanner::ended(SessionId peer, const RangeSet& segment, Instant now) {
   if (found == peers_.end()) return;
   Peer& from = found->second;
   const RangeSet lacking = segment & missing_;
-  from.refused |= from.doubted & lacking;
+  const bool is_guess = (lacking - from.unsaid).empty();
+  from.refused |= (from.doubted | from.unsaid) & lacking;
   from.doubted |= lacking;
   from.progressed = now;
   const auto asked = std::ranges::find(from.asked, segment, &Asked::entries);
   if (asked == from.asked.end()) return;
-  if (!asked->brought && !lacking.empty() && ++from.fruitless == kFruitlessMax) from.held = {};
+  const bool is_fruitless = !asked->brought && !lacking.empty();
   from.asked.erase(asked);
+  if (!is_fruitless) return;
+  if (is_guess && ++from.guesses == kGuessesMax) from.held -= std::exchange(from.unsaid, {});
+  if (!is_guess && ++from.fruitless == kFruitlessMax) from.held = from.unsaid = {};
 }
 
 void FetchPlanner::give_back(SessionId peer, const RangeSet& segment) {
@@ -113,6 +127,15 @@ void FetchPlanner::give_back(SessionId peer, const RangeSet& segment) {
   if (found == peers_.end()) return;
   const auto asked = std::ranges::find(found->second.asked, segment, &Asked::entries);
   if (asked != found->second.asked.end()) found->second.asked.erase(asked);
+}
+
+bool FetchPlanner::ask_less(SessionId peer, const RangeSet& segment) {
+  const auto found = peers_.find(peer);
+  const std::uint64_t count = segment.count();
+  if (found == peers_.end() || options_.one_at_a_time || count <= kSegmentEntriesMin) return false;
+  give_back(peer, segment);
+  found->second.segment_entries_max = count / 2;
+  return true;
 }
 
 bool FetchPlanner::believes(SessionId peer) const {

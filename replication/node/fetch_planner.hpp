@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -34,6 +35,9 @@ namespace culm::node {
 /// - What a peer said it holds and twice did not bring is not asked of it again. Who brought
 ///   nothing new of two segments is asked for nothing more: what it says it holds counts as not
 ///   said. Corrupt bytes end its session, and so `remove` it.
+/// - What a peer had no room to speak of is asked of it once, and no more after `kGuessesMax`
+///   segments of it that brought nothing; nobody thinks worse of it for that.
+/// - Who is too busy for a segment is asked for half of it, down to `kSegmentEntriesMin`.
 class FetchPlanner {
  public:
   static constexpr Duration kLateAfter = std::chrono::seconds(5);
@@ -45,6 +49,7 @@ class FetchPlanner {
   static constexpr std::uint64_t kSegmentBytesMin = 1024 * 1024;
   static constexpr std::size_t kSegmentsPerPeerMax = 2;
   static constexpr std::uint32_t kFruitlessMax = 2;
+  static constexpr std::uint32_t kGuessesMax = 16;
 
   struct Options {
     /// Segments from above instead of from below.
@@ -69,8 +74,11 @@ class FetchPlanner {
   void set_entry_bytes(std::uint64_t bytes) { options_.entry_bytes = bytes; }
   [[nodiscard]] const RangeSet& missing() const noexcept { return missing_; }
 
-  /// What a peer can bring, as it says; it is new if it was not there.
-  void peer_holds(SessionId peer, const RangeSet& held, Instant now);
+  /// What a peer can bring, as it says, and what it has not spoken of; it is new if it was not
+  /// there.
+  void peer_holds(SessionId peer, const RangeSet& held, Instant now, const RangeSet& unsaid = {});
+  /// What of that it has not spoken of it may yet bring.
+  [[nodiscard]] RangeSet guesses(SessionId peer) const;
   /// A peer is gone, or serves nothing of the log.
   void remove(SessionId peer);
 
@@ -87,6 +95,8 @@ class FetchPlanner {
   void ended(SessionId peer, const RangeSet& segment, Instant now);
   /// A segment could not be asked for.
   void give_back(SessionId peer, const RangeSet& segment);
+  /// It was too much for the peer. False where nothing smaller is worth asking for.
+  [[nodiscard]] bool ask_less(SessionId peer, const RangeSet& segment);
 
   /// What is no longer waited for, to be cancelled: all that late peers owe, and what another peer
   /// was asked for as well and has brought.
@@ -110,11 +120,14 @@ class FetchPlanner {
   };
   struct Peer {
     RangeSet held;
+    RangeSet unsaid;              ///< of these, what it has not said to hold
     RangeSet doubted;             ///< said to be held, and not brought once
     RangeSet refused;             ///< said to be held, and not brought
     std::vector<Asked> asked;     ///< at most kSegmentsPerPeerMax
     std::size_t pieces = 0;       ///< that wait to be stored
     std::uint32_t fruitless = 0;  ///< segments of which nothing new came
+    std::uint32_t guesses = 0;    ///< likewise, of what it has not said to hold
+    std::uint64_t segment_entries_max = std::numeric_limits<std::uint64_t>::max();
     bool is_busy = false;
     bool is_late = false;
     Instant late_since{};

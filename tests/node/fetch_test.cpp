@@ -229,6 +229,70 @@ TEST_F(FetchTest, APayloadThatNobodyHoldsIsNotWaitedFor) {
   EXPECT_EQ(reader.state(log.log()).held, (RangeSet{{1, log.head()}}));
 }
 
+/// A have names the lowest ranges alone.
+TEST_F(FetchTest, PayloadsOfMoreRangesThanAMessageNamesAllCome) {
+  const LogBuilder& log = long_log();
+  network.link.bytes_per_second = 10'000'000;
+  RangeSet odd;
+  for (SeqNum n = 1; n <= log.head(); n += 2) odd.insert(n);
+  SimulatedNode& provider = add_provider(log);
+  provider.node().run([&](store::Store& store) -> Result<void> {
+    for (RangeSet rest = {{1, log.head()}}; !rest.empty();) {
+      CULM_TRY(rest, store.delete_payloads(log.log(), RangeSet{{1, log.head()}} - odd));
+    }
+    return {};
+  });
+  provider.settle();
+  reader.node().run([&](store::Store& store) -> Result<void> {
+    CULM_CHECK(store::ingest(store, log.log(), log.unit({{1, log.head()}}), reader.verifier));
+    return {};
+  });
+  reader.settle();
+  network.run(seconds(2));
+  start(log);
+  ASSERT_TRUE(run());
+  EXPECT_EQ(outcome(), FetchOutcome::kComplete);
+  EXPECT_EQ(reader.state(log.log()).payloads, odd);
+}
+
+/// Takes wants, and answers none.
+class AskedOf final : public Fetch::Sessions {
+ public:
+  Result<replication::WantId> want(SessionId, const replication::WantRequest& request) override {
+    wants.push_back(request);
+    return static_cast<replication::WantId>(wants.size());
+  }
+  void cancel(SessionId, replication::WantId) override {}
+
+  std::vector<replication::WantRequest> wants;
+};
+
+TEST_F(FetchTest, WhatIsTooMuchForAPeerIsAskedForInPartsBeforeItIsPassedOver) {
+  const LogKey log = LogBuilder("alice").log();
+  const RangeSet all{{1, 1'000'000}};
+  AskedOf peer;
+  FetchRequest request{{}, {1}};
+  request.want.log = log;
+  request.want.interest = everything();
+  Fetch fetch(std::move(request));
+  const auto advance = [&] { return *fetch.advance(reader.store(), peer, Instant{}); };
+  fetch.session_began(1, 1);
+  ASSERT_FALSE(advance());
+  fetch.peer_has(1, {log, all.max(), all, all, {}});
+  fetch.want_ended(1, 1, replication::DoneReason::kComplete);
+  std::optional<FetchOutcome> outcome = advance();
+  std::uint64_t least = all.count();
+  for (int i = 0; i < 20 && !outcome; ++i) {
+    least = peer.wants.back().interest.ranges.count();
+    fetch.denied(1, {static_cast<replication::WantId>(peer.wants.size()), log,
+                     replication::DenyReason::kBusy});
+    outcome = advance();
+  }
+  EXPECT_LE(least, FetchPlanner::kSegmentEntriesMin);
+  EXPECT_EQ(outcome, FetchOutcome::kNobody);
+  EXPECT_EQ(fetch.denied(), replication::DenyReason::kBusy);
+}
+
 TEST_F(FetchTest, TheNewestOfALogThatGrowsMeanwhileCome) {
   LogBuilder log = LogBuilder("alice").append_many(3000);
   add_provider(log);
