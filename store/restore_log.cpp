@@ -45,13 +45,16 @@ Result<bool> is_number_of(const KvReadTransaction& kv, std::uint64_t number, con
 
 /// 0 where no entry of the log can be read. One that was forgotten may have left rows, under a
 /// lower number.
-Result<std::uint64_t> find_number(const KvReadTransaction& kv, const LogKey& log,
-                                  std::uint64_t log_count) {
-  for (std::uint64_t number = log_count; number > 0; --number) {
-    CULM_TRY(const auto forgotten, kv.get(Table::kMeta, detail::forgotten_row_key(number)));
-    if (forgotten) continue;
-    CULM_TRY(const bool is_found, is_number_of(kv, number, log));
-    if (is_found) return number;
+Result<std::uint64_t> find_number(const KvReadTransaction& kv, const LogKey& log) {
+  CULM_TRY(const auto cursor, kv.cursor(Table::kEntries));
+  // From row to row: how many logs there are the damaged store does not know for sure.
+  CULM_TRY(auto row, cursor->seek_before(detail::entry_row_key(UINT64_MAX, UINT64_MAX)));
+  while (row) {
+    CULM_TRY(const auto place, detail::parse_row_place(row->key));
+    CULM_TRY(const auto forgotten, kv.get(Table::kMeta, detail::forgotten_row_key(place.number)));
+    CULM_TRY(const bool is_of_log, is_number_of(kv, place.number, log));
+    if (!forgotten && is_of_log) return place.number;
+    CULM_TRY(row, cursor->seek_before(detail::entry_row_key(place.number, 0)));
   }
   return 0;
 }
@@ -103,20 +106,25 @@ Result<RangeSet> collect_rows(const KvReadTransaction& kv, LogState& state) {
 
 }  // namespace
 
-/// What was wanted and what was deleted the rows do not say: as much as is here is wanted, and what
-/// is not here does not come back by itself.
-Result<void> WriteTransaction::restore_log(const LogKey& log) {
-  detail::TouchedLog touched;
-  LogState& state = touched.state;
+/// What was wanted and what was deleted the rows do not say, nor whether entries were lost with the
+/// state: so all is wanted. A deletion must not undo itself: the payloads that are not here count
+/// as deleted, but for those of damaged entries.
+Result<LogState> ReadTransaction::restored_log(const LogKey& log) const {
+  LogState state;
   state.log = log;
-  CULM_TRY(state.number, find_number(*kv_, log, meta_.log_count));
+  CULM_TRY(state.number, find_number(*kv_, log));
   if (state.number == 0) return fail(Errc::kStoreDamaged);
   CULM_TRY(state.change, find_change(*kv_, log));
   CULM_TRY(const RangeSet damaged, collect_rows(*kv_, state));
   if (state.held.ranges().size() > limits::kRangesPerLogMax) return fail(Errc::kLogFragmented);
-  const bool is_whole = state.held == RangeSet{{1, state.held.max()}};
-  state.interest.entries = is_whole ? everything() : Interest{state.held, 0};
+  state.interest.entries = everything();
   state.deleted = state.held - state.payloads - damaged;
+  return state;
+}
+
+Result<void> WriteTransaction::restore_log(const LogKey& log) {
+  detail::TouchedLog touched;
+  CULM_TRY(touched.state, restored_log(log));
   touched.is_changed = true;
   touched_logs_.insert_or_assign(log, std::move(touched));
   return {};

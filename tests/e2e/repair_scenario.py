@@ -138,6 +138,42 @@ class Repair(Rotten):
         self.out("sync", self.peer.address)
         self.assertEqual(self.printed("store", self.author), self.lines(ENTRIES))
 
+    def test_where_a_state_is_lost_all_is_wanted_but_what_may_have_been_deleted(self):
+        self.out("delete", self.author, "--payloads", "--range", "5-9")
+        self.sync_one("part", self.peer.address, self.author, "--newest", "100")
+        for store in ("store", "part"):
+            log = self.json("ls", store=store)
+            deleted = log["entries"] + log["certificate_entries"] - log["payloads"]
+            for how in ("repair", "sync"):
+                with self.subTest(store=store, how=how):
+                    shutil.rmtree(self.path("rotten"), ignore_errors=True)
+                    shutil.copytree(self.path(store), self.path("rotten"))
+                    self.lose_states("rotten")
+                    words = f"{deleted} payloads that are not here count as deleted"
+                    self.assertIn("would make its state again from what is here", self.on_copy(
+                        "repair", "--dry-run").stdout)
+                    done = self.on_copy("repair", *["--from", self.peer.address][:2 * (how == "repair")])
+                    self.assertEqual(done.returncode, OK, done.stderr)
+                    self.assertIn("and all of it is wanted; " + words, done.stdout)
+                    if how == "sync":
+                        self.out("sync", self.peer.address, store="rotten")
+                    log = self.json("ls", store="rotten")
+                    self.assertEqual((log["held"], log["payloads_deleted"], log["complete"]),
+                                     (f"1-{ENTRIES}", deleted, True))
+                    self.assert_sound("rotten")
+                    self.out("sync", self.peer.address, self.author, "--undelete", store="rotten")
+                    self.assertEqual(self.printed("rotten", self.author), self.lines(ENTRIES))
+
+    def test_entries_that_the_newest_so_many_no_more_are_need_not_come_back(self):
+        self.sync_one("part", self.peer.address, self.author, "--newest", "100")
+        held = self.json("ls", store="part")["held"]
+        for n in range(780, 801):
+            self.rot_entry("part", n)
+        done = self.text("repair", "--from", self.peer.address, store="part")
+        self.assertNotIn("not replaced", done)
+        self.assertEqual(self.json("ls", store="part")["held"], held)
+        self.assert_sound("part")
+
     def test_beside_a_node_the_node_does_it(self):
         self.rot_entry("store", 77)
         node = self.relay("store")
@@ -166,6 +202,18 @@ class Repair(Rotten):
         for _ in range(chance.choice((2, 8, 100))):
             content[page + chance.randrange(page_bytes)] ^= 1 << chance.randrange(8)
         (self.place / store / "data.mdb").write_bytes(content)
+
+    def lose_states(self, store):
+        """Each page in which a state of a log lies."""
+        data = self.place / store / "data.mdb"
+        content = bytearray(data.read_bytes())
+        row = bytes.fromhex(self.author) + bytes(8) + b"\x03"
+        place = content.find(row)
+        while place != -1:
+            page = place // PAGE * PAGE
+            content[page:page + PAGE] = bytes(PAGE)
+            place = content.find(row)
+        data.write_bytes(content)
 
     def on_copy(self, *verb):
         return subprocess.run([CULM, "--store", self.path("rotten"), *verb], capture_output=True,

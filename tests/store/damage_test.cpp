@@ -275,6 +275,24 @@ TEST_F(DamagedStore, MakesTheStateOfALogAgainFromItsRows) {
   EXPECT_EQ(state().payloads, up_to(21) - (RangeSet{{3, 3}}));
 }
 
+TEST_F(DamagedStore, WantsAllOfALogWhoseStateWasLostWithEntries) {
+  const Interest newest{{}, 5};
+  ASSERT_TRUE(store->update([&](WriteTransaction& transaction) {
+    return transaction.set_interest(log.log(), {newest, true});
+  }));
+  lose_entry(3);
+  lose_entry(20);
+  rot(Table::kLogs, 0);
+  LogState made = *store->read()->restored_log(log.log());
+  drop({});
+  made.change = state().change;
+  const LogState now = state();
+  EXPECT_EQ(now, made);
+  EXPECT_EQ(now.held, up_to(19) - (RangeSet{{3, 3}}));
+  EXPECT_EQ(now.interest.entries, everything());
+  EXPECT_TRUE(now.deleted.empty());
+}
+
 TEST_F(DamagedStore, AnEmptyPayloadWithTheHashOfAnotherIsNotThereAfterwardsEither) {
   EntryFields fields = log.next_fields("not empty");
   fields.payload_size = 0;

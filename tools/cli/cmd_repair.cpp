@@ -204,6 +204,16 @@ Outcome<Lost> find_lost(const RepairOptions& options, const Findings& findings,
   return all;
 }
 
+/// What of it has not come back. Of the newest so many others are wanted once the head is back.
+store::Damage find_missing(const store::LogState& log, const store::Damage& lost) {
+  store::Damage missing{lost.entries - log.held, lost.payloads - log.payloads, {}};
+  if (log.interest.entries.newest == 0) return missing;
+  const RangeSet wanted = resolve(log.interest.entries, log.head());
+  missing.entries = missing.entries & closure(wanted, log.head());
+  missing.payloads = missing.payloads & wanted;
+  return missing;
+}
+
 /// Says what peers have brought of what was lost; whether that was all.
 Outcome<bool> tell_replaced(Context& context, const Findings& findings, const Lost& lost,
                             const store::Store& store) {
@@ -212,20 +222,21 @@ Outcome<bool> tell_replaced(Context& context, const Findings& findings, const Lo
   for (const auto& [key, damage] : lost) {
     if (damage.entries.empty() && damage.payloads.empty()) continue;
     CULM_TOOLS_TRY(const auto log, about(short_name(key), transaction.get_log(key)));
-    const RangeSet entries = damage.entries - log->held;
-    const RangeSet payloads = damage.payloads - log->payloads;
+    const store::Damage missing = find_missing(*log, damage);
+    const RangeSet& entries = missing.entries;
+    const RangeSet& payloads = missing.payloads;
     is_whole = is_whole && entries.empty() && payloads.empty();
     if (context.json) {
       const Json line = {{"type", "replaced"},
                          {"log", to_string(key)},
-                         {"replaced_entries", to_string(damage.entries - entries)},
-                         {"replaced_payloads", to_string(damage.payloads - payloads)},
+                         {"replaced_entries", to_string(damage.entries & log->held)},
+                         {"replaced_payloads", to_string(damage.payloads & log->payloads)},
                          {"missing", to_string(entries)},
                          {"payloads_missing", to_string(payloads)}};
       CULM_TOOLS_CHECK(context.out.write_json(line));
       continue;
     }
-    const std::string back = listed(damage.entries - entries, damage.payloads - payloads);
+    const std::string back = listed(damage.entries & log->held, damage.payloads & log->payloads);
     const std::string gone = listed(entries, payloads);
     const std::string title = short_name(key) + ": ";
     if (!back.empty()) CULM_TOOLS_CHECK(context.out.write(title + "replaced " + back + "\n"));
@@ -273,14 +284,23 @@ Outcome<void> fetch(Context& context, const RepairOptions& options, const Findin
       std::move(failure).next("what is left is sound; repair again with another peer"));
 }
 
-Outcome<void> tell_state(Context& context, const LogKey& log, bool dry_run) {
+Outcome<void> tell_state(Context& context, const store::LogState& made, bool dry_run) {
+  const std::uint64_t deleted = made.deleted.count();
   if (context.json) {
-    return context.out.write_json(
-        Json{{"type", dry_run ? "damaged_state" : "restored_state"}, {"log", to_string(log)}});
+    return context.out.write_json(Json{{"type", dry_run ? "damaged_state" : "restored_state"},
+                                       {"log", to_string(made.log)},
+                                       {"payloads_deleted", deleted}});
   }
-  return context.out.write(
-      short_name(log) + (dry_run ? ": would make its state again" : ": made its state again") +
-      " from what is here: that is wanted, and payloads that are not here count as deleted\n");
+  const std::string title = short_name(made.log);
+  std::string text = title + (dry_run ? ": would make its state again" : ": made its state again") +
+                     " from what is here; what was wanted of it is lost, and all of it is wanted";
+  if (deleted != 0) {
+    text += "; " + human_payloads(deleted) +
+            (deleted == 1 ? " that is not here counts" : " that are not here count") +
+            " as deleted; `culm sync HOST:PORT " + title + " --undelete` takes " +
+            (deleted == 1 ? "it" : "them") + " too";
+  }
+  return context.out.write(text + "\n");
 }
 
 Outcome<void> tell_peers(Context& context, bool dry_run) {
@@ -293,13 +313,17 @@ Outcome<void> tell_peers(Context& context, bool dry_run) {
 }
 
 /// Nothing can be asked of a log before its state is there.
-Outcome<void> restore_states(Context& context, host::Writer& writer, Findings& findings) {
+Outcome<void> restore_states(Context& context, const host::WritableStore& access,
+                             Findings& findings) {
   for (const LogKey& log : findings.stateless) {
-    const auto restored = writer.drop_damaged(log, {});
-    if (restored) CULM_TOOLS_CHECK(tell_state(context, log, false));
+    const auto restored = access.writer->drop_damaged(log, {});
     if (!restored) {
       findings.failure = Failure(restored.error()).about(short_name(log)).next(kStoreIsLost);
+      continue;
     }
+    CULM_TOOLS_TRY(const auto transaction, access.store->read());
+    CULM_TOOLS_TRY(const auto made, about(short_name(log), transaction.get_log(log)));
+    CULM_TOOLS_CHECK(tell_state(context, *made, false));
   }
   return {};
 }
@@ -310,7 +334,7 @@ Outcome<Findings> drop(Context& context, const RepairOptions& options) {
   CULM_TOOLS_TRY(Findings findings, look(options, *access.store));
   say_when_interrupted("some may be dropped or replaced; the same command goes on");
   if (!findings.stateless.empty()) {
-    CULM_TOOLS_CHECK(restore_states(context, *access.writer, findings));
+    CULM_TOOLS_CHECK(restore_states(context, access, findings));
     auto failure = std::move(findings.failure);
     CULM_TOOLS_TRY(findings, look(options, *access.store));
     findings.failure = std::move(failure);
@@ -336,7 +360,10 @@ Outcome<Findings> look_only(Context& context, const RepairOptions& options,
                          : open_for_reading(context));
   CULM_TOOLS_TRY(Findings findings, look(options, *store));
   for (const LogKey& log : findings.stateless) {
-    CULM_TOOLS_CHECK(tell_state(context, log, true));
+    CULM_TOOLS_TRY(const auto transaction, store->read());
+    const auto made = transaction.restored_log(log);
+    if (made) CULM_TOOLS_CHECK(tell_state(context, *made, true));
+    if (!made) findings.failure = Failure(made.error()).about(short_name(log)).next(kStoreIsLost);
   }
   if (findings.are_peers_damaged) CULM_TOOLS_CHECK(tell_peers(context, true));
   CULM_TOOLS_CHECK(tell_findings(context, findings, true));
