@@ -256,7 +256,7 @@ Result<std::unique_ptr<LmdbKv>> LmdbKv::open(const std::string& directory,
   std::error_code error;
   const auto absolute = std::filesystem::absolute(directory, error);
   if (error) return fail(error_system(Errc::kStoreIo, error.value()));
-  if (!options.read_only) detail::drop_copy(directory);
+  if (!options.read_only) detail::drop_copies(directory);
   auto opened = detail::LmdbEnv::open(absolute.string(), options.map_size_bytes, options.read_only);
   if (!opened && may_create && !exists) {
     lock.reset();
@@ -320,7 +320,7 @@ Result<void> LmdbKv::compact() {
       return is_done ? state.swap_in_copy() : Result<void>();
     });
     if (is_done) return swapped;
-    detail::drop_copy(state.directory);
+    detail::drop_copies(state.directory);
     CULM_CHECK(swapped);
   }
   return fail(Errc::kStoreBusy);  // threads of this process keep writing

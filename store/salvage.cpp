@@ -30,7 +30,6 @@ constexpr std::size_t kMapPerFile = 4;
 constexpr int kLooksMax = 3;
 
 std::string data_file(const std::string& directory) { return directory + "/data.mdb"; }
-std::string place_in(const std::string& directory) { return directory + "/salvage"; }
 
 bool is_sealed(Table table, const KvRow& row) {
   return detail::unseal(table, row.key, row.value).has_value();
@@ -424,7 +423,7 @@ Result<Salvage> Salvage::begin(const std::string& directory, Random& random) {
   CULM_TRY(auto claim, detail::DirectoryClaim::take(directory));
   CULM_TRY(auto lock, detail::WriterLock::take(directory, LmdbKv::kNodeLockWaitMax));
   std::unique_ptr<State> state(
-      new State{directory, place_in(directory), std::move(claim), std::move(lock)});
+      new State{directory, detail::salvage_path(directory), std::move(claim), std::move(lock)});
   CULM_CHECK(state->make(random));
   return Salvage(std::move(state));
 }

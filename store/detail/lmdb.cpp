@@ -302,6 +302,7 @@ Result<LmdbEnv> LmdbEnv::open(const std::string& directory, std::size_t map_size
   {
     CULM_TRY(const auto lock, OpeningLock::take(directory));
     CULM_CHECK(written([&] { return mdb_env_open(created, directory.c_str(), flags, 0600); }));
+    env.lock_inode_ = lock_file_number(directory);
   }
   env.check_readers();
   CULM_CHECK(env.find_identity());
@@ -463,9 +464,8 @@ Result<void> LmdbEnv::open_tables(bool read_only) {
   return txn.commit();  // also of a reading transaction: aborting it would close the tables
 }
 
-/// To touch a page beyond the end of the file is death, so that a file that was cut is refused.
-/// It may be shorter than the pages it counts: the last of them may be free and never written. The
-/// root of each tree was written, and so was all that is not free.
+/// To touch a page beyond the end of the file is death, so a file that was cut is refused. It may
+/// be shorter than it counts: the last pages may be free and never written. All others were.
 Result<void> LmdbEnv::check_file_size() {
   CULM_TRY(const auto begun, begin_adopting(true));
   MDB_txn* const txn = begun.txn_.get();
@@ -546,7 +546,8 @@ Result<void> LmdbEnv::find_identity() {
 
 bool LmdbEnv::is_replaced() const {
   const auto named = find_data_file(directory_);
-  return named && (named->st_ino != inode_ || named->st_dev != device_);
+  return named && (named->st_ino != inode_ || named->st_dev != device_ ||
+                   lock_file_number(directory_) != lock_inode_);
 }
 
 bool LmdbEnv::is_taken_away() const { return !find_data_file(directory_); }

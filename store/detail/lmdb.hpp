@@ -133,6 +133,7 @@ class LmdbEnv {
   bool read_only_ = false;
   dev_t device_ = 0;
   ino_t inode_ = 0;
+  ino_t lock_inode_ = 0;
 };
 
 }  // namespace culm::store::detail

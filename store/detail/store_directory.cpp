@@ -160,9 +160,19 @@ std::optional<struct stat> find_data_file(const std::string& directory) noexcept
   return status;
 }
 
-std::string copy_path(const std::string& directory) { return path_in(directory, kCopyFile); }
+ino_t lock_file_number(const std::string& directory) noexcept {
+  struct stat status = {};
+  return ::stat(path_in(directory, kLmdbLockFile).c_str(), &status) == 0 ? status.st_ino : 0;
+}
 
-void drop_copy(const std::string& directory) noexcept { ::unlink(copy_path(directory).c_str()); }
+std::string copy_path(const std::string& directory) { return path_in(directory, kCopyFile); }
+std::string salvage_path(const std::string& directory) { return path_in(directory, "/salvage"); }
+
+void drop_copies(const std::string& directory) noexcept {
+  ::unlink(copy_path(directory).c_str());
+  std::error_code error;
+  std::filesystem::remove_all(salvage_path(directory), error);
+}
 
 Result<OpeningLock> OpeningLock::take(const std::string& directory) {
   OpeningLock lock(::open(path_in(directory, "/.").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -184,7 +194,7 @@ OpeningLock::~OpeningLock() {
 Result<void> replace_data_file(const std::string& directory, LockFile lock_file) {
   CULM_TRY(const auto lock, OpeningLock::take(directory));
   carry_number_over(directory, copy_path(directory));
-  if (lock_file == LockFile::kGoes) ::unlink(path_in(directory, "/lock.mdb").c_str());
+  if (lock_file == LockFile::kGoes) ::unlink(path_in(directory, kLmdbLockFile).c_str());
   if (::rename(copy_path(directory).c_str(), path_in(directory, kDataFile).c_str()) != 0) {
     return fail_system();
   }

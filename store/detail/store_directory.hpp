@@ -31,10 +31,15 @@ void drop_unmade(const std::string& directory, bool with_it) noexcept;
 /// What the system says of the data file; nothing when there is none.
 [[nodiscard]] std::optional<struct stat> find_data_file(const std::string& directory) noexcept;
 
+/// The inode of LMDB's lock file; 0 when there is none.
+[[nodiscard]] ino_t lock_file_number(const std::string& directory) noexcept;
+
 /// Where a compaction writes what will take the place of the data file.
 [[nodiscard]] std::string copy_path(const std::string& directory);
-/// Erases what an interrupted compaction left there. Precondition: none is under way.
-void drop_copy(const std::string& directory) noexcept;
+/// Where the store is written again whose file has damaged pages.
+[[nodiscard]] std::string salvage_path(const std::string& directory);
+/// Erases what was left in either by who was killed. Precondition: neither is under way.
+void drop_copies(const std::string& directory) noexcept;
 
 /// Held while the files are opened, and while the data file is replaced: what LMDB opens and what
 /// it locks must belong together, and who is killed while it makes the lock file must not leave it
@@ -56,7 +61,8 @@ class OpeningLock {
 
 /// Puts the copy in the place of the data file, durably. Where it fails with kStoreIo it may have
 /// happened.
-/// LMDB's lock file goes on to number the commits of the new one, or goes with the old.
+/// LMDB's lock file goes on to number the commits of the new one, or goes with the old: first, so
+/// that who is killed behind that leaves the old file to those who lock another file by then.
 enum class LockFile : std::uint8_t { kStays, kGoes };
 [[nodiscard]] Result<void> replace_data_file(const std::string& directory,
                                              LockFile lock_file = LockFile::kStays);
