@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <unordered_set>
 #include <utility>
 
 #include <sys/stat.h>
@@ -40,6 +41,12 @@ Result<detail::EntryRow> open_entry_row(const KvRow& row) {
   return detail::decode_entry(body);
 }
 
+/// What was taken from pages that nothing leads to: it may be older than the rest.
+struct LostStates {
+  bool has_meta = false;
+  std::set<LogKey> logs;
+};
+
 /// Takes over what can be read, in steps.
 class RowSalvage {
  public:
@@ -56,41 +63,98 @@ class RowSalvage {
     return damaged;
   }
 
+  const LostStates& lost() const { return lost_; }
+
  private:
-  /// Of damaged rows those of entries may still prove themselves. Changes are made again.
+  /// Changes are made again. Damaged entries may still prove themselves. A damaged branch may lead
+  /// to a leaf of another table.
   Result<void> take(Table table, const KvRow& row) {
-    const bool is_entry = table == Table::kEntries && row.key.size() == sizeof(detail::EntryRowKey);
-    if (table == Table::kChanges || (!is_entry && !is_sealed(table, row))) return {};
+    if (is_sealed(table, row)) {
+      if (table == Table::kChanges) return {};
+      return take_sound(table, row);
+    }
+    const auto place = detail::parse_row_place(row.key);
+    const bool is_entry = table == Table::kEntries && place && place->stage == 0 &&
+                          seqnum_of_content(row.value) == place->seqnum;
+    if (!is_entry) return take_lost(row);
+    CULM_TRY(const auto known, txn_->get(table, row.key));
+    return known ? Result<void>() : put(table, row);
+  }
+
+  /// One page may be an older copy of another.
+  Result<void> take_sound(Table table, const KvRow& row) {
+    if (table == Table::kLogs || is_meta(table, row)) {
+      CULM_TRY(const auto known, txn_->get(table, row.key));
+      if (known && !is_marked(table, row) && !is_newer(table, row, *known)) return {};
+    }
+    mark(table, row, false);
     return put(table, row);
   }
 
-  /// The checksum says of which table it is. An older row may be met as well, or instead.
+  /// 0 where it is no entry.
+  static SeqNum seqnum_of_content(ByteView value) {
+    if (value.size() < 1 + detail::kChecksumSizeBytes) return 0;
+    const auto body = value.first(value.size() - detail::kChecksumSizeBytes).subspan(1);
+    const auto opened = detail::decode_entry(body);
+    return opened ? opened->entry.seqnum() : 0;
+  }
+
+  /// The checksum says of which table it is. It may be older than what a tree leads to, which it
+  /// does not replace; of several that nothing leads to the newest counts.
   Result<void> take_lost(const KvRow& row) {
     for (std::size_t i = 0; i < kTableCount; ++i) {
       const auto table = Table{static_cast<std::uint8_t>(i)};
-      if (!is_sealed(table, row) || table == Table::kChanges) continue;
+      if (table == Table::kChanges || !is_sealed(table, row)) continue;
       CULM_TRY(const auto known, txn_->get(table, row.key));
-      return known && !is_newer(table, row, *known) ? Result<void>() : put(table, row);
+      if (known && is_sealed(table, {row.key, *known}) &&
+          !(is_marked(table, row) && is_newer(table, row, *known))) {
+        return {};
+      }
+      mark(table, row, true);
+      return put(table, row);
     }
     return {};
   }
 
+  static bool is_meta(Table table, const KvRow& row) {
+    return table == Table::kMeta && equal(row.key, detail::meta_row_key());
+  }
+
+  /// Only of rows of which one may be newer than another.
+  void mark(Table table, const KvRow& row, bool is_lost) {
+    if (is_meta(table, row)) lost_.has_meta = is_lost;
+    const auto set = [&](auto& marked, const auto& key) {
+      if (is_lost) marked.insert(key);
+      if (!is_lost) marked.erase(key);
+    };
+    if (table == Table::kLogs) {
+      if (const auto log = detail::parse_log_row_key(row.key)) set(lost_.logs, *log);
+    }
+    if (table == Table::kEntries) set(lost_entries_, detail::checksum(0, row.key, {}));
+  }
+
+  bool is_marked(Table table, const KvRow& row) const {
+    if (table == Table::kEntries) return lost_entries_.contains(detail::checksum(0, row.key, {}));
+    const auto log = detail::parse_log_row_key(row.key);
+    return table == Table::kLogs ? log && lost_.logs.contains(*log)
+                                 : is_meta(table, row) && lost_.has_meta;
+  }
+
+  /// Of two rows whose checksums are good.
   static bool is_newer(Table table, const KvRow& row, ByteView known) {
-    const KvRow other{row.key, known};
-    if (!is_sealed(table, other)) return true;
     if (table == Table::kLogs) {
       const auto log = detail::parse_log_row_key(row.key);
-      const auto one = detail::open_log(*log, row.value);
-      const auto two = detail::open_log(*log, known);
-      return one && two && one->state.change > two->state.change;
+      const auto one = log ? detail::open_log(*log, row.value) : fail(log.error());
+      const auto two = log ? detail::open_log(*log, known) : fail(log.error());
+      return one && (!two || one->state.change > two->state.change);
     }
-    if (table == Table::kMeta && equal(row.key, detail::meta_row_key())) {
+    if (table == Table::kMeta) {
       const auto one = detail::decode_meta(*detail::unseal(table, row.key, row.value));
       const auto two = detail::decode_meta(*detail::unseal(table, row.key, known));
-      return one && two && one->last_change > two->last_change;
+      return one && (!two || one->last_change > two->last_change);
     }
     // With the payload: where that is deleted, the state of the log says so.
-    return table == Table::kEntries && row.value.size() > known.size();
+    return row.value.size() > known.size();
   }
 
   Result<void> put(Table table, const KvRow& row) {
@@ -107,16 +171,19 @@ class RowSalvage {
   Kv& kv_;
   std::unique_ptr<KvWriteTransaction> txn_;
   std::size_t step_bytes_ = 0;
+  LostStates lost_;
+  std::unordered_set<std::uint64_t> lost_entries_;  ///< hashes of keys
 };
 
 /// Makes of rows that were found a store: what is lost shows as damage that `drop_damaged` mends.
 class Reconciliation {
  public:
-  Reconciliation(KvWriteTransaction& kv, Random& random, bool may_be_older)
-      : kv_(kv), random_(random), is_new_id_(may_be_older) {}
+  Reconciliation(KvWriteTransaction& kv, Random& random, LostStates lost, bool may_be_older)
+      : kv_(kv), random_(random), lost_(std::move(lost)), is_new_id_(may_be_older) {}
 
   Result<void> run() {
     CULM_CHECK(find_meta());
+    CULM_CHECK(settle_lost());
     CULM_CHECK(find_logs());
     CULM_CHECK(find_numbers());
     CULM_CHECK(check_evidence());
@@ -157,6 +224,25 @@ class Reconciliation {
       if (number != 0) forgotten_.insert(number);
       return Result<void>();
     });
+  }
+
+  /// Where the rows that a tree leads to are those of all logs, others are of logs forgotten since.
+  Result<void> settle_lost() {
+    std::uint64_t found = 0;
+    CULM_CHECK(for_each(Table::kLogs, detail::log_row_key({}), [&](const KvRow& /*row*/) {
+      ++found;
+      return Result<void>();
+    }));
+    are_all_known_ = has_meta_ && !lost_.has_meta &&
+                     found - lost_.logs.size() == meta_.log_count - meta_.forgotten;
+    if (!are_all_known_) {
+      is_new_id_ = is_new_id_ || lost_.has_meta || !lost_.logs.empty();
+      return {};
+    }
+    for (const LogKey& log : lost_.logs) {
+      CULM_CHECK(kv_.erase(Table::kLogs, detail::log_row_key(log)));
+    }
+    return {};
   }
 
   /// Those whose states are whole, with the rows of `changes`, which these say.
@@ -216,7 +302,8 @@ class Reconciliation {
       CULM_TRY(row, cursor->seek(detail::entry_row_key(place.number + 1, 0)));
     }
     for (const auto& [log, number] : found) {
-      if (!known.contains(log)) stateless_.insert_or_assign(log, number);
+      const bool may_be = !are_all_known_ || stateless_.contains(log);
+      if (!known.contains(log) && may_be) stateless_.insert_or_assign(log, number);
     }
     return settle_stateless();
   }
@@ -280,14 +367,13 @@ class Reconciliation {
   }
 
   Result<void> check_entry(const LogState& state, const KvRow& row, SeqNum seqnum) {
-    const bool is_held = state.held.contains(seqnum);
-    if (!is_held && seqnum < state.cap - 1) return erase(Table::kEntries, row);
+    if (!state.held.contains(seqnum)) return erase(Table::kEntries, row);
     const auto opened = open_entry_row(row);
     if (!opened || !detail::is_inline(opened->entry)) return {};
     const bool has_payload = opened->payload.size() == opened->entry.payload_size();
     const bool is_due = state.payloads.contains(seqnum);
     if (is_due && !has_payload) return erase(Table::kEntries, row);
-    if (is_due || opened->payload.empty() || !is_held) return {};
+    if (is_due || opened->payload.empty()) return {};
     Bytes value;
     const auto bytes = opened->entry.bytes();
     detail::encode_entry(value, Bytes(bytes.begin(), bytes.end()), {});
@@ -365,7 +451,9 @@ class Reconciliation {
 
   KvWriteTransaction& kv_;
   Random& random_;
+  LostStates lost_;
   bool is_new_id_;
+  bool are_all_known_ = false;  ///< the logs that are not forgotten
   detail::StoreMeta meta_;
   bool has_meta_ = false;
   std::set<std::uint64_t> forgotten_;       ///< numbers of which rows may be left
@@ -438,9 +526,10 @@ Result<void> Salvage::State::make(Random& random) {
   options.map_size_bytes = kMapPerFile * static_cast<std::size_t>(bytes) + kRoomBytes;
   options.allow_network_filesystem = true;  // it is where the store is
   CULM_TRY(const auto kv, LmdbKv::open(place, options));
-  CULM_TRY(damaged_pages, RowSalvage(*kv).run(file));
+  RowSalvage rows(*kv);
+  CULM_TRY(damaged_pages, rows.run(file));
   CULM_TRY(const auto writing, kv->begin_write());
-  CULM_CHECK(Reconciliation(*writing, random, may_be_older).run());
+  CULM_CHECK(Reconciliation(*writing, random, rows.lost(), may_be_older).run());
   return writing->commit();
 }
 

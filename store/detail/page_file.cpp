@@ -160,8 +160,9 @@ std::optional<KvRow> PageFile::read_row(const Page& page, std::size_t at, Page& 
   value.resize(kHeaderBytes + size);
   const auto offset = static_cast<off_t>(first * page_bytes());
   if (::pread(file_, value.data(), value.size(), offset) != std::ssize(value)) return std::nullopt;
-  const bool is_sound =
-      has_header(value, first, kOverflow) && number_at<std::uint32_t>(value, 12) == pages;
+  // LMDB keeps a longer run where a value became shorter.
+  const auto run = number_at<std::uint32_t>(value, 12);
+  const bool is_sound = has_header(value, first, kOverflow) && run >= pages;
   // A node that is damaged must not claim the pages of others. Its row may be good all the same.
   if (is_sound) std::fill(begun, end, true);
   if (!is_sound) ++damaged_;

@@ -131,6 +131,72 @@ class SalvagedStore : public testing::Test {
   LogBuilder bob = LogBuilder("bob").append_many(20);
 };
 
+TEST_F(SalvagedStore, IsTheSameWhereNothingIsLost) {
+  const auto id = store->id();
+  std::string content = close();
+  lose_page(content, page_of(content, changes.at(0)));
+  salvage(content);
+  EXPECT_EQ(store->id(), id);
+  EXPECT_EQ(known().size(), 2U);
+  expect_sound();
+}
+
+TEST_F(SalvagedStore, IsAnotherStoreWhereAStateMayBeOlder) {
+  const std::string old = close();
+  const std::string page = old.substr(page_of(old, logs.at(0)), kPage);
+  open();
+  const auto id = store->id();
+  alice.append_many(1);
+  add(alice, {{21, 21}});
+  std::string content = close();
+  lose_page(content, page_of(content, logs.at(0)));
+  add_page(content, page);
+  salvage(content);
+  EXPECT_NE(store->id(), id);
+  EXPECT_EQ((*store->read()->get_log(alice.log()))->head(), 20U);
+  expect_sound();
+}
+
+TEST_F(SalvagedStore, KnowsNoForgottenLogAgain) {
+  const std::string old = close();
+  open();
+  forget(bob);
+  std::string content = close();
+  lose_page(content, page_of(content, changes.at(0)));
+  const auto& author = bob.log().author.bytes;
+  const std::string gone(author.begin(), author.end());
+  EXPECT_EQ(content.find(gone), std::string::npos) << "a compaction leaves nothing of it";
+  // All pages of before that had anything of it, as if they had been left.
+  for (std::size_t at = 2 * kPage; at < old.size(); at += kPage) {
+    if (old.compare(at, kPage, std::string(kPage, '\0')) != 0)
+      add_page(content, old.substr(at, kPage));
+  }
+  salvage(content);
+  EXPECT_EQ(known(), std::vector{alice.log()});
+  expect_sound();
+}
+
+TEST_F(SalvagedStore, TakesALeafThatABranchOfAnotherTableLeadsTo) {
+  std::string content = close();
+  // The root of `changes` becomes a copy of the leaf of `logs`, whose own place is lost.
+  const std::size_t at = page_of(content, logs.at(0));
+  put_page(content, page_of(content, changes.at(0)), content.substr(at, kPage));
+  lose_page(content, at);
+  salvage(content);
+  EXPECT_EQ(known().size(), 2U);
+  expect_sound();
+}
+
+TEST_F(SalvagedStore, FindsNoDamageInALongerRunOfPagesThanAValueNeeds) {
+  const std::string key = "key";
+  const auto transaction = *kv->begin_write();
+  for (const std::size_t pages : {std::size_t{5}, std::size_t{3}}) {
+    ASSERT_TRUE(transaction->put(Table::kPayloads, as_bytes(key), Bytes(pages * kPage)));
+  }
+  ASSERT_TRUE(transaction->commit());
+  EXPECT_EQ(store::count_damaged_pages(directory).value(), 0U);
+}
+
 TEST_F(SalvagedStore, IsRidOfWhatAKilledSalvageLeftByTheNextThatWrites) {
   store.reset();
   fs::create_directory(directory + "/salvage");
