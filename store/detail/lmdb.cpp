@@ -189,8 +189,7 @@ Result<void> walk(MDB_txn* txn, unsigned int tree, Visit visit) {
   return {};
 }
 
-/// What lay in pages that nothing leads to, and that no list of free ones has, must not be found by
-/// who looks for rows that are lost.
+/// Who looks for lost rows must not find what lay in pages that no list of free ones has.
 Result<void> clear_free_pages(MDB_txn* txn, int file, std::size_t page_bytes) {
   const Bytes nothing(page_bytes);
   // A record is a count, and so many numbers of pages.
@@ -338,8 +337,7 @@ Result<LmdbEnv> LmdbEnv::open_alone(const std::string& file) {
   return env;
 }
 
-/// Whole rows in the order of their keys fill the pages, which those of a tree that has grown and
-/// shrunk are not. Commits are not made durable, nobody sees the file yet: they bound the memory.
+/// Rows in the order of their keys fill the pages. Commits only bound the memory: none is durable.
 class LmdbEnv::RowCopy {
  public:
   RowCopy(const LmdbTxn& from, LmdbEnv& to) : from_(from), to_(to) {}
@@ -364,8 +362,7 @@ class LmdbEnv::RowCopy {
     return {};
   }
 
-  /// A damaged tree shows by what it counts or by its order, or leads round in circles: then it is
-  /// more than there is room for.
+  /// A damaged tree shows by its count or its order, or leads in circles and fills the map.
   Result<void> copy(std::size_t table) {
     MDB_stat counted{};
     mdb_stat(from_.txn_.get(), from_.tables_[table], &counted);
@@ -446,6 +443,8 @@ Result<LmdbTxn> LmdbEnv::begin_adopting(bool read_only) {
 Result<void> LmdbEnv::open_tables(bool read_only) {
   CULM_TRY(LmdbTxn txn, begin_adopting(read_only));
   bool is_new = false;
+  MDB_stat main{};
+  mdb_stat(txn.txn_.get(), kMainTree, &main);
   for (std::size_t i = 0; i < kTableCount; ++i) {
     const auto open = [&](unsigned int flags) {
       return written(
@@ -455,6 +454,7 @@ Result<void> LmdbEnv::open_tables(bool read_only) {
     const bool is_missing = !opened && opened.error().code == Errc::kStoreNotFound;
     // An earlier version had fewer tables; it stays as it is.
     if (is_missing && i > 0) return fail(Errc::kStoreVersion);
+    if (is_missing && main.ms_entries != 0) return fail(Errc::kStoreDamaged);
     if (is_missing && !read_only) {
       is_new = true;
       opened = open(MDB_CREATE);
@@ -569,7 +569,7 @@ std::size_t LmdbEnv::last_transaction() const {
 }
 
 Result<std::size_t> LmdbEnv::copy_compacted(const std::string& path) {
-  // Held to the end. What was committed half when a process died is settled with it.
+  // Held to the end; also settles what a process that died had committed half.
   CULM_TRY(const auto writing, begin(false));
   if (!writing) return fail(Errc::kStoreBusy);
   const std::size_t last = mdb_txn_id(writing->txn_.get()) - 1;

@@ -71,6 +71,8 @@ ByteView key_of(ByteView page, std::size_t node) {
   return page.subspan(node + kNodeBytes, number_at<std::uint16_t>(page, node + 6));
 }
 
+bool is_less(ByteView one, ByteView two) { return std::ranges::lexicographical_compare(one, two); }
+
 std::uint64_t child_of(ByteView page, std::size_t node) {
   return number_at<std::uint32_t>(page, node) |
          std::uint64_t{number_at<std::uint16_t>(page, node + 4)} << 32U;
@@ -169,7 +171,7 @@ std::optional<KvRow> PageFile::read_row(const Page& page, std::size_t at, Page& 
   return KvRow{key, ByteView(value).subspan(kHeaderBytes)};
 }
 
-Result<void> PageFile::visit_rows(const Page& page, const VisitNode& visit) {
+Result<void> PageFile::visit_rows(const Page& page, const Keys& keys, const VisitNode& visit) {
   bool is_whole = true;
   Page value;
   Bytes last;
@@ -179,8 +181,10 @@ Result<void> PageFile::visit_rows(const Page& page, const VisitNode& visit) {
       is_whole = false;
       continue;
     }
-    const bool is_behind = std::ranges::lexicographical_compare(last, row->key);
-    if (are_keys_bytes_ && !last.empty() && !is_behind) is_whole = false;
+    const bool is_in_place = (last.empty() || is_less(last, row->key)) &&
+                             !is_less(row->key, keys.from) &&
+                             (!keys.end || is_less(row->key, *keys.end));
+    if (are_keys_bytes_ && !is_in_place) is_whole = false;
     last.assign(row->key.begin(), row->key.end());
     ++rows_;
     if (!row->key.empty() && row->key.size() <= kKeyBytesMax) CULM_CHECK(visit(*row));
@@ -189,7 +193,8 @@ Result<void> PageFile::visit_rows(const Page& page, const VisitNode& visit) {
   return {};
 }
 
-Result<void> PageFile::walk_page(std::uint64_t number, unsigned int depth, const VisitNode& visit) {
+Result<void> PageFile::walk_page(std::uint64_t number, unsigned int depth, const Keys& keys,
+                                 const VisitNode& visit) {
   Page page;
   const bool is_leaf = depth == 1;
   if (!take(number)) {
@@ -201,12 +206,16 @@ Result<void> PageFile::walk_page(std::uint64_t number, unsigned int depth, const
     known_[number] = false;  // what leads here may be wrong, and the page another's
     return {};
   }
-  if (is_leaf) return visit_rows(page, visit);
+  if (is_leaf) return visit_rows(page, keys, visit);
   bool is_whole = true;
   const auto nodes = nodes_of(page, is_whole);
   if (!is_whole || nodes.empty()) ++damaged_;
-  for (const std::size_t node : nodes) {
-    CULM_CHECK(walk_page(child_of(page, node), depth - 1, visit));
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    // The first has no key.
+    const bool is_last = i + 1 == nodes.size();
+    const Keys of_child{i == 0 ? keys.from : key_of(page, nodes[i]),
+                        is_last ? keys.end : key_of(page, nodes[i + 1])};
+    CULM_CHECK(walk_page(child_of(page, nodes[i]), depth - 1, of_child, visit));
   }
   return {};
 }
@@ -219,7 +228,7 @@ Result<void> PageFile::walk(const Tree& tree, const VisitNode& visit) {
     ++damaged_;
     return {};
   }
-  CULM_CHECK(walk_page(tree.root, tree.depth, visit));
+  CULM_CHECK(walk_page(tree.root, tree.depth, {}, visit));
   if (damaged_ == damaged && rows_ != tree.rows) ++damaged_;
   return {};
 }
@@ -238,7 +247,7 @@ Result<void> PageFile::visit_lost(const Visit& visit) {
     if (known_[number] || !read_page(number, page) || !has_header(page, number, kLeaf)) continue;
     known_[number] = true;
     const std::uint64_t damaged = damaged_;
-    CULM_CHECK(visit_rows(page, [&](const KvRow& row) { return visit(std::nullopt, row); }));
+    CULM_CHECK(visit_rows(page, {}, [&](const KvRow& row) { return visit(std::nullopt, row); }));
     damaged_ = damaged;  // whether it was one of ours is not known
   }
   return {};

@@ -46,6 +46,11 @@ class PageFile {
     std::uint64_t transaction = 0;
   };
   using Page = std::vector<std::uint8_t>;
+  /// Where the keys of a page lie, by the branches that lead to it.
+  struct Keys {
+    ByteView from;
+    std::optional<ByteView> end;
+  };
   using VisitNode = std::function<Result<void>(const KvRow&)>;
 
   explicit PageFile(int file) : file_(file) {}
@@ -56,8 +61,9 @@ class PageFile {
   [[nodiscard]] std::optional<KvRow> read_row(const Page& page, std::size_t at, Page& value);
   [[nodiscard]] bool take(std::uint64_t number);
   Result<void> walk(const Tree& tree, const VisitNode& visit);
-  Result<void> walk_page(std::uint64_t number, unsigned int depth, const VisitNode& visit);
-  Result<void> visit_rows(const Page& page, const VisitNode& visit);
+  Result<void> walk_page(std::uint64_t number, unsigned int depth, const Keys& keys,
+                         const VisitNode& visit);
+  Result<void> visit_rows(const Page& page, const Keys& keys, const VisitNode& visit);
   Result<void> visit_lost(const Visit& visit);
   void mark_free(const KvRow& row);
 

@@ -1,7 +1,10 @@
 #include "culm/store/salvage.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <map>
 #include <sstream>
 
 #include "culm/store/audit.hpp"
@@ -182,6 +185,36 @@ TEST_F(SalvagedStore, TakesALeafThatABranchOfAnotherTableLeadsTo) {
   const std::size_t at = page_of(content, logs.at(0));
   put_page(content, page_of(content, changes.at(0)), content.substr(at, kPage));
   lose_page(content, at);
+  salvage(content);
+  EXPECT_EQ(known().size(), 2U);
+  expect_sound();
+}
+
+TEST_F(SalvagedStore, FindsALeafThatLiesWhereItsKeysDoNotBelong) {
+  std::string content = close();
+  std::map<std::size_t, std::size_t> rows;  // of each page
+  for (const std::string& row : entries) ++rows[page_of(content, row)];
+  const auto first = rows.begin();
+  const auto same = std::find_if(std::next(first), rows.end(),
+                                 [&](const auto& page) { return page.second == first->second; });
+  ASSERT_NE(same, rows.end());
+  put_page(content, first->first, content.substr(same->first, kPage));
+  std::ofstream(path, std::ios::binary) << content;
+  EXPECT_GT(store::count_damaged_pages(directory).value(), 0U);
+  salvage(content);
+  EXPECT_EQ(known().size(), 2U);
+}
+
+TEST_F(SalvagedStore, IsNotMadeAnewWhereAnotherPageTookThePlaceOfItsRoot) {
+  std::string content = close();
+  const std::size_t root = page_of(content, "evidence");
+  put_page(content, root, content.substr(page_of(content, logs.at(0)), kPage));
+  std::ofstream(path, std::ios::binary) << content;
+  store::LmdbOptions reader = kSmall;
+  reader.read_only = true;
+  for (const auto& options : {reader, kSmall}) {
+    EXPECT_EQ(code_of(LmdbKv::open(directory, options)), Errc::kStoreDamaged);
+  }
   salvage(content);
   EXPECT_EQ(known().size(), 2U);
   expect_sound();
