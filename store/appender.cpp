@@ -63,11 +63,14 @@ struct Appender::State {
   Commit commit;
   AppenderOptions options;
   LogTail tail;
-  bool is_marked = false;  ///< whether anything was ever published, or begun
+  bool is_marked = false;   ///< whether anything was ever published, or begun
+  bool is_unasked = false;  ///< the gate was due, and nobody could be asked
 
   Result<void> look();
   Result<void> compare(const ReadTransaction& transaction, const LogState& held);
   Result<std::optional<Published>> read_mark();
+  /// The store that a mark names.
+  [[nodiscard]] StoreId place() const { return is_unasked ? kUnaskedStore : store.id(); }
 };
 
 /// Finds the tail of the log and makes sure that it may be appended to.
@@ -113,12 +116,18 @@ Result<void> Appender::State::compare(const ReadTransaction& transaction, const 
   }
   is_marked = published.has_value();
   const Published now{tail.seqnum, tail.hash, store.id()};
-  if (published == now) return {};
-  if (options.gate) CULM_CHECK(options.gate(tail.seqnum));
+  if (published == now) {
+    is_unasked = false;  // or somebody else was answered since
+    return {};
+  }
+  if (options.gate) {
+    CULM_TRY(const bool is_asked, options.gate(tail.seqnum));
+    is_unasked = !is_asked;
+  }
   // A mark of another time or place stays what it is until something was committed: else who passed
   // the gate and appended nothing would have opened it for the next.
   const bool is_of_this = published && !published->is_copied && published->store == store.id();
-  return is_of_this ? mark.write(now) : Result<void>();
+  return is_of_this ? mark.write({tail.seqnum, tail.hash, place()}) : Result<void>();
 }
 
 Result<std::optional<Published>> Appender::State::read_mark() {
@@ -203,7 +212,7 @@ Result<void> Appender::append_unit(std::span<const ByteView> payloads, Tag tag,
   const auto move_mark = [&]() -> Result<void> {
     is_moved = true;
     state_->tail = writer.tail();
-    CULM_CHECK(state_->mark.write({state_->tail.seqnum, state_->tail.hash, state_->store.id()}));
+    CULM_CHECK(state_->mark.write({state_->tail.seqnum, state_->tail.hash, state_->place()}));
     state_->options.adopt = false;
     return {};
   };

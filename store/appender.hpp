@@ -40,8 +40,9 @@ struct AppenderOptions {
   bool adopt = false;
   /// Asked once by `Appender::open` where the mark is of another store or another seqnum than the
   /// last entry here, or is missing; an error refuses. Asked by the next one too until something
-  /// was appended. `tail`: that entry, 0 for none.
-  std::function<Result<void>(SeqNum tail)> gate{};
+  /// was appended. `tail`: that entry, 0 for none. False where nobody could be asked: then the mark
+  /// says so, and the next appender asks again.
+  std::function<Result<bool>(SeqNum tail)> gate{};
 };
 
 /// Appends to one log of one's own and never forks it: sign, commit, move the mark, then return.

@@ -13,16 +13,23 @@
 
 namespace culm::store {
 
+/// What a mark names in place of its store where the append gate was due, and nobody could be
+/// asked: no store has it, so the gate is due again. Spec: store.md#append-gate
+inline constexpr StoreId kUnaskedStore{};
+
 /// The last entry of a log that was published from here.
 struct Published {
   SeqNum seqnum = 0;  ///< 0: none yet
   Hash hash;
-  StoreId store{};  ///< where it was committed; for people, it decides nothing
+  StoreId store{};  ///< where it was committed, or `kUnaskedStore`
   /// A later one was lost, or its writing did not end: the store must be ahead of this one.
   bool is_overtaken = false;
   /// The mark or the store is not the file that it was when this was written: one was copied,
   /// restored or carried along.
   bool is_copied = false;
+
+  /// Whether it was appended without having asked anybody who could know of more.
+  [[nodiscard]] bool is_unasked() const noexcept { return seqnum != 0 && store == kUnaskedStore; }
 
   friend bool operator==(const Published&, const Published&) = default;
 };

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "culm/core/random.hpp"
 #include "culm/replication/host/detail/sync_run.hpp"
+#include "culm/store/author_mark_place.hpp"
 #include "culm/store/memory_kv.hpp"
 
 namespace culm::host {
@@ -15,100 +17,304 @@ namespace {
 
 constexpr Duration kAskMax = std::chrono::seconds(5);
 constexpr Duration kProveMax = std::chrono::seconds(20);
+/// So many entries below the last one that both could have are compared one by one.
+constexpr SeqNum kLookedAt = 256;
 
-/// With a store that holds nothing: the one that is appended to stays free for others.
-Result<node::SyncReport> ask_directly(const std::string& directory, const ReplicaOptions& options,
-                                      const node::SyncRequest& request) {
+using Claim = KnownHead::Claim;
+
+/// Who is asked, of which log, and how.
+struct Question {
+  const store::Store& own;
+  NodeClient* node;  ///< that runs on the store, if one does and is to ask
+  const std::string& directory;
+  const ReplicaOptions& options;
+  const LogKey& log;
+  SeqNum tail;
+  std::vector<node::SyncPeer> peers;
+};
+
+Result<std::unique_ptr<store::Store>> make_empty() {
   SystemRandom random;
-  CULM_TRY(const auto empty, store::Store::open(std::make_unique<store::MemoryKv>(), random));
+  return store::Store::open(std::make_unique<store::MemoryKv>(), random);
+}
+
+/// With a store that holds nothing: that of the log stays free for others, and none of it is told.
+Result<node::SyncReport> ask_directly(const Question& about, store::Store& empty,
+                                      const node::SyncRequest& request) {
   const Replica::Told told;
-  CULM_TRY(const auto run, SyncRun::start(*empty, directory, options, request, told));
+  CULM_TRY(const auto run, SyncRun::start(empty, about.directory, about.options, request, told));
   return run->run({});
 }
 
-Result<node::SyncReport> ask(const WritableStore& store, const std::string& directory,
-                             const ReplicaOptions& options, const node::SyncRequest& request) {
-  return store.node != nullptr ? store.node->sync(request)
-                               : ask_directly(directory, options, request);
+Result<node::SyncReport> ask(const Question& about, const node::SyncRequest& request) {
+  if (about.node != nullptr) return about.node->sync(request);
+  CULM_TRY(const auto empty, make_empty());
+  return ask_directly(about, *empty, request);
 }
 
-/// Asks for the last entry that the peer says it holds: one that comes is signed by the author.
-/// What a node finds to be forked is no question of the tail any more.
-bool is_shown(const KnownHead::Claim& claim, const LogKey& log, SeqNum tail, const auto& ask) {
+node::SyncRequest request_of(std::vector<node::SyncPeer> peers) {
   node::SyncRequest request;
-  request.peers = {{claim.endpoint}};
-  request.logs = {
-      {.log = log, .interest = {.ranges = {{claim.head, claim.head}}}, .payloads = false}};
+  request.peers = std::move(peers);
   request.idle_max = kAskMax;
   request.whole_max = kAskMax;
-  const auto report = ask(request);
+  return request;
+}
+
+/// What a peer has shown, beside what is here.
+struct Shown {
+  bool is_head = false;
+  RangeSet same;
+  RangeSet other;
+};
+
+Result<Shown> compare(const Question& about, const store::Store& theirs, SeqNum head) {
+  CULM_TRY(const auto their_side, theirs.read());
+  CULM_TRY(const auto their_log, their_side.find_log(about.log));
+  CULM_TRY(const auto own_side, about.own.read());
+  CULM_TRY(const auto own_log, own_side.find_log(about.log));
+  Shown shown;
+  if (!their_log) return shown;
+  // Of a log that it knows to be forked, what is left proves no more.
+  shown.is_head = their_log->cap != 0 || their_log->served().contains(head);
+  if (!own_log) return shown;
+  const RangeSet both = their_log->served() & own_log->served();
+  for (const SeqRange& range : both.ranges()) {
+    for (SeqNum n = range.first; n <= range.last; ++n) {
+      CULM_TRY(const auto one, their_side.get_entry(*their_log, n));
+      CULM_TRY(const auto here, own_side.get_entry(*own_log, n));
+      const bool is_same = one.entry.hash() == here.entry.hash();
+      (is_same ? shown.same : shown.other).insert({n, n});
+    }
+  }
+  return shown;
+}
+
+/// Wants the last entry that the peer says it holds, and those about the last that both could hold,
+/// without payloads: what comes is signed by the author.
+Result<Shown> show(const Question& about, const node::SyncPeer& peer, SeqNum head) {
+  auto request = request_of({peer});
+  RangeSet wanted{{head, head}};
+  if (const SeqNum last = std::min(head, about.tail); last != 0) {
+    wanted.insert({last - std::min(last, kLookedAt) + 1, last});
+  }
+  request.logs = {{.log = about.log, .interest = {.ranges = wanted}, .payloads = false}};
+  CULM_TRY(const auto empty, make_empty());
+  CULM_TRY(const auto ignored, ask_directly(about, *empty, request));
+  return compare(about, *empty, head);
+}
+
+/// The same of a head above the tail through the node, which is of a network that only it knows. It
+/// keeps what comes, and what it finds to be forked is no question of the tail any more.
+bool is_shown_to_node(const Question& about, const node::SyncPeer& peer, SeqNum head) {
+  auto request = request_of({peer});
+  request.logs = {{.log = about.log, .interest = {.ranges = {{head, head}}}, .payloads = false}};
+  const auto report = about.node->sync(request);
   if (!report || report->logs.empty()) return false;
-  return report->logs.front().head > tail || report->logs.front().cap != 0;
+  return report->logs.front().head > about.tail || report->logs.front().cap != 0;
+}
+
+Result<OtherBranch> make_branch(const Question& about, const node::Endpoint& endpoint,
+                                const Shown& shown, SeqNum head) {
+  OtherBranch other{endpoint, shown.other.empty() ? head : shown.other.min()};
+  RangeSet below = shown.same;
+  below.erase({other.at, kSeqnumMax});
+  if (below.empty()) return other;
+  CULM_TRY(const auto transaction, about.own.read());
+  CULM_TRY(const auto log, transaction.get_log(about.log));
+  CULM_TRY(const auto entry, transaction.get_entry(*log, below.max()));
+  other.common = {below.max(), entry.entry.hash(), store::kUnaskedStore};
+  return other;
+}
+
+/// Takes what one peer shows of its head; whether nobody else needs to be asked.
+Result<bool> prove(const Question& about, const node::SyncPeer& peer, SeqNum head,
+                   KnownHead& known) {
+  CULM_TRY(const Shown shown, show(about, peer, head));
+  const bool is_more = head > about.tail;
+  // Where the tail is the same, the peer has only gone on behind it.
+  const bool may_differ =
+      shown.is_head && is_more && about.tail != 0 && !shown.same.contains(about.tail);
+  if (!shown.other.empty() || may_differ) {
+    CULM_TRY(known.other, make_branch(about, peer.endpoint, shown, head));
+  }
+  bool is_shown = shown.is_head || !shown.other.empty();
+  if (!is_shown && about.node != nullptr) {
+    is_shown = !is_more || is_shown_to_node(about, peer, head);
+  }
+  if (is_shown) known.head = std::max(known.head, head);
+  if (!is_shown) known.unproven.push_back({peer.endpoint, head});
+  return known.other.has_value() || (is_shown && is_more);
 }
 
 /// Who says least is asked first: what is true is rarely the most.
-void prove(KnownHead& known, std::vector<KnownHead::Claim> claims, const auto& is_shown) {
-  std::ranges::sort(claims, {}, &KnownHead::Claim::head);
+Result<void> prove_all(const Question& about, std::vector<std::pair<SeqNum, node::SyncPeer>> heads,
+                       KnownHead& known) {
+  std::ranges::stable_sort(heads, {}, [](const auto& one) { return one.first; });
   const auto end = std::chrono::steady_clock::now() + kProveMax;
-  for (KnownHead::Claim& claim : claims) {
-    if (std::chrono::steady_clock::now() < end && is_shown(claim)) {
-      known.head = claim.head;
-      return;
+  for (const auto& [head, peer] : heads) {
+    if (std::chrono::steady_clock::now() >= end) {
+      known.unproven.push_back({peer.endpoint, head});
+      continue;
     }
-    known.unproven.push_back(std::move(claim));
+    CULM_TRY(const bool is_enough, prove(about, peer, head, known));
+    if (is_enough) return {};
   }
+  return {};
+}
+
+Result<KnownHead> ask_peers(const Question& about) {
+  KnownHead known{.asked = about.peers.size()};
+  if (known.asked == 0) return known;
+  auto request = request_of(about.peers);
+  request.quote_only = true;
+  node::add_logs(request, {}, {&about.log, 1});
+  const auto report = ask(about, request);
+  if (!report || report->logs.empty()) return known;
+  std::ranges::copy_if(report->peers, std::back_inserter(known.silent),
+                       [](const auto& peer) { return !peer.peer || peer.error; });
+  const node::LogReport& said = report->logs.front();
+  std::vector<std::pair<SeqNum, node::SyncPeer>> heads;
+  const std::size_t peers = std::min(said.peer_heads.size(), about.peers.size());
+  heads.reserve(peers);
+  for (std::size_t peer = 0; peer < peers; ++peer) {
+    if (said.peer_heads[peer] != 0) heads.emplace_back(said.peer_heads[peer], about.peers[peer]);
+  }
+  CULM_CHECK(prove_all(about, std::move(heads), known));
+  if (said.outcome == node::LogOutcome::kDenied) return known;
+  known.answered = static_cast<std::size_t>(
+      std::ranges::count_if(report->peers, [&](const node::PeerReport& peer) {
+        const bool is_unproven = std::ranges::find(known.unproven, peer.endpoint,
+                                                   &Claim::endpoint) != known.unproven.end();
+        return peer.peer.has_value() && !peer.error && !is_unproven;
+      }));
+  return known;
+}
+
+/// While one looks at the mark and moves it.
+template <class Act>
+Result<void> with_lock(store::AuthorMark& mark, Act act) {
+  CULM_CHECK(mark.lock());
+  Result<void> done = act();
+  mark.unlock();
+  return done;
+}
+
+/// Where nobody was asked before what is here was appended. Precondition: the mark is locked.
+Result<void> move_back(store::AuthorMark& mark, OtherBranch& other) {
+  CULM_TRY(const auto published, mark.read());
+  other.is_unasked = published && published->is_unasked();
+  const bool is_above =
+      other.is_unasked && other.common.seqnum != 0 && published->seqnum > other.common.seqnum;
+  return is_above ? mark.write(other.common) : Result<void>();
+}
+
+/// The tail of a log whose mark says that nobody was asked; 0 where nothing is to be asked.
+Result<SeqNum> find_unasked_tail(const OwnLogs& own, const LogKey& log, store::AuthorMark& mark) {
+  const auto published = mark.read();
+  if (!published || !*published || !(*published)->is_unasked()) return 0;
+  CULM_TRY(const auto transaction, own.store.read());
+  CULM_TRY(const auto state, transaction.find_log(log));
+  // One that has a cap is forked already.
+  if (!state || state->cap != 0 || state->held.empty()) return 0;
+  return state->held.max();
+}
+
+/// From now on the mark is of this store, unless it was moved meanwhile.
+Result<void> bind(const OwnLogs& own, const LogKey& log, store::AuthorMark& mark, SeqNum tail) {
+  return with_lock(mark, [&]() -> Result<void> {
+    CULM_TRY(auto published, mark.read());
+    CULM_TRY(const auto transaction, own.store.read());
+    CULM_TRY(const auto state, transaction.find_log(log));
+    const bool is_as_asked = published && published->is_unasked() && state &&
+                             !state->held.empty() && state->held.max() == tail &&
+                             published->seqnum == tail;
+    if (!is_as_asked) return {};
+    published->store = own.store.id();
+    return mark.write(*published);
+  });
+}
+
+Result<std::optional<UnaskedLog>> look_at(const OwnLogs& own, const LogKey& log,
+                                          const std::vector<node::SyncPeer>& peers) {
+  CULM_TRY(const auto mark,
+           store::open_author_mark(
+               {.directory = own.marks_directory, .store_directory = own.directory}, log));
+  CULM_TRY(const SeqNum tail, find_unasked_tail(own, log, *mark));
+  if (tail == 0) return std::nullopt;
+  CULM_TRY(KnownHead known,
+           ask_peers({own.store, nullptr, own.directory, own.options, log, tail, peers}));
+  if (known.other) {
+    CULM_CHECK(with_lock(*mark, [&] { return move_back(*mark, *known.other); }));
+    return UnaskedLog{log, tail, std::move(known.other), {}};
+  }
+  if (known.is_of_use(tail)) {
+    CULM_CHECK(bind(own, log, *mark, tail));
+    return std::nullopt;
+  }
+  if (known.silent.empty() && known.unproven.empty()) return std::nullopt;
+  if (known.silent.empty()) {
+    known.silent.push_back(
+        {.endpoint = known.unproven.front().endpoint, .error = Error{Errc::kPeerStalled}});
+  }
+  return UnaskedLog{log, tail, {}, std::move(known.silent.front())};
 }
 
 }  // namespace
 
-Result<void> KnownHead::check(AppendGate gate, SeqNum tail) const {
-  if (gate == AppendGate::kNever) return {};
+Result<bool> KnownHead::check(AppendGate gate, SeqNum tail) const {
+  if (gate == AppendGate::kNever) return true;
+  if (other && other->at <= tail) return fail(error_for(Errc::kAuthorMarkFork, other->at));
   if (head > tail) return fail(error_for(Errc::kAuthorMarkBehind, head));
-  if (!is_of_use(tail) && gate == AppendGate::kRequired) return fail(Errc::kAuthorHeadUnknown);
-  return {};
+  if (is_of_use(tail)) return true;
+  if (gate == AppendGate::kRequired) return fail(Errc::kAuthorHeadUnknown);
+  // A log that begins here, and nobody says otherwise.
+  return asked == 0 || (tail == 0 && unproven.empty());
 }
 
 Result<KnownHead> ask_known_peers(const WritableStore& store, const std::string& directory,
-                                  const LogKey& log, SeqNum tail, const ReplicaOptions& options) {
-  node::SyncRequest request;
-  request.quote_only = true;
-  request.idle_max = kAskMax;
-  request.whole_max = kAskMax;
+                                  store::AuthorMark& mark, const LogKey& log, SeqNum tail,
+                                  const ReplicaOptions& options) {
+  std::vector<node::SyncPeer> peers;
   {
     CULM_TRY(const auto transaction, store.store->read());
     CULM_TRY(const auto addresses, transaction.known_peers());
-    request.peers.reserve(addresses.size());
+    peers.reserve(addresses.size());
     for (const std::string& address : addresses) {
-      if (auto endpoint = node::parse_endpoint(address)) request.peers.push_back({*endpoint});
+      if (auto endpoint = node::parse_endpoint(address)) peers.push_back({*endpoint});
     }
   }
-  KnownHead known{.asked = request.peers.size()};
-  if (known.asked == 0) return known;
-  node::add_logs(request, {}, {&log, 1});
-  const auto ask_with = [&](const node::SyncRequest& one) {
-    return ask(store, directory, options, one);
-  };
-  const auto report = ask_with(request);
-  if (!report || report->logs.empty()) return known;
-  const node::LogReport& said = report->logs.front();
-  std::vector<KnownHead::Claim> claims;
-  const std::size_t peers = std::min(said.peer_heads.size(), report->peers.size());
-  for (std::size_t peer = 0; peer < peers; ++peer) {
-    const SeqNum head = said.peer_heads[peer];
-    if (head > tail) claims.push_back({report->peers[peer].endpoint, head});
-    if (head <= tail) known.head = std::max(known.head, head);
-  }
-  prove(known, std::move(claims),
-        [&](const KnownHead::Claim& claim) { return is_shown(claim, log, tail, ask_with); });
-  if (said.outcome == node::LogOutcome::kDenied) return known;
-  known.answered = static_cast<std::size_t>(
-      std::ranges::count_if(report->peers, [&](const node::PeerReport& peer) {
-        const bool is_unproven =
-            std::ranges::find(known.unproven, peer.endpoint, &KnownHead::Claim::endpoint) !=
-            known.unproven.end();
-        return peer.peer.has_value() && !peer.error && !is_unproven;
-      }));
+  // A node would find and keep the fork, by a quote too, if what is here is another branch.
+  const auto published = mark.read();
+  const bool is_unasked = published && *published && (*published)->is_unasked();
+  NodeClient* const node = is_unasked ? nullptr : store.node;
+  CULM_TRY(auto known,
+           ask_peers({*store.store, node, directory, options, log, tail, std::move(peers)}));
+  if (known.other) CULM_CHECK(move_back(mark, *known.other));
   return known;
+}
+
+Result<std::vector<LogKey>> list_unasked(const std::string& marks_directory) {
+  CULM_TRY(auto logs, store::list_author_marks(marks_directory));
+  std::erase_if(logs, [&](const LogKey& log) {
+    const auto mark =
+        store::FileAuthorMark::open(store::author_mark_path(marks_directory, log), log);
+    if (!mark) return true;
+    const auto published = (*mark)->read();
+    return !published || !*published || !(*published)->is_unasked();
+  });
+  return logs;
+}
+
+Result<std::optional<UnaskedLog>> find_unasked(const OwnLogs& own,
+                                               const node::SyncRequest& request) {
+  CULM_TRY(const auto logs, list_unasked(own.marks_directory));
+  for (const LogKey& log : logs) {
+    const auto& wants = request.logs;
+    if (std::ranges::find(wants, log, &replication::WantRequest::log) == wants.end()) continue;
+    CULM_TRY(auto unasked, look_at(own, log, request.peers));
+    if (unasked) return unasked;
+  }
+  return std::nullopt;
 }
 
 }  // namespace culm::host

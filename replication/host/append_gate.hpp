@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,38 +10,86 @@
 #include "culm/replication/host/replica.hpp"
 #include "culm/replication/host/writer.hpp"
 #include "culm/replication/node/endpoint.hpp"
+#include "culm/store/author_mark.hpp"
 
-/// The question to peers whether an author may append, where mark and store came from different
-/// times. Spec: store.md#append-gate
+/// The questions to peers that keep an author from forking a log, where mark and store came from
+/// different times: whether to append, and whether to sync what was appended while nobody could be
+/// asked. Spec: store.md#append-gate
 namespace culm::host {
 
-/// What known peers say of a log.
+/// Entries of a log that a peer holds in place of those here.
+struct OtherBranch {
+  node::Endpoint endpoint;
+  SeqNum at = 0;              ///< the lowest one that was seen to differ, or that is not here
+  store::Published common{};  ///< the last one below it that is the same; seqnum 0: none was seen
+  bool is_unasked = false;    ///< nobody was asked before those here were appended
+  [[nodiscard]] bool is_exact() const noexcept { return at == common.seqnum + 1; }
+};
+
+/// What peers say of a log.
 struct KnownHead {
-  std::size_t asked = 0;     ///< peers that this store has synced with
+  std::size_t asked = 0;     ///< known peers, or those that were named
   std::size_t answered = 0;  ///< none of them where they would not tell
   SeqNum head = 0;           ///< the highest entry that any of them holds
-  /// What a peer says that it holds beyond the tail, and did not show: no answer.
+  /// What a peer says that it holds and did not show: no answer.
   struct Claim {
     node::Endpoint endpoint;
     SeqNum head = 0;
   };
   std::vector<Claim> unproven{};
+  std::vector<node::PeerReport> silent{};  ///< could not be asked
+  /// Of the first one that shows another branch; then nobody else was asked.
+  std::optional<OtherBranch> other{};
 
   /// Whether any of them could know: who holds nothing of a log does not.
   [[nodiscard]] bool is_of_use(SeqNum tail) const noexcept {
     return answered != 0 && (head != 0 || tail == 0);
   }
-  /// Whether the log may be appended to behind `tail`. Fails with kAuthorMarkBehind for the head
-  /// of a peer that holds more, and, where one is required, with kAuthorHeadUnknown.
-  [[nodiscard]] Result<void> check(AppendGate gate, SeqNum tail) const;
+  /// Whether the log may be appended to behind `tail`; false where it may, and the next appender is
+  /// to ask again. Fails with kAuthorMarkFork for the entry that a peer holds otherwise, with
+  /// kAuthorMarkBehind for the head of a peer that holds more, and, where one is required, with
+  /// kAuthorHeadUnknown.
+  [[nodiscard]] Result<bool> check(AppendGate gate, SeqNum tail) const;
 };
 
-/// Asks them, at most 5 s: through the node that runs on the store in `directory`, if one does,
-/// otherwise by itself, with the network that `options` name. Who says that it holds more than
-/// `tail` is to show its last entry, for at most 5 s each and 20 s in all; a node keeps what comes.
-/// That nobody could be asked is no error. Fails as the store does.
+/// Asks the peers that the store has synced with, at most 5 s: through the node that runs on the
+/// store in `directory`, if one does, otherwise by itself, with the network that `options` name.
+/// Each that holds some of the log is to show its last entry, for at most 5 s each and 20 s in all;
+/// nothing of it is kept, but by a node whose network `options` do not open. That nobody could be
+/// asked is no error. Where a peer shows another branch, and nobody was asked before this one was
+/// appended, moves the mark back to the last entry of both: else the log could not go on once this
+/// branch was forgotten here and the other one was taken. Precondition: the mark is locked. Fails
+/// as store and mark.
 [[nodiscard]] Result<KnownHead> ask_known_peers(const WritableStore& store,
-                                                const std::string& directory, const LogKey& log,
+                                                const std::string& directory,
+                                                store::AuthorMark& mark, const LogKey& log,
                                                 SeqNum tail, const ReplicaOptions& options = {});
+
+/// The logs whose mark says that they were appended to while nobody could be asked. Fails with
+/// kFileIo.
+[[nodiscard]] Result<std::vector<LogKey>> list_unasked(const std::string& marks_directory);
+
+/// Why a log is not to be synced.
+struct UnaskedLog {
+  LogKey log;
+  SeqNum tail = 0;                           ///< here
+  std::optional<OtherBranch> other{};        ///< what a peer holds
+  std::optional<node::PeerReport> silent{};  ///< else: nobody could be asked, and this is why
+};
+
+/// What an own log is to be asked for before a sync.
+struct OwnLogs {
+  const store::Store& store;
+  std::string directory;        ///< of the store
+  std::string marks_directory;  ///< see `store::find_marks_directory`
+  ReplicaOptions options{};     ///< how peers are reached
+};
+
+/// Of the logs of `request`, those that were appended to while nobody could be asked: has its peers
+/// show theirs, as the gate does, before anything of them is exchanged. The first that is not to be
+/// synced, or nothing; a log that peers hold as it is here is marked as asked. Fails as store and
+/// mark.
+[[nodiscard]] Result<std::optional<UnaskedLog>> find_unasked(const OwnLogs& own,
+                                                             const node::SyncRequest& request);
 
 }  // namespace culm::host

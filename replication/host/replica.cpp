@@ -16,7 +16,6 @@
 namespace culm {
 namespace {
 
-constexpr Duration kWaitMax = std::chrono::hours(24 * 365);
 /// Read in one transaction.
 constexpr std::size_t kPieceBytes = 1024 * 1024;
 
@@ -37,6 +36,7 @@ struct Replica::Impl {
   ReplicaOptions options;
   Ed25519Verifier verifier;
   host::WritableStore store;
+  std::string marks_directory;  ///< where the last own log has its mark; "": the place of the user
   host::SyncRun* running = nullptr;
 
   /// To write with: while a sync runs its node writes, and tells peers of it.
@@ -45,6 +45,8 @@ struct Replica::Impl {
   }
   [[nodiscard]] Result<node::SyncReport> sync_by(host::NodeClient& other,
                                                  const node::SyncRequest& request) const;
+  /// Before a sync: see `host::find_unasked`.
+  [[nodiscard]] Result<void> check_unasked(const node::SyncRequest& request) const;
 };
 
 struct OwnLog::Impl {
@@ -86,6 +88,7 @@ Result<OwnLog> Replica::open_log(const std::string& key_file, const OwnLogOption
   if (marks.empty()) {
     CULM_TRY(marks, store::find_marks_directory());
   }
+  impl_->marks_directory = marks;
   CULM_TRY(impl->mark,
            store::open_author_mark(
                {.directory = marks, .key_path = key_file, .store_directory = impl_->directory},
@@ -94,11 +97,11 @@ Result<OwnLog> Replica::open_log(const std::string& key_file, const OwnLogOption
                                     const store::Appender::MoveMark& move_mark) -> Result<void> {
     return host::commit_through(replica.writer(), *replica.store.store)(unit, move_mark);
   };
-  std::function<Result<void>(SeqNum)> gate;
+  std::function<Result<bool>(SeqNum)> gate;
   if (options.gate != AppendGate::kNever) {
-    gate = [this, &options, log = impl->log](SeqNum tail) -> Result<void> {
-      CULM_TRY(const auto known,
-               host::ask_known_peers(impl_->store, impl_->directory, log, tail, impl_->options));
+    gate = [this, &options, &own = *impl](SeqNum tail) -> Result<bool> {
+      CULM_TRY(const auto known, host::ask_known_peers(impl_->store, impl_->directory, *own.mark,
+                                                       own.log, tail, impl_->options));
       return known.check(options.gate, tail);
     };
   }
@@ -195,6 +198,7 @@ Result<node::SyncReport> Replica::sync(const node::SyncRequest& request, const T
                                        const std::stop_token& stop) {
   if (!node::is_sound(request)) return fail(Errc::kUsage);
   if (impl_->running != nullptr) return fail(Errc::kBusy);
+  CULM_CHECK(impl_->check_unasked(request));
   if (impl_->store.node != nullptr) return impl_->sync_by(*impl_->store.node, request);
   const auto lock = impl_->store.kv->lock_for_node();
   if (!lock) {
@@ -208,6 +212,18 @@ Result<node::SyncReport> Replica::sync(const node::SyncRequest& request, const T
   auto report = run->run(stop);
   impl_->running = nullptr;
   return report;
+}
+
+Result<void> Replica::Impl::check_unasked(const node::SyncRequest& request) const {
+  const auto marks = marks_directory.empty() ? store::find_marks_directory() : marks_directory;
+  if (!marks) return {};
+  CULM_TRY(const auto unasked,
+           host::find_unasked({*store.store, directory, *marks, options}, request));
+  if (!unasked) return {};
+  if (unasked->other) return fail(error_for(Errc::kAuthorMarkFork, unasked->other->at));
+  // A node may reach peers of a network that is not known here.
+  if (store.node != nullptr) return {};
+  return fail(unasked->silent->error.value_or(Error{Errc::kPeerClosed}));
 }
 
 struct RunningSync::Impl {
@@ -250,6 +266,7 @@ Result<RunningSync> Replica::start_sync(const node::SyncRequest& request, const 
   if (!node::is_sound(request)) return fail(Errc::kUsage);
   if (impl_->running != nullptr) return fail(Errc::kBusy);
   if (impl_->store.kv == nullptr) return fail(Errc::kStoreLocked);
+  CULM_CHECK(impl_->check_unasked(request));
   CULM_TRY(auto lock, impl_->store.kv->lock_for_node());
   CULM_TRY(auto run, host::SyncRun::start(*impl_->store.store, impl_->directory, impl_->options,
                                           request, told));
@@ -258,8 +275,8 @@ Result<RunningSync> Replica::start_sync(const node::SyncRequest& request, const 
 
 Result<node::SyncReport> Replica::Impl::sync_by(host::NodeClient& other,
                                                 const node::SyncRequest& request) const {
-  const bool speaks_of_peers =
-      options.accept.full || !options.network.empty() || !options.network_key_file.empty();
+  const bool speaks_of_peers = options.accept.full || !options.network.empty() ||
+                               !options.network_key_file.empty() || !options.peer_key_file.empty();
   if (request.live || speaks_of_peers) return fail(Errc::kUsage);
   return other.sync(request);
 }
@@ -310,38 +327,6 @@ Result<SeqNum> OwnLog::Impl::append(host::PayloadStager& stager, Tag tag) {
   if (staged) return appender->append_staged(*staged, tag);
   const ByteView payload = stager.bytes();
   return tag == Tag::kEndOfLog ? appender->end(payload) : appender->append({&payload, 1});
-}
-
-Follower::Follower(const store::Store& store, std::unique_ptr<host::CommitWatch> watch,
-                   const LogKey& log, SeqNum from)
-    : store_(&store), watch_(std::move(watch)), log_(log) {
-  if (from > 1) told_.insert({1, from - 1});
-}
-Follower::Follower(Follower&&) noexcept = default;
-Follower& Follower::operator=(Follower&&) noexcept = default;
-Follower::~Follower() = default;
-
-Result<RangeSet> Follower::next(Duration wait_max) {
-  using Clock = std::chrono::steady_clock;
-  const auto end = Clock::now() + std::min(wait_max, kWaitMax);
-  while (true) {
-    CULM_TRY(RangeSet come, look());
-    const auto now = Clock::now();
-    if (!come.empty() || now >= end) return come;
-    watch_->wait(std::chrono::duration_cast<Duration>(end - now));
-  }
-}
-
-Result<RangeSet> Follower::look() {
-  CULM_TRY(const auto transaction, store_->read());
-  CULM_TRY(const std::uint64_t last, transaction.last_change());
-  if (last == change_) return RangeSet();
-  CULM_TRY(const auto state, transaction.find_log(log_));
-  change_ = last;
-  if (!state) return RangeSet();
-  RangeSet come = (state->served() & state->payloads) - told_;
-  told_ |= come;
-  return come;
 }
 
 }  // namespace culm

@@ -34,6 +34,8 @@ struct ReplicaOptions {
   std::string network{};
   /// The secret of a closed network, in a file. Spec: key-file.md#node-keys
   std::string network_key_file{};
+  /// The secret that peers know this store by, in a file; "": peer.key in the store's directory.
+  std::string peer_key_file{};
 };
 
 /// What to ask of the peers that this store has synced with, before the first append, where author
@@ -226,6 +228,10 @@ class Replica {
   /// this thread, and ends it by returning false; so does `stop`, from any thread. Beside a node
   /// neither is heeded, and `live` fails with kUsage, as a request does that is not sound. For the
   /// rest see `SyncReport::outcome`.
+  /// Each sync fails before anything has moved with kAuthorMarkFork where entries of one's own log
+  /// were appended while no peer could be asked, and a peer shows others in their place: with the
+  /// seqnum of the first, or of the peer's last where that is all that is known. And with why a
+  /// peer could not be asked, where that keeps it from being known. Spec: store.md#before-a-sync
   using Told = std::function<bool(const node::SyncEvent&)>;
   [[nodiscard]] Result<node::SyncReport> sync(const node::SyncRequest& request,
                                               const Told& told = {},

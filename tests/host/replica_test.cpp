@@ -14,6 +14,7 @@
 #include "culm/replication/host/node_key.hpp"
 #include "culm/replication/host/store_node.hpp"
 #include "culm/replication/host/writer.hpp"
+#include "culm/store/author_mark_place.hpp"
 #include "culm/store/lmdb_kv.hpp"
 
 #include "tests/support/child_process.hpp"
@@ -129,6 +130,38 @@ TEST_F(ReplicaTest, MakesStoreAndKeyAndGoesOnWhereItWas) {
             (store::LogInterest{everything(), true}));
   EXPECT_EQ(mine.end(), SeqNum{5});
   EXPECT_EQ(mine.append("six").error().code, Errc::kLogEnded);
+}
+
+TEST_F(ReplicaTest, SyncsNothingThatWasAppendedUnaskedWhereAPeerHoldsOthers) {
+  const Relay relay(path("relay"));
+  Replica replica = open("store");
+  const LogKey log = replica.open_log(path("key"))->key();
+  ASSERT_EQ(replica.open_log(path("key"))->append("one"), SeqNum{1});
+  ASSERT_TRUE(replica.push(relay.address(), {log}));
+  {
+    Replica other = open("other");
+    ASSERT_TRUE(other.sync(relay.address(), {log}));
+    OwnLog theirs =
+        *other.open_log(path("key"), {.adopt = true, .marks_directory = path("elsewhere")});
+    ASSERT_EQ(theirs.append("other two"), SeqNum{2});
+    ASSERT_TRUE(other.push(relay.address(), {log}));
+  }
+  ASSERT_EQ(replica.open_log(path("key"), {.gate = AppendGate::kNever})->append("two"), SeqNum{2});
+  {
+    const auto mark = *store::open_author_mark({.directory = path("marks")}, log);
+    auto published = **mark->read();
+    published.store = store::kUnaskedStore;
+    ASSERT_TRUE(mark->write(published));
+  }
+  EXPECT_EQ(replica.push(relay.address(), {log}).error(), error_for(Errc::kAuthorMarkFork, 2));
+  EXPECT_EQ(replica.start_sync(live_push(relay, log)).error().code, Errc::kAuthorMarkFork);
+  EXPECT_EQ(replica.open_log(path("key")).error().code, Errc::kAuthorMarkFork);
+  EXPECT_EQ(replica.store().read()->get_log(log).value()->cap, 0U);
+  ASSERT_TRUE(replica.forget(log));
+  ASSERT_TRUE(replica.sync(relay.address(), {log}));
+  EXPECT_EQ(text(replica, log, 2), "other two");
+  ASSERT_EQ(replica.open_log(path("key"))->append("two"), SeqNum{3});
+  ASSERT_TRUE(replica.push(relay.address(), {log}));
 }
 
 TEST_F(ReplicaTest, SaysWhatIsMissing) {

@@ -99,7 +99,7 @@ TEST_F(AppenderTest, AsksTheGateAgainUntilSomethingWasAppended) {
   int asked = 0;
   const AppenderOptions options{.gate = [&](SeqNum) {
     ++asked;
-    return Result<void>();
+    return Result<bool>(true);
   }};
   ASSERT_TRUE(open(store, options));
   auto failing = *Appender::open(
@@ -112,6 +112,46 @@ TEST_F(AppenderTest, AsksTheGateAgainUntilSomethingWasAppended) {
   EXPECT_EQ(append_to(appender, 4), 4U);
   ASSERT_TRUE(open(store, options));
   EXPECT_EQ(asked, 3);
+}
+
+TEST_F(AppenderTest, RemembersThatNobodyCouldBeAskedUntilSomebodyWas) {
+  ASSERT_EQ(append_to(store, 3), 3U);
+  mark.published->store = {9};
+  int asked = 0;
+  bool is_answered = false;
+  const AppenderOptions options{.gate = [&](SeqNum) {
+    ++asked;
+    return Result<bool>(is_answered);
+  }};
+  for (const SeqNum last : {4U, 5U}) {
+    auto appender = *open(store, options);
+    EXPECT_EQ(append_to(appender, last), last);
+    EXPECT_TRUE(mark.published->is_unasked());
+  }
+  auto appender = *open(store, options);
+  EXPECT_EQ(append_to(appender, 6), 6U);
+  EXPECT_EQ(append_to(appender, 7), 7U);
+  EXPECT_EQ(asked, 3) << "once for each appender";
+  EXPECT_TRUE(mark.published->is_unasked());
+  // Another one is answered, and this one goes on behind it.
+  is_answered = true;
+  auto other = *open(store, options);
+  EXPECT_EQ(append_to(other, 8), 8U);
+  EXPECT_EQ(mark.published->store, store->id());
+  EXPECT_EQ(append_to(appender, 9), 9U);
+  EXPECT_EQ(mark.published->store, store->id());
+  ASSERT_TRUE(open(store, options));
+  EXPECT_EQ(asked, 4);
+}
+
+TEST_F(AppenderTest, SaysOfAMarkThatLaggedThatNobodyCouldBeAsked) {
+  ASSERT_EQ(append_to(store, 3), 3U);
+  const auto lagging = mark.published;
+  ASSERT_EQ(append_to(store, 4), 4U);
+  mark.published = lagging;
+  ASSERT_TRUE(open(store, {.gate = [](SeqNum) { return Result<bool>(false); }}));
+  EXPECT_EQ(mark.published->seqnum, 4U);
+  EXPECT_TRUE(mark.published->is_unasked());
 }
 
 TEST_F(AppenderTest, GoesOnWhereItWas) {

@@ -18,6 +18,7 @@
 #include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
+#include "tools/sync/own_branch.hpp"
 
 namespace culm::tools {
 namespace {
@@ -220,6 +221,12 @@ struct Gate {
   AppendGate gate{};
   std::optional<host::KnownHead> known{};
   bool is_first = false;  ///< of the log, as far as is known here
+  SeqNum tail = 0;
+
+  /// A peer holds other entries than were appended here unasked.
+  [[nodiscard]] bool shows_branch() const {
+    return known && known->other && known->other->is_unasked;
+  }
 };
 
 Outcome<AppendGate> parse_gate(const std::string& text) {
@@ -255,24 +262,33 @@ std::string who_is_silent(const host::KnownHead& known, SeqNum tail) {
 }
 
 /// Asks them, and says where somebody could not be asked.
-Result<void> pass(Gate& gate, const host::WritableStore& store, const Context& context,
-                  const LogKey& log, SeqNum tail) {
-  if (gate.gate == AppendGate::kNever) return {};
+Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& context,
+                  store::AuthorMark& mark, const LogKey& log, SeqNum tail) {
+  if (gate.gate == AppendGate::kNever) return true;
   gate.is_first = tail == 0;
-  CULM_TRY(gate.known, host::ask_known_peers(store, context.store_directory, log, tail));
-  CULM_CHECK(gate.known->check(gate.gate, tail));
+  gate.tail = tail;
+  CULM_TRY(gate.known, host::ask_known_peers(store, context.store_directory, mark, log, tail));
+  CULM_TRY(const bool is_asked, gate.known->check(gate.gate, tail));
   const std::string claims = who_claims(*gate.known);
   const std::string who = claims.empty() ? who_is_silent(*gate.known, tail) : claims;
   // A log that begins here has no mark, and mostly nobody who could know of it.
-  if (who.empty() || (tail == 0 && claims.empty())) return {};
-  const std::string text =
-      "author mark and store are not as they were written together, as after a restore; whether "
-      "peers hold more of the log is not sure: " +
-      who + "; appending all the same";
+  if (who.empty() || (tail == 0 && claims.empty())) return is_asked;
+  const auto before = mark.read();
+  const bool is_again = before && *before && (*before)->is_unasked();
+  std::string text = is_again ? "the last entries were appended while no peer could be asked"
+                              : "author mark and store are not as they were written together, as "
+                                "after a restore";
+  text += "; whether peers hold more of the log is not sure: " + who +
+          "; appending all the same; if more of it was published elsewhere, this forks the log, "
+          "and ";
+  text += (is_again ? "those entries and all behind them"
+                    : "all from seqnum " + std::to_string(tail + 1) + " on") +
+          std::string(" would be dropped everywhere");
+  if (!gate.known->is_of_use(tail)) text += "; --gate required refuses instead";
   const std::string line =
       to_line(Json{{"type", "warning"}, {"log", to_string(log)}, {"message", text}});
   std::fprintf(stderr, "%s\n", (context.json ? line : "culm: append: " + text).c_str());
-  return {};
+  return is_asked;
 }
 
 Failure explain(const Error& error, const std::string& mark_path, const Gate& gate = {}) {
@@ -415,10 +431,13 @@ Outcome<void> run(Context& context, const Options& given) {
   CULM_TOOLS_TRY(auto access,
                  open_for_writing(context, IfMissing::kCreate, verifier, {}, wait_max, may_make));
   CULM_TOOLS_TRY(const auto mark, open_mark());
-  const auto pass_gate = [&](SeqNum tail) { return pass(gate, access, context, log, tail); };
+  const auto pass_gate = [&](SeqNum tail) { return pass(gate, access, context, *mark, log, tail); };
   auto appender = store::Appender::open(*access.store, *key, log.log_id, *mark,
                                         host::commit_through(*access.writer, *access.store),
                                         {.adopt = options.adopt, .gate = pass_gate});
+  if (!appender && gate.shows_branch()) {
+    return fail_with(explain_branch(log, gate.tail, *gate.known->other, options.key_path));
+  }
   if (!appender) return fail_with(explain(appender.error(), mark_path, gate));
 
   Progress progress("appending", total_bytes, Progress::Unit::kBytes);
@@ -470,12 +489,14 @@ void add_append(CommandTree& tree) {
                   "the store to answer")
       .type_name("SECONDS")
       .show_default();
-  verb.add_option("--gate", &options->gate,
-                  "Where author mark and store are not as they were written together, as after a\n"
-                  "restore, or a log begins: ask the peers that the store has synced with whether\n"
-                  "they hold more of the log, and do not append then. ask goes on where none can "
-                  "be asked,\n"
-                  "required does not, never asks nobody")
+  verb.add_option(
+          "--gate", &options->gate,
+          "Where author mark and store are not as they were written together, as after a\n"
+          "restore, or a log begins: ask the peers that the store has synced with whether\n"
+          "they hold more of the log, and do not append then. ask goes on where none can "
+          "be asked,\n"
+          "and asks again each time until one answers; required does not go on, never asks\n"
+          "nobody")
       .type_name("required|ask|never")
       .show_default();
   verb.add_flag("--adopt", options->adopt,

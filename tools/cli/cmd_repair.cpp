@@ -17,6 +17,7 @@
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 #include "tools/relay/host.hpp"
+#include "tools/sync/own_branch.hpp"
 #include "tools/sync/report.hpp"
 
 namespace culm::tools {
@@ -162,6 +163,10 @@ Outcome<node::SyncReport> sync_with(Context& context, const RepairOptions& optio
   }
   if (logs.empty()) return node::SyncReport{};
   node::add_logs(request, {}, logs);
+  const auto as_it_is = [&](const store::Store& /*store*/) -> Outcome<node::SyncRequest> {
+    return request;
+  };
+  CULM_TOOLS_CHECK(check_unasked(context, options.host_options, as_it_is));
   host::SyncedLogs policy(request);
   const auto opened = Host::open(context, options.host_options, policy, MakeStore::kNow);
   if (!opened && opened.error().code == Errc::kStoreLocked) {

@@ -11,6 +11,7 @@
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 #include "tools/relay/host.hpp"
+#include "tools/sync/own_branch.hpp"
 #include "tools/sync/report.hpp"
 
 namespace culm::tools {
@@ -168,6 +169,12 @@ void tell_damage(Host& host, const std::string& store, bool is_json) {
 
 Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_TRY(node::SyncRequest request, make_request(options));
+  const auto with_logs = [&](const store::Store& store) -> Outcome<node::SyncRequest> {
+    node::SyncRequest named = request;
+    CULM_TOOLS_CHECK(add_logs(options, store, false, named));
+    return named;
+  };
+  CULM_TOOLS_CHECK(check_unasked(context, options.host_options, with_logs));
   host::SyncedLogs policy(request);
   const auto opened = Host::open(context, options.host_options, policy, MakeStore::kWhenWritten);
   if (!opened && opened.error().code == Errc::kStoreLocked && !request.live) {

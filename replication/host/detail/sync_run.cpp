@@ -12,7 +12,8 @@ namespace {
 
 Result<node::NodeOptions> make_options(const std::string& directory,
                                        const ReplicaOptions& options) {
-  CULM_TRY(const auto identity, open_peer_key(directory + "/peer.key"));
+  const std::string& file = options.peer_key_file;
+  CULM_TRY(const auto identity, open_peer_key(file.empty() ? directory + "/peer.key" : file));
   node::NodeOptions node{.identity = identity, .network_id = network_id_of(options.network)};
   if (!options.network_key_file.empty()) {
     CULM_TRY(node.psk, read_node_key(options.network_key_file));

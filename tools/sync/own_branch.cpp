@@ -1,0 +1,99 @@
+#include "tools/sync/own_branch.hpp"
+
+#include <chrono>
+#include <cstdio>
+#include <thread>
+
+#include "culm/store/author_mark_place.hpp"
+
+#include "tools/cli/arguments.hpp"
+#include "tools/cli/files.hpp"
+#include "tools/cli/interrupt.hpp"
+#include "tools/cli/store_access.hpp"
+
+namespace culm::tools {
+namespace {
+
+constexpr Duration kAskAgainAfter = std::chrono::seconds(1);
+
+Failure explain_silence(const host::UnaskedLog& unasked) {
+  const node::PeerReport& peer = *unasked.silent;
+  Failure failure = why_lost(peer.error.value_or(Error{Errc::kPeerClosed}), peer.text);
+  std::string text = "the last entries here were appended while no peer could be asked whether ";
+  text += "more of the log is published, and peer " + node::to_string(peer.endpoint) +
+          " does not say either: " + failure.message;
+  failure.message = std::move(text);
+  return std::move(failure).about(short_name(unasked.log));
+}
+
+void tell_waiting(const Context& context, const host::UnaskedLog& unasked) {
+  const std::string text = explain_silence(unasked).message + "; asking again now and then";
+  const std::string line =
+      to_line(Json{{"type", "warning"}, {"log", to_string(unasked.log)}, {"message", text}});
+  const std::string words = "culm: sync: " + short_name(unasked.log) + ": " + text;
+  std::fprintf(stderr, "%s\n", (context.json ? line : words).c_str());
+}
+
+Failure explain(const host::UnaskedLog& unasked) {
+  return unasked.other ? explain_branch(unasked.log, unasked.tail, *unasked.other, "")
+                       : explain_silence(unasked);
+}
+
+}  // namespace
+
+Failure explain_branch(const LogKey& log, SeqNum tail, const host::OtherBranch& other,
+                       const std::string& key) {
+  const SeqNum first = other.common.seqnum + 1;
+  const std::string range = to_string(RangeSet{{first, tail}});
+  const std::string at = std::to_string(other.at);
+  const std::string peer = node::to_string(other.endpoint);
+  std::string text = other.is_exact() || other.at > tail ? "entries " : "of entries ";
+  text += range + (other.is_exact() || other.at > tail ? "" : " some");
+  text += " were appended here while no peer could be asked, and the peer at " + peer + " holds ";
+  text += other.at > tail ? "others, up to seqnum " + at : "another entry " + at;
+  text += "; to sync them would fork the log, and its entries from seqnum " +
+          std::to_string(first) + " on would be dropped everywhere, here too";
+  Failure failure(Exit::kFork, Errc::kAuthorMarkFork, std::move(text));
+  failure.fields = {{"log", to_string(log)}, {"seqnum", other.at}, {"seqnums", range}};
+  const std::string name = short_name(log);
+  std::string step = "keep yours: `culm export " + name + " --jsonl -o branch.jsonl`, and as text ";
+  step += "`culm cat " + name + " --lines --range " + range + " >branch.txt`; take the others: ";
+  step += "`culm forget " + name + " --own`, `culm sync " + peer + " " + to_string(log) + "`; ";
+  step += "append yours behind them: `culm append --key " + (key.empty() ? "KEY" : shown(key));
+  if (log.log_id != LogId{0}) step += " --log-id " + std::to_string(to_integer(log.log_id));
+  step += " --lines branch.txt`";
+  return std::move(failure).about(name).next(step);
+}
+
+Outcome<void> check_unasked(
+    const Context& context, const HostOptions& options,
+    const std::function<Outcome<node::SyncRequest>(const store::Store&)>& make_request) {
+  const auto marks = store::find_marks_directory();
+  if (!marks) return {};
+  CULM_TOOLS_TRY(const auto logs, about(shown(*marks), host::list_unasked(*marks)));
+  if (logs.empty()) return {};
+  // What is wrong with the store or the request is said by who goes on.
+  const auto store = open_for_reading(context);
+  if (!store) return {};
+  const auto request = make_request(**store);
+  if (!request) return {};
+  const host::OwnLogs own{**store,
+                          context.store_directory,
+                          *marks,
+                          {.network = options.network,
+                           .network_key_file = options.network_key_file,
+                           .peer_key_file = options.peer_key_file}};
+  for (bool is_told = false;; is_told = true) {
+    CULM_TOOLS_TRY(const auto unasked, host::find_unasked(own, *request));
+    if (!unasked) return {};
+    if (unasked->other || !request->live) {
+      // A node may reach peers of a network that is not known here.
+      const bool may_know = !unasked->other && host::NodeClient::connect(context.store_directory);
+      return may_know ? Outcome<void>() : fail_with(explain(*unasked));
+    }
+    if (!is_told) tell_waiting(context, *unasked);
+    std::this_thread::sleep_for(kAskAgainAfter);
+  }
+}
+
+}  // namespace culm::tools

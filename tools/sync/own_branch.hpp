@@ -1,0 +1,25 @@
+#pragma once
+
+#include <functional>
+
+#include "culm/replication/host/append_gate.hpp"
+
+#include "tools/cli/context.hpp"
+#include "tools/relay/config.hpp"
+
+/// What is said where entries of one's own log were appended while no peer could be asked, and
+/// peers hold others in their place.
+namespace culm::tools {
+
+/// The way on that keeps them. `key`: the key file; "" where it is not known.
+[[nodiscard]] Failure explain_branch(const LogKey& log, SeqNum tail, const host::OtherBranch& other,
+                                     const std::string& key);
+
+/// Before a sync exchanges anything: fails with exit 7 where it would fork such a log, and with
+/// that of a lost peer where nobody can be asked; live it waits for one. `make_request` is called
+/// only where there are such logs, with the store, and says what is to be synced.
+[[nodiscard]] Outcome<void> check_unasked(
+    const Context& context, const HostOptions& options,
+    const std::function<Outcome<node::SyncRequest>(const store::Store&)>& make_request);
+
+}  // namespace culm::tools
