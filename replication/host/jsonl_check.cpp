@@ -206,7 +206,7 @@ JsonlResult<void> JsonlFile::check_forks() const {
     const Defects found = find_forks(log.rows);
     if (!found.first) continue;
     keep_first(first, *found.first);
-    forks.push_back({log.key, found.lowest});
+    forks.push_back({log.key, found.lowest, {}, {}});
   }
   if (!first) return {};
   JsonlFault fault(Error{Errc::kFork}, first->line, first->seqnum);

@@ -42,7 +42,9 @@ struct JsonlLog {
 /// A log that its author forked.
 struct JsonlFork {
   LogKey log;
-  SeqNum at = 0;  ///< the lowest seqnum that is not valid
+  SeqNum at = 0;                ///< the lowest seqnum that is not valid
+  RangeSet dropped{};           ///< that were held from there on, see `node::find_dropped`
+  RangeSet payloads_dropped{};  ///< of these
 };
 
 /// What is wrong with a file, or with a line of it.

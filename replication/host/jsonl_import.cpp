@@ -31,6 +31,11 @@ std::uint64_t count_there(const CheckedUnit& unit, const store::LogState& state)
   return (seqnums & state.served()).count();
 }
 
+JsonlFork make_fork(const LogKey& log, const store::LogState& state) {
+  const RangeSet dropped = node::find_dropped(state);
+  return {log, state.cap, dropped, dropped & state.payloads};
+}
+
 /// Takes rows into units, and commits many of these at a time, of whichever logs.
 class Import {
  public:
@@ -69,7 +74,9 @@ JsonlResult<void> Import::add(const JsonlLog& log) {
   const auto state = read_state(log.key);
   if (!state) return refuse(state.error(), log.key);
   const JsonlLog valid = log.below(state->cap);
-  if (valid.rows.size() != log.rows.size()) totals_.forks.push_back({log.key, state->cap});
+  if (valid.rows.size() != log.rows.size()) {
+    totals_.forks.push_back(make_fork(log.key, *state));
+  }
   // Entries with payload are kept for their own sake, others as their proof.
   RangeSet wanted;
   for (const JsonlRow* row : valid.rows) {
@@ -139,7 +146,7 @@ JsonlResult<void> Import::commit() {
     if (report.defect) {
       const auto state = read_state(unit.log());
       if (!state) return refuse(state.error(), unit.log());
-      add_fork({unit.log(), report.defect->at});
+      add_fork(make_fork(unit.log(), *state));
       there = count_there(unit, *state);
     }
     totals_.added += report.added.count();

@@ -51,8 +51,12 @@ struct EventLine {
     return of_log(told.is_offer ? "offer_denied" : "want_denied", told);
   }
   Line operator()(const node::SyncForked& told) const {
-    return Json{
-        {"type", "event"}, {"event", "defect"}, {"log", to_string(told.log)}, {"at", told.at}};
+    return Json{{"type", "event"},
+                {"event", "defect"},
+                {"log", to_string(told.log)},
+                {"at", told.at},
+                {"dropped", to_string(told.dropped)},
+                {"payloads_dropped", to_string(told.payloads_dropped)}};
   }
   Line operator()(const node::SyncForgotten& told) const {
     return Json{{"type", "event"}, {"event", "forgotten"}, {"log", to_string(told.log)}};
@@ -97,6 +101,7 @@ Json log_line(const node::SyncRequest& request, const node::LogReport& log) {
                               "payloads_left_out", "deleted_here", "whole"}));
   if (request.live && log.outcome == node::LogOutcome::kComplete) line["state"] = "live";
   if (request.push) line.update(some_of(whole, {"pushed", "unconfirmed"}));
+  if (log.cap != 0) line.update(some_of(whole, {"dropped", "payloads_dropped"}));
   return line;
 }
 

@@ -254,6 +254,7 @@ class Sync {
 
   [[nodiscard]] std::optional<Instant> next_tick() const;
   void tell_received(Log& log);
+  void tell_forked(const LogKey& log, SeqNum at);
   /// What is to be received before anything of the logs: handshakes, and what is said of each.
   [[nodiscard]] std::uint64_t connection_bytes() const;
   /// To what the peers quote of each log, its share of that.

@@ -68,6 +68,8 @@ struct SyncDenied {
 struct SyncForked {
   LogKey log;
   SeqNum at = 0;
+  RangeSet dropped{};           ///< as `LogReport::dropped`
+  RangeSet payloads_dropped{};  ///< likewise
 };
 /// A log that nobody has named was forgotten here: it is not synced any more, and not in the
 /// report.

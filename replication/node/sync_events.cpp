@@ -204,6 +204,18 @@ void Sync::on(const FetchEnded& ended) {
   settle(log);
 }
 
+void Sync::tell_forked(const LogKey& log, SeqNum at) {
+  SyncForked told{log, at};
+  const auto transaction = store_.read();
+  const auto state = transaction ? transaction->find_log(log) : fail(transaction.error());
+  if (!state) return fail_with(state.error());
+  if (*state) {
+    told.dropped = find_dropped(**state);
+    told.payloads_dropped = told.dropped & (*state)->payloads;
+  }
+  events_.emplace_back(std::move(told));
+}
+
 void Sync::on(const Stored& stored) {
   Log* const log = find(stored.log);
   if (log == nullptr) return;
@@ -214,7 +226,7 @@ void Sync::on(const Stored& stored) {
   log->unsaid += stored.done.added.count();
   if (log->unsaid != 0) unsaid_.insert(log);
   if (!stored.done.defect) return;
-  events_.emplace_back(SyncForked{stored.log, stored.done.defect->at});
+  tell_forked(stored.log, stored.done.defect->at);
   ask_lower(*log);
   // What a peer said it holds may now be all of what is valid here.
   for (std::size_t peer = 0; peer < request_.peers.size(); ++peer) look_pushed(*log, peer);

@@ -195,6 +195,8 @@ Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
   if (is_new_ && !want_.live) report.unconfirmed.clear();
   report.head = state.head();
   report.cap = state.cap;
+  report.dropped = find_dropped(state);
+  report.payloads_dropped = report.dropped & state.payloads;
   const SeqNum known = want_.live || want_.quote_only ? report.peer_head : known_head_;
   const SeqNum head = report.cap == 0 ? std::max(report.head, known) : report.head;
   // The store's interest may be about to grow by the want.

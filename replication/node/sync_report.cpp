@@ -41,6 +41,11 @@ std::optional<Error> why_not_moved(const LogReport& log) {
 
 }  // namespace
 
+RangeSet find_dropped(const store::LogState& log) {
+  if (log.cap == 0) return {};
+  return log.held & RangeSet{{log.cap, kSeqnumMax}};
+}
+
 std::optional<SyncShortfall> why_not_done(const SyncReport& report) {
   if (const auto ended = why_ended(report)) {
     const auto lost = std::ranges::find_if(

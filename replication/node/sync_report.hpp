@@ -31,6 +31,10 @@ struct Unconfirmed {
   RangeSet payloads;
 };
 
+/// Entries that lie in the store at or above the cap of their log: they stay there, and nobody
+/// reads or serves them.
+[[nodiscard]] RangeSet find_dropped(const store::LogState& log);
+
 /// Of one log. Live, what holds at the end: what was denied and then served is not denied.
 struct LogReport {
   LogKey log;
@@ -47,6 +51,8 @@ struct LogReport {
   SeqNum peer_head = 0;                   ///< the highest that a peer has said
   std::vector<SeqNum> peer_heads;         ///< of each peer, in the order of the request
   SeqNum cap = 0;                         ///< 0: no fork is known
+  RangeSet dropped;                       ///< held here from the cap on, and not valid any more
+  RangeSet payloads_dropped;              ///< of these
   RangeSet missing;                       ///< wanted and not here: it exists, or was named
   // Of entries that are here; not before it has come to an end.
   RangeSet payloads_missing;   ///< wanted and not here

@@ -245,6 +245,38 @@ class JsonLines(NetworkScenario):
         verdict, = self.run_verb("verify", status=FORK)
         self.assertEqual((verdict["cap"], len(verdict["evidence"][0]["encoded_entries"])), (5, 2))
 
+    def test_a_fork_says_what_it_drops_here(self):
+        start = make_log(4)
+        for name, length in ("a", 7), ("b", 6):
+            payload = name.encode() + b" %d"
+            branch = make_log(length, payload, start=start)
+            branch = {n: entry for n, entry in branch.items() if n > 4}
+            self.write(f"{name}.jsonl",
+                       to_jsonl(start, b"payload %d") + to_jsonl(branch, payload))
+        for name in "ab":
+            self.out("import", "--jsonl", f"{name}.jsonl", store=name)
+        log = self.json("ls", store="a")["log"]
+        shutil.copytree(self.path("b"), self.path("c"))
+        relay = self.relay("relay", "--accept-any")
+        self.sync_one("a", relay.address, log, "--push")
+        synced = self.sync_one("b", relay.address, log, status=FORK)
+        self.check(synced)
+        self.assertEqual((synced["dropped"], synced["payloads_dropped"]), ("5-6", "5-6"))
+        relay.end()
+        dropped = "2 entries that are here are dropped, with 2 payloads: 5-6"
+        self.assertIn(dropped, self.text("log", log, store="b"))
+        imported, = self.run_verb("import", "--jsonl", "a.jsonl", store="c", status=FORK)
+        self.assertEqual(imported["forks"], [{"log": log, "at": 5, "dropped": "5-6",
+                                              "payloads_dropped": "5-6"}])
+        relay = self.relay("a", "--accept-any")
+        shutil.rmtree(self.path("b"))
+        self.out("import", "--jsonl", "b.jsonl", store="b")
+        live = self.live("b", relay.address, log)
+        defect = live.wait_for(event="defect")
+        self.check(defect)
+        self.assertEqual((defect["at"], defect["dropped"]), (5, "5-6"))
+        live.end(status=FORK)
+
 
 if __name__ == "__main__":
     main()

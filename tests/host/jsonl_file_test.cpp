@@ -99,7 +99,8 @@ TEST_F(JsonlFileTest, NamesEachLogThatTheFileProvesForked) {
   const auto good = file->check(verifier_);
   ASSERT_FALSE(good);
   ASSERT_EQ(good.error().forks.size(), 2U);
-  for (const auto& [log, at] : good.error().forks) EXPECT_EQ(at, log == logs[0].log() ? 7U : 4U);
+  for (const auto& fork : good.error().forks)
+    EXPECT_EQ(fork.at, fork.log == logs[0].log() ? 7U : 4U);
 }
 
 TEST_F(JsonlFileTest, TwoLinesMayProveADefect) {
@@ -444,10 +445,11 @@ TEST_F(JsonlFileTest, AnImportThatProvesForksTakesTheOtherLogs) {
   const auto import = import_jsonl(*read(), *store);
   ASSERT_TRUE(import);
   std::map<LogKey, SeqNum> forks;
-  for (const auto& [log, at] : import->forks) forks.emplace(log, at);
+  for (const auto& fork : import->forks) forks.emplace(fork.log, fork.at);
   EXPECT_EQ(forks, (std::map<LogKey, SeqNum>{{forked.log(), 3U}, {also.log(), 1U}}));
   EXPECT_EQ(import->added, 3000U);
-  EXPECT_EQ(import->known, 0U) << "nothing of the branches is held";
+  EXPECT_EQ(import->known, 2U) << "what the branch has below the fork is held";
+  EXPECT_EQ(import->capped, 3000U - 2 + 10);
   const auto transaction = store->store->read();
   ASSERT_TRUE(transaction);
   EXPECT_EQ((*transaction->get_log(other.log()))->held, (RangeSet{{1, 3000}}));

@@ -417,6 +417,10 @@ TEST_F(SyncTest, AForkIsToldWithWhereItIs) {
   EXPECT_EQ(report().logs[0].cap, 200U);
   ASSERT_EQ(told<SyncForked>().size(), 1U);
   EXPECT_EQ(told<SyncForked>()[0].at, 200U);
+  const RangeSet dropped = told<SyncForked>()[0].dropped;
+  EXPECT_EQ(dropped.min(), 200U);
+  EXPECT_EQ(dropped, report().logs[0].dropped);
+  EXPECT_EQ(told<SyncForked>()[0].payloads_dropped, dropped);
 }
 
 TEST_F(SyncTest, APushOfALogThatIsForkedFromItsFirstEntryOnIsOver) {

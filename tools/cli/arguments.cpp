@@ -307,6 +307,14 @@ std::string short_name(const LogKey& log, std::size_t digits) {
 
 std::string short_name(const sealing::PeerKey& peer) { return to_hex(peer.bytes).substr(0, 12); }
 
+std::string human_dropped(const RangeSet& entries, const RangeSet& payloads) {
+  if (entries.empty()) return {};
+  std::string text = "; " + human_entries(entries.count());
+  text += entries.count() == 1 ? " that is here is dropped" : " that are here are dropped";
+  if (!payloads.empty()) text += ", with " + human_payloads(payloads.count());
+  return text + ": " + human_ranges(entries);
+}
+
 RangeSet last_of(const RangeSet& set, std::uint64_t count) {
   RangeSet last;
   const auto ranges = set.ranges();

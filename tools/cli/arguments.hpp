@@ -140,6 +140,9 @@ enum class OfAuthor { kKnown, kKnownAndLog0 };
 /// What `culm name` called it, else author digits and log_id as short as people can read it.
 [[nodiscard]] std::string short_name(const LogKey& log, std::size_t digits = 12);
 [[nodiscard]] std::string short_name(const sealing::PeerKey& peer);
+/// What a fork has cost here, behind a sentence that says where it is: "; 3 entries that are here
+/// are dropped, with 3 payloads: 4-6", or "" where that is nothing.
+[[nodiscard]] std::string human_dropped(const RangeSet& entries, const RangeSet& payloads);
 
 /// The last `count` members of `set`.
 [[nodiscard]] RangeSet last_of(const RangeSet& set, std::uint64_t count);

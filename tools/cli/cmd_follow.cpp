@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "culm/replication/host/commit_watch.hpp"
+#include "culm/replication/host/sync_lines.hpp"
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/entry_format.hpp"
@@ -113,12 +114,15 @@ Outcome<void> Follower::look_at(const LogKey& log) {
   printed_ += fresh.count();
   if (state->cap != seen.cap) {
     CULM_TOOLS_CHECK(context_.out.flush());
+    const RangeSet dropped = node::find_dropped(*state);
+    const node::SyncForked forked{log, state->cap, dropped, dropped & state->payloads};
     if (context_.json) {
-      CULM_TOOLS_CHECK(context_.out.write_json(Json{
-          {"type", "event"}, {"event", "defect"}, {"log", to_string(log)}, {"at", state->cap}}));
+      CULM_TOOLS_CHECK(context_.out.write_json(*control::event_line(forked)));
     } else {
-      std::fprintf(stderr, "culm: follow: %s: the author forked the log at %s\n",
-                   short_name(log).c_str(), std::to_string(state->cap).c_str());
+      const std::string text = short_name(log) + ": the author forked the log at " +
+                               std::to_string(forked.at) +
+                               human_dropped(forked.dropped, forked.payloads_dropped);
+      std::fprintf(stderr, "culm: follow: %s\n", text.c_str());
     }
     seen.cap = state->cap;
   }

@@ -61,8 +61,9 @@ Outcome<void> check_against_store(const Context& context, const std::string& pat
 Outcome<void> report(Context& context, const host::JsonlFile& file, const host::JsonlImport& totals,
                      double seconds) {
   std::string forked;
-  for (const auto& [log, at] : totals.forks) {
-    forked += "log " + to_string(log) + ": the author forked it at " + std::to_string(at) + "\n";
+  for (const auto& [log, at, dropped, payloads] : totals.forks) {
+    forked += "log " + to_string(log) + ": the author forked it at " + std::to_string(at) +
+              human_dropped(dropped, payloads) + "\n";
   }
   if (context.json) {
     return context.out.write_json(Json{{"type", "imported"},

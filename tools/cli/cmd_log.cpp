@@ -1,5 +1,7 @@
 #include <optional>
 
+#include "culm/replication/node/sync_report.hpp"
+
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/entry_format.hpp"
 #include "tools/cli/guard.hpp"
@@ -28,8 +30,10 @@ Outcome<void> print(Context& context, const store::Store& store, const store::Lo
   CULM_TOOLS_TRY(const RangeSet damaged,
                  print_entries(context.out, store, state.log, seqnums, format));
   if (state.cap != 0 && !context.json) {
+    const RangeSet dropped = node::find_dropped(state);
     CULM_TOOLS_CHECK(context.out.write("the author forked the log: entries from " +
-                                       std::to_string(state.cap) + " on are not valid\n"));
+                                       std::to_string(state.cap) + " on are not valid" +
+                                       human_dropped(dropped, dropped & state.payloads) + "\n"));
   }
   return unless_damaged(state.log, damaged);
 }

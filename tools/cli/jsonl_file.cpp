@@ -53,7 +53,12 @@ bool is_full_disk(const Error& error) {
 
 Json to_json(const std::vector<host::JsonlFork>& forks) {
   Json list = Json::array();
-  for (const auto& [log, at] : forks) list.push_back({{"log", to_string(log)}, {"at", at}});
+  for (const auto& [log, at, dropped, payloads] : forks) {
+    list.push_back({{"log", to_string(log)},
+                    {"at", at},
+                    {"dropped", to_string(dropped)},
+                    {"payloads_dropped", to_string(payloads)}});
+  }
   return list;
 }
 

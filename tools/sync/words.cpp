@@ -107,8 +107,10 @@ bool is_done_live(const node::SyncRequest& request, const node::SyncReport& repo
 Failure explain_fork(const node::LogReport& log) {
   Failure failure(Exit::kFork, Errc::kFork,
                   "the author forked the log at " + std::to_string(log.cap) +
+                      human_dropped(log.dropped, log.payloads_dropped) +
                       "; what lies below stays valid, and the evidence is kept");
   failure.fields = {{"log", to_string(log.log)}, {"cap", log.cap}};
+  if (!log.dropped.empty()) failure.fields["seqnums"] = to_string(log.dropped);
   return std::move(failure).about(short_name(log.log)).next("`culm verify` shows the evidence");
 }
 
@@ -147,7 +149,8 @@ class Words {
                    : ", except " + human_unconfirmed(told.unconfirmed, told.payloads_unconfirmed));
   }
   std::string operator()(const node::SyncForked& told) const {
-    return of(told, "the author forked the log at ", told.at);
+    return of(told, "the author forked the log at ", told.at) +
+           human_dropped(told.dropped, told.payloads_dropped);
   }
   std::string operator()(const node::SyncForgotten& told) const {
     return short_name(told.log) + ": forgotten here (culm forget), and not synced any more";
