@@ -59,6 +59,7 @@ class Forget(NetworkScenario):
         self.sync("store", relay.address, "--push")
         self.out("forget", self.author, "--own")
         self.assertEqual(self.known("store"), [])
+        self.assertIn("holds nothing of this log", self.error(NOT_FOUND, "forget", self.author + ".0"))
         # It forks nothing: the log is taken back before it goes on.
         said = self.error(7, "append", "--key", self.key, stdin=b"more")
         self.assertIn("the store lacks entries that were published, as after a restore or `culm "

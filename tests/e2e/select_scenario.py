@@ -78,8 +78,8 @@ class Select(NetworkScenario):
         self.assertEqual([log["log"] for log in logs], [other])
         said = self.error(USAGE, "sync", self.source.address, self.author, store="reader")
         self.assertEqual(said, f"culm: sync: nothing is selected of log {self.author[:12]}\n"
-                         "  next: say what to fetch, --range 1- for all; or select it before (culm "
-                         "select)\n")
+                         "  next: say what to fetch, --range 1- for all; or `culm select "
+                         "LOG --all` before\n")
         before = self.held_of(self.author)
         # It is still offered.
         pushed, _ = self.sync("reader", self.source.address, "--push")

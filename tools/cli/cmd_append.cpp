@@ -302,7 +302,7 @@ Failure explain(const Error& error, const std::string& mark_path, const Gate& ga
         "nothing of the log is here, and no known peer could be asked whether it began elsewhere";
     failure.step =
         "where this key was never used for this log elsewhere, append its first entry with "
-        "--gate ask; else take the log back from a peer before (culm sync)";
+        "--gate ask; else take the log back from a peer before (culm sync HOST:PORT)";
   }
   if (error.code == Errc::kAuthorHeadUnknown && gate.known && !gate.known->unproven.empty()) {
     failure.message += ": " + who_claims(*gate.known);
@@ -319,7 +319,7 @@ Failure explain(const Error& error, const std::string& mark_path, const Gate& ga
   } else if (error.code == Errc::kEntryNotHeld) {
     failure.exit = Exit::kFork;
     failure.message = "the store holds only part of the log, " + failure.message;
-    failure.step = "take the log back from a peer (culm sync) before appending";
+    failure.step = "take the log back from a peer (culm sync HOST:PORT) before appending";
   } else if (error.code == Errc::kLogCapped) {
     failure.step = "the log was forked and cannot go on; start another one with --log-id";
   }
@@ -340,7 +340,8 @@ Outcome<void> check_new_log(store::AuthorMark& mark, const std::string& mark_pat
                     std::to_string((*published)->seqnum);
   return fail_with(std::move(failure).next(
       "name its store with --store DIR or CULM_STORE; if that is lost, take the log back from a "
-      "peer before appending (culm sync); where no peer has it, begin another one with --log-id"));
+      "peer before appending (culm sync HOST:PORT); where no peer has it, begin another one with "
+      "--log-id"));
 }
 
 Outcome<void> report(Context& context, const LogKey& log, const RangeSet& appended, SeqNum head,

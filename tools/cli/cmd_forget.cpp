@@ -83,15 +83,20 @@ std::string described(const Extent& extent) {
   return text;
 }
 
-Outcome<void> refuse_own(const std::vector<LogKey>& logs, const Options& options) {
-  const auto own = std::ranges::find_if(logs, is_own);
+Outcome<void> refuse_own(const store::Store& store, const std::vector<LogKey>& logs,
+                         const Options& options) {
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  const auto own = std::ranges::find_if(logs, [&](const LogKey& log) {
+    const auto state = transaction.find_log(log);
+    return is_own(log) && (!state || *state);  // one that is not here any more has nothing to lose
+  });
   if (options.own || own == logs.end()) return {};
   return fail_with(
       Failure(Exit::kUsage, Errc::kUsage,
               std::string("this log is your own, and where no peer has all of it, it is lost") +
                   (logs.size() > 1 ? "; nothing was forgotten" : ""))
           .about(short_name(*own))
-          .next("push it to a peer first (culm sync --push), then forget it with --own"));
+          .next("push it to a peer first (culm sync HOST:PORT --push), then forget it with --own"));
 }
 
 Outcome<std::vector<LogKey>> find_logs(const store::Store& store, const Options& options) {
@@ -139,7 +144,7 @@ Outcome<void> run(Context& context, const Options& options) {
   const bool is_unknown = !logs && logs.error().code == Errc::kLogUnknown;
   if (is_unknown) return finish(context, access, std::move(logs).error());
   if (!logs) return fail_with(std::move(logs).error());
-  CULM_TOOLS_CHECK(refuse_own(*logs, options));
+  CULM_TOOLS_CHECK(refuse_own(*access.store, *logs, options));
   say_when_interrupted("nothing was forgotten");
   return for_each_log(context, *logs, [&](const LogKey& log) -> Outcome<void> {
     auto extent = find_extent(*access.store, log);

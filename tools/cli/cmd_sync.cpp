@@ -94,12 +94,12 @@ Outcome<void> leave_out_unwanted(const Options& options, const store::ReadTransa
       return fail_with(
           Failure(Exit::kUsage, Errc::kUsage,
                   "nothing is selected of log " + short_name(named.front()))
-              .next("say what to fetch, --range 1- for all; or select it before (culm select)"));
+              .next("say what to fetch, --range 1- for all; or `culm select LOG --all` before"));
     }
   }
   if (unwanted.size() == logs.size() && !logs.empty()) {
     return fail_with(Failure(Exit::kUsage, Errc::kUsage, "nothing is selected of any log")
-                         .next("`culm select` shows and changes it"));
+                         .next("`culm select LOG --all` wants all of a log again"));
   }
   std::erase_if(logs, is_unwanted);
   return {};
