@@ -90,12 +90,17 @@ Result<void> StoreNode::InNodeWriter::set_interest(const LogKey& log,
 }
 
 Result<void> StoreNode::InNodeWriter::forget(const std::optional<LogKey>& log) {
-  CULM_CHECK(host_.write([&](DirectWriter& writer) { return writer.forget(log); }));
-  if (!log) return {};
-  asio::post(host_.io_, [self = std::weak_ptr(host_.self_), log = *log] {
-    if (const auto host = self.lock()) (*host)->node_.log_forgotten(log);
-  });
-  return {};
+  if (log) {
+    CULM_CHECK(host_.write([&](DirectWriter& /*writer*/) {
+      return host_.store_.update(
+          [&](store::WriteTransaction& transaction) { return transaction.forget(*log); });
+    }));
+    // Syncs hear of it even if its rows cannot be erased now.
+    asio::post(host_.io_, [self = std::weak_ptr(host_.self_), log = *log] {
+      if (const auto host = self.lock()) (*host)->node_.log_forgotten(log);
+    });
+  }
+  return host_.write([](DirectWriter& writer) { return writer.forget(std::nullopt); });
 }
 
 Result<void> StoreNode::InNodeWriter::compact() {

@@ -126,7 +126,15 @@ void Fetch::denied(SessionId session, const replication::Denied& denied) {
   drop(session);
 }
 
-void Fetch::received(const replication::Work& work) { planner_.received(work.id.session); }
+void Fetch::received(const replication::Work& work) {
+  std::uint64_t bytes = 0;
+  if (const auto* const unit = std::get_if<replication::UnitWork>(&work.content)) {
+    bytes = unit->elided.size();
+  } else if (const auto* const part = std::get_if<replication::PayloadWork>(&work.content)) {
+    bytes = part->bytes.size();
+  }
+  planner_.received(work.id.session, bytes);
+}
 
 void Fetch::stored(const replication::WorkReport& report, Instant now) {
   static const store::IngestReport nothing;

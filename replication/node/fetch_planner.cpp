@@ -73,9 +73,11 @@ void FetchPlanner::forgive(Instant now) {
   }
 }
 
-void FetchPlanner::received(SessionId peer) {
+void FetchPlanner::received(SessionId peer, std::uint64_t bytes) {
   const auto found = peers_.find(peer);
-  if (found != peers_.end()) ++found->second.pieces;
+  if (found == peers_.end()) return;
+  ++found->second.pieces;
+  found->second.came_bytes += bytes;
 }
 
 void FetchPlanner::stored(SessionId peer, const RangeSet& brought, const RangeSet& gained,
@@ -85,10 +87,17 @@ void FetchPlanner::stored(SessionId peer, const RangeSet& brought, const RangeSe
   if (found == peers_.end()) return;
   Peer& from = found->second;
   if (from.pieces != 0) --from.pieces;
+  const std::uint64_t came_bytes = from.came_bytes;
+  if (from.pieces == 0) from.came_bytes = 0;
   if (brought.empty() && part_bytes == 0) return;
   const std::uint64_t count = brought.count();
   from.progressed = now;
-  from.window_bytes += part_bytes + count * options_.entry_bytes;
+  // What an entry takes is what some peer says in a quote: no more counts than came.
+  const std::uint64_t entries_max =
+      (came_bytes - std::min(came_bytes, part_bytes)) / std::max<std::uint64_t>(count, 1);
+  const std::uint64_t bytes = part_bytes + count * std::min(options_.entry_bytes, entries_max);
+  from.window_bytes += bytes;
+  from.came_bytes -= std::min(from.came_bytes, bytes);
   for (Asked& asked : from.asked) {
     asked.brought = asked.brought || part_bytes != 0 || !(asked.entries & brought).empty();
   }

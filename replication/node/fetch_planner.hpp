@@ -85,8 +85,8 @@ class FetchPlanner {
   /// What to ask for now; it is under way from here on.
   [[nodiscard]] std::vector<Segment> assign(Instant now);
 
-  /// A peer has sent a piece; it waits to be stored.
-  void received(SessionId peer);
+  /// A peer has sent a piece of so many bytes; it waits to be stored.
+  void received(SessionId peer, std::uint64_t bytes);
   /// A piece that a peer had sent is stored or refused; `brought` is new here, and of `gained`
   /// nothing more is missing. `part_bytes` of a payload in parts were kept.
   void stored(SessionId peer, const RangeSet& brought, const RangeSet& gained,
@@ -120,13 +120,14 @@ class FetchPlanner {
   };
   struct Peer {
     RangeSet held;
-    RangeSet unsaid;              ///< of these, what it has not said to hold
-    RangeSet doubted;             ///< said to be held, and not brought once
-    RangeSet refused;             ///< said to be held, and not brought
-    std::vector<Asked> asked;     ///< at most kSegmentsPerPeerMax
-    std::size_t pieces = 0;       ///< that wait to be stored
-    std::uint32_t fruitless = 0;  ///< segments of which nothing new came
-    std::uint32_t guesses = 0;    ///< likewise, of what it has not said to hold
+    RangeSet unsaid;               ///< of these, what it has not said to hold
+    RangeSet doubted;              ///< said to be held, and not brought once
+    RangeSet refused;              ///< said to be held, and not brought
+    std::vector<Asked> asked;      ///< at most kSegmentsPerPeerMax
+    std::size_t pieces = 0;        ///< that wait to be stored
+    std::uint64_t came_bytes = 0;  ///< by these and those before them, and did not count yet
+    std::uint32_t fruitless = 0;   ///< segments of which nothing new came
+    std::uint32_t guesses = 0;     ///< likewise, of what it has not said to hold
     std::uint64_t segment_entries_max = std::numeric_limits<std::uint64_t>::max();
     bool is_busy = false;
     bool is_late = false;

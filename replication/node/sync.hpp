@@ -128,9 +128,7 @@ class Sync {
   }
   /// The log has changed here.
   void take_changed(const LogKey& log) {
-    if (Log* const one = find(log); one != nullptr && !one->unoffered.empty()) {
-      inbox_.emplace_back(Changed{log});
-    }
+    if (cares_for(log)) inbox_.emplace_back(Changed{log});
   }
 
   /// Reacts to that, and to the time.
@@ -233,6 +231,8 @@ class Sync {
   void on(Call& /*call*/, const Other& /*event*/) {}
   void give_up(Call& call, const Error& error, const std::string& text);
   void look_pushed(Log& log, std::size_t peer);
+  /// Whoever proved it: its commit may have failed in name alone, or be of another process.
+  void look_forked(Log& log);
 
   // What is asked of a peer.
   void ask_and_offer(Call& call, Log& log);
@@ -254,7 +254,6 @@ class Sync {
 
   [[nodiscard]] std::optional<Instant> next_tick() const;
   void tell_received(Log& log);
-  void tell_forked(const LogKey& log, SeqNum at);
   /// What is to be received before anything of the logs: handshakes, and what is said of each.
   [[nodiscard]] std::uint64_t connection_bytes() const;
   /// To what the peers quote of each log, its share of that.

@@ -204,18 +204,6 @@ void Sync::on(const FetchEnded& ended) {
   settle(log);
 }
 
-void Sync::tell_forked(const LogKey& log, SeqNum at) {
-  SyncForked told{log, at};
-  const auto transaction = store_.read();
-  const auto state = transaction ? transaction->find_log(log) : fail(transaction.error());
-  if (!state) return fail_with(state.error());
-  if (*state) {
-    told.dropped = find_dropped(**state);
-    told.payloads_dropped = told.dropped & (*state)->payloads;
-  }
-  events_.emplace_back(std::move(told));
-}
-
 void Sync::on(const Stored& stored) {
   Log* const log = find(stored.log);
   if (log == nullptr) return;
@@ -225,11 +213,18 @@ void Sync::on(const Stored& stored) {
   }
   log->unsaid += stored.done.added.count();
   if (log->unsaid != 0) unsaid_.insert(log);
-  if (!stored.done.defect) return;
-  tell_forked(stored.log, stored.done.defect->at);
-  ask_lower(*log);
+}
+
+void Sync::look_forked(Log& log) {
+  const auto transaction = store_.read();
+  if (!transaction) return fail_with(transaction.error());
+  const auto forked = log.state.look_forked(*transaction);
+  if (!forked && !log.state.takes(forked.error())) return fail_with(forked.error());
+  if (!forked || !*forked) return;
+  events_.emplace_back(**forked);
+  ask_lower(log);
   // What a peer said it holds may now be all of what is valid here.
-  for (std::size_t peer = 0; peer < request_.peers.size(); ++peer) look_pushed(*log, peer);
+  for (std::size_t peer = 0; peer < request_.peers.size(); ++peer) look_pushed(log, peer);
 }
 
 void Sync::on(const Changed& changed) {
@@ -241,6 +236,7 @@ void Sync::on(const Changed& changed) {
       offer(call->second, *log);
     }
   }
+  look_forked(*log);
 }
 
 void Sync::on(const Forgotten& forgotten) {

@@ -45,6 +45,7 @@ Result<void> SyncLog::begin(const store::ReadTransaction& transaction) {
   }
   payload_bytes_before_ = state ? state->payload_bytes : 0;
   is_new_ = !state || state->served().empty();
+  cap_ = state ? state->cap : 0;
   return {};
 }
 
@@ -111,6 +112,15 @@ void SyncLog::peer_has(std::size_t peer, const replication::PeerHas& has) {
   said.payloads = has.payloads;
   if (!has.payloads_excepted.empty()) said.refused = has.payloads_excepted;
   report_.peer_head = std::max(report_.peer_head, said.head);
+}
+
+Result<std::optional<SyncForked>> SyncLog::look_forked(const store::ReadTransaction& transaction) {
+  CULM_TRY(const auto state, transaction.find_log(key()));
+  const SeqNum cap = state ? state->cap : 0;
+  if (cap == 0 || (cap_ != 0 && cap >= cap_)) return std::nullopt;
+  cap_ = cap;
+  const RangeSet dropped = find_dropped(*state);
+  return SyncForked{key(), cap, dropped, dropped & state->payloads};
 }
 
 bool SyncLog::has_enough(const Said& said, const store::LogState& log) {

@@ -52,6 +52,10 @@ class SyncLog {
   /// The peer is gone: it is not waited for.
   void peer_lost(std::size_t peer) { peers_[peer].is_lost = true; }
 
+  /// A fork that is known by now, and was not when this was asked last, or at the beginning.
+  [[nodiscard]] Result<std::optional<SyncForked>> look_forked(
+      const store::ReadTransaction& transaction);
+
   /// Looks whether the peer has said that it holds all that it takes of what is held here. Returns
   /// the event that tells so, where that is for the first time or for more than before.
   [[nodiscard]] Result<std::optional<SyncPushed>> look_pushed(
@@ -108,6 +112,7 @@ class SyncLog {
   RangeSet added_;
   std::uint64_t payload_bytes_before_ = 0;
   SeqNum known_head_ = 0;  ///< that peers have said and that is believed
+  SeqNum cap_ = 0;         ///< that is known
   bool is_new_ = false;    ///< nothing of it was served here: there is nothing to be pushed
   bool wants_nothing_ = false;
   bool is_wanted_over_ = false;

@@ -221,5 +221,30 @@ TEST_F(SyncTest, LiveTheNewestAreOthersOnceAForkIsKnown) {
   EXPECT_TRUE(run([&] { return reader.holds(log.log(), {{195, 199}}); }, seconds(5)));
 }
 
+/// As by another process, or by a commit that is on the disk although it failed.
+TEST_F(SyncTest, LiveTheNewestAreOthersWhoeverRecordedTheFork) {
+  author.hold(log, {{1, 4}});
+  auto request = live(request_of({&author}));
+  request.logs[0].interest.newest = 3;
+  start(std::move(request));
+  ASSERT_TRUE(run([&] { return reader.holds(log.log(), {{2, 4}}); }));
+  author.hold(log, {{5, 300}});
+  ASSERT_TRUE(run([&] { return reader.holds(log.log(), {{298, 300}}); }));
+  const LogBuilder other = log.fork(200);
+  const auto proven = ProvenDefect::derive(
+      log.log(), make_evidence(std::vector{log.entry(200), other.entry(200)}), reader.verifier);
+  for (SimulatedNode* const node : {&reader, &author}) {
+    node->node().run([&](store::Store& store) {
+      return store.update([&](store::WriteTransaction& writing) -> Result<void> {
+        const auto recorded = writing.record_evidence(*proven);
+        return recorded ? Result<void>() : Result<void>(fail(recorded.error()));
+      });
+    });
+    node->settle();
+  }
+  EXPECT_TRUE(run([&] { return reader.holds(log.log(), {{197, 199}}); }, seconds(5)));
+  EXPECT_EQ(told<SyncForked>().size(), 1U);
+}
+
 }  // namespace
 }  // namespace culm::node

@@ -21,6 +21,13 @@ TEST(SimulationFound, ALogThatBeginsWhileItIsPushedIsOffered) {
   EXPECT_FALSE(outcome.violated) << report(outcome, bounds);
 }
 
+/// The commit that recorded the fork failed, and was on the disk.
+TEST(SimulationFound, TheNewestBelowAForkComeThoughNobodyWasToldOfIt) {
+  const Bounds bounds{.relays_max = 1};
+  const Outcome outcome = simulate(7715853, bounds);
+  EXPECT_FALSE(outcome.violated) << report(outcome, bounds);
+}
+
 TEST(Simulation, OfOneSeedIsAlwaysTheSame) {
   for (const std::uint64_t seed : {1U, 2U, 3U, 4U, 5U}) {
     const Outcome first = simulate(seed);
