@@ -15,6 +15,8 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using Segment = FetchPlanner::Segment;
 
+constexpr std::uint64_t kPieceBytes = 1024 * 1024;
+
 class FetchPlannerTest : public testing::Test {
  protected:
   FetchPlannerTest() { planner.set_missing({{1, 100'000}}); }
@@ -28,7 +30,7 @@ class FetchPlannerTest : public testing::Test {
   }
   /// The peer brings all of what it was asked for.
   void bring(const Segment& segment) {
-    planner.received(segment.peer);
+    planner.received(segment.peer, kPieceBytes);
     store(segment.peer, segment.entries);
     planner.ended(segment.peer, segment.entries, now);
   }
@@ -69,10 +71,10 @@ TEST_F(FetchPlannerTest, TheNextIsAskedForWhenTheFirstIsHalfThere) {
   holds(1);
   holds(2);
   ASSERT_EQ(planner.assign(now).size(), 2U);
-  planner.received(1);
+  planner.received(1, kPieceBytes);
   store(1, {{1, 2047}});
   EXPECT_TRUE(planner.assign(now).empty());
-  planner.received(1);
+  planner.received(1, kPieceBytes);
   store(1, {{2048, 2048}});
   const auto next = planner.assign(now);
   ASSERT_EQ(next.size(), 1U);
@@ -105,7 +107,7 @@ TEST_F(FetchPlannerTest, WhatCannotBeCutIsAskedOfOneAndOfTheNextOnlyIfItFails) {
   auto asked = planner.assign(now);
   ASSERT_EQ(asked.size(), 1U);
   EXPECT_EQ(asked[0].entries, (RangeSet{{1, 100'000}}));
-  planner.received(1);
+  planner.received(1, kPieceBytes);
   store(1, {{1, 90'000}});
   EXPECT_TRUE(planner.assign(now).empty());
   planner.remove(1);
@@ -129,7 +131,7 @@ TEST_F(FetchPlannerTest, WhatAPeerTwiceDidNotBringIsNotAskedOfItAgain) {
   for (int round = 0; round < 2; ++round) {
     const auto asked = planner.assign(now);
     ASSERT_EQ(asked.size(), 1U);
-    planner.received(1);
+    planner.received(1, kPieceBytes);
     store(1, round == 0 ? RangeSet{{1, 10}} : RangeSet{{11, 20}});
     planner.ended(1, asked[0].entries, now);
   }
@@ -161,7 +163,7 @@ TEST_F(FetchPlannerTest, WhoBringsNothingOfTwoSegmentsIsAskedForNothingMore) {
 TEST_F(FetchPlannerTest, WhoWithholdsThatItIsDoneIsLate) {
   holds(1);
   const auto asked = planner.assign(now);
-  planner.received(1);
+  planner.received(1, kPieceBytes);
   store(1, asked[0].entries);
   now += FetchPlanner::kLateAfter;
   ASSERT_LE(*planner.next_deadline(), now);
@@ -176,7 +178,7 @@ TEST_F(FetchPlannerTest, WhatIsHereAlreadyIsNoProgress) {
   ASSERT_EQ(asked.size(), 2U);
   bring(asked[0]);
   now += seconds(4);
-  planner.received(2);
+  planner.received(2, kPieceBytes);
   store(2, asked[0].entries);
   now += seconds(1);
   bool is_late = false;
@@ -206,7 +208,7 @@ TEST_F(FetchPlannerTest, PartsOfALargePayloadAreProgress) {
   holds(2);
   ASSERT_EQ(planner.assign(now).size(), 2U);
   for (int second = 0; second < 100; second += 4) {
-    planner.received(1);
+    planner.received(1, kPieceBytes);
     planner.stored(1, {}, {}, 48 * 1024, now);
     for (const Segment& segment : planner.take_cancelled(now)) EXPECT_EQ(segment.peer, 2U);
     now += seconds(4);
@@ -221,7 +223,7 @@ TEST_F(FetchPlannerTest, PartsThatAreNotKeptAreNone) {
   bring(asked[1]);
   for (int part = 0; part < 5; ++part) {
     now += seconds(1);
-    planner.received(1);
+    planner.received(1, kPieceBytes);
     planner.stored(1, {}, {}, 0, now);
   }
   const auto cancelled = planner.take_cancelled(now);
@@ -239,7 +241,7 @@ class SlowParts : public FetchPlannerTest {
     holds(2, {{1, 1}});
     for (int second = 1; second <= 300; ++second) {
       now += seconds(1);
-      planner.received(1);
+      planner.received(1, kPieceBytes);
       planner.stored(1, {}, {}, bytes, now);
       if (planner.take_cancelled(now).empty()) continue;
       const auto next = planner.assign(now);
@@ -265,7 +267,7 @@ TEST_F(SlowParts, DoNotGoBackToOneWhoWasSlower) {
   ASSERT_EQ(seconds_until_given_up(48 * 1024), 30);
   for (int second = 0; second < 200; ++second) {
     now += seconds(1);
-    planner.received(2);
+    planner.received(2, kPieceBytes);
     planner.stored(2, {}, {}, 100 * 1024, now);
     ASSERT_TRUE(planner.take_cancelled(now).empty()) << second;
     ASSERT_TRUE(planner.assign(now).empty()) << second;
@@ -282,7 +284,7 @@ TEST_F(FetchPlannerTest, WhoHasShownNoRateTakesOverFromOneSlowPeerAtATime) {
   for (int second = 1; second <= 31 && cancelled.empty(); ++second) {
     now += seconds(1);
     for (SessionId peer = 1; peer <= 3; ++peer) {
-      planner.received(peer);
+      planner.received(peer, kPieceBytes);
       planner.stored(peer, {}, {}, 48 * 1024, now);
     }
     cancelled = planner.take_cancelled(now);
@@ -318,8 +320,8 @@ TEST_F(FetchPlannerTest, NobodyIsLateWhileWhatItBroughtWaitsToBeStored) {
   holds(1);
   holds(2);
   ASSERT_EQ(planner.assign(now).size(), 2U);
-  planner.received(1);
-  planner.received(2);
+  planner.received(1, kPieceBytes);
+  planner.received(2, kPieceBytes);
   now += seconds(60);
   EXPECT_TRUE(planner.take_cancelled(now).empty());
 }
@@ -342,14 +344,30 @@ TEST_F(FetchPlannerTest, OneWhoBringsAByteNowAndThenIsLate) {
   for (int i = 0; i < 20 && !is_late; ++i) {
     now += seconds(2);
     const SeqNum n = static_cast<SeqNum>(i) + 1;
-    planner.received(2);
+    planner.received(2, kPieceBytes);
     store(2, {{asked[1].entries.min() + n, asked[1].entries.min() + n}});
-    planner.received(1);
+    planner.received(1, kPieceBytes);
     store(1, {{100 * n, 100 * n + 99}});
     for (const Segment& segment : planner.take_cancelled(now)) is_late = segment.peer == 2;
   }
   EXPECT_TRUE(is_late);
   EXPECT_LE(now, Instant{} + FetchPlanner::kRateOver + seconds(2));
+}
+
+TEST_F(FetchPlannerTest, OneWhoseQuoteSaysThatEntriesAreHugeIsAsLateAsWhatItBrings) {
+  planner.set_entry_bytes(std::uint64_t{1} << 40U);
+  planner.set_missing({{1, 100}});
+  holds(1, {{1, 100}});
+  ASSERT_EQ(planner.assign(now).size(), 1U);
+  holds(2, {{1, 100}});
+  bool is_late = false;
+  for (SeqNum n = 1; n <= 31 && !is_late; ++n) {
+    now += seconds(1);
+    planner.received(1, 300);
+    store(1, {{n, n}});
+    is_late = !planner.take_cancelled(now).empty();
+  }
+  EXPECT_TRUE(is_late);
 }
 
 TEST_F(FetchPlannerTest, ALateOneIsAskedAgainOnceThereIsNobodyElse) {
@@ -432,7 +450,7 @@ TEST(FetchPlanner, BringsEverythingThatSomebodyHasWhoeverStallsLiesOrDies) {
           room -= more + 1;
         }
         sent += now_sent.count();
-        planner.received(id);
+        planner.received(id, kPieceBytes);
         planner.stored(id, now_sent - stored, now_sent - stored, 0, now);
         stored |= now_sent;
         if (now_sent == left) {
