@@ -24,13 +24,29 @@ class FetchPlannerTest : public testing::Test {
   void holds(SessionId peer, const RangeSet& held = {{1, 100'000}}) {
     planner.peer_holds(peer, held, now);
   }
-  void store(SessionId peer, const RangeSet& brought) {
+  /// Peers 1 and 2 hold all, and are asked for a segment each.
+  std::vector<Segment> ask_two() {
+    holds(1);
+    holds(2);
+    auto asked = planner.assign(now);
+    EXPECT_EQ(asked.size(), 2U);
+    return asked;
+  }
+  void store(SessionId peer, const RangeSet& brought, std::uint64_t bytes = kPieceBytes) {
     const RangeSet fresh = brought & planner.missing();
+    planner.received(peer, bytes);
     planner.stored(peer, fresh, fresh, 0, now);
+  }
+  void store_part(SessionId peer, std::uint64_t bytes) {
+    planner.received(peer, bytes);
+    planner.stored(peer, {}, {}, bytes, now);
+  }
+  /// Whether something is cancelled that the peer was asked for.
+  bool gives_up(SessionId peer) {
+    return std::ranges::count(planner.take_cancelled(now), peer, &Segment::peer) != 0;
   }
   /// The peer brings all of what it was asked for.
   void bring(const Segment& segment) {
-    planner.received(segment.peer, kPieceBytes);
     store(segment.peer, segment.entries);
     planner.ended(segment.peer, segment.entries, now);
   }
@@ -59,22 +75,15 @@ TEST_F(FetchPlannerTest, OnePeerLeavesSomethingForThoseWhoHaveNotAnsweredYet) {
 }
 
 TEST_F(FetchPlannerTest, SeveralPeersAreAskedForDifferentSegments) {
-  holds(1);
-  holds(2);
-  const auto asked = planner.assign(now);
-  ASSERT_EQ(asked.size(), 2U);
+  const auto asked = ask_two();
   EXPECT_EQ(asked[0].entries, (RangeSet{{1, 4096}}));
   EXPECT_EQ(asked[1].entries, (RangeSet{{4097, 8192}}));
 }
 
 TEST_F(FetchPlannerTest, TheNextIsAskedForWhenTheFirstIsHalfThere) {
-  holds(1);
-  holds(2);
-  ASSERT_EQ(planner.assign(now).size(), 2U);
-  planner.received(1, kPieceBytes);
+  ask_two();
   store(1, {{1, 2047}});
   EXPECT_TRUE(planner.assign(now).empty());
-  planner.received(1, kPieceBytes);
   store(1, {{2048, 2048}});
   const auto next = planner.assign(now);
   ASSERT_EQ(next.size(), 1U);
@@ -85,9 +94,7 @@ TEST_F(FetchPlannerTest, TheNextIsAskedForWhenTheFirstIsHalfThere) {
 TEST_F(FetchPlannerTest, NewestFirstSegmentsComeFromAbove) {
   planner = FetchPlanner({.newest_first = true});
   planner.set_missing({{1, 100'000}});
-  holds(1);
-  holds(2);
-  const auto asked = planner.assign(now);
+  const auto asked = ask_two();
   EXPECT_EQ(asked[0].entries, (RangeSet{{95'905, 100'000}}));
 }
 
@@ -107,7 +114,6 @@ TEST_F(FetchPlannerTest, WhatCannotBeCutIsAskedOfOneAndOfTheNextOnlyIfItFails) {
   auto asked = planner.assign(now);
   ASSERT_EQ(asked.size(), 1U);
   EXPECT_EQ(asked[0].entries, (RangeSet{{1, 100'000}}));
-  planner.received(1, kPieceBytes);
   store(1, {{1, 90'000}});
   EXPECT_TRUE(planner.assign(now).empty());
   planner.remove(1);
@@ -131,7 +137,6 @@ TEST_F(FetchPlannerTest, WhatAPeerTwiceDidNotBringIsNotAskedOfItAgain) {
   for (int round = 0; round < 2; ++round) {
     const auto asked = planner.assign(now);
     ASSERT_EQ(asked.size(), 1U);
-    planner.received(1, kPieceBytes);
     store(1, round == 0 ? RangeSet{{1, 10}} : RangeSet{{11, 20}});
     planner.ended(1, asked[0].entries, now);
   }
@@ -160,10 +165,33 @@ TEST_F(FetchPlannerTest, WhoBringsNothingOfTwoSegmentsIsAskedForNothingMore) {
   EXPECT_FALSE(planner.believes(1));
 }
 
+TEST_F(FetchPlannerTest, WhatAPeerHasNotSpokenOfIsAskedForOnceAndIsNoLie) {
+  planner.peer_holds(1, {{1, 10}}, now, {{11, 100'000}});
+  const auto asked = planner.assign(now);
+  ASSERT_EQ(asked.size(), 1U);
+  EXPECT_EQ(asked[0].entries, (RangeSet{{1, 100'000}}));
+  store(1, {{1, 20}});
+  planner.ended(1, asked[0].entries, now);
+  EXPECT_TRUE(planner.assign(now).empty());
+  EXPECT_TRUE(planner.guesses(1).empty() || planner.guesses(1).max() <= 20);
+  EXPECT_TRUE(planner.believes(1));
+}
+
+TEST_F(FetchPlannerTest, WhoIsTooBusyForASegmentIsAskedForHalfOfIt) {
+  holds(1);
+  auto asked = planner.assign(now);
+  while (planner.ask_less(1, asked[0].entries)) {
+    const std::uint64_t before = asked[0].entries.count();
+    asked = planner.assign(now);
+    ASSERT_FALSE(asked.empty());
+    ASSERT_EQ(asked[0].entries.count(), before / 2);
+  }
+  EXPECT_LE(asked[0].entries.count(), FetchPlanner::kSegmentEntriesMin);
+}
+
 TEST_F(FetchPlannerTest, WhoWithholdsThatItIsDoneIsLate) {
   holds(1);
   const auto asked = planner.assign(now);
-  planner.received(1, kPieceBytes);
   store(1, asked[0].entries);
   now += FetchPlanner::kLateAfter;
   ASSERT_LE(*planner.next_deadline(), now);
@@ -172,24 +200,16 @@ TEST_F(FetchPlannerTest, WhoWithholdsThatItIsDoneIsLate) {
 }
 
 TEST_F(FetchPlannerTest, WhatIsHereAlreadyIsNoProgress) {
-  holds(1);
-  holds(2);
-  const auto asked = planner.assign(now);
-  ASSERT_EQ(asked.size(), 2U);
+  const auto asked = ask_two();
   bring(asked[0]);
   now += seconds(4);
-  planner.received(2, kPieceBytes);
   store(2, asked[0].entries);
   now += seconds(1);
-  bool is_late = false;
-  for (const Segment& segment : planner.take_cancelled(now)) is_late |= segment.peer == 2;
-  EXPECT_TRUE(is_late);
+  EXPECT_TRUE(gives_up(2));
 }
 
 TEST_F(FetchPlannerTest, ALateOneIsAskedAgainAfterAWhile) {
-  holds(1);
-  holds(2);
-  ASSERT_EQ(planner.assign(now).size(), 2U);
+  ask_two();
   now += FetchPlanner::kLateAfter - seconds(1);
   store(1, {{1, 10}});
   now += seconds(1);
@@ -204,27 +224,20 @@ TEST_F(FetchPlannerTest, ALateOneIsAskedAgainAfterAWhile) {
 }
 
 TEST_F(FetchPlannerTest, PartsOfALargePayloadAreProgress) {
-  holds(1);
-  holds(2);
-  ASSERT_EQ(planner.assign(now).size(), 2U);
+  ask_two();
   for (int second = 0; second < 100; second += 4) {
-    planner.received(1, kPieceBytes);
-    planner.stored(1, {}, {}, 48 * 1024, now);
-    for (const Segment& segment : planner.take_cancelled(now)) EXPECT_EQ(segment.peer, 2U);
+    store_part(1, 48 * 1024);
+    EXPECT_FALSE(gives_up(1));
     now += seconds(4);
   }
 }
 
 TEST_F(FetchPlannerTest, PartsThatAreNotKeptAreNone) {
-  holds(1);
-  holds(2);
-  const auto asked = planner.assign(now);
-  ASSERT_EQ(asked.size(), 2U);
+  const auto asked = ask_two();
   bring(asked[1]);
   for (int part = 0; part < 5; ++part) {
     now += seconds(1);
-    planner.received(1, kPieceBytes);
-    planner.stored(1, {}, {}, 0, now);
+    store_part(1, 0);
   }
   const auto cancelled = planner.take_cancelled(now);
   ASSERT_EQ(cancelled.size(), 1U);
@@ -241,8 +254,7 @@ class SlowParts : public FetchPlannerTest {
     holds(2, {{1, 1}});
     for (int second = 1; second <= 300; ++second) {
       now += seconds(1);
-      planner.received(1, kPieceBytes);
-      planner.stored(1, {}, {}, bytes, now);
+      store_part(1, bytes);
       if (planner.take_cancelled(now).empty()) continue;
       const auto next = planner.assign(now);
       EXPECT_TRUE(next.size() == 1 && next[0].peer == 2U);
@@ -267,8 +279,7 @@ TEST_F(SlowParts, DoNotGoBackToOneWhoWasSlower) {
   ASSERT_EQ(seconds_until_given_up(48 * 1024), 30);
   for (int second = 0; second < 200; ++second) {
     now += seconds(1);
-    planner.received(2, kPieceBytes);
-    planner.stored(2, {}, {}, 100 * 1024, now);
+    store_part(2, 100 * 1024);
     ASSERT_TRUE(planner.take_cancelled(now).empty()) << second;
     ASSERT_TRUE(planner.assign(now).empty()) << second;
   }
@@ -284,8 +295,7 @@ TEST_F(FetchPlannerTest, WhoHasShownNoRateTakesOverFromOneSlowPeerAtATime) {
   for (int second = 1; second <= 31 && cancelled.empty(); ++second) {
     now += seconds(1);
     for (SessionId peer = 1; peer <= 3; ++peer) {
-      planner.received(peer, kPieceBytes);
-      planner.stored(peer, {}, {}, 48 * 1024, now);
+      store_part(peer, 48 * 1024);
     }
     cancelled = planner.take_cancelled(now);
   }
@@ -297,10 +307,7 @@ TEST_F(FetchPlannerTest, WhoHasShownNoRateTakesOverFromOneSlowPeerAtATime) {
 }
 
 TEST_F(FetchPlannerTest, WhatALatePeerOwesGoesToAnother) {
-  holds(1);
-  holds(2);
-  auto asked = planner.assign(now);
-  ASSERT_EQ(asked.size(), 2U);
+  auto asked = ask_two();
   now += FetchPlanner::kLateAfter - milliseconds(1);
   bring(asked[0]);
   EXPECT_TRUE(planner.take_cancelled(now).empty());
@@ -317,9 +324,7 @@ TEST_F(FetchPlannerTest, WhatALatePeerOwesGoesToAnother) {
 }
 
 TEST_F(FetchPlannerTest, NobodyIsLateWhileWhatItBroughtWaitsToBeStored) {
-  holds(1);
-  holds(2);
-  ASSERT_EQ(planner.assign(now).size(), 2U);
+  ask_two();
   planner.received(1, kPieceBytes);
   planner.received(2, kPieceBytes);
   now += seconds(60);
@@ -337,18 +342,14 @@ TEST_F(FetchPlannerTest, NobodyIsLateWhoCannotBeReplaced) {
 }
 
 TEST_F(FetchPlannerTest, OneWhoBringsAByteNowAndThenIsLate) {
-  holds(1);
-  holds(2);
-  const auto asked = planner.assign(now);
+  const auto asked = ask_two();
   bool is_late = false;
   for (int i = 0; i < 20 && !is_late; ++i) {
     now += seconds(2);
     const SeqNum n = static_cast<SeqNum>(i) + 1;
-    planner.received(2, kPieceBytes);
     store(2, {{asked[1].entries.min() + n, asked[1].entries.min() + n}});
-    planner.received(1, kPieceBytes);
     store(1, {{100 * n, 100 * n + 99}});
-    for (const Segment& segment : planner.take_cancelled(now)) is_late = segment.peer == 2;
+    is_late = gives_up(2);
   }
   EXPECT_TRUE(is_late);
   EXPECT_LE(now, Instant{} + FetchPlanner::kRateOver + seconds(2));
@@ -363,17 +364,14 @@ TEST_F(FetchPlannerTest, OneWhoseQuoteSaysThatEntriesAreHugeIsAsLateAsWhatItBrin
   bool is_late = false;
   for (SeqNum n = 1; n <= 31 && !is_late; ++n) {
     now += seconds(1);
-    planner.received(1, 300);
-    store(1, {{n, n}});
+    store(1, {{n, n}}, 300);
     is_late = !planner.take_cancelled(now).empty();
   }
   EXPECT_TRUE(is_late);
 }
 
 TEST_F(FetchPlannerTest, ALateOneIsAskedAgainOnceThereIsNobodyElse) {
-  holds(1);
-  holds(2);
-  const auto asked = planner.assign(now);
+  const auto asked = ask_two();
   now += seconds(4);
   bring(asked[0]);
   now += seconds(2);
