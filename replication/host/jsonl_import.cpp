@@ -82,7 +82,11 @@ JsonlResult<void> Import::add(const JsonlLog& log) {
   for (const JsonlRow* row : valid.rows) {
     if (row->has_payload) wanted.insert(row->seqnum());
   }
-  if (wanted.empty()) wanted = valid.seqnums();
+  const RangeSet seqnums = valid.seqnums();
+  if (wanted.empty()) wanted = seqnums;
+  // Who has a copy of all of a log wants it all, also what the file lacks of it.
+  const bool is_whole = !seqnums.empty() && seqnums.count() == seqnums.max();
+  if (is_whole) wanted = everything().ranges;
   for (const JsonlRow* row : valid.rows) {
     if (is_forked(log.key)) return {};
     if (row->has_payload && state->deleted.contains(row->seqnum())) ++totals_.payloads_deleted;
@@ -127,7 +131,8 @@ Result<void> Import::end_unit(const LogKey& log, const RangeSet& wanted, bool wa
     if (rows_[i]->is_verified) good.add(rows_[i]->hash, {});
   }
   CULM_TRY(CheckedUnit checked, check_unit(log, unit, std::move(good)));
-  units_.push_back({std::move(checked), {{wanted & seqnums, 0}, wants_payloads}});
+  const bool is_all = wanted == everything().ranges;
+  units_.push_back({std::move(checked), {{is_all ? wanted : wanted & seqnums, 0}, wants_payloads}});
   rows_.clear();
   payloads_.clear();
   return {};

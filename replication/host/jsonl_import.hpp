@@ -19,8 +19,9 @@ struct JsonlImport {
 };
 
 /// Takes the entries of a file, checked before against the same store, and keeps what they are for:
-/// entries with payload for their own sake, others as their proof. Tells the entries done. What was
-/// committed when it fails stays. Fails with the log that the writer or the store refused, as
+/// entries with payload for their own sake, others as their proof; of a log that is there from
+/// entry 1 on without a gap all is wanted from then on. Tells the entries done. What was committed
+/// when it fails stays. Fails with the log that the writer or the store refused, as
 /// `Writer::ingest`, or as `JsonlFile::read_payload`.
 ///
 ///     CULM_TRY(auto store, open_to_write("store", true, verifier, {.full = true}));

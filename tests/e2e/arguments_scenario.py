@@ -20,6 +20,11 @@ class Arguments(Scenario):
             self.assertIn("Example:\n  culm", text)
             self.assertIn(f"culm {verb}", text)
 
+    def test_a_whole_name_that_is_not_known_is_said_whole(self):
+        self.new_log("a")
+        for verb in "log", "cat":
+            self.assertIn(f'"{"0" * 64}"', self.error(NOT_FOUND, verb, "0" * 64))
+
     def test_version_is_printed(self):
         self.assertRegex(self.text("--version"), r"^culm \d+\.\d+\.\d+\n$")
         version = self.json("--version")

@@ -56,18 +56,32 @@ class Export(Scenario):
         self.assertEqual((log["entries"], log["certificate_entries"], log["payloads"]),
                          (11, closure - 11, 11))
 
-    def test_what_is_without_payload_is_not_wanted_and_ls_says_so(self):
-        lines = self.out("export", self.author, "--jsonl").decode().splitlines()
-        self.write("part", "\n".join(json.dumps({"encoded": json.loads(line)["encoded"]})
-                                     if n in (5, 9) else line for n, line in enumerate(lines, 1)))
-        self.out("import", "--jsonl", "part", store="other")
-        self.assertRegex(self.text("ls", store="other"),
-                         "complete, but 2 payloads not held and not wanted$")
-        self.assertIn("wants", self.text("select", store="other"))
-        self.out("select", self.author, "--all", store="other")
+    def import_without_payloads(self, seqnums, *arguments):
+        """Imports an export that lacks these payloads into store `other`."""
+        lines = [json.loads(line)
+                 for line in self.out("export", self.author, "--jsonl", *arguments).splitlines()]
+        for line in lines:
+            entry = json.loads(self.out("inspect", "--hex", line["encoded"], "--json"))
+            if entry["seqnum"] in seqnums:
+                line.pop("payload", None)
+        self.write("file", "\n".join(map(json.dumps, lines)))
+        self.out("import", "--jsonl", "file", store="other")
+
+    def test_of_a_whole_log_that_lacks_payloads_these_are_wanted_and_what_comes_too(self):
+        self.import_without_payloads({5, 9})
         self.assertRegex(self.text("ls", store="other"), "complete, but 2 payloads not held$")
-        self.out("select", self.author, "--range", "1-5", store="other")
-        self.assertRegex(self.text("ls", store="other"), "2 payloads not held, 1 not wanted$")
+        self.assertIn("everything", self.text("select", store="other"))
+
+    def test_ls_says_what_is_not_held_and_not_wanted(self):
+        self.import_without_payloads({152}, "--range", "150-160")
+        self.assertEqual(self.json("ls", store="other")["interest"], "150-151,153-160")
+        self.out("import", "--jsonl", self.write("all", self.out("export", self.author, "--jsonl")),
+                 store="third")
+        self.out("select", self.author, "--range", "1-5", store="third")
+        self.out("delete", self.author, "--payloads", "--range", "1", store="third")
+        self.assertRegex(self.text("ls", store="third"), "complete, but 1 payload deleted$")
+        self.out("select", self.author, "--range", "1-5", "--entries-only", store="other")
+        self.assertRegex(self.text("ls", store="other"), "partial, but 2 payloads not held and not wanted$")
 
     def test_parts_of_a_log_come_together(self):
         for name, ranges in (("a", "1-100"), ("b", "90-200"), ("c", "201-")):

@@ -52,7 +52,7 @@ class Terminal(Scenario):
         self.assertIn(b"\x1b[32mgood\x1b[0m", self.shown("verify"))
         self.out("export", author, "--jsonl", "--range", "3", "-o", "part")
         self.out("import", "--jsonl", "part", store="part-store")
-        self.assertIn(b"\x1b[33mcomplete, but 2 payloads not held and not wanted\x1b[0m",
+        self.assertIn(b"\x1b[33mcomplete, but 2 payloads not held\x1b[0m",
                       self.shown("ls", "--store", "part-store"))
         for verb in "ls", "verify":
             self.assertNotIn(b"\x1b", self.out(verb))

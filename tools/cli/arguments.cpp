@@ -13,7 +13,7 @@
 namespace culm::tools {
 namespace {
 
-constexpr std::size_t kShownColumns = 60;
+constexpr std::size_t kShownColumns = 90;  // a whole name fits, with its .LOG_ID
 
 std::string in_quotes(std::string_view text) {
   std::string quoted = preview(as_bytes(text), kShownColumns);

@@ -271,10 +271,11 @@ void add_sync(CommandTree& tree) {
       "for it. Exit 0: all that is wanted of what the peers know is here, or the budget is used\n"
       "up, and with --push each peer confirms that it holds all that is here. Else what is "
       "missing\n"
-      "is named, and exit is 3 if no peer named holds it, if it lies beyond the head or\n"
-      "--payload-max left it out, or if a peer does not confirm it; 6 if it should have come, no\n"
-      "peer serves the log, or a peer declines it. With --live so too, when --deadline ends it;\n"
-      "Ctrl-C is 130 always.",
+      "is named, and exit is 3 if no peer named holds it, if --range names what lies beyond the\n"
+      "head, if --payload-max left it out, or if a peer does not confirm it; 6 if it should have\n"
+      "come, no peer serves the log, or a peer declines it. With --live so too, when --deadline "
+      "or\n"
+      "SIGTERM ends it; Ctrl-C is 130 always.",
       "culm sync 127.0.0.1:7474 AUTHOR --newest 100\n"
       "  culm sync 127.0.0.1:7474 --also 127.0.0.1:7475\n"
       "  culm sync 127.0.0.1:7474 --push",
