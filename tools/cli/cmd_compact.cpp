@@ -53,7 +53,7 @@ void add_compact(CommandTree& tree) {
       "compact",
       "Give the disk back what the store no longer needs. Deleted payloads and forgotten logs "
       "leave\n"
-      "room in the store's file that later writes use; this writes the file anew, without such\n"
+      "room in the store's file that later writes use; this writes the file again, without such\n"
       "room. Entries stay, with their keys and checksums: of small payloads they are the most.\n"
       "`culm du` says before how much it would give back. It copies row by row to a new file,\n"
       "which takes the place of the old one in one step: the disk needs room for it, and nothing\n"
