@@ -175,9 +175,11 @@ Json to_json(const LogReport& log) {
   for (const SeqNum head : log.peer_heads) json["peer_heads"].push_back(Json{{"head", head}});
   json["unconfirmed"] = Json::array();
   for (const node::Unconfirmed& one : log.unconfirmed) {
-    json["unconfirmed"].push_back(Json{{"address", node::to_string(one.endpoint)},
-                                       {"entries", to_string(one.entries)},
-                                       {"payloads", to_string(one.payloads)}});
+    Json rest{{"address", node::to_string(one.endpoint)},
+              {"entries", to_string(one.entries)},
+              {"payloads", to_string(one.payloads)}};
+    if (one.is_unsaid) rest["unsaid"] = true;
+    json["unconfirmed"].push_back(std::move(rest));
   }
   if (log.offer_denied_by) json["offer_denied_by"] = node::to_string(*log.offer_denied_by);
   if (log.error) json.update(control::to_json(*log.error));
@@ -214,6 +216,7 @@ Result<node::Unconfirmed> parse_unconfirmed(const Json& json) {
   CULM_TRY(unconfirmed.endpoint, get_endpoint(json, "address"));
   CULM_TRY(unconfirmed.entries, get_ranges(json, "entries"));
   CULM_TRY(unconfirmed.payloads, get_ranges(json, "payloads"));
+  unconfirmed.is_unsaid = json.find_bool("unsaid").value_or(false);
   return unconfirmed;
 }
 

@@ -231,7 +231,7 @@ class Sync {
   void on(Call& /*call*/, const Other& /*event*/) {}
   void give_up(Call& call, const Error& error, const std::string& text);
   void look_pushed(Log& log, std::size_t peer);
-  /// Whoever proved it: its commit may have failed in name alone, or be of another process.
+  /// No matter who proved it: its commit may have failed in name alone, or be of another process.
   void look_forked(Log& log);
 
   // What is asked of a peer.

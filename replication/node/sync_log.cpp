@@ -136,7 +136,13 @@ bool SyncLog::has_enough(const Said& said, const store::LogState& log) {
 Unconfirmed SyncLog::unconfirmed(const Endpoint& endpoint, const Said& said,
                                  const store::LogState& log) {
   const RangeSet held = log.served();
-  return {endpoint, held - said.held, (log.payloads & held) - said.payloads};
+  Unconfirmed rest{endpoint, held - said.held, (log.payloads & held) - said.payloads};
+  RangeSet entries = rest.entries;
+  RangeSet payloads = rest.payloads;
+  cut_to_said(entries, said.held);
+  cut_to_said(payloads, said.payloads);
+  rest.is_unsaid = entries.empty() && payloads.empty();
+  return rest;
 }
 
 Result<std::optional<SyncPushed>> SyncLog::look_pushed(const store::ReadTransaction& transaction,

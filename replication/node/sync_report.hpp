@@ -29,6 +29,7 @@ struct Unconfirmed {
   Endpoint endpoint;
   RangeSet entries;
   RangeSet payloads;
+  bool is_unsaid = false;  ///< it had no room to speak of them: it has said that it holds the rest
 };
 
 /// Entries that lie in the store at or above the cap of their log: they stay there, and nobody

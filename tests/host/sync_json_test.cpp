@@ -47,7 +47,8 @@ node::SyncReport full_report() {
   log.payloads_dropped = {{9, 10}};
   log.is_pushed = true;
   log.peer_heads = {7, kSeqnumMax};
-  log.unconfirmed = {{{"127.0.0.1", 7474}, {{5, 6}}, {{5, 9}}}, {{"::1", 7475}, {}, {{1, 1}}}};
+  log.unconfirmed = {{{"127.0.0.1", 7474}, {{5, 6}}, {{5, 9}}},
+                     {{"::1", 7475}, {}, {{1, 1}}, true}};
   log.quote = replication::Quote{0, 1, 2, 3, 4, false};
   auto& peer = report.peers.emplace_back();
   peer.endpoint = {"127.0.0.1", 7474};
@@ -85,6 +86,8 @@ TEST(SyncJson, AReportComesBackAsItWas) {
   EXPECT_EQ(back->logs[0].peer_heads, (std::vector<SeqNum>{7, kSeqnumMax}));
   ASSERT_EQ(back->logs[0].unconfirmed.size(), 2U);
   EXPECT_EQ(back->logs[0].unconfirmed[0].payloads, (RangeSet{{5, 9}}));
+  EXPECT_FALSE(back->logs[0].unconfirmed[0].is_unsaid);
+  EXPECT_TRUE(back->logs[0].unconfirmed[1].is_unsaid);
   EXPECT_EQ(back->peers[0].error, full_report().peers[0].error);
   EXPECT_EQ(back->stats.bytes_received, 77U) << "the sum of all peers";
 }

@@ -131,6 +131,27 @@ TEST_F(SyncTest, APushNamesThePayloadsThatAPeerDeletedAndTakesNoMore) {
   EXPECT_EQ(why_not_done(done)->error.code, Errc::kPayloadNotHeld);
 }
 
+TEST_F(SyncTest, WhatAPeerHadNoRoomToConfirmIsNotSaidToBeLacking) {
+  log.append_many(2 * limits::kRangesPerMessageMax);
+  RangeSet odd;
+  for (SeqNum n = 1; n <= log.head(); n += 2) odd.insert(n);
+  reader.hold(log);
+  delete_payloads(reader, RangeSet{{1, log.head()}} - odd);
+  const auto transaction = *reader.store().read();
+  SyncLog pushed(request_of({&author}).logs[0], 1);
+  ASSERT_TRUE(pushed.begin(transaction));
+  const RangeSet payloads = odd & RangeSet{{1, 2 * limits::kRangesPerMessageMax}};
+  const std::vector<PeerReport> peers{{author.endpoint()}};
+  for (const bool is_unsaid : {true, false}) {
+    replication::PeerHas has{log.log(), log.head(), {{1, log.head()}}, payloads, {}};
+    if (!is_unsaid) has.payloads.erase({1, 1});
+    pushed.peer_has(0, has);
+    const auto report = *pushed.conclude(transaction, peers);
+    ASSERT_EQ(report.unconfirmed.size(), 1U);
+    EXPECT_EQ(report.unconfirmed[0].is_unsaid, is_unsaid);
+  }
+}
+
 TEST_F(SyncTest, PayloadsThatNoPeerHoldsKeepItFromBeingComplete) {
   author.hold(log);
   delete_payloads(author, {{9, 9}});

@@ -123,7 +123,8 @@ std::string notes(const SyncRequest& request, const LogReport& log) {
   }
   for (const node::Unconfirmed& one : log.unconfirmed) {
     note(the_peer(request, one.endpoint) + " does not confirm that it holds " +
-         human_unconfirmed(one.entries, one.payloads));
+         human_unconfirmed(one.entries, one.payloads) +
+         (one.is_unsaid ? "; it can name no more than 4,096 ranges, and holds all of these" : ""));
   }
   return text;
 }
