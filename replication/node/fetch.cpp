@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "culm/core/limits.hpp"
+#include "culm/feed/closure.hpp"
 
 namespace culm::node {
 namespace {
@@ -99,6 +100,7 @@ void Fetch::want_ended(SessionId session, WantId want, replication::DoneReason r
   auto segment = source->second.segments.extract(want);
   if (!segment) return;
   is_budget_used_ = is_budget_used_ || reason == replication::DoneReason::kBudget;
+  source->second.answered |= segment.mapped();
   answered_.push_back({session, std::move(segment.mapped())});
   is_stale_ = true;
 }
@@ -195,17 +197,22 @@ Result<void> Fetch::look(const store::Store& store, Instant now) {
   const WantRequest& want = request_.want;
   static const RangeSet none;
   const RangeSet& here = state ? state->held : none;
+  const RangeSet cut_off = state && want.entries ? find_cut_off(*state) : none;
+  RangeSet unproven;
   // Of what is here only the payload is missing.
   RangeSet said = (lost_ - here) | (lost_payloads_ & here);
   SeqNum head = lost_.empty() ? 0 : lost_.max();
   bool has_guesses = false;
   for (const auto& [session, source] : sources_) {
-    const RangeSet can_bring = (source.held - here) | (source.payloads & here);
+    const RangeSet held = (source.held - here) | (source.payloads & here);
+    const RangeSet can_prove = source.held & cut_off;
+    const RangeSet can_bring = (held | can_prove) - (can_prove & source.answered);
     const RangeSet unsaid = (source.unsaid - here) | (source.unsaid_payloads & here);
     planner_.peer_holds(session, can_bring, now, unsaid - can_bring);
     if (!planner_.believes(session)) continue;
     const RangeSet guesses = planner_.guesses(session);
     said |= can_bring | guesses;
+    unproven |= can_prove - source.answered;
     if (!source.held.empty()) head = std::max(head, source.held.max());
     if (!guesses.empty()) head = std::max(head, guesses.max());
     has_guesses = has_guesses || !guesses.empty();
@@ -216,7 +223,7 @@ Result<void> Fetch::look(const store::Store& store, Instant now) {
     if (state->cap != 0) wanted.erase(SeqRange{state->cap, kSeqnumMax});
     if (!want.entries) wanted &= here;
     CULM_TRY(const RangeSet done, settled(transaction, *state, wanted));
-    wanted -= done;
+    wanted -= done - unproven;
   }
   if (quoted_payload_bytes_ != 0 && !wanted.empty()) {
     planner_.set_entry_bytes(std::exchange(quoted_payload_bytes_, 0) / wanted.count());
@@ -228,6 +235,16 @@ Result<void> Fetch::look(const store::Store& store, Instant now) {
     planner_.ended(segment.peer, segment.entries, now);
   }
   return {};
+}
+
+/// Entries whose proof was lost, which comes with them. Each peer is asked for it once. Only damage
+/// makes them, so whoever has none at first has none later.
+RangeSet Fetch::find_cut_off(const store::LogState& log) {
+  if (!may_be_cut_off_) return {};
+  const RangeSet served = log.served();
+  RangeSet cut_off = served - anchored(served);
+  may_be_cut_off_ = !cut_off.empty();
+  return cut_off;
 }
 
 Result<RangeSet> Fetch::settled(const store::ReadTransaction& transaction,

@@ -96,6 +96,7 @@ class Fetch {
     SeqNum head = 0;                     ///< when it answered
     std::optional<Instant> try_again{};  ///< it had no room for another want
     std::map<replication::WantId, RangeSet> segments;
+    RangeSet answered;  ///< of those
   };
 
   void ask_for_quotes(Sessions& sessions, Instant now);
@@ -103,6 +104,7 @@ class Fetch {
   void cancel_late(Sessions& sessions, Instant now);
   /// Learns from the store what is missing, and ends the segments that were answered.
   [[nodiscard]] Result<void> look(const store::Store& store, Instant now);
+  [[nodiscard]] RangeSet find_cut_off(const store::LogState& log);
   /// Entries of `log` of which nothing more is wanted.
   [[nodiscard]] Result<RangeSet> settled(const store::ReadTransaction& transaction,
                                          const store::LogState& log, const RangeSet& wanted);
@@ -125,6 +127,7 @@ class Fetch {
   std::optional<replication::DenyReason> denied_;
   std::optional<Error> error_;  ///< of this side's store
   bool is_stale_ = true;        ///< what is missing must be looked up
+  bool may_be_cut_off_ = true;
   bool is_budget_used_ = false;
   bool is_served_ = false;
   std::optional<Instant> complete_since_;

@@ -29,6 +29,12 @@ class Rotten(NetworkScenario):
             file.seek(0)
             file.write(content)
 
+    def rot_row(self, store, n):
+        """The row of an entry of the first log, if it is there."""
+        row = (1).to_bytes(8, "big") + n.to_bytes(8, "big") + b"\x03"
+        if row in (self.place / store / "data.mdb").read_bytes():
+            self.rot(store, row, ahead=-60)
+
     def rot_payload(self, store, n):
         self.rot(store, b"line %d of" % n)
 
@@ -105,6 +111,16 @@ class Repair(Rotten):
         self.out("repair", "--from", self.peer.address, store="part")
         self.assertEqual(self.json("ls", store="part")["held"], held)
 
+    def test_an_entry_that_only_proves_others_is_taken_again(self):
+        self.sync_one("part", self.peer.address, self.author, "--range", "300-500")
+        held = self.json("ls", store="part")["held"]
+        inspected = self.json("inspect", self.author, "121", store="part")
+        self.rot("part", bytes.fromhex(inspected["signature"]))
+        self.assertIn("121", self.repair("--dry-run", store="part")[0]["damaged_entries"])
+        self.out("repair", "--from", self.peer.address, store="part")
+        self.assertEqual(self.json("ls", store="part")["held"], held)
+        self.assert_sound("part")
+
     def test_a_damaged_list_of_known_peers_is_dropped(self):
         self.rot("store", self.peer.address.encode())
         self.assertIn("`culm repair --dry-run`", self.error(STORE, "verify"))
@@ -173,6 +189,21 @@ class Repair(Rotten):
         self.assertNotIn("not replaced", done)
         self.assertEqual(self.json("ls", store="part")["held"], held)
         self.assert_sound("part")
+
+    def test_what_is_wanted_and_held_is_proven_again_where_its_proof_was_lost(self):
+        self.sync_one("part", self.peer.address, self.author, "--newest", "100")
+        held = self.json("ls", store="part")["held"]
+        for n in range(1, 701):
+            self.rot_row("part", n)
+        for verb in (["sync"], ["repair", "--from"]):
+            with self.subTest(verb=verb):
+                shutil.rmtree(self.path("rotten"), ignore_errors=True)
+                shutil.copytree(self.path("part"), self.path("rotten"))
+                self.out("repair", store="rotten")
+                self.assertEqual(self.json("ls", store="rotten")["held"], "701-800")
+                self.out(*verb, self.peer.address, store="rotten")
+                self.assertEqual(self.json("ls", store="rotten")["held"], held)
+                self.assert_sound("rotten")
 
     def test_beside_a_node_the_node_does_it(self):
         self.rot_entry("store", 77)
