@@ -147,6 +147,8 @@ Result<Appender> Appender::open(const Store& store, const SecretKey& key, LogId 
                                 AuthorMark& mark, Commit commit, const AppenderOptions& options) {
   std::unique_ptr<State> state(
       new State{store, key, {key.author(), log_id}, mark, std::move(commit), options, {}});
+  // Who asks nobody does not answer for who could ask nobody.
+  if (!options.gate) state->options.gate = [&mark](SeqNum /*tail*/) { return !is_unasked(mark); };
   {
     CULM_TRY(const auto lock, MarkLock::take(mark));
     CULM_CHECK(state->look());

@@ -41,7 +41,8 @@ struct AppenderOptions {
   /// Asked once by `Appender::open` where the mark is of another store or another seqnum than the
   /// last entry here, or is missing; an error refuses. Asked by the next one too until something
   /// was appended. `tail`: that entry, 0 for none. False where nobody could be asked: then the mark
-  /// says so, and the next appender asks again.
+  /// says so, and the next appender asks again. Where there is none, a mark that says so goes on
+  /// to.
   std::function<Result<bool>(SeqNum tail)> gate{};
 };
 

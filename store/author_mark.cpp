@@ -186,6 +186,11 @@ Result<void> lock_byte(int descriptor, off_t start, Clock::time_point end) {
 
 }  // namespace
 
+bool is_unasked(AuthorMark& mark) {
+  const auto published = mark.read();
+  return published && *published && (*published)->is_unasked();
+}
+
 Result<void> sync_parent(const std::string& path) {
   auto parent = std::filesystem::path(path).parent_path();
   if (parent.empty()) parent = ".";

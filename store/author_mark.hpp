@@ -53,6 +53,9 @@ class AuthorMark {
   [[nodiscard]] virtual Result<void> write(const Published& published) = 0;
 };
 
+/// Whether it was read and says `Published::is_unasked`.
+[[nodiscard]] bool is_unasked(AuthorMark& mark);
+
 /// So that what was made at `path` is still there after a crash. Fails with kFileIo.
 [[nodiscard]] Result<void> sync_parent(const std::string& path);
 

@@ -202,7 +202,7 @@ Result<void> with_lock(store::AuthorMark& mark, Act act) {
 /// Where nobody was asked before what is here was appended. Precondition: the mark is locked.
 Result<void> move_back(store::AuthorMark& mark, OtherBranch& other) {
   CULM_TRY(const auto published, mark.read());
-  other.is_unasked = published && published->is_unasked();
+  other.is_unasked = store::is_unasked(mark);
   const bool is_above =
       other.is_unasked && other.common.seqnum != 0 && published->seqnum > other.common.seqnum;
   return is_above ? mark.write(other.common) : Result<void>();
@@ -210,8 +210,7 @@ Result<void> move_back(store::AuthorMark& mark, OtherBranch& other) {
 
 /// The tail of a log whose mark says that nobody was asked; 0 where nothing is to be asked.
 Result<SeqNum> find_unasked_tail(const OwnLogs& own, const LogKey& log, store::AuthorMark& mark) {
-  const auto published = mark.read();
-  if (!published || !*published || !(*published)->is_unasked()) return 0;
+  if (!store::is_unasked(mark)) return 0;
   CULM_TRY(const auto transaction, own.store.read());
   CULM_TRY(const auto state, transaction.find_log(log));
   // One that has a cap is forked already.
@@ -284,9 +283,7 @@ Result<KnownHead> ask_known_peers(const WritableStore& store, const std::string&
     }
   }
   // A node would find and keep the fork, by a quote too, if what is here is another branch.
-  const auto published = mark.read();
-  const bool is_unasked = published && *published && (*published)->is_unasked();
-  NodeClient* const node = is_unasked ? nullptr : store.node;
+  NodeClient* const node = store::is_unasked(mark) ? nullptr : store.node;
   CULM_TRY(auto known,
            ask_peers({*store.store, node, directory, options, log, tail, std::move(peers)}));
   if (known.other) CULM_CHECK(move_back(mark, *known.other));
@@ -298,9 +295,7 @@ Result<std::vector<LogKey>> list_unasked(const std::string& marks_directory) {
   std::erase_if(logs, [&](const LogKey& log) {
     const auto mark =
         store::FileAuthorMark::open(store::author_mark_path(marks_directory, log), log);
-    if (!mark) return true;
-    const auto published = (*mark)->read();
-    return !published || !*published || !(*published)->is_unasked();
+    return !mark || !store::is_unasked(**mark);
   });
   return logs;
 }

@@ -250,11 +250,14 @@ class AppendGate(NetworkScenario):
             self.assertIn("the last entries were appended while no peer could be asked", said)
             self.assertIn("those entries and all behind them would be dropped everywhere", said)
         self.append(b"7", "--gate", "required", status=FORK)
+        self.assertEqual(self.append(b"7", "--gate", "never"), "")
+        self.append(b"8", "--gate", "required", status=FORK)
+        self.assertIn("no peer could be asked", self.text("mark"))
         self.node = self.relay("relay", "--accept-any", listen=self.node.address)
-        self.assertEqual(self.append(b"7"), "")
+        self.assertEqual(self.append(b"8"), "")
         self.node.end()
-        self.assertEqual(self.append(b"8", "--gate", "required"), "")
-        self.assertEqual(self.json("ls")["head"], 8)
+        self.assertEqual(self.append(b"9", "--gate", "required"), "")
+        self.assertEqual(self.json("ls")["head"], 9)
 
     def test_a_peer_that_holds_nothing_of_the_log_is_no_answer_for_one_that_is_silent(self):
         other = self.relay("other relay", "--accept-any")

@@ -264,7 +264,8 @@ std::string who_is_silent(const host::KnownHead& known, SeqNum tail) {
 /// Asks them, and says where somebody could not be asked.
 Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& context,
                   store::AuthorMark& mark, const LogKey& log, SeqNum tail) {
-  if (gate.gate == AppendGate::kNever) return true;
+  const bool is_again = store::is_unasked(mark);
+  if (gate.gate == AppendGate::kNever) return !is_again;
   gate.is_first = tail == 0;
   gate.tail = tail;
   CULM_TRY(gate.known, host::ask_known_peers(store, context.store_directory, mark, log, tail));
@@ -273,8 +274,6 @@ Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& c
   const std::string who = claims.empty() ? who_is_silent(*gate.known, tail) : claims;
   // A log that begins here has no mark, and mostly nobody who could know of it.
   if (who.empty() || (tail == 0 && claims.empty())) return is_asked;
-  const auto before = mark.read();
-  const bool is_again = before && *before && (*before)->is_unasked();
   std::string text = is_again ? "the last entries were appended while no peer could be asked"
                               : "author mark and store are not as they were written together, as "
                                 "after a restore";

@@ -17,6 +17,8 @@ namespace {
 
 constexpr std::size_t kLineBytesMax = 4096;
 
+constexpr const char* kUnasked = "  (no peer could be asked, see `culm append --gate`)";
+
 struct Options {
   std::vector<std::string> logs;
   std::string import_path;
@@ -162,7 +164,8 @@ Outcome<void> run(Context& context, const Options& options) {
     } else {
       CULM_TOOLS_CHECK(context.out.write(given_name_of(names, log).value_or(to_string(log)) + "  " +
                                          std::to_string(found.published->seqnum) + "  " +
-                                         shown(found.path) + "\n"));
+                                         shown(found.path) +
+                                         (found.published->is_unasked() ? kUnasked : "") + "\n"));
     }
   }
   return {};

@@ -269,13 +269,13 @@ void add_sync(CommandTree& tree) {
       "that is slow or goes away is passed over. Where a node runs on the store, the node\n"
       "does it, except with --live. A store that is missing is made when something has come\n"
       "for it. Exit 0: all that is wanted of what the peers know is here, or the budget is used\n"
-      "up, and with --push each peer confirms that it holds all that is here. Else what is "
-      "missing\n"
-      "is named, and exit is 3 if no peer named holds it, if --range names what lies beyond the\n"
-      "head, if --payload-max left it out, or if a peer does not confirm it; 6 if it should have\n"
-      "come, no peer serves the log, or a peer declines it. With --live so too, when --deadline "
-      "or\n"
-      "SIGTERM ends it; Ctrl-C is 130 always.",
+      "up, and with --push each peer confirms that it holds all that is here. Else what is\n"
+      "missing is named, and exit is 3 if no peer named holds it, if --range names what lies\n"
+      "beyond the head, if --payload-max left it out, or if a peer does not confirm it; 6 if it\n"
+      "should have come, no peer serves the log, or a peer declines it. With --live so too, when\n"
+      "--deadline or SIGTERM ends it; Ctrl-C is 130 always. Where entries of one's own log were\n"
+      "appended while no peer could be asked, and a peer holds others in their place, nothing\n"
+      "moves: exit 7.",
       "culm sync 127.0.0.1:7474 AUTHOR --newest 100\n"
       "  culm sync 127.0.0.1:7474 --also 127.0.0.1:7475\n"
       "  culm sync 127.0.0.1:7474 --push",
