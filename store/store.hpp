@@ -211,8 +211,8 @@ class ReadTransaction {
   /// nothing where the entry is lost.
   [[nodiscard]] Result<std::optional<Remains>> find_remains(const LogState& log,
                                                             SeqNum seqnum) const;
-  /// What `drop_damaged` makes of a log whose state is damaged, before it drops anything. Fails with
-  /// kStoreDamaged where no entry of the log can be read, and with kLogFragmented.
+  /// What `drop_damaged` makes of a log whose state is damaged, before it drops anything. Fails
+  /// with kStoreDamaged where no entry of the log can be read, and with kLogFragmented.
   [[nodiscard]] Result<LogState> restored_log(const LogKey& log) const;
 
   /// Part of a held payload from byte `offset`: at most `size_max` bytes, and possibly fewer

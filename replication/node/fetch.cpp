@@ -238,7 +238,7 @@ Result<void> Fetch::look(const store::Store& store, Instant now) {
 }
 
 /// Entries whose proof was lost, which comes with them. Each peer is asked for it once. Only damage
-/// makes them, so whoever has none at first has none later.
+/// makes them: where there are none at first there are none later.
 RangeSet Fetch::find_cut_off(const store::LogState& log) {
   if (!may_be_cut_off_) return {};
   const RangeSet served = log.served();
