@@ -13,6 +13,11 @@ namespace {
 Result<void> commit_own(WriteTransaction& transaction, const SignedUnit& unit) {
   const SeqNum first = unit.entries().front().entry.seqnum();
   CULM_CHECK(check_is_new(transaction, unit.log(), first));
+  CULM_TRY(const auto state, transaction.find_log(unit.log()));
+  if (state) {
+    const RangeSet own{{first, unit.entries().back().entry.seqnum()}};
+    CULM_CHECK(transaction.undelete_payloads(unit.log(), own));
+  }
   CULM_TRY(const auto attempt, transaction.ingest(unit.checked(), {.full = true}));
   // A verdict can be missing only of a held entry that these disagree with.
   if (!attempt.report) return fail(error_for(Errc::kAuthorMarkFork, first));
@@ -230,6 +235,20 @@ Result<void> check_is_new(const ReadTransaction& transaction, const LogKey& log,
   // Two entries with one seqnum would be a fork; these nobody has seen yet.
   if (!state || state->held.smallest_from(first) == 0) return {};
   return fail(error_for(Errc::kAuthorMarkFork, first));
+}
+
+Result<void> admit_own(Store& store, const LogKey& log, SeqRange own) {
+  bool is_deleted = false;
+  {
+    CULM_TRY(const auto transaction, store.read());
+    CULM_CHECK(check_is_new(transaction, log, own.first));
+    CULM_TRY(const auto state, transaction.find_log(log));
+    is_deleted = state && !(state->deleted & RangeSet{own}).empty();
+  }
+  if (!is_deleted) return {};
+  return store.update([&](WriteTransaction& transaction) {
+    return transaction.undelete_payloads(log, RangeSet{own});
+  });
 }
 
 Appender::Commit commit_into(Store& store) {

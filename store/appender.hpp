@@ -105,6 +105,9 @@ class Appender {
 /// process has signed, looking at the store as it was then, must still be the end of the log.
 [[nodiscard]] Result<void> check_is_new(const ReadTransaction& transaction, const LogKey& log,
                                         SeqNum first);
+/// The same before what another process has signed is ingested; its payloads are taken, also where
+/// they were deleted ahead of the head. Fails also as `WriteTransaction::undelete_payloads`.
+[[nodiscard]] Result<void> admit_own(Store& store, const LogKey& log, SeqRange own);
 
 /// Commits into `store`, and checks no signature: the appender has just made them. Fails, and
 /// commits nothing, with kAuthorMarkFork when the log grew in the store since they were made.

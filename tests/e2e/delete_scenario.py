@@ -3,10 +3,11 @@ import re
 import signal
 import time
 
-from scenario import INTERRUPTED, NOT_FOUND, USAGE, Scenario, main
+from relay_harness import NetworkScenario
+from scenario import INTERRUPTED, NOT_FOUND, USAGE, main
 
 
-class Delete(Scenario):
+class Delete(NetworkScenario):
     def setUp(self):
         super().setUp()
         self.author = self.new_log(f"payload number {n}" for n in range(1, 301))
@@ -102,6 +103,15 @@ class Delete(Scenario):
         self.out("append", "--key", "me.key", stdin=b"later")
         self.assertEqual(self.out("cat", self.author), b"later")
         self.out("verify")
+
+    def test_what_is_appended_is_kept_though_it_was_deleted_ahead(self):
+        self.out("delete", self.author, "--payloads", "--range", "290-400")
+        self.out("append", "--key", "me.key", stdin=b"directly")
+        self.relay("store")
+        self.out("append", "--key", "me.key", stdin=b"by the node")
+        self.out("append", "--key", "me.key", stdin=bytes(300_000))
+        self.assertEqual(self.out("cat", self.author, "--range", "301-302"), b"directlyby the node")
+        self.assertEqual(self.out("cat", self.author, "--range", "303"), bytes(300_000))
 
     def test_a_deleted_payload_is_not_printed(self):
         self.out("delete", self.author, "--payloads", "--range", "5")

@@ -164,6 +164,14 @@ TEST_F(AppenderTest, GoesOnWhereItWas) {
   EXPECT_EQ(mark.published->hash, wanted.hash(41));
 }
 
+TEST_F(AppenderTest, KeepsWhatIsAppendedThoughItWasDeletedAhead) {
+  ASSERT_EQ(append_to(store, 3), 3U);
+  ASSERT_TRUE(store->delete_payloads(log, {{3, 9}}));
+  ASSERT_EQ(append_to(store, 5), 5U);
+  EXPECT_EQ(store.state(log).payloads, (RangeSet{{1, 2}, {4, 5}}));
+  EXPECT_EQ(store.state(log).deleted, (RangeSet{{3, 3}, {6, 9}}));
+}
+
 TEST_F(AppenderTest, GoesOnBehindWhatIsHeldBack) {
   ASSERT_EQ(append_to(store, 3), 3U);
   const auto wanted = LogBuilder("alice").append_many(2);

@@ -243,11 +243,10 @@ void add_delete(CommandTree& tree) {
   Verb& verb = tree.add_verb(
       "delete",
       "Delete payloads here and keep the entries. What is left still verifies and can be served.\n"
-      "Payloads of the range are not fetched again, nor those that are not held, except by `culm "
-      "sync\n"
-      "--undelete`; parts of those go too. An open range ends at the head. Of an author with\n"
-      "several logs it is done to each; .LOG_ID names one. The disk has the room back after\n"
-      "`culm compact`.",
+      "Payloads of the range are not fetched again, nor those that are not held, except by\n"
+      "`culm sync --undelete`; parts of those go too. What is appended here later is kept. An\n"
+      "open range ends at the head. Of an author with several logs it is done to each; .LOG_ID\n"
+      "names one. The disk has the room back after `culm compact`.",
       "culm delete 4fd3ab12 --payloads --range 1-500 --dry-run\n"
       "  culm delete 4fd3ab12 --payloads --range 1-500",
       options, run);

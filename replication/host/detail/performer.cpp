@@ -42,10 +42,7 @@ void Performer::start(control::IngestRequest request, const Answer& answer) {
         // The node is the only one who writes: what is new now is so when it is committed.
         if (shared->is_own && !unit.empty()) {
           const SeqNum first = unit.front().entry.seqnum();
-          {
-            CULM_TRY(const auto transaction, store.read());
-            CULM_CHECK(store::check_is_new(transaction, shared->log, first));
-          }
+          CULM_CHECK(store::admit_own(store, shared->log, {first, unit.back().entry.seqnum()}));
           // Before it is stored, so that nobody is shown it in between.
           store.hold_back(shared->log, first);
         }
