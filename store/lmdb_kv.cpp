@@ -11,6 +11,7 @@
 #include "culm/core/assert.hpp"
 #include "culm/core/random.hpp"
 #include "culm/store/detail/lmdb.hpp"
+#include "culm/store/detail/safe_read.hpp"
 #include "culm/store/detail/store_directory.hpp"
 #include "culm/store/detail/transaction_gate.hpp"
 
@@ -220,6 +221,8 @@ Result<void> LmdbKv::State::swap_in_copy() {
 }
 
 void set_abort_handler(AbortHandler handler) { detail::set_abort_handler(handler); }
+
+void leave_read() { detail::leave_read(); }
 
 std::optional<long> lock_holder(const std::string& directory) {
   return detail::WriterLock::holder(directory);

@@ -37,6 +37,10 @@ struct LmdbOptions {
 using AbortHandler = void (*)(const char* directory, const char* assertion);
 void set_abort_handler(AbortHandler handler);
 
+/// For the handler of a SIGSEGV or a SIGBUS that the system sent, set with SA_NODEFER: where this
+/// thread reads a row of a store, the read fails with kStoreDamaged, and this does not return.
+void leave_read();
+
 class NodeLock;
 
 /// A `Kv` in an LMDB environment: one directory with data.mdb, lock.mdb, writer.lock, and a reserve

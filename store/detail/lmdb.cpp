@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "culm/core/limits.hpp"
+#include "culm/store/detail/safe_read.hpp"
 #include "culm/store/detail/store_directory.hpp"
 
 namespace culm::store::detail {
@@ -28,6 +29,7 @@ std::atomic<AbortHandler> abort_handler = nullptr;
 
 /// LMDB calls abort when this returns.
 void tell_assertion(MDB_env* env, const char* assertion) {
+  leave_read();
   const char* path = "?";
   mdb_env_get_path(env, &path);
   if (const AbortHandler handler = abort_handler) return handler(path, assertion);
@@ -87,7 +89,8 @@ ByteView to_view(const MDB_val& value) {
 
 Result<std::optional<KvRow>> move_to(MDB_cursor* cursor, MDB_cursor_op step, MDB_val key = {}) {
   MDB_val value{};
-  const int code = mdb_cursor_get(cursor, &key, &value, step);
+  const int code = read_safely(
+      MDB_CORRUPTED, [&] { return mdb_cursor_get(cursor, &key, &value, step); }, key, value);
   if (code == MDB_NOTFOUND) return std::nullopt;
   if (code != MDB_SUCCESS) return fail(error_of(code));
   return KvRow{to_view(key), to_view(value)};
@@ -230,7 +233,8 @@ Result<std::optional<KvRow>> LmdbCursor::seek_before(ByteView key) {
 Result<std::optional<ByteView>> LmdbTxn::get(Table table, ByteView key) const {
   MDB_val wanted = to_val(key);
   MDB_val value{};
-  const int code = mdb_get(txn_.get(), tables_[static_cast<std::size_t>(table)], &wanted, &value);
+  const int code = read_safely(
+      MDB_CORRUPTED, [&] { return mdb_get(txn_.get(), tree(table), &wanted, &value); }, value);
   if (code == MDB_NOTFOUND) return std::nullopt;
   if (code != MDB_SUCCESS) return fail(error_of(code));
   return to_view(value);
@@ -238,24 +242,20 @@ Result<std::optional<ByteView>> LmdbTxn::get(Table table, ByteView key) const {
 
 Result<LmdbCursor> LmdbTxn::cursor(Table table) const {
   MDB_cursor* cursor = nullptr;
-  CULM_CHECK(
-      result_of(mdb_cursor_open(txn_.get(), tables_[static_cast<std::size_t>(table)], &cursor)));
+  CULM_CHECK(result_of(mdb_cursor_open(txn_.get(), tree(table), &cursor)));
   return LmdbCursor(cursor);
 }
 
 Result<void> LmdbTxn::put(Table table, ByteView key, ByteView value) {
   MDB_val key_val = to_val(key);
   MDB_val value_val = to_val(value);
-  return written([&] {
-    return mdb_put(txn_.get(), tables_[static_cast<std::size_t>(table)], &key_val, &value_val, 0);
-  });
+  return written([&] { return mdb_put(txn_.get(), tree(table), &key_val, &value_val, 0); });
 }
 
 Result<void> LmdbTxn::erase(Table table, ByteView key) {
   MDB_val key_val = to_val(key);
   return written([&] {
-    const int code =
-        mdb_del(txn_.get(), tables_[static_cast<std::size_t>(table)], &key_val, nullptr);
+    const int code = mdb_del(txn_.get(), tree(table), &key_val, nullptr);
     return code == MDB_NOTFOUND ? MDB_SUCCESS : code;
   });
 }

@@ -67,6 +67,9 @@ class LmdbTxn {
   friend class LmdbEnv;
   using Tables = std::array<unsigned int, kTableCount>;
   LmdbTxn(MDB_txn* txn, const Tables& tables) : txn_(txn), tables_(tables) {}
+  [[nodiscard]] unsigned int tree(Table table) const {
+    return tables_[static_cast<std::size_t>(table)];
+  }
 
   std::unique_ptr<MDB_txn, LmdbClose> txn_;
   Tables tables_;

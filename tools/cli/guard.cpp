@@ -161,8 +161,10 @@ std::atomic<bool> is_damage_expected = false;
 struct sigaction before_segv {};
 struct sigaction before_bus {};
 
-/// Lets a fault that is none of the store's end the process as it would have.
+/// Lets a fault that is none of the store's end the process as it would have. One in reading a row
+/// is an error of that, and does not come back.
 bool is_ours(int number, const siginfo_t& signal, const void* context) {
+  if (signal.si_code > 0) store::leave_read();
   if (is_damage_expected || is_in_store(signal, context)) return false;
   if (blame != nullptr) blame->is_fault_ours = true;
   ::sigaction(number, number == SIGBUS ? &before_bus : &before_segv, nullptr);
@@ -173,7 +175,7 @@ bool is_ours(int number, const siginfo_t& signal, const void* context) {
 void handle_faults(void (*handler)(int, siginfo_t*, void*)) {
   struct sigaction action {};
   action.sa_sigaction = handler;
-  action.sa_flags = SA_SIGINFO;
+  action.sa_flags = SA_SIGINFO | SA_NODEFER;
   ::sigaction(SIGSEGV, &action, &before_segv);
   ::sigaction(SIGBUS, &action, &before_bus);
 }
