@@ -46,13 +46,14 @@ constexpr Fields<LogReport, std::uint64_t, 6> kLogNumbers{
      {"head", &LogReport::head},
      {"peer_head", &LogReport::peer_head},
      {"cap", &LogReport::cap}}};
-constexpr Fields<LogReport, RangeSet, 6> kLogRanges{
+constexpr Fields<LogReport, RangeSet, 7> kLogRanges{
     {{"missing", &LogReport::missing},
      {"payloads_missing", &LogReport::payloads_missing},
      {"payloads_left_out", &LogReport::payloads_left_out},
      {"deleted_here", &LogReport::deleted_here},
      {"dropped", &LogReport::dropped},
-     {"payloads_dropped", &LogReport::payloads_dropped}}};
+     {"payloads_dropped", &LogReport::payloads_dropped},
+     {"cut_off", &LogReport::cut_off}}};
 constexpr Fields<LogReport, std::optional<Quote>, 2> kLogQuotes{
     {{"quote", &LogReport::quote}, {"whole", &LogReport::whole_quote}}};
 constexpr Fields<LogReport, std::optional<replication::DenyReason>, 2> kLogDenials{

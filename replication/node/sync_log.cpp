@@ -25,6 +25,11 @@ RangeSet beyond(RangeSet named, SeqNum head) {
   return named;
 }
 
+/// What somebody who holds `theirs` can take of what is served here: it leads to entry 1.
+RangeSet find_provable(const RangeSet& served, const RangeSet& theirs) {
+  return served & anchored(served | theirs);
+}
+
 }  // namespace
 
 SyncLog::SyncLog(replication::WantRequest want, std::size_t peers)
@@ -124,12 +129,13 @@ Result<std::optional<SyncForked>> SyncLog::look_forked(const store::ReadTransact
 }
 
 bool SyncLog::has_enough(const Said& said, const store::LogState& log) {
-  RangeSet held = log.served();
+  RangeSet held = find_provable(log.served(), said.held);
   RangeSet payloads = log.payloads & held;
+  const SeqNum head = held == log.served() ? log.head() : held.max();
   // Of very many ranges a have names the lowest: at the head, the rest was sent.
   cut_to_said(held, said.held);
   cut_to_said(payloads, said.payloads);
-  return !held.empty() && said.head >= log.head() && said.held.contains(held) &&
+  return !held.empty() && said.head >= head && said.held.contains(held) &&
          (said.payloads | said.refused).contains(payloads);
 }
 
@@ -149,8 +155,10 @@ Result<std::optional<SyncPushed>> SyncLog::look_pushed(const store::ReadTransact
                                                        std::size_t peer, const Endpoint& endpoint) {
   Said& said = peers_[peer];
   CULM_TRY(const auto state, transaction.find_log(key()));
-  // Of a log that is forked from its first entry on there is nothing that a peer could take.
-  const bool serves_nothing = state && state->cap != 0 && state->served().empty();
+  // There is nothing that a peer could take: the log is forked from its first entry on, or all of
+  // it was cut off by damage.
+  const bool serves_nothing = state && (state->cap != 0 || !state->served().empty()) &&
+                              find_provable(state->served(), said.held).empty();
   said.has_enough = serves_nothing || (state && has_enough(said, *state));
   if (!said.has_enough || serves_nothing) return std::nullopt;
   const SeqNum before = std::exchange(said.has_up_to, state->head());
@@ -201,12 +209,16 @@ Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
   for (std::size_t peer = 0; peer < pushed_to.size(); ++peer) {
     Unconfirmed rest = unconfirmed(pushed_to[peer].endpoint, peers_[peer], state);
     if (!rest.entries.empty() || !rest.payloads.empty()) {
+      report.cut_off |= state.served() - find_provable(state.served(), peers_[peer].held);
       report.unconfirmed.push_back(std::move(rest));
       if (!peers_[peer].offer_denied) continue;
       report.offer_denied = peers_[peer].offer_denied;
       report.offer_denied_by = pushed_to[peer].endpoint;
     }
   }
+  // It was not served before it was pushed; what is left is not up to the peer.
+  const bool is_denied = report.outcome == LogOutcome::kDenied;
+  if (is_denied && !report.cut_off.empty()) report.outcome = LogOutcome::kPartial;
   report.is_pushed = !pushed_to.empty() && !state.served().empty() && report.unconfirmed.empty();
   if (is_new_ && !want_.live) report.unconfirmed.clear();
   report.head = state.head();

@@ -10,7 +10,7 @@ import subprocess
 import time
 
 from relay_harness import NetworkScenario
-from scenario import CULM, FORK, NETWORK, OK, STORE, USAGE, main
+from scenario import CULM, FORK, NETWORK, NOT_FOUND, OK, STORE, USAGE, main
 
 ENTRIES = 800
 PAGE = 4096
@@ -75,9 +75,14 @@ class Repair(Rotten):
     def test_without_a_peer_what_is_left_is_sound_and_what_is_lost_comes_later(self):
         self.rot_entry("store", 77)
         self.rot_payload("store", 400)
-        done = self.repair()
-        self.assertEqual([(line["type"], line["damaged_entries"], line["damaged_payloads"]) for line in done],
-                         [("dropped", "77", "400")])
+        done = self.run_culm("repair", "--json", status=NOT_FOUND)
+        dropped = json.loads(done.stdout)
+        self.assertEqual((dropped["type"], dropped["damaged_entries"], dropped["damaged_payloads"]),
+                         ("dropped", "77", "400"))
+        failure = json.loads(done.stderr)
+        self.assertEqual((failure["error"], failure["exit"]), ("entry_not_held", NOT_FOUND))
+        self.assertIn("`culm repair --from HOST:PORT`; where nobody has it", failure["next"])
+        self.assertIn("--log-id N", failure["next"])
         self.assert_sound("store")
         log = self.json("ls")
         self.assertEqual((log["held"], log["payloads"]), ("1-76,78-800", 798))
@@ -89,7 +94,7 @@ class Repair(Rotten):
         self.rot_entry("store", 77)
         self.rot_payload("store", 400)
         self.rot_entry("store", 800)  # behind the new head, where nothing tells of it
-        self.out("repair")
+        self.assertIn("lost here are 2 entries, 1 payload", self.error(NOT_FOUND, "repair"))
         self.assertEqual(self.json("ls")["held"], "1-76,78-799")
         gone = self.relay("gone", "--accept-any")
         gone.end()
@@ -106,7 +111,7 @@ class Repair(Rotten):
         self.sync_one("part", self.peer.address, self.author, "--range", "300-500")
         held = self.json("ls", store="part")["held"]
         self.rot_entry("part", 333)
-        self.out("repair", store="part")
+        self.error(NOT_FOUND, "repair", store="part")
         self.assertNotEqual(self.json("ls", store="part")["held"], held)
         self.out("repair", "--from", self.peer.address, store="part")
         self.assertEqual(self.json("ls", store="part")["held"], held)
@@ -137,8 +142,22 @@ class Repair(Rotten):
         self.rot_entry("store", 4)
         found = self.repair("--dry-run")[0]
         self.assertEqual((found["damaged_entries"], found["cut_off"]), ("4", "5-800"))
-        self.out("repair")
+        for _ in range(2):
+            self.assertIn("796 entries that lead to nothing", self.error(NOT_FOUND, "repair"))
         self.assertIn("culm repair --from", self.run_culm("verify", status=4).stderr.decode())
+        said = self.error(FORK, "append", "--key", self.key[0], stdin=b"more")
+        self.assertIn("where no peer has it, begin another one with --log-id", said)
+        other = self.relay("other", "--accept-any")
+        begun = time.monotonic()
+        pushed = self.run_culm("sync", "--push", other.address, self.author, "--json",
+                               status=NOT_FOUND)
+        self.assertLess(time.monotonic() - begun, 10)
+        self.assertEqual(json.loads(pushed.stdout.splitlines()[0])["cut_off"], "5-800")
+        self.assertIn("lead to was lost", json.loads(pushed.stderr)["message"])
+        other.end()
+        said = self.error(NOT_FOUND, "export", self.author, "--jsonl", "-o", "left")
+        self.assertIn("left out: 5-800", said)
+        self.assertEqual(self.json("import", "--jsonl", "left", store="third")["entries_added"], 3)
         self.assertIn("are not served until", self.text("repair", "--dry-run"))
         self.out("repair", "--from", self.peer.address)
         self.assert_sound("store")
@@ -220,7 +239,8 @@ class Repair(Rotten):
         self.assertIn("not all that was lost was replaced", said)
         self.assertIn("nobody listens there", said)
         self.assertEqual(self.json("ls")["held"], "1-76,78-800")
-        self.error(USAGE, "repair", "--from", self.peer.address, "--dry-run")
+        said = self.error(USAGE, "repair", "--from", self.peer.address, "--dry-run")
+        self.assertIn("first `culm repair --dry-run`, then", said)
         self.error(USAGE, "repair", "--from", "nowhere")
 
     def rot_page(self, store, seed):
@@ -324,7 +344,7 @@ class Repair(Rotten):
 
     def test_an_author_who_lost_their_newest_entry_does_not_fork(self):
         self.rot_entry("store", 800)
-        self.out("repair")
+        self.error(NOT_FOUND, "repair")
         self.assertEqual(self.json("ls")["head"], 799)
         self.error(FORK, "append", "--key", self.key[0], stdin=b"would be entry 800 again")
         self.out("repair", self.author, "--from", self.peer.address)
@@ -335,7 +355,7 @@ class Repair(Rotten):
 
     def test_an_author_whose_newest_payload_rotted_goes_on(self):
         self.rot_payload("store", 800)
-        self.out("repair")
+        self.assertIn("lost here are 1 payload\n", self.error(NOT_FOUND, "repair"))
         self.out("append", "--key", self.key[0], stdin=b"entry 801")
         self.assertEqual(self.json("ls")["head"], 801)
 

@@ -45,6 +45,7 @@ node::SyncReport full_report() {
   log.payloads_left_out = {{2, 2}};
   log.dropped = {{9, 12}};
   log.payloads_dropped = {{9, 10}};
+  log.cut_off = {{6, 6}};
   log.is_pushed = true;
   log.peer_heads = {7, kSeqnumMax};
   log.unconfirmed = {{{"127.0.0.1", 7474}, {{5, 6}}, {{5, 9}}},
@@ -83,6 +84,7 @@ TEST(SyncJson, AReportComesBackAsItWas) {
   EXPECT_EQ(back->logs[0].missing, (RangeSet{{4, 8}}));
   EXPECT_EQ(back->logs[0].payloads_left_out, (RangeSet{{2, 2}}));
   EXPECT_EQ(back->logs[0].dropped, (RangeSet{{9, 12}}));
+  EXPECT_EQ(back->logs[0].cut_off, (RangeSet{{6, 6}}));
   EXPECT_EQ(back->logs[0].peer_heads, (std::vector<SeqNum>{7, kSeqnumMax}));
   ASSERT_EQ(back->logs[0].unconfirmed.size(), 2U);
   EXPECT_EQ(back->logs[0].unconfirmed[0].payloads, (RangeSet{{5, 9}}));

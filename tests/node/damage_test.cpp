@@ -265,5 +265,30 @@ TEST_F(NodeDamage, ASyncFailsTheLogWhoseStateIsDamagedHereAndNoOther) {
   EXPECT_TRUE(reader.holds(other.log(), {{1, 10}}));
 }
 
+TEST_F(NodeDamage, APushOfWhatLeadsToNothingEndsAtOnceAndSaysWhich) {
+  hold(author);
+  rot_entry(author, 1);
+  relay.accepts = store::LogInterest{everything(), true};
+  SyncRequest request;
+  request.logs.emplace_back().log = log.log();
+  request.peers.push_back({relay.endpoint()});
+  request.push = true;
+  author.node().sync(request, network.now());
+  author.settle();
+  ASSERT_TRUE(run([&] { return author.state(log.log()).held == all_but(1); }));
+  author.synced.clear();
+  author.node().sync(std::move(request), network.now());
+  author.settle();
+  ASSERT_TRUE(network.run_until(
+      [&] {
+        return !author.synced.empty() && std::holds_alternative<SyncEnded>(author.synced.back());
+      },
+      std::chrono::seconds(5)));
+  const SyncReport report = std::get<SyncEnded>(author.synced.back()).report;
+  EXPECT_EQ(report.outcome, SyncOutcome::kDone);
+  EXPECT_EQ(report.logs[0].outcome, LogOutcome::kPartial);
+  EXPECT_EQ(report.logs[0].cut_off, all_but(1));
+}
+
 }  // namespace
 }  // namespace culm::node

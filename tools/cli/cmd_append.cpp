@@ -318,7 +318,9 @@ Failure explain(const Error& error, const std::string& mark_path, const Gate& ga
   } else if (error.code == Errc::kEntryNotHeld) {
     failure.exit = Exit::kFork;
     failure.message = "the store holds only part of the log, " + failure.message;
-    failure.step = "take the log back from a peer (culm sync HOST:PORT) before appending";
+    failure.step =
+        "take the log back from a peer (`culm repair --from HOST:PORT`) before appending; where no "
+        "peer has it, begin another one with --log-id";
   } else if (error.code == Errc::kLogCapped) {
     failure.step = "the log was forked and cannot go on; start another one with --log-id";
   }

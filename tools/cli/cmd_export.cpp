@@ -43,8 +43,18 @@ Outcome<std::vector<Part>> choose(const store::Store& store, const Options& opti
                        .next("`culm ls` shows what is held"));
 }
 
-/// Prints all that is sound; fails in the end when something is not.
-Outcome<void> print(Output& out, const store::Store& store, const std::vector<Part>& parts) {
+Outcome<void> unless_cut_off(const LogKey& log, const RangeSet& cut_off) {
+  if (cut_off.empty()) return {};
+  Failure failure(Exit::kNotFound, Errc::kUnitUnanchored,
+                  "what they lead to was lost, so that nobody can import them; left out: " +
+                      to_string(cut_off));
+  failure.fields["cut_off"] = to_string(cut_off);
+  return fail_with(std::move(failure).about(short_name(log)).next(kIfLost));
+}
+
+/// Prints all that is sound and can be imported; fails in the end when there is more.
+Outcome<void> print(Output& out, const store::Store& store, const std::vector<Part>& parts,
+                    bool& is_none) {
   std::vector<PrintedPayloads> printed;
   printed.reserve(parts.size());
   for (const Part& part : parts) printed.push_back({part.state, part.asked});
@@ -57,7 +67,14 @@ Outcome<void> print(Output& out, const store::Store& store, const std::vector<Pa
                    print_entries(out, store, part.state.log, part.asked | part.certificate, format,
                                  bytes == 0 ? nullptr : &progress));
     auto sound = unless_damaged(part.state.log, damaged, format.damaged_payloads());
+    auto whole = unless_cut_off(part.state.log, format.cut_off());
+    if (!sound && !whole) {
+      sound.error().message += "; and, as they lead to it, " + to_string(format.cut_off());
+      sound.error().fields["cut_off"] = to_string(format.cut_off());
+    }
+    if (sound && !whole && outcome) outcome = std::move(whole);
     if (!sound) outcome = std::move(sound);
+    is_none = is_none && format.written().empty();
   }
   return outcome;
 }
@@ -94,20 +111,23 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto parts, choose(*store, options));
+  bool is_none = true;
   auto pipe = open_pipe(options.path);
   if (!pipe) return fail_with(std::move(pipe.error()).about(shown(options.path)));
   say_when_interrupted(is_to_output || *pipe ? "not all was printed" : "no file was made");
-  if (is_to_output) return print(context.out, *store, parts);
+  if (is_to_output) return print(context.out, *store, parts, is_none);
   if (*pipe) {
     Output out((*pipe)->get(), shown(options.path));
-    const auto printed = print(out, *store, parts);
+    const auto printed = print(out, *store, parts, is_none);
     CULM_TOOLS_CHECK(out.flush());
     return printed;
   }
 
   CULM_TOOLS_TRY(const auto file, NewFile::create(options.path, 0666));
-  auto printed = print(file->out(), *store, parts);
-  if (!printed && printed.error().code != Errc::kStoreDamaged) return printed;
+  auto printed = print(file->out(), *store, parts, is_none);
+  const bool is_left = !printed && (printed.error().code == Errc::kStoreDamaged ||
+                                    printed.error().code == Errc::kUnitUnanchored);
+  if (!printed && (!is_left || is_none)) return printed;
   {
     const Uninterrupted whole;
     CULM_TOOLS_CHECK(file->complete());
@@ -131,7 +151,8 @@ void add_export(CommandTree& tree) {
       "without their payloads. What --range names, such as 7, 5-9 or 1-last, must be held, or\n"
       "nothing is exported; a range without an end, such as 1-, means what is held. Where a\n"
       "payload is damaged, its entry stands there without it; what is damaged and left out is\n"
-      "named, and the exit status is then 5.",
+      "named, and the exit status is then 5. Entries that lead to nothing, as what was below them\n"
+      "is lost, are left out as nobody can import them, and named; the exit status is then 3.",
       "culm export 4fd3ab12 --jsonl --range 500-600 -o part.jsonl", options, run);
   verb.group(VerbGroup::kExchange);
   verb.add_option("LOG", &options->log, "Log").required();

@@ -254,6 +254,37 @@ Outcome<bool> tell_replaced(Context& context, const Findings& findings, const Lo
   return is_whole;
 }
 
+/// Fails where damage took what is wanted.
+Outcome<void> unless_lost(Context& context, const RepairOptions& options,
+                          const Findings& findings) {
+  Lost all;
+  {
+    CULM_TOOLS_TRY(const auto store, open_for_reading(context));
+    CULM_TOOLS_TRY(all, find_lost(options, findings, *store));
+  }
+  std::uint64_t entries = 0;
+  std::uint64_t payloads = 0;
+  std::uint64_t cut_off = 0;
+  for (const auto& [log, lost] : all) {
+    if (!findings.damaged.contains(log) && !findings.cut_off.contains(log)) continue;
+    entries += lost.entries.count();
+    payloads += lost.payloads.count();
+  }
+  for (const auto& [log, seqnums] : findings.cut_off) cut_off += seqnums.count();
+  if (entries + payloads + cut_off == 0) return {};
+  std::string what;
+  const auto add = [&what](std::uint64_t count, const std::string& text) {
+    if (count != 0) what += (what.empty() ? "" : ", ") + text;
+  };
+  add(entries, human_entries(entries));
+  add(payloads, human_payloads(payloads));
+  add(cut_off, human_entries(cut_off) + " that lead to nothing");
+  Failure failure(
+      Exit::kNotFound, entries + cut_off == 0 ? Errc::kPayloadNotHeld : Errc::kEntryNotHeld,
+      "the store is sound again, and not all that is wanted is in it: lost here are " + what);
+  return fail_with(std::move(failure).about(named(context)).next(kIfLost));
+}
+
 /// Whether a peer was there that could be asked.
 bool has_answered(const node::SyncReport& report) {
   return report.peers.empty() ||
@@ -285,8 +316,8 @@ Outcome<void> fetch(Context& context, const RepairOptions& options, const Findin
     failure.message += ": peer " + node::to_string(why->peer->endpoint) + ": " +
                        why_lost(why->error, why->peer->text).message;
   }
-  return fail_with(
-      std::move(failure).next("what is left is sound; repair again with another peer"));
+  return fail_with(std::move(failure).next(
+      "what is left is sound; repair again with another peer; " + std::string(kIfNobodyHas)));
 }
 
 Outcome<void> tell_state(Context& context, const store::LogState& made, bool dry_run) {
@@ -445,18 +476,22 @@ Outcome<void> mend(Context& context, const RepairOptions& options, bool writes_a
   if (is_sound && !is_other && !writes_again && !context.json) {
     CULM_TOOLS_CHECK(context.out.write("nothing is damaged\n"));
   }
-  if (is_sound || !options.from.empty() || context.json) return {};
+  if (is_sound || !options.from.empty()) return {};
+  if (!options.dry_run) return unless_lost(context, options, findings);
+  if (context.json) return {};
   return context.out.write(
-      options.dry_run
-          ? "`culm repair --from HOST:PORT` drops it and takes it again from a peer that has it\n"
-          : "`culm sync HOST:PORT` takes what is lost again from a peer that has it\n");
+      "`culm repair --from HOST:PORT` drops it and takes it again from a peer that has it, `culm "
+      "repair` only drops it\n");
 }
 
 /// Rows are replaced one by one, unless pages are damaged or the rows do not fit together.
 Outcome<void> run(Context& context, const RepairOptions& options) {
   say_when_interrupted("nothing was dropped");
   if (options.dry_run && !options.from.empty()) {
-    return usage("--dry-run asks no peer: it does not go with --from");
+    return fail_with(
+        Failure(Exit::kUsage, Errc::kUsage, "--dry-run asks no peer, --from does")
+            .next("first `culm repair --dry-run`, then `culm repair --from HOST:PORT`: "
+                  "it asks for what is lost, and for what is wanted and missing"));
   }
   CULM_TOOLS_CHECK(sync_with(context, options, {}));  // what is not meant so is refused before
   if (options.dry_run) CULM_TOOLS_CHECK(guard_reading(context));
@@ -486,8 +521,10 @@ void add_repair(CommandTree& tree) {
       "lost. What peers bring is verified as by `culm sync`, and is all that is wanted of the\n"
       "logs: also what an earlier repair has\n"
       "dropped. Where entries of your own log are lost, do not append before they are back:\n"
-      "`culm append` refuses to where it would fork the log. Exit status 6 if peers do not bring\n"
-      "all that was lost, 5 if there is damage that only another store can mend.",
+      "`culm append` refuses to where it would fork the log. Exit status 3 if the store is sound\n"
+      "again and something that is wanted is lost, 6 if peers do not bring all that was lost, 5 "
+      "if\n"
+      "there is damage that only another store can mend.",
       "culm repair --dry-run\n  culm repair --from 127.0.0.1:7474 --from 127.0.0.1:7475", options,
       run);
   verb.group(VerbGroup::kMend);

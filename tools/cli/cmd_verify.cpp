@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <vector>
 
 #include "culm/replication/host/verifier_pool.hpp"
@@ -60,7 +61,8 @@ Exit exit_of_fault(const Error& fault) {
 Failure failure_of(const std::string& title, const Error& fault) {
   Failure failure = Failure(fault).about(title).as(exit_of_fault(fault));
   if (fault.code == Errc::kUnitUnanchored) {
-    failure.step = "what it leads to was lost: `culm repair --from HOST:PORT` takes that again";
+    failure.message += ": what it leads to was lost";
+    failure.step = kIfLost;
   }
   return failure;
 }
@@ -85,14 +87,43 @@ Json to_json(const store::LogState& log, const store::AuditReport& report) {
   return object;
 }
 
-std::string to_text(const Output& out, const store::LogState& log,
+/// Widths of the first columns.
+struct Columns {
+  std::size_t name = 0;
+  std::size_t entries = 0;
+
+  void widen(const LogKey& log, std::uint64_t count) {
+    name = std::max(name, short_name(log).size());
+    entries = std::max(entries, human_entries(count).size());
+  }
+  [[nodiscard]] std::string named(const LogKey& log) const {
+    std::string text = short_name(log);
+    text.resize(std::max(name, text.size()), ' ');
+    return text;
+  }
+  [[nodiscard]] std::string counted(std::uint64_t count) const {
+    const std::string text = human_entries(count);
+    return std::string(entries - std::min(entries, text.size()), ' ') + text;
+  }
+};
+
+Columns measure(const store::ReadTransaction& transaction, const std::vector<LogKey>& logs) {
+  Columns columns;
+  for (const LogKey& key : logs) {
+    const auto state = transaction.get_log(key);
+    columns.widen(key, state ? (*state)->held.count() : 0);
+  }
+  return columns;
+}
+
+std::string to_text(const Output& out, const Columns& columns, const store::LogState& log,
                     const store::AuditReport& report) {
   const bool is_forked = report.is_sound() && log.cap != 0;
-  std::string text = short_name(log.log) + "  " +
+  std::string text = columns.named(log.log) + "  " +
                      (is_forked           ? out.toned(Tone::kBad, "FORK")
                       : report.is_sound() ? out.toned(Tone::kGood, "good")
                                           : out.toned(Tone::kBad, "BAD ")) +
-                     "  " + human_entries(report.entries);
+                     "  " + columns.counted(report.entries);
   text += ", " + human_payloads(report.payloads) + " (" + human_size(report.payload_bytes) + ")";
   if (!report.loose.empty()) text += ", " + human_count(report.loose.count()) + " loose";
   if (log.cap != 0) text += ", forked by its author at " + std::to_string(log.cap);
@@ -112,13 +143,13 @@ void keep_worst(std::optional<Failure>& worst, Failure failure) {
 }
 
 /// The verdict on one log, with the evidence against its author if there is any.
-Outcome<void> print_verdict(Context& context, const store::ReadTransaction& transaction,
-                            const store::LogState& log, const store::AuditReport& report,
-                            SignatureVerifier& verifier) {
+Outcome<void> print_verdict(Context& context, const Columns& columns,
+                            const store::ReadTransaction& transaction, const store::LogState& log,
+                            const store::AuditReport& report, SignatureVerifier& verifier) {
   // Evidence that cannot be read is a fault of the log, and reported as one.
   const auto pieces = transaction.evidence(log);
   Json object = to_json(log, report);
-  std::string text = to_text(context.out, log, report);
+  std::string text = to_text(context.out, columns, log, report);
   if (log.cap != 0) object["evidence"] = Json::array();
   for (const Evidence& evidence : pieces.value_or(std::vector<Evidence>{})) {
     object["evidence"].push_back(evidence_json(log.log, evidence, verifier));
@@ -146,6 +177,7 @@ Outcome<void> verify_store(Context& context, const Options& options) {
     }
   }
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));
+  const Columns columns = measure(transaction, logs);
   std::size_t verified = 0;
   Ed25519Verifier one;
   host::VerifierPool verifier(one, options.threads);
@@ -162,14 +194,14 @@ Outcome<void> verify_store(Context& context, const Options& options) {
       if (state.error().code == Errc::kLogUnknown)
         return fail_with(Failure(state.error()).about(title));
       keep_worst(worst, Failure(state.error()).about(title));
-      CULM_TOOLS_CHECK(
-          context.out.write(context.json ? to_line(Json{{"type", "verdict"},
-                                                        {"log", to_string(key)},
-                                                        {"ok", false},
-                                                        {"error", name(state.error().code)}}) +
-                                               "\n"
-                                         : title + "  " + context.out.toned(Tone::kBad, "BAD ") +
-                                               "  " + message(state.error()) + "\n"));
+      CULM_TOOLS_CHECK(context.out.write(
+          context.json ? to_line(Json{{"type", "verdict"},
+                                      {"log", to_string(key)},
+                                      {"ok", false},
+                                      {"error", name(state.error().code)}}) +
+                             "\n"
+                       : columns.named(key) + "  " + context.out.toned(Tone::kBad, "BAD ") + "  " +
+                             message(state.error()) + "\n"));
       continue;
     }
     const store::LogState& log = **state;
@@ -178,7 +210,7 @@ Outcome<void> verify_store(Context& context, const Options& options) {
                            progress.show(before + n);
                          })));
     before += log.held.count();
-    CULM_TOOLS_CHECK(print_verdict(context, transaction, log, report, verifier));
+    CULM_TOOLS_CHECK(print_verdict(context, columns, transaction, log, report, verifier));
     if (report.first_fault) {
       keep_worst(worst, failure_of(title, *report.first_fault));
     } else if (log.cap != 0) {

@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include "culm/feed/lipmaa.hpp"
 #include "culm/replication/host/json.hpp"
 
 #include "tools/cli/arguments.hpp"
@@ -75,10 +76,10 @@ Result<bool> begin_entry(const store::ReadTransaction& transaction, const store:
   return begun;
 }
 
-Result<std::string> next_portion(const store::ReadTransaction& transaction,
-                                 const store::LogState& log, const RangeSet& seqnums, Place& place,
-                                 EntryFormat& format, RangeSet& damaged) {
-  std::string text;
+/// Also where it fails, `text` is what was printed until then.
+Result<void> next_portion(const store::ReadTransaction& transaction, const store::LogState& log,
+                          const RangeSet& seqnums, Place& place, EntryFormat& format,
+                          RangeSet& damaged, std::string& text) {
   while (place.seqnum != 0 && text.size() < kPortionBytes) {
     const SeqNum n = place.seqnum;
     bool is_done = false;
@@ -102,7 +103,16 @@ Result<std::string> next_portion(const store::ReadTransaction& transaction,
     if (is_done)
       place = {n == kSeqnumMax ? 0 : seqnums.smallest_from(n + 1), false, 0, place.payload_bytes};
   }
-  return text;
+  return {};
+}
+
+Failure stopped_at(SeqNum seqnum, const Error& error) {
+  Failure failure(error);
+  if (error.code != Errc::kStoreDamaged) return failure;
+  failure.message = "stopped at seqnum " + std::to_string(seqnum) + ": " + failure.message +
+                    "; what lies before it was written";
+  failure.fields["seqnum"] = seqnum;
+  return failure;
 }
 
 }  // namespace
@@ -112,13 +122,16 @@ Outcome<RangeSet> print_entries(Output& out, const store::Store& store, const Lo
   RangeSet damaged;
   Place place{seqnums.smallest_from(1), false, 0};
   while (place.seqnum != 0) {
-    const auto portion = [&]() -> Result<std::string> {
+    std::string text;
+    const auto portion = [&]() -> Result<void> {
       CULM_TRY(const auto transaction, store.read());
       CULM_TRY(const auto state, transaction.get_log(log));
-      return next_portion(transaction, *state, seqnums, place, format, damaged);
+      return next_portion(transaction, *state, seqnums, place, format, damaged, text);
     }();
-    CULM_TOOLS_TRY(const std::string text, about(short_name(log), portion));
     CULM_TOOLS_CHECK(out.write(text));
+    if (!portion) {
+      return fail_with(stopped_at(place.seqnum, portion.error()).about(short_name(log)));
+    }
     if (progress != nullptr) progress->advance(std::exchange(place.payload_bytes, 0));
   }
   return damaged;
@@ -263,10 +276,18 @@ void PayloadFormat::end(std::string& out) {
 Result<bool> JsonlFormat::begin(std::string& out, const store::ReadTransaction& /*transaction*/,
                                 const store::LogState& log, const store::StoredEntry& entry) {
   const SeqNum n = entry.entry.seqnum();
+  if (!take(n)) return false;
   out += R"({"encoded":")" + to_hex(entry.entry.bytes()) + "\"";
   const bool with_payload = with_payload_.contains(n) && log.payloads.contains(n);
   out += with_payload ? R"(,"payload":")" : "}\n";
   return with_payload;
+}
+
+bool JsonlFormat::take(SeqNum seqnum) {
+  const bool is_anchored =
+      seqnum == 1 || written_.contains(seqnum - 1) || written_.contains(lipmaa(seqnum));
+  (is_anchored ? written_ : cut_off_).insert(seqnum);
+  return is_anchored;
 }
 
 void JsonlFormat::payload(std::string& out, ByteView part) { out += to_hex(part); }
@@ -277,6 +298,7 @@ void JsonlFormat::end(std::string& out) { out += "\"}\n"; }
 bool JsonlFormat::put_remains(std::string& out, const store::LogState& log,
                               const store::Remains& remains) {
   const EntryView entry = remains.entry.view();
+  if (!take(entry.seqnum())) return true;
   const bool with_payload =
       with_payload_.contains(entry.seqnum()) && log.payloads.contains(entry.seqnum());
   out += R"({"encoded":")" + to_hex(entry.bytes()) + "\"";

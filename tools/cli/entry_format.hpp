@@ -121,9 +121,16 @@ class JsonlFormat final : public EntryFormat {
 
   /// Entries that stand there alone because their payloads are damaged.
   [[nodiscard]] const RangeSet& damaged_payloads() const noexcept { return damaged_payloads_; }
+  [[nodiscard]] const RangeSet& written() const noexcept { return written_; }
+  /// Entries that were left out: nobody imports them, as they do not lead to entry 1 by others.
+  [[nodiscard]] const RangeSet& cut_off() const noexcept { return cut_off_; }
 
  private:
+  bool take(SeqNum seqnum);
+
   RangeSet with_payload_;
+  RangeSet written_;
+  RangeSet cut_off_;
   RangeSet damaged_payloads_;
 };
 

@@ -11,6 +11,12 @@ namespace {
 
 /// Of a log of which the peers have brought, and taken, all that they do.
 Failure explain_partial(const node::LogReport& log, const Error& error) {
+  if (!log.cut_off.empty()) {
+    return Failure(Exit::kNotFound, error.code,
+                   "what " + human_entries(log.cut_off.count()) +
+                       " here lead to was lost, so that nobody can take them")
+        .next(kIfLost);
+  }
   if (!log.unconfirmed.empty()) {
     return Failure(Exit::kNotFound, error.code, "not all that is here is confirmed to be there")
         .next("keep it here; who has deleted payloads takes them again with --undelete");
