@@ -84,10 +84,10 @@ struct OfferDeclined {
 };
 /// The row or the payload of a held entry is damaged in the store here: the session goes on without
 /// it. The host drops it (`WriteTransaction::drop_damaged`), then says `Session::drop_finished`; a
-/// node does so itself.
+/// node does so itself. Where other damage keeps the log from being served, nothing is to be done.
 struct Damaged {
   LogKey log;
-  SeqNum seqnum = 0;
+  SeqNum seqnum = 0;  ///< of the entry; 0: the log's state, or pages of the file
 };
 /// For the host alone: from now on the session is to hear of changes of the log (`log_changed`), as
 /// long as it cares for it.

@@ -177,6 +177,7 @@ Result<bool> Responder::advance(ServedWant& served) {
   if (stepped || !is_of_log(stepped.error().code)) return stepped;
   if (passes_over(served, stepped.error())) return true;
   // What is wrong with one log here must not keep the others from being served.
+  tell_damage(served.want.log, stepped.error());
   deny(served, DenyReason::kBusy);
   return true;
 }
@@ -238,6 +239,11 @@ bool Responder::passes_over(ServedWant& served, const Error& error) {
   if (damaged == 0 || !served.pass_over(damaged)) return false;
   events_.push_back(Damaged{served.want.log, damaged});
   return true;
+}
+
+void Responder::tell_damage(const LogKey& log, const Error& error) {
+  if (error.code == Errc::kStoreDamaged)
+    events_.push_back(Damaged{log, store::damaged_entry(error)});
 }
 
 void Responder::finish(ServedWant& served, DoneReason reason) {

@@ -83,6 +83,7 @@ class Responder {
   [[nodiscard]] Result<bool> has_good_sinks(const RangeSet& sent, const RangeSet& known,
                                             const store::ReadTransaction& transaction,
                                             const store::LogState& log);
+  void tell_damage(const LogKey& log, const Error& error);
   /// Whether the want goes on without the damaged entry that `error` names.
   [[nodiscard]] bool passes_over(ServedWant& served, const Error& error);
   void spend(ServedWant& served, std::size_t bytes);

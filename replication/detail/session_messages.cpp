@@ -120,6 +120,9 @@ Result<void> Session::Impl::on_want(const Want& want) {
   }
   const auto accepted = responder_.accept(want);
   if (!accepted && !is_of_log(accepted.error().code)) return fail(accepted.error());
+  if (!accepted && accepted.error().code == Errc::kStoreDamaged) {
+    events_.push_back(Damaged{want.log, store::damaged_entry(accepted.error())});
+  }
   if (accepted) name(want.log);
   const bool holds_some = !want.held.empty();
   if (accepted || (holds_some && cares_for(want.log))) logs_.share(want.log);

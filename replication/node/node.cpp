@@ -236,12 +236,18 @@ void Node::keep_after(const replication::WorkReport& report) {
   if (waited) static_cast<void>(keep_interest(*link, report.log, *waited.mapped()));
 }
 
+constexpr auto kDropAgainAfter = std::chrono::minutes(1);
+
 bool Node::drop_damaged(replication::Session& session, const replication::Damaged& damaged) {
   constexpr std::size_t kDropsMax = 64;
   std::erase_if(damaged_, [&](const auto& row) { return row.second && *row.second <= now_; });
   const auto known = damaged_.find({damaged.log, damaged.seqnum});
   const bool is_under_way = known != damaged_.end() && !known->second;
   if (is_under_way) return false;
+  if (damaged.seqnum == 0) {
+    // Said once, and again later.
+    return damaged_.try_emplace({damaged.log, 0}, now_ + kDropAgainAfter).second;
+  }
   if (known != damaged_.end() || drops_ >= kDropsMax) {  // those when they are met again
     session.drop_finished(damaged);
     return false;
@@ -259,7 +265,6 @@ bool Node::drop_damaged(replication::Session& session, const replication::Damage
 }
 
 void Node::drop_finished(const replication::Damaged& damaged, bool is_done, Instant now) {
-  constexpr auto kDropAgainAfter = std::chrono::minutes(1);
   --drops_;
   const auto row = damaged_.find({damaged.log, damaged.seqnum});
   if (is_done) damaged_.erase(row);

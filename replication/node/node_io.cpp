@@ -165,7 +165,8 @@ void Node::take_event(Link& link, replication::Event& event) {
     if (link.ref.dial == 0 && link.connection.is_open() && !admit(link)) return;
   }
   if (const auto* const damaged = std::get_if<replication::Damaged>(&event)) {
-    if (!drop_damaged(link.connection.session(), *damaged)) return;
+    const bool is_of_sync = link.ref.dial != 0 && damaged->seqnum == 0;
+    if (!drop_damaged(link.connection.session(), *damaged) && !is_of_sync) return;
   }
   if (take_fetch_event(link, event)) return;
   if (const auto* const accepted = std::get_if<replication::OfferAccepted>(&event)) {

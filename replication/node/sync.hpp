@@ -226,6 +226,7 @@ class Sync {
   void on(Call& call, const replication::CaughtUp& caught_up);
   void on(Call& call, const replication::WantEnded& ended);
   void on(Call& call, const replication::Denied& denied);
+  void on(Call& call, const replication::Damaged& damaged);
   void on(Call& call, const replication::Ended& ended);
   template <class Other>
   void on(Call& /*call*/, const Other& /*event*/) {}

@@ -137,6 +137,14 @@ void Sync::on(Call& call, const replication::Denied& denied) {
   source_declined(*log);
 }
 
+void Sync::on(Call& call, const replication::Damaged& damaged) {
+  Log* const log = find(damaged.log);
+  if (damaged.seqnum != 0 || log == nullptr || log->group != call.group) return;
+  // The peer is not to blame for what it does not get.
+  log->state.failed(Error{Errc::kStoreDamaged});
+  settle(*log);
+}
+
 void Sync::on(Call& call, const replication::Ended& ended) {
   reports_[call.peer].stats += ended.stats;
   call.session = 0;

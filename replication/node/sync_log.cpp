@@ -84,6 +84,9 @@ void SyncLog::fetched(const FetchEnded& ended) {
     if (ended.denied) report_.outcome = LogOutcome::kDenied;
   } else if (ended.outcome == FetchOutcome::kBudget) {
     report_.outcome = LogOutcome::kBudget;
+  } else if (ended.denied && !ended.missing.empty()) {
+    report_.denied = ended.denied;
+    report_.outcome = LogOutcome::kDenied;
   } else {
     report_.outcome = ended.missing.empty() ? LogOutcome::kComplete : LogOutcome::kIncomplete;
   }

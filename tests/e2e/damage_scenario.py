@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import time
@@ -129,6 +130,68 @@ class Damage(NetworkScenario):
             ended += 1
             self.assertEqual(relay.process.wait(), STORE, (page, relay.said()))
         self.assertGreater(ended, 0)
+
+    def spoil_page(self, store, good, page):
+        with open(self.data(store), "wb") as file:
+            file.write(good[:page * PAGE] + random.Random(page).randbytes(PAGE) +
+                       good[(page + 1) * PAGE:])
+
+    def test_a_relay_with_a_page_of_random_bytes_serves_what_it_can_and_says_which_it_cannot(self):
+        relay = self.relay("relay", "--accept-any")
+        author = self.push_lines(2000, relay)[1]
+        relay.end()
+        with open(self.data("relay"), "rb") as file:
+            good = file.read()
+        denied = blamed = 0
+        for page in range(2, len(good) // PAGE, 9):
+            self.spoil_page("relay", good, page)
+            if self.run_damaged(["verify"], store="relay").returncode == OK:
+                continue
+            relay = self.relay("relay", "--accept-any")
+            for _ in range(2):
+                done = self.run_damaged(["sync", relay.address, author], store=f"reader{page}")
+                said = done.stderr.decode()
+                self.assertIn(done.returncode, (NOT_FOUND, NETWORK), (page, said))
+                if done.returncode == NETWORK:
+                    denied += 1
+                    self.assertIn("the peer cannot serve this log now: it has too much to do, or its "
+                                  "store is damaged", said)
+            self.assertIsNone(relay.process.poll(), page)
+            if done.returncode == NETWORK:
+                self.assertEqual(relay.said().count("cannot be served, the store is damaged"),
+                                 denied // 2)
+            other = self.relay(f"other{page}", "--accept-any")
+            pushed = self.run_damaged(["sync", other.address, "--push", author], store="relay")
+            said = pushed.stderr.decode()
+            self.assertIn(pushed.returncode, (OK, NOT_FOUND, STORE), (page, said))
+            if pushed.returncode == STORE:
+                blamed += 1
+                self.assertIn("the store is damaged", said)
+                self.assertIn("culm repair", said)
+            other.end()
+            relay.end()
+        self.assertGreater(denied, 4)
+        self.assertGreater(blamed, 2)
+
+    def test_verbs_that_stop_at_a_damaged_page_say_where_and_wrote_what_came_before(self):
+        author = self.new_log(self.lines(2000))
+        with open(self.data("store"), "rb") as file:
+            good = file.read()
+        stopped = 0
+        for page in range(2, len(good) // PAGE, 9):
+            self.spoil_page("store", good, page)
+            done = self.run_damaged(["cat", author, "--lines"])
+            said = done.stderr.decode()
+            self.assertIn(done.returncode, (OK, STORE), (page, said))
+            if "stopped at seqnum" not in said:
+                continue
+            stopped += 1
+            at = int(said.split("stopped at seqnum ")[1].split(":")[0])
+            printed = done.stdout.decode().splitlines()
+            self.assertEqual(printed, [line for line in self.lines(at - 1) if line in set(printed)])
+            self.assertGreaterEqual(len(printed), at - 200)
+            self.assertIn("culm repair", said)
+        self.assertGreater(stopped, 4)
 
     def test_a_relay_whose_file_is_cut_says_which_store_and_ends_with_5(self):
         relay = self.relay("relay", "--accept-any")

@@ -159,7 +159,10 @@ void tell_damage(Host& host, const std::string& store, bool is_json) {
   transport::NodeObserver observer;
   observer.session = [tell](const node::SessionRef& /*session*/, const replication::Event& event) {
     const auto* const damaged = std::get_if<replication::Damaged>(&event);
-    if (damaged != nullptr) tell(damaged->log, {{damaged->seqnum, damaged->seqnum}});
+    if (damaged != nullptr && damaged->seqnum == 0) tell(damaged->log, {});
+    if (damaged != nullptr && damaged->seqnum != 0) {
+      tell(damaged->log, {{damaged->seqnum, damaged->seqnum}});
+    }
   };
   observer.committed = [tell](const replication::WorkReport& report) {
     if (!report.damaged.empty()) tell(report.log, report.damaged);

@@ -277,7 +277,8 @@ Failure why_lost(const Error& error, std::string_view text) {
 std::string why_denied(replication::DenyReason reason, bool is_offer) {
   switch (reason) {
     case replication::DenyReason::kBusy:
-      return is_offer ? "cannot take this log for now" : "is busy; try again later";
+      return std::string(is_offer ? "cannot take" : "cannot serve") +
+             " this log now: it has too much to do, or its store is damaged";
     case replication::DenyReason::kCapped:
       return "knows of a fork of this log";
     case replication::DenyReason::kUnanchored:

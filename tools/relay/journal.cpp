@@ -162,6 +162,7 @@ void NodeJournal::write_left_out() {
 void NodeJournal::on_session(const node::SessionRef& session, const replication::Event& event) {
   if (const auto* ended = std::get_if<replication::Ended>(&event)) return on_ended(session, *ended);
   if (const auto* damaged = std::get_if<replication::Damaged>(&event)) {
+    if (damaged->seqnum == 0) return on_damaged(damaged->log, {});
     return on_damaged(damaged->log, {{damaged->seqnum, damaged->seqnum}});
   }
   const auto* const accepted = std::get_if<replication::OfferAccepted>(&event);

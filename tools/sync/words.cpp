@@ -9,6 +9,11 @@
 namespace culm::tools {
 namespace {
 
+/// Where a peer cannot serve or take a log.
+constexpr std::string_view kIfCannot =
+    "try again later, or another peer; the log of that relay says which it is, and `culm repair "
+    "--dry-run` there what is damaged";
+
 /// Of a log of which the peers have brought, and taken, all that they do.
 Failure explain_partial(const node::LogReport& log, const Error& error) {
   if (!log.cut_off.empty()) {
@@ -45,10 +50,9 @@ Failure explain(const node::SyncRequest& request, const node::LogReport& log, co
     return std::move(failure).next(
         "check the name of the log; or push it there first, from where it is");
   }
+  if (reason == replication::DenyReason::kBusy) return std::move(failure).next(kIfCannot);
   if (!is_offer) return failure;
-  return std::move(failure).next(reason == replication::DenyReason::kBusy
-                                     ? "try again later"
-                                     : "start that relay with --accept " + to_string(log.log));
+  return std::move(failure).next("start that relay with --accept " + to_string(log.log));
 }
 
 Failure explain(const node::PeerReport& peer, const Error& error) {
