@@ -478,8 +478,17 @@ Result<std::uint64_t> count_damaged_pages(const std::string& directory) {
 }
 
 bool can_salvage(const std::string& directory) {
-  const auto file = detail::PageFile::open(data_file(directory));
-  return file || file.error().code != Errc::kStoreDamaged;
+  auto file = detail::PageFile::open(data_file(directory));
+  if (!file) return file.error().code != Errc::kStoreDamaged;
+  bool is_any = false;
+  const auto look = [&](std::optional<Table> table, const KvRow& row) -> Result<void> {
+    for (const Table one : {Table::kMeta, Table::kLogs, Table::kEntries}) {
+      is_any = is_any || ((!table || *table == one) && is_sealed(one, row));
+    }
+    if (is_any) return fail(Errc::kStoreBusy);  // enough was read
+    return {};
+  };
+  return !file->read(look) || is_any;
 }
 
 struct Salvage::State {

@@ -13,7 +13,7 @@ void add_relay(CommandTree& tree) {
       "that `culm sync --peer` can insist on, and the address. What happens goes to stderr,\n"
       "once a minute in numbers; SIGHUP asks for them now. SIGTERM and Ctrl-C end it. A store\n"
       "that is missing is made once it can listen. A damaged row is passed over; a damaged page\n"
-      "of the store may end the relay with exit 5: `culm repair` mends it.\n"
+      "of the store may end the relay with exit 5: `culm repair` mends what can be.\n"
       "Signatures that nothing depended on are checked in the background, one at a time.",
       "culm --store relay relay --listen 0.0.0.0:7474 --accept-any", options, &run_relay);
   verb.group(VerbGroup::kExchange);

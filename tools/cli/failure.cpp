@@ -39,8 +39,8 @@ constexpr std::string_view kTakeBack =
     "has it, begin "
     "another one with --log-id";
 constexpr std::string_view kRepair =
-    "`culm repair --dry-run` says what is damaged; `culm repair --from HOST:PORT` mends it, and "
-    "takes what is lost again from a peer that has it";
+    "`culm repair --dry-run` says what is damaged; `culm repair --from HOST:PORT` mends what can "
+    "be, and takes what is lost again from a peer that has it";
 constexpr std::string_view kAllow = "let this user write there, or name another store with --store";
 constexpr std::string_view kNoWay = "check the address and the network of this machine";
 static_assert(limits::kConnectTimeoutMs == 10'000 && limits::kHandshakeTimeoutMs == 10'000,

@@ -10,6 +10,7 @@
 #include "culm/core/signing.hpp"
 #include "culm/store/lmdb_kv.hpp"
 
+#include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/verbs.hpp"
 
@@ -45,6 +46,14 @@ Failure with_silent_node(Failure failure, const Context& context) {
   return failure;
 }
 
+/// Some damage leaves a store that nothing can be made of.
+Failure with_step_of_damage(Failure failure, const Context& context) {
+  const bool is_plain = failure.code == culm::Errc::kStoreDamaged &&
+                        failure.step == Failure(culm::Error{culm::Errc::kStoreDamaged}).step;
+  if (is_plain) failure.step = culm::tools::step_of_damage(context);
+  return failure;
+}
+
 int print_help(Context& context, const culm::tools::Ending& ending) {
   std::fputs(ending.err.c_str(), stderr);
   auto printed = context.out.write(ending.out);
@@ -71,8 +80,8 @@ int run(const std::vector<std::string>& arguments) {
   if (exit == Exit::kReaderGone) return static_cast<int>(exit);
   // What was printed before the failure belongs before its message.
   static_cast<void>(context.out.flush());
-  const Failure failure =
-      with_silent_node(with_what_was_done(std::move(outcome.error()).as(exit), context), context);
+  Failure failure = with_what_was_done(std::move(outcome.error()).as(exit), context);
+  failure = with_step_of_damage(with_silent_node(std::move(failure), context), context);
   const std::string& name = (*verb)->name();
   std::fputs((context.json ? to_json_line(failure, name) : to_text(failure, name)).c_str(), stderr);
   return static_cast<int>(exit);
