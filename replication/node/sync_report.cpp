@@ -24,7 +24,7 @@ std::optional<Error> why_ended(const SyncReport& report) {
 }
 
 std::optional<Error> why_partial(const LogReport& log) {
-  if (log.outcome != LogOutcome::kPartial) return std::nullopt;
+  if (!is_partial(log)) return std::nullopt;
   const bool lacks_entries =
       !log.missing.empty() || std::ranges::any_of(log.unconfirmed, [](const Unconfirmed& one) {
         return !one.entries.empty();
@@ -40,6 +40,12 @@ std::optional<Error> why_not_moved(const LogReport& log) {
 }
 
 }  // namespace
+
+bool is_partial(const LogReport& log) {
+  if (log.outcome == LogOutcome::kPartial) return true;
+  // Who had nothing of it before it was pushed there does not serve it.
+  return log.outcome == LogOutcome::kDenied && !log.unconfirmed.empty();
+}
 
 RangeSet find_dropped(const store::LogState& log) {
   if (log.cap == 0) return {};

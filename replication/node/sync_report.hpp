@@ -32,6 +32,9 @@ struct Unconfirmed {
   bool is_unsaid = false;  ///< it had no room to speak of them: it has said that it holds the rest
 };
 
+struct LogReport;
+/// Whether peers have brought, and taken, only a part of it.
+[[nodiscard]] bool is_partial(const LogReport& log);
 /// Entries that lie in the store at or above the cap of their log: they stay there, and nobody
 /// reads or serves them.
 [[nodiscard]] RangeSet find_dropped(const store::LogState& log);

@@ -48,6 +48,13 @@ TEST(SyncReport, AnEndBeforeTheLogsHadTheirsCountsMoreThanTheseDo) {
   EXPECT_EQ(why_not_done(report)->log, nullptr);
 }
 
+TEST(SyncReport, ALogThatAPeerTookPartOfIsNotDeniedThoughThePeerHadNothingBefore) {
+  SyncReport report = report_of(SyncOutcome::kDone, LogOutcome::kDenied);
+  report.logs[0].unconfirmed = {{report.peers[0].endpoint, {}, {{5, 9}}}};
+  EXPECT_EQ(why_not_done(report)->error.code, Errc::kPayloadNotHeld);
+  EXPECT_EQ(why_not_done(report)->log, &report.logs[0]);
+}
+
 TEST(SyncReport, ALogThatIsDeniedIsNamedUnlessThePeerHoldsIt) {
   SyncReport report = report_of(SyncOutcome::kDone, LogOutcome::kDenied);
   report.logs[0].is_pushed = true;

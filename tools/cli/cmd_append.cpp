@@ -301,7 +301,7 @@ Failure explain(const Error& error, const std::string& mark_path, const Gate& ga
         "nothing of the log is here, and no known peer could be asked whether it began elsewhere";
     failure.step =
         "where this key was never used for this log elsewhere, append its first entry with "
-        "--gate ask; else take the log back from a peer before (culm sync HOST:PORT)";
+        "--gate ask; else take the log back from a peer before (`culm sync HOST:PORT LOG`)";
   }
   if (error.code == Errc::kAuthorHeadUnknown && gate.known && !gate.known->unproven.empty()) {
     failure.message += ": " + who_claims(*gate.known);
@@ -341,7 +341,8 @@ Outcome<void> check_new_log(store::AuthorMark& mark, const std::string& mark_pat
                     std::to_string((*published)->seqnum);
   return fail_with(std::move(failure).next(
       "name its store with --store DIR or CULM_STORE; if that is lost, take the log back from a "
-      "peer before appending (culm sync HOST:PORT); where no peer has it, begin another one with "
+      "peer before appending (`culm sync HOST:PORT LOG`); where no peer has it, begin another one "
+      "with "
       "--log-id"));
 }
 

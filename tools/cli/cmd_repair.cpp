@@ -278,7 +278,8 @@ Outcome<void> unless_lost(Context& context, const RepairOptions& options,
   };
   add(entries, human_entries(entries));
   add(payloads, human_payloads(payloads));
-  add(cut_off, human_entries(cut_off) + " that lead to nothing");
+  add(cut_off,
+      human_entries(cut_off) + (cut_off == 1 ? " that leads" : " that lead") + " to nothing");
   Failure failure(
       Exit::kNotFound, entries + cut_off == 0 ? Errc::kPayloadNotHeld : Errc::kEntryNotHeld,
       "the store is sound again, and not all that is wanted is in it: lost here are " + what);

@@ -35,9 +35,8 @@ Exit exit_of_file(const Error& error) {
 
 constexpr std::string_view kTakeBack =
     "the store lacks entries that were published, as after a restore or `culm forget`: take the "
-    "log back from a peer (culm sync HOST:PORT LOG) before appending, or it forks; where no peer "
-    "has it, begin "
-    "another one with --log-id";
+    "log back from a peer (`culm sync HOST:PORT LOG`) before appending, or it forks; where no peer "
+    "has it, begin another one with --log-id";
 constexpr std::string_view kRepair =
     "`culm repair --dry-run` says what is damaged; `culm repair --from HOST:PORT` mends what can "
     "be, and takes what is lost again from a peer that has it";

@@ -36,7 +36,7 @@ Failure explain_partial(const node::LogReport& log, const Error& error) {
 }
 
 Failure explain(const node::SyncRequest& request, const node::LogReport& log, const Error& error) {
-  if (log.outcome == node::LogOutcome::kPartial && !log.offer_denied) {
+  if (node::is_partial(log) && !log.offer_denied) {
     return explain_partial(log, error);
   }
   const bool is_offer = log.offer_denied.has_value();
