@@ -29,7 +29,7 @@ struct Published {
   bool is_copied = false;
 
   /// Whether it was appended without having asked anybody who could know of more.
-  [[nodiscard]] bool is_unasked() const noexcept { return seqnum != 0 && store == kUnaskedStore; }
+  [[nodiscard]] bool is_unasked() const noexcept { return store == kUnaskedStore; }
 
   friend bool operator==(const Published&, const Published&) = default;
 };

@@ -203,8 +203,9 @@ Result<void> with_lock(store::AuthorMark& mark, Act act) {
 Result<void> move_back(store::AuthorMark& mark, OtherBranch& other) {
   CULM_TRY(const auto published, mark.read());
   other.is_unasked = store::is_unasked(mark);
-  const bool is_above =
-      other.is_unasked && other.common.seqnum != 0 && published->seqnum > other.common.seqnum;
+  // Of two logs that differ from their beginning nothing is common.
+  const bool is_seen = other.common.seqnum != 0 || other.at == 1;
+  const bool is_above = other.is_unasked && is_seen && published->seqnum > other.common.seqnum;
   return is_above ? mark.write(other.common) : Result<void>();
 }
 
@@ -255,7 +256,9 @@ Result<std::optional<UnaskedLog>> look_at(const OwnLogs& own, const LogKey& log,
     known.silent.push_back(
         {.endpoint = known.unproven.front().endpoint, .error = Error{Errc::kPeerStalled}});
   }
-  return UnaskedLog{log, tail, {}, std::move(known.silent.front())};
+  CULM_TRY(const auto transaction, own.store.read());
+  CULM_TRY(const auto met, transaction.known_peers());
+  return UnaskedLog{log, tail, {}, std::move(known.silent.front()), met.empty()};
 }
 
 }  // namespace
@@ -266,8 +269,7 @@ Result<bool> KnownHead::check(AppendGate gate, SeqNum tail) const {
   if (head > tail) return fail(error_for(Errc::kAuthorMarkBehind, head));
   if (is_of_use(tail)) return true;
   if (gate == AppendGate::kRequired) return fail(Errc::kAuthorHeadUnknown);
-  // A log that begins here, and nobody says otherwise.
-  return asked == 0 || (tail == 0 && unproven.empty());
+  return false;
 }
 
 Result<KnownHead> ask_known_peers(const WritableStore& store, const std::string& directory,
@@ -298,6 +300,20 @@ Result<std::vector<LogKey>> list_unasked(const std::string& marks_directory) {
     return !mark || !store::is_unasked(**mark);
   });
   return logs;
+}
+
+Result<void> bind_confirmed(const OwnLogs& own, const node::SyncReport& report) {
+  CULM_TRY(const auto logs, list_unasked(own.marks_directory));
+  for (const LogKey& log : logs) {
+    const auto said = std::ranges::find(report.logs, log, &node::LogReport::log);
+    if (said == report.logs.end() || !said->is_pushed) continue;
+    CULM_TRY(const auto mark,
+             store::open_author_mark(
+                 {.directory = own.marks_directory, .store_directory = own.directory}, log));
+    CULM_TRY(const SeqNum tail, find_unasked_tail(own, log, *mark));
+    if (tail != 0) CULM_CHECK(bind(own, log, *mark, tail));
+  }
+  return {};
 }
 
 Result<std::optional<UnaskedLog>> find_unasked(const OwnLogs& own,

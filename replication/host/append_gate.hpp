@@ -75,6 +75,7 @@ struct UnaskedLog {
   SeqNum tail = 0;                           ///< here
   std::optional<OtherBranch> other{};        ///< what a peer holds
   std::optional<node::PeerReport> silent{};  ///< else: nobody could be asked, and this is why
+  bool is_first_sync = false;                ///< of the store: the log began here, most likely
 };
 
 /// What an own log is to be asked for before a sync.
@@ -91,5 +92,9 @@ struct OwnLogs {
 /// mark.
 [[nodiscard]] Result<std::optional<UnaskedLog>> find_unasked(const OwnLogs& own,
                                                              const node::SyncRequest& request);
+
+/// After a sync that pushed: the marks of logs that all its peers confirm to hold as they are here
+/// say no more that nobody was asked. Fails as store and mark.
+[[nodiscard]] Result<void> bind_confirmed(const OwnLogs& own, const node::SyncReport& report);
 
 }  // namespace culm::host

@@ -47,6 +47,9 @@ struct Replica::Impl {
                                                  const node::SyncRequest& request) const;
   /// Before a sync: see `host::find_unasked`.
   [[nodiscard]] Result<void> check_unasked(const node::SyncRequest& request) const;
+  /// After it.
+  [[nodiscard]] Result<void> bind_confirmed(const node::SyncReport& report) const;
+  [[nodiscard]] std::optional<host::OwnLogs> own_logs() const;
 };
 
 struct OwnLog::Impl {
@@ -211,18 +214,29 @@ Result<node::SyncReport> Replica::sync(const node::SyncRequest& request, const T
   impl_->running = run.get();
   auto report = run->run(stop);
   impl_->running = nullptr;
+  CULM_CHECK(impl_->bind_confirmed(report));
   return report;
 }
 
-Result<void> Replica::Impl::check_unasked(const node::SyncRequest& request) const {
+std::optional<host::OwnLogs> Replica::Impl::own_logs() const {
   const auto marks = marks_directory.empty() ? store::find_marks_directory() : marks_directory;
-  if (!marks) return {};
-  CULM_TRY(const auto unasked,
-           host::find_unasked({*store.store, directory, *marks, options}, request));
+  if (!marks) return std::nullopt;
+  return host::OwnLogs{*store.store, directory, *marks, options};
+}
+
+Result<void> Replica::Impl::bind_confirmed(const node::SyncReport& report) const {
+  const auto own = own_logs();
+  return own ? host::bind_confirmed(*own, report) : Result<void>();
+}
+
+Result<void> Replica::Impl::check_unasked(const node::SyncRequest& request) const {
+  const auto own = own_logs();
+  if (!own) return {};
+  CULM_TRY(const auto unasked, host::find_unasked(*own, request));
   if (!unasked) return {};
   if (unasked->other) return fail(error_for(Errc::kAuthorMarkFork, unasked->other->at));
   // A node may reach peers of a network that is not known here.
-  if (store.node != nullptr) return {};
+  if (store.node != nullptr || unasked->is_first_sync) return {};
   return fail(unasked->silent->error.value_or(Error{Errc::kPeerClosed}));
 }
 
@@ -278,7 +292,9 @@ Result<node::SyncReport> Replica::Impl::sync_by(host::NodeClient& other,
   const bool speaks_of_peers = options.accept.full || !options.network.empty() ||
                                !options.network_key_file.empty() || !options.peer_key_file.empty();
   if (request.live || speaks_of_peers) return fail(Errc::kUsage);
-  return other.sync(request);
+  auto report = other.sync(request);
+  if (report) CULM_CHECK(bind_confirmed(*report));
+  return report;
 }
 
 OwnLog::OwnLog(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -8,7 +8,7 @@ import signal
 
 from played_peer import claim_a_head
 from relay_harness import NetworkScenario
-from scenario import FORK, NETWORK, STORE, USAGE, Scenario, main
+from scenario import FORK, NETWORK, OK, STORE, USAGE, Scenario, main
 
 
 class AuthorMark(Scenario):
@@ -252,7 +252,7 @@ class AppendGate(NetworkScenario):
         self.append(b"7", "--gate", "required", status=FORK)
         self.assertEqual(self.append(b"7", "--gate", "never"), "")
         self.append(b"8", "--gate", "required", status=FORK)
-        self.assertIn("no peer could be asked", self.text("mark"))
+        self.assertIn("no peer was asked", self.text("mark"))
         self.node = self.relay("relay", "--accept-any", listen=self.node.address)
         self.assertEqual(self.append(b"8"), "")
         self.node.end()
@@ -333,6 +333,8 @@ class AppendGate(NetworkScenario):
             self.assertIn("append its first entry with --gate ask", said)
         self.assertFalse(os.path.exists(self.path("new")))
         self.out("append", "--key", key, "--gate", "ask", stdin=b"1", store="new")
+        self.error(FORK, "append", "--key", key, "--gate", "required", stdin=b"2", store="new")
+        self.out("sync", self.relay("relay", "--accept-any").address, "--push", store="new")
         self.out("append", "--key", key, "--gate", "required", stdin=b"2", store="new")
 
     def test_what_a_peer_says_and_does_not_show_ends_no_log(self):
@@ -377,6 +379,48 @@ class AppendGate(NetworkScenario):
         self.sync_one("other", self.node.address, self.author, "--range", "1-4")
         self.assertEqual(self.error(0, "append", "--key", self.key, "--gate", "required", stdin=b"5",
                                     store="other"), "")
+
+
+class BegunAgain(NetworkScenario):
+    """Of an author's log only the key file is left, and peers hold the log."""
+
+    def setUp(self):
+        super().setUp()
+        self.server = self.relay("relay", "--accept-any")
+        self.key, self.author = self.push_lines(10, self.server, store="store")
+        for name in ("store", "marks"):
+            shutil.rmtree(self.path(name))
+        self.out("append", "--key", self.key, "--lines", stdin=b"once more\n")
+
+    def test_is_not_synced_over_the_log_in_any_way(self):
+        for arguments in [], [self.author], ["--push"], ["--live", "--push"], ["--quote"]:
+            said = self.error(FORK, "sync", self.server.address, *arguments)
+            self.assertIn("its entries from seqnum 1 on would be dropped everywhere", said)
+        self.server.end()
+        for store, head in ("relay", 10), ("store", 1):
+            log = self.json("ls", store=store)
+            self.assertEqual((log["head"], log["cap"]), (head, None), store)
+
+    def test_goes_on_behind_the_log_as_the_words_say(self):
+        said = self.error(FORK, "sync", self.server.address)
+        for command in said.split("next: ", 1)[1].split("`")[1::2]:
+            culm, *words = shlex.split(command.replace("KEY", self.key))
+            into = words.pop()[1:] if words[-1].startswith(">") else None
+            printed = self.out(*words)
+            if into:
+                self.write(into, printed)
+        self.assertEqual(self.printed("store", self.author), [*self.lines(10), "once more"])
+        self.assertTrue(self.sync_one("store", self.server.address, "--push")["pushed"])
+
+    def test_a_log_that_is_new_everywhere_is_never_warned_of(self):
+        new = self.keygen("new.key")[0]
+        append = ("append", "--key", new, "--lines")
+        for text in b"1\n", b"2\n":
+            self.assertEqual(self.error(OK, *append, stdin=text, store="new").count("sure"), 0)
+        self.out("sync", self.server.address, "--push", store="new")
+        self.server.end()
+        for text in b"3\n", b"4\n":
+            self.assertEqual(self.error(OK, *append, stdin=text, store="new"), "")
 
 
 class OwnBranch(NetworkScenario):

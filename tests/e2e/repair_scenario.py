@@ -218,7 +218,7 @@ class Repair(Rotten):
             with self.subTest(verb=verb):
                 shutil.rmtree(self.path("rotten"), ignore_errors=True)
                 shutil.copytree(self.path("part"), self.path("rotten"))
-                self.out("repair", store="rotten")
+                self.out("repair", store="rotten", status=NOT_FOUND)
                 self.assertEqual(self.json("ls", store="rotten")["held"], "701-800")
                 self.out(*verb, self.peer.address, store="rotten")
                 self.assertEqual(self.json("ls", store="rotten")["held"], held)

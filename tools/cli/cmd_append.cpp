@@ -272,8 +272,9 @@ Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& c
   CULM_TRY(const bool is_asked, gate.known->check(gate.gate, tail));
   const std::string claims = who_claims(*gate.known);
   const std::string who = claims.empty() ? who_is_silent(*gate.known, tail) : claims;
-  // A log that begins here has no mark, and mostly nobody who could know of it.
-  if (who.empty() || (tail == 0 && claims.empty())) return is_asked;
+  // A log that began here has mostly nobody who could know of it; its first sync asks.
+  const bool is_new = tail == 0 || (is_again && gate.known->asked == 0);
+  if (who.empty() || (is_new && claims.empty())) return is_asked;
   std::string text = is_again ? "the last entries were appended while no peer could be asked"
                               : "author mark and store are not as they were written together, as "
                                 "after a restore";
@@ -301,7 +302,8 @@ Failure explain(const Error& error, const std::string& mark_path, const Gate& ga
         "nothing of the log is here, and no known peer could be asked whether it began elsewhere";
     failure.step =
         "where this key was never used for this log elsewhere, append its first entry with "
-        "--gate ask; else take the log back from a peer before (`culm sync HOST:PORT LOG`)";
+        "--gate ask, and push it (`culm sync HOST:PORT --push`); else take the log back from a "
+        "peer before (`culm sync HOST:PORT LOG`)";
   }
   if (error.code == Errc::kAuthorHeadUnknown && gate.known && !gate.known->unproven.empty()) {
     failure.message += ": " + who_claims(*gate.known);

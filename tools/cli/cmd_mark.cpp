@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t kLineBytesMax = 4096;
 
-constexpr const char* kUnasked = "  (no peer could be asked, see `culm append --gate`)";
+constexpr const char* kUnasked = "  (no peer was asked, see `culm append --gate`)";
 
 struct Options {
   std::vector<std::string> logs;

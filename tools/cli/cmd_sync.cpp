@@ -139,7 +139,10 @@ Outcome<void> run_elsewhere(Context& context, const Options& options, node::Sync
   take_signals();
   say_when_interrupted("the node goes on with the sync");
   const auto report = node.sync(request);
-  if (report) return conclude(context, request, *report);
+  if (report) {
+    CULM_TOOLS_CHECK(bind_confirmed(context, *store, *report));
+    return conclude(context, request, *report);
+  }
   if (report.error().code != Errc::kStoreLocked) return fail_with(report.error());
   return fail_with(Failure(Exit::kLocked, Errc::kStoreLocked,
                            "`culm sync --live` runs on the store and serves its own logs alone")
@@ -207,6 +210,7 @@ Outcome<void> run(Context& context, const Options& options) {
   say_when_interrupted(what_came(request, report));
   CULM_TOOLS_CHECK(served);
   CULM_TOOLS_CHECK(teller.told());
+  CULM_TOOLS_CHECK(bind_confirmed(context, host.store(), report));
   return conclude(context, request, report);
 }
 

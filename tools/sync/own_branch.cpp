@@ -1,5 +1,6 @@
 #include "tools/sync/own_branch.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <thread>
@@ -34,6 +35,14 @@ void tell_waiting(const Context& context, const host::UnaskedLog& unasked) {
   std::fprintf(stderr, "%s\n", (context.json ? line : words).c_str());
 }
 
+/// The marks directory, where a mark says that nobody was asked.
+Outcome<std::optional<std::string>> find_unasked_marks() {
+  const auto marks = store::find_marks_directory();
+  if (!marks) return std::nullopt;
+  CULM_TOOLS_TRY(const auto logs, about(shown(*marks), host::list_unasked(*marks)));
+  return logs.empty() ? std::nullopt : std::optional(*marks);
+}
+
 Failure explain(const host::UnaskedLog& unasked) {
   return unasked.other ? explain_branch(unasked.log, unasked.tail, *unasked.other, "")
                        : explain_silence(unasked);
@@ -65,13 +74,20 @@ Failure explain_branch(const LogKey& log, SeqNum tail, const host::OtherBranch& 
   return std::move(failure).about(name).next(step);
 }
 
+Outcome<void> bind_confirmed(const Context& context, const store::Store& store,
+                             const node::SyncReport& report) {
+  const auto has_pushed = [](const node::LogReport& log) { return log.is_pushed; };
+  if (std::ranges::none_of(report.logs, has_pushed)) return {};
+  CULM_TOOLS_TRY(const auto marks, find_unasked_marks());
+  if (!marks) return {};
+  return about(*marks, host::bind_confirmed({store, context.store_directory, *marks}, report));
+}
+
 Outcome<void> check_unasked(
     const Context& context, const HostOptions& options,
     const std::function<Outcome<node::SyncRequest>(const store::Store&)>& make_request) {
-  const auto marks = store::find_marks_directory();
+  CULM_TOOLS_TRY(const auto marks, find_unasked_marks());
   if (!marks) return {};
-  CULM_TOOLS_TRY(const auto logs, about(shown(*marks), host::list_unasked(*marks)));
-  if (logs.empty()) return {};
   // What is wrong with the store or the request is said by who goes on.
   const auto store = open_for_reading(context);
   if (!store) return {};
@@ -87,8 +103,10 @@ Outcome<void> check_unasked(
     CULM_TOOLS_TRY(const auto unasked, host::find_unasked(own, *request));
     if (!unasked) return {};
     if (unasked->other || !request->live) {
-      // A node may reach peers of a network that is not known here.
-      const bool may_know = !unasked->other && host::NodeClient::connect(context.store_directory);
+      // A node may reach peers of a network that is not known here. Of a log that most likely began
+      // here it is said why the peer is silent as of any other.
+      const bool may_know = !unasked->other && (unasked->is_first_sync ||
+                                                host::NodeClient::connect(context.store_directory));
       return may_know ? Outcome<void>() : fail_with(explain(*unasked));
     }
     if (!is_told) tell_waiting(context, *unasked);

@@ -21,5 +21,8 @@ namespace culm::tools {
 [[nodiscard]] Outcome<void> check_unasked(
     const Context& context, const HostOptions& options,
     const std::function<Outcome<node::SyncRequest>(const store::Store&)>& make_request);
+/// After it: see `host::bind_confirmed`.
+[[nodiscard]] Outcome<void> bind_confirmed(const Context& context, const store::Store& store,
+                                           const node::SyncReport& report);
 
 }  // namespace culm::tools
