@@ -64,6 +64,14 @@ class AuthorMark(Scenario):
             mark.write(b"\xff" * os.path.getsize(mark.name))
         self.assertIn("is damaged", self.append("4\n", FORK).stderr.decode())
 
+    def test_a_mark_that_is_damaged_is_made_again_of_what_was_carried_along(self):
+        self.write("marks.jsonl", self.out("mark", "--json"))
+        [mark] = (self.place / "marks").glob("*.mark")
+        os.truncate(mark, 0)
+        self.assertIn("culm mark", self.append("4\n", FORK).stderr.decode())
+        self.out("mark", "--import", "marks.jsonl")
+        self.append("4\n")
+
     def test_a_mark_that_is_cut_short_never_forks_the_log(self):
         mark = self.mark(self.author)
         with open(mark, "rb") as file:

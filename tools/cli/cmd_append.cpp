@@ -315,8 +315,9 @@ Failure explain(const Error& error, const std::string& mark_path, const Gate& ga
                                         std::to_string(error.detail)
                                   : " is damaged");
     failure.step =
-        "restore the mark from a copy; or, if nothing was appended with this key anywhere else "
-        "since this store was written, append once with --adopt";
+        "restore the mark from a copy (`culm mark --import FILE`); or take what peers have of the "
+        "log (`culm sync`), and if nothing else was appended with this key since this store was "
+        "written, append once with --adopt";
   } else if (error.code == Errc::kEntryNotHeld) {
     failure.exit = Exit::kFork;
     failure.message = "the store holds only part of the log, " + failure.message;
@@ -330,8 +331,8 @@ Failure explain(const Error& error, const std::string& mark_path, const Gate& ga
 }
 
 /// What was published is in no store that is made now: a mistyped --store is none.
-Outcome<void> check_new_log(store::AuthorMark& mark, const std::string& mark_path, bool adopt,
-                            AppendGate gate) {
+Outcome<void> check_new_log(const LogKey& log, store::AuthorMark& mark,
+                            const std::string& mark_path, bool adopt, AppendGate gate) {
   const auto published = mark.read();
   if (!published && !adopt) return fail_with(explain(published.error(), mark_path));
   if (!published || !*published || (*published)->seqnum == 0) {
@@ -343,9 +344,8 @@ Outcome<void> check_new_log(store::AuthorMark& mark, const std::string& mark_pat
                     std::to_string((*published)->seqnum);
   return fail_with(std::move(failure).next(
       "name its store with --store DIR or CULM_STORE; if that is lost, take the log back from a "
-      "peer before appending (`culm sync HOST:PORT LOG`); where no peer has it, begin another one "
-      "with "
-      "--log-id"));
+      "peer before appending (`culm sync HOST:PORT " +
+      to_string(log) + "`); where no peer has it, begin another one with --log-id"));
 }
 
 Outcome<void> report(Context& context, const LogKey& log, const RangeSet& appended, SeqNum head,
@@ -431,7 +431,7 @@ Outcome<void> run(Context& context, const Options& given) {
   };
   const auto may_make = [&]() -> Outcome<void> {
     CULM_TOOLS_TRY(const auto mark, open_mark());
-    return check_new_log(*mark, mark_path, options.adopt, gate.gate);
+    return check_new_log(log, *mark, mark_path, options.adopt, gate.gate);
   };
   CULM_TOOLS_TRY(auto access,
                  open_for_writing(context, IfMissing::kCreate, verifier, {}, wait_max, may_make));

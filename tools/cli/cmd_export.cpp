@@ -63,10 +63,11 @@ Outcome<void> print(Output& out, const store::Store& store, const std::vector<Pa
   Outcome<void> outcome;
   for (const Part& part : parts) {
     JsonlFormat format(part.asked);
-    CULM_TOOLS_TRY(const RangeSet damaged,
-                   print_entries(out, store, part.state.log, part.asked | part.certificate, format,
-                                 bytes == 0 ? nullptr : &progress));
-    auto sound = unless_damaged(part.state.log, damaged, format.damaged_payloads());
+    const auto damaged = print_entries(out, store, part.state.log, part.asked | part.certificate,
+                                       format, bytes == 0 ? nullptr : &progress);
+    is_none = is_none && format.written().empty();
+    if (!damaged) return fail_with(damaged.error());
+    auto sound = unless_damaged(part.state.log, *damaged, format.damaged_payloads());
     auto whole = unless_cut_off(part.state.log, format.cut_off());
     if (!sound && !whole) {
       sound.error().message += "; and, as they lead to it, " + to_string(format.cut_off());
@@ -74,7 +75,6 @@ Outcome<void> print(Output& out, const store::Store& store, const std::vector<Pa
     }
     if (sound && !whole && outcome) outcome = std::move(whole);
     if (!sound) outcome = std::move(sound);
-    is_none = is_none && format.written().empty();
   }
   return outcome;
 }

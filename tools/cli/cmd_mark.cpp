@@ -81,7 +81,13 @@ Result<bool> raise_mark(const std::string& directory, const LogKey& log,
   CULM_TRY(const auto mark, store::open_author_mark({.directory = directory}, log));
   CULM_CHECK(mark->lock());
   const auto raise = [&]() -> Result<bool> {
-    CULM_TRY(const auto ours, mark->read());
+    const auto read = mark->read();
+    if (!read && read.error().code == Errc::kAuthorMarkFormat) {
+      // A damaged one may have said more: the next append asks.
+      CULM_CHECK(mark->write({published.seqnum, published.hash, store::kUnaskedStore}));
+      return true;
+    }
+    CULM_TRY(const auto ours, read);
     if (ours && ours->seqnum > published.seqnum) return false;
     if (ours && ours->seqnum == published.seqnum) {
       if (ours->hash == published.hash) return false;

@@ -330,11 +330,13 @@ Outcome<void> tell_state(Context& context, const store::LogState& made, bool dry
   }
   const std::string title = short_name(made.log);
   std::string text = title + (dry_run ? ": would make its state again" : ": made its state again") +
-                     " from what is here; what was wanted of it is lost, and all of it is wanted";
+                     " from what is here; what was wanted of it is lost, and all of it is wanted"
+                     " (`culm select` wants less)";
+  if (dry_run) text += "; what else is lost of it shows then";
   if (deleted != 0) {
     text += "; " + human_payloads(deleted) +
             (deleted == 1 ? " that is not here counts" : " that are not here count") +
-            " as deleted; `culm sync HOST:PORT " + title + " --undelete` takes " +
+            " as deleted, lost or not; `culm sync HOST:PORT " + title + " --undelete` takes " +
             (deleted == 1 ? "it" : "them") + " too";
   }
   return context.out.write(text + "\n");
@@ -501,10 +503,15 @@ Outcome<void> run(Context& context, const RepairOptions& options) {
   bool writes_again = pages && *pages != 0;
   auto outcome = is_found ? mend(context, options, writes_again)
                           : about(named(context), Result<void>(fail(pages.error())));
-  if (!outcome && outcome.error().code == Errc::kStoreDamaged && is_found && !writes_again) {
+  const auto is_damaged = [&] {
+    return !outcome && is_found && outcome.error().code == Errc::kStoreDamaged;
+  };
+  if (is_damaged() && !writes_again) {
     writes_again = true;
     outcome = mend(context, options, writes_again);
   }
+  // What was made of the rows that were found may lack more than these showed.
+  if (is_damaged() && !options.dry_run) outcome = mend(context, options, false);
   if (!outcome && outcome.error().code == Errc::kStoreDamaged) outcome.error().step = kStoreIsLost;
   return outcome;
 }

@@ -88,7 +88,9 @@ constexpr Row kRows[] = {
     {Errc::kFileIo, "name a file in place of the directory", {}, EISDIR},
     {Errc::kFileIo, "let this user have the file, or name another one", {}, EACCES},
     {Errc::kFileExists, "name a file that does not exist yet"},
-    {Errc::kKeyFileMissing, "`culm keygen FILE` makes one"},
+    {Errc::kKeyFileMissing,
+     "name the key file; a log goes on with its own key alone, so restore a copy of that if it is "
+     "lost. `culm keygen FILE` makes a key for another log"},
     {Errc::kKeyFileLink, "name the file itself"},
     {Errc::kKeyFileShared, "if it is your key, chmod 600 the file"},
 
