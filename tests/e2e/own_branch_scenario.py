@@ -1,0 +1,191 @@
+"""Entries of one's own that are not those that peers hold: nothing forks the log unasked."""
+
+import os
+import re
+import shutil
+import subprocess
+
+from relay_harness import NetworkScenario
+from scenario import CULM, FORK, NETWORK, OK, main
+
+
+class OwnLog(NetworkScenario):
+    """A log of 3 entries that a relay holds as well, and store and marks as they were then."""
+
+    def setUp(self):
+        super().setUp()
+        self.node = self.relay("relay", "--accept-any")
+        self.address = self.node.address
+        self.key, self.author = self.push_lines(3, self.node, store="store")
+        for name in ("store", "marks"):
+            shutil.copytree(self.path(name), self.path(f"{name}-backup"))
+        self.append(b"4\n")
+        self.sync_one("store", self.address, "--push")
+
+    def restore(self):
+        for name in ("store", "marks"):
+            shutil.rmtree(self.path(name))
+            shutil.copytree(self.path(f"{name}-backup"), self.path(name))
+
+    def append(self, text, *arguments, status=0):
+        return self.error(status, "append", "--key", self.key, "--lines", *arguments, stdin=text)
+
+    def relay_is_back(self):
+        return self.relay("relay", "--accept-any", listen=self.address)
+
+    def play(self, said):
+        """Does what the next step says, as it is written; the commands."""
+        commands = said.split("next: ", 1)[1].split("`")[1::2]
+        for command in commands:
+            command = command.replace("HOST:PORT", self.address).replace(" LOG", f" {self.author}")
+            shell = re.sub(r"\bculm ", f"'{CULM}' ", command).replace("KEY", self.key)
+            done = subprocess.run(["bash", "-c", shell.replace("--log-id N", "--log-id 1")],
+                                  cwd=self.place, env=self.environment, capture_output=True,
+                                  timeout=100)
+            self.assertEqual(done.returncode, 0, (command, done.stderr))
+        return commands
+
+    def payloads(self, log, seqnums):
+        return [self.out("cat", log, "--range", n) for n in seqnums]
+
+
+class ForgottenLog(OwnLog):
+    def test_goes_on_once_it_was_taken_back_as_the_words_say(self):
+        self.out("forget", self.author, "--own")
+        said = self.append(b"5\n", status=FORK)
+        self.play(said.replace("`culm forget`", "forget"))
+        self.append(b"5\n")
+        self.assertTrue(self.sync_one("store", self.address, "--push")["pushed"])
+        self.assertEqual(self.payloads(self.author, (4, 5)), [b"4", b"5"])
+
+
+class OwnBranch(OwnLog):
+    """Entries that were appended while no peer could be asked, and that peers hold otherwise."""
+
+    def setUp(self):
+        super().setUp()
+        self.node.end()
+        self.restore()
+        for text in b"mine 4\n", b"mine 5\nmine 6\n":
+            self.append(text)
+
+    def assert_nothing_was_exchanged(self, relay):
+        relay.end()
+        for store, head in ("relay", 4), ("store", 6):
+            log = self.json("ls", store=store)
+            self.assertEqual((log["head"], log["cap"]), (head, None), store)
+        return self.relay_is_back()
+
+    def test_is_not_appended_to_once_a_peer_shows_the_other(self):
+        relay = self.relay_is_back()
+        for arguments in (), ("--gate", "required"):
+            said = self.append(b"mine 7\n", *arguments, status=FORK)
+            self.assertIn("entries 4-6 were appended here while no peer could be asked", said)
+            self.assertIn(f"the peer at {self.address} holds another entry 4", said)
+        self.assert_nothing_was_exchanged(relay)
+        report = self.json("append", "--key", self.key, stdin=b"x", status=FORK)
+        self.assertEqual((report["error"], report["seqnum"], report["seqnums"]),
+                         ("author_mark_fork", 4, "4-6"))
+
+    def test_is_not_synced_in_any_way(self):
+        relay = self.relay_is_back()
+        for arguments in ([], [self.author], ["--push"], ["--live"], ["--live", "--push"],
+                          ["--newest", "1"], ["--entries-only"], ["--quote"]):
+            said = self.error(FORK, "sync", self.address, *arguments)
+            self.assertIn("its entries from seqnum 4 on would be dropped everywhere", said)
+        self.error(FORK, "repair", "--from", self.address)
+        relay = self.assert_nothing_was_exchanged(relay)
+        # Neither while a node runs on the store, as long as it does not sync by itself.
+        node = self.relay("store")
+        self.error(FORK, "sync", self.address, "--push")
+        self.append(b"mine 7\n", status=FORK)
+        node.end()
+        self.assert_nothing_was_exchanged(relay)
+
+    def test_where_no_peer_can_be_asked_nothing_is_synced(self):
+        said = self.error(NETWORK, "sync", self.address, "--push")
+        self.assertIn("appended while no peer could be asked", said)
+        live = self.live("store", self.address, "--push")
+        self.wait_until_said(live, "asking again now and then")
+        relay = self.relay_is_back()
+        live.process.wait(30)
+        self.assertEqual(live.process.returncode, FORK, live.said())
+        self.assert_nothing_was_exchanged(relay)
+
+    def test_goes_on_behind_the_other_as_the_words_say(self):
+        relay = self.relay_is_back()
+        said = self.error(FORK, "sync", self.address, "--push")
+        self.assertEqual(len(self.play(said)), 5, said)
+        self.assertEqual(self.printed("store", self.author)[3:], ["4", "mine 4", "mine 5", "mine 6"])
+        self.assertTrue(self.sync_one("store", self.address, "--push")["pushed"])
+        relay.end()
+        self.assertEqual(self.append(b"8\n", "--gate", "required"), "")
+        for store, head in ("relay", 7), ("store", 8):
+            log = self.json("ls", store=store)
+            self.assertEqual((log["head"], log["cap"]), (head, None), store)
+        self.out("verify", "--jsonl", "branch.jsonl")
+
+    def test_is_not_begun_anew_between_the_two(self):
+        relay = self.relay_is_back()
+        self.error(FORK, "sync", self.address, "--push")
+        self.out("forget", self.author, "--own")
+        relay.end()
+        report = self.json("append", "--key", self.key, stdin=b"other 1", status=FORK)
+        self.assertEqual((report["error"], report["seqnum"]), ("author_mark_behind", 3))
+
+    def test_is_synced_where_peers_hold_it_as_it_is_here(self):
+        shutil.rmtree(self.path("relay"))
+        shutil.copytree(self.path("store-backup"), self.path("relay"))
+        os.remove(self.path("relay/peer.key"))
+        relay = self.relay_is_back()
+        self.assertTrue(self.sync_one("store", self.address, "--push")["pushed"])
+        relay.end()
+        self.assertEqual(self.append(b"7\n", "--gate", "required"), "", "it was asked")
+
+    def test_is_synced_where_peers_hold_nothing_of_it(self):
+        shutil.rmtree(self.path("relay"))
+        relay = self.relay_is_back()
+        self.assertTrue(self.sync_one("store", self.address, "--push")["pushed"])
+        self.assertEqual(self.append(b"7\n"), "")
+        relay.end()
+        self.assertEqual(self.append(b"8\n", "--gate", "required"), "")
+
+
+class BegunAgain(OwnLog):
+    """Of an author's log only the key file is left, and peers hold the log."""
+
+    def setUp(self):
+        super().setUp()
+        for name in ("store", "marks"):
+            shutil.rmtree(self.path(name))
+        self.assertNotIn("not sure", self.append(b"once more\n"))
+
+    def test_is_not_synced_over_the_log_in_any_way(self):
+        for arguments in [], [self.author], ["--push"], ["--live", "--push"], ["--quote"]:
+            said = self.error(FORK, "sync", self.address, *arguments)
+            self.assertIn("its entries from seqnum 1 on would be dropped everywhere", said)
+        self.node.end()
+        for store, head in ("relay", 4), ("store", 1):
+            log = self.json("ls", store=store)
+            self.assertEqual((log["head"], log["cap"]), (head, None), store)
+
+    def test_goes_on_behind_the_log_as_the_words_say(self):
+        self.play(self.error(FORK, "sync", self.address))
+        self.assertEqual(self.payloads(self.author, (4, 5)), [b"4", b"once more"])
+        self.assertTrue(self.sync_one("store", self.address, "--push")["pushed"])
+
+
+class NewLog(NetworkScenario):
+    def test_is_never_warned_of_where_it_is_new_everywhere(self):
+        relay = self.relay("relay", "--accept-any")
+        append = ("append", "--key", self.keygen()[0], "--lines")
+        for text in b"1\n", b"2\n":
+            self.assertNotIn("not sure", self.error(OK, *append, stdin=text))
+        self.out("sync", relay.address, "--push")
+        relay.end()
+        for text in b"3\n", b"4\n":
+            self.assertEqual(self.error(OK, *append, stdin=text), "")
+
+
+if __name__ == "__main__":
+    main()
