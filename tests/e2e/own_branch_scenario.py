@@ -125,6 +125,16 @@ class OwnBranch(OwnLog):
             self.assertEqual((log["head"], log["cap"]), (head, None), store)
         self.out("verify", "--jsonl", "branch.jsonl")
 
+    def test_of_several_lines_in_an_entry_goes_on_as_it_is(self):
+        mine = [b"mine 4", b"mine 5", b"mine 6", b"two\nlines\n", os.urandom(2000) + b"\n", b"", b"z"]
+        for payload in mine[3:]:
+            self.error(0, "append", "--key", self.key, stdin=payload)
+        self.relay_is_back()
+        said = self.error(FORK, "append", "--key", self.key, stdin=b"x")
+        self.assertIn("each by itself, as some may hold line ends", said)
+        self.play(said)
+        self.assertEqual(self.payloads(self.author, range(4, 12)), [b"4"] + mine)
+
     def test_is_not_begun_anew_between_the_two(self):
         relay = self.relay_is_back()
         self.error(FORK, "sync", self.address, "--push")

@@ -330,6 +330,13 @@ Failure explain(const Error& error, const std::string& mark_path, const Gate& ga
   return failure;
 }
 
+/// What a peer showed, or else what mark and store say.
+Failure explain(const Error& error, const OwnLog& own, const std::string& mark_path,
+                const Gate& gate) {
+  return gate.shows_branch() ? explain_branch(own, *gate.known->other)
+                             : explain(error, mark_path, gate);
+}
+
 /// What was published is in no store that is made now: a mistyped --store is none.
 Outcome<void> check_new_log(const LogKey& log, store::AuthorMark& mark,
                             const std::string& mark_path, bool adopt, AppendGate gate) {
@@ -440,10 +447,10 @@ Outcome<void> run(Context& context, const Options& given) {
   auto appender = store::Appender::open(*access.store, *key, log.log_id, *mark,
                                         host::commit_through(*access.writer, *access.store),
                                         {.adopt = options.adopt, .gate = pass_gate});
-  if (!appender && gate.shows_branch()) {
-    return fail_with(explain_branch(log, gate.tail, *gate.known->other, options.key_path));
+  if (!appender) {
+    const OwnLog own{*access.store, log, gate.tail, options.key_path};
+    return fail_with(explain(appender.error(), own, mark_path, gate));
   }
-  if (!appender) return fail_with(explain(appender.error(), mark_path, gate));
 
   Progress progress("appending", total_bytes, Progress::Unit::kBytes);
   Batch batch(log, *appender, access, progress);

@@ -8,6 +8,7 @@
 #include "culm/store/author_mark_place.hpp"
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/carry.hpp"
 #include "tools/cli/files.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/store_access.hpp"
@@ -43,34 +44,34 @@ Outcome<std::optional<std::string>> find_unasked_marks() {
   return logs.empty() ? std::nullopt : std::optional(*marks);
 }
 
-Failure explain(const host::UnaskedLog& unasked) {
-  return unasked.other ? explain_branch(unasked.log, unasked.tail, *unasked.other, "")
-                       : explain_silence(unasked);
+Failure explain(const store::Store& store, const host::UnaskedLog& unasked) {
+  const OwnLog own{store, unasked.log, unasked.tail, ""};
+  return unasked.other ? explain_branch(own, *unasked.other) : explain_silence(unasked);
 }
 
 }  // namespace
 
-Failure explain_branch(const LogKey& log, SeqNum tail, const host::OtherBranch& other,
-                       const std::string& key) {
+Failure explain_branch(const OwnLog& own, const host::OtherBranch& other) {
   const SeqNum first = other.common.seqnum + 1;
-  const std::string range = to_string(RangeSet{{first, tail}});
+  const std::string range = to_string(RangeSet{{first, own.tail}});
   const std::string at = std::to_string(other.at);
   const std::string peer = node::to_string(other.endpoint);
-  std::string text = other.is_exact() || other.at > tail ? "entries " : "of entries ";
-  text += range + (other.is_exact() || other.at > tail ? "" : " some");
+  const bool are_all = other.is_exact() || other.at > own.tail;
+  std::string text = are_all ? "entries " : "of entries ";
+  text += range + (are_all ? "" : " some");
   text += " were appended here while no peer could be asked, and the peer at " + peer + " holds ";
-  text += other.at > tail ? "others, up to seqnum " + at : "another entry " + at;
+  text += other.at > own.tail ? "others, up to seqnum " + at : "another entry " + at;
   text += "; to sync them would fork the log, and its entries from seqnum " +
           std::to_string(first) + " on would be dropped everywhere, here too";
   Failure failure(Exit::kFork, Errc::kAuthorMarkFork, std::move(text));
-  failure.fields = {{"log", to_string(log)}, {"seqnum", other.at}, {"seqnums", range}};
-  const std::string name = short_name(log);
-  std::string step = "keep yours: `culm export " + name + " --jsonl -o branch.jsonl`, and as text ";
-  step += "`culm cat " + name + " --lines --range " + range + " >branch.txt`; take the others: ";
-  step += "`culm forget " + name + " --own`, `culm sync " + peer + " " + to_string(log) + "`; ";
-  step += "append yours behind them: `culm append --key " + (key.empty() ? "KEY" : shown(key));
-  if (log.log_id != LogId{0}) step += " --log-id " + std::to_string(to_integer(log.log_id));
-  step += " --lines branch.txt`";
+  failure.fields = {{"log", to_string(own.log)}, {"seqnum", other.at}, {"seqnums", range}};
+  const std::string name = short_name(own.log);
+  const auto words = carry_words(look_at_payloads(own.store, own.log, {first, own.tail}),
+                                 "culm cat " + name, append_command(own.key, own.log));
+  std::string step = "keep yours: `culm export " + name + " --jsonl -o branch.jsonl`, and ";
+  step += words.how + " " + words.keep + "; take the others: `culm forget " + name;
+  step += " --own`, `culm sync " + peer + " " + to_string(own.log);
+  step += "`; append yours behind them: " + words.append;
   return std::move(failure).about(name).next(step);
 }
 
@@ -107,7 +108,7 @@ Outcome<void> check_unasked(
       // here it is said why the peer is silent as of any other.
       const bool may_know = !unasked->other && (unasked->is_first_sync ||
                                                 host::NodeClient::connect(context.store_directory));
-      return may_know ? Outcome<void>() : fail_with(explain(*unasked));
+      return may_know ? Outcome<void>() : fail_with(explain(**store, *unasked));
     }
     if (!is_told) tell_waiting(context, *unasked);
     std::this_thread::sleep_for(kAskAgainAfter);

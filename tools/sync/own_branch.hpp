@@ -11,9 +11,16 @@
 /// peers hold others in their place.
 namespace culm::tools {
 
-/// The way on that keeps them. `key`: the key file; "" where it is not known.
-[[nodiscard]] Failure explain_branch(const LogKey& log, SeqNum tail, const host::OtherBranch& other,
-                                     const std::string& key);
+/// A log of one's own. `tail`: its last entry here; `key`: the key file, "" where it is not known.
+struct OwnLog {
+  const store::Store& store;
+  LogKey log;
+  SeqNum tail = 0;
+  std::string key;
+};
+
+/// The way on that keeps them.
+[[nodiscard]] Failure explain_branch(const OwnLog& own, const host::OtherBranch& other);
 
 /// Before a sync exchanges anything: fails with exit 7 where it would fork such a log, and with
 /// that of a lost peer where nobody can be asked; live it waits for one. `make_request` is called

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+
+#include "culm/store/store.hpp"
+
+/// The commands by which payloads are taken out of a log and appended to one again.
+namespace culm::tools {
+
+/// Payloads that are to be carried.
+struct Carried {
+  RangeSet seqnums;
+  /// Whether each is one line to `append --lines`, which makes several entries of what holds a line
+  /// end. False where to know that would take long.
+  bool are_lines = false;
+};
+
+/// So many bytes of payloads are looked at for line ends.
+inline constexpr std::uint64_t kLookedAtBytes = 1'048'576;
+
+/// Of the entries of `range` those with a payload.
+[[nodiscard]] Carried look_at_payloads(const store::Store& store, const LogKey& log,
+                                       SeqRange range);
+
+/// What brings them back as they are. `cat`, `append`: each command without what is to follow.
+struct CarryWords {
+  std::string how;  ///< "as text", or why not
+  std::string keep;
+  std::string append;
+};
+[[nodiscard]] CarryWords carry_words(const Carried& carried, const std::string& cat,
+                                     const std::string& append);
+
+/// "culm append --key KEY", with the log id where it is not 0. `key`: the key file; "" where it is
+/// not known.
+[[nodiscard]] std::string append_command(const std::string& key, const LogKey& log);
+
+}  // namespace culm::tools
