@@ -136,10 +136,10 @@ Result<EntryView> HeldAndAccepted::entry(SeqNum seqnum) {
   return stored.entry;
 }
 
-/// Whether the accepting rule takes `log` on top of `held`, unit by unit; what proves a defect
-/// against what is held is for the import to find.
-JsonlResult<void> accept_log(const JsonlLog& log, HeldAndAccepted held, SignatureVerifier& verifier,
-                             bool is_loose) {
+/// Whether the accepting rule takes `log` on top of `held`, unit by unit; the seqnum of the first
+/// defect that it proves against what is held, which the import is to record, or 0.
+JsonlResult<SeqNum> accept_log(const JsonlLog& log, HeldAndAccepted held,
+                               SignatureVerifier& verifier, bool is_loose) {
   for (std::size_t start = 0; start < log.rows.size(); start += limits::kUnitEntriesMax) {
     const std::size_t end = std::min(start + limits::kUnitEntriesMax, log.rows.size());
     std::vector<UnitEntry> unit;
@@ -148,7 +148,7 @@ JsonlResult<void> accept_log(const JsonlLog& log, HeldAndAccepted held, Signatur
     }
     const auto verdict = verify_unit(log.key, unit, held, verifier, {.loose = is_loose});
     if (!verdict) return refuse(verdict.error(), log.key);
-    if (verdict->proven) return {};
+    if (verdict->proven) return verdict->proven->defect().at;
     auto row = log.rows.begin() + static_cast<std::ptrdiff_t>(start);
     for (const AcceptedEntry& accepted : verdict->accepted) {
       while ((*row)->seqnum() != accepted.entry().seqnum()) ++row;
@@ -156,7 +156,7 @@ JsonlResult<void> accept_log(const JsonlLog& log, HeldAndAccepted held, Signatur
       held.add(**row);
     }
   }
-  return {};
+  return SeqNum{0};
 }
 
 /// What the store holds of a log; nothing where there is no store.
@@ -191,10 +191,13 @@ JsonlResult<void> JsonlFile::check_rules(SignatureVerifier& verifier,
     auto good = check_anchored([&](const LogKey& log) { return states.at(log).served(); });
     if (!good) return good;
   }
+  forks_.clear();
   for (const JsonlLog& log : logs_) {
     const store::LogState& state = states.at(log.key);
-    auto good = accept_log(log.below(state.cap), HeldAndAccepted(store, state), verifier, is_loose);
-    if (!good) return good;
+    const auto at =
+        accept_log(log.below(state.cap), HeldAndAccepted(store, state), verifier, is_loose);
+    if (!at) return tl::unexpected(at.error());
+    if (*at != 0) forks_.push_back({log.key, *at, {}, {}});
   }
   return {};
 }

@@ -105,6 +105,9 @@ class JsonlFile {
   [[nodiscard]] JsonlResult<void> check(SignatureVerifier& verifier,
                                         const store::ReadTransaction* store = nullptr,
                                         bool is_loose = false);
+  /// The logs that it proves forked together with what the store of the last `check` holds, each
+  /// with the first seqnum that was seen; a check of that store that fails may not know all.
+  [[nodiscard]] const std::vector<JsonlFork>& forks() const noexcept { return forks_; }
 
  private:
   JsonlFile() = default;
@@ -123,6 +126,7 @@ class JsonlFile {
   std::deque<JsonlRow> rows_;
   std::size_t checked_ = 0;  ///< so many of the first rows have had their signature checked
   std::vector<JsonlLog> logs_;
+  std::vector<JsonlFork> forks_;
 };
 
 }  // namespace culm::host

@@ -125,6 +125,68 @@ class OwnBranch(OwnLog):
             self.assertEqual((log["head"], log["cap"]), (head, None), store)
         self.out("verify", "--jsonl", "branch.jsonl")
 
+    def take_the_other(self):
+        """As the recipe says, which leaves `branch.jsonl` of this one."""
+        self.error(FORK, "sync", self.address)
+        self.out("export", self.author, "--jsonl", "-o", "branch.jsonl")
+        self.out("forget", self.author, "--own")
+        self.sync_one("store", self.address, self.author)
+
+    def test_is_not_imported_in_place_of_what_is_here(self):
+        relay = self.relay_is_back()
+        self.take_the_other()
+        with open(self.path("branch.jsonl"), "rb") as file:
+            branch = file.read()
+        payloads = self.out("cat", self.author)
+
+        def refused():
+            for name, text in (("branch.jsonl", b""), ("-", branch)):
+                failure = self.json("import", "--jsonl", name, stdin=text, status=FORK)
+                self.assertEqual((failure["error"], failure["log"], failure["seqnum"]),
+                                 ("author_mark_fork", self.author, 4))
+            self.assertEqual(self.out("cat", self.author), payloads)
+            self.assertIsNone(self.json("ls")["cap"])
+        refused()
+        node = self.relay("store")
+        refused()
+        node.end()
+        # What does not anchor where it lies here forks it all the same.
+        lines = branch.splitlines(keepends=True)
+        self.write("behind.jsonl", b"".join(lines[4:]))
+        self.error(FORK, "import", "--jsonl", "behind.jsonl")
+        said = self.error(FORK, "import", "--jsonl", "branch.jsonl")
+        self.assertIn("the file holds another entry 4 of this log of yours than this store", said)
+        self.play(said)
+        self.assertEqual(self.printed("store", self.author)[3:], ["4", "mine 4", "mine 5", "mine 6"])
+        self.assertTrue(self.sync_one("store", self.address, "--push")["pushed"])
+        relay.end()
+        self.assertIsNone(self.json("ls", store="relay")["cap"])
+
+    def test_is_not_imported_in_place_of_what_the_mark_says_was_published(self):
+        self.relay_is_back()
+        self.take_the_other()
+        self.append(b"5\n")
+        shutil.rmtree(self.path("store"))
+        failure = self.json("import", "--jsonl", "branch.jsonl", status=FORK)
+        self.assertEqual((failure["error"], failure["seqnum"]), ("author_mark_fork", 5))
+        self.assertIn("`culm sync HOST:PORT", failure["next"])
+        self.assertFalse(os.path.exists(self.path("store")))
+
+    def test_a_log_of_ones_own_is_imported_where_it_is_the_same(self):
+        self.out("export", self.author, "--jsonl", "-o", "all.jsonl")
+        for _ in range(2):
+            self.out("import", "--jsonl", "all.jsonl")
+        shutil.rmtree(self.path("store"))
+        self.out("import", "--jsonl", "all.jsonl")
+        self.assertEqual(len(self.printed("store", self.author)), 6)
+
+    def test_a_log_of_another_author_is_forked_by_a_file_as_before(self):
+        self.relay_is_back()
+        self.take_the_other()
+        shutil.rmtree(self.path("marks"))
+        failure = self.json("import", "--jsonl", "branch.jsonl", status=FORK)
+        self.assertEqual((failure["error"], failure["forks"][0]["at"]), ("fork", 4))
+
     def test_of_several_lines_in_an_entry_goes_on_as_it_is(self):
         mine = [b"mine 4", b"mine 5", b"mine 6", b"two\nlines\n", os.urandom(2000) + b"\n", b"", b"z"]
         for payload in mine[3:]:
@@ -134,6 +196,10 @@ class OwnBranch(OwnLog):
         self.assertIn("each by itself, as some may hold line ends", said)
         self.play(said)
         self.assertEqual(self.payloads(self.author, range(4, 12)), [b"4"] + mine)
+        # The file that is left of it says the same.
+        said = self.error(FORK, "import", "--jsonl", "branch.jsonl")
+        self.play(said)
+        self.assertEqual(self.payloads(self.author, range(12, 19)), mine)
 
     def test_is_not_begun_anew_between_the_two(self):
         relay = self.relay_is_back()

@@ -6,8 +6,10 @@
 
 #include "culm/replication/host/jsonl_import.hpp"
 #include "culm/replication/host/verifier_pool.hpp"
+#include "culm/store/author_mark_place.hpp"
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/carry.hpp"
 #include "tools/cli/files.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/jsonl_file.hpp"
@@ -43,19 +45,106 @@ std::string copy_directory(const Context& context) {
   return temporary != nullptr && *temporary != '\0' ? temporary : "/tmp";
 }
 
+/// What the file holds of payloads from an entry on.
+Carried look_at_payloads(const host::JsonlFile& file, const host::JsonlLog& log, SeqNum first) {
+  Carried carried{{}, true};
+  std::uint64_t left = kLookedAtBytes;
+  for (const host::JsonlRow* row : log.rows) {
+    if (row->seqnum() < first || !row->has_payload) continue;
+    carried.seqnums.insert(row->seqnum());
+    const std::uint64_t size = row->entry.view().payload_size();
+    if (!carried.are_lines || size > left) {
+      carried.are_lines = false;
+      continue;
+    }
+    left -= size;
+    const auto payload = file.read_payload(*row);
+    carried.are_lines = payload && std::ranges::find(*payload, '\n') == payload->end();
+  }
+  return carried;
+}
+
+Failure own_fork(const LogKey& log, SeqNum at, const std::string& other_than) {
+  const std::string n = std::to_string(at);
+  std::string text = "the file holds another entry " + n + " of this log of yours than ";
+  text += other_than + "; to take it would fork the log, and its entries from seqnum " + n;
+  text += " on would be dropped everywhere, here too; nothing was taken";
+  Failure failure(Exit::kFork, Errc::kAuthorMarkFork, std::move(text));
+  failure.fields = {{"log", to_string(log)}, {"seqnum", at}};
+  return std::move(failure).about(short_name(log));
+}
+
+/// With the way that keeps what the file says.
+Failure explain_own_fork(const std::string& path, const host::JsonlFile& file,
+                         const host::JsonlLog& log, SeqNum at) {
+  const Carried carried = look_at_payloads(file, log, at);
+  std::string step = "leave out of the file the lines of this log from seqnum ";
+  step += std::to_string(at) + " on";
+  if (carried.seqnums.empty()) return own_fork(log.key, at, "this store").next(step);
+  const auto words = carry_words(carried, "culm --store apart cat " + to_string(log.key),
+                                 append_command("", log.key));
+  step += "; to append what they say behind your log, take them into a store apart: ";
+  step += "`CULM_MARKS=apart/marks culm --store apart import --jsonl ";
+  step += (path == "-" ? "FILE" : shown(path)) + "`; out of it, " + words.how + ": " + words.keep;
+  return own_fork(log.key, at, "this store").next(step + "; append: " + words.append);
+}
+
+/// The entry of the file that is another one than what the author mark says was published, or 0.
+SeqNum find_other_published(const host::JsonlLog& log, const std::string& marks) {
+  const auto mark = store::FileAuthorMark::open(store::author_mark_path(marks, log.key), log.key);
+  const auto published = mark ? (*mark)->read() : Result<std::optional<store::Published>>();
+  // What is wrong with a mark is for `culm append` to say.
+  if (!published || !*published || (*published)->seqnum == 0) return 0;
+  const SeqNum seqnum = (*published)->seqnum;
+  const Hash& hash = (*published)->hash;
+  for (const host::JsonlRow* row : log.rows) {
+    const auto link = row->entry.view().link_to(seqnum);
+    const bool is_other = row->seqnum() == seqnum ? row->hash != hash : link && *link != hash;
+    if (is_other) return seqnum;
+  }
+  return 0;
+}
+
+/// Nothing forks a log of one's own unasked: what was published of it here is no peer's fault.
+Outcome<void> check_own_logs(const std::string& path, const host::JsonlFile& file,
+                             const store::ReadTransaction* store) {
+  const auto marks = store::find_marks_directory();
+  if (!marks) return {};
+  CULM_TOOLS_TRY(const auto own, about(shown(*marks), store::list_author_marks(*marks)));
+  for (const host::JsonlLog& log : file.logs()) {
+    if (!std::ranges::binary_search(own, log.key)) continue;
+    const auto fork = std::ranges::find(file.forks(), log.key, &host::JsonlFork::log);
+    if (fork != file.forks().end()) return fail_with(explain_own_fork(path, file, log, fork->at));
+    SeqNum cap = 0;
+    if (store != nullptr) {
+      CULM_TOOLS_TRY(const auto state, store->find_log(log.key));
+      if (state) cap = state->cap;
+    }
+    const SeqNum at = find_other_published(log.below(cap), *marks);
+    if (at == 0) continue;
+    // Entries below may be others as well, which only shows once these are here.
+    return fail_with(own_fork(log.key, at, "was published from here")
+                         .next("take what was published from a peer, `culm sync HOST:PORT " +
+                               to_string(log.key) +
+                               "`; then the same import says what of the file is not of it"));
+  }
+  return {};
+}
+
 /// Whether all of the file will be accepted, before anything of it is written.
 Outcome<void> check_against_store(const Context& context, const std::string& path,
                                   host::JsonlFile& file, SignatureVerifier& verifier) {
-  const auto explained = [&](const host::JsonlResult<void>& good) -> Outcome<void> {
-    return good ? Outcome<void>() : fail_with(explain(path, good.error()));
+  const auto checked = [&](const store::ReadTransaction* store) -> Outcome<void> {
+    const auto good = file.check(verifier, store);
+    return good ? check_own_logs(path, file, store) : fail_with(explain(path, good.error()));
   };
   const auto store = open_for_reading(context);
   if (!store) {
     if (store.error().code != Errc::kStoreNotFound) return fail_with(store.error());
-    return explained(file.check(verifier));
+    return checked(nullptr);
   }
   CULM_TOOLS_TRY(const auto transaction, (*store)->read());
-  return explained(file.check(verifier, &transaction));
+  return checked(&transaction);
 }
 
 Outcome<void> report(Context& context, const host::JsonlFile& file, const host::JsonlImport& totals,
