@@ -63,6 +63,7 @@ node::SyncRequest request_of(std::vector<node::SyncPeer> peers) {
 /// What a peer has shown, beside what is here.
 struct Shown {
   bool is_head = false;
+  SeqNum cap = 0;
   RangeSet same;
   RangeSet other;
 };
@@ -74,8 +75,8 @@ Result<Shown> compare(const Question& about, const store::Store& theirs, SeqNum 
   CULM_TRY(const auto own_log, own_side.find_log(about.log));
   Shown shown;
   if (!their_log) return shown;
-  // Of a log that it knows to be forked, what is left proves no more.
-  shown.is_head = their_log->cap != 0 || their_log->served().contains(head);
+  shown.cap = their_log->cap;
+  shown.is_head = their_log->served().contains(head);
   if (!own_log) return shown;
   const RangeSet both = their_log->served() & own_log->served();
   for (const SeqRange& range : both.ranges()) {
@@ -93,7 +94,8 @@ Result<Shown> compare(const Question& about, const store::Store& theirs, SeqNum 
 /// without payloads: what comes is signed by the author.
 Result<Shown> show(const Question& about, const node::SyncPeer& peer, SeqNum head) {
   auto request = request_of({peer});
-  RangeSet wanted{{head, head}};
+  // Of a log that is forked at 1 a peer holds nothing, and can show that.
+  RangeSet wanted{{std::max<SeqNum>(head, 1), std::max<SeqNum>(head, 1)}};
   if (const SeqNum last = std::min(head, about.tail); last != 0) {
     wanted.insert({last - std::min(last, kLookedAt) + 1, last});
   }
@@ -105,12 +107,15 @@ Result<Shown> show(const Question& about, const node::SyncPeer& peer, SeqNum hea
 
 /// The same of a head above the tail through the node, which is of a network that only it knows. It
 /// keeps what comes, and what it finds to be forked is no question of the tail any more.
-bool is_shown_to_node(const Question& about, const node::SyncPeer& peer, SeqNum head) {
+bool is_shown_to_node(const Question& about, const node::SyncPeer& peer, SeqNum head,
+                      KnownHead& known) {
   auto request = request_of({peer});
   request.logs = {{.log = about.log, .interest = {.ranges = {{head, head}}}, .payloads = false}};
   const auto report = about.node->sync(request);
   if (!report || report->logs.empty()) return false;
-  return report->logs.front().head > about.tail || report->logs.front().cap != 0;
+  const node::LogReport& log = report->logs.front();
+  if (log.cap != 0) known.fork = {peer.endpoint, log.cap};
+  return log.head > about.tail || log.cap != 0;
 }
 
 Result<OtherBranch> make_branch(const Question& about, const node::Endpoint& endpoint,
@@ -130,6 +135,10 @@ Result<OtherBranch> make_branch(const Question& about, const node::Endpoint& end
 Result<bool> prove(const Question& about, const node::SyncPeer& peer, SeqNum head,
                    KnownHead& known) {
   CULM_TRY(const Shown shown, show(about, peer, head));
+  if (shown.cap != 0) {
+    known.fork = {peer.endpoint, shown.cap};
+    return true;
+  }
   const bool is_more = head > about.tail;
   // Where the tail is the same, the peer has only gone on behind it.
   const bool may_differ =
@@ -139,7 +148,7 @@ Result<bool> prove(const Question& about, const node::SyncPeer& peer, SeqNum hea
   }
   bool is_shown = shown.is_head || !shown.other.empty();
   if (!is_shown && about.node != nullptr) {
-    is_shown = !is_more || is_shown_to_node(about, peer, head);
+    is_shown = !is_more || is_shown_to_node(about, peer, head, known);
   }
   if (is_shown) known.head = std::max(known.head, head);
   if (!is_shown) known.unproven.push_back({peer.endpoint, head});
@@ -177,7 +186,8 @@ Result<KnownHead> ask_peers(const Question& about) {
   const std::size_t peers = std::min(said.peer_heads.size(), about.peers.size());
   heads.reserve(peers);
   for (std::size_t peer = 0; peer < peers; ++peer) {
-    if (said.peer_heads[peer] != 0) heads.emplace_back(said.peer_heads[peer], about.peers[peer]);
+    const SeqNum head = said.peer_heads[peer];
+    if (head != 0 || said.cap != 0) heads.emplace_back(head, about.peers[peer]);
   }
   CULM_CHECK(prove_all(about, std::move(heads), known));
   if (said.outcome == node::LogOutcome::kDenied) return known;
@@ -245,7 +255,12 @@ Result<std::optional<UnaskedLog>> look_at(const OwnLogs& own, const LogKey& log,
            ask_peers({own.store, nullptr, own.directory, own.options, log, tail, peers}));
   if (known.other) {
     CULM_CHECK(with_lock(*mark, [&] { return move_back(*mark, *known.other); }));
-    return UnaskedLog{log, tail, std::move(known.other), {}};
+    return UnaskedLog{log, tail, std::move(known.other), {}, {}};
+  }
+  if (known.fork) {
+    // What lies below stays what it is.
+    if (tail < known.fork->at) return std::nullopt;
+    return UnaskedLog{log, tail, {}, known.fork, {}};
   }
   if (known.is_of_use(tail)) {
     CULM_CHECK(bind(own, log, *mark, tail));
@@ -258,13 +273,14 @@ Result<std::optional<UnaskedLog>> look_at(const OwnLogs& own, const LogKey& log,
   }
   CULM_TRY(const auto transaction, own.store.read());
   CULM_TRY(const auto met, transaction.known_peers());
-  return UnaskedLog{log, tail, {}, std::move(known.silent.front()), met.empty()};
+  return UnaskedLog{log, tail, {}, {}, std::move(known.silent.front()), met.empty()};
 }
 
 }  // namespace
 
 Result<bool> KnownHead::check(AppendGate gate, SeqNum tail) const {
   if (gate == AppendGate::kNever) return true;
+  if (fork) return fail(error_for(Errc::kLogCapped, fork->at));
   if (other && other->at <= tail) return fail(error_for(Errc::kAuthorMarkFork, other->at));
   if (head > tail) return fail(error_for(Errc::kAuthorMarkBehind, head));
   if (is_of_use(tail)) return true;

@@ -26,6 +26,12 @@ struct OtherBranch {
   [[nodiscard]] bool is_exact() const noexcept { return at == common.seqnum + 1; }
 };
 
+/// That a peer shows two entries of the author's for one seqnum.
+struct ShownFork {
+  node::Endpoint endpoint;
+  SeqNum at = 0;  ///< no entry from here on is valid, for anybody
+};
+
 /// What peers say of a log.
 struct KnownHead {
   std::size_t asked = 0;     ///< known peers, or those that were named
@@ -40,15 +46,16 @@ struct KnownHead {
   std::vector<node::PeerReport> silent{};  ///< could not be asked
   /// Of the first one that shows another branch; then nobody else was asked.
   std::optional<OtherBranch> other{};
+  std::optional<ShownFork> fork{};  ///< likewise
 
   /// Whether any of them could know: who holds nothing of a log does not.
   [[nodiscard]] bool is_of_use(SeqNum tail) const noexcept {
     return answered != 0 && (head != 0 || tail == 0);
   }
   /// Whether the log may be appended to behind `tail`; false where it may, and the next appender is
-  /// to ask again. Fails with kAuthorMarkFork for the entry that a peer holds otherwise, with
-  /// kAuthorMarkBehind for the head of a peer that holds more, and, where one is required, with
-  /// kAuthorHeadUnknown.
+  /// to ask again. Fails with kLogCapped where a peer shows a fork, with kAuthorMarkFork for the
+  /// entry that a peer holds otherwise, with kAuthorMarkBehind for the head of a peer that holds
+  /// more, and, where one is required, with kAuthorHeadUnknown.
   [[nodiscard]] Result<bool> check(AppendGate gate, SeqNum tail) const;
 };
 
@@ -74,6 +81,7 @@ struct UnaskedLog {
   LogKey log;
   SeqNum tail = 0;                           ///< here
   std::optional<OtherBranch> other{};        ///< what a peer holds
+  std::optional<ShownFork> fork{};           ///< else: what is here from there on would be dropped
   std::optional<node::PeerReport> silent{};  ///< else: nobody could be asked, and this is why
   bool is_first_sync = false;                ///< of the store: the log began here, most likely
 };

@@ -235,6 +235,7 @@ Result<void> Replica::Impl::check_unasked(const node::SyncRequest& request) cons
   CULM_TRY(const auto unasked, host::find_unasked(*own, request));
   if (!unasked) return {};
   if (unasked->other) return fail(error_for(Errc::kAuthorMarkFork, unasked->other->at));
+  if (unasked->fork) return fail(error_for(Errc::kLogCapped, unasked->fork->at));
   // A node may reach peers of a network that is not known here.
   if (store.node != nullptr || unasked->is_first_sync) return {};
   return fail(unasked->silent->error.value_or(Error{Errc::kPeerClosed}));

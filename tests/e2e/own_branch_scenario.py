@@ -263,5 +263,46 @@ class NewLog(NetworkScenario):
             self.assertEqual(self.error(OK, *append, stdin=text), "")
 
 
+class ForkThatPeersKnow(OwnLog):
+    """A store from before the author forked the log, of which the relay has the evidence."""
+
+    def setUp(self):
+        super().setUp()
+        self.restore()
+        self.append(b"other 4\n", "--gate", "never")
+        self.sync("store", self.address, "--push", status=FORK)
+        self.restore()
+
+    def test_is_told_before_anything_is_appended(self):
+        for arguments in ((), ("--gate", "required")):
+            said = self.append(b"lost 4\n", *arguments, status=FORK)
+            self.assertIn(f"the peer at {self.address} shows that this log is forked at seqnum 4", said)
+            self.assertIn(f"next: begin another log: `culm append --key {self.key} --log-id N`", said)
+        failure = self.json("append", "--key", self.key, stdin=b"lost 4", status=FORK)
+        self.assertEqual((failure["error"], failure["seqnum"]), ("log_capped", 4))
+        node = self.relay("store")
+        self.append(b"lost 4\n", status=FORK)
+        node.end()
+        self.assertEqual(self.json("ls")["head"], 3)
+        self.append(b"4\n", "--log-id", "1")
+
+    def test_is_told_before_a_sync_drops_what_was_appended_unasked(self):
+        self.node.end()
+        self.append(b"mine 4\nmine 5\n")
+        self.node = self.relay_is_back()
+        for arguments in [], ["--push"], ["--live"], ["--quote"]:
+            said = self.error(FORK, "sync", self.address, *arguments)
+            self.assertIn("to sync it would drop entries 4-5 here", said)
+        self.assertEqual((self.json("ls")["head"], self.json("ls")["cap"]), (5, None))
+        self.append(b"mine 6\n", status=FORK)
+        self.play(said)
+        self.assertEqual(self.printed("store", self.author + ".1"), ["mine 4", "mine 5"])
+        self.sync("store", self.address, "--push")
+
+    def test_is_no_reason_not_to_sync_what_lies_below(self):
+        self.sync("store", self.address, "--push", status=FORK)
+        self.assertEqual((self.json("ls")["head"], self.json("ls")["cap"]), (3, 4))
+
+
 if __name__ == "__main__":
     main()

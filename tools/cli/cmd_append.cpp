@@ -333,6 +333,7 @@ Failure explain(const Error& error, const std::string& mark_path, const Gate& ga
 /// What a peer showed, or else what mark and store say.
 Failure explain(const Error& error, const OwnLog& own, const std::string& mark_path,
                 const Gate& gate) {
+  if (gate.known && gate.known->fork) return explain_shown_fork(own, *gate.known->fork);
   return gate.shows_branch() ? explain_branch(own, *gate.known->other)
                              : explain(error, mark_path, gate);
 }

@@ -46,10 +46,33 @@ Outcome<std::optional<std::string>> find_unasked_marks() {
 
 Failure explain(const store::Store& store, const host::UnaskedLog& unasked) {
   const OwnLog own{store, unasked.log, unasked.tail, ""};
+  if (unasked.fork) return explain_shown_fork(own, *unasked.fork);
   return unasked.other ? explain_branch(own, *unasked.other) : explain_silence(unasked);
 }
 
 }  // namespace
+
+Failure explain_shown_fork(const OwnLog& own, const host::ShownFork& fork) {
+  const std::string name = short_name(own.log);
+  const std::string append = append_command(own.key, {own.log.author, LogId{0}}) + " --log-id N";
+  std::string text = "the peer at " + node::to_string(fork.endpoint);
+  text += " shows that this log is forked at seqnum " + std::to_string(fork.at);
+  text += ": nothing from there on is valid, and ";
+  if (own.tail < fork.at) {
+    Failure failure(Exit::kFork, Errc::kLogCapped, text + "what is appended would be dropped");
+    failure.fields = {{"log", to_string(own.log)}, {"seqnum", fork.at}};
+    return std::move(failure).about(name).next("begin another log: `" + append + "`");
+  }
+  const std::string range = to_string(RangeSet{{fork.at, own.tail}});
+  text += "to sync it would drop entries " + range + " here";
+  Failure failure(Exit::kFork, Errc::kLogCapped, std::move(text));
+  failure.fields = {{"log", to_string(own.log)}, {"seqnum", fork.at}, {"seqnums", range}};
+  const auto words = carry_words(look_at_payloads(own.store, own.log, {fork.at, own.tail}),
+                                 "culm cat " + name, append);
+  std::string step = "keep these " + words.how + ": " + words.keep + "; let the log go: ";
+  step += "`culm forget " + name + " --own`; append them to another log: " + words.append;
+  return std::move(failure).about(name).next(step);
+}
 
 Failure explain_branch(const OwnLog& own, const host::OtherBranch& other) {
   const SeqNum first = other.common.seqnum + 1;
@@ -103,10 +126,10 @@ Outcome<void> check_unasked(
   for (bool is_told = false;; is_told = true) {
     CULM_TOOLS_TRY(const auto unasked, host::find_unasked(own, *request));
     if (!unasked) return {};
-    if (unasked->other || !request->live) {
+    if (!unasked->silent || !request->live) {
       // A node may reach peers of a network that is not known here. Of a log that most likely began
       // here it is said why the peer is silent as of any other.
-      const bool may_know = !unasked->other && (unasked->is_first_sync ||
+      const bool may_know = unasked->silent && (unasked->is_first_sync ||
                                                 host::NodeClient::connect(context.store_directory));
       return may_know ? Outcome<void>() : fail_with(explain(**store, *unasked));
     }

@@ -22,6 +22,10 @@ struct OwnLog {
 /// The way on that keeps them.
 [[nodiscard]] Failure explain_branch(const OwnLog& own, const host::OtherBranch& other);
 
+/// What is said where a peer shows that the log is forked: before an append, and, where the tail
+/// lies behind that, before a sync, with the way that keeps what would be dropped.
+[[nodiscard]] Failure explain_shown_fork(const OwnLog& own, const host::ShownFork& fork);
+
 /// Before a sync exchanges anything: fails with exit 7 where it would fork such a log, and with
 /// that of a lost peer where nobody can be asked; live it waits for one. `make_request` is called
 /// only where there are such logs, with the store, and says what is to be synced.
