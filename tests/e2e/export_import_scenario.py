@@ -251,6 +251,27 @@ class Import(Scenario):
         report = json.loads(self.import_text(self.text_of_log, FORK).stdout.splitlines()[0])
         self.assertEqual((report["entries_known"], report["entries_capped"]), (20, 20))
 
+    def test_what_a_fork_drops_is_no_more_counted_as_held(self):
+        self.import_text(self.text_of_log)
+        self.out("delete", self.json("ls")["log"], "--payloads", "--range", "38-39")
+        fork = make_log(25, b"other %d", start={n: self.log[n] for n in range(1, 21)})
+        self.import_text(to_jsonl(fork), FORK)
+        log = self.json("ls")
+        verdict = json.loads(self.run_culm("verify", "--json", status=FORK).stdout.splitlines()[0])
+        size = sum(len(b"payload %d" % n) for n in range(1, 21))
+        self.assertEqual((log["entries"], log["payloads"], log["payload_bytes"]), (20, 20, size))
+        self.assertEqual(log["payloads_deleted"], 0)
+        self.assertEqual((verdict["payloads"], verdict["payload_bytes"]), (20, size))
+        entry = self.json("inspect", log["log"], "30")
+        self.assertEqual((entry["level"], entry["payload_state"]), ("dropped", "dropped"))
+        self.assertIn("dropped: at or above the fork", self.text("inspect", log["log"], "30"))
+        self.error(NOT_FOUND, "cat", log["log"], "--range", "30")
+        self.assertIn("20 entries, 20 payloads", self.text("forget", log["log"], "--dry-run"))
+        for arguments in ["--dry-run"], []:
+            report = self.json("forget", log["log"], *arguments)
+            self.assertEqual((report["entries"], report["payloads"], report["payload_bytes"],
+                              report["dropped"]), (20, 20, size, "21-40"))
+
     def test_a_fork_inside_the_file_is_refused(self):
         fork = make_log(25, b"other %d", start={n: self.log[n] for n in range(1, 21)})
         report = json.loads(self.import_text(self.text_of_log + to_jsonl(fork), FORK).stderr)

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "culm/replication/node/sync_report.hpp"
 #include "culm/store/author_mark_place.hpp"
 
 #include "tools/cli/arguments.hpp"
@@ -42,14 +43,22 @@ Result<void> forget(const host::WritableStore& access, const std::optional<LogKe
 /// What is forgotten.
 struct Extent {
   store::SharedLogState log;
+  RangeSet dropped;                 ///< by a fork: erased as well, and counted apart
+  std::uint64_t payload_bytes = 0;  ///< of the others, as are parts
   InPart in_part;
+
+  [[nodiscard]] std::uint64_t entries() const { return (log->held - dropped).count(); }
+  [[nodiscard]] std::uint64_t payloads() const { return (log->payloads - dropped).count(); }
 };
 
 Outcome<Extent> find_extent(const store::Store& store, const LogKey& key) {
   Extent extent;
   CULM_TOOLS_TRY(const auto transaction, store.read());
   CULM_TOOLS_TRY(extent.log, about(short_name(key), transaction.get_log(key)));
-  CULM_TOOLS_TRY(extent.in_part, find_in_part(transaction, *extent.log, extent.log->held));
+  extent.dropped = node::find_dropped(*extent.log);
+  CULM_TOOLS_TRY(extent.payload_bytes, count_payload_bytes(transaction, *extent.log));
+  CULM_TOOLS_TRY(extent.in_part,
+                 find_in_part(transaction, *extent.log, extent.log->held - extent.dropped));
   return extent;
 }
 
@@ -62,23 +71,27 @@ bool is_own(const LogKey& log) {
 
 Json to_json(const Extent& extent, bool is_done) {
   const store::LogState& log = *extent.log;
-  return Json{{"type", is_done ? "forgotten" : "would_forget"},
-              {"log", to_string(log.log)},
-              {"entries", log.held.count()},
-              {"payloads", log.payloads.count()},
-              {"payload_bytes", log.payload_bytes},
-              {"payloads_in_part", extent.in_part.seqnums.count()},
-              {"payload_bytes_in_part", extent.in_part.bytes},
-              {"own", is_own(log.log)}};
+  Json object = {{"type", is_done ? "forgotten" : "would_forget"},
+                 {"log", to_string(log.log)},
+                 {"entries", extent.entries()},
+                 {"payloads", extent.payloads()},
+                 {"payload_bytes", extent.payload_bytes},
+                 {"payloads_in_part", extent.in_part.seqnums.count()},
+                 {"payload_bytes_in_part", extent.in_part.bytes},
+                 {"own", is_own(log.log)}};
+  if (!extent.dropped.empty()) object["dropped"] = to_string(extent.dropped);
+  return object;
 }
 
 std::string described(const Extent& extent) {
-  const store::LogState& log = *extent.log;
-  std::string text = short_name(log.log) + ": " + human_entries(log.held.count()) + ", " +
-                     human_payloads(log.payloads.count()) + " (" + human_size(log.payload_bytes) +
+  std::string text = short_name(extent.log->log) + ": " + human_entries(extent.entries()) + ", " +
+                     human_payloads(extent.payloads()) + " (" + human_size(extent.payload_bytes) +
                      ")";
   if (const auto& [seqnums, bytes] = extent.in_part; !seqnums.empty()) {
     text += ", parts of " + human_payloads(seqnums.count()) + " (" + human_size(bytes) + ")";
+  }
+  if (!extent.dropped.empty()) {
+    text += ", and " + human_entries(extent.dropped.count()) + " that a fork dropped";
   }
   return text;
 }

@@ -104,7 +104,14 @@ std::string signature_line(const Result<void>& signature) {
   return line("signature is", signature ? "good" : "bad: " + message(signature.error()));
 }
 
-/// How an entry stands in the log that is held.
+/// A state for people.
+std::string worded(const std::string& state) {
+  if (state == "dropped") return "dropped: at or above the fork";
+  if (state == "deleted") return "deleted here";
+  return state == "not_held" ? "not held" : state;
+}
+
+/// How an entry stands in the log that is held. Spec: cli.md#keys
 struct Standing {
   std::string level;
   std::string payload;
@@ -116,11 +123,12 @@ struct Standing {
 Standing standing_of(const store::LogState& log, SeqNum n) {
   Standing standing;
   const RangeSet served = log.served();
-  standing.level = log.verified.contains(n) ? "verified" : "attested";
-  if (!served.contains(n)) standing.level = "not valid: at or above the fork";
-  standing.payload = log.payloads.contains(n)  ? "held"
-                     : log.deleted.contains(n) ? "deleted here"
-                                               : "not held";
+  const bool is_dropped = log.cap != 0 && n >= log.cap;
+  standing.level = is_dropped ? "dropped" : log.verified.contains(n) ? "verified" : "attested";
+  standing.payload = is_dropped                 ? "dropped"
+                     : log.payloads.contains(n) ? "held"
+                     : log.deleted.contains(n)  ? "deleted"
+                                                : "not_held";
   for (const SeqNum from : InLinks(n)) {
     if (served.contains(from)) standing.linked_from.insert(from);
   }
@@ -155,7 +163,7 @@ Outcome<void> print_held(Context& context, const Options& options) {
   CULM_TOOLS_TRY(const auto log, get_log_named(transaction, options.log));
   CULM_TOOLS_TRY(const SeqNum n, parse_seqnum_of("SEQNUM", options.seqnum, log.head()));
   CULM_TOOLS_TRY(const auto stored, about(short_name(log.log), transaction.get_entry(log, n)));
-  Standing standing = standing_of(log, n);
+  const Standing standing = standing_of(log, n);
   CULM_TOOLS_TRY(const auto stages, transaction.arriving_stages(log, {{n, n}}));
   std::uint64_t in_part = 0;
   for (const auto& stage : stages) in_part = std::max(in_part, stage.size_bytes);
@@ -170,9 +178,10 @@ Outcome<void> print_held(Context& context, const Options& options) {
     object["pool_missing"] = to_string(missing);
     return context.out.write_json(object);
   }
-  if (in_part != 0) standing.payload += ", " + human_size(in_part) + " of it in part";
+  std::string payload = worded(standing.payload);
+  if (in_part != 0) payload += ", " + human_size(in_part) + " of it in part";
   std::string text = to_text(stored.entry) + signature_line(check_signature(stored.entry)) +
-                     line("level", standing.level) + line("payload", standing.payload);
+                     line("level", worded(standing.level)) + line("payload", payload);
   if (log.payloads.contains(n)) {
     CULM_TOOLS_TRY(const ByteView start, transaction.read_payload(log, n, 0, 512));
     text += line("payload text", preview(start, terminal_columns() - 24,

@@ -26,6 +26,7 @@ struct Summary {
   std::uint64_t certificate_entries = 0;
   bool is_complete = false;
   RangeSet payloads_missing;  ///< not held and not deleted here
+  std::uint64_t payload_bytes = 0;
   std::string state;
   Tone tone = Tone::kPartial;
 };
@@ -78,11 +79,11 @@ Json to_json(const store::LogState& log, const Summary& summary, const InPart& i
                  {"certificate_entries", summary.certificate_entries},
                  {"verified", (log.verified & log.served()).count()},
                  {"payloads", (log.payloads & log.served()).count()},
-                 {"payload_bytes", log.payload_bytes},
+                 {"payload_bytes", summary.payload_bytes},
                  {"payloads_missing", to_string(summary.payloads_missing)},
                  {"payloads_in_part", in_part.seqnums.count()},
                  {"payload_bytes_in_part", in_part.bytes},
-                 {"payloads_deleted", (log.deleted & log.held).count()},
+                 {"payloads_deleted", (log.deleted & log.served()).count()},
                  {"complete", summary.is_complete},
                  {"interest", to_string(log.interest.entries.ranges)},
                  {"interest_newest", log.interest.entries.newest}};
@@ -139,6 +140,7 @@ Outcome<void> run(Context& context, const Options& options) {
     CULM_TOOLS_TRY(const auto state, transaction.get_log(logs[i]));
     const store::LogState& log = *state;
     Summary summary = summarize(log);
+    CULM_TOOLS_TRY(summary.payload_bytes, count_payload_bytes(transaction, log));
     CULM_TOOLS_TRY(const InPart in_part, find_in_part(transaction, log, log.served()));
     if (context.json) {
       CULM_TOOLS_CHECK(context.out.write_json(to_json(log, summary, in_part, names)));
@@ -151,8 +153,8 @@ Outcome<void> run(Context& context, const Options& options) {
     table.add({options.full ? to_string(log.log) : short_name(log.log, digits_needed(logs, i)),
                std::to_string(summary.head), human_count(summary.entries),
                human_count(summary.certificate_entries),
-               human_count((log.payloads & log.served()).count()), human_size(log.payload_bytes),
-               context.out.toned(summary.tone, summary.state)});
+               human_count((log.payloads & log.served()).count()),
+               human_size(summary.payload_bytes), context.out.toned(summary.tone, summary.state)});
     if (table.row_count() == kRowsPerPortion) CULM_TOOLS_CHECK(context.out.write(table.take()));
   }
   if (context.json) return {};

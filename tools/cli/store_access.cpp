@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "culm/replication/node/sync_report.hpp"
 #include "culm/store/lmdb_kv.hpp"
 
 #include "tools/cli/arguments.hpp"
@@ -67,6 +68,18 @@ Outcome<InPart> find_in_part(const store::ReadTransaction& transaction, const st
     out.bytes += size;
   }
   return out;
+}
+
+Outcome<std::uint64_t> count_payload_bytes(const store::ReadTransaction& transaction,
+                                           const store::LogState& log) {
+  std::uint64_t bytes = log.payload_bytes;
+  const RangeSet dropped = node::find_dropped(log) & log.payloads;
+  CULM_TOOLS_CHECK(transaction.visit_sound_entries(
+      log, dropped, [&bytes](const store::StoredEntry& stored) -> Result<bool> {
+        bytes -= std::min(bytes, stored.entry.payload_size());
+        return true;
+      }));
+  return bytes;
 }
 
 Outcome<void> for_each_log(Context& context, const std::vector<LogKey>& logs,

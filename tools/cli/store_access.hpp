@@ -35,6 +35,10 @@ struct InPart {
 [[nodiscard]] Outcome<InPart> find_in_part(const store::ReadTransaction& transaction,
                                            const store::LogState& log, const RangeSet& seqnums);
 
+/// Bytes of the payloads that are held, without those that a fork dropped.
+[[nodiscard]] Outcome<std::uint64_t> count_payload_bytes(const store::ReadTransaction& transaction,
+                                                         const store::LogState& log);
+
 /// Does it to each log in turn, and prints what it wrote before the next. What fails names its log
 /// and how many were done before.
 [[nodiscard]] Outcome<void> for_each_log(Context& context, const std::vector<LogKey>& logs,
