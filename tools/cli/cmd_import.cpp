@@ -236,7 +236,8 @@ void add_import(CommandTree& tree) {
       "pipe is kept on disk meanwhile. Payloads that were deleted here are not taken again. What\n"
       "has its payload in the file is wanted from then on, beside what was; of a log that is "
       "there\n"
-      "from entry 1 on without a gap, all is. `culm select` shows and changes that.",
+      "from entry 1 on without a gap, all is. `culm select` shows and changes that. A file that\n"
+      "would fork a log of one's own is refused.",
       "culm import --jsonl part.jsonl\n"
       "  culm --store a export 4fd3ab12 --jsonl | culm --store b import --jsonl -",
       options, run);
