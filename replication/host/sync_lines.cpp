@@ -104,7 +104,7 @@ Json log_line(const node::SyncRequest& request, const node::LogReport& log) {
   if (log.outcome == node::LogOutcome::kDenied && log.is_pushed) line["state"] = "complete";
   if (is_partial(log)) line["state"] = "partial";
   if (request.push) line.update(some_of(whole, {"pushed", "unconfirmed", "cut_off"}));
-  if (log.cap != 0) line.update(some_of(whole, {"dropped", "payloads_dropped"}));
+  if (!log.dropped.empty()) line.update(some_of(whole, {"dropped", "payloads_dropped"}));
   return line;
 }
 

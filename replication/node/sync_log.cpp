@@ -50,7 +50,7 @@ Result<void> SyncLog::begin(const store::ReadTransaction& transaction) {
   }
   payload_bytes_before_ = state ? state->payload_bytes : 0;
   is_new_ = !state || state->served().empty();
-  cap_ = state ? state->cap : 0;
+  cap_ = cap_before_ = state ? state->cap : 0;
   return {};
 }
 
@@ -226,7 +226,7 @@ Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
   if (is_new_ && !want_.live) report.unconfirmed.clear();
   report.head = state.head();
   report.cap = state.cap;
-  report.dropped = find_dropped(state);
+  if (report.cap != cap_before_) report.dropped = find_dropped(state);
   report.payloads_dropped = report.dropped & state.payloads;
   const SeqNum known = want_.live || want_.quote_only ? report.peer_head : known_head_;
   const SeqNum head = report.cap == 0 ? std::max(report.head, known) : report.head;

@@ -113,6 +113,7 @@ class SyncLog {
   std::uint64_t payload_bytes_before_ = 0;
   SeqNum known_head_ = 0;  ///< that peers have said and that is believed
   SeqNum cap_ = 0;         ///< that is known
+  SeqNum cap_before_ = 0;  ///< that was known when it began
   bool is_new_ = false;    ///< nothing of it was served here: there is nothing to be pushed
   bool wants_nothing_ = false;
   bool is_wanted_over_ = false;

@@ -55,7 +55,7 @@ struct LogReport {
   SeqNum peer_head = 0;                   ///< the highest that a peer has said
   std::vector<SeqNum> peer_heads;         ///< of each peer, in the order of the request
   SeqNum cap = 0;                         ///< 0: no fork is known
-  RangeSet dropped;                       ///< held here from the cap on, and not valid any more
+  RangeSet dropped;                       ///< held from the cap on, where it was lowered meanwhile
   RangeSet payloads_dropped;              ///< of these
   RangeSet missing;                       ///< wanted and not here: it exists, or was named
   // Of entries that are here; not before it has come to an end.

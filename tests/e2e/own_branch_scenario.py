@@ -299,6 +299,18 @@ class ForkThatPeersKnow(OwnLog):
         self.assertEqual(self.printed("store", self.author + ".1"), ["mine 4", "mine 5"])
         self.sync("store", self.address, "--push")
 
+    def test_is_told_with_what_it_drops_when_it_is_met_and_then_alone(self):
+        self.append(b"other 4\n", "--gate", "never")
+        shutil.copytree(self.path("store"), self.path("again"))
+        said = self.error(FORK, "sync", self.address)
+        self.assertIn("1 entry that is here is dropped", said)
+        for arguments in [], ["--push"]:
+            said = self.error(FORK, "sync", self.address, *arguments)
+            self.assertIn("the author forked the log at 4; what lies below stays valid", said)
+        for dropped in "4", None:
+            synced = self.sync_one("again", self.address, status=FORK)
+            self.assertEqual(synced.get("dropped"), dropped)
+
     def test_is_no_reason_not_to_sync_what_lies_below(self):
         self.sync("store", self.address, "--push", status=FORK)
         self.assertEqual((self.json("ls")["head"], self.json("ls")["cap"]), (3, 4))

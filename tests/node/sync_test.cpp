@@ -442,6 +442,9 @@ TEST_F(SyncTest, AForkIsToldWithWhereItIs) {
   EXPECT_EQ(dropped.min(), 200U);
   EXPECT_EQ(dropped, report().logs[0].dropped);
   EXPECT_EQ(told<SyncForked>()[0].payloads_dropped, dropped);
+  start(request_of({&relay}));
+  EXPECT_EQ(report().logs[0].cap, 200U);
+  EXPECT_TRUE(report().logs[0].dropped.empty()) << "was told before";
 }
 
 TEST_F(SyncTest, APushOfALogThatIsForkedFromItsFirstEntryOnIsOver) {
