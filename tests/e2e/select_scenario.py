@@ -90,6 +90,17 @@ class Select(NetworkScenario):
         self.assertEqual(self.wants(self.author), ("", 2, True))
         self.assert_sound("reader")
 
+    def test_to_say_whether_payloads_are_wanted_selects_no_entries(self):
+        self.sync("reader", self.source.address, self.author, "--range", "1-10")
+        self.wants(self.author, "--none")
+        for flag in "--entries-only", "--payloads":
+            for more in [], ["--dry-run"]:
+                said = self.error(USAGE, "select", self.author, flag, *more, store="reader")
+                self.assertIn("nothing is selected of the log", said)
+                self.assertIn("next: say which entries as well", said)
+                self.assertEqual(self.wants(), ("", 0, False))
+        self.assertEqual(self.wants(self.author, "--entries-only", "--newest", 3), ("", 3, False))
+
     def test_of_an_author_the_logs_that_are_not_wanted_are_left_out(self):
         self.out("append", "--key", self.key[0], "--log-id", 3, stdin=b"three", store="author")
         self.sync("author", self.source.address, "--push")

@@ -135,6 +135,13 @@ Outcome<Change> plan(const store::Store& store, const LogKey& key, const Options
   Change change;
   CULM_TOOLS_TRY(const auto transaction, store.read());
   CULM_TOOLS_TRY(change.log, about(short_name(key), transaction.get_log(key)));
+  const bool says_which = options.all || options.none || options.newest || !options.range.empty();
+  if (change.log->interest.is_none() && !says_which) {
+    return fail_with(Failure(Exit::kUsage, Errc::kUsage,
+                             "nothing is selected of the log, neither entries nor payloads")
+                         .about(short_name(key))
+                         .next("say which entries as well: --all, --range or --newest"));
+  }
   change.interest = changed(change.log->interest, options);
   const RangeSet unwanted =
       everything().ranges - change.interest.payloads_wanted(change.log->head());
