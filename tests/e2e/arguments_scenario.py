@@ -174,8 +174,12 @@ class Arguments(Scenario):
         for arguments in (["inspect", author, 1], ["pool", 1, "--log", author],
                           ["path", 1, "--log", author]):
             message = self.error(USAGE, *arguments)
-            self.assertIn(author + ".3", message)
-            self.assertIn(author + ".4", message)
+            self.assertIn(f" fits several logs, name one: {author}.3, {author}.4\n", message)
+        for log_id in range(5, 13):
+            self.out("append", "--key", key, "--log-id", log_id, stdin=b"x")
+        said = self.error(USAGE, "pool", 1, "--log", author).splitlines()
+        self.assertEqual((said[0].count(author[12:]), said[0][-11:]), (6, " and 5 more"))
+        self.assertRegex(said[1], "^  next: ")
         self.error(NOT_FOUND, "cat", author + ".0")
 
     def test_a_very_long_argument_is_refused_in_few_words(self):

@@ -175,7 +175,7 @@ TEST_F(CommandLine, NearMissesAreSuggested) {
   for (const auto& [arguments, suggestion] : cases) {
     EXPECT_THAT(ending(arguments).err, HasSubstr(suggestion));
   }
-  for (const char* const far : {"frobnicate", "-", "x", "\x1b[2J"}) {
+  for (const char* const far : {"frobnicate", "nope", "-", "x", "\x1b[2J"}) {
     EXPECT_THAT(ending({far}).err, testing::Not(HasSubstr("did you mean"))) << far;
   }
 }

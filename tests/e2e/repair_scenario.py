@@ -162,6 +162,11 @@ class Repair(Rotten):
         self.out("repair", "--from", self.peer.address)
         self.assert_sound("store")
 
+    def test_of_one_entry_that_is_cut_off_it_speaks_in_the_singular(self):
+        self.rot_entry("store", ENTRIES - 1)
+        said = self.text("repair", "--dry-run")
+        self.assertIn("1 entry: 800 proves nothing and is not served until", said)
+
     def test_a_damaged_state_of_a_log_is_made_again(self):
         self.rot("store", bytes.fromhex(self.author) + bytes(8) + b"\x03", ahead=-43)
         self.rot_payload("store", 400)

@@ -22,12 +22,13 @@ std::string in_quotes(std::string_view text) {
 }
 
 tl::unexpected<Failure> ambiguous(std::string_view text, const std::vector<LogKey>& logs) {
-  std::string message = in_quotes(text) + " fits several logs, name one:";
-  constexpr std::size_t kListed = 4;
-  for (std::size_t i = 0; i < std::min(kListed, logs.size()); ++i) {
-    message += "\n  " + to_string(LogName{logs[i].author, logs[i].log_id});
+  std::string message = in_quotes(text) + " fits several logs, name one: ";
+  constexpr std::size_t kListed = 5;
+  const std::size_t listed = std::min(kListed, logs.size());
+  for (std::size_t i = 0; i < listed; ++i) {
+    message += (i == 0 ? "" : ", ") + to_string(LogName{logs[i].author, logs[i].log_id});
   }
-  if (logs.size() > kListed) message += "\n  ...";
+  if (logs.size() > listed) message += " and " + human_count(logs.size() - listed) + " more";
   return usage(std::move(message));
 }
 

@@ -134,7 +134,8 @@ std::string damage_lines(const LogKey& log, const store::Damage& damage, const R
   }
   if (!cut_off.empty()) {
     text += short_name(log) + ": " + listed(cut_off, {}) +
-            " prove nothing and are not served until what was lost below them is back\n";
+            (cut_off.count() == 1 ? " proves nothing and is" : " prove nothing and are") +
+            " not served until what was lost below is back\n";
   }
   return text;
 }

@@ -34,7 +34,8 @@ std::vector<std::string> near_to(std::string_view typed, const std::vector<std::
   const auto letters =
       static_cast<std::size_t>(std::ranges::count_if(typed, [](char c) { return c != '-'; }));
   if (typed.size() > kTypedMax || letters == 0) return near;
-  std::size_t nearest = letters <= 3 ? 1 : 2;
+  // Of a short word two letters are half of it.
+  std::size_t nearest = letters <= 5 ? 1 : 2;
   for (const std::string& name : known) {
     // One who typed the beginning knows the rest.
     const bool is_beginning = letters >= 2 && name.starts_with(typed);
