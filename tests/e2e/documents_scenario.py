@@ -94,6 +94,12 @@ class Documents(NetworkScenario):
                     found += 1
         self.assertGreater(found, 20)
 
+    def test_messages_set_commands_in_backquotes(self):
+        named = re.compile(r"(?<!\$)\(culm (?:%s)\b" % "|".join(filter(None, options_of_verbs())))
+        for path in (SOURCE / "tools").glob("**/*.[ch]pp"):
+            joined = re.sub(r'"\s*\n\s*"', "", path.read_text())
+            self.assertEqual(named.findall(joined), [], path)
+
     def test_what_is_made_up_is_found(self):
         for text in ("`culm sync --made-up`", "`culm frobnicate`", "| x | sync --made-up |",
                      "With `--made-up` it", "in --made-up", "```sh\nls | culm ls --made-up\n```",

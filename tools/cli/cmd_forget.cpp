@@ -109,7 +109,8 @@ Outcome<void> refuse_own(const store::Store& store, const std::vector<LogKey>& l
               std::string("this log is your own, and where no peer has all of it, it is lost") +
                   (logs.size() > 1 ? "; nothing was forgotten" : ""))
           .about(short_name(*own))
-          .next("push it to a peer first (culm sync HOST:PORT --push), then forget it with --own"));
+          .next(
+              "push it to a peer first (`culm sync HOST:PORT --push`), then forget it with --own"));
 }
 
 Outcome<std::vector<LogKey>> find_logs(const store::Store& store, const Options& options) {

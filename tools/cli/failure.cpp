@@ -75,7 +75,8 @@ constexpr Row kRows[] = {
     {Errc::kAuthorMarkBehind, kTakeBack},
     {Errc::kAuthorMarkFork, kTakeBack},
     {Errc::kAuthorMarkFormat,
-     "restore the mark from a copy (culm mark); without it a fork cannot be ruled out"},
+     "restore the mark from a copy (`culm mark --import FILE`); without it a fork cannot be ruled "
+     "out"},
     {Errc::kAuthorMarkLocked, "wait for the other process, or end it"},
     {Errc::kAuthorHeadUnknown,
      "sync with a peer that holds the log, or let appending go on without one (--gate ask)"},

@@ -164,7 +164,7 @@ class Words {
            human_dropped(told.dropped, told.payloads_dropped);
   }
   std::string operator()(const node::SyncForgotten& told) const {
-    return short_name(told.log) + ": forgotten here (culm forget), and not synced any more";
+    return short_name(told.log) + ": forgotten here (`culm forget`), and not synced any more";
   }
   std::string operator()(const node::SyncDenied& told) const {
     if (request_.push && !told.is_offer) return {};  // the peer is about to learn of the log
