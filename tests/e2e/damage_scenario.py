@@ -203,7 +203,8 @@ class Damage(NetworkScenario):
         last = json.loads(relay.said().splitlines()[-1])
         self.assertRegex(last["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
         self.assertEqual(last["level"], "error")
-        self.assertIn("culm repair", last["next"])
+        # Nothing is left that a repair could begin with.
+        self.assertIn("restore a backup", last["next"])
 
     def test_the_last_words_of_a_relay_with_a_log_in_json_are_a_line_of_it(self):
         relay = self.relay("relay", "--accept-any", "--log-json")
@@ -216,7 +217,19 @@ class Damage(NetworkScenario):
                          ("failure", "store_damaged", "error", STORE))
         self.assertRegex(last["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
         self.assertIn("relay", last["about"])
-        self.assertIn("`culm repair", last["next"])
+        self.assertIn("restore a backup", last["next"])
+
+    def test_a_follow_that_meets_damage_says_which_store_and_ends_with_5(self):
+        author = self.new_log(self.lines(ENTRIES))
+        follow = self.start("follow", author, "--from-start", "--payloads", "--lines")
+        for _ in range(ENTRIES):
+            follow.stdout.readline()
+        os.truncate(self.data("store"), 2 * PAGE)
+        os.utime(self.data("store"))
+        _, said = follow.communicate(timeout=30)
+        self.assertEqual(follow.returncode, STORE, said)
+        self.assertIn(b"culm: follow: store ", said)
+        self.assertIn(b"next: restore a backup", said)
 
     def test_verbs_refuse_a_file_that_is_cut(self):
         key = self.keygen()

@@ -7,6 +7,7 @@
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/entry_format.hpp"
+#include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
@@ -144,6 +145,7 @@ Outcome<void> Follower::print(const LogKey& log, const RangeSet& seqnums) {
 }
 
 Outcome<void> run(Context& context, const Options& options) {
+  CULM_TOOLS_CHECK(guard_reading(context));
   end_well_when_terminated();
   say_when_interrupted("nothing came");
   host::CommitWatch watch(context.store_directory);

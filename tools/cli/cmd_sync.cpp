@@ -150,14 +150,14 @@ Outcome<void> run_elsewhere(Context& context, const Options& options, node::Sync
 }
 
 /// Tells of damaged rows that the sync meets in the store here.
-void tell_damage(Host& host, const std::string& store, bool is_json) {
-  const auto tell = [store, is_json](const LogKey& log, const RangeSet& seqnums) {
-    const std::string text = damage_text(store, log, seqnums);
+void tell_damage(Host& host, const Context& context) {
+  const auto tell = [&context](const LogKey& log, const RangeSet& seqnums) {
+    const std::string text = damage_text(context, log, seqnums);
     const std::string line = to_line(Json{{"type", "warning"},
                                           {"log", to_string(log)},
                                           {"damaged", to_string(seqnums)},
                                           {"message", text}});
-    std::fprintf(stderr, "%s\n", (is_json ? line : "culm: sync: " + text).c_str());
+    std::fprintf(stderr, "%s\n", (context.json ? line : "culm: sync: " + text).c_str());
   };
   transport::NodeObserver observer;
   observer.session = [tell](const node::SessionRef& /*session*/, const replication::Event& event) {
@@ -203,7 +203,7 @@ Outcome<void> run(Context& context, const Options& options) {
     if (host.store_is() == Host::StoreIs::kMade) tell_made(context);
     serve();
   });
-  tell_damage(host, named(context), context.json);
+  tell_damage(host, context);
   SyncTeller teller(context, request);
   const auto report = host.sync(
       request, [&](const auto& event) { return served.has_value() && teller.tell(event); });

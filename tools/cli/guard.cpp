@@ -90,8 +90,26 @@ struct LastWords {
   }
 };
 LastWords damaged;
+LastWords lost;
 LastWords full;
 std::array<char, 512> directory{};
+
+/// Looks in a child, which may make things, and hang.
+bool is_lost() {
+  constexpr unsigned kSecondsMax = 10;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    for (const int number : {SIGSEGV, SIGBUS, SIGABRT, SIGALRM}) std::signal(number, SIG_DFL);
+    ::alarm(kSecondsMax);
+    ::_exit(store::can_salvage(directory.data()) ? 0 : 1);
+  }
+  int status = 0;
+  while (child > 0 && ::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 1;
+}
+
+[[noreturn]] void say_damaged() { (is_lost() ? lost : damaged).say(); }
 
 /// Where a fault was: what was touched, and by which instruction.
 struct Fault {
@@ -190,11 +208,12 @@ void end_reading(int number, siginfo_t* signal, void* context) {
 /// A page of a file that is mapped is damaged, has no room on the disk, or is not in the file.
 void end_writing(int number, siginfo_t* signal, void* context) {
   if (is_ours(number, *signal, context)) return;
-  if (number != SIGBUS) damaged.say();
+  if (number != SIGBUS) say_damaged();
   struct statvfs disk {};
   const bool is_known = ::statvfs(directory.data(), &disk) == 0;
   const auto left = ::geteuid() == 0 ? disk.f_bfree : disk.f_bavail;
-  (is_known && left == 0 ? full : damaged).say();
+  if (is_known && left == 0) full.say();
+  say_damaged();
 }
 
 }  // namespace
@@ -256,21 +275,23 @@ Outcome<void> guard_reading(const Context& context) {
 
 void guard_writing(const Context& context) {
   damaged.set(context, Error{Errc::kStoreDamaged});
+  lost.set(context, Failure(Error{Errc::kStoreDamaged}).next(kStoreIsLost));
   full.set(context, Error{Errc::kStoreFull});
   context.store_directory.copy(directory.data(), directory.size() - 1);
   store::set_abort_handler(
-      [](const char* /*directory*/, const char* /*assertion*/) { damaged.say(); });
+      [](const char* /*directory*/, const char* /*assertion*/) { say_damaged(); });
   handle_faults(end_writing);
 }
 
 void end_with_log_line(const Context& context, bool json) {
   damaged.set_as_log_line(context, Error{Errc::kStoreDamaged}, json);
+  lost.set_as_log_line(context, Failure(Error{Errc::kStoreDamaged}).next(kStoreIsLost), json);
   full.set_as_log_line(context, Error{Errc::kStoreFull}, json);
 }
 
 void expect_damage() {
   is_damage_expected = true;
-  std::signal(SIGABRT, [](int /*number*/) { damaged.say(); });
+  std::signal(SIGABRT, [](int /*number*/) { say_damaged(); });
 }
 
 }  // namespace culm::tools

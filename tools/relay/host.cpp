@@ -22,13 +22,13 @@ void allow_many_descriptors() {
 
 }  // namespace
 
-std::string damage_text(const std::string& store, const LogKey& log, const RangeSet& seqnums) {
+std::string damage_text(const Context& context, const LogKey& log, const RangeSet& seqnums) {
+  const std::string what = named(context) + ": log " + to_string(log);
   if (seqnums.empty()) {
-    return store + ": log " + to_string(log) +
-           ": cannot be served, the store is damaged; next: end this process, then `culm repair "
-           "--dry-run` says what is damaged, and `culm repair --from HOST:PORT` mends what can be";
+    return what + ": cannot be served, the store is damaged; next: end this process, then " +
+           std::string(step_of_damage(context));
   }
-  return store + ": log " + to_string(log) + ": damaged at " + to_string(seqnums) +
+  return what + ": damaged at " + to_string(seqnums) +
          "; what is lost of it counts as not held and is taken again from a peer that offers it; "
          "`culm repair --from HOST:PORT` asks one for it";
 }

@@ -85,8 +85,8 @@ class Host {
   bool stopping_ = false;
 };
 
-/// What is told of damage that a node has met in the store, which `store` names.
-[[nodiscard]] std::string damage_text(const std::string& store, const LogKey& log,
+/// What is told of damage that a node has met in the store.
+[[nodiscard]] std::string damage_text(const Context& context, const LogKey& log,
                                       const RangeSet& seqnums);
 
 }  // namespace culm::tools

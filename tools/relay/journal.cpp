@@ -62,10 +62,10 @@ class Summary {
 }  // namespace
 
 NodeJournal::NodeJournal(asio::io_context& io, const transport::Node& node, const Log& log,
-                         std::string store)
+                         const Context& context)
     : node_(node),
       log_(log),
-      store_(std::move(store)),
+      context_(context),
       second_(io),
       minute_(io),
       left_out_(io),
@@ -195,7 +195,7 @@ void NodeJournal::on_session(const node::SessionRef& session, const replication:
 }
 
 void NodeJournal::on_damaged(const LogKey& log, const RangeSet& seqnums) {
-  write(Level::kError, "damaged", damage_text(store_, log, seqnums),
+  write(Level::kError, "damaged", damage_text(context_, log, seqnums),
         {{"log", to_string(log)}, {"damaged", to_string(seqnums)}});
 }
 

@@ -8,6 +8,7 @@
 
 #include "culm/replication/transport/node.hpp"
 
+#include "tools/cli/context.hpp"
 #include "tools/relay/asio.hpp"
 #include "tools/relay/line_limit.hpp"
 #include "tools/relay/log.hpp"
@@ -21,7 +22,8 @@ namespace culm::tools {
 class NodeJournal {
  public:
   /// `io`, `node` and `log` must outlive the journal; `store` is what the store is called.
-  NodeJournal(asio::io_context& io, const transport::Node& node, const Log& log, std::string store);
+  NodeJournal(asio::io_context& io, const transport::Node& node, const Log& log,
+              const Context& context);
   NodeJournal(const NodeJournal&) = delete;
   NodeJournal& operator=(const NodeJournal&) = delete;
   /// Writes what is still to be said.
@@ -60,7 +62,7 @@ class NodeJournal {
 
   const transport::Node& node_;
   const Log& log_;
-  std::string store_;
+  const Context& context_;
   asio::steady_timer second_;
   asio::steady_timer minute_;
   asio::steady_timer left_out_;

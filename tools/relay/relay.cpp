@@ -96,7 +96,7 @@ Outcome<void> run_relay(Context& context, const RelayOptions& options) {
               {{"store", context.store_directory}});
   }
   {
-    NodeJournal journal(host->io(), host->node(), log, named(context));
+    NodeJournal journal(host->io(), host->node(), log, context);
     host->node().observe(journal.observer());
     CULM_TOOLS_CHECK(tell_ready(context, peer, *bound));
     tell_started(log, context, peer, node::to_string(*bound));
