@@ -255,7 +255,10 @@ Result<IngestAttempt> Committer::apply(store::WriteTransaction& transaction, con
   CULM_TRY(const bool is_taken, put_part(transaction, job, stages));
   attempt.report.emplace();
   const bool is_complete = is_taken && payload.last && !(job.arrival && job.arrival->is_resumed);
-  if (is_complete) attempt.report->payloads_added.insert(payload.seqnum);
+  if (is_complete) {
+    attempt.report->payloads_added.insert(payload.seqnum);
+    attempt.report->payload_bytes_added = payload.offset + payload.bytes.size();
+  }
   return attempt;
 }
 

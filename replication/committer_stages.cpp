@@ -128,6 +128,7 @@ bool Committer::complete(Arrival& arrival, bool is_last, std::uint64_t& bytes_le
     arrival.is_futile = ends(finished.error().code) != Scope::kStore;
   } else if (*finished) {
     outcome->payloads_added.insert(arrival.seqnum);
+    outcome->payload_bytes_added = arrival.put;
     became_held(arrival);
   } else {
     arrival.is_futile = true;

@@ -43,7 +43,10 @@ Result<IngestReport> ingest(Store& store, CheckedUnit& unit, SignatureVerifier& 
       if (!attempt.report || attempt.report->defect || !staged) return {};
       const SeqNum last = unit.entries().back().entry.seqnum();
       CULM_TRY(const bool is_bound, transaction.bind_stage(unit.log(), last, *staged));
-      if (is_bound) attempt.report->payloads_added.insert(last);
+      if (is_bound) {
+        attempt.report->payloads_added.insert(last);
+        attempt.report->payload_bytes_added += staged->size_bytes;
+      }
       return {};
     }));
     if (attempt.report) return *std::move(attempt.report);

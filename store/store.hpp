@@ -295,6 +295,7 @@ class CheckedSignatures;
 struct IngestReport {
   RangeSet added;  ///< entries that were not held before
   RangeSet payloads_added;
+  std::uint64_t payload_bytes_added = 0;
   std::uint64_t signatures_checked = 0;  ///< that the accepting rule asked for
   std::optional<Defect> defect;          ///< recorded evidence that lowered the cap
 };

@@ -124,7 +124,9 @@ Result<IngestAttempt> WriteTransaction::ingest_once(const CheckedUnit& unit,
   if (report.defect) {
     CULM_CHECK(noted(put_evidence(*touched, verdict.proven->evidence(), report.defect->at)));
   }
+  const std::uint64_t bytes_before = state.payload_bytes;
   CULM_CHECK(noted(take(*touched, verdict, std::move(intake))));
+  report.payload_bytes_added = state.payload_bytes - bytes_before;
   return attempt;
 }
 

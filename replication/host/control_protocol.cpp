@@ -275,6 +275,7 @@ Result<Response> decode_response(std::string_view line) {
 Json to_fields(const store::IngestReport& report) {
   Json fields = {{"added", to_string(report.added)},
                  {"payloads_added", to_string(report.payloads_added)},
+                 {"payload_bytes_added", report.payload_bytes_added},
                  {"signatures_checked", report.signatures_checked}};
   if (report.defect) {
     fields["defect"] = Json{{"kind", name(report.defect->kind)}, {"at", report.defect->at}};
@@ -286,6 +287,7 @@ Result<store::IngestReport> to_report(const Json& fields) {
   store::IngestReport report;
   CULM_TRY(report.added, get_ranges(fields, "added"));
   CULM_TRY(report.payloads_added, get_ranges(fields, "payloads_added"));
+  report.payload_bytes_added = fields.find_number("payload_bytes_added").value_or(0);
   report.signatures_checked = fields.find_number("signatures_checked").value_or(0);
   if (fields.find("defect") == nullptr) return report;
   const Json* const defect = fields.find_object("defect");

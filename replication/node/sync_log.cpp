@@ -48,7 +48,6 @@ Result<void> SyncLog::begin(const store::ReadTransaction& transaction) {
     want_.interest = is_kept ? state->interest.entries : everything();
     if (is_kept) want_.payloads = want_.payloads && state->interest.payloads;
   }
-  payload_bytes_before_ = state ? state->payload_bytes : 0;
   is_new_ = !state || state->served().empty();
   cap_ = cap_before_ = state ? state->cap : 0;
   return {};
@@ -234,7 +233,6 @@ Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
   const RangeSet wanted = resolve(widened(want_, state.interest).interest, head);
   report.entries = (added_ & wanted).count();
   report.certificate_entries = added_.count() - report.entries;
-  report.payload_bytes = state.payload_bytes - std::min(state.payload_bytes, payload_bytes_before_);
   CULM_CHECK(find_missing(transaction, state, wanted, head, report));
   const bool is_all =
       report.missing.empty() && report.payloads_missing.empty() && report.unconfirmed.empty();

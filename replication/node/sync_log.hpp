@@ -38,7 +38,10 @@ class SyncLog {
   void denied(std::size_t peer, const replication::Denied& denied);
   /// The peer serves it: what it declined before counts no more.
   void granted(std::size_t peer);
-  void committed(const store::IngestReport& done) { added_ |= done.added; }
+  void committed(const store::IngestReport& done) {
+    added_ |= done.added;
+    report_.payload_bytes += done.payload_bytes_added;
+  }
   void peer_has(std::size_t peer, const replication::PeerHas& has);
   void offered(std::size_t peer) { peers_[peer].offer_denied.reset(); }
   void offer_denied(std::size_t peer, replication::DenyReason reason) {
@@ -110,7 +113,6 @@ class SyncLog {
   LogReport report_;
   std::vector<Said> peers_;
   RangeSet added_;
-  std::uint64_t payload_bytes_before_ = 0;
   SeqNum known_head_ = 0;  ///< that peers have said and that is believed
   SeqNum cap_ = 0;         ///< that is known
   SeqNum cap_before_ = 0;  ///< that was known when it began

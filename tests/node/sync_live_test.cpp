@@ -51,6 +51,21 @@ TEST_F(SyncTest, LiveItGoesOnUntilItIsEnded) {
   EXPECT_TRUE(run([&] { return reader.node().sessions().empty(); }));
 }
 
+TEST_F(SyncTest, LiveWhatIsAppendedHereMeanwhileHasNotCome) {
+  author.hold(log);
+  const SyncId id = start(live(request_of({&author})));
+  ASSERT_TRUE(run([&] { return told<SyncCaughtUp>().size() == 1; }));
+  const std::uint64_t came = reader.state(log.log()).payload_bytes;
+  grow(reader);
+  network.run(minutes(1));
+  reader.node().end_sync(id, network.now());
+  reader.settle();
+  const SyncReport done = report();
+  EXPECT_EQ(done.logs[0].head, 301U);
+  EXPECT_EQ(done.logs[0].entries, 300U);
+  EXPECT_EQ(done.logs[0].payload_bytes, came);
+}
+
 TEST_F(SyncTest, LiveMoreLogsThanASessionHasWantsForTakeSeveralSessions) {
   const auto logs = logs_of(limits::kWantsPerSessionMax + 10);
   for (const LogBuilder& one : logs) author.hold(one);
