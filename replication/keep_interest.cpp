@@ -14,11 +14,16 @@ void widen(store::LogInterest& interest, const store::LogInterest& by) {
   interest.payloads |= by.payloads;
 }
 
+store::LogInterest grown(const store::LogInterest& kept, const store::LogInterest& more) {
+  store::LogInterest interest = more;
+  if (!kept.entries.empty()) widen(interest.entries, kept.entries);
+  return interest;
+}
+
 Result<void> keep_interest(store::WriteTransaction& transaction, const LogKey& log,
                            const store::LogInterest& more) {
   CULM_TRY(const auto state, transaction.find_log(log));
-  store::LogInterest interest = more;
-  if (state && !state->interest.entries.empty()) widen(interest, state->interest);
+  const store::LogInterest interest = state ? grown(state->interest, more) : more;
   if (state && interest == state->interest) return {};
   return transaction.set_interest(log, interest);
 }

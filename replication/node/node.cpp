@@ -213,9 +213,7 @@ bool Node::keep_interest(Link& link, const LogKey& log, const store::LogInterest
     if (!waits || all != *waits) waits = std::make_shared<const store::LogInterest>(std::move(all));
     return false;
   }
-  store::LogInterest all = interest;
-  replication::widen(all, (*state)->interest);
-  if (all == (*state)->interest) return true;
+  if (replication::grown((*state)->interest, interest) == (*state)->interest) return true;
   const bool while_known = is_while_known(link, log);
   const TaskId task = run([log, interest, while_known](store::Store& store) {
     return store.update([&](store::WriteTransaction& writing) -> Result<void> {

@@ -90,6 +90,18 @@ class Select(NetworkScenario):
         self.assertEqual(self.wants(self.author), ("", 2, True))
         self.assert_sound("reader")
 
+    def test_entries_only_is_remembered_also_of_a_log_whose_payloads_were_wanted(self):
+        self.sync("reader", self.source.address, self.author, "--range", "1-10")
+        self.sync("reader", self.source.address, self.author, "--range", "20-30", "--entries-only")
+        self.assertEqual(self.wants(), ("1-10,20-30", 0, False))
+        self.sync("reader", self.source.address)
+        self.assertEqual(self.json("ls", store="reader")["payloads"], 10)
+        self.sync("reader", self.source.address, self.author, "--range", "20-30")
+        self.assertEqual(self.wants(), ("1-10,20-30", 0, True))
+        self.assertEqual(self.json("ls", store="reader")["payloads"], 21)
+        self.sync("reader", self.source.address, self.author, "--entries-only")
+        self.assertEqual(self.wants(), ("1-10,20-30", 0, False))
+
     def test_to_say_whether_payloads_are_wanted_selects_no_entries(self):
         self.sync("reader", self.source.address, self.author, "--range", "1-10")
         self.wants(self.author, "--none")

@@ -40,7 +40,7 @@ TEST(Interests, WantsOfOneLogAddUp) {
   EXPECT_FALSE(interest_of({&quote, 1}, log)) << "a quote asks for nothing";
 }
 
-TEST(Interests, AreAddedToWhatIsKeptAndNothingIsWrittenTwice) {
+TEST(Interests, AreAddedToWhatIsKeptPayloadsAsSaidLastAndNothingIsWrittenTwice) {
   test::TestRandom random(1);
   const auto store = *store::Store::open(std::make_unique<store::MemoryKv>(), random);
   const auto keep_in_store = [&](const LogInterest& more) {
@@ -52,10 +52,12 @@ TEST(Interests, AreAddedToWhatIsKeptAndNothingIsWrittenTwice) {
   const auto changes = [&] { return *store->read()->last_change(); };
   keep_in_store({{RangeSet{{10, 20}}, 0}, true});
   keep_in_store({{RangeSet{{30, 40}}, 5}, false});
-  EXPECT_EQ(kept(), (LogInterest{{RangeSet{{10, 20}, {30, 40}}, 5}, true}));
+  EXPECT_EQ(kept(), (LogInterest{{RangeSet{{10, 20}, {30, 40}}, 5}, false}));
   const auto before = changes();
   keep_in_store({{RangeSet{{12, 13}}, 5}, false});
   EXPECT_EQ(changes(), before);
+  keep_in_store({{RangeSet{{12, 13}}, 0}, true});
+  EXPECT_EQ(kept(), (LogInterest{{RangeSet{{10, 20}, {30, 40}}, 5}, true}));
 }
 
 TEST(Interests, AWantAsksForWhatIsKeptAsWell) {

@@ -267,22 +267,22 @@ void add_sync(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
   Verb& verb = tree.add_verb(
       "sync",
-      "Fetch logs from the peer at HOST:PORT, verify them and keep them. They come whole, or\n"
-      "the parts that are wanted, with the certificate entries that prove these. What is\n"
-      "wanted is remembered, and `culm select` shows and changes it: with --range or --newest\n"
-      "it grows by these; without them all of it is asked for, and everything of a log that\n"
-      "is new. Only what is missing moves. Ends with a table of what came, beside what all\n"
-      "the peer holds would cost. With --also several peers bring it together, each a part; one\n"
-      "that is slow or goes away is passed over. Where a node runs on the store, the node\n"
-      "does it, except with --live. A store that is missing is made when something has come\n"
-      "for it. Exit 0: all that is wanted of what the peers know is here, or the budget is used\n"
-      "up, and with --push each peer confirms that it holds all that is here. Else what is\n"
-      "missing is named, and exit is 3 if no peer named holds it, if --range names what lies\n"
-      "beyond the head, if --payload-max left it out, or if a peer does not confirm it; 6 if it\n"
-      "should have come, no peer serves the log, or a peer declines it. With --live so too, when\n"
-      "--deadline or SIGTERM ends it; Ctrl-C is 130 always. Where entries of one's own log were\n"
-      "appended while no peer could be asked, and a peer holds others in their place, nothing\n"
-      "moves: exit 7.",
+      "Fetch logs from the peer at HOST:PORT, verify them and keep them. They come whole, or the\n"
+      "parts that are wanted, with the certificate entries that prove these. What is wanted is\n"
+      "remembered, and `culm select` shows and changes it: with --range or --newest it grows by\n"
+      "these; without them all of it is asked for, and everything of a log that is new. Payloads\n"
+      "are wanted as it was said last. Only what is missing moves. Ends with a table of what\n"
+      "came, beside what all the peer holds would cost. With --also several peers bring it\n"
+      "together, each a part; one that is slow or goes away is passed over. Where a node runs on\n"
+      "the store, the node does it, except with --live. A store that is missing is made when\n"
+      "something has come for it. Exit 0: all that is wanted of what the peers know is here, or\n"
+      "the budget is used up, and with --push each peer confirms that it holds all that is here.\n"
+      "Else what is missing is named, and exit is 3 if no peer named holds it, if --range names\n"
+      "what lies beyond the head, if --payload-max left it out, or if a peer does not confirm\n"
+      "it; 6 if it should have come, no peer serves the log, or a peer declines it. With --live\n"
+      "so too, when --deadline or SIGTERM ends it; Ctrl-C is 130 always. Where entries of one's\n"
+      "own log were appended while no peer could be asked, and a peer holds others in their\n"
+      "place, nothing moves: exit 7.",
       "culm sync 127.0.0.1:7474 AUTHOR --newest 100\n"
       "  culm sync 127.0.0.1:7474 --also 127.0.0.1:7475\n"
       "  culm sync 127.0.0.1:7474 --push",
