@@ -46,8 +46,9 @@ constexpr Fields<LogReport, std::uint64_t, 6> kLogNumbers{
      {"head", &LogReport::head},
      {"peer_head", &LogReport::peer_head},
      {"cap", &LogReport::cap}}};
-constexpr Fields<LogReport, RangeSet, 7> kLogRanges{
+constexpr Fields<LogReport, RangeSet, 8> kLogRanges{
     {{"missing", &LogReport::missing},
+     {"beyond_head", &LogReport::beyond_head},
      {"payloads_missing", &LogReport::payloads_missing},
      {"payloads_left_out", &LogReport::payloads_left_out},
      {"deleted_here", &LogReport::deleted_here},

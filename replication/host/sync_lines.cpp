@@ -97,7 +97,7 @@ Json log_line(const node::SyncRequest& request, const node::LogReport& log) {
     return line;
   }
   line.update(some_of(whole, {"log", "state", "entries", "certificate_entries", "payload_bytes",
-                              "head", "peer_head", "missing", "payloads_missing",
+                              "head", "peer_head", "missing", "beyond_head", "payloads_missing",
                               "payloads_left_out", "deleted_here", "whole"}));
   if (request.live && log.outcome == node::LogOutcome::kComplete) line["state"] = "live";
   // Who had nothing of it before it was pushed there does not serve it.

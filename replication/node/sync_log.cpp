@@ -230,10 +230,16 @@ Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
   const SeqNum known = want_.live || want_.quote_only ? report.peer_head : known_head_;
   const SeqNum head = report.cap == 0 ? std::max(report.head, known) : report.head;
   // The store's interest may be about to grow by the want.
-  const RangeSet wanted = resolve(widened(want_, state.interest).interest, head);
+  const Interest interest = widened(want_, state.interest).interest;
+  const RangeSet wanted = resolve(interest, head);
   report.entries = (added_ & wanted).count();
   report.certificate_entries = added_.count() - report.entries;
   CULM_CHECK(find_missing(transaction, state, wanted, head, report));
+  // Of a log that nobody spoke of the head is not known.
+  const bool is_known = report.outcome != LogOutcome::kDenied && !has_failed();
+  report.beyond_head = beyond(is_known ? interest.ranges : named_, head);
+  const SeqNum spoken_of = std::max(report.head, report.peer_head);
+  if (spoken_of != 0) report.beyond_head.erase({1, spoken_of});
   const bool is_all =
       report.missing.empty() && report.payloads_missing.empty() && report.unconfirmed.empty();
   if (want_.live && !has_failed()) {

@@ -58,6 +58,9 @@ struct LogReport {
   RangeSet dropped;                       ///< held from the cap on, where it was lowered meanwhile
   RangeSet payloads_dropped;              ///< of these
   RangeSet missing;                       ///< wanted and not here: it exists, or was named
+  /// Wanted, now or by what the store keeps, and above the head: it may come to be. Of it only what
+  /// was named now counts as missing.
+  RangeSet beyond_head;
   // Of entries that are here; not before it has come to an end.
   RangeSet payloads_missing;   ///< wanted and not here
   RangeSet payloads_left_out;  ///< of these, the ones of another size than was asked for

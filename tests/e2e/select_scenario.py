@@ -102,6 +102,20 @@ class Select(NetworkScenario):
         self.sync("reader", self.source.address, self.author, "--entries-only")
         self.assertEqual(self.wants(), ("1-10,20-30", 0, False))
 
+    def test_what_is_selected_beyond_the_head_is_named_and_no_failure(self):
+        one = self.sync_one("reader", self.source.address, self.author, "--range", "95-105",
+                            status=NOT_FOUND)
+        self.assertEqual((one["missing"], one["beyond_head"]), ("101-105", "101-105"))
+        for _ in range(2):
+            one = self.sync_one("reader", self.source.address)
+            self.assertEqual((one["state"], one["missing"], one["beyond_head"]),
+                             ("complete", "", "101-105"))
+        self.assertIn("101-105 of what is wanted lies beyond the head, which is 100\n",
+                      self.text("sync", self.source.address, store="reader"))
+        self.grow(self.lines(3, start=101))
+        one = self.sync_one("reader", self.source.address)
+        self.assertEqual((one["entries"], one["beyond_head"]), (3, "104-105"))
+
     def test_to_say_whether_payloads_are_wanted_selects_no_entries(self):
         self.sync("reader", self.source.address, self.author, "--range", "1-10")
         self.wants(self.author, "--none")

@@ -41,6 +41,7 @@ node::SyncReport full_report() {
   log.entries = 3;
   log.cap = 9;
   log.missing = {{4, 8}};
+  log.beyond_head = {{13, 14}};
   log.payloads_missing = {{1, 3}};
   log.payloads_left_out = {{2, 2}};
   log.dropped = {{9, 12}};
@@ -82,6 +83,7 @@ TEST(SyncJson, AReportComesBackAsItWas) {
   EXPECT_EQ(back->error, full_report().error);
   EXPECT_EQ(back->logs[0].denied, replication::DenyReason::kBusy);
   EXPECT_EQ(back->logs[0].missing, (RangeSet{{4, 8}}));
+  EXPECT_EQ(back->logs[0].beyond_head, (RangeSet{{13, 14}}));
   EXPECT_EQ(back->logs[0].payloads_left_out, (RangeSet{{2, 2}}));
   EXPECT_EQ(back->logs[0].dropped, (RangeSet{{9, 12}}));
   EXPECT_EQ(back->logs[0].cut_off, (RangeSet{{6, 6}}));

@@ -190,6 +190,23 @@ TEST_F(SyncTest, SeqnumsBeyondTheHeadThatWereNamedAreMissing) {
   EXPECT_EQ(report().logs[0].outcome, LogOutcome::kComplete) << "an open end is the head";
 }
 
+TEST_F(SyncTest, SeqnumsBeyondTheHeadThatAreKeptAreNamedAndNotMissing) {
+  author.hold(log);
+  auto request = request_of({&author});
+  request.logs[0].interest.ranges = {{298, 302}};
+  start(request);
+  EXPECT_EQ(report().logs[0].beyond_head, (RangeSet{{301, 302}}));
+  request.logs[0].interest = {};
+  start(request);
+  const SyncReport kept = report();
+  EXPECT_EQ(kept.logs[0].outcome, LogOutcome::kComplete);
+  EXPECT_TRUE(kept.logs[0].missing.empty());
+  EXPECT_EQ(kept.logs[0].beyond_head, (RangeSet{{301, 302}}));
+  grow(author);
+  start(request);
+  EXPECT_EQ(report().logs[0].beyond_head, (RangeSet{{302, 302}}));
+}
+
 TEST_F(SyncTest, APushThatIsDeclinedEndsAndSaysSo) {
   reader.hold(log);
   auto request = request_of({&author});

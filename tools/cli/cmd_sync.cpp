@@ -278,11 +278,11 @@ void add_sync(CommandTree& tree) {
       "something has come for it. Exit 0: all that is wanted of what the peers know is here, or\n"
       "the budget is used up, and with --push each peer confirms that it holds all that is here.\n"
       "Else what is missing is named, and exit is 3 if no peer named holds it, if --range names\n"
-      "what lies beyond the head, if --payload-max left it out, or if a peer does not confirm\n"
-      "it; 6 if it should have come, no peer serves the log, or a peer declines it. With --live\n"
-      "so too, when --deadline or SIGTERM ends it; Ctrl-C is 130 always. Where entries of one's\n"
-      "own log were appended while no peer could be asked, and a peer holds others in their\n"
-      "place, nothing moves: exit 7.",
+      "what lies beyond the head (of what was remembered this is said, and is no failure), if\n"
+      "--payload-max left it out, or if a peer does not confirm it; 6 if it should have come, no\n"
+      "peer serves the log, or a peer declines it. With --live so too, when --deadline or\n"
+      "SIGTERM ends it; Ctrl-C is 130 always. Where entries of one's own log were appended while\n"
+      "no peer could be asked, and a peer holds others in their place, nothing moves: exit 7.",
       "culm sync 127.0.0.1:7474 AUTHOR --newest 100\n"
       "  culm sync 127.0.0.1:7474 --also 127.0.0.1:7475\n"
       "  culm sync 127.0.0.1:7474 --push",

@@ -51,9 +51,9 @@ std::string payloads_of(const RangeSet& entries) {
 /// The highest seqnum that is known to exist.
 SeqNum head_of(const LogReport& log) { return std::max(log.head, log.peer_head); }
 
-/// What was asked for that lies beyond it.
-std::string human_beyond(const LogReport& log, const RangeSet& beyond) {
-  return human_ranges(beyond) + " of what is wanted lies beyond the head, which is " +
+/// What is wanted that lies beyond it.
+std::string human_beyond(const LogReport& log) {
+  return human_ranges(log.beyond_head) + " of what is wanted lies beyond the head, which is " +
          std::to_string(head_of(log));
 }
 
@@ -68,8 +68,7 @@ std::string quoted(const SyncRequest& request, const SyncReport& report) {
       add(sum, *log.quote);
     }
     add_whole(table, log);
-    const RangeSet beyond = beyond_head(log);
-    if (!beyond.empty()) text += short_name(log.log) + ": " + human_beyond(log, beyond) + "\n";
+    if (!log.beyond_head.empty()) text += short_name(log.log) + ": " + human_beyond(log) + "\n";
   }
   if (report.logs.size() > 1) table.add(row_of("in all", sum));
   if (std::ranges::any_of(request.logs, [](const auto& want) { return want.budget_bytes != 0; })) {
@@ -92,8 +91,7 @@ std::string notes(const SyncRequest& request, const LogReport& log) {
   }
   const bool has_stalled = log.outcome == LogOutcome::kIncomplete ||
                            (request.live && log.outcome == LogOutcome::kDenied);
-  const RangeSet beyond = beyond_head(log);
-  const RangeSet missing = log.missing - beyond;
+  const RangeSet missing = log.missing - log.beyond_head;
   const std::string those = human_entries(missing.count()) + " of what is wanted";
   if (log.outcome == LogOutcome::kBudget) {
     note("stopped at the budget; run the same again to go on");
@@ -102,7 +100,7 @@ std::string notes(const SyncRequest& request, const LogReport& log) {
   } else if (has_stalled && !missing.empty()) {
     note(those + " did not come: " + human_ranges(missing));
   }
-  if (!beyond.empty()) note(human_beyond(log, beyond));
+  if (!log.beyond_head.empty()) note(human_beyond(log));
   const RangeSet payloads = log.payloads_missing - log.payloads_left_out;
   if (!payloads.empty() && has_stalled) {
     note(payloads_of(payloads) + " that are wanted did not come: " + human_ranges(payloads));
@@ -175,13 +173,6 @@ std::string moved(const SyncRequest& request, const SyncReport& report) {
 }
 
 }  // namespace
-
-RangeSet beyond_head(const LogReport& log) {
-  RangeSet beyond = log.missing;
-  const SeqNum head = head_of(log);
-  if (head != 0) beyond.erase({1, head});
-  return beyond;
-}
 
 Outcome<void> conclude(Context& context, const SyncRequest& request, const SyncReport& report) {
   auto judged = judge(request, report);

@@ -21,9 +21,6 @@ namespace culm::tools {
   return is_of_one(request) ? "the peer" : "the peer at " + node::to_string(endpoint);
 }
 
-/// What was asked for that lies beyond the head, as far as that is known.
-[[nodiscard]] RangeSet beyond_head(const node::LogReport& log);
-
 /// Whether anything of the logs came, payloads in part included.
 [[nodiscard]] bool has_come(const node::SyncReport& report);
 

@@ -30,7 +30,7 @@ Failure explain_partial(const node::LogReport& log, const Error& error) {
   if (log.missing.empty() && log.payloads_missing == log.payloads_left_out) {
     return std::move(failure).next("without --payload-max the rest comes too");
   }
-  const bool is_beyond = log.payloads_missing.empty() && log.missing == beyond_head(log);
+  const bool is_beyond = log.payloads_missing.empty() && log.beyond_head.contains(log.missing);
   return std::move(failure).next(is_beyond ? "run it again when the log has grown"
                                            : "another peer may hold it: name it with --also");
 }
