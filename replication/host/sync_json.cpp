@@ -299,10 +299,8 @@ Json to_json(const node::SyncRequest& request) {
   Json json = {{"peers", std::move(peers)},
                {"logs", to_array(request.logs, to_json)},
                {"idle_max_us", request.idle_max.count()}};
-  if (!request.while_known.empty()) {
-    std::vector<LogKey> logs(request.while_known.begin(), request.while_known.end());
-    json["while_known"] = to_array(logs, log_json);
-  }
+  const std::vector known(request.while_known.begin(), request.while_known.end());
+  if (!known.empty()) json["while_known"] = to_array(known, log_json);
   if (request.whole_max) json["whole_max_us"] = request.whole_max->count();
   put(json, kRequestFlags, request);
   return json;

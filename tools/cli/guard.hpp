@@ -23,8 +23,8 @@ inline constexpr std::string_view kStoreIsLost =
 
 /// For a process that writes, which nothing can take the place of: where LMDB cannot go on with the
 /// store or is ended by it, or the store's file was cut, or the disk has no room for a page of it,
-/// it says which of these and which store, and what can still be done, and ends with exit 5. A fault elsewhere ends it as
-/// faults do. Called before the store is opened.
+/// it says which of these and which store, and what can still be done, and ends with exit 5. A
+/// fault elsewhere ends it as faults do. Called before the store is opened.
 void guard_writing(const Context& context);
 
 /// After `guard_writing`, for a process with a log: what it says then has the form of that log, as
