@@ -124,6 +124,8 @@ class Damage(NetworkScenario):
                 self.append_line(key)
                 for arguments in (["--push", author, "--deadline", "3"], []):
                     self.run_damaged(["sync", ready["address"], *arguments], store="author")
+            else:
+                relay.process.wait(timeout=30)
             if relay.process.poll() is None:
                 relay.kill()
                 continue

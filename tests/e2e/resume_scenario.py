@@ -168,11 +168,11 @@ class Resuming(NetworkScenario):
         for options in ["--none"], ["--newest", "3"], ["--entries-only"]:
             self.cut(2 * MEGABYTE)
             here = self.log()["payload_bytes_in_part"]
-            self.assertGreater(here, MEGABYTE)
+            self.assertGreater(here, 0)
             self.json("select", self.author, "--range", "1-2", store="reader")
             self.assertEqual(self.log()["payload_bytes_in_part"], here)
             self.assertRegex(self.text("select", self.author, *options, "--dry-run", store="reader"),
-                             r"; would delete parts of 1 payload \([12]\.\d MB\): 2\n$")
+                             r"; would delete parts of 1 payload \([0-9.]+ [kM]B\): 2\n$")
             self.assertEqual(self.log()["payload_bytes_in_part"], here)
             report = self.json("select", self.author, *options, store="reader")
             self.assertEqual((report["seqnums_in_part"], report["payload_bytes_in_part"]),
