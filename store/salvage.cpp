@@ -105,6 +105,8 @@ class RowSalvage {
     for (std::size_t i = 0; i < kTableCount; ++i) {
       const auto table = Table{static_cast<std::uint8_t>(i)};
       if (table == Table::kChanges || !is_sealed(table, row)) continue;
+      // Bytes of a payload may look like a leaf: nobody's may tell which logs were forgotten.
+      if (table == Table::kMeta && !is_meta(table, row)) return {};
       CULM_TRY(const auto known, txn_->get(table, row.key));
       if (known && is_sealed(table, {row.key, *known}) &&
           !(is_marked(table, row) && is_newer(table, row, *known))) {
