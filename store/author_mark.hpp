@@ -56,6 +56,15 @@ class AuthorMark {
 /// Whether it was read and says `Published::is_unasked`.
 [[nodiscard]] bool is_unasked(AuthorMark& mark);
 
+/// Calls `act` with the mark locked. Fails as both.
+template <class Act>
+[[nodiscard]] Result<void> with_lock(AuthorMark& mark, Act act) {
+  CULM_CHECK(mark.lock());
+  Result<void> done = act();
+  mark.unlock();
+  return done;
+}
+
 /// So that what was made at `path` is still there after a crash. Fails with kFileIo.
 [[nodiscard]] Result<void> sync_parent(const std::string& path);
 

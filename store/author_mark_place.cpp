@@ -108,7 +108,10 @@ Result<std::vector<LogKey>> list_author_marks(const std::string& directory) {
   std::vector<LogKey> logs;
   std::error_code error;
   fs::directory_iterator file(directory, error);
-  if (error == std::errc::no_such_file_or_directory) return logs;
+  // Who may not look there has appended nothing from there.
+  const bool is_none = error == std::errc::no_such_file_or_directory ||
+                       error == std::errc::not_a_directory || error == std::errc::permission_denied;
+  if (is_none) return logs;
   for (; !error && file != fs::directory_iterator(); file.increment(error)) {
     const std::string name = file->path().filename().string();
     if (!name.ends_with(kSuffix)) continue;
@@ -117,6 +120,15 @@ Result<std::vector<LogKey>> list_author_marks(const std::string& directory) {
   }
   if (error) return fail(error_system(Errc::kFileIo, error.value()));
   std::ranges::sort(logs);
+  return logs;
+}
+
+Result<std::vector<LogKey>> list_unasked_marks(const std::string& directory) {
+  CULM_TRY(auto logs, list_author_marks(directory));
+  std::erase_if(logs, [&](const LogKey& log) {
+    const auto mark = FileAuthorMark::open(author_mark_path(directory, log), log);
+    return !mark || !is_unasked(**mark);
+  });
   return logs;
 }
 

@@ -32,5 +32,7 @@ struct MarkUse {
 /// The logs that have a mark there, in order; none where there is no such directory. Fails with
 /// kFileIo.
 [[nodiscard]] Result<std::vector<LogKey>> list_author_marks(const std::string& directory);
+/// Of these the logs whose mark says `Published::is_unasked`. Fails likewise.
+[[nodiscard]] Result<std::vector<LogKey>> list_unasked_marks(const std::string& directory);
 
 }  // namespace culm::store

@@ -178,10 +178,25 @@ Result<KnownHead> ask_peers(const Question& about) {
   request.quote_only = true;
   node::add_logs(request, {}, {&about.log, 1});
   const auto report = ask(about, request);
-  if (!report || report->logs.empty()) return known;
-  std::ranges::copy_if(report->peers, std::back_inserter(known.silent),
-                       [](const auto& peer) { return !peer.peer || peer.error; });
+  if (!report || report->logs.empty()) {
+    // Nobody was asked.
+    const Error why = report ? Error{Errc::kPeerStalled} : report.error();
+    for (const node::SyncPeer& peer : about.peers) {
+      known.silent.push_back({.endpoint = peer.endpoint, .error = why});
+    }
+    return known;
+  }
   const node::LogReport& said = report->logs.front();
+  // Who was too slow, or has too much to do, has not said that it holds nothing.
+  const bool is_unsaid = report->outcome == node::SyncOutcome::kDeadline ||
+                         report->outcome == node::SyncOutcome::kIdle ||
+                         said.denied == replication::DenyReason::kBusy;
+  const auto is_silent = [&](const node::PeerReport& peer) {
+    const auto at = static_cast<std::size_t>(&peer - report->peers.data());
+    const bool has_said = at < said.peer_heads.size() && said.peer_heads[at] != 0;
+    return !peer.peer || peer.error || (is_unsaid && !has_said);
+  };
+  std::ranges::copy_if(report->peers, std::back_inserter(known.silent), is_silent);
   std::vector<std::pair<SeqNum, node::SyncPeer>> heads;
   const std::size_t peers = std::min(said.peer_heads.size(), about.peers.size());
   heads.reserve(peers);
@@ -195,18 +210,9 @@ Result<KnownHead> ask_peers(const Question& about) {
       std::ranges::count_if(report->peers, [&](const node::PeerReport& peer) {
         const bool is_unproven = std::ranges::find(known.unproven, peer.endpoint,
                                                    &Claim::endpoint) != known.unproven.end();
-        return peer.peer.has_value() && !peer.error && !is_unproven;
+        return !is_silent(peer) && !is_unproven;
       }));
   return known;
-}
-
-/// While one looks at the mark and moves it.
-template <class Act>
-Result<void> with_lock(store::AuthorMark& mark, Act act) {
-  CULM_CHECK(mark.lock());
-  Result<void> done = act();
-  mark.unlock();
-  return done;
 }
 
 /// Where nobody was asked before what is here was appended. Precondition: the mark is locked.
@@ -215,7 +221,10 @@ Result<void> move_back(store::AuthorMark& mark, OtherBranch& other) {
   other.is_unasked = store::is_unasked(mark);
   // Of two logs that differ from their beginning nothing is common.
   const bool is_seen = other.common.seqnum != 0 || other.at == 1;
-  const bool is_above = other.is_unasked && is_seen && published->seqnum > other.common.seqnum;
+  // A peer that holds more and shows no other entry may only keep back what is between.
+  const bool is_other = other.is_exact() || (published && other.at <= published->seqnum);
+  const bool is_above =
+      other.is_unasked && is_seen && is_other && published->seqnum > other.common.seqnum;
   return is_above ? mark.write(other.common) : Result<void>();
 }
 
@@ -231,7 +240,7 @@ Result<SeqNum> find_unasked_tail(const OwnLogs& own, const LogKey& log, store::A
 
 /// From now on the mark is of this store, unless it was moved meanwhile.
 Result<void> bind(const OwnLogs& own, const LogKey& log, store::AuthorMark& mark, SeqNum tail) {
-  return with_lock(mark, [&]() -> Result<void> {
+  return store::with_lock(mark, [&]() -> Result<void> {
     CULM_TRY(auto published, mark.read());
     CULM_TRY(const auto transaction, own.store.read());
     CULM_TRY(const auto state, transaction.find_log(log));
@@ -254,7 +263,7 @@ Result<std::optional<UnaskedLog>> look_at(const OwnLogs& own, const LogKey& log,
   CULM_TRY(KnownHead known,
            ask_peers({own.store, nullptr, own.directory, own.options, log, tail, peers}));
   if (known.other) {
-    CULM_CHECK(with_lock(*mark, [&] { return move_back(*mark, *known.other); }));
+    CULM_CHECK(store::with_lock(*mark, [&] { return move_back(*mark, *known.other); }));
     return UnaskedLog{log, tail, std::move(known.other), {}, {}};
   }
   if (known.fork) {
@@ -263,10 +272,12 @@ Result<std::optional<UnaskedLog>> look_at(const OwnLogs& own, const LogKey& log,
     return UnaskedLog{log, tail, {}, known.fork, {}};
   }
   if (known.is_of_use(tail)) {
-    CULM_CHECK(bind(own, log, *mark, tail));
+    // Who holds less does not know of what is above.
+    if (known.head >= tail) CULM_CHECK(bind(own, log, *mark, tail));
     return std::nullopt;
   }
-  if (known.silent.empty() && known.unproven.empty()) return std::nullopt;
+  // One that holds nothing of it is enough to begin; the mark stays as it is.
+  if (known.silent.size() + known.unproven.size() < known.asked) return std::nullopt;
   if (known.silent.empty()) {
     known.silent.push_back(
         {.endpoint = known.unproven.front().endpoint, .error = Error{Errc::kPeerStalled}});
@@ -308,18 +319,8 @@ Result<KnownHead> ask_known_peers(const WritableStore& store, const std::string&
   return known;
 }
 
-Result<std::vector<LogKey>> list_unasked(const std::string& marks_directory) {
-  CULM_TRY(auto logs, store::list_author_marks(marks_directory));
-  std::erase_if(logs, [&](const LogKey& log) {
-    const auto mark =
-        store::FileAuthorMark::open(store::author_mark_path(marks_directory, log), log);
-    return !mark || !store::is_unasked(**mark);
-  });
-  return logs;
-}
-
 Result<void> bind_confirmed(const OwnLogs& own, const node::SyncReport& report) {
-  CULM_TRY(const auto logs, list_unasked(own.marks_directory));
+  CULM_TRY(const auto logs, store::list_unasked_marks(own.marks_directory));
   for (const LogKey& log : logs) {
     const auto said = std::ranges::find(report.logs, log, &node::LogReport::log);
     if (said == report.logs.end() || !said->is_pushed) continue;
@@ -334,7 +335,7 @@ Result<void> bind_confirmed(const OwnLogs& own, const node::SyncReport& report) 
 
 Result<std::optional<UnaskedLog>> find_unasked(const OwnLogs& own,
                                                const node::SyncRequest& request) {
-  CULM_TRY(const auto logs, list_unasked(own.marks_directory));
+  CULM_TRY(const auto logs, store::list_unasked_marks(own.marks_directory));
   for (const LogKey& log : logs) {
     const auto& wants = request.logs;
     if (std::ranges::find(wants, log, &replication::WantRequest::log) == wants.end()) continue;

@@ -72,10 +72,6 @@ struct KnownHead {
                                                 store::AuthorMark& mark, const LogKey& log,
                                                 SeqNum tail, const ReplicaOptions& options = {});
 
-/// The logs whose mark says that they were appended to while nobody could be asked. Fails with
-/// kFileIo.
-[[nodiscard]] Result<std::vector<LogKey>> list_unasked(const std::string& marks_directory);
-
 /// Why a log is not to be synced.
 struct UnaskedLog {
   LogKey log;

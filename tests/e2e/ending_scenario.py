@@ -174,7 +174,10 @@ class Ending(NetworkScenario):
 
     @staticmethod
     def is_asleep(pid):
-        with open(f"/proc/{pid}/wchan") as file:
+        """The child that does the work."""
+        with open(f"/proc/{pid}/task/{pid}/children") as children:
+            worker = children.read().strip()
+        with open(f"/proc/{worker}/wchan") as file:
             return "poll" in file.read()
 
     def test_a_sync_keeps_what_came(self):
@@ -207,6 +210,7 @@ class Ending(NetworkScenario):
         relay.end()
 
     def test_a_sync_by_a_node_is_left_to_it(self):
+        self.environment["CULM_MARKS"] = self.path("marks-of-somebody")  # who asks nothing before
         relay = self.relay("store")
         with socket.create_server(("127.0.0.1", 0)) as silent:
             process = self.start("sync", f"127.0.0.1:{silent.getsockname()[1]}")

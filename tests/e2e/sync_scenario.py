@@ -414,6 +414,7 @@ class Forks(NetworkScenario):
         with self.other_machine():
             self.new_log(self.lines(25, 131), key=(key, author), store="b")
         relay = self.relay("a", "--accept-any")
+        self.environment["CULM_MARKS"] = self.path("marks-of-somebody")  # who asks nothing before
         message = self.error(FORK, "sync", relay.address, "--push", store="b")
         self.assertIn("forked the log at 31", message)
         self.error(FORK, "sync", relay.address, "--push", store="b")

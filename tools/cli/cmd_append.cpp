@@ -264,7 +264,9 @@ std::string who_is_silent(const host::KnownHead& known, SeqNum tail) {
 /// Asks them, and says where somebody could not be asked.
 Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& context,
                   store::AuthorMark& mark, const LogKey& log, SeqNum tail) {
-  const bool is_again = store::is_unasked(mark);
+  const auto published = mark.read();
+  const bool is_again = published && *published && (*published)->is_unasked();
+  const bool is_copied = published && *published && (*published)->is_copied;
   if (gate.gate == AppendGate::kNever) return !is_again;
   gate.is_first = tail == 0;
   gate.tail = tail;
@@ -273,11 +275,12 @@ Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& c
   const std::string claims = who_claims(*gate.known);
   const std::string who = claims.empty() ? who_is_silent(*gate.known, tail) : claims;
   // A log that began here has mostly nobody who could know of it; its first sync asks.
-  const bool is_new = tail == 0 || (is_again && gate.known->asked == 0);
+  const bool is_new = tail == 0 || (is_again && !is_copied && gate.known->silent.empty());
   if (who.empty() || (is_new && claims.empty())) return is_asked;
-  std::string text = is_again ? "the last entries were appended while no peer could be asked"
-                              : "author mark and store are not as they were written together, as "
-                                "after a restore";
+  std::string text = is_again && !is_copied
+                         ? "the last entries were appended while no peer could be asked"
+                         : "author mark and store are not as they were written together, as "
+                           "after a restore";
   text += "; whether peers hold more of the log is not sure: " + who +
           "; appending all the same; if more of it was published elsewhere, this forks the log, "
           "and ";

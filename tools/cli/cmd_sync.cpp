@@ -140,8 +140,9 @@ Outcome<void> run_elsewhere(Context& context, const Options& options, node::Sync
   say_when_interrupted("the node goes on with the sync");
   const auto report = node.sync(request);
   if (report) {
+    const auto concluded = conclude(context, request, *report);
     CULM_TOOLS_CHECK(bind_confirmed(context, *store, *report));
-    return conclude(context, request, *report);
+    return concluded;
   }
   if (report.error().code != Errc::kStoreLocked) return fail_with(report.error());
   return fail_with(Failure(Exit::kLocked, Errc::kStoreLocked,
@@ -180,6 +181,7 @@ Outcome<void> run(Context& context, const Options& options) {
     CULM_TOOLS_CHECK(add_logs(options, store, false, named));
     return named;
   };
+  say_when_interrupted("the peer has not answered");
   CULM_TOOLS_CHECK(check_unasked(context, options.host_options, with_logs));
   host::SyncedLogs policy(request);
   const auto opened = Host::open(context, options.host_options, policy, MakeStore::kWhenWritten);
@@ -210,8 +212,9 @@ Outcome<void> run(Context& context, const Options& options) {
   say_when_interrupted(what_came(request, report));
   CULM_TOOLS_CHECK(served);
   CULM_TOOLS_CHECK(teller.told());
+  const auto concluded = conclude(context, request, report);
   CULM_TOOLS_CHECK(bind_confirmed(context, host.store(), report));
-  return conclude(context, request, report);
+  return concluded;
 }
 
 void add_what(Verb& verb, Options& options) {

@@ -17,6 +17,7 @@ namespace culm::tools {
 namespace {
 
 constexpr Duration kAskAgainAfter = std::chrono::seconds(1);
+constexpr Duration kForever = std::chrono::hours(24 * 365);
 
 Failure explain_silence(const host::UnaskedLog& unasked) {
   const node::PeerReport& peer = *unasked.silent;
@@ -40,7 +41,7 @@ void tell_waiting(const Context& context, const host::UnaskedLog& unasked) {
 Outcome<std::optional<std::string>> find_unasked_marks() {
   const auto marks = store::find_marks_directory();
   if (!marks) return std::nullopt;
-  CULM_TOOLS_TRY(const auto logs, about(shown(*marks), host::list_unasked(*marks)));
+  CULM_TOOLS_TRY(const auto logs, about(shown(*marks), store::list_unasked_marks(*marks)));
   return logs.empty() ? std::nullopt : std::optional(*marks);
 }
 
@@ -123,10 +124,11 @@ Outcome<void> check_unasked(
                           {.network = options.network,
                            .network_key_file = options.network_key_file,
                            .peer_key_file = options.peer_key_file}};
+  const auto end = std::chrono::steady_clock::now() + request->whole_max.value_or(kForever);
   for (bool is_told = false;; is_told = true) {
     CULM_TOOLS_TRY(const auto unasked, host::find_unasked(own, *request));
     if (!unasked) return {};
-    if (!unasked->silent || !request->live) {
+    if (!unasked->silent || !request->live || std::chrono::steady_clock::now() >= end) {
       // A node may reach peers of a network that is not known here. Of a log that most likely began
       // here it is said why the peer is silent as of any other.
       const bool may_know = unasked->silent && (unasked->is_first_sync ||
