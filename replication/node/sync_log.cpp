@@ -163,6 +163,8 @@ Result<std::optional<SyncPushed>> SyncLog::look_pushed(const store::ReadTransact
                               find_provable(state->served(), said.held).empty();
   said.has_enough = serves_nothing || (state && has_enough(said, *state));
   if (!said.has_enough || serves_nothing) return std::nullopt;
+  // What was cut off by damage nobody can take: the receipt would speak of it.
+  if (find_provable(state->served(), said.held) != state->served()) return std::nullopt;
   const SeqNum before = std::exchange(said.has_up_to, state->head());
   if (state->head() <= before) return std::nullopt;
   Unconfirmed rest = unconfirmed(endpoint, said, *state);

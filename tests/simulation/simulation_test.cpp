@@ -28,6 +28,12 @@ TEST(SimulationFound, TheNewestBelowAForkComeThoughNobodyWasToldOfIt) {
   EXPECT_FALSE(outcome.violated) << report(outcome, bounds);
 }
 
+TEST(SimulationFound, NoReceiptSpeaksOfWhatDamageCutOff) {
+  const Bounds bounds;
+  const Outcome outcome = simulate(1461435329, bounds);
+  EXPECT_FALSE(outcome.violated) << report(outcome, bounds);
+}
+
 TEST(Simulation, OfOneSeedIsAlwaysTheSame) {
   for (const std::uint64_t seed : {1U, 2U, 3U, 4U, 5U}) {
     const Outcome first = simulate(seed);
