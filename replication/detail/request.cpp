@@ -14,6 +14,7 @@ void Request::on_have(SeqNum peer_head) {
     head_first = peer_head;
   }
   head = std::max(head, peer_head);
+  head_last = peer_head;
 }
 
 Result<void> Request::on_quote() {

@@ -48,11 +48,14 @@ struct Request {
   WantId host_id = 0;  ///< the id of the first asking, by which the host knows it
   WantRequest asked;
   bool full = false;
+  bool is_offered = false;  ///< it answers an offer: nobody but the session asks again
+  bool is_woken = false;    ///< likewise, again as soon as the last one was refused
   Phase phase = Phase::kAsked;
   bool quoted = false;
   DoneReason done{};                ///< of phase kDone
   SeqNum head_first = 0;            ///< the peer's head when it answered
   SeqNum head = 0;                  ///< the highest it has shown
+  SeqNum head_last = 0;             ///< that it said last; lower, where it learned of a fork
   std::size_t works = 0;            ///< with the committer
   bool is_robbed = false;           ///< entries that the peer knows to be here were lost
   RangeSet brought;                 ///< entries that came by it

@@ -6,6 +6,7 @@
 #include "culm/core/limits.hpp"
 #include "culm/feed/elided.hpp"
 #include "culm/replication/detail/have.hpp"
+#include "culm/replication/detail/scope.hpp"
 
 namespace culm::replication {
 
@@ -21,15 +22,18 @@ Requester::Requester(std::uint64_t session, const store::Store& store, CreditPoo
       events_(events),
       stats_(stats) {}
 
-Result<WantId> Requester::want(const WantRequest& asked) {
+Result<WantId> Requester::want(const WantRequest& asked) { return ask(asked, {}); }
+
+Result<WantId> Requester::take_offer(const WantRequest& asked) {
+  rests_.erase(asked.log);
+  return ask(asked, {.is_offered = true});
+}
+
+Result<WantId> Requester::ask(const WantRequest& asked, const Again& again) {
   if (requests_.size() >= limits::kWantsPerSessionMax) return fail(Errc::kBusy);
   if (asked.interest.ranges.ranges().size() > limits::kRangesPerMessageMax) {
     return fail(Errc::kRangesTooMany);
   }
-  return ask(asked, {});
-}
-
-Result<WantId> Requester::ask(const WantRequest& asked, const Again& again) {
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto log, transaction.find_log(asked.log));
 
@@ -58,6 +62,8 @@ Result<WantId> Requester::ask(const WantRequest& asked, const Again& again) {
   request.asked = asked;
   request.full = want.full;
   request.alone = again.alone;
+  request.is_offered = again.is_offered;
+  request.is_woken = again.is_woken;
   request.claims = std::make_shared<PayloadClaims>(payloads_, asked.log, Claimer{session_, peer_});
   if (log && !asked.from_nothing && again.alone == 0) {
     request.resumed = find_resumed(transaction, *log, asked, {session_, peer_}, payloads_);
@@ -88,16 +94,39 @@ Result<void> Requester::ask_again(const LogKey& log) {
   }
   for (Request& request : again) {
     request.claims.reset();
-    CULM_CHECK(replace(request, {request.host_id, request.full, request.alone}));
+    CULM_CHECK(replace(request, request.full, request.alone));
   }
-  return {};
+  return wake(log, false);
 }
 
-Result<void> Requester::replace(const Request& request, const Again& again) {
+Result<void> Requester::replace(const Request& request, bool full, SeqNum alone) {
   outbox_.send(Cancel{request.id});
   drop(request.id);
-  const auto asked = ask(request.asked, again);
+  const auto asked = ask(request.asked, {.host_id = request.host_id,
+                                         .full = full,
+                                         .alone = alone,
+                                         .is_offered = request.is_offered,
+                                         .is_woken = request.is_woken});
   return asked ? Result<void>() : give_up(request, asked.error());
+}
+
+void Requester::rest(const Request& request) {
+  if (request.is_offered) rests_.insert_or_assign(request.asked.log, request.asked);
+}
+
+Result<void> Requester::wake(const LogKey& log, bool at_once) {
+  const auto rest = rests_.find(log);
+  if (rest == rests_.end()) return {};
+  const auto asked = ask(rest->second, {.is_offered = true, .is_woken = at_once});
+  if (asked) rests_.erase(rest);
+  return asked ? Result<void>() : unless_of_log(fail(asked.error()));
+}
+
+Result<void> Requester::wake_below_cap(const LogKey& log, SeqNum peer_head, bool at_once) {
+  if (!rests_.contains(log)) return {};
+  CULM_TRY(const auto transaction, store_.read());
+  CULM_TRY(const auto state, transaction.find_log(log));
+  return state && peer_head < state->cap ? wake(log, at_once) : Result<void>();
 }
 
 bool Requester::wants(const LogKey& log) const {
@@ -140,7 +169,7 @@ RangeSet Requester::find_agreed(const Have& have) const {
   return is_shown ? RangeSet{both.ranges().back()} : RangeSet();
 }
 
-void Requester::on_have(const Have& have) {
+Result<void> Requester::on_have(const Have& have) {
   const bool is_of_payloads = std::ranges::any_of(requests_, [&](const Request& request) {
     return request.asked.log == have.log && request.asked.payloads && !request.asked.quote_only;
   });
@@ -151,6 +180,7 @@ void Requester::on_have(const Have& have) {
     request.agreed = agreed;
   }
   events_.push_back(PeerHas{have.log, have.head, have.held, have.payloads, {}});
+  return wake_below_cap(have.log, have.head, false);
 }
 
 Result<void> Requester::on_quote(const Quote& quote) {

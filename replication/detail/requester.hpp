@@ -34,6 +34,9 @@ class Requester {
 
   /// Fails with kBusy, kRangesTooMany, or as the store.
   [[nodiscard]] Result<WantId> want(const WantRequest& asked);
+  /// Likewise, for a log that the peer has offered. Where that want ends for a reason of this side
+  /// it rests, and is asked again: below a cap, once the peer knows it, and after a loss here.
+  [[nodiscard]] Result<WantId> take_offer(const WantRequest& asked);
   void cancel(WantId want);
   /// Asks once more what is wanted live of `log`, under the ids by which the host knows it.
   [[nodiscard]] Result<void> ask_again(const LogKey& log);
@@ -47,7 +50,7 @@ class Requester {
   /// Whether nothing of `log` that was received waits for the committer.
   [[nodiscard]] bool settled(const LogKey& log) const;
 
-  void on_have(const Have& have);
+  [[nodiscard]] Result<void> on_have(const Have& have);
   [[nodiscard]] Result<void> on_quote(const Quote& quote);
   /// What a unit brought, and of which log.
   struct Arrival {
@@ -109,6 +112,8 @@ class Requester {
     WantId host_id = 0;  ///< 0: it is the first time
     bool full = false;
     SeqNum alone = 0;  ///< what is here of this payload is not gone on with
+    bool is_offered = false;
+    bool is_woken = false;
   };
   [[nodiscard]] Result<WantId> ask(const WantRequest& asked, const Again& again);
   [[nodiscard]] bool is_fetching() const;
@@ -128,9 +133,14 @@ class Requester {
   /// that ends more than the want.
   [[nodiscard]] Result<void> give_up(const Request& request, const Error& error);
   /// Ends a want at the peer and asks once more.
-  [[nodiscard]] Result<void> replace(const Request& request, const Again& again);
+  [[nodiscard]] Result<void> replace(const Request& request, bool full, SeqNum alone);
   /// Ends a want here and at the peer.
-  void refuse(const Request& request, DenyReason reason);
+  [[nodiscard]] Result<void> refuse(const Request& request, DenyReason reason);
+  void rest(const Request& request);
+  /// Asks once more what rests of `log`.
+  [[nodiscard]] Result<void> wake(const LogKey& log, bool at_once);
+  /// The same where the peer, with this head, brings nothing from the cap on.
+  [[nodiscard]] Result<void> wake_below_cap(const LogKey& log, SeqNum peer_head, bool at_once);
   void send_evidence(const LogKey& log, Evidence evidence, bool blame);
   /// One piece is done: the next of the log, if any.
   void evidence_done(const LogKey& log);
@@ -147,6 +157,7 @@ class Requester {
   SessionStats& stats_;
   std::optional<sealing::PeerKey> peer_;
   std::list<Request> requests_;
+  std::map<LogKey, WantRequest> rests_;  ///< of offers that were taken, what is not asked for now
   std::map<std::uint64_t, Pending> pending_;
   std::map<LogKey, std::size_t> held_back_;
   struct Waiting {

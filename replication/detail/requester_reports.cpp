@@ -79,7 +79,7 @@ Result<void> Requester::payload_failed(Request& request, const Pending& pending,
   if (pending.is_resumed && error.code == Errc::kPayloadHash) {
     payloads_.mark_spoilt(request.asked.log, seqnum);
     const Request spoilt = request;
-    return replace(spoilt, {spoilt.host_id, spoilt.full, seqnum});
+    return replace(spoilt, spoilt.full, seqnum);
   }
   switch (fault(error.code)) {
     case Fault::kNobody:
@@ -91,8 +91,7 @@ Result<void> Requester::payload_failed(Request& request, const Pending& pending,
       // A peer on the other branch of a fork has another payload for an entry that was held before.
       if (request.brought.contains(seqnum)) return fail(error);
       if (request.agreed.contains(seqnum) && !pending.is_resumed) return fail(error);
-      refuse(request, DenyReason::kCapped);
-      return {};
+      return refuse(request, DenyReason::kCapped);
     default:
       return unit_failed(request.id, error);
   }
@@ -100,9 +99,9 @@ Result<void> Requester::payload_failed(Request& request, const Pending& pending,
 
 Result<void> Requester::unit_failed(WantId want, const Error& error) {
   Request request = *find(want);
+  request.claims.reset();
   if (full_may_help(error.code) && !request.full) {
-    request.claims.reset();
-    return replace(request, {request.host_id, true, request.alone});
+    return replace(request, true, request.alone);
   }
   if (!is_of_log(error.code)) return fail(error);
   if (ends(error.code) < Scope::kLog) {
@@ -115,13 +114,13 @@ Result<void> Requester::unit_failed(WantId want, const Error& error) {
     return give_up(request, error);
   }
   const bool is_unanchored = error.code == Errc::kUnitUnanchored;
-  refuse(request, is_unanchored ? DenyReason::kUnanchored : DenyReason::kCapped);
-  return {};
+  return refuse(request, is_unanchored ? DenyReason::kUnanchored : DenyReason::kCapped);
 }
 
 Result<void> Requester::give_up(const Request& request, const Error& error) {
   if (!is_of_log(error.code)) return fail(error);
   events_.push_back(Denied{request.host_id, request.asked.log, DenyReason::kBusy, error});
+  rest(request);
   return {};
 }
 
@@ -130,10 +129,16 @@ void Requester::distrust() {
   for (const Request& request : requests_) request.token->is_distrusted = true;
 }
 
-void Requester::refuse(const Request& request, DenyReason reason) {
-  outbox_.send(Deny{request.asked.log, request.id, reason});
-  events_.push_back(Denied{request.host_id, request.asked.log, reason});
+Result<void> Requester::refuse(const Request& request, DenyReason reason) {
+  const LogKey log = request.asked.log;
+  const SeqNum peer_head = request.head_last;
+  // What a peer says and what it sends may differ: then it is to say it once more.
+  const bool may_wake = !request.is_woken;
+  outbox_.send(Deny{log, request.id, reason});
+  events_.push_back(Denied{request.host_id, log, reason});
+  rest(request);
   drop(request.id);
+  return may_wake ? unless_of_log(wake_below_cap(log, peer_head, true)) : Result<void>();
 }
 
 void Requester::settle(Request& request) {

@@ -89,7 +89,7 @@ Result<void> Session::Impl::on_offer(const Offer& offer) {
   request.payloads = interest->payloads;
   request.live = true;
   name(offer.log);
-  const auto want = requester_.want(request);
+  const auto want = requester_.take_offer(request);
   if (want) {
     events_.push_back(OfferAccepted{offer.log, *interest});
     return {};
@@ -102,7 +102,7 @@ Result<void> Session::Impl::on_offer(const Offer& offer) {
 
 Result<void> Session::Impl::on_have(const Have& have) {
   if (!cares_for(have.log)) return {};  // of a want that has ended meanwhile
-  requester_.on_have(have);
+  CULM_CHECK(unless_of_log(requester_.on_have(have)));
   responder_.peer_holds(have.log, have.held, have.payloads);
   logs_.share(have.log);
   CULM_CHECK(unless_of_log(tell_defect(have.log)));

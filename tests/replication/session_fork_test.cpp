@@ -158,6 +158,27 @@ TEST(SessionFork, WhoProvidesOneLogMoreThanIsRememberedIsToldOfIt) {
   EXPECT_FALSE(provider.verdict());
 }
 
+// Found by the simulator, seed 1036223857.
+TEST(SessionFork, AnOfferedLogIsStillWantedBelowTheCapThatItWasRefusedFor) {
+  const LogBuilder log = LogBuilder("alice").append_many(30);
+  TestPeer author(1);
+  TestPeer relay(2);
+  relay.accepts = store::LogInterest{everything(), true};
+  relay.hold(log, closure({{15, 21}}, 21));
+  relay.hold(log.fork(21), {{21, 21}});
+  author.hold(log, closure({{15, 30}}, 30));
+  TestConnection connection(author, relay, 3);
+  ASSERT_TRUE(connection.a.session->offer(log.log()));
+  connection.run();
+  ASSERT_EQ(connection.b.count<Denied>(), 1U) << "of 22-30, which were under way";
+  ASSERT_EQ(author.state(log.log()).cap, 21U) << connection.why();
+
+  author.hold(log, {{5, 12}});
+  connection.log_changed(author, log.log());
+  connection.run();
+  EXPECT_TRUE(relay.state(log.log()).served().contains(RangeSet{{5, 12}})) << connection.why();
+}
+
 TEST(SessionFork, TheLargePayloadOfAnEntryThatIsCutOffEndsNothing) {
   const std::string large(limits::kPayloadInlineBytesMax + 1, 'x');
   const LogBuilder base = LogBuilder("alice").append_many(20);

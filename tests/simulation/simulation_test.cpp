@@ -34,6 +34,13 @@ TEST(SimulationFound, NoReceiptSpeaksOfWhatDamageCutOff) {
   EXPECT_FALSE(outcome.violated) << report(outcome, bounds);
 }
 
+/// The relay refused what the author sent from the fork on, and lost a payload below it later.
+TEST(SimulationFound, AnOfferedLogIsStillWantedBelowAForkThatItWasRefusedFor) {
+  const Bounds bounds{.relays_max = 1};
+  const Outcome outcome = simulate(1036223857, bounds);
+  EXPECT_FALSE(outcome.violated) << report(outcome, bounds);
+}
+
 TEST(Simulation, OfOneSeedIsAlwaysTheSame) {
   for (const std::uint64_t seed : {1U, 2U, 3U, 4U, 5U}) {
     const Outcome first = simulate(seed);
