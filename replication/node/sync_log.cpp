@@ -123,11 +123,15 @@ void SyncLog::peer_has(std::size_t peer, const replication::PeerHas& has) {
 
 Result<std::optional<SyncForked>> SyncLog::look_forked(const store::ReadTransaction& transaction) {
   CULM_TRY(const auto state, transaction.find_log(key()));
-  const SeqNum cap = state ? state->cap : 0;
-  if (cap == 0 || (cap_ != 0 && cap >= cap_)) return std::nullopt;
-  cap_ = cap;
-  const RangeSet dropped = find_dropped(*state);
-  return SyncForked{key(), cap, dropped, dropped & state->payloads};
+  auto forked = state ? find_forked(*state, cap_) : std::nullopt;
+  if (forked) cap_ = forked->at;
+  return forked;
+}
+
+std::optional<SyncForked> SyncLog::find_forked(const store::LogState& log, SeqNum cap_before) {
+  if (log.cap == 0 || (cap_before != 0 && log.cap >= cap_before)) return std::nullopt;
+  const RangeSet dropped = find_dropped(log);
+  return SyncForked{log.log, log.cap, dropped, dropped & log.payloads};
 }
 
 bool SyncLog::has_enough(const Said& said, const store::LogState& log) {
@@ -227,8 +231,10 @@ Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
   if (is_new_ && !want_.live) report.unconfirmed.clear();
   report.head = state.head();
   report.cap = state.cap;
-  if (report.cap != cap_before_) report.dropped = find_dropped(state);
-  report.payloads_dropped = report.dropped & state.payloads;
+  if (auto forked = find_forked(state, cap_before_)) {
+    report.dropped = std::move(forked->dropped);
+    report.payloads_dropped = std::move(forked->payloads_dropped);
+  }
   const SeqNum known = want_.live || want_.quote_only ? report.peer_head : known_head_;
   const SeqNum head = report.cap == 0 ? std::max(report.head, known) : report.head;
   // The store's interest may be about to grow by the want.

@@ -98,6 +98,9 @@ class SyncLog {
     std::optional<replication::DenyReason> offer_denied;
   };
 
+  /// A fork below the cap that was known before, if any was, and what it drops here.
+  [[nodiscard]] static std::optional<SyncForked> find_forked(const store::LogState& log,
+                                                             SeqNum cap_before);
   [[nodiscard]] static bool has_enough(const Said& said, const store::LogState& log);
   [[nodiscard]] static Unconfirmed unconfirmed(const Endpoint& endpoint, const Said& said,
                                                const store::LogState& log);
