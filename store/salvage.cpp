@@ -6,7 +6,6 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <unordered_set>
 #include <utility>
 
 #include <sys/stat.h>
@@ -54,10 +53,10 @@ class RowSalvage {
 
   Result<std::uint64_t> run(detail::PageFile& file) {
     CULM_TRY(txn_, kv_.begin_write());
-    CULM_TRY(const auto damaged,
-             file.read([&](std::optional<Table> table, const KvRow& row) -> Result<void> {
-               return table ? take(*table, row) : take_lost(row);
-             }));
+    CULM_TRY(const auto damaged, file.read([&](const auto& place, const KvRow& row) {
+      if (place.is_doubtful) return take_doubtful(row);
+      return place.table ? take(*place.table, row) : take_lost(row);
+    }));
     CULM_CHECK(txn_->commit());
     txn_.reset();
     return damaged;
@@ -71,7 +70,8 @@ class RowSalvage {
   Result<void> take(Table table, const KvRow& row) {
     if (is_sealed(table, row)) {
       if (table == Table::kChanges) return {};
-      return take_sound(table, row);
+      mark(table, row, false);
+      return put(table, row);
     }
     const auto place = detail::parse_row_place(row.key);
     const bool is_entry = table == Table::kEntries && place && place->stage == 0 &&
@@ -79,16 +79,6 @@ class RowSalvage {
     if (!is_entry) return take_lost(row);
     CULM_TRY(const auto known, txn_->get(table, row.key));
     return known ? Result<void>() : put(table, row);
-  }
-
-  /// One page may be an older copy of another.
-  Result<void> take_sound(Table table, const KvRow& row) {
-    if (table == Table::kLogs || is_meta(table, row)) {
-      CULM_TRY(const auto known, txn_->get(table, row.key));
-      if (known && !is_marked(table, row) && !is_newer(table, row, *known)) return {};
-    }
-    mark(table, row, false);
-    return put(table, row);
   }
 
   /// 0 where it is no entry.
@@ -100,63 +90,48 @@ class RowSalvage {
   }
 
   /// The checksum says of which table it is. It may be older than what a tree leads to, which it
-  /// does not replace; of several that nothing leads to the newest counts.
+  /// does not replace.
   Result<void> take_lost(const KvRow& row) {
     for (std::size_t i = 0; i < kTableCount; ++i) {
       const auto table = Table{static_cast<std::uint8_t>(i)};
       if (table == Table::kChanges || !is_sealed(table, row)) continue;
-      // Bytes of a payload may look like a leaf: nobody's may tell which logs were forgotten.
       if (table == Table::kMeta && !is_meta(table, row)) return {};
       CULM_TRY(const auto known, txn_->get(table, row.key));
-      if (known && is_sealed(table, {row.key, *known}) &&
-          !(is_marked(table, row) && is_newer(table, row, *known))) {
-        return {};
-      }
+      if (known && is_sealed(table, {row.key, *known})) return {};
       mark(table, row, true);
       return put(table, row);
     }
     return {};
   }
 
+  /// Whose bytes these are nobody knows: they may be of a payload, which has good checksums where
+  /// its author wants them. An entry of a log that is known is put as a damaged row, which counts
+  /// where it proves itself by a link or its signature.
+  Result<void> take_doubtful(const KvRow& row) {
+    const auto opened = open_entry_row(row);
+    const auto place = detail::parse_row_place(row.key);
+    if (!opened || !place || place->stage != 0) return {};
+    const LogKey log = opened->entry.log();
+    CULM_TRY(const auto value, txn_->get(Table::kLogs, detail::log_row_key(log)));
+    const auto state = value ? detail::open_log(log, *value) : fail(Errc::kLogUnknown);
+    if (!state || state->state.number != place->number) return {};
+    CULM_TRY(const auto known, txn_->get(Table::kEntries, row.key));
+    if (known) return {};
+    Bytes damaged(row.value.begin(), row.value.end());
+    damaged.back() ^= 1U;
+    return put(Table::kEntries, {row.key, damaged});
+  }
+
   static bool is_meta(Table table, const KvRow& row) {
     return table == Table::kMeta && equal(row.key, detail::meta_row_key());
   }
 
-  /// Only of rows of which one may be newer than another.
   void mark(Table table, const KvRow& row, bool is_lost) {
     if (is_meta(table, row)) lost_.has_meta = is_lost;
-    const auto set = [&](auto& marked, const auto& key) {
-      if (is_lost) marked.insert(key);
-      if (!is_lost) marked.erase(key);
-    };
-    if (table == Table::kLogs) {
-      if (const auto log = detail::parse_log_row_key(row.key)) set(lost_.logs, *log);
-    }
-    if (table == Table::kEntries) set(lost_entries_, detail::checksum(0, row.key, {}));
-  }
-
-  bool is_marked(Table table, const KvRow& row) const {
-    if (table == Table::kEntries) return lost_entries_.contains(detail::checksum(0, row.key, {}));
-    const auto log = detail::parse_log_row_key(row.key);
-    return table == Table::kLogs ? log && lost_.logs.contains(*log)
-                                 : is_meta(table, row) && lost_.has_meta;
-  }
-
-  /// Of two rows whose checksums are good.
-  static bool is_newer(Table table, const KvRow& row, ByteView known) {
-    if (table == Table::kLogs) {
-      const auto log = detail::parse_log_row_key(row.key);
-      const auto one = log ? detail::open_log(*log, row.value) : fail(log.error());
-      const auto two = log ? detail::open_log(*log, known) : fail(log.error());
-      return one && (!two || one->state.change > two->state.change);
-    }
-    if (table == Table::kMeta) {
-      const auto one = detail::decode_meta(*detail::unseal(table, row.key, row.value));
-      const auto two = detail::decode_meta(*detail::unseal(table, row.key, known));
-      return one && (!two || one->last_change > two->last_change);
-    }
-    // With the payload: where that is deleted, the state of the log says so.
-    return row.value.size() > known.size();
+    const auto log =
+        table == Table::kLogs ? detail::parse_log_row_key(row.key) : fail(Errc::kLogUnknown);
+    if (log && is_lost) lost_.logs.insert(*log);
+    if (log && !is_lost) lost_.logs.erase(*log);
   }
 
   Result<void> put(Table table, const KvRow& row) {
@@ -174,14 +149,13 @@ class RowSalvage {
   std::unique_ptr<KvWriteTransaction> txn_;
   std::size_t step_bytes_ = 0;
   LostStates lost_;
-  std::unordered_set<std::uint64_t> lost_entries_;  ///< hashes of keys
 };
 
 /// Makes of rows that were found a store: what is lost shows as damage that `drop_damaged` mends.
 class Reconciliation {
  public:
-  Reconciliation(KvWriteTransaction& kv, Random& random, LostStates lost, bool may_be_older)
-      : kv_(kv), random_(random), lost_(std::move(lost)), is_new_id_(may_be_older) {}
+  Reconciliation(KvWriteTransaction& kv, Random& random, LostStates lost, bool is_new_id)
+      : kv_(kv), random_(random), lost_(std::move(lost)), is_new_id_(is_new_id) {}
 
   Result<void> run() {
     CULM_CHECK(find_meta());
@@ -237,10 +211,7 @@ class Reconciliation {
     }));
     are_all_known_ = has_meta_ && !lost_.has_meta &&
                      found - lost_.logs.size() == meta_.log_count - meta_.forgotten;
-    if (!are_all_known_) {
-      is_new_id_ = is_new_id_ || lost_.has_meta || !lost_.logs.empty();
-      return {};
-    }
+    if (!are_all_known_) return {};
     for (const LogKey& log : lost_.logs) {
       CULM_CHECK(kv_.erase(Table::kLogs, detail::log_row_key(log)));
     }
@@ -471,8 +442,7 @@ Result<std::uint64_t> count_damaged_pages(const std::string& directory) {
   // Others may write meanwhile, over pages that nothing leads to any more.
   for (int looks = 0;; ++looks) {
     CULM_TRY(auto file, detail::PageFile::open(data_file(directory)));
-    CULM_TRY(const auto damaged,
-             file.read([](std::optional<Table>, const KvRow&) { return Result<void>(); }));
+    CULM_TRY(const auto damaged, file.count_damaged());
     if (damaged == 0 || looks == kLooksMax) return 0;
     CULM_TRY(const auto again, detail::PageFile::open(data_file(directory)));
     if (again.transaction() == file.transaction()) return damaged;
@@ -483,9 +453,10 @@ bool can_salvage(const std::string& directory) {
   auto file = detail::PageFile::open(data_file(directory));
   if (!file) return file.error().code != Errc::kStoreDamaged;
   bool is_any = false;
-  const auto look = [&](std::optional<Table> table, const KvRow& row) -> Result<void> {
+  const auto look = [&](const detail::PageFile::Place& place, const KvRow& row) -> Result<void> {
     for (const Table one : {Table::kMeta, Table::kLogs, Table::kEntries}) {
-      is_any = is_any || ((!table || *table == one) && is_sealed(one, row));
+      const bool may_be = !place.is_doubtful && (!place.table || *place.table == one);
+      is_any = is_any || (may_be && is_sealed(one, row));
     }
     if (is_any) return fail(Errc::kStoreBusy);  // enough was read
     return {};
@@ -540,7 +511,8 @@ Result<void> Salvage::State::make(Random& random) {
   RowSalvage rows(*kv);
   CULM_TRY(damaged_pages, rows.run(file));
   CULM_TRY(const auto writing, kv->begin_write());
-  CULM_CHECK(Reconciliation(*writing, random, rows.lost(), may_be_older).run());
+  const bool is_new_id = may_be_older || file.are_tables_damaged();
+  CULM_CHECK(Reconciliation(*writing, random, rows.lost(), is_new_id).run());
   return writing->commit();
 }
 

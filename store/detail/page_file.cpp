@@ -10,7 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "culm/core/limits.hpp"
 #include "culm/store/detail/lmdb.hpp"
+#include "culm/store/detail/schema.hpp"
 
 /// Numbers are the machine's own. Spec: LMDB 0.9, mdb.c, "Page Format"
 namespace culm::store::detail {
@@ -24,8 +26,10 @@ constexpr std::uint64_t kNoPage = UINT64_MAX;
 constexpr std::uint32_t kMagic = 0xBEEFC0DE;
 constexpr std::uint32_t kVersion = 1;
 constexpr unsigned int kDepthMax = 32;
-/// No row is longer: an entry with the longest payload that lies beside it, or a log's state.
-constexpr std::size_t kValueBytesMax = std::size_t{64} << 20U;
+/// No row of ours is longer: a part of a payload, with what each value is wrapped in.
+constexpr std::size_t kValueBytesMax = limits::kPayloadChunkBytes + 1 + kChecksumSizeBytes;
+/// Nor is a list of free pages.
+constexpr std::size_t kListBytesMax = std::size_t{64} << 20U;
 
 /// LMDB takes that of the machine.
 std::size_t page_bytes() {
@@ -33,6 +37,9 @@ std::size_t page_bytes() {
       static_cast<std::size_t>(std::clamp(::sysconf(_SC_PAGESIZE), 4096L, 32768L));
   return bytes;
 }
+
+/// That a value of so many bytes lies in.
+std::uint64_t pages_of(std::size_t bytes) { return (kHeaderBytes - 1 + bytes) / page_bytes() + 1; }
 
 enum PageKind : std::uint16_t { kBranch = 1, kLeaf = 2, kOverflow = 4, kMetaPage = 8 };
 constexpr std::uint16_t kBigData = 1;
@@ -73,6 +80,19 @@ ByteView key_of(ByteView page, std::size_t node) {
 
 bool is_less(ByteView one, ByteView two) { return std::ranges::lexicographical_compare(one, two); }
 
+/// Whether no byte of the page is of two rows: who chose them must not make much of little.
+bool is_tight(ByteView page) {
+  bool is_whole = true;
+  std::size_t bytes = 0;
+  for (const std::size_t node : nodes_of(page, is_whole)) {
+    const bool is_big = (number_at<std::uint16_t>(page, node + 4) & kBigData) != 0;
+    const std::size_t size = number_at<std::uint16_t>(page, node) |
+                             std::size_t{number_at<std::uint16_t>(page, node + 2)} << 16U;
+    bytes += kNodeBytes + key_of(page, node).size() + (is_big ? sizeof(std::uint64_t) : size);
+  }
+  return is_whole && bytes <= page_bytes();
+}
+
 std::uint64_t child_of(ByteView page, std::size_t node) {
   return number_at<std::uint32_t>(page, node) |
          std::uint64_t{number_at<std::uint16_t>(page, node + 4)} << 32U;
@@ -98,7 +118,10 @@ Result<PageFile> PageFile::open(const std::string& path) {
   file.meta_ = *newest;
   file.meta_damaged_ = damaged;
   const auto in_file = static_cast<std::uint64_t>(status.st_size) / page_bytes();
-  file.known_.resize(std::min(in_file, newest->last_page + 1));
+  for (auto* pages :
+       {&file.known_, &file.led_, &file.twice_, &file.free_, &file.named_, &file.tails_}) {
+    pages->resize(std::min(in_file, newest->last_page + 1));
+  }
   return file;
 }
 
@@ -106,7 +129,12 @@ PageFile::PageFile(PageFile&& other) noexcept
     : file_(std::exchange(other.file_, -1)),
       meta_(other.meta_),
       meta_damaged_(other.meta_damaged_),
-      known_(std::move(other.known_)) {}
+      known_(std::move(other.known_)),
+      led_(std::move(other.led_)),
+      twice_(std::move(other.twice_)),
+      free_(std::move(other.free_)),
+      named_(std::move(other.named_)),
+      tails_(std::move(other.tails_)) {}
 
 PageFile::~PageFile() {
   if (file_ >= 0) ::close(file_);
@@ -133,11 +161,20 @@ bool PageFile::read_page(std::uint64_t number, Page& page) const {
   return ::pread(file_, page.data(), page_bytes(), offset) == std::ssize(page);
 }
 
-/// Whether the page is in the file and nothing has led to it yet.
-bool PageFile::take(std::uint64_t number) {
-  if (number < kMetaPages || number >= known_.size() || known_[number]) return false;
-  known_[number] = true;
-  return true;
+bool PageFile::is_inside(std::uint64_t first, std::uint64_t pages) const {
+  return first >= kMetaPages && first < known_.size() && pages <= known_.size() - first;
+}
+
+/// A sound file has no page that two lead to, nor one that is free and led to.
+void PageFile::claim(std::uint64_t first, std::uint64_t pages) {
+  bool is_alone = true;
+  for (std::uint64_t page = first; page < first + pages; ++page) {
+    if (led_[page]) twice_[page] = true;
+    if (free_[page]) is_free_sure_ = false;
+    is_alone = is_alone && !led_[page] && !free_[page];
+    led_[page] = true;
+  }
+  if (!is_alone) ++damaged_;
 }
 
 std::optional<KvRow> PageFile::read_row(const Page& page, std::size_t at, Page& value) {
@@ -150,25 +187,36 @@ std::optional<KvRow> PageFile::read_row(const Page& page, std::size_t at, Page& 
     if (begin + size > page_bytes()) return std::nullopt;
     return KvRow{key, bytes.subspan(begin, size)};
   }
-  if (begin + sizeof(std::uint64_t) > page_bytes() || size > kValueBytesMax) return std::nullopt;
+  if (begin + sizeof(std::uint64_t) > page_bytes()) return std::nullopt;
+  if (size > (pass_ == Pass::kFind ? kListBytesMax : kValueBytesMax)) return std::nullopt;
   const auto first = number_at<std::uint64_t>(bytes, begin);
-  const std::uint64_t pages = (kHeaderBytes - 1 + size) / page_bytes() + 1;
-  if (first < kMetaPages || first >= known_.size() || pages > known_.size() - first) {
-    return std::nullopt;
-  }
-  const auto begun = known_.begin() + static_cast<std::ptrdiff_t>(first);
-  const auto end = begun + static_cast<std::ptrdiff_t>(pages);
-  if (std::find(begun, end, true) != end) return std::nullopt;
-  value.resize(kHeaderBytes + size);
-  const auto offset = static_cast<off_t>(first * page_bytes());
-  if (::pread(file_, value.data(), value.size(), offset) != std::ssize(value)) return std::nullopt;
+  const std::uint64_t pages = pages_of(size);
+  if (!is_inside(first, pages)) return std::nullopt;
+  const auto read = [&](std::size_t bytes_read) {
+    value.resize(bytes_read);
+    const auto offset = static_cast<off_t>(first * page_bytes());
+    return ::pread(file_, value.data(), value.size(), offset) == std::ssize(value);
+  };
+  if (!read(kHeaderBytes)) return std::nullopt;
   // LMDB keeps a longer run where a value became shorter.
   const auto run = number_at<std::uint32_t>(value, 12);
   const bool is_sound = has_header(value, first, kOverflow) && run >= pages;
+  if (pass_ == Pass::kDoubtful && (!is_sound || led_[first])) return std::nullopt;
   // A node that is damaged must not claim the pages of others. Its row may be good all the same.
-  if (is_sound) std::fill(begun, end, true);
   if (!is_sound) ++damaged_;
+  if (is_sound && pass_ != Pass::kVisit) {
+    claim(first, pages);
+    const std::uint64_t end =
+        std::min(first + std::min<std::uint64_t>(run, pages_of(kValueBytesMax)),
+                 static_cast<std::uint64_t>(known_.size()));
+    for (std::uint64_t rest = first + pages; rest < end; ++rest) tails_[rest] = true;
+  }
+  if (pass_ != Pass::kClaim && !read(kHeaderBytes + size)) return std::nullopt;
   return KvRow{key, ByteView(value).subspan(kHeaderBytes)};
+}
+
+bool PageFile::is_in_place(ByteView key, const Keys& keys) const {
+  return !are_keys_bytes_ || (!is_less(key, keys.from) && (!keys.end || is_less(key, *keys.end)));
 }
 
 Result<void> PageFile::visit_rows(const Page& page, const Keys& keys, const VisitNode& visit) {
@@ -181,32 +229,45 @@ Result<void> PageFile::visit_rows(const Page& page, const Keys& keys, const Visi
       is_whole = false;
       continue;
     }
-    const bool is_in_place = (last.empty() || is_less(last, row->key)) &&
-                             !is_less(row->key, keys.from) &&
-                             (!keys.end || is_less(row->key, *keys.end));
-    if (are_keys_bytes_ && !is_in_place) is_whole = false;
+    const bool is_here = is_in_place(row->key, keys);
+    const bool is_behind = last.empty() || is_less(last, row->key) || !are_keys_bytes_;
+    is_whole = is_whole && is_here && is_behind;
     last.assign(row->key.begin(), row->key.end());
     ++rows_;
-    if (!row->key.empty() && row->key.size() <= kKeyBytesMax) CULM_CHECK(visit(*row));
+    if (!row->key.empty() && row->key.size() <= kKeyBytesMax) CULM_CHECK(visit(*row, is_here));
   }
   if (!is_whole) ++damaged_;
   return {};
+}
+
+/// Where not even one row belongs there, it is another's page.
+bool PageFile::is_child(const Page& page, std::uint64_t number, bool is_leaf,
+                        const Keys& keys) const {
+  if (!has_header(page, number, is_leaf ? kLeaf : kBranch)) return false;
+  bool is_whole = true;
+  const auto nodes = nodes_of(page, is_whole);
+  return !is_leaf || std::ranges::any_of(nodes, [&](std::size_t node) {
+    return is_in_place(key_of(page, node), keys);
+  });
 }
 
 Result<void> PageFile::walk_page(std::uint64_t number, unsigned int depth, const Keys& keys,
                                  const VisitNode& visit) {
   Page page;
   const bool is_leaf = depth == 1;
-  if (!take(number)) {
+  if (!is_inside(number, 1) || !read_page(number, page) || !is_child(page, number, is_leaf, keys)) {
     ++damaged_;
+    if (is_inside(number, 1)) named_[number] = true;
     return {};
   }
-  if (!read_page(number, page) || !has_header(page, number, is_leaf ? kLeaf : kBranch)) {
-    ++damaged_;
-    known_[number] = false;  // what leads here may be wrong, and the page another's
-    return {};
+  if (pass_ != Pass::kVisit) claim(number, 1);
+  if (known_[number]) return {};
+  known_[number] = true;
+  if (is_leaf) {
+    const bool is_sure = pass_ != Pass::kVisit || (!twice_[number] && !free_[number]);
+    if (!is_sure) doubtful_.push_back(number);
+    return is_sure ? visit_rows(page, keys, visit) : Result<void>();
   }
-  if (is_leaf) return visit_rows(page, keys, visit);
   bool is_whole = true;
   const auto nodes = nodes_of(page, is_whole);
   if (!is_whole || nodes.empty()) ++damaged_;
@@ -220,8 +281,9 @@ Result<void> PageFile::walk_page(std::uint64_t number, unsigned int depth, const
   return {};
 }
 
-Result<void> PageFile::walk(const Tree& tree, const VisitNode& visit) {
+Result<void> PageFile::walk(const Tree& tree, Pass pass, const VisitNode& visit) {
   if (tree.root == kNoPage) return {};
+  pass_ = pass;
   rows_ = 0;
   const std::uint64_t damaged = damaged_;
   if (tree.depth == 0 || tree.depth > kDepthMax) {
@@ -233,56 +295,132 @@ Result<void> PageFile::walk(const Tree& tree, const VisitNode& visit) {
   return {};
 }
 
-void PageFile::mark_free(const KvRow& row) {
-  for (std::size_t at = sizeof(std::uint64_t); at + sizeof(std::uint64_t) <= row.value.size();
-       at += sizeof(std::uint64_t)) {
-    const auto page = number_at<std::uint64_t>(row.value, at);
-    if (page >= kMetaPages && page < known_.size()) known_[page] = true;
+/// A record is a count, and so many pages in descending order. None is free twice.
+bool PageFile::mark_free(ByteView record) {
+  if (record.size() < sizeof(std::uint64_t)) return false;
+  const auto count = number_at<std::uint64_t>(record, 0);
+  if (count > record.size() / sizeof(std::uint64_t) - 1) return false;
+  std::uint64_t last = meta_.last_page + 1;
+  for (std::size_t i = 1; i <= count; ++i) {
+    const auto page = number_at<std::uint64_t>(record, i * sizeof(std::uint64_t));
+    if (page < kMetaPages || page >= last) return false;
+    last = page;
+    if (page >= free_.size()) continue;  // the file was cut
+    if (free_[page]) return false;
+    free_[page] = true;
   }
+  return true;
 }
 
-Result<void> PageFile::visit_lost(const Visit& visit) {
-  Page page;
-  for (std::uint64_t number = kMetaPages; number < known_.size(); ++number) {
-    if (known_[number] || !read_page(number, page) || !has_header(page, number, kLeaf)) continue;
-    known_[number] = true;
-    const std::uint64_t damaged = damaged_;
-    CULM_CHECK(visit_rows(page, {}, [&](const KvRow& row) { return visit(std::nullopt, row); }));
-    damaged_ = damaged;  // whether it was one of ours is not known
+void PageFile::forget_claims() {
+  for (auto* pages : {&known_, &led_, &twice_}) pages->assign(pages->size(), false);
+}
+
+/// A list that is damaged must not hide what a tree leads to.
+Result<void> PageFile::find_free() {
+  damaged_ = 0;
+  free_.assign(free_.size(), false);
+  is_free_sure_ = true;
+  are_keys_bytes_ = false;
+  CULM_CHECK(walk(meta_.free, Pass::kFind, [&](const KvRow& row, bool /*is_here*/) -> Result<void> {
+    if (!mark_free(row.value)) ++damaged_;
+    return {};
+  }));
+  are_keys_bytes_ = true;
+  free_damaged_ = damaged_;
+  is_free_sure_ = damaged_ == 0;
+  damaged_ = 0;
+  if (is_free_sure_) return {};
+  forget_claims();
+  free_.assign(free_.size(), false);
+  return {};
+}
+
+Result<void> PageFile::find_tables() {
+  CULM_CHECK(walk(meta_.main, Pass::kFind, [&](const KvRow& row, bool /*is_here*/) -> Result<void> {
+    const auto table = table_named(as_text(row.key));
+    if (table && row.value.size() == kTreeBytes) {
+      tables_[static_cast<std::size_t>(*table)] = read_tree(row.value);
+    }
+    return {};
+  }));
+  if (!std::ranges::all_of(tables_, [](const auto& tree) { return tree.has_value(); })) ++damaged_;
+  for (const auto& tree : tables_) {
+    const auto pass_over = [](const KvRow&, bool) { return Result<void>(); };
+    if (tree) CULM_CHECK(walk(*tree, Pass::kClaim, pass_over));
   }
   return {};
 }
 
-Result<std::uint64_t> PageFile::read(const Visit& visit) {
-  damaged_ = 0;
-  std::array<std::optional<Tree>, kTableCount> tables;
-  const auto find_table = [&](const KvRow& row) -> Result<void> {
-    const auto table = table_named(as_text(row.key));
-    if (table && row.value.size() == kTreeBytes) {
-      tables[static_cast<std::size_t>(*table)] = read_tree(row.value);
+Result<std::uint64_t> PageFile::count_damaged() {
+  CULM_CHECK(find_free());
+  CULM_CHECK(find_tables());
+  return damaged_ + free_damaged_ + meta_damaged_;
+}
+
+/// Pages that nothing leads to and that look like leaves. Those that may lie in a run of pages,
+/// inside of a value, go to `doubtful_`: behind its first page, or behind a page that may have been
+/// that and is damaged. A page inside of a run that nothing leads to is no page of a tree.
+std::vector<std::uint64_t> PageFile::find_lost() {
+  std::vector<std::uint64_t> sure;
+  std::uint64_t run_end = 0;
+  std::uint64_t doubt_end = 0;
+  Page page;
+  for (std::uint64_t number = kMetaPages; number < known_.size(); ++number) {
+    const bool is_in_run = number < run_end;
+    if (led_[number] && is_in_run) twice_[number] = true;
+    if (led_[number] || free_[number]) continue;
+    const bool is_read = read_page(number, page);
+    if (is_read && has_header(page, number, kLeaf)) {
+      const bool is_sure = is_free_sure_ && !is_in_run && number >= doubt_end && !tails_[number];
+      (is_sure ? sure : doubtful_).push_back(number);
+      continue;
     }
-    return {};
-  };
-  CULM_CHECK(walk(meta_.main, find_table));
-  if (!std::ranges::all_of(tables, [](const auto& tree) { return tree.has_value(); })) ++damaged_;
-  for (std::size_t i = 0; i < kTableCount; ++i) {
-    if (!tables[i]) continue;
-    const auto table = Table{static_cast<std::uint8_t>(i)};
-    const auto visit_row = [&](const KvRow& row) { return visit(table, row); };
-    CULM_CHECK(walk(*tables[i], visit_row));
+    if (is_in_run || named_[number] || tails_[number]) continue;
+    if (is_read && has_header(page, number, kBranch)) continue;
+    const bool is_run = is_read && has_header(page, number, kOverflow);
+    std::uint64_t end = pages_of(kValueBytesMax);
+    if (is_run) end = std::min<std::uint64_t>(end, number_at<std::uint32_t>(page, 12));
+    end += number;
+    // Where a run may have begun before, this may be bytes of it.
+    std::uint64_t& what_ends = is_run && number >= doubt_end ? run_end : doubt_end;
+    what_ends = std::max(what_ends, end);
   }
-  // Which pages are free is asked last: a damaged list must not hide what a tree leads to.
-  const std::uint64_t of_tables = damaged_;
-  const auto free_row = [&](const KvRow& row) -> Result<void> {
-    mark_free(row);
+  return sure;
+}
+
+Result<void> PageFile::visit_lost(std::uint64_t number, Pass pass, const VisitRow& visit) {
+  Page page;
+  // A run of pages that a lost row has claimed since is none of leaves.
+  if ((pass == Pass::kDoubtful && led_[number] && !twice_[number] && !free_[number]) ||
+      !read_page(number, page)) {
     return {};
-  };
-  are_keys_bytes_ = false;
-  CULM_CHECK(walk(meta_.free, free_row));
-  are_keys_bytes_ = true;
-  const bool is_free_known = damaged_ == of_tables;
-  if (of_tables != 0 && is_free_known) CULM_CHECK(visit_lost(visit));
-  return damaged_ + meta_damaged_;
+  }
+  pass_ = pass;
+  if (pass == Pass::kDoubtful && !is_tight(page)) return {};
+  return visit_rows(page, {}, [&](const KvRow& row, bool /*is_here*/) {
+    return visit({std::nullopt, pass == Pass::kDoubtful}, row);
+  });
+}
+
+Result<std::uint64_t> PageFile::read(const VisitRow& visit) {
+  CULM_TRY(const std::uint64_t damaged, count_damaged());
+  const std::uint64_t of_tables = damaged_;
+  const auto lost = of_tables == 0 ? std::vector<std::uint64_t>() : find_lost();
+  known_.assign(known_.size(), false);
+  for (std::size_t i = 0; i < kTableCount; ++i) {
+    if (!tables_[i]) continue;
+    const auto table = Table{static_cast<std::uint8_t>(i)};
+    CULM_CHECK(walk(*tables_[i], Pass::kVisit, [&](const KvRow& row, bool is_here) {
+      return visit({is_here ? std::optional(table) : std::nullopt, false}, row);
+    }));
+  }
+  for (const std::uint64_t number : lost) CULM_CHECK(visit_lost(number, Pass::kLost, visit));
+  for (const std::uint64_t number : doubtful_) {
+    CULM_CHECK(visit_lost(number, Pass::kDoubtful, visit));
+  }
+  damaged_ = of_tables;  // whether what was lost was one of ours is not known
+  return damaged;
 }
 
 }  // namespace culm::store::detail

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -20,18 +21,28 @@ class PageFile {
   PageFile& operator=(PageFile&&) = delete;
   ~PageFile();
 
-  /// A row, its table where a tree leads to it. Borrows.
-  using Visit = std::function<Result<void>(std::optional<Table>, const KvRow&)>;
+  /// Where a row was found.
+  struct Place {
+    std::optional<Table> table;  ///< of the tree that leads to it
+    /// The page may be bytes of a value, which others choose, or of an older commit.
+    bool is_doubtful = false;
+  };
+  /// Borrows the row.
+  using VisitRow = std::function<Result<void>(const Place&, const KvRow&)>;
   /// Follows the tree of each table, in the order of keys, and calls `visit` with each row; where
   /// pages on the way are damaged, also with what looks like rows in pages that nothing leads to
-  /// and that are not free. Fails as `visit` does. Returns how many pages are damaged.
-  /// Called once.
-  [[nodiscard]] Result<std::uint64_t> read(const Visit& visit);
+  /// and that are not free, last with those that are doubtful. Fails as `visit` does. Returns how
+  /// many pages are damaged. Either of these two is called once.
+  [[nodiscard]] Result<std::uint64_t> read(const VisitRow& visit);
+  /// The same number, without a look at the rows.
+  [[nodiscard]] Result<std::uint64_t> count_damaged();
 
   /// Numbers the commit that is read.
   [[nodiscard]] std::uint64_t transaction() const noexcept { return meta_.transaction; }
   /// Whether there may have been a later one: a meta page is damaged.
   [[nodiscard]] bool may_be_older() const noexcept { return meta_damaged_ != 0; }
+  /// Whether pages of tables are damaged, as far as they were read.
+  [[nodiscard]] bool are_tables_damaged() const noexcept { return damaged_ != 0; }
 
  private:
   struct Tree {
@@ -51,29 +62,52 @@ class PageFile {
     ByteView from;
     std::optional<ByteView> end;
   };
-  using VisitNode = std::function<Result<void>(const KvRow&)>;
+  /// And whether it lies where its key belongs.
+  using VisitNode = std::function<Result<void>(const KvRow&, bool is_here)>;
+  /// What is done with the pages of a row: led to by a tree whose values are read, or passed over;
+  /// visited, which claims no page again; in pages that nothing leads to, in doubtful ones.
+  enum class Pass : std::uint8_t { kFind, kClaim, kVisit, kLost, kDoubtful };
 
   explicit PageFile(int file) : file_(file) {}
   [[nodiscard]] std::optional<Meta> read_meta(std::uint64_t number) const;
   [[nodiscard]] static Tree read_tree(ByteView bytes);
   [[nodiscard]] bool read_page(std::uint64_t number, Page& page) const;
+  [[nodiscard]] bool is_inside(std::uint64_t first, std::uint64_t pages) const;
+  void claim(std::uint64_t first, std::uint64_t pages);
   /// Where the whole value can be read.
   [[nodiscard]] std::optional<KvRow> read_row(const Page& page, std::size_t at, Page& value);
-  [[nodiscard]] bool take(std::uint64_t number);
-  Result<void> walk(const Tree& tree, const VisitNode& visit);
+  [[nodiscard]] bool is_in_place(ByteView key, const Keys& keys) const;
+  [[nodiscard]] bool is_child(const Page& page, std::uint64_t number, bool is_leaf,
+                              const Keys& keys) const;
+  Result<void> walk(const Tree& tree, Pass pass, const VisitNode& visit);
   Result<void> walk_page(std::uint64_t number, unsigned int depth, const Keys& keys,
                          const VisitNode& visit);
   Result<void> visit_rows(const Page& page, const Keys& keys, const VisitNode& visit);
-  Result<void> visit_lost(const Visit& visit);
-  void mark_free(const KvRow& row);
+  [[nodiscard]] bool mark_free(ByteView record);
+  void forget_claims();
+  Result<void> find_free();
+  Result<void> find_tables();
+  [[nodiscard]] std::vector<std::uint64_t> find_lost();
+  Result<void> visit_lost(std::uint64_t number, Pass pass, const VisitRow& visit);
 
   int file_;
   Meta meta_;
   std::uint64_t meta_damaged_ = 0;
-  std::uint64_t damaged_ = 0;
+  std::uint64_t free_damaged_ = 0;  ///< of the list of free pages
+  std::uint64_t damaged_ = 0;       ///< of the tables
   std::uint64_t rows_ = 0;
+  Pass pass_ = Pass::kFind;
   bool are_keys_bytes_ = true;
-  std::vector<bool> known_;  ///< pages that are free, or that something leads to
+  bool is_free_sure_ = true;  ///< whether the list of free pages is whole, and no tree leads to one
+  std::array<std::optional<Tree>, kTableCount> tables_;
+  std::vector<std::uint64_t> doubtful_;
+  // Of each page:
+  std::vector<bool> known_;  ///< it was walked over
+  std::vector<bool> led_;    ///< a tree leads to it
+  std::vector<bool> twice_;  ///< so does another
+  std::vector<bool> free_;   ///< it is in the list
+  std::vector<bool> named_;  ///< a tree leads to it, and it is no page of that tree
+  std::vector<bool> tails_;  ///< it is left over behind a value that became shorter
 };
 
 }  // namespace culm::store::detail

@@ -3,17 +3,10 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <map>
-#include <sstream>
 
-#include "culm/store/audit.hpp"
-#include "culm/store/detail/store_directory.hpp"
-#include "culm/store/lmdb_kv.hpp"
-
-#include "tests/store/store_fixture.hpp"
+#include "tests/store/salvaged_store.hpp"
 #include "tests/support/child_process.hpp"
-#include "tests/support/temp_dir.hpp"
 
 namespace culm::test {
 namespace {
@@ -21,125 +14,12 @@ namespace {
 namespace fs = std::filesystem;
 using store::LmdbKv;
 
-constexpr store::LmdbOptions kSmall{.map_size_bytes = std::size_t{1} << 24};
-constexpr std::size_t kPage = 4096;
-
-std::string text_of(const Bytes& bytes) { return {bytes.begin(), bytes.end()}; }
-
-/// Two logs in a file whose pages are few, and known by what is written in them.
-class SalvagedStore : public testing::Test {
- protected:
-  void SetUp() override {
-    open();
-    for (const LogBuilder* const log : {&alice, &bob}) add(*log, up_to(20));
-  }
-
-  void open() {
-    auto opened = LmdbKv::open(directory, kSmall).value();
-    kv = opened.get();
-    store = Store::open(std::move(opened), random).value();
-  }
-  void add(const LogBuilder& log, const RangeSet& members) {
-    const auto added = store::ingest(*store, log.log(), log.unit(members, true), verifier);
-    ASSERT_TRUE(added) << message(added.error());
-  }
-  void forget(const LogBuilder& log) {
-    ASSERT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
-      CULM_CHECK(transaction.forget(log.log()));
-      CULM_TRY(const bool is_done, transaction.erase_forgotten(1000));
-      EXPECT_TRUE(is_done);
-      return {};
-    }));
-  }
-
-  /// The file, whose free pages are empty; the store is closed behind it.
-  std::string close() {
-    EXPECT_TRUE(store->compact());
-    changes = row_texts(Table::kChanges);
-    logs = row_texts(Table::kLogs);
-    entries = row_texts(Table::kEntries);
-    store.reset();
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream content;
-    content << file.rdbuf();
-    return std::move(content).str();
-  }
-  /// As they lie in a page.
-  std::vector<std::string> row_texts(Table table) {
-    std::vector<std::string> texts;
-    for (const auto& [key, value] : rows_of(*kv, table)) {
-      texts.push_back(text_of(key) + text_of(value));
-    }
-    return texts;
-  }
-  static std::size_t page_of(const std::string& content, const std::string& row) {
-    const std::size_t found = content.find(row);
-    EXPECT_NE(found, std::string::npos);
-    EXPECT_EQ(content.find(row, found + 1), std::string::npos);
-    return found / kPage * kPage;
-  }
-  /// Puts `page`, as it was elsewhere, at that place.
-  static void put_page(std::string& content, std::size_t at, std::string page) {
-    const std::uint64_t number = at / kPage;
-    page.replace(0, sizeof(number), reinterpret_cast<const char*>(&number), sizeof(number));
-    content.replace(at, kPage, page);
-  }
-  /// Appends a page that nothing leads to.
-  static void add_page(std::string& content, const std::string& page) {
-    const std::uint64_t number = content.size() / kPage;
-    content.resize(content.size() + kPage);
-    put_page(content, number * kPage, page);
-    for (std::size_t meta = 0; meta < 2; ++meta) {
-      content.replace(meta * kPage + 136, sizeof(number), reinterpret_cast<const char*>(&number),
-                      sizeof(number));
-    }
-  }
-  static void lose_page(std::string& content, std::size_t at) {
-    content.replace(at, kPage, std::string(kPage, '\xff'));
-  }
-
-  void salvage(const std::string& content) {
-    std::ofstream(path, std::ios::binary) << content;
-    {
-      auto made = store::Salvage::begin(directory, random);
-      ASSERT_TRUE(made) << message(made.error());
-      ASSERT_TRUE(std::move(*made).finish());
-    }
-    open();
-  }
-  /// All but damaged states of logs, which are made again.
-  void expect_sound() {
-    const auto transaction = *store->read();
-    const auto tables = store::audit_tables(transaction);
-    EXPECT_TRUE(tables) << message(tables.error());
-    const auto all = *transaction.list_logs();
-    for (const LogKey& log : all) {
-      const auto state = transaction.get_log(log);
-      ASSERT_TRUE(state) << message(state.error());
-      const auto report = *store::audit_log(transaction, **state, verifier);
-      EXPECT_EQ(report.first_fault, std::nullopt);
-    }
-  }
-  std::vector<LogKey> known() { return *store->read()->list_logs(); }
-
-  SystemRandom random;
-  CountingVerifier verifier;
-  TempDir temp;
-  std::string directory = temp.path("store");
-  std::string path = directory + "/data.mdb";
-  LmdbKv* kv = nullptr;
-  std::unique_ptr<Store> store;
-  std::vector<std::string> changes, logs, entries;  ///< of the store that was closed last
-  LogBuilder alice = LogBuilder("alice").append_many(20);
-  LogBuilder bob = LogBuilder("bob").append_many(20);
-};
-
-TEST_F(SalvagedStore, IsTheSameWhereNothingIsLost) {
+TEST_F(SalvagedStore, HasAllButItsIdWhereNothingIsLost) {
   const auto id = store->id();
   std::string content = close();
   lose_page(content, page_of(content, changes.at(0)));
   salvage(content);
-  EXPECT_EQ(store->id(), id);
+  EXPECT_NE(store->id(), id);
   EXPECT_EQ(known().size(), 2U);
   expect_sound();
 }
@@ -158,6 +38,27 @@ TEST_F(SalvagedStore, IsAnotherStoreWhereAStateMayBeOlder) {
   EXPECT_NE(store->id(), id);
   EXPECT_EQ((*store->read()->get_log(alice.log()))->head(), 20U);
   expect_sound();
+}
+
+TEST_F(SalvagedStore, TakesNoStateOfAFreePageThatAWrongNumberLeadsTo) {
+  const std::string old = close();
+  const std::string page = old.substr(page_of(old, logs.at(0)), kPage);
+  open();
+  alice.append_many(1);
+  add(alice, {{21, 21}});
+  const auto id = store->id();
+  std::string content = close();
+  const std::uint64_t older = content.size() / kPage;
+  add_page(content, page);
+  add_free_list(content, older);
+  lead(content, "logs", older);
+  salvage(content);
+  EXPECT_NE(store->id(), id);
+  ASSERT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
+    CULM_CHECK(transaction.drop_damaged(alice.log(), {}));
+    return {};
+  }));
+  EXPECT_EQ((*store->read()->get_log(alice.log()))->head(), 21U);
 }
 
 TEST_F(SalvagedStore, KnowsNoForgottenLogAgain) {
