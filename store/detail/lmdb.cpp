@@ -104,6 +104,8 @@ constexpr std::size_t kMetaFreeAt = 40;
 constexpr std::size_t kMetaMainAt = 88;
 constexpr std::size_t kMetaLastPageAt = 136;
 constexpr std::size_t kMetaTransactionAt = 144;
+constexpr std::size_t kHeaderBytes = 16;
+constexpr std::uint16_t kLeaf = 2;
 constexpr std::size_t kTreeBytes = 48;
 constexpr std::size_t kTreeDepthAt = 6;
 constexpr std::size_t kTreeRootAt = 40;
@@ -117,6 +119,21 @@ struct Meta {
   std::size_t main_root;
   std::size_t last_page;
 };
+
+/// The file as it is now.
+struct Measure {
+  int file = -1;
+  struct stat status = {};
+  MDB_stat pages{};
+};
+
+Result<Measure> measure(MDB_env* env) {
+  Measure measured;
+  mdb_env_get_fd(env, &measured.file);
+  mdb_env_stat(env, &measured.pages);
+  if (::fstat(measured.file, &measured.status) == 0) return measured;
+  return fail(error_system(Errc::kStoreIo, errno));
+}
 
 std::size_t number_at(ByteView bytes, std::size_t offset) {
   std::size_t number = 0;
@@ -192,14 +209,17 @@ Result<void> walk(MDB_txn* txn, unsigned int tree, Visit visit) {
   return {};
 }
 
-/// Who looks for lost rows must not find what lay in pages that no list of free ones has.
+/// In pages that no list has, who looks for lost rows must find none, nor damage: empty leaves.
 Result<void> clear_free_pages(MDB_txn* txn, int file, std::size_t page_bytes) {
-  const Bytes nothing(page_bytes);
+  Bytes leaf(page_bytes);
+  const std::uint16_t header[] = {kLeaf, kHeaderBytes, static_cast<std::uint16_t>(page_bytes)};
+  std::memcpy(leaf.data() + kHeaderBytes - sizeof(header), header, sizeof(header));
   // A record is a count, and so many numbers of pages.
   return walk(txn, kFreeTree, [&](const KvRow& row) -> Result<void> {
     for (std::size_t i = number_at(row.value, 0); i > 0; --i) {
       const std::size_t page = number_at(row.value, i * sizeof(std::size_t));
-      if (::pwrite(file, nothing.data(), page_bytes, static_cast<off_t>(page * page_bytes)) < 0) {
+      std::memcpy(leaf.data(), &page, sizeof(page));
+      if (::pwrite(file, leaf.data(), page_bytes, static_cast<off_t>(page * page_bytes)) < 0) {
         return fail(error_system(Errc::kStoreIo, errno));
       }
     }
@@ -261,20 +281,15 @@ Result<void> LmdbTxn::erase(Table table, ByteView key) {
 }
 
 Result<KvSpace> LmdbTxn::space() const {
-  MDB_env* const env = mdb_txn_env(txn_.get());
-  int file = -1;
-  struct stat status = {};
-  mdb_env_get_fd(env, &file);
-  if (::fstat(file, &status) != 0) return fail(error_system(Errc::kStoreIo, errno));
-  std::uint64_t page_bytes = 0;
+  CULM_TRY(const Measure measured, measure(mdb_txn_env(txn_.get())));
+  const std::uint64_t page_bytes = measured.pages.ms_psize;
   const auto bytes_of = [&](unsigned int tree) -> std::uint64_t {
     MDB_stat pages{};
     mdb_stat(txn_.get(), tree, &pages);
-    page_bytes = pages.ms_psize;
     return page_bytes * (pages.ms_branch_pages + pages.ms_leaf_pages + pages.ms_overflow_pages);
   };
   KvSpace space;
-  space.file_bytes = static_cast<std::uint64_t>(status.st_size);
+  space.file_bytes = static_cast<std::uint64_t>(measured.status.st_size);
   std::uint64_t used = bytes_of(kFreeTree) + bytes_of(kMainTree);
   used += kMetaPages * page_bytes;
   for (std::size_t i = 0; i < kTableCount; ++i) {
@@ -414,20 +429,16 @@ class LmdbEnv::RowCopy {
 
 Result<void> LmdbEnv::copy_rows(const LmdbTxn& rows, const std::string& path,
                                 std::size_t transaction) const {
-  int file = -1;
-  struct stat status = {};
-  MDB_stat pages{};
-  mdb_env_get_fd(env_.get(), &file);
-  mdb_env_stat(env_.get(), &pages);
-  if (::fstat(file, &status) != 0) return fail(error_system(Errc::kStoreIo, errno));
+  CULM_TRY(const Measure from, measure(env_.get()));
   // Two pages in a row hold more than one did.
-  const std::size_t room = 3 * static_cast<std::size_t>(status.st_size) + kRoomBytes;
+  const std::size_t room = 3 * static_cast<std::size_t>(from.status.st_size) + kRoomBytes;
   CULM_TRY(auto copy, open_file(path, room, MDB_NOSYNC));
   CULM_CHECK(RowCopy(rows, copy).run());
-  mdb_env_get_fd(copy.env_.get(), &file);
+  CULM_TRY(const Measure to, measure(copy.env_.get()));
   CULM_TRY(const auto reading, copy.begin_adopting(true));
-  CULM_CHECK(clear_free_pages(reading.txn_.get(), file, pages.ms_psize));
-  return renumber(file, pages.ms_psize, {copy.last_transaction(), transaction, map_size_bytes()});
+  CULM_CHECK(clear_free_pages(reading.txn_.get(), to.file, to.pages.ms_psize));
+  return renumber(to.file, to.pages.ms_psize,
+                  {copy.last_transaction(), transaction, map_size_bytes()});
 }
 
 Result<LmdbTxn> LmdbEnv::begin_adopting(bool read_only) {
@@ -469,16 +480,11 @@ Result<void> LmdbEnv::open_tables(bool read_only) {
 Result<void> LmdbEnv::check_file_size() {
   CULM_TRY(const auto begun, begin_adopting(true));
   MDB_txn* const txn = begun.txn_.get();
-  int file = -1;
-  struct stat status = {};
-  MDB_stat pages{};
-  mdb_env_get_fd(env_.get(), &file);
-  mdb_env_stat(env_.get(), &pages);
-  if (::fstat(file, &status) != 0) return fail(error_system(Errc::kStoreIo, errno));
-  const std::size_t in_file = static_cast<std::size_t>(status.st_size) / pages.ms_psize;
+  CULM_TRY(const Measure measured, measure(env_.get()));
+  const auto in_file = static_cast<std::size_t>(measured.status.st_size) / measured.pages.ms_psize;
   const auto is_there = [&](std::size_t root) { return root == kNoPage || root < in_file; };
 
-  CULM_TRY(const auto meta, find_meta(file, pages.ms_psize, mdb_txn_id(txn)));
+  CULM_TRY(const auto meta, find_meta(measured.file, measured.pages.ms_psize, mdb_txn_id(txn)));
   // Without it others have committed since; they work on a file that is whole.
   if (!meta || meta->last_page < in_file) return {};
   if (!is_there(meta->free_root) || !is_there(meta->main_root)) return fail(Errc::kStoreDamaged);
@@ -535,12 +541,9 @@ Result<void> LmdbEnv::set_map_size_bytes(std::size_t bytes) {
 }
 
 Result<void> LmdbEnv::find_identity() {
-  int file = -1;
-  struct stat status = {};
-  mdb_env_get_fd(env_.get(), &file);
-  if (::fstat(file, &status) != 0) return fail(error_system(Errc::kStoreIo, errno));
-  device_ = status.st_dev;
-  inode_ = status.st_ino;
+  CULM_TRY(const Measure measured, measure(env_.get()));
+  device_ = measured.status.st_dev;
+  inode_ = measured.status.st_ino;
   return {};
 }
 
@@ -573,14 +576,11 @@ Result<std::size_t> LmdbEnv::copy_compacted(const std::string& path) {
   CULM_TRY(const auto writing, begin(false));
   if (!writing) return fail(Errc::kStoreBusy);
   const std::size_t last = mdb_txn_id(writing->txn_.get()) - 1;
-  int file = -1;
-  struct stat status = {};
-  mdb_env_get_fd(env_.get(), &file);
-  if (::fstat(file, &status) != 0) return fail(error_system(Errc::kStoreIo, errno));
+  CULM_TRY(const Measure from, measure(env_.get()));
   const int copy = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (copy < 0) return fail(error_of(errno));
-  const bool is_owned = ::fchmod(copy, status.st_mode & 07777U) == 0 &&
-                        ::fchown(copy, status.st_uid, status.st_gid) == 0;
+  const bool is_owned = ::fchmod(copy, from.status.st_mode & 07777U) == 0 &&
+                        ::fchown(copy, from.status.st_uid, from.status.st_gid) == 0;
   const int number = errno;
   ::close(copy);
   const auto done = is_owned ? copy_rows(*writing, path, last)
