@@ -61,6 +61,32 @@ TEST_F(SalvagedStore, TakesNoStateOfAFreePageThatAWrongNumberLeadsTo) {
   EXPECT_EQ((*store->read()->get_log(alice.log()))->head(), 21U);
 }
 
+TEST_F(SalvagedStore, TakesOfAPageThatIsLedToAndFreeTheEntriesThatProveThemselves) {
+  std::string content = close();
+  add_free_list(content, page_of(content, entries.at(0)) / kPage);
+  salvage(content);
+  const auto damage = *store->read()->find_damage(state(alice), up_to(20));
+  EXPECT_TRUE(damage.rows.contains(1));
+  EXPECT_EQ(damage.entries, RangeSet());
+  ASSERT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
+    CULM_TRY(const RangeSet dropped, transaction.drop_damaged(alice.log(), up_to(20)));
+    return {};
+  }));
+  EXPECT_EQ(state(alice).held, up_to(20));
+  EXPECT_EQ(state(alice).payloads, up_to(20));
+  expect_sound();
+}
+
+TEST_F(SalvagedStore, IsTheSameWhereTheListOfFreePagesAloneIsDamaged) {
+  const auto id = store->id();
+  std::string content = close();
+  add_free_list(content, 0);
+  salvage(content);
+  EXPECT_EQ(store->id(), id);
+  EXPECT_EQ(known().size(), 2U);
+  expect_sound();
+}
+
 TEST_F(SalvagedStore, KnowsNoForgottenLogAgain) {
   const std::string old = close();
   open();

@@ -175,6 +175,7 @@ class SalvagedStore : public testing::Test {
       EXPECT_EQ(report.first_fault, std::nullopt);
     }
   }
+  LogState state(const LogBuilder& log) { return **store->read()->get_log(log.log()); }
   std::vector<LogKey> known() { return *store->read()->list_logs(); }
 
   SystemRandom random;
