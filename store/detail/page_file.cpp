@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <string_view>
 #include <utility>
 
@@ -14,18 +13,9 @@
 #include "culm/store/detail/lmdb.hpp"
 #include "culm/store/detail/schema.hpp"
 
-/// Numbers are the machine's own. Spec: LMDB 0.9, mdb.c, "Page Format"
 namespace culm::store::detail {
 namespace {
 
-constexpr std::size_t kHeaderBytes = 16;
-constexpr std::size_t kNodeBytes = 8;
-constexpr std::size_t kTreeBytes = 48;
-constexpr std::uint64_t kMetaPages = 2;
-constexpr std::uint64_t kNoPage = UINT64_MAX;
-constexpr std::uint32_t kMagic = 0xBEEFC0DE;
-constexpr std::uint32_t kVersion = 1;
-constexpr unsigned int kDepthMax = 32;
 /// No row of ours is longer: a part of a payload, with what each value is wrapped in.
 constexpr std::size_t kValueBytesMax = limits::kPayloadChunkBytes + 1 + kChecksumSizeBytes;
 /// Nor is a list of free pages.
@@ -41,41 +31,19 @@ std::size_t page_bytes() {
 /// That a value of so many bytes lies in.
 std::uint64_t pages_of(std::size_t bytes) { return (kHeaderBytes - 1 + bytes) / page_bytes() + 1; }
 
-enum PageKind : std::uint16_t { kBranch = 1, kLeaf = 2, kOverflow = 4, kMetaPage = 8 };
-constexpr std::uint16_t kBigData = 1;
-
-template <class Number>
-Number number_at(ByteView bytes, std::size_t offset) {
-  Number number = 0;
-  std::memcpy(&number, bytes.data() + offset, sizeof(number));
-  return number;
-}
-
-bool has_header(ByteView page, std::uint64_t number, PageKind kind) {
-  return number_at<std::uint64_t>(page, 0) == number && number_at<std::uint16_t>(page, 10) == kind;
-}
-
 /// Where the nodes of a branch or a leaf begin; those that lie in the page.
 std::vector<std::size_t> nodes_of(ByteView page, bool& is_whole) {
-  const std::size_t lower = number_at<std::uint16_t>(page, 12);
-  const std::size_t upper = number_at<std::uint16_t>(page, 14);
   std::vector<std::size_t> nodes;
-  is_whole = lower >= kHeaderBytes && lower <= upper && upper <= page_bytes() && lower % 2 == 0;
-  const std::size_t end = std::clamp(lower, kHeaderBytes, page_bytes());
+  is_whole = has_node_list(page);
+  const std::size_t end = std::clamp(lower_of(page), kHeaderBytes, page.size());
   nodes.reserve((end - kHeaderBytes) / 2);
   for (std::size_t at = kHeaderBytes; at + 2 <= end; at += 2) {
     const std::size_t node = number_at<std::uint16_t>(page, at);
-    const bool is_inside =
-        node >= end && node + kNodeBytes <= page_bytes() &&
-        node + kNodeBytes + number_at<std::uint16_t>(page, node + 6) <= page_bytes();
-    is_whole = is_whole && is_inside && node >= upper;
+    const bool is_inside = is_node_inside(page, node, end);
+    is_whole = is_whole && is_inside && node >= upper_of(page);
     if (is_inside) nodes.push_back(node);
   }
   return nodes;
-}
-
-ByteView key_of(ByteView page, std::size_t node) {
-  return page.subspan(node + kNodeBytes, number_at<std::uint16_t>(page, node + 6));
 }
 
 bool is_less(ByteView one, ByteView two) { return std::ranges::lexicographical_compare(one, two); }
@@ -85,17 +53,10 @@ bool is_tight(ByteView page) {
   bool is_whole = true;
   std::size_t bytes = 0;
   for (const std::size_t node : nodes_of(page, is_whole)) {
-    const bool is_big = (number_at<std::uint16_t>(page, node + 4) & kBigData) != 0;
-    const std::size_t size = number_at<std::uint16_t>(page, node) |
-                             std::size_t{number_at<std::uint16_t>(page, node + 2)} << 16U;
-    bytes += kNodeBytes + key_of(page, node).size() + (is_big ? sizeof(std::uint64_t) : size);
+    bytes += kNodeBytes + key_bytes_of(page, node) +
+             (is_value_elsewhere(page, node) ? sizeof(std::uint64_t) : value_bytes_of(page, node));
   }
   return is_whole && bytes <= page_bytes();
-}
-
-std::uint64_t child_of(ByteView page, std::size_t node) {
-  return number_at<std::uint32_t>(page, node) |
-         std::uint64_t{number_at<std::uint16_t>(page, node + 4)} << 32U;
 }
 
 }  // namespace
@@ -140,19 +101,13 @@ PageFile::~PageFile() {
   if (file_ >= 0) ::close(file_);
 }
 
-PageFile::Tree PageFile::read_tree(ByteView bytes) {
-  return {number_at<std::uint16_t>(bytes, 6), number_at<std::uint64_t>(bytes, 32),
-          number_at<std::uint64_t>(bytes, 40)};
-}
-
 std::optional<PageFile::Meta> PageFile::read_meta(std::uint64_t number) const {
   Page page;
-  if (!read_page(number, page) || !has_header(page, number, kMetaPage)) return std::nullopt;
-  if (number_at<std::uint32_t>(page, 16) != kMagic) return std::nullopt;
-  if (number_at<std::uint32_t>(page, 20) != kVersion) return std::nullopt;
+  if (!read_page(number, page) || !is_meta_page(page, number)) return std::nullopt;
   const ByteView bytes(page);
-  return Meta{read_tree(bytes.subspan(40)), read_tree(bytes.subspan(88)),
-              number_at<std::uint64_t>(bytes, 136), number_at<std::uint64_t>(bytes, 144)};
+  return Meta{read_tree(bytes.subspan(kMetaFreeAt)), read_tree(bytes.subspan(kMetaMainAt)),
+              number_at<std::uint64_t>(bytes, kMetaLastPageAt),
+              number_at<std::uint64_t>(bytes, kMetaTransactionAt)};
 }
 
 bool PageFile::read_page(std::uint64_t number, Page& page) const {
@@ -180,10 +135,9 @@ void PageFile::claim(std::uint64_t first, std::uint64_t pages) {
 std::optional<KvRow> PageFile::read_row(const Page& page, std::size_t at, Page& value) {
   const ByteView bytes(page);
   const ByteView key = key_of(bytes, at);
-  const std::size_t size = number_at<std::uint16_t>(bytes, at) |
-                           std::size_t{number_at<std::uint16_t>(bytes, at + 2)} << 16U;
+  const std::size_t size = value_bytes_of(bytes, at);
   const std::size_t begin = at + kNodeBytes + key.size();
-  if ((number_at<std::uint16_t>(bytes, at + 4) & kBigData) == 0) {
+  if (!is_value_elsewhere(bytes, at)) {
     if (begin + size > page_bytes()) return std::nullopt;
     return KvRow{key, bytes.subspan(begin, size)};
   }

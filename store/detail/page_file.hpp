@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "culm/store/detail/page.hpp"
 #include "culm/store/kv.hpp"
 
 /// LMDB's file, read without LMDB, which trusts each page. Nothing in it is trusted here.
@@ -45,11 +46,6 @@ class PageFile {
   [[nodiscard]] bool are_tables_damaged() const noexcept { return damaged_ != 0; }
 
  private:
-  struct Tree {
-    unsigned int depth = 0;
-    std::uint64_t rows = 0;
-    std::uint64_t root = 0;
-  };
   struct Meta {
     Tree free;
     Tree main;
@@ -70,7 +66,6 @@ class PageFile {
 
   explicit PageFile(int file) : file_(file) {}
   [[nodiscard]] std::optional<Meta> read_meta(std::uint64_t number) const;
-  [[nodiscard]] static Tree read_tree(ByteView bytes);
   [[nodiscard]] bool read_page(std::uint64_t number, Page& page) const;
   [[nodiscard]] bool is_inside(std::uint64_t first, std::uint64_t pages) const;
   void claim(std::uint64_t first, std::uint64_t pages);

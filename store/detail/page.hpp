@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "culm/core/bytes.hpp"
+
+/// The parts of LMDB's file that it has no call for. Numbers are the machine's own.
+/// Spec: LMDB 0.9, mdb.c, "Page Format"
+namespace culm::store::detail {
+
+inline constexpr std::size_t kMetaPages = 2;
+inline constexpr std::size_t kMetaBytes = 152;
+inline constexpr std::size_t kMetaMagicAt = 16;
+inline constexpr std::size_t kMetaVersionAt = 20;
+inline constexpr std::size_t kMetaMapBytesAt = 32;
+inline constexpr std::size_t kMetaFreeAt = 40;
+inline constexpr std::size_t kMetaMainAt = 88;
+inline constexpr std::size_t kMetaLastPageAt = 136;
+inline constexpr std::size_t kMetaTransactionAt = 144;
+inline constexpr std::uint32_t kMagic = 0xBEEFC0DE;
+inline constexpr std::uint32_t kLmdbVersion = 1;
+
+inline constexpr std::size_t kTreeBytes = 48;
+inline constexpr std::size_t kTreeDepthAt = 6;
+inline constexpr std::size_t kTreeRowsAt = 32;
+inline constexpr std::size_t kTreeRootAt = 40;
+inline constexpr std::uint64_t kNoPage = UINT64_MAX;
+inline constexpr unsigned int kDepthMax = 32;
+
+inline constexpr std::size_t kHeaderBytes = 16;
+inline constexpr std::size_t kNodeBytes = 8;
+enum PageKind : std::uint16_t { kBranch = 1, kLeaf = 2, kOverflow = 4, kMetaPage = 8 };
+inline constexpr std::uint16_t kBigData = 1;
+
+template <class Number>
+[[nodiscard]] Number number_at(ByteView bytes, std::size_t offset) {
+  Number number = 0;
+  std::memcpy(&number, bytes.data() + offset, sizeof(number));
+  return number;
+}
+
+[[nodiscard]] inline bool has_header(ByteView page, std::uint64_t number, PageKind kind) {
+  return number_at<std::uint64_t>(page, 0) == number && number_at<std::uint16_t>(page, 10) == kind;
+}
+
+[[nodiscard]] inline bool is_meta_page(ByteView page, std::uint64_t number) {
+  return has_header(page, number, kMetaPage) &&
+         number_at<std::uint32_t>(page, kMetaMagicAt) == kMagic &&
+         number_at<std::uint32_t>(page, kMetaVersionAt) == kLmdbVersion;
+}
+
+/// What leads to the rows of a table.
+struct Tree {
+  unsigned int depth = 0;
+  std::uint64_t rows = 0;
+  std::uint64_t root = kNoPage;
+};
+
+[[nodiscard]] inline Tree read_tree(ByteView bytes) {
+  return {number_at<std::uint16_t>(bytes, kTreeDepthAt),
+          number_at<std::uint64_t>(bytes, kTreeRowsAt),
+          number_at<std::uint64_t>(bytes, kTreeRootAt)};
+}
+
+/// Where the list of nodes of a branch or a leaf ends, and where the nodes begin.
+[[nodiscard]] inline std::size_t lower_of(ByteView page) {
+  return number_at<std::uint16_t>(page, 12);
+}
+[[nodiscard]] inline std::size_t upper_of(ByteView page) {
+  return number_at<std::uint16_t>(page, 14);
+}
+
+[[nodiscard]] inline bool has_node_list(ByteView page) {
+  const std::size_t lower = lower_of(page);
+  return lower >= kHeaderBytes && lower <= upper_of(page) && upper_of(page) <= page.size() &&
+         lower % 2 == 0;
+}
+
+[[nodiscard]] inline std::size_t key_bytes_of(ByteView page, std::size_t node) {
+  return number_at<std::uint16_t>(page, node + 6);
+}
+
+/// Of which all is in the page, but perhaps for the value.
+[[nodiscard]] inline bool is_node_inside(ByteView page, std::size_t node, std::size_t from) {
+  return node >= from && node + kNodeBytes <= page.size() &&
+         node + kNodeBytes + key_bytes_of(page, node) <= page.size();
+}
+
+[[nodiscard]] inline ByteView key_of(ByteView page, std::size_t node) {
+  return page.subspan(node + kNodeBytes, key_bytes_of(page, node));
+}
+
+[[nodiscard]] inline bool is_value_elsewhere(ByteView page, std::size_t node) {
+  return (number_at<std::uint16_t>(page, node + 4) & kBigData) != 0;
+}
+
+[[nodiscard]] inline std::size_t value_bytes_of(ByteView page, std::size_t node) {
+  return number_at<std::uint16_t>(page, node) |
+         std::size_t{number_at<std::uint16_t>(page, node + 2)} << 16U;
+}
+
+[[nodiscard]] inline std::uint64_t child_of(ByteView page, std::size_t node) {
+  return number_at<std::uint32_t>(page, node) |
+         std::uint64_t{number_at<std::uint16_t>(page, node + 4)} << 32U;
+}
+
+}  // namespace culm::store::detail
