@@ -4,26 +4,21 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <utility>
 
 #include <fcntl.h>
-#include <lmdb.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "culm/core/limits.hpp"
+#include "culm/store/detail/lmdb_calls.hpp"
 #include "culm/store/detail/safe_read.hpp"
 #include "culm/store/detail/store_directory.hpp"
 
 namespace culm::store::detail {
 namespace {
 
-constexpr std::array<const char*, kTableCount> kTableNames{
-    "meta", "logs", "entries", "payloads", "changes", "evidence", "stages", "sets"};
 constexpr std::size_t kPageBytes = 4096;
-/// What a copy may need besides what it is a copy of.
-constexpr std::size_t kRoomBytes = std::size_t{1} << 20U;
 
 std::atomic<AbortHandler> abort_handler = nullptr;
 
@@ -35,6 +30,22 @@ void tell_assertion(MDB_env* env, const char* assertion) {
   if (const AbortHandler handler = abort_handler) return handler(path, assertion);
   std::fprintf(stderr, "culm: store %s is damaged\n", path);
 }
+
+/// Whether both lie in one page, where nothing can be between them that LMDB did not see.
+bool are_near(ByteView one, ByteView two) {
+  const auto page_of = [](ByteView key) {
+    return reinterpret_cast<std::uintptr_t>(key.data()) / kPageBytes;
+  };
+  return page_of(one) == page_of(two);
+}
+
+/// Runs what reads pages, and makes nothing.
+template <class Read>
+Result<void> result_of_reading(Read read) {
+  return result_of(read_safely(MDB_CORRUPTED, read));
+}
+
+}  // namespace
 
 Error error_of(int code) {
   switch (code) {
@@ -57,6 +68,7 @@ Error error_of(int code) {
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
     case MDB_PAGE_FULL:
+    case MDB_BAD_DBI:  // none is ever dropped
     case MDB_CURSOR_FULL:
     case MDB_BAD_TXN:  // what is asked for after one of these
       return {Errc::kStoreDamaged};
@@ -65,29 +77,7 @@ Error error_of(int code) {
   }
 }
 
-Result<void> result_of(int code) {
-  if (code != MDB_SUCCESS) return fail(error_of(code));
-  return {};
-}
-
-// LMDB says EIO both for the system's EIO and for a write that fell short, which is how a disk
-// fills up; only the former leaves its number in errno.
-template <class Call>
-Result<void> written(Call call) {
-  errno = 0;
-  const int code = call();
-  return result_of(code == EIO && errno != EIO ? ENOSPC : code);
-}
-
-MDB_val to_val(ByteView bytes) {
-  return {bytes.size(), const_cast<std::uint8_t*>(bytes.data())};  // LMDB never writes through it
-}
-
-ByteView to_view(const MDB_val& value) {
-  return {static_cast<const std::uint8_t*>(value.mv_data), value.mv_size};
-}
-
-Result<std::optional<KvRow>> move_to(MDB_cursor* cursor, MDB_cursor_op step, MDB_val key = {}) {
+Result<std::optional<KvRow>> move_to(MDB_cursor* cursor, MDB_cursor_op step, MDB_val key) {
   MDB_val value{};
   const int code = read_safely(
       MDB_CORRUPTED, [&] { return mdb_cursor_get(cursor, &key, &value, step); }, key, value);
@@ -96,138 +86,14 @@ Result<std::optional<KvRow>> move_to(MDB_cursor* cursor, MDB_cursor_op step, MDB
   return KvRow{to_view(key), to_view(value)};
 }
 
-// The parts of LMDB's file format that it has no call for. Numbers are the machine's own.
-constexpr std::size_t kMetaPages = 2;
-constexpr std::size_t kMetaBytes = 152;
-constexpr std::size_t kMetaMapBytesAt = 32;
-constexpr std::size_t kMetaFreeAt = 40;
-constexpr std::size_t kMetaMainAt = 88;
-constexpr std::size_t kMetaLastPageAt = 136;
-constexpr std::size_t kMetaTransactionAt = 144;
-constexpr std::size_t kHeaderBytes = 16;
-constexpr std::uint16_t kLeaf = 2;
-constexpr std::size_t kTreeBytes = 48;
-constexpr std::size_t kTreeDepthAt = 6;
-constexpr std::size_t kTreeRootAt = 40;
-constexpr std::size_t kNoPage = SIZE_MAX;
-constexpr unsigned int kFreeTree = 0;
-constexpr unsigned int kMainTree = 1;
-
-/// What a transaction sees of the file.
-struct Meta {
-  std::size_t free_root;
-  std::size_t main_root;
-  std::size_t last_page;
-};
-
-/// The file as it is now.
-struct Measure {
-  int file = -1;
-  struct stat status = {};
-  MDB_stat pages{};
-};
-
-Result<Measure> measure(MDB_env* env) {
-  Measure measured;
-  mdb_env_get_fd(env, &measured.file);
-  mdb_env_stat(env, &measured.pages);
-  if (::fstat(measured.file, &measured.status) == 0) return measured;
-  return fail(error_system(Errc::kStoreIo, errno));
+Result<std::unique_ptr<MDB_cursor, LmdbClose>> open_cursor(MDB_txn* txn, unsigned int tree) {
+  // The first use of a tree reads where it begins; that done, nothing but memory is needed.
+  MDB_stat ignored{};
+  CULM_CHECK(result_of_reading([&] { return mdb_stat(txn, tree, &ignored); }));
+  MDB_cursor* cursor = nullptr;
+  CULM_CHECK(result_of(mdb_cursor_open(txn, tree, &cursor)));
+  return std::unique_ptr<MDB_cursor, LmdbClose>(cursor);
 }
-
-std::size_t number_at(ByteView bytes, std::size_t offset) {
-  std::size_t number = 0;
-  std::memcpy(&number, bytes.data() + offset, sizeof(number));
-  return number;
-}
-
-Result<std::optional<Meta>> find_meta(int file, std::size_t page_bytes, std::size_t transaction) {
-  for (std::size_t i = 0; i < kMetaPages; ++i) {
-    std::array<std::uint8_t, kMetaBytes> bytes{};
-    const auto offset = static_cast<off_t>(i * page_bytes);
-    if (::pread(file, bytes.data(), bytes.size(), offset) != std::ssize(bytes)) {
-      return fail(Errc::kStoreDamaged);
-    }
-    if (number_at(bytes, kMetaTransactionAt) != transaction) continue;
-    return Meta{number_at(bytes, kMetaFreeAt + kTreeRootAt),
-                number_at(bytes, kMetaMainAt + kTreeRootAt), number_at(bytes, kMetaLastPageAt)};
-  }
-  return std::nullopt;
-}
-
-void put_number(std::array<std::uint8_t, kMetaBytes>& bytes, std::size_t offset,
-                std::size_t number) {
-  std::memcpy(bytes.data() + offset, &number, sizeof(number));
-}
-
-struct Numbering {
-  std::size_t now;          ///< of the last commit
-  std::size_t transaction;  ///< what it is to be
-  std::size_t map_bytes;
-};
-
-/// Who will use a copy goes on from another number than that of its last commit: so that one gets
-/// it, and the one before is the same. The list of free pages goes by the old numbers: it is
-/// emptied, and the few pages that the copy's own commits left are lost in it.
-Result<void> renumber(int file, std::size_t page_bytes, const Numbering& numbers) {
-  std::array<std::uint8_t, kMetaBytes> meta{};
-  const auto place = [&](std::size_t number) {
-    return static_cast<off_t>(number % kMetaPages * page_bytes);
-  };
-  if (::pread(file, meta.data(), meta.size(), place(numbers.now)) != std::ssize(meta) ||
-      number_at(meta, kMetaTransactionAt) != numbers.now) {
-    return fail(Errc::kStoreDamaged);
-  }
-  std::fill(meta.begin() + kMetaFreeAt + kTreeDepthAt, meta.begin() + kMetaMainAt, 0);
-  put_number(meta, kMetaFreeAt + kTreeRootAt, kNoPage);
-  put_number(meta, kMetaMapBytesAt, numbers.map_bytes);
-  for (const std::size_t number : {numbers.transaction - 1, numbers.transaction}) {
-    put_number(meta, 0, number % kMetaPages);
-    put_number(meta, kMetaTransactionAt, number);
-    if (::pwrite(file, meta.data(), meta.size(), place(number)) != std::ssize(meta)) {
-      return fail(error_system(Errc::kStoreIo, errno));
-    }
-  }
-  // A page that was not needed in the end was not written.
-  const auto size = static_cast<off_t>((number_at(meta, kMetaLastPageAt) + 1) * page_bytes);
-  if (::ftruncate(file, size) != 0 || ::fsync(file) != 0) {
-    return fail(error_system(Errc::kStoreIo, errno));
-  }
-  return {};
-}
-
-template <class Visit>
-Result<void> walk(MDB_txn* txn, unsigned int tree, Visit visit) {
-  MDB_cursor* opened = nullptr;
-  CULM_CHECK(result_of(mdb_cursor_open(txn, tree, &opened)));
-  const std::unique_ptr<MDB_cursor, LmdbClose> cursor(opened);
-  CULM_TRY(auto row, move_to(opened, MDB_FIRST));
-  while (row) {
-    CULM_CHECK(visit(*row));
-    CULM_TRY(row, move_to(opened, MDB_NEXT));
-  }
-  return {};
-}
-
-/// In pages that no list has, who looks for lost rows must find none, nor damage: empty leaves.
-Result<void> clear_free_pages(MDB_txn* txn, int file, std::size_t page_bytes) {
-  Bytes leaf(page_bytes);
-  const std::uint16_t header[] = {kLeaf, kHeaderBytes, static_cast<std::uint16_t>(page_bytes)};
-  std::memcpy(leaf.data() + kHeaderBytes - sizeof(header), header, sizeof(header));
-  // A record is a count, and so many numbers of pages.
-  return walk(txn, kFreeTree, [&](const KvRow& row) -> Result<void> {
-    for (std::size_t i = number_at(row.value, 0); i > 0; --i) {
-      const std::size_t page = number_at(row.value, i * sizeof(std::size_t));
-      std::memcpy(leaf.data(), &page, sizeof(page));
-      if (::pwrite(file, leaf.data(), page_bytes, static_cast<off_t>(page * page_bytes)) < 0) {
-        return fail(error_system(Errc::kStoreIo, errno));
-      }
-    }
-    return {};
-  });
-}
-
-}  // namespace
 
 std::optional<Table> table_named(std::string_view name) noexcept {
   const auto* const found = std::ranges::find(kTableNames, name);
@@ -240,14 +106,63 @@ void LmdbClose::operator()(MDB_txn* txn) const noexcept { mdb_txn_abort(txn); }
 void LmdbClose::operator()(MDB_cursor* cursor) const noexcept { mdb_cursor_close(cursor); }
 
 Result<std::optional<KvRow>> LmdbCursor::seek(ByteView key) {
-  return move_to(cursor_.get(), MDB_SET_RANGE, to_val(key));
+  CULM_TRY(const auto row, move_to(cursor_.get(), MDB_SET_RANGE, to_val(key)));
+  if (!row || !equal(row->key, key))
+    CULM_CHECK(txn_->check(table_, key, &PageCheck::is_sound_after));
+  return arrived(row);
 }
 
-Result<std::optional<KvRow>> LmdbCursor::next() { return move_to(cursor_.get(), MDB_NEXT); }
+Result<std::optional<KvRow>> LmdbCursor::next() {
+  CULM_TRY(const auto row, move_to(cursor_.get(), MDB_NEXT));
+  if (!row || !are_near(row->key, key_)) {
+    CULM_CHECK(txn_->check(table_, key_, &PageCheck::is_sound_after));
+  }
+  return arrived(row);
+}
 
 Result<std::optional<KvRow>> LmdbCursor::seek_before(ByteView key) {
-  CULM_TRY(const auto at, seek(key));
-  return move_to(cursor_.get(), at ? MDB_PREV : MDB_LAST);
+  CULM_TRY(const auto at, move_to(cursor_.get(), MDB_SET_RANGE, to_val(key)));
+  CULM_TRY(const auto row, move_to(cursor_.get(), at ? MDB_PREV : MDB_LAST));
+  CULM_CHECK(txn_->check(table_, key, &PageCheck::is_sound_before));
+  return arrived(row);
+}
+
+std::optional<KvRow> LmdbCursor::arrived(std::optional<KvRow> row) {
+  if (row) key_ = row->key;
+  return row;
+}
+
+/// Of the last commit before it where it writes: what it changed itself is not in the file.
+std::optional<Commit> LmdbTxn::find_commit() const {
+  return map_->find_commit(mdb_txn_id(txn_.get()) - (writes_ ? 1 : 0));
+}
+
+std::optional<Tree> LmdbTxn::find_tree(Table table) const {
+  const auto commit = find_commit();
+  MDB_val name = to_val(as_bytes(kTableNames[static_cast<std::size_t>(table)]));
+  MDB_val tree{};
+  if (commit && !check_.is_sound_at(commit->main, to_view(name))) return std::nullopt;
+  if (mdb_get(txn_.get(), kMainTree, &name, &tree) != MDB_SUCCESS) return std::nullopt;
+  if (tree.mv_size != kTreeBytes) return std::nullopt;
+  return read_tree(to_view(tree));
+}
+
+bool LmdbTxn::is_sound(Table table, ByteView key, Look look) const {
+  auto& tree = trees_[static_cast<std::size_t>(table)];
+  if (!tree) tree = find_tree(table);
+  return tree && (check_.*look)(*tree, key);
+}
+
+Result<void> LmdbTxn::check(Table table, ByteView key, Look look) const {
+  return result_of_reading(
+      [&] { return is_sound(table, key, look) ? MDB_SUCCESS : MDB_CORRUPTED; });
+}
+
+Result<void> LmdbTxn::check_free_pages() const {
+  return result_of_reading([&] {
+    const auto commit = find_commit();
+    return !commit || check_.is_sound_list(commit->free) ? MDB_SUCCESS : MDB_CORRUPTED;
+  });
 }
 
 Result<std::optional<ByteView>> LmdbTxn::get(Table table, ByteView key) const {
@@ -255,24 +170,29 @@ Result<std::optional<ByteView>> LmdbTxn::get(Table table, ByteView key) const {
   MDB_val value{};
   const int code = read_safely(
       MDB_CORRUPTED, [&] { return mdb_get(txn_.get(), tree(table), &wanted, &value); }, value);
-  if (code == MDB_NOTFOUND) return std::nullopt;
+  if (code == MDB_NOTFOUND) {
+    CULM_CHECK(check(table, key, &PageCheck::is_sound_at));
+    return std::nullopt;
+  }
   if (code != MDB_SUCCESS) return fail(error_of(code));
   return to_view(value);
 }
 
 Result<LmdbCursor> LmdbTxn::cursor(Table table) const {
-  MDB_cursor* cursor = nullptr;
-  CULM_CHECK(result_of(mdb_cursor_open(txn_.get(), tree(table), &cursor)));
-  return LmdbCursor(cursor);
+  CULM_TRY(auto cursor, open_cursor(txn_.get(), tree(table)));
+  return LmdbCursor(*this, table, std::move(cursor));
 }
 
+// A write cannot be left half way: what it will read is looked at before.
 Result<void> LmdbTxn::put(Table table, ByteView key, ByteView value) {
+  CULM_CHECK(check(table, key, &PageCheck::is_sound_to_put));
   MDB_val key_val = to_val(key);
   MDB_val value_val = to_val(value);
   return written([&] { return mdb_put(txn_.get(), tree(table), &key_val, &value_val, 0); });
 }
 
 Result<void> LmdbTxn::erase(Table table, ByteView key) {
+  CULM_CHECK(check(table, key, &PageCheck::is_sound_to_erase));
   MDB_val key_val = to_val(key);
   return written([&] {
     const int code = mdb_del(txn_.get(), tree(table), &key_val, nullptr);
@@ -281,19 +201,25 @@ Result<void> LmdbTxn::erase(Table table, ByteView key) {
 }
 
 Result<KvSpace> LmdbTxn::space() const {
-  CULM_TRY(const Measure measured, measure(mdb_txn_env(txn_.get())));
-  const std::uint64_t page_bytes = measured.pages.ms_psize;
-  const auto bytes_of = [&](unsigned int tree) -> std::uint64_t {
+  MDB_env* const env = mdb_txn_env(txn_.get());
+  int file = -1;
+  struct stat status = {};
+  mdb_env_get_fd(env, &file);
+  if (::fstat(file, &status) != 0) return fail(error_system(Errc::kStoreIo, errno));
+  std::uint64_t page_bytes = 0;
+  const auto bytes_of = [&](unsigned int tree) -> Result<std::uint64_t> {
     MDB_stat pages{};
-    mdb_stat(txn_.get(), tree, &pages);
+    CULM_CHECK(result_of_reading([&] { return mdb_stat(txn_.get(), tree, &pages); }));
+    page_bytes = pages.ms_psize;
     return page_bytes * (pages.ms_branch_pages + pages.ms_leaf_pages + pages.ms_overflow_pages);
   };
   KvSpace space;
-  space.file_bytes = static_cast<std::uint64_t>(measured.status.st_size);
-  std::uint64_t used = bytes_of(kFreeTree) + bytes_of(kMainTree);
-  used += kMetaPages * page_bytes;
+  space.file_bytes = static_cast<std::uint64_t>(status.st_size);
+  CULM_TRY(std::uint64_t used, bytes_of(kFreeTree));
+  CULM_TRY(const std::uint64_t of_main, bytes_of(kMainTree));
+  used += of_main + kMetaPages * page_bytes;
   for (std::size_t i = 0; i < kTableCount; ++i) {
-    space.table_bytes[i] = bytes_of(tables_[i]);
+    CULM_TRY(space.table_bytes[i], bytes_of(tables_[i]));
     used += space.table_bytes[i];
   }
   space.free_bytes = space.file_bytes - std::min(space.file_bytes, used);
@@ -320,6 +246,7 @@ Result<LmdbEnv> LmdbEnv::open(const std::string& directory, std::size_t map_size
   }
   env.check_readers();
   CULM_CHECK(env.find_identity());
+  CULM_CHECK(env.map_pages());
   CULM_CHECK(env.check_file_size());
   CULM_CHECK(env.open_tables(read_only));
   return env;
@@ -341,6 +268,7 @@ Result<LmdbEnv> LmdbEnv::open_file(const std::string& file, std::size_t map_size
   CULM_CHECK(env.prepare(map_size_bytes));
   flags |= MDB_NOTLS | MDB_NOSUBDIR | MDB_NOLOCK;
   CULM_CHECK(written([&] { return mdb_env_open(created, file.c_str(), flags, 0600); }));
+  CULM_CHECK(env.map_pages());
   return env;
 }
 
@@ -350,95 +278,6 @@ Result<LmdbEnv> LmdbEnv::open_alone(const std::string& file) {
   CULM_TRY(auto env, open_file(file, static_cast<std::size_t>(status.st_size) + kRoomBytes, 0));
   CULM_CHECK(env.open_tables(false));
   return env;
-}
-
-/// Rows in the order of their keys fill the pages. Commits only bound the memory: none is durable.
-class LmdbEnv::RowCopy {
- public:
-  RowCopy(const LmdbTxn& from, LmdbEnv& to) : from_(from), to_(to) {}
-
-  Result<void> run() {
-    CULM_CHECK(begin());
-    for (std::size_t i = 0; i < kTableCount; ++i) {
-      CULM_CHECK(written([&] {
-        return mdb_dbi_open(txn_->txn_.get(), kTableNames[i], MDB_CREATE, &to_.tables_[i]);
-      }));
-    }
-    txn_->tables_ = to_.tables_;
-    for (std::size_t i = 0; i < kTableCount; ++i) CULM_CHECK(copy(i));
-    return txn_->commit();
-  }
-
- private:
-  Result<void> begin() {
-    CULM_TRY(auto begun, to_.begin(false));
-    if (!begun) return fail(Errc::kStoreIo);
-    txn_.emplace(*std::move(begun));
-    return {};
-  }
-
-  /// A damaged tree shows by its count or its order, or leads in circles and fills the map.
-  Result<void> copy(std::size_t table) {
-    MDB_stat counted{};
-    mdb_stat(from_.txn_.get(), from_.tables_[table], &counted);
-    CULM_CHECK(begin_table(table));
-    std::size_t rows = 0;
-    CULM_CHECK(walk(from_.txn_.get(), from_.tables_[table], [&](const KvRow& row) {
-      ++rows;
-      return append(table, row);
-    }));
-    end_.reset();
-    if (rows != counted.ms_entries) return fail(Errc::kStoreDamaged);
-    return {};
-  }
-
-  Result<void> begin_table(std::size_t table) {
-    MDB_cursor* end = nullptr;
-    CULM_CHECK(result_of(mdb_cursor_open(txn_->txn_.get(), to_.tables_[table], &end)));
-    end_.reset(end);
-    return {};
-  }
-
-  Result<void> append(std::size_t table, const KvRow& row) {
-    if (step_bytes_ >= kStepBytes) {
-      end_.reset();
-      CULM_CHECK(txn_->commit());
-      CULM_CHECK(begin());
-      CULM_CHECK(begin_table(table));
-      step_bytes_ = 0;
-    }
-    step_bytes_ += row.key.size() + row.value.size();
-    MDB_val key = to_val(row.key);
-    MDB_val value = to_val(row.value);
-    return written([&] {
-      const int code = mdb_cursor_put(end_.get(), &key, &value, MDB_APPEND);
-      const bool is_damage =
-          code == MDB_KEYEXIST || code == MDB_BAD_VALSIZE || code == MDB_MAP_FULL;
-      return is_damage ? MDB_CORRUPTED : code;
-    });
-  }
-
-  static constexpr std::size_t kStepBytes = std::size_t{8} << 20U;
-
-  const LmdbTxn& from_;
-  LmdbEnv& to_;
-  std::optional<LmdbTxn> txn_;
-  std::unique_ptr<MDB_cursor, LmdbClose> end_;
-  std::size_t step_bytes_ = 0;
-};
-
-Result<void> LmdbEnv::copy_rows(const LmdbTxn& rows, const std::string& path,
-                                std::size_t transaction) const {
-  CULM_TRY(const Measure from, measure(env_.get()));
-  // Two pages in a row hold more than one did.
-  const std::size_t room = 3 * static_cast<std::size_t>(from.status.st_size) + kRoomBytes;
-  CULM_TRY(auto copy, open_file(path, room, MDB_NOSYNC));
-  CULM_CHECK(RowCopy(rows, copy).run());
-  CULM_TRY(const Measure to, measure(copy.env_.get()));
-  CULM_TRY(const auto reading, copy.begin_adopting(true));
-  CULM_CHECK(clear_free_pages(reading.txn_.get(), to.file, to.pages.ms_psize));
-  return renumber(to.file, to.pages.ms_psize,
-                  {copy.last_transaction(), transaction, map_size_bytes()});
 }
 
 Result<LmdbTxn> LmdbEnv::begin_adopting(bool read_only) {
@@ -458,17 +297,17 @@ Result<void> LmdbEnv::open_tables(bool read_only) {
   mdb_stat(txn.txn_.get(), kMainTree, &main);
   for (std::size_t i = 0; i < kTableCount; ++i) {
     const auto open = [&](unsigned int flags) {
-      return written(
-          [&] { return mdb_dbi_open(txn.txn_.get(), kTableNames[i], flags, &tables_[i]); });
+      return mdb_dbi_open(txn.txn_.get(), kTableNames[i], flags, &tables_[i]);
     };
-    auto opened = open(is_new ? MDB_CREATE : 0U);
+    const auto make = [&] { return written([&] { return open(MDB_CREATE); }); };
+    auto opened = is_new ? make() : result_of_reading([&] { return open(0); });
     const bool is_missing = !opened && opened.error().code == Errc::kStoreNotFound;
     // An earlier version had fewer tables; it stays as it is.
     if (is_missing && i > 0) return fail(Errc::kStoreVersion);
     if (is_missing && main.ms_entries != 0) return fail(Errc::kStoreDamaged);
     if (is_missing && !read_only) {
       is_new = true;
-      opened = open(MDB_CREATE);
+      opened = make();
     }
     CULM_CHECK(opened);
   }
@@ -484,12 +323,13 @@ Result<void> LmdbEnv::check_file_size() {
   const auto in_file = static_cast<std::size_t>(measured.status.st_size) / measured.pages.ms_psize;
   const auto is_there = [&](std::size_t root) { return root == kNoPage || root < in_file; };
 
-  CULM_TRY(const auto meta, find_meta(measured.file, measured.pages.ms_psize, mdb_txn_id(txn)));
+  const auto commit = begun.find_commit();
   // Without it others have committed since; they work on a file that is whole.
-  if (!meta || meta->last_page < in_file) return {};
-  if (!is_there(meta->free_root) || !is_there(meta->main_root)) return fail(Errc::kStoreDamaged);
+  if (!commit || commit->last_page < in_file) return {};
+  if (!is_there(commit->free.root) || !is_there(commit->main.root))
+    return fail(Errc::kStoreDamaged);
   const auto check_root = [&](const KvRow& table) -> Result<void> {
-    if (table.value.size() != kTreeBytes || !is_there(number_at(table.value, kTreeRootAt))) {
+    if (table.value.size() != kTreeBytes || !is_there(read_tree(table.value).root)) {
       return fail(Errc::kStoreDamaged);
     }
     return {};
@@ -500,11 +340,11 @@ Result<void> LmdbEnv::check_file_size() {
   CULM_CHECK(result_of(mdb_stat(txn, kFreeTree, &free)));
   // Where its list has pages besides the root, these might lie beyond the end themselves.
   if (free.ms_depth > 1 || free.ms_overflow_pages != 0) return {};
-  std::size_t missing = meta->last_page + 1 - in_file;
+  std::size_t missing = commit->last_page + 1 - in_file;
   const auto count = [&](const KvRow& row) -> Result<void> {
     for (std::size_t at = sizeof(std::size_t); at < row.value.size(); at += sizeof(std::size_t)) {
-      const std::size_t page = number_at(row.value, at);
-      if (page >= in_file && page <= meta->last_page && missing != 0) --missing;
+      const std::size_t page = number_at<std::size_t>(row.value, at);
+      if (page >= in_file && page <= commit->last_page && missing != 0) --missing;
     }
     return {};
   };
@@ -517,6 +357,8 @@ Result<std::optional<LmdbTxn>> LmdbEnv::begin(bool read_only) {
   if (!mapped_) return fail(Errc::kStoreIo);
   const unsigned int flags = read_only ? MDB_RDONLY : 0U;
   MDB_txn* txn = nullptr;
+  CULM_CHECK(
+      result_of_reading([&] { return map_->are_metas_sound() ? MDB_SUCCESS : MDB_CORRUPTED; }));
   int code = mdb_txn_begin(env_.get(), nullptr, flags, &txn);
   if (code == MDB_READERS_FULL) {
     check_readers();
@@ -524,7 +366,9 @@ Result<std::optional<LmdbTxn>> LmdbEnv::begin(bool read_only) {
   }
   if (code == MDB_MAP_RESIZED) return std::nullopt;
   if (code != MDB_SUCCESS) return fail(error_of(code));
-  return LmdbTxn(txn, tables_);
+  LmdbTxn begun(txn, tables_, *map_, read_only);
+  if (!read_only) CULM_CHECK(begun.check_free_pages());
+  return begun;
 }
 
 std::size_t LmdbEnv::map_size_bytes() const {
@@ -535,15 +379,29 @@ std::size_t LmdbEnv::map_size_bytes() const {
 
 Result<void> LmdbEnv::set_map_size_bytes(std::size_t bytes) {
   const int code = mdb_env_set_mapsize(env_.get(), bytes / kPageBytes * kPageBytes);
-  if (code == MDB_SUCCESS) return {};
-  mapped_ = false;
-  return fail(error_system(Errc::kStoreIo, code));
+  const auto mapped =
+      code == MDB_SUCCESS ? map_pages() : Result<void>(fail(error_system(Errc::kStoreIo, code)));
+  mapped_ = mapped.has_value();
+  return mapped;
+}
+
+Result<void> LmdbEnv::map_pages() {
+  int file = -1;
+  MDB_stat pages{};
+  mdb_env_get_fd(env_.get(), &file);
+  mdb_env_stat(env_.get(), &pages);
+  *map_ = PageMap();
+  CULM_TRY(*map_, PageMap::map(file, map_size_bytes(), pages.ms_psize));
+  return {};
 }
 
 Result<void> LmdbEnv::find_identity() {
-  CULM_TRY(const Measure measured, measure(env_.get()));
-  device_ = measured.status.st_dev;
-  inode_ = measured.status.st_ino;
+  int file = -1;
+  struct stat status = {};
+  mdb_env_get_fd(env_.get(), &file);
+  if (::fstat(file, &status) != 0) return fail(error_system(Errc::kStoreIo, errno));
+  device_ = status.st_dev;
+  inode_ = status.st_ino;
   return {};
 }
 
@@ -569,25 +427,6 @@ std::size_t LmdbEnv::last_transaction() const {
   MDB_envinfo info{};
   mdb_env_info(env_.get(), &info);
   return info.me_last_txnid;
-}
-
-Result<std::size_t> LmdbEnv::copy_compacted(const std::string& path) {
-  // Held to the end; also settles what a process that died had committed half.
-  CULM_TRY(const auto writing, begin(false));
-  if (!writing) return fail(Errc::kStoreBusy);
-  const std::size_t last = mdb_txn_id(writing->txn_.get()) - 1;
-  CULM_TRY(const Measure from, measure(env_.get()));
-  const int copy = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (copy < 0) return fail(error_of(errno));
-  const bool is_owned = ::fchmod(copy, from.status.st_mode & 07777U) == 0 &&
-                        ::fchown(copy, from.status.st_uid, from.status.st_gid) == 0;
-  const int number = errno;
-  ::close(copy);
-  const auto done = is_owned ? copy_rows(*writing, path, last)
-                             : Result<void>(fail(error_system(Errc::kStoreIo, number)));
-  if (!done) ::unlink(path.c_str());
-  CULM_CHECK(done);
-  return last;
 }
 
 void set_abort_handler(AbortHandler handler) { abort_handler = handler; }

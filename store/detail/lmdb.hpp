@@ -6,16 +6,21 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <sys/types.h>
 
+#include "culm/store/detail/page_check.hpp"
 #include "culm/store/kv.hpp"
 
 struct MDB_cursor;
 struct MDB_env;
 struct MDB_txn;
 
-/// LMDB with owners and results. Only the source beside this header sees lmdb.h.
+/// LMDB with owners and results. Only the sources beside this header see lmdb.h.
+///
+/// That no row is there is said where the pages on the way are sound, else kStoreDamaged; likewise
+/// nothing is written over other pages. Without `leave_read`, some of them end the process.
 ///
 /// Errors: a full map is kStoreFull without a number, a full disk kStoreFull with `errno`; damage
 /// that LMDB notices is kStoreDamaged, a file of another LMDB format kStoreVersion, too many
@@ -35,7 +40,9 @@ struct LmdbClose {
   void operator()(MDB_cursor* cursor) const noexcept;
 };
 
-/// Must end before its transaction.
+class LmdbTxn;
+
+/// Must end before its transaction, which does not move meanwhile.
 class LmdbCursor {
  public:
   /// The first row whose key is not below `key`.
@@ -47,9 +54,16 @@ class LmdbCursor {
 
  private:
   friend class LmdbTxn;
-  explicit LmdbCursor(MDB_cursor* cursor) : cursor_(cursor) {}
+  std::optional<KvRow> arrived(std::optional<KvRow> row);
 
-  std::unique_ptr<MDB_cursor, LmdbClose> cursor_;
+  using Owner = std::unique_ptr<MDB_cursor, LmdbClose>;
+  LmdbCursor(const LmdbTxn& txn, Table table, Owner cursor)
+      : txn_(&txn), table_(table), cursor_(std::move(cursor)) {}
+
+  const LmdbTxn* txn_;
+  Table table_;
+  Owner cursor_;
+  ByteView key_;  ///< of the row that it is at
 };
 
 /// Undone when it ends, unless committed.
@@ -64,15 +78,28 @@ class LmdbTxn {
   [[nodiscard]] Result<void> commit();
 
  private:
+  friend class LmdbCursor;
   friend class LmdbEnv;
   using Tables = std::array<unsigned int, kTableCount>;
-  LmdbTxn(MDB_txn* txn, const Tables& tables) : txn_(txn), tables_(tables) {}
+  LmdbTxn(MDB_txn* txn, const Tables& tables, const PageMap& map, bool read_only)
+      : txn_(txn), tables_(tables), writes_(!read_only), map_(&map), check_(map) {}
+  /// By one of the calls of `PageCheck`.
+  using Look = bool (PageCheck::*)(const Tree&, ByteView);
+  [[nodiscard]] Result<void> check(Table table, ByteView key, Look look) const;
+  [[nodiscard]] bool is_sound(Table table, ByteView key, Look look) const;
+  [[nodiscard]] std::optional<Tree> find_tree(Table table) const;
+  [[nodiscard]] std::optional<Commit> find_commit() const;
+  [[nodiscard]] Result<void> check_free_pages() const;
   [[nodiscard]] unsigned int tree(Table table) const {
     return tables_[static_cast<std::size_t>(table)];
   }
 
   std::unique_ptr<MDB_txn, LmdbClose> txn_;
   Tables tables_;
+  bool writes_;
+  const PageMap* map_;
+  mutable PageCheck check_;
+  mutable std::array<std::optional<Tree>, kTableCount> trees_;  ///< as committed, once looked for
 };
 
 /// One environment with all tables open. Its transactions end before it does.
@@ -124,12 +151,14 @@ class LmdbEnv {
   static Result<LmdbEnv> open_file(const std::string& file, std::size_t map_size_bytes,
                                    unsigned int flags);
   Result<void> find_identity();
+  Result<void> map_pages();
   Result<void> prepare(std::size_t map_size_bytes);
   Result<void> open_tables(bool read_only);
   Result<void> check_file_size();
   Result<LmdbTxn> begin_adopting(bool read_only);
 
   std::unique_ptr<MDB_env, LmdbClose> env_;
+  std::unique_ptr<PageMap> map_ = std::make_unique<PageMap>();
   LmdbTxn::Tables tables_{};
   bool mapped_ = true;
   std::string directory_;

@@ -25,8 +25,9 @@ std::optional<int> call_safely(int (*read)(void*), void* what) {
 
 void touch(const void* bytes, std::size_t size) {
   if (size == 0) return;
+  constexpr std::size_t kPageBytesMin = 4096;
   const auto* const first = static_cast<const volatile std::uint8_t*>(bytes);
-  static_cast<void>(first[0]);
+  for (std::size_t i = 0; i < size; i += kPageBytesMin) static_cast<void>(first[i]);
   static_cast<void>(first[size - 1]);
 }
 

@@ -196,30 +196,63 @@ class Damage(NetworkScenario):
             self.assertIn("culm repair", said)
         self.assertGreater(stopped, 4)
 
-    def test_a_relay_whose_file_is_cut_says_which_store_and_ends_with_5(self):
-        relay = self.relay("relay", "--accept-any")
-        author = self.push_lines(ENTRIES, relay)[1]
-        os.truncate(self.data("relay"), 2 * PAGE)
-        self.run_damaged(["sync", relay.address, author], store="reader")
-        self.wait_for_end(relay)
-        last = json.loads(relay.said().splitlines()[-1])
-        self.assertRegex(last["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
-        self.assertEqual(last["level"], "error")
-        # Nothing is left that a repair could begin with.
-        self.assertIn("restore a backup", last["next"])
+    def test_a_relay_whose_file_is_cut_says_so_once_and_how_to_go_on(self):
+        for pages in (0, 1, 2):
+            relay = self.relay(f"relay{pages}", "--accept-any")
+            author = self.push_lines(ENTRIES, relay, f"{pages}.key", f"author{pages}")[1]
+            os.truncate(self.data(f"relay{pages}"), pages * PAGE)
+            self.assert_denied_and_said_once(relay, author)
+            # Nothing is left that a repair could begin with.
+            self.assertIn("the store is damaged; next: end this process, then restore a backup",
+                          relay.said())
 
-    def test_the_last_words_of_a_relay_with_a_log_in_json_are_a_line_of_it(self):
-        relay = self.relay("relay", "--accept-any", "--log-json")
-        author = self.push_lines(ENTRIES, relay)[1]
-        os.truncate(self.data("relay"), 2 * PAGE)
-        self.run_damaged(["sync", relay.address, author], store="reader")
-        self.assertEqual(relay.process.wait(timeout=30), STORE, relay.said())
-        last = json.loads(relay.said().splitlines()[-1])
-        self.assertEqual((last["type"], last["error"], last["level"], last["exit"]),
-                         ("failure", "store_damaged", "error", STORE))
-        self.assertRegex(last["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
-        self.assertIn("relay", last["about"])
-        self.assertIn("restore a backup", last["next"])
+    def test_a_relay_whose_first_pages_are_lost_says_so_once_and_how_to_go_on(self):
+        for page in (0, 1):
+            relay = self.relay(f"relay{page}", "--accept-any", "--log-json")
+            author = self.push_lines(ENTRIES, relay, f"{page}.key", f"author{page}")[1]
+            with open(self.data(f"relay{page}"), "r+b") as file:
+                file.seek(page * PAGE)
+                file.write(random.Random(page).randbytes(PAGE))
+            self.assert_denied_and_said_once(relay, author)
+            line = json.loads(relay.said().splitlines()[-1])
+            self.assertEqual((line["type"], line["level"]), ("damaged", "error"))
+            self.assertIn("culm repair --dry-run", line["message"])
+
+    def assert_denied_and_said_once(self, relay, author):
+        for arguments in ([author], [author], ["--push", author]):
+            done = self.run_damaged(["sync", relay.address, *arguments], store="reader")
+            if "--push" in arguments and done.returncode == NOT_FOUND:
+                continue  # nothing has come that could be pushed
+            self.assertEqual(done.returncode, NETWORK, done.stderr)
+            self.assertIn("or its store is damaged", done.stderr.decode())
+            self.assertIn("the log of that relay says which it is", done.stderr.decode())
+        self.assertIsNone(relay.process.poll())
+        self.assertEqual(relay.said().count("cannot be served, the store is damaged"), 1)
+
+    def rot_free_list(self, store):
+        """The first list of free pages claims to be longer than the file."""
+        with open(self.data(store), "r+b") as file:
+            metas = [file.read(PAGE), file.read(PAGE)]
+            newest = max(metas, key=lambda meta: meta[144:152][::-1])
+            depth, root = newest[46], int.from_bytes(newest[80:88], "little")
+            self.assertEqual(depth, 1)
+            file.seek(root * PAGE)
+            node = int.from_bytes(file.read(PAGE)[16:18], "little")
+            file.seek(root * PAGE + node + 16)
+            file.write((10 ** 7).to_bytes(8, "little"))
+
+    def test_the_last_words_of_a_relay_are_a_line_of_its_log(self):
+        for name, options in (("text", []), ("json", ["--log-json"])):
+            relay = self.relay(name, "--accept-any", *options)
+            key = self.push_lines(ENTRIES, relay, f"{name}.key", f"author-{name}")
+            self.rot_free_list(name)
+            self.out("append", "--key", key[0], "--lines", stdin=b"more\n", store=f"author-{name}")
+            self.run_damaged(["sync", relay.address, "--push", key[1]], store=f"author-{name}")
+            self.wait_for_end(relay)
+            last = json.loads(relay.said().splitlines()[-1])
+            self.assertRegex(last["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+            self.assertEqual(last["level"], "error")
+            self.assertIn("culm repair --dry-run", last["next"])
 
     def test_a_follow_that_meets_damage_says_which_store_and_ends_with_5(self):
         author = self.new_log(self.lines(ENTRIES))

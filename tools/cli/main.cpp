@@ -12,6 +12,7 @@
 
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
+#include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 
 namespace {
@@ -50,8 +51,9 @@ Failure with_silent_node(Failure failure, const Context& context) {
 Failure with_step_of_damage(Failure failure, const Context& context) {
   const bool is_plain = failure.code == culm::Errc::kStoreDamaged &&
                         failure.step == Failure(culm::Error{culm::Errc::kStoreDamaged}).step;
-  if (is_plain) failure.step = culm::tools::step_of_damage(context);
-  return failure;
+  if (!is_plain) return failure;
+  failure.step = culm::tools::step_of_damage(context);
+  return std::move(failure).about(culm::tools::named(context));
 }
 
 int print_help(Context& context, const culm::tools::Ending& ending) {
