@@ -206,6 +206,18 @@ class Causes(NetworkScenario):
         self.assertEqual(relay.said().count("not taken: "), 1, relay.said())
 
     @unittest.skipUnless(os.geteuid() == 0, "only root mounts a small disk")
+
+    def test_a_store_of_the_peer_that_is_gone(self):
+        relay = self.relay("relay", "--accept-any")
+        key = self.push_lines(3, relay)
+        os.rename(self.path("relay/data.mdb"), self.path("data.elsewhere"))
+        for _ in range(2):
+            self.out("append", "--key", key[0], "--lines", stdin=b"more\n", store="author")
+            self.error(NETWORK, "sync", relay.address, "--push", store="author")
+        self.assertEqual(relay.said().count("there is no store; next: look whether it and its disk"),
+                         1, relay.said())
+        self.assertIsNone(relay.process.poll())
+
     def test_a_disk_of_this_side_without_room_for_a_file(self):
         self.keygen("other.key")
         os.mkdir(self.path("disk"))

@@ -97,7 +97,6 @@ class UnsoundPages : public ::testing::Test {
     }
   }
 
-  /// Whether it is what was written, where there is no checksum yet: only its place in the table.
   static bool is_damage(const Error& error) { return error.code == Errc::kStoreDamaged; }
 
   test::TestRandom random_{7};

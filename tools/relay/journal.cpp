@@ -33,6 +33,14 @@ std::string_view reason(replication::DenyReason reason) {
   return "?";
 }
 
+std::string failing_text(const Context& context, const Error& error) {
+  const bool is_full = error.code == Errc::kStoreFull;
+  return named(context) + ": " + message(error) + "; next: " +
+         (is_full ? Failure(error).step
+                  : "look whether it and its disk are there, then end this process, and start it "
+                    "again");
+}
+
 /// A number of a summary: "connections", 12, "12 connections".
 class Summary {
  public:
@@ -199,10 +207,18 @@ void NodeJournal::on_damaged(const LogKey& log, const RangeSet& seqnums) {
         {{"log", to_string(log)}, {"damaged", to_string(seqnums)}});
 }
 
+bool NodeJournal::is_news(const Error& error) {
+  return ends(error.code) != Scope::kStore || std::exchange(failing_, error.code) != error.code;
+}
+
 void NodeJournal::on_ended(const node::SessionRef& session, const replication::Ended& ended) {
   const bool is_stranger = !session.peer && session.dial == 0;
   const bool is_sent_away = ended.error && ended.error->code == Errc::kBusy;
   if (is_stranger && !is_sent_away) ++counts_.came_to_nothing;
+  if (ended.error && ends(ended.error->code) == Scope::kStore && is_news(*ended.error)) {
+    write(Level::kError, "store_fails", failing_text(context_, *ended.error),
+          {{"error", name(ended.error->code)}}, session.id);
+  }
   if (!log_.takes(Level::kDebug) || (!session.peer && !is_stranger)) return;
   std::string why = ended.error ? std::string(message(*ended.error)) : "done";
   if (!ended.text.empty()) why += " (\"" + preview(as_bytes(ended.text), 100) + "\")";
@@ -233,16 +249,19 @@ void NodeJournal::on_committed(const replication::WorkReport& report) {
   if (!report.outcome) {
     const Error& error = report.outcome.error();
     const bool is_own = fault(error.code) == Fault::kOwnStore;
-    if (error.code == Errc::kStoreFull && std::exchange(is_full_, true)) {
+    if (!is_news(error)) {
       ++counts_.not_taken;
       return;
     }
     Json fields = of_log();
     fields["error"] = name(error.code);
-    return write(is_own ? Level::kError : Level::kWarning, "not_taken",
-                 log + ": not taken: " + message(error), std::move(fields), report.id.session);
+    const bool is_of_store = ends(error.code) == Scope::kStore;
+    return write(
+        is_own ? Level::kError : Level::kWarning, "not_taken",
+        log + ": not taken: " + (is_of_store ? failing_text(context_, error) : message(error)),
+        std::move(fields), report.id.session);
   }
-  if (!report.outcome->added.empty()) is_full_ = false;
+  if (!report.outcome->added.empty()) failing_.reset();
   if (report.outcome->defect) {
     const auto& defect = *report.outcome->defect;
     Json fields = of_log();

@@ -46,13 +46,15 @@ class NodeJournal {
     std::uint64_t came_to_nothing = 0;  ///< connections that never became sessions
     std::uint64_t offers_taken = 0;
     std::uint64_t offers_declined = 0;
-    std::uint64_t not_taken = 0;  ///< further units, as the store is full
+    std::uint64_t not_taken = 0;  ///< further units, as the store fails
   };
 
   void on_session(const node::SessionRef& session, const replication::Event& event);
   void on_damaged(const LogKey& log, const RangeSet& seqnums);
   void on_ended(const node::SessionRef& session, const replication::Ended& ended);
   void on_committed(const replication::WorkReport& report);
+  /// Whether it has not been said yet.
+  [[nodiscard]] bool is_news(const Error& error);
   void write_received();
   /// `session`: whom the line is about; 0: nobody in particular.
   void write(Level level, std::string_view type, const std::string& text, Json fields,
@@ -71,7 +73,7 @@ class NodeJournal {
   Counts counts_;         ///< since the last summary
   node::NodeStats told_;  ///< with the last summary
   std::chrono::steady_clock::time_point told_at_;
-  bool is_full_ = false;  ///< the store, of which that was said
+  std::optional<Errc> failing_;  ///< why the store takes or gives nothing, once that was said
   bool is_left_out_under_way_ = false;
   bool closed_ = false;
 };
