@@ -156,6 +156,7 @@ constexpr Row kRows[] = {
      "the peer hung up when it had the key of this side"},
     {Errc::kPeerStoreFull, "peer_store_full", kNobody, kSession,
      "the disk or the quota of the peer's store is full"},
+    {Errc::kPeerStore, "peer_store", kNobody, kSession, "the peer's store fails"},
     {Errc::kNetwork, "network", kNobody, kSession, "the network failed"},
     {Errc::kAddress, "address", kCaller, kCall, "this is not a usable address"},
     {Errc::kTimeout, "timeout", kNobody, kSession, "it took too long"},

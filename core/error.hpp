@@ -115,6 +115,7 @@ enum class Errc : std::uint16_t {
   kPeerHungUp,      ///< before it said anything
   kPeerRefused,     ///< once it had this side's identity, without a word
   kPeerStoreFull,   ///< it says so: as full as kStoreFull is here
+  kPeerStore,       ///< it says that its store fails, as this side's does with Fault::kOwnStore
 
   // transport and tools
   kNetwork = 400,

@@ -194,8 +194,10 @@ void Session::Impl::on_bye(const Bye& bye) {
     case static_cast<std::uint16_t>(Errc::kStoreFull):
       return end(Error{Errc::kPeerStoreFull}, bye.text);
     default:
-      return end(Error{Errc::kPeerClosed}, bye.text);
+      break;
   }
+  const bool is_its_store = fault(static_cast<Errc>(bye.code)) == Fault::kOwnStore;
+  end(Error{is_its_store ? Errc::kPeerStore : Errc::kPeerClosed}, bye.text);
 }
 
 void Session::Impl::name(const LogKey& log) {

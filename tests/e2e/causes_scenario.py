@@ -213,7 +213,11 @@ class Causes(NetworkScenario):
         os.rename(self.path("relay/data.mdb"), self.path("data.elsewhere"))
         for _ in range(2):
             self.out("append", "--key", key[0], "--lines", stdin=b"more\n", store="author")
-            self.error(NETWORK, "sync", relay.address, "--push", store="author")
+            said = self.error(NETWORK, "sync", relay.address, "--push", store="author")
+            self.assertIn("the store of the peer fails", said)
+            self.assertIn("next: who runs the peer must look at its log", said)
+        failure = self.json("sync", relay.address, "--push", store="author", status=NETWORK)
+        self.assertEqual(failure["error"], "peer_store")
         self.assertEqual(relay.said().count("there is no store; next: look whether it and its disk"),
                          1, relay.said())
         self.assertIsNone(relay.process.poll())
