@@ -38,9 +38,8 @@ SeqNum damaged_entry(const Error& error) noexcept {
 Result<std::optional<Remains>> ReadTransaction::find_remains(const LogState& log,
                                                              SeqNum seqnum) const {
   CULM_TRY(const auto value, kv_->get(Table::kEntries, detail::entry_row_key(log.number, seqnum)));
-  if (!value || value->size() < 1 + detail::kChecksumSizeBytes) return std::nullopt;
-  const ByteView content = value->first(value->size() - detail::kChecksumSizeBytes);
-  const auto row = detail::decode_entry(content.subspan(1));
+  if (!value) return std::nullopt;
+  const auto row = detail::decode_damaged_entry(*value);
   if (!row || row->entry.seqnum() != seqnum || row->entry.log() != log.log) return std::nullopt;
   CULM_TRY(const bool is_proven, is_proven_entry(log, row->entry));
   if (!is_proven) return std::nullopt;

@@ -1,5 +1,8 @@
+#include <map>
+#include <optional>
 #include <utility>
 
+#include "culm/store/detail/log_sets.hpp"
 #include "culm/store/detail/rows.hpp"
 #include "culm/store/detail/schema.hpp"
 #include "culm/store/store.hpp"
@@ -72,16 +75,39 @@ Result<std::uint64_t> find_change(const KvReadTransaction& kv, const LogKey& log
   return 0;
 }
 
-/// Returns the entries whose rows are damaged: they count as held, and go as other damage does.
-Result<RangeSet> collect_rows(const KvReadTransaction& kv, LogState& state) {
-  RangeSet damaged;
+/// What the row of `logs` still says.
+struct Record {
+  bool is_lost_with_pages = false;  ///< so may be stages
+  std::optional<detail::LogRow> row;
+};
+
+Result<Record> find_record(const KvReadTransaction& kv, const LogKey& log) {
+  CULM_TRY(const auto value, kv.get(Table::kLogs, detail::log_row_key(log)));
+  Record record;
+  if (!value) return record;
+  record.is_lost_with_pages = equal(*value, detail::kLostState);
+  if (auto row = detail::open_log(log, *value)) record.row = *std::move(row);
+  return record;
+}
+
+/// Returns the entries of which no row tells that damage did not take the payload. Those whose rows
+/// are damaged count as held, and go as other damage does. A sound row is as it was written: where
+/// it lacks a payload that would lie in it, that was gone before.
+Result<RangeSet> collect_rows(const KvReadTransaction& kv, LogState& state, bool may_lack_stages) {
+  RangeSet untold;
+  std::map<SeqNum, std::uint64_t> large;  // sizes of payloads that lie in stages
   const auto take_entry = [&](const KvRow& row, const detail::RowPlace& place) {
     state.held.insert(place.seqnum);
-    const auto opened = open_entry_row(row);
-    if (!opened) damaged.insert(place.seqnum);
+    const auto sound = open_entry_row(row);
+    if (!sound) untold.insert(place.seqnum);
+    const auto opened = sound ? sound : detail::decode_damaged_entry(row.value);
     if (!opened) return;
     if (opened->entry.is_end_of_log()) state.end_of_log = place.seqnum;
-    if (!detail::is_inline(opened->entry)) return;
+    if (!detail::is_inline(opened->entry)) {
+      large.emplace(place.seqnum, opened->entry.payload_size());
+      if (may_lack_stages) untold.insert(place.seqnum);
+      return;
+    }
     const bool is_empty = opened->entry.payload_size() == 0;
     if (is_empty && !detail::has_empty_payload(opened->entry)) return;
     if (opened->payload.size() != opened->entry.payload_size()) return;
@@ -90,10 +116,11 @@ Result<RangeSet> collect_rows(const KvReadTransaction& kv, LogState& state) {
   };
   const auto take_stage = [&](const KvRow& row, const detail::RowPlace& place) {
     const auto opened = detail::open_stage(row);
-    if (!opened || opened->state != StageState::kPayload) return;
-    if (!state.held.contains(place.seqnum) || state.payloads.contains(place.seqnum)) return;
+    if (opened && opened->state != StageState::kPayload) return;
+    const auto size_bytes = large.find(place.seqnum);
+    if (size_bytes == large.end() || state.payloads.contains(place.seqnum)) return;
     state.payloads.insert(place.seqnum);
-    state.payload_bytes += opened->size_bytes;
+    state.payload_bytes += size_bytes->second;
   };
   const auto take_evidence = [&](const KvRow& /*row*/, const detail::RowPlace& place) {
     if (state.cap == 0) state.cap = place.seqnum;
@@ -101,24 +128,33 @@ Result<RangeSet> collect_rows(const KvReadTransaction& kv, LogState& state) {
   CULM_CHECK(visit_rows(kv, Table::kEntries, state.number, take_entry));
   CULM_CHECK(visit_rows(kv, Table::kStages, state.number, take_stage));
   CULM_CHECK(visit_rows(kv, Table::kEvidence, state.number, take_evidence));
-  return damaged;
+  return untold;
 }
 
 }  // namespace
 
-/// What was wanted and what was deleted the rows do not say, nor whether entries were lost with the
-/// state: so all is wanted. A deletion must not undo itself: the payloads that are not here count
-/// as deleted, but for those of damaged entries.
+/// What was wanted, and what was deleted, is taken from the row of `logs` and from blocks where
+/// these can be read. Else all is wanted, and a payload counts as deleted where a row tells that no
+/// damage took it: neither must a deletion undo itself, nor damage pass for one.
 Result<LogState> ReadTransaction::restored_log(const LogKey& log) const {
   LogState state;
   state.log = log;
-  CULM_TRY(state.number, find_number(*kv_, log));
+  CULM_TRY(const Record record, find_record(*kv_, log));
+  const auto& row = record.row;
+  CULM_TRY(state.number, row ? Result<std::uint64_t>(row->state.number) : find_number(*kv_, log));
   if (state.number == 0) return fail(Errc::kStoreDamaged);
   CULM_TRY(state.change, find_change(*kv_, log));
-  CULM_TRY(const RangeSet damaged, collect_rows(*kv_, state));
+  CULM_TRY(const RangeSet untold, collect_rows(*kv_, state, record.is_lost_with_pages));
   if (state.held.ranges().size() > limits::kRangesPerLogMax) return fail(Errc::kLogFragmented);
   state.interest.entries = everything();
-  state.deleted = state.held - state.payloads - damaged;
+  if (row && row->blocks[detail::kInterestSet].count == 0) state.interest = row->state.interest;
+  if (row && row->blocks[detail::kDeletedSet].count == 0) {
+    state.deleted = row->state.deleted - state.payloads;
+    return state;
+  }
+  CULM_TRY(state.deleted, detail::read_sound_blocks(*kv_, state.number, detail::kDeletedSet));
+  state.deleted |= state.held - untold;
+  state.deleted -= state.payloads;
   return state;
 }
 

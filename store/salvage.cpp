@@ -83,9 +83,7 @@ class RowSalvage {
 
   /// 0 where it is no entry.
   static SeqNum seqnum_of_content(ByteView value) {
-    if (value.size() < 1 + detail::kChecksumSizeBytes) return 0;
-    const auto body = value.first(value.size() - detail::kChecksumSizeBytes).subspan(1);
-    const auto opened = detail::decode_entry(body);
+    const auto opened = detail::decode_damaged_entry(value);
     return opened ? opened->entry.seqnum() : 0;
   }
 
@@ -291,8 +289,7 @@ class Reconciliation {
         log = stateless_.erase(log);
         continue;
       }
-      const std::uint8_t damaged[] = {0};
-      CULM_CHECK(kv_.put(Table::kLogs, key, damaged));
+      CULM_CHECK(kv_.put(Table::kLogs, key, detail::kLostState));
       numbers_.insert(log->second);
       ++log;
     }

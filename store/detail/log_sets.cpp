@@ -204,6 +204,23 @@ Result<LogState> read_sets(const KvReadTransaction& kv, LogRow row) {
   return std::move(row.state);
 }
 
+Result<RangeSet> read_sound_blocks(const KvReadTransaction& kv, std::uint64_t number,
+                                   std::size_t set) {
+  RangeSet found;
+  CULM_TRY(const auto cursor, kv.cursor(Table::kSets));
+  CULM_TRY(auto row, cursor->seek(set_row_key(number, set, 0)));
+  CULM_TRY(auto block, block_in(row, number, set));
+  while (block) {
+    std::vector<SeqRange> ranges;
+    const auto body = unseal(Table::kSets, row->key, row->value);
+    const auto read = body ? decode_block(ranges, block->first, *body) : fail(body.error());
+    for (const SeqRange range : read ? ranges : std::vector<SeqRange>()) found.insert(range);
+    CULM_TRY(row, cursor->next());
+    CULM_TRY(block, block_in(row, number, set));
+  }
+  return found;
+}
+
 Result<void> write_log(KvWriteTransaction& kv, const LogState* before, const LogState& state,
                        Bytes& row) {
   const auto sets = sets_of(state);

@@ -15,6 +15,10 @@ struct LogRow;
 /// and `decode_block`.
 [[nodiscard]] Result<LogState> read_sets(const KvReadTransaction& kv, LogRow row);
 
+/// What those blocks of a log's set say that can be read, whatever the row of the log says.
+[[nodiscard]] Result<RangeSet> read_sound_blocks(const KvReadTransaction& kv, std::uint64_t number,
+                                                 std::size_t set);
+
 /// Writes the state; of blocks only those that changed since `before`, the state that the rows
 /// hold. Without it, all that the rows hold is replaced, whatever it is. `row` is memory to use.
 /// Fails with kLogFragmented before anything is written, or as the `Kv`.

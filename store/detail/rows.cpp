@@ -249,6 +249,11 @@ Result<EntryRow> decode_entry(ByteView body) {
   return EntryRow{*entry, payload};
 }
 
+Result<EntryRow> decode_damaged_entry(ByteView value) {
+  if (value.size() < 1 + kChecksumSizeBytes) return fail(Errc::kStoreFormat);
+  return decode_entry(value.first(value.size() - kChecksumSizeBytes).subspan(1));
+}
+
 void encode_chunk(Bytes& out, ByteView chunk) {
   start(out);
   append_bytes(out, chunk);

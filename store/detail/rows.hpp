@@ -24,6 +24,8 @@ void encode_peers(Bytes& out, const std::vector<std::string>& addresses);
 [[nodiscard]] Result<std::vector<std::string>> decode_peers(ByteView body);
 
 inline constexpr std::size_t kSetCount = 5;
+inline constexpr std::size_t kDeletedSet = 3;
+inline constexpr std::size_t kInterestSet = 4;
 /// The range sets of a log, each at its place.
 template <class State>
 [[nodiscard]] auto sets_of(State& log) noexcept {
@@ -48,6 +50,8 @@ struct LogRow {
 
   [[nodiscard]] bool has_blocks() const noexcept;
 };
+/// In the place of a row that was lost with pages of the file, as others of the log may be.
+inline constexpr std::array<std::uint8_t, 1> kLostState{0};
 /// Of a set that lies in blocks nothing is taken from `log`.
 void encode_log(Bytes& out, const LogState& log, const LogBlocks& blocks);
 [[nodiscard]] Result<LogRow> decode_log(const LogKey& log, ByteView body);
@@ -73,6 +77,8 @@ struct EntryRow {
 /// Precondition: `out` does not own what is borrowed here.
 void encode_entry(Bytes& out, ByteView entry, ByteView payload);
 [[nodiscard]] Result<EntryRow> decode_entry(ByteView body);
+/// Takes the whole row, and trusts no checksum. Fails with kStoreFormat.
+[[nodiscard]] Result<EntryRow> decode_damaged_entry(ByteView value);
 
 void encode_chunk(Bytes& out, ByteView chunk);
 

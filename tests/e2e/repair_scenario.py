@@ -1,46 +1,14 @@
-"""A store that is damaged, and how it is made whole again; copies of a store; a full disk."""
+"""A store that is damaged, and how it is made whole again."""
 
-import fcntl
 import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import time
 
-from relay_harness import NetworkScenario
+from rotten import ENTRIES, PAGE, Rotten
 from scenario import CULM, FORK, NETWORK, NOT_FOUND, OK, STORE, USAGE, main
-
-ENTRIES = 800
-PAGE = 4096
-
-
-class Rotten(NetworkScenario):
-    def rot(self, store, mark, ahead=0):
-        """Flips a bit `ahead` bytes in front of each place that begins with `mark`."""
-        with open(self.path(f"{store}/data.mdb"), "r+b") as file:
-            content = bytearray(file.read())
-            place = content.find(mark)
-            self.assertGreater(place, 0)
-            while place != -1:
-                content[place - ahead] ^= 1
-                place = content.find(mark, place + 1)
-            file.seek(0)
-            file.write(content)
-
-    def rot_row(self, store, n):
-        """The row of an entry of the first log, if it is there."""
-        row = (1).to_bytes(8, "big") + n.to_bytes(8, "big") + b"\x03"
-        if row in (self.place / store / "data.mdb").read_bytes():
-            self.rot(store, row, ahead=-60)
-
-    def rot_payload(self, store, n):
-        self.rot(store, b"line %d of" % n)
-
-    def rot_entry(self, store, n):
-        """In the signature, which is the last of an entry."""
-        self.rot(store, b"line %d of" % n, ahead=5)
 
 
 class Repair(Rotten):
@@ -116,6 +84,13 @@ class Repair(Rotten):
         self.out("repair", "--from", self.peer.address, store="part")
         self.assertEqual(self.json("ls", store="part")["held"], held)
 
+    def test_what_was_never_fetched_does_not_count_as_lost(self):
+        self.sync_one("part", self.peer.address, self.author, "--range", "300-500")
+        self.out("select", self.author, "--all", store="part")
+        self.rot_payload("part", 333)
+        self.assertIn("lost here are 1 payload\n", self.error(NOT_FOUND, "repair", store="part"))
+        self.assertEqual(self.repair(store="part"), [{"type": "sound"}])
+
     def test_an_entry_that_only_proves_others_is_taken_again(self):
         self.sync_one("part", self.peer.address, self.author, "--range", "300-500")
         held = self.json("ls", store="part")["held"]
@@ -178,7 +153,7 @@ class Repair(Rotten):
         self.out("sync", self.peer.address)
         self.assertEqual(self.printed("store", self.author), self.lines(ENTRIES))
 
-    def test_where_a_state_is_lost_all_is_wanted_but_what_may_have_been_deleted(self):
+    def test_where_a_state_is_lost_all_is_wanted_but_what_no_damage_has_taken(self):
         self.out("delete", self.author, "--payloads", "--range", "5-9")
         self.sync_one("part", self.peer.address, self.author, "--newest", "100")
         for store in ("store", "part"):
@@ -189,7 +164,7 @@ class Repair(Rotten):
                     shutil.rmtree(self.path("rotten"), ignore_errors=True)
                     shutil.copytree(self.path(store), self.path("rotten"))
                     self.lose_states("rotten")
-                    words = f"{deleted} payloads that are not here count as deleted"
+                    words = f"{deleted} payloads that were gone before count as deleted"
                     self.assertIn("would make its state again from what is here", self.on_copy(
                         "repair", "--dry-run").stdout)
                     done = self.on_copy("repair", *["--from", self.peer.address][:2 * (how == "repair")])
@@ -203,6 +178,52 @@ class Repair(Rotten):
                     self.assert_sound("rotten")
                     self.out("sync", self.peer.address, self.author, "--undelete", store="rotten")
                     self.assertEqual(self.printed("rotten", self.author), self.lines(ENTRIES))
+
+    def test_large_payloads_that_are_lost_with_the_state_do_not_pass_for_deleted(self):
+        """Where rows of theirs may be lost, nothing tells which of them were deleted."""
+        key = self.keygen("large.key")
+        self.author = key[1]
+        for n in range(1, 11):
+            self.out("append", "--key", key[0], stdin=b"%d" % n * 40_000, store="peer2")
+        peer = self.relay("peer2", "--accept-any")
+        self.sync_one("large", peer.address, self.author)
+        self.out("append", "--key", key[0], stdin=b"small", store="peer2")
+        self.sync_one("large", peer.address, self.author)
+        self.out("delete", self.author, "--payloads", "--range", "2-3,11", store="large")
+        stages = [(1).to_bytes(8, "big") + n.to_bytes(8, "big") + stage.to_bytes(8, "big")
+                  for n in (5, 6) for stage in range(30)]
+        self.lose_pages("large", [self.state_row(), *stages])
+        for how in ("repair", "sync", "delete"):
+            with self.subTest(how=how):
+                shutil.rmtree(self.path("rotten"), ignore_errors=True)
+                shutil.copytree(self.path("large"), self.path("rotten"))
+                dry = self.on_copy("repair", "--dry-run").stdout
+                self.assertIn("; 1 payload that was gone before counts as deleted;", dry)
+                self.assertIn("10 payloads are lost, or were deleted, which nothing tells: 1-10;",
+                              dry)
+                from_peer = ["--from", peer.address] if how == "repair" else []
+                done = self.on_copy("repair", *from_peer)
+                self.assertEqual(done.returncode, OK if from_peer else NOT_FOUND, done.stderr)
+                self.assertIn("10 payloads are lost, or were deleted", done.stdout)
+                if how == "delete":
+                    self.out("delete", self.author, "--payloads", "--range", "2-3", store="rotten")
+                self.out("sync", peer.address, store="rotten")
+                log = self.json("ls", store="rotten")
+                deleted = 3 if how == "delete" else 1
+                self.assertEqual((log["payloads"], log["payloads_deleted"], log["complete"]),
+                                 (11 - deleted, deleted, True))
+                self.assert_sound("rotten")
+
+    def test_what_is_lost_besides_a_state_is_said_before(self):
+        self.lose_states("store")
+        self.rot_entry("store", 77)
+        self.rot_payload("store", 400)
+        dry = self.text("repair", "--dry-run")
+        self.assertIn("would make its state again", dry)
+        self.assertIn("would drop 1 entry: 77; 1 payload: 400\n", dry)
+        done = self.run_culm("repair", status=NOT_FOUND).stdout.decode()
+        self.assertIn("dropped 1 entry: 77; 1 payload: 400\n", done)
+        self.assert_sound("store")
 
     def test_entries_that_the_newest_so_many_no_more_are_need_not_come_back(self):
         self.sync_one("part", self.peer.address, self.author, "--newest", "100")
@@ -259,16 +280,23 @@ class Repair(Rotten):
             content[page + chance.randrange(page_bytes)] ^= 1 << chance.randrange(8)
         (self.place / store / "data.mdb").write_bytes(content)
 
+    def state_row(self):
+        return bytes.fromhex(self.author) + bytes(8) + b"\x03"
+
     def lose_states(self, store):
         """Each page in which a state of a log lies."""
+        self.lose_pages(store, [self.state_row()])
+
+    def lose_pages(self, store, rows):
+        """Each page in which one of the rows lies."""
         data = self.place / store / "data.mdb"
         content = bytearray(data.read_bytes())
-        row = bytes.fromhex(self.author) + bytes(8) + b"\x03"
-        place = content.find(row)
-        while place != -1:
-            page = place // PAGE * PAGE
-            content[page:page + PAGE] = bytes(PAGE)
+        for row in rows:
             place = content.find(row)
+            while place != -1:
+                page = place // PAGE * PAGE
+                content[page:page + PAGE] = bytes(PAGE)
+                place = content.find(row)
         data.write_bytes(content)
 
     def on_copy(self, *verb):
@@ -409,153 +437,6 @@ class Export(Rotten):
         self.rot_entry("store", 150)
         self.assertIn("damaged and left out: 150; the rest",
                       self.error(STORE, "export", self.author, "--jsonl", "-o", "file"))
-
-
-class Backup(Rotten):
-    def setUp(self):
-        super().setUp()
-        self.key = self.keygen()
-        self.author = self.new_log(self.lines(ENTRIES), key=self.key)
-
-    def test_a_backup_is_a_store(self):
-        report = self.json("backup", "copy")
-        self.assertEqual(os.listdir(self.path("copy")), ["data.mdb"])
-        self.assertEqual(report["bytes"], os.path.getsize(self.path("copy/data.mdb")))
-        self.assert_sound("copy")
-        self.assertEqual(self.printed("copy", self.author), self.lines(ENTRIES))
-        self.assertEqual(self.json("ls"), self.json("ls", store="copy"))
-        self.out("append", "--key", self.keygen("other")[0], stdin=b"more", store="copy")
-
-    def test_a_backup_beside_a_node_that_writes_is_of_one_moment(self):
-        self.relay("store", "--accept-any")
-        for n in range(5):
-            writing = subprocess.Popen(
-                [CULM, "append", "--key", self.key[0], "--lines"], cwd=self.place,
-                env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-            writing.stdin.write(b"".join(b"more %d\n" % m for m in range(2000)))
-            writing.stdin.close()
-            self.out("backup", f"copy{n}")
-            self.assertEqual(writing.wait(timeout=60), 0)
-            self.assert_sound(f"copy{n}")
-
-    def test_of_a_damaged_store_nothing_is_left_and_repair_is_the_next_step(self):
-        data = self.place / "store/data.mdb"
-        good = data.read_bytes()
-        (self.place / "there").mkdir()
-        refused = 0
-        for page in range(0, len(good) // PAGE, 8):
-            data.write_bytes(good[:page * PAGE] + bytes(PAGE) + good[(page + 1) * PAGE:])
-            for copy in ("copy", "there"):
-                done = subprocess.run([CULM, "backup", copy], cwd=self.place, timeout=60,
-                                      env=self.environment, capture_output=True)
-                said = done.stderr.decode()
-                self.assertIn(done.returncode, (OK, STORE), said)
-                if done.returncode == STORE:
-                    refused += 1
-                    self.assertIn("`culm repair --dry-run`", said)
-                    self.assertNotIn("mdb.c", said)
-                    self.assertEqual(said.count("damaged"), 2, said)
-                    self.assertFalse((self.place / "copy").exists())
-                    self.assertEqual(list((self.place / "there").iterdir()), [])
-                shutil.rmtree(self.path("copy"), ignore_errors=True)
-                for file in (self.place / "there").iterdir():
-                    file.unlink()
-        self.assertGreater(refused, 0)
-
-    def test_a_place_that_is_not_empty_is_refused_and_left_as_it_is(self):
-        os.mkdir(self.path("full"))
-        self.write("full/mine", "text")
-        self.assertIn("full: the directory is not empty", self.error(USAGE, "backup", "full"))
-        self.assertEqual(os.listdir(self.path("full")), ["mine"])
-        self.error(USAGE, "backup", "store")
-        self.out("backup", "copy")
-        self.error(USAGE, "backup", "copy")
-        os.mkdir(self.path("empty"))
-        self.out("backup", "empty")
-        self.assert_sound("empty")
-
-    def test_a_backup_that_is_killed_leaves_nothing_that_passes_for_one(self):
-        self.new_log(("x" * 30000 for _ in range(2000)), key=self.keygen("big"))
-        seen = set()
-        for n in range(12):
-            copy = f"killed{n}"
-            backup = self.start("backup", copy)
-            part = self.path(f"{copy}/data.mdb.part")
-            deadline = time.monotonic() + 30
-            while not os.path.exists(part) and backup.poll() is None:
-                self.assertLess(time.monotonic(), deadline)
-            while (backup.poll() is None and os.path.exists(part)
-                   and os.path.getsize(part) < n * 5_000_000):
-                self.assertLess(time.monotonic(), deadline)
-            backup.send_signal(signal.SIGKILL)
-            backup.wait(timeout=30)
-            if os.path.exists(part):
-                with open(part) as file:
-                    fcntl.flock(file, fcntl.LOCK_EX)  # the process that copied has ended, too
-            is_whole = os.path.exists(self.path(f"{copy}/data.mdb"))
-            seen.add(is_whole)
-            if is_whole:
-                self.assert_sound(copy)
-                continue
-            self.error(3, "verify", store=copy)
-            self.out("backup", copy)
-            self.assertEqual(os.listdir(self.path(copy)), ["data.mdb"])
-            self.assert_sound(copy)
-        self.assertIn(False, seen)
-
-
-class FullDisk(NetworkScenario):
-    """Disks of few megabytes, in a namespace of their own."""
-
-    def in_small_place(self, script, megabytes=6):
-        """The lines that `script` prints on such a disk."""
-        probe = subprocess.run(["unshare", "-rm", "true"], capture_output=True)
-        if probe.returncode != 0:
-            self.skipTest("no namespace to mount a small disk in")
-        os.mkdir(self.path("disk"))
-        text = (f"set -u; mount -t tmpfs -o size={megabytes}m none {self.path('disk')}\n"
-                f"export CULM_STORE={self.path('disk')}/store\n{script}")
-        done = subprocess.run(["unshare", "-rm", "bash", "-c", text], cwd=self.place,
-                              env={**self.environment, "C": CULM}, capture_output=True,
-                              timeout=100)
-        self.assertEqual(done.returncode, 0, done.stderr.decode())
-        return done.stdout.decode().splitlines()
-
-    FILL = """
-      $C keygen me.key >author
-      A=$(cat author)
-      for i in $(seq 300); do head -c 30000 /dev/urandom | base64 -w 3000; done >input
-      $C append --key me.key --lines <input >/dev/null 2>&1
-      echo append $?
-      cat /dev/zero >disk/rest 2>/dev/null
-      echo free $(df --output=avail disk | tail -1)
-    """
-
-    def test_payloads_are_deleted_on_a_full_disk(self):
-        lines = self.in_small_place(self.FILL + """
-          $C --json delete $A --payloads --range 1-1000 >deleted; echo delete $?
-          $C verify >/dev/null; echo verify $?
-          seq 100 | $C append --key me.key --lines >/dev/null; echo append $?
-          $C delete $A --payloads --range 1001- >/dev/null; echo delete $?
-          $C verify >/dev/null; echo verify $?
-        """)
-        self.assertEqual(lines, ["append 5", "free 0", "delete 0", "verify 0", "append 0",
-                                 "delete 0", "verify 0"])
-        with open(self.path("deleted")) as file:
-            self.assertGreater(json.load(file)["deleted"], 100)
-
-    def test_beside_a_node_as_well(self):
-        lines = self.in_small_place("""
-          $C keygen me.key >author; A=$(cat author)
-          for i in $(seq 90); do head -c 30000 /dev/urandom | base64 -w 0; echo; done >input
-          $C append --key me.key --lines <input >/dev/null 2>&1; echo append $?
-          $C relay --listen 127.0.0.1:0 >ready 2>said & R=$!
-          until grep -sq 'listens at' ready; do kill -0 $R || exit 1; done
-          cat /dev/zero >disk/rest 2>/dev/null; echo free $(df --output=avail disk | tail -1)
-          $C delete $A --payloads --range 1- >/dev/null; echo delete $?
-          kill $R; wait $R; $C verify >/dev/null; echo verify $?
-        """)
-        self.assertEqual(lines, ["append 0", "free 0", "delete 0", "verify 0"])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 #include "culm/store/audit.hpp"
+#include "culm/store/detail/rows.hpp"
 
 #include "tests/store/store_fixture.hpp"
 
@@ -291,6 +292,37 @@ TEST_F(DamagedStore, WantsAllOfALogWhoseStateWasLostWithEntries) {
   EXPECT_EQ(now.held, up_to(19) - (RangeSet{{3, 3}}));
   EXPECT_EQ(now.interest.entries, everything());
   EXPECT_TRUE(now.deleted.empty());
+}
+
+TEST_F(DamagedStore, WhatWasLostWithTheStateDoesNotPassForDeleted) {
+  rot_payload(7);
+  rot_from_behind(9, 1);
+  rot(Table::kStages, 0);
+  rot(Table::kLogs, 0);
+  drop(up_to(20));
+  EXPECT_EQ(state().payloads, up_to(20) - (RangeSet{{7, 7}, {kLargeAt, kLargeAt}}));
+  EXPECT_TRUE(state().deleted.empty());
+  expect_sound(20);
+  ASSERT_TRUE(store.ingest(log, up_to(20)));
+  EXPECT_EQ(state().payloads, up_to(20));
+}
+
+TEST_F(DamagedStore, ALargePayloadOfWhichNothingIsLeftIsLostOnlyWhereItsRowsMayBe) {
+  for (const bool are_pages_lost : {false, true}) {
+    ASSERT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
+      CULM_CHECK(transaction.delete_payloads(log.log(), {{kLargeAt, kLargeAt}}, 100));
+      return {};
+    }));
+    ASSERT_TRUE(rows_of(store.kv(), Table::kStages).empty());
+    if (!are_pages_lost) rot(Table::kLogs, 0);
+    if (are_pages_lost) {
+      put_row(store.kv(), Table::kLogs, store::detail::log_row_key(log.log()),
+              store::detail::kLostState);
+    }
+    drop(up_to(20));
+    EXPECT_EQ(state().deleted.contains(kLargeAt), !are_pages_lost);
+    expect_sound(20);
+  }
 }
 
 TEST_F(DamagedStore, AnEmptyPayloadWithTheHashOfAnotherIsNotThereAfterwardsEither) {

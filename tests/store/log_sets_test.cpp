@@ -199,6 +199,30 @@ TEST_F(SetsOfALog, WithADamagedBlockTakeThatLogAloneAndAreMadeAgain) {
   EXPECT_TRUE(audit_tables(*again->read()));
 }
 
+TEST_F(SetsOfALog, LeaveWhatWasWantedAndTheDeletionsThatCanStillBeRead) {
+  const store::LogInterest interest{{{{1, 3}}, 0}, true};
+  const RangeSet deleted = every_other(9, 2000);
+  ASSERT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
+    CULM_CHECK(transaction.set_interest(log.log(), interest));
+    CULM_CHECK(transaction.delete_payloads(log.log(), deleted | RangeSet{{2, 2}}, 100));
+    return {};
+  }));
+  auto [key, value] = blocks().at(1);
+  value[value.size() / 2] ^= 1U;
+  put_row(store.kv(), Table::kSets, key, value);
+  MemoryStore again = store.reopened();
+  ASSERT_TRUE(again->update([&](WriteTransaction& transaction) -> Result<void> {
+    CULM_CHECK(transaction.drop_damaged(log.log(), {}));
+    return {};
+  }));
+  const LogState made = again.state(log.log());
+  EXPECT_EQ(made.interest, interest);
+  EXPECT_TRUE(made.deleted.contains(2));
+  EXPECT_TRUE((deleted | RangeSet{{2, 2}}).contains(made.deleted));
+  EXPECT_GT(made.deleted.count(), 1000U);
+  EXPECT_TRUE(audit_tables(*again->read()));
+}
+
 TEST_F(SetsOfALog, AreForgottenWithIt) {
   want(every_other(9, 2000));
   ASSERT_TRUE(

@@ -32,14 +32,20 @@ struct RepairOptions {
   HostOptions host_options;
 };
 
+/// The state of a log in the place of a damaged one.
+struct Made {
+  store::LogState state;
+  RangeSet untold;  ///< of whose payloads nothing tells whether damage took them, or a deletion
+};
+
 /// What was found of the logs, and why some could not be looked at.
 struct Findings {
   std::map<LogKey, store::Damage> damaged;
   std::map<LogKey, RangeSet> cut_off;  ///< entries that do not lead to entry 1 any more
-  std::vector<LogKey> stateless;       ///< nothing can be asked of these
-  std::optional<LogKey> any_log;       ///< through which the list of known peers is dropped
-  bool are_peers_damaged = false;      ///< that list
-  std::optional<Failure> failure;      ///< of one of them
+  std::map<LogKey, Made> made;
+  std::optional<LogKey> any_log;   ///< through which the list of known peers is dropped
+  bool are_peers_damaged = false;  ///< that list
+  std::optional<Failure> failure;  ///< of one of them
 };
 
 RangeSet find_cut_off(const store::LogState& log, const RangeSet& lost) {
@@ -77,16 +83,22 @@ Outcome<Findings> look(const RepairOptions& options, const store::Store& store) 
   if (progress.is_shown()) progress.set_total(count_held(transaction, logs));
   for (const LogKey& key : logs) {
     const auto state = transaction.get_log(key);
-    if (!state) {
-      if (state.error().code != Errc::kStoreDamaged) {
-        return fail_with(Failure(state.error()).about(short_name(key)));
-      }
-      findings.stateless.push_back(key);
+    if (!state && state.error().code != Errc::kStoreDamaged) {
+      return fail_with(Failure(state.error()).about(short_name(key)));
+    }
+    auto made = state ? Result<store::LogState>(**state) : transaction.restored_log(key);
+    if (!made) {
+      findings.failure = Failure(made.error()).about(short_name(key)).next(kStoreIsLost);
       continue;
     }
-    CULM_TOOLS_TRY(store::Damage damage, look_at(transaction, **state, progress));
-    RangeSet cut_off = find_cut_off(**state, damage.entries);
+    CULM_TOOLS_TRY(store::Damage damage, look_at(transaction, *made, progress));
+    RangeSet cut_off = find_cut_off(*made, damage.entries);
     if (!cut_off.empty()) findings.cut_off.emplace(key, std::move(cut_off));
+    if (!state) {
+      RangeSet untold = (made->held & made->interest.payloads_wanted(made->head())) -
+                        made->payloads - made->deleted - damage.entries - damage.payloads;
+      findings.made.emplace(key, Made{*std::move(made), std::move(untold)});
+    }
     if (!damage.empty()) findings.damaged.emplace(key, std::move(damage));
   }
   return findings;
@@ -96,6 +108,7 @@ std::set<LogKey> logs_of(const Findings& findings) {
   std::set<LogKey> logs;
   for (const auto& [log, damage] : findings.damaged) logs.insert(log);
   for (const auto& [log, cut_off] : findings.cut_off) logs.insert(log);
+  for (const auto& [log, made] : findings.made) logs.insert(log);
   return logs;
 }
 
@@ -140,10 +153,55 @@ std::string damage_lines(const LogKey& log, const store::Damage& damage, const R
   return text;
 }
 
+Outcome<void> tell_state(Context& context, const Made& made, bool dry_run) {
+  const store::LogState& state = made.state;
+  const std::uint64_t deleted = state.deleted.count();
+  if (context.json) {
+    return context.out.write_json(Json{{"type", dry_run ? "damaged_state" : "restored_state"},
+                                       {"log", to_string(state.log)},
+                                       {"payloads_deleted", deleted},
+                                       {"lost_or_deleted", to_string(made.untold)}});
+  }
+  const std::string title = short_name(state.log);
+  std::string text = title + (dry_run ? ": would make its state again" : ": made its state again") +
+                     " from what is here";
+  if (state.interest.entries == everything()) {
+    text += "; what was wanted of it is lost, and all of it is wanted (`culm select` wants less)";
+  }
+  if (deleted != 0) {
+    text += "; " + human_payloads(deleted) + " that " +
+            (deleted == 1 ? "was gone before counts" : "were gone before count") +
+            " as deleted; `culm sync HOST:PORT " + title + " --undelete` takes " +
+            (deleted == 1 ? "it" : "them") + " again";
+  }
+  if (!made.untold.empty()) {
+    text += "; " + human_payloads(made.untold.count()) +
+            (made.untold.count() == 1 ? " is lost, or was" : " are lost, or were") +
+            " deleted, which nothing tells: " + human_ranges(made.untold) +
+            "; a sync takes such again, `culm delete " + title +
+            " --payloads --range R` beforehand keeps them away";
+  }
+  return context.out.write(text + "\n");
+}
+
+Outcome<void> tell_peers(Context& context, bool dry_run) {
+  if (context.json) {
+    return context.out.write_json(Json{{"type", dry_run ? "damaged_peers" : "dropped_peers"}});
+  }
+  return context.out.write(std::string(dry_run ? "would drop" : "dropped") +
+                           " the list of peers that this store has synced with; it fills again "
+                           "with each sync\n");
+}
+
 Outcome<void> tell_findings(Context& context, const Findings& findings, bool dry_run) {
   static const RangeSet none;
   static const store::Damage sound;
+  for (const auto& [log, made] : findings.made) {
+    CULM_TOOLS_CHECK(tell_state(context, made, dry_run));
+  }
+  if (findings.are_peers_damaged) CULM_TOOLS_CHECK(tell_peers(context, dry_run));
   for (const LogKey& log : logs_of(findings)) {
+    if (!findings.damaged.contains(log) && !findings.cut_off.contains(log)) continue;
     const auto damage = findings.damaged.find(log);
     const auto cut = findings.cut_off.find(log);
     const store::Damage& lost = damage == findings.damaged.end() ? sound : damage->second;
@@ -255,21 +313,36 @@ Outcome<bool> tell_replaced(Context& context, const Findings& findings, const Lo
   return is_whole;
 }
 
-/// Fails where damage took what is wanted.
-Outcome<void> unless_lost(Context& context, const RepairOptions& options,
-                          const Findings& findings) {
-  Lost all;
-  {
-    CULM_TOOLS_TRY(const auto store, open_for_reading(context));
-    CULM_TOOLS_TRY(all, find_lost(options, findings, *store));
+/// What damage took of what is wanted, newest so many counted from the head that was here before.
+store::Damage lost_of(const store::LogState& log, const Findings& findings) {
+  store::Damage lost;
+  if (const auto found = findings.damaged.find(log.log); found != findings.damaged.end()) {
+    lost = found->second;
   }
+  if (const auto made = findings.made.find(log.log); made != findings.made.end()) {
+    lost.payloads |= made->second.untold;
+  }
+  if (log.interest.entries.empty() && log.interest.payloads) return lost;  // nobody chose a part
+  const SeqNum head = std::max(log.head(), lost.entries.empty() ? 0 : lost.entries.max());
+  lost.entries = lost.entries & closure(resolve(log.interest.entries, head), head);
+  lost.payloads = lost.payloads & log.interest.payloads_wanted(head);
+  return lost;
+}
+
+/// Fails where damage took what is wanted.
+Outcome<void> unless_lost(Context& context, const Findings& findings) {
   std::uint64_t entries = 0;
   std::uint64_t payloads = 0;
   std::uint64_t cut_off = 0;
-  for (const auto& [log, lost] : all) {
-    if (!findings.damaged.contains(log) && !findings.cut_off.contains(log)) continue;
-    entries += lost.entries.count();
-    payloads += lost.payloads.count();
+  {
+    CULM_TOOLS_TRY(const auto store, open_for_reading(context));
+    CULM_TOOLS_TRY(const auto transaction, store->read());
+    for (const LogKey& key : logs_of(findings)) {
+      CULM_TOOLS_TRY(const auto log, about(short_name(key), transaction.get_log(key)));
+      const store::Damage lost = lost_of(*log, findings);
+      entries += lost.entries.count();
+      payloads += lost.payloads.count();
+    }
   }
   for (const auto& [log, seqnums] : findings.cut_off) cut_off += seqnums.count();
   if (entries + payloads + cut_off == 0) return {};
@@ -322,71 +395,29 @@ Outcome<void> fetch(Context& context, const RepairOptions& options, const Findin
       "what is left is sound; repair again with another peer; " + std::string(kIfNobodyHas)));
 }
 
-Outcome<void> tell_state(Context& context, const store::LogState& made, bool dry_run) {
-  const std::uint64_t deleted = made.deleted.count();
-  if (context.json) {
-    return context.out.write_json(Json{{"type", dry_run ? "damaged_state" : "restored_state"},
-                                       {"log", to_string(made.log)},
-                                       {"payloads_deleted", deleted}});
-  }
-  const std::string title = short_name(made.log);
-  std::string text = title + (dry_run ? ": would make its state again" : ": made its state again") +
-                     " from what is here; what was wanted of it is lost, and all of it is wanted"
-                     " (`culm select` wants less)";
-  if (dry_run) text += "; what else is lost of it shows then";
-  if (deleted != 0) {
-    text += "; " + human_payloads(deleted) +
-            (deleted == 1 ? " that is not here counts" : " that are not here count") +
-            " as deleted, lost or not; `culm sync HOST:PORT " + title + " --undelete` takes " +
-            (deleted == 1 ? "it" : "them") + " too";
-  }
-  return context.out.write(text + "\n");
-}
-
-Outcome<void> tell_peers(Context& context, bool dry_run) {
-  if (context.json) {
-    return context.out.write_json(Json{{"type", dry_run ? "damaged_peers" : "dropped_peers"}});
-  }
-  return context.out.write(std::string(dry_run ? "would drop" : "dropped") +
-                           " the list of peers that this store has synced with; it fills again "
-                           "with each sync\n");
-}
-
-/// Nothing can be asked of a log before its state is there.
-Outcome<void> restore_states(Context& context, const host::WritableStore& access,
-                             Findings& findings) {
-  for (const LogKey& log : findings.stateless) {
-    const auto restored = access.writer->drop_damaged(log, {});
-    if (!restored) {
-      findings.failure = Failure(restored.error()).about(short_name(log)).next(kStoreIsLost);
-      continue;
-    }
-    CULM_TOOLS_TRY(const auto transaction, access.store->read());
-    CULM_TOOLS_TRY(const auto made, about(short_name(log), transaction.get_log(log)));
-    CULM_TOOLS_CHECK(tell_state(context, *made, false));
-  }
-  return {};
-}
-
 Outcome<Findings> drop(Context& context, const RepairOptions& options) {
   Ed25519Verifier verifier;
   CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kFail, verifier));
   CULM_TOOLS_TRY(Findings findings, look(options, *access.store));
   say_when_interrupted("some may be dropped or replaced; the same command goes on");
-  if (!findings.stateless.empty()) {
-    CULM_TOOLS_CHECK(restore_states(context, access, findings));
-    auto failure = std::move(findings.failure);
-    CULM_TOOLS_TRY(findings, look(options, *access.store));
-    findings.failure = std::move(failure);
-  }
   if (!findings.damaged.empty()) expect_damage();
-  for (const auto& [log, damage] : findings.damaged) {
+  for (const LogKey& log : logs_of(findings)) {
+    const store::Damage& damage = findings.damaged[log];
     const RangeSet all = damage.entries | damage.payloads | damage.rows;
-    CULM_TOOLS_CHECK(about(short_name(log), access.writer->drop_damaged(log, all)));
+    const bool is_made = findings.made.contains(log);
+    const bool is_damaged = is_made || !all.empty();
+    const auto dropped = is_damaged ? access.writer->drop_damaged(log, all) : Result<void>();
+    if (all.empty()) findings.damaged.erase(log);
+    if (dropped) continue;
+    Failure failure = Failure(dropped.error()).about(short_name(log));
+    if (!is_made) return fail_with(std::move(failure));
+    findings.failure = std::move(failure).next(kStoreIsLost);
+    findings.made.erase(log);
+    findings.damaged.erase(log);
+    findings.cut_off.erase(log);
   }
   if (findings.are_peers_damaged && findings.any_log) {
     CULM_TOOLS_CHECK(about(named(context), access.writer->drop_damaged(*findings.any_log, {})));
-    CULM_TOOLS_CHECK(tell_peers(context, false));
   }
   CULM_TOOLS_CHECK(tell_findings(context, findings, false));
   return findings;
@@ -399,13 +430,6 @@ Outcome<Findings> look_only(Context& context, const RepairOptions& options,
                  salvage ? about(named(context), host::open_to_read(salvage->directory()))
                          : open_for_reading(context));
   CULM_TOOLS_TRY(Findings findings, look(options, *store));
-  for (const LogKey& log : findings.stateless) {
-    CULM_TOOLS_TRY(const auto transaction, store->read());
-    const auto made = transaction.restored_log(log);
-    if (made) CULM_TOOLS_CHECK(tell_state(context, *made, true));
-    if (!made) findings.failure = Failure(made.error()).about(short_name(log)).next(kStoreIsLost);
-  }
-  if (findings.are_peers_damaged) CULM_TOOLS_CHECK(tell_peers(context, true));
   CULM_TOOLS_CHECK(tell_findings(context, findings, true));
   return findings;
 }
@@ -459,33 +483,41 @@ Outcome<std::optional<store::Salvage>> write_again(Context& context, bool dry_ru
   return std::optional<store::Salvage>();
 }
 
-Outcome<void> mend(Context& context, const RepairOptions& options, bool writes_again) {
+/// Whether the file is written again, and was.
+struct Pages {
+  bool write_again = false;
+  bool are_written = false;
+};
+
+Outcome<void> mend(Context& context, const RepairOptions& options, Pages& pages) {
   std::optional<store::Salvage> salvage;
-  if (writes_again) {
+  if (pages.write_again) {
     CULM_TOOLS_TRY(salvage, write_again(context, options.dry_run));
+    pages = {.write_again = false, .are_written = true};
   }
   CULM_TOOLS_TRY(Findings findings,
                  options.dry_run ? look_only(context, options, salvage) : drop(context, options));
-  const bool is_sound = findings.damaged.empty() && findings.cut_off.empty();
+  const std::set<LogKey> logs = logs_of(findings);
+  const bool is_sound = logs.empty() && !findings.are_peers_damaged && !pages.are_written;
   Outcome<void> fetched;
   if (!options.from.empty()) fetched = fetch(context, options, findings);
   if (findings.failure) return fail_with(*std::move(findings.failure));
   CULM_TOOLS_CHECK(context.out.flush());
-  const std::set<LogKey> mended = options.dry_run ? std::set<LogKey>() : logs_of(findings);
-  const bool is_other = !findings.stateless.empty() || findings.are_peers_damaged;
-  if (!options.dry_run || (!is_other && !writes_again)) {
-    CULM_TOOLS_CHECK(check_mended(context, mended));
+  if (!options.dry_run) CULM_TOOLS_CHECK(check_mended(context, logs));
+  if (options.dry_run && findings.made.empty() && !findings.are_peers_damaged && !salvage) {
+    CULM_TOOLS_CHECK(check_mended(context, {}));
   }
   CULM_TOOLS_CHECK(fetched);
-  if (is_sound && !is_other && !writes_again && !context.json) {
-    CULM_TOOLS_CHECK(context.out.write("nothing is damaged\n"));
+  if (is_sound) {
+    return context.json ? context.out.write_json(Json{{"type", "sound"}})
+                        : context.out.write("nothing is damaged\n");
   }
-  if (is_sound || !options.from.empty()) return {};
-  if (!options.dry_run) return unless_lost(context, options, findings);
+  if (!options.from.empty() || logs.empty()) return {};
+  if (!options.dry_run) return unless_lost(context, findings);
   if (context.json) return {};
   return context.out.write(
-      "`culm repair --from HOST:PORT` drops it and takes it again from a peer that has it, `culm "
-      "repair` only drops it\n");
+      "`culm repair --from HOST:PORT` mends it and takes again what is lost from a peer that has "
+      "it, `culm repair` only mends it\n");
 }
 
 /// Rows are replaced one by one, unless pages are damaged or the rows do not fit together.
@@ -499,20 +531,23 @@ Outcome<void> run(Context& context, const RepairOptions& options) {
   }
   CULM_TOOLS_CHECK(sync_with(context, options, {}));  // what is not meant so is refused before
   if (options.dry_run) CULM_TOOLS_CHECK(guard_reading(context));
-  const auto pages = store::count_damaged_pages(context.store_directory);
-  const bool is_found = pages || pages.error().code == Errc::kStoreNotFound;
-  bool writes_again = pages && *pages != 0;
-  auto outcome = is_found ? mend(context, options, writes_again)
-                          : about(named(context), Result<void>(fail(pages.error())));
+  const auto damaged_pages = store::count_damaged_pages(context.store_directory);
+  const bool is_found = damaged_pages || damaged_pages.error().code == Errc::kStoreNotFound;
+  Pages pages{.write_again = damaged_pages && *damaged_pages != 0};
+  const bool is_begun = pages.write_again;
+  auto outcome = is_found ? mend(context, options, pages)
+                          : about(named(context), Result<void>(fail(damaged_pages.error())));
   const auto is_damaged = [&] {
     return !outcome && is_found && outcome.error().code == Errc::kStoreDamaged;
   };
-  if (is_damaged() && !writes_again) {
-    writes_again = true;
-    outcome = mend(context, options, writes_again);
+  if (is_damaged() && !is_begun) {
+    pages.write_again = true;
+    outcome = mend(context, options, pages);
   }
   // What was made of the rows that were found may lack more than these showed.
-  if (is_damaged() && !options.dry_run) outcome = mend(context, options, false);
+  if (is_damaged() && pages.are_written && !options.dry_run) {
+    outcome = mend(context, options, pages);
+  }
   if (!outcome && outcome.error().code == Errc::kStoreDamaged) outcome.error().step = kStoreIsLost;
   return outcome;
 }
