@@ -1,5 +1,6 @@
 """E9: an author never forks their own log by way of an old store or a lost mark."""
 
+import json
 import os
 import resource
 import shutil
@@ -70,6 +71,32 @@ class AuthorMark(Scenario):
         self.assertIn("culm mark", self.append("4\n", FORK).stderr.decode())
         self.out("mark", "--import", "marks.jsonl")
         self.append("4\n")
+
+    def test_a_mark_of_which_a_half_is_damaged_says_so_and_is_made_whole(self):
+        self.append("4\n")
+        self.write("marks.jsonl", self.out("mark", "--json"))
+        mark = self.mark(self.author)
+        with open(mark, "rb") as file:
+            whole = file.read()
+        for start in (0, 4096):
+            with self.subTest(start=start):
+                with open(mark, "wb") as file:
+                    file.write(whole[:start] + bytes(152) + whole[start + 152:])
+                done = self.run_culm("mark", status=FORK)
+                self.assertIn(b"(one half is damaged: more may have been published)", done.stdout)
+                self.assertIn(b"`culm mark --import FILE`", done.stderr)
+                [line] = map(json.loads, self.run_culm("mark", "--json", status=FORK)
+                             .stdout.splitlines())
+                self.assertEqual((line["half_damaged"], line["store_id"]), (True, "00" * 16))
+                self.out("mark", "--import", "marks.jsonl")
+                self.assertEqual(self.json("mark")["seqnum"], 4)
+                self.append("more\n")
+        with open(mark, "wb") as file:
+            file.write(bytes(len(whole)))
+        self.new_log("x", key=self.keygen("other.key"), store="other")
+        done = self.run_culm("mark", status=FORK)
+        self.assertIn(b"(damaged)", done.stdout)
+        self.assertEqual(len(done.stdout.splitlines()), 2)
 
     def test_a_mark_that_is_cut_short_never_forks_the_log(self):
         mark = self.mark(self.author)

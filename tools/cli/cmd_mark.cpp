@@ -18,36 +18,37 @@ namespace {
 constexpr std::size_t kLineBytesMax = 4096;
 
 constexpr const char* kUnasked = "  (no peer was asked, see `culm append --gate`)";
+constexpr const char* kHalf = "  (one half is damaged: more may have been published)";
 
 struct Options {
   std::vector<std::string> logs;
   std::string import_path;
 };
 
-/// The mark of a log, and what it says.
-struct Found {
-  LogKey log;
-  std::string path;
-  std::optional<store::Published> published;
-};
-
-Outcome<Found> read_mark(const std::string& directory, const LogKey& log) {
-  Found found{log, store::author_mark_path(directory, log), std::nullopt};
-  const auto read = [&]() -> Result<void> {
-    CULM_TRY(const auto mark, store::FileAuthorMark::open(found.path, log));
-    CULM_TRY(found.published, mark->read());
-    return {};
-  };
-  CULM_TOOLS_CHECK(about("author mark " + shown(found.path), read()));
-  return found;
+/// What the mark of a log says.
+Result<std::optional<store::Published>> read_mark(const std::string& path, const LogKey& log) {
+  CULM_TRY(const auto mark, store::FileAuthorMark::open(path, log));
+  return mark->read();
 }
 
+/// Of a half that is left: who takes it over asks before appending.
 Json to_json(const LogKey& log, const store::Published& published) {
+  const bool is_half = published.is_overtaken;
   return {{"type", "mark"},
           {"log", to_string(log)},
           {"seqnum", published.seqnum},
           {"hash", to_hex(published.hash.bytes)},
-          {"store_id", to_hex(published.store)}};
+          {"store_id", to_hex(is_half ? store::kUnaskedStore : published.store)},
+          {"half_damaged", is_half}};
+}
+
+Failure half_damaged(const store::Published& left) {
+  Failure failure(Error{Errc::kAuthorMarkFormat});
+  failure.message = "one half of the author mark is damaged: more than seqnum " +
+                    std::to_string(left.seqnum) + " may have been published";
+  return std::move(failure).next(
+      "append where the store is ahead of it, which makes it whole; else restore the mark from a "
+      "copy (`culm mark --import FILE`)");
 }
 
 template <std::size_t size>
@@ -82,18 +83,20 @@ Result<bool> raise_mark(const std::string& directory, const LogKey& log,
   CULM_CHECK(mark->lock());
   const auto raise = [&]() -> Result<bool> {
     const auto read = mark->read();
-    if (!read && read.error().code == Errc::kAuthorMarkFormat) {
-      // A damaged one may have said more: the next append asks.
-      CULM_CHECK(mark->write({published.seqnum, published.hash, store::kUnaskedStore}));
-      return true;
+    bool is_damaged = !read && read.error().code == Errc::kAuthorMarkFormat;
+    if (!is_damaged) {
+      CULM_TRY(const auto ours, read);
+      is_damaged = ours && ours->is_overtaken;
+      if (ours && ours->seqnum > published.seqnum) return false;
+      if (ours && ours->seqnum == published.seqnum) {
+        if (ours->hash != published.hash)
+          return fail(error_for(Errc::kAuthorMarkFork, ours->seqnum));
+        if (!is_damaged) return false;
+      }
     }
-    CULM_TRY(const auto ours, read);
-    if (ours && ours->seqnum > published.seqnum) return false;
-    if (ours && ours->seqnum == published.seqnum) {
-      if (ours->hash == published.hash) return false;
-      return fail(error_for(Errc::kAuthorMarkFork, ours->seqnum));
-    }
-    CULM_CHECK(mark->write(published));
+    // A damaged one may have said more: the next append asks.
+    const auto& id = is_damaged ? store::kUnaskedStore : published.store;
+    CULM_CHECK(mark->write({published.seqnum, published.hash, id}));
     return true;
   };
   auto raised = raise();
@@ -161,19 +164,32 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, choose_logs(options.logs, known));
   CULM_TOOLS_TRY(const auto names, list_given_names());
   if (logs.empty() && !context.json) return context.out.write("nothing was appended here yet\n");
+  std::optional<Failure> damaged;
   for (const LogKey& log : logs) {
-    CULM_TOOLS_TRY(const Found found, read_mark(directory, log));
-    // One that was made, and that nothing was published under yet, says nothing.
-    if (!found.published || found.published->seqnum == 0) continue;
-    if (context.json) {
-      CULM_TOOLS_CHECK(context.out.write_json(to_json(log, *found.published)));
-    } else {
-      CULM_TOOLS_CHECK(context.out.write(given_name_of(names, log).value_or(to_string(log)) + "  " +
-                                         std::to_string(found.published->seqnum) + "  " +
-                                         shown(found.path) +
-                                         (found.published->is_unasked() ? kUnasked : "") + "\n"));
+    const std::string path = store::author_mark_path(directory, log);
+    const auto read = read_mark(path, log);
+    const bool is_half = read && *read && (*read)->is_overtaken;
+    if (!read || is_half) {
+      damaged = (is_half ? half_damaged(**read) : Failure(read.error()))
+                    .about("author mark " + shown(path));
+      if (!read && read.error().code != Errc::kAuthorMarkFormat) return fail_with(*damaged);
     }
+    // One that was made, and that nothing was published under yet, says nothing.
+    const SeqNum seqnum = read && *read ? (*read)->seqnum : 0;
+    if (seqnum == 0 && ((read && !is_half) || context.json)) continue;
+    if (context.json) {
+      CULM_TOOLS_CHECK(context.out.write_json(to_json(log, **read)));
+      continue;
+    }
+    CULM_TOOLS_CHECK(context.out.write(given_name_of(names, log).value_or(to_string(log)) + "  " +
+                                       (read ? std::to_string(seqnum) : "?") + "  " + shown(path) +
+                                       (!read                   ? "  (damaged)"
+                                        : is_half               ? kHalf
+                                        : (*read)->is_unasked() ? kUnasked
+                                                                : "") +
+                                       "\n"));
   }
+  if (damaged) return fail_with(*std::move(damaged));
   return {};
 }
 
