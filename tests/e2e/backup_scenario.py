@@ -146,6 +146,14 @@ class FullDisk(NetworkScenario):
         with open(self.path("deleted")) as file:
             self.assertGreater(json.load(file)["deleted"], 100)
 
+    def test_a_repair_says_how_much_room_it_needs_to_look_and_to_mend(self):
+        lines = self.in_small_place(self.FILL + """
+          dd if=/dev/zero of=disk/store/data.mdb bs=4096 count=1 conv=notrunc 2>/dev/null
+          $C repair --dry-run 2>said; echo dry $?; grep -c 'next: free as much as its file has' said
+          $C repair 2>said; echo repair $?; grep -c 'next: free as much as its file has' said
+        """)
+        self.assertEqual(lines[2:], ["dry 5", "1", "repair 5", "1"])
+
     def test_beside_a_node_as_well(self):
         lines = self.in_small_place("""
           $C keygen me.key >author; A=$(cat author)

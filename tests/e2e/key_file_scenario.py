@@ -4,7 +4,7 @@ import os
 import re
 import stat
 
-from scenario import NOT_FOUND, USAGE, VERIFICATION, Scenario, main, reference
+from scenario import NETWORK, NOT_FOUND, USAGE, VERIFICATION, Scenario, main, reference
 
 
 class KeyFile(Scenario):
@@ -69,6 +69,21 @@ class KeyFile(Scenario):
                              (good * 1000, "not well-formed")):
             self.refuse(self.write("bad", content), why)
         self.refuse("missing", "does not exist.*\n.*keygen")
+        self.refuse(self.write("bad", good[:-1]), "\n.*restore the key file from a copy")
+
+    def test_of_a_peer_key_that_is_damaged_it_says_which_key_it_is_and_what_to_do(self):
+        self.new_log("x")
+        os.umask(0o077)
+        for content in ("", "garbage", "0" * 63):
+            self.write("store/peer.key", content)
+            for verb in (["sync"], ["repair", "--from"]):
+                message = self.error(VERIFICATION, *verb, "127.0.0.1:9")
+                self.assertIn("peer.key: the peer key, by which peers know this store, is damaged",
+                              message)
+                self.assertIn("move the file away", message)
+            os.rename(self.path("store/peer.key"), self.path("away"))
+            self.error(NETWORK, "sync", "127.0.0.1:9")
+            self.assertTrue(os.path.exists(self.path("store/peer.key")))
 
     def test_a_file_that_others_could_read_is_refused(self):
         path, _ = self.keygen()

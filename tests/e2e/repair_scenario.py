@@ -355,6 +355,13 @@ class Repair(Rotten):
                 self.assertFalse((self.place / "rotten/salvage").exists())
         self.assertGreater(mended, 0)
 
+    def test_where_a_meta_page_is_damaged_it_says_that_a_deletion_may_be_undone(self):
+        self.out("delete", self.author, "--payloads", "--range", "5-9")
+        with open(self.path("store/data.mdb"), "r+b") as file:
+            file.write(bytes(PAGE))
+        self.assertIn("may be lost with it, and a delete or forget undone\n",
+                      self.text("repair", "--dry-run"))
+
     def test_what_is_cut_is_mended_from_a_peer_and_an_emptied_file_is_damage_beyond_that(self):
         data = self.place / "store/data.mdb"
         self.out("compact")

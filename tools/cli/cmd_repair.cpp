@@ -465,7 +465,9 @@ Outcome<void> tell_pages(Context& context, const store::Salvage& salvaged, bool 
           ? std::string("its tables do not fit together")
           : human_count(pages) + (pages == 1 ? " page of it is" : " pages of it are") + " damaged";
   const std::string older =
-      salvaged.may_be_older() ? "; what was written last may be lost with it" : "";
+      salvaged.may_be_older()
+          ? "; what was written last may be lost with it, and a delete or forget undone"
+          : "";
   return context.out.write(made + " with what can be read of it: " + why + older + "\n");
 }
 
@@ -475,6 +477,15 @@ Outcome<std::optional<store::Salvage>> write_again(Context& context, bool dry_ru
   auto begun = store::Salvage::begin(context.store_directory, random);
   if (!begun && begun.error().code == Errc::kStoreLocked) {
     return fail_with(locked(context).next("end it, then repair: pages of the file are damaged"));
+  }
+  if (!begun && begun.error().code == Errc::kStoreFull) {
+    const auto bytes = store::file_size_bytes(context.store_directory);
+    return fail_with(
+        Failure(begun.error())
+            .about(named(context))
+            .next("free as much as its file has (" + human_size(bytes.value_or(0)) +
+                  ") on its disk: pages are damaged, and what can be read is written to a new "
+                  "file, with --dry-run only to look at it; the store is as it was"));
   }
   CULM_TOOLS_TRY(store::Salvage made, about(named(context), std::move(begun)));
   CULM_TOOLS_CHECK(tell_pages(context, made, dry_run));
@@ -560,15 +571,14 @@ void add_repair(CommandTree& tree) {
       "repair",
       "Drop what is damaged in the store, and with --from take it again from peers. First say\n"
       "with --dry-run what that is. Where pages of its file are damaged, the file is written\n"
-      "again with all that can be read of it; the disk needs room for that. An entry whose row is\n"
-      "damaged is kept where its signature or a link still proves it; then at most its payload is\n"
-      "lost. What peers bring is verified as by `culm sync`, and is all that is wanted of the\n"
-      "logs: also what an earlier repair has\n"
-      "dropped. Where entries of your own log are lost, do not append before they are back:\n"
-      "`culm append` refuses to where it would fork the log. Exit status 3 if the store is sound\n"
-      "again and something that is wanted is lost, 6 if peers do not bring all that was lost, 5 "
-      "if\n"
-      "there is damage that only another store can mend.",
+      "again with all that can be read of it; the disk needs room for that, to look at it as\n"
+      "well. An entry whose row is damaged is kept where its signature or a link still proves\n"
+      "it; then at most its payload is lost. What peers bring is verified as by `culm sync`, and\n"
+      "is all that is wanted of the logs: also what an earlier repair has dropped. Where entries\n"
+      "of your own log are lost, do not append before they are back: `culm append` refuses to\n"
+      "where it would fork the log. Exit status 3 if the store is sound again and something that\n"
+      "is wanted is lost, 6 if peers do not bring all that was lost, 5 if there is damage that\n"
+      "only another store can mend.",
       "culm repair --dry-run\n  culm repair --from 127.0.0.1:7474 --from 127.0.0.1:7475", options,
       run);
   verb.group(VerbGroup::kMend);

@@ -76,6 +76,10 @@ Result<bool> begin_entry(const store::ReadTransaction& transaction, const store:
   return begun;
 }
 
+Place next_place(SeqNum n, const RangeSet& seqnums, const Place& place) {
+  return {n == kSeqnumMax ? 0 : seqnums.smallest_from(n + 1), false, 0, place.payload_bytes};
+}
+
 /// Also where it fails, `text` is what was printed until then.
 Result<void> next_portion(const store::ReadTransaction& transaction, const store::LogState& log,
                           const RangeSet& seqnums, Place& place, EntryFormat& format,
@@ -85,13 +89,21 @@ Result<void> next_portion(const store::ReadTransaction& transaction, const store
     bool is_done = false;
     if (!place.is_begun) {
       const auto begun = begin_entry(transaction, log, n, format, text);
-      if (!begun && store::damaged_entry(begun.error()) != n) return fail(begun.error());
-      if (!begun) {
-        CULM_TRY(const auto remains, transaction.find_remains(log, n));
-        if (!remains || !format.put_remains(text, log, *remains)) damaged.insert(n);
+      if (!begun && begun.error().code != Errc::kStoreDamaged) return fail(begun.error());
+      // Of a damaged page LMDB's transaction may give nothing more: the next portion has another.
+      const bool is_page = !begun && store::damaged_entry(begun.error()) != n;
+      const auto remains = begun || is_page ? Result<std::optional<store::Remains>>(std::nullopt)
+                                            : transaction.find_remains(log, n);
+      if (!remains && remains.error().code != Errc::kStoreDamaged) return fail(remains.error());
+      if (!begun && (!remains || !*remains || !format.put_remains(text, log, **remains))) {
+        damaged.insert(n);
       }
       is_done = !begun || !*begun;
       place = {n, true, 0, place.payload_bytes};
+      if (is_page || !remains) {
+        place = next_place(n, seqnums, place);
+        return {};
+      }
     } else {
       CULM_TRY(const ByteView part, transaction.read_payload(log, n, place.offset, kPortionBytes));
       place.offset += part.size();
@@ -100,8 +112,7 @@ Result<void> next_portion(const store::ReadTransaction& transaction, const store
       if (is_done) format.end(text);
       if (!is_done) format.payload(text, part);
     }
-    if (is_done)
-      place = {n == kSeqnumMax ? 0 : seqnums.smallest_from(n + 1), false, 0, place.payload_bytes};
+    if (is_done) place = next_place(n, seqnums, place);
   }
   return {};
 }
@@ -152,7 +163,9 @@ Outcome<std::uint64_t> bytes_to_print(const Output& out, const store::Store& sto
       bytes += stored.entry.payload_size();
       return true;
     };
-    CULM_TOOLS_CHECK(transaction.visit_sound_entries(log, payloads, add));
+    // Of a damaged page it is said when that is printed.
+    const auto visited = transaction.visit_sound_entries(log, payloads, add);
+    if (!visited && visited.error().code != Errc::kStoreDamaged) return fail_with(visited.error());
   }
   return bytes;
 }

@@ -33,6 +33,9 @@ Exit exit_of_file(const Error& error) {
   }
 }
 
+constexpr std::string_view kKeyIsLost =
+    "restore the key file from a copy; without one its logs cannot go on: begin others with "
+    "another key (`culm keygen FILE`)";
 constexpr std::string_view kTakeBack =
     "the store lacks entries that were published, as after a restore or `culm forget`: take the "
     "log back from a peer (`culm sync HOST:PORT LOG`) before appending, or it forks; where no peer "
@@ -93,6 +96,8 @@ constexpr Row kRows[] = {
      "name the key file; a log goes on with its own key alone, so restore a copy of that if it is "
      "lost. `culm keygen FILE` makes a key for another log"},
     {Errc::kKeyFileLink, "name the file itself"},
+    {Errc::kKeyFileFormat, kKeyIsLost},
+    {Errc::kKeyFileMismatch, kKeyIsLost},
     {Errc::kKeyFileShared, "if it is your key, chmod 600 the file"},
 
     // Where a peer is, or this side is to be.

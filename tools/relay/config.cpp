@@ -23,6 +23,19 @@ Failure no_network_key(const Error& error) {
   return failure;
 }
 
+Failure no_peer_key(const Error& error) {
+  Failure failure(error);
+  if (error.code == Errc::kKeyFileFormat) {
+    failure.message = "the peer key, by which peers know this store, is damaged";
+    failure.step =
+        "move the file away: the next sync or relay makes another; peers that expect "
+        "the old one have to be told";
+  } else if (error.code == Errc::kKeyFileOwner) {
+    failure.step = "act as that user, or name another peer key with --peer-key FILE";
+  }
+  return failure;
+}
+
 }  // namespace
 
 void add_host_options(Verb& verb, HostOptions& options) {
@@ -108,7 +121,7 @@ Outcome<HostKey> read_host_key(const std::string& store_directory, const HostOpt
   const auto parent = std::filesystem::absolute(path).parent_path();
   const bool can_be_made = options.peer_key_file.empty() || std::filesystem::is_directory(parent);
   if (secret.error().code != Errc::kKeyFileMissing || !can_be_made) {
-    return fail_with(Failure(secret.error()).about(shown(path)));
+    return fail_with(no_peer_key(secret.error()).about(shown(path)));
   }
   SystemRandom random;
   return HostKey{sealing::KeyPair::generate(random), path, false};
