@@ -108,6 +108,39 @@ Result<RangeSet> WriteTransaction::drop_damaged(const LogKey& log, const RangeSe
   return damage.entries | damage.payloads | damage.rows;
 }
 
+/// Without what came again or was deleted since. A damaged row is none.
+Result<Lost> ReadTransaction::read_lost(const LogState& log) const {
+  const auto key = detail::lost_row_key(log.number);
+  CULM_TRY(const auto value, kv_->get(Table::kMeta, key));
+  const auto body = value ? detail::unseal(Table::kMeta, key, *value) : fail(Errc::kStoreDamaged);
+  Lost lost = (body ? detail::decode_lost(*body) : fail(body.error())).value_or(Lost{});
+  lost.payloads = (lost.payloads | (lost.entries & log.held)) - log.payloads - log.deleted;
+  lost.entries -= log.held;
+  return lost;
+}
+
+Result<Lost> ReadTransaction::find_lost(const LogState& log) const {
+  CULM_TRY(Lost lost, read_lost(log));
+  if (log.cap != 0) lost.entries.erase({log.cap, kSeqnumMax});
+  lost.payloads = lost.payloads & log.served();
+  if (log.interest.entries.empty() && log.interest.payloads) return lost;  // nobody chose a part
+  // Newest so many are counted from the head that was here before.
+  const SeqNum head = std::max(log.head(), lost.entries.empty() ? 0 : lost.entries.max());
+  lost.entries = lost.entries & closure(resolve(log.interest.entries, head), head);
+  lost.payloads = lost.payloads & log.interest.payloads_wanted(head);
+  return lost;
+}
+
+Result<void> WriteTransaction::remember_lost(const LogState& state, const Lost& lost) {
+  CULM_TRY(Lost all, read_lost(state));
+  all.entries |= lost.entries - state.held;
+  all.payloads |= lost.payloads - state.payloads - state.deleted;
+  const auto key = detail::lost_row_key(state.number);
+  if (all.empty()) return kv_write_.erase(Table::kMeta, key);
+  detail::encode_lost(row_, all);
+  return put_row(Table::kMeta, key);
+}
+
 Result<void> WriteTransaction::drop(detail::TouchedLog& touched, const Damage& damage) {
   LogState& state = touched.state;
   mark_changed(touched);
@@ -127,8 +160,9 @@ Result<void> WriteTransaction::drop(detail::TouchedLog& touched, const Damage& d
   CULM_CHECK(for_each(damage.payloads, forget));
   state.payloads -= damage.payloads;
   if (!damage.entries.empty()) CULM_CHECK(forget_entries(touched, damage.entries));
-  if (!damage.payloads.empty()) dropped_[state.log] |= damage.payloads;
-  return {};
+  if (damage.payloads.empty()) return {};
+  dropped_[state.log] |= damage.payloads;
+  return remember_lost(state, {{}, damage.payloads});
 }
 
 /// Writes a damaged row again with what proves itself in it, where anything does. A payload that
@@ -204,6 +238,7 @@ Result<void> WriteTransaction::forget_entries(detail::TouchedLog& touched, Range
   // It is but a mark.
   if (state.verified.ranges().size() > limits::kRangesPerLogMax) state.verified = {};
   dropped_[state.log] |= lost;
+  CULM_CHECK(remember_lost(state, {lost, {}}));
   return for_each(lost, [&](SeqNum n) -> Result<void> {
     CULM_CHECK(kv_write_.erase(Table::kEntries, detail::entry_row_key(state.number, n)));
     CULM_CHECK(release_stage(state, n));

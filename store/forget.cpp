@@ -41,6 +41,7 @@ Result<void> WriteTransaction::forget(const LogKey& log) {
   const auto erase = [&]() -> Result<void> {
     CULM_CHECK(kv_write_.erase(Table::kLogs, detail::log_row_key(log)));
     CULM_CHECK(kv_write_.erase(Table::kChanges, detail::change_row_key(change)));
+    CULM_CHECK(kv_write_.erase(Table::kMeta, detail::lost_row_key(number)));
     detail::encode_forgotten(row_);
     return put_row(Table::kMeta, detail::forgotten_row_key(number));
   };

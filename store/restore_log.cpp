@@ -161,6 +161,8 @@ Result<LogState> ReadTransaction::restored_log(const LogKey& log) const {
 Result<void> WriteTransaction::restore_log(const LogKey& log) {
   detail::TouchedLog touched;
   CULM_TRY(touched.state, restored_log(log));
+  const LogState& state = touched.state;
+  CULM_CHECK(noted(remember_lost(state, {{}, state.held - state.payloads - state.deleted})));
   touched.is_changed = true;
   touched_logs_.insert_or_assign(log, std::move(touched));
   return {};

@@ -130,6 +130,16 @@ struct Damage {
   [[nodiscard]] bool empty() const { return entries.empty() && payloads.empty() && rows.empty(); }
 };
 
+/// What damage took of a log, entries with their payloads and payloads alone. Spec:
+/// store.md#damage
+struct Lost {
+  RangeSet entries;
+  RangeSet payloads;
+
+  [[nodiscard]] bool empty() const { return entries.empty() && payloads.empty(); }
+  friend bool operator==(const Lost&, const Lost&) = default;
+};
+
 /// What a damaged row still says that proves itself.
 struct Remains {
   EntryBuffer entry;
@@ -207,6 +217,8 @@ class ReadTransaction {
 
   /// What is damaged of the held entries of `seqnums` and of their payloads. Reads all of these.
   [[nodiscard]] Result<Damage> find_damage(const LogState& log, const RangeSet& seqnums) const;
+  /// What damage took of the log, at whatever time, that is still wanted and did not come again.
+  [[nodiscard]] Result<Lost> find_lost(const LogState& log) const;
   /// What the row of a held entry says that proves itself, whether the row is damaged or not;
   /// nothing where the entry is lost.
   [[nodiscard]] Result<std::optional<Remains>> find_remains(const LogState& log,
@@ -282,6 +294,7 @@ class ReadTransaction {
   Result<ByteView> get_chunk(const Stage& stage, const EntryView& entry,
                              std::uint64_t offset) const;
   Result<bool> is_proven_entry(const LogState& log, const EntryView& entry) const;
+  Result<Lost> read_lost(const LogState& log) const;
   Result<bool> has_sound_payload(const LogState& log, const EntryView& entry) const;
 
   std::unique_ptr<KvReadTransaction> kv_;
@@ -448,6 +461,7 @@ class WriteTransaction : public ReadTransaction {
   Result<void> restore_log(const LogKey& log);
   Result<void> drop(detail::TouchedLog& touched, const Damage& damage);
   Result<void> forget_entries(detail::TouchedLog& touched, RangeSet lost);
+  Result<void> remember_lost(const LogState& state, const Lost& lost);
   enum class WithPayload { kNever, kIfWhole };
   Result<bool> restore_row(LogState& state, SeqNum seqnum, WithPayload payload);
   void change_id();

@@ -249,6 +249,29 @@ Result<EntryRow> decode_entry(ByteView body) {
   return EntryRow{*entry, payload};
 }
 
+void encode_lost(Bytes& out, const Lost& lost) {
+  start(out);
+  for (const RangeSet* set : {&lost.entries, &lost.payloads}) {
+    RangeSet kept = *set;
+    if (kept.ranges().size() > limits::kRangesPerRowMax) {
+      kept.insert({kept.ranges()[limits::kRangesPerRowMax - 1].first, kept.max()});
+    }
+    append_set(out, kept, {});
+  }
+}
+
+Result<Lost> decode_lost(ByteView body) {
+  Lost lost;
+  Reader reader(body);
+  for (RangeSet* set : {&lost.entries, &lost.payloads}) {
+    SetBlocks blocks;
+    CULM_CHECK(read_set(*set, blocks, reader));
+    if (blocks.count != 0) return fail(Errc::kStoreFormat);
+  }
+  CULM_CHECK(reader.end());
+  return lost;
+}
+
 Result<EntryRow> decode_damaged_entry(ByteView value) {
   if (value.size() < 1 + kChecksumSizeBytes) return fail(Errc::kStoreFormat);
   return decode_entry(value.first(value.size() - kChecksumSizeBytes).subspan(1));

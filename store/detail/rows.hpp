@@ -23,6 +23,10 @@ void encode_forgotten(Bytes& out);
 void encode_peers(Bytes& out, const std::vector<std::string>& addresses);
 [[nodiscard]] Result<std::vector<std::string>> decode_peers(ByteView body);
 
+/// Of a set with very many ranges those that are left are taken for one.
+void encode_lost(Bytes& out, const Lost& lost);
+[[nodiscard]] Result<Lost> decode_lost(ByteView body);
+
 inline constexpr std::size_t kSetCount = 5;
 inline constexpr std::size_t kDeletedSet = 3;
 inline constexpr std::size_t kInterestSet = 4;

@@ -74,6 +74,12 @@ SetRowKey set_row_key(std::uint64_t number, std::size_t set, SeqNum first) noexc
   return key;
 }
 
+LostRowKey lost_row_key(std::uint64_t number) noexcept {
+  LostRowKey key{'l', 'o', 's', 't'};
+  write(key.data() + 4, number);
+  return key;
+}
+
 Result<LogKey> parse_log_row_key(ByteView key) {
   if (key.size() != sizeof(LogRowKey)) return fail(Errc::kStoreDamaged);
   LogKey log;

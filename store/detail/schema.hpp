@@ -11,6 +11,7 @@
 ///
 ///   kMeta      "store"                        the store as a whole
 ///   kMeta      "forgotten", log number 8      that rows of a log that is known no more may be left
+///   kMeta      "lost", log number 8           what damage took of the log
 ///   kMeta      "peers"                        addresses of peers that it has synced with
 ///   kLogs      author 32, log_id 8            state of a log
 ///   kEntries   log number 8, seqnum 8         entry and inline payload
@@ -32,6 +33,7 @@ using StageRowKey = std::array<std::uint8_t, 24>;
 using ChangeRowKey = std::array<std::uint8_t, 8>;
 using SetRowKey = std::array<std::uint8_t, 17>;
 using ForgottenRowKey = std::array<std::uint8_t, 17>;
+using LostRowKey = std::array<std::uint8_t, 12>;
 
 /// Lives for ever.
 [[nodiscard]] ByteView meta_row_key() noexcept;
@@ -46,6 +48,7 @@ using ForgottenRowKey = std::array<std::uint8_t, 17>;
 /// `set` is the place in `sets_of`.
 [[nodiscard]] SetRowKey set_row_key(std::uint64_t number, std::size_t set, SeqNum first) noexcept;
 [[nodiscard]] ForgottenRowKey forgotten_row_key(std::uint64_t number) noexcept;
+[[nodiscard]] LostRowKey lost_row_key(std::uint64_t number) noexcept;
 /// The number; 0 where `key` is that of another row of kMeta.
 [[nodiscard]] std::uint64_t parse_forgotten_row_key(ByteView key) noexcept;
 

@@ -62,13 +62,16 @@ class Repair(Rotten):
         self.rot_entry("store", 77)
         self.rot_payload("store", 400)
         self.rot_entry("store", 800)  # behind the new head, where nothing tells of it
-        self.assertIn("lost here are 2 entries, 1 payload", self.error(NOT_FOUND, "repair"))
+        for _ in range(2):
+            self.assertIn("lost here are 2 entries, 1 payload", self.error(NOT_FOUND, "repair"))
+        self.assertIn("lost before, and not here again: 2 entries: 77,800; 1 payload: 400\n",
+                      self.text("repair", "--dry-run"))
         self.assertEqual(self.json("ls")["held"], "1-76,78-799")
         gone = self.relay("gone", "--accept-any")
         gone.end()
         said = self.error(NETWORK, "repair", "--from", gone.address)
         self.assertIn("repair again with another peer", said)
-        self.assertIn("replaced 1 entry: 77; 1 payload: 400\n",
+        self.assertIn("replaced 2 entries: 77,800; 1 payload: 400\n",
                       self.text("repair", "--from", self.peer.address))
         log = self.json("ls")
         self.assertEqual((log["held"], log["payloads"]), ("1-800", 800))
@@ -89,6 +92,11 @@ class Repair(Rotten):
         self.out("select", self.author, "--all", store="part")
         self.rot_payload("part", 333)
         self.assertIn("lost here are 1 payload\n", self.error(NOT_FOUND, "repair", store="part"))
+        again = self.run_culm("repair", "--json", store="part", status=NOT_FOUND)
+        self.assertEqual([json.loads(line) for line in again.stdout.splitlines()],
+                         [{"type": "sound"}, {"type": "lost", "log": self.author, "missing": "",
+                                              "payloads_missing": "333"}])
+        self.out("delete", self.author, "--payloads", "--range", "333", store="part")
         self.assertEqual(self.repair(store="part"), [{"type": "sound"}])
 
     def test_an_entry_that_only_proves_others_is_taken_again(self):

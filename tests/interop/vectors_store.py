@@ -122,6 +122,11 @@ def store_rows():
            "forgotten": 2}
     yield {"id": "forgotten", **sealed("meta", b"forgotten" + be(2**40), b""), "number": 2**40}
 
+    lost, payloads_lost = [[7, 7], [300, r.U64_MAX]], [[1, 3]]
+    body = encode_set(lost, ()) + encode_set(payloads_lost, ())
+    yield {"id": "lost", **sealed("meta", b"lost" + be(2**40), body), "lost": lost,
+           "payloads_lost": payloads_lost}
+
     addresses = ["127.0.0.1:7474", "[::1]:1", "relay.example:65535"]
     body = r.encode_varu64(len(addresses)) + b"".join(
         r.encode_varu64(len(a)) + a.encode() for a in addresses)

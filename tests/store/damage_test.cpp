@@ -34,7 +34,7 @@ class DamagedStore : public testing::Test {
     put_row(store.kv(), Table::kEntries, key, value);
   }
   Bytes store_id() {
-    const Bytes meta = rows_of(store.kv(), Table::kMeta).at(0).second;
+    const Bytes meta = rows_of(store.kv(), Table::kMeta).back().second;
     return Bytes(meta.begin() + 1, meta.begin() + 17);
   }
   void rot_entry(SeqNum n) { rot(Table::kEntries, static_cast<std::size_t>(n - 1)); }
@@ -305,6 +305,32 @@ TEST_F(DamagedStore, WhatWasLostWithTheStateDoesNotPassForDeleted) {
   expect_sound(20);
   ASSERT_TRUE(store.ingest(log, up_to(20)));
   EXPECT_EQ(state().payloads, up_to(20));
+}
+
+TEST_F(DamagedStore, RemembersWhatWasLostUntilItCameWasDeletedOrIsWantedNoMore) {
+  rot_entry(7);
+  rot_payload(9);
+  rot_payload(10);
+  rot_entry(20);
+  drop(up_to(20));
+  const auto lost = [&] { return *store->read()->find_lost(state()); };
+  EXPECT_EQ(lost(), (store::Lost{{{7, 7}, {20, 20}}, {{9, 10}}}));
+  ASSERT_TRUE(store.ingest(log, {{7, 7}}));
+  EXPECT_EQ(lost().entries, (RangeSet{{20, 20}}));
+  ASSERT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
+    CULM_CHECK(transaction.delete_payloads(log.log(), {{9, 9}}, 100));
+    return {};
+  }));
+  EXPECT_EQ(lost().payloads, (RangeSet{{10, 10}}));
+  ASSERT_TRUE(store->update([&](WriteTransaction& transaction) {
+    return transaction.set_interest(log.log(), {{{{1, 8}}, 0}, true});
+  }));
+  EXPECT_TRUE(lost().empty());
+  ASSERT_TRUE(
+      store->update([&](WriteTransaction& transaction) { return transaction.forget(log.log()); }));
+  for (const auto& [key, value] : rows_of(store.kv(), Table::kMeta)) {
+    EXPECT_FALSE(as_text(key).starts_with("lost"));
+  }
 }
 
 TEST_F(DamagedStore, ALargePayloadOfWhichNothingIsLeftIsLostOnlyWhereItsRowsMayBe) {

@@ -100,6 +100,14 @@ Row make_peers_row(const json& vector, ByteView body) {
   return sealed(Table::kMeta, detail::peers_row_key(), out);
 }
 
+Row make_lost_row(const json& vector, ByteView body) {
+  const store::Lost lost{ranges_in(vector.at("lost")), ranges_in(vector.at("payloads_lost"))};
+  EXPECT_EQ(detail::decode_lost(body), lost);
+  Bytes out;
+  detail::encode_lost(out, lost);
+  return sealed(Table::kMeta, hex(vector.at("key")), out);
+}
+
 Row make_block_row(const json& vector, ByteView body) {
   const std::string names[] = {"held", "payloads", "verified", "deleted", "interest"};
   const auto name = std::ranges::find(names, vector.at("set").get<std::string>());
@@ -131,6 +139,7 @@ Row make_row(const json& vector, ByteView body) {
   Bytes out;
   if (table == "meta" && vector.contains("number")) return make_forgotten_row(vector, body);
   if (vector.contains("addresses")) return make_peers_row(vector, body);
+  if (vector.contains("lost")) return make_lost_row(vector, body);
   if (table == "meta") {
     const detail::StoreMeta meta{hex_as<store::StoreId>(vector.at("store_id")),
                                  number_in(vector, "log_count"), number_in(vector, "last_change"),

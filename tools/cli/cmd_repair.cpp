@@ -239,38 +239,34 @@ Outcome<node::SyncReport> sync_with(Context& context, const RepairOptions& optio
   return report;
 }
 
-/// What peers are asked for of each log. What an earlier run has dropped is of it.
-using Lost = std::map<LogKey, store::Damage>;
+/// What peers are asked for of each log.
+using Wanted = std::map<LogKey, store::Lost>;
 
-/// Of all logs that something is wanted of: entries behind the head may be lost, which nothing here
-/// tells.
-Outcome<Lost> find_lost(const RepairOptions& options, const Findings& findings,
-                        const store::Store& store) {
-  Lost all;
+/// What is lost and, of all logs that something is wanted of, what is missing: entries behind the
+/// head may be lost with a state, which nothing here tells.
+Outcome<Wanted> find_wanted(const RepairOptions& options, const Findings& findings,
+                            const store::Store& store) {
+  Wanted all;
   CULM_TOOLS_TRY(const auto transaction, store.read());
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));
   for (const LogKey& key : logs) {
     const auto log = transaction.get_log(key);
     if (!log) continue;  // said already
     const RangeSet wanted = resolve((*log)->interest.entries, (*log)->head());
-    const auto damage = findings.damaged.find(key);
-    const bool is_damaged = damage != findings.damaged.end();
-    if (wanted.empty() && !is_damaged && !findings.cut_off.contains(key)) continue;
-    store::Damage& lost = all[key];
-    lost.entries = closure(wanted, (*log)->head()) - (*log)->held;
+    CULM_TOOLS_TRY(store::Lost lost, about(short_name(key), transaction.find_lost(**log)));
+    if (wanted.empty() && lost.empty() && !findings.cut_off.contains(key)) continue;
+    lost.entries |= closure(wanted, (*log)->head()) - (*log)->held;
     if ((*log)->interest.payloads) {
-      lost.payloads = (wanted & (*log)->held) - (*log)->payloads - (*log)->deleted;
+      lost.payloads |= (wanted & (*log)->held) - (*log)->payloads - (*log)->deleted;
     }
-    if (!is_damaged) continue;
-    lost.entries |= damage->second.entries;
-    lost.payloads |= damage->second.payloads;
+    all.emplace(key, std::move(lost));
   }
   return all;
 }
 
 /// What of it has not come back. Of the newest so many others are wanted once the head is back.
-store::Damage find_missing(const store::LogState& log, const store::Damage& lost) {
-  store::Damage missing{lost.entries - log.held, lost.payloads - log.payloads, {}};
+store::Lost find_missing(const store::LogState& log, const store::Lost& lost) {
+  store::Lost missing{lost.entries - log.held, lost.payloads - log.payloads};
   if (log.interest.entries.newest == 0) return missing;
   const RangeSet wanted = resolve(log.interest.entries, log.head());
   missing.entries = missing.entries & closure(wanted, log.head());
@@ -279,14 +275,14 @@ store::Damage find_missing(const store::LogState& log, const store::Damage& lost
 }
 
 /// Says what peers have brought of what was lost; whether that was all.
-Outcome<bool> tell_replaced(Context& context, const Findings& findings, const Lost& lost,
+Outcome<bool> tell_replaced(Context& context, const Findings& findings, const Wanted& lost,
                             const store::Store& store) {
   CULM_TOOLS_TRY(const auto transaction, store.read());
   bool is_whole = true;
   for (const auto& [key, damage] : lost) {
     if (damage.entries.empty() && damage.payloads.empty()) continue;
     CULM_TOOLS_TRY(const auto log, about(short_name(key), transaction.get_log(key)));
-    const store::Damage missing = find_missing(*log, damage);
+    const store::Lost missing = find_missing(*log, damage);
     const RangeSet& entries = missing.entries;
     const RangeSet& payloads = missing.payloads;
     is_whole = is_whole && entries.empty() && payloads.empty();
@@ -313,36 +309,41 @@ Outcome<bool> tell_replaced(Context& context, const Findings& findings, const Lo
   return is_whole;
 }
 
-/// What damage took of what is wanted, newest so many counted from the head that was here before.
-store::Damage lost_of(const store::LogState& log, const Findings& findings) {
-  store::Damage lost;
-  if (const auto found = findings.damaged.find(log.log); found != findings.damaged.end()) {
-    lost = found->second;
+/// Of each log; says which where nothing else was said.
+Outcome<Wanted> find_lost(Context& context, const RepairOptions& options, bool tells) {
+  Wanted all;
+  CULM_TOOLS_TRY(const auto store, open_for_reading(context));
+  CULM_TOOLS_TRY(const auto transaction, store->read());
+  CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));
+  for (const LogKey& key : logs) {
+    CULM_TOOLS_TRY(const auto log, about(short_name(key), transaction.get_log(key)));
+    CULM_TOOLS_TRY(store::Lost lost, about(short_name(key), transaction.find_lost(*log)));
+    if (lost.empty()) continue;
+    const Json line = {{"type", "lost"},
+                       {"log", to_string(key)},
+                       {"missing", to_string(lost.entries)},
+                       {"payloads_missing", to_string(lost.payloads)}};
+    const std::string text = short_name(key) + ": lost before, and not here again: " +
+                             listed(lost.entries, lost.payloads);
+    if (tells) {
+      CULM_TOOLS_CHECK(context.json ? context.out.write_json(line)
+                                    : context.out.write(text + "\n"));
+    }
+    all.emplace(key, std::move(lost));
   }
-  if (const auto made = findings.made.find(log.log); made != findings.made.end()) {
-    lost.payloads |= made->second.untold;
-  }
-  if (log.interest.entries.empty() && log.interest.payloads) return lost;  // nobody chose a part
-  const SeqNum head = std::max(log.head(), lost.entries.empty() ? 0 : lost.entries.max());
-  lost.entries = lost.entries & closure(resolve(log.interest.entries, head), head);
-  lost.payloads = lost.payloads & log.interest.payloads_wanted(head);
-  return lost;
+  return all;
 }
 
-/// Fails where damage took what is wanted.
-Outcome<void> unless_lost(Context& context, const Findings& findings) {
+/// Fails where damage took what is wanted, now or before.
+Outcome<void> unless_lost(Context& context, const RepairOptions& options, const Findings& findings,
+                          bool tells) {
   std::uint64_t entries = 0;
   std::uint64_t payloads = 0;
   std::uint64_t cut_off = 0;
-  {
-    CULM_TOOLS_TRY(const auto store, open_for_reading(context));
-    CULM_TOOLS_TRY(const auto transaction, store->read());
-    for (const LogKey& key : logs_of(findings)) {
-      CULM_TOOLS_TRY(const auto log, about(short_name(key), transaction.get_log(key)));
-      const store::Damage lost = lost_of(*log, findings);
-      entries += lost.entries.count();
-      payloads += lost.payloads.count();
-    }
+  CULM_TOOLS_TRY(const Wanted all, find_lost(context, options, tells));
+  for (const auto& [log, lost] : all) {
+    entries += lost.entries.count();
+    payloads += lost.payloads.count();
   }
   for (const auto& [log, seqnums] : findings.cut_off) cut_off += seqnums.count();
   if (entries + payloads + cut_off == 0) return {};
@@ -368,10 +369,10 @@ bool has_answered(const node::SyncReport& report) {
 
 /// What was dropped comes back by any sync, now or later.
 Outcome<void> fetch(Context& context, const RepairOptions& options, const Findings& findings) {
-  Lost lost;
+  Wanted lost;
   {
     CULM_TOOLS_TRY(const auto store, open_for_reading(context));
-    CULM_TOOLS_TRY(lost, find_lost(options, findings, *store));
+    CULM_TOOLS_TRY(lost, find_wanted(options, findings, *store));
   }
   std::vector<LogKey> logs;
   logs.reserve(lost.size());
@@ -520,11 +521,16 @@ Outcome<void> mend(Context& context, const RepairOptions& options, Pages& pages)
   }
   CULM_TOOLS_CHECK(fetched);
   if (is_sound) {
-    return context.json ? context.out.write_json(Json{{"type", "sound"}})
-                        : context.out.write("nothing is damaged\n");
+    CULM_TOOLS_CHECK(context.json ? context.out.write_json(Json{{"type", "sound"}})
+                                  : context.out.write("nothing is damaged\n"));
   }
-  if (!options.from.empty() || logs.empty()) return {};
-  if (!options.dry_run) return unless_lost(context, findings);
+  if (!options.from.empty()) return {};
+  if (!options.dry_run) return unless_lost(context, options, findings, is_sound);
+  if (is_sound) {
+    CULM_TOOLS_CHECK(find_lost(context, options, true));
+    return {};
+  }
+  if (logs.empty()) return {};
   if (context.json) return {};
   return context.out.write(
       "`culm repair --from HOST:PORT` mends it and takes again what is lost from a peer that has "
