@@ -116,6 +116,11 @@ class Arguments(Scenario):
                 self.assertIn("like 5-9,20,30-", said)
         self.assertIn("at character 3: here nothing can be counted from the end",
                       self.error(USAGE, "sync", "127.0.0.1:1", author, "--range", "3,last"))
+    def test_a_live_sync_takes_no_timeout(self):
+        for seconds in "1", "30":
+            said = self.error(USAGE, "sync", "127.0.0.1:1", "--live", "--timeout", seconds)
+            self.assertIn("--live does not go with --timeout", said)
+
 
     def test_seqnums_are_counted_from_the_end_of_a_log_where_one_is_at_hand(self):
         author = self.new_log(str(n) for n in range(20))

@@ -258,7 +258,7 @@ class Causes(NetworkScenario):
         said = self.error(NETWORK, "relay", "--listen", "192.0.2.1:7474", store="other")
         self.assertIn("next: listen at an address of this machine", said)
         said = self.error(LOCKED, "relay", "--listen", "127.0.0.1:0", store="relay")
-        self.assertIn("next: end that process first", said)
+        self.assertIn("next: end it if it is a node, else wait for it", said)
         relay.end()
 
 

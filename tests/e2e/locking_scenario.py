@@ -68,6 +68,18 @@ class Locking(NetworkScenario):
         self.assertEqual(waiting.returncode, 0, said)
         self.assertEqual(self.out("cat", self.other), b"late")
 
+    def test_a_sync_waits_for_another_process_that_writes(self):
+        relay = self.relay("relay", "--accept-any")
+        lock = self.hold()
+        waiting = self.start("sync", relay.address, "--push", "--wait", "60")
+        said = self.error(LOCKED, "sync", relay.address, "--push", "--wait", "0.2")
+        self.assertIn(f"(pid {os.getpid()})", said)
+        self.assertIn("--wait SECONDS waits longer", said.split("next: ")[1])
+        lock.close()
+        _, said = waiting.communicate(timeout=60)
+        self.assertEqual(waiting.returncode, 0, said)
+        relay.end()
+
     def test_reading_works_beside_a_node(self):
         self.hold()
         for arguments in (["ls"], ["log", self.author], ["cat", self.author], ["verify"],

@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <limits>
 #include <set>
+#include <thread>
 
 #include "culm/replication/host/synced_logs.hpp"
 #include "culm/replication/host/writer.hpp"
@@ -18,6 +19,7 @@ namespace culm::tools {
 namespace {
 
 constexpr double kTimeoutSecondsMax = 24 * 60 * 60;
+constexpr auto kLockedPause = std::chrono::milliseconds(50);
 constexpr double kNoDeadline = std::numeric_limits<double>::infinity();
 
 Duration to_duration(double seconds) {
@@ -37,6 +39,7 @@ struct Options {
   bool newest_first = false;
   double timeout_seconds = 30;
   double deadline_seconds = kNoDeadline;
+  double wait_seconds = 10;
   HostOptions host_options;
 };
 
@@ -54,6 +57,8 @@ Outcome<void> check(const Options& options) {
        "--timeout must be more than 0 seconds and at most a day"},
       {!is_fine(options.deadline_seconds) && options.deadline_seconds != kNoDeadline,
        "--deadline must be more than 0 seconds and at most a day"},
+      {!is_fine(options.wait_seconds) && options.wait_seconds != 0,
+       "--wait must be 0 seconds or more, and at most a day"},
       {options.newest == 0U, "--newest 0 asks for nothing"},
       {options.budget == 0U, "--budget 0 lets nothing come"}};
   for (const auto& [is_so, text] : refusals) {
@@ -184,10 +189,18 @@ Outcome<void> run(Context& context, const Options& options) {
   say_when_interrupted("the peer has not answered");
   CULM_TOOLS_CHECK(check_unasked(context, options.host_options, with_logs));
   host::SyncedLogs policy(request);
-  const auto opened = Host::open(context, options.host_options, policy, MakeStore::kWhenWritten);
-  if (!opened && opened.error().code == Errc::kStoreLocked && !request.live) {
-    if (const auto node = host::NodeClient::connect(context.store_directory)) {
-      return run_elsewhere(context, options, request, *node);
+  using Clock = std::chrono::steady_clock;
+  const auto end = Clock::now() + to_duration(options.wait_seconds);
+  auto opened = Host::open(context, options.host_options, policy, MakeStore::kWhenWritten);
+  while (!opened && opened.error().code == Errc::kStoreLocked) {
+    const auto node = host::NodeClient::connect(context.store_directory);
+    if (node && !request.live) return run_elsewhere(context, options, request, *node);
+    if (node) break;  // it goes on
+    if (Clock::now() >= end) {
+      opened.error().step =
+          "run it again when that process has ended, another sync for one; --wait SECONDS waits "
+          "longer";
+      break;
     }
   }
   if (!opened) return fail_with(opened.error());
@@ -197,6 +210,8 @@ Outcome<void> run(Context& context, const Options& options) {
   Outcome<void> served;
   const auto serve = [&] {
     if (request.live) served = host.serve_requests(false);
+    std::this_thread::sleep_for(kLockedPause);
+    opened = Host::open(context, options.host_options, policy, MakeStore::kWhenWritten);
   };
   // While nothing is here to be written to, others can make the store themselves.
   if (!is_missing) serve();
@@ -245,17 +260,18 @@ void add_what(Verb& verb, Options& options) {
 
 void add_how(Verb& verb, Options& options) {
   verb.add_flag("--once", options.once, "End when all has come; this is the default");
-  verb.add_flag("--live", options.request.live,
-                "Go on as the logs grow, until interrupted. Other verbs write to the store\n"
-                "through this process meanwhile, and signatures that nothing depended on are\n"
-                "checked in the background");
+  Option& live =
+      verb.add_flag("--live", options.request.live,
+                    "Go on as the logs grow, until interrupted. Other verbs write to the store\n"
+                    "through this process meanwhile, and signatures that nothing depended on are\n"
+                    "checked in the background");
   verb.add_flag("--push", options.request.push,
                 "Offer the logs as well, and wait until each peer has confirmed that it holds all");
   verb.add_flag("--quote", options.request.quote_only, "Say what would move, and move nothing");
   verb.add_option("--peer", value_of("PEER", options.first.expected, parse_peer_option),
                   "At HOST:PORT talk only to the relay that printed these 64 digits");
   verb.add_option("--timeout", &options.timeout_seconds,
-                  "Give up when nothing new has moved for so many seconds; not with --live")
+                  "Give up when nothing new has moved for so many seconds")
       .type_name("SECONDS")
       .show_default();
   verb.add_option("--deadline", &options.deadline_seconds,
@@ -265,10 +281,15 @@ void add_how(Verb& verb, Options& options) {
 }
 
 }  // namespace
+      .excludes(live)
 
 void add_sync(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
   Verb& verb = tree.add_verb(
+  verb.add_option("--wait", &options.wait_seconds,
+                  "Wait so long for another process that writes to the store and is no node")
+      .type_name("SECONDS")
+      .show_default();
       "sync",
       "Fetch logs from the peer at HOST:PORT, verify them and keep them. They come whole, or the\n"
       "parts that are wanted, with the certificate entries that prove these. What is wanted is\n"

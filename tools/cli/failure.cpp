@@ -71,6 +71,7 @@ constexpr Row kRows[] = {
     {Errc::kStoreIo, "name a directory with --store DIR", {}, ENOTDIR},
     {Errc::kStoreIo, "keep the store on a disk of this machine", {}, EREMOTE},
     {Errc::kStoreDamaged, kRepair},
+    {Errc::kStoreLocked, "run the same again when the other process has ended"},
     {Errc::kStoreFormat,
      "another version wrote it, or a faulty one; it is left as it is: fetch the log into another "
      "store"},

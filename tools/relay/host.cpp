@@ -54,7 +54,8 @@ Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const HostOpti
   if (!opened && host->store_is_ == StoreIs::kMade) tell_made(context);
   if (!opened && opened.error().code == Errc::kStoreLocked) {
     return fail_with(locked(context).next(
-        "end that process first; append, delete, import and sync work beside a node"));
+        "end it if it is a node, else wait for it; append, delete, import and sync work beside a "
+        "node"));
   }
   if (!opened && opened.error().code == Errc::kStoreDamaged) {
     return fail_with(Failure(opened.error()).about(name).next(step_of_damage(context)));
