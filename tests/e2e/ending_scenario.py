@@ -162,6 +162,22 @@ class Ending(NetworkScenario):
         self.assertEqual(self.interrupt(process, signal.SIGTERM, -signal.SIGTERM),
                          "culm: cat: interrupted: not all was printed\n")
 
+    def test_an_end_by_sigterm_is_told_to_programs_with_its_status(self):
+        process = self.start("cat", self.author, "--json")
+        self.assertEqual(len(process.stdout.read(1)), 1)
+        said = json.loads(self.interrupt(process, signal.SIGTERM, -signal.SIGTERM))
+        self.assertEqual((said["error"], said["exit"]), ("interrupted", 143))
+
+    def test_sigterm_is_no_good_end_of_a_sync_that_has_one_of_its_own(self):
+        self.environment["CULM_MARKS"] = self.path("marks-of-somebody")  # who asks nothing before
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            process = self.start("sync", f"127.0.0.1:{silent.getsockname()[1]}")
+            peer, _ = silent.accept()
+            peer.recv(1)
+            said = self.interrupt(process, signal.SIGTERM, 143)
+            self.assertEqual(said, "culm: sync: interrupted: the peer has not answered\n")
+            peer.close()
+
     def test_follow_says_how_much_it_printed_and_sigterm_is_a_good_end(self):
         for number, status, said in ((signal.SIGINT, INTERRUPTED,
                                       "culm: follow: interrupted: printed 300 entries\n"),

@@ -23,6 +23,7 @@ enum class Exit : int {
   kLocked = 8,         ///< another process writes, or has the author mark
   kInterrupted = 130,  ///< by Ctrl-C
   kReaderGone = 141,   ///< who read the output has closed it; nothing is said
+  kTerminated = 143,   ///< by SIGTERM
 };
 
 [[nodiscard]] Exit exit_of(const Error& error);

@@ -7,8 +7,6 @@
 
 #include <unistd.h>
 
-#include "tools/cli/failure.hpp"
-
 namespace culm::tools {
 namespace {
 
@@ -16,7 +14,12 @@ namespace {
 struct Words {
   std::array<char, 2048> text{};
   std::size_t size = 0;
+  std::size_t exit_at = kNone;  ///< where the exit status stands
+
+  static constexpr std::size_t kNone = SIZE_MAX;
 };
+constexpr std::string_view kStatusInterrupted = "130";
+constexpr std::string_view kStatusTerminated = "143";
 
 // The line in use is not the one that is written to.
 std::array<Words, 4> lines;
@@ -32,7 +35,10 @@ std::atomic<bool> is_ending = false;
 
 [[noreturn]] void end(int number) {
   if (number == SIGTERM && ends_well) ::_exit(static_cast<int>(Exit::kOk));
-  const Words& words = lines[line_in_use];
+  Words& words = lines[line_in_use];
+  if (number == SIGTERM && words.exit_at != Words::kNone) {
+    kStatusTerminated.copy(words.text.data() + words.exit_at, kStatusTerminated.size());
+  }
   static_cast<void>(!::write(STDERR_FILENO, words.text.data(), words.size));
   if (number == SIGTERM) {
     std::signal(number, SIG_DFL);
@@ -87,6 +93,8 @@ void say_when_interrupted(std::string_view done, const Json& fields) {
   const std::size_t next = (line_in_use + 1) % lines.size();
   Words& line = lines[next];
   line.size = (text + "\n").copy(line.text.data(), line.text.size());
+  const auto exit_at = text.find(std::string("\"exit\":").append(kStatusInterrupted));
+  line.exit_at = is_json && exit_at < line.size - 16 ? exit_at + 7 : Words::kNone;
   line_in_use = next;
 }
 
@@ -103,8 +111,12 @@ void Uninterrupted::end_if_interrupted() {
   if (const int number = signal_put_off) end(number);
 }
 
-void note_interrupt() { signal_put_off = SIGINT; }
-bool is_interrupted() { return signal_put_off == SIGINT; }
-void end_interrupted() { end(SIGINT); }
+void note_interrupt(int number) { signal_put_off = number; }
+std::optional<Exit> interrupted() {
+  const int number = signal_put_off;
+  if (number == 0) return std::nullopt;
+  return number == SIGTERM ? Exit::kTerminated : Exit::kInterrupted;
+}
+void end_interrupted() { end(signal_put_off); }
 
 }  // namespace culm::tools

@@ -1,16 +1,19 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "culm/replication/host/json.hpp"
 
+#include "tools/cli/failure.hpp"
+
 /// What Ctrl-C does. Each write to a store is whole, wherever the process ends, so that a verb just
 /// ends, once it has said how far it has come.
 namespace culm::tools {
 
-/// From here on SIGINT ends the process with exit status 130, and SIGTERM as it does by itself,
-/// both after a line on stderr; `json`: an object.
+/// From here on SIGINT ends the process with exit status 130, and SIGTERM as it does by itself
+/// (143 in a shell), both after a line on stderr; `json`: an object.
 void end_when_interrupted(std::string_view verb, bool json);
 /// Takes the signals back from whom took them.
 void take_signals();
@@ -36,10 +39,11 @@ class Uninterrupted {
   static void end_if_interrupted();
 };
 
-/// For a verb that takes SIGINT itself, and then returns.
-void note_interrupt();
-[[nodiscard]] bool is_interrupted();
-/// Ends as SIGINT does.
+/// For a verb that takes the signal itself, and then returns.
+void note_interrupt(int number);
+/// The exit status of what was noted.
+[[nodiscard]] std::optional<Exit> interrupted();
+/// Ends as the signal does that was noted.
 [[noreturn]] void end_interrupted();
 
 }  // namespace culm::tools

@@ -1,6 +1,7 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -75,10 +76,10 @@ int run(const std::vector<std::string>& arguments) {
   culm::tools::end_when_interrupted((*verb)->name(), context.json);
   culm::tools::Outcome<void> outcome = (*verb)->run(context);
   if (outcome) outcome = context.out.flush();
-  const bool is_interrupted = culm::tools::is_interrupted();
-  if (outcome && is_interrupted) culm::tools::end_interrupted();
+  const std::optional<Exit> interrupted = culm::tools::interrupted();
+  if (outcome && interrupted) culm::tools::end_interrupted();
   if (outcome) return 0;
-  const Exit exit = is_interrupted ? Exit::kInterrupted : outcome.error().exit;
+  const Exit exit = interrupted.value_or(outcome.error().exit);
   if (exit == Exit::kReaderGone) return static_cast<int>(exit);
   // What was printed before the failure belongs before its message.
   static_cast<void>(context.out.flush());

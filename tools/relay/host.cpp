@@ -137,7 +137,11 @@ node::SyncReport Host::sync(const node::SyncRequest& request,
     report = all;
     stop();
   });
-  run([&](int /*number*/) { node().end_sync(sync); });
+  run([&](int number) {
+    // One that goes on until somebody ends it ends well by it.
+    if (number == SIGTERM && !request.live) note_interrupt(number);
+    node().end_sync(sync);
+  });
   return report;
 }
 
@@ -173,7 +177,7 @@ void Host::wait_signal() {
       std::signal(number, SIG_DFL);
       std::raise(number);
     }
-    if (number == SIGINT) note_interrupt();
+    if (number == SIGINT) note_interrupt(number);
     interrupted_(number);
     wait_signal();
   });
