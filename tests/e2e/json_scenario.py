@@ -139,6 +139,7 @@ class JsonLines(NetworkScenario):
             socket.create_connection((host, int(relay.address.split(":")[1]))).close()
         self.wait_until_said(relay, '"type":"left_out"')
         self.log_lines(relay)
+        self.log_lines(self.relay("b", *options))  # a store on which no node has run
         relay = self.relay("three", *options)
         self.sync_one("a", relay.address, forked, "--push")
         self.run_culm("sync", relay.address, forked, "--push", store="b", status=FORK)

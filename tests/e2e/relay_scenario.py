@@ -139,6 +139,32 @@ class Journal(NetworkScenario):
                                      r"21 entries out, .* in, .* out; 0 sessions now$")
         self.assertRegex(stopped[1], "^stopped after ")
 
+    def test_a_summary_names_the_logs_that_were_declined(self):
+        relay = self.relay("relay", "--log-json")
+        _, author = self.keygen()
+        self.new_log(["x"], key=("me.key", author))
+        for _ in range(12):  # more than the log has lines for
+            self.error(NETWORK, "sync", relay.address, "--push")
+        relay.end()
+        lines = [json.loads(line) for line in relay.said().splitlines()]
+        declined = [line for line in lines if line["type"] == "summary"]
+        self.assertEqual(declined[0]["declined"], [author])
+        self.assertIn(f"12 offers declined ({author})", declined[0]["message"])
+
+    def test_a_relay_that_is_another_peer_than_before_says_so(self):
+        first = self.relay("relay", "--accept-any")
+        first.end()
+        self.assertIn("peer.key is not in it", self.text("backup", "copy", store="relay"))
+        again = self.relay("copy", "--accept-any", "--log-json")
+        again.end()
+        self.assertNotEqual(first.peer, again.peer)
+        made = json.loads(again.said().splitlines()[1])
+        self.assertEqual((made["type"], made["file"]), ("peer_key_made", self.path("copy/peer.key")))
+        shutil.copy(self.path("relay/peer.key"), self.path("copy/peer.key"))
+        restored = self.relay("copy", "--accept-any")
+        restored.end()
+        self.assertEqual(restored.peer, first.peer)
+
     def test_a_summary_can_be_asked_for_and_is_left_out_where_nothing_happened(self):
         relay = self.relay("relay", "--accept-any", "--log-json")
         self.push_lines(7, relay)

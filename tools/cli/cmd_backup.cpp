@@ -9,6 +9,7 @@
 #include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
+#include "tools/relay/config.hpp"
 
 namespace culm::tools {
 namespace {
@@ -64,10 +65,14 @@ Outcome<void> run(Context& context, const Options& options) {
     return context.out.write_json(
         Json{{"type", "backup"}, {"directory", options.directory}, {"bytes", *copied}});
   }
+  const bool has_peer_key = std::filesystem::exists(from + "/" + kPeerKeyName, error);
   return context.out.write(std::string("backed up to ") + (is_new ? "the new directory " : "") +
                            shown(options.directory) + " (" + human_size(*copied) +
                            "); it is a store: `culm --store " + shown(options.directory) +
-                           " verify`\n");
+                           " verify`\n" +
+                           (has_peer_key ? "peer.key is not in it: keep a copy of it, or a store "
+                                           "that is restored is another peer\n"
+                                         : ""));
 }
 
 }  // namespace

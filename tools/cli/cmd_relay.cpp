@@ -10,11 +10,17 @@ void add_relay(CommandTree& tree) {
       "relay",
       "Serve every log of the store to peers that name it, until interrupted. Logs that others\n"
       "push are taken when they are on the list. Prints one line when it is ready: the digits\n"
-      "that `culm sync --peer` can insist on, and the address. What happens goes to stderr,\n"
-      "once a minute in numbers; SIGHUP asks for them now. SIGTERM and Ctrl-C end it. A store\n"
-      "that is missing is made once it can listen. A damaged row is passed over; a damaged page\n"
-      "of the store may end the relay with exit 5: `culm repair` mends what can be.\n"
-      "Signatures that nothing depended on are checked in the background, one at a time.",
+      "that `culm sync --peer` can insist on, and the address. SIGTERM and Ctrl-C end it.\n"
+      "\n"
+      "What happens goes to stderr, once a minute in numbers, with the logs that were offered\n"
+      "and are not on the list; SIGHUP asks for them now. It is told in about 6 lines a second\n"
+      "at most, 3 of one peer; how many more there were is said.\n"
+      "\n"
+      "A store that is missing is made once it can listen, and so is peer.key in its directory:\n"
+      "to stay the peer that others know, keep a copy of that file. A damaged row is passed\n"
+      "over; a damaged page of the store may end the relay with exit 5: `culm repair` mends\n"
+      "what can be. Signatures that nothing depended on are checked in the background, one at a\n"
+      "time.",
       "culm --store relay relay --listen 0.0.0.0:7474 --accept-any", options, &run_relay);
   verb.group(VerbGroup::kExchange);
   verb.add_option("--listen", &options->listen, "Where to listen; port 0 takes any that is free")
@@ -27,9 +33,10 @@ void add_relay(CommandTree& tree) {
   accept.type_name("AUTHOR");
   verb.add_flag("--accept-any", options->accept_any, "Take every log that is offered")
       .excludes(accept);
-  verb.add_option("--log-level", value_of("LEVEL", options->log.level, parse_level),
-                  "error, warning, info or debug: what stderr is told at least; otherwise info.\n"
-                  "debug has a line for each connection and each log that grows");
+  verb.add_option(
+      "--log-level", value_of("LEVEL", options->log.level, parse_level),
+      "error, warning, info or debug: what stderr is told at least; otherwise info.\n"
+      "debug has a line for each connection and each log that grows, within that limit");
   verb.add_flag("--log-json", options->log.json, "Write each line to stderr as an object in JSON");
   add_admission_options(verb, options->admission);
   add_host_options(verb, options->host_options);

@@ -9,7 +9,8 @@ namespace culm::tools {
 /// What to do about a store that `culm repair` cannot mend.
 inline constexpr std::string_view kStoreIsLost =
     "restore a backup; or move the store away and take the logs again from peers (`culm sync "
-    "HOST:PORT AUTHOR`) into another one: key files and marks stay as they are";
+    "HOST:PORT AUTHOR`) into another one: key files and marks stay as they are, peer.key goes into "
+    "the other";
 
 /// What to do about a store that is damaged.
 [[nodiscard]] std::string_view step_of_damage(const Context& context);

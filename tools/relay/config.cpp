@@ -14,8 +14,6 @@
 namespace culm::tools {
 namespace {
 
-constexpr const char* kPeerKeyName = "peer.key";
-
 Failure no_network_key(const Error& error) {
   Failure failure(error);
   const bool has_none = error.code == Errc::kKeyFileMissing || error.code == Errc::kKeyFileFormat;

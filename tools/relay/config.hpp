@@ -48,6 +48,9 @@ void add_admission_options(Verb& verb, AdmissionOptions& options);
 /// Fails with exit 4 for a file that is no key or that others may read.
 [[nodiscard]] Outcome<std::optional<sealing::Key>> read_network_key(const HostOptions& options);
 
+/// Of the file in the directory of a store, where --peer-key names none.
+inline constexpr const char* kPeerKeyName = "peer.key";
+
 /// The key that a node is known by, and its file.
 struct HostKey {
   sealing::KeyPair pair;

@@ -36,6 +36,11 @@ class Host {
   [[nodiscard]] asio::io_context& io() noexcept { return io_; }
   [[nodiscard]] const sealing::PeerKey& peer() const noexcept { return peer_; }
 
+  /// Where the key was made now.
+  [[nodiscard]] std::optional<std::string> new_key() const {
+    return key_->is_kept ? std::nullopt : std::optional(key_->path);
+  }
+
   enum class StoreIs { kThere, kMissing, kMade };
   /// Whether the store was there; if not, whether it has been made by now.
   [[nodiscard]] StoreIs store_is() const noexcept { return store_is_; }

@@ -16,6 +16,8 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kReceivedInterval = std::chrono::seconds(1);
 constexpr auto kSummaryInterval = std::chrono::minutes(1);
 constexpr auto kLeftOutInterval = std::chrono::seconds(1);
+/// So that a summary stays a line that can be read.
+constexpr std::size_t kDeclinedToldMax = 8;
 
 std::string_view reason(replication::DenyReason reason) {
   switch (reason) {
@@ -54,6 +56,17 @@ class Summary {
   void add_bytes(const char* key, std::uint64_t bytes, const char* which) {
     fields_[key] = bytes;
     if (bytes != 0) text_ += ", " + human_size(bytes) + " " + which;
+  }
+  /// Which of those that were counted last these are.
+  void add_logs(const char* key, const std::set<LogKey>& logs, std::uint64_t count) {
+    fields_[key] = Json::array();
+    std::string names;
+    for (const LogKey& log : logs) {
+      fields_[key].push_back(to_string(log));
+      names += (names.empty() ? " (" : ", ") + to_string(log);
+    }
+    if (names.empty()) return;
+    text_ += names + (count > logs.size() && logs.size() == kDeclinedToldMax ? ", ..)" : ")");
   }
   void add_field(const char* key, Json value) { fields_[key] = std::move(value); }
 
@@ -127,6 +140,7 @@ void NodeJournal::summarize() {
   summary.add("came_to_nothing", counts_.came_to_nothing, "came to nothing", "came to nothing");
   summary.add("offers_taken", counts_.offers_taken, "offer taken", "offers taken");
   summary.add("offers_declined", counts_.offers_declined, "offer declined", "offers declined");
+  summary.add_logs("declined", counts_.declined, counts_.offers_declined);
   summary.add("not_taken", counts_.not_taken, "more unit not taken", "more units not taken");
   const replication::SessionStats& all = now.sessions;
   const replication::SessionStats& before = told_.sessions;
@@ -176,7 +190,10 @@ void NodeJournal::on_session(const node::SessionRef& session, const replication:
   const auto* const accepted = std::get_if<replication::OfferAccepted>(&event);
   const auto* const declined = std::get_if<replication::OfferDeclined>(&event);
   if (accepted != nullptr) ++counts_.offers_taken;
-  if (declined != nullptr) ++counts_.offers_declined;
+  if (declined != nullptr) {
+    ++counts_.offers_declined;
+    if (counts_.declined.size() < kDeclinedToldMax) counts_.declined.insert(declined->log);
+  }
   if (!log_.takes(Level::kDebug) || !session.peer) return;
   const std::string peer = "peer " + short_name(*session.peer);
   const auto tell = [&](const char* type, const std::string& text, Json fields) {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -46,6 +47,7 @@ class NodeJournal {
     std::uint64_t came_to_nothing = 0;  ///< connections that never became sessions
     std::uint64_t offers_taken = 0;
     std::uint64_t offers_declined = 0;
+    std::set<LogKey> declined{};  ///< the first logs of these
     std::uint64_t not_taken = 0;  ///< further units, as the store fails
   };
 

@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include "tools/cli/files.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/store_access.hpp"
@@ -44,6 +45,17 @@ void tell_started(const Log& log, const Context& context, const std::string& pee
              {"store", context.store_directory},
              {"version", kVersion},
              {"pid", pid}});
+}
+
+/// Where the store was there before, others may have known this relay as another peer.
+void tell_new_key(const Log& log, const Host& host) {
+  const auto file = host.new_key();
+  if (!file || host.store_is() == Host::StoreIs::kMade) return;
+  log.write(Level::kInfo, "peer_key_made",
+            "made the peer key " + shown(*file) +
+                ": peers know this relay by it; one that was a peer before has its own key back "
+                "when the file is restored",
+            {{"file", *file}});
 }
 
 /// Works until a signal ends it.
@@ -100,6 +112,7 @@ Outcome<void> run_relay(Context& context, const RelayOptions& options) {
     host->node().observe(journal.observer());
     CULM_TOOLS_CHECK(tell_ready(context, peer, *bound));
     tell_started(log, context, peer, node::to_string(*bound));
+    tell_new_key(log, *host);
     say_when_interrupted("the relay has stopped");
     serve(*host, journal, log);
   }
