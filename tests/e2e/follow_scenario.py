@@ -57,6 +57,15 @@ class Follow(Scenario):
         out, _ = process.communicate(timeout=60)
         self.assertEqual((process.returncode, out), (OK, b"hello"))
 
+    def test_a_store_may_come_later(self):
+        key = self.keygen("other.key")
+        process = self.start("--store", self.path("later"), "follow", key[1], "--until", 1,
+                             "--payloads")
+        self.assertIn(b"waits for store", process.stderr.readline())
+        self.new_log(["hello"], key=key, store="later")
+        out, _ = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, out), (OK, b"hello"))
+
     def test_an_entry_is_printed_when_it_is_committed(self):
         process = self.start("follow", self.author, "--from-start", "--json")
         for _ in range(2):
@@ -87,7 +96,8 @@ class Follow(Scenario):
             return int(file.read().split()[0]) / 1e9
 
     def test_what_cannot_be_followed_is_refused(self):
-        self.error(NOT_FOUND, "follow", self.author, store="none")
+        for log in [self.author[:10]], []:  # of a whole name the store may come later
+            self.error(NOT_FOUND, "follow", *log, store="none")
         self.error(NOT_FOUND, "follow", "12345678")
         self.error(USAGE, "follow", "--until", 5)
         self.error(USAGE, "follow", self.author, "--until", 0)

@@ -1,6 +1,8 @@
 #include <cstdio>
 #include <map>
 #include <optional>
+#include <thread>
+#include <utility>
 
 #include "culm/replication/host/commit_watch.hpp"
 #include "culm/replication/host/sync_lines.hpp"
@@ -9,6 +11,7 @@
 #include "tools/cli/entry_format.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
+#include "tools/cli/names.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 
@@ -16,6 +19,7 @@ namespace culm::tools {
 namespace {
 
 constexpr std::size_t kChangesPerRound = 1000;
+constexpr auto kMissingPause = std::chrono::milliseconds(50);
 
 struct Options {
   std::string log;
@@ -144,18 +148,33 @@ Outcome<void> Follower::print(const LogKey& log, const RangeSet& seqnums) {
   return unless_damaged(log, damaged);
 }
 
-Outcome<void> run(Context& context, const Options& options) {
+Outcome<void> run(Context& context, const Options& given) {
   CULM_TOOLS_CHECK(guard_reading(context));
   end_well_when_terminated();
   say_when_interrupted("nothing came");
-  host::CommitWatch watch(context.store_directory);
-  CULM_TOOLS_TRY(const auto store, open_for_reading(context));
-  Follower follower(context, options, *store);
+  bool has_waited = false;
+  std::optional<host::CommitWatch> watch(context.store_directory);
+  auto store = open_for_reading(context);
+  while (!store && store.error().code == Errc::kStoreNotFound && !given.log.empty()) {
+    CULM_TOOLS_TRY(const auto whole, find_whole_name(given.log));
+    if (!whole) break;
+    if (!std::exchange(has_waited, true) && !context.json) {
+      std::fprintf(stderr, "culm: follow: waits for %s, which is not there yet\n",
+                   named(context).c_str());
+    }
+    std::this_thread::sleep_for(kMissingPause);
+    watch.emplace(context.store_directory);
+    store = open_for_reading(context);
+  }
+  if (!store) return fail_with(std::move(store.error()));
+  Options options = given;
+  options.from_start = given.from_start || has_waited;  // all of it has come since
+  Follower follower(context, options, **store);
   CULM_TOOLS_CHECK(follower.start());
   while (true) {
     CULM_TOOLS_TRY(const bool has_changed, follower.round());
     if (follower.is_done()) return {};
-    if (!has_changed) watch.wait();
+    if (!has_changed) watch->wait();
   }
 }
 
@@ -169,9 +188,9 @@ void add_follow(CommandTree& tree) {
       "beside the node or the author that writes.",
       "culm follow 4fd3ab12 --from-start --payloads --lines", options, run);
   verb.group(VerbGroup::kRead);
-  verb.add_option(
-      "LOG", &options->log,
-      "Log, or author for all logs of the author; by its whole name it need not be there yet");
+  verb.add_option("LOG", &options->log,
+                  "Log, or author for all logs of the author; by its whole name neither it nor\n"
+                  "the store need be there yet");
   verb.add_flag("--from-start", options->from_start, "Begin with what is held already");
   verb.add_option("--until", &options->until,
                   "End when entry N was printed, of an author with several logs that of "
