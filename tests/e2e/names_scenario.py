@@ -72,7 +72,7 @@ class Names(NetworkScenario):
         self.assertIn(second, self.text("name"))
 
     def test_what_cannot_be_a_name_is_refused(self):
-        for name in ("a.b", "../x", "-x", "8x", "deadbeef", "a" * 33, "a b", "\x1b[2J", "ä"):
+        for name in ("a.b", "../x", "-x", "8x", "last", "deadbeef", "a" * 33, "a b", "\x1b[2J", "ä"):
             self.error(USAGE, "name", "1" * 64, "--", name)
         self.new_log("z")
         self.assertIn("culm name", self.error(NOT_FOUND, "cat", "nobody"))

@@ -78,8 +78,9 @@ void add_name(CommandTree& tree) {
   verb.add_option("LOG", &options->log,
                   "Log, or author; where the store does not know it yet, by "
                   "its whole name");
-  verb.add_option("NAME", &options->name,
-                  "Up to 32 letters, digits, - and _, a letter first; not 8 or more hex digits");
+  verb.add_option(
+      "NAME", &options->name,
+      "Up to 32 letters, digits, - and _, a letter first; not 8 or more hex digits, nor last");
   verb.add_option("--remove", &options->removed, "Forget this name").type_name("NAME");
 }
 

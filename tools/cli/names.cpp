@@ -22,13 +22,16 @@ bool is_hex(std::string_view text) {
   return text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
 }
 
-/// Nothing that may be the start of an author, an option, a file or a log_id.
+/// The highest seqnum where one is asked for (`parse_seqnum_of`).
+constexpr std::string_view kLast = "last";
+
+/// Nothing that may be the start of an author, an option, a file, a log_id or a seqnum.
 bool is_name(std::string_view text) {
   const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
   const auto is_fine = [&](char c) {
     return is_letter(c) || (c >= '0' && c <= '9') || c == '-' || c == '_';
   };
-  return !text.empty() && text.size() <= kNameSizeMax && is_letter(text.front()) &&
+  return !text.empty() && text.size() <= kNameSizeMax && is_letter(text.front()) && text != kLast &&
          std::ranges::all_of(text, is_fine) && !(is_hex(text) && text.size() >= kNameDigitsMin);
 }
 
@@ -138,7 +141,7 @@ Outcome<void> give_name(const GivenName& given) {
     return usage(in_quotes(given.name) + " cannot be a name: up to " +
                  std::to_string(kNameSizeMax) +
                  " letters, digits, - and _, a letter first, and not " +
-                 std::to_string(kNameDigitsMin) + " or more hex digits alone");
+                 std::to_string(kNameDigitsMin) + " or more hex digits alone, nor the word last");
   }
   CULM_TOOLS_CHECK(check_home());
   CULM_TOOLS_TRY(const auto before, read_name(given.name));
