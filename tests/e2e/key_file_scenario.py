@@ -50,6 +50,7 @@ class KeyFile(Scenario):
     def refuse(self, path, why):
         message = self.error(VERIFICATION, "append", "--key", path, stdin=b"x")
         self.assertRegex(message, why)
+        self.assertIn("\n  next: ", message)
         self.assertFalse((self.place / "store").exists())
 
     def test_what_is_no_key_file_is_refused(self):
@@ -84,6 +85,9 @@ class KeyFile(Scenario):
             os.rename(self.path("store/peer.key"), self.path("away"))
             self.error(NETWORK, "sync", "127.0.0.1:9")
             self.assertTrue(os.path.exists(self.path("store/peer.key")))
+
+    def test_no_file_is_made_a_key(self):
+        self.refuse("/dev/null", "not a regular file")
 
     def test_a_file_that_others_could_read_is_refused(self):
         path, _ = self.keygen()

@@ -251,6 +251,8 @@ class Requests(NetworkScenario):
         part = self.sync_one("relay", source.address, author, "--newest", 10)
         self.assertEqual((part["entries"], part["state"], part["head"]), (10, "complete", 300))
         reader.wait_for(event="received", up_to=300)  # and its peers learn of it at once
+        said = self.error(USAGE, "sync", source.address, "--network", "other", store="relay")
+        self.assertRegex(said, "next: run it again without .*--network")
         quoted = self.json("sync", source.address, author, "--range", "1-", "--quote", store="relay")
         self.assertEqual(quoted["whole"]["entries"], 300)
         text = self.text("sync", source.address, author, "--range", "1-", store="relay")
@@ -418,6 +420,7 @@ class Strangers(NetworkScenario):
         self.live("holder", relay.address, author).wait_for(event="caught_up")
         error = self.error(NETWORK, "sync", relay.address, author, store="reader")
         self.assertIn("is full", error)
+        self.assertIn("--sessions and --sessions-per-address", error)
         relay.end()
         self.assertIn("1 refused as busy", relay.said())
 

@@ -1,6 +1,7 @@
 """Fetching, pushing and following over TCP: what moves, what it costs, and how it fails."""
 
 import os
+import re
 import shutil
 import socket
 import threading
@@ -161,6 +162,21 @@ class Fetching(NetworkScenario):
             self.assertLess(runs, 20)
         self.assertGreater(runs, 2)
         self.assertEqual(self.printed("reader", author), self.lines(3000))
+
+    def test_who_reads_can_do_without_what_the_peer_has_deleted(self):
+        key, author = self.push_lines(20, self.hub)
+        self.out("append", "--key", key, "--log-id", 7, "-", stdin=b"other", store="reader")
+        self.out("delete", author, "--payloads", "--range", "5-7", store="relay")
+        said = self.error(NOT_FOUND, "sync", self.address, author + ".0", store="reader")
+        step = re.search(r"or do without them: `culm ([^`]*)`", said)
+        self.out(*step[1].split(), store="reader")
+        self.sync_one("reader", self.address, author + ".0")
+        self.assertEqual(self.out("cat", author + ".7", store="reader"), b"other")
+
+    def test_the_start_of_an_author_who_is_new_is_no_name(self):
+        self.new_log(["x"])
+        said = self.error(NOT_FOUND, "sync", self.address, "deadbeef")
+        self.assertIn("64 digits", said.split("next: ")[1])
 
     def test_a_deleted_payload_does_not_come_back(self):
         _, author = self.push_lines(100, self.hub)

@@ -118,7 +118,12 @@ Outcome<void> add_logs(const Options& options, const store::Store& store, bool i
   want.payloads = !options.entries_only;
   if (options.newest_first) want.order = replication::Order::kNewestFirst;
   CULM_TOOLS_TRY(const auto transaction, store.read());
-  CULM_TOOLS_TRY(auto logs, find_logs_named(transaction, options.logs, OfAuthor::kKnownAndLog0));
+  auto named = find_logs_named(transaction, options.logs, OfAuthor::kKnownAndLog0);
+  if (!named && named.error().code == Errc::kLogUnknown &&
+      named.error().step == Failure(Error{Errc::kLogUnknown}).step) {
+    named.error().step = "a log that is new here is named by its author's whole 64 digits";
+  }
+  CULM_TOOLS_TRY(auto logs, std::move(named));
   if (want.interest.empty() && !request.push) {
     CULM_TOOLS_CHECK(leave_out_unwanted(options, transaction, logs));
   }
@@ -136,8 +141,11 @@ Outcome<void> add_logs(const Options& options, const store::Store& store, bool i
 Outcome<void> run_elsewhere(Context& context, const Options& options, node::SyncRequest& request,
                             host::NodeClient& node) {
   if (options.host_options.are_given()) {
-    return usage(
-        "a node runs on the store and does the sync: it has its own network, key and checks");
+    return fail_with(Failure(Exit::kUsage, Errc::kUsage,
+                             "a node runs on the store and does the sync: it has its own network, "
+                             "key and checks")
+                         .next("run it again without --peer-key, --network, --network-key, "
+                               "--verification and --verify-threads"));
   }
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_CHECK(add_logs(options, *store, false, request));

@@ -37,9 +37,10 @@ constexpr std::string_view kKeyIsLost =
     "restore the key file from a copy; without one its logs cannot go on: begin others with "
     "another key (`culm keygen FILE`)";
 constexpr std::string_view kTakeBack =
-    "the store lacks entries that were published, as after a restore or `culm forget`: take the "
-    "log back from a peer (`culm sync HOST:PORT LOG`) before appending, or it forks; where no peer "
-    "has it, begin another one with --log-id";
+    "name the store that holds them with --store DIR, if it is another one. If this one lacks "
+    "entries that were published, as after a restore or `culm forget`: take the log back from the "
+    "newest backup, or from a peer (`culm sync HOST:PORT LOG`), before appending, or it forks; "
+    "where no peer has it, begin another one with --log-id";
 constexpr std::string_view kRepair =
     "`culm repair --dry-run` says what is damaged; `culm repair --from HOST:PORT` mends what can "
     "be, and takes what is lost again from a peer that has it";
@@ -70,8 +71,8 @@ constexpr Row kRows[] = {
     {Errc::kStoreIo, kAllow, {}, EROFS},
     {Errc::kStoreIo, "name a directory with --store DIR", {}, ENOTDIR},
     {Errc::kStoreIo, "keep the store on a disk of this machine", {}, EREMOTE},
-    {Errc::kStoreDamaged, kRepair},
     {Errc::kStoreLocked, "run the same again when the other process has ended"},
+    {Errc::kStoreDamaged, kRepair},
     {Errc::kStoreFormat,
      "another version wrote it, or a faulty one; it is left as it is: fetch the log into another "
      "store"},
@@ -92,12 +93,16 @@ constexpr Row kRows[] = {
     {Errc::kFileIo, "check the name: a directory on the way to the file is none", {}, ENOTDIR},
     {Errc::kFileIo, "name a file in place of the directory", {}, EISDIR},
     {Errc::kFileIo, "let this user have the file, or name another one", {}, EACCES},
+    {Errc::kFileIo, "free space on the disk, then repeat", {}, ENOSPC},
     {Errc::kFileExists, "name a file that does not exist yet"},
     {Errc::kKeyFileMissing,
      "name the key file; a log goes on with its own key alone, so restore a copy of that if it is "
      "lost. `culm keygen FILE` makes a key for another log"},
     {Errc::kKeyFileLink, "name the file itself"},
+    {Errc::kKeyFileOwner, "name a file of your own, and for a sync a store of your own"},
     {Errc::kKeyFileFormat, kKeyIsLost},
+    {Errc::kKeyFileKind, "name a file that `culm keygen` made"},
+    {Errc::kKeyFileVersion, "use the version of culm that made it, or a newer one"},
     {Errc::kKeyFileMismatch, kKeyIsLost},
     {Errc::kKeyFileShared, "if it is your key, chmod 600 the file"},
 
@@ -121,7 +126,9 @@ constexpr Row kRows[] = {
     {Errc::kNetwork, "listen at a port from 1024 on", {}, EACCES},
 
     // Who answers, or does not.
-    {Errc::kPeerFull, "try again later, or at another peer; `culm relay --sessions` takes more"},
+    {Errc::kPeerFull,
+     "try again later, or at another peer; its `culm relay` takes more with "
+     "--sessions and --sessions-per-address"},
     {Errc::kPeerStoreFull,
      "who runs the peer must free space there; then run the same again, or try another peer",
      "the disk of the peer or its quota is full: it takes nothing more"},

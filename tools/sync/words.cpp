@@ -14,6 +14,17 @@ constexpr std::string_view kIfCannot =
     "try again later, or another peer; the log of that relay says which it is, and `culm repair "
     "--dry-run` there what is damaged";
 
+/// How to do without payloads that nobody has kept.
+std::string without_payloads(const node::LogReport& log) {
+  constexpr std::size_t kCharactersMax = 60;
+  constexpr std::size_t kDigits = 12;
+  const std::string ranges = to_string(log.payloads_missing - log.payloads_left_out);
+  if (ranges.empty() || ranges.size() > kCharactersMax) return {};
+  // Not of the author's other logs.
+  return "; or do without them: `culm delete " + to_hex(log.log.author.bytes).substr(0, kDigits) +
+         "." + std::to_string(to_integer(log.log.log_id)) + " --payloads --range " + ranges + "`";
+}
+
 /// Of a log of which the peers have brought, and taken, all that they do.
 Failure explain_partial(const node::LogReport& log, const Error& error) {
   if (!log.cut_off.empty()) {
@@ -24,15 +35,18 @@ Failure explain_partial(const node::LogReport& log, const Error& error) {
   }
   if (!log.unconfirmed.empty()) {
     return Failure(Exit::kNotFound, error.code, "not all that is here is confirmed to be there")
-        .next("keep it here; who has deleted payloads takes them again with --undelete");
+        .next(
+            "keep it here; payloads that were deleted at the peer it takes again by `culm sync "
+            "HOST:PORT --undelete` there alone");
   }
   Failure failure(Exit::kNotFound, error.code, "not all that is wanted is here");
   if (log.missing.empty() && log.payloads_missing == log.payloads_left_out) {
     return std::move(failure).next("without --payload-max the rest comes too");
   }
   const bool is_beyond = log.payloads_missing.empty() && log.beyond_head.contains(log.missing);
-  return std::move(failure).next(is_beyond ? "run it again when the log has grown"
-                                           : "another peer may hold it: name it with --also");
+  return std::move(failure).next(is_beyond ? std::string("run it again when the log has grown")
+                                           : "another peer may hold it: name it with --also" +
+                                                 without_payloads(log));
 }
 
 Failure explain(const node::SyncRequest& request, const node::LogReport& log, const Error& error) {
