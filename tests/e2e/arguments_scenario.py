@@ -36,6 +36,24 @@ class Arguments(Scenario):
             for line in self.text("help", "sync").split("Example:")[0].splitlines():
                 self.assertLessEqual(len(line), min(columns, 100))
 
+    def test_no_verb_is_explained_in_one_wall_of_text(self):
+        self.environment["COLUMNS"] = "100"
+        for verb in re.findall(r"^  ([a-z]+) ", self.text("--help"), re.M):
+            description = self.text("help", verb).split("\nUsage:")[0]
+            for paragraph in description.split("\n\n"):
+                text = [line for line in paragraph.splitlines() if not line.startswith("  ")]
+                self.assertLessEqual(len(text), 8, paragraph)
+
+    def test_what_a_next_step_shows_as_an_example_runs(self):
+        for verb, printed in ("lipmaa", "13\n"), ("path", None):
+            step = re.search(r"next: like `culm ([^`]*)`", self.error(USAGE, verb))
+            said = self.text(*step[1].split())
+            self.assertIn(printed or "1000000 ", said)
+
+    def test_help_is_text_also_where_json_is_asked_for(self):
+        self.assertEqual(self.text("help", "ls", "--json"), self.text("ls", "--help", "--json"))
+        self.assertIn("help stays text", self.text("--help"))
+
     def test_bash_completes_verbs_options_files_and_names(self):
         self.assertIn("share", self.text("help", "--manuals", "manuals"))
         self.text("name", "1" * 64, "alice")
@@ -68,7 +86,7 @@ class Arguments(Scenario):
             message = self.error(NOT_FOUND, verb)
             for step in "--store DIR", "culm keygen", "culm append --key", "culm sync HOST:PORT":
                 self.assertIn(step, message)
-        self.assertIn("like culm sync 127.0.0.1:7474", self.error(USAGE, "sync"))
+        self.assertIn("like `culm sync 127.0.0.1:7474", self.error(USAGE, "sync"))
 
     def test_what_is_no_command_line_is_refused_with_the_next_step(self):
         for arguments in ([], ["nonsense"], ["ls", "--nonsense"], ["lipmaa"], ["lipmaa", "1", "2"],
@@ -98,6 +116,11 @@ class Arguments(Scenario):
                 self.assertIn(option, self.error(USAGE, "sync", "127.0.0.1:1", author,
                                                  f"{option}={size}"))
 
+    def test_a_live_sync_takes_no_timeout(self):
+        for seconds in "1", "30":
+            said = self.error(USAGE, "sync", "127.0.0.1:1", "--live", "--timeout", seconds)
+            self.assertIn("--live does not go with --timeout", said)
+
     def test_ranges_that_are_none_say_where_why_and_how_they_are_written(self):
         author = self.new_log("abc")
         missing, none = "a seqnum is missing", "this is no seqnum"
@@ -116,11 +139,6 @@ class Arguments(Scenario):
                 self.assertIn("like 5-9,20,30-", said)
         self.assertIn("at character 3: here nothing can be counted from the end",
                       self.error(USAGE, "sync", "127.0.0.1:1", author, "--range", "3,last"))
-    def test_a_live_sync_takes_no_timeout(self):
-        for seconds in "1", "30":
-            said = self.error(USAGE, "sync", "127.0.0.1:1", "--live", "--timeout", seconds)
-            self.assertIn("--live does not go with --timeout", said)
-
 
     def test_seqnums_are_counted_from_the_end_of_a_log_where_one_is_at_hand(self):
         author = self.new_log(str(n) for n in range(20))

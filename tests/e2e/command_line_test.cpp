@@ -154,7 +154,7 @@ TEST_F(CommandLine, AMissingArgumentIsNamedAsInTheHelpWithAnExample) {
   EXPECT_EQ(refused.status, 2);
   EXPECT_EQ(refused.err,
             "culm: sync: HOST:PORT is missing\n"
-            "  next: like culm sync 127.0.0.1:7474 AUTHOR --newest 100; or culm sync --help\n");
+            "  next: like `culm sync 127.0.0.1:7474 AUTHOR --newest 100`; or `culm sync --help`\n");
   EXPECT_THAT(ending({"append", "--key"}).err, HasSubstr("--key needs a value: FILE"));
   EXPECT_THAT(ending({"lipmaa", "1", "2"}).err, HasSubstr("one argument too many: 2"));
   EXPECT_THAT(ending({"lipmaa", "1", "-5"}).err, HasSubstr("one argument too many: -5"));

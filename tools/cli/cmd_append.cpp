@@ -480,12 +480,14 @@ void add_append(CommandTree& tree) {
   Verb& verb = tree.add_verb(
       "append",
       "Sign entries and append them to one's own log. One entry per FILE (- or no FILE is\n"
-      "standard input; where that is empty, so is the payload), or one per line with --lines; "
-      "each\n"
-      "of up to 4 GiB. Entries are durable when it returns; while a node runs on the store it "
-      "does\n"
-      "the writing. Appends that coincide wait for each other. What was published is remembered\n"
-      "outside of the store (`culm mark`), so that an old copy of the store is never appended to.",
+      "standard input; where that is empty, so is the payload), or one per line with --lines;\n"
+      "each of up to 4 GiB. Entries are durable when it returns; while a node runs on the store\n"
+      "it does the writing. Appends that coincide wait for each other. One that is killed has\n"
+      "appended nothing or, of many entries, the first ones: look with `culm log` before it is\n"
+      "done again.\n"
+      "\n"
+      "What was published is remembered outside of the store (`culm mark`), so that an old copy\n"
+      "of the store is never appended to.",
       "culm append --key me.key --lines notes.txt\n  date | culm append --key me.key", options,
       run);
   verb.group(VerbGroup::kKeep);

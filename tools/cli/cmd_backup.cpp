@@ -82,13 +82,19 @@ void add_backup(CommandTree& tree) {
   Verb& verb = tree.add_verb(
       "backup",
       "Copy the store to the directory DIR, as it is at one moment. A relay or another verb may\n"
-      "write to it meanwhile. DIR is made where it is missing, with those above it, and must\n"
-      "be empty. It is a store then: name it with --store, or move it to where the store was. "
-      "Killed midway, nothing in\n"
-      "DIR passes for a store. Do not copy a store with cp: what is written meanwhile tears the\n"
-      "copy, and it passes for the store itself, which a backup does not: `culm append` has to\n"
-      "know that it is an older one, or the author forks their log. Keys are not in the store:\n"
-      "keep them too.",
+      "write to it meanwhile. DIR is made where it is missing, with those above it, and must be\n"
+      "empty. It is a store then: name it with --store, or move it to where the store was.\n"
+      "Killed midway, nothing in DIR passes for a store. Damage is copied too: `culm verify`\n"
+      "finds it in the copy as in the store.\n"
+      "\n"
+      "Do not copy a store with cp: what is written meanwhile tears the copy, and it passes for\n"
+      "the store itself, which a backup does not: `culm append` has to know that it is an older\n"
+      "one, or the author forks their log.\n"
+      "\n"
+      "Keys are not in the store and not copied: keep the files of authors' keys, and of a\n"
+      "relay peer.key, which lies beside the store's files. With it in place a restored store\n"
+      "is the peer that others know; without it another is made. Two that run at a time need\n"
+      "two.",
       "culm backup /mnt/backup/culm-2026-07-14\n"
       "  culm --store /mnt/backup/culm-2026-07-14 verify",
       options, run);

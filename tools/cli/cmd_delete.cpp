@@ -242,11 +242,14 @@ void add_delete(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
   Verb& verb = tree.add_verb(
       "delete",
-      "Delete payloads here and keep the entries. What is left still verifies and can be served.\n"
-      "Payloads of the range are not fetched again, nor those that are not held, except by\n"
-      "`culm sync --undelete`; parts of those go too. What is appended here later is kept. An\n"
-      "open range ends at the head. Of an author with several logs it is done to each; .LOG_ID\n"
-      "names one. The disk has the room back after `culm compact`.",
+      "Delete payloads here and keep the entries. What is left still verifies and can be\n"
+      "served. Payloads of the range are not fetched again, nor those that are not held, except\n"
+      "by `culm sync --undelete`; parts of those go too. What is appended here later is kept.\n"
+      "An open range ends at the head. Of an author with several logs it is done to each;\n"
+      ".LOG_ID names one.\n"
+      "\n"
+      "It is done here alone: peers that hold the payloads keep and serve them. Their bytes\n"
+      "stay in the store's file until `culm compact` writes it again and gives the room back.",
       "culm delete 4fd3ab12 --payloads --range 1-500 --dry-run\n"
       "  culm delete 4fd3ab12 --payloads --range 1-500",
       options, run);

@@ -231,13 +231,13 @@ void add_import(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
   Verb& verb = tree.add_verb(
       "import",
-      "Take the entries of a file of JSON lines into the store. All of it is checked first, as a\n"
-      "sync checks what it takes: if one line is wrong, nothing is taken. What comes through a\n"
-      "pipe is kept on disk meanwhile. Payloads that were deleted here are not taken again. What\n"
-      "has its payload in the file is wanted from then on, beside what was; of a log that is "
-      "there\n"
-      "from entry 1 on without a gap, all is. `culm select` shows and changes that. A file that\n"
-      "would fork a log of one's own is refused.",
+      "Take the entries of a file of JSON lines into the store. All of it is checked first, as\n"
+      "a sync checks what it takes: if one line is wrong, nothing is taken. What comes through\n"
+      "a pipe is kept on disk meanwhile. A file that would fork a log of one's own is refused.\n"
+      "\n"
+      "Payloads that were deleted here are not taken again. What has its payload in the file is\n"
+      "wanted from then on, beside what was; of a log that is there from entry 1 on without a\n"
+      "gap, all is. `culm select` shows and changes that.",
       "culm import --jsonl part.jsonl\n"
       "  culm --store a export 4fd3ab12 --jsonl | culm --store b import --jsonl -",
       options, run);

@@ -30,7 +30,7 @@ void add_lipmaa(CommandTree& tree) {
       tree.add_verb("lipmaa",
                     "Print the lipmaalink target of a seqnum. It is the entry further back\n"
                     "that an entry links to, beside the one before it; 0 for entry 1.",
-                    "culm lipmaa 40        prints 13", options, run);
+                    "culm lipmaa 40  # prints 13", options, run);
   verb.group(VerbGroup::kExplore);
   verb.add_option("N", &options->seqnum, "Seqnum, 1 to 2^64 - 1").required();
 }

@@ -48,7 +48,7 @@ void add_path(CommandTree& tree) {
       tree.add_verb("path",
                     "Print the shortest way along links from one entry down to another. Both\n"
                     "are included; it takes these to prove the one from the other.",
-                    "culm path 1000000     28 seqnums, down to 1\n"
+                    "culm path 1000000  # 28 seqnums, down to 1\n"
                     "  culm path last --log 4fd3ab12",
                     options, run);
   verb.group(VerbGroup::kExplore);

@@ -576,15 +576,18 @@ void add_repair(CommandTree& tree) {
   Verb& verb = tree.add_verb(
       "repair",
       "Drop what is damaged in the store, and with --from take it again from peers. First say\n"
-      "with --dry-run what that is. Where pages of its file are damaged, the file is written\n"
-      "again with all that can be read of it; the disk needs room for that, to look at it as\n"
-      "well. An entry whose row is damaged is kept where its signature or a link still proves\n"
-      "it; then at most its payload is lost. What peers bring is verified as by `culm sync`, and\n"
-      "is all that is wanted of the logs: also what an earlier repair has dropped. Where entries\n"
-      "of your own log are lost, do not append before they are back: `culm append` refuses to\n"
-      "where it would fork the log. Exit status 3 if the store is sound again and something that\n"
-      "is wanted is lost, 6 if peers do not bring all that was lost, 5 if there is damage that\n"
-      "only another store can mend.",
+      "with --dry-run what that is.\n"
+      "\n"
+      "Where pages of its file are damaged, the file is written again with all that can be read\n"
+      "of it; the disk needs room for that, to look at it as well. An entry whose row is damaged is\n"
+      "kept where its signature or a link still proves it; then at most its payload is lost.\n"
+      "What peers bring is verified as by `culm sync`, and is all that is wanted of the logs:\n"
+      "also what an earlier repair has dropped. Where entries of your own log are lost, do not\n"
+      "append before they are back: `culm append` refuses to where it would fork the log.\n"
+      "\n"
+      "Exit status 3 if the store is sound again and something that is wanted is lost, 6 if\n"
+      "peers do not bring all that was lost, 5 if there is damage that only another store can\n"
+      "mend.",
       "culm repair --dry-run\n  culm repair --from 127.0.0.1:7474 --from 127.0.0.1:7475", options,
       run);
   verb.group(VerbGroup::kMend);

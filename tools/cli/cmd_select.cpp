@@ -213,11 +213,13 @@ void add_select(CommandTree& tree) {
       "select",
       "Show what the store wants of each log, or change it. A `culm sync` without --range and\n"
       "--newest fetches what is selected and misses; with them the selection grows by what they\n"
-      "say. Here it is replaced, by less as well: what is held besides stays until it is deleted\n"
-      "or forgotten, parts of payloads that are not wanted any more go at once, and a sync that\n"
-      "runs goes on with what it has begun with. Of a log with\n"
-      "--none a sync fetches nothing that it is not asked for. A relay that is offered a log it\n"
-      "accepts wants all of it again.",
+      "say.\n"
+      "\n"
+      "Here it is replaced, by less as well: what is held besides stays until it is deleted or\n"
+      "forgotten, parts of payloads that are not wanted any more go at once, and a sync that\n"
+      "runs goes on with what it has begun with. Of a log with --none a sync fetches nothing\n"
+      "that it is not asked for. A relay that is offered a log it accepts wants all of it\n"
+      "again.",
       "culm select\n"
       "  culm select 4fd3ab12 --newest 500\n"
       "  culm select 4fd3ab12 --none",

@@ -210,6 +210,8 @@ Outcome<void> run(Context& context, const Options& options) {
           "longer";
       break;
     }
+    std::this_thread::sleep_for(kLockedPause);
+    opened = Host::open(context, options.host_options, policy, MakeStore::kWhenWritten);
   }
   if (!opened) return fail_with(opened.error());
   Host& host = **opened;
@@ -218,8 +220,6 @@ Outcome<void> run(Context& context, const Options& options) {
   Outcome<void> served;
   const auto serve = [&] {
     if (request.live) served = host.serve_requests(false);
-    std::this_thread::sleep_for(kLockedPause);
-    opened = Host::open(context, options.host_options, policy, MakeStore::kWhenWritten);
   };
   // While nothing is here to be written to, others can make the store themselves.
   if (!is_missing) serve();
@@ -281,40 +281,48 @@ void add_how(Verb& verb, Options& options) {
   verb.add_option("--timeout", &options.timeout_seconds,
                   "Give up when nothing new has moved for so many seconds")
       .type_name("SECONDS")
+      .excludes(live)
       .show_default();
   verb.add_option("--deadline", &options.deadline_seconds,
                   "End after so many seconds, with what has come")
       .type_name("SECONDS");
-  add_host_options(verb, options.host_options);
-}
-
-}  // namespace
-      .excludes(live)
-
-void add_sync(CommandTree& tree) {
-  const auto options = std::make_shared<Options>();
-  Verb& verb = tree.add_verb(
   verb.add_option("--wait", &options.wait_seconds,
                   "Wait so long for another process that writes to the store and is no node")
       .type_name("SECONDS")
       .show_default();
+  add_host_options(verb, options.host_options);
+}
+
+}  // namespace
+
+void add_sync(CommandTree& tree) {
+  const auto options = std::make_shared<Options>();
+  Verb& verb = tree.add_verb(
       "sync",
       "Fetch logs from the peer at HOST:PORT, verify them and keep them. They come whole, or the\n"
-      "parts that are wanted, with the certificate entries that prove these. What is wanted is\n"
-      "remembered, and `culm select` shows and changes it: with --range or --newest it grows by\n"
-      "these; without them all of it is asked for, and everything of a log that is new. Payloads\n"
-      "are wanted as it was said last. Only what is missing moves. Ends with a table of what\n"
-      "came, beside what all the peer holds would cost. With --also several peers bring it\n"
-      "together, each a part; one that is slow or goes away is passed over. Where a node runs on\n"
-      "the store, the node does it, except with --live. A store that is missing is made when\n"
-      "something has come for it. Exit 0: all that is wanted of what the peers know is here, or\n"
-      "the budget is used up, and with --push each peer confirms that it holds all that is here.\n"
-      "Else what is missing is named, and exit is 3 if no peer named holds it, if --range names\n"
-      "what lies beyond the head (of what was remembered this is said, and is no failure), if\n"
-      "--payload-max left it out, or if a peer does not confirm it; 6 if it should have come, no\n"
-      "peer serves the log, or a peer declines it. With --live so too, when --deadline or\n"
-      "SIGTERM ends it; Ctrl-C is 130 always. Where entries of one's own log were appended while\n"
-      "no peer could be asked, and a peer holds others in their place, nothing moves: exit 7.",
+      "parts that are wanted, with the certificate entries that prove these. Only what is missing\n"
+      "moves. Ends with a table of what came, beside what all the peer holds would cost. A store\n"
+      "that is missing is made when something has come for it.\n"
+      "\n"
+      "What is wanted is remembered, and `culm select` shows and changes it: with --range or\n"
+      "--newest it grows by these; without them all of it is asked for, and everything of a log\n"
+      "that is new. Payloads are wanted as it was said last. With --also several peers bring it\n"
+      "together, each a part; one that is slow or goes away is passed over.\n"
+      "\n"
+      "Where a node runs on the store, the node does it, with its own key, network and checks,\n"
+      "except with --live: leave the options out that say others.\n"
+      "\n"
+      "Exit status, where what is missing is named; with --live too, when --deadline or SIGTERM\n"
+      "ends it:\n"
+      "  0  all that is wanted of what the peers know is here, or the budget is used up, and with "
+      "--push each peer confirms that it holds all that is here\n"
+      "  3  no peer named holds it, --range names what lies beyond the head (of what was "
+      "remembered this is said, and is no failure), --payload-max left it out, or a peer does not "
+      "confirm it\n"
+      "  6  it should have come, no peer serves the log, or a peer declines it\n"
+      "  7  an author forked the log. Where entries of one's own log were appended while no peer "
+      "could be asked, and a peer holds others in their place, nothing moves\n"
+      "  8  another process wrote to the store all the time that --wait says",
       "culm sync 127.0.0.1:7474 AUTHOR --newest 100\n"
       "  culm sync 127.0.0.1:7474 --also 127.0.0.1:7475\n"
       "  culm sync 127.0.0.1:7474 --push",

@@ -239,11 +239,17 @@ void add_verify(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
   Verb& verb = tree.add_verb(
       "verify",
-      "Verify from nothing every signature, link, payload and row. Without an option the logs of\n"
-      "the store, all or those named. With --jsonl a file of JSON lines, with --entry raw files;\n"
-      "these need no store. Where an author forked a log, the evidence is shown. Exit status 4 if\n"
-      "something is wrong or there is no entry in the file, 5 if the store is damaged, 7 if the "
-      "author forked a log.",
+      "Verify from nothing every signature, link, payload and row. Without an option the logs\n"
+      "of the store, all or those named. With --jsonl a file of JSON lines, with --entry raw\n"
+      "files; these need no store. Where an author forked a log, the evidence is shown.\n"
+      "\n"
+      "A loose entry is good and served; what links to it from the head is not held yet, and a\n"
+      "sync takes it. What repair says to prove nothing is another thing: what lies below is\n"
+      "lost.\n"
+      "\n"
+      "Exit status 4 if something is wrong or there is no entry in the file, 5 if the store is\n"
+      "damaged, and only if neither is so 7 if an author forked a log: the store is sound then,\n"
+      "and this stays so.",
       "culm verify\n  culm verify --jsonl part.jsonl\n"
       "  culm verify --entry 4.bin --backlink 3.bin --lipmaalink 1.bin",
       options, run);

@@ -259,9 +259,9 @@ Failure CommandLineParser::what_is_wrong(const CLI::ParseError& error,
   }
   if (missing != verb()->options_.end()) {
     const std::string& example = verb()->example();
+    const auto end = std::min(example.find('\n'), example.find("  #"));
     return wrong(missing->name() + " is missing")
-        .next("like " + example.substr(0, example.find('\n')) + "; or culm " + verb()->name() +
-              " --help");
+        .next("like `" + example.substr(0, end) + "`; or `culm " + verb()->name() + " --help`");
   }
   std::string message = error.what();
   say_of_value(message);

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <sstream>
+#include <utility>
 
 #include "tools/cli/output.hpp"
 
@@ -55,10 +56,13 @@ void add_blocks(std::string& out, std::string_view description, std::size_t colu
   const std::vector<Block> blocks = blocks_of(description);
   std::size_t column = 0;
   for (const Block& block : blocks) column = std::max(column, block.term.size() + 4);
+  bool follows_text = false;
   for (const Block& block : blocks) {
     if (block.term.empty()) {
+      if (std::exchange(follows_text, true)) out += '\n';
       wrap(out, block.text, 0, columns);
     } else {
+      follows_text = false;
       add_row(out, block.term, block.text, column, columns);
     }
   }
@@ -96,6 +100,10 @@ std::vector<Block> blocks_of(std::string_view description) {
   bool is_new = true;
   std::istringstream lines{std::string(description)};
   for (std::string line; std::getline(lines, line);) {
+    if (line.empty()) {
+      is_new = true;
+      continue;
+    }
     const auto gap = line.starts_with("  ") ? line.find("  ", 2) : std::string::npos;
     if (gap != std::string::npos) {
       const auto text = line.find_first_not_of(' ', gap);
@@ -105,7 +113,7 @@ std::vector<Block> blocks_of(std::string_view description) {
     } else {
       blocks.back().text += " " + line;
     }
-    is_new = line.empty();
+    is_new = false;
   }
   return blocks;
 }
