@@ -14,6 +14,7 @@
 #include "culm/store/detail/lmdb_calls.hpp"
 #include "culm/store/detail/safe_read.hpp"
 #include "culm/store/detail/store_directory.hpp"
+#include "culm/store/detail/unlocked_read.hpp"
 
 namespace culm::store::detail {
 namespace {
@@ -81,6 +82,7 @@ Result<std::optional<KvRow>> move_to(MDB_cursor* cursor, MDB_cursor_op step, MDB
   MDB_val value{};
   const int code = read_safely(
       MDB_CORRUPTED, [&] { return mdb_cursor_get(cursor, &key, &value, step); }, key, value);
+  CULM_CHECK(unless_overwritten(mdb_cursor_txn(cursor)));
   if (code == MDB_NOTFOUND) return std::nullopt;
   if (code != MDB_SUCCESS) return fail(error_of(code));
   return KvRow{to_view(key), to_view(value)};
@@ -154,8 +156,10 @@ bool LmdbTxn::is_sound(Table table, ByteView key, Look look) const {
 }
 
 Result<void> LmdbTxn::check(Table table, ByteView key, Look look) const {
-  return result_of_reading(
-      [&] { return is_sound(table, key, look) ? MDB_SUCCESS : MDB_CORRUPTED; });
+  auto checked =
+      result_of_reading([&] { return is_sound(table, key, look) ? MDB_SUCCESS : MDB_CORRUPTED; });
+  if (!checked) CULM_CHECK(unless_overwritten(txn_.get()));
+  return checked;
 }
 
 Result<void> LmdbTxn::check_free_pages() const {
@@ -170,6 +174,7 @@ Result<std::optional<ByteView>> LmdbTxn::get(Table table, ByteView key) const {
   MDB_val value{};
   const int code = read_safely(
       MDB_CORRUPTED, [&] { return mdb_get(txn_.get(), tree(table), &wanted, &value); }, value);
+  CULM_CHECK(unless_overwritten(txn_.get()));
   if (code == MDB_NOTFOUND) {
     CULM_CHECK(check(table, key, &PageCheck::is_sound_at));
     return std::nullopt;
@@ -201,11 +206,7 @@ Result<void> LmdbTxn::erase(Table table, ByteView key) {
 }
 
 Result<KvSpace> LmdbTxn::space() const {
-  MDB_env* const env = mdb_txn_env(txn_.get());
-  int file = -1;
-  struct stat status = {};
-  mdb_env_get_fd(env, &file);
-  if (::fstat(file, &status) != 0) return fail(error_system(Errc::kStoreIo, errno));
+  CULM_TRY(const Measure measured, measure(mdb_txn_env(txn_.get())));
   std::uint64_t page_bytes = 0;
   const auto bytes_of = [&](unsigned int tree) -> Result<std::uint64_t> {
     MDB_stat pages{};
@@ -214,7 +215,7 @@ Result<KvSpace> LmdbTxn::space() const {
     return page_bytes * (pages.ms_branch_pages + pages.ms_leaf_pages + pages.ms_overflow_pages);
   };
   KvSpace space;
-  space.file_bytes = static_cast<std::uint64_t>(status.st_size);
+  space.file_bytes = static_cast<std::uint64_t>(measured.status.st_size);
   CULM_TRY(std::uint64_t used, bytes_of(kFreeTree));
   CULM_TRY(const std::uint64_t of_main, bytes_of(kMainTree));
   used += of_main + kMetaPages * page_bytes;
@@ -237,7 +238,7 @@ Result<LmdbEnv> LmdbEnv::open(const std::string& directory, std::size_t map_size
   LmdbEnv env(created);
   env.directory_ = directory;
   env.read_only_ = read_only;
-  const unsigned int flags = MDB_NOTLS | (read_only ? MDB_RDONLY : 0U);
+  const unsigned int flags = MDB_NOTLS | (read_only ? flags_to_read(directory) : 0U);
   CULM_CHECK(env.prepare(map_size_bytes));
   {
     CULM_TRY(const auto lock, OpeningLock::take(directory));
@@ -396,12 +397,9 @@ Result<void> LmdbEnv::map_pages() {
 }
 
 Result<void> LmdbEnv::find_identity() {
-  int file = -1;
-  struct stat status = {};
-  mdb_env_get_fd(env_.get(), &file);
-  if (::fstat(file, &status) != 0) return fail(error_system(Errc::kStoreIo, errno));
-  device_ = status.st_dev;
-  inode_ = status.st_ino;
+  CULM_TRY(const Measure measured, measure(env_.get()));
+  device_ = measured.status.st_dev;
+  inode_ = measured.status.st_ino;
   return {};
 }
 

@@ -165,6 +165,13 @@ ino_t lock_file_number(const std::string& directory) noexcept {
   return ::stat(path_in(directory, kLmdbLockFile).c_str(), &status) == 0 ? status.st_ino : 0;
 }
 
+bool can_lock(const std::string& directory) noexcept {
+  const std::string file = path_in(directory, kLmdbLockFile);
+  const bool is_there = ::faccessat(AT_FDCWD, file.c_str(), F_OK, AT_EACCESS) == 0;
+  const char* const path = is_there ? file.c_str() : directory.c_str();
+  return ::faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) == 0;
+}
+
 std::string copy_path(const std::string& directory) { return path_in(directory, kCopyFile); }
 std::string salvage_path(const std::string& directory) { return path_in(directory, "/salvage"); }
 

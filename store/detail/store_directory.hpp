@@ -33,6 +33,8 @@ void drop_unmade(const std::string& directory, bool with_it) noexcept;
 
 /// The inode of LMDB's lock file; 0 when there is none.
 [[nodiscard]] ino_t lock_file_number(const std::string& directory) noexcept;
+/// Whether this user may lock what LMDB reads, which takes writing to its lock file.
+[[nodiscard]] bool can_lock(const std::string& directory) noexcept;
 
 /// Where a compaction writes what will take the place of the data file.
 [[nodiscard]] std::string copy_path(const std::string& directory);

@@ -2,8 +2,10 @@
 
 import json
 import os
+import pathlib
 import pty
 import subprocess
+import unittest
 
 from scenario import CULM, NOT_FOUND, STORE, Scenario, main
 
@@ -131,6 +133,27 @@ class Read(Scenario):
         done = subprocess.run(["bash", "-c", f"'{CULM}' ls >&-"], env=self.environment,
                               capture_output=True)
         self.assertEqual(done.returncode, STORE, done.stderr)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root becomes somebody else")
+    def test_a_store_of_somebody_else_can_be_looked_at(self):
+        author = self.new_log("abc")
+        self.place.chmod(0o755)
+        for path in self.place.glob("**/*"):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        nobody = {"user": 65534}
+        try:
+            self.run_culm("--version", **nobody)
+        except PermissionError:
+            self.skipTest("somebody else may not run what was built")
+        self.assertEqual(self.out("cat", author, **nobody), b"abc")
+        for verb in (["ls"], ["log", author], ["verify"], ["export", author, "--jsonl"], ["du"],
+                     ["inspect", author, 1], ["select"], ["follow", author, "--from-start",
+                                                          "--until", 3]):
+            self.run_culm(*verb, **nobody)
+        self.assertIn("to read is enough for verbs that only read",
+                      self.error(STORE, "delete", author, "--payloads", "--range", 1, **nobody))
+        pathlib.Path(self.path("store/data.mdb")).chmod(0o600)
+        self.assertIn("Permission denied", self.error(STORE, "ls", **nobody))
 
 
 if __name__ == "__main__":

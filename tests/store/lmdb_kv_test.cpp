@@ -117,6 +117,39 @@ TEST_F(LmdbKvTest, RefusesADirectoryItMayNotWriteTo) {
   std::filesystem::permissions(store_, std::filesystem::perms::owner_all);
 }
 
+TEST_F(LmdbKvTest, ReadsAStoreOfSomebodyElseUntilTheSnapshotMayBeWrittenOver) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root becomes somebody else";
+  ASSERT_TRUE(put(*open(), "a", "1"));
+  for (const char* path :
+       {"", "deep", "deep/store", "deep/store/data.mdb", "deep/store/lock.mdb"}) {
+    ASSERT_EQ(::chmod(temp_.path(path).c_str(), 0755), 0);
+  }
+  ChildProcess guest([&](const ParentLine& parent) {
+    constexpr uid_t kNobody = 65534;
+    if (::setuid(kNobody) != 0) return 1;
+    const auto kv = LmdbKv::open(store_, kReader);
+    if (!kv || get(**kv, "a") != "1") return 2;
+    const auto snapshot = (*kv)->begin_read();
+    parent.tell();
+    parent.await();
+    const auto value = (*snapshot)->get(Table::kMeta, as_bytes("a"));
+    if (!value || as_text(**value) != "1") return 3;
+    parent.tell();
+    parent.await();
+    const auto lost = (*snapshot)->get(Table::kMeta, as_bytes("a"));
+    if (lost || lost.error() != error_system(Errc::kStoreLocked, EACCES)) return 4;
+    return get(**kv, "a") == "3" ? 0 : 5;
+  });
+  ASSERT_TRUE(guest.await());
+  const auto kv = open();
+  EXPECT_TRUE(put(*kv, "a", "2"));
+  guest.tell();
+  ASSERT_TRUE(guest.await());
+  EXPECT_TRUE(put(*kv, "a", "3"));
+  guest.tell();
+  EXPECT_EQ(guest.join(), 0);
+}
+
 TEST_F(LmdbKvTest, RefusesAFileThatIsNotLmdb) {
   open().reset();
   overwrite(0, std::string(8192, 'x'));

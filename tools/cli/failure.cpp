@@ -44,7 +44,9 @@ constexpr std::string_view kTakeBack =
 constexpr std::string_view kRepair =
     "`culm repair --dry-run` says what is damaged; `culm repair --from HOST:PORT` mends what can "
     "be, and takes what is lost again from a peer that has it";
-constexpr std::string_view kAllow = "let this user write there, or name another store with --store";
+constexpr std::string_view kAllow =
+    "let this user write there (to read is enough for verbs that only read), or name another store "
+    "with --store";
 constexpr std::string_view kNoWay = "check the address and the network of this machine";
 static_assert(limits::kConnectTimeoutMs == 10'000 && limits::kHandshakeTimeoutMs == 10'000,
               "the words below say so");
@@ -71,6 +73,10 @@ constexpr Row kRows[] = {
     {Errc::kStoreIo, kAllow, {}, EROFS},
     {Errc::kStoreIo, "name a directory with --store DIR", {}, ENOTDIR},
     {Errc::kStoreIo, "keep the store on a disk of this machine", {}, EREMOTE},
+    {Errc::kStoreLocked,
+     "run the same again; who may write lock.mdb in the store reads beside those that write",
+     {},
+     EACCES},
     {Errc::kStoreLocked, "run the same again when the other process has ended"},
     {Errc::kStoreDamaged, kRepair},
     {Errc::kStoreFormat,
