@@ -16,7 +16,6 @@ struct AuditReport {
   std::uint64_t payload_bytes = 0;
   std::uint64_t entries_capped =
       0;                          ///< held at or above the cap: not valid, only their rows checked
-  std::uint64_t certificate = 0;  ///< held below the cap to prove the interest, and not in it
   RangeSet loose;                 ///< Spec: closure.md#loose
   std::uint64_t faults = 0;
   /// What is wrong first, from the log's state upwards by seqnum: kStoreDamaged or kStoreFormat for

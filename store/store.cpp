@@ -85,6 +85,11 @@ RangeSet LogState::served() const {
   return out;
 }
 
+RangeSet LogState::certificate() const {
+  if (interest.entries.empty()) return {};
+  return served() - resolve(interest.entries, head());
+}
+
 SeqNum LogState::head() const { return held.largest_up_to(last_served(*this)); }
 
 bool LogState::serves(SeqNum seqnum) const {

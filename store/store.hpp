@@ -65,6 +65,9 @@ struct LogState {
   [[nodiscard]] RangeSet shown() const;
   /// Held entries below the cap, and not held back: what is valid, served and counted.
   [[nodiscard]] RangeSet served() const;
+  /// Those of them that are not wanted: they prove others, or were wanted once. None where nothing
+  /// is wanted.
+  [[nodiscard]] RangeSet certificate() const;
   /// The highest of them, or 0.
   [[nodiscard]] SeqNum head() const;
   /// Whether the entry is one of them.

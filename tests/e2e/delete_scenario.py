@@ -46,7 +46,7 @@ class Delete(NetworkScenario):
         self.assertEqual(self.json("ls")["payloads"], 300)
         done = self.json(*arguments)
         self.assertEqual((done["deleted"], done["deleted_bytes"]), (3, 52))
-        self.assertRegex(self.text("ls"), "complete, but 3 payloads deleted$")
+        self.assertRegex(self.text("ls"), r"complete to [0-9]+, but 3 payloads deleted$")
 
     def test_what_is_not_fetched_from_now_on_and_lies_beyond_the_head_is_said_alike(self):
         self.out("delete", self.author, "--payloads", "--range", "5")

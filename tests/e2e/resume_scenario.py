@@ -98,7 +98,8 @@ class Resuming(NetworkScenario):
         self.assertEqual((held["entries"], held["payloads"], held["payloads_in_part"]), (5, 4, 1))
         self.assertGreater(held["payload_bytes_in_part"], MEGABYTE)
         self.assertRegex(self.text("ls", store="reader"),
-                         r"complete, but 1 payload not held; [12]\.\d MB in parts of 1 payload$")
+                         r"complete to \d+, but 1 payload not held; [12]\.\d MB in parts of 1 "
+                         r"payload$")
         entry = self.json("inspect", self.author, 2, store="reader")
         self.assertEqual(entry["payload_bytes_in_part"], held["payload_bytes_in_part"])
         self.assertIn("of it in part", self.text("inspect", self.author, 2, store="reader"))

@@ -24,6 +24,18 @@ class Select(NetworkScenario):
     def held(self, store="reader"):
         return self.json("ls", store=store)["held"]
 
+    def test_verbs_agree_on_what_is_wanted(self):
+        self.sync("reader", self.source.address, self.author, "--newest", "50")
+        self.out("select", self.author, "--newest", "5", store="reader")
+        export = ("export", self.author, "--jsonl", "-o", "all")
+        figures = {(line["entries"], line["certificate_entries"])
+                   for line in (self.json(*verb, store="reader")
+                                for verb in (["ls"], ["verify"], export))}
+        self.assertEqual(len(figures), 1, figures)
+        (wanted, others), = figures
+        self.assertEqual(wanted, 5)
+        self.assertGreater(others, 45)
+
     def test_what_a_sync_asked_for_once_is_shown_and_undone(self):
         self.sync("reader", self.source.address, self.author, "--newest", "50")
         self.assertEqual(self.wants(), ("", 50, True))

@@ -106,7 +106,7 @@ class Fetching(NetworkScenario):
         bare = self.sync_one("reader", self.address, author, "--entries-only")
         self.assertEqual((bare["state"], bare["entries"], bare["payload_bytes"]),
                          ("complete", 100, 0))
-        self.assertIn("complete, but 100 payloads not held", self.text("ls", store="reader"))
+        self.assertIn("complete to 100, but 100 payloads not held", self.text("ls", store="reader"))
         row = self.json("ls", store="reader")
         self.assertEqual((row["complete"], row["payloads_missing"]), (True, "1-100"))
         self.sync_one("part", self.address, author, "--range", "90-99", "--entries-only")
@@ -159,6 +159,7 @@ class Fetching(NetworkScenario):
                 break
             self.assertEqual(part["state"], "budget")
             self.assertLess(part["payload_bytes"], 100_000)
+            self.assertRegex(self.text("ls", store="reader"), rf"complete to {part['head']}$")
             self.assertLess(runs, 20)
         self.assertGreater(runs, 2)
         self.assertEqual(self.printed("reader", author), self.lines(3000))

@@ -48,11 +48,11 @@ class Terminal(Scenario):
         self.environment.update(TERM="xterm")
         self.environment.pop("NO_COLOR", None)
         author = self.new_log("abc")
-        self.assertIn(b"\x1b[32mcomplete\x1b[0m", self.shown("ls"))
+        self.assertIn(b"\x1b[32mcomplete to 3\x1b[0m", self.shown("ls"))
         self.assertIn(b"\x1b[32mgood\x1b[0m", self.shown("verify"))
         self.out("export", author, "--jsonl", "--range", "3", "-o", "part")
         self.out("import", "--jsonl", "part", store="part-store")
-        self.assertIn(b"\x1b[33mcomplete, but 2 payloads not held\x1b[0m",
+        self.assertIn(b"\x1b[33mcomplete to 3, but 2 payloads not held\x1b[0m",
                       self.shown("ls", "--store", "part-store"))
         for verb in "ls", "verify":
             self.assertNotIn(b"\x1b", self.out(verb))

@@ -30,13 +30,12 @@ Result<void> count(const store::ReadTransaction& transaction, const LogKey& key,
                    Progress& progress) {
   CULM_TRY(const auto log, transaction.get_log(key));
   kinds[kPayloads].bytes += log->payload_bytes;
-  const RangeSet wanted =
-      log->interest.entries.empty() ? log->held : resolve(log->interest.entries, log->head());
+  const RangeSet certificate = log->certificate();
   CULM_CHECK(transaction.visit_sound_entries(
       *log, log->held, [&](const store::StoredEntry& stored) -> Result<bool> {
         const SeqNum seqnum = stored.entry.seqnum();
-        const bool is_certificate = log->serves(seqnum) && !wanted.contains(seqnum);
-        kinds[is_certificate ? kCertificate : kEntries].bytes += stored.entry.bytes().size();
+        kinds[certificate.contains(seqnum) ? kCertificate : kEntries].bytes +=
+            stored.entry.bytes().size();
         progress.advance(1);
         return true;
       }));

@@ -22,7 +22,9 @@ struct Options {
 struct Part {
   store::LogState state;
   RangeSet asked;
-  RangeSet certificate;  ///< proves those
+  RangeSet certificate;  ///< proves those, and may be some of them
+
+  [[nodiscard]] std::uint64_t entries() const { return (asked - certificate).count(); }
 
   [[nodiscard]] std::uint64_t payloads() const { return (asked & state.payloads).count(); }
 };
@@ -35,7 +37,10 @@ Outcome<std::vector<Part>> choose(const store::Store& store, const Options& opti
     const RangeSet asked = options.range.empty() ? served : served & options.range.of(state.head());
     CULM_TOOLS_CHECK(unless_missing(state, named_in(options.range.of(state.head())) - served));
     if (asked.empty() && !options.range.empty()) continue;
-    parts.push_back({state, asked, (closure(asked, state.head()) & served) - asked});
+    const bool is_whole = options.range.empty();
+    parts.push_back(
+        {state, asked,
+         is_whole ? state.certificate() : (closure(asked, state.head()) & served) - asked});
   }
   if (!parts.empty()) return parts;
   return fail_with(Failure(Error{Errc::kEntryNotHeld})
@@ -84,14 +89,14 @@ Outcome<void> report(Context& context, const std::string& path, const std::vecto
   std::uint64_t certificate = 0;
   std::uint64_t payloads = 0;
   for (const Part& part : parts) {
-    entries += part.asked.count();
+    entries += part.entries();
     certificate += part.certificate.count();
     payloads += part.payloads();
     if (!context.json) continue;
     CULM_TOOLS_CHECK(context.out.write_json(Json{{"type", "exported"},
                                                  {"log", to_string(part.state.log)},
                                                  {"file", path},
-                                                 {"entries", part.asked.count()},
+                                                 {"entries", part.entries()},
                                                  {"certificate_entries", part.certificate.count()},
                                                  {"payloads", part.payloads()}}));
   }

@@ -46,18 +46,18 @@ Summary summarize(const store::LogState& log) {
   Summary summary;
   const RangeSet served = log.served();
   summary.head = log.head();
-  // Without an interest nothing is there for the sake of something else.
-  const RangeSet wanted =
-      log.interest.entries.empty() ? served : resolve(log.interest.entries, summary.head);
-  summary.entries = (served & wanted).count();
-  summary.certificate_entries = served.count() - summary.entries;
+  const RangeSet certificate = log.certificate();
+  summary.certificate_entries = certificate.count();
+  summary.entries = served.count() - summary.certificate_entries;
   summary.is_complete = summary.head != 0 && served.count() == summary.head;
-  summary.state = summary.is_complete ? "complete" : summary.head == 0 ? "empty" : "partial";
+  summary.state = summary.is_complete ? "complete to " + std::to_string(summary.head)
+                  : summary.head == 0 ? "empty"
+                                      : "partial";
   const bool is_ended = log.end_of_log != 0 && log.end_of_log == summary.head;
   if (is_ended) summary.state = summary.is_complete ? "ended" : "partial, ended";
   if (log.cap != 0) summary.state = "capped at " + std::to_string(log.cap);
   // What is held as a proof in a part needs no payload.
-  const RangeSet lacking = (summary.is_complete ? served : served & wanted) - log.payloads;
+  const RangeSet lacking = (summary.is_complete ? served : served - certificate) - log.payloads;
   summary.payloads_missing = lacking - log.deleted;
   const bool is_whole = summary.is_complete && summary.payloads_missing.empty();
   summary.tone = log.cap != 0 ? Tone::kBad : is_whole ? Tone::kGood : Tone::kPartial;
@@ -172,14 +172,14 @@ void add_ls(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
   Verb& verb = tree.add_verb(
       "ls",
-      "List the logs of the store. Per log: the highest seqnum held (head), entries held for\n"
-      "their own sake, entries held only to prove those (certificate), payloads held and their\n"
-      "bytes, and the state:\n"
-      "  complete    every entry from 1 to the head is held; peers may have later ones\n"
-      "  partial     some are not\n"
-      "  empty       none is, though some are wanted\n"
-      "  ended       the author has closed the log\n"
-      "  capped at N  the author has forked the log; entries from N on are not valid\n"
+      "List the logs of the store. Per log: the highest seqnum held (head), entries that are\n"
+      "wanted, other entries, which prove those or were wanted once (certificate), payloads held\n"
+      "and their bytes, and the state:\n"
+      "  complete to N  every entry from 1 to N, the head, is held; peers may have later ones\n"
+      "  partial        some are not\n"
+      "  empty          none is, though some are wanted\n"
+      "  ended          the author has closed the log\n"
+      "  capped at N    the author has forked the log; entries from N on are not valid\n"
       "and, behind that, how many of its payloads are not held, or not wanted (`culm select`), or\n"
       "were deleted here, and what is there of payloads that have come in part only: the next "
       "sync\n"

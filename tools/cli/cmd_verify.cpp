@@ -68,11 +68,12 @@ Failure failure_of(const std::string& title, const Error& fault) {
 }
 
 Json to_json(const store::LogState& log, const store::AuditReport& report) {
+  const std::uint64_t certificate = log.certificate().count();
   Json object = {{"type", "verdict"},
                  {"log", to_string(log.log)},
                  {"ok", report.is_sound() && log.cap == 0},
-                 {"entries", report.entries},
-                 {"certificate_entries", report.certificate},
+                 {"entries", report.entries - std::min(report.entries, certificate)},
+                 {"certificate_entries", certificate},
                  {"payloads", report.payloads},
                  {"payload_bytes", report.payload_bytes},
                  {"loose", to_string(report.loose)},
