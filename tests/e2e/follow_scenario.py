@@ -44,6 +44,23 @@ class Follow(Scenario):
     def test_what_was_there_already_ends_it_at_once(self):
         self.assertEqual(self.out("follow", self.author, "--until", 2), b"")
 
+    def test_what_will_not_come_is_not_waited_for(self):
+        self.append("".join(f"{n}\n" for n in range(3, 31)).encode())
+        self.out("export", self.author, "--jsonl", "--range", "20-30", "-o", "part")
+        self.out("import", "--jsonl", "part", store="other")
+        follow = ("follow", self.author, "--from-start", "--until")
+        done = self.run_culm(*follow, 15, "--json", status=NOT_FOUND, store="other")
+        self.assertEqual([json.loads(line)["seqnum"] for line in done.stdout.splitlines()],
+                         [1, 4, 13])
+        self.assertEqual(json.loads(done.stderr)["error"], "entry_not_held")
+        self.assertIn("the payload is not held: 13",
+                      self.error(NOT_FOUND, *follow, 13, "--payloads", store="other"))
+        self.out("delete", self.author, "--payloads", "--range", "30")
+        self.assertIn("was deleted here: 30", self.error(NOT_FOUND, *follow, 30, "--payloads"))
+        self.out("append", "--key", "me.key", "--end")
+        self.assertIn("entry 32 will not come: the author ended the log with 31",
+                      self.error(NOT_FOUND, *follow, 32))
+
     def test_all_logs_are_followed_without_a_name(self):
         process = self.start("follow", "--from-start", "--json")
         self.out("append", "--key", "me.key", "--log-id", 9, stdin=b"other")

@@ -4,6 +4,7 @@
 #include <thread>
 #include <utility>
 
+#include "culm/feed/closure.hpp"
 #include "culm/replication/host/commit_watch.hpp"
 #include "culm/replication/host/sync_lines.hpp"
 
@@ -38,6 +39,8 @@ class Follower {
   /// Prints what came since the last round, each entry whole; whether anything changed.
   Outcome<bool> round();
   [[nodiscard]] bool is_done() const noexcept { return is_done_; }
+  /// Fails where all is printed and the entry that is waited for will not come.
+  Outcome<void> unless_in_vain();
 
  private:
   struct Seen {
@@ -46,6 +49,7 @@ class Follower {
   };
 
   [[nodiscard]] RangeSet printable(const store::LogState& state) const;
+  [[nodiscard]] Outcome<void> unless_in_vain(const store::LogState& state) const;
   Outcome<void> look_at(const LogKey& log);
   Outcome<void> print(const LogKey& log, const RangeSet& seqnums);
 
@@ -135,6 +139,45 @@ Outcome<void> Follower::look_at(const LogKey& log) {
   return {};
 }
 
+Outcome<void> Follower::unless_in_vain() {
+  if (until_ == 0) return {};
+  CULM_TOOLS_TRY(const auto transaction, store_.read());
+  CULM_TOOLS_TRY(const std::vector<LogKey> logs, transaction.list_logs());
+  Outcome<void> outcome;
+  for (const LogKey& log : logs) {
+    if (!only_->matches(log)) continue;
+    CULM_TOOLS_TRY(const auto state, transaction.get_log(log));
+    outcome = unless_in_vain(*state);
+    if (outcome) return {};
+  }
+  return outcome;
+}
+
+Outcome<void> Follower::unless_in_vain(const store::LogState& state) const {
+  const auto in_vain = [&](const std::string& why) {
+    return fail_with(Failure(Exit::kNotFound, Errc::kEntryNotHeld,
+                             "entry " + std::to_string(until_) + " will not come: " + why)
+                         .about(short_name(state.log)));
+  };
+  if (printable(state).contains(until_)) return {};  // it came just now
+  if (state.cap != 0 && until_ >= state.cap) {
+    return in_vain("the author forked the log at " + std::to_string(state.cap));
+  }
+  if (state.end_of_log != 0 && until_ > state.end_of_log) {
+    return in_vain("the author ended the log with " + std::to_string(state.end_of_log));
+  }
+  const SeqNum head = state.head();
+  if (until_ > head) return {};
+  const RangeSet wanted = options_.payloads ? state.interest.payloads_wanted(head) - state.deleted
+                                            : resolve(state.interest.entries, head);
+  if (wanted.contains(until_)) return {};
+  const bool is_held = state.serves(until_);
+  const Errc error = !is_held                         ? Errc::kEntryNotHeld
+                     : state.deleted.contains(until_) ? Errc::kPayloadDeleted
+                                                      : Errc::kPayloadNotHeld;
+  return unless_missing(state, {{until_, until_}}, error);
+}
+
 Outcome<void> Follower::print(const LogKey& log, const RangeSet& seqnums) {
   if (seqnums.empty()) return {};
   if (options_.payloads) {
@@ -174,7 +217,9 @@ Outcome<void> run(Context& context, const Options& given) {
   while (true) {
     CULM_TOOLS_TRY(const bool has_changed, follower.round());
     if (follower.is_done()) return {};
-    if (!has_changed) watch->wait();
+    if (has_changed) continue;
+    CULM_TOOLS_CHECK(follower.unless_in_vain());
+    watch->wait();
   }
 }
 
@@ -194,7 +239,8 @@ void add_follow(CommandTree& tree) {
   verb.add_flag("--from-start", options->from_start, "Begin with what is held already");
   verb.add_option("--until", &options->until,
                   "End when entry N was printed, of an author with several logs that of "
-                  "any;\nprint none beyond it")
+                  "any;\nprint none beyond it. Where it would never come, as it is not wanted: "
+                  "exit 3")
       .type_name("N");
   verb.add_flag("--payloads", options->payloads, "Print the payloads themselves, as `culm cat`");
   verb.add_flag("--lines", options->lines, "End each payload with a line end");
