@@ -23,6 +23,7 @@ class Backup(Rotten):
         report = self.json("backup", "copy")
         self.assertEqual(os.listdir(self.path("copy")), ["data.mdb"])
         self.assertEqual(report["bytes"], os.path.getsize(self.path("copy/data.mdb")))
+        self.assertIn("lies in the store", self.error(USAGE, "backup", "store/copy"))
         self.assert_sound("copy")
         self.assertEqual(self.printed("copy", self.author), self.lines(ENTRIES))
         self.assertEqual(self.json("ls"), self.json("ls", store="copy"))

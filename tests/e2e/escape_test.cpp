@@ -20,6 +20,14 @@ TEST(Escape, EscapesWhatDrivesATerminal) {
             "\\u{202e}\\u{2066}\\u{200f}\\u{61c}\\u{feff}");
 }
 
+TEST(Escape, MakesAWordThatAShellTakesBack) {
+  EXPECT_EQ(shell_word("./a-b_c/1.key"), "./a-b_c/1.key");
+  EXPECT_EQ(shell_word(""), "''");
+  EXPECT_EQ(shell_word("my store\\ü"), "'my store\\ü'");
+  EXPECT_EQ(shell_word("it's $HOME"), "'it'\\''s $HOME'");
+  EXPECT_EQ(shell_word("a\x1b'\xff"), "$'a\\x1b\\x27\\xff'");
+}
+
 TEST(Escape, EscapesWhatIsNotUtf8) {
   EXPECT_EQ(escaped(std::string_view("\xff\xc0\xaf\x80")), "\\xff\\xc0\\xaf\\x80");
   EXPECT_EQ(escaped(std::string_view("\xed\xa0\x80")), "\\xed\\xa0\\x80");  // surrogate

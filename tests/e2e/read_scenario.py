@@ -33,7 +33,8 @@ class Read(Scenario):
         self.assertEqual(list(rows), sorted(authors))
         self.assertEqual(rows[authors[2]]["payload_bytes"], 1_500_000)
         text = self.text("ls")
-        self.assertRegex(text, rf"(?m)^{authors[2][:12]} +1500 +1,500 +0 +1,500 +1.5 MB +complete$")
+        self.assertRegex(text, rf"(?m)^{authors[2][:12]} +1500 +1,500 +0 +1,500 +1.5 MB "
+                               r"+complete to 1500$")
         self.assertIn(authors[1], self.text("ls", "--full"))
         self.assertEqual(self.json("ls", authors[1][:10])["log"], authors[1])
         self.assertEqual(self.json("ls", authors[1])["log"], authors[1])
@@ -79,7 +80,7 @@ class Read(Scenario):
         for arguments in [], ["--range", "1-"]:
             self.assertEqual(len(self.json_lines("log", author, *arguments, store="other")), 10)
         self.assertIn(f"culm: log: {author[:12]}: the entry is not held: 5\n"
-                      "  next: `culm sync HOST:PORT LOG --range RANGES` fetches it",
+                      f"  next: `culm sync HOST:PORT {author[:12]} --range 5` fetches it",
                       self.error(NOT_FOUND, "log", author, "--range", "5,14", store="other"))
 
     def test_log_shortens_long_payloads(self):
@@ -111,14 +112,23 @@ class Read(Scenario):
         self.assertEqual(done.stdout, b"")
         self.assertIn(b"11-12", done.stderr)
 
+    def test_cat_prints_of_several_logs_those_that_hold_it(self):
+        author = self.new_log("abc")
+        self.out("append", "--key", "me.key", "--log-id", 3, stdin=b"other")
+        done = self.run_culm("cat", author, "--range", 2, status=NOT_FOUND)
+        self.assertEqual(done.stdout, b"b")
+        self.assertIn(f"{author[:12]}.3: the payload is not held: 2".encode(), done.stderr)
+        self.assertEqual(self.run_culm("cat", author, "--range", 9, status=NOT_FOUND).stdout, b"")
+
     def test_cat_says_how_to_get_what_it_does_not_find(self):
         author = self.new_log("abcde")
         self.out("delete", author, "--payloads", "--range", 2)
         self.out("export", author, "--jsonl", "--range", "4-5", "-o", "part")
         self.out("import", "--jsonl", "part", store="other")
         for store, seqnum, step in ((None, 6, "the highest entry known here is 5"),
-                                    (None, 2, "`culm sync HOST:PORT LOG --undelete`"),
-                                    ("other", 1, "`culm sync HOST:PORT LOG --range RANGES`")):
+                                    (None, 2, f"`culm sync HOST:PORT {author[:12]} --range 2 "
+                                              "--undelete`"),
+                                    ("other", 1, f"`culm sync HOST:PORT {author[:12]} --range 1`")):
             said = self.error(NOT_FOUND, "cat", author, "--range", seqnum, store=store)
             self.assertIn("next: " + step, said)
 

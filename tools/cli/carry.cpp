@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "tools/cli/files.hpp"
+#include "tools/cli/escape.hpp"
 
 namespace culm::tools {
 namespace {
@@ -66,7 +66,7 @@ CarryWords carry_words(const Carried& carried, const std::string& cat, const std
 }
 
 std::string append_command(const std::string& key, const LogKey& log) {
-  std::string text = "culm append --key " + (key.empty() ? "KEY" : shown(key));
+  std::string text = "culm append --key " + (key.empty() ? "KEY" : shell_word(key));
   if (log.log_id != LogId{0}) text += " --log-id " + std::to_string(to_integer(log.log_id));
   return text;
 }

@@ -2,6 +2,7 @@
 
 #include "culm/store/backup.hpp"
 
+#include "tools/cli/escape.hpp"
 #include "tools/cli/files.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
@@ -44,7 +45,18 @@ Result<std::uint64_t> back_up(store::LmdbKv& kv, const std::string& directory) {
   return store::back_up(kv, directory, random);
 }
 
+/// What lies in the store goes with it.
+bool is_inside(const std::filesystem::path& directory, const std::filesystem::path& store) {
+  std::error_code error;
+  const auto way = std::filesystem::weakly_canonical(directory, error)
+                       .lexically_relative(std::filesystem::canonical(store, error));
+  return !way.empty() && way != "." && *way.begin() != "..";
+}
+
 Outcome<void> run(Context& context, const Options& options) {
+  if (is_inside(options.directory, context.store_directory)) {
+    return usage(shown(options.directory) + " lies in the store, and would be lost with it");
+  }
   std::error_code error;
   const bool is_new = !std::filesystem::exists(options.directory, error);
   const auto guarded = guard_reading(context);
@@ -68,7 +80,7 @@ Outcome<void> run(Context& context, const Options& options) {
   const bool has_peer_key = std::filesystem::exists(from + "/" + kPeerKeyName, error);
   return context.out.write(std::string("backed up to ") + (is_new ? "the new directory " : "") +
                            shown(options.directory) + " (" + human_size(*copied) +
-                           "); it is a store: `culm --store " + shown(options.directory) +
+                           "); it is a store: `culm --store " + shell_word(options.directory) +
                            " verify`\n" +
                            (has_peer_key ? "peer.key is not in it: keep a copy of it, or a store "
                                            "that is restored is another peer\n"

@@ -48,22 +48,25 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto states, read_logs_named(*store, options.log));
   std::vector<RangeSet> chosen;
+  chosen.reserve(states.size());
+  std::vector<PrintedPayloads> printed;
+  Outcome<void> outcome;
   for (const store::LogState& state : states) {
-    CULM_TOOLS_TRY(chosen.emplace_back(), choose(state, options, context.json));
+    auto of_log = choose(state, options, context.json);
+    if (of_log) {
+      printed.push_back({state, chosen.emplace_back(*std::move(of_log))});
+    } else if (outcome) {
+      outcome = fail_with(std::move(of_log.error()));
+    }
   }
   say_when_interrupted("not all was printed");
-  std::vector<PrintedPayloads> printed;
-  printed.reserve(states.size());
-  for (std::size_t i = 0; i < states.size(); ++i) printed.push_back({states[i], chosen[i]});
   CULM_TOOLS_TRY(const std::uint64_t bytes, bytes_to_print(context.out, *store, printed));
   Progress progress("writing", bytes, Progress::Unit::kBytes);
-  Outcome<void> outcome;
-  for (std::size_t i = 0; i < states.size(); ++i) {
+  for (const auto& [state, seqnums] : printed) {
     PayloadFormat format({context.json, options.lines, context.out.is_terminal()});
-    CULM_TOOLS_TRY(const RangeSet damaged,
-                   print_entries(context.out, *store, states[i].log, chosen[i], format,
-                                 bytes == 0 ? nullptr : &progress));
-    if (!damaged.empty()) outcome = unless_damaged(states[i].log, damaged);
+    CULM_TOOLS_TRY(const RangeSet damaged, print_entries(context.out, *store, state.log, seqnums,
+                                                         format, bytes == 0 ? nullptr : &progress));
+    if (!damaged.empty()) outcome = unless_damaged(state.log, damaged);
   }
   return outcome;
 }
@@ -75,10 +78,9 @@ void add_cat(CommandTree& tree) {
   Verb& verb = tree.add_verb(
       "cat",
       "Print the payloads of a log in order. Without --range: all that are held. With --range\n"
-      "each of them must be held, or nothing is printed. Bytes that could drive the terminal are\n"
-      "escaped when the output is one; into a file or a pipe go the very bytes. What is damaged "
-      "is\n"
-      "left out, and the exit status is then 5.",
+      "each of them must be held, or nothing of that log is printed. Bytes that could drive the\n"
+      "terminal are escaped when the output is one; into a file or a pipe go the very bytes. What\n"
+      "is damaged is left out, and the exit status is then 5.",
       "culm cat 4fd3ab12 --lines > copy.txt", options, run);
   verb.group(VerbGroup::kRead);
   verb.add_option("LOG", &options->log, "Log").required();

@@ -197,12 +197,14 @@ Outcome<void> unless_missing(const store::LogState& log, const RangeSet& missing
   Failure failure(Error{error});
   failure.message += ": " + to_string(missing);
   failure.fields["missing"] = to_string(missing);
+  const std::string sync = "`culm sync HOST:PORT " + short_name(log.log) + " --range " +
+                           (missing.ranges().size() == 1 ? to_string(missing) : "RANGES");
   if (missing.min() > log.head()) {
     failure.step = "the highest entry known here is " + std::to_string(log.head());
   } else if (error == Errc::kPayloadDeleted) {
-    failure.step = "`culm sync HOST:PORT LOG --undelete` takes back what was deleted here";
+    failure.step = sync + " --undelete` takes back what was deleted here";
   } else {
-    failure.step = "`culm sync HOST:PORT LOG --range RANGES` fetches it from a peer that has it";
+    failure.step = sync + "` fetches it from a peer that has it";
   }
   return fail_with(std::move(failure).about(short_name(log.log)));
 }

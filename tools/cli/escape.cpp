@@ -115,4 +115,26 @@ std::string preview(ByteView bytes, std::size_t columns, bool is_whole) {
   return is_whole ? text : text + "…";
 }
 
+std::string shell_word(std::string_view text) {
+  const auto is_plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("-_./,:@%+=").find(c) != std::string_view::npos;
+  };
+  if (!text.empty() && std::ranges::all_of(text, is_plain)) return std::string(text);
+  std::string readable(text);
+  std::erase(readable, '\\');
+  const bool is_readable = escaped(std::string_view(readable)) == readable;
+  std::string word = is_readable ? "'" : "$'";
+  for (const char c : text) {
+    if (is_plain(c) || (is_readable && c != '\'')) {
+      word += c;
+    } else if (is_readable) {
+      word += "'\\''";
+    } else {
+      word += "\\x" + to_hex(as_bytes(std::string_view(&c, 1)));
+    }
+  }
+  return word + "'";
+}
+
 }  // namespace culm::tools

@@ -18,6 +18,9 @@ std::size_t escape(std::string& out, ByteView bytes, LineEnds line_ends, bool mo
 [[nodiscard]] std::string escaped(ByteView bytes);
 [[nodiscard]] std::string escaped(std::string_view text);
 
+/// `text` as a shell takes it for one word, and a terminal for text.
+[[nodiscard]] std::string shell_word(std::string_view text);
+
 /// The escaped start of `bytes`, at most `columns` characters; ends in "…" when not all is shown.
 [[nodiscard]] std::string preview(ByteView bytes, std::size_t columns, bool is_whole = true);
 

@@ -1,6 +1,7 @@
 #include "tools/cli/failure.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <iterator>
 #include <utility>
@@ -83,6 +84,7 @@ constexpr Row kRows[] = {
      "another version wrote it, or a faulty one; it is left as it is: fetch the log into another "
      "store"},
     {Errc::kLogUnknown, "`culm ls` lists the logs of the store"},
+    {Errc::kEntryNotHeld, "`culm ls --json` says which entries are held"},
     {Errc::kAuthorMarkBehind, kTakeBack},
     {Errc::kAuthorMarkFork, kTakeBack},
     {Errc::kAuthorMarkFormat,
@@ -245,6 +247,27 @@ Failure::Failure(const Error& error)
 
 Failure::Failure(Exit exit_status, Errc errc, std::string text)
     : exit(exit_status), code(errc), message(std::move(text)), fields(Json::object()) {}
+
+std::string with_store(std::string_view step, std::string_view directory) {
+  constexpr std::array<std::string_view, 5> kOthers{"help", "keygen", "mark", "name", "relay"};
+  constexpr std::string_view kCommand = "culm ";
+  std::string text;
+  while (true) {
+    const std::size_t end = step.find(kCommand);
+    if (end == std::string_view::npos) return text.append(step);
+    const std::string_view before = step.substr(0, end);
+    text.append(before).append(kCommand);
+    step.remove_prefix(end + kCommand.size());
+    const std::string_view verb = step.substr(0, step.find_first_of(" `"));
+    const bool is_begun = before.ends_with('`') || before.ends_with("do ");
+    const bool is_elsewhere =
+        step.substr(std::min(step.find('`'), step.size())).starts_with("` there");
+    const bool is_other =
+        verb.starts_with('-') || std::ranges::find(kOthers, verb) != kOthers.end();
+    if (!is_begun || is_elsewhere || is_other) continue;
+    text.append("--store ").append(shell_word(directory)).append(" ");
+  }
+}
 
 std::string to_text(const Failure& failure, const std::string& verb) {
   std::string text = "culm: ";

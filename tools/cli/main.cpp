@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -57,6 +58,16 @@ Failure with_step_of_damage(Failure failure, const Context& context) {
   return std::move(failure).about(culm::tools::named(context));
 }
 
+/// A command of the next step goes to the same store.
+Failure with_given_store(Failure failure, const Context& context,
+                         const std::vector<std::string>& arguments) {
+  const bool is_given = std::ranges::any_of(arguments, [](const std::string& argument) {
+    return argument == "--store" || argument.starts_with("--store=");
+  });
+  if (is_given) failure.step = culm::tools::with_store(failure.step, context.store_directory);
+  return failure;
+}
+
 int print_help(Context& context, const culm::tools::Ending& ending) {
   std::fputs(ending.err.c_str(), stderr);
   auto printed = context.out.write(ending.out);
@@ -85,6 +96,7 @@ int run(const std::vector<std::string>& arguments) {
   static_cast<void>(context.out.flush());
   Failure failure = with_what_was_done(std::move(outcome.error()).as(exit), context);
   failure = with_step_of_damage(with_silent_node(std::move(failure), context), context);
+  failure = with_given_store(std::move(failure), context, arguments);
   const std::string& name = (*verb)->name();
   std::fputs((context.json ? to_json_line(failure, name) : to_text(failure, name)).c_str(), stderr);
   return static_cast<int>(exit);
