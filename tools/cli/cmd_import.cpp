@@ -221,7 +221,8 @@ Outcome<void> run(Context& context, const Options& options) {
   if (import->forks.empty()) return {};
   Failure failure(Exit::kFork, Errc::kFork, "forked by its author: " + human_forks(import->forks));
   failure.fields["forks"] = to_json(import->forks);
-  failure.step = "`culm verify` shows the evidence; what lies below stays valid";
+  failure.step =
+      "`culm verify` shows the evidence; a log stays valid below the seqnum that is named";
   return fail_with(std::move(failure));
 }
 

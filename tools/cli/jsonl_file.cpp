@@ -30,7 +30,7 @@ Failure explain_line(const std::string& path, const host::JsonlFault& fault) {
   if (error.code == Errc::kFork) {
     failure.message += "; forked: " + human_forks(fault.forks);
     failure.fields["forks"] = to_json(fault.forks);
-    failure.step = "leave out these logs from there on: what lies below is valid";
+    failure.step = "leave out these logs from there on";
   }
   if (error.code == Errc::kFileFormat) {
     failure.step = "each line is one that `culm export --jsonl` writes";

@@ -133,7 +133,8 @@ Failure explain_fork(const node::LogReport& log) {
   Failure failure(Exit::kFork, Errc::kFork,
                   "the author forked the log at " + std::to_string(log.cap) +
                       human_dropped(log.dropped, log.payloads_dropped) +
-                      "; what lies below stays valid, and the evidence is kept");
+                      (log.cap > 1 ? "; what lies below stays valid" : "; nothing of it is valid") +
+                      ", and the evidence is kept");
   failure.fields = {{"log", to_string(log.log)}, {"cap", log.cap}};
   if (!log.dropped.empty()) failure.fields["seqnums"] = to_string(log.dropped);
   return std::move(failure).about(short_name(log.log)).next("`culm verify` shows the evidence");
