@@ -104,8 +104,13 @@ class Arguments(Scenario):
                              .splitlines()[0],
                              f'culm: append: --wait "{number}" is not a number from 0 on')
         for option in ("--wait=", "--gate=", "--log-id="):
-            self.assertIn(f"{option[:-1]} needs a value",
-                          self.error(USAGE, "append", "--key", "k", option))
+            for arguments in [option], [option, "7"]:
+                self.assertIn(f"{option[:-1]} needs a value",
+                              self.error(USAGE, "append", "--key", "k", *arguments))
+        self.assertIn("--key goes once only\n",
+                      self.error(USAGE, "append", "--key", "a", "--key", "b"))
+        for arguments in ["--store"], ["ls", "--store"]:
+            self.assertIn("--store needs a value: DIR", self.error(USAGE, *arguments))
 
     def test_sizes_have_units(self):
         author = self.new_log("abc")

@@ -195,6 +195,7 @@ class JsonLines(NetworkScenario):
         self.run_verb("forget", author + ".7", "--own")
         self.run_verb("help", "--manuals", "manuals")
         self.run_verb("--version")
+        self.run_verb("help", "ls")
         verbs = set(re.findall(r"^  ([a-z]+) ", self.text("--help"), re.M))
         self.assertEqual(verbs - self.ran, set())
         self.assertEqual(set(TYPES) - self.seen, 

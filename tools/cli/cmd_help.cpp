@@ -48,9 +48,11 @@ Outcome<void> write_manuals(Context& context, const Options& options) {
 
 Outcome<void> run(Context& context, const Options& options) {
   if (!options.directory.empty()) return write_manuals(context, options);
-  if (options.verb.empty()) return context.out.write(overview(*options.tree, help_columns()));
-  CULM_TOOLS_TRY(const Verb* verb, find_verb(*options.tree, options.verb));
-  return context.out.write(help_of(*verb, help_columns()));
+  const Verb* verb = nullptr;
+  if (!options.verb.empty()) {
+    CULM_TOOLS_TRY(verb, find_verb(*options.tree, options.verb));
+  }
+  return context.out.write(help_text(*options.tree, verb, context.json));
 }
 
 }  // namespace

@@ -39,6 +39,8 @@ void say_of_value(std::string& message) {
     replace(message, " = ", " \"");
     message += "\" is not a number from 0 on";
   }
+  const std::size_t twice = message.find(": At Most 1 required ");
+  if (twice != std::string::npos) message.replace(twice, std::string::npos, " goes once only");
   const std::size_t none = message.find(": 1 required ");
   if (none != std::string::npos) message.replace(none, std::string::npos, " needs a value");
 }
@@ -54,6 +56,12 @@ constexpr char kFromEnd = '\x1f';
 
 bool counts_from_end(std::string_view argument) {
   return argument.size() > 1 && argument[0] == '-' && argument[1] >= '0' && argument[1] <= '9';
+}
+
+/// "" or "--store=".
+bool is_empty(std::string_view argument) {
+  return argument.empty() ||
+         (argument.starts_with("--") && argument.find('=') + 1 == argument.size());
 }
 
 void restore(std::string& text) {
@@ -201,9 +209,10 @@ tl::expected<const Verb*, Ending> CommandLineParser::parse(
     return tl::unexpected(Ending{
         static_cast<int>(why.exit), {}, is_json ? to_json_line(why, name) : to_text(why, name)});
   };
-  if (const auto empty = std::ranges::find(arguments, std::string()); empty != arguments.end()) {
+  if (const auto empty = std::ranges::find_if(arguments, is_empty); empty != arguments.end()) {
     const bool is_of_option = empty != arguments.begin() && std::prev(empty)->starts_with("--");
     Failure why = wrong((is_of_option ? *std::prev(empty) : "an argument") + " must not be empty");
+    if (!empty->empty()) why = wrong(empty->substr(0, empty->size() - 1) + " needs a value");
     const std::string name = first_without_dash(arguments);
     const bool is_verb = std::ranges::find(tree_.verbs(), name, &Verb::name) != tree_.verbs().end();
     if (is_verb) why.step = "culm " + name + " --help";
@@ -222,9 +231,7 @@ tl::expected<const Verb*, Ending> CommandLineParser::parse(
                                  : version.what();
     return tl::unexpected(Ending{0, text + "\n", {}});
   } catch (const CLI::CallForHelp&) {
-    const std::size_t columns = help_columns();
-    return tl::unexpected(
-        Ending{0, verb() == nullptr ? overview(tree_, columns) : help_of(*verb(), columns), {}});
+    return tl::unexpected(Ending{0, help_text(tree_, verb(), has(arguments, "--json")), {}});
   } catch (const CLI::ParseError& error) {
     return refuse(what_is_wrong(error, arguments));
   }
@@ -241,6 +248,8 @@ Failure CommandLineParser::what_is_wrong(const CLI::ParseError& error,
   if (const std::string unknown = unknown_option(tree_, verb(), arguments); !unknown.empty()) {
     return wrong(unknown);
   }
+  const std::string_view last = arguments.empty() ? "" : arguments.back();
+  if (last == "--store") return wrong("--store needs a value: DIR");
   if (verb() == nullptr) return wrong("say what to do: culm VERB");
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
     std::string extra = app_.remaining(true).front();
@@ -250,7 +259,6 @@ Failure CommandLineParser::what_is_wrong(const CLI::ParseError& error,
   const auto missing = std::ranges::find_if(verb()->options_, [&](const Option& option) {
     return option.is_required_ && options_.at(&option)->count() == 0;
   });
-  const std::string_view last = arguments.back();
   const auto bare = std::ranges::find_if(verb()->options_, [&](const Option& option) {
     return !option.is_positional() && !option.is_flag() && has(option.spellings(), last);
   });

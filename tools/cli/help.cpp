@@ -173,4 +173,10 @@ std::string help_of(const Verb& verb, std::size_t columns) {
   return out + "\nExample:\n  " + verb.example() + "\n";
 }
 
+std::string help_text(const CommandTree& tree, const Verb* verb, bool json) {
+  const std::size_t columns = help_columns();
+  const std::string text = verb == nullptr ? overview(tree, columns) : help_of(*verb, columns);
+  return json ? to_line(Json{{"type", "help"}, {"message", text}}) + "\n" : text;
+}
+
 }  // namespace culm::tools

@@ -22,6 +22,9 @@ inline constexpr std::size_t kHelpColumnsMax = 100;
 
 [[nodiscard]] std::string help_of(const Verb& verb, std::size_t columns);
 
+/// Either, by whether there is a verb; with `json` in one line for programs.
+[[nodiscard]] std::string help_text(const CommandTree& tree, const Verb* verb, bool json);
+
 /// "culm sync [OPTIONS] HOST:PORT [LOG...]".
 [[nodiscard]] std::string usage_of(const Verb& verb);
 
