@@ -223,6 +223,13 @@ Result<std::unique_ptr<FileAuthorMark>> FileAuthorMark::open(const std::string& 
   return std::unique_ptr<FileAuthorMark>(new FileAuthorMark(descriptor, log, wait_max, store_file));
 }
 
+Result<std::unique_ptr<FileAuthorMark>> FileAuthorMark::open_to_read(const std::string& path,
+                                                                     const LogKey& log) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return io_failure();
+  return std::unique_ptr<FileAuthorMark>(new FileAuthorMark(descriptor, log, Duration(0), 0));
+}
+
 Result<bool> FileAuthorMark::copy(const std::string& other, const std::string& path) {
   const auto bytes = read_whole(other);
   if (!bytes && bytes.error() == error_system(Errc::kFileIo, ENOENT)) return false;

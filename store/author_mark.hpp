@@ -81,6 +81,9 @@ class FileAuthorMark final : public AuthorMark {
                                                                     const LogKey& log,
                                                                     Duration wait_max = kWaitMax,
                                                                     std::uint64_t store_file = 0);
+  /// To `read` only. Fails with kFileIo, also where there is none.
+  [[nodiscard]] static Result<std::unique_ptr<FileAuthorMark>> open_to_read(const std::string& path,
+                                                                            const LogKey& log);
   /// Makes the file, whole, what `other` is. False, with nothing done, where there is one already,
   /// or no `other` any more. Fails with kFileIo.
   [[nodiscard]] static Result<bool> copy(const std::string& other, const std::string& path);

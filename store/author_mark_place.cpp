@@ -123,13 +123,18 @@ Result<std::vector<LogKey>> list_author_marks(const std::string& directory) {
   return logs;
 }
 
-Result<std::vector<LogKey>> list_unasked_marks(const std::string& directory) {
-  CULM_TRY(auto logs, list_author_marks(directory));
-  std::erase_if(logs, [&](const LogKey& log) {
-    const auto mark = FileAuthorMark::open(author_mark_path(directory, log), log);
-    return !mark || !is_unasked(**mark);
-  });
-  return logs;
+Result<std::optional<Published>> read_author_mark(const std::string& directory, const LogKey& log) {
+  const auto mark = FileAuthorMark::open_to_read(author_mark_path(directory, log), log);
+  if (!mark && mark.error() == error_system(Errc::kFileIo, ENOENT)) return std::nullopt;
+  if (!mark) return fail(mark.error());
+  return (*mark)->read();
+}
+
+Result<bool> is_unasked(const std::string& directory, const LogKey& log) {
+  const auto published = read_author_mark(directory, log);
+  if (!published && published.error().code == Errc::kAuthorMarkFormat) return false;
+  if (!published) return fail(published.error());
+  return *published && (*published)->is_unasked();
 }
 
 }  // namespace culm::store

@@ -32,7 +32,12 @@ struct MarkUse {
 /// The logs that have a mark there, in order; none where there is no such directory. Fails with
 /// kFileIo.
 [[nodiscard]] Result<std::vector<LogKey>> list_author_marks(const std::string& directory);
-/// Of these the logs whose mark says `Published::is_unasked`. Fails likewise.
-[[nodiscard]] Result<std::vector<LogKey>> list_unasked_marks(const std::string& directory);
+/// What the mark of a log there says; nothing where there is none. Takes no lock, and needs no
+/// permission to write. Fails as `AuthorMark::read`.
+[[nodiscard]] Result<std::optional<Published>> read_author_mark(const std::string& directory,
+                                                                const LogKey& log);
+/// Whether that is `Published::is_unasked`. What a damaged mark has said, `Appender::open` asks
+/// for. Fails with kFileIo.
+[[nodiscard]] Result<bool> is_unasked(const std::string& directory, const LogKey& log);
 
 }  // namespace culm::store

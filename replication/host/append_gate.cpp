@@ -31,6 +31,7 @@ struct Question {
   const LogKey& log;
   SeqNum tail;
   std::vector<node::SyncPeer> peers;
+  std::stop_token stop{};
 };
 
 Result<std::unique_ptr<store::Store>> make_empty() {
@@ -43,7 +44,7 @@ Result<node::SyncReport> ask_directly(const Question& about, store::Store& empty
                                       const node::SyncRequest& request) {
   const Replica::Told told;
   CULM_TRY(const auto run, SyncRun::start(empty, about.directory, about.options, request, told));
-  return run->run({});
+  return run->run(about.stop);
 }
 
 Result<node::SyncReport> ask(const Question& about, const node::SyncRequest& request) {
@@ -254,22 +255,23 @@ Result<void> bind(const OwnLogs& own, const LogKey& log, store::AuthorMark& mark
 }
 
 Result<std::optional<UnaskedLog>> look_at(const OwnLogs& own, const LogKey& log,
-                                          const std::vector<node::SyncPeer>& peers) {
+                                          const std::vector<node::SyncPeer>& peers,
+                                          const std::stop_token& stop) {
   CULM_TRY(const auto mark,
            store::open_author_mark(
                {.directory = own.marks_directory, .store_directory = own.directory}, log));
   CULM_TRY(const SeqNum tail, find_unasked_tail(own, log, *mark));
   if (tail == 0) return std::nullopt;
   CULM_TRY(KnownHead known,
-           ask_peers({own.store, nullptr, own.directory, own.options, log, tail, peers}));
+           ask_peers({own.store, nullptr, own.directory, own.options, log, tail, peers, stop}));
   if (known.other) {
     CULM_CHECK(store::with_lock(*mark, [&] { return move_back(*mark, *known.other); }));
-    return UnaskedLog{log, tail, std::move(known.other), {}, {}};
+    return UnaskedLog{log, tail, *std::move(known.other)};
   }
   if (known.fork) {
     // What lies below stays what it is.
     if (tail < known.fork->at) return std::nullopt;
-    return UnaskedLog{log, tail, {}, known.fork, {}};
+    return UnaskedLog{log, tail, *known.fork};
   }
   if (known.is_of_use(tail)) {
     // Who holds less does not know of what is above.
@@ -284,7 +286,7 @@ Result<std::optional<UnaskedLog>> look_at(const OwnLogs& own, const LogKey& log,
   }
   CULM_TRY(const auto transaction, own.store.read());
   CULM_TRY(const auto met, transaction.known_peers());
-  return UnaskedLog{log, tail, {}, {}, std::move(known.silent.front()), met.empty()};
+  return UnaskedLog{log, tail, SilentPeer{std::move(known.silent.front()), met.empty()}};
 }
 
 }  // namespace
@@ -319,27 +321,46 @@ Result<KnownHead> ask_known_peers(const WritableStore& store, const std::string&
   return known;
 }
 
+Error why_not_synced(const UnaskedLog& log) {
+  if (const auto* const other = std::get_if<OtherBranch>(&log.why)) {
+    return error_for(Errc::kAuthorMarkFork, other->at);
+  }
+  if (const auto* const fork = std::get_if<ShownFork>(&log.why)) {
+    return error_for(Errc::kLogCapped, fork->at);
+  }
+  return std::get<SilentPeer>(log.why).peer.error.value_or(Error{Errc::kPeerClosed});
+}
+
 Result<void> bind_confirmed(const OwnLogs& own, const node::SyncReport& report) {
-  CULM_TRY(const auto logs, store::list_unasked_marks(own.marks_directory));
-  for (const LogKey& log : logs) {
-    const auto said = std::ranges::find(report.logs, log, &node::LogReport::log);
-    if (said == report.logs.end() || !said->is_pushed) continue;
+  for (const node::LogReport& said : report.logs) {
+    if (!said.is_pushed) continue;
+    CULM_TRY(const bool is_unasked, store::is_unasked(own.marks_directory, said.log));
+    if (!is_unasked) continue;
     CULM_TRY(const auto mark,
              store::open_author_mark(
-                 {.directory = own.marks_directory, .store_directory = own.directory}, log));
-    CULM_TRY(const SeqNum tail, find_unasked_tail(own, log, *mark));
-    if (tail != 0) CULM_CHECK(bind(own, log, *mark, tail));
+                 {.directory = own.marks_directory, .store_directory = own.directory}, said.log));
+    CULM_TRY(const SeqNum tail, find_unasked_tail(own, said.log, *mark));
+    if (tail != 0) CULM_CHECK(bind(own, said.log, *mark, tail));
   }
   return {};
 }
 
-Result<std::optional<UnaskedLog>> find_unasked(const OwnLogs& own,
-                                               const node::SyncRequest& request) {
-  CULM_TRY(const auto logs, store::list_unasked_marks(own.marks_directory));
+Result<std::vector<LogKey>> list_unasked(const OwnLogs& own, const node::SyncRequest& request) {
+  CULM_TRY(const auto marked, store::list_author_marks(own.marks_directory));
+  std::vector<LogKey> logs;
+  for (const replication::WantRequest& want : request.logs) {
+    if (!std::ranges::binary_search(marked, want.log)) continue;
+    CULM_TRY(const bool is_unasked, store::is_unasked(own.marks_directory, want.log));
+    if (is_unasked) logs.push_back(want.log);
+  }
+  return logs;
+}
+
+Result<std::optional<UnaskedLog>> find_unasked(const OwnLogs& own, const node::SyncRequest& request,
+                                               const std::stop_token& stop) {
+  CULM_TRY(const auto logs, list_unasked(own, request));
   for (const LogKey& log : logs) {
-    const auto& wants = request.logs;
-    if (std::ranges::find(wants, log, &replication::WantRequest::log) == wants.end()) continue;
-    CULM_TRY(auto unasked, look_at(own, log, request.peers));
+    CULM_TRY(auto unasked, look_at(own, log, request.peers, stop));
     if (unasked) return unasked;
   }
   return std::nullopt;

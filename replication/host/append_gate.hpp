@@ -2,7 +2,9 @@
 
 #include <cstddef>
 #include <optional>
+#include <stop_token>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "culm/core/result.hpp"
@@ -72,17 +74,24 @@ struct KnownHead {
                                                 store::AuthorMark& mark, const LogKey& log,
                                                 SeqNum tail, const ReplicaOptions& options = {});
 
-/// Why a log is not to be synced.
-struct UnaskedLog {
-  LogKey log;
-  SeqNum tail = 0;                           ///< here
-  std::optional<OtherBranch> other{};        ///< what a peer holds
-  std::optional<ShownFork> fork{};           ///< else: what is here from there on would be dropped
-  std::optional<node::PeerReport> silent{};  ///< else: nobody could be asked, and this is why
-  bool is_first_sync = false;                ///< of the store: the log began here, most likely
+/// Nobody could be asked: what became of one of the peers.
+struct SilentPeer {
+  node::PeerReport peer;
+  bool is_first_sync = false;  ///< of the store: the log began here, most likely
 };
 
-/// What an own log is to be asked for before a sync.
+/// Why a log is not to be synced: it is forked where a peer holds another branch, and from the
+/// shown fork on what is here would be dropped.
+struct UnaskedLog {
+  LogKey log;
+  SeqNum tail = 0;  ///< here
+  std::variant<OtherBranch, ShownFork, SilentPeer> why{};
+};
+
+/// kAuthorMarkFork, kLogCapped, or what became of the peer.
+[[nodiscard]] Error why_not_synced(const UnaskedLog& log);
+
+/// Where own logs are, and how peers are asked for them.
 struct OwnLogs {
   const store::Store& store;
   std::string directory;        ///< of the store
@@ -90,12 +99,16 @@ struct OwnLogs {
   ReplicaOptions options{};     ///< how peers are reached
 };
 
-/// Of the logs of `request`, those that were appended to while nobody could be asked: has its peers
-/// show theirs, as the gate does, before anything of them is exchanged. The first that is not to be
-/// synced, or nothing; a log that peers hold as it is here is marked as asked. Fails as store and
-/// mark.
+/// Of the logs of `request`, those that were appended to while nobody could be asked. Fails as
+/// `store::list_author_marks`, and where such a mark cannot be read.
+[[nodiscard]] Result<std::vector<LogKey>> list_unasked(const OwnLogs& own,
+                                                       const node::SyncRequest& request);
+/// Has the peers of `request` show theirs of these logs, as the gate does, before anything of them
+/// is exchanged. The first log that is not to be synced, or nothing; one that peers hold as it is
+/// here is marked as asked. Fails as store and mark; ends early with `stop`.
 [[nodiscard]] Result<std::optional<UnaskedLog>> find_unasked(const OwnLogs& own,
-                                                             const node::SyncRequest& request);
+                                                             const node::SyncRequest& request,
+                                                             const std::stop_token& stop = {});
 
 /// After a sync that pushed: the marks of logs that all its peers confirm to hold as they are here
 /// say no more that nobody was asked. Fails as store and mark.

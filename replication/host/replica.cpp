@@ -36,7 +36,6 @@ struct Replica::Impl {
   ReplicaOptions options;
   Ed25519Verifier verifier;
   host::WritableStore store;
-  std::string marks_directory;  ///< where the last own log has its mark; "": the place of the user
   host::SyncRun* running = nullptr;
 
   /// To write with: while a sync runs its node writes, and tells peers of it.
@@ -45,11 +44,11 @@ struct Replica::Impl {
   }
   [[nodiscard]] Result<node::SyncReport> sync_by(host::NodeClient& other,
                                                  const node::SyncRequest& request) const;
-  /// Before a sync: see `host::find_unasked`.
-  [[nodiscard]] Result<void> check_unasked(const node::SyncRequest& request) const;
-  /// After it.
-  [[nodiscard]] Result<void> bind_confirmed(const node::SyncReport& report) const;
   [[nodiscard]] std::optional<host::OwnLogs> own_logs() const;
+  [[nodiscard]] Result<std::string> marks() const {
+    return options.marks_directory.empty() ? store::find_marks_directory()
+                                           : options.marks_directory;
+  }
 };
 
 struct OwnLog::Impl {
@@ -87,11 +86,7 @@ const store::Store& Replica::store() const { return *impl_->store.store; }
 Result<OwnLog> Replica::open_log(const std::string& key_file, const OwnLogOptions& options) {
   CULM_TRY(auto key, read_or_make_key(key_file, options));
   auto impl = std::make_unique<OwnLog::Impl>(*impl_, std::move(key), options.log_id);
-  std::string marks = options.marks_directory;
-  if (marks.empty()) {
-    CULM_TRY(marks, store::find_marks_directory());
-  }
-  impl_->marks_directory = marks;
+  CULM_TRY(const std::string marks, impl_->marks());
   CULM_TRY(impl->mark,
            store::open_author_mark(
                {.directory = marks, .key_path = key_file, .store_directory = impl_->directory},
@@ -201,7 +196,6 @@ Result<node::SyncReport> Replica::sync(const node::SyncRequest& request, const T
                                        const std::stop_token& stop) {
   if (!node::is_sound(request)) return fail(Errc::kUsage);
   if (impl_->running != nullptr) return fail(Errc::kBusy);
-  CULM_CHECK(impl_->check_unasked(request));
   if (impl_->store.node != nullptr) return impl_->sync_by(*impl_->store.node, request);
   const auto lock = impl_->store.kv->lock_for_node();
   if (!lock) {
@@ -209,36 +203,22 @@ Result<node::SyncReport> Replica::sync(const node::SyncRequest& request, const T
     const auto node = host::NodeClient::connect(impl_->directory);
     return node ? impl_->sync_by(*node, request) : fail(lock.error());
   }
+  const auto own = impl_->own_logs();
   CULM_TRY(const auto run, host::SyncRun::start(*impl_->store.store, impl_->directory,
-                                                impl_->options, request, told));
+                                                impl_->options, request, told, own));
   impl_->running = run.get();
   auto report = run->run(stop);
   impl_->running = nullptr;
-  CULM_CHECK(impl_->bind_confirmed(report));
+  const bool is_own_fork = report.error && (report.error->code == Errc::kAuthorMarkFork ||
+                                            report.error->code == Errc::kLogCapped);
+  if (is_own_fork) return fail(*report.error);
   return report;
 }
 
 std::optional<host::OwnLogs> Replica::Impl::own_logs() const {
-  const auto marks = marks_directory.empty() ? store::find_marks_directory() : marks_directory;
-  if (!marks) return std::nullopt;
-  return host::OwnLogs{*store.store, directory, *marks, options};
-}
-
-Result<void> Replica::Impl::bind_confirmed(const node::SyncReport& report) const {
-  const auto own = own_logs();
-  return own ? host::bind_confirmed(*own, report) : Result<void>();
-}
-
-Result<void> Replica::Impl::check_unasked(const node::SyncRequest& request) const {
-  const auto own = own_logs();
-  if (!own) return {};
-  CULM_TRY(const auto unasked, host::find_unasked(*own, request));
-  if (!unasked) return {};
-  if (unasked->other) return fail(error_for(Errc::kAuthorMarkFork, unasked->other->at));
-  if (unasked->fork) return fail(error_for(Errc::kLogCapped, unasked->fork->at));
-  // A node may reach peers of a network that is not known here.
-  if (store.node != nullptr || unasked->is_first_sync) return {};
-  return fail(unasked->silent->error.value_or(Error{Errc::kPeerClosed}));
+  const auto place = marks();
+  if (!place) return std::nullopt;
+  return host::OwnLogs{*store.store, directory, *place, options};
 }
 
 struct RunningSync::Impl {
@@ -281,10 +261,10 @@ Result<RunningSync> Replica::start_sync(const node::SyncRequest& request, const 
   if (!node::is_sound(request)) return fail(Errc::kUsage);
   if (impl_->running != nullptr) return fail(Errc::kBusy);
   if (impl_->store.kv == nullptr) return fail(Errc::kStoreLocked);
-  CULM_CHECK(impl_->check_unasked(request));
   CULM_TRY(auto lock, impl_->store.kv->lock_for_node());
+  const auto own = impl_->own_logs();
   CULM_TRY(auto run, host::SyncRun::start(*impl_->store.store, impl_->directory, impl_->options,
-                                          request, told));
+                                          request, told, own));
   return RunningSync(std::make_unique<RunningSync::Impl>(*impl_, std::move(lock), std::move(run)));
 }
 
@@ -293,8 +273,16 @@ Result<node::SyncReport> Replica::Impl::sync_by(host::NodeClient& other,
   const bool speaks_of_peers = options.accept.full || !options.network.empty() ||
                                !options.network_key_file.empty() || !options.peer_key_file.empty();
   if (request.live || speaks_of_peers) return fail(Errc::kUsage);
+  const auto own = own_logs();
+  if (own) {
+    CULM_TRY(const auto unasked, host::find_unasked(*own, request));
+    if (unasked && !std::holds_alternative<host::SilentPeer>(unasked->why)) {
+      return fail(host::why_not_synced(*unasked));
+    }
+  }
   auto report = other.sync(request);
-  if (report) CULM_CHECK(bind_confirmed(*report));
+  // Where that fails, the next append asks once more.
+  if (own && report) static_cast<void>(host::bind_confirmed(*own, *report));
   return report;
 }
 

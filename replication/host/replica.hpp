@@ -36,6 +36,9 @@ struct ReplicaOptions {
   std::string network_key_file{};
   /// The secret that peers know this store by, in a file; "": peer.key in the store's directory.
   std::string peer_key_file{};
+  /// Where the author marks of own logs lie; "": the place of the user, see
+  /// `store::find_marks_directory`.
+  std::string marks_directory{};
 };
 
 /// What to ask of the peers that this store has synced with, before the first append, where author
@@ -52,8 +55,6 @@ struct OwnLogOptions {
   bool make_key = true;
   /// See `store::AppenderOptions`.
   bool adopt = false;
-  /// Where the author mark lies; "": the place of the user, see `store::find_marks_directory`.
-  std::string marks_directory{};
   AppendGate gate = AppendGate::kAsk;
 };
 
@@ -230,16 +231,16 @@ class Replica {
   /// rest see `SyncReport::outcome`.
   /// Each sync fails before anything has moved with kAuthorMarkFork where entries of one's own log
   /// were appended while no peer could be asked, and a peer shows others in their place: with the
-  /// seqnum of the first, or of the peer's last where that is all that is known. And with why a
-  /// peer could not be asked, where that keeps it from being known. Spec: store.md#before-a-sync
+  /// seqnum of the first, or of the peer's last where that is all that is known. A live one asks
+  /// again each time that it connects. Spec: store.md#before-a-sync
   using Told = std::function<bool(const node::SyncEvent&)>;
   [[nodiscard]] Result<node::SyncReport> sync(const node::SyncRequest& request,
                                               const Told& told = {},
                                               const std::stop_token& stop = {});
 
   /// Begins a sync, such as a live one, and goes on with it in a thread of its own, where `told` is
-  /// called; an `OwnLog` is used in one thread at a time. Fails as `sync` does before anything has
-  /// moved, and beside a node with kStoreLocked.
+  /// called; an `OwnLog` is used in one thread at a time. What keeps it from connecting is in its
+  /// report. Fails beside a node with kStoreLocked.
   [[nodiscard]] Result<RunningSync> start_sync(const node::SyncRequest& request,
                                                const Told& told = {});
 

@@ -16,7 +16,14 @@ StoreNode::StoreNode(asio::io_context& io, store::Store& store, replication::Pol
       writer_(store, pool_, options.accept,
               [&io](std::function<void()> task) { asio::post(io, std::move(task)); }),
       node_(io, store, policy, pool_, random_, writer_, std::move(options.node)),
-      accept_(options.accept) {}
+      accept_(options.accept),
+      own_(std::move(options.own)) {
+  if (!own_) return;
+  guard_.emplace(io, *own_, std::move(options.found_unasked));
+  node_.before_dials([this](transport::SyncDial dial, OwnLogGuard::Answer answer) {
+    guard_->ask(std::move(dial), std::move(answer));
+  });
+}
 
 Result<void> StoreNode::write(const std::function<Result<void>(DirectWriter&)>& body) {
   std::promise<Result<void>> outcome;
@@ -161,13 +168,19 @@ node::SyncId StoreNode::sync(const node::SyncRequest& request,
                              ended = std::move(ended)](const node::SyncEvent& event) {
     remember_peers(node_, store_, is_quote, event);
     if (!told(event)) node_.end_sync(*id);
-    if (const auto* const end = std::get_if<node::SyncEnded>(&event)) ended(end->report);
+    const auto* const end = std::get_if<node::SyncEnded>(&event);
+    if (end == nullptr) return;
+    // Where that fails, the next append asks once more.
+    if (own_) static_cast<void>(bind_confirmed(*own_, end->report));
+    ended(end->report);
   });
   return *id;
 }
 
 void StoreNode::stop(std::function<void()> handler) {
   background_.reset();
+  guard_.reset();
+  node_.before_dials({});
   if (control_) control_->close();
   node_.stop(std::move(handler));
 }

@@ -10,6 +10,7 @@
 #include "culm/core/signing.hpp"
 #include "culm/replication/host/background_verifier.hpp"
 #include "culm/replication/host/control_server.hpp"
+#include "culm/replication/host/own_log_guard.hpp"
 #include "culm/replication/host/store_writer.hpp"
 #include "culm/replication/host/verifier_pool.hpp"
 #include "culm/replication/host/writer.hpp"
@@ -23,6 +24,10 @@ struct StoreNodeOptions {
   AcceptOptions accept{};
   /// Threads that check signatures of what comes in, the node's among them.
   std::size_t verify_threads = VerifierPool::count_cores();
+  /// Of the user whose node this is, in this store; nothing where none is written to it. What was
+  /// appended there while nobody could be asked is not exchanged before.
+  std::optional<OwnLogs> own{};
+  OwnLogGuard::Found found_unasked{};
 };
 
 /// A node on the store that this process writes to, with all the threads that it needs.
@@ -105,6 +110,8 @@ class StoreNode {
   StoreWriter writer_;
   transport::Node node_;
   AcceptOptions accept_;
+  std::optional<OwnLogs> own_;
+  std::optional<OwnLogGuard> guard_;
   InNodeWriter direct_{*this};
   /// Gone with this, for what is still to be called then.
   std::shared_ptr<StoreNode*> self_ = std::make_shared<StoreNode*>(this);

@@ -41,6 +41,10 @@ std::vector<DialId> DialPlan::late(Instant now) const {
   return out;
 }
 
+void DialPlan::extend(DialId dial, Instant end) {
+  if (is_calling(dial)) dials_.at(dial).at = end;
+}
+
 void DialPlan::connected(DialId dial) {
   CULM_ASSERT(is_calling(dial));
   dials_.at(dial).state = State::kInSession;

@@ -39,6 +39,8 @@ class DialPlan {
   [[nodiscard]] std::vector<DialId> take_due(Instant now);
   /// Calls that took too long; say `over` of each.
   [[nodiscard]] std::vector<DialId> late(Instant now) const;
+  /// A call that is under way is late from then on.
+  void extend(DialId dial, Instant end);
   /// The call came through. Precondition: it was under way.
   void connected(DialId dial);
   /// A call has failed, or its session has ended after `lasted`. Whether it will be called again;

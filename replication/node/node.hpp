@@ -82,8 +82,8 @@ class Node final : private Fetch::Sessions {
   void end_fetch(FetchId fetch, Instant now);
   /// Moves logs between the store and some peers, once or as they grow: see `Sync`.
   SyncId sync(SyncRequest request, Instant now);
-  /// Ends it with what has come; it tells so. Nothing happens if it has ended.
-  void end_sync(SyncId sync, Instant now);
+  /// Ends it with what has come, or with `error`; it tells so. Nothing happens if it has ended.
+  void end_sync(SyncId sync, Instant now, std::optional<Error> error = std::nullopt);
   /// As the session's own. Fails with kPeerClosed when there is no such session, or as the session.
   /// The store's interest is the caller's business.
   [[nodiscard]] Result<replication::WantId> want(SessionId session,
@@ -126,6 +126,10 @@ class Node final : private Fetch::Sessions {
   /// What `Connect` asked for has come about. Nothing: close the socket.
   [[nodiscard]] std::optional<SessionId> connected(DialId dial, Instant now);
   void connect_failed(DialId dial, const Error& error, Instant now);
+  /// The host takes so long for it, in place of limits::kConnectTimeoutMs from the start.
+  void extend_dial(DialId dial, Instant end) { plan_.extend(dial, end); }
+  /// What the sync that has the dial is to move.
+  [[nodiscard]] std::optional<std::pair<SyncId, SyncRequest>> find_sync_of(DialId dial) const;
   void received(SessionId session, ByteView bytes, Instant now);
   /// The peer sends no more, or the connection is broken.
   void receive_ended(SessionId session, Instant now);

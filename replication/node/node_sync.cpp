@@ -77,9 +77,18 @@ void Node::begin_sync(SyncId id, const Result<void>& prepared, Instant now) {
   }
 }
 
-void Node::end_sync(SyncId sync, Instant now) {
+void Node::end_sync(SyncId sync, Instant now, std::optional<Error> error) {
   now_ = now;
-  if (Sync* const found = find_sync(sync)) found->end(SyncOutcome::kStopped, now);
+  const auto outcome = error ? SyncOutcome::kFailed : SyncOutcome::kStopped;
+  if (Sync* const found = find_sync(sync)) found->end(outcome, now, error);
+}
+
+std::optional<std::pair<SyncId, SyncRequest>> Node::find_sync_of(DialId dial) const {
+  const auto id = sync_dials_.find(dial);
+  if (id == sync_dials_.end()) return std::nullopt;
+  const auto running = syncs_.find(id->second);
+  if (running == syncs_.end()) return std::nullopt;
+  return std::pair{id->second, running->second.sync.request()};
 }
 
 Sync* Node::find_sync(SyncId sync) {

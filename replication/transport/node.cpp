@@ -40,6 +40,8 @@ node::SyncId Node::sync(node::SyncRequest request, SyncHandler handler) {
 
 void Node::end_sync(node::SyncId sync) { impl_->ask().end_sync(sync, detail::now()); }
 
+void Node::before_dials(BeforeDial ask) { impl_->before_dial_ = std::move(ask); }
+
 Result<replication::WantId> Node::want(SessionId session, const replication::WantRequest& request) {
   return impl_->ask().want(session, request, detail::now());
 }

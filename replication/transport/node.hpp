@@ -44,6 +44,22 @@ struct NodeObserver {
   std::function<void(const LogKey&)> log_changed{};
 };
 
+/// Whether a sync may connect to a peer.
+struct DialAnswer {
+  std::optional<Error> error{};  ///< why not now; one that is live tries again
+  bool ends_sync = false;        ///< it never may
+};
+
+/// A connection that a sync is about to make.
+struct SyncDial {
+  node::SyncId sync = 0;
+  node::SyncRequest request{};
+  Endpoint endpoint{};
+};
+
+/// Is asked about each before it is made, and calls `answer` once, at once or later.
+using BeforeDial = std::function<void(SyncDial dial, std::function<void(DialAnswer)> answer)>;
+
 /// Whether a node could listen at `endpoint` now. Fails as `Node::listen`.
 [[nodiscard]] Result<void> can_listen(const Endpoint& endpoint);
 
@@ -79,6 +95,8 @@ class Node {
   node::SyncId sync(node::SyncRequest request, SyncHandler handler);
   /// Ends it with what has come; it tells so. Nothing happens if it has ended.
   void end_sync(node::SyncId sync);
+  /// From now on asks `ask` before a sync connects.
+  void before_dials(BeforeDial ask);
 
   /// As the session's own. Fails with kPeerClosed when there is no such session, or as the session.
   /// The store's interest is the caller's business.

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 from relay_harness import NetworkScenario
-from scenario import CULM, FORK, NETWORK, OK, main
+from scenario import CULM, FORK, NETWORK, OK, STORE, main
 
 
 class OwnLog(NetworkScenario):
@@ -225,6 +225,74 @@ class OwnBranch(OwnLog):
         self.assertEqual(self.append(b"7\n"), "")
         relay.end()
         self.assertEqual(self.append(b"8\n", "--gate", "required"), "")
+
+
+class LiveSync(OwnLog):
+    """Begun on a store from before the branch, while no peer can be reached."""
+
+    def setUp(self):
+        super().setUp()
+        self.node.end()
+        self.restore()
+
+    def test_asks_each_time_that_it_connects(self):
+        live = self.live("store", self.address, "--push")
+        live.wait_for(event="disconnected")
+        self.append(b"mine 4\nmine 5\n")
+        relay = self.relay_is_back()
+        self.assertEqual(live.process.wait(60), FORK, live.said())
+        self.assertIn("its entries from seqnum 4 on would be dropped everywhere", live.said())
+        relay.end()
+        for store, head in ("relay", 4), ("store", 5):
+            log = self.json("ls", store=store)
+            self.assertEqual((log["head"], log["cap"]), (head, None), store)
+
+    def test_brings_what_the_peer_holds_as_it_is_here(self):
+        shutil.rmtree(self.path("relay"))
+        shutil.copytree(self.path("store-backup"), self.path("relay"))
+        os.remove(self.path("relay/peer.key"))
+        live = self.live("store", self.address, "--push")
+        live.wait_for(event="disconnected")
+        self.append(b"mine 4\n")
+        relay = self.relay_is_back()
+        live.wait_for(event="pushed", head=4)
+        live.end()
+        relay.end()
+        self.assertEqual(self.append(b"5\n", "--gate", "required"), "", "it was asked")
+
+
+class ReadOnlyMarks(OwnLog):
+    """Marks that say that nobody was asked, and that cannot be written."""
+
+    def setUp(self):
+        super().setUp()
+        self.node.end()
+        self.restore()
+        self.append(b"mine 4\n")
+        self.relay_is_back()
+        if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode != 0:
+            self.skipTest("no namespace to mount the marks in")
+
+    def run_with_marks(self, *arguments):
+        mount = "mount --bind marks marks && mount -o remount,bind,ro marks && exec \"$@\""
+        return subprocess.run(["unshare", "-rm", "bash", "-c", mount, "-", CULM, *arguments],
+                              cwd=self.place, env=self.environment, capture_output=True, timeout=100)
+
+    def test_count_as_any_other_and_are_named(self):
+        for verb in (["sync", self.address, "--push"], ["sync", self.address, "--live"]):
+            done = self.run_with_marks(*verb)
+            self.assertEqual(done.returncode, STORE, done.stderr)
+            said = done.stderr.decode()
+            self.assertIn(f"author marks in {self.path('marks')}: ", said)
+            self.assertIn("Read-only file system", said)
+        self.assertIsNone(self.json("ls")["cap"])
+        self.assertEqual(self.json("mark")["seqnum"], 4)
+
+    def test_keep_a_file_that_forks_the_log_from_being_imported(self):
+        self.out("export", self.author, "--jsonl", "-o", "other.jsonl", store="relay")
+        shutil.rmtree(self.path("store"))
+        done = self.run_with_marks("import", "--jsonl", "other.jsonl")
+        self.assertEqual(done.returncode, FORK, done.stderr)
 
 
 class BegunAgain(OwnLog):

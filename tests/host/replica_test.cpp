@@ -95,6 +95,14 @@ class ReplicaTest : public testing::Test {
     return payload ? std::string(as_text(*payload)) : std::string(name(payload.error().code));
   }
 
+  /// As if nobody could have been asked before the last entry was appended.
+  void make_unasked(const LogKey& log) const {
+    const auto mark = *store::open_author_mark({.directory = path("marks")}, log);
+    auto published = **mark->read();
+    published.store = store::kUnaskedStore;
+    ASSERT_TRUE(mark->write(published));
+  }
+
   void SetUp() override { ASSERT_EQ(::setenv("CULM_MARKS", path("marks").c_str(), 1), 0); }
   [[nodiscard]] static node::SyncRequest live_push(const Relay& relay, const LogKey& log) {
     node::SyncRequest request;
@@ -139,22 +147,17 @@ TEST_F(ReplicaTest, SyncsNothingThatWasAppendedUnaskedWhereAPeerHoldsOthers) {
   ASSERT_EQ(replica.open_log(path("key"))->append("one"), SeqNum{1});
   ASSERT_TRUE(replica.push(relay.address(), {log}));
   {
-    Replica other = open("other");
+    Replica other = Replica::open(path("other"), {.marks_directory = path("elsewhere")}).value();
     ASSERT_TRUE(other.sync(relay.address(), {log}));
-    OwnLog theirs =
-        *other.open_log(path("key"), {.adopt = true, .marks_directory = path("elsewhere")});
+    OwnLog theirs = *other.open_log(path("key"), {.adopt = true});
     ASSERT_EQ(theirs.append("other two"), SeqNum{2});
     ASSERT_TRUE(other.push(relay.address(), {log}));
   }
   ASSERT_EQ(replica.open_log(path("key"), {.gate = AppendGate::kNever})->append("two"), SeqNum{2});
-  {
-    const auto mark = *store::open_author_mark({.directory = path("marks")}, log);
-    auto published = **mark->read();
-    published.store = store::kUnaskedStore;
-    ASSERT_TRUE(mark->write(published));
-  }
+  make_unasked(log);
   EXPECT_EQ(replica.push(relay.address(), {log}).error(), error_for(Errc::kAuthorMarkFork, 2));
-  EXPECT_EQ(replica.start_sync(live_push(relay, log)).error().code, Errc::kAuthorMarkFork);
+  EXPECT_EQ(replica.start_sync(live_push(relay, log))->wait().error,
+            error_for(Errc::kAuthorMarkFork, 2));
   EXPECT_EQ(replica.open_log(path("key")).error().code, Errc::kAuthorMarkFork);
   EXPECT_EQ(replica.store().read()->get_log(log).value()->cap, 0U);
   ASSERT_TRUE(replica.forget(log));
@@ -162,6 +165,18 @@ TEST_F(ReplicaTest, SyncsNothingThatWasAppendedUnaskedWhereAPeerHoldsOthers) {
   EXPECT_EQ(text(replica, log, 2), "other two");
   ASSERT_EQ(replica.open_log(path("key"))->append("two"), SeqNum{3});
   ASSERT_TRUE(replica.push(relay.address(), {log}));
+}
+
+TEST_F(ReplicaTest, ASyncThatRanInItsOwnThreadLeavesTheMarkAsked) {
+  const Relay relay(path("relay"));
+  Replica replica = open("store");
+  const LogKey log = replica.open_log(path("key"))->key();
+  ASSERT_EQ(replica.open_log(path("key"))->append("one"), SeqNum{1});
+  make_unasked(log);
+  auto request = live_push(relay, log);
+  request.live = false;
+  EXPECT_EQ(replica.start_sync(request)->wait().outcome, node::SyncOutcome::kDone);
+  EXPECT_FALSE((*store::read_author_mark(path("marks"), log))->is_unasked());
 }
 
 TEST_F(ReplicaTest, SaysWhatIsMissing) {

@@ -90,11 +90,14 @@ Failure explain_own_fork(const std::string& path, const host::JsonlFile& file,
 }
 
 /// The entry of the file that is another one than what the author mark says was published, or 0.
-SeqNum find_other_published(const host::JsonlLog& log, const std::string& marks) {
-  const auto mark = store::FileAuthorMark::open(store::author_mark_path(marks, log.key), log.key);
-  const auto published = mark ? (*mark)->read() : Result<std::optional<store::Published>>();
-  // What is wrong with a mark is for `culm append` to say.
-  if (!published || !*published || (*published)->seqnum == 0) return 0;
+Outcome<SeqNum> find_other_published(const host::JsonlLog& log, const std::string& marks) {
+  const auto published = store::read_author_mark(marks, log.key);
+  if (!published && published.error().code == Errc::kFileIo) {
+    return about("author mark " + shown(store::author_mark_path(marks, log.key)),
+                 Result<SeqNum>(fail(published.error())));
+  }
+  // What else is wrong with a mark is for `culm append` to say.
+  if (!published || !*published || (*published)->seqnum == 0) return SeqNum{0};
   const SeqNum seqnum = (*published)->seqnum;
   const Hash& hash = (*published)->hash;
   for (const host::JsonlRow* row : log.rows) {
@@ -102,7 +105,7 @@ SeqNum find_other_published(const host::JsonlLog& log, const std::string& marks)
     const bool is_other = row->seqnum() == seqnum ? row->hash != hash : link && *link != hash;
     if (is_other) return seqnum;
   }
-  return 0;
+  return SeqNum{0};
 }
 
 /// Nothing forks a log of one's own unasked: what was published of it here is no peer's fault.
@@ -120,7 +123,7 @@ Outcome<void> check_own_logs(const std::string& path, const host::JsonlFile& fil
       CULM_TOOLS_TRY(const auto state, store->find_log(log.key));
       if (state) cap = state->cap;
     }
-    const SeqNum at = find_other_published(log.below(cap), *marks);
+    CULM_TOOLS_TRY(const SeqNum at, find_other_published(log.below(cap), *marks));
     if (at == 0) continue;
     // Entries below may be others as well, which only shows once these are here.
     return fail_with(own_fork(log.key, at, "was published from here")

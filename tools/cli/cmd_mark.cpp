@@ -25,12 +25,6 @@ struct Options {
   std::string import_path;
 };
 
-/// What the mark of a log says.
-Result<std::optional<store::Published>> read_mark(const std::string& path, const LogKey& log) {
-  CULM_TRY(const auto mark, store::FileAuthorMark::open(path, log));
-  return mark->read();
-}
-
 /// Of a half that is left: who takes it over asks before appending.
 Json to_json(const LogKey& log, const store::Published& published) {
   const bool is_half = published.is_overtaken;
@@ -167,7 +161,7 @@ Outcome<void> run(Context& context, const Options& options) {
   std::optional<Failure> damaged;
   for (const LogKey& log : logs) {
     const std::string path = store::author_mark_path(directory, log);
-    const auto read = read_mark(path, log);
+    const auto read = store::read_author_mark(directory, log);
     const bool is_half = read && *read && (*read)->is_overtaken;
     if (!read || is_half) {
       damaged = (is_half ? half_damaged(**read) : Failure(read.error()))

@@ -222,20 +222,20 @@ Outcome<node::SyncReport> sync_with(Context& context, const RepairOptions& optio
   }
   if (logs.empty()) return node::SyncReport{};
   node::add_logs(request, {}, logs);
-  const auto as_it_is = [&](const store::Store& /*store*/) -> Outcome<node::SyncRequest> {
-    return request;
-  };
-  CULM_TOOLS_CHECK(check_unasked(context, options.host_options, as_it_is));
   host::SyncedLogs policy(request);
   const auto opened = Host::open(context, options.host_options, policy, MakeStore::kNow);
   if (!opened && opened.error().code == Errc::kStoreLocked) {
     if (const auto node = host::NodeClient::connect(context.store_directory)) {
+      CULM_TOOLS_TRY(const auto store, open_for_reading(context));
+      CULM_TOOLS_CHECK(
+          check_unasked(context, *store, request, to_replica_options(options.host_options)));
       return about(named(context), node->sync(request));
     }
   }
   if (!opened) return fail_with(opened.error());
-  const auto report =
-      (*opened)->sync(request, [](const node::SyncEvent& /*event*/) { return true; });
+  const OwnBranches branches(context, **opened, request);
+  auto report = (*opened)->sync(request, [](const node::SyncEvent& /*event*/) { return true; });
+  CULM_TOOLS_CHECK(branches.judge(report));
   return report;
 }
 

@@ -149,13 +149,14 @@ Outcome<void> run_elsewhere(Context& context, const Options& options, node::Sync
   }
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_CHECK(add_logs(options, *store, false, request));
+  say_when_interrupted("the peer has not answered");
+  CULM_TOOLS_CHECK(check_unasked(context, *store, request));
   take_signals();
   say_when_interrupted("the node goes on with the sync");
   const auto report = node.sync(request);
   if (report) {
-    const auto concluded = conclude(context, request, *report);
-    CULM_TOOLS_CHECK(bind_confirmed(context, *store, *report));
-    return concluded;
+    bind_confirmed(context, *store, *report);
+    return conclude(context, request, *report);
   }
   if (report.error().code != Errc::kStoreLocked) return fail_with(report.error());
   return fail_with(Failure(Exit::kLocked, Errc::kStoreLocked,
@@ -189,13 +190,6 @@ void tell_damage(Host& host, const Context& context) {
 
 Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_TRY(node::SyncRequest request, make_request(options));
-  const auto with_logs = [&](const store::Store& store) -> Outcome<node::SyncRequest> {
-    node::SyncRequest named = request;
-    CULM_TOOLS_CHECK(add_logs(options, store, false, named));
-    return named;
-  };
-  say_when_interrupted("the peer has not answered");
-  CULM_TOOLS_CHECK(check_unasked(context, options.host_options, with_logs));
   host::SyncedLogs policy(request);
   using Clock = std::chrono::steady_clock;
   const auto end = Clock::now() + to_duration(options.wait_seconds);
@@ -229,15 +223,15 @@ Outcome<void> run(Context& context, const Options& options) {
     serve();
   });
   tell_damage(host, context);
+  const OwnBranches branches(context, host, request);
   SyncTeller teller(context, request);
   const auto report = host.sync(
       request, [&](const auto& event) { return served.has_value() && teller.tell(event); });
   say_when_interrupted(what_came(request, report));
   CULM_TOOLS_CHECK(served);
   CULM_TOOLS_CHECK(teller.told());
-  const auto concluded = conclude(context, request, report);
-  CULM_TOOLS_CHECK(bind_confirmed(context, host.store(), report));
-  return concluded;
+  CULM_TOOLS_CHECK(branches.judge(report));
+  return conclude(context, request, report);
 }
 
 void add_what(Verb& verb, Options& options) {

@@ -2,6 +2,8 @@
 
 #include <sys/resource.h>
 
+#include "culm/store/author_mark_place.hpp"
+
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/files.hpp"
 #include "tools/cli/guard.hpp"
@@ -21,6 +23,12 @@ void allow_many_descriptors() {
 }
 
 }  // namespace
+
+ReplicaOptions to_replica_options(const HostOptions& options) {
+  return {.network = options.network,
+          .network_key_file = options.network_key_file,
+          .peer_key_file = options.peer_key_file};
+}
 
 std::string damage_text(const Context& context, const LogKey& log, const RangeSet& seqnums) {
   const std::string what = named(context) + ": log " + to_string(log);
@@ -67,10 +75,21 @@ Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const HostOpti
   node::NodeOptions node = make_node_options(options, host->key_->pair, network_key);
   allow_many_descriptors();
   host->peer_ = node.identity.public_key();
+  std::optional<host::OwnLogs> own;
+  if (const auto marks = store::find_marks_directory()) {
+    own.emplace(
+        host::OwnLogs{*host->store_, context.store_directory, *marks, to_replica_options(options)});
+  }
   host->node_.emplace(
       host->io_, *host->store_, policy,
-      host::StoreNodeOptions{std::move(node), accept,
-                             options.verify_threads.value_or(host::VerifierPool::count_cores())});
+      host::StoreNodeOptions{
+          .node = std::move(node),
+          .accept = accept,
+          .verify_threads = options.verify_threads.value_or(host::VerifierPool::count_cores()),
+          .own = std::move(own),
+          .found_unasked = [&told = host->when_unasked_](const auto& found) {
+            if (told) told(found);
+          }});
   return host;
 }
 

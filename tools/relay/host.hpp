@@ -48,6 +48,9 @@ class Host {
   /// meanwhile, has made it.
   void when_there(std::function<void()> told) { when_there_ = std::move(told); }
 
+  /// See `host::OwnLogGuard`.
+  void when_unasked(host::OwnLogGuard::Found found) { when_unasked_ = std::move(found); }
+
   /// Takes requests of other processes at the store's socket, and checks signatures that were not
   /// needed so far. `serves_every_log`: what the policy lets peers read is all of the store.
   [[nodiscard]] Outcome<void> serve_requests(bool serves_every_log);
@@ -79,6 +82,7 @@ class Host {
   std::optional<HostKey> key_;
   StoreIs store_is_ = StoreIs::kThere;
   std::function<void()> when_there_;
+  host::OwnLogGuard::Found when_unasked_;
   asio::io_context io_;
   asio::signal_set signals_;
   asio::steady_timer minute_;
@@ -89,6 +93,9 @@ class Host {
   bool interrupted_once_ = false;
   bool stopping_ = false;
 };
+
+/// How a process without a node reaches the same peers.
+[[nodiscard]] ReplicaOptions to_replica_options(const HostOptions& options);
 
 /// What is told of damage that a node has met in the store.
 [[nodiscard]] std::string damage_text(const Context& context, const LogKey& log,

@@ -1,54 +1,51 @@
 #include "tools/sync/own_branch.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <thread>
+#include <utility>
 
 #include "culm/store/author_mark_place.hpp"
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/carry.hpp"
 #include "tools/cli/files.hpp"
-#include "tools/cli/interrupt.hpp"
 #include "tools/cli/store_access.hpp"
 
 namespace culm::tools {
 namespace {
 
-constexpr Duration kAskAgainAfter = std::chrono::seconds(1);
-constexpr Duration kForever = std::chrono::hours(24 * 365);
-
-Failure explain_silence(const host::UnaskedLog& unasked) {
-  const node::PeerReport& peer = *unasked.silent;
+Failure explain_silence(const LogKey& log, const node::PeerReport& peer) {
   Failure failure = why_lost(peer.error.value_or(Error{Errc::kPeerClosed}), peer.text);
   std::string text = "the last entries here were appended while no peer could be asked whether ";
   text += "more of the log is published, and peer " + node::to_string(peer.endpoint) +
           " does not say either: " + failure.message;
   failure.message = std::move(text);
-  return std::move(failure).about(short_name(unasked.log));
+  return std::move(failure).about(short_name(log));
 }
 
-void tell_waiting(const Context& context, const host::UnaskedLog& unasked) {
-  const std::string text = explain_silence(unasked).message + "; asking again now and then";
+void tell_waiting(const Context& context, const LogKey& log, const node::PeerReport& peer) {
+  const std::string text = explain_silence(log, peer).message + "; asking again now and then";
   const std::string line =
-      to_line(Json{{"type", "warning"}, {"log", to_string(unasked.log)}, {"message", text}});
-  const std::string words = "culm: sync: " + short_name(unasked.log) + ": " + text;
+      to_line(Json{{"type", "warning"}, {"log", to_string(log)}, {"message", text}});
+  const std::string words = "culm: sync: " + short_name(log) + ": " + text;
   std::fprintf(stderr, "%s\n", (context.json ? line : words).c_str());
 }
 
-/// The marks directory, where a mark says that nobody was asked.
-Outcome<std::optional<std::string>> find_unasked_marks() {
-  const auto marks = store::find_marks_directory();
-  if (!marks) return std::nullopt;
-  CULM_TOOLS_TRY(const auto logs, about(shown(*marks), store::list_unasked_marks(*marks)));
-  return logs.empty() ? std::nullopt : std::optional(*marks);
+/// What cannot be read cannot say that somebody was asked.
+Outcome<std::optional<host::UnaskedLog>> about_marks(host::OwnLogGuard::Outcome found) {
+  const std::string marks = store::find_marks_directory().value_or("");
+  return about("author marks in " + shown(marks), std::move(found));
 }
 
 Failure explain(const store::Store& store, const host::UnaskedLog& unasked) {
   const OwnLog own{store, unasked.log, unasked.tail, ""};
-  if (unasked.fork) return explain_shown_fork(own, *unasked.fork);
-  return unasked.other ? explain_branch(own, *unasked.other) : explain_silence(unasked);
+  if (const auto* const fork = std::get_if<host::ShownFork>(&unasked.why)) {
+    return explain_shown_fork(own, *fork);
+  }
+  if (const auto* const other = std::get_if<host::OtherBranch>(&unasked.why)) {
+    return explain_branch(own, *other);
+  }
+  return explain_silence(unasked.log, std::get<host::SilentPeer>(unasked.why).peer);
 }
 
 }  // namespace
@@ -99,45 +96,43 @@ Failure explain_branch(const OwnLog& own, const host::OtherBranch& other) {
   return std::move(failure).about(name).next(step);
 }
 
-Outcome<void> bind_confirmed(const Context& context, const store::Store& store,
-                             const node::SyncReport& report) {
-  const auto has_pushed = [](const node::LogReport& log) { return log.is_pushed; };
-  if (std::ranges::none_of(report.logs, has_pushed)) return {};
-  CULM_TOOLS_TRY(const auto marks, find_unasked_marks());
-  if (!marks) return {};
-  return about(*marks, host::bind_confirmed({store, context.store_directory, *marks}, report));
+OwnBranches::OwnBranches(const Context& context, Host& host, const node::SyncRequest& request)
+    : host_(host) {
+  host.when_unasked([this, &context, is_live = request.live,
+                     is_told = false](const host::OwnLogGuard::Outcome& found) mutable {
+    found_ = found;
+    if (!found || !*found || !is_live) return;
+    const auto* const silent = std::get_if<host::SilentPeer>(&(*found)->why);
+    if (silent == nullptr || std::exchange(is_told, true)) return;
+    tell_waiting(context, (*found)->log, silent->peer);
+  });
 }
 
-Outcome<void> check_unasked(
-    const Context& context, const HostOptions& options,
-    const std::function<Outcome<node::SyncRequest>(const store::Store&)>& make_request) {
-  CULM_TOOLS_TRY(const auto marks, find_unasked_marks());
+Outcome<void> OwnBranches::judge(const node::SyncReport& report) const {
+  const auto is_established = [](const node::PeerReport& peer) { return peer.peer.has_value(); };
+  CULM_TOOLS_TRY(const auto unasked, about_marks(found_));
+  if (!unasked) return {};
+  const bool is_silent = std::holds_alternative<host::SilentPeer>(unasked->why);
+  if (is_silent && std::ranges::any_of(report.peers, is_established)) return {};
+  return fail_with(explain(host_.store(), *unasked));
+}
+
+Outcome<void> check_unasked(const Context& context, const store::Store& store,
+                            const node::SyncRequest& request, const ReplicaOptions& options) {
+  const auto marks = store::find_marks_directory();
   if (!marks) return {};
-  // What is wrong with the store or the request is said by who goes on.
-  const auto store = open_for_reading(context);
-  if (!store) return {};
-  const auto request = make_request(**store);
-  if (!request) return {};
-  const host::OwnLogs own{**store,
-                          context.store_directory,
-                          *marks,
-                          {.network = options.network,
-                           .network_key_file = options.network_key_file,
-                           .peer_key_file = options.peer_key_file}};
-  const auto end = std::chrono::steady_clock::now() + request->whole_max.value_or(kForever);
-  for (bool is_told = false;; is_told = true) {
-    CULM_TOOLS_TRY(const auto unasked, host::find_unasked(own, *request));
-    if (!unasked) return {};
-    if (!unasked->silent || !request->live || std::chrono::steady_clock::now() >= end) {
-      // A node may reach peers of a network that is not known here. Of a log that most likely began
-      // here it is said why the peer is silent as of any other.
-      const bool may_know = unasked->silent && (unasked->is_first_sync ||
-                                                host::NodeClient::connect(context.store_directory));
-      return may_know ? Outcome<void>() : fail_with(explain(**store, *unasked));
-    }
-    if (!is_told) tell_waiting(context, *unasked);
-    std::this_thread::sleep_for(kAskAgainAfter);
-  }
+  const host::OwnLogs own{store, context.store_directory, *marks, options};
+  CULM_TOOLS_TRY(const auto unasked, about_marks(host::find_unasked(own, request)));
+  if (!unasked || std::holds_alternative<host::SilentPeer>(unasked->why)) return {};
+  return fail_with(explain(store, *unasked));
+}
+
+void bind_confirmed(const Context& context, const store::Store& store,
+                    const node::SyncReport& report) {
+  const auto marks = store::find_marks_directory();
+  if (!marks) return;
+  // Where that fails, the next append asks once more.
+  static_cast<void>(host::bind_confirmed({store, context.store_directory, *marks}, report));
 }
 
 }  // namespace culm::tools

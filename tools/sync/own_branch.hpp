@@ -1,11 +1,12 @@
 #pragma once
 
-#include <functional>
+#include <optional>
+#include <string>
 
 #include "culm/replication/host/append_gate.hpp"
 
 #include "tools/cli/context.hpp"
-#include "tools/relay/config.hpp"
+#include "tools/relay/host.hpp"
 
 /// What is said where entries of one's own log were appended while no peer could be asked, and
 /// peers hold others in their place.
@@ -26,14 +27,26 @@ struct OwnLog {
 /// lies behind that, before a sync, with the way that keeps what would be dropped.
 [[nodiscard]] Failure explain_shown_fork(const OwnLog& own, const host::ShownFork& fork);
 
-/// Before a sync exchanges anything: fails with exit 7 where it would fork such a log, and with
-/// that of a lost peer where nobody can be asked; live it waits for one. `make_request` is called
-/// only where there are such logs, with the store, and says what is to be synced.
-[[nodiscard]] Outcome<void> check_unasked(
-    const Context& context, const HostOptions& options,
-    const std::function<Outcome<node::SyncRequest>(const store::Store&)>& make_request);
+/// Hears what keeps the syncs of a host from connecting, says it once where they wait, and makes it
+/// the failure of one that it has kept from moving anything. Both must outlive it.
+class OwnBranches {
+ public:
+  OwnBranches(const Context& context, Host& host, const node::SyncRequest& request);
+
+  [[nodiscard]] Outcome<void> judge(const node::SyncReport& report) const;
+
+ private:
+  Host& host_;
+  host::OwnLogGuard::Outcome found_;
+};
+
+/// The same before a sync by the node that runs on the store, which may have the marks of another
+/// user. It may also reach peers that this process does not.
+[[nodiscard]] Outcome<void> check_unasked(const Context& context, const store::Store& store,
+                                          const node::SyncRequest& request,
+                                          const ReplicaOptions& options = {});
 /// After it: see `host::bind_confirmed`.
-[[nodiscard]] Outcome<void> bind_confirmed(const Context& context, const store::Store& store,
-                                           const node::SyncReport& report);
+void bind_confirmed(const Context& context, const store::Store& store,
+                    const node::SyncReport& report);
 
 }  // namespace culm::tools

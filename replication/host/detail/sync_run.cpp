@@ -57,10 +57,13 @@ class SyncRun::Impl {
 Result<std::unique_ptr<SyncRun>> SyncRun::start(store::Store& store, const std::string& directory,
                                                 const ReplicaOptions& options,
                                                 const node::SyncRequest& request,
-                                                const Replica::Told& told) {
+                                                const Replica::Told& told,
+                                                const std::optional<OwnLogs>& own) {
   CULM_TRY(auto node_options, make_options(directory, options));
   return std::unique_ptr<SyncRun>(new SyncRun(std::make_unique<Impl>(
-      store, StoreNodeOptions{std::move(node_options), options.accept}, request, told)));
+      store,
+      StoreNodeOptions{.node = std::move(node_options), .accept = options.accept, .own = own},
+      request, told)));
 }
 
 SyncRun::SyncRun(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -10,6 +10,8 @@ namespace {
 
 /// What the node asks for that is done before others on the `io_context` have their turn.
 constexpr std::size_t kActionsPerTurn = 4096;
+/// So long may be thought about a connection before it is given up.
+constexpr Duration kAnswerMax = std::chrono::minutes(2);
 
 bool prepare(detail::tcp::socket& socket) {
   detail::ErrorCode code;
@@ -149,15 +151,46 @@ void Node::Impl::call_observers(HandlerOfObserver<Handler> handler, const Argume
 }
 
 void Node::Impl::perform(node::Connect& connect) {
+  auto sync = before_dial_ ? node_.find_sync_of(connect.dial) : std::nullopt;
+  if (!sync) return this->connect(connect.dial, connect.endpoint);
+  asking_.insert_or_assign(connect.dial, ++last_question_);
+  node_.extend_dial(connect.dial, detail::now() + kAnswerMax);
+  auto answered = [dial = connect.dial, endpoint = connect.endpoint, sync = sync->first,
+                   question = last_question_](Impl& self, const DialAnswer& answer) {
+    const auto asked = self.asking_.find(dial);
+    if (asked == self.asking_.end() || asked->second != question) return;
+    self.asking_.erase(asked);
+    self.may_connect(dial, endpoint, sync, answer);
+    self.take_actions();
+  };
+  before_dial_({sync->first, std::move(sync->second), connect.endpoint},
+               guarded(std::move(answered)));
+}
+
+void Node::Impl::may_connect(DialId id, const Endpoint& endpoint, node::SyncId sync,
+                             const DialAnswer& answer) {
+  const Instant now = detail::now();
+  if (answer.ends_sync) {
+    node_.end_sync(sync, now, answer.error);
+  } else if (answer.error) {
+    node_.connect_failed(id, *answer.error, now);
+  } else {
+    node_.extend_dial(id, now + std::chrono::milliseconds(limits::kConnectTimeoutMs));
+    connect(id, endpoint);
+  }
+}
+
+void Node::Impl::connect(DialId id, const Endpoint& endpoint) {
   const auto connector = std::make_shared<detail::Connector>(
-      io_, guarded([id = connect.dial](Impl& self, Result<detail::tcp::socket> socket) {
+      io_, guarded([id](Impl& self, Result<detail::tcp::socket> socket) {
         self.connected(id, std::move(socket));
       }));
-  connectors_.insert_or_assign(connect.dial, connector);
-  connector->connect(connect.endpoint);
+  connectors_.insert_or_assign(id, connector);
+  connector->connect(endpoint);
 }
 
 void Node::Impl::perform(node::CancelConnect& cancel) {
+  asking_.erase(cancel.dial);
   const auto found = connectors_.find(cancel.dial);
   if (found == connectors_.end()) return;
   found->second->cancel();

@@ -33,6 +33,9 @@ class Node::Impl final : public std::enable_shared_from_this<Node::Impl> {
 
   void take_actions();
   void accept(detail::tcp::socket socket);
+  void connect(DialId id, const Endpoint& endpoint);
+  void may_connect(DialId id, const Endpoint& endpoint, node::SyncId sync,
+                   const DialAnswer& answer);
   void connected(DialId id, Result<detail::tcp::socket> socket);
   void add_socket(detail::tcp::socket socket, SessionId id);
   void arm_timer();
@@ -73,6 +76,9 @@ class Node::Impl final : public std::enable_shared_from_this<Node::Impl> {
   std::optional<detail::asio::executor_work_guard<detail::asio::io_context::executor_type>> guard_;
   std::vector<std::shared_ptr<detail::Listener>> listeners_;
   std::map<DialId, std::shared_ptr<detail::Connector>> connectors_;
+  BeforeDial before_dial_;
+  std::map<DialId, std::uint64_t> asking_;  ///< dials whose answer is waited for, by question
+  std::uint64_t last_question_ = 0;
   std::map<SessionId, std::shared_ptr<detail::Socket>> sockets_;
   detail::asio::steady_timer timer_;
   std::optional<Instant> armed_;  ///< when the timer fires
