@@ -11,18 +11,16 @@ namespace culm::replication {
 Result<void> ForkSearch::on_have(const Have& have) {
   if (searches_.contains(have.log)) return {};
   if (!requester_.settled(have.log)) {
-    if (postponed_.insert_or_assign(have.log, have).second) requester_.hold_back(have.log);
+    if (postponed_.put(have)) requester_.hold_back(have.log);
     return {};
   }
   return unless_of_log(start(have));
 }
 
 Result<void> ForkSearch::on_settled(const LogKey& log) {
-  const auto found = postponed_.find(log);
-  if (found == postponed_.end()) return {};
-  const Have have = std::move(found->second);
-  postponed_.erase(found);
-  auto started = searches_.contains(log) ? Result<void>() : unless_of_log(start(have));
+  const auto have = postponed_.take(log);
+  if (!have) return {};
+  auto started = searches_.contains(log) ? Result<void>() : unless_of_log(start(*have));
   requester_.release(log);
   return started;
 }

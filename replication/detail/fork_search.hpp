@@ -5,6 +5,7 @@
 
 #include "culm/replication/detail/comparison.hpp"
 #include "culm/replication/detail/outbox.hpp"
+#include "culm/replication/detail/postponed_haves.hpp"
 #include "culm/replication/detail/requester.hpp"
 
 namespace culm::replication {
@@ -50,7 +51,7 @@ class ForkSearch {
   Requester& requester_;
   Outbox& outbox_;
   std::map<LogKey, Search> searches_;
-  std::map<LogKey, Have> postponed_;
+  PostponedHaves postponed_;
 };
 
 /// What is held at the place of the peer's query; the entry as well where it is another.
