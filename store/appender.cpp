@@ -39,25 +39,6 @@ std::size_t count_unit(std::span<const ByteView> payloads) {
   return count;
 }
 
-/// While one looks at the mark and moves it.
-class MarkLock {
- public:
-  static Result<MarkLock> take(AuthorMark& mark) {
-    CULM_CHECK(mark.lock());
-    return MarkLock(mark);
-  }
-  MarkLock(MarkLock&& other) noexcept : mark_(std::exchange(other.mark_, nullptr)) {}
-  MarkLock& operator=(MarkLock&&) = delete;
-  ~MarkLock() {
-    if (mark_ != nullptr) mark_->unlock();
-  }
-
- private:
-  explicit MarkLock(AuthorMark& mark) : mark_(&mark) {}
-
-  AuthorMark* mark_;
-};
-
 }  // namespace
 
 struct Appender::State {
@@ -71,6 +52,8 @@ struct Appender::State {
   bool is_marked = false;   ///< whether anything was ever published, or begun
   bool is_unasked = false;  ///< the gate was due, and nobody could be asked
 
+  Result<void> append(std::span<const ByteView> payloads, Tag tag,
+                      const std::optional<StagedPayload>& staged);
   Result<void> look();
   Result<void> compare(const ReadTransaction& transaction, const LogState& held);
   Result<std::optional<Published>> read_mark();
@@ -154,10 +137,7 @@ Result<Appender> Appender::open(const Store& store, const SecretKey& key, LogId 
       new State{store, key, {key.author(), log_id}, mark, std::move(commit), options, {}});
   // Who asks nobody does not answer for who could ask nobody.
   if (!options.gate) state->options.gate = [&mark](SeqNum /*tail*/) { return !is_unasked(mark); };
-  {
-    CULM_TRY(const auto lock, MarkLock::take(mark));
-    CULM_CHECK(state->look());
-  }
+  CULM_CHECK(with_lock(mark, [&state] { return state->look(); }));
   state->options.gate = nullptr;
   return Appender(std::move(state));
 }
@@ -181,24 +161,24 @@ Result<SeqNum> Appender::end(ByteView payload) {
   return head();
 }
 
-Result<void> Appender::append_unit(std::span<const ByteView> payloads, Tag tag,
-                                   const std::optional<StagedPayload>& staged) {
-  CULM_TRY(const auto lock, MarkLock::take(state_->mark));
-  CULM_CHECK(state_->look());
+/// Precondition: the mark is locked.
+Result<void> Appender::State::append(std::span<const ByteView> payloads, Tag tag,
+                                     const std::optional<StagedPayload>& staged) {
+  CULM_CHECK(look());
   std::vector<EntryBuffer> buffers;
   std::vector<UnitEntry> unit;
   Verdicts good;
   buffers.reserve(payloads.size() + 1);  // entries of the unit borrow from it
   unit.reserve(payloads.size() + 1);
-  const SeqNum tail = state_->tail.seqnum;
+  const SeqNum last = tail.seqnum;
   const auto find_hash = [&](SeqNum seqnum) -> Result<Hash> {
-    if (seqnum > tail) return unit[static_cast<std::size_t>(seqnum - tail - 1)].hash;
-    CULM_TRY(const auto transaction, state_->store.read());
-    CULM_TRY(const auto held, transaction.get_log(state_->log));
+    if (seqnum > last) return unit[static_cast<std::size_t>(seqnum - last - 1)].hash;
+    CULM_TRY(const auto transaction, store.read());
+    CULM_TRY(const auto held, transaction.get_log(log));
     CULM_TRY(const auto stored, transaction.get_entry(*held, seqnum));
     return stored.entry.hash();
   };
-  LogWriter writer(state_->key, state_->log.log_id, state_->tail, find_hash);
+  LogWriter writer(key, log.log_id, tail, find_hash);
   const auto add = [&](const EntryBuffer& entry, std::optional<ByteView> payload) {
     buffers.push_back(entry);
     unit.push_back({buffers.back().view(), writer.tail().hash, payload, payload.has_value()});
@@ -212,20 +192,25 @@ Result<void> Appender::append_unit(std::span<const ByteView> payloads, Tag tag,
     CULM_TRY(const EntryBuffer entry, writer.append(staged->hash, staged->size_bytes, tag));
     add(entry, std::nullopt);
   }
-  CULM_TRY(CheckedUnit checked, check_unit(state_->log, unit, std::move(good)));
+  CULM_TRY(CheckedUnit checked, check_unit(log, unit, std::move(good)));
   // A log never stands without a mark: that would be one that was lost.
-  if (tail == 0 && !state_->is_marked) CULM_CHECK(state_->mark.write({}));
+  if (last == 0 && !is_marked) CULM_CHECK(mark.write({}));
   bool is_moved = false;
   const auto move_mark = [&]() -> Result<void> {
     is_moved = true;
-    state_->tail = writer.tail();
-    CULM_CHECK(state_->mark.write({state_->tail.seqnum, state_->tail.hash, state_->place()}));
-    state_->options.adopt = false;
+    tail = writer.tail();
+    CULM_CHECK(mark.write({tail.seqnum, tail.hash, place()}));
+    options.adopt = false;
     return {};
   };
-  CULM_CHECK(state_->commit(SignedUnit(std::move(checked), staged), move_mark));
+  CULM_CHECK(commit(SignedUnit(std::move(checked), staged), move_mark));
   CULM_ASSERT(is_moved);
   return {};
+}
+
+Result<void> Appender::append_unit(std::span<const ByteView> payloads, Tag tag,
+                                   const std::optional<StagedPayload>& staged) {
+  return with_lock(state_->mark, [&] { return state_->append(payloads, tag, staged); });
 }
 
 SeqNum Appender::head() const noexcept { return state_->tail.seqnum; }

@@ -61,14 +61,14 @@ Result<void> take_over(FileAuthorMark& mark, const LogKey& log, const std::strin
   CULM_TRY(const auto other, FileAuthorMark::open(old, log));
   const auto theirs = other->read();
   if (!theirs) return {};  // damaged; ours is what counts
-  CULM_CHECK(mark.lock());
-  const auto ours = mark.read();
-  const SeqNum seqnum = ours && *ours ? (*ours)->seqnum : 0;
-  Result<void> taken;
-  if (*theirs && seqnum < (*theirs)->seqnum) taken = mark.write(**theirs);
-  mark.unlock();
-  if (taken) ::unlink(old.c_str());
-  return taken;
+  CULM_CHECK(with_lock(mark, [&]() -> Result<void> {
+    const auto ours = mark.read();
+    const SeqNum seqnum = ours && *ours ? (*ours)->seqnum : 0;
+    const bool says_more = *theirs && seqnum < (*theirs)->seqnum;
+    return says_more ? mark.write(**theirs) : Result<void>();
+  }));
+  ::unlink(old.c_str());
+  return {};
 }
 
 }  // namespace

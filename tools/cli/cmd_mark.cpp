@@ -70,32 +70,37 @@ Outcome<std::pair<LogKey, store::Published>> parse_line(std::string_view line) {
   return std::pair{*key, published};
 }
 
+/// Precondition: the mark is locked.
+Result<bool> raise(store::AuthorMark& mark, const store::Published& published) {
+  const auto read = mark.read();
+  bool is_damaged = !read && read.error().code == Errc::kAuthorMarkFormat;
+  if (!is_damaged) {
+    CULM_TRY(const auto ours, read);
+    is_damaged = ours && ours->is_overtaken;
+    if (ours && ours->seqnum > published.seqnum) return false;
+    const bool is_same_place = ours && ours->seqnum == published.seqnum;
+    if (is_same_place && ours->hash != published.hash) {
+      return fail(error_for(Errc::kAuthorMarkFork, ours->seqnum));
+    }
+    if (is_same_place && !is_damaged) return false;
+  }
+  // A damaged one may have said more: the next append asks.
+  const auto& id = is_damaged ? store::kUnaskedStore : published.store;
+  CULM_CHECK(mark.write({published.seqnum, published.hash, id}));
+  return true;
+}
+
 /// Moves the mark up to what was published elsewhere; whether it was lower.
 Result<bool> raise_mark(const std::string& directory, const LogKey& log,
                         const store::Published& published) {
   CULM_TRY(const auto mark, store::open_author_mark({.directory = directory}, log));
-  CULM_CHECK(mark->lock());
-  const auto raise = [&]() -> Result<bool> {
-    const auto read = mark->read();
-    bool is_damaged = !read && read.error().code == Errc::kAuthorMarkFormat;
-    if (!is_damaged) {
-      CULM_TRY(const auto ours, read);
-      is_damaged = ours && ours->is_overtaken;
-      if (ours && ours->seqnum > published.seqnum) return false;
-      if (ours && ours->seqnum == published.seqnum) {
-        if (ours->hash != published.hash)
-          return fail(error_for(Errc::kAuthorMarkFork, ours->seqnum));
-        if (!is_damaged) return false;
-      }
-    }
-    // A damaged one may have said more: the next append asks.
-    const auto& id = is_damaged ? store::kUnaskedStore : published.store;
-    CULM_CHECK(mark->write({published.seqnum, published.hash, id}));
-    return true;
-  };
-  auto raised = raise();
-  mark->unlock();
-  return raised;
+  bool is_raised = false;
+  CULM_CHECK(store::with_lock(*mark, [&] {
+    auto raised = raise(*mark, published);
+    is_raised = raised.value_or(false);
+    return raised.map([](bool /*was*/) {});
+  }));
+  return is_raised;
 }
 
 Outcome<void> import_marks(Context& context, const std::string& directory,
