@@ -134,6 +134,27 @@ Outcome<void> check_own_logs(const std::string& path, const host::JsonlFile& fil
   return {};
 }
 
+/// The marks of the file's own logs, locked until they are closed: nothing is appended between what
+/// is checked and what is taken.
+using LockedMarks = std::vector<std::unique_ptr<store::FileAuthorMark>>;
+
+Outcome<LockedMarks> lock_own_marks(const host::JsonlFile& file) {
+  LockedMarks locked;
+  const auto marks = store::find_marks_directory();
+  if (!marks) return locked;
+  CULM_TOOLS_TRY(const auto own, about(shown(*marks), store::list_author_marks(*marks)));
+  // Logs of the file are in order, as the locks of each process are to be.
+  for (const host::JsonlLog& log : file.logs()) {
+    if (!std::ranges::binary_search(own, log.key)) continue;
+    auto mark = store::open_author_mark({.directory = *marks}, log.key);
+    // Where it cannot be written nobody appends.
+    if (!mark) continue;
+    CULM_TOOLS_CHECK(about("log " + short_name(log.key), (*mark)->lock()));
+    locked.push_back(*std::move(mark));
+  }
+  return locked;
+}
+
 /// Whether all of the file will be accepted, before anything of it is written.
 Outcome<void> check_against_store(const Context& context, const std::string& path,
                                   host::JsonlFile& file, SignatureVerifier& verifier) {
@@ -204,6 +225,7 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_TRY(host::JsonlFile file,
                  read_jsonl(options.path, verifier, host::JsonlFile::Signatures::kOnlyDue,
                             copy_directory(context)));
+  CULM_TOOLS_TRY(const LockedMarks locked, lock_own_marks(file));
   CULM_TOOLS_CHECK(check_against_store(context, options.path, file, verifier));
   if (file.entry_count() == 0) {
     if (context.json) return report(context, file, {}, 0);
