@@ -13,6 +13,7 @@
 #include "culm/store/key_file.hpp"
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/carry.hpp"
 #include "tools/cli/files.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/progress.hpp"
@@ -334,11 +335,19 @@ Failure explain(const Error& error, const std::string& mark_path, const Gate& ga
 }
 
 /// What a peer showed, or else what mark and store say.
-Failure explain(const Error& error, const OwnLog& own, const std::string& mark_path,
-                const Gate& gate) {
+Failure explain(const Error& error, const OwnLog& own, store::AuthorMark& mark,
+                const std::string& mark_path, const Gate& gate) {
   if (gate.known && gate.known->fork) return explain_shown_fork(own, *gate.known->fork);
-  return gate.shows_branch() ? explain_branch(own, *gate.known->other)
-                             : explain(error, mark_path, gate);
+  if (gate.shows_branch()) return explain_branch(own, *gate.known->other);
+  Failure failure = explain(error, mark_path, gate);
+  // Nobody can say whether what the mark speaks of is held elsewhere.
+  if (error.code == Errc::kAuthorMarkFork && !gate.known && store::is_unasked(mark)) {
+    failure.step =
+        "entries that were appended while no peer could be asked are not here any more: "
+        "restore the store that has them, or begin another log: `";
+    failure.step += append_command(own.key, {own.log.author, LogId{0}}) + " --log-id N`";
+  }
+  return failure;
 }
 
 /// What was published is in no store that is made now: a mistyped --store is none.
@@ -453,7 +462,7 @@ Outcome<void> run(Context& context, const Options& given) {
                                         {.adopt = options.adopt, .gate = pass_gate});
   if (!appender) {
     const OwnLog own{*access.store, log, gate.tail, options.key_path};
-    return fail_with(explain(appender.error(), own, mark_path, gate));
+    return fail_with(explain(appender.error(), own, *mark, mark_path, gate));
   }
 
   Progress progress("appending", total_bytes, Progress::Unit::kBytes);
