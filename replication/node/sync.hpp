@@ -33,7 +33,7 @@ struct SyncRequest {
   std::set<LogKey> while_known{};
   bool live = false;        ///< go on as the logs grow, and connect again, until `end_sync`
   bool push = false;        ///< offer the logs, and wait until the peers hold all that they take
-  bool quote_only = false;  ///< ask what would move, and move nothing; with none of the others
+  bool quote_only = false;  ///< ask what would move, and move evidence alone; none of the others
   bool undelete = false;    ///< take payloads again that were deleted here, of what is wanted
   /// Give up when nothing new has moved for so long; not while live.
   Duration idle_max = std::chrono::seconds(30);

@@ -269,7 +269,8 @@ void add_how(Verb& verb, Options& options) {
                     "checked in the background");
   verb.add_flag("--push", options.request.push,
                 "Offer the logs as well, and wait until each peer has confirmed that it holds all");
-  verb.add_flag("--quote", options.request.quote_only, "Say what would move, and move nothing");
+  verb.add_flag("--quote", options.request.quote_only,
+                "Say what would move, and move nothing but evidence of forks");
   verb.add_option("--peer", value_of("PEER", options.first.expected, parse_peer_option),
                   "At HOST:PORT talk only to the relay that printed these 64 digits");
   verb.add_option("--timeout", &options.timeout_seconds,
