@@ -179,10 +179,10 @@ ControlServer::~ControlServer() { impl_->close(); }
 
 Result<std::unique_ptr<ControlServer>> ControlServer::open(
     boost::asio::io_context& io, const std::string& directory, store::Store& store,
-    transport::Node& node, SignatureVerifier& verifier, bool serves_every_log) {
+    transport::Node& node, OwnLogGuard& guard, SignatureVerifier& verifier, bool serves_every_log) {
   CULM_TRY(Descriptor socket, listen_in(directory));
   auto impl = std::make_shared<Impl>(io, std::move(socket), directory,
-                                     Performer(store, node, verifier, serves_every_log));
+                                     Performer(store, node, guard, verifier, serves_every_log));
   impl->accept();
   return std::unique_ptr<ControlServer>(new ControlServer(std::move(impl)));
 }

@@ -13,6 +13,8 @@ class io_context;
 
 namespace culm::host {
 
+class OwnLogGuard;
+
 /// Takes requests of other processes of the same user at a Unix-domain socket in the directory of
 /// the store, and answers each once what it asked for is committed. Spec: control_protocol.hpp
 class ControlServer {
@@ -22,7 +24,8 @@ class ControlServer {
   /// serve every log pushes none for others. Fails with kFileIo.
   [[nodiscard]] static Result<std::unique_ptr<ControlServer>> open(
       boost::asio::io_context& io, const std::string& directory, store::Store& store,
-      transport::Node& node, SignatureVerifier& verifier, bool serves_every_log);
+      transport::Node& node, OwnLogGuard& guard, SignatureVerifier& verifier,
+      bool serves_every_log);
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
   ~ControlServer();

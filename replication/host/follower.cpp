@@ -40,7 +40,8 @@ Result<RangeSet> Follower::look() {
   CULM_TRY(const auto state, transaction.find_log(log_));
   change_ = last;
   if (!state) return RangeSet();
-  RangeSet come = (state->served() & state->payloads) - told_;
+  RangeSet come = (state->held & state->payloads) - told_;  // also what is withheld from peers
+  if (state->cap != 0) come.erase({state->cap, kSeqnumMax});
   told_ |= come;
   return come;
 }

@@ -1,9 +1,15 @@
 #include "culm/replication/host/own_log_guard.hpp"
 
+#include <algorithm>
+#include <chrono>
+
 #include "culm/replication/host/detail/asio.hpp"
+#include "culm/store/author_mark_place.hpp"
 
 namespace culm::host {
 namespace {
+
+constexpr std::chrono::seconds kLookEvery(2);
 
 /// A log that began here, most likely, needs no peer that says so.
 OwnLogGuard::Outcome unless_first(OwnLogGuard::Outcome outcome) {
@@ -22,36 +28,215 @@ transport::DialAnswer judge(const OwnLogGuard::Outcome& outcome, const node::End
   return {is_of_this ? why_not_synced(unasked) : Error{Errc::kPeerStalled}};
 }
 
+/// Of the peers that are known, for one log.
+Result<node::SyncRequest> request_of_known(const store::Store& store, const LogKey& log) {
+  node::SyncRequest request;
+  CULM_TRY(const auto transaction, store.read());
+  CULM_TRY(const auto addresses, transaction.known_peers());
+  request.peers.reserve(addresses.size());
+  for (const std::string& address : addresses) {
+    if (auto endpoint = node::parse_endpoint(address)) request.peers.push_back({*endpoint});
+  }
+  node::add_logs(request, {}, {&log, 1});
+  return request;
+}
+
+/// Whether what was appended then, or what lies below it, is in this store: the user may have
+/// others.
+Result<bool> is_here(const store::Store& store, const LogKey& log,
+                     const store::Published& published) {
+  CULM_TRY(const auto transaction, store.read());
+  CULM_TRY(const auto state, transaction.find_log(log));
+  if (!state || state->held.empty()) return false;
+  if (published.seqnum == 0) return true;
+  if (!state->held.contains(published.seqnum)) return false;
+  CULM_TRY(const auto entry, transaction.get_entry(*state, published.seqnum));
+  return entry.entry.hash() == published.hash;
+}
+
 }  // namespace
 
-OwnLogGuard::OwnLogGuard(boost::asio::io_context& io, OwnLogs own, Found found)
-    : io_(io), own_(std::move(own)), found_(std::move(found)) {}
+class OwnLogGuard::Timer : public asio::steady_timer {
+ public:
+  using asio::steady_timer::steady_timer;
+};
 
-OwnLogGuard::~OwnLogGuard() = default;
+OwnLogGuard::OwnLogGuard(boost::asio::io_context& io, store::Store& store,
+                         replication::Policy& policy, std::optional<OwnLogs> own, Found found,
+                         Shown shown)
+    : io_(io),
+      store_(store),
+      policy_(policy),
+      own_(std::move(own)),
+      found_(std::move(found)),
+      shown_(std::move(shown)),
+      timer_(std::make_unique<Timer>(io)) {}
+
+OwnLogGuard::~OwnLogGuard() { stop(); }
+
+void OwnLogGuard::stop() {
+  is_stopped_ = true;
+  timer_->cancel();
+  look_ = {};
+  questions_.clear();
+}
+
+OwnLogGuard::Marked OwnLogGuard::find_marked(const node::SyncRequest& request) const {
+  Marked marked;
+  for (const LogKey& log : list_unasked(*own_, request).value_or(std::vector<LogKey>())) {
+    const auto published = store::read_author_mark(own_->marks_directory, log);
+    if (published && *published) marked.emplace(log, (*published)->seqnum);
+  }
+  return marked;
+}
 
 void OwnLogGuard::ask(transport::SyncDial dial, Answer answer) {
-  const auto logs = list_unasked(own_, dial.request);
-  if (logs && logs->empty()) return answer({});
+  const auto logs = own_ ? list_unasked(*own_, dial.request) : std::vector<LogKey>();
+  if (is_stopped_ || (logs && logs->empty())) return answer({});
   const auto [question, is_new] = questions_.try_emplace(dial.sync);
   question->second.waiting.emplace_back(dial.endpoint, std::move(answer));
   if (!is_new) return;
   question->second.thread =
       std::jthread([this, weak = std::weak_ptr(self_), sync = dial.sync,
                     request = std::move(dial.request)](const std::stop_token& stop) {
-        auto outcome = unless_first(find_unasked(own_, request, stop));
-        asio::post(io_, [weak, sync, outcome = std::move(outcome)] {
-          if (const auto self = weak.lock()) (*self)->answered(sync, outcome);
+        auto marked = find_marked(request);
+        auto outcome = unless_first(find_unasked(*own_, request, stop));
+        asio::post(io_, [weak, sync, marked = std::move(marked), outcome = std::move(outcome)] {
+          if (const auto self = weak.lock()) (*self)->answered(sync, marked, outcome);
         });
       });
 }
 
-void OwnLogGuard::answered(node::SyncId sync, const Outcome& outcome) {
+void OwnLogGuard::answered(node::SyncId sync, const Marked& marked, const Outcome& outcome) {
   auto question = questions_.extract(sync);
+  if (!question) return;
   question.mapped().thread.join();
+  if (outcome && !*outcome) {
+    allow(marked);
+    for (const auto& [log, seqnum] : marked) let_go(log);
+  }
   if (found_) found_(outcome);
   for (const auto& [endpoint, answer] : question.mapped().waiting) {
     answer(judge(outcome, endpoint));
   }
+}
+
+void OwnLogGuard::bind(const node::SyncReport& report) const {
+  if (own_) static_cast<void>(bind_confirmed(*own_, report));
+}
+
+bool OwnLogGuard::may_exchange(const LogKey& log) {
+  if (!own_) return true;
+  const auto published = store::read_author_mark(own_->marks_directory, log);
+  const bool is_damaged = !published && published.error().code == Errc::kAuthorMarkFormat;
+  if (is_damaged || (published && (!*published || !(*published)->is_unasked()))) return true;
+  if (published && !is_here(store_, log, **published).value_or(true)) return true;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto allowed = allowed_.find(log);
+    if (published && allowed != allowed_.end() && allowed->second == (*published)->seqnum) {
+      return true;
+    }
+  }
+  // A store that has never synced: the log began here, most likely.
+  const auto request = request_of_known(store_, log);
+  if (request && request->peers.empty()) return true;
+  {
+    const std::lock_guard lock(mutex_);
+    due_.insert(log);
+  }
+  asio::post(io_, [weak = std::weak_ptr(self_)] {
+    if (const auto self = weak.lock()) (*self)->look();
+  });
+  return false;
+}
+
+void OwnLogGuard::hold_back(const LogKey& log, SeqNum from) {
+  const std::lock_guard lock(mutex_);
+  // What came before is shown with these, or still withheld.
+  Held& held = held_.try_emplace(log, Held{from}).first->second;
+  held.is_published = false;
+  store_.hold_back(log, held.from);
+}
+
+void OwnLogGuard::publish(const LogKey& log) {
+  const bool is_shown = may_exchange(log);
+  const std::lock_guard lock(mutex_);
+  const auto found = held_.find(log);
+  if (found == held_.end()) return;
+  found->second.is_published = true;
+  if (is_shown) show(found);
+}
+
+void OwnLogGuard::show(std::map<LogKey, Held>::iterator held) {
+  store_.release(held->first);
+  held_.erase(held);
+}
+
+void OwnLogGuard::look() {
+  if (is_stopped_ || look_.joinable()) return;
+  if (std::chrono::steady_clock::now() < look_at_) return look_later();
+  std::set<LogKey> due;
+  {
+    const std::lock_guard lock(mutex_);
+    due = due_;
+  }
+  if (due.empty()) return;
+  look_ = std::jthread([this, weak = std::weak_ptr(self_), due](const std::stop_token& stop) {
+    std::vector<std::pair<LogKey, Outcome>> found;
+    found.reserve(due.size());
+    for (const LogKey& log : due) {
+      auto outcome = request_of_known(store_, log).and_then([&](const node::SyncRequest& request) {
+        const Marked marked = find_marked(request);
+        auto unasked = unless_first(find_unasked(*own_, request, stop));
+        if (unasked && !*unasked) allow(marked);
+        return unasked;
+      });
+      found.emplace_back(log, std::move(outcome));
+    }
+    asio::post(io_, [weak, found = std::move(found)] {
+      if (const auto self = weak.lock()) (*self)->looked(found);
+    });
+  });
+}
+
+void OwnLogGuard::looked(const std::vector<std::pair<LogKey, Outcome>>& found) {
+  if (is_stopped_) return;
+  look_.join();
+  for (const auto& [log, outcome] : found) {
+    if (found_) found_(outcome);
+    if (outcome && !*outcome) let_go(log);
+  }
+  look_at_ = std::chrono::steady_clock::now() + kLookEvery;
+  look_later();
+}
+
+void OwnLogGuard::let_go(const LogKey& log) {
+  if (!may_exchange(log)) return;
+  {
+    const std::lock_guard lock(mutex_);
+    due_.erase(log);
+    const auto held = held_.find(log);
+    if (held != held_.end() && held->second.is_published) show(held);
+  }
+  shown_(log);
+}
+
+void OwnLogGuard::look_later() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (due_.empty()) return;
+  }
+  timer_->expires_at(look_at_);
+  timer_->async_wait([weak = std::weak_ptr(self_)](const ErrorCode& code) {
+    const auto self = code ? nullptr : weak.lock();
+    if (self) (*self)->look();
+  });
+}
+
+void OwnLogGuard::allow(const Marked& marked) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [log, seqnum] : marked) allowed_.insert_or_assign(log, seqnum);
 }
 
 }  // namespace culm::host

@@ -1,36 +1,66 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "culm/replication/host/append_gate.hpp"
+#include "culm/replication/policy.hpp"
 #include "culm/replication/transport/node.hpp"
 
 namespace culm::host {
 
-/// Keeps a node from forking own logs: before one of its syncs connects to a peer, all peers of the
-/// sync show what they hold of the logs that were appended to while nobody could be asked. Asks in
-/// threads of its own; used in that of `io`. Spec: store.md#before-a-sync
-class OwnLogGuard {
+/// Keeps a node from forking own logs with what was appended while nobody could be asked. Before
+/// one of its syncs connects to a peer, all peers of the sync show what they hold of such logs; to
+/// peers that connect to the node nothing is said or taken of them, nor are new entries shown to
+/// who reads along, before a known peer was asked. Asks in threads of its own, and again now and
+/// then. Used in the thread of `io` but where it is said. Spec: store.md#before-a-sync
+class OwnLogGuard final : public replication::Policy {
  public:
-  /// What keeps a sync from connecting, or nothing where it may, as `find_unasked`.
+  /// What keeps a log from being exchanged, or nothing where it may, as `find_unasked`.
   using Outcome = Result<std::optional<UnaskedLog>>;
   using Found = std::function<void(const Outcome&)>;
+  /// Told that entries are shown now that were not.
+  using Shown = std::function<void(const LogKey&)>;
 
-  /// `io` must outlive it.
-  OwnLogGuard(boost::asio::io_context& io, OwnLogs own, Found found);
+  /// All but `own` must outlive it. `policy`: what else peers may. No `own`: nothing is withheld.
+  OwnLogGuard(boost::asio::io_context& io, store::Store& store, replication::Policy& policy,
+              std::optional<OwnLogs> own, Found found, Shown shown);
   OwnLogGuard(const OwnLogGuard&) = delete;
   OwnLogGuard& operator=(const OwnLogGuard&) = delete;
-  /// Ends what is asked.
-  ~OwnLogGuard();
+  ~OwnLogGuard() override;
 
   using Answer = std::function<void(transport::DialAnswer)>;
   /// See `transport::BeforeDial`.
   void ask(transport::SyncDial dial, Answer answer);
+  /// After a sync: see `host::bind_confirmed`. Where that fails, the next append asks once more.
+  void bind(const node::SyncReport& report) const;
+  /// Ends what is asked, and asks no more.
+  void stop();
+
+  [[nodiscard]] bool may_read(const sealing::PeerKey& peer, const LogKey& log) override {
+    return policy_.may_read(peer, log) && may_exchange(log);
+  }
+  [[nodiscard]] std::optional<store::LogInterest> accept_offer(const sealing::PeerKey& peer,
+                                                               const LogKey& log) override {
+    auto interest = policy_.accept_offer(peer, log);
+    return interest && may_exchange(log) ? interest : std::nullopt;
+  }
+
+  // For who commits an author's entries, from any thread: they are shown once they are published,
+  // and may be exchanged. See `store::Store::hold_back`.
+
+  /// Before they are stored.
+  void hold_back(const LogKey& log, SeqNum from);
+  /// Once their mark has moved, or they were not stored.
+  void publish(const LogKey& log);
 
  private:
   /// What the peers of one sync are asked, and who waits for it.
@@ -38,15 +68,45 @@ class OwnLogGuard {
     std::vector<std::pair<node::Endpoint, Answer>> waiting{};
     std::jthread thread{};
   };
+  /// Logs as their marks were when peers were asked.
+  using Marked = std::map<LogKey, SeqNum>;
+  /// From where on entries of a log are not shown.
+  struct Held {
+    SeqNum from = 0;
+    bool is_published = false;  ///< and withheld
+  };
+  class Timer;
 
-  void answered(node::SyncId sync, const Outcome& outcome);
+  [[nodiscard]] Marked find_marked(const node::SyncRequest& request) const;
+  void answered(node::SyncId sync, const Marked& marked, const Outcome& outcome);
+  [[nodiscard]] bool may_exchange(const LogKey& log);
+  void show(std::map<LogKey, Held>::iterator held);
+  /// Shows what was withheld, where it may be exchanged now.
+  void let_go(const LogKey& log);
+  /// Asks the known peers for what is withheld.
+  void look();
+  void look_later();
+  void looked(const std::vector<std::pair<LogKey, Outcome>>& found);
+  void allow(const Marked& marked);
 
   boost::asio::io_context& io_;
-  OwnLogs own_;
+  store::Store& store_;
+  replication::Policy& policy_;
+  const std::optional<OwnLogs> own_;
   Found found_;
+  Shown shown_;
   /// Gone with this, for what is still to be called then.
   std::shared_ptr<OwnLogGuard*> self_ = std::make_shared<OwnLogGuard*>(this);
   std::map<node::SyncId, Question> questions_;
+  std::jthread look_;
+  std::unique_ptr<Timer> timer_;
+  std::chrono::steady_clock::time_point look_at_{};  ///< not before
+  bool is_stopped_ = false;
+
+  std::mutex mutex_;      ///< for what follows
+  std::set<LogKey> due_;  ///< withheld until known peers were asked
+  Marked allowed_;        ///< unasked, and no peer that was asked since holds others
+  std::map<LogKey, Held> held_;
 };
 
 }  // namespace culm::host

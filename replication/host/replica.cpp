@@ -140,7 +140,11 @@ Result<void> Replica::read(const LogKey& log, SeqNum seqnum, const Take& take) c
     {
       CULM_TRY(const auto transaction, impl_->store.store->read());
       CULM_TRY(const auto state, transaction.get_log(log));
-      if (!state->serves(seqnum)) return fail(error_for(Errc::kEntryNotHeld, seqnum));
+      // Also what is withheld from peers.
+      const bool is_valid = state->cap == 0 || seqnum < state->cap;
+      if (!is_valid || !state->held.contains(seqnum)) {
+        return fail(error_for(Errc::kEntryNotHeld, seqnum));
+      }
       while (piece.size() < kPieceBytes) {
         CULM_TRY(const ByteView part,
                  transaction.read_payload(*state, seqnum, offset, kPieceBytes - piece.size()));

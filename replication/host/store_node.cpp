@@ -15,13 +15,12 @@ StoreNode::StoreNode(asio::io_context& io, store::Store& store, replication::Pol
       pool_(verifier_, options.verify_threads),
       writer_(store, pool_, options.accept,
               [&io](std::function<void()> task) { asio::post(io, std::move(task)); }),
-      node_(io, store, policy, pool_, random_, writer_, std::move(options.node)),
-      accept_(options.accept),
-      own_(std::move(options.own)) {
-  if (!own_) return;
-  guard_.emplace(io, *own_, std::move(options.found_unasked));
+      guard_(io, store, policy, std::move(options.own), std::move(options.found_unasked),
+             [this](const LogKey& log) { node_.log_changed(log); }),
+      node_(io, store, guard_, pool_, random_, writer_, std::move(options.node)),
+      accept_(options.accept) {
   node_.before_dials([this](transport::SyncDial dial, OwnLogGuard::Answer answer) {
-    guard_->ask(std::move(dial), std::move(answer));
+    guard_.ask(std::move(dial), std::move(answer));
   });
 }
 
@@ -74,11 +73,11 @@ Result<void> StoreNode::InNodeWriter::append(const store::SignedUnit& unit,
       CULM_CHECK(store::check_is_new(transaction, unit.log(), first));
     }
     // Before it is stored, so that nobody is shown it before its mark has moved.
-    host_.store_.hold_back(unit.log(), first);
+    host_.guard_.hold_back(unit.log(), first);
     const auto done = writer.append(unit, move);
     // After kStoreIo nobody knows whether it is stored.
     const bool is_refused = !done && !is_stored && done.error().code != Errc::kStoreIo;
-    if (done || is_refused) host_.store_.release(unit.log());
+    if (done || is_refused) host_.guard_.publish(unit.log());
     return done;
   });
 }
@@ -143,7 +142,8 @@ Result<void> StoreNode::InNodeWriter::reclaim() {
 }
 
 Result<void> StoreNode::serve_requests(const std::string& directory, bool serves_every_log) {
-  CULM_TRY(control_, ControlServer::open(io_, directory, store_, node_, pool_, serves_every_log));
+  CULM_TRY(control_,
+           ControlServer::open(io_, directory, store_, node_, guard_, pool_, serves_every_log));
   return {};
 }
 
@@ -170,8 +170,7 @@ node::SyncId StoreNode::sync(const node::SyncRequest& request,
     if (!told(event)) node_.end_sync(*id);
     const auto* const end = std::get_if<node::SyncEnded>(&event);
     if (end == nullptr) return;
-    // Where that fails, the next append asks once more.
-    if (own_) static_cast<void>(bind_confirmed(*own_, end->report));
+    guard_.bind(end->report);
     ended(end->report);
   });
   return *id;
@@ -179,8 +178,7 @@ node::SyncId StoreNode::sync(const node::SyncRequest& request,
 
 void StoreNode::stop(std::function<void()> handler) {
   background_.reset();
-  guard_.reset();
-  node_.before_dials({});
+  guard_.stop();
   if (control_) control_->close();
   node_.stop(std::move(handler));
 }

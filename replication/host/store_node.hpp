@@ -24,8 +24,8 @@ struct StoreNodeOptions {
   AcceptOptions accept{};
   /// Threads that check signatures of what comes in, the node's among them.
   std::size_t verify_threads = VerifierPool::count_cores();
-  /// Of the user whose node this is, in this store; nothing where none is written to it. What was
-  /// appended there while nobody could be asked is not exchanged before.
+  /// Of the user whose node this is, in this store; nothing where none is written to it. See
+  /// `OwnLogGuard`.
   std::optional<OwnLogs> own{};
   OwnLogGuard::Found found_unasked{};
 };
@@ -108,10 +108,9 @@ class StoreNode {
   Ed25519Verifier verifier_;
   VerifierPool pool_;
   StoreWriter writer_;
+  OwnLogGuard guard_;
   transport::Node node_;
   AcceptOptions accept_;
-  std::optional<OwnLogs> own_;
-  std::optional<OwnLogGuard> guard_;
   InNodeWriter direct_{*this};
   /// Gone with this, for what is still to be called then.
   std::shared_ptr<StoreNode*> self_ = std::make_shared<StoreNode*>(this);

@@ -1,12 +1,17 @@
 """Entries of one's own that are not those that peers hold: nothing forks the log unasked."""
 
+import fcntl
 import os
 import re
 import shutil
+import struct
 import subprocess
 
 from relay_harness import NetworkScenario
-from scenario import CULM, FORK, NETWORK, OK, STORE, main
+from scenario import CULM, FORK, LOCKED, NETWORK, OK, STORE, main
+
+
+F_OFD_SETLK = 37  # of Linux, which Python does not name
 
 
 class OwnLog(NetworkScenario):
@@ -57,6 +62,19 @@ class ForgottenLog(OwnLog):
         self.append(b"5\n")
         self.assertTrue(self.sync_one("store", self.address, "--push")["pushed"])
         self.assertEqual(self.payloads(self.author, (4, 5)), [b"4", b"5"])
+
+    def test_tells_the_way_on_where_it_was_forgotten_before_a_peer_was_asked(self):
+        self.node.end()
+        self.restore()
+        self.append(b"mine 4\n")
+        self.out("forget", self.author, "--own")
+        self.relay_is_back()
+        self.sync_one("store", self.address, self.author)
+        self.sync_one("store", self.address, "--push")
+        said = self.append(b"x\n", status=FORK)
+        self.assertIn("were appended while no peer could be asked are not here any more", said)
+        command = said.split("next: ")[1].split("`")[1].replace("--log-id N", "--log-id 1")
+        self.error(0, *command.split()[1:], stdin=b"x")
 
 
 class OwnBranch(OwnLog):
@@ -172,6 +190,15 @@ class OwnBranch(OwnLog):
         self.assertIn("`culm sync HOST:PORT", failure["next"])
         self.assertFalse(os.path.exists(self.path("store")))
 
+    def test_is_not_imported_while_somebody_appends(self):
+        self.out("export", self.author, "--jsonl", "-o", "all.jsonl")
+        with open(self.path(f"marks/{self.author}.0.mark"), "r+b") as mark:
+            # The second byte, as the lock of an appender is.
+            fcntl.fcntl(mark, F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 1, 1, 0))
+            failure = self.json("import", "--jsonl", "all.jsonl", status=LOCKED)
+        self.assertEqual(failure["error"], "author_mark_locked")
+        self.out("import", "--jsonl", "all.jsonl")
+
     def test_a_log_of_ones_own_is_imported_where_it_is_the_same(self):
         self.out("export", self.author, "--jsonl", "-o", "all.jsonl")
         for _ in range(2):
@@ -259,6 +286,57 @@ class LiveSync(OwnLog):
         live.end()
         relay.end()
         self.assertEqual(self.append(b"5\n", "--gate", "required"), "", "it was asked")
+
+
+class OwnNode(OwnLog):
+    """A relay on an author's restored store; the peer that the store knows cannot be reached."""
+
+    def setUp(self):
+        super().setUp()
+        self.node.end()
+        self.restore()
+
+    def relay_has(self, copy):
+        shutil.rmtree(self.path("relay"))
+        shutil.copytree(self.path(copy), self.path("relay"))
+        os.remove(self.path("relay/peer.key"))
+        return self.relay_is_back()
+
+    def assert_heads(self, **heads):
+        for store, head in heads.items():
+            log = self.json("ls", self.author, store=store)
+            self.assertEqual((log["head"], log["cap"]), (head, None), store)
+
+    def test_exchanges_nothing_that_was_appended_unasked(self):
+        self.append(b"mine 4\n")
+        own = self.relay("store", "--accept-any")
+        self.environment["CULM_MARKS"] = self.path("marks-of-somebody")
+        self.json("sync", own.address, self.author, store="reader", status=NETWORK)
+        self.json_lines("sync", own.address, self.author, "--push", store="relay", status=NETWORK)
+        self.assert_heads(store=4, relay=4)
+        self.wait_until_said(own, "not served before a peer was asked")
+        relay = self.relay_is_back()
+        self.wait_until_said(own, "its entries from seqnum 4 on would be dropped everywhere")
+        self.json("sync", own.address, self.author, store="reader", status=NETWORK)
+        relay.end()
+        self.assert_heads(store=4, relay=4)
+
+    def test_shows_it_once_a_peer_holds_the_log_as_it_is_here(self):
+        other = self.keygen("other.key")
+        self.new_log(["x"], key=other, store="other")
+        own = self.relay("store", "--accept-any")
+        self.sync_one("other", own.address, "--push", other[1])
+        reader = self.live("reader", own.address, self.author, other[1])
+        for log, head in (self.author, 3), (other[1], 1):
+            reader.wait_for(event="caught_up", log=log, head=head)
+        self.append(b"mine 4\n")
+        # What came behind it is there.
+        self.error(0, "append", "--key", other[0], "--lines", stdin=b"y\n", store="other")
+        self.sync_one("other", own.address, "--push", other[1])
+        reader.wait_for(event="received", log=other[1], up_to=2)
+        self.assert_heads(store=4, reader=3)
+        self.relay_has("store-backup")
+        reader.wait_for(event="received", log=self.author, up_to=4)
 
 
 class ReadOnlyMarks(OwnLog):

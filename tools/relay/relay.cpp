@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <cstring>
+#include <map>
+#include <utility>
 
 #include <unistd.h>
 
@@ -12,6 +14,7 @@
 #include "tools/cli/version.hpp"
 #include "tools/relay/host.hpp"
 #include "tools/relay/journal.hpp"
+#include "tools/sync/own_branch.hpp"
 
 namespace culm::tools {
 namespace {
@@ -56,6 +59,21 @@ void tell_new_key(const Log& log, const Host& host) {
                 ": peers know this relay by it; one that was a peer before has its own key back "
                 "when the file is restored",
             {{"file", *file}});
+}
+
+/// Of each log once, until it is exchanged or the reason is another.
+host::OwnLogGuard::Found tell_withheld(Host& host, const Log& log) {
+  return [&host, &log,
+          told = std::map<LogKey, std::string>()](const host::OwnLogGuard::Outcome& found) mutable {
+    if (!found || !*found) return;
+    const Failure why = explain_unasked(host.store(), **found);
+    const LogKey& key = (*found)->log;
+    if (std::exchange(told[key], why.message) == why.message) return;
+    log.write(Level::kWarning, "withheld",
+              "log " + to_string(key) + ": not served before a peer was asked: " + why.message +
+                  (why.step.empty() ? "" : "; next: " + why.step),
+              {{"log", to_string(key)}});
+  };
 }
 
 /// Works until a signal ends it.
@@ -113,6 +131,7 @@ Outcome<void> run_relay(Context& context, const RelayOptions& options) {
     CULM_TOOLS_CHECK(tell_ready(context, peer, *bound));
     tell_started(log, context, peer, node::to_string(*bound));
     tell_new_key(log, *host);
+    host->when_unasked(tell_withheld(*host, log));
     say_when_interrupted("the relay has stopped");
     serve(*host, journal, log);
   }

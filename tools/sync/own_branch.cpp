@@ -37,7 +37,9 @@ Outcome<std::optional<host::UnaskedLog>> about_marks(host::OwnLogGuard::Outcome 
   return about("author marks in " + shown(marks), std::move(found));
 }
 
-Failure explain(const store::Store& store, const host::UnaskedLog& unasked) {
+}  // namespace
+
+Failure explain_unasked(const store::Store& store, const host::UnaskedLog& unasked) {
   const OwnLog own{store, unasked.log, unasked.tail, ""};
   if (const auto* const fork = std::get_if<host::ShownFork>(&unasked.why)) {
     return explain_shown_fork(own, *fork);
@@ -47,8 +49,6 @@ Failure explain(const store::Store& store, const host::UnaskedLog& unasked) {
   }
   return explain_silence(unasked.log, std::get<host::SilentPeer>(unasked.why).peer);
 }
-
-}  // namespace
 
 Failure explain_shown_fork(const OwnLog& own, const host::ShownFork& fork) {
   const std::string name = short_name(own.log);
@@ -114,7 +114,7 @@ Outcome<void> OwnBranches::judge(const node::SyncReport& report) const {
   if (!unasked) return {};
   const bool is_silent = std::holds_alternative<host::SilentPeer>(unasked->why);
   if (is_silent && std::ranges::any_of(report.peers, is_established)) return {};
-  return fail_with(explain(host_.store(), *unasked));
+  return fail_with(explain_unasked(host_.store(), *unasked));
 }
 
 Outcome<void> check_unasked(const Context& context, const store::Store& store,
@@ -124,7 +124,7 @@ Outcome<void> check_unasked(const Context& context, const store::Store& store,
   const host::OwnLogs own{store, context.store_directory, *marks, options};
   CULM_TOOLS_TRY(const auto unasked, about_marks(host::find_unasked(own, request)));
   if (!unasked || std::holds_alternative<host::SilentPeer>(unasked->why)) return {};
-  return fail_with(explain(store, *unasked));
+  return fail_with(explain_unasked(store, *unasked));
 }
 
 void bind_confirmed(const Context& context, const store::Store& store,

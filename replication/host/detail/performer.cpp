@@ -44,13 +44,13 @@ void Performer::start(control::IngestRequest request, const Answer& answer) {
           const SeqNum first = unit.front().entry.seqnum();
           CULM_CHECK(store::admit_own(store, shared->log, {first, unit.back().entry.seqnum()}));
           // Before it is stored, so that nobody is shown it in between.
-          store.hold_back(shared->log, first);
+          guard_.hold_back(shared->log, first);
         }
         auto done =
             store::ingest(store, shared->log, unit, verifier_, {.full = true}, shared->staged);
         // After kStoreIo nobody knows whether it is stored.
         const bool is_refused = !done && done.error().code != Errc::kStoreIo;
-        if (is_refused && shared->is_own) store.release(shared->log);
+        if (is_refused && shared->is_own) guard_.publish(shared->log);
         CULM_TRY(*report, std::move(done));
         return {};
       },
@@ -184,7 +184,7 @@ void Performer::start(control::CompactRequest /*request*/, const Answer& answer)
 }
 
 void Performer::start(const control::PublishRequest& request, const Answer& answer) {
-  store_.release(request.log);
+  guard_.publish(request.log);
   node_.log_changed(request.log);
   answer({});
 }

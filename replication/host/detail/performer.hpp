@@ -7,6 +7,7 @@
 
 #include "culm/core/signing.hpp"
 #include "culm/replication/host/control_protocol.hpp"
+#include "culm/replication/host/own_log_guard.hpp"
 #include "culm/replication/host/writer.hpp"
 #include "culm/replication/transport/node.hpp"
 #include "culm/store/store.hpp"
@@ -24,9 +25,13 @@ class Performer {
   };
 
   /// All must outlive it.
-  Performer(store::Store& store, transport::Node& node, SignatureVerifier& verifier,
-            bool serves_every_log)
-      : store_(store), node_(node), verifier_(verifier), serves_every_log_(serves_every_log) {}
+  Performer(store::Store& store, transport::Node& node, OwnLogGuard& guard,
+            SignatureVerifier& verifier, bool serves_every_log)
+      : store_(store),
+        node_(node),
+        guard_(guard),
+        verifier_(verifier),
+        serves_every_log_(serves_every_log) {}
 
   /// What would be written for somebody who has gone before its turn came is not: who asked was
   /// told that nothing is known of it, and may ask again.
@@ -64,6 +69,7 @@ class Performer {
 
   store::Store& store_;
   transport::Node& node_;
+  OwnLogGuard& guard_;
   SignatureVerifier& verifier_;
   bool serves_every_log_;
 };
