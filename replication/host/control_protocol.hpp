@@ -21,7 +21,7 @@
 /// log's own author has just signed: refused, before they are a fork, where the log has grown
 /// meanwhile. A payload too large for a request is put into the store before its entry
 /// (`begin_stage`, `put_parts`), and named by `append`. The node shows them to no peer before
-/// `publish` says, or the next `append` implies, that the author mark has been moved up to them.
+/// `publish` says, of them or of later ones, that the author mark has been moved up to them.
 ///
 ///   {"verb":"ingest","log":"<author hex>.<log_id>"}      {"ok":true,"added":"1-3",..}
 ///   {"encoded":"..","payload":".."}                      {"ok":false,"error":"log_ended",
