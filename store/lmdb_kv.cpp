@@ -29,16 +29,19 @@ struct LmdbKv::State {
   detail::LmdbEnv env;
   std::string directory;  ///< absolute: the process may change its own
   bool read_only;
+  Duration wait_max;
   pid_t process = ::getpid();
   TransactionGate gate;
   std::atomic<bool> disk_full = false;     ///< the last kStoreFull was not the map's
   std::atomic<bool> write_failed = false;  ///< what the disk holds is unknown
 
-  State(detail::DirectoryClaim taken, detail::LmdbEnv opened, std::string path, bool only_reads)
+  State(detail::DirectoryClaim taken, detail::LmdbEnv opened, std::string path,
+        const LmdbOptions& options)
       : claim(std::move(taken)),
         env(std::move(opened)),
         directory(std::move(path)),
-        read_only(only_reads) {}
+        read_only(options.read_only),
+        wait_max(options.wait_max) {}
 
   Result<std::unique_ptr<Transaction>> begin(Access access);
   Result<void> follow();
@@ -183,8 +186,8 @@ Result<std::unique_ptr<LmdbKv::Transaction>> LmdbKv::State::begin(Access access)
       auto ticket = gate.enter(access);
       std::optional<detail::WriterLock> lock;
       if (writes && !node_lock) {
-        CULM_TRY(auto shared, detail::WriterLock::share(directory));
-        lock.emplace(std::move(shared));
+        CULM_TRY(auto turn, detail::WriterLock::take_turn(directory, wait_max));
+        lock.emplace(std::move(turn));
       }
       if (writes && env.is_taken_away()) return fail(Errc::kStoreNotFound);
       // With a lock to write the file stays in its place. Who reads finds out afterwards, and a
@@ -253,8 +256,8 @@ Result<std::unique_ptr<LmdbKv>> LmdbKv::open(const std::string& directory,
   if (!exists && !may_create) return fail(Errc::kStoreNotFound);
   std::optional<detail::WriterLock> lock;  // until the tables are made
   if (!options.read_only) {
-    CULM_TRY(auto shared, detail::WriterLock::share(directory));
-    lock.emplace(std::move(shared));
+    CULM_TRY(auto turn, detail::WriterLock::take_turn(directory, options.wait_max));
+    lock.emplace(std::move(turn));
   }
   std::error_code error;
   const auto absolute = std::filesystem::absolute(directory, error);
@@ -269,8 +272,8 @@ Result<std::unique_ptr<LmdbKv>> LmdbKv::open(const std::string& directory,
   // Who found the file may have been faster than the process that made it.
   if (!options.read_only) CULM_CHECK(detail::sync_directory(directory));
   if (!options.read_only) detail::keep_reserve(directory);
-  return std::unique_ptr<LmdbKv>(new LmdbKv(std::make_unique<State>(
-      std::move(claim), std::move(env), absolute.string(), options.read_only)));
+  return std::unique_ptr<LmdbKv>(new LmdbKv(
+      std::make_unique<State>(std::move(claim), std::move(env), absolute.string(), options)));
 }
 
 LmdbKv::LmdbKv(std::unique_ptr<State> state) : state_(std::move(state)) {}

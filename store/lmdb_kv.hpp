@@ -21,9 +21,11 @@ struct LmdbOptions {
   bool create = true;
   /// Opens on NFS, CIFS, 9p, FUSE and the like, where locks and shared maps cannot be relied upon.
   bool allow_network_filesystem = false;
+  /// How long to write waits for writes of other processes, each time.
+  Duration wait_max = std::chrono::milliseconds(limits::kNodeLockWaitMs);
 };
 
-/// The pid of the process with a node on the store in `directory`, if there is one.
+/// The pid of the process that writes to the store in `directory` now, or has a node there.
 [[nodiscard]] std::optional<long> lock_holder(const std::string& directory);
 
 /// How long the file of the store in `directory` is. Fails with kStoreNotFound.
@@ -50,20 +52,20 @@ class NodeLock;
 /// Spec: store.md#files
 class LmdbKv final : public Kv {
  public:
-  /// Fails with kStoreNotFound; with kStoreLocked, unless `read_only`, while a node of another
-  /// process runs, or while this process has the same directory open already, even for reading;
-  /// with kStoreVersion or kStoreDamaged when the file is not one of ours; with kStoreDamaged when
-  /// it was cut short of what it must hold; with kStoreFull or kStoreIo (EREMOTE: a network file
-  /// system).
+  /// Fails with kStoreNotFound; with kStoreLocked, unless `read_only`, as `begin_write`, or while
+  /// this process has the same directory open already, even for reading; with kStoreVersion or
+  /// kStoreDamaged when the file is not one of ours; with kStoreDamaged when it was cut short of
+  /// what it must hold; with kStoreFull or kStoreIo (EREMOTE: a network file system).
   [[nodiscard]] static Result<std::unique_ptr<LmdbKv>> open(const std::string& directory,
                                                             const LmdbOptions& options = {});
   ~LmdbKv() override;
 
   /// In a forked child every `begin_` fails with kStoreLocked: open again there.
   [[nodiscard]] Result<std::unique_ptr<KvReadTransaction>> begin_read() override;
-  /// Waits for writers of other processes as well. Fails with kStoreLocked while a node of another
-  /// process runs, and with kStoreNotFound where the store was removed or moved: what is written
-  /// then would be confirmed, and lost. The transaction ends in the thread that began it.
+  /// Waits for writers of other processes as well. Fails with kStoreLocked when one needs longer
+  /// than `wait_max`, and at once while a node of another process runs; with kStoreNotFound where
+  /// the store was removed or moved: what is written then would be confirmed, and lost. The
+  /// transaction ends in the thread that began it.
   [[nodiscard]] Result<std::unique_ptr<KvWriteTransaction>> begin_write() override;
   /// Doubles the map, up to the size of the disk. Fails with kStoreReadOnly when opened for
   /// reading, and with kStoreFull when it was the disk that was full.

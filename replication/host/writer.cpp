@@ -262,7 +262,7 @@ Result<WritableStore> open_to_write(const std::string& directory, bool create,
   const Wait wait(wait_max);
   while (true) {
     WritableStore opened;
-    auto store = open_store(directory, {.create = create}, &opened.kv);
+    auto store = open_store(directory, {.create = create, .wait_max = wait_max}, &opened.kv);
     if (store) {
       opened.store = *std::move(store);
       opened.writer =

@@ -36,6 +36,9 @@ struct IngestedUnits {
 /// return.
 class Writer {
  public:
+  /// How long others that write are waited for, unless something else is said.
+  static constexpr Duration kWaitMax = std::chrono::seconds(10);
+
   virtual ~Writer() = default;
 
   /// One unit of at most limits::kUnitEntriesMax entries; gets verdicts that it lacked. A node
@@ -116,9 +119,10 @@ class DirectWriter final : public Writer {
 class SharingWriter final : public Writer {
  public:
   /// `store` in `directory` and `verifier` must outlive the writer. A node uses checks and options
-  /// of its own; one that takes no requests yet, or no more, is waited for.
+  /// of its own; one that takes no requests yet, or no more, is waited for, and so is a write of
+  /// another process.
   SharingWriter(std::string directory, store::Store& store, SignatureVerifier& verifier,
-                const AcceptOptions& options = {}, Duration wait_max = {})
+                const AcceptOptions& options = {}, Duration wait_max = kWaitMax)
       : directory_(std::move(directory)), wait_max_(wait_max), direct_(store, verifier, options) {}
 
   [[nodiscard]] Result<store::IngestReport> ingest(CheckedUnit& unit) override;
@@ -153,8 +157,6 @@ class SharingWriter final : public Writer {
 /// kNodeSilent (the node is stopped, or hangs) is not known.
 class NodeClient final : public Writer {
  public:
-  static constexpr Duration kWaitMax = std::chrono::seconds(10);
-
   ~NodeClient() override;
 
   /// Nothing when no node takes connections at the socket in `directory`. `wait_max`: how long to
@@ -204,12 +206,12 @@ struct WritableStore {
 
 /// Opens the store in `directory`, or beside the node that runs on it. `verifier`, which must
 /// outlive it, and `options` are for what is ingested here; a node uses its own. Fails with
-/// kStoreLocked when another process writes that takes no requests for all of `wait_max`, or as
+/// kStoreLocked when another process writes for all of `wait_max` and takes no requests, or as
 /// `store::LmdbKv::open`.
 [[nodiscard]] Result<WritableStore> open_to_write(const std::string& directory, bool create,
                                                   SignatureVerifier& verifier,
                                                   const AcceptOptions& options = {},
-                                                  Duration wait_max = {});
+                                                  Duration wait_max = Writer::kWaitMax);
 /// Opens it beside the process that writes to it, if there is one.
 [[nodiscard]] Result<std::unique_ptr<store::Store>> open_to_read(const std::string& directory);
 

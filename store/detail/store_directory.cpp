@@ -25,6 +25,8 @@
 namespace culm::store::detail {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr std::string_view kDataFile = "/data.mdb";
 constexpr std::string_view kCopyFile = "/data.mdb.new";
 constexpr std::string_view kLockFile = "/writer.lock";
@@ -79,6 +81,26 @@ struct flock whole_file(short type) {
   return range;
 }
 
+struct flock one_byte(std::uint64_t number) {
+  struct flock range = whole_file(F_WRLCK);
+  range.l_start = static_cast<off_t>(number);
+  range.l_len = 1;
+  return range;
+}
+
+Result<void> try_lock(int descriptor, struct flock range) {
+  if (::fcntl(descriptor, F_OFD_SETLK, &range) == 0) return {};
+  if (errno == EAGAIN || errno == EACCES) return fail(Errc::kStoreLocked);
+  return fail_system();
+}
+
+// Of writer.lock. Who wants to write queues, waits for the turn, and then lets the next one queue:
+// so who writes without end, and asks again at once, comes after who waited meanwhile. A node locks
+// all of the file, and alone what lies behind the two.
+constexpr std::uint64_t kTurnByte = 0;
+constexpr std::uint64_t kQueueByte = 1;
+constexpr std::uint64_t kNodeByte = 2;
+
 bool is_same_file(int descriptor, const std::string& path) {
   struct stat opened = {};
   struct stat named = {};
@@ -86,11 +108,10 @@ bool is_same_file(int descriptor, const std::string& path) {
          opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
 
-bool write_pid(int descriptor) {
+bool write_pid(int opened) {
   const std::string text = std::to_string(::getpid()) + "\n";
   const auto size = static_cast<off_t>(text.size());
-  return ::pwrite(descriptor, text.data(), text.size(), 0) == size &&
-         ::ftruncate(descriptor, size) == 0;
+  return ::write(opened, text.data(), text.size()) == size && ::ftruncate(opened, size) == 0;
 }
 
 // A claim of the parent does not bind a forked child, which may open the store again.
@@ -282,21 +303,12 @@ DirectoryClaim::~DirectoryClaim() {
   std::erase(claims().taken, Claim{device_, inode_, process_});
 }
 
-static struct flock one_byte(std::uint64_t number) {
-  struct flock range = whole_file(F_WRLCK);
-  range.l_start = static_cast<off_t>(number);
-  range.l_len = 1;
-  return range;
-}
-
 Result<ClaimLock> ClaimLock::take(const std::string& directory, std::uint64_t number) {
   const std::string path = path_in(directory, kClaimFile);
   ClaimLock lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (lock.descriptor_ < 0) return fail_system();
-  auto range = one_byte(number);
-  if (::fcntl(lock.descriptor_, F_OFD_SETLK, &range) == 0) return lock;
-  if (errno == EAGAIN || errno == EACCES) return fail(Errc::kStoreLocked);
-  return fail_system();
+  CULM_CHECK(try_lock(lock.descriptor_, one_byte(number)));
+  return lock;
 }
 
 bool ClaimLock::is_held(const std::string& directory, std::uint64_t number) {
@@ -313,16 +325,12 @@ ClaimLock::~ClaimLock() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-static Result<int> lock_file(const std::string& directory, short type) {
+static Result<int> lock_file(const std::string& directory, const struct flock& range) {
   const std::string path = path_in(directory, kLockFile);
   for (int attempt = 0; attempt < kLockAttemptsMax; ++attempt) {
     Descriptor opened(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (opened.get() < 0) return fail_system();
-    auto range = whole_file(type);
-    if (::fcntl(opened.get(), F_OFD_SETLK, &range) != 0) {
-      if (errno == EAGAIN || errno == EACCES) return fail(Errc::kStoreLocked);
-      return fail_system();
-    }
+    CULM_CHECK(try_lock(opened.get(), range));
     // Somebody may have removed or replaced the file since it was opened; a lock on a file that
     // has no name keeps nobody out.
     if (is_same_file(opened.get(), path)) return opened.release();
@@ -330,30 +338,9 @@ static Result<int> lock_file(const std::string& directory, short type) {
   return fail(Errc::kStoreLocked);
 }
 
-Result<WriterLock> WriterLock::share(const std::string& directory) {
-  CULM_TRY(const int descriptor, lock_file(directory, F_RDLCK));
-  return WriterLock(descriptor);
-}
-
-Result<WriterLock> WriterLock::take(const std::string& directory, Duration wait_max) {
-  using Clock = std::chrono::steady_clock;
-  const auto end = Clock::now() + wait_max;
-  while (true) {
-    const auto locked = lock_file(directory, F_WRLCK);
-    if (locked) {
-      WriterLock lock(*locked);
-      if (!write_pid(*locked)) return fail_system();
-      return lock;
-    }
-    const bool is_shared = locked.error().code == Errc::kStoreLocked && !holder(directory);
-    if (!is_shared || Clock::now() >= end) return fail(locked.error());
-    std::this_thread::sleep_for(kLockRetryInterval);
-  }
-}
-
-std::optional<long> WriterLock::holder(const std::string& directory) {
+static std::optional<long> holder_of(const std::string& directory, std::uint64_t byte) {
   const Descriptor opened(::open(path_in(directory, kLockFile).c_str(), O_RDONLY | O_CLOEXEC));
-  auto range = whole_file(F_RDLCK);  // only a lock that is not shared is in its way
+  auto range = one_byte(byte);
   if (opened.get() < 0 || ::fcntl(opened.get(), F_OFD_GETLK, &range) != 0 ||
       range.l_type == F_UNLCK) {
     return std::nullopt;
@@ -365,6 +352,50 @@ std::optional<long> WriterLock::holder(const std::string& directory) {
     return std::nullopt;
   }
   return pid;
+}
+
+/// Passes a little of the time while it is worth it.
+static bool waits_on(const std::string& directory, const Error& error, Clock::time_point end) {
+  const bool waits = error.code == Errc::kStoreLocked && !holder_of(directory, kNodeByte);
+  if (!waits || Clock::now() >= end) return false;
+  std::this_thread::sleep_for(kLockRetryInterval);
+  return true;
+}
+
+Result<WriterLock> WriterLock::take_turn(const std::string& directory, Duration wait_max) {
+  const auto end = Clock::now() + wait_max;
+  while (true) {
+    const auto queued = lock_file(directory, one_byte(kQueueByte));
+    if (!queued && waits_on(directory, queued.error(), end)) continue;
+    if (!queued) return fail(queued.error());
+    WriterLock lock(*queued);
+    auto turn = try_lock(*queued, one_byte(kTurnByte));
+    while (!turn && waits_on(directory, turn.error(), end)) {
+      turn = try_lock(*queued, one_byte(kTurnByte));
+    }
+    CULM_CHECK(turn);
+    if (!write_pid(*queued)) return fail_system();
+    auto queue = one_byte(kQueueByte);
+    queue.l_type = F_UNLCK;
+    CULM_CHECK(try_lock(*queued, queue));
+    return lock;
+  }
+}
+
+Result<WriterLock> WriterLock::take(const std::string& directory, Duration wait_max) {
+  const auto end = Clock::now() + wait_max;
+  while (true) {
+    const auto locked = lock_file(directory, whole_file(F_WRLCK));
+    if (!locked && waits_on(directory, locked.error(), end)) continue;
+    if (!locked) return fail(locked.error());
+    WriterLock lock(*locked);
+    if (!write_pid(*locked)) return fail_system();
+    return lock;
+  }
+}
+
+std::optional<long> WriterLock::holder(const std::string& directory) {
+  return holder_of(directory, kTurnByte);
 }
 
 WriterLock::WriterLock(int descriptor) : descriptor_(descriptor), process_(::getpid()) {}

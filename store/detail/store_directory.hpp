@@ -126,18 +126,19 @@ class ClaimLock {
   int descriptor_;
 };
 
-/// The right to write, held through a lock on the file writer.lock: shared by those that write, or
-/// held alone by a node, whose pid the file then names. Ends with this object or with the process,
-/// however it ends.
+/// The right to write, held through a lock on the file writer.lock, which then names the pid: for
+/// one transaction, or by a node, as long as it runs. Unlike LMDB's own lock it can be waited for
+/// with an end. Ends with this object or with the process, however it ends.
 class WriterLock {
  public:
-  /// Fails with kStoreLocked while a node holds it alone.
-  [[nodiscard]] static Result<WriterLock> share(const std::string& directory);
-  /// Takes it alone. Waits at most `wait_max` for those that share it; fails with kStoreLocked
-  /// then, or at once when another node holds it.
+  /// For one transaction. Waits at most `wait_max` for those of others; fails with kStoreLocked
+  /// then, or at once when a node holds it.
+  [[nodiscard]] static Result<WriterLock> take_turn(const std::string& directory,
+                                                    Duration wait_max);
+  /// As a node. Waits and fails likewise.
   [[nodiscard]] static Result<WriterLock> take(const std::string& directory, Duration wait_max);
 
-  /// The pid of the process that holds the lock alone now. Disturbs nobody.
+  /// The pid of the process that holds the lock now. Disturbs nobody.
   [[nodiscard]] static std::optional<long> holder(const std::string& directory);
 
   WriterLock(WriterLock&& other) noexcept;

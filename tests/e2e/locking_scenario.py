@@ -251,6 +251,40 @@ class Locking(NetworkScenario):
         self.assertEqual(report["error"], "author_mark_locked")
         self.out("append", "--key", self.key, "--wait", "0", stdin=b"two")
 
+    def stop_while_it_writes(self, process):
+        """Stops it where it has the store locked, with some parts in it."""
+        deadline = time.monotonic() + 60
+        with open(self.path("store/writer.lock"), "r+b") as lock:
+            while True:
+                self.assertLess(time.monotonic(), deadline)
+                process.send_signal(signal.SIGSTOP)
+                os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+                self.assertIsNone(process.poll())
+                size = os.stat(self.path("store/data.mdb")).st_size
+                if size > 4 << 20 and self.is_locked(lock, 0):
+                    return
+                process.send_signal(signal.SIGCONT)
+
+    def test_a_writer_that_is_stopped_in_a_large_payload_is_told_of(self):
+        self.out("append", "--key", self.other_key, stdin=b"one")
+        with open(self.path("large"), "wb") as large:
+            large.truncate(1 << 30)
+        writer = self.start("append", "--key", self.key, self.path("large"))
+        self.stop_while_it_writes(writer)
+        waiting = [self.start(*arguments) for arguments in (
+            ["append", "--key", self.other_key, "--wait", "0.5", self.write("x", "x")],
+            ["delete", self.other, "--payloads", "--range", "1"],
+            ["select", self.other, "--newest", "1"],
+            ["relay", "--listen", "127.0.0.1:0", "--accept-any"])]
+        for process in waiting:
+            _, said = process.communicate(timeout=60)
+            self.assertEqual(process.returncode, LOCKED, said)
+            self.assertIn(f"(pid {writer.pid})".encode(), said)
+        writer.kill()
+        writer.wait()
+        self.out("append", "--key", self.other_key, stdin=b"two")
+        self.assertEqual(self.out("cat", self.other), b"onetwo")
+
     def test_a_node_that_is_stopped_is_told_of_and_does_not_do_it_later(self):
         self.out("append", "--key", self.key, stdin=b"one")
         relay = self.relay("store", "--accept-any")

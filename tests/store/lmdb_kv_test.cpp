@@ -280,7 +280,7 @@ TEST_F(LmdbKvTest, OpensOnceInAProcessUnderWhateverPath) {
   EXPECT_TRUE(LmdbKv::open(other, kWriter));
 }
 
-TEST_F(LmdbKvTest, NamesTheLiveProcessWithANode) {
+TEST_F(LmdbKvTest, NamesTheLiveProcessThatWritesOrHasANode) {
   EXPECT_EQ(lock_holder(store_), std::nullopt);
   auto kv = open();
   EXPECT_EQ(lock_holder(store_), std::nullopt);
@@ -292,7 +292,7 @@ TEST_F(LmdbKvTest, NamesTheLiveProcessWithANode) {
   }
   EXPECT_EQ(lock_holder(store_), std::nullopt) << "alive, but no holder";
   const auto writing = kv->begin_write();
-  EXPECT_EQ(lock_holder(store_), std::nullopt);
+  EXPECT_EQ(lock_holder(store_), ::getpid());
 }
 
 TEST_F(LmdbKvTest, WhoHasOpenedForWritingAndIdlesShutsOutNobody) {
@@ -310,6 +310,27 @@ TEST_F(LmdbKvTest, WhoHasOpenedForWritingAndIdlesShutsOutNobody) {
   idle.tell();
   EXPECT_EQ(idle.join(), 0);
   EXPECT_EQ(get(*kv, "b"), "2");
+}
+
+TEST_F(LmdbKvTest, WaitsNoLongerThanWasSaidForAWriterOfAnotherProcess) {
+  ChildProcess writer([&](const ParentLine& parent) {
+    const auto kv = LmdbKv::open(store_, kWriter);
+    const auto writing = kv ? (*kv)->begin_write() : fail(Errc::kStoreIo);
+    if (!writing) return 1;
+    parent.tell();
+    parent.await();
+    return 0;
+  });
+  LmdbOptions options = kWriter;
+  options.wait_max = Duration(0);
+  const auto kv = open(options);
+  ASSERT_TRUE(writer.await());
+  EXPECT_EQ(kv->begin_write().error().code, Errc::kStoreLocked);
+  EXPECT_EQ(lock_holder(store_), writer.pid());
+  EXPECT_EQ(get(*kv, "a"), "-") << "who reads waits for nobody";
+  writer.tell();
+  EXPECT_EQ(writer.join(), 0);
+  EXPECT_TRUE(kv->begin_write());
 }
 
 TEST_F(LmdbKvTest, WritersOfTwoProcessesTakeTurnsAndLoseNothing) {

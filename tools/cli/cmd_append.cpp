@@ -512,8 +512,8 @@ void add_append(CommandTree& tree) {
                 "Close the log for good, after FILE if one is given (standard input only as -);\n"
                 "nothing can follow");
   verb.add_option("--wait", &options->wait_seconds,
-                  "Wait so long for others that append with this key, and for a node that runs on\n"
-                  "the store to answer")
+                  "Wait so long for others that append with this key or write to the store, and for\n"
+                  "a node that runs on it to answer")
       .type_name("SECONDS")
       .show_default();
   verb.add_option(

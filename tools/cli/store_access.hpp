@@ -52,7 +52,7 @@ enum class IfMissing { kFail, kCreate };
 /// requests for all of `wait_max`.
 [[nodiscard]] Outcome<host::WritableStore> open_for_writing(
     const Context& context, IfMissing if_missing, SignatureVerifier& verifier,
-    const AcceptOptions& options = {}, Duration wait_max = {},
+    const AcceptOptions& options = {}, Duration wait_max = host::Writer::kWaitMax,
     const std::function<Outcome<void>()>& may_make = {});
 
 }  // namespace culm::tools
