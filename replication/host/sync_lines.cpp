@@ -100,8 +100,6 @@ Json log_line(const node::SyncRequest& request, const node::LogReport& log) {
                               "head", "peer_head", "missing", "beyond_head", "payloads_missing",
                               "payloads_left_out", "deleted_here", "whole"}));
   if (request.live && log.outcome == node::LogOutcome::kComplete) line["state"] = "live";
-  // Who had nothing of it before it was pushed there does not serve it.
-  if (log.outcome == node::LogOutcome::kDenied && log.is_pushed) line["state"] = "complete";
   if (is_partial(log)) line["state"] = "partial";
   if (request.push) line.update(some_of(whole, {"pushed", "unconfirmed", "cut_off"}));
   if (!log.dropped.empty()) line.update(some_of(whole, {"dropped", "payloads_dropped"}));

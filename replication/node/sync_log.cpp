@@ -224,11 +224,13 @@ Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
       report.offer_denied_by = pushed_to[peer].endpoint;
     }
   }
-  // It was not served before it was pushed; what is left is not up to the peer.
-  const bool is_denied = report.outcome == LogOutcome::kDenied;
-  if (is_denied && !report.cut_off.empty()) report.outcome = LogOutcome::kPartial;
   report.is_pushed = !pushed_to.empty() && !state.served().empty() && report.unconfirmed.empty();
   if (is_new_ && !want_.live) report.unconfirmed.clear();
+  // Who did not know it before it was pushed there is asked no less than who did.
+  const bool is_taken = report.is_pushed || (!report.unconfirmed.empty() && !report.offer_denied);
+  if (report.outcome == LogOutcome::kDenied && is_taken && !want_.live) {
+    report.outcome = LogOutcome::kComplete;
+  }
   report.head = state.head();
   report.cap = state.cap;
   if (auto forked = find_forked(state, cap_before_)) {
@@ -282,7 +284,7 @@ void SyncLog::conclude_live(const store::LogState& log, bool is_all, LogReport& 
     report.outcome = LogOutcome::kComplete;
   } else if (std::ranges::any_of(peers_, is_under_way)) {
     report.outcome = LogOutcome::kIncomplete;
-  } else if (report.denied && (lacks || !is_spoken_of)) {
+  } else if (report.denied && !report.is_pushed && (lacks || !is_spoken_of)) {
     report.outcome = LogOutcome::kDenied;
   } else {
     report.outcome = is_spoken_of ? LogOutcome::kPartial : LogOutcome::kUnfinished;

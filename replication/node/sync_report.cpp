@@ -35,7 +35,7 @@ std::optional<Error> why_partial(const LogReport& log) {
 std::optional<Error> why_not_moved(const LogReport& log) {
   if (log.offer_denied) return Error{Errc::kDenied};
   if (const auto partial = why_partial(log)) return partial;
-  if (log.error || log.outcome != LogOutcome::kDenied || log.is_pushed) return log.error;
+  if (log.error || log.outcome != LogOutcome::kDenied) return log.error;
   return Error{Errc::kDenied};
 }
 

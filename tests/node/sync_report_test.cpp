@@ -55,9 +55,9 @@ TEST(SyncReport, ALogThatAPeerTookPartOfIsNotDeniedThoughThePeerHadNothingBefore
   EXPECT_EQ(why_not_done(report)->log, &report.logs[0]);
 }
 
-TEST(SyncReport, ALogThatIsDeniedIsNamedUnlessThePeerHoldsIt) {
+TEST(SyncReport, ALogThatIsDeniedIsNamed) {
   SyncReport report = report_of(SyncOutcome::kDone, LogOutcome::kDenied);
-  report.logs[0].is_pushed = true;
+  report.logs[0].outcome = LogOutcome::kComplete;
   EXPECT_EQ(why_not_done(report)->error.code, Errc::kDenied);
   EXPECT_EQ(why_not_done(report)->log, &report.logs[1]);
   report.logs[1].error = Error{Errc::kBusy};

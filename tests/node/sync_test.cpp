@@ -162,6 +162,24 @@ TEST_F(SyncTest, PayloadsThatNoPeerHoldsKeepItFromBeingComplete) {
   EXPECT_TRUE(done.logs[0].payloads_left_out.empty());
 }
 
+TEST_F(SyncTest, APushNamesWhatIsNotHereAlsoToAPeerThatDidNotKnowTheLog) {
+  author.hold(log);
+  delete_payloads(author, {{9, 9}});
+  start(request_of({&author}));
+  EXPECT_EQ(report().logs[0].payloads_missing, (RangeSet{{9, 9}}));
+  SimulatedNode& other = network.add("other");
+  other.accepts = store::LogInterest{everything(), true};
+  for (const bool is_known : {false, true}) {
+    auto request = request_of({&other});
+    request.push = true;
+    start(std::move(request));
+    const SyncReport done = report();
+    EXPECT_TRUE(done.logs[0].is_pushed) << is_known;
+    EXPECT_EQ(done.logs[0].outcome, LogOutcome::kPartial) << is_known;
+    EXPECT_EQ(done.logs[0].payloads_missing, (RangeSet{{9, 9}})) << is_known;
+  }
+}
+
 TEST_F(SyncTest, PayloadsOfASizeThatWasNotAskedForAreNamed) {
   author.hold(log.append(std::string(2000, 'x')).append("short"));
   auto request = request_of({&author});
