@@ -51,6 +51,7 @@ struct Appender::State {
   LogTail tail;
   bool is_marked = false;   ///< whether anything was ever published, or begun
   bool is_unasked = false;  ///< the gate was due, and nobody could be asked
+  bool is_begun = false;    ///< and so it was for all that there is of the log
 
   Result<void> append(std::span<const ByteView> payloads, Tag tag,
                       const std::optional<StagedPayload>& staged);
@@ -58,7 +59,10 @@ struct Appender::State {
   Result<void> compare(const ReadTransaction& transaction, const LogState& held);
   Result<std::optional<Published>> read_mark();
   /// The store that a mark names.
-  [[nodiscard]] StoreId place() const { return is_unasked ? kUnaskedStore : store.id(); }
+  [[nodiscard]] StoreId place() const {
+    if (!is_unasked) return store.id();
+    return is_begun ? kBegunStore : kUnaskedStore;
+  }
 };
 
 /// Finds the tail of the log and makes sure that it may be appended to.
@@ -111,6 +115,9 @@ Result<void> Appender::State::compare(const ReadTransaction& transaction, const 
   if (options.gate) {
     CULM_TRY(const bool is_asked, options.gate(tail.seqnum));
     is_unasked = !is_asked;
+    // One that was moved back to nothing is known to have begun elsewhere.
+    const bool is_said = published && published->is_begun() && !published->is_copied;
+    is_begun = tail.seqnum == 0 ? !published || is_said : is_said;
   }
   // A mark of another time or place stays what it is until something was committed: else who passed
   // the gate and appended nothing would have opened it for the next.
@@ -194,7 +201,7 @@ Result<void> Appender::State::append(std::span<const ByteView> payloads, Tag tag
   }
   CULM_TRY(CheckedUnit checked, check_unit(log, unit, std::move(good)));
   // A log never stands without a mark: that would be one that was lost.
-  if (last == 0 && !is_marked) CULM_CHECK(mark.write({}));
+  if (last == 0 && !is_marked) CULM_CHECK(mark.write({0, {}, kBegunStore}));
   bool is_moved = false;
   const auto move_mark = [&]() -> Result<void> {
     is_moved = true;

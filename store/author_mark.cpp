@@ -9,6 +9,7 @@
 #include <thread>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "culm/store/detail/file_number.hpp"
@@ -184,6 +185,57 @@ Result<void> lock_byte(int descriptor, off_t start, Clock::time_point end) {
   }
 }
 
+struct OpenedMark {
+  int descriptor;
+  bool is_made;
+};
+
+Result<OpenedMark> open_or_make(const std::string& path, const LogKey& log) {
+  bool is_made = false;
+  int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (descriptor < 0 && errno == ENOENT) {
+    const auto fill = [&log](int opened) { return write_unpublished(opened, log); };
+    CULM_TRY(is_made, make_file(path, fill));
+    descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  }
+  if (descriptor < 0) return io_failure();
+  return OpenedMark{descriptor, is_made};
+}
+
+struct stat look_at(int descriptor) {
+  struct stat file = {};
+  ::fstat(descriptor, &file);
+  return file;
+}
+
+// What is written is dated so: just not at the time of its change. A copy has both times alike, or
+// the one alone that can be set.
+constexpr long kDateNanoseconds = 1'414;
+constexpr long kDateStep = 10'000;
+constexpr std::int64_t kDateSlack = 1'000'000;
+
+bool is_touched(const struct stat& file) {
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  const std::int64_t seconds = file.st_ctim.tv_sec - file.st_mtim.tv_sec;
+  // Some file systems know seconds alone.
+  if (file.st_mtim.tv_nsec == 0 && file.st_ctim.tv_nsec == 0) return seconds < -1 || seconds > 1;
+  if (file.st_mtim.tv_nsec % kDateStep != kDateNanoseconds || seconds < -1 || seconds > 1) {
+    return true;
+  }
+  const std::int64_t apart = seconds * kSecond + file.st_ctim.tv_nsec - file.st_mtim.tv_nsec;
+  return apart == 0 || apart < -kDateSlack || apart > kDateSlack;
+}
+
+void date(int descriptor) {
+  constexpr int kTriesMax = 10;
+  for (int tried = 0; tried < kTriesMax && is_touched(look_at(descriptor)); ++tried) {
+    struct timespec time = look_at(descriptor).st_ctim;
+    time.tv_nsec = time.tv_nsec / kDateStep * kDateStep + kDateNanoseconds;
+    const std::array<struct timespec, 2> times = {timespec{0, UTIME_OMIT}, time};
+    ::futimens(descriptor, times.data());
+  }
+}
+
 }  // namespace
 
 bool is_unasked(AuthorMark& mark) {
@@ -205,29 +257,45 @@ Result<void> sync_parent(const std::string& path) {
   return {};
 }
 
+/// Whether the mark's file is the same, and both have a store, which differ.
+static bool is_written_beside_another(ByteView written_for, ByteView place) {
+  constexpr std::size_t kStoreAt = kPlaceMagic.size() + 8;
+  if (written_for.size() != place.size()) return false;
+  const auto store_of = [](ByteView one) { return from_big_endian(one.subspan(kStoreAt, 8)); };
+  const ByteView content = written_for.first(kStoreAt + 8);
+  const bool is_sound =
+      from_big_endian(written_for.subspan(kStoreAt + 8)) == slot_checksum(content);
+  return is_sound && equal(content.first(kStoreAt), place.first(kStoreAt)) &&
+         store_of(written_for) != 0 && store_of(place) != 0 &&
+         store_of(written_for) != store_of(place);
+}
+
 struct FileAuthorMark::Slots {
   std::optional<Mark> newest;
   bool any_damaged = false;
   bool is_copied = false;
+  bool is_elsewhere = false;
 };
 
 Result<std::unique_ptr<FileAuthorMark>> FileAuthorMark::open(const std::string& path,
                                                              const LogKey& log, Duration wait_max,
-                                                             std::uint64_t store_file) {
-  int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
-  if (descriptor < 0 && errno == ENOENT) {
-    CULM_CHECK(make_file(path, [&log](int opened) { return write_unpublished(opened, log); }));
-    descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
-  }
-  if (descriptor < 0) return io_failure();
-  return std::unique_ptr<FileAuthorMark>(new FileAuthorMark(descriptor, log, wait_max, store_file));
+                                                             std::uint64_t store_file,
+                                                             const std::string& made_directory) {
+  CULM_TRY(const OpenedMark opened, open_or_make(path, log));
+  std::unique_ptr<FileAuthorMark> mark(
+      new FileAuthorMark(path, opened.descriptor, log, wait_max, store_file));
+  mark->is_made_ = opened.is_made;
+  mark->made_directory_ = made_directory;
+  return mark;
 }
 
 Result<std::unique_ptr<FileAuthorMark>> FileAuthorMark::open_to_read(const std::string& path,
-                                                                     const LogKey& log) {
+                                                                     const LogKey& log,
+                                                                     std::uint64_t store_file) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) return io_failure();
-  return std::unique_ptr<FileAuthorMark>(new FileAuthorMark(descriptor, log, Duration(0), 0));
+  return std::unique_ptr<FileAuthorMark>(
+      new FileAuthorMark(path, descriptor, log, Duration(0), store_file));
 }
 
 Result<bool> FileAuthorMark::copy(const std::string& other, const std::string& path) {
@@ -237,14 +305,40 @@ Result<bool> FileAuthorMark::copy(const std::string& other, const std::string& p
   return make_file(path, [&bytes](int opened) { return write_at(opened, *bytes, 0); });
 }
 
-FileAuthorMark::~FileAuthorMark() { ::close(descriptor_); }
+FileAuthorMark::~FileAuthorMark() {
+  if (is_made_) remove_unwritten();
+  ::close(descriptor_);
+}
+
+/// Who waits for the lock meanwhile, `lock` opens the file for again.
+void FileAuthorMark::remove_unwritten() const {
+  if (!lock_byte(descriptor_, kLockByte, Clock::time_point::min())) return;
+  const auto slots = read_slots();
+  const bool is_unwritten =
+      slots && !slots->any_damaged && slots->newest->generation == kUnpublished;
+  if (!is_unwritten || look_at(descriptor_).st_nlink == 0) return;
+  ::unlink(path_.c_str());
+  if (made_directory_.empty()) return;
+  const auto end = std::filesystem::path(made_directory_).parent_path();
+  for (auto made = std::filesystem::path(path_).parent_path(); made != end && made.has_filename();
+       made = made.parent_path()) {
+    if (::rmdir(made.c_str()) != 0) return;
+  }
+}
 
 Result<void> FileAuthorMark::lock() {
   const auto end = Clock::now() + wait_max_;
-  CULM_CHECK(lock_byte(descriptor_, kTurnByte, end));
-  auto locked = lock_byte(descriptor_, kLockByte, end);
-  unlock_byte(descriptor_, kTurnByte);
-  return locked;
+  for (;;) {
+    CULM_CHECK(lock_byte(descriptor_, kTurnByte, end));
+    auto locked = lock_byte(descriptor_, kLockByte, end);
+    unlock_byte(descriptor_, kTurnByte);
+    if (!locked || look_at(descriptor_).st_nlink != 0) return locked;
+    std::error_code ignored;
+    std::filesystem::create_directories(std::filesystem::path(path_).parent_path(), ignored);
+    CULM_TRY(const OpenedMark again, open_or_make(path_, log_));
+    ::close(descriptor_);
+    descriptor_ = again.descriptor;
+  }
 }
 
 void FileAuthorMark::unlock() noexcept { unlock_byte(descriptor_, kLockByte); }
@@ -264,7 +358,8 @@ Result<FileAuthorMark::Slots> FileAuthorMark::read_slots() const {
   }
   CULM_TRY(const Bytes written_for, read_at(descriptor_, kPlaceStartBytes, kPlaceSizeBytes));
   CULM_TRY(const Bytes place, make_place());
-  slots.is_copied = written_for != place;
+  slots.is_copied = written_for != place || is_touched(look_at(descriptor_));
+  slots.is_elsewhere = is_written_beside_another(written_for, place);
   return slots;
 }
 
@@ -286,6 +381,7 @@ Result<std::optional<Published>> FileAuthorMark::read() {
   Published published = slots.newest->published;
   published.is_overtaken = slots.any_damaged;
   published.is_copied = slots.is_copied;
+  published.is_elsewhere = slots.is_elsewhere;
   return published;
 }
 
@@ -301,9 +397,12 @@ Result<void> FileAuthorMark::write(const Published& published) {
     CULM_CHECK(
         write_at(descriptor_, encode({generation + 1, log_, published}), place_of(generation + 1)));
   }
-  if (!slots.is_copied) return {};
-  CULM_TRY(const Bytes place, make_place());
-  return write_at(descriptor_, place, kPlaceStartBytes);
+  if (slots.is_copied) {
+    CULM_TRY(const Bytes place, make_place());
+    CULM_CHECK(write_at(descriptor_, place, kPlaceStartBytes));
+  }
+  date(descriptor_);
+  return {};
 }
 
 }  // namespace culm::store

@@ -16,20 +16,26 @@ namespace culm::store {
 /// What a mark names in place of its store where the append gate was due, and nobody could be
 /// asked: no store has it, so the gate is due again. Spec: store.md#append-gate
 inline constexpr StoreId kUnaskedStore{};
+/// Likewise where all of the log was appended so: it began here, or its author lost all but the
+/// key.
+inline constexpr StoreId kBegunStore{1};
 
 /// The last entry of a log that was published from here.
 struct Published {
   SeqNum seqnum = 0;  ///< 0: none yet
   Hash hash;
-  StoreId store{};  ///< where it was committed, or `kUnaskedStore`
+  StoreId store{};  ///< where it was committed, or `kUnaskedStore`, or `kBegunStore`
   /// A later one was lost, or its writing did not end: the store must be ahead of this one.
   bool is_overtaken = false;
   /// The mark or the store is not the file that it was when this was written: one was copied,
   /// restored or carried along.
   bool is_copied = false;
+  /// It was written beside another store, and neither it nor that one need to have moved.
+  bool is_elsewhere = false;
 
   /// Whether it was appended without having asked anybody who could know of more.
-  [[nodiscard]] bool is_unasked() const noexcept { return store == kUnaskedStore; }
+  [[nodiscard]] bool is_unasked() const noexcept { return store == kUnaskedStore || is_begun(); }
+  [[nodiscard]] bool is_begun() const noexcept { return store == kBegunStore; }
 
   friend bool operator==(const Published&, const Published&) = default;
 };
@@ -76,14 +82,15 @@ class FileAuthorMark final : public AuthorMark {
 
   /// Opens the file, or makes it, whole, where there is none. Fails with kFileIo. `lock` waits at
   /// most `wait_max`, and lets who waits go before who holds the lock and wants it again.
-  /// `store_file`: a number of the store, by which a copy of it is known; 0 for none.
-  [[nodiscard]] static Result<std::unique_ptr<FileAuthorMark>> open(const std::string& path,
-                                                                    const LogKey& log,
-                                                                    Duration wait_max = kWaitMax,
-                                                                    std::uint64_t store_file = 0);
+  /// `store_file`: a number of the store, by which a copy of it is known; 0 for none. A file that
+  /// was made goes with this where nothing was written to it, and with it `made_directory`, "" for
+  /// none, and those in it.
+  [[nodiscard]] static Result<std::unique_ptr<FileAuthorMark>> open(
+      const std::string& path, const LogKey& log, Duration wait_max = kWaitMax,
+      std::uint64_t store_file = 0, const std::string& made_directory = {});
   /// To `read` only. Fails with kFileIo, also where there is none.
-  [[nodiscard]] static Result<std::unique_ptr<FileAuthorMark>> open_to_read(const std::string& path,
-                                                                            const LogKey& log);
+  [[nodiscard]] static Result<std::unique_ptr<FileAuthorMark>> open_to_read(
+      const std::string& path, const LogKey& log, std::uint64_t store_file = 0);
   /// Makes the file, whole, what `other` is. False, with nothing done, where there is one already,
   /// or no `other` any more. Fails with kFileIo.
   [[nodiscard]] static Result<bool> copy(const std::string& other, const std::string& path);
@@ -101,16 +108,25 @@ class FileAuthorMark final : public AuthorMark {
  private:
   struct Slots;
 
-  FileAuthorMark(int descriptor, const LogKey& log, Duration wait_max, std::uint64_t store_file)
-      : descriptor_(descriptor), log_(log), wait_max_(wait_max), store_file_(store_file) {}
+  FileAuthorMark(std::string path, int descriptor, const LogKey& log, Duration wait_max,
+                 std::uint64_t store_file)
+      : path_(std::move(path)),
+        descriptor_(descriptor),
+        log_(log),
+        wait_max_(wait_max),
+        store_file_(store_file) {}
 
   Result<Slots> read_slots() const;
   Result<Bytes> make_place() const;
+  void remove_unwritten() const;
 
+  std::string path_;
   int descriptor_;
   LogKey log_;
   Duration wait_max_;
   std::uint64_t store_file_;
+  bool is_made_ = false;        ///< the file, by this
+  std::string made_directory_;  ///< and above it, "": none
 };
 
 }  // namespace culm::store

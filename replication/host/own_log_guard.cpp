@@ -19,7 +19,11 @@ OwnLogGuard::Outcome unless_first(OwnLogGuard::Outcome outcome) {
 }
 
 transport::DialAnswer judge(const OwnLogGuard::Outcome& outcome, const node::Endpoint& endpoint) {
-  if (!outcome) return {outcome.error(), true};
+  if (!outcome) {
+    const Errc code = outcome.error().code;
+    return {outcome.error(), code == Errc::kAuthorMarkFormat || code == Errc::kFileIo ||
+                                 code == Errc::kStoreDamaged};
+  }
   if (!*outcome) return {};
   const UnaskedLog& unasked = **outcome;
   const auto* const silent = std::get_if<SilentPeer>(&unasked.why);
@@ -127,9 +131,12 @@ void OwnLogGuard::bind(const node::SyncReport& report) const {
 
 bool OwnLogGuard::may_exchange(const LogKey& log) {
   if (!own_) return true;
-  const auto published = store::read_author_mark(own_->marks_directory, log);
+  const auto published = store::read_author_mark(own_->marks_directory, log, own_->directory);
   const bool is_damaged = !published && published.error().code == Errc::kAuthorMarkFormat;
   if (is_damaged || (published && (!*published || !(*published)->is_unasked()))) return true;
+  // Of a log that another store on this machine appends to, this one passes on what it was given;
+  // and one that began here, as most that are new, is not kept back for peers that have gone.
+  if (published && ((*published)->is_elsewhere || (*published)->is_begun())) return true;
   if (published && !is_here(store_, log, **published).value_or(true)) return true;
   {
     const std::lock_guard lock(mutex_);
@@ -160,12 +167,16 @@ void OwnLogGuard::hold_back(const LogKey& log, SeqNum from) {
 }
 
 void OwnLogGuard::publish(const LogKey& log) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = held_.find(log);
+    if (found == held_.end()) return;
+    found->second.is_published = true;
+  }
   const bool is_shown = may_exchange(log);
   const std::lock_guard lock(mutex_);
-  const auto found = held_.find(log);
-  if (found == held_.end()) return;
-  found->second.is_published = true;
-  if (is_shown) show(found);
+  const auto found = held_.find(log);  // who asked meanwhile may have shown it
+  if (is_shown && found != held_.end() && found->second.is_published) show(found);
 }
 
 void OwnLogGuard::show(std::map<LogKey, Held>::iterator held) {

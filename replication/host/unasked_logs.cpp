@@ -25,9 +25,10 @@ Result<void> bind(const OwnLogs& own, const LogKey& log, store::AuthorMark& mark
     CULM_TRY(auto published, mark.read());
     CULM_TRY(const auto transaction, own.store.read());
     CULM_TRY(const auto state, transaction.find_log(log));
-    const bool is_as_asked = published && published->is_unasked() && state &&
-                             !state->held.empty() && state->held.max() == tail &&
-                             published->seqnum == tail;
+    // One of another store, such as a reader's beside the author's, stays that one's.
+    const bool is_of_this = published && !published->is_copied && published->is_unasked();
+    const bool is_as_asked = is_of_this && state && !state->held.empty() &&
+                             state->held.max() == tail && published->seqnum == tail;
     if (!is_as_asked) return {};
     // What was forgotten here is not what peers hold in its place.
     CULM_TRY(const auto last, transaction.get_entry(*state, tail));
@@ -48,7 +49,8 @@ Result<std::optional<UnaskedLog>> look_at(const OwnLogs& own, const LogKey& log,
   CULM_TRY(KnownHead known,
            ask_peers({own.store, nullptr, own.directory, own.options, log, tail, peers, stop}));
   if (known.other) {
-    CULM_CHECK(store::with_lock(*mark, [&] { return move_back(*mark, *known.other); }));
+    const auto moved = store::with_lock(*mark, [&] { return move_back(*mark, *known.other); });
+    if (!moved && moved.error().code != Errc::kAuthorMarkLocked) return fail(moved.error());
     return UnaskedLog{log, tail, *std::move(known.other)};
   }
   if (known.fork) {
@@ -58,7 +60,10 @@ Result<std::optional<UnaskedLog>> look_at(const OwnLogs& own, const LogKey& log,
   }
   if (known.is_of_use(tail)) {
     // Who holds less does not know of what is above.
-    if (known.head >= tail) CULM_CHECK(bind(own, log, *mark, tail));
+    if (known.head < tail) return std::nullopt;
+    const auto bound = bind(own, log, *mark, tail);
+    // Who appends meanwhile asks for himself.
+    if (!bound && bound.error().code != Errc::kAuthorMarkLocked) return fail(bound.error());
     return std::nullopt;
   }
   // One that holds nothing of it is enough to begin; the mark stays as it is.
@@ -89,9 +94,10 @@ Result<void> bind_confirmed(const OwnLogs& own, const node::SyncReport& report) 
     if (!said.is_pushed) continue;
     CULM_TRY(const bool is_unasked, store::is_unasked(own.marks_directory, said.log));
     if (!is_unasked) continue;
-    CULM_TRY(const auto mark,
-             store::open_author_mark(
-                 {.directory = own.marks_directory, .store_directory = own.directory}, said.log));
+    CULM_TRY(const auto mark, store::open_author_mark({.directory = own.marks_directory,
+                                                       .store_directory = own.directory,
+                                                       .wait_max = Duration(0)},
+                                                      said.log));
     CULM_TRY(const SeqNum tail, find_unasked_tail(own, said.log, *mark));
     if (tail != 0) CULM_CHECK(bind(own, said.log, *mark, tail));
   }

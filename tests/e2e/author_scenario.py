@@ -253,6 +253,31 @@ class AppendGate(NetworkScenario):
         self.assertEqual(self.append(b"5"), "")
         self.assertIsNone(self.json("ls")["cap"])
 
+    def test_what_was_restored_into_the_files_that_are_there_is_known_by_its_times(self):
+        """As `cp` and `rsync --inplace` restore: the files are the same ones, with older bytes."""
+        self.append(b"4")
+        self.sync_one("store", self.node.address, "--push")
+        for copy in shutil.copy2, shutil.copyfile:
+            for name in ("store", "marks"):
+                shutil.copytree(self.path(f"{name}-backup"), self.path(name), dirs_exist_ok=True,
+                                copy_function=copy)
+            said = self.append(b"other 4", "--gate", "required", status=FORK)
+            self.assertIn("a peer holds the log up to seqnum 4, which this store lacks", said)
+        self.sync_one("store", self.node.address)
+        self.assertEqual(self.append(b"5", "--gate", "required"), "")
+        self.node.end()
+        self.assertEqual(self.append(b"6", "--gate", "required"), "")
+
+    def test_a_reader_beside_the_author_takes_no_mark_over(self):
+        log = self.new_log(["one"], key=self.keygen("other.key"), store="own")
+        node = self.relay("own")
+        for _ in range(2):
+            self.sync_one("reader", node.address, log)
+        node.end()
+        mark, = self.json_lines("mark", log)
+        self.assertEqual(mark["store_id"], "01" + "00" * 15)
+        self.assertEqual(self.error(0, "append", "--key", "other.key", stdin=b"two", store="own"), "")
+
     def test_a_peer_that_holds_no_more_lets_it_go_on_and_is_asked_once(self):
         self.restore()
         self.assertEqual(self.append(b"4", "--gate", "required"), "")

@@ -315,6 +315,7 @@ class OwnNode(OwnLog):
         self.json_lines("sync", own.address, self.author, "--push", store="relay", status=NETWORK)
         self.assert_heads(store=4, relay=4)
         self.wait_until_said(own, "not served before a peer was asked")
+        os.chmod(self.path(f"marks/{self.author}.0.mark"), 0o640)
         relay = self.relay_is_back()
         self.wait_until_said(own, "its entries from seqnum 4 on would be dropped everywhere")
         self.json("sync", own.address, self.author, store="reader", status=NETWORK)

@@ -30,7 +30,7 @@ class Traces(NetworkScenario):
         return said
 
     def test_verbs_that_make_no_store(self):
-        for verb in (["ls"], ["log", AUTHOR], ["cat", AUTHOR], ["verify"], ["follow", AUTHOR],
+        for verb in (["ls"], ["log", AUTHOR], ["cat", AUTHOR], ["verify"], ["follow", AUTHOR[:8]],
                      ["export", AUTHOR, "--jsonl"], ["delete", AUTHOR, "--payloads", "--range", "1"]):
             said = self.leaves_nothing(NOT_FOUND, *verb)
             self.assertIn("there is no store", said)
@@ -41,6 +41,11 @@ class Traces(NetworkScenario):
         self.new_log(["one"], key=(self.key, self.author), store="right")
         said = self.leaves_nothing(FORK, "append", "--key", self.key, stdin=b"x", store="wrong")
         self.assertIn("published up to seqnum 1", said)
+        self.environment["CULM_MARKS"] = self.path("elsewhere/marks")
+        said = self.leaves_nothing(FORK, "append", "--key", self.key, stdin=b"x", store="right")
+        self.assertIn("is missing", said)
+        other, _ = self.keygen("other.key")
+        self.leaves_nothing(FORK, "append", "--key", other, "--gate", "required", stdin=b"x")
         self.write("bad.jsonl", "{}\n")
         self.leaves_nothing(VERIFICATION, "import", "--jsonl", "bad.jsonl")
         self.leaves_nothing(NOT_FOUND, "import", "--jsonl", "no such file")

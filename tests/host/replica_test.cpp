@@ -97,7 +97,8 @@ class ReplicaTest : public testing::Test {
 
   /// As if nobody could have been asked before the last entry was appended.
   void make_unasked(const LogKey& log) const {
-    const auto mark = *store::open_author_mark({.directory = path("marks")}, log);
+    const auto mark = *store::open_author_mark(
+        {.directory = path("marks"), .store_directory = path("store")}, log);
     auto published = **mark->read();
     published.store = store::kUnaskedStore;
     ASSERT_TRUE(mark->write(published));

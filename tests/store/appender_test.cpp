@@ -83,11 +83,11 @@ TEST_F(AppenderTest, AppendsAndMovesTheMark) {
 }
 
 TEST_F(AppenderTest, WritesAMarkBeforeTheFirstEntry) {
-  auto appender = *Appender::open(*store, key, LogId{0}, mark,
-                                  [&](const SignedUnit& unit, const auto& move_mark) {
-                                    EXPECT_EQ(mark.published, Published{});
-                                    return commit_into(*store)(unit, move_mark);
-                                  });
+  auto appender = *Appender::open(
+      *store, key, LogId{0}, mark, [&](const SignedUnit& unit, const auto& move_mark) {
+        EXPECT_EQ(mark.published, (Published{0, {}, store::kBegunStore}));
+        return commit_into(*store)(unit, move_mark);
+      });
   EXPECT_FALSE(mark.published) << "nothing was appended";
   EXPECT_EQ(append_to(appender, 1), 1U);
 }

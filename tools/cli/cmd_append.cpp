@@ -1,6 +1,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -430,7 +431,6 @@ Outcome<void> run(Context& context, const Options& given) {
     return fail_with(Failure(key.error()).about(shown(options.key_path)).as(Exit::kVerification));
   }
   const LogKey log{key->author(), LogId{log_id}};
-
   say_when_interrupted("nothing was appended");
   Lines lines(options.files);
   if (options.lines && !options.end) {
@@ -449,9 +449,10 @@ Outcome<void> run(Context& context, const Options& given) {
                                           .wait_max = wait_max},
                                          log));
   };
+  std::unique_ptr<store::FileAuthorMark> first;  // to the end: with it goes what it has made
   const auto may_make = [&]() -> Outcome<void> {
-    CULM_TOOLS_TRY(const auto mark, open_mark());
-    return check_new_log(log, *mark, mark_path, options.adopt, gate.gate);
+    CULM_TOOLS_TRY(first, open_mark());
+    return check_new_log(log, *first, mark_path, options.adopt, gate.gate);
   };
   CULM_TOOLS_TRY(auto access,
                  open_for_writing(context, IfMissing::kCreate, verifier, {}, wait_max, may_make));
