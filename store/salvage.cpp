@@ -63,6 +63,7 @@ class RowSalvage {
   }
 
   const LostStates& lost() const { return lost_; }
+  std::uint64_t entries() const { return entries_; }
 
  private:
   /// Changes are made again. Damaged entries may still prove themselves. A damaged branch may lead
@@ -134,6 +135,7 @@ class RowSalvage {
 
   Result<void> put(Table table, const KvRow& row) {
     CULM_CHECK(txn_->put(table, row.key, row.value));
+    if (table == Table::kEntries) ++entries_;
     step_bytes_ += row.key.size() + row.value.size();
     if (step_bytes_ < kStepBytes) return {};
     step_bytes_ = 0;
@@ -146,6 +148,7 @@ class RowSalvage {
   Kv& kv_;
   std::unique_ptr<KvWriteTransaction> txn_;
   std::size_t step_bytes_ = 0;
+  std::uint64_t entries_ = 0;
   LostStates lost_;
 };
 
@@ -467,6 +470,7 @@ struct Salvage::State {
   detail::DirectoryClaim claim;
   detail::WriterLock lock;
   std::uint64_t damaged_pages = 0;
+  std::uint64_t lost_entries = 0;
   bool may_be_older = false;
 
   ~State() {
@@ -483,6 +487,7 @@ Salvage::~Salvage() = default;
 
 const std::string& Salvage::directory() const noexcept { return state_->place; }
 std::uint64_t Salvage::damaged_pages() const noexcept { return state_->damaged_pages; }
+std::uint64_t Salvage::lost_entries() const noexcept { return state_->lost_entries; }
 
 bool Salvage::may_be_older() const noexcept { return state_->may_be_older; }
 
@@ -507,6 +512,8 @@ Result<void> Salvage::State::make(Random& random) {
   CULM_TRY(const auto kv, LmdbKv::open(place, options));
   RowSalvage rows(*kv);
   CULM_TRY(damaged_pages, rows.run(file));
+  lost_entries = file.rows_of(Table::kEntries);
+  lost_entries -= std::min(lost_entries, rows.entries());
   CULM_TRY(const auto writing, kv->begin_write());
   const bool is_new_id = may_be_older || file.are_tables_damaged();
   CULM_CHECK(Reconciliation(*writing, random, rows.lost(), is_new_id).run());

@@ -38,6 +38,11 @@ class PageFile {
   /// The same number, without a look at the rows.
   [[nodiscard]] Result<std::uint64_t> count_damaged();
 
+  /// How many rows the table had, as far as that can be read. After `read`.
+  [[nodiscard]] std::uint64_t rows_of(Table table) const noexcept {
+    const auto& tree = tables_[static_cast<std::size_t>(table)];
+    return tree ? tree->rows : 0;
+  }
   /// Numbers the commit that is read.
   [[nodiscard]] std::uint64_t transaction() const noexcept { return meta_.transaction; }
   /// Whether there may have been a later one: a meta page is damaged.

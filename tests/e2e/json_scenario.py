@@ -203,7 +203,7 @@ class JsonLines(NetworkScenario):
         self.assertEqual(set(TYPES) - self.seen, 
                          {"failure", "warning", "store_made", "damage", "dropped", "replaced",
                           "damaged_state", "restored_state", "damaged_peers", "dropped_peers",
-                          "damaged_pages", "written_again",
+                          "damaged_pages", "written_again", "lost",
                           "forgetting_finished"} - self.seen)
 
     def live_lines(self, relay, author):

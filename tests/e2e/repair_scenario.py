@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import random
 import shutil
 import subprocess
@@ -160,6 +161,21 @@ class Repair(Rotten):
         self.assert_sound("store")
         self.out("sync", self.peer.address)
         self.assertEqual(self.printed("store", self.author), self.lines(ENTRIES))
+
+    def test_what_a_file_that_was_cut_has_lost_is_counted(self):
+        """Nothing else tells of entries behind the last that is left."""
+        size = os.path.getsize(self.path("store/data.mdb"))
+        for peer in [], ["--from", self.peer.address]:
+            shutil.rmtree(self.path("rotten"), ignore_errors=True)
+            shutil.copytree(self.path("store"), self.path("rotten"))
+            os.truncate(self.path("rotten/data.mdb"), size // 2)
+            done = self.on_copy("repair", *peer)
+            self.assertEqual(done.returncode, OK if peer else NOT_FOUND, done.stderr)
+            lost = re.search(r"lost here are .*?(\d+) entries of which nothing else is left", done.stderr)
+            if not peer:
+                left = self.json("ls", store="rotten")["entries"]
+                self.assertEqual(int(lost[1]), ENTRIES - left)
+        self.assertEqual(self.json("ls", store="rotten")["entries"], ENTRIES)
 
     def test_where_a_state_is_lost_all_is_wanted_but_what_no_damage_has_taken(self):
         self.out("delete", self.author, "--payloads", "--range", "5-9")

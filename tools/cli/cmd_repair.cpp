@@ -14,6 +14,7 @@
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/progress.hpp"
+#include "tools/cli/repair_findings.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 #include "tools/relay/host.hpp"
@@ -22,195 +23,6 @@
 
 namespace culm::tools {
 namespace {
-
-constexpr std::uint64_t kEntriesPerLook = 1024;
-
-struct RepairOptions {
-  std::vector<std::string> logs;
-  std::vector<std::string> from;
-  bool dry_run = false;
-  HostOptions host_options;
-};
-
-/// The state of a log in the place of a damaged one.
-struct Made {
-  store::LogState state;
-  RangeSet untold;  ///< of whose payloads nothing tells whether damage took them, or a deletion
-};
-
-/// What was found of the logs, and why some could not be looked at.
-struct Findings {
-  std::map<LogKey, store::Damage> damaged;
-  std::map<LogKey, RangeSet> cut_off;  ///< entries that do not lead to entry 1 any more
-  std::map<LogKey, Made> made;
-  std::optional<LogKey> any_log;   ///< through which the list of known peers is dropped
-  bool are_peers_damaged = false;  ///< that list
-  std::optional<Failure> failure;  ///< of one of them
-};
-
-RangeSet find_cut_off(const store::LogState& log, const RangeSet& lost) {
-  const RangeSet left = log.served() - lost;
-  return left - anchored(left);
-}
-
-Outcome<store::Damage> look_at(const store::ReadTransaction& transaction,
-                               const store::LogState& log, Progress& progress) {
-  const std::string title = short_name(log.log);
-  store::Damage found;
-  RangeSet rest = log.held;
-  while (!rest.empty()) {
-    const SeqNum first = rest.min();
-    const SeqNum last = first + std::min(kEntriesPerLook - 1, kSeqnumMax - first);
-    const RangeSet next = rest & RangeSet{{first, last}};
-    CULM_TOOLS_TRY(const auto damage, about(title, transaction.find_damage(log, next)));
-    found.entries |= damage.entries;
-    found.payloads |= damage.payloads;
-    found.rows |= damage.rows;
-    rest.erase(SeqRange{first, last});
-    progress.advance(next.count());
-  }
-  return found;
-}
-
-Outcome<Findings> look(const RepairOptions& options, const store::Store& store) {
-  Findings findings;
-  CULM_TOOLS_TRY(const auto transaction, store.read());
-  CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));
-  const auto peers = transaction.known_peers();
-  findings.are_peers_damaged = !peers && peers.error().code == Errc::kStoreDamaged;
-  if (!logs.empty()) findings.any_log = logs.front();
-  Progress progress("looking for damage", 0, Progress::Unit::kCount);
-  if (progress.is_shown()) progress.set_total(count_held(transaction, logs));
-  for (const LogKey& key : logs) {
-    const auto state = transaction.get_log(key);
-    if (!state && state.error().code != Errc::kStoreDamaged) {
-      return fail_with(Failure(state.error()).about(short_name(key)));
-    }
-    auto made = state ? Result<store::LogState>(**state) : transaction.restored_log(key);
-    if (!made) {
-      findings.failure = Failure(made.error()).about(short_name(key)).next(kStoreIsLost);
-      continue;
-    }
-    CULM_TOOLS_TRY(store::Damage damage, look_at(transaction, *made, progress));
-    RangeSet cut_off = find_cut_off(*made, damage.entries);
-    if (!cut_off.empty()) findings.cut_off.emplace(key, std::move(cut_off));
-    if (!state) {
-      RangeSet untold = (made->held & made->interest.payloads_wanted(made->head())) -
-                        made->payloads - made->deleted - damage.entries - damage.payloads;
-      findings.made.emplace(key, Made{*std::move(made), std::move(untold)});
-    }
-    if (!damage.empty()) findings.damaged.emplace(key, std::move(damage));
-  }
-  return findings;
-}
-
-std::set<LogKey> logs_of(const Findings& findings) {
-  std::set<LogKey> logs;
-  for (const auto& [log, damage] : findings.damaged) logs.insert(log);
-  for (const auto& [log, cut_off] : findings.cut_off) logs.insert(log);
-  for (const auto& [log, made] : findings.made) logs.insert(log);
-  return logs;
-}
-
-/// "2 entries: 5,9; 1 payload: 7".
-std::string listed(const RangeSet& entries, const RangeSet& payloads) {
-  std::string text;
-  if (!entries.empty()) text = human_entries(entries.count()) + ": " + human_ranges(entries);
-  if (!payloads.empty()) {
-    text += (text.empty() ? "" : "; ") + human_payloads(payloads.count()) + ": " +
-            human_ranges(payloads);
-  }
-  return text;
-}
-
-Json damage_json(const LogKey& log, const store::Damage& damage, const RangeSet& cut_off,
-                 bool dry_run) {
-  return {{"type", dry_run ? "damage" : "dropped"},
-          {"log", to_string(log)},
-          {"damaged_entries", to_string(damage.entries)},
-          {"damaged_payloads", to_string(damage.payloads)},
-          {"restored", to_string(damage.rows - damage.payloads)},
-          {"cut_off", to_string(cut_off)}};
-}
-
-std::string damage_lines(const LogKey& log, const store::Damage& damage, const RangeSet& cut_off,
-                         bool dry_run) {
-  std::string text;
-  const auto add = [&](const char* what, const std::string& which) {
-    text += short_name(log) + ": " + (dry_run ? "would " : "") + what + which + "\n";
-  };
-  const std::string lost = listed(damage.entries, damage.payloads);
-  const RangeSet whole = damage.rows - damage.payloads;
-  if (!lost.empty()) add(dry_run ? "drop " : "dropped ", lost);
-  if (!whole.empty()) {
-    add(dry_run ? "restore " : "restored ", listed(whole, {}) + " (nothing of it is lost)");
-  }
-  if (!cut_off.empty()) {
-    text += short_name(log) + ": " + listed(cut_off, {}) +
-            (cut_off.count() == 1 ? " proves nothing and is" : " prove nothing and are") +
-            " not served until what was lost below is back\n";
-  }
-  return text;
-}
-
-Outcome<void> tell_state(Context& context, const Made& made, bool dry_run) {
-  const store::LogState& state = made.state;
-  const std::uint64_t deleted = state.deleted.count();
-  if (context.json) {
-    return context.out.write_json(Json{{"type", dry_run ? "damaged_state" : "restored_state"},
-                                       {"log", to_string(state.log)},
-                                       {"payloads_deleted", deleted},
-                                       {"lost_or_deleted", to_string(made.untold)}});
-  }
-  const std::string title = short_name(state.log);
-  std::string text = title + (dry_run ? ": would make its state again" : ": made its state again") +
-                     " from what is here";
-  if (state.interest.entries == everything()) {
-    text += "; what was wanted of it is lost, and all of it is wanted (`culm select` wants less)";
-  }
-  if (deleted != 0) {
-    text += "; " + human_payloads(deleted) + " that " +
-            (deleted == 1 ? "was gone before counts" : "were gone before count") +
-            " as deleted; `culm sync HOST:PORT " + title + " --undelete` takes " +
-            (deleted == 1 ? "it" : "them") + " again";
-  }
-  if (!made.untold.empty()) {
-    text += "; " + human_payloads(made.untold.count()) +
-            (made.untold.count() == 1 ? " is lost, or was" : " are lost, or were") +
-            " deleted, which nothing tells: " + human_ranges(made.untold) +
-            "; a sync takes such again, `culm delete " + title +
-            " --payloads --range R` beforehand keeps them away";
-  }
-  return context.out.write(text + "\n");
-}
-
-Outcome<void> tell_peers(Context& context, bool dry_run) {
-  if (context.json) {
-    return context.out.write_json(Json{{"type", dry_run ? "damaged_peers" : "dropped_peers"}});
-  }
-  return context.out.write(std::string(dry_run ? "would drop" : "dropped") +
-                           " the list of peers that this store has synced with; it fills again "
-                           "with each sync\n");
-}
-
-Outcome<void> tell_findings(Context& context, const Findings& findings, bool dry_run) {
-  static const RangeSet none;
-  static const store::Damage sound;
-  for (const auto& [log, made] : findings.made) {
-    CULM_TOOLS_CHECK(tell_state(context, made, dry_run));
-  }
-  if (findings.are_peers_damaged) CULM_TOOLS_CHECK(tell_peers(context, dry_run));
-  for (const LogKey& log : logs_of(findings)) {
-    if (!findings.damaged.contains(log) && !findings.cut_off.contains(log)) continue;
-    const auto damage = findings.damaged.find(log);
-    const auto cut = findings.cut_off.find(log);
-    const store::Damage& lost = damage == findings.damaged.end() ? sound : damage->second;
-    const RangeSet& cut_off = cut == findings.cut_off.end() ? none : cut->second;
-    CULM_TOOLS_CHECK(context.json ? context.out.write_json(damage_json(log, lost, cut_off, dry_run))
-                                  : context.out.write(damage_lines(log, lost, cut_off, dry_run)));
-  }
-  return {};
-}
 
 Outcome<node::SyncReport> sync_with(Context& context, const RepairOptions& options,
                                     const std::vector<LogKey>& logs) {
@@ -274,14 +86,24 @@ store::Lost find_missing(const store::LogState& log, const store::Lost& lost) {
   return missing;
 }
 
+/// Entries that came and that nothing here had told of, as those behind what was cut off.
+std::uint64_t count_further(const node::SyncReport& report, const LogKey& log,
+                            const RangeSet& told) {
+  const auto said = std::ranges::find(report.logs, log, &node::LogReport::log);
+  if (said == report.logs.end()) return 0;
+  const std::uint64_t came = said->entries + said->certificate_entries;
+  return came - std::min(came, told.count());
+}
+
 /// Says what peers have brought of what was lost; whether that was all.
 Outcome<bool> tell_replaced(Context& context, const Findings& findings, const Wanted& lost,
-                            const store::Store& store) {
+                            const node::SyncReport& report, const store::Store& store) {
   CULM_TOOLS_TRY(const auto transaction, store.read());
   bool is_whole = true;
   for (const auto& [key, damage] : lost) {
-    if (damage.entries.empty() && damage.payloads.empty()) continue;
     CULM_TOOLS_TRY(const auto log, about(short_name(key), transaction.get_log(key)));
+    const std::uint64_t further = count_further(report, key, damage.entries & log->held);
+    if (damage.entries.empty() && damage.payloads.empty() && further == 0) continue;
     const store::Lost missing = find_missing(*log, damage);
     const RangeSet& entries = missing.entries;
     const RangeSet& payloads = missing.payloads;
@@ -292,7 +114,8 @@ Outcome<bool> tell_replaced(Context& context, const Findings& findings, const Wa
                          {"replaced_entries", to_string(damage.entries & log->held)},
                          {"replaced_payloads", to_string(damage.payloads & log->payloads)},
                          {"missing", to_string(entries)},
-                         {"payloads_missing", to_string(payloads)}};
+                         {"payloads_missing", to_string(payloads)},
+                         {"further_entries", further}};
       CULM_TOOLS_CHECK(context.out.write_json(line));
       continue;
     }
@@ -301,6 +124,9 @@ Outcome<bool> tell_replaced(Context& context, const Findings& findings, const Wa
     const std::string title = short_name(key) + ": ";
     if (!back.empty()) CULM_TOOLS_CHECK(context.out.write(title + "replaced " + back + "\n"));
     if (!gone.empty()) CULM_TOOLS_CHECK(context.out.write(title + "not replaced " + gone + "\n"));
+    if (further == 0) continue;
+    CULM_TOOLS_CHECK(context.out.write(title + "took " + human_entries(further) +
+                                       " that nothing here had told of\n"));
   }
   for (const auto& [key, cut_off] : findings.cut_off) {
     CULM_TOOLS_TRY(const auto log, about(short_name(key), transaction.get_log(key)));
@@ -336,7 +162,7 @@ Outcome<Wanted> find_lost(Context& context, const RepairOptions& options, bool t
 
 /// Fails where damage took what is wanted, now or before.
 Outcome<void> unless_lost(Context& context, const RepairOptions& options, const Findings& findings,
-                          bool tells) {
+                          bool tells, std::uint64_t lost_rows) {
   std::uint64_t entries = 0;
   std::uint64_t payloads = 0;
   std::uint64_t cut_off = 0;
@@ -346,7 +172,10 @@ Outcome<void> unless_lost(Context& context, const RepairOptions& options, const 
     payloads += lost.payloads.count();
   }
   for (const auto& [log, seqnums] : findings.cut_off) cut_off += seqnums.count();
-  if (entries + payloads + cut_off == 0) return {};
+  for (const auto& [log, damage] : findings.damaged) {
+    lost_rows -= std::min(lost_rows, damage.entries.count());
+  }
+  if (entries + payloads + cut_off + lost_rows == 0) return {};
   std::string what;
   const auto add = [&what](std::uint64_t count, const std::string& text) {
     if (count != 0) what += (what.empty() ? "" : ", ") + text;
@@ -355,6 +184,7 @@ Outcome<void> unless_lost(Context& context, const RepairOptions& options, const 
   add(payloads, human_payloads(payloads));
   add(cut_off,
       human_entries(cut_off) + (cut_off == 1 ? " that leads" : " that lead") + " to nothing");
+  add(lost_rows, human_entries(lost_rows) + " of which nothing else is left");
   Failure failure(
       Exit::kNotFound, entries + cut_off == 0 ? Errc::kPayloadNotHeld : Errc::kEntryNotHeld,
       "the store is sound again, and not all that is wanted is in it: lost here are " + what);
@@ -379,7 +209,7 @@ Outcome<void> fetch(Context& context, const RepairOptions& options, const Findin
   for (const auto& [log, what] : lost) logs.push_back(log);
   CULM_TOOLS_TRY(const node::SyncReport report, sync_with(context, options, logs));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
-  CULM_TOOLS_TRY(const bool is_whole, tell_replaced(context, findings, lost, *store));
+  CULM_TOOLS_TRY(const bool is_whole, tell_replaced(context, findings, lost, report, *store));
   if (is_whole && has_answered(report)) return {};
   const auto why = node::why_not_done(report);
   if (why && fault(why->error.code) == Fault::kOwnStore) {
@@ -472,8 +302,15 @@ Outcome<void> tell_pages(Context& context, const store::Salvage& salvaged, bool 
   return context.out.write(made + " with what can be read of it: " + why + older + "\n");
 }
 
+/// Whether the file is written again, and was.
+struct Pages {
+  bool write_again = false;
+  bool are_written = false;
+  std::uint64_t lost_entries = 0;  ///< rows that were not found
+};
+
 /// Where pages are damaged LMDB finds no way to all rows, or ends the process.
-Outcome<std::optional<store::Salvage>> write_again(Context& context, bool dry_run) {
+Outcome<std::optional<store::Salvage>> write_again(Context& context, bool dry_run, Pages& pages) {
   SystemRandom random;
   auto begun = store::Salvage::begin(context.store_directory, random);
   if (!begun && begun.error().code == Errc::kStoreLocked) {
@@ -490,22 +327,16 @@ Outcome<std::optional<store::Salvage>> write_again(Context& context, bool dry_ru
   }
   CULM_TOOLS_TRY(store::Salvage made, about(named(context), std::move(begun)));
   CULM_TOOLS_CHECK(tell_pages(context, made, dry_run));
+  pages = {.are_written = true, .lost_entries = made.lost_entries()};
   if (dry_run) return std::optional<store::Salvage>(std::move(made));
   CULM_TOOLS_CHECK(about(named(context), std::move(made).finish()));
   return std::optional<store::Salvage>();
 }
 
-/// Whether the file is written again, and was.
-struct Pages {
-  bool write_again = false;
-  bool are_written = false;
-};
-
 Outcome<void> mend(Context& context, const RepairOptions& options, Pages& pages) {
   std::optional<store::Salvage> salvage;
   if (pages.write_again) {
-    CULM_TOOLS_TRY(salvage, write_again(context, options.dry_run));
-    pages = {.write_again = false, .are_written = true};
+    CULM_TOOLS_TRY(salvage, write_again(context, options.dry_run, pages));
   }
   CULM_TOOLS_TRY(Findings findings,
                  options.dry_run ? look_only(context, options, salvage) : drop(context, options));
@@ -525,7 +356,9 @@ Outcome<void> mend(Context& context, const RepairOptions& options, Pages& pages)
                                   : context.out.write("nothing is damaged\n"));
   }
   if (!options.from.empty()) return {};
-  if (!options.dry_run) return unless_lost(context, options, findings, is_sound);
+  if (!options.dry_run) {
+    return unless_lost(context, options, findings, is_sound, pages.lost_entries);
+  }
   if (is_sound) {
     CULM_TOOLS_CHECK(find_lost(context, options, true));
     return {};
@@ -576,15 +409,13 @@ void add_repair(CommandTree& tree) {
   Verb& verb = tree.add_verb(
       "repair",
       "Drop what is damaged in the store, and with --from take it again from peers. First say\n"
-      "with --dry-run what that is.\n"
-      "\n"
+      "with --dry-run what that is.\n\n"
       "Where pages of its file are damaged, the file is written again with all that can be read\n"
-      "of it; the disk needs room for that, to look at it as well. An entry whose row is damaged is\n"
-      "kept where its signature or a link still proves it; then at most its payload is lost.\n"
+      "of it; the disk needs room for that, to look at it as well. An entry whose row is damaged\n"
+      "is kept where its signature or a link still proves it; then at most its payload is lost.\n"
       "What peers bring is verified as by `culm sync`, and is all that is wanted of the logs:\n"
       "also what an earlier repair has dropped. Where entries of your own log are lost, do not\n"
-      "append before they are back: `culm append` refuses to where it would fork the log.\n"
-      "\n"
+      "append before they are back: `culm append` refuses to where it would fork the log.\n\n"
       "Exit status 3 if the store is sound again and something that is wanted is lost, 6 if\n"
       "peers do not bring all that was lost, 5 if there is damage that only another store can\n"
       "mend.",

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "culm/store/audit.hpp"
+#include "culm/store/store.hpp"
+
+#include "tools/cli/context.hpp"
+#include "tools/cli/failure.hpp"
+#include "tools/relay/config.hpp"
+
+/// What `culm repair` finds, and what it says of it.
+namespace culm::tools {
+
+struct RepairOptions {
+  std::vector<std::string> logs;
+  std::vector<std::string> from;
+  bool dry_run = false;
+  HostOptions host_options;
+};
+
+/// The state of a log in the place of a damaged one.
+struct Made {
+  store::LogState state;
+  RangeSet untold;  ///< of whose payloads nothing tells whether damage took them, or a deletion
+};
+
+/// What was found of the logs, and why some could not be looked at.
+struct Findings {
+  std::map<LogKey, store::Damage> damaged;
+  std::map<LogKey, RangeSet> cut_off;  ///< entries that do not lead to entry 1 any more
+  std::map<LogKey, Made> made;
+  std::optional<LogKey> any_log;   ///< through which the list of known peers is dropped
+  bool are_peers_damaged = false;  ///< that list
+  std::optional<Failure> failure;  ///< of one of them
+};
+
+/// Entries that lead to entry 1 no more, once `lost` are gone.
+[[nodiscard]] RangeSet find_cut_off(const store::LogState& log, const RangeSet& lost);
+[[nodiscard]] Outcome<Findings> look(const RepairOptions& options, const store::Store& store);
+[[nodiscard]] std::set<LogKey> logs_of(const Findings& findings);
+/// "2 entries: 5,9; 1 payload: 7".
+[[nodiscard]] std::string listed(const RangeSet& entries, const RangeSet& payloads);
+[[nodiscard]] Outcome<void> tell_findings(Context& context, const Findings& findings, bool dry_run);
+
+}  // namespace culm::tools
