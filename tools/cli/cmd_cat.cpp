@@ -1,7 +1,11 @@
+#include <algorithm>
 #include <cstdio>
+
+#include "culm/replication/node/sync_report.hpp"
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/entry_format.hpp"
+#include "tools/cli/files.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/store_access.hpp"
@@ -14,12 +18,14 @@ struct Options {
   std::string log;
   RangeWords range;
   bool lines = false;
+  bool dropped = false;
 };
 
 /// What is to be printed: all that is held, or all that was asked for.
 Outcome<RangeSet> choose(const store::LogState& state, const Options& options, bool is_quiet) {
-  const RangeSet held = state.payloads & state.served();
-  if (state.head() == 0) return held;
+  const RangeSet entries = options.dropped ? node::find_dropped(state) : state.served();
+  const RangeSet held = state.payloads & entries;
+  if (entries.empty() || (options.dropped && options.range.empty())) return held;
   if (options.range.empty()) {
     const RangeSet missing = RangeSet{{1, state.head()}} - held;
     if (!missing.empty() && !is_quiet) {
@@ -28,13 +34,14 @@ Outcome<RangeSet> choose(const store::LogState& state, const Options& options, b
     }
     return held;
   }
-  RangeSet wanted = options.range.of(state.head());
+  const SeqNum head = entries.max();
+  RangeSet wanted = options.range.of(head);
   if (wanted.empty()) {
     return fail_with(Failure(Error{Errc::kEntryNotHeld}).about(short_name(state.log)));
   }
   // An open range ends at the head; what was named beyond it is missing.
-  if (wanted.max() == kSeqnumMax && wanted.ranges().back().first <= state.head()) {
-    wanted.erase({state.head() + 1, kSeqnumMax});
+  if (wanted.max() == kSeqnumMax && wanted.ranges().back().first <= head) {
+    wanted.erase({head + 1, kSeqnumMax});
   }
   const RangeSet missing = wanted - held;
   const bool is_deleted = state.deleted.contains(missing);
@@ -58,6 +65,12 @@ Outcome<void> run(Context& context, const Options& options) {
     } else if (outcome) {
       outcome = fail_with(std::move(of_log.error()));
     }
+  }
+  const auto is_nothing = [](const RangeSet& seqnums) { return seqnums.empty(); };
+  if (options.dropped && outcome && std::ranges::all_of(chosen, is_nothing)) {
+    return fail_with(
+        Failure(Exit::kNotFound, Errc::kPayloadNotHeld, "no payload is here that a fork dropped")
+            .about(shown(options.log)));
   }
   say_when_interrupted("not all was printed");
   CULM_TOOLS_TRY(const std::uint64_t bytes, bytes_to_print(context.out, *store, printed));
@@ -86,6 +99,9 @@ void add_cat(CommandTree& tree) {
   verb.add_option("LOG", &options->log, "Log").required();
   verb.add_option("--range", ranges_of(options->range),
                   "Only these seqnums, such as 5-9,20,30-, last or -10-");
+  verb.add_flag("--dropped", options->dropped,
+                "Print what a fork dropped: the entries from there on that lie here and are\n"
+                "not valid any more");
   verb.add_flag("--lines", options->lines,
                 "End each payload with a line end, the way `append --lines` took it off");
 }

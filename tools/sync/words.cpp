@@ -136,8 +136,11 @@ Failure explain_fork(const node::LogReport& log) {
                       (log.cap > 1 ? "; what lies below stays valid" : "; nothing of it is valid") +
                       ", and the evidence is kept");
   failure.fields = {{"log", to_string(log.log)}, {"cap", log.cap}};
+  const std::string name = short_name(log.log);
   if (!log.dropped.empty()) failure.fields["seqnums"] = to_string(log.dropped);
-  return std::move(failure).about(short_name(log.log)).next("`culm verify` shows the evidence");
+  const std::string kept = "`culm cat " + name + " --dropped` prints what was dropped; ";
+  failure.step = (log.payloads_dropped.empty() ? "" : kept) + "`culm verify` shows the evidence";
+  return std::move(failure).about(name);
 }
 
 std::string reason_of(const node::SyncDisconnected& told) {
