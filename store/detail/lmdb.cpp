@@ -91,7 +91,9 @@ Result<std::optional<KvRow>> move_to(MDB_cursor* cursor, MDB_cursor_op step, MDB
 Result<std::unique_ptr<MDB_cursor, LmdbClose>> open_cursor(MDB_txn* txn, unsigned int tree) {
   // The first use of a tree reads where it begins; that done, nothing but memory is needed.
   MDB_stat ignored{};
-  CULM_CHECK(result_of_reading([&] { return mdb_stat(txn, tree, &ignored); }));
+  const auto read = result_of_reading([&] { return mdb_stat(txn, tree, &ignored); });
+  CULM_CHECK(unless_overwritten(txn));
+  CULM_CHECK(read);
   MDB_cursor* cursor = nullptr;
   CULM_CHECK(result_of(mdb_cursor_open(txn, tree, &cursor)));
   return std::unique_ptr<MDB_cursor, LmdbClose>(cursor);
@@ -210,7 +212,9 @@ Result<KvSpace> LmdbTxn::space() const {
   std::uint64_t page_bytes = 0;
   const auto bytes_of = [&](unsigned int tree) -> Result<std::uint64_t> {
     MDB_stat pages{};
-    CULM_CHECK(result_of_reading([&] { return mdb_stat(txn_.get(), tree, &pages); }));
+    const auto read = result_of_reading([&] { return mdb_stat(txn_.get(), tree, &pages); });
+    CULM_CHECK(unless_overwritten(txn_.get()));
+    CULM_CHECK(read);
     page_bytes = pages.ms_psize;
     return page_bytes * (pages.ms_branch_pages + pages.ms_leaf_pages + pages.ms_overflow_pages);
   };

@@ -385,11 +385,16 @@ Result<WriterLock> WriterLock::take_turn(const std::string& directory, Duration 
 Result<WriterLock> WriterLock::take(const std::string& directory, Duration wait_max) {
   const auto end = Clock::now() + wait_max;
   while (true) {
-    const auto locked = lock_file(directory, whole_file(F_WRLCK));
-    if (!locked && waits_on(directory, locked.error(), end)) continue;
-    if (!locked) return fail(locked.error());
-    WriterLock lock(*locked);
-    if (!write_pid(*locked)) return fail_system();
+    const auto queued = lock_file(directory, one_byte(kQueueByte));
+    if (!queued && waits_on(directory, queued.error(), end)) continue;
+    if (!queued) return fail(queued.error());
+    WriterLock lock(*queued);
+    auto all = try_lock(*queued, whole_file(F_WRLCK));
+    while (!all && waits_on(directory, all.error(), end)) {
+      all = try_lock(*queued, whole_file(F_WRLCK));
+    }
+    CULM_CHECK(all);
+    if (!write_pid(*queued)) return fail_system();
     return lock;
   }
 }
