@@ -13,55 +13,17 @@
 
 #include "culm/store/detail/store_directory.hpp"
 
-#include "tests/store/io_fault.hpp"
+#include "tests/store/lmdb_fixture.hpp"
 #include "tests/support/child_process.hpp"
 #include "tests/support/temp_dir.hpp"
 
 // What LMDB and the operating system add to the promises of every Kv (kv_test.cpp): files, locks,
-// other processes, full and failing disks.
+// other processes. Full and failing disks: lmdb_disk_test.cpp.
 namespace culm::store {
 namespace {
 
 using test::ChildProcess;
-using test::IoFault;
-using test::IoFaultScope;
 using test::ParentLine;
-
-constexpr LmdbOptions kWriter{.map_size_bytes = std::size_t{1} << 24};
-constexpr LmdbOptions kReader{.map_size_bytes = std::size_t{1} << 24, .read_only = true};
-
-Result<void> put(LmdbKv& kv, std::string_view key, std::string_view value) {
-  CULM_TRY(auto transaction, kv.begin_write());
-  CULM_CHECK(transaction->put(Table::kMeta, as_bytes(key), as_bytes(value)));
-  return transaction->commit();
-}
-
-std::string get(LmdbKv& kv, std::string_view key) {
-  const auto snapshot = kv.begin_read();
-  if (!snapshot) return std::string(name(snapshot.error().code));
-  const auto value = (*snapshot)->get(Table::kMeta, as_bytes(key)).value();
-  return value ? std::string(as_text(*value)) : "-";
-}
-
-class LmdbKvTest : public ::testing::Test {
- protected:
-  std::unique_ptr<LmdbKv> open(const LmdbOptions& options = kWriter) {
-    return std::move(LmdbKv::open(store_, options)).value();
-  }
-  Error refusal(const LmdbOptions& options) {
-    const auto kv = LmdbKv::open(store_, options);
-    return kv ? Error{} : kv.error();
-  }
-  void overwrite(std::streamoff offset, std::string_view bytes) const {
-    std::fstream file(store_ + "/data.mdb", std::ios::in | std::ios::out | std::ios::binary);
-    file.seekp(offset);
-    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    ASSERT_TRUE(file.good());
-  }
-
-  test::TempDir temp_;
-  std::string store_ = temp_.path("deep/store");
-};
 
 TEST_F(LmdbKvTest, WritesNothingToAStoreThatWasTakenAway) {
   const auto kv = open();
@@ -554,67 +516,6 @@ TEST_F(LmdbKvTest, ForkedChildNeitherEndsNorKeepsTheLock) {
   EXPECT_TRUE(kv->lock_for_node(Duration(0)));
   child.tell();
   EXPECT_EQ(child.join(), 0);
-}
-
-TEST_F(LmdbKvTest, FullDiskLosesOnlyTheTransactionAndNeedsNoReopening) {
-  const auto kv = open();
-  ASSERT_TRUE(put(*kv, "a", "1"));
-  for (const int number : {ENOSPC, EDQUOT, EFBIG}) {
-    const int before = test::io_faults_injected();
-    {
-      const IoFaultScope fault(IoFault::kDataWrite, number);
-      EXPECT_EQ(put(*kv, "a", "2").error(), error_system(Errc::kStoreFull, number));
-      EXPECT_EQ(kv->grow().error().code, Errc::kStoreFull);
-    }
-    EXPECT_GT(test::io_faults_injected(), before);
-    EXPECT_EQ(get(*kv, "a"), "1");
-  }
-  EXPECT_TRUE(put(*kv, "a", "2"));
-  EXPECT_EQ(get(*kv, "a"), "2");
-}
-
-TEST_F(LmdbKvTest, WriteThatFallsShortIsAFullDisk) {
-  const auto kv = open();
-  ASSERT_TRUE(put(*kv, "a", "1"));
-  {
-    const IoFaultScope fault(IoFault::kShortWrite, 0);
-    EXPECT_EQ(put(*kv, "a", "2").error(), error_system(Errc::kStoreFull, ENOSPC));
-  }
-  EXPECT_EQ(get(*kv, "a"), "1");
-  EXPECT_TRUE(put(*kv, "a", "2"));
-}
-
-TEST_F(LmdbKvTest, FailedWriteOrSyncEndsWritingUntilReopened) {
-  auto kv = open();
-  ASSERT_TRUE(put(*kv, "a", "1"));
-  for (const IoFault kind : {IoFault::kDataWrite, IoFault::kSync}) {
-    {
-      const IoFaultScope fault(kind, EIO);
-      EXPECT_EQ(put(*kv, "a", "2").error(), error_system(Errc::kStoreIo, EIO));
-    }
-    EXPECT_EQ(kv->begin_write().error().code, Errc::kStoreIo);
-    EXPECT_EQ(get(*kv, "a"), "1");
-    kv.reset();
-    kv = open();
-    EXPECT_EQ(get(*kv, "a"), "1");
-    EXPECT_TRUE(put(*kv, "a", "1"));
-  }
-}
-
-TEST_F(LmdbKvTest, FailedMetaWriteLeavesTheOutcomeToReopening) {
-  auto kv = open();
-  ASSERT_TRUE(put(*kv, "a", "1"));
-  {
-    const IoFaultScope fault(IoFault::kMetaWrite, EIO);
-    EXPECT_EQ(put(*kv, "a", "2").error(), error_system(Errc::kStoreIo, EIO));
-  }
-  EXPECT_EQ(kv->begin_write().error().code, Errc::kStoreIo);
-  EXPECT_EQ(kv->begin_read().error().code, Errc::kStoreIo);
-  kv.reset();
-  kv = open();
-  const std::string found = get(*kv, "a");
-  EXPECT_TRUE(found == "1" || found == "2") << found;
-  EXPECT_TRUE(put(*kv, "a", "3"));
 }
 
 }  // namespace
