@@ -15,8 +15,8 @@ struct AuditReport {
   std::uint64_t entry_bytes = 0;
   std::uint64_t payload_bytes = 0;
   std::uint64_t entries_capped =
-      0;                          ///< held at or above the cap: not valid, only their rows checked
-  RangeSet loose;                 ///< Spec: closure.md#loose
+      0;           ///< held at or above the cap: not valid, only their rows checked
+  RangeSet loose;  ///< Spec: closure.md#loose
   std::uint64_t faults = 0;
   /// What is wrong first, from the log's state upwards by seqnum: kStoreDamaged or kStoreFormat for
   /// a row that is damaged, missing, or there and not accounted for; kLinkMismatch,

@@ -101,6 +101,7 @@ class Forget(NetworkScenario):
         self.assertEqual(self.known("middle"), [])
         self.sync("middle", author.address, self.author, "--newest", "3")
         self.assertEqual(self.json("ls", store="middle")["entries"], 3)
+        live.wait_for(event="caught_up")  # who was denied asks again
         live.end()
         middle.end()
         self.assert_sound("middle", "reader")

@@ -414,6 +414,13 @@ Outcome<Duration> parse_wait(double seconds) {
   return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
 }
 
+/// All of the input again would append twice what is in the log.
+std::string rest_step(const Failure& failure, std::uint64_t done) {
+  std::string step = failure.code == Errc::kStoreFull ? "free space on the disk, then " : "";
+  step += "append what follows in the input: " + human_entries(done) + " of it ";
+  return step + (done == 1 ? "is" : "are") + " in the log";
+}
+
 Outcome<void> run(Context& context, const Options& given) {
   Options options = given;
   if (options.files.empty() && options.end && options.lines) {
@@ -478,6 +485,8 @@ Outcome<void> run(Context& context, const Options& given) {
     if (ended) say_when_interrupted("the log is closed");
   }
   if (!outcome && appended.empty()) return outcome;
+  if (!outcome && options.lines)
+    outcome.error().step = rest_step(outcome.error(), appended.count());
   CULM_TOOLS_CHECK(report(context, log, appended, appender->head(), batch.total_bytes(),
                           outcome && options.end, progress.seconds()));
   return outcome;
@@ -513,8 +522,8 @@ void add_append(CommandTree& tree) {
                 "Close the log for good, after FILE if one is given (standard input only as -);\n"
                 "nothing can follow");
   verb.add_option("--wait", &options->wait_seconds,
-                  "Wait so long for others that append with this key or write to the store, and for\n"
-                  "a node that runs on it to answer")
+                  "Wait so long for others that append with this key or write to the store,\n"
+                  "and for a node that runs on it to answer")
       .type_name("SECONDS")
       .show_default();
   verb.add_option(

@@ -48,8 +48,9 @@ Result<std::uint64_t> back_up(store::LmdbKv& kv, const std::string& directory) {
 /// What lies in the store goes with it.
 bool is_inside(const std::filesystem::path& directory, const std::filesystem::path& store) {
   std::error_code error;
-  const auto way = std::filesystem::weakly_canonical(directory, error)
-                       .lexically_relative(std::filesystem::canonical(store, error));
+  const auto there = std::filesystem::canonical(store, error);
+  if (error) return false;
+  const auto way = std::filesystem::weakly_canonical(directory, error).lexically_relative(there);
   return !way.empty() && way != "." && *way.begin() != "..";
 }
 

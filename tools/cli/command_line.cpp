@@ -248,7 +248,7 @@ Failure CommandLineParser::what_is_wrong(const CLI::ParseError& error,
   if (const std::string unknown = unknown_option(tree_, verb(), arguments); !unknown.empty()) {
     return wrong(unknown);
   }
-  const std::string_view last = arguments.empty() ? "" : arguments.back();
+  const std::string last = arguments.empty() ? "" : arguments.back();
   if (last == "--store") return wrong("--store needs a value: DIR");
   if (verb() == nullptr) return wrong("say what to do: culm VERB");
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {

@@ -6,6 +6,7 @@
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/escape.hpp"
+#include "tools/cli/store_access.hpp"
 #include "tools/relay/host.hpp"
 
 namespace culm::tools {

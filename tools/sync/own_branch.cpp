@@ -78,9 +78,11 @@ Failure explain_branch(const OwnLog& own, const host::OtherBranch& other) {
   const std::string at = std::to_string(other.at);
   const std::string peer = node::to_string(other.endpoint);
   const bool are_all = other.is_exact() || other.at > own.tail;
-  std::string text = are_all ? "entries " : "of entries ";
+  const bool is_one = first == own.tail;
+  std::string text = are_all ? (is_one ? "entry " : "entries ") : "of entries ";
   text += range + (are_all ? "" : " some");
-  text += " were appended here while no peer could be asked, and the peer at " + peer + " holds ";
+  text += is_one ? " was" : " were";
+  text += " appended here while no peer could be asked, and the peer at " + peer + " holds ";
   text += other.at > own.tail ? "others, up to seqnum " + at : "another entry " + at;
   text += "; to sync them would fork the log, and its entries from seqnum " +
           std::to_string(first) + " on would be dropped everywhere, here too";
