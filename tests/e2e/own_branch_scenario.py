@@ -99,6 +99,8 @@ class OwnBranch(OwnLog):
         for arguments in (), ("--gate", "required"):
             said = self.append(b"mine 7\n", *arguments, status=FORK)
             self.assertIn("entries 4-6 were appended here while no peer could be asked", said)
+            # Not the author's other logs.
+            self.assertIn(f"`culm forget {self.author[:12]}.0 --own`", said)
             self.assertIn(f"the peer at {self.address} holds another entry 4", said)
         self.assert_nothing_was_exchanged(relay)
         report = self.json("append", "--key", self.key, stdin=b"x", status=FORK)

@@ -306,6 +306,10 @@ std::string short_name(const LogKey& log, std::size_t digits) {
   return text;
 }
 
+std::string name_of_one(const LogKey& log) {
+  return short_name({log.author, LogId{}}) + "." + std::to_string(to_integer(log.log_id));
+}
+
 std::string short_name(const sealing::PeerKey& peer) { return to_hex(peer.bytes).substr(0, 12); }
 
 std::string human_dropped(const RangeSet& entries, const RangeSet& payloads) {

@@ -139,6 +139,9 @@ enum class OfAuthor { kKnown, kKnownAndLog0 };
 
 /// What `culm name` called it, else author digits and log_id as short as people can read it.
 [[nodiscard]] std::string short_name(const LogKey& log, std::size_t digits = 12);
+/// The same for a verb that is to take this log alone, and not all of its author's:
+/// "4fd3ab12cdef.0".
+[[nodiscard]] std::string name_of_one(const LogKey& log);
 [[nodiscard]] std::string short_name(const sealing::PeerKey& peer);
 /// What a fork has cost here, behind a sentence that says where it is: "; 3 entries that are here
 /// are dropped, with 3 payloads: 4-6", or "" where that is nothing.

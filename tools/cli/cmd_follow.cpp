@@ -239,8 +239,8 @@ void add_follow(CommandTree& tree) {
   verb.add_flag("--from-start", options->from_start, "Begin with what is held already");
   verb.add_option("--until", &options->until,
                   "End when entry N was printed, of an author with several logs that of "
-                  "any;\nprint none beyond it. Where it would never come, as it is not wanted: "
-                  "exit 3")
+                  "any;\nprint none beyond it. Where it lies below the head and is not wanted, was "
+                  "deleted, or\nlies beyond a fork or the end of the log: exit 3")
       .type_name("N");
   verb.add_flag("--payloads", options->payloads, "Print the payloads themselves, as `culm cat`");
   verb.add_flag("--lines", options->lines, "End each payload with a line end");

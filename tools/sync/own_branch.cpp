@@ -52,6 +52,7 @@ Failure explain_unasked(const store::Store& store, const host::UnaskedLog& unask
 
 Failure explain_shown_fork(const OwnLog& own, const host::ShownFork& fork) {
   const std::string name = short_name(own.log);
+  const std::string one = name_of_one(own.log);
   const std::string append = append_command(own.key, {own.log.author, LogId{0}}) + " --log-id N";
   std::string text = "the peer at " + node::to_string(fork.endpoint);
   text += " shows that this log is forked at seqnum " + std::to_string(fork.at);
@@ -66,9 +67,9 @@ Failure explain_shown_fork(const OwnLog& own, const host::ShownFork& fork) {
   Failure failure(Exit::kFork, Errc::kLogCapped, std::move(text));
   failure.fields = {{"log", to_string(own.log)}, {"seqnum", fork.at}, {"seqnums", range}};
   const auto words = carry_words(look_at_payloads(own.store, own.log, {fork.at, own.tail}),
-                                 "culm cat " + name, append);
+                                 "culm cat " + one, append);
   std::string step = "keep these " + words.how + ": " + words.keep + "; let the log go: ";
-  step += "`culm forget " + name + " --own`; append them to another log: " + words.append;
+  step += "`culm forget " + one + " --own`; append them to another log: " + words.append;
   return std::move(failure).about(name).next(step);
 }
 
@@ -89,11 +90,13 @@ Failure explain_branch(const OwnLog& own, const host::OtherBranch& other) {
   Failure failure(Exit::kFork, Errc::kAuthorMarkFork, std::move(text));
   failure.fields = {{"log", to_string(own.log)}, {"seqnum", other.at}, {"seqnums", range}};
   const std::string name = short_name(own.log);
+  const std::string one = name_of_one(own.log);
   const auto words = carry_words(look_at_payloads(own.store, own.log, {first, own.tail}),
-                                 "culm cat " + name, append_command(own.key, own.log));
-  std::string step = "keep yours: `culm export " + name + " --jsonl -o branch.jsonl`, and ";
-  step += words.how + " " + words.keep + "; take the others: `culm forget " + name;
-  step += " --own`, `culm sync " + peer + " " + to_string(own.log);
+                                 "culm cat " + one, append_command(own.key, own.log));
+  std::string step = "keep yours: `culm export " + one + " --jsonl -o branch.jsonl`, and ";
+  step += words.how + " " + words.keep + "; take the others: `culm forget " + one;
+  step += " --own`, `culm sync " + peer + " " + to_hex(own.log.author.bytes) + "." +
+          std::to_string(to_integer(own.log.log_id));
   step += "`; append yours behind them: " + words.append;
   return std::move(failure).about(name).next(step);
 }

@@ -17,12 +17,10 @@ constexpr std::string_view kIfCannot =
 /// How to do without payloads that nobody has kept.
 std::string without_payloads(const node::LogReport& log) {
   constexpr std::size_t kCharactersMax = 60;
-  constexpr std::size_t kDigits = 12;
   const std::string ranges = to_string(log.payloads_missing - log.payloads_left_out);
   if (ranges.empty() || ranges.size() > kCharactersMax) return {};
-  // Not of the author's other logs.
-  return "; or do without them: `culm delete " + to_hex(log.log.author.bytes).substr(0, kDigits) +
-         "." + std::to_string(to_integer(log.log.log_id)) + " --payloads --range " + ranges + "`";
+  return "; or do without them: `culm delete " + name_of_one(log.log) + " --payloads --range " +
+         ranges + "`";
 }
 
 /// Of a log of which the peers have brought, and taken, all that they do.
@@ -138,7 +136,8 @@ Failure explain_fork(const node::LogReport& log) {
   failure.fields = {{"log", to_string(log.log)}, {"cap", log.cap}};
   const std::string name = short_name(log.log);
   if (!log.dropped.empty()) failure.fields["seqnums"] = to_string(log.dropped);
-  const std::string kept = "`culm cat " + name + " --dropped` prints what was dropped; ";
+  const std::string kept =
+      "`culm cat " + name_of_one(log.log) + " --dropped` prints what was dropped; ";
   failure.step = (log.payloads_dropped.empty() ? "" : kept) + "`culm verify` shows the evidence";
   return std::move(failure).about(name);
 }
