@@ -9,12 +9,20 @@
 #include "culm/replication/detail/scope.hpp"
 
 namespace culm::replication {
+namespace {
 
-Requester::Requester(std::uint64_t session, const store::Store& store, CreditPool& pool,
-                     ArrivingPayloads& payloads, Outbox& outbox, std::deque<Event>& events,
-                     SessionStats& stats)
+WantRequest offered(const LogKey& log, const store::LogInterest& interest) {
+  return {.log = log, .interest = interest.entries, .payloads = interest.payloads, .live = true};
+}
+
+}  // namespace
+
+Requester::Requester(std::uint64_t session, const store::Store& store, Policy& policy,
+                     CreditPool& pool, ArrivingPayloads& payloads, Outbox& outbox,
+                     std::deque<Event>& events, SessionStats& stats)
     : session_(session),
       store_(store),
+      policy_(policy),
       pool_(pool),
       payloads_(payloads),
       credit_(pool),
@@ -24,9 +32,9 @@ Requester::Requester(std::uint64_t session, const store::Store& store, CreditPoo
 
 Result<WantId> Requester::want(const WantRequest& asked) { return ask(asked, {}); }
 
-Result<WantId> Requester::take_offer(const WantRequest& asked) {
-  rests_.erase(asked.log);
-  return ask(asked, {.is_offered = true});
+Result<WantId> Requester::take_offer(const LogKey& log, const store::LogInterest& interest) {
+  rests_.erase(log);
+  return ask(offered(log, interest), {.is_offered = true});
 }
 
 Result<WantId> Requester::ask(const WantRequest& asked, const Again& again) {
@@ -111,14 +119,15 @@ Result<void> Requester::replace(const Request& request, bool full, SeqNum alone)
 }
 
 void Requester::rest(const Request& request) {
-  if (request.is_offered) rests_.insert_or_assign(request.asked.log, request.asked);
+  if (request.is_offered) rests_.insert(request.asked.log);
 }
 
 Result<void> Requester::wake(const LogKey& log, bool at_once) {
-  const auto rest = rests_.find(log);
-  if (rest == rests_.end()) return {};
-  const auto asked = ask(rest->second, {.is_offered = true, .is_woken = at_once});
-  if (asked) rests_.erase(rest);
+  if (!rests_.contains(log)) return {};
+  const auto interest = policy_.accept_offer(*peer_, log);
+  if (!interest) return {};  // it may be accepted later
+  const auto asked = ask(offered(log, *interest), {.is_offered = true, .is_woken = at_once});
+  if (asked) rests_.erase(log);
   return asked ? Result<void>() : unless_of_log(fail(asked.error()));
 }
 

@@ -13,6 +13,7 @@
 #include "culm/replication/detail/outbox.hpp"
 #include "culm/replication/detail/request.hpp"
 #include "culm/replication/event.hpp"
+#include "culm/replication/policy.hpp"
 #include "culm/replication/stats.hpp"
 #include "culm/store/store.hpp"
 
@@ -23,7 +24,7 @@ namespace culm::replication {
 class Requester {
  public:
   /// All must outlive the requester.
-  Requester(std::uint64_t session, const store::Store& store, CreditPool& pool,
+  Requester(std::uint64_t session, const store::Store& store, Policy& policy, CreditPool& pool,
             ArrivingPayloads& payloads, Outbox& outbox, std::deque<Event>& events,
             SessionStats& stats);
   Requester(const Requester&) = delete;
@@ -34,9 +35,10 @@ class Requester {
 
   /// Fails with kBusy, kRangesTooMany, or as the store.
   [[nodiscard]] Result<WantId> want(const WantRequest& asked);
-  /// Likewise, for a log that the peer has offered. Where that want ends for a reason of this side
-  /// it rests, and is asked again: below a cap, once the peer knows it, and after a loss here.
-  [[nodiscard]] Result<WantId> take_offer(const WantRequest& asked);
+  /// Likewise, for a log that the peer has offered and the policy accepts. Where that want ends for
+  /// a reason of this side it rests, and is asked again, if the policy still accepts it: below a
+  /// cap, once the peer knows it, and after a loss here.
+  [[nodiscard]] Result<WantId> take_offer(const LogKey& log, const store::LogInterest& interest);
   void cancel(WantId want);
   /// Asks once more what is wanted live of `log`, under the ids by which the host knows it.
   [[nodiscard]] Result<void> ask_again(const LogKey& log);
@@ -149,6 +151,7 @@ class Requester {
 
   std::uint64_t session_;
   const store::Store& store_;
+  Policy& policy_;
   CreditPool& pool_;
   ArrivingPayloads& payloads_;
   CreditWindow credit_;
@@ -157,7 +160,7 @@ class Requester {
   SessionStats& stats_;
   std::optional<sealing::PeerKey> peer_;
   std::list<Request> requests_;
-  std::map<LogKey, WantRequest> rests_;  ///< of offers that were taken, what is not asked for now
+  std::set<LogKey> rests_;  ///< of offers that were taken, what is not asked for now
   std::map<std::uint64_t, Pending> pending_;
   std::map<LogKey, std::size_t> held_back_;
   struct Waiting {

@@ -19,7 +19,7 @@ Session::Impl::Impl(Options options, const store::Store& store, Policy& policy, 
       channel_(options.channel, random),
       outbox_(credit),
       responder_(store, credit, verifier, outbox_, events_, stats_),
-      requester_(options.id, store, credit, payloads, outbox_, events_, stats_),
+      requester_(options.id, store, policy, credit, payloads, outbox_, events_, stats_),
       fork_search_(store, requester_, outbox_),
       pool_(credit),
       liveness_(now) {

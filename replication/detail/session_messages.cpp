@@ -83,13 +83,8 @@ Result<void> Session::Impl::on_offer(const Offer& offer) {
     return {};
   }
   if (requester_.wants(offer.log)) return {};
-  WantRequest request;
-  request.log = offer.log;
-  request.interest = interest->entries;
-  request.payloads = interest->payloads;
-  request.live = true;
   name(offer.log);
-  const auto want = requester_.take_offer(request);
+  const auto want = requester_.take_offer(offer.log, *interest);
   if (want) {
     events_.push_back(OfferAccepted{offer.log, *interest});
     return {};

@@ -179,6 +179,27 @@ TEST(SessionFork, AnOfferedLogIsStillWantedBelowTheCapThatItWasRefusedFor) {
   EXPECT_TRUE(relay.state(log.log()).served().contains(RangeSet{{5, 12}})) << connection.why();
 }
 
+TEST(SessionFork, AnOfferedLogIsNotWantedAgainWhileThePolicyDeclinesIt) {
+  const LogBuilder log = LogBuilder("alice").append_many(30);
+  const LogBuilder below = LogBuilder("alice").append_many(20);
+  const store::LogInterest all{everything(), true};
+  TestPeer relay(1);
+  relay.accepts = all;
+  relay.hold(log, {{1, 21}});
+  relay.hold(log.fork(21), {{21, 21}});
+  HostilePeer author(relay);
+  author.say_hello();
+  author.say(Offer{log.log(), log.head()});
+  author.say_have(log);
+  author.say_unit(1, log, {{22, 30}}, {});
+  ASSERT_EQ(author.heard<Deny>(), 1U) << "it lies above the fork";
+  for (const bool is_accepted : {false, true}) {
+    relay.accepts = is_accepted ? std::optional(all) : std::nullopt;
+    author.say_have(below);
+    EXPECT_EQ(author.heard<Want>(), is_accepted ? 2U : 1U);
+  }
+}
+
 TEST(SessionFork, TheLargePayloadOfAnEntryThatIsCutOffEndsNothing) {
   const std::string large(limits::kPayloadInlineBytesMax + 1, 'x');
   const LogBuilder base = LogBuilder("alice").append_many(20);
