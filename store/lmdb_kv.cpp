@@ -18,14 +18,16 @@
 namespace culm::store {
 
 using detail::Access;
+using detail::LockFor;
 using detail::TransactionGate;
+using detail::WriterLock;
 
 constexpr int kAdoptionsMax = 8;
 
 struct LmdbKv::State {
   // In the order in which they are let go, last first.
   detail::DirectoryClaim claim;
-  std::optional<detail::WriterLock> node_lock;  ///< looked at and changed with a writer's ticket
+  std::optional<WriterLock> node_lock;  ///< looked at and changed with a writer's ticket
   detail::LmdbEnv env;
   std::string directory;  ///< absolute: the process may change its own
   bool read_only;
@@ -51,7 +53,7 @@ struct LmdbKv::State {
 // Both kinds: who began to read sees only the reading half.
 class LmdbKv::Transaction final : public KvWriteTransaction {
  public:
-  Transaction(State& state, TransactionGate::Ticket ticket, std::optional<detail::WriterLock> lock,
+  Transaction(State& state, TransactionGate::Ticket ticket, std::optional<WriterLock> lock,
               detail::LmdbTxn txn, Access access)
       : state_(state),
         ticket_(std::move(ticket)),
@@ -118,7 +120,7 @@ class LmdbKv::Transaction final : public KvWriteTransaction {
 
   State& state_;
   std::optional<TransactionGate::Ticket> ticket_;
-  std::optional<detail::WriterLock> lock_;
+  std::optional<WriterLock> lock_;
   std::optional<detail::LmdbTxn> txn_;
   Access access_;
   bool failed_ = false;
@@ -184,9 +186,9 @@ Result<std::unique_ptr<LmdbKv::Transaction>> LmdbKv::State::begin(Access access)
   for (int adoptions = 0;; ++adoptions) {
     {
       auto ticket = gate.enter(access);
-      std::optional<detail::WriterLock> lock;
+      std::optional<WriterLock> lock;
       if (writes && !node_lock) {
-        CULM_TRY(auto turn, detail::WriterLock::take_turn(directory, wait_max));
+        CULM_TRY(auto turn, WriterLock::take(directory, LockFor::kTransaction, wait_max));
         lock.emplace(std::move(turn));
       }
       if (writes && env.is_taken_away()) return fail(Errc::kStoreNotFound);
@@ -228,7 +230,7 @@ void set_abort_handler(AbortHandler handler) { detail::set_abort_handler(handler
 void leave_read() { detail::leave_read(); }
 
 std::optional<long> lock_holder(const std::string& directory) {
-  return detail::WriterLock::holder(directory);
+  return WriterLock::holder(directory);
 }
 
 Result<std::uint64_t> file_size_bytes(const std::string& directory) {
@@ -254,9 +256,9 @@ Result<std::unique_ptr<LmdbKv>> LmdbKv::open(const std::string& directory,
   CULM_TRY(auto claim, detail::DirectoryClaim::take(directory));
   CULM_TRY(const bool exists, detail::has_data_file(directory));
   if (!exists && !may_create) return fail(Errc::kStoreNotFound);
-  std::optional<detail::WriterLock> lock;  // until the tables are made
+  std::optional<WriterLock> lock;  // until the tables are made
   if (!options.read_only) {
-    CULM_TRY(auto turn, detail::WriterLock::take_turn(directory, options.wait_max));
+    CULM_TRY(auto turn, WriterLock::take(directory, LockFor::kTransaction, options.wait_max));
     lock.emplace(std::move(turn));
   }
   std::error_code error;
@@ -305,11 +307,11 @@ Result<void> LmdbKv::compact() {
   if (state.read_only) return fail(Errc::kStoreReadOnly);
   if (::getpid() != state.process) return fail(Errc::kStoreLocked);
   // No process may begin to write to the file that is about to go.
-  std::optional<detail::WriterLock> lock;
+  std::optional<WriterLock> lock;
   {
     const auto ticket = state.gate.enter(Access::kWrite);
     if (!state.node_lock) {
-      CULM_TRY(auto taken, detail::WriterLock::take(state.directory, kNodeLockWaitMax));
+      CULM_TRY(auto taken, WriterLock::take(state.directory, LockFor::kNode, kNodeLockWaitMax));
       lock.emplace(std::move(taken));
     }
   }
@@ -368,7 +370,7 @@ Result<NodeLock> LmdbKv::lock_for_node(Duration wait_max) {
   if (::getpid() != state_->process) return fail(Errc::kStoreLocked);
   const auto ticket = state_->gate.enter(Access::kWrite);
   if (state_->node_lock) return fail(Errc::kStoreLocked);
-  CULM_TRY(auto taken, detail::WriterLock::take(state_->directory, wait_max));
+  CULM_TRY(auto taken, WriterLock::take(state_->directory, LockFor::kNode, wait_max));
   state_->node_lock.emplace(std::move(taken));
   return NodeLock(state_.get());
 }

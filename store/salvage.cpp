@@ -493,7 +493,8 @@ bool Salvage::may_be_older() const noexcept { return state_->may_be_older; }
 
 Result<Salvage> Salvage::begin(const std::string& directory, Random& random) {
   CULM_TRY(auto claim, detail::DirectoryClaim::take(directory));
-  CULM_TRY(auto lock, detail::WriterLock::take(directory, LmdbKv::kNodeLockWaitMax));
+  CULM_TRY(auto lock,
+           detail::WriterLock::take(directory, detail::LockFor::kNode, LmdbKv::kNodeLockWaitMax));
   std::unique_ptr<State> state(
       new State{directory, detail::salvage_path(directory), std::move(claim), std::move(lock)});
   CULM_CHECK(state->make(random));

@@ -143,7 +143,7 @@ Result<bool> make_directory(const std::string& directory) {
 }
 
 void drop_unmade(const std::string& directory, bool with_it) noexcept {
-  const auto lock = WriterLock::take(directory, {});
+  const auto lock = WriterLock::take(directory, LockFor::kNode, {});
   if (!lock || has_data_file(directory).value_or(true)) return;
   for (const std::string_view file : {kDataFile, kLmdbLockFile, kLockFile}) {
     ::unlink(path_in(directory, file).c_str());
@@ -354,49 +354,29 @@ static std::optional<long> holder_of(const std::string& directory, std::uint64_t
   return pid;
 }
 
-/// Passes a little of the time while it is worth it.
-static bool waits_on(const std::string& directory, const Error& error, Clock::time_point end) {
-  const bool waits = error.code == Errc::kStoreLocked && !holder_of(directory, kNodeByte);
-  if (!waits || Clock::now() >= end) return false;
-  std::this_thread::sleep_for(kLockRetryInterval);
-  return true;
+/// Tries again until `end`, while no node holds the lock.
+template <class Try>
+static auto wait_for(const std::string& directory, Clock::time_point end, Try attempt) {
+  auto done = attempt();
+  while (!done && done.error().code == Errc::kStoreLocked && Clock::now() < end &&
+         !holder_of(directory, kNodeByte)) {
+    std::this_thread::sleep_for(kLockRetryInterval);
+    done = attempt();
+  }
+  return done;
 }
 
-Result<WriterLock> WriterLock::take_turn(const std::string& directory, Duration wait_max) {
+Result<WriterLock> WriterLock::take(const std::string& directory, LockFor use, Duration wait_max) {
+  const auto wanted = use == LockFor::kNode ? whole_file(F_WRLCK) : one_byte(kTurnByte);
+  auto queue = one_byte(kQueueByte);
   const auto end = Clock::now() + wait_max;
-  while (true) {
-    const auto queued = lock_file(directory, one_byte(kQueueByte));
-    if (!queued && waits_on(directory, queued.error(), end)) continue;
-    if (!queued) return fail(queued.error());
-    WriterLock lock(*queued);
-    auto turn = try_lock(*queued, one_byte(kTurnByte));
-    while (!turn && waits_on(directory, turn.error(), end)) {
-      turn = try_lock(*queued, one_byte(kTurnByte));
-    }
-    CULM_CHECK(turn);
-    if (!write_pid(*queued)) return fail_system();
-    auto queue = one_byte(kQueueByte);
-    queue.l_type = F_UNLCK;
-    CULM_CHECK(try_lock(*queued, queue));
-    return lock;
-  }
-}
-
-Result<WriterLock> WriterLock::take(const std::string& directory, Duration wait_max) {
-  const auto end = Clock::now() + wait_max;
-  while (true) {
-    const auto queued = lock_file(directory, one_byte(kQueueByte));
-    if (!queued && waits_on(directory, queued.error(), end)) continue;
-    if (!queued) return fail(queued.error());
-    WriterLock lock(*queued);
-    auto all = try_lock(*queued, whole_file(F_WRLCK));
-    while (!all && waits_on(directory, all.error(), end)) {
-      all = try_lock(*queued, whole_file(F_WRLCK));
-    }
-    CULM_CHECK(all);
-    if (!write_pid(*queued)) return fail_system();
-    return lock;
-  }
+  CULM_TRY(const int queued, wait_for(directory, end, [&] { return lock_file(directory, queue); }));
+  WriterLock lock(queued);
+  CULM_CHECK(wait_for(directory, end, [&] { return try_lock(queued, wanted); }));
+  if (!write_pid(queued)) return fail_system();
+  queue.l_type = F_UNLCK;
+  if (use == LockFor::kTransaction) CULM_CHECK(try_lock(queued, queue));
+  return lock;
 }
 
 std::optional<long> WriterLock::holder(const std::string& directory) {

@@ -126,17 +126,17 @@ class ClaimLock {
   int descriptor_;
 };
 
+enum class LockFor : std::uint8_t { kTransaction, kNode };
+
 /// The right to write, held through a lock on the file writer.lock, which then names the pid: for
 /// one transaction, or by a node, as long as it runs. Unlike LMDB's own lock it can be waited for
 /// with an end. Ends with this object or with the process, however it ends.
 class WriterLock {
  public:
-  /// For one transaction. Waits at most `wait_max` for those of others; fails with kStoreLocked
-  /// then, or at once when a node holds it.
-  [[nodiscard]] static Result<WriterLock> take_turn(const std::string& directory,
-                                                    Duration wait_max);
-  /// As a node. Waits and fails likewise.
-  [[nodiscard]] static Result<WriterLock> take(const std::string& directory, Duration wait_max);
+  /// Queues behind those that wait. Waits at most `wait_max` in all; fails with kStoreLocked then,
+  /// or at once when a node holds it.
+  [[nodiscard]] static Result<WriterLock> take(const std::string& directory, LockFor use,
+                                               Duration wait_max);
 
   /// The pid of the process that holds the lock now. Disturbs nobody.
   [[nodiscard]] static std::optional<long> holder(const std::string& directory);
