@@ -218,9 +218,9 @@ Result<void> LmdbKv::State::follow() {
 }
 
 Result<void> LmdbKv::State::swap_in_copy() {
-  const auto replaced = detail::replace_data_file(directory);
+  const auto replaced = detail::replace_data_file(directory, wait_max);
   // What is written to the new file could be lost with its name.
-  if (!replaced) write_failed = true;
+  if (!replaced && replaced.error().code != Errc::kStoreLocked) write_failed = true;
   if (env.is_replaced()) CULM_CHECK(env.reopen());
   return replaced;
 }
@@ -231,6 +231,9 @@ void leave_read() { detail::leave_read(); }
 
 std::optional<long> lock_holder(const std::string& directory) {
   return WriterLock::holder(directory);
+}
+std::optional<long> find_opener(const std::string& directory) {
+  return detail::OpeningLock::holder(directory);
 }
 
 Result<std::uint64_t> file_size_bytes(const std::string& directory) {
@@ -265,7 +268,8 @@ Result<std::unique_ptr<LmdbKv>> LmdbKv::open(const std::string& directory,
   const auto absolute = std::filesystem::absolute(directory, error);
   if (error) return fail(error_system(Errc::kStoreIo, error.value()));
   if (!options.read_only) detail::drop_copies(directory);
-  auto opened = detail::LmdbEnv::open(absolute.string(), options.map_size_bytes, options.read_only);
+  auto opened = detail::LmdbEnv::open(absolute.string(), options.map_size_bytes, options.read_only,
+                                      options.wait_max);
   if (!opened && may_create && !exists) {
     lock.reset();
     detail::drop_unmade(directory, is_new);
@@ -327,7 +331,7 @@ Result<void> LmdbKv::compact() {
       is_done = state.env.last_transaction() == copied;
       return is_done ? state.swap_in_copy() : Result<void>();
     });
-    if (is_done) return swapped;
+    if (is_done && swapped) return {};
     detail::drop_copies(state.directory);
     CULM_CHECK(swapped);
   }

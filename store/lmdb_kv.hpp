@@ -21,12 +21,16 @@ struct LmdbOptions {
   bool create = true;
   /// Opens on NFS, CIFS, 9p, FUSE and the like, where locks and shared maps cannot be relied upon.
   bool allow_network_filesystem = false;
-  /// How long to write waits for writes of other processes, each time.
+  /// How long to write waits for writes of other processes, each time, and to open for those that
+  /// are opening it.
   Duration wait_max = std::chrono::milliseconds(limits::kNodeLockWaitMs);
 };
 
 /// The pid of the process that writes to the store in `directory` now, or has a node there.
 [[nodiscard]] std::optional<long> lock_holder(const std::string& directory);
+/// The pid of the process that is opening that store now, where the system tells. It takes no time,
+/// unless that process was stopped: then nobody else can open it.
+[[nodiscard]] std::optional<long> find_opener(const std::string& directory);
 
 /// How long the file of the store in `directory` is. Fails with kStoreNotFound.
 [[nodiscard]] Result<std::uint64_t> file_size_bytes(const std::string& directory);
@@ -53,14 +57,16 @@ class NodeLock;
 class LmdbKv final : public Kv {
  public:
   /// Fails with kStoreNotFound; with kStoreLocked, unless `read_only`, as `begin_write`, or while
-  /// this process has the same directory open already, even for reading; with kStoreVersion or
+  /// this process has the same directory open already, even for reading, or another is opening it
+  /// for all of `wait_max`; with kStoreVersion or
   /// kStoreDamaged when the file is not one of ours; with kStoreDamaged when it was cut short of
   /// what it must hold; with kStoreFull or kStoreIo (EREMOTE: a network file system).
   [[nodiscard]] static Result<std::unique_ptr<LmdbKv>> open(const std::string& directory,
                                                             const LmdbOptions& options = {});
   ~LmdbKv() override;
 
-  /// In a forked child every `begin_` fails with kStoreLocked: open again there.
+  /// In a forked child every `begin_` fails with kStoreLocked: open again there. So it
+  /// does where another file is in the place of this one, as `open`.
   [[nodiscard]] Result<std::unique_ptr<KvReadTransaction>> begin_read() override;
   /// Waits for writers of other processes as well. Fails with kStoreLocked when one needs longer
   /// than `wait_max`, and at once while a node of another process runs; with kStoreNotFound where

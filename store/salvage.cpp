@@ -531,7 +531,8 @@ Result<void> Salvage::finish() && {
   if (!is_ready) return fail(error_system(Errc::kStoreIo, errno));
   std::error_code error;
   fs::remove_all(state_->place, error);  // before, so that who is killed leaves none of it
-  return detail::replace_data_file(state_->directory, detail::LockFile::kGoes);
+  return detail::replace_data_file(state_->directory, LmdbKv::kNodeLockWaitMax,
+                                   detail::LockFile::kGoes);
 }
 
 }  // namespace culm::store

@@ -236,7 +236,15 @@ Result<void> LmdbTxn::commit() {
 }
 
 Result<LmdbEnv> LmdbEnv::open(const std::string& directory, std::size_t map_size_bytes,
-                              bool read_only) {
+                              bool read_only, Duration wait_max) {
+  CULM_TRY(auto lock, OpeningLock::take(directory, wait_max));
+  CULM_TRY(auto env, open_locked(std::move(lock), directory, map_size_bytes, read_only));
+  env.wait_max_ = wait_max;
+  return env;
+}
+
+Result<LmdbEnv> LmdbEnv::open_locked(OpeningLock lock, const std::string& directory,
+                                     std::size_t map_size_bytes, bool read_only) {
   MDB_env* created = nullptr;
   CULM_CHECK(result_of(mdb_env_create(&created)));
   LmdbEnv env(created);
@@ -245,7 +253,7 @@ Result<LmdbEnv> LmdbEnv::open(const std::string& directory, std::size_t map_size
   const unsigned int flags = MDB_NOTLS | (read_only ? flags_to_read(directory) : 0U);
   CULM_CHECK(env.prepare(map_size_bytes));
   {
-    CULM_TRY(const auto lock, OpeningLock::take(directory));
+    const OpeningLock opening(std::move(lock));
     CULM_CHECK(written([&] { return mdb_env_open(created, directory.c_str(), flags, 0600); }));
     env.lock_inode_ = lock_file_number(directory);
   }
@@ -417,11 +425,14 @@ bool LmdbEnv::is_taken_away() const { return !find_data_file(directory_); }
 
 Result<void> LmdbEnv::reopen() {
   if (!mapped_) return fail(Errc::kStoreIo);
+  const Duration wait_max = wait_max_;
+  CULM_TRY(auto lock, OpeningLock::take(directory_, wait_max));
   const std::size_t map_size = map_size_bytes();
   // Two at once would lose each other's locks.
   env_.reset();
   mapped_ = false;
-  CULM_TRY(*this, open(directory_, map_size, read_only_));
+  CULM_TRY(*this, open_locked(std::move(lock), directory_, map_size, read_only_));
+  wait_max_ = wait_max;
   return {};
 }
 

@@ -10,7 +10,9 @@
 
 #include <sys/types.h>
 
+#include "culm/core/time.hpp"
 #include "culm/store/detail/page_check.hpp"
+#include "culm/store/detail/store_directory.hpp"
 #include "culm/store/kv.hpp"
 
 struct MDB_cursor;
@@ -106,9 +108,10 @@ class LmdbTxn {
 class LmdbEnv {
  public:
   /// `directory` is absolute. Fails with kStoreNotFound when opened for reading and the files or
-  /// tables are not there.
+  /// tables are not there; with kStoreLocked while others open it for all of `wait_max`.
   [[nodiscard]] static Result<LmdbEnv> open(const std::string& directory,
-                                            std::size_t map_size_bytes, bool read_only);
+                                            std::size_t map_size_bytes, bool read_only,
+                                            Duration wait_max);
 
   /// One in a file that nobody else knows of, without a lock.
   [[nodiscard]] static Result<LmdbEnv> open_alone(const std::string& file);
@@ -141,13 +144,15 @@ class LmdbEnv {
   [[nodiscard]] bool is_replaced() const;
   /// Whether the file has lost its name: what is written to it is lost, or nobody finds it.
   [[nodiscard]] bool is_taken_away() const;
-  /// Opens the file that has. Precondition: no transaction is open. After a failure nothing is
-  /// mapped any more, and every later call fails.
+  /// Opens the file that has. Precondition: no transaction is open. Fails with kStoreLocked as
+  /// `open`; after another failure nothing is mapped any more, and every later call fails.
   [[nodiscard]] Result<void> reopen();
 
  private:
   class RowCopy;
   explicit LmdbEnv(MDB_env* env) : env_(env) {}
+  static Result<LmdbEnv> open_locked(OpeningLock lock, const std::string& directory,
+                                     std::size_t map_size_bytes, bool read_only);
   static Result<LmdbEnv> open_file(const std::string& file, std::size_t map_size_bytes,
                                    unsigned int flags);
   Result<void> find_identity();
@@ -163,6 +168,7 @@ class LmdbEnv {
   bool mapped_ = true;
   std::string directory_;
   bool read_only_ = false;
+  Duration wait_max_{};
   dev_t device_ = 0;
   ino_t inode_ = 0;
   ino_t lock_inode_ = 0;

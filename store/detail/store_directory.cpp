@@ -6,7 +6,9 @@
 #include <charconv>
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <mutex>
+#include <sstream>
 #include <string_view>
 #include <thread>
 #include <tuple>
@@ -36,7 +38,7 @@ constexpr std::string_view kReserveFile = "/reserve";
 /// A transaction that deletes one payload writes some thirty pages, and the state of its log.
 constexpr off_t kReserveBytes = off_t{512} << 10;
 constexpr int kLockAttemptsMax = 8;
-/// fcntl waits either not at all or for ever, so a bounded wait has to ask again.
+/// The system waits either not at all or for ever, so a bounded wait has to ask again.
 constexpr Duration kLockRetryInterval = std::chrono::milliseconds(1);
 
 class Descriptor {
@@ -202,14 +204,35 @@ void drop_copies(const std::string& directory) noexcept {
   std::filesystem::remove_all(salvage_path(directory), error);
 }
 
-Result<OpeningLock> OpeningLock::take(const std::string& directory) {
+Result<OpeningLock> OpeningLock::take(const std::string& directory, Duration wait_max) {
+  const auto end = Clock::now() + wait_max;
   OpeningLock lock(::open(path_in(directory, "/.").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (lock.descriptor_ < 0 && errno == EACCES) return lock;
   if (lock.descriptor_ < 0) return fail_system();
-  while (::flock(lock.descriptor_, LOCK_EX) != 0) {
-    if (errno != EINTR) return fail_system();
+  while (::flock(lock.descriptor_, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EINTR && errno != EWOULDBLOCK) return fail_system();
+    if (Clock::now() >= end) return fail(Errc::kStoreLocked);
+    std::this_thread::sleep_for(kLockRetryInterval);
   }
   return lock;
+}
+
+std::optional<long> OpeningLock::holder(const std::string& directory) {
+  struct stat status = {};
+  if (::stat(directory.c_str(), &status) != 0) return std::nullopt;
+  const std::string inode = ":" + std::to_string(status.st_ino);
+  std::ifstream locks("/proc/locks");
+  for (std::string line; std::getline(locks, line);) {
+    std::istringstream words(line);
+    std::string number;
+    std::string kind;
+    std::string ignored;
+    std::string file;  // MAJOR:MINOR:INODE
+    long pid = 0;
+    words >> number >> kind >> ignored >> ignored >> pid >> file;
+    if (kind == "FLOCK" && file.ends_with(inode)) return pid;
+  }
+  return std::nullopt;
 }
 
 OpeningLock::OpeningLock(OpeningLock&& other) noexcept
@@ -219,8 +242,9 @@ OpeningLock::~OpeningLock() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-Result<void> replace_data_file(const std::string& directory, LockFile lock_file) {
-  CULM_TRY(const auto lock, OpeningLock::take(directory));
+Result<void> replace_data_file(const std::string& directory, Duration wait_max,
+                               LockFile lock_file) {
+  CULM_TRY(const auto lock, OpeningLock::take(directory, wait_max));
   carry_number_over(directory, copy_path(directory));
   if (lock_file == LockFile::kGoes) ::unlink(path_in(directory, kLmdbLockFile).c_str());
   if (::rename(copy_path(directory).c_str(), path_in(directory, kDataFile).c_str()) != 0) {

@@ -48,8 +48,12 @@ void drop_copies(const std::string& directory) noexcept;
 /// half made to another that waits there. Short.
 class OpeningLock {
  public:
-  /// Waits. Of a directory that this process may not read nothing is held. Fails with kStoreIo.
-  [[nodiscard]] static Result<OpeningLock> take(const std::string& directory);
+  /// Waits at most `wait_max`, as who has it may have been stopped; fails with kStoreLocked then,
+  /// and with kStoreIo. Of a directory that this process may not read nothing is held.
+  [[nodiscard]] static Result<OpeningLock> take(const std::string& directory, Duration wait_max);
+
+  /// The pid of the process that holds it now, where the system tells.
+  [[nodiscard]] static std::optional<long> holder(const std::string& directory);
 
   OpeningLock(OpeningLock&& other) noexcept;
   OpeningLock& operator=(OpeningLock&&) = delete;
@@ -62,11 +66,11 @@ class OpeningLock {
 };
 
 /// Puts the copy in the place of the data file, durably. Where it fails with kStoreIo it may have
-/// happened.
+/// happened. Waits and fails besides as `OpeningLock`.
 /// LMDB's lock file goes on to number the commits of the new one, or goes with the old: first, so
 /// that who is killed behind that leaves the old file to those who lock another file by then.
 enum class LockFile : std::uint8_t { kStays, kGoes };
-[[nodiscard]] Result<void> replace_data_file(const std::string& directory,
+[[nodiscard]] Result<void> replace_data_file(const std::string& directory, Duration wait_max,
                                              LockFile lock_file = LockFile::kStays);
 
 /// Whether a file system with this number in statfs(2) is shared with other machines, or may be.

@@ -114,20 +114,42 @@ class Locking(NetworkScenario):
             os.pwrite(lock, bytes(os.fstat(lock).st_size), 0)
             print(os.getpid(), flush=True)
             sys.stdin.read()"""
-        opening = subprocess.Popen([sys.executable, "-c", script], cwd=self.place,
-                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.addCleanup(self._end, opening)
-        self.assertEqual(int(opening.stdout.readline()), opening.pid)
+        opening = self.open_and_wait(script)
         reader = self.start("ls")
-        inodes = {os.stat(self.path(name)).st_ino for name in ("store", "store/lock.mdb")}
+        files = pathlib.Path(f"/proc/{reader.pid}/fd")
         deadline = time.monotonic() + 60
-        while not any("->" in line and int(line.split()[-3].split(":")[-1]) in inodes
-                      for line in pathlib.Path("/proc/locks").read_text().splitlines()):
+        while not any(os.path.realpath(file) == self.path("store") for file in files.iterdir()):
             self.assertLess(time.monotonic(), deadline)
         opening.kill()
         opening.wait()
         _, said = reader.communicate(timeout=60)
         self.assertEqual(reader.returncode, 0, said)
+
+    def open_and_wait(self, script):
+        """Another process, in Python, that says its pid."""
+        opening = subprocess.Popen([sys.executable, "-c", script], cwd=self.place,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.addCleanup(self._end, opening)
+        self.assertEqual(int(opening.stdout.readline()), opening.pid)
+        return opening
+
+    def test_who_was_stopped_while_it_opens_the_store_is_told_of(self):
+        self.out("append", "--key", self.key, stdin=b"one")
+        opening = self.open_and_wait("""if 1:
+            import fcntl, os, signal
+            directory = os.open("store", os.O_RDONLY)
+            fcntl.flock(directory, fcntl.LOCK_EX)
+            print(os.getpid(), flush=True)
+            os.kill(os.getpid(), signal.SIGSTOP)""")
+        os.waitid(os.P_PID, opening.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        for verb in ["ls"], ["append", "--key", self.key, "--wait", "0", self.write("x", "x")]:
+            report = self.json(*verb, status=LOCKED)
+            self.assertEqual((report["error"], report["pid"]), ("store_locked", opening.pid))
+            self.assertIn("another process is opening the store", report["message"])
+            self.assertIn(f"`kill -CONT {opening.pid}`", report["next"])
+        opening.send_signal(signal.SIGCONT)
+        self.out("append", "--key", self.key, stdin=b"two")
+        self.assertEqual(self.out("cat", self.author), b"onetwo")
 
     def test_the_next_writer_proceeds_after_a_kill(self):
         waiting = self.start_append()
@@ -283,6 +305,7 @@ class Locking(NetworkScenario):
             _, said = process.communicate(timeout=60)
             self.assertEqual(process.returncode, LOCKED, said)
             self.assertIn(f"(pid {writer.pid})".encode(), said)
+            self.assertIn(f"let it go on (`kill -CONT {writer.pid}`)".encode(), said)
         writer.kill()
         writer.wait()
         self.out("append", "--key", self.other_key, stdin=b"two")
@@ -294,7 +317,7 @@ class Locking(NetworkScenario):
         relay.process.send_signal(signal.SIGSTOP)
         report = self.json("append", "--key", self.key, "--wait", "1", stdin=b"x", status=LOCKED)
         self.assertEqual(report["error"], "node_silent")
-        self.assertIn("kill -CONT", report["next"])
+        self.assertIn(f"`kill -CONT {relay.process.pid}`", report["next"])
         self.assertEqual(report["pid"], relay.process.pid)
         self.assertTrue(report["message"].endswith(f" (pid {relay.process.pid})"))
         relay.process.send_signal(signal.SIGCONT)

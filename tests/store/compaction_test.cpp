@@ -10,8 +10,8 @@
 #include "culm/store/detail/store_directory.hpp"
 #include "culm/store/lmdb_kv.hpp"
 
+#include "tests/store/lmdb_fixture.hpp"
 #include "tests/support/child_process.hpp"
-#include "tests/support/temp_dir.hpp"
 
 // A compaction puts another file in the place of the store's, under those who have it open.
 namespace culm::store {
@@ -20,30 +20,11 @@ namespace {
 using test::ChildProcess;
 using test::ParentLine;
 
-constexpr LmdbOptions kWriter{.map_size_bytes = std::size_t{1} << 24};
-constexpr LmdbOptions kReader{.map_size_bytes = std::size_t{1} << 24, .read_only = true};
-
-Result<void> put(LmdbKv& kv, std::string_view key, std::string_view value) {
-  CULM_TRY(auto transaction, kv.begin_write());
-  CULM_CHECK(transaction->put(Table::kMeta, as_bytes(key), as_bytes(value)));
-  return transaction->commit();
-}
-
-std::string get(LmdbKv& kv, std::string_view key) {
-  const auto snapshot = kv.begin_read();
-  if (!snapshot) return std::string(name(snapshot.error().code));
-  const auto value = (*snapshot)->get(Table::kMeta, as_bytes(key)).value();
-  return value ? std::string(as_text(*value)) : "-";
-}
-
-class Compaction : public ::testing::Test {
+class Compaction : public LmdbKvTest {
  protected:
-  std::unique_ptr<LmdbKv> open(const LmdbOptions& options = kWriter) {
-    return std::move(LmdbKv::open(store_, options)).value();
-  }
   /// Two rows, and about 4 MB of free pages.
-  std::unique_ptr<LmdbKv> open_with_free_pages() {
-    auto kv = open();
+  std::unique_ptr<LmdbKv> open_with_free_pages(const LmdbOptions& options = kWriter) {
+    auto kv = open(options);
     EXPECT_TRUE(put(*kv, "a", "1"));
     EXPECT_TRUE(put(*kv, "b", std::string(100'000, 'b')));
     EXPECT_TRUE(put(*kv, "c", std::string(4'000'000, 'c')));
@@ -54,9 +35,6 @@ class Compaction : public ::testing::Test {
   [[nodiscard]] std::uint64_t free_bytes(LmdbKv& kv) const {
     return kv.begin_read().value()->space().value().free_bytes;
   }
-
-  test::TempDir directory_;
-  std::string store_ = directory_.path() + "/store";
 };
 
 TEST_F(Compaction, LeavesTheRowsAndNoFreePage) {
@@ -161,6 +139,21 @@ TEST_F(Compaction, IsRefusedToWhoReadsAndUnderATransaction) {
     EXPECT_FALSE(std::filesystem::exists(detail::copy_path(store_)));
   }
   EXPECT_EQ(open(kReader)->compact().error().code, Errc::kStoreReadOnly);
+}
+
+TEST_F(Compaction, IsRefusedWhileAnotherOpensTheStoreForTooLong) {
+  LmdbOptions options = kWriter;
+  options.wait_max = Duration(0);
+  const auto kv = open_with_free_pages(options);
+  {
+    const auto opening = detail::OpeningLock::take(store_, Duration(0));
+    ASSERT_TRUE(opening);
+    EXPECT_EQ(kv->compact().error().code, Errc::kStoreLocked);
+    EXPECT_FALSE(std::filesystem::exists(detail::copy_path(store_)));
+    EXPECT_TRUE(put(*kv, "a", "2")) << "nothing was replaced";
+  }
+  EXPECT_TRUE(kv->compact());
+  EXPECT_EQ(get(*kv, "a"), "2");
 }
 
 /// Rows of which each second has shrunk, more of them than one commit of a copy takes.

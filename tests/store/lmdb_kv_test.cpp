@@ -295,6 +295,27 @@ TEST_F(LmdbKvTest, WaitsNoLongerThanWasSaidForAWriterOfAnotherProcess) {
   EXPECT_TRUE(kv->begin_write());
 }
 
+TEST_F(LmdbKvTest, WaitsNoLongerThanWasSaidForAProcessThatIsOpeningIt) {
+  ASSERT_TRUE(put(*open(), "a", "1"));
+  ChildProcess opening([&](const ParentLine& parent) {
+    const auto lock = detail::OpeningLock::take(store_, Duration(0));
+    if (!lock) return 1;
+    parent.tell();
+    parent.await();
+    return 0;
+  });
+  ASSERT_TRUE(opening.await());
+  EXPECT_EQ(find_opener(store_), opening.pid());
+  for (LmdbOptions options : {kWriter, kReader}) {
+    options.wait_max = Duration(0);
+    EXPECT_EQ(refusal(options).code, Errc::kStoreLocked);
+  }
+  opening.tell();
+  EXPECT_EQ(opening.join(), 0);
+  EXPECT_EQ(find_opener(store_), std::nullopt);
+  EXPECT_EQ(get(*open(kReader), "a"), "1");
+}
+
 TEST_F(LmdbKvTest, WritersOfTwoProcessesTakeTurnsAndLoseNothing) {
   constexpr int kSteps = 200;
   const auto count_up = [](LmdbKv& kv) {

@@ -314,7 +314,9 @@ Outcome<std::optional<store::Salvage>> write_again(Context& context, bool dry_ru
   SystemRandom random;
   auto begun = store::Salvage::begin(context.store_directory, random);
   if (!begun && begun.error().code == Errc::kStoreLocked) {
-    return fail_with(locked(context).next("end it, then repair: pages of the file are damaged"));
+    return fail_with(Failure(begun.error())
+                         .about(named(context))
+                         .next("end it, then repair: pages of the file are damaged"));
   }
   if (!begun && begun.error().code == Errc::kStoreFull) {
     const auto bytes = store::file_size_bytes(context.store_directory);

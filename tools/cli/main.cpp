@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "culm/core/signing.hpp"
-#include "culm/store/lmdb_kv.hpp"
 
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
@@ -36,16 +35,6 @@ void hold_standard_descriptors() {
 Failure with_what_was_done(Failure failure, const Context& context) {
   const std::string& done = culm::tools::what_was_done();
   if (failure.what == context.out.name() && !done.empty()) failure.message += "; " + done;
-  return failure;
-}
-
-/// Whom to let go on.
-Failure with_silent_node(Failure failure, const Context& context) {
-  if (failure.code != culm::Errc::kNodeSilent) return failure;
-  const auto holder = culm::store::lock_holder(context.store_directory);
-  if (!holder) return failure;
-  failure.message += " (pid " + std::to_string(*holder) + ")";
-  failure.fields["pid"] = *holder;
   return failure;
 }
 
@@ -95,7 +84,7 @@ int run(const std::vector<std::string>& arguments) {
   // What was printed before the failure belongs before its message.
   static_cast<void>(context.out.flush());
   Failure failure = with_what_was_done(std::move(outcome.error()).as(exit), context);
-  failure = with_step_of_damage(with_silent_node(std::move(failure), context), context);
+  failure = with_step_of_damage(with_holder(std::move(failure), context), context);
   failure = with_given_store(std::move(failure), context, arguments);
   const std::string& name = (*verb)->name();
   std::fputs((context.json ? to_json_line(failure, name) : to_text(failure, name)).c_str(), stderr);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <fstream>
 #include <map>
 #include <string>
 #include <utility>
@@ -24,13 +25,32 @@ void tell_made(const Context& context) {
   std::fputs((line + "\n").c_str(), stderr);
 }
 
-Failure locked(const Context& context) {
-  Failure failure(Error{Errc::kStoreLocked});
-  if (const auto holder = store::lock_holder(context.store_directory)) {
-    failure.message += " (pid " + std::to_string(*holder) + ")";
-    failure.fields["pid"] = *holder;
-  }
-  return std::move(failure).about(named(context));
+/// By a signal, such as that of Ctrl-Z.
+static bool is_stopped(long pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string line;
+  std::getline(file, line);
+  const std::size_t name_end = line.rfind(')');
+  return name_end != std::string::npos && line.substr(name_end).starts_with(") T");
+}
+
+Failure with_holder(Failure failure, const Context& context) {
+  const bool is_silent = failure.code == Errc::kNodeSilent;
+  const bool is_locked =
+      failure.code == Errc::kStoreLocked && failure.message == message(Error{Errc::kStoreLocked});
+  if (!is_silent && !is_locked) return failure;
+  const auto opener = store::find_opener(context.store_directory);
+  const bool is_opened = opener && is_stopped(*opener);
+  const auto holder = is_opened ? opener : store::lock_holder(context.store_directory);
+  if (!holder) return failure;
+  const std::string pid = std::to_string(*holder);
+  if (is_opened) failure.message = "another process is opening the store";
+  failure.message += " (pid " + pid + ")";
+  failure.fields["pid"] = *holder;
+  if (!is_stopped(*holder)) return failure;
+  failure.step = "it was stopped: let it go on (`kill -CONT " + pid + "`) or end it";
+  if (is_silent) failure.step += "; then look whether this was done, it may still do it";
+  return failure;
 }
 
 template <class T>
@@ -119,8 +139,9 @@ Outcome<host::WritableStore> open_for_writing(const Context& context, IfMissing 
   }
   if (opened && opened->store->was_made()) tell_made(context);
   if (!opened && opened.error().code == Errc::kStoreLocked) {
-    return fail_with(
-        locked(context).next("wait until it has ended; verbs that only read work meanwhile"));
+    return fail_with(Failure(opened.error())
+                         .about(named(context))
+                         .next("wait until it has ended; verbs that only read work meanwhile"));
   }
   return opened_or_lost(context, std::move(opened));
 }

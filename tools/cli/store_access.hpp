@@ -16,8 +16,9 @@ namespace culm::tools {
 [[nodiscard]] std::string named(const Context& context);
 /// Says on stderr that a verb has made the store, which is how a mistyped --store shows.
 void tell_made(const Context& context);
-/// Another process writes to the store; which one, where that is known.
-[[nodiscard]] Failure locked(const Context& context);
+/// Names the process that a failure waited for, where that is known, and how to let it go on where
+/// it was stopped.
+[[nodiscard]] Failure with_holder(Failure failure, const Context& context);
 
 /// Opens the store beside processes that write to it. Fails with exit 3 when there is none, 5
 /// when it cannot be read.

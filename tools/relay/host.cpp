@@ -61,9 +61,11 @@ Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const HostOpti
   // The other, which has the lock, has found it.
   if (!opened && host->store_is_ == StoreIs::kMade) tell_made(context);
   if (!opened && opened.error().code == Errc::kStoreLocked) {
-    return fail_with(locked(context).next(
-        "end it if it is a node, else wait for it; append, delete, import and sync work beside a "
-        "node"));
+    return fail_with(Failure(opened.error())
+                         .about(name)
+                         .next("end it if it is a node, else wait for it; append, delete, import "
+                               "and sync work beside a "
+                               "node"));
   }
   if (!opened && opened.error().code == Errc::kStoreDamaged) {
     return fail_with(Failure(opened.error()).about(name).next(step_of_damage(context)));
