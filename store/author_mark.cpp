@@ -18,6 +18,8 @@
 namespace culm::store {
 namespace {
 
+namespace fs = std::filesystem;
+
 // A slot: magic 8, generation 8, author 32, log_id 8, seqnum 8, hash 64, store 16, checksum 8.
 constexpr std::string_view kMagic = "culmmrk1";
 constexpr std::size_t kContentSizeBytes = 8 + 8 + 32 + 8 + 8 + 64 + 16;
@@ -131,21 +133,17 @@ Result<Bytes> read_whole(const std::string& path) {
   return bytes;
 }
 
-/// The file comes to be whole or not at all, so that one that is cut short was damaged. Whether it
-/// did: somebody else may have been faster.
-template <class Fill>
-Result<bool> make_file(const std::string& path, Fill fill) {
-  std::string draft = path + ".new.XXXXXX";  // of this thread alone
-  const int descriptor = ::mkostemp(draft.data(), O_CLOEXEC);
-  if (descriptor < 0) return io_failure();
-  Result<void> made = fill(descriptor);
-  ::close(descriptor);
-  const bool is_made = made && ::link(draft.c_str(), path.c_str()) == 0;
-  if (made && !is_made && errno != EEXIST) made = io_failure();
-  ::unlink(draft.c_str());
-  CULM_CHECK(made);
-  CULM_CHECK(sync_parent(path));
-  return is_made;
+/// Each that is missing, durable before the next is made in it: the topmost, or "".
+Result<std::string> make_directory(const fs::path& directory) {
+  std::error_code error;
+  if (directory.empty() || fs::is_directory(directory, error)) return "";
+  CULM_TRY(std::string topmost, make_directory(directory.parent_path()));
+  const bool is_made = fs::create_directory(directory, error);
+  if (is_made && !error) fs::permissions(directory, fs::perms::owner_all, error);
+  if (error) return fail(error_system(Errc::kFileIo, error.value()));
+  if (!is_made) return topmost;
+  CULM_CHECK(sync_parent(directory));
+  return topmost.empty() ? directory.string() : topmost;
 }
 
 using Clock = std::chrono::steady_clock;
@@ -183,23 +181,6 @@ Result<void> lock_byte(int descriptor, off_t start, Clock::time_point end) {
     if (now >= end) return fail(Errc::kAuthorMarkLocked);
     std::this_thread::sleep_until(std::min(end, now + retry));
   }
-}
-
-struct OpenedMark {
-  int descriptor;
-  bool is_made;
-};
-
-Result<OpenedMark> open_or_make(const std::string& path, const LogKey& log) {
-  bool is_made = false;
-  int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
-  if (descriptor < 0 && errno == ENOENT) {
-    const auto fill = [&log](int opened) { return write_unpublished(opened, log); };
-    CULM_TRY(is_made, make_file(path, fill));
-    descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
-  }
-  if (descriptor < 0) return io_failure();
-  return OpenedMark{descriptor, is_made};
 }
 
 struct stat look_at(int descriptor) {
@@ -244,7 +225,7 @@ bool is_unasked(AuthorMark& mark) {
 }
 
 Result<void> sync_parent(const std::string& path) {
-  auto parent = std::filesystem::path(path).parent_path();
+  auto parent = fs::path(path).parent_path();
   if (parent.empty()) parent = ".";
   const int directory = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   // One that may be passed but not read cannot be synced; its owner has to.
@@ -257,56 +238,81 @@ Result<void> sync_parent(const std::string& path) {
   return {};
 }
 
-/// Whether the mark's file is the same, and both have a store, which differ.
-static bool is_written_beside_another(ByteView written_for, ByteView place) {
-  constexpr std::size_t kStoreAt = kPlaceMagic.size() + 8;
-  if (written_for.size() != place.size()) return false;
-  const auto store_of = [](ByteView one) { return from_big_endian(one.subspan(kStoreAt, 8)); };
-  const ByteView content = written_for.first(kStoreAt + 8);
-  const bool is_sound =
-      from_big_endian(written_for.subspan(kStoreAt + 8)) == slot_checksum(content);
-  return is_sound && equal(content.first(kStoreAt), place.first(kStoreAt)) &&
-         store_of(written_for) != 0 && store_of(place) != 0 &&
-         store_of(written_for) != store_of(place);
+struct FileAuthorMark::Opened {
+  int descriptor;
+  Made made;
+};
+
+/// The file comes to be whole or not at all, so that one that is cut short was damaged. Somebody
+/// else may be faster.
+template <class Fill>
+Result<FileAuthorMark::Made> FileAuthorMark::make(const std::string& path, Fill fill) {
+  Made made;
+  CULM_TRY(made.directory, make_directory(fs::path(path).parent_path()));
+  std::string draft = path + ".new.XXXXXX";  // of this thread alone
+  const int descriptor = ::mkostemp(draft.data(), O_CLOEXEC);
+  if (descriptor < 0) return io_failure();
+  Result<void> filled = fill(descriptor);
+  ::close(descriptor);
+  made.is_file = filled && ::link(draft.c_str(), path.c_str()) == 0;
+  if (filled && !made.is_file && errno != EEXIST) filled = io_failure();
+  ::unlink(draft.c_str());
+  CULM_CHECK(filled);
+  CULM_CHECK(sync_parent(path));
+  return made;
+}
+
+/// Who is refused meanwhile takes back the file, and the directories, that he has made.
+Result<FileAuthorMark::Opened> FileAuthorMark::open_or_make(const std::string& path,
+                                                            const LogKey& log) {
+  constexpr int kTriesMax = 100;
+  const Error is_gone = error_system(Errc::kFileIo, ENOENT);
+  Made made;
+  for (int tries = 0; tries < kTriesMax; ++tries) {
+    const int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    if (descriptor >= 0) return Opened{descriptor, std::move(made)};
+    if (errno != ENOENT) return io_failure();
+    auto done = make(path, [&log](int opened) { return write_unpublished(opened, log); });
+    if (!done && done.error() != is_gone) return fail(done.error());
+    if (done) made = *std::move(done);
+  }
+  return fail(is_gone);
 }
 
 struct FileAuthorMark::Slots {
   std::optional<Mark> newest;
   bool any_damaged = false;
   bool is_copied = false;
-  bool is_elsewhere = false;
 };
 
 Result<std::unique_ptr<FileAuthorMark>> FileAuthorMark::open(const std::string& path,
                                                              const LogKey& log, Duration wait_max,
-                                                             std::uint64_t store_file,
-                                                             const std::string& made_directory) {
-  CULM_TRY(const OpenedMark opened, open_or_make(path, log));
+                                                             std::uint64_t store_file) {
+  CULM_TRY(Opened opened, open_or_make(path, log));
   std::unique_ptr<FileAuthorMark> mark(
       new FileAuthorMark(path, opened.descriptor, log, wait_max, store_file));
-  mark->is_made_ = opened.is_made;
-  mark->made_directory_ = made_directory;
+  mark->made_ = std::move(opened.made);
   return mark;
 }
 
 Result<std::unique_ptr<FileAuthorMark>> FileAuthorMark::open_to_read(const std::string& path,
-                                                                     const LogKey& log,
-                                                                     std::uint64_t store_file) {
+                                                                     const LogKey& log) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) return io_failure();
-  return std::unique_ptr<FileAuthorMark>(
-      new FileAuthorMark(path, descriptor, log, Duration(0), store_file));
+  return std::unique_ptr<FileAuthorMark>(new FileAuthorMark(path, descriptor, log, Duration(0), 0));
 }
 
 Result<bool> FileAuthorMark::copy(const std::string& other, const std::string& path) {
   const auto bytes = read_whole(other);
   if (!bytes && bytes.error() == error_system(Errc::kFileIo, ENOENT)) return false;
   if (!bytes) return fail(bytes.error());
-  return make_file(path, [&bytes](int opened) { return write_at(opened, *bytes, 0); });
+  CULM_TRY(const Made made,
+           make(path, [&bytes](int opened) { return write_at(opened, *bytes, 0); }));
+  return made.is_file;
 }
 
 FileAuthorMark::~FileAuthorMark() {
-  if (is_made_) remove_unwritten();
+  if (made_.is_file) remove_unwritten();
   ::close(descriptor_);
 }
 
@@ -318,9 +324,9 @@ void FileAuthorMark::remove_unwritten() const {
       slots && !slots->any_damaged && slots->newest->generation == kUnpublished;
   if (!is_unwritten || look_at(descriptor_).st_nlink == 0) return;
   ::unlink(path_.c_str());
-  if (made_directory_.empty()) return;
-  const auto end = std::filesystem::path(made_directory_).parent_path();
-  for (auto made = std::filesystem::path(path_).parent_path(); made != end && made.has_filename();
+  if (made_.directory.empty()) return;
+  const auto end = fs::path(made_.directory).parent_path();
+  for (auto made = fs::path(path_).parent_path(); made != end && made.has_filename();
        made = made.parent_path()) {
     if (::rmdir(made.c_str()) != 0) return;
   }
@@ -333,11 +339,10 @@ Result<void> FileAuthorMark::lock() {
     auto locked = lock_byte(descriptor_, kLockByte, end);
     unlock_byte(descriptor_, kTurnByte);
     if (!locked || look_at(descriptor_).st_nlink != 0) return locked;
-    std::error_code ignored;
-    std::filesystem::create_directories(std::filesystem::path(path_).parent_path(), ignored);
-    CULM_TRY(const OpenedMark again, open_or_make(path_, log_));
+    CULM_TRY(Opened again, open_or_make(path_, log_));
     ::close(descriptor_);
     descriptor_ = again.descriptor;
+    made_ = std::move(again.made);
   }
 }
 
@@ -359,7 +364,6 @@ Result<FileAuthorMark::Slots> FileAuthorMark::read_slots() const {
   CULM_TRY(const Bytes written_for, read_at(descriptor_, kPlaceStartBytes, kPlaceSizeBytes));
   CULM_TRY(const Bytes place, make_place());
   slots.is_copied = written_for != place || is_touched(look_at(descriptor_));
-  slots.is_elsewhere = is_written_beside_another(written_for, place);
   return slots;
 }
 
@@ -381,7 +385,6 @@ Result<std::optional<Published>> FileAuthorMark::read() {
   Published published = slots.newest->published;
   published.is_overtaken = slots.any_damaged;
   published.is_copied = slots.is_copied;
-  published.is_elsewhere = slots.is_elsewhere;
   return published;
 }
 

@@ -30,8 +30,6 @@ struct Published {
   /// The mark or the store is not the file that it was when this was written: one was copied,
   /// restored or carried along.
   bool is_copied = false;
-  /// It was written beside another store, and neither it nor that one need to have moved.
-  bool is_elsewhere = false;
 
   /// Whether it was appended without having asked anybody who could know of more.
   [[nodiscard]] bool is_unasked() const noexcept { return store == kUnaskedStore || is_begun(); }
@@ -80,19 +78,20 @@ class FileAuthorMark final : public AuthorMark {
  public:
   static constexpr Duration kWaitMax = std::chrono::seconds(10);
 
-  /// Opens the file, or makes it, whole, where there is none. Fails with kFileIo. `lock` waits at
-  /// most `wait_max`, and lets who waits go before who holds the lock and wants it again.
-  /// `store_file`: a number of the store, by which a copy of it is known; 0 for none. A file that
-  /// was made goes with this where nothing was written to it, and with it `made_directory`, "" for
-  /// none, and those in it.
-  [[nodiscard]] static Result<std::unique_ptr<FileAuthorMark>> open(
-      const std::string& path, const LogKey& log, Duration wait_max = kWaitMax,
-      std::uint64_t store_file = 0, const std::string& made_directory = {});
+  /// Opens the file, or makes it, whole, and its directories, where there is none. Fails with
+  /// kFileIo. `lock` waits at most `wait_max`, and lets who waits go before who holds the lock and
+  /// wants it again. `store_file`: a number of the store, by which a copy of it is known; 0 for
+  /// none. A file that was made goes with this where nothing was written to it, and so do
+  /// directories.
+  [[nodiscard]] static Result<std::unique_ptr<FileAuthorMark>> open(const std::string& path,
+                                                                    const LogKey& log,
+                                                                    Duration wait_max = kWaitMax,
+                                                                    std::uint64_t store_file = 0);
   /// To `read` only. Fails with kFileIo, also where there is none.
-  [[nodiscard]] static Result<std::unique_ptr<FileAuthorMark>> open_to_read(
-      const std::string& path, const LogKey& log, std::uint64_t store_file = 0);
-  /// Makes the file, whole, what `other` is. False, with nothing done, where there is one already,
-  /// or no `other` any more. Fails with kFileIo.
+  [[nodiscard]] static Result<std::unique_ptr<FileAuthorMark>> open_to_read(const std::string& path,
+                                                                            const LogKey& log);
+  /// Makes the file, whole, what `other` is, and its directories. False, with nothing done, where
+  /// there is one already, or no `other` any more. Fails with kFileIo.
   [[nodiscard]] static Result<bool> copy(const std::string& other, const std::string& path);
 
   FileAuthorMark(const FileAuthorMark&) = delete;
@@ -107,6 +106,15 @@ class FileAuthorMark final : public AuthorMark {
 
  private:
   struct Slots;
+  /// What there was not before.
+  struct Made {
+    bool is_file = false;
+    std::string directory{};  ///< the topmost, "": none
+  };
+  struct Opened;
+  template <class Fill>
+  static Result<Made> make(const std::string& path, Fill fill);
+  static Result<Opened> open_or_make(const std::string& path, const LogKey& log);
 
   FileAuthorMark(std::string path, int descriptor, const LogKey& log, Duration wait_max,
                  std::uint64_t store_file)
@@ -125,8 +133,7 @@ class FileAuthorMark final : public AuthorMark {
   LogKey log_;
   Duration wait_max_;
   std::uint64_t store_file_;
-  bool is_made_ = false;        ///< the file, by this
-  std::string made_directory_;  ///< and above it, "": none
+  Made made_{};
 };
 
 }  // namespace culm::store

@@ -35,19 +35,6 @@ Result<std::string> find_home() {
   return user->pw_dir;
 }
 
-/// Each that is missing, durable before the next is made in it: the topmost, or "".
-Result<std::string> make_directory(const fs::path& directory) {
-  std::error_code error;
-  if (directory.empty() || fs::is_directory(directory, error)) return "";
-  CULM_TRY(std::string topmost, make_directory(directory.parent_path()));
-  const bool is_made = fs::create_directory(directory, error);
-  if (is_made && !error) fs::permissions(directory, fs::perms::owner_all, error);
-  if (error) return fail(error_system(Errc::kFileIo, error.value()));
-  if (!is_made) return topmost;
-  CULM_CHECK(sync_parent(directory));
-  return topmost.empty() ? directory.string() : topmost;
-}
-
 /// Of versions that kept it beside the key: "KEY_PATH.LOG_ID.mark".
 std::string old_path(const std::string& key_path, LogId log_id) {
   return key_path + "." + std::to_string(to_integer(log_id)) + std::string(kSuffix);
@@ -94,7 +81,6 @@ std::string author_mark_path(const std::string& directory, const LogKey& log) {
 }
 
 Result<std::unique_ptr<FileAuthorMark>> open_author_mark(const MarkUse& use, const LogKey& log) {
-  CULM_TRY(const std::string made, make_directory(use.directory));
   const std::string path = author_mark_path(use.directory, log);
   const std::string old = old_path(use.key_path, log.log_id);
   const bool is_older = !use.key_path.empty() && is_file(old);
@@ -103,14 +89,8 @@ Result<std::unique_ptr<FileAuthorMark>> open_author_mark(const MarkUse& use, con
     CULM_TRY(const bool is_copied, FileAuthorMark::copy(old, path));
     if (is_copied) ::unlink(old.c_str());
   }
-  const std::uint64_t store_file = number_of(use.store_directory);
-  auto opened = FileAuthorMark::open(path, log, use.wait_max, store_file, made);
-  if (!opened && opened.error() == error_system(Errc::kFileIo, ENOENT)) {
-    // Who had made the directory was refused meanwhile.
-    CULM_TRY(const std::string again, make_directory(use.directory));
-    opened = FileAuthorMark::open(path, log, use.wait_max, store_file, again);
-  }
-  CULM_TRY(auto mark, std::move(opened));
+  CULM_TRY(auto mark,
+           FileAuthorMark::open(path, log, use.wait_max, number_of(use.store_directory)));
   if (is_older && is_file(old)) CULM_CHECK(take_over(*mark, log, old));
   return mark;
 }
@@ -134,10 +114,8 @@ Result<std::vector<LogKey>> list_author_marks(const std::string& directory) {
   return logs;
 }
 
-Result<std::optional<Published>> read_author_mark(const std::string& directory, const LogKey& log,
-                                                  const std::string& store_directory) {
-  const std::uint64_t store_file = number_of(store_directory);
-  const auto mark = FileAuthorMark::open_to_read(author_mark_path(directory, log), log, store_file);
+Result<std::optional<Published>> read_author_mark(const std::string& directory, const LogKey& log) {
+  const auto mark = FileAuthorMark::open_to_read(author_mark_path(directory, log), log);
   if (!mark && mark.error() == error_system(Errc::kFileIo, ENOENT)) return std::nullopt;
   if (!mark) return fail(mark.error());
   return (*mark)->read();

@@ -131,12 +131,11 @@ void OwnLogGuard::bind(const node::SyncReport& report) const {
 
 bool OwnLogGuard::may_exchange(const LogKey& log) {
   if (!own_) return true;
-  const auto published = store::read_author_mark(own_->marks_directory, log, own_->directory);
+  const auto published = store::read_author_mark(own_->marks_directory, log);
   const bool is_damaged = !published && published.error().code == Errc::kAuthorMarkFormat;
   if (is_damaged || (published && (!*published || !(*published)->is_unasked()))) return true;
-  // Of a log that another store on this machine appends to, this one passes on what it was given;
-  // and one that began here, as most that are new, is not kept back for peers that have gone.
-  if (published && ((*published)->is_elsewhere || (*published)->is_begun())) return true;
+  // One that began here, as most that are new, is not kept back for peers that have gone.
+  if (published && (*published)->is_begun()) return true;
   if (published && !is_here(store_, log, **published).value_or(true)) return true;
   {
     const std::lock_guard lock(mutex_);

@@ -214,9 +214,23 @@ TEST_F(AuthorMarkFile, RefusesTheMarkOfAnotherLog) {
 }
 
 TEST_F(AuthorMarkFile, TellsWhyItCannotBeOpened) {
-  const auto mark = FileAuthorMark::open(directory.path("missing/alice.mark"), log);
+  ASSERT_TRUE(write(5));
+  const auto mark = FileAuthorMark::open(path + "/alice.mark", log);
   ASSERT_FALSE(mark);
-  EXPECT_EQ(mark.error(), error_system(Errc::kFileIo, ENOENT));
+  EXPECT_EQ(mark.error(), error_system(Errc::kFileIo, ENOTDIR));
+}
+
+TEST_F(AuthorMarkFile, GoesWithWhoMadeItAlsoWhereAnotherHadMadeItBefore) {
+  const std::string marks = directory.path("deep/marks");
+  auto first = *store::open_author_mark({marks}, log);
+  auto second = *store::open_author_mark({marks}, log);
+  first.reset();
+  EXPECT_FALSE(std::filesystem::exists(directory.path("deep")));
+  ASSERT_TRUE(second->lock());
+  EXPECT_EQ(std::filesystem::status(marks).permissions(), std::filesystem::perms::owner_all);
+  second->unlock();
+  second.reset();
+  EXPECT_FALSE(std::filesystem::exists(directory.path("deep")));
 }
 
 /// What an earlier version kept beside the key.
