@@ -103,12 +103,16 @@ struct OwnLogs {
 /// `store::list_author_marks`, and where such a mark cannot be read.
 [[nodiscard]] Result<std::vector<LogKey>> list_unasked(const OwnLogs& own,
                                                        const node::SyncRequest& request);
-/// Has the peers of `request` show theirs of these logs, as the gate does, before anything of them
-/// is exchanged. The first log that is not to be synced, or nothing; one that peers hold as it is
-/// here is marked as asked. Fails as store and mark; ends early with `stop`.
+/// Has the peers of `request` show theirs of `logs`, as the gate does, before anything of them is
+/// exchanged. The first log that is not to be synced, or nothing; one that peers hold as it is here
+/// is marked as asked. Fails as store and mark; ends early with `stop`.
 [[nodiscard]] Result<std::optional<UnaskedLog>> find_unasked(const OwnLogs& own,
+                                                             const std::vector<LogKey>& logs,
                                                              const node::SyncRequest& request,
                                                              const std::stop_token& stop = {});
+/// The same of all that `list_unasked` finds.
+[[nodiscard]] Result<std::optional<UnaskedLog>> find_unasked(const OwnLogs& own,
+                                                             const node::SyncRequest& request);
 
 /// After a sync that pushed: the marks of logs that all its peers confirm to hold as they are here
 /// say no more that nobody was asked. Fails as store and mark.

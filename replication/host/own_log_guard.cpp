@@ -85,9 +85,9 @@ void OwnLogGuard::stop() {
   questions_.clear();
 }
 
-OwnLogGuard::Marked OwnLogGuard::find_marked(const node::SyncRequest& request) const {
+OwnLogGuard::Marked OwnLogGuard::find_marked(const std::vector<LogKey>& logs) const {
   Marked marked;
-  for (const LogKey& log : list_unasked(*own_, request).value_or(std::vector<LogKey>())) {
+  for (const LogKey& log : logs) {
     const auto published = store::read_author_mark(own_->marks_directory, log);
     if (published && *published) marked.emplace(log, (*published)->seqnum);
   }
@@ -95,16 +95,22 @@ OwnLogGuard::Marked OwnLogGuard::find_marked(const node::SyncRequest& request) c
 }
 
 void OwnLogGuard::ask(transport::SyncDial dial, Answer answer) {
-  const auto logs = own_ ? list_unasked(*own_, dial.request) : std::vector<LogKey>();
+  if (const auto asked = questions_.find(dial.sync); asked != questions_.end()) {
+    asked->second.waiting.emplace_back(dial.endpoint, std::move(answer));
+    return;
+  }
+  // Reads the directory of the marks: once for all peers of a sync that are dialed together.
+  auto logs = own_ ? list_unasked(*own_, dial.request) : std::vector<LogKey>();
   if (is_stopped_ || (logs && logs->empty())) return answer({});
-  const auto [question, is_new] = questions_.try_emplace(dial.sync);
-  question->second.waiting.emplace_back(dial.endpoint, std::move(answer));
-  if (!is_new) return;
-  question->second.thread =
-      std::jthread([this, weak = std::weak_ptr(self_), sync = dial.sync,
+  Question& question = questions_[dial.sync];
+  question.waiting.emplace_back(dial.endpoint, std::move(answer));
+  question.thread =
+      std::jthread([this, weak = std::weak_ptr(self_), sync = dial.sync, logs = std::move(logs),
                     request = std::move(dial.request)](const std::stop_token& stop) {
-        auto marked = find_marked(request);
-        auto outcome = unless_first(find_unasked(*own_, request, stop));
+        auto marked = logs ? find_marked(*logs) : Marked();
+        auto outcome = logs.and_then([&](const std::vector<LogKey>& unasked) {
+          return unless_first(find_unasked(*own_, unasked, request, stop));
+        });
         asio::post(io_, [weak, sync, marked = std::move(marked), outcome = std::move(outcome)] {
           if (const auto self = weak.lock()) (*self)->answered(sync, marked, outcome);
         });
@@ -139,8 +145,8 @@ bool OwnLogGuard::may_exchange(const LogKey& log) {
   if (published && !is_here(store_, log, **published).value_or(true)) return true;
   {
     const std::lock_guard lock(mutex_);
-    const auto allowed = allowed_.find(log);
-    if (published && allowed != allowed_.end() && allowed->second == (*published)->seqnum) {
+    const auto known = logs_.find(log);
+    if (published && known != logs_.end() && known->second.allowed == (*published)->seqnum) {
       return true;
     }
   }
@@ -149,7 +155,7 @@ bool OwnLogGuard::may_exchange(const LogKey& log) {
   if (request && request->peers.empty()) return true;
   {
     const std::lock_guard lock(mutex_);
-    due_.insert(log);
+    logs_[log].is_due = true;
   }
   asio::post(io_, [weak = std::weak_ptr(self_)] {
     if (const auto self = weak.lock()) (*self)->look();
@@ -159,46 +165,43 @@ bool OwnLogGuard::may_exchange(const LogKey& log) {
 
 void OwnLogGuard::hold_back(const LogKey& log, SeqNum from) {
   const std::lock_guard lock(mutex_);
+  Log& known = logs_[log];
   // What came before is shown with these, or still withheld.
-  Held& held = held_.try_emplace(log, Held{from}).first->second;
-  held.is_published = false;
-  store_.hold_back(log, held.from);
+  if (known.held_from == 0) known.held_from = from;
+  known.is_published = false;
+  store_.hold_back(log, known.held_from);
 }
 
 void OwnLogGuard::publish(const LogKey& log) {
   {
     const std::lock_guard lock(mutex_);
-    const auto found = held_.find(log);
-    if (found == held_.end()) return;
-    found->second.is_published = true;
+    const auto known = logs_.find(log);
+    if (known == logs_.end() || known->second.held_from == 0) return;
+    known->second.is_published = true;
   }
-  const bool is_shown = may_exchange(log);
+  if (!may_exchange(log)) return;
   const std::lock_guard lock(mutex_);
-  const auto found = held_.find(log);  // who asked meanwhile may have shown it
-  if (is_shown && found != held_.end() && found->second.is_published) show(found);
+  show(log, logs_[log]);  // unless who asked meanwhile has
 }
 
-void OwnLogGuard::show(std::map<LogKey, Held>::iterator held) {
-  store_.release(held->first);
-  held_.erase(held);
+void OwnLogGuard::show(const LogKey& log, Log& known) {
+  if (known.held_from == 0 || !known.is_published) return;
+  store_.release(log);
+  known.held_from = 0;
 }
 
 void OwnLogGuard::look() {
   if (is_stopped_ || look_.joinable()) return;
   if (std::chrono::steady_clock::now() < look_at_) return look_later();
-  std::set<LogKey> due;
-  {
-    const std::lock_guard lock(mutex_);
-    due = due_;
-  }
+  const std::vector<LogKey> due = find_due();
   if (due.empty()) return;
   look_ = std::jthread([this, weak = std::weak_ptr(self_), due](const std::stop_token& stop) {
     std::vector<std::pair<LogKey, Outcome>> found;
     found.reserve(due.size());
     for (const LogKey& log : due) {
       auto outcome = request_of_known(store_, log).and_then([&](const node::SyncRequest& request) {
-        const Marked marked = find_marked(request);
-        auto unasked = unless_first(find_unasked(*own_, request, stop));
+        const Marked marked = find_marked({log});
+        auto unasked = unless_first(find_unasked(*own_, {log}, request, stop));
         if (unasked && !*unasked) allow(marked);
         return unasked;
       });
@@ -225,18 +228,15 @@ void OwnLogGuard::let_go(const LogKey& log) {
   if (!may_exchange(log)) return;
   {
     const std::lock_guard lock(mutex_);
-    due_.erase(log);
-    const auto held = held_.find(log);
-    if (held != held_.end() && held->second.is_published) show(held);
+    Log& known = logs_[log];
+    known.is_due = false;
+    show(log, known);
   }
   shown_(log);
 }
 
 void OwnLogGuard::look_later() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (due_.empty()) return;
-  }
+  if (find_due().empty()) return;
   timer_->expires_at(look_at_);
   timer_->async_wait([weak = std::weak_ptr(self_)](const ErrorCode& code) {
     const auto self = code ? nullptr : weak.lock();
@@ -246,7 +246,16 @@ void OwnLogGuard::look_later() {
 
 void OwnLogGuard::allow(const Marked& marked) {
   const std::lock_guard lock(mutex_);
-  for (const auto& [log, seqnum] : marked) allowed_.insert_or_assign(log, seqnum);
+  for (const auto& [log, seqnum] : marked) logs_[log].allowed = seqnum;
+}
+
+std::vector<LogKey> OwnLogGuard::find_due() {
+  const std::lock_guard lock(mutex_);
+  std::vector<LogKey> due;
+  for (const auto& [log, known] : logs_) {
+    if (known.is_due) due.push_back(log);
+  }
+  return due;
 }
 
 }  // namespace culm::host

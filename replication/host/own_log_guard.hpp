@@ -6,7 +6,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -70,17 +69,20 @@ class OwnLogGuard final : public replication::Policy {
   };
   /// Logs as their marks were when peers were asked.
   using Marked = std::map<LogKey, SeqNum>;
-  /// From where on entries of a log are not shown.
-  struct Held {
-    SeqNum from = 0;
-    bool is_published = false;  ///< and withheld
+  /// What is known of an own log.
+  struct Log {
+    SeqNum held_from = 0;       ///< from here on entries are not shown; 0: all are
+    bool is_published = false;  ///< and those are
+    bool is_due = false;        ///< withheld until known peers were asked
+    /// Of a mark that says unasked, of which no peer that was asked since holds others.
+    std::optional<SeqNum> allowed{};
   };
   class Timer;
 
-  [[nodiscard]] Marked find_marked(const node::SyncRequest& request) const;
+  [[nodiscard]] Marked find_marked(const std::vector<LogKey>& logs) const;
   void answered(node::SyncId sync, const Marked& marked, const Outcome& outcome);
   [[nodiscard]] bool may_exchange(const LogKey& log);
-  void show(std::map<LogKey, Held>::iterator held);
+  void show(const LogKey& log, Log& known);
   /// Shows what was withheld, where it may be exchanged now.
   void let_go(const LogKey& log);
   /// Asks the known peers for what is withheld.
@@ -88,6 +90,7 @@ class OwnLogGuard final : public replication::Policy {
   void look_later();
   void looked(const std::vector<std::pair<LogKey, Outcome>>& found);
   void allow(const Marked& marked);
+  [[nodiscard]] std::vector<LogKey> find_due();
 
   boost::asio::io_context& io_;
   store::Store& store_;
@@ -103,10 +106,8 @@ class OwnLogGuard final : public replication::Policy {
   std::chrono::steady_clock::time_point look_at_{};  ///< not before
   bool is_stopped_ = false;
 
-  std::mutex mutex_;      ///< for what follows
-  std::set<LogKey> due_;  ///< withheld until known peers were asked
-  Marked allowed_;        ///< unasked, and no peer that was asked since holds others
-  std::map<LogKey, Held> held_;
+  std::mutex mutex_;  ///< for what follows
+  std::map<LogKey, Log> logs_;
 };
 
 }  // namespace culm::host

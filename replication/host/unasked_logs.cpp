@@ -41,6 +41,8 @@ Result<void> bind(const OwnLogs& own, const LogKey& log, store::AuthorMark& mark
 Result<std::optional<UnaskedLog>> look_at(const OwnLogs& own, const LogKey& log,
                                           const std::vector<node::SyncPeer>& peers,
                                           const std::stop_token& stop) {
+  CULM_TRY(const bool is_unasked, store::is_unasked(own.marks_directory, log));
+  if (!is_unasked) return std::nullopt;  // to look at others needs no permission to write
   CULM_TRY(const auto mark,
            store::open_author_mark(
                {.directory = own.marks_directory, .store_directory = own.directory}, log));
@@ -115,14 +117,20 @@ Result<std::vector<LogKey>> list_unasked(const OwnLogs& own, const node::SyncReq
   return logs;
 }
 
-Result<std::optional<UnaskedLog>> find_unasked(const OwnLogs& own, const node::SyncRequest& request,
+Result<std::optional<UnaskedLog>> find_unasked(const OwnLogs& own, const std::vector<LogKey>& logs,
+                                               const node::SyncRequest& request,
                                                const std::stop_token& stop) {
-  CULM_TRY(const auto logs, list_unasked(own, request));
   for (const LogKey& log : logs) {
     CULM_TRY(auto unasked, look_at(own, log, request.peers, stop));
     if (unasked) return unasked;
   }
   return std::nullopt;
+}
+
+Result<std::optional<UnaskedLog>> find_unasked(const OwnLogs& own,
+                                               const node::SyncRequest& request) {
+  CULM_TRY(const auto logs, list_unasked(own, request));
+  return find_unasked(own, logs, request);
 }
 
 }  // namespace culm::host
