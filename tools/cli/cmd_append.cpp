@@ -505,8 +505,8 @@ void add_append(CommandTree& tree) {
       "appended nothing or, of many entries, the first ones: look with `culm log` before it is\n"
       "done again.\n"
       "\n"
-      "What was published is remembered outside of the store (`culm mark`), so that an old copy\n"
-      "of the store is never appended to.",
+      "What was published is remembered outside of the store (`culm mark`): a store that lacks it\n"
+      "is not appended to. Where both are of an earlier time, --gate says whether to go on.",
       "culm append --key me.key --lines notes.txt\n  date | culm append --key me.key", options,
       run);
   verb.group(VerbGroup::kKeep);
