@@ -116,14 +116,20 @@ class Locking(NetworkScenario):
             sys.stdin.read()"""
         opening = self.open_and_wait(script)
         reader = self.start("ls")
-        files = pathlib.Path(f"/proc/{reader.pid}/fd")
         deadline = time.monotonic() + 60
-        while not any(os.path.realpath(file) == self.path("store") for file in files.iterdir()):
+        while not self.is_open(self.path("store"), reader.pid):
             self.assertLess(time.monotonic(), deadline)
         opening.kill()
         opening.wait()
         _, said = reader.communicate(timeout=60)
         self.assertEqual(reader.returncode, 0, said)
+
+    @staticmethod
+    def is_open(path, pid):
+        """Whether that process has it open, or one that it has started."""
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return any(os.path.realpath(file) == os.path.realpath(path)
+                   for one in [pid, *children] for file in pathlib.Path(f"/proc/{one}/fd").iterdir())
 
     def open_and_wait(self, script):
         """Another process, in Python, that says its pid."""

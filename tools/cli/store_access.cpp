@@ -39,9 +39,10 @@ Failure with_holder(Failure failure, const Context& context) {
   const bool is_locked =
       failure.code == Errc::kStoreLocked && failure.message == message(Error{Errc::kStoreLocked});
   if (!is_silent && !is_locked) return failure;
+  const auto writer = store::lock_holder(context.store_directory);
   const auto opener = store::find_opener(context.store_directory);
-  const bool is_opened = opener && is_stopped(*opener);
-  const auto holder = is_opened ? opener : store::lock_holder(context.store_directory);
+  const bool is_opened = opener && (!writer || is_stopped(*opener));
+  const auto holder = is_opened ? opener : writer;
   if (!holder) return failure;
   const std::string pid = std::to_string(*holder);
   if (is_opened) failure.message = "another process is opening the store";
