@@ -15,14 +15,23 @@ using test::TestConnection;
 using test::TestPeer;
 using test::want_of;
 
-TEST(Session, BringsAWholeLogWithItsPayloads) {
+/// A reader that is connected to an author.
+class SessionFetch : public testing::Test {
+ protected:
+  void fetch(const WantRequest& request) {
+    ASSERT_TRUE(connection.a.session->want(request));
+    connection.run();
+  }
+
+  TestPeer author{1};
+  TestPeer reader{2};
+  TestConnection connection{reader, author, 3};
+};
+
+TEST_F(SessionFetch, BringsAWholeLogWithItsPayloads) {
   const LogBuilder log = LogBuilder("alice").append_many(300);
-  TestPeer author(1);
-  TestPeer reader(2);
   author.hold(log);
-  TestConnection connection(reader, author, 3);
-  ASSERT_TRUE(connection.a.session->want(want_of(log.log())));
-  connection.run();
+  fetch(want_of(log.log()));
 
   EXPECT_EQ(reader.state(log.log()).held, (RangeSet{{1, 300}})) << connection.why();
   EXPECT_EQ(reader.state(log.log()).payloads, (RangeSet{{1, 300}}));
@@ -31,15 +40,11 @@ TEST(Session, BringsAWholeLogWithItsPayloads) {
   EXPECT_EQ(connection.a.last<WantEnded>()->reason, DoneReason::kComplete);
 }
 
-TEST(Session, BringsExactlyTheClosureOfARange) {
+TEST_F(SessionFetch, BringsExactlyTheClosureOfARange) {
   const LogBuilder log = LogBuilder("alice").append_many(300);
-  TestPeer author(1);
-  TestPeer reader(2);
   author.hold(log);
-  TestConnection connection(reader, author, 3);
   const RangeSet wanted{{100, 120}};
-  ASSERT_TRUE(connection.a.session->want(want_of(log.log(), {wanted, 10})));
-  connection.run();
+  fetch(want_of(log.log(), {wanted, 10}));
 
   const RangeSet all = wanted | RangeSet{{291, 300}};
   EXPECT_EQ(reader.state(log.log()).held, closure(all, 300));
@@ -51,31 +56,23 @@ TEST(Session, BringsExactlyTheClosureOfARange) {
             connection.a.session->stats().entries_received);
 }
 
-TEST(Session, BringsNewestFirstInAnchoredUnits) {
+TEST_F(SessionFetch, BringsNewestFirstInAnchoredUnits) {
   const LogBuilder log = LogBuilder("alice").append_many(1000);
-  TestPeer author(1);
-  TestPeer reader(2);
   author.hold(log);
-  TestConnection connection(reader, author, 3);
   auto request = want_of(log.log());
   request.order = Order::kNewestFirst;
-  ASSERT_TRUE(connection.a.session->want(request));
-  connection.run();
+  fetch(request);
 
   EXPECT_EQ(reader.state(log.log()).held, (RangeSet{{1, 1000}}));
   EXPECT_EQ(connection.a.count<Denied>(), 0U);
 }
 
-TEST(Session, LeavesPayloadsOutWhenEntriesOnlyAreWanted) {
+TEST_F(SessionFetch, LeavesPayloadsOutWhenEntriesOnlyAreWanted) {
   const LogBuilder log = LogBuilder("alice").append_many(50);
-  TestPeer author(1);
-  TestPeer reader(2);
   author.hold(log);
-  TestConnection connection(reader, author, 3);
   auto request = want_of(log.log());
   request.payloads = false;
-  ASSERT_TRUE(connection.a.session->want(request));
-  connection.run();
+  fetch(request);
 
   EXPECT_EQ(reader.state(log.log()).held.count(), 50U);
   EXPECT_TRUE(reader.state(log.log()).payloads.empty());
@@ -87,16 +84,12 @@ TEST(Session, LeavesPayloadsOutWhenEntriesOnlyAreWanted) {
   EXPECT_EQ(later.a.session->stats().entries_received, 0U);
 }
 
-TEST(Session, QuoteOnlyMovesNoEntry) {
+TEST_F(SessionFetch, QuoteOnlyMovesNoEntry) {
   const LogBuilder log = LogBuilder("alice").append_many(300);
-  TestPeer author(1);
-  TestPeer reader(2);
   author.hold(log);
-  TestConnection connection(reader, author, 3);
   auto request = want_of(log.log(), {RangeSet{{100, 120}}, 0});
   request.quote_only = true;
-  ASSERT_TRUE(connection.a.session->want(request));
-  connection.run();
+  fetch(request);
 
   ASSERT_NE(connection.a.last<Quoted>(), nullptr);
   EXPECT_EQ(connection.a.last<Quoted>()->quote.entries, 21U);
@@ -133,17 +126,13 @@ TEST(Session, DeclinesOffersByPolicy) {
   EXPECT_EQ(connection.a.last<Denied>()->reason, DenyReason::kNotWanted);
 }
 
-TEST(Session, AnswersUnknownAndForbiddenLogsAlike) {
+TEST_F(SessionFetch, AnswersUnknownAndForbiddenLogsAlike) {
   const LogBuilder known = LogBuilder("alice").append_many(2);
   const LogBuilder unknown = LogBuilder("bob").append_many(2);
-  TestPeer author(1);
-  TestPeer reader(2);
   author.hold(known);
   author.hidden = known.log();
-  TestConnection connection(reader, author, 3);
   ASSERT_TRUE(connection.a.session->want(want_of(known.log())));
-  ASSERT_TRUE(connection.a.session->want(want_of(unknown.log())));
-  connection.run();
+  fetch(want_of(unknown.log()));
   EXPECT_EQ(connection.a.count<Denied>(), 2U);
   EXPECT_EQ(connection.a.count<PeerHas>(), 0U);
   for (const Event& event : connection.a.seen) {
@@ -152,10 +141,7 @@ TEST(Session, AnswersUnknownAndForbiddenLogsAlike) {
   }
 }
 
-TEST(Session, TakesAnyNumberOfDeniesOfWhatItAsked) {
-  TestPeer author(1);
-  TestPeer reader(2);
-  TestConnection connection(reader, author, 3);
+TEST_F(SessionFetch, TakesAnyNumberOfDeniesOfWhatItAsked) {
   const std::uint32_t rounds = 2 * limits::kSpareDeniesPerSessionMax;
   for (std::uint32_t i = 0; i < rounds; ++i) {
     ASSERT_TRUE(connection.a.session->want(want_of(LogBuilder("alice", LogId{i}).log())));
@@ -165,32 +151,24 @@ TEST(Session, TakesAnyNumberOfDeniesOfWhatItAsked) {
   EXPECT_FALSE(connection.a.session->ended());
 }
 
-TEST(Session, B9ARangeBeyondTheHeadBringsWhatThereIs) {
+TEST_F(SessionFetch, B9ARangeBeyondTheHeadBringsWhatThereIs) {
   const LogBuilder log = LogBuilder("alice").append_many(20);
-  TestPeer author(1);
-  TestPeer reader(2);
   author.hold(log);
-  TestConnection connection(reader, author, 3);
-  ASSERT_TRUE(connection.a.session->want(want_of(log.log(), {{{18, 25}, {40, kSeqnumMax}}, 0})));
-  connection.run();
+  fetch(want_of(log.log(), {{{18, 25}, {40, kSeqnumMax}}, 0}));
   EXPECT_EQ(reader.state(log.log()).held, closure({{18, 20}}, 20));
   ASSERT_NE(connection.a.last<WantEnded>(), nullptr);
   EXPECT_EQ(connection.a.last<WantEnded>()->reason, DoneReason::kComplete);
   EXPECT_EQ(connection.a.last<PeerHas>()->head, 20U);
 }
 
-TEST(Session, AQuoteHeedsTheSizesOfPayloads) {
+TEST_F(SessionFetch, AQuoteHeedsTheSizesOfPayloads) {
   LogBuilder log("alice");
   for (std::size_t i = 0; i < 40; ++i) log.append(std::string(i, 'x'));
-  TestPeer author(1);
-  TestPeer reader(2);
   author.hold(log);
-  TestConnection connection(reader, author, 3);
   auto request = want_of(log.log());
   request.payload_size_min = 5;
   request.payload_size_max = 10;
-  ASSERT_TRUE(connection.a.session->want(request));
-  connection.run();
+  fetch(request);
   EXPECT_EQ(connection.a.last<Quoted>()->quote.payload_bytes, 45U);
   EXPECT_TRUE(connection.a.last<Quoted>()->quote.exact);
   EXPECT_EQ(connection.a.session->stats().payload_bytes_received, 45U);
@@ -198,10 +176,8 @@ TEST(Session, AQuoteHeedsTheSizesOfPayloads) {
 }
 
 // With `WatchedKv` a second look at what lies in the log's row fails.
-TEST(Session, TakesALogOfManyRangesApartOnceForAllSteps) {
+TEST_F(SessionFetch, TakesALogOfManyRangesApartOnceForAllSteps) {
   const LogBuilder log = LogBuilder("alice").append_many(1000);
-  TestPeer author(1);
-  TestPeer reader(2);
   author.hold(log);
   RangeSet odd;
   for (SeqNum n = 1; n <= 1000; n += 2) odd.insert(n);
@@ -209,27 +185,21 @@ TEST(Session, TakesALogOfManyRangesApartOnceForAllSteps) {
     CULM_TRY(const RangeSet rest, transaction.delete_payloads(log.log(), odd, 10'000));
     return rest.empty() ? Result<void>() : fail(Errc::kLimit);
   }));
-  TestConnection connection(reader, author, 3);
   auto request = want_of(log.log());
   request.order = Order::kNewestFirst;
-  ASSERT_TRUE(connection.a.session->want(request));
-  connection.run();
+  fetch(request);
   EXPECT_EQ(reader.state(log.log()).held, (RangeSet{{1, 1000}})) << connection.why();
   EXPECT_EQ(reader.state(log.log()).payloads, (RangeSet{{1, 1000}}) - odd);
   EXPECT_GT(connection.a.count<WorkReceived>(), 10U);
 }
 
-TEST(Session, MovesLargePayloadsInParts) {
+TEST_F(SessionFetch, MovesLargePayloadsInParts) {
   LogBuilder log("alice");
   const std::string large(5 * limits::kPayloadChunkBytes + 17, 'x');
   const std::string medium(limits::kPayloadInlineBytesMax + 1, 'y');
   log.append(large).append("small").append(medium).append("").append(large);
-  TestPeer author(1);
-  TestPeer reader(2);
   author.hold(log);
-  TestConnection connection(reader, author, 3);
-  ASSERT_TRUE(connection.a.session->want(want_of(log.log())));
-  connection.run();
+  fetch(want_of(log.log()));
   EXPECT_EQ(reader.state(log.log()).payloads, (RangeSet{{1, 5}}));
   const auto transaction = reader.store().read();
   Bytes read;
@@ -262,13 +232,10 @@ TEST(Session, ALargePayloadHoldsUpNothingThatIsSmaller) {
   }
 }
 
-TEST(Session, WhatIsNewIsNotHeldUpByALargePayload) {
+TEST_F(SessionFetch, WhatIsNewIsNotHeldUpByALargePayload) {
   LogBuilder log("alice");
   log.append(std::string(4 * 1024 * 1024, 'x'));
-  TestPeer author(1);
-  TestPeer reader(2);
   author.hold(log);
-  TestConnection connection(reader, author, 3);
   WantRequest request = want_of(log.log());
   request.live = true;
   ASSERT_TRUE(connection.a.session->want(request));
@@ -283,10 +250,8 @@ TEST(Session, WhatIsNewIsNotHeldUpByALargePayload) {
   EXPECT_EQ(reader.state(log.log()).payloads, (RangeSet{{1, 3}})) << connection.why();
 }
 
-TEST(Session, NeverFetchesDeletedPayloadsAgain) {
+TEST_F(SessionFetch, NeverFetchesDeletedPayloadsAgain) {
   const LogBuilder log = LogBuilder("alice").append_many(20);
-  TestPeer author(1);
-  TestPeer reader(2);
   author.hold(log);
   reader.hold(log);
   const auto deleted = reader.store().update([&](store::WriteTransaction& transaction) {
@@ -294,24 +259,18 @@ TEST(Session, NeverFetchesDeletedPayloadsAgain) {
     return rest ? Result<void>() : fail(rest.error());
   });
   ASSERT_TRUE(deleted);
-  TestConnection connection(reader, author, 3);
-  ASSERT_TRUE(connection.a.session->want(want_of(log.log())));
-  connection.run();
+  fetch(want_of(log.log()));
   EXPECT_EQ(reader.state(log.log()).payloads, (RangeSet{{1, 4}, {11, 20}}));
   EXPECT_EQ(connection.a.session->stats().payload_bytes_received, 0U);
 }
 
-TEST(Session, StopsAtTheBudget) {
+TEST_F(SessionFetch, StopsAtTheBudget) {
   LogBuilder log("alice");
   for (int i = 0; i < 100; ++i) log.append(std::string(10'000, 'a'));
-  TestPeer author(1);
-  TestPeer reader(2);
   author.hold(log);
-  TestConnection connection(reader, author, 3);
   auto request = want_of(log.log());
   request.budget_bytes = 200'000;
-  ASSERT_TRUE(connection.a.session->want(request));
-  connection.run();
+  fetch(request);
   ASSERT_NE(connection.a.last<WantEnded>(), nullptr);
   EXPECT_EQ(connection.a.last<WantEnded>()->reason, DoneReason::kBudget);
   EXPECT_GT(reader.state(log.log()).held.count(), 10U);
@@ -435,12 +394,9 @@ TEST(Session, ClosesWhenTheHandshakeTakesTooLong) {
   EXPECT_EQ(late.error().code, Errc::kHandshake);
 }
 
-TEST(Session, AttestedRunsCostOneSignatureCheckAUnit) {
+TEST_F(SessionFetch, AttestedRunsCostOneSignatureCheckAUnit) {
   const LogBuilder log = LogBuilder("alice").append_many(1000);
-  TestPeer author(1);
-  TestPeer reader(2);
   author.hold(log);
-  TestConnection connection(reader, author, 3);
   ASSERT_TRUE(connection.a.session->want(want_of(log.log())));
   reader.verifier.checks = 0;
   connection.run();
