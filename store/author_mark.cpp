@@ -279,10 +279,24 @@ Result<FileAuthorMark::Opened> FileAuthorMark::open_or_make(const std::string& p
   return fail(is_gone);
 }
 
+/// Whether the mark's file is the same, and both have a store, which differ.
+static bool is_written_beside_another(ByteView written_for, ByteView place) {
+  constexpr std::size_t kStoreAt = kPlaceMagic.size() + 8;
+  if (written_for.size() != place.size()) return false;
+  const auto store_of = [](ByteView one) { return from_big_endian(one.subspan(kStoreAt, 8)); };
+  const ByteView content = written_for.first(kStoreAt + 8);
+  const bool is_sound =
+      from_big_endian(written_for.subspan(kStoreAt + 8)) == slot_checksum(content);
+  return is_sound && equal(content.first(kStoreAt), place.first(kStoreAt)) &&
+         store_of(written_for) != 0 && store_of(place) != 0 &&
+         store_of(written_for) != store_of(place);
+}
+
 struct FileAuthorMark::Slots {
   std::optional<Mark> newest;
   bool any_damaged = false;
   bool is_copied = false;
+  bool is_elsewhere = false;
 };
 
 Result<std::unique_ptr<FileAuthorMark>> FileAuthorMark::open(const std::string& path,
@@ -296,10 +310,12 @@ Result<std::unique_ptr<FileAuthorMark>> FileAuthorMark::open(const std::string& 
 }
 
 Result<std::unique_ptr<FileAuthorMark>> FileAuthorMark::open_to_read(const std::string& path,
-                                                                     const LogKey& log) {
+                                                                     const LogKey& log,
+                                                                     std::uint64_t store_file) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) return io_failure();
-  return std::unique_ptr<FileAuthorMark>(new FileAuthorMark(path, descriptor, log, Duration(0), 0));
+  return std::unique_ptr<FileAuthorMark>(
+      new FileAuthorMark(path, descriptor, log, Duration(0), store_file));
 }
 
 Result<bool> FileAuthorMark::copy(const std::string& other, const std::string& path) {
@@ -364,6 +380,7 @@ Result<FileAuthorMark::Slots> FileAuthorMark::read_slots() const {
   CULM_TRY(const Bytes written_for, read_at(descriptor_, kPlaceStartBytes, kPlaceSizeBytes));
   CULM_TRY(const Bytes place, make_place());
   slots.is_copied = written_for != place || is_touched(look_at(descriptor_));
+  slots.is_elsewhere = is_written_beside_another(written_for, place);
   return slots;
 }
 
@@ -385,6 +402,7 @@ Result<std::optional<Published>> FileAuthorMark::read() {
   Published published = slots.newest->published;
   published.is_overtaken = slots.any_damaged;
   published.is_copied = slots.is_copied;
+  published.is_elsewhere = slots.is_elsewhere;
   return published;
 }
 

@@ -30,6 +30,8 @@ struct Published {
   /// The mark or the store is not the file that it was when this was written: one was copied,
   /// restored or carried along.
   bool is_copied = false;
+  /// It was written beside another store, and neither it nor that one need to have moved.
+  bool is_elsewhere = false;
 
   /// Whether it was appended without having asked anybody who could know of more.
   [[nodiscard]] bool is_unasked() const noexcept { return store == kUnaskedStore || is_begun(); }
@@ -88,8 +90,8 @@ class FileAuthorMark final : public AuthorMark {
                                                                     Duration wait_max = kWaitMax,
                                                                     std::uint64_t store_file = 0);
   /// To `read` only. Fails with kFileIo, also where there is none.
-  [[nodiscard]] static Result<std::unique_ptr<FileAuthorMark>> open_to_read(const std::string& path,
-                                                                            const LogKey& log);
+  [[nodiscard]] static Result<std::unique_ptr<FileAuthorMark>> open_to_read(
+      const std::string& path, const LogKey& log, std::uint64_t store_file = 0);
   /// Makes the file, whole, what `other` is, and its directories. False, with nothing done, where
   /// there is one already, or no `other` any more. Fails with kFileIo.
   [[nodiscard]] static Result<bool> copy(const std::string& other, const std::string& path);

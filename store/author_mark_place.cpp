@@ -114,8 +114,10 @@ Result<std::vector<LogKey>> list_author_marks(const std::string& directory) {
   return logs;
 }
 
-Result<std::optional<Published>> read_author_mark(const std::string& directory, const LogKey& log) {
-  const auto mark = FileAuthorMark::open_to_read(author_mark_path(directory, log), log);
+Result<std::optional<Published>> read_author_mark(const std::string& directory, const LogKey& log,
+                                                  const std::string& store_directory) {
+  const std::uint64_t store_file = number_of(store_directory);
+  const auto mark = FileAuthorMark::open_to_read(author_mark_path(directory, log), log, store_file);
   if (!mark && mark.error() == error_system(Errc::kFileIo, ENOENT)) return std::nullopt;
   if (!mark) return fail(mark.error());
   return (*mark)->read();

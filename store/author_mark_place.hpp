@@ -32,10 +32,11 @@ struct MarkUse {
 /// The logs that have a mark there, in order; none where there is no such directory. Fails with
 /// kFileIo.
 [[nodiscard]] Result<std::vector<LogKey>> list_author_marks(const std::string& directory);
-/// What the mark of a log there says; nothing where there is none. Takes no lock, and needs no
-/// permission to write. Fails as `AuthorMark::read`.
-[[nodiscard]] Result<std::optional<Published>> read_author_mark(const std::string& directory,
-                                                                const LogKey& log);
+/// What the mark of a log there says, to the store in `store_directory` if that is named; nothing
+/// where there is none. Takes no lock, and needs no permission to write. Fails as
+/// `AuthorMark::read`.
+[[nodiscard]] Result<std::optional<Published>> read_author_mark(
+    const std::string& directory, const LogKey& log, const std::string& store_directory = {});
 /// Whether that is `Published::is_unasked`. What a damaged mark has said, `Appender::open` asks
 /// for. Fails with kFileIo.
 [[nodiscard]] Result<bool> is_unasked(const std::string& directory, const LogKey& log);

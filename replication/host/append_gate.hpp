@@ -78,6 +78,12 @@ struct KnownHead {
 struct SilentPeer {
   node::PeerReport peer;
   bool is_first_sync = false;  ///< of the store: the log began here, most likely
+  bool is_marked = false;      ///< the mark names what is not here, or is another entry here
+};
+
+/// No peer that could know shows what the mark names, or there is none.
+struct Unshown {
+  SeqNum marked = 0;  ///< not here, or another entry here; 0: this store knows no peer to ask
 };
 
 /// Why a log is not to be synced: it is forked where a peer holds another branch, and from the
@@ -85,11 +91,23 @@ struct SilentPeer {
 struct UnaskedLog {
   LogKey log;
   SeqNum tail = 0;  ///< here
-  std::variant<OtherBranch, ShownFork, SilentPeer> why{};
+  std::variant<OtherBranch, ShownFork, SilentPeer, Unshown> why{};
 };
 
-/// kAuthorMarkFork, kLogCapped, or what became of the peer.
+/// kAuthorMarkFork, kAuthorMarkBehind, kAuthorHeadUnknown, kLogCapped, or what became of the peer.
 [[nodiscard]] Error why_not_synced(const UnaskedLog& log);
+
+/// Why peers may hold other entries of an own log than the store does.
+enum class Doubt {
+  kNone,
+  kGrown,    ///< the store has more than the mark names
+  kBegun,    ///< all of it was appended while nobody could be asked
+  kUnasked,  ///< the last entries were
+  kMarked,   ///< what the mark names is not here, or is another entry here
+};
+/// Fails as the store.
+[[nodiscard]] Result<Doubt> find_doubt(const store::Store& store, const LogKey& log,
+                                       const store::Published& published);
 
 /// Where own logs are, and how peers are asked for them.
 struct OwnLogs {
@@ -99,8 +117,7 @@ struct OwnLogs {
   ReplicaOptions options{};     ///< how peers are reached
 };
 
-/// Of the logs of `request`, those that were appended to while nobody could be asked. Fails as
-/// `store::list_author_marks`, and where such a mark cannot be read.
+/// Of the logs of `request`, those in doubt. Fails as store and mark, but where a mark is damaged.
 [[nodiscard]] Result<std::vector<LogKey>> list_unasked(const OwnLogs& own,
                                                        const node::SyncRequest& request);
 /// Has the peers of `request` show theirs of `logs`, as the gate does, before anything of them is

@@ -35,6 +35,7 @@ transport::DialAnswer judge(const OwnLogGuard::Outcome& outcome, const node::End
 /// Of the peers that are known, for one log.
 Result<node::SyncRequest> request_of_known(const store::Store& store, const LogKey& log) {
   node::SyncRequest request;
+  request.push = true;
   CULM_TRY(const auto transaction, store.read());
   CULM_TRY(const auto addresses, transaction.known_peers());
   request.peers.reserve(addresses.size());
@@ -137,12 +138,17 @@ void OwnLogGuard::bind(const node::SyncReport& report) const {
 
 bool OwnLogGuard::may_exchange(const LogKey& log) {
   if (!own_) return true;
-  const auto published = store::read_author_mark(own_->marks_directory, log);
+  const auto published = store::read_author_mark(own_->marks_directory, log, own_->directory);
   const bool is_damaged = !published && published.error().code == Errc::kAuthorMarkFormat;
-  if (is_damaged || (published && (!*published || !(*published)->is_unasked()))) return true;
+  if (is_damaged || (published && !*published)) return true;
+  if (published && !(*published)->is_unasked()) {
+    const auto doubt = find_doubt(store_, log, **published);
+    if (doubt && *doubt != Doubt::kMarked) return true;
+  }
   // One that began here, as most that are new, is not kept back for peers that have gone.
   if (published && (*published)->is_begun()) return true;
-  if (published && !is_here(store_, log, **published).value_or(true)) return true;
+  const bool is_unasked = published && (*published)->is_unasked();
+  if (is_unasked && !is_here(store_, log, **published).value_or(true)) return true;
   {
     const std::lock_guard lock(mutex_);
     const auto known = logs_.find(log);
@@ -150,9 +156,9 @@ bool OwnLogGuard::may_exchange(const LogKey& log) {
       return true;
     }
   }
-  // A store that has never synced: the log began here, most likely.
+  // A store that only takes what others bring lags behind a mark that came along.
   const auto request = request_of_known(store_, log);
-  if (request && request->peers.empty()) return true;
+  if (request && request->peers.empty() && !is_unasked) return true;
   {
     const std::lock_guard lock(mutex_);
     logs_[log].is_due = true;

@@ -1,5 +1,6 @@
 // Own logs before and after a sync.
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "culm/replication/host/append_gate.hpp"
@@ -9,14 +10,41 @@
 namespace culm::host {
 namespace {
 
-/// The tail of a log whose mark says that nobody was asked; 0 where nothing is to be asked.
-Result<SeqNum> find_unasked_tail(const OwnLogs& own, const LogKey& log, store::AuthorMark& mark) {
-  if (!store::is_unasked(mark)) return 0;
-  CULM_TRY(const auto transaction, own.store.read());
+/// 0 where nothing of it could fork: one that has a cap is forked already.
+Result<SeqNum> find_tail(const store::Store& store, const LogKey& log) {
+  CULM_TRY(const auto transaction, store.read());
   CULM_TRY(const auto state, transaction.find_log(log));
-  // One that has a cap is forked already.
-  if (!state || state->cap != 0 || state->held.empty()) return 0;
-  return state->held.max();
+  return !state || state->cap != 0 || state->held.empty() ? 0 : state->held.max();
+}
+
+/// Those that the store has synced with.
+Result<std::vector<node::SyncPeer>> list_met(const store::Store& store) {
+  std::vector<node::SyncPeer> met;
+  CULM_TRY(const auto transaction, store.read());
+  CULM_TRY(const auto addresses, transaction.known_peers());
+  met.reserve(addresses.size());
+  for (const std::string& address : addresses) {
+    if (auto endpoint = node::parse_endpoint(address)) met.push_back({*endpoint});
+  }
+  return met;
+}
+
+bool holds(const std::vector<node::SyncPeer>& peers, const node::Endpoint& endpoint) {
+  return std::ranges::find(peers, endpoint, &node::SyncPeer::endpoint) != peers.end();
+}
+
+/// Who of `peers` said nothing that counts.
+std::vector<node::PeerReport> list_mute(const KnownHead& known,
+                                        const std::vector<node::SyncPeer>& peers) {
+  std::vector<node::PeerReport> mute;
+  std::ranges::copy_if(known.silent, std::back_inserter(mute), [&](const node::PeerReport& silent) {
+    return holds(peers, silent.endpoint);
+  });
+  for (const KnownHead::Claim& claim : known.unproven) {
+    if (!holds(peers, claim.endpoint)) continue;
+    mute.push_back({.endpoint = claim.endpoint, .error = Error{Errc::kPeerStalled}});
+  }
+  return mute;
 }
 
 /// From now on the mark is of this store, unless it was moved meanwhile.
@@ -38,45 +66,114 @@ Result<void> bind(const OwnLogs& own, const LogKey& log, store::AuthorMark& mark
   });
 }
 
+/// A log in doubt, and who is asked of it.
+struct Asked {
+  const OwnLogs& own;
+  const LogKey& log;
+  Doubt doubt;
+  SeqNum marked;
+  SeqNum tail;
+  const node::SyncRequest& request;
+  const std::stop_token& stop;
+
+  [[nodiscard]] Result<KnownHead> ask(std::vector<node::SyncPeer> peers) const {
+    CULM_TRY(KnownHead known, ask_peers({own.store, nullptr, own.directory, own.options, log, tail,
+                                         std::move(peers), stop}));
+    // Who holds a part, and shows no other entry, may well have gone on behind what was published.
+    const bool was_asked = doubt == Doubt::kMarked || doubt == Doubt::kGrown;
+    if (was_asked && known.other && known.other->at > tail) known.other.reset();
+    return known;
+  }
+  /// Who never held the log cannot know what else was published of it.
+  [[nodiscard]] bool needs_met() const {
+    return doubt == Doubt::kUnasked || (doubt == Doubt::kMarked && request.push);
+  }
+  [[nodiscard]] bool is_shown(const KnownHead& known) const {
+    return known.other || known.fork || (known.is_of_use(tail) && known.head >= tail);
+  }
+  [[nodiscard]] UnaskedLog because(decltype(UnaskedLog::why) why) const {
+    return {log, tail, std::move(why)};
+  }
+};
+
+/// Of peers that this store has met, and that could know more, those that do not say. Asks those
+/// that are not of the sync as well; `known` is theirs where they show the tail.
+Result<std::vector<node::PeerReport>> ask_met(const Asked& about, KnownHead& known,
+                                              const std::vector<node::SyncPeer>& met) {
+  std::vector<node::PeerReport> mute = list_mute(known, met);
+  std::vector<node::SyncPeer> others = met;
+  std::erase_if(others, [&](const node::SyncPeer& peer) {
+    return holds(about.request.peers, peer.endpoint);
+  });
+  const bool has_met = others.size() + mute.size() < met.size();
+  if (has_met && known.is_of_use(about.tail)) return std::vector<node::PeerReport>();
+  if (others.empty()) return mute;
+  CULM_TRY(KnownHead more, about.ask(std::move(others)));
+  if (more.is_of_use(about.tail)) mute.clear();
+  if (!more.is_of_use(about.tail))
+    std::ranges::move(list_mute(more, met), std::back_inserter(mute));
+  if (about.is_shown(more)) known = std::move(more);
+  return mute;
+}
+
+/// Where nobody shows the tail: whether the sync connects all the same.
+std::optional<UnaskedLog> judge_unshown(const Asked& about, const KnownHead& known,
+                                        std::vector<node::PeerReport> mute, bool is_met) {
+  if (about.doubt == Doubt::kGrown) return std::nullopt;
+  auto asked = list_mute(known, about.request.peers);
+  const bool is_all = asked.size() == known.asked;
+  const bool is_marked = about.doubt == Doubt::kMarked;
+  if (is_marked && about.request.push && !is_all) return about.because(Unshown{about.marked});
+  if (mute.empty() && is_all) mute = std::move(asked);
+  if (!mute.empty()) {
+    const bool is_first = !is_met && about.doubt == Doubt::kBegun;
+    return about.because(SilentPeer{std::move(mute.front()), is_first, is_marked});
+  }
+  // Who holds nothing of it, or less, is enough to begin; the mark stays as it is.
+  const bool is_none = known.asked == 0 && about.doubt == Doubt::kUnasked;
+  return is_none ? std::optional(about.because(Unshown{})) : std::nullopt;
+}
+
+Result<std::optional<UnaskedLog>> judge(const Asked& about, store::AuthorMark& mark) {
+  CULM_TRY(KnownHead known, about.ask(about.request.peers));
+  CULM_TRY(const auto met, list_met(about.own.store));
+  std::vector<node::PeerReport> mute;
+  if (!about.is_shown(known) && about.needs_met()) {
+    CULM_TRY(mute, ask_met(about, known, met));
+  }
+  if (known.other) {
+    OtherBranch& other = *known.other;
+    const auto moved = store::with_lock(mark, [&] { return move_back(mark, other); });
+    if (!moved && moved.error().code != Errc::kAuthorMarkLocked) return fail(moved.error());
+    return about.because(std::move(other));
+  }
+  if (known.fork) {
+    // What lies below stays what it is.
+    if (about.tail < known.fork->at) return std::nullopt;
+    return about.because(*known.fork);
+  }
+  if (!about.is_shown(known)) return judge_unshown(about, known, std::move(mute), !met.empty());
+  const auto bound = bind(about.own, about.log, mark, about.tail);
+  // Who appends meanwhile asks for himself.
+  if (!bound && bound.error().code != Errc::kAuthorMarkLocked) return fail(bound.error());
+  return std::nullopt;
+}
+
 Result<std::optional<UnaskedLog>> look_at(const OwnLogs& own, const LogKey& log,
-                                          const std::vector<node::SyncPeer>& peers,
+                                          const node::SyncRequest& request,
                                           const std::stop_token& stop) {
   CULM_TRY(const bool is_unasked, store::is_unasked(own.marks_directory, log));
   if (!is_unasked) return std::nullopt;  // to look at others needs no permission to write
   CULM_TRY(const auto mark,
            store::open_author_mark(
                {.directory = own.marks_directory, .store_directory = own.directory}, log));
-  CULM_TRY(const SeqNum tail, find_unasked_tail(own, log, *mark));
+  CULM_TRY(const auto published, mark->read());
+  if (!published) return std::nullopt;
+  CULM_TRY(const Doubt doubt, find_doubt(own.store, log, *published));
+  if (doubt == Doubt::kNone) return std::nullopt;
+  CULM_TRY(const SeqNum tail, find_tail(own.store, log));
   if (tail == 0) return std::nullopt;
-  CULM_TRY(KnownHead known,
-           ask_peers({own.store, nullptr, own.directory, own.options, log, tail, peers, stop}));
-  if (known.other) {
-    const auto moved = store::with_lock(*mark, [&] { return move_back(*mark, *known.other); });
-    if (!moved && moved.error().code != Errc::kAuthorMarkLocked) return fail(moved.error());
-    return UnaskedLog{log, tail, *std::move(known.other)};
-  }
-  if (known.fork) {
-    // What lies below stays what it is.
-    if (tail < known.fork->at) return std::nullopt;
-    return UnaskedLog{log, tail, *known.fork};
-  }
-  if (known.is_of_use(tail)) {
-    // Who holds less does not know of what is above.
-    if (known.head < tail) return std::nullopt;
-    const auto bound = bind(own, log, *mark, tail);
-    // Who appends meanwhile asks for himself.
-    if (!bound && bound.error().code != Errc::kAuthorMarkLocked) return fail(bound.error());
-    return std::nullopt;
-  }
-  // One that holds nothing of it is enough to begin; the mark stays as it is.
-  if (known.silent.size() + known.unproven.size() < known.asked) return std::nullopt;
-  if (known.silent.empty()) {
-    known.silent.push_back(
-        {.endpoint = known.unproven.front().endpoint, .error = Error{Errc::kPeerStalled}});
-  }
-  CULM_TRY(const auto transaction, own.store.read());
-  CULM_TRY(const auto met, transaction.known_peers());
-  return UnaskedLog{log, tail, SilentPeer{std::move(known.silent.front()), met.empty()}};
+  return judge({own, log, doubt, published->seqnum, tail, request, stop}, *mark);
 }
 
 }  // namespace
@@ -88,7 +185,26 @@ Error why_not_synced(const UnaskedLog& log) {
   if (const auto* const fork = std::get_if<ShownFork>(&log.why)) {
     return error_for(Errc::kLogCapped, fork->at);
   }
+  if (const auto* const unshown = std::get_if<Unshown>(&log.why)) {
+    if (unshown->marked == 0) return {Errc::kAuthorHeadUnknown};
+    return error_for(Errc::kAuthorMarkBehind, unshown->marked);
+  }
   return std::get<SilentPeer>(log.why).peer.error.value_or(Error{Errc::kPeerClosed});
+}
+
+Result<Doubt> find_doubt(const store::Store& store, const LogKey& log,
+                         const store::Published& published) {
+  CULM_TRY(const SeqNum tail, find_tail(store, log));
+  if (tail == 0) return Doubt::kNone;
+  if (published.is_unasked()) return published.is_begun() ? Doubt::kBegun : Doubt::kUnasked;
+  // What another store on this machine appends to is no business of this one.
+  if (published.is_elsewhere || published.seqnum == 0) return Doubt::kNone;
+  CULM_TRY(const auto transaction, store.read());
+  CULM_TRY(const auto state, transaction.get_log(log));
+  CULM_TRY(const auto there, transaction.find_entry(*state, published.seqnum));
+  const bool is_other = there && there->entry.hash() != published.hash;
+  if (is_other || published.seqnum > tail) return Doubt::kMarked;
+  return published.seqnum < tail ? Doubt::kGrown : Doubt::kNone;
 }
 
 Result<void> bind_confirmed(const OwnLogs& own, const node::SyncReport& report) {
@@ -100,7 +216,7 @@ Result<void> bind_confirmed(const OwnLogs& own, const node::SyncReport& report) 
                                                        .store_directory = own.directory,
                                                        .wait_max = Duration(0)},
                                                       said.log));
-    CULM_TRY(const SeqNum tail, find_unasked_tail(own, said.log, *mark));
+    CULM_TRY(const SeqNum tail, find_tail(own.store, said.log));
     if (tail != 0) CULM_CHECK(bind(own, said.log, *mark, tail));
   }
   return {};
@@ -111,8 +227,12 @@ Result<std::vector<LogKey>> list_unasked(const OwnLogs& own, const node::SyncReq
   std::vector<LogKey> logs;
   for (const replication::WantRequest& want : request.logs) {
     if (!std::ranges::binary_search(marked, want.log)) continue;
-    CULM_TRY(const bool is_unasked, store::is_unasked(own.marks_directory, want.log));
-    if (is_unasked) logs.push_back(want.log);
+    const auto published = store::read_author_mark(own.marks_directory, want.log, own.directory);
+    const bool is_damaged = !published && published.error().code == Errc::kAuthorMarkFormat;
+    if (!published && !is_damaged) return fail(published.error());
+    if (is_damaged || !*published) continue;
+    CULM_TRY(const Doubt doubt, find_doubt(own.store, want.log, **published));
+    if (doubt != Doubt::kNone) logs.push_back(want.log);
   }
   return logs;
 }
@@ -121,7 +241,7 @@ Result<std::optional<UnaskedLog>> find_unasked(const OwnLogs& own, const std::ve
                                                const node::SyncRequest& request,
                                                const std::stop_token& stop) {
   for (const LogKey& log : logs) {
-    CULM_TRY(auto unasked, look_at(own, log, request.peers, stop));
+    CULM_TRY(auto unasked, look_at(own, log, request, stop));
     if (unasked) return unasked;
   }
   return std::nullopt;

@@ -168,6 +168,25 @@ TEST_F(ReplicaTest, SyncsNothingThatWasAppendedUnaskedWhereAPeerHoldsOthers) {
   ASSERT_TRUE(replica.push(relay.address(), {log}));
 }
 
+TEST_F(ReplicaTest, PushesNothingInDoubtToAPeerThatNeverHeldTheLog) {
+  Replica replica = open("store");
+  const LogKey log = replica.open_log(path("key"))->key();
+  {
+    const Relay known(path("relay"));
+    ASSERT_EQ(replica.open_log(path("key"))->append("one"), SeqNum{1});
+    ASSERT_TRUE(replica.push(known.address(), {log}));
+  }
+  make_unasked(log);
+  const Relay stranger(path("stranger"));
+  EXPECT_FALSE(replica.push(stranger.address(), {log}));
+  EXPECT_TRUE((*store::read_author_mark(path("marks"), log))->is_unasked());
+  {
+    const auto mark = *store::open_author_mark({.directory = path("marks")}, log);
+    ASSERT_TRUE(mark->write({9, hash(as_bytes("nine")), replica.store().id()}));
+  }
+  EXPECT_EQ(replica.push(stranger.address(), {log}).error(), error_for(Errc::kAuthorMarkBehind, 9));
+}
+
 TEST_F(ReplicaTest, ASyncThatRanInItsOwnThreadLeavesTheMarkAsked) {
   const Relay relay(path("relay"));
   Replica replica = open("store");

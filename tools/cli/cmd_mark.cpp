@@ -1,15 +1,18 @@
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <iterator>
 #include <optional>
 #include <vector>
 
+#include "culm/replication/host/append_gate.hpp"
 #include "culm/replication/host/file_reader.hpp"
 #include "culm/store/author_mark_place.hpp"
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/files.hpp"
 #include "tools/cli/interrupt.hpp"
+#include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 
 namespace culm::tools {
@@ -90,6 +93,34 @@ Result<bool> raise(store::AuthorMark& mark, const store::Published& published) {
   return true;
 }
 
+/// Says where what is in the store may be another branch than what the mark tells of now.
+Result<void> tell_conflict(const Context& context, const store::Store& store, const LogKey& log,
+                           const store::Published& published, bool was_unasked) {
+  CULM_TRY(const auto doubt, host::find_doubt(store, log, published));
+  if (doubt != host::Doubt::kMarked) return {};
+  CULM_TRY(const auto transaction, store.read());
+  CULM_TRY(const auto state, transaction.get_log(log));
+  const SeqNum tail = state->held.max();
+  // Only behind it, as after a restore: the next sync brings the rest.
+  if (tail < published.seqnum && !was_unasked) return {};
+  const std::string at = std::to_string(published.seqnum);
+  std::string text = "the log is published up to seqnum " + at + ", and ";
+  if (tail < published.seqnum) {
+    text += "the last entries in this store, up to " + std::to_string(tail);
+    text += ", were appended while no peer was asked: they may fork it";
+  } else {
+    text += "this store holds another entry " + at + ": that forks it";
+  }
+  text += "; next: `culm sync HOST:PORT " + to_string(log);
+  text += "` with a peer that holds it, before anything is appended: nothing moves where that ";
+  text += "would fork the log, and it says how to go on";
+  const std::string line =
+      to_line(Json{{"type", "warning"}, {"log", to_string(log)}, {"message", text}});
+  const std::string words = "culm: mark: " + short_name(log) + ": " + text;
+  std::fprintf(stderr, "%s\n", (context.json ? line : words).c_str());
+  return {};
+}
+
 /// Moves the mark up to what was published elsewhere; whether it was lower.
 Result<bool> raise_mark(const std::string& directory, const LogKey& log,
                         const store::Published& published) {
@@ -111,6 +142,7 @@ Outcome<void> import_marks(Context& context, const std::string& directory,
   host::LineReader lines(file, kLineBytesMax, Errc::kFileFormat);
   std::uint64_t count = 0;
   std::uint64_t raised_count = 0;
+  const auto store = open_for_reading(context);  // the marks may come before it
   while (true) {
     CULM_TOOLS_TRY(const auto line, about(shown(path), lines.next()));
     if (!line) break;
@@ -122,9 +154,14 @@ Outcome<void> import_marks(Context& context, const std::string& directory,
                            .next("it takes what `culm mark --json` prints"));
     }
     const auto& [log, published] = *parsed;
+    const bool was_unasked = store::is_unasked(directory, log).value_or(false);
     CULM_TOOLS_TRY(const bool is_raised, about("author mark of log " + to_string(log),
                                                raise_mark(directory, log, published)));
     if (is_raised) ++raised_count;
+    if (is_raised && store) {
+      // What cannot be read there the next sync will say.
+      static_cast<void>(tell_conflict(context, **store, log, published, was_unasked));
+    }
   }
   say_when_interrupted("the marks were read");
   if (context.json)

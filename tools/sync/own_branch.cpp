@@ -14,17 +14,49 @@
 namespace culm::tools {
 namespace {
 
-Failure explain_silence(const LogKey& log, const node::PeerReport& peer) {
+Failure explain_silence(const LogKey& log, const host::SilentPeer& silent) {
+  const node::PeerReport& peer = silent.peer;
   Failure failure = why_lost(peer.error.value_or(Error{Errc::kPeerClosed}), peer.text);
-  std::string text = "the last entries here were appended while no peer could be asked whether ";
-  text += "more of the log is published, and peer " + node::to_string(peer.endpoint) +
-          " does not say either: " + failure.message;
+  std::string text = silent.is_marked
+                         ? "the author mark tells of other entries than this store"
+                         : "the last entries here were appended while no peer could be asked "
+                           "whether more of the log is published";
+  text += ", and peer " + node::to_string(peer.endpoint) + " does not say either: ";
+  text += failure.message;
   failure.message = std::move(text);
+  if (!failure.step.empty()) failure.step += "; ";
+  failure.step += "where that peer is gone for good, `culm peers --forget ";
+  failure.step += node::to_string(peer.endpoint) + "` asks it no more";
   return std::move(failure).about(short_name(log));
 }
 
-void tell_waiting(const Context& context, const LogKey& log, const node::PeerReport& peer) {
-  const std::string text = explain_silence(log, peer).message + "; asking again now and then";
+Failure explain_unshown(const OwnLog& own, const host::Unshown& unshown) {
+  const std::string one =
+      to_hex(own.log.author.bytes) + "." + std::to_string(to_integer(own.log.log_id));
+  if (unshown.marked == 0) {
+    Failure failure(Exit::kFork, Errc::kAuthorHeadUnknown,
+                    "the last entries here were appended while no peer could be asked whether more "
+                    "of the log is published, and this store knows no peer to ask");
+    return std::move(failure)
+        .about(short_name(own.log))
+        .next("sync it with a peer that may hold more, else with any: `culm sync HOST:PORT " + one +
+              " --push`");
+  }
+  const std::string at = std::to_string(unshown.marked);
+  Failure failure(
+      Exit::kFork, Errc::kAuthorMarkBehind,
+      "the log is published up to seqnum " + at +
+          ", which this store does not hold as the author mark has it, and no peer that "
+          "was asked shows it: what is here may fork the log, and is not pushed");
+  failure.fields = {{"log", to_string(own.log)}, {"seqnum", unshown.marked}};
+  return std::move(failure)
+      .about(short_name(own.log))
+      .next("sync with a peer that holds it (`culm sync HOST:PORT " + one +
+            "`): nothing moves where that would fork the log");
+}
+
+void tell_waiting(const Context& context, const LogKey& log, const host::SilentPeer& silent) {
+  const std::string text = explain_silence(log, silent).message + "; asking again now and then";
   const std::string line =
       to_line(Json{{"type", "warning"}, {"log", to_string(log)}, {"message", text}});
   const std::string words = "culm: sync: " + short_name(log) + ": " + text;
@@ -47,7 +79,10 @@ Failure explain_unasked(const store::Store& store, const host::UnaskedLog& unask
   if (const auto* const other = std::get_if<host::OtherBranch>(&unasked.why)) {
     return explain_branch(own, *other);
   }
-  return explain_silence(unasked.log, std::get<host::SilentPeer>(unasked.why).peer);
+  if (const auto* const unshown = std::get_if<host::Unshown>(&unasked.why)) {
+    return explain_unshown(own, *unshown);
+  }
+  return explain_silence(unasked.log, std::get<host::SilentPeer>(unasked.why));
 }
 
 Failure explain_shown_fork(const OwnLog& own, const host::ShownFork& fork) {
@@ -78,12 +113,16 @@ Failure explain_branch(const OwnLog& own, const host::OtherBranch& other) {
   const std::string range = to_string(RangeSet{{first, own.tail}});
   const std::string at = std::to_string(other.at);
   const std::string peer = node::to_string(other.endpoint);
-  const bool are_all = other.is_exact() || other.at > own.tail;
+  const bool are_all = !other.is_unasked || other.is_exact() || other.at > own.tail;
   const bool is_one = first == own.tail;
-  std::string text = are_all ? (is_one ? "entry " : "entries ") : "of entries ";
-  text += range + (are_all ? "" : " some");
-  text += is_one ? " was" : " were";
-  text += " appended here while no peer could be asked, and the peer at " + peer + " holds ";
+  std::string text = other.is_unasked ? "" : "this store holds ";
+  text += (are_all ? (is_one ? "entry " : "entries ") : "of entries ") + range;
+  text += are_all ? "" : " some";
+  if (other.is_unasked) {
+    text += is_one ? " was" : " were";
+    text += " appended here while no peer could be asked";
+  }
+  text += ", and the peer at " + peer + " holds ";
   text += other.at > own.tail ? "others, up to seqnum " + at : "another entry " + at;
   text += "; to sync them would fork the log, and its entries from seqnum " +
           std::to_string(first) + " on would be dropped everywhere, here too";
@@ -109,7 +148,7 @@ OwnBranches::OwnBranches(const Context& context, Host& host, const node::SyncReq
     if (!found || !*found || !is_live) return;
     const auto* const silent = std::get_if<host::SilentPeer>(&(*found)->why);
     if (silent == nullptr || std::exchange(is_told, true)) return;
-    tell_waiting(context, (*found)->log, silent->peer);
+    tell_waiting(context, (*found)->log, *silent);
   });
 }
 

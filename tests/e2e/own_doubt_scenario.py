@@ -1,0 +1,178 @@
+"""Own logs that may have another branch elsewhere: mark and store do not fit, or strangers ask."""
+
+import os
+import shutil
+
+from own_branch_scenario import OwnLog
+from relay_harness import NetworkScenario
+from scenario import FORK, NETWORK, NOT_FOUND, OK, main
+
+
+class MarkOfAnotherStore(OwnLog):
+    """A log that was begun again from its key alone, before the mark of the first one came."""
+
+    def setUp(self):
+        super().setUp()
+        self.write("marks.jsonl", self.out("mark", "--json"))
+        for name in ("store", "marks"):
+            shutil.rmtree(self.path(name))
+        self.append(b"once more\n")
+        self.imported = self.error(OK, "mark", "--import", "marks.jsonl")
+
+    def follow(self, said, status):
+        """The first command of a next step."""
+        command = said.split("next: ", 1)[1].replace("`culm forget`", "forget").split("`")[1]
+        command = command.replace("HOST:PORT", self.address).replace(" LOG", f" {self.author}")
+        return self.error(status, *command.split()[1:])
+
+    def assert_heads(self):
+        self.node.end()
+        for store, head in ("relay", 4), ("store", 1):
+            log = self.json("ls", store=store)
+            self.assertEqual((log["head"], log["cap"]), (head, None), store)
+
+    def test_is_told_of_by_the_import_and_goes_on_as_the_words_say(self):
+        self.assertIn("the last entries in this store, up to 1, were appended while no peer was "
+                      "asked: they may fork it", self.imported)
+        refused = self.append(b"again\n", status=FORK)
+        for said in self.imported, refused:
+            recipe = self.follow(said, FORK)
+        self.assertIn("this store holds entry 1, and the peer at", recipe)
+        self.play(recipe)
+        self.assertEqual(self.payloads(self.author, (4, 5)), [b"4", b"once more"])
+        self.assertTrue(self.sync_one("store", self.address, "--push")["pushed"])
+
+    def test_is_not_synced_over_the_log_in_any_way(self):
+        for arguments in [], [self.author], ["--push"], ["--live", "--push"], ["--quote"]:
+            said = self.error(FORK, "sync", self.address, *arguments)
+            self.assertIn("its entries from seqnum 1 on would be dropped everywhere", said)
+        self.assert_heads()
+
+    def test_is_not_pushed_to_who_holds_nothing_of_it(self):
+        other = self.relay("other", "--accept-any")
+        said = self.error(FORK, "sync", other.address, "--push")
+        self.assertIn("no peer that was asked shows it: what is here may fork the log", said)
+        self.follow(said, FORK)
+        other.end()
+        self.assertEqual(self.json_lines("ls", store="other"), [])
+
+    def test_is_told_of_where_nothing_forks_only_by_what_it_brings(self):
+        shutil.rmtree(self.path("store"))
+        self.assertEqual(self.error(OK, "mark", "--import", "marks.jsonl"), "")
+        shutil.copytree(self.path("store-backup"), self.path("store"))
+        self.assertEqual(self.error(OK, "mark", "--import", "marks.jsonl"), "")
+        self.sync_one("store", self.address)
+        self.append(b"5\n")
+
+
+class OlderStore(OwnLog):
+    """A store that lacks what the mark names."""
+
+    def test_takes_it_from_a_peer_that_holds_a_part(self):
+        self.append(b"more\n" * 36)
+        self.sync_one("store", self.address, "--push")
+        self.environment["CULM_MARKS"] = self.path("marks-of-somebody")
+        self.sync_one("part", self.address, self.author, "--newest", "1")
+        self.environment["CULM_MARKS"] = self.path("marks")
+        shutil.rmtree(self.path("store"))
+        shutil.copytree(self.path("store-backup"), self.path("store"))
+        part = self.relay("part")
+        self.run_culm("sync", part.address, status=NOT_FOUND)
+        self.assertEqual(self.json("ls")["head"], 40)
+        self.sync_one("store", self.address)
+        self.append(b"41\n")
+
+
+class OlderMarks(OwnLog):
+    """Marks from before the last entries of the store, which peers hold otherwise."""
+
+    def test_have_the_peer_show_its_own_before_anything_moves(self):
+        self.restore()
+        self.append(b"mine 4\n", "--gate", "never")
+        shutil.rmtree(self.path("marks"))
+        shutil.copytree(self.path("marks-backup"), self.path("marks"))
+        for arguments in [], ["--push"], ["--live"]:
+            said = self.error(FORK, "sync", self.address, *arguments)
+            self.assertIn(f"this store holds entry 4, and the peer at {self.address} holds another "
+                          "entry 4", said)
+        self.node.end()
+        for store in "relay", "store":
+            log = self.json("ls", store=store)
+            self.assertEqual((log["head"], log["cap"]), (4, None), store)
+
+
+class Stranger(OwnLog):
+    """What was appended unasked meets a peer that never held the log."""
+
+    def setUp(self):
+        super().setUp()
+        self.node.end()
+        self.restore()
+        self.append(b"mine 4\n")
+        self.other = self.relay("other", "--accept-any")
+
+    def test_gets_nothing_while_a_known_peer_cannot_be_asked(self):
+        for arguments in ["--push"], [self.author], ["--live", "--deadline", "3", "--push"]:
+            said = self.error(NETWORK, "sync", self.other.address, *arguments)
+            self.assertIn(f"peer {self.address} does not say either", said)
+            self.assertIn(f"`culm peers --forget {self.address}`", said)
+        self.assertIn("the last entries were appended while no peer", self.append(b"mine 5\n"))
+        self.assertIn("no peer was asked", self.text("mark"))
+        relay = self.relay_is_back()
+        said = self.error(FORK, "sync", self.other.address, "--push")
+        self.assertIn(f"the peer at {self.address} holds another entry 4", said)
+        self.other.end()
+        relay.end()
+        self.assertEqual(self.json_lines("ls", store="other"), [])
+        self.assertEqual((self.json("ls")["head"], self.json("ls")["cap"]), (5, None))
+
+    def test_gets_it_where_a_known_peer_holds_the_log_as_it_is_here(self):
+        shutil.rmtree(self.path("relay"))
+        shutil.copytree(self.path("store-backup"), self.path("relay"))
+        os.remove(self.path("relay/peer.key"))
+        self.relay_is_back()
+        self.assertTrue(self.sync_one("store", self.other.address, "--push")["pushed"])
+
+    def test_is_no_answer_for_a_node_either_where_it_is_known(self):
+        self.restore()
+        key, author = self.keygen("other.key")
+        self.out("append", "--key", key, stdin=b"x")
+        self.sync_one("store", self.other.address, author, "--push")
+        self.append(b"mine 4\n")
+        own = self.relay("store", "--accept-any")
+        self.environment["CULM_MARKS"] = self.path("marks-of-somebody")
+        self.json("sync", own.address, self.author, store="reader", status=NETWORK)
+        self.wait_until_said(own, "not served before a peer was asked")
+
+
+class NeverSynced(NetworkScenario):
+    """Store and marks restored together, before this store has met a peer."""
+
+    def setUp(self):
+        super().setUp()
+        self.key, self.author = self.keygen()
+        self.append(b"1\n")
+        for name in ("store", "marks"):
+            os.rename(self.path(name), self.path(f"{name}-moved"))
+            shutil.copytree(self.path(f"{name}-moved"), self.path(name))
+        self.append(b"2\n")
+
+    def append(self, text):
+        return self.error(OK, "append", "--key", self.key, "--lines", stdin=text)
+
+    def test_is_not_served_until_it_was_synced_as_the_words_say(self):
+        own = self.relay("store", "--accept-any")
+        marks = self.environment["CULM_MARKS"]
+        self.environment["CULM_MARKS"] = self.path("marks-of-somebody")
+        self.json("sync", own.address, self.author, store="reader", status=NETWORK)
+        self.wait_until_said(own, "this store knows no peer to ask")
+        self.wait_until_said(own, f"`culm sync HOST:PORT {self.author}.0 --push`")
+        self.environment["CULM_MARKS"] = marks
+        other = self.relay("other", "--accept-any")
+        self.out("sync", other.address, f"{self.author}.0", "--push")
+        self.environment["CULM_MARKS"] = self.path("marks-of-somebody")
+        self.assertEqual(self.sync_one("reader", own.address, self.author)["head"], 2)
+
+
+if __name__ == "__main__":
+    main()
