@@ -160,6 +160,11 @@ class NeverSynced(NetworkScenario):
     def append(self, text):
         return self.error(OK, "append", "--key", self.key, "--lines", stdin=text)
 
+    def test_says_so_at_each_append(self):
+        for text in b"3\n", b"4\n":
+            self.assertIn("this store has not synced with a peer that could be asked",
+                          self.append(text))
+
     def test_is_not_served_until_it_was_synced_as_the_words_say(self):
         own = self.relay("store", "--accept-any")
         marks = self.environment["CULM_MARKS"]

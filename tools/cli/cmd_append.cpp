@@ -277,7 +277,8 @@ Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& c
   const std::string claims = who_claims(*gate.known);
   const std::string who = claims.empty() ? who_is_silent(*gate.known, tail) : claims;
   // A log that began here has mostly nobody who could know of it; its first sync asks.
-  const bool is_new = tail == 0 || (is_again && !is_copied && gate.known->silent.empty());
+  const bool is_begun = is_again && (*published)->is_begun() && !is_copied;
+  const bool is_new = tail == 0 || (is_begun && gate.known->silent.empty());
   if (who.empty() || (is_new && claims.empty())) return is_asked;
   std::string text = is_again && !is_copied
                          ? "the last entries were appended while no peer could be asked"
