@@ -159,11 +159,19 @@ Result<std::optional<UnaskedLog>> judge(const Asked& about, store::AuthorMark& m
   return std::nullopt;
 }
 
+/// None where the mark is damaged: that is told to who appends.
+Result<Doubt> read_doubt(const OwnLogs& own, const LogKey& log) {
+  const auto published = store::read_author_mark(own.marks_directory, log, own.directory);
+  const bool is_damaged = !published && published.error().code == Errc::kAuthorMarkFormat;
+  if (!published && !is_damaged) return fail(published.error());
+  return is_damaged || !*published ? Doubt::kNone : find_doubt(own.store, log, **published);
+}
+
 Result<std::optional<UnaskedLog>> look_at(const OwnLogs& own, const LogKey& log,
                                           const node::SyncRequest& request,
                                           const std::stop_token& stop) {
-  CULM_TRY(const bool is_unasked, store::is_unasked(own.marks_directory, log));
-  if (!is_unasked) return std::nullopt;  // to look at others needs no permission to write
+  CULM_TRY(const Doubt before, read_doubt(own, log));
+  if (before == Doubt::kNone) return std::nullopt;  // to look needs no permission to write
   CULM_TRY(const auto mark,
            store::open_author_mark(
                {.directory = own.marks_directory, .store_directory = own.directory}, log));
@@ -227,11 +235,7 @@ Result<std::vector<LogKey>> list_unasked(const OwnLogs& own, const node::SyncReq
   std::vector<LogKey> logs;
   for (const replication::WantRequest& want : request.logs) {
     if (!std::ranges::binary_search(marked, want.log)) continue;
-    const auto published = store::read_author_mark(own.marks_directory, want.log, own.directory);
-    const bool is_damaged = !published && published.error().code == Errc::kAuthorMarkFormat;
-    if (!published && !is_damaged) return fail(published.error());
-    if (is_damaged || !*published) continue;
-    CULM_TRY(const Doubt doubt, find_doubt(own.store, want.log, **published));
+    CULM_TRY(const Doubt doubt, read_doubt(own, want.log));
     if (doubt != Doubt::kNone) logs.push_back(want.log);
   }
   return logs;
