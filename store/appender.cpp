@@ -13,8 +13,8 @@ namespace {
 Result<void> commit_own(WriteTransaction& transaction, const SignedUnit& unit) {
   const SeqNum first = unit.entries().front().entry.seqnum();
   CULM_CHECK(check_is_new(transaction, unit.log(), first));
-  CULM_TRY(const auto state, transaction.find_log(unit.log()));
-  if (state) {
+  CULM_TRY(const auto known, transaction.find_outline(unit.log()));
+  if (known) {
     const RangeSet own{{first, unit.entries().back().entry.seqnum()}};
     CULM_CHECK(transaction.undelete_payloads(unit.log(), own));
   }
@@ -56,7 +56,7 @@ struct Appender::State {
   Result<void> append(std::span<const ByteView> payloads, Tag tag,
                       const std::optional<StagedPayload>& staged);
   Result<void> look();
-  Result<void> compare(const ReadTransaction& transaction, const LogState& held);
+  Result<void> compare(const ReadTransaction& transaction, const LogOutline& known);
   Result<std::optional<Published>> read_mark();
   /// The store that a mark names.
   [[nodiscard]] StoreId place() const {
@@ -68,39 +68,38 @@ struct Appender::State {
 /// Finds the tail of the log and makes sure that it may be appended to.
 Result<void> Appender::State::look() {
   CULM_TRY(const auto transaction, store.read());
-  CULM_TRY(const auto found, transaction.find_log(log));
-  static const LogState nothing;
-  const LogState& held = found ? *found : nothing;
-  if (held.cap != 0) return fail(error_for(Errc::kLogCapped, held.cap));
+  CULM_TRY(const auto found, transaction.find_outline(log));
+  const LogOutline known = found.value_or(LogOutline{});
+  if (known.cap != 0) return fail(error_for(Errc::kLogCapped, known.cap));
   LogTail seen;
   // Also what a node holds back: it is signed, and its mark may have failed to move.
-  seen.seqnum = held.held.empty() ? 0 : held.held.max();
-  if (seen.seqnum != 0) {
-    CULM_TRY(const StoredEntry last, transaction.get_entry(held, seen.seqnum));
-    seen.hash = last.entry.hash();
-    seen.ended = last.entry.is_end_of_log();
+  seen.seqnum = known.held.empty() ? 0 : known.held.max();
+  CULM_TRY(const auto last, transaction.find_entry(known, seen.seqnum));
+  if (last) {
+    seen.hash = last->hash();
+    seen.ended = last->is_end_of_log();
   }
   tail = seen;
-  CULM_CHECK(compare(transaction, held));
+  CULM_CHECK(compare(transaction, known));
   if (tail.ended) return fail(error_for(Errc::kLogEnded, tail.seqnum));
   if (tail.seqnum == 0) return {};
   // Links never cross, so whatever a later entry links to lies on this path.
   for (const SeqNum n : path_to_first(tail.seqnum)) {
-    if (!held.held.contains(n)) return fail(error_for(Errc::kEntryNotHeld, n));
+    if (!known.held.contains(n)) return fail(error_for(Errc::kEntryNotHeld, n));
   }
   return {};
 }
 
-Result<void> Appender::State::compare(const ReadTransaction& transaction, const LogState& held) {
+Result<void> Appender::State::compare(const ReadTransaction& transaction, const LogOutline& known) {
   CULM_TRY(const auto published, read_mark());
   if (!published && tail.seqnum != 0 && !options.adopt) {
     return fail(error_for(Errc::kAuthorMarkFormat, tail.seqnum));
   }
   if (published && published->seqnum != 0) {
     const SeqNum n = published->seqnum;
-    CULM_TRY(const auto there, transaction.find_entry(held, n));
+    CULM_TRY(const auto there, transaction.find_entry(known, n));
     if (!there) return fail(error_for(Errc::kAuthorMarkBehind, n));
-    if (there->entry.hash() != published->hash) return fail(error_for(Errc::kAuthorMarkFork, n));
+    if (there->hash() != published->hash) return fail(error_for(Errc::kAuthorMarkFork, n));
   }
   // The entry of a mark whose writing did not end was committed before.
   if (published && published->is_overtaken && tail.seqnum <= published->seqnum && !options.adopt) {
@@ -181,9 +180,10 @@ Result<void> Appender::State::append(std::span<const ByteView> payloads, Tag tag
   const auto find_hash = [&](SeqNum seqnum) -> Result<Hash> {
     if (seqnum > last) return unit[static_cast<std::size_t>(seqnum - last - 1)].hash;
     CULM_TRY(const auto transaction, store.read());
-    CULM_TRY(const auto held, transaction.get_log(log));
-    CULM_TRY(const auto stored, transaction.get_entry(*held, seqnum));
-    return stored.entry.hash();
+    CULM_TRY(const auto known, transaction.find_outline(log));
+    CULM_TRY(const auto entry, transaction.find_entry(known.value_or(LogOutline{}), seqnum));
+    if (!entry) return fail(error_for(Errc::kEntryNotHeld, seqnum));
+    return entry->hash();
   };
   LogWriter writer(key, log.log_id, tail, find_hash);
   const auto add = [&](const EntryBuffer& entry, std::optional<ByteView> payload) {
@@ -223,9 +223,9 @@ Result<void> Appender::append_unit(std::span<const ByteView> payloads, Tag tag,
 SeqNum Appender::head() const noexcept { return state_->tail.seqnum; }
 
 Result<void> check_is_new(const ReadTransaction& transaction, const LogKey& log, SeqNum first) {
-  CULM_TRY(const auto state, transaction.find_log(log));
+  CULM_TRY(const auto known, transaction.find_outline(log));
   // Two entries with one seqnum would be a fork; these nobody has seen yet.
-  if (!state || state->held.smallest_from(first) == 0) return {};
+  if (!known || known->held.smallest_from(first) == 0) return {};
   return fail(error_for(Errc::kAuthorMarkFork, first));
 }
 

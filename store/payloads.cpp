@@ -21,7 +21,7 @@ Result<std::optional<WriteTransaction::Wanted>> WriteTransaction::find_wanted(co
 
 Result<std::optional<WriteTransaction::Wanted>> WriteTransaction::find_wanted_once(
     const LogKey& log, SeqNum seqnum) {
-  CULM_TRY(TouchedLog* const touched, touch_known(log));
+  CULM_TRY(TouchedLog* const touched, touch_known(log, seqnum));
   const LogState& state = touched->state;
   CULM_TRY(const StoredEntry stored, get_entry(state, seqnum));
   if (state.cap != 0 && seqnum >= state.cap) return fail(error_for(Errc::kLogCapped, state.cap));
@@ -29,7 +29,8 @@ Result<std::optional<WriteTransaction::Wanted>> WriteTransaction::find_wanted_on
   if (stored.entry.payload_size() > limits::kPayloadSizeBytesMax) {
     return fail(error_for(Errc::kPayloadTooLarge, seqnum));
   }
-  if (state.payloads.ranges().size() >= limits::kRangesPerLogMax) {
+  if (touched->below[detail::kPayloadsSet] + state.payloads.ranges().size() >=
+      limits::kRangesPerLogMax) {
     return fail(Errc::kLogFragmented);
   }
   return Wanted{touched, stored};
@@ -286,9 +287,11 @@ Result<SeqNum> WriteTransaction::find_staged(const LogState& state, const RangeS
 }
 
 Result<void> WriteTransaction::undelete_payloads(const LogKey& log, const RangeSet& seqnums) {
-  CULM_TRY(TouchedLog* const touched, touch_known(log));
+  CULM_TRY(TouchedLog* const touched, touch_known(log, seqnums.empty() ? 0 : seqnums.min()));
   RangeSet deleted = touched->state.deleted - seqnums;
-  if (deleted.ranges().size() > limits::kRangesPerLogMax) return fail(Errc::kLogFragmented);
+  if (touched->below[detail::kDeletedSet] + deleted.ranges().size() > limits::kRangesPerLogMax) {
+    return fail(Errc::kLogFragmented);
+  }
   if (deleted == touched->state.deleted) return {};
   mark_changed(*touched);
   touched->state.deleted = std::move(deleted);

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "culm/store/detail/log_cache.hpp"
+#include "culm/store/detail/log_sets.hpp"
 #include "culm/store/detail/rows.hpp"
 #include "culm/store/detail/schema.hpp"
 #include "culm/store/store.hpp"
@@ -22,20 +23,44 @@ bool is_hex_digit(char c) {
 
 }  // namespace
 
-Result<SharedLogState> ReadTransaction::find_log(const LogKey& log) const {
-  if (touched_ != nullptr) {
-    const auto touched = touched_->find(log);
-    if (touched != touched_->end()) {
-      if (touched->second.state.number == 0) return nullptr;
-      return std::make_shared<const LogState>(touched->second.state);
-    }
-  }
+/// What the rows hold, all of it or from a seqnum on.
+Result<std::optional<detail::UpperState>> ReadTransaction::read_log(const LogKey& log,
+                                                                    SeqNum from) const {
   const auto key = detail::log_row_key(log);
   CULM_TRY(const auto value, kv_->get(Table::kLogs, key));
-  if (!value) return nullptr;
-  CULM_TRY(auto state, cache_->decode(*kv_, log, *value));
+  if (!value) return std::nullopt;
+  CULM_TRY(auto state, cache_->decode(*kv_, log, *value, from));
+  return state;
+}
+
+Result<SharedLogState> ReadTransaction::find_log(const LogKey& log) const {
+  const auto* const touched = touched_ == nullptr ? nullptr : detail::find(*touched_, log);
+  if (touched != nullptr && touched->from == 0) {
+    if (touched->state.number == 0) return nullptr;
+    return std::make_shared<const LogState>(touched->state);
+  }
+  CULM_TRY(const auto stored, read_log(log, 0));
+  if (!stored) return nullptr;
+  if (touched != nullptr) {
+    return std::make_shared<const LogState>(detail::whole_of(*touched, *stored->whole()));
+  }
   // Who writes sees all of it.
-  return touched_ == nullptr ? cache_->shown(std::move(state)) : state;
+  return touched_ == nullptr ? cache_->shown(stored->whole()) : stored->whole();
+}
+
+Result<std::optional<LogOutline>> ReadTransaction::find_outline(const LogKey& log) const {
+  const auto outline_of = [](const LogState& state) {
+    return LogOutline{state.log, state.number, state.held, state.cap,
+                      !state.interest.entries.empty()};
+  };
+  const auto* const touched = touched_ == nullptr ? nullptr : detail::find(*touched_, log);
+  if (touched != nullptr) {
+    if (touched->state.number == 0) return std::nullopt;
+    return outline_of(touched->state);
+  }
+  CULM_TRY(const auto stored, read_log(log, kSeqnumMax));
+  if (!stored) return std::nullopt;
+  return outline_of(*stored->state);
 }
 
 Result<SharedLogState> ReadTransaction::get_log(const LogKey& log) const {
@@ -66,23 +91,29 @@ Result<std::vector<LogKey>> ReadTransaction::list_logs(std::string_view prefix,
   return out;
 }
 
-Result<StoredEntry> ReadTransaction::open_entry(const LogState& log, SeqNum seqnum, ByteView key,
-                                                ByteView value) const {
+static Result<detail::EntryRow> open_row(const LogKey& log, SeqNum seqnum, ByteView key,
+                                         ByteView value) {
   const auto body = detail::unseal(Table::kEntries, key, value);
   if (!body) return fail(with_seqnum(body.error(), seqnum));
   const auto row = detail::decode_entry(*body);
   if (!row) return fail(with_seqnum(row.error(), seqnum));
-  const EntryView& entry = row->entry;
-  if (entry.seqnum() != seqnum || entry.log() != log.log) {
+  if (row->entry.seqnum() != seqnum || row->entry.log() != log) {
     return fail(error_for(Errc::kStoreDamaged, seqnum));
   }
+  return *row;
+}
+
+Result<StoredEntry> ReadTransaction::open_entry(const LogState& log, SeqNum seqnum, ByteView key,
+                                                ByteView value) const {
+  CULM_TRY(const auto row, open_row(log.log, seqnum, key, value));
+  const EntryView& entry = row.entry;
   StoredEntry stored{entry, std::nullopt};
   if (detail::is_inline(entry) && log.payloads.contains(seqnum)) {
     // An older version of the row, put back, has none.
-    if (row->payload.size() != entry.payload_size()) {
+    if (row.payload.size() != entry.payload_size()) {
       return fail(error_for(Errc::kStoreDamaged, seqnum));
     }
-    stored.inline_payload = row->payload;
+    stored.inline_payload = row.payload;
   }
   return stored;
 }
@@ -95,6 +126,16 @@ Result<std::optional<StoredEntry>> ReadTransaction::find_entry(const LogState& l
   if (!value) return fail(error_for(Errc::kStoreDamaged, seqnum));
   CULM_TRY(const StoredEntry stored, open_entry(log, seqnum, key, *value));
   return stored;
+}
+
+Result<std::optional<EntryView>> ReadTransaction::find_entry(const LogOutline& log,
+                                                             SeqNum seqnum) const {
+  if (!log.held.contains(seqnum)) return std::nullopt;
+  const auto key = detail::entry_row_key(log.number, seqnum);
+  CULM_TRY(const auto value, kv_->get(Table::kEntries, key));
+  if (!value) return fail(error_for(Errc::kStoreDamaged, seqnum));
+  CULM_TRY(const auto row, open_row(log.log, seqnum, key, *value));
+  return row.entry;
 }
 
 Result<StoredEntry> ReadTransaction::get_entry(const LogState& log, SeqNum seqnum) const {

@@ -16,8 +16,8 @@
 
 #include "culm/core/sealing.hpp"
 #include "culm/feed/checked_unit.hpp"
-#include "culm/feed/closure.hpp"
 #include "culm/store/kv.hpp"
+#include "culm/store/log_state.hpp"
 
 /// Durable logs over a `Kv`: the one store logic, whatever lies below. Spec: store.md
 namespace culm::store {
@@ -28,53 +28,6 @@ using StoreId = std::array<std::uint8_t, 16>;
 /// Bounds of `ReadTransaction::known_peers`.
 inline constexpr std::size_t kKnownPeersMax = 16;
 inline constexpr std::size_t kKnownPeerBytesMax = 300;
-
-/// What a peer keeps of a log.
-struct LogInterest {
-  Interest entries;
-  /// Payloads are wanted too.
-  bool payloads = true;
-
-  /// Whether somebody has said that nothing is wanted. Where nobody has said anything it is false,
-  /// as it is by default.
-  [[nodiscard]] bool is_none() const noexcept { return entries.empty() && !payloads; }
-  /// The entries whose payloads are wanted of a log with this head; all where nobody has said
-  /// anything.
-  [[nodiscard]] RangeSet payloads_wanted(SeqNum head) const;
-
-  friend bool operator==(const LogInterest&, const LogInterest&) = default;
-};
-
-/// Everything known of a log but its rows. A value: it does not change with the store. Each of its
-/// sets has at most limits::kRangesPerLogMax ranges. Spec: store.md#logs
-struct LogState {
-  LogKey log;
-  std::uint64_t number = 0;  ///< prefix of the log's rows, from 1
-  RangeSet held;             ///< entries with a row
-  RangeSet payloads;         ///< held entries whose payload is held
-  RangeSet verified;         ///< held entries whose own signature is known to be good
-  RangeSet deleted;          ///< entries, held or not, whose payload is not taken (again)
-  LogInterest interest;
-  SeqNum cap = 0;                   ///< lowest `at` of the recorded evidence; 0: none
-  SeqNum end_of_log = 0;            ///< seqnum of the held end-of-log entry; 0: none
-  std::uint64_t change = 0;         ///< number of the last change of this log
-  std::uint64_t payload_bytes = 0;  ///< of the payloads held
-  SeqNum held_back = 0;  ///< not served from here on, see `Store::hold_back`; 0: none; not a row's
-
-  /// Held entries that are not held back, also above the cap: what a peer need not send.
-  [[nodiscard]] RangeSet shown() const;
-  /// Held entries below the cap, and not held back: what is valid, served and counted.
-  [[nodiscard]] RangeSet served() const;
-  /// Those of them that are not wanted: they prove others, or were wanted once. None where nothing
-  /// is wanted.
-  [[nodiscard]] RangeSet certificate() const;
-  /// The highest of them, or 0.
-  [[nodiscard]] SeqNum head() const;
-  /// Whether the entry is one of them.
-  [[nodiscard]] bool serves(SeqNum seqnum) const;
-
-  friend bool operator==(const LogState&, const LogState&) = default;
-};
 
 /// Rows that hold a large payload, or parts of one while it arrives. A payload may have several,
 /// one for each that brings it; at most one becomes it. Never used for anything else again.
@@ -111,10 +64,6 @@ struct UnfinishedStage {
   Bearer bearer{};
   bool takes_parts = true;  ///< false: it is being erased, or its entry has a payload already
 };
-
-/// A state as transactions hand it out: all that read the log between two changes of it share one,
-/// which may outlive them and the store. A log of very many ranges thus costs a reader little.
-using SharedLogState = std::shared_ptr<const LogState>;
 
 /// An entry as it is stored. Borrows from its transaction.
 struct StoredEntry {
@@ -164,16 +113,6 @@ struct StoreMeta {
   std::uint64_t forgotten = 0;  ///< logs of that number that are known no more
 };
 
-/// The state of a log inside a write transaction; written once, when it commits.
-struct TouchedLog {
-  LogState state;
-  SharedLogState before{};  ///< that the rows hold; null: they hold none, or a damaged one
-  bool is_changed = false;
-  bool is_marked = false;  ///< `verified` differs, which alone is no change
-  Bytes row{};             ///< that was written, where `LogCache` is to know it
-};
-using TouchedLogs = std::map<LogKey, TouchedLog>;
-
 struct StageRow;
 class LogCache;
 
@@ -196,6 +135,8 @@ class ReadTransaction {
   [[nodiscard]] Result<SharedLogState> find_log(const LogKey& log) const;
   /// Fails with kLogUnknown.
   [[nodiscard]] Result<SharedLogState> get_log(const LogKey& log) const;
+  /// What an author asks of a log, or nothing when it is unknown; shows what is held back too.
+  [[nodiscard]] Result<std::optional<LogOutline>> find_outline(const LogKey& log) const;
   /// All logs whose author's hex starts with the hex digits `prefix`, ordered by key; at most
   /// `max`. Without the logs that became known in this transaction. Fails with kHexFormat.
   [[nodiscard]] Result<std::vector<LogKey>> list_logs(std::string_view prefix = {},
@@ -204,6 +145,8 @@ class ReadTransaction {
   /// Nothing when the entry is not held.
   [[nodiscard]] Result<std::optional<StoredEntry>> find_entry(const LogState& log,
                                                               SeqNum seqnum) const;
+  [[nodiscard]] Result<std::optional<EntryView>> find_entry(const LogOutline& log,
+                                                            SeqNum seqnum) const;
   /// Fails with kEntryNotHeld.
   [[nodiscard]] Result<StoredEntry> get_entry(const LogState& log, SeqNum seqnum) const;
 
@@ -288,6 +231,7 @@ class ReadTransaction {
 
   explicit ReadTransaction(std::unique_ptr<KvReadTransaction> kv) : kv_(std::move(kv)) {}
 
+  Result<std::optional<detail::UpperState>> read_log(const LogKey& log, SeqNum from) const;
   Result<StoredEntry> open_entry(const LogState& log, SeqNum seqnum, ByteView key,
                                  ByteView value) const;
   /// A stage of the entry: that of its payload, or any.
@@ -470,11 +414,14 @@ class WriteTransaction : public ReadTransaction {
   void change_id();
 
   Result<IngestAttempt> ingest_once(const CheckedUnit& unit, const AcceptOptions& options);
-  Result<detail::TouchedLog*> touch(const LogKey& log);
-  Result<detail::TouchedLog*> touch_known(const LogKey& log);
+  Result<detail::TouchedLog*> touch(const LogKey& log, SeqNum from = 0);
+  Result<detail::TouchedLog*> touch_known(const LogKey& log, SeqNum from = 0);
+  Result<void> complete(detail::TouchedLog& touched);
   void mark_changed(detail::TouchedLog& touched);
 
-  Result<Intake> plan(const LogState& state, std::span<const UnitEntry> unit,
+  Result<UnitVerdict> judge(detail::TouchedLog& touched, const CheckedUnit& unit,
+                            const AcceptOptions& options);
+  Result<Intake> plan(const detail::TouchedLog& touched, std::span<const UnitEntry> unit,
                       const UnitVerdict& verdict, SeqNum cap) const;
   Result<void> take(detail::TouchedLog& touched, const UnitVerdict& verdict, Intake intake);
   Result<void> append(const LogState& state, const AcceptedEntry& accepted, bool with_payload);

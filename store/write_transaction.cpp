@@ -18,12 +18,17 @@ namespace {
 
 /// Whether `set` with what is added has no more ranges than may be. Made of the two only where that
 /// is in doubt.
-Result<void> check_ranges(const RangeSet& set, const RangeSet& added) {
+Result<void> check_ranges(const RangeSet& set, const RangeSet& added, std::size_t below = 0) {
   constexpr std::size_t kMax = limits::kRangesPerLogMax;
-  if (set.ranges().size() + added.ranges().size() <= kMax) return {};
+  if (below + set.ranges().size() + added.ranges().size() <= kMax) return {};
   const RangeSet both = set | added;
-  if (both.ranges().size() > kMax) return fail(Errc::kLogFragmented);
+  if (below + both.ranges().size() > kMax) return fail(Errc::kLogFragmented);
   return {};
+}
+
+/// From where on a state is asked for and changed by who ingests the unit.
+SeqNum from_of(const CheckedUnit& unit) {
+  return unit.entries().empty() ? 0 : unit.entries().front().entry.seqnum();
 }
 
 /// A log as the accepting rule sees it.
@@ -63,22 +68,39 @@ WriteTransaction::WriteTransaction(std::unique_ptr<KvWriteTransaction> kv,
   ReadTransaction::touched_ = &touched_logs_;
 }
 
-Result<TouchedLog*> WriteTransaction::touch(const LogKey& log) {
+/// All of its state, or as much as who asks for it and changes it from a seqnum on needs.
+Result<TouchedLog*> WriteTransaction::touch(const LogKey& log, SeqNum from) {
   const auto known = touched_logs_.find(log);
-  if (known != touched_logs_.end()) return &known->second;
-  CULM_TRY(const auto stored, find_log(log));
+  if (known != touched_logs_.end()) {
+    if (from < known->second.from) CULM_CHECK(complete(known->second));
+    return &known->second;
+  }
+  CULM_TRY(const auto stored, read_log(log, from));
   TouchedLog touched;
   if (stored) {
-    touched.state = *stored;
-    touched.before = stored;
+    touched.state = *stored->state;
+    touched.before = stored->state;
+    touched.from = stored->from;
+    touched.below = stored->below;
   } else {
     touched.state.log = log;
   }
   return &touched_logs_.emplace(log, std::move(touched)).first->second;
 }
 
-Result<TouchedLog*> WriteTransaction::touch_known(const LogKey& log) {
-  CULM_TRY(TouchedLog* const touched, touch(log));
+/// Its rows are as they were: a state is written once, at the end.
+Result<void> WriteTransaction::complete(TouchedLog& touched) {
+  CULM_TRY(const auto stored, read_log(touched.state.log, 0));
+  if (!stored) return fail(Errc::kStoreDamaged);
+  touched.state = detail::whole_of(touched, *stored->whole());
+  touched.before = stored->whole();
+  touched.from = 0;
+  touched.below = {};
+  return {};
+}
+
+Result<TouchedLog*> WriteTransaction::touch_known(const LogKey& log, SeqNum from) {
+  CULM_TRY(TouchedLog* const touched, touch(log, from));
   if (touched->state.number == 0) return fail(Errc::kLogUnknown);
   return touched;
 }
@@ -94,6 +116,18 @@ Result<void> WriteTransaction::put_row(Table table, ByteView key) {
   return kv_write_.put(table, key, row_);
 }
 
+/// What a unit disagrees with may lie far below, where it is verified or will be.
+Result<UnitVerdict> WriteTransaction::judge(TouchedLog& touched, const CheckedUnit& unit,
+                                            const AcceptOptions& options) {
+  for (;;) {
+    HeldEntries held(*this, touched.state);
+    auto verdict = accept_unit(unit.log(), unit.entries(), held, unit.verdicts(), options);
+    const bool is_clear = verdict && verdict->missing.empty() && !verdict->proven;
+    if (is_clear || touched.from == 0) return verdict;
+    CULM_CHECK(complete(touched));
+  }
+}
+
 Result<IngestAttempt> WriteTransaction::ingest(const CheckedUnit& unit,
                                                const AcceptOptions& options) {
   return without_damage(unit.log(), [&] { return ingest_once(unit, options); });
@@ -101,11 +135,9 @@ Result<IngestAttempt> WriteTransaction::ingest(const CheckedUnit& unit,
 
 Result<IngestAttempt> WriteTransaction::ingest_once(const CheckedUnit& unit,
                                                     const AcceptOptions& options) {
-  CULM_TRY(TouchedLog* const touched, touch(unit.log()));
+  CULM_TRY(TouchedLog* const touched, touch(unit.log(), from_of(unit)));
+  CULM_TRY(UnitVerdict verdict, judge(*touched, unit, options));
   LogState& state = touched->state;
-  HeldEntries held(*this, state);
-  CULM_TRY(UnitVerdict verdict,
-           accept_unit(unit.log(), unit.entries(), held, unit.verdicts(), options));
   IngestAttempt attempt;
   if (!verdict.missing.empty()) {
     attempt.missing = std::move(verdict.missing);
@@ -115,7 +147,7 @@ Result<IngestAttempt> WriteTransaction::ingest_once(const CheckedUnit& unit,
   report.signatures_checked = verdict.signatures_checked;
   if (verdict.proven) report.defect = verdict.proven->defect();
   CULM_TRY(Intake intake,
-           plan(state, unit.entries(), verdict, report.defect ? report.defect->at : state.cap));
+           plan(*touched, unit.entries(), verdict, report.defect ? report.defect->at : state.cap));
   report.payloads_added = intake.payloads_added;
   for (const AcceptedEntry& accepted : verdict.accepted) {
     report.added.insert(accepted.entry().seqnum());
@@ -132,10 +164,8 @@ Result<IngestAttempt> WriteTransaction::ingest_once(const CheckedUnit& unit,
 
 Result<std::vector<UncheckedEntry>> WriteTransaction::find_missing(const CheckedUnit& unit,
                                                                    const AcceptOptions& options) {
-  CULM_TRY(const TouchedLog* const touched, touch(unit.log()));
-  HeldEntries held(*this, touched->state);
-  CULM_TRY(UnitVerdict verdict,
-           accept_unit(unit.log(), unit.entries(), held, unit.verdicts(), options));
+  CULM_TRY(TouchedLog* const touched, touch(unit.log(), from_of(unit)));
+  CULM_TRY(UnitVerdict verdict, judge(*touched, unit, options));
   return std::move(verdict.missing);
 }
 
@@ -149,10 +179,11 @@ Result<void> WriteTransaction::mark_verified(const CheckedSignatures& checked) {
   return {};
 }
 
-Result<WriteTransaction::Intake> WriteTransaction::plan(const LogState& state,
+Result<WriteTransaction::Intake> WriteTransaction::plan(const TouchedLog& touched,
                                                         std::span<const UnitEntry> unit,
                                                         const UnitVerdict& verdict,
                                                         SeqNum cap) const {
+  const LogState& state = touched.state;
   Intake intake;
   intake.verified = verdict.newly_verified;
   auto accepted = verdict.accepted.begin();
@@ -175,9 +206,12 @@ Result<WriteTransaction::Intake> WriteTransaction::plan(const LogState& state,
     }
   }
   // A mark may be made again at any time; a unit is not refused for it.
-  if (!check_ranges(state.verified, intake.verified)) intake.verified = {};
+  if (!check_ranges(state.verified, intake.verified, touched.below[detail::kVerifiedSet])) {
+    intake.verified = {};
+  }
   CULM_CHECK(check_ranges(state.held, intake.added));
-  CULM_CHECK(check_ranges(state.payloads, intake.payloads_added));
+  CULM_CHECK(
+      check_ranges(state.payloads, intake.payloads_added, touched.below[detail::kPayloadsSet]));
   return intake;
 }
 
@@ -274,8 +308,11 @@ Result<void> WriteTransaction::put_change(LogState& state) {
 }
 
 Result<void> WriteTransaction::put_log(TouchedLog& touched) {
-  CULM_CHECK(detail::write_log(kv_write_, touched.before.get(), touched.state, row_));
-  if (detail::LogCache::is_kept(touched.state, row_)) touched.row = row_;
+  if (detail::is_small(touched)) CULM_CHECK(complete(touched));
+  CULM_CHECK(
+      detail::write_log(kv_write_, touched.before.get(), touched.state, row_, touched.below));
+  const bool is_whole = touched.from == 0;
+  if (is_whole && detail::LogCache::is_kept(touched.state, row_)) touched.row = row_;
   return {};
 }
 

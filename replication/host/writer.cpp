@@ -48,8 +48,8 @@ Result<std::unique_ptr<store::Store>> open_store(const std::string& directory,
 Result<void> keep_all(const store::Store& store, Writer& writer, const LogKey& log) {
   {
     CULM_TRY(const auto transaction, store.read());
-    CULM_TRY(const auto state, transaction.find_log(log));
-    if (state && !state->interest.entries.empty()) return {};
+    CULM_TRY(const auto known, transaction.find_outline(log));
+    if (known && known->is_selected) return {};
   }
   return writer.set_interest(log, {everything(), true});
 }

@@ -25,20 +25,22 @@ std::size_t count_ranges(const LogState& state) {
 
 }  // namespace
 
-Result<SharedLogState> LogCache::decode(const KvReadTransaction& kv, const LogKey& log,
-                                        ByteView row) {
+Result<UpperState> LogCache::decode(const KvReadTransaction& kv, const LogKey& log, ByteView row,
+                                    SeqNum from) {
   const Ends ends = ends_of(row);
   if (row.size() >= kRowBytesMin) {
-    if (auto known = find(log, ends)) return known;
+    if (auto known = find(log, ends)) return UpperState{std::move(known)};
   }
   CULM_TRY(LogRow opened, open_log(log, row));
   if (opened.has_blocks() && row.size() < kRowBytesMin) {
-    if (auto known = find(log, ends)) return known;
+    if (auto known = find(log, ends)) return UpperState{std::move(known)};
   }
+  if (from != 0 && opened.may_be_read_in_part())
+    return read_upper_sets(kv, std::move(opened), from);
   CULM_TRY(LogState read, read_sets(kv, std::move(opened)));
   auto state = std::make_shared<const LogState>(std::move(read));
   if (is_kept(*state, row)) keep({ends, state, count_ranges(*state)});
-  return state;
+  return UpperState{std::move(state)};
 }
 
 void LogCache::keep(const LogState& state, ByteView row) {

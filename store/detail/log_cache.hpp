@@ -19,8 +19,9 @@ class LogCache {
   /// The state that `row` of kLogs and the rows that belong to it hold. A row that was taken apart
   /// before is known by its ends, where its change and its checksum stand; what lies between, and
   /// its blocks, are not looked at again. Fails as `open_log` and `read_sets`.
-  [[nodiscard]] Result<SharedLogState> decode(const KvReadTransaction& kv, const LogKey& log,
-                                              ByteView row);
+  /// With `from`, where it was not, what `read_upper_sets` reads if that can be.
+  [[nodiscard]] Result<UpperState> decode(const KvReadTransaction& kv, const LogKey& log,
+                                          ByteView row, SeqNum from);
 
   /// The state that was written with `row`, and committed.
   void keep(const LogState& state, ByteView row);

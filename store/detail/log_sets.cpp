@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "culm/core/assert.hpp"
 #include "culm/store/detail/rows.hpp"
 #include "culm/store/detail/schema.hpp"
 
@@ -145,23 +146,37 @@ Result<void> SetWriter::put_changed(Ranges before, Ranges after) {
   return {};
 }
 
-Result<RangeSet> read_blocks(KvCursor& cursor, std::uint64_t number, std::size_t set,
-                             const SetBlocks& blocks) {
-  std::vector<SeqRange> ranges;
-  ranges.reserve(static_cast<std::size_t>(blocks.ranges));
-  SetBlocks found;
-  CULM_TRY(auto row, cursor.seek(set_row_key(number, set, 0)));
-  while (found.count < blocks.count) {
+/// The last block that begins below `from`, or else the first of all.
+Result<std::optional<KvRow>> seek_block(KvCursor& cursor, std::uint64_t number, std::size_t set,
+                                        SeqNum from) {
+  if (from != 0) {
+    CULM_TRY(const auto row, cursor.seek_before(set_row_key(number, set, from)));
     CULM_TRY(const auto block, block_in(row, number, set));
-    if (!block) return fail(Errc::kStoreDamaged);
+    if (block) return row;
+  }
+  return cursor.seek(set_row_key(number, set, 0));
+}
+
+/// The blocks from there on.
+Result<RangeSet> read_blocks(KvCursor& cursor, std::uint64_t number, std::size_t set,
+                             const SetBlocks& blocks, SeqNum from) {
+  std::vector<SeqRange> ranges;
+  if (from == 0) ranges.reserve(static_cast<std::size_t>(blocks.ranges));
+  SetBlocks found;
+  CULM_TRY(auto row, seek_block(cursor, number, set, from));
+  for (;;) {
+    CULM_TRY(const auto block, block_in(row, number, set));
+    if (!block) break;
     CULM_TRY(const ByteView body, unseal(Table::kSets, row->key, row->value));
     CULM_CHECK(decode_block(ranges, block->first, body));
     found.sum += block->checksum;
-    ++found.count;
+    if (++found.count == blocks.count) break;
     CULM_TRY(row, cursor.next());
   }
   found.ranges = ranges.size();
-  if (found != blocks) return fail(Errc::kStoreDamaged);
+  const bool is_part = from != 0 && found.count != 0 && found.count < blocks.count;
+  const bool may_be = is_part ? found.ranges < blocks.ranges : found == blocks;
+  if (!may_be) return fail(Errc::kStoreDamaged);
   auto read = RangeSet::from_canonical(std::move(ranges));
   if (!read) return fail(Errc::kStoreFormat);
   return *std::move(read);
@@ -186,6 +201,17 @@ Result<void> erase_blocks(KvWriteTransaction& kv, std::uint64_t number) {
   return {};
 }
 
+Result<void> read_all(const KvReadTransaction& kv, LogRow& row, SeqNum from) {
+  if (!row.has_blocks()) return {};
+  CULM_TRY(const auto cursor, kv.cursor(Table::kSets));
+  const auto sets = sets_of(row.state);
+  for (std::size_t i = 0; i < kSetCount; ++i) {
+    if (row.blocks[i].count == 0) continue;
+    CULM_TRY(*sets[i], read_blocks(*cursor, row.state.number, i, row.blocks[i], from));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<LogRow> open_log(const LogKey& log, ByteView value) {
@@ -194,14 +220,53 @@ Result<LogRow> open_log(const LogKey& log, ByteView value) {
 }
 
 Result<LogState> read_sets(const KvReadTransaction& kv, LogRow row) {
-  if (!row.has_blocks()) return std::move(row.state);
-  CULM_TRY(const auto cursor, kv.cursor(Table::kSets));
+  CULM_CHECK(read_all(kv, row, 0));
+  return std::move(row.state);
+}
+
+Result<UpperState> read_upper_sets(const KvReadTransaction& kv, LogRow row, SeqNum from) {
+  CULM_ASSERT(row.may_be_read_in_part());
+  CULM_CHECK(read_all(kv, row, from));
+  UpperState upper;
   const auto sets = sets_of(row.state);
   for (std::size_t i = 0; i < kSetCount; ++i) {
     if (row.blocks[i].count == 0) continue;
-    CULM_TRY(*sets[i], read_blocks(*cursor, row.state.number, i, row.blocks[i]));
+    upper.below[i] = static_cast<std::size_t>(row.blocks[i].ranges) - sets[i]->ranges().size();
+    if (upper.below[i] != 0) upper.from = from;
   }
-  return std::move(row.state);
+  upper.state = std::make_shared<const LogState>(std::move(row.state));
+  return upper;
+}
+
+SharedLogState UpperState::whole() const {
+  CULM_ASSERT(from == 0);
+  return state;
+}
+
+LogState whole_of(const TouchedLog& touched, const LogState& stored) {
+  LogState whole = touched.state;
+  if (touched.from == 0) return whole;
+  const auto upper = sets_of(whole);
+  const auto before = sets_of(*touched.before);
+  const auto all = sets_of(stored);
+  for (std::size_t i = 0; i < kSetCount; ++i) {
+    if (touched.below[i] != 0) *upper[i] |= *all[i] - *before[i];
+  }
+  return whole;
+}
+
+bool is_small(const TouchedLog& touched) {
+  const auto sets = sets_of(touched.state);
+  for (std::size_t i = 0; i < kSetCount; ++i) {
+    const std::size_t count = touched.below[i] + sets[i]->ranges().size();
+    if (touched.below[i] != 0 && count <= limits::kRangesPerRowMax) return true;
+  }
+  return false;
+}
+
+const TouchedLog* find(const TouchedLogs& touched, const LogKey& log) {
+  const auto found = touched.find(log);
+  return found == touched.end() ? nullptr : &found->second;
 }
 
 Result<RangeSet> read_sound_blocks(const KvReadTransaction& kv, std::uint64_t number,
@@ -222,10 +287,12 @@ Result<RangeSet> read_sound_blocks(const KvReadTransaction& kv, std::uint64_t nu
 }
 
 Result<void> write_log(KvWriteTransaction& kv, const LogState* before, const LogState& state,
-                       Bytes& row) {
+                       Bytes& row, const RangesBelow& below) {
   const auto sets = sets_of(state);
-  for (const RangeSet* set : sets) {
-    if (set->ranges().size() > limits::kRangesPerLogMax) return fail(Errc::kLogFragmented);
+  for (std::size_t i = 0; i < kSetCount; ++i) {
+    const std::size_t count = below[i] + sets[i]->ranges().size();
+    if (count > limits::kRangesPerLogMax) return fail(Errc::kLogFragmented);
+    CULM_ASSERT(below[i] == 0 || count > limits::kRangesPerRowMax);
   }
   LogBlocks blocks{};
   if (before == nullptr) {
@@ -236,14 +303,15 @@ Result<void> write_log(KvWriteTransaction& kv, const LogState* before, const Log
   for (std::size_t i = 0; i < kSetCount; ++i) {
     SetWriter writer(kv, state.number, i, blocks[i], row);
     const Ranges ranges = sets[i]->ranges();
-    const bool is_in_row = ranges.size() <= limits::kRangesPerRowMax;
+    const std::size_t count = below[i] + ranges.size();
+    const bool is_in_row = count <= limits::kRangesPerRowMax;
     if (blocks[i].count != 0 && !is_in_row) {
       CULM_CHECK(writer.put_changed(sets_of(*before)[i]->ranges(), ranges));
     } else {
       if (blocks[i].count != 0) CULM_CHECK(writer.erase_all());
       if (!is_in_row) CULM_CHECK(writer.put_all(ranges));
     }
-    blocks[i].ranges = ranges.size();
+    blocks[i].ranges = count;
   }
   encode_log(row, state, blocks);
   const auto key = log_row_key(state.log);

@@ -169,6 +169,10 @@ bool LogRow::has_blocks() const noexcept {
   return std::ranges::any_of(blocks, [](const SetBlocks& set) { return set.count != 0; });
 }
 
+bool LogRow::may_be_read_in_part() const noexcept {
+  return has_blocks() && blocks[kHeldSet].count == 0;
+}
+
 void encode_log(Bytes& out, const LogState& log, const LogBlocks& blocks) {
   start(out);
   for (const std::uint64_t value : {log.number, log.change, log.cap, log.end_of_log,

@@ -27,7 +27,10 @@ void encode_peers(Bytes& out, const std::vector<std::string>& addresses);
 void encode_lost(Bytes& out, const Lost& lost);
 [[nodiscard]] Result<Lost> decode_lost(ByteView body);
 
-inline constexpr std::size_t kSetCount = 5;
+inline constexpr std::size_t kSetCount = std::tuple_size_v<RangesBelow>;
+inline constexpr std::size_t kHeldSet = 0;
+inline constexpr std::size_t kPayloadsSet = 1;
+inline constexpr std::size_t kVerifiedSet = 2;
 inline constexpr std::size_t kDeletedSet = 3;
 inline constexpr std::size_t kInterestSet = 4;
 /// The range sets of a log, each at its place.
@@ -53,6 +56,8 @@ struct LogRow {
   LogBlocks blocks;
 
   [[nodiscard]] bool has_blocks() const noexcept;
+  /// What is held is asked for far below what changes, by links: it lies in the row then.
+  [[nodiscard]] bool may_be_read_in_part() const noexcept;
 };
 /// In the place of a row that was lost with pages of the file, as others of the log may be.
 inline constexpr std::array<std::uint8_t, 1> kLostState{0};

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "culm/replication/host/detail/asio.hpp"
+#include "culm/store/appender.hpp"
 #include "culm/store/check.hpp"
 #include "culm/store/memory_kv.hpp"
 
@@ -78,6 +79,67 @@ TEST(StoreNode, SyncsHearOfALogThatIsForgottenWhereverErasingItFails) {
     if (out.is_unknown) ++half_done;
   }
   EXPECT_NE(half_done, 0U);
+}
+
+class Mark final : public store::AuthorMark {
+ public:
+  explicit Mark(const store::Published& published) : published_(published) {}
+  Result<std::optional<store::Published>> read() override { return published_; }
+  Result<void> write(const store::Published& next) override {
+    published_ = next;
+    return {};
+  }
+
+ private:
+  store::Published published_;
+};
+
+std::unique_ptr<store::Store> open_image(const store::MemoryImage& image,
+                                         const store::MemoryKv** memory = nullptr) {
+  test::TestRandom random{1};
+  auto kv = std::make_unique<store::MemoryKv>(store::MemoryOptions{}, image);
+  if (memory != nullptr) *memory = kv.get();
+  return *store::Store::open(std::move(kv), random);
+}
+
+TEST(StoreNode, KeepsALogOfManyRangesWholeWhileItIsAppendedTo) {
+  constexpr SeqNum kHead = 1000;
+  const test::LogBuilder log = test::LogBuilder("alice").append_many(kHead);
+  const store::MemoryKv* memory = nullptr;
+  const auto first = open_image({}, &memory);
+  Ed25519Verifier verifier;
+  ASSERT_TRUE(store::ingest(*first, log.log(), log.unit({{1, kHead}}, true), verifier));
+  RangeSet deleted;
+  for (SeqNum n = 2; n < kHead; n += 2) deleted.insert(n);
+  ASSERT_TRUE(first->delete_payloads(log.log(), deleted));
+
+  const auto store = open_image(memory->image(), &memory);
+  replication::OpenPolicy policy;
+  asio::io_context io;
+  test::TestRandom random{2};
+  StoreNode host(io, *store, policy, {{.identity = sealing::KeyPair::generate(random)}});
+  Mark mark({kHead, log.hash(kHead), store->id()});
+  auto appender = *store::Appender::open(*store, log.key(), LogId{0}, mark,
+                                         commit_through(host.writer(), *store));
+  const ByteView payload = as_bytes(std::string_view("another"));
+  ASSERT_TRUE(appender.append({&payload, 1}));
+  ASSERT_TRUE(host.writer().delete_payloads(log.log(), {{1, 1}}));
+  ASSERT_TRUE(appender.append({&payload, 1}));
+  ASSERT_TRUE(host.writer().set_interest(log.log(), {{{{5, 9}}, 0}, true}));
+  ASSERT_TRUE(appender.append({&payload, 1}));
+
+  deleted.insert(1);
+  const auto again = open_image(memory->image());
+  for (const store::Store* const where : {store.get(), again.get()}) {
+    const auto state = **(*where->read()).get_log(log.log());
+    EXPECT_EQ(state.held, (RangeSet{{1, kHead + 3}}));
+    EXPECT_EQ(state.deleted, deleted);
+    EXPECT_EQ(state.payloads, state.held - deleted);
+    EXPECT_EQ(state.interest.entries.ranges, (RangeSet{{5, 9}}));
+  }
+  bool is_stopped = false;
+  host.stop([&] { is_stopped = true; });
+  while (!is_stopped && io.run_one_for(std::chrono::seconds(30)) != 0) continue;
 }
 
 }  // namespace
