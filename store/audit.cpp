@@ -121,6 +121,7 @@ class StoreAudit {
 void StoreAudit::fault(Error error) {
   ++report_.faults;
   if (!report_.first_fault) report_.first_fault = error;
+  if (!report_.first_damage && error.code == Errc::kStoreDamaged) report_.first_damage = error;
 }
 
 void StoreAudit::check(const Result<void>& result, SeqNum seqnum) {

@@ -23,6 +23,7 @@ struct AuditReport {
   /// kEntrySignature, kAuthorKey, kUnitUnanchored, kLogEnded, kPayloadHash, kPayloadSize for what
   /// should never have been stored.
   std::optional<Error> first_fault;
+  std::optional<Error> first_damage;  ///< likewise the first of kStoreDamaged
 
   [[nodiscard]] bool is_sound() const noexcept { return faults == 0; }
 };

@@ -13,6 +13,7 @@
 
 #include "culm/store/detail/log_sets.hpp"
 #include "culm/store/detail/page_file.hpp"
+#include "culm/store/detail/row_salvage.hpp"
 #include "culm/store/detail/rows.hpp"
 #include "culm/store/detail/schema.hpp"
 #include "culm/store/detail/store_directory.hpp"
@@ -23,7 +24,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kStepBytes = std::size_t{8} << 20U;
 constexpr std::size_t kRoomBytes = std::size_t{16} << 20U;
 /// Rows of pages that were nearly empty fill pages to the half.
 constexpr std::size_t kMapPerFile = 4;
@@ -31,131 +31,15 @@ constexpr int kLooksMax = 3;
 
 std::string data_file(const std::string& directory) { return directory + "/data.mdb"; }
 
-bool is_sealed(Table table, const KvRow& row) {
-  return detail::unseal(table, row.key, row.value).has_value();
-}
-
 Result<detail::EntryRow> open_entry_row(const KvRow& row) {
   CULM_TRY(const ByteView body, detail::unseal(Table::kEntries, row.key, row.value));
   return detail::decode_entry(body);
 }
 
-/// What was taken from pages that nothing leads to: it may be older than the rest.
-struct LostStates {
-  bool has_meta = false;
-  std::set<LogKey> logs;
-};
-
-/// Takes over what can be read, in steps.
-class RowSalvage {
- public:
-  explicit RowSalvage(Kv& kv) : kv_(kv) {}
-
-  Result<std::uint64_t> run(detail::PageFile& file) {
-    CULM_TRY(txn_, kv_.begin_write());
-    CULM_TRY(const auto damaged, file.read([&](const auto& place, const KvRow& row) {
-      if (place.is_doubtful) return take_doubtful(row);
-      return place.table ? take(*place.table, row) : take_lost(row);
-    }));
-    CULM_CHECK(txn_->commit());
-    txn_.reset();
-    return damaged;
-  }
-
-  const LostStates& lost() const { return lost_; }
-  std::uint64_t entries() const { return entries_; }
-
- private:
-  /// Changes are made again. Damaged entries may still prove themselves. A damaged branch may lead
-  /// to a leaf of another table.
-  Result<void> take(Table table, const KvRow& row) {
-    if (is_sealed(table, row)) {
-      if (table == Table::kChanges) return {};
-      mark(table, row, false);
-      return put(table, row);
-    }
-    const auto place = detail::parse_row_place(row.key);
-    const bool is_entry = table == Table::kEntries && place && place->stage == 0 &&
-                          seqnum_of_content(row.value) == place->seqnum;
-    if (!is_entry) return take_lost(row);
-    CULM_TRY(const auto known, txn_->get(table, row.key));
-    return known ? Result<void>() : put(table, row);
-  }
-
-  /// 0 where it is no entry.
-  static SeqNum seqnum_of_content(ByteView value) {
-    const auto opened = detail::decode_damaged_entry(value);
-    return opened ? opened->entry.seqnum() : 0;
-  }
-
-  /// The checksum says of which table it is. It may be older than what a tree leads to, which it
-  /// does not replace.
-  Result<void> take_lost(const KvRow& row) {
-    for (std::size_t i = 0; i < kTableCount; ++i) {
-      const auto table = Table{static_cast<std::uint8_t>(i)};
-      if (table == Table::kChanges || !is_sealed(table, row)) continue;
-      if (table == Table::kMeta && !is_meta(table, row)) return {};
-      CULM_TRY(const auto known, txn_->get(table, row.key));
-      if (known && is_sealed(table, {row.key, *known})) return {};
-      mark(table, row, true);
-      return put(table, row);
-    }
-    return {};
-  }
-
-  /// Whose bytes these are nobody knows: they may be of a payload, which has good checksums where
-  /// its author wants them. An entry of a log that is known is put as a damaged row, which counts
-  /// where it proves itself by a link or its signature.
-  Result<void> take_doubtful(const KvRow& row) {
-    const auto opened = open_entry_row(row);
-    const auto place = detail::parse_row_place(row.key);
-    if (!opened || !place || place->stage != 0) return {};
-    const LogKey log = opened->entry.log();
-    CULM_TRY(const auto value, txn_->get(Table::kLogs, detail::log_row_key(log)));
-    const auto state = value ? detail::open_log(log, *value) : fail(Errc::kLogUnknown);
-    if (!state || state->state.number != place->number) return {};
-    CULM_TRY(const auto known, txn_->get(Table::kEntries, row.key));
-    if (known) return {};
-    Bytes damaged(row.value.begin(), row.value.end());
-    damaged.back() ^= 1U;
-    return put(Table::kEntries, {row.key, damaged});
-  }
-
-  static bool is_meta(Table table, const KvRow& row) {
-    return table == Table::kMeta && equal(row.key, detail::meta_row_key());
-  }
-
-  void mark(Table table, const KvRow& row, bool is_lost) {
-    if (is_meta(table, row)) lost_.has_meta = is_lost;
-    const auto log =
-        table == Table::kLogs ? detail::parse_log_row_key(row.key) : fail(Errc::kLogUnknown);
-    if (log && is_lost) lost_.logs.insert(*log);
-    if (log && !is_lost) lost_.logs.erase(*log);
-  }
-
-  Result<void> put(Table table, const KvRow& row) {
-    CULM_CHECK(txn_->put(table, row.key, row.value));
-    if (table == Table::kEntries) ++entries_;
-    step_bytes_ += row.key.size() + row.value.size();
-    if (step_bytes_ < kStepBytes) return {};
-    step_bytes_ = 0;
-    CULM_CHECK(txn_->commit());
-    txn_.reset();
-    CULM_TRY(txn_, kv_.begin_write());
-    return {};
-  }
-
-  Kv& kv_;
-  std::unique_ptr<KvWriteTransaction> txn_;
-  std::size_t step_bytes_ = 0;
-  std::uint64_t entries_ = 0;
-  LostStates lost_;
-};
-
 /// Makes of rows that were found a store: what is lost shows as damage that `drop_damaged` mends.
 class Reconciliation {
  public:
-  Reconciliation(KvWriteTransaction& kv, Random& random, LostStates lost, bool is_new_id)
+  Reconciliation(KvWriteTransaction& kv, Random& random, detail::LostStates lost, bool is_new_id)
       : kv_(kv), random_(random), lost_(std::move(lost)), is_new_id_(is_new_id) {}
 
   Result<void> run() {
@@ -325,18 +209,13 @@ class Reconciliation {
   /// Rows that lay in pages which nothing leads to may be older than the state of their log.
   Result<void> check_entries() {
     std::optional<LogState> state;
-    return for_each(
-        Table::kEntries, detail::entry_row_key(0, 0), [&](const KvRow& row) -> Result<void> {
-          CULM_TRY(const auto place, detail::parse_row_place(row.key));
-          if (!is_known(place.number)) return erase(Table::kEntries, row);
-          const auto log = states_.find(place.number);
-          if (log == states_.end()) return {};
-          if (!state || state->number != place.number) {
-            CULM_TRY(const auto value, kv_.get(Table::kLogs, detail::log_row_key(log->second)));
-            CULM_TRY(state, read_state(log->second, *value));
-          }
-          return check_entry(*state, row, place.seqnum);
-        });
+    return for_each(Table::kEntries, detail::entry_row_key(0, 0),
+                    [&](const KvRow& row) -> Result<void> {
+                      CULM_TRY(const auto place, detail::parse_row_place(row.key));
+                      if (!is_known(place.number)) return erase(Table::kEntries, row);
+                      CULM_CHECK(find_state(state, place.number));
+                      return state ? check_entry(*state, row, place.seqnum) : Result<void>();
+                    });
   }
 
   Result<void> check_entry(const LogState& state, const KvRow& row, SeqNum seqnum) {
@@ -355,22 +234,46 @@ class Reconciliation {
     return kv_.put(Table::kEntries, key, value);
   }
 
-  /// One that arrives goes where a part of it is lost; so does what nobody knows of.
+  /// One that arrives goes where a part of it is lost; so does what nobody knows of, as where the
+  /// entry or a row that says so was lost.
   Result<void> check_stages() {
+    std::optional<LogState> state;
+    detail::RowPlace payload;  // the last
     return for_each(
         Table::kStages, detail::stage_row_key(0, 0, 0), [&](const KvRow& row) -> Result<void> {
           const auto opened = detail::open_stage(row);
-          const bool is_kept =
-              opened && (opened->stage.number == 0 || is_known(opened->stage.number));
-          if (!is_kept) return erase(Table::kStages, row);
-          CULM_TRY(const std::uint64_t bytes, count_part_bytes(opened->stage.id));
+          if (!opened) return erase(Table::kStages, row);
+          const auto [number, seqnum, id] = opened->stage;
+          const bool is_payload = opened->state == detail::StageState::kPayload;
+          if (number != 0) {
+            CULM_TRY(const auto entry,
+                     kv_.get(Table::kEntries, detail::entry_row_key(number, seqnum)));
+            CULM_CHECK(find_state(state, number));
+            const bool is_second =
+                is_payload && payload.number == number && payload.seqnum == seqnum;
+            const bool is_theirs = !is_payload || !state || state->payloads.contains(seqnum);
+            if (!entry || is_second || !is_theirs) return erase(Table::kStages, row);
+            if (is_payload) payload = {number, seqnum, id};
+          }
+          CULM_TRY(const std::uint64_t bytes, count_part_bytes(id));
           if (opened->state == detail::StageState::kArriving && bytes != opened->size_bytes) {
             return erase(Table::kStages, row);
           }
-          stages_.insert(opened->stage.id);
-          meta_.last_stage = std::max(meta_.last_stage, opened->stage.id);
+          stages_.insert(id);
+          meta_.last_stage = std::max(meta_.last_stage, id);
           return {};
         });
+  }
+
+  /// None where it is lost.
+  Result<void> find_state(std::optional<LogState>& state, std::uint64_t number) const {
+    if (state && state->number == number) return {};
+    state.reset();
+    const auto log = states_.find(number);
+    if (log == states_.end()) return {};
+    CULM_TRY(const auto value, kv_.get(Table::kLogs, detail::log_row_key(log->second)));
+    CULM_TRY(state, read_state(log->second, *value));
+    return {};
   }
 
   Result<std::uint64_t> count_part_bytes(std::uint64_t stage) const {
@@ -424,7 +327,7 @@ class Reconciliation {
 
   KvWriteTransaction& kv_;
   Random& random_;
-  LostStates lost_;
+  detail::LostStates lost_;
   bool is_new_id_;
   bool are_all_known_ = false;  ///< the logs that are not forgotten
   detail::StoreMeta meta_;
@@ -456,7 +359,7 @@ bool can_salvage(const std::string& directory) {
   const auto look = [&](const detail::PageFile::Place& place, const KvRow& row) -> Result<void> {
     for (const Table one : {Table::kMeta, Table::kLogs, Table::kEntries}) {
       const bool may_be = !place.is_doubtful && (!place.table || *place.table == one);
-      is_any = is_any || (may_be && is_sealed(one, row));
+      is_any = is_any || (may_be && detail::unseal(one, row.key, row.value));
     }
     if (is_any) return fail(Errc::kStoreBusy);  // enough was read
     return {};
@@ -511,7 +414,7 @@ Result<void> Salvage::State::make(Random& random) {
   options.map_size_bytes = kMapPerFile * static_cast<std::size_t>(bytes) + kRoomBytes;
   options.allow_network_filesystem = true;  // it is where the store is
   CULM_TRY(const auto kv, LmdbKv::open(place, options));
-  RowSalvage rows(*kv);
+  detail::RowSalvage rows(*kv);
   CULM_TRY(damaged_pages, rows.run(file));
   lost_entries = file.rows_of(Table::kEntries);
   lost_entries -= std::min(lost_entries, rows.entries());

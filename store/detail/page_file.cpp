@@ -39,7 +39,8 @@ std::vector<std::size_t> nodes_of(ByteView page, bool& is_whole) {
   nodes.reserve((end - kHeaderBytes) / 2);
   for (std::size_t at = kHeaderBytes; at + 2 <= end; at += 2) {
     const std::size_t node = number_at<std::uint16_t>(page, at);
-    const bool is_inside = is_node_inside(page, node, end);
+    // How long the list is may be damaged as well.
+    const bool is_inside = is_node_inside(page, node, at + 2);
     is_whole = is_whole && is_inside && node >= upper_of(page);
     if (is_inside) nodes.push_back(node);
   }
@@ -80,7 +81,7 @@ Result<PageFile> PageFile::open(const std::string& path) {
   file.meta_damaged_ = damaged;
   const auto in_file = static_cast<std::uint64_t>(status.st_size) / page_bytes();
   for (auto* pages :
-       {&file.known_, &file.led_, &file.twice_, &file.free_, &file.named_, &file.tails_}) {
+       {&file.known_, &file.own_, &file.run_, &file.free_, &file.named_, &file.tails_}) {
     pages->resize(std::min(in_file, newest->last_page + 1));
   }
   return file;
@@ -91,8 +92,8 @@ PageFile::PageFile(PageFile&& other) noexcept
       meta_(other.meta_),
       meta_damaged_(other.meta_damaged_),
       known_(std::move(other.known_)),
-      led_(std::move(other.led_)),
-      twice_(std::move(other.twice_)),
+      own_(std::move(other.own_)),
+      run_(std::move(other.run_)),
       free_(std::move(other.free_)),
       named_(std::move(other.named_)),
       tails_(std::move(other.tails_)) {}
@@ -121,13 +122,12 @@ bool PageFile::is_inside(std::uint64_t first, std::uint64_t pages) const {
 }
 
 /// A sound file has no page that two lead to, nor one that is free and led to.
-void PageFile::claim(std::uint64_t first, std::uint64_t pages) {
+void PageFile::claim(std::uint64_t first, std::uint64_t pages, std::vector<bool>& as) {
   bool is_alone = true;
   for (std::uint64_t page = first; page < first + pages; ++page) {
-    if (led_[page]) twice_[page] = true;
     if (free_[page]) is_free_sure_ = false;
-    is_alone = is_alone && !led_[page] && !free_[page];
-    led_[page] = true;
+    is_alone = is_alone && !is_led(page) && !free_[page];
+    as[page] = true;
   }
   if (!is_alone) ++damaged_;
 }
@@ -155,11 +155,11 @@ std::optional<KvRow> PageFile::read_row(const Page& page, std::size_t at, Page& 
   // LMDB keeps a longer run where a value became shorter.
   const auto run = number_at<std::uint32_t>(value, 12);
   const bool is_sound = has_header(value, first, kOverflow) && run >= pages;
-  if (pass_ == Pass::kDoubtful && (!is_sound || led_[first])) return std::nullopt;
+  if (pass_ == Pass::kDoubtful && (!is_sound || is_led(first))) return std::nullopt;
   // A node that is damaged must not claim the pages of others. Its row may be good all the same.
   if (!is_sound) ++damaged_;
   if (is_sound && pass_ != Pass::kVisit) {
-    claim(first, pages);
+    claim(first, pages, run_);
     const std::uint64_t end =
         std::min(first + std::min<std::uint64_t>(run, pages_of(kValueBytesMax)),
                  static_cast<std::uint64_t>(known_.size()));
@@ -194,34 +194,77 @@ Result<void> PageFile::visit_rows(const Page& page, const Keys& keys, const Visi
   return {};
 }
 
-/// Where not even one row belongs there, it is another's page.
-bool PageFile::is_child(const Page& page, std::uint64_t number, bool is_leaf,
-                        const Keys& keys) const {
-  if (!has_header(page, number, is_leaf ? kLeaf : kBranch)) return false;
+/// As its header says or, where that is damaged, its place in the tree.
+bool PageFile::is_leaf_here(const Page& page, std::uint64_t number, unsigned int level) const {
+  const bool is_last = level + 1 == depth_;
+  return has_header(page, number, is_last ? kBranch : kLeaf) ? !is_last : is_last;
+}
+
+bool PageFile::has_row_in_place(const Page& page, const Keys& keys) const {
   bool is_whole = true;
-  const auto nodes = nodes_of(page, is_whole);
-  return !is_leaf || std::ranges::any_of(nodes, [&](std::size_t node) {
+  return std::ranges::any_of(nodes_of(page, is_whole), [&](std::size_t node) {
     return is_in_place(key_of(page, node), keys);
   });
 }
 
-Result<void> PageFile::walk_page(std::uint64_t number, unsigned int depth, const Keys& keys,
+bool PageFile::is_row_of_tree(const KvRow& row) const {
+  if (table_) return unseal(*table_, row.key, row.value).has_value();
+  return table_named(as_text(row.key)) && row.value.size() == kTreeBytes;
+}
+
+/// Without its header a page is taken for that of its place where all of it says so: bytes of a
+/// value that came to lie there have rows of that table alone, in order, and of those keys, only
+/// where their author knew the place.
+bool PageFile::is_surely_here(const Page& page, const Keys& keys) {
+  if (!are_keys_bytes_ || !is_tight(page)) return false;
+  const Pass pass = std::exchange(pass_, Pass::kVisit);
+  const std::uint64_t damaged = damaged_;
+  bool is_sure = true;
+  Page value;
+  Bytes last;
+  for (const std::size_t node : nodes_of(page, is_sure)) {
+    const auto row = read_row(page, node, value);
+    is_sure = is_sure && row && is_in_place(row->key, keys) && is_row_of_tree(*row) &&
+              (last.empty() || is_less(last, row->key));
+    if (!is_sure) break;
+    last.assign(row->key.begin(), row->key.end());
+  }
+  pass_ = pass;
+  damaged_ = damaged;
+  return is_sure;
+}
+
+Result<void> PageFile::walk_leaf(const Page& page, std::uint64_t number, bool has_header,
+                                 const Keys& keys, const VisitNode& visit) {
+  const bool is_page = has_header || is_surely_here(page, keys);
+  if (is_page && (pass_ != Pass::kVisit || (!run_[number] && !free_[number]))) {
+    return visit_rows(page, keys, visit);
+  }
+  if (pass_ == Pass::kVisit) doubtful_.push_back(number);
+  return {};
+}
+
+Result<void> PageFile::walk_page(std::uint64_t number, unsigned int level, const Keys& keys,
                                  const VisitNode& visit) {
   Page page;
-  const bool is_leaf = depth == 1;
-  if (!is_inside(number, 1) || !read_page(number, page) || !is_child(page, number, is_leaf, keys)) {
+  if (level == kDepthMax || !is_inside(number, 1) || !read_page(number, page)) {
     ++damaged_;
-    if (is_inside(number, 1)) named_[number] = true;
     return {};
   }
-  if (pass_ != Pass::kVisit) claim(number, 1);
+  const bool is_leaf = is_leaf_here(page, number, level);
+  const bool has_its_header = has_header(page, number, is_leaf ? kLeaf : kBranch);
+  if (!has_its_header || is_leaf != (level + 1 == depth_)) ++damaged_;
+  // Where not even one row belongs there, it is another's page.
+  const bool is_other = is_leaf ? !has_row_in_place(page, keys) : false;
+  if (is_other || (!has_its_header && free_[number])) {
+    if (has_its_header) ++damaged_;
+    named_[number] = true;
+    return {};
+  }
+  if (pass_ != Pass::kVisit) claim(number, 1, own_);
   if (known_[number]) return {};
   known_[number] = true;
-  if (is_leaf) {
-    const bool is_sure = pass_ != Pass::kVisit || (!twice_[number] && !free_[number]);
-    if (!is_sure) doubtful_.push_back(number);
-    return is_sure ? visit_rows(page, keys, visit) : Result<void>();
-  }
+  if (is_leaf) return walk_leaf(page, number, has_its_header, keys, visit);
   bool is_whole = true;
   const auto nodes = nodes_of(page, is_whole);
   if (!is_whole || nodes.empty()) ++damaged_;
@@ -230,21 +273,20 @@ Result<void> PageFile::walk_page(std::uint64_t number, unsigned int depth, const
     const bool is_last = i + 1 == nodes.size();
     const Keys of_child{i == 0 ? keys.from : key_of(page, nodes[i]),
                         is_last ? keys.end : key_of(page, nodes[i + 1])};
-    CULM_CHECK(walk_page(child_of(page, nodes[i]), depth - 1, of_child, visit));
+    CULM_CHECK(walk_page(child_of(page, nodes[i]), level + 1, of_child, visit));
   }
   return {};
 }
 
-Result<void> PageFile::walk(const Tree& tree, Pass pass, const VisitNode& visit) {
+Result<void> PageFile::walk(const Tree& tree, Pass pass, const VisitNode& visit,
+                            std::optional<Table> table) {
   if (tree.root == kNoPage) return {};
   pass_ = pass;
+  depth_ = tree.depth;
+  table_ = table;
   rows_ = 0;
   const std::uint64_t damaged = damaged_;
-  if (tree.depth == 0 || tree.depth > kDepthMax) {
-    ++damaged_;
-    return {};
-  }
-  CULM_CHECK(walk_page(tree.root, tree.depth, {}, visit));
+  CULM_CHECK(walk_page(tree.root, 0, {}, visit));
   if (damaged_ == damaged && rows_ != tree.rows) ++damaged_;
   return {};
 }
@@ -267,7 +309,7 @@ bool PageFile::mark_free(ByteView record) {
 }
 
 void PageFile::forget_claims() {
-  for (auto* pages : {&known_, &led_, &twice_}) pages->assign(pages->size(), false);
+  for (auto* pages : {&known_, &own_, &run_}) pages->assign(pages->size(), false);
 }
 
 /// A list that is damaged must not hide what a tree leads to.
@@ -299,9 +341,18 @@ Result<void> PageFile::find_tables() {
     return {};
   }));
   if (!std::ranges::all_of(tables_, [](const auto& tree) { return tree.has_value(); })) ++damaged_;
-  for (const auto& tree : tables_) {
-    const auto pass_over = [](const KvRow&, bool) { return Result<void>(); };
-    if (tree) CULM_CHECK(walk(*tree, Pass::kClaim, pass_over));
+  return walk_tables(Pass::kClaim, [](const Place&, const KvRow&) { return Result<void>(); });
+}
+
+Result<void> PageFile::walk_tables(Pass pass, const VisitRow& visit) {
+  for (std::size_t i = 0; i < kTableCount; ++i) {
+    if (!tables_[i]) continue;
+    const auto table = Table{static_cast<std::uint8_t>(i)};
+    const auto visit_node = [&](const KvRow& row, bool is_here) {
+      return visit({is_here ? std::optional(table) : std::nullopt, false}, row);
+    };
+    known_.assign(known_.size(), false);  // another's may lead here as well
+    CULM_CHECK(walk(*tables_[i], pass, visit_node, table));
   }
   return {};
 }
@@ -322,17 +373,18 @@ std::vector<std::uint64_t> PageFile::find_lost() {
   Page page;
   for (std::uint64_t number = kMetaPages; number < known_.size(); ++number) {
     const bool is_in_run = number < run_end;
-    if (led_[number] && is_in_run) twice_[number] = true;
-    if (led_[number] || free_[number]) continue;
+    if (is_led(number) && is_in_run) run_[number] = true;
+    if (run_[number] || free_[number]) continue;
     const bool is_read = read_page(number, page);
+    const bool is_run = is_read && has_header(page, number, kOverflow);
+    if (own_[number] && !is_run) continue;
     if (is_read && has_header(page, number, kLeaf)) {
       const bool is_sure = is_free_sure_ && !is_in_run && number >= doubt_end && !tails_[number];
       (is_sure ? sure : doubtful_).push_back(number);
       continue;
     }
-    if (is_in_run || named_[number] || tails_[number]) continue;
+    if (is_in_run || (named_[number] && !is_run) || tails_[number]) continue;
     if (is_read && has_header(page, number, kBranch)) continue;
-    const bool is_run = is_read && has_header(page, number, kOverflow);
     std::uint64_t end = pages_of(kValueBytesMax);
     if (is_run) end = std::min<std::uint64_t>(end, number_at<std::uint32_t>(page, 12));
     end += number;
@@ -346,8 +398,7 @@ std::vector<std::uint64_t> PageFile::find_lost() {
 Result<void> PageFile::visit_lost(std::uint64_t number, Pass pass, const VisitRow& visit) {
   Page page;
   // A run of pages that a lost row has claimed since is none of leaves.
-  if ((pass == Pass::kDoubtful && led_[number] && !twice_[number] && !free_[number]) ||
-      !read_page(number, page)) {
+  if ((pass == Pass::kDoubtful && run_[number] && !own_[number]) || !read_page(number, page)) {
     return {};
   }
   pass_ = pass;
@@ -361,14 +412,7 @@ Result<std::uint64_t> PageFile::read(const VisitRow& visit) {
   CULM_TRY(const std::uint64_t damaged, count_damaged());
   const std::uint64_t of_tables = damaged_;
   const auto lost = of_tables == 0 ? std::vector<std::uint64_t>() : find_lost();
-  known_.assign(known_.size(), false);
-  for (std::size_t i = 0; i < kTableCount; ++i) {
-    if (!tables_[i]) continue;
-    const auto table = Table{static_cast<std::uint8_t>(i)};
-    CULM_CHECK(walk(*tables_[i], Pass::kVisit, [&](const KvRow& row, bool is_here) {
-      return visit({is_here ? std::optional(table) : std::nullopt, false}, row);
-    }));
-  }
+  CULM_CHECK(walk_tables(Pass::kVisit, visit));
   for (const std::uint64_t number : lost) CULM_CHECK(visit_lost(number, Pass::kLost, visit));
   for (const std::uint64_t number : doubtful_) {
     CULM_CHECK(visit_lost(number, Pass::kDoubtful, visit));

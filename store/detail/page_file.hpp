@@ -73,14 +73,21 @@ class PageFile {
   [[nodiscard]] std::optional<Meta> read_meta(std::uint64_t number) const;
   [[nodiscard]] bool read_page(std::uint64_t number, Page& page) const;
   [[nodiscard]] bool is_inside(std::uint64_t first, std::uint64_t pages) const;
-  void claim(std::uint64_t first, std::uint64_t pages);
+  void claim(std::uint64_t first, std::uint64_t pages, std::vector<bool>& as);
+  [[nodiscard]] bool is_led(std::uint64_t number) const { return own_[number] || run_[number]; }
   /// Where the whole value can be read.
   [[nodiscard]] std::optional<KvRow> read_row(const Page& page, std::size_t at, Page& value);
   [[nodiscard]] bool is_in_place(ByteView key, const Keys& keys) const;
-  [[nodiscard]] bool is_child(const Page& page, std::uint64_t number, bool is_leaf,
-                              const Keys& keys) const;
-  Result<void> walk(const Tree& tree, Pass pass, const VisitNode& visit);
-  Result<void> walk_page(std::uint64_t number, unsigned int depth, const Keys& keys,
+  [[nodiscard]] bool is_leaf_here(const Page& page, std::uint64_t number, unsigned int level) const;
+  [[nodiscard]] bool has_row_in_place(const Page& page, const Keys& keys) const;
+  [[nodiscard]] bool is_row_of_tree(const KvRow& row) const;
+  [[nodiscard]] bool is_surely_here(const Page& page, const Keys& keys);
+  Result<void> walk(const Tree& tree, Pass pass, const VisitNode& visit,
+                    std::optional<Table> table = std::nullopt);
+  Result<void> walk_tables(Pass pass, const VisitRow& visit);
+  Result<void> walk_page(std::uint64_t number, unsigned int level, const Keys& keys,
+                         const VisitNode& visit);
+  Result<void> walk_leaf(const Page& page, std::uint64_t number, bool has_header, const Keys& keys,
                          const VisitNode& visit);
   Result<void> visit_rows(const Page& page, const Keys& keys, const VisitNode& visit);
   [[nodiscard]] bool mark_free(ByteView record);
@@ -97,14 +104,16 @@ class PageFile {
   std::uint64_t damaged_ = 0;       ///< of the tables
   std::uint64_t rows_ = 0;
   Pass pass_ = Pass::kFind;
+  unsigned int depth_ = 0;      ///< of the tree that is walked
+  std::optional<Table> table_;  ///< whose tree that is
   bool are_keys_bytes_ = true;
   bool is_free_sure_ = true;  ///< whether the list of free pages is whole, and no tree leads to one
   std::array<std::optional<Tree>, kTableCount> tables_;
   std::vector<std::uint64_t> doubtful_;
   // Of each page:
   std::vector<bool> known_;  ///< it was walked over
-  std::vector<bool> led_;    ///< a tree leads to it
-  std::vector<bool> twice_;  ///< so does another
+  std::vector<bool> own_;    ///< a tree leads to it, as to a page of its own
+  std::vector<bool> run_;    ///< it is of a value, or may be
   std::vector<bool> free_;   ///< it is in the list
   std::vector<bool> named_;  ///< a tree leads to it, and it is no page of that tree
   std::vector<bool> tails_;  ///< it is left over behind a value that became shorter

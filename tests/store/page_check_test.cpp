@@ -1,6 +1,4 @@
 #include <algorithm>
-#include <array>
-#include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -11,6 +9,7 @@
 
 #include "culm/store/lmdb_kv.hpp"
 
+#include "tests/store/leaving_reads.hpp"
 #include "tests/support/prng.hpp"
 #include "tests/support/temp_dir.hpp"
 
@@ -24,30 +23,6 @@ constexpr LmdbOptions kSmall{.map_size_bytes = std::size_t{1} << 24};
 
 std::string key_of(int i) { return "row" + std::to_string(10000 + i); }
 std::string value_of(int i) { return std::string(static_cast<std::size_t>(20 + i % 40), 'v'); }
-
-/// As the programs of culm do.
-class LeavingReads {
- public:
-  LeavingReads() {
-    struct sigaction action {};
-    action.sa_flags = SA_NODEFER;
-    action.sa_handler = [](int number) {
-      leave_read();
-      std::signal(number, SIG_DFL);
-    };
-    ::sigaction(SIGSEGV, &action, &before_[0]);
-    ::sigaction(SIGBUS, &action, &before_[1]);
-  }
-  LeavingReads(const LeavingReads&) = delete;
-  LeavingReads& operator=(const LeavingReads&) = delete;
-  ~LeavingReads() {
-    ::sigaction(SIGSEGV, &before_[0], nullptr);
-    ::sigaction(SIGBUS, &before_[1], nullptr);
-  }
-
- private:
-  std::array<struct sigaction, 2> before_{};
-};
 
 class UnsoundPages : public ::testing::Test {
  protected:
@@ -104,7 +79,7 @@ class UnsoundPages : public ::testing::Test {
   std::string store_ = temp_.path("store");
   std::string file_ = store_ + "/data.mdb";
   std::string good_;
-  LeavingReads leaving_;
+  test::LeavingReads leaving_;
 };
 
 TEST_F(UnsoundPages, NeverSayThatARowIsNotThere) {

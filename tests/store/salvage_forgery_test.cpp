@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <iterator>
 #include <map>
@@ -20,12 +19,6 @@ constexpr std::size_t kAhead = 17;
 constexpr std::uint64_t kForgedNewest = 7;
 constexpr std::uint8_t kForgedId = 0xee;
 constexpr std::uint64_t kRuns = 30;
-
-/// The same each time, unless the environment says so: then also how many runs.
-std::uint64_t number_of(const char* variable, std::uint64_t otherwise) {
-  const char* const text = std::getenv(variable);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 template <class Key>
 PageRow sealed(Table table, const Key& key, Bytes content) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <memory>
@@ -23,6 +24,12 @@ inline constexpr store::LmdbOptions kSmall{.map_size_bytes = std::size_t{1} << 2
 inline constexpr std::size_t kPage = 4096;
 
 inline std::string text_of(const Bytes& bytes) { return {bytes.begin(), bytes.end()}; }
+
+/// The same each time, unless the environment says so: then also how many runs.
+inline std::uint64_t number_of(const char* variable, std::uint64_t otherwise) {
+  const char* const text = std::getenv(variable);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
 
 struct PageRow {
   Bytes key;

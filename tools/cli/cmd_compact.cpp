@@ -58,8 +58,8 @@ void add_compact(CommandTree& tree) {
       "`culm du` says before how much it would give back. It copies row by row to a new file,\n"
       "which takes the place of the old one in one step: the disk needs room for it, and nothing\n"
       "is lost when this is killed. Nothing can be written meanwhile; reading and serving go on.\n"
-      "Where a node runs on the store, the node does it. A file stays as it is where a damaged\n"
-      "page is met.",
+      "Where a node runs on the store, the node does it. The file stays as it is where damage to\n"
+      "it keeps a row from being read.",
       "culm compact", std::make_shared<Options>(), run);
   verb.group(VerbGroup::kLetGo);
 }
