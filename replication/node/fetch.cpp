@@ -220,6 +220,9 @@ Result<void> Fetch::look(const store::Store& store, Instant now) {
   head_ = head;
   RangeSet wanted = resolve(want.interest, head) & said;
   if (state) {
+    // Also what proves others: nobody wants that for itself.
+    CULM_TRY(const store::Lost lost, transaction.find_lost(*state));
+    if (want.entries) wanted |= lost.entries & said;
     if (state->cap != 0) wanted.erase(SeqRange{state->cap, kSeqnumMax});
     if (!want.entries) wanted &= here;
     CULM_TRY(const RangeSet done, settled(transaction, *state, wanted));

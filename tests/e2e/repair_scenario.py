@@ -110,6 +110,23 @@ class Repair(Rotten):
         self.assertEqual(self.json("ls", store="part")["held"], held)
         self.assert_sound("part")
 
+    def test_each_entry_that_only_proves_others_is_asked_for(self):
+        """Those above what is wanted as well, without which all of it still leads to the first."""
+        self.sync_one("part", self.peer.address, self.author, "--range", "300-500")
+        log = self.json("ls", store="part")
+        only_prove = [line["seqnum"] for line in self.json_lines("log", self.author, store="part")
+                      if not 300 <= line["seqnum"] <= 500]
+        self.assertEqual(len(only_prove), log["certificate_entries"])
+        self.assertGreater(only_prove[-1], 500)
+        for n in only_prove[::3] + only_prove[-3:]:
+            with self.subTest(entry=n):
+                signature = self.json("inspect", self.author, str(n), store="part")["signature"]
+                self.rot("part", bytes.fromhex(signature))
+                self.assertIn(f"replaced 1 entry: {n}\n", self.text(
+                    "repair", "--from", self.peer.address, store="part"))
+                self.assertEqual(self.json("ls", store="part")["held"], log["held"])
+        self.assert_sound("part")
+
     def test_a_damaged_list_of_known_peers_is_dropped(self):
         self.rot("store", self.peer.address.encode())
         self.assertIn("`culm repair --dry-run`", self.error(STORE, "verify"))
@@ -378,6 +395,52 @@ class Repair(Rotten):
                 self.assertEqual(held, {self.author: f"1-{ENTRIES}", other[1]: "1"})
                 self.assertFalse((self.place / "rotten/salvage").exists())
         self.assertGreater(mended, 0)
+
+    def test_what_an_export_reads_a_repair_and_a_compaction_keep(self):
+        """One bit of the number that a page bears."""
+        data = (self.place / "store/data.mdb").read_bytes()
+        leaves = [at for at in range(2 * PAGE, len(data), PAGE) if data[at + 10] == 2]
+        chance = random.Random(1)
+        for at in chance.sample(leaves, 8):
+            for verb in ["repair"], ["compact"]:
+                with self.subTest(page=at // PAGE, verb=verb):
+                    shutil.rmtree(self.path("rotten"), ignore_errors=True)
+                    shutil.copytree(self.path("store"), self.path("rotten"))
+                    rotten = bytearray(data)
+                    rotten[at] ^= 1 << chance.randrange(8)
+                    (self.place / "rotten/data.mdb").write_bytes(rotten)
+                    before = self.on_copy("export", self.author, "--jsonl").stdout
+                    done = self.on_copy(*verb)
+                    self.assertIn(done.returncode, (OK, STORE), done.stderr)
+                    after = self.on_copy("export", self.author, "--jsonl").stdout
+                    self.assertLessEqual(set(before.splitlines()), set(after.splitlines()))
+                    if verb == ["repair"]:
+                        self.assert_sound("rotten")
+
+    def test_where_a_state_and_entries_are_lost_no_damage_is_left(self):
+        """Of the last entries stages are left, and a payload that is damaged."""
+        key = self.keygen("large.key")
+        for n in range(1, 41):
+            self.out("append", "--key", key[0], stdin=bytes([n]) * (n * 7000), store="rotten")
+        self.sync_one("rotten", self.peer.address, "--push", key[1])
+        self.out("compact", store="rotten")
+        data = bytearray((self.place / "rotten/data.mdb").read_bytes())
+        row = (1).to_bytes(8, "big") + (40).to_bytes(8, "big") + b"\x03"
+        for mark in bytes.fromhex(key[1]) + bytes(8) + b"\x03", row:
+            for at in range(len(data) // PAGE):
+                if mark in data[at * PAGE:(at + 1) * PAGE]:
+                    data[at * PAGE:(at + 1) * PAGE] = bytes(PAGE)
+        data[data.index(bytes([39]) * 5000)] ^= 1
+        (self.place / "rotten/data.mdb").write_bytes(data)
+        dry = self.text("repair", "--dry-run", store="rotten")
+        lost = re.search(r"; nothing is left in it of (\d+) entries\n", dry)
+        self.error(NOT_FOUND, "repair", store="rotten")
+        self.assertEqual(self.json("ls", store="rotten")["entries"], 40 - int(lost[1]))
+        self.assert_sound("rotten")
+        self.assertIn("nothing is damaged\n", self.on_copy("repair").stdout)
+        self.out("sync", self.peer.address, store="rotten")
+        self.assert_sound("rotten")
+        self.assertEqual(self.json("ls", store="rotten")["payloads"], 40)
 
     def test_where_a_meta_page_is_damaged_it_says_that_a_deletion_may_be_undone(self):
         self.out("delete", self.author, "--payloads", "--range", "5-9")
