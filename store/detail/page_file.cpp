@@ -49,15 +49,17 @@ std::vector<std::size_t> nodes_of(ByteView page, bool& is_whole) {
 
 bool is_less(ByteView one, ByteView two) { return std::ranges::lexicographical_compare(one, two); }
 
-/// Whether no byte of the page is of two rows: who chose them must not make much of little.
+/// Whether all nodes lie in the page and no byte of it is of two rows: who chose them must not make
+/// much of little. Where the nodes begin in all nobody asks who reads.
 bool is_tight(ByteView page) {
   bool is_whole = true;
   std::size_t bytes = 0;
-  for (const std::size_t node : nodes_of(page, is_whole)) {
+  const auto nodes = nodes_of(page, is_whole);
+  for (const std::size_t node : nodes) {
     bytes += kNodeBytes + key_bytes_of(page, node) +
              (is_value_elsewhere(page, node) ? sizeof(std::uint64_t) : value_bytes_of(page, node));
   }
-  return is_whole && bytes <= page_bytes();
+  return lower_of(page) == kHeaderBytes + 2 * nodes.size() && lower_of(page) + bytes <= page.size();
 }
 
 }  // namespace
@@ -219,12 +221,13 @@ bool PageFile::is_surely_here(const Page& page, const Keys& keys) {
   if (!are_keys_bytes_ || !is_tight(page)) return false;
   const Pass pass = std::exchange(pass_, Pass::kVisit);
   const std::uint64_t damaged = damaged_;
+  bool is_whole = true;
   bool is_sure = true;
   Page value;
   Bytes last;
-  for (const std::size_t node : nodes_of(page, is_sure)) {
+  for (const std::size_t node : nodes_of(page, is_whole)) {
     const auto row = read_row(page, node, value);
-    is_sure = is_sure && row && is_in_place(row->key, keys) && is_row_of_tree(*row) &&
+    is_sure = row && is_in_place(row->key, keys) && is_row_of_tree(*row) &&
               (last.empty() || is_less(last, row->key));
     if (!is_sure) break;
     last.assign(row->key.begin(), row->key.end());
@@ -402,7 +405,7 @@ Result<void> PageFile::visit_lost(std::uint64_t number, Pass pass, const VisitRo
     return {};
   }
   pass_ = pass;
-  if (pass == Pass::kDoubtful && !is_tight(page)) return {};
+  if (pass == Pass::kDoubtful && !own_[number] && !is_tight(page)) return {};
   return visit_rows(page, {}, [&](const KvRow& row, bool /*is_here*/) {
     return visit({std::nullopt, pass == Pass::kDoubtful}, row);
   });

@@ -211,6 +211,9 @@ class Repair(Rotten):
                     done = self.on_copy("repair", *["--from", self.peer.address][:2 * (how == "repair")])
                     self.assertEqual(done.returncode, OK, done.stderr)
                     self.assertIn("all of it is wanted (`culm select` wants less); " + words, done.stdout)
+                    absent = ENTRIES - log["entries"] - log["certificate_entries"]
+                    self.assertEqual(f"; up to {absent} entries are lost, or were never here" in done.stdout,
+                                     absent != 0)
                     if how == "sync":
                         self.out("sync", self.peer.address, store="rotten")
                     log = self.json("ls", store="rotten")

@@ -63,7 +63,8 @@ Outcome<Findings> look(const RepairOptions& options, const store::Store& store) 
     if (!state) {
       RangeSet untold = (made->held & made->interest.payloads_wanted(made->head())) -
                         made->payloads - made->deleted - damage.entries - damage.payloads;
-      findings.made.emplace(key, Made{*std::move(made), std::move(untold)});
+      RangeSet absent = resolve(made->interest.entries, made->head()) - made->held;
+      findings.made.emplace(key, Made{*std::move(made), std::move(untold), std::move(absent)});
     }
     if (!damage.empty()) findings.damaged.emplace(key, std::move(damage));
   }
@@ -125,7 +126,8 @@ static Outcome<void> tell_state(Context& context, const Made& made, bool dry_run
     return context.out.write_json(Json{{"type", dry_run ? "damaged_state" : "restored_state"},
                                        {"log", to_string(state.log)},
                                        {"payloads_deleted", deleted},
-                                       {"lost_or_deleted", to_string(made.untold)}});
+                                       {"lost_or_deleted", to_string(made.untold)},
+                                       {"lost_or_never_held", to_string(made.absent)}});
   }
   const std::string title = short_name(state.log);
   std::string text = title + (dry_run ? ": would make its state again" : ": made its state again") +
@@ -145,6 +147,10 @@ static Outcome<void> tell_state(Context& context, const Made& made, bool dry_run
             " deleted, which nothing tells: " + human_ranges(made.untold) +
             "; a sync takes such again, `culm delete " + title +
             " --payloads --range R` beforehand keeps them away";
+  }
+  if (!made.absent.empty()) {
+    text += "; up to " + human_entries(made.absent.count()) +
+            " are lost, or were never here, which nothing tells: " + human_ranges(made.absent);
   }
   return context.out.write(text + "\n");
 }

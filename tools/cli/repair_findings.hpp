@@ -27,6 +27,7 @@ struct RepairOptions {
 struct Made {
   store::LogState state;
   RangeSet untold;  ///< of whose payloads nothing tells whether damage took them, or a deletion
+  RangeSet absent;  ///< entries below the highest of which nothing tells whether they were here
 };
 
 /// What was found of the logs, and why some could not be looked at.
