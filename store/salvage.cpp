@@ -23,6 +23,7 @@ namespace culm::store {
 namespace {
 
 namespace fs = std::filesystem;
+using detail::LostStates;
 
 constexpr std::size_t kRoomBytes = std::size_t{16} << 20U;
 /// Rows of pages that were nearly empty fill pages to the half.
@@ -39,7 +40,7 @@ Result<detail::EntryRow> open_entry_row(const KvRow& row) {
 /// Makes of rows that were found a store: what is lost shows as damage that `drop_damaged` mends.
 class Reconciliation {
  public:
-  Reconciliation(KvWriteTransaction& kv, Random& random, detail::LostStates lost, bool is_new_id)
+  Reconciliation(KvWriteTransaction& kv, Random& random, LostStates lost, bool is_new_id)
       : kv_(kv), random_(random), lost_(std::move(lost)), is_new_id_(is_new_id) {}
 
   Result<void> run() {
@@ -327,7 +328,7 @@ class Reconciliation {
 
   KvWriteTransaction& kv_;
   Random& random_;
-  detail::LostStates lost_;
+  LostStates lost_;
   bool is_new_id_;
   bool are_all_known_ = false;  ///< the logs that are not forgotten
   detail::StoreMeta meta_;
