@@ -221,7 +221,8 @@ Result<void> Fetch::look(const store::Store& store, Instant now) {
   RangeSet wanted = resolve(want.interest, head) & said;
   if (state) {
     // Also what proves others: nobody wants that for itself.
-    CULM_TRY(const store::Lost lost, transaction.find_lost(*state));
+    CULM_TRY(store::Lost lost, transaction.find_lost(*state));
+    if (!can_be_cut(want)) lost.entries &= closure(resolve(want.interest, head), head);
     if (want.entries) wanted |= lost.entries & said;
     if (state->cap != 0) wanted.erase(SeqRange{state->cap, kSeqnumMax});
     if (!want.entries) wanted &= here;

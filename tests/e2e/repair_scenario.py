@@ -112,20 +112,22 @@ class Repair(Rotten):
 
     def test_each_entry_that_only_proves_others_is_asked_for(self):
         """Those above what is wanted as well, without which all of it still leads to the first."""
-        self.sync_one("part", self.peer.address, self.author, "--range", "300-500")
-        log = self.json("ls", store="part")
-        only_prove = [line["seqnum"] for line in self.json_lines("log", self.author, store="part")
-                      if not 300 <= line["seqnum"] <= 500]
-        self.assertEqual(len(only_prove), log["certificate_entries"])
-        self.assertGreater(only_prove[-1], 500)
-        for n in only_prove[::3] + only_prove[-3:]:
-            with self.subTest(entry=n):
-                signature = self.json("inspect", self.author, str(n), store="part")["signature"]
-                self.rot("part", bytes.fromhex(signature))
-                self.assertIn(f"replaced 1 entry: {n}\n", self.text(
-                    "repair", "--from", self.peer.address, store="part"))
-                self.assertEqual(self.json("ls", store="part")["held"], log["held"])
-        self.assert_sound("part")
+        for part in ("--range", "300-500"), ("--newest", "100"):
+            store = part[0][2:]
+            self.sync_one(store, self.peer.address, self.author, *part)
+            log = self.json("ls", store=store)
+            wanted = range(300, 501) if store == "range" else range(701, 801)
+            only_prove = [line["seqnum"] for line in self.json_lines("log", self.author, store=store)
+                          if line["seqnum"] not in wanted]
+            self.assertEqual(len(only_prove), log["certificate_entries"])
+            for n in only_prove[::3] + only_prove[-3:]:
+                with self.subTest(entry=n, part=part):
+                    signature = self.json("inspect", self.author, str(n), store=store)["signature"]
+                    self.rot(store, bytes.fromhex(signature))
+                    self.assertIn(f"replaced 1 entry: {n}\n", self.text(
+                        "repair", "--from", self.peer.address, store=store))
+                    self.assertEqual(self.json("ls", store=store)["held"], log["held"])
+            self.assert_sound(store)
 
     def test_a_damaged_list_of_known_peers_is_dropped(self):
         self.rot("store", self.peer.address.encode())
