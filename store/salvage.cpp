@@ -40,8 +40,14 @@ Result<detail::EntryRow> open_entry_row(const KvRow& row) {
 /// Makes of rows that were found a store: what is lost shows as damage that `drop_damaged` mends.
 class Reconciliation {
  public:
-  Reconciliation(KvWriteTransaction& kv, Random& random, LostStates lost, bool is_new_id)
-      : kv_(kv), random_(random), lost_(std::move(lost)), is_new_id_(is_new_id) {}
+  Reconciliation(KvWriteTransaction& kv, Random& random, LostStates lost,
+                 const detail::PageFile& file)
+      : kv_(kv),
+        random_(random),
+        lost_(std::move(lost)),
+        entries_before_(file.rows_of(Table::kEntries)),
+        logs_before_(file.rows_of(Table::kLogs)),
+        is_new_id_(file.may_be_older() || file.are_tables_damaged()) {}
 
   Result<void> run() {
     CULM_CHECK(find_meta());
@@ -54,6 +60,8 @@ class Reconciliation {
     CULM_CHECK(check_stages());
     CULM_CHECK(check_blocks());
     CULM_CHECK(check_parts());
+    CULM_CHECK(check_lost());
+    CULM_CHECK(remember_lost());
     return put_meta();
   }
 
@@ -314,6 +322,47 @@ class Reconciliation {
                     });
   }
 
+  /// A number that no log has may be given to a new one.
+  Result<void> check_lost() {
+    return for_each(Table::kMeta, detail::lost_row_key(0), [&](const KvRow& row) -> Result<void> {
+      const std::uint64_t number = detail::parse_lost_row_key(row.key);
+      const bool is_kept = number == 0 || numbers_.contains(number);
+      return is_kept ? Result<void>() : erase(Table::kMeta, row);
+    });
+  }
+
+  /// Where the state of one log alone is lost, the rows that the tree of entries had besides those
+  /// of the others were of that log. Its highest entry had at least their number as its seqnum.
+  Result<void> remember_lost() {
+    const bool is_one = stateless_.size() == 1 && states_.size() + 1 == logs_before_;
+    if (!is_one || !forgotten_.empty()) return {};
+    std::uint64_t had = entries_before_;
+    for (const auto& [number, log] : states_) {
+      CULM_TRY(const auto value, kv_.get(Table::kLogs, detail::log_row_key(log)));
+      CULM_TRY(const LogState state, read_state(log, *value));
+      had -= std::min(had, state.held.count());
+    }
+    const std::uint64_t number = stateless_.begin()->second;
+    CULM_TRY(const SeqNum head, find_last_entry(number));
+    if (had <= head) return {};
+    const auto key = detail::lost_row_key(number);
+    CULM_TRY(const auto value, kv_.get(Table::kMeta, key));
+    Lost lost = detail::open_lost(number, value);
+    lost.entries.insert({head + 1, had});
+    Bytes row;
+    detail::encode_lost(row, lost);
+    detail::seal(row, Table::kMeta, key);
+    return kv_.put(Table::kMeta, key, row);
+  }
+
+  Result<SeqNum> find_last_entry(std::uint64_t number) const {
+    CULM_TRY(const auto cursor, kv_.cursor(Table::kEntries));
+    CULM_TRY(const auto row, cursor->seek_before(detail::entry_row_key(number, kSeqnumMax)));
+    if (!row) return 0;
+    CULM_TRY(const auto place, detail::parse_row_place(row->key));
+    return place.number == number ? place.seqnum : 0;
+  }
+
   Result<void> put_meta() {
     for (const std::uint64_t number : forgotten_) {
       meta_.log_count = std::max(meta_.log_count, number);
@@ -329,6 +378,8 @@ class Reconciliation {
   KvWriteTransaction& kv_;
   Random& random_;
   LostStates lost_;
+  std::uint64_t entries_before_;  ///< rows, as the file counts them
+  std::uint64_t logs_before_;
   bool is_new_id_;
   bool are_all_known_ = false;  ///< the logs that are not forgotten
   detail::StoreMeta meta_;
@@ -420,8 +471,7 @@ Result<void> Salvage::State::make(Random& random) {
   lost_entries = file.rows_of(Table::kEntries);
   lost_entries -= std::min(lost_entries, rows.entries());
   CULM_TRY(const auto writing, kv->begin_write());
-  const bool is_new_id = may_be_older || file.are_tables_damaged();
-  CULM_CHECK(Reconciliation(*writing, random, rows.lost(), is_new_id).run());
+  CULM_CHECK(Reconciliation(*writing, random, rows.lost(), file).run());
   return writing->commit();
 }
 

@@ -276,6 +276,12 @@ Result<Lost> decode_lost(ByteView body) {
   return lost;
 }
 
+Lost open_lost(std::uint64_t number, const std::optional<ByteView>& value) {
+  if (!value) return {};
+  const auto body = unseal(Table::kMeta, lost_row_key(number), *value);
+  return (body ? decode_lost(*body) : fail(body.error())).value_or(Lost{});
+}
+
 Result<EntryRow> decode_damaged_entry(ByteView value) {
   if (value.size() < 1 + kChecksumSizeBytes) return fail(Errc::kStoreFormat);
   return decode_entry(value.first(value.size() - kChecksumSizeBytes).subspan(1));

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -26,6 +27,8 @@ void encode_peers(Bytes& out, const std::vector<std::string>& addresses);
 /// Of a set with very many ranges those that are left are taken for one.
 void encode_lost(Bytes& out, const Lost& lost);
 [[nodiscard]] Result<Lost> decode_lost(ByteView body);
+/// What the row of the log with this number says; a damaged one, as none, says nothing.
+[[nodiscard]] Lost open_lost(std::uint64_t number, const std::optional<ByteView>& value);
 
 inline constexpr std::size_t kSetCount = std::tuple_size_v<RangesBelow>;
 inline constexpr std::size_t kHeldSet = 0;

@@ -9,7 +9,9 @@ namespace culm::store::detail {
 namespace {
 
 constexpr std::string_view kForgotten = "forgotten";
+constexpr std::string_view kLost = "lost";
 static_assert(sizeof(ForgottenRowKey) == kForgotten.size() + 8);
+static_assert(sizeof(LostRowKey) == kLost.size() + 8);
 
 void write(std::uint8_t* out, std::uint64_t value) noexcept {
   const auto bytes = to_big_endian(value);
@@ -75,9 +77,16 @@ SetRowKey set_row_key(std::uint64_t number, std::size_t set, SeqNum first) noexc
 }
 
 LostRowKey lost_row_key(std::uint64_t number) noexcept {
-  LostRowKey key{'l', 'o', 's', 't'};
-  write(key.data() + 4, number);
+  LostRowKey key;
+  std::ranges::copy(as_bytes(kLost), key.begin());
+  write(key.data() + kLost.size(), number);
   return key;
+}
+
+std::uint64_t parse_lost_row_key(ByteView key) noexcept {
+  const bool is_one =
+      key.size() == sizeof(LostRowKey) && equal(key.first(kLost.size()), as_bytes(kLost));
+  return is_one ? from_big_endian(key.subspan(kLost.size())) : 0;
 }
 
 Result<LogKey> parse_log_row_key(ByteView key) {

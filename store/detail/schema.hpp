@@ -49,6 +49,8 @@ using LostRowKey = std::array<std::uint8_t, 12>;
 [[nodiscard]] SetRowKey set_row_key(std::uint64_t number, std::size_t set, SeqNum first) noexcept;
 [[nodiscard]] ForgottenRowKey forgotten_row_key(std::uint64_t number) noexcept;
 [[nodiscard]] LostRowKey lost_row_key(std::uint64_t number) noexcept;
+/// 0 where the key is no such row's.
+[[nodiscard]] std::uint64_t parse_lost_row_key(ByteView key) noexcept;
 /// The number; 0 where `key` is that of another row of kMeta.
 [[nodiscard]] std::uint64_t parse_forgotten_row_key(ByteView key) noexcept;
 

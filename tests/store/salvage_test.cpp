@@ -5,6 +5,9 @@
 #include <fstream>
 #include <map>
 
+#include "culm/store/detail/rows.hpp"
+#include "culm/store/detail/schema.hpp"
+
 #include "tests/store/salvaged_store.hpp"
 #include "tests/support/child_process.hpp"
 
@@ -104,6 +107,42 @@ TEST_F(SalvagedStore, KnowsNoForgottenLogAgain) {
   salvage(content);
   EXPECT_EQ(known(), std::vector{alice.log()});
   expect_sound();
+}
+
+TEST_F(SalvagedStore, RemembersTheEndOfALogThatWasLostWithItsState) {
+  forget(bob);
+  alice.append_many(40);
+  add(alice, {{21, 60}});
+  std::string content = close();
+  lose_page(content, page_of(content, entries.back()));
+  lose_page(content, page_of(content, logs.at(0)));
+  salvage(content);
+  ASSERT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
+    CULM_CHECK(transaction.drop_damaged(alice.log(), {}));
+    return {};
+  }));
+  const SeqNum head = state(alice).head();
+  EXPECT_LT(head, 60U);
+  EXPECT_EQ(store->read()->find_lost(state(alice))->entries, (RangeSet{{head + 1, 60}}));
+  expect_sound();
+}
+
+TEST_F(SalvagedStore, KnowsNothingToBeLostOfANumberThatNoLogHas) {
+  const std::uint64_t number = state(bob).number;
+  for (const std::uint64_t of : {number, number + 5}) {
+    Bytes row;
+    store::detail::encode_lost(row, {{{30, 40}}, {}});
+    const auto key = store::detail::lost_row_key(of);
+    store::detail::seal(row, Table::kMeta, key);
+    put_row(*kv, Table::kMeta, key, row);
+  }
+  std::string content = close();
+  lose_page(content, page_of(content, changes.at(0)));
+  salvage(content);
+  EXPECT_EQ(store->read()->find_lost(state(bob))->entries, (RangeSet{{30, 40}}));
+  for (const auto& [key, value] : rows_of(*kv, Table::kMeta)) {
+    EXPECT_FALSE(store::detail::parse_lost_row_key(key) > number);
+  }
 }
 
 TEST_F(SalvagedStore, TakesALeafThatABranchOfAnotherTableLeadsTo) {
