@@ -148,9 +148,12 @@ void StoreAudit::check_state() {
   if (served_.contains(log_.end_of_log) && served_.max() != log_.end_of_log) {
     fault(Errc::kLogEnded, served_.smallest_from(log_.end_of_log + 1));
   }
-  // Within a range the backlink anchors; so all is anchored if the first of each range is.
+  // Within a range the backlink anchors; so all is anchored if the first of each range is. What it
+  // leads to may have been lost since.
+  const RangeSet lost = transaction_.read_lost(log_).value_or(Lost{}).entries;
   for (const SeqRange range : served_.ranges()) {
     if (range.first == 1 || served_.contains(lipmaa(range.first))) continue;
+    if (lost.contains(lipmaa(range.first)) || lost.contains(range.first - 1)) continue;
     fault(Errc::kUnitUnanchored, range.first);
   }
 }

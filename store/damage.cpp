@@ -27,6 +27,19 @@ Result<void> for_each(const RangeSet& set, Visit visit) {
   return {};
 }
 
+/// Nothing is taken that leads nowhere: so what entries lead to and is not here was lost. A state
+/// that was made again does not tell.
+Lost find_lost_path(const LogState& state) {
+  Lost path;
+  const RangeSet served = state.served();
+  const RangeSet cut_off = served - anchored(served);
+  for (const SeqRange range : cut_off.ranges()) {
+    for (const SeqNum n : path_to_first(range.first)) path.entries.insert(n);
+  }
+  path.entries -= served;
+  return path;
+}
+
 }  // namespace
 
 SeqNum damaged_entry(const Error& error) noexcept {
@@ -98,22 +111,24 @@ Result<RangeSet> WriteTransaction::drop_damaged(const LogKey& log, const RangeSe
   CULM_TRY(detail::TouchedLog* const touched, touch_known(log));
   LogState& state = touched->state;
   CULM_TRY(const Damage damage, find_damage(state, seqnums));
-  if (damage.empty()) return RangeSet();
+  if (damage.empty()) {
+    CULM_CHECK(noted(remember_lost(state, find_lost_path(state))));
+    return RangeSet();
+  }
   // Too many ranges are an error of this log: mostly met before anything of it is written.
   for (const RangeSet& left :
        {state.held - damage.entries, state.payloads - damage.entries - damage.payloads}) {
     if (left.ranges().size() > limits::kRangesPerLogMax) return fail(Errc::kLogFragmented);
   }
   CULM_CHECK(noted(drop(*touched, damage)));
+  CULM_CHECK(noted(remember_lost(state, find_lost_path(state))));
   return damage.entries | damage.payloads | damage.rows;
 }
 
-/// Without what came again or was deleted since. A damaged row is none.
+/// Without what came again or was deleted since.
 Result<Lost> ReadTransaction::read_lost(const LogState& log) const {
-  const auto key = detail::lost_row_key(log.number);
-  CULM_TRY(const auto value, kv_->get(Table::kMeta, key));
-  const auto body = value ? detail::unseal(Table::kMeta, key, *value) : fail(Errc::kStoreDamaged);
-  Lost lost = (body ? detail::decode_lost(*body) : fail(body.error())).value_or(Lost{});
+  CULM_TRY(const auto value, kv_->get(Table::kMeta, detail::lost_row_key(log.number)));
+  Lost lost = detail::open_lost(log.number, value);
   lost.payloads = (lost.payloads | (lost.entries & log.held)) - log.payloads - log.deleted;
   lost.entries -= log.held;
   return lost;
@@ -123,20 +138,26 @@ Result<Lost> ReadTransaction::find_lost(const LogState& log) const {
   CULM_TRY(Lost lost, read_lost(log));
   if (log.cap != 0) lost.entries.erase({log.cap, kSeqnumMax});
   lost.payloads = lost.payloads & log.served();
+  if (lost.empty()) return lost;
   if (log.interest.entries.empty() && log.interest.payloads) return lost;  // nobody chose a part
   // Newest so many are counted from the head that was here before.
-  const SeqNum head = std::max(log.head(), lost.entries.empty() ? 0 : lost.entries.max());
-  lost.entries = lost.entries & closure(resolve(log.interest.entries, head), head);
-  lost.payloads = lost.payloads & log.interest.payloads_wanted(head);
+  const SeqNum before = std::max(log.head(), lost.entries.empty() ? 0 : lost.entries.max());
+  const RangeSet wanted = resolve(log.interest.entries, before);
+  // Where less is wanted now, a proof ends with what is here.
+  const SeqNum head = std::max(log.head(), wanted.empty() ? 0 : wanted.max());
+  lost.entries = lost.entries & closure(wanted, head);
+  lost.payloads = lost.payloads & log.interest.payloads_wanted(before);
   return lost;
 }
 
 Result<void> WriteTransaction::remember_lost(const LogState& state, const Lost& lost) {
-  CULM_TRY(Lost all, read_lost(state));
+  CULM_TRY(const Lost before, read_lost(state));
+  Lost all = before;
   all.entries |= lost.entries - state.held;
   all.payloads |= lost.payloads - state.payloads - state.deleted;
   const auto key = detail::lost_row_key(state.number);
   if (all.empty()) return kv_write_.erase(Table::kMeta, key);
+  if (all == before) return {};
   detail::encode_lost(row_, all);
   return put_row(Table::kMeta, key);
 }

@@ -8,8 +8,8 @@ import socket
 import time
 
 from export_import_scenario import make_log, to_jsonl
-from relay_harness import NetworkScenario
-from scenario import FORK, NETWORK, NOT_FOUND, SOURCE, USAGE, VERIFICATION, main
+from rotten import Rotten
+from scenario import FORK, NETWORK, NOT_FOUND, SOURCE, STORE, USAGE, VERIFICATION, main
 
 RANGES = re.compile(r"(\d+(-\d*)?(,\d+(-\d*)?)*)?")
 KINDS = {
@@ -49,7 +49,7 @@ LOG_TYPES, LOG_KEYS = types("Log of a relay"), kinds("Keys of that log")
 LOG_LEVELS = {name.strip("`"): level for name, level, _ in rows("Log of a relay")}
 
 
-class JsonLines(NetworkScenario):
+class JsonLines(Rotten):
     def setUp(self):
         super().setUp()
         self.seen = set()
@@ -249,6 +249,25 @@ class JsonLines(NetworkScenario):
         self.run_verb("import", "--jsonl", "two", status=FORK)
         verdict, = self.run_verb("verify", status=FORK)
         self.assertEqual((verdict["cap"], len(verdict["evidence"][0]["encoded_entries"])), (5, 2))
+
+    def test_what_damage_took_is_said_by_each_verb_that_knows_of_it(self):
+        author = self.new_log(self.lines(40))
+        shutil.copytree(self.path("store"), self.path("whole"))
+        self.rot_entry("store", 4)
+        self.rot_payload("store", 30)
+        self.run_verb("verify", status=STORE)
+        self.run_verb("repair", "--dry-run")
+        self.run_verb("repair", status=NOT_FOUND)
+        self.run_verb("repair", status=NOT_FOUND)
+        for line in *self.run_verb("ls"), *self.run_verb("verify", status=NOT_FOUND):
+            self.assertEqual((line["lost"], line["payloads_lost"], line["cut_off"]),
+                             ("4", "30", "5-40"))
+        self.assertIn("lost", self.seen)
+        relay = self.relay("whole", "--accept-any")
+        replaced, = (line for line in self.run_verb("repair", author, "--from", relay.address)
+                     if line["type"] == "replaced")
+        self.assertEqual(replaced["cut_off"], "")
+        relay.end()
 
     def test_a_fork_says_what_it_drops_here(self):
         start = make_log(4)

@@ -20,6 +20,34 @@ class Repair(Rotten):
         self.peer = self.relay("peer", "--accept-any")
         self.sync_one("store", self.peer.address, "--push", self.author)
 
+    def assert_lost(self, entries="", payloads="", cut_off="", store="store"):
+        """`ls` and `verify` say it, and nothing else is wrong; the next step that they name."""
+        words = {"lost": entries, "payloads_lost": payloads, "cut_off": cut_off}
+        done = self.run_culm("verify", "--json", store=store, status=NOT_FOUND)
+        verdict, log = json.loads(done.stdout), self.json("ls", store=store)
+        for line in verdict, log:
+            self.assertEqual({key: line[key] for key in words}, words)
+        self.assertEqual((verdict["ok"], verdict["faults"], verdict["bad_entries"]), (False, 0, 0))
+        self.assertEqual(log["complete"] and entries != "", False, log)
+        step = json.loads(done.stderr)["next"]
+        self.assertIn(f"  next: {step}\n", self.run_culm("ls", store=store).stderr.decode())
+        said = json.loads(self.run_culm("repair", "--json", store=store,
+                                        status=NOT_FOUND).stderr)
+        self.assertEqual((said["error"], said["next"]), (json.loads(done.stderr)["error"], step))
+        return step
+
+    def assert_clean(self, store="store"):
+        """So say `ls`, `verify` and `repair`."""
+        self.assert_sound(store)
+        listed = self.run_culm("ls", store=store)
+        self.assertEqual((b"lost" in listed.stdout, listed.stderr), (False, b""))
+        self.assertEqual(self.text("repair", store=store), "nothing is damaged\n")
+
+    def paste(self, step, store="store"):
+        """Runs what `step` says is to be done where nobody has what is lost."""
+        for command in re.findall("`culm ((?:select|delete) [^`]*)`", step):
+            self.out(*command.split(), store=store)
+
     def repair(self, *arguments, **options):
         return self.json_lines("repair", *arguments, **options)
 
@@ -51,13 +79,40 @@ class Repair(Rotten):
         failure = json.loads(done.stderr)
         self.assertEqual((failure["error"], failure["exit"]), ("entry_not_held", NOT_FOUND))
         self.assertIn("`culm repair --from HOST:PORT`; where nobody has it", failure["next"])
-        self.assertIn("--log-id N", failure["next"])
-        self.assert_sound("store")
+        self.assertEqual(self.assert_lost("77", "400"), failure["next"])
         log = self.json("ls")
         self.assertEqual((log["held"], log["payloads"]), ("1-76,78-800", 798))
         self.out("repair", self.author, "--from", self.peer.address)
         self.sync_one("store", self.peer.address, self.author)
         self.assertEqual(self.printed("store", self.author), self.lines(ENTRIES))
+
+    def test_what_is_lost_is_said_until_it_came_or_is_wanted_no_more(self):
+        """Wherever it lay: an author whose log goes on is told of no other log."""
+        for n, (rot, what, begins_another) in enumerate((
+                ([77], {"entries": "77"}, False),
+                ([4], {"entries": "4", "cut_off": "5-800"}, True),
+                ([*range(790, 801)], {"entries": "790-800"}, True),
+                ([400], {"payloads": "400"}, False))):
+            store = f"rotten{n}"
+            shutil.copytree(self.path("store"), self.path(store))
+            for entry in rot:
+                (self.rot_payload if "payloads" in what else self.rot_entry)(store, entry)
+            bad, = self.json_lines("verify", store=store, status=STORE)
+            self.assertEqual((bad["entries"], bad["bad_entries"]), (ENTRIES, len(rot)))
+            self.assertIn(f"{ENTRIES} entries, {len(rot)} of them bad, ",
+                          self.run_culm("verify", store=store, status=STORE).stdout.decode())
+            self.error(NOT_FOUND, "repair", store=store)
+            step = self.assert_lost(**what, store=store)
+            self.assertEqual("--log-id" in step, begins_another, step)
+            for way in "from a peer", "less":
+                with self.subTest(what=what, way=way):
+                    mended = f"{store} {way}"
+                    shutil.copytree(self.path(store), self.path(mended))
+                    if way == "less":
+                        self.paste(step, store=mended)
+                    else:
+                        self.out("repair", "--from", self.peer.address, store=mended)
+                    self.assert_clean(mended)
 
     def test_what_an_earlier_run_has_dropped_is_taken_again(self):
         self.rot_entry("store", 77)
@@ -65,7 +120,7 @@ class Repair(Rotten):
         self.rot_entry("store", 800)  # behind the new head, where nothing tells of it
         for _ in range(2):
             self.assertIn("lost here are 2 entries, 1 payload", self.error(NOT_FOUND, "repair"))
-        self.assertIn("lost before, and not here again: 2 entries: 77,800; 1 payload: 400\n",
+        self.assertIn("lost, and not here again: 2 entries: 77,800; 1 payload: 400\n",
                       self.text("repair", "--dry-run"))
         self.assertEqual(self.json("ls")["held"], "1-76,78-799")
         gone = self.relay("gone", "--accept-any")
@@ -147,7 +202,8 @@ class Repair(Rotten):
         self.assertEqual((found["damaged_entries"], found["cut_off"]), ("4", "5-800"))
         for _ in range(2):
             self.assertIn("796 entries that lead to nothing", self.error(NOT_FOUND, "repair"))
-        self.assertIn("culm repair --from", self.run_culm("verify", status=4).stderr.decode())
+        self.assertIn("`culm append --key FILE --log-id N` begins another log",
+                      self.assert_lost("4", cut_off="5-800"))
         said = self.error(FORK, "append", "--key", self.key[0], stdin=b"more")
         self.assertIn("where no peer has it, begin another one with --log-id", said)
         other = self.relay("other", "--accept-any")
@@ -162,8 +218,10 @@ class Repair(Rotten):
         self.assertIn("left out: 5-800", said)
         self.assertEqual(self.json("import", "--jsonl", "left", store="third")["entries_added"], 3)
         self.assertIn("are not served until", self.text("repair", "--dry-run"))
-        self.out("repair", "--from", self.peer.address)
-        self.assert_sound("store")
+        done = self.text("repair", "--from", self.peer.address)
+        self.assertIn("replaced 1 entry: 4\n", done)
+        self.assertNotIn("not served", done)
+        self.assert_clean()
 
     def test_of_one_entry_that_is_cut_off_it_speaks_in_the_singular(self):
         self.rot_entry("store", ENTRIES - 1)
@@ -190,10 +248,13 @@ class Repair(Rotten):
             os.truncate(self.path("rotten/data.mdb"), size // 2)
             done = self.on_copy("repair", *peer)
             self.assertEqual(done.returncode, OK if peer else NOT_FOUND, done.stderr)
-            lost = re.search(r"lost here are .*?(\d+) entries of which nothing else is left", done.stderr)
             if not peer:
                 left = self.json("ls", store="rotten")["entries"]
-                self.assertEqual(int(lost[1]), ENTRIES - left)
+                self.assertIn(f"lost here are {ENTRIES - left} entries\n", done.stderr)
+                step = self.assert_lost(f"{left + 1}-{ENTRIES}", store="rotten")
+                shutil.copytree(self.path("rotten"), self.path("less"))
+                self.paste(step, store="less")
+                self.assert_clean("less")
         self.assertEqual(self.json("ls", store="rotten")["entries"], ENTRIES)
 
     def test_where_a_state_is_lost_all_is_wanted_but_what_no_damage_has_taken(self):
@@ -269,7 +330,7 @@ class Repair(Rotten):
         self.assertIn("would drop 1 entry: 77; 1 payload: 400\n", dry)
         done = self.run_culm("repair", status=NOT_FOUND).stdout.decode()
         self.assertIn("dropped 1 entry: 77; 1 payload: 400\n", done)
-        self.assert_sound("store")
+        self.assert_lost("77", "400")
 
     def test_entries_that_the_newest_so_many_no_more_are_need_not_come_back(self):
         self.sync_one("part", self.peer.address, self.author, "--newest", "100")

@@ -333,6 +333,19 @@ TEST_F(DamagedStore, RemembersWhatWasLostUntilItCameWasDeletedOrIsWantedNoMore) 
   }
 }
 
+TEST_F(DamagedStore, CountsAsLostWhatEntriesLeadToAlsoWhereTheStateWasLostWithIt) {
+  for (const bool is_state_lost : {false, true}) {
+    lose_entry(4);
+    if (is_state_lost) rot(Table::kLogs, 0);
+    drop(up_to(20));
+    EXPECT_EQ(store->read()->find_lost(state())->entries, (RangeSet{{4, 4}}));
+    expect_sound(19);
+    ASSERT_TRUE(store.ingest(log, up_to(20)));
+    EXPECT_TRUE(store->read()->find_lost(state())->empty());
+    expect_sound(20);
+  }
+}
+
 TEST_F(DamagedStore, ALargePayloadOfWhichNothingIsLeftIsLostOnlyWhereItsRowsMayBe) {
   for (const bool are_pages_lost : {false, true}) {
     ASSERT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {

@@ -54,7 +54,7 @@ Outcome<void> unless_cut_off(const LogKey& log, const RangeSet& cut_off) {
                   "what they lead to was lost, so that nobody can import them; left out: " +
                       to_string(cut_off));
   failure.fields["cut_off"] = to_string(cut_off);
-  return fail_with(std::move(failure).about(short_name(log)).next(kIfLost));
+  return fail_with(std::move(failure).about(short_name(log)).next(kIfCutOff));
 }
 
 /// Prints all that is sound and can be imported; fails in the end when there is more.

@@ -1,11 +1,11 @@
 #include <algorithm>
-#include <cstdio>
 
 #include "culm/feed/closure.hpp"
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/escape.hpp"
 #include "tools/cli/guard.hpp"
+#include "tools/cli/lost.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 
@@ -42,14 +42,15 @@ std::string lacking_payloads(std::uint64_t missing, std::uint64_t unwanted, std:
   return text;
 }
 
-Summary summarize(const store::LogState& log) {
+Summary summarize(const store::LogState& log, const LostOfLog& lost) {
   Summary summary;
   const RangeSet served = log.served();
   summary.head = log.head();
   const RangeSet certificate = log.certificate();
   summary.certificate_entries = certificate.count();
   summary.entries = served.count() - summary.certificate_entries;
-  summary.is_complete = summary.head != 0 && served.count() == summary.head;
+  summary.is_complete =
+      summary.head != 0 && served.count() == summary.head && lost.lost.entries.empty();
   summary.state = summary.is_complete ? "complete to " + std::to_string(summary.head)
                   : summary.head == 0 ? "empty"
                                       : "partial";
@@ -64,11 +65,12 @@ Summary summarize(const store::LogState& log) {
   const RangeSet unwanted = summary.payloads_missing - log.interest.payloads_wanted(summary.head);
   summary.state += lacking_payloads(summary.payloads_missing.count(), unwanted.count(),
                                     (lacking & log.deleted).count());
+  if (!lost.empty()) summary.state += "; lost: " + listed(lost);
   return summary;
 }
 
-Json to_json(const store::LogState& log, const Summary& summary, const InPart& in_part,
-             const std::vector<GivenName>& names) {
+Json to_json(const store::LogState& log, const Summary& summary, const LostOfLog& lost,
+             const InPart& in_part, const std::vector<GivenName>& names) {
   const auto name = given_name_of(names, log.log);
   Json object = {{"type", "log"},
                  {"log", to_string(log.log)},
@@ -85,6 +87,9 @@ Json to_json(const store::LogState& log, const Summary& summary, const InPart& i
                  {"payload_bytes_in_part", in_part.bytes},
                  {"payloads_deleted", (log.deleted & log.served()).count()},
                  {"complete", summary.is_complete},
+                 {"lost", to_string(lost.lost.entries)},
+                 {"payloads_lost", to_string(lost.lost.payloads)},
+                 {"cut_off", to_string(lost.cut_off)},
                  {"interest", to_string(log.interest.entries.ranges)},
                  {"interest_newest", log.interest.entries.newest}};
   object["end_of_log"] = log.end_of_log == 0 ? Json() : Json(log.end_of_log);
@@ -136,14 +141,17 @@ Outcome<void> run(Context& context, const Options& options) {
                {"payloads"},
                {"bytes"},
                {"state", kLeft}});
+  std::string step;  // of the first log of which something is lost
   for (std::size_t i = 0; i < logs.size(); ++i) {
     CULM_TOOLS_TRY(const auto state, transaction.get_log(logs[i]));
     const store::LogState& log = *state;
-    Summary summary = summarize(log);
+    CULM_TOOLS_TRY(const LostOfLog lost, about(short_name(log.log), find_lost(transaction, log)));
+    if (!lost.empty() && step.empty()) step = next_if_lost(log, lost);
+    Summary summary = summarize(log, lost);
     CULM_TOOLS_TRY(summary.payload_bytes, count_payload_bytes(transaction, log));
     CULM_TOOLS_TRY(const InPart in_part, find_in_part(transaction, log, log.served()));
     if (context.json) {
-      CULM_TOOLS_CHECK(context.out.write_json(to_json(log, summary, in_part, names)));
+      CULM_TOOLS_CHECK(context.out.write_json(to_json(log, summary, lost, in_part, names)));
       continue;
     }
     if (!in_part.seqnums.empty()) {
@@ -158,12 +166,10 @@ Outcome<void> run(Context& context, const Options& options) {
     if (table.row_count() == kRowsPerPortion) CULM_TOOLS_CHECK(context.out.write(table.take()));
   }
   if (context.json) return {};
-  if (!logs.empty()) return context.out.write(table.take());
-  CULM_TOOLS_CHECK(context.out.write("no logs\n"));
-  CULM_TOOLS_CHECK(context.out.flush());
-  std::fputs("  next: `culm append` begins a log, `culm sync HOST:PORT AUTHOR` fetches one\n",
-             stderr);
-  return {};
+  context.next = logs.empty()
+                     ? "`culm append` begins a log, `culm sync HOST:PORT AUTHOR` fetches one"
+                     : std::move(step);
+  return context.out.write(logs.empty() ? "no logs\n" : table.take());
 }
 
 }  // namespace
@@ -181,9 +187,8 @@ void add_ls(CommandTree& tree) {
       "  ended          the author has closed the log\n"
       "  capped at N    the author has forked the log; entries from N on are not valid\n"
       "and, behind that, how many of its payloads are not held, or not wanted (`culm select`), or\n"
-      "were deleted here, and what is there of payloads that have come in part only: the next "
-      "sync\n"
-      "goes on with them.",
+      "were deleted here, what is there of payloads that have come in part only: the next sync\n"
+      "goes on with them, and what is lost: damage took it, it is wanted, and not here again.",
       "culm ls --full", options, run);
   verb.group(VerbGroup::kRead);
   verb.add_option("PREFIX", &options->prefix,

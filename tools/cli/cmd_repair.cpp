@@ -13,6 +13,7 @@
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
+#include "tools/cli/lost.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/repair_findings.hpp"
 #include "tools/cli/store_access.hpp"
@@ -96,14 +97,16 @@ std::uint64_t count_further(const node::SyncReport& report, const LogKey& log,
 }
 
 /// Says what peers have brought of what was lost; whether that was all.
-Outcome<bool> tell_replaced(Context& context, const Findings& findings, const Wanted& lost,
-                            const node::SyncReport& report, const store::Store& store) {
+Outcome<bool> tell_replaced(Context& context, const Wanted& lost, const node::SyncReport& report,
+                            const store::Store& store) {
   CULM_TOOLS_TRY(const auto transaction, store.read());
   bool is_whole = true;
   for (const auto& [key, damage] : lost) {
     CULM_TOOLS_TRY(const auto log, about(short_name(key), transaction.get_log(key)));
     const std::uint64_t further = count_further(report, key, damage.entries & log->held);
-    if (damage.entries.empty() && damage.payloads.empty() && further == 0) continue;
+    const RangeSet cut_off = find_cut_off(*log, {});
+    is_whole = is_whole && cut_off.empty();
+    if (damage.empty() && cut_off.empty() && further == 0) continue;
     const store::Lost missing = find_missing(*log, damage);
     const RangeSet& entries = missing.entries;
     const RangeSet& payloads = missing.payloads;
@@ -115,6 +118,7 @@ Outcome<bool> tell_replaced(Context& context, const Findings& findings, const Wa
                          {"replaced_payloads", to_string(damage.payloads & log->payloads)},
                          {"missing", to_string(entries)},
                          {"payloads_missing", to_string(payloads)},
+                         {"cut_off", to_string(cut_off)},
                          {"further_entries", further}};
       CULM_TOOLS_CHECK(context.out.write_json(line));
       continue;
@@ -124,77 +128,88 @@ Outcome<bool> tell_replaced(Context& context, const Findings& findings, const Wa
     const std::string title = short_name(key) + ": ";
     if (!back.empty()) CULM_TOOLS_CHECK(context.out.write(title + "replaced " + back + "\n"));
     if (!gone.empty()) CULM_TOOLS_CHECK(context.out.write(title + "not replaced " + gone + "\n"));
+    CULM_TOOLS_CHECK(context.out.write(cut_off_line(key, cut_off)));
     if (further == 0) continue;
     CULM_TOOLS_CHECK(context.out.write(title + "took " + human_entries(further) +
                                        " that nothing here had told of\n"));
   }
-  for (const auto& [key, cut_off] : findings.cut_off) {
-    CULM_TOOLS_TRY(const auto log, about(short_name(key), transaction.get_log(key)));
-    is_whole = is_whole && find_cut_off(*log, {}).empty();
-  }
   return is_whole;
 }
 
-/// Of each log; says which where nothing else was said.
-Outcome<Wanted> find_lost(Context& context, const RepairOptions& options, bool tells) {
-  Wanted all;
+/// What is lost of all logs together, and what to do about it.
+struct AllLost {
+  LostCounts counts;
+  std::string next{};  ///< of the first of them
+};
+
+/// Says what no line before has said.
+Outcome<void> tell_lost(Context& context, const store::LogState& log, const LostOfLog& lost,
+                        const store::Damage& said) {
+  const RangeSet entries = lost.lost.entries - said.entries;
+  const RangeSet payloads = lost.lost.payloads - said.payloads;
+  if (entries.empty() && payloads.empty()) return {};
+  if (context.json) {
+    return context.out.write_json(Json{{"type", "lost"},
+                                       {"log", to_string(log.log)},
+                                       {"missing", to_string(entries)},
+                                       {"payloads_missing", to_string(payloads)}});
+  }
+  return context.out.write(short_name(log.log) +
+                           ": lost, and not here again: " + listed(entries, payloads) + "\n");
+}
+
+/// `lost_rows`: of so many entries no row was found.
+Outcome<AllLost> find_all_lost(Context& context, const RepairOptions& options,
+                               const Findings& findings, std::uint64_t lost_rows) {
+  AllLost all;
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto transaction, store->read());
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));
   for (const LogKey& key : logs) {
-    CULM_TOOLS_TRY(const auto log, about(short_name(key), transaction.get_log(key)));
-    CULM_TOOLS_TRY(store::Lost lost, about(short_name(key), transaction.find_lost(*log)));
+    const auto log = transaction.get_log(key);
+    if (!log) continue;  // said already
+    CULM_TOOLS_TRY(const LostOfLog lost, about(short_name(key), find_lost(transaction, **log)));
+    const auto damage = findings.damaged.find(key);
+    store::Damage said = damage == findings.damaged.end() ? store::Damage{} : damage->second;
+    const auto made = findings.made.find(key);
+    const bool is_made = made != findings.made.end();
+    if (is_made) said.payloads |= made->second.untold;
+    const RangeSet& named_here = is_made ? lost.lost.entries : said.entries;
+    lost_rows -= std::min(lost_rows, named_here.count());
     if (lost.empty()) continue;
-    const Json line = {{"type", "lost"},
-                       {"log", to_string(key)},
-                       {"missing", to_string(lost.entries)},
-                       {"payloads_missing", to_string(lost.payloads)}};
-    const std::string text = short_name(key) + ": lost before, and not here again: " +
-                             listed(lost.entries, lost.payloads);
-    if (tells) {
-      CULM_TOOLS_CHECK(context.json ? context.out.write_json(line)
-                                    : context.out.write(text + "\n"));
-    }
-    all.emplace(key, std::move(lost));
+    CULM_TOOLS_CHECK(tell_lost(context, **log, lost, said));
+    all.counts.add(lost);
+    if (all.next.empty()) all.next = next_if_lost(**log, lost);
   }
+  all.counts.rows = lost_rows;
   return all;
 }
 
 /// Fails where damage took what is wanted, now or before.
 Outcome<void> unless_lost(Context& context, const RepairOptions& options, const Findings& findings,
-                          bool tells, std::uint64_t lost_rows) {
-  std::uint64_t entries = 0;
-  std::uint64_t payloads = 0;
-  std::uint64_t cut_off = 0;
-  CULM_TOOLS_TRY(const Wanted all, find_lost(context, options, tells));
-  for (const auto& [log, lost] : all) {
-    entries += lost.entries.count();
-    payloads += lost.payloads.count();
-  }
-  for (const auto& [log, seqnums] : findings.cut_off) cut_off += seqnums.count();
-  for (const auto& [log, damage] : findings.damaged) {
-    lost_rows -= std::min(lost_rows, damage.entries.count());
-  }
-  if (entries + payloads + cut_off + lost_rows == 0) return {};
-  std::string what;
-  const auto add = [&what](std::uint64_t count, const std::string& text) {
-    if (count != 0) what += (what.empty() ? "" : ", ") + text;
-  };
-  add(entries, human_entries(entries));
-  add(payloads, human_payloads(payloads));
-  add(cut_off,
-      human_entries(cut_off) + (cut_off == 1 ? " that leads" : " that lead") + " to nothing");
-  add(lost_rows, human_entries(lost_rows) + " of which nothing else is left");
-  Failure failure(
-      Exit::kNotFound, entries + cut_off == 0 ? Errc::kPayloadNotHeld : Errc::kEntryNotHeld,
-      "the store is sound again, and not all that is wanted is in it: lost here are " + what);
-  return fail_with(std::move(failure).about(named(context)).next(kIfLost));
+                          std::uint64_t lost_rows) {
+  CULM_TOOLS_TRY(AllLost all, find_all_lost(context, options, findings, lost_rows));
+  if (all.counts.empty()) return {};
+  if (all.next.empty()) all.next = "where a peer has what is lost: `culm repair --from HOST:PORT`";
+  return fail_with(
+      all.counts.failure("the store is sound again").about(named(context)).next(all.next));
 }
 
 /// Whether a peer was there that could be asked.
 bool has_answered(const node::SyncReport& report) {
   return report.peers.empty() ||
          std::ranges::any_of(report.peers, [](const auto& peer) { return peer.peer.has_value(); });
+}
+
+/// Of the first log of which something is lost; "" where nothing is.
+Outcome<std::string> next_if_nobody_has(const store::Store& store, const Wanted& asked) {
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  for (const auto& [key, what] : asked) {
+    CULM_TOOLS_TRY(const auto log, about(short_name(key), transaction.get_log(key)));
+    CULM_TOOLS_TRY(const LostOfLog lost, about(short_name(key), find_lost(transaction, *log)));
+    if (!lost.empty()) return next_if_nobody_has(*log, lost);
+  }
+  return std::string();
 }
 
 /// What was dropped comes back by any sync, now or later.
@@ -209,7 +224,7 @@ Outcome<void> fetch(Context& context, const RepairOptions& options, const Findin
   for (const auto& [log, what] : lost) logs.push_back(log);
   CULM_TOOLS_TRY(const node::SyncReport report, sync_with(context, options, logs));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
-  CULM_TOOLS_TRY(const bool is_whole, tell_replaced(context, findings, lost, report, *store));
+  CULM_TOOLS_TRY(const bool is_whole, tell_replaced(context, lost, report, *store));
   if (is_whole && has_answered(report)) return {};
   const auto why = node::why_not_done(report);
   if (why && fault(why->error.code) == Fault::kOwnStore) {
@@ -222,8 +237,10 @@ Outcome<void> fetch(Context& context, const RepairOptions& options, const Findin
     failure.message += ": peer " + node::to_string(why->peer->endpoint) + ": " +
                        why_lost(why->error, why->peer->text).message;
   }
-  return fail_with(std::move(failure).next(
-      "what is left is sound; repair again with another peer; " + std::string(kIfNobodyHas)));
+  std::string step = "what is left is sound; repair again with another peer";
+  CULM_TOOLS_TRY(const std::string other, next_if_nobody_has(*store, lost));
+  if (!other.empty()) step += "; where nobody has it: " + other;
+  return fail_with(std::move(failure).next(step));
 }
 
 Outcome<Findings> drop(Context& context, const RepairOptions& options) {
@@ -236,7 +253,7 @@ Outcome<Findings> drop(Context& context, const RepairOptions& options) {
     const store::Damage& damage = findings.damaged[log];
     const RangeSet all = damage.entries | damage.payloads | damage.rows;
     const bool is_made = findings.made.contains(log);
-    const bool is_damaged = is_made || !all.empty();
+    const bool is_damaged = is_made || !all.empty() || findings.cut_off.contains(log);
     const auto dropped = is_damaged ? access.writer->drop_damaged(log, all) : Result<void>();
     if (all.empty()) findings.damaged.erase(log);
     if (dropped) continue;
@@ -250,7 +267,8 @@ Outcome<Findings> drop(Context& context, const RepairOptions& options) {
   if (findings.are_peers_damaged && findings.any_log) {
     CULM_TOOLS_CHECK(about(named(context), access.writer->drop_damaged(*findings.any_log, {})));
   }
-  CULM_TOOLS_CHECK(tell_findings(context, findings, false));
+  const Tense tense = options.from.empty() ? Tense::kDone : Tense::kGoesOn;
+  CULM_TOOLS_CHECK(tell_findings(context, findings, tense));
   return findings;
 }
 
@@ -261,7 +279,7 @@ Outcome<Findings> look_only(Context& context, const RepairOptions& options,
                  salvage ? about(named(context), host::open_to_read(salvage->directory()))
                          : open_for_reading(context));
   CULM_TOOLS_TRY(Findings findings, look(options, *store));
-  CULM_TOOLS_CHECK(tell_findings(context, findings, true));
+  CULM_TOOLS_CHECK(tell_findings(context, findings, Tense::kWould));
   return findings;
 }
 
@@ -366,10 +384,10 @@ Outcome<void> mend(Context& context, const RepairOptions& options, Pages& pages)
   }
   if (!options.from.empty()) return {};
   if (!options.dry_run) {
-    return unless_lost(context, options, findings, is_sound, pages.lost_entries);
+    return unless_lost(context, options, findings, pages.lost_entries);
   }
   if (is_sound) {
-    CULM_TOOLS_CHECK(find_lost(context, options, true));
+    CULM_TOOLS_CHECK(find_all_lost(context, options, findings, 0));
     return {};
   }
   if (logs.empty()) return {};

@@ -11,6 +11,7 @@
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/jsonl_file.hpp"
+#include "tools/cli/lost.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
@@ -61,23 +62,33 @@ Exit exit_of_fault(const Error& fault) {
 Failure failure_of(const std::string& title, const Error& fault) {
   Failure failure = Failure(fault).about(title).as(exit_of_fault(fault));
   if (fault.code == Errc::kUnitUnanchored) {
-    failure.message += ": what it leads to was lost";
-    failure.step = kIfLost;
+    failure.message += ": what it leads to is not here";
+    failure.step = "`culm repair --from HOST:PORT` takes it from a peer that has it";
   }
   return failure;
 }
 
-Json to_json(const store::LogState& log, const store::AuditReport& report) {
-  const std::uint64_t certificate = log.certificate().count();
+/// What is held of a log, and how much of that is bad.
+std::uint64_t count_bad(const store::LogState& log, const store::AuditReport& report) {
+  const std::uint64_t held = log.served().count();
+  return held - std::min(held, report.entries);
+}
+
+Json to_json(const store::LogState& log, const LostOfLog& lost, const store::AuditReport& report) {
+  const RangeSet certificate = log.certificate();
   Json object = {{"type", "verdict"},
                  {"log", to_string(log.log)},
-                 {"ok", report.is_sound() && log.cap == 0},
-                 {"entries", report.entries - std::min(report.entries, certificate)},
-                 {"certificate_entries", certificate},
+                 {"ok", report.is_sound() && log.cap == 0 && lost.empty()},
+                 {"entries", (log.served() - certificate).count()},
+                 {"certificate_entries", certificate.count()},
+                 {"bad_entries", count_bad(log, report)},
                  {"payloads", report.payloads},
                  {"payload_bytes", report.payload_bytes},
                  {"loose", to_string(report.loose)},
-                 {"faults", report.faults}};
+                 {"faults", report.faults},
+                 {"lost", to_string(lost.lost.entries)},
+                 {"payloads_lost", to_string(lost.lost.payloads)},
+                 {"cut_off", to_string(lost.cut_off)}};
   object["cap"] = log.cap == 0 ? Json() : Json(log.cap);
   if (report.first_fault) {
     object["error"] = name(report.first_fault->code);
@@ -118,16 +129,19 @@ Columns measure(const store::ReadTransaction& transaction, const std::vector<Log
 }
 
 std::string to_text(const Output& out, const Columns& columns, const store::LogState& log,
-                    const store::AuditReport& report) {
-  const bool is_forked = report.is_sound() && log.cap != 0;
-  std::string text = columns.named(log.log) + "  " +
-                     (is_forked           ? out.toned(Tone::kBad, "FORK")
-                      : report.is_sound() ? out.toned(Tone::kGood, "good")
-                                          : out.toned(Tone::kBad, "BAD ")) +
-                     "  " + columns.counted(report.entries);
+                    const LostOfLog& lost, const store::AuditReport& report) {
+  const std::string verdict = !report.is_sound() ? out.toned(Tone::kBad, "BAD ")
+                              : log.cap != 0     ? out.toned(Tone::kBad, "FORK")
+                              : !lost.empty()    ? out.toned(Tone::kPartial, "LOST")
+                                                 : out.toned(Tone::kGood, "good");
+  std::string text =
+      columns.named(log.log) + "  " + verdict + "  " + columns.counted(log.served().count());
+  const std::uint64_t bad = count_bad(log, report);
+  if (bad != 0) text += ", " + human_count(bad) + " of them bad";
   text += ", " + human_payloads(report.payloads) + " (" + human_size(report.payload_bytes) + ")";
   if (!report.loose.empty()) text += ", " + human_count(report.loose.count()) + " loose";
   if (log.cap != 0) text += ", forked by its author at " + std::to_string(log.cap);
+  if (!lost.empty()) text += "; lost: " + listed(lost);
   if (report.first_fault) {
     text += "; " + human_count(report.faults) +
             (report.faults == 1 ? " fault: " : " faults, first: ") + message(*report.first_fault);
@@ -135,10 +149,14 @@ std::string to_text(const Output& out, const Columns& columns, const store::LogS
   return text + "\n";
 }
 
-/// Whichever is worse: a store that cannot be trusted, entries that are wrong, a forked log.
+/// Whichever is worse: a store that cannot be trusted, entries that are wrong, some that are lost,
+/// a forked log.
 void keep_worst(std::optional<Failure>& worst, Failure failure) {
   const auto rank = [](Exit exit) {
-    return exit == Exit::kStore ? 3 : exit == Exit::kVerification ? 2 : 1;
+    return exit == Exit::kStore          ? 4
+           : exit == Exit::kVerification ? 3
+           : exit == Exit::kNotFound     ? 2
+                                         : 1;
   };
   if (!worst || rank(failure.exit) > rank(worst->exit)) worst = std::move(failure);
 }
@@ -146,17 +164,45 @@ void keep_worst(std::optional<Failure>& worst, Failure failure) {
 /// The verdict on one log, with the evidence against its author if there is any.
 Outcome<void> print_verdict(Context& context, const Columns& columns,
                             const store::ReadTransaction& transaction, const store::LogState& log,
-                            const store::AuditReport& report, SignatureVerifier& verifier) {
+                            const LostOfLog& lost, const store::AuditReport& report,
+                            SignatureVerifier& verifier) {
   // Evidence that cannot be read is a fault of the log, and reported as one.
   const auto pieces = transaction.evidence(log);
-  Json object = to_json(log, report);
-  std::string text = to_text(context.out, columns, log, report);
+  Json object = to_json(log, lost, report);
+  std::string text = to_text(context.out, columns, log, lost, report);
   if (log.cap != 0) object["evidence"] = Json::array();
   for (const Evidence& evidence : pieces.value_or(std::vector<Evidence>{})) {
     object["evidence"].push_back(evidence_json(log.log, evidence, verifier));
     text += evidence_text(log.log, evidence, verifier);
   }
   return context.json ? context.out.write_json(object) : context.out.write(text);
+}
+
+/// The verdict on a log whose state cannot be read.
+Outcome<void> print_unreadable(Context& context, const Columns& columns, const LogKey& log,
+                               const Error& error) {
+  if (context.json) {
+    return context.out.write_json(Json{
+        {"type", "verdict"}, {"log", to_string(log)}, {"ok", false}, {"error", name(error.code)}});
+  }
+  return context.out.write(columns.named(log) + "  " + context.out.toned(Tone::kBad, "BAD ") +
+                           "  " + message(error) + "\n");
+}
+
+/// What is wrong with a log whose state can be read.
+void judge(std::optional<Failure>& worst, const store::LogState& log, const LostOfLog& lost,
+           const store::AuditReport& report) {
+  const std::string title = short_name(log.log);
+  if (report.first_fault) {
+    keep_worst(worst, failure_of(title, *report.first_fault));
+  } else if (!lost.empty()) {
+    LostCounts counts;
+    counts.add(lost);
+    keep_worst(worst,
+               counts.failure("the log is sound").about(title).next(next_if_lost(log, lost)));
+  } else if (log.cap != 0) {
+    keep_worst(worst, Failure(error_for(Errc::kFork, log.cap)).about(title));
+  }
 }
 
 Outcome<void> verify_store(Context& context, const Options& options) {
@@ -195,14 +241,7 @@ Outcome<void> verify_store(Context& context, const Options& options) {
       if (state.error().code == Errc::kLogUnknown)
         return fail_with(Failure(state.error()).about(title));
       keep_worst(worst, Failure(state.error()).about(title));
-      CULM_TOOLS_CHECK(context.out.write(
-          context.json ? to_line(Json{{"type", "verdict"},
-                                      {"log", to_string(key)},
-                                      {"ok", false},
-                                      {"error", name(state.error().code)}}) +
-                             "\n"
-                       : columns.named(key) + "  " + context.out.toned(Tone::kBad, "BAD ") + "  " +
-                             message(state.error()) + "\n"));
+      CULM_TOOLS_CHECK(print_unreadable(context, columns, key, state.error()));
       continue;
     }
     const store::LogState& log = **state;
@@ -211,12 +250,11 @@ Outcome<void> verify_store(Context& context, const Options& options) {
                            progress.show(before + n);
                          })));
     before += log.held.count();
-    CULM_TOOLS_CHECK(print_verdict(context, columns, transaction, log, report, verifier));
-    if (report.first_fault) {
-      keep_worst(worst, failure_of(title, *report.first_fault));
-    } else if (log.cap != 0) {
-      keep_worst(worst, Failure(error_for(Errc::kFork, log.cap)).about(title));
-    }
+    const auto lost = find_lost(transaction, log);
+    if (!lost) keep_worst(worst, Failure(lost.error()).about(title));
+    const LostOfLog told = lost.value_or(LostOfLog{});
+    CULM_TOOLS_CHECK(print_verdict(context, columns, transaction, log, told, report, verifier));
+    judge(worst, log, told, report);
   }
   if (worst) return fail_with(*std::move(worst));
   if (logs.empty() && !context.json) return context.out.write("no logs\n");
@@ -245,12 +283,12 @@ void add_verify(CommandTree& tree) {
       "files; these need no store. Where an author forked a log, the evidence is shown.\n"
       "\n"
       "A loose entry is good and served; what links to it from the head is not held yet, and a\n"
-      "sync takes it. What repair says to prove nothing is another thing: what lies below is\n"
-      "lost.\n"
+      "sync takes it. One that leads to nothing is another thing: what lies below is lost.\n"
       "\n"
       "Exit status 4 if something is wrong or there is no entry in the file, 5 if the store is\n"
-      "damaged, and only if neither is so 7 if an author forked a log: the store is sound then,\n"
-      "and this stays so.",
+      "damaged. Only if neither is so 3 if something that is wanted was lost by damage, and is\n"
+      "not here again, or else 7 if an author forked a log, which stays so: the store is sound\n"
+      "then.",
       "culm verify\n  culm verify --jsonl part.jsonl\n"
       "  culm verify --entry 4.bin --backlink 3.bin --lipmaalink 1.bin",
       options, run);

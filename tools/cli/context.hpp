@@ -12,6 +12,7 @@ struct Context {
   std::string store_directory = "./culm-store";
   bool json = false;
   Output out;
+  std::string next{};  ///< what to do next, where the verb does not fail
 };
 
 }  // namespace culm::tools

@@ -68,13 +68,10 @@ using Outcome = tl::expected<T, Failure>;
 /// What to do next where a sync did not come to its end.
 inline constexpr std::string_view kGoOn = "run the same again to go on; what came is kept";
 
-/// What to do next where damage took what is wanted.
-inline constexpr std::string_view kIfLost =
-    "where a peer has what is lost: `culm repair --from HOST:PORT`; where nobody has it: `culm "
-    "cat` "
-    "and `culm export` give what is left, and `culm append --key FILE --log-id N` begins another "
-    "log";
-inline constexpr std::string_view kIfNobodyHas = kIfLost.substr(kIfLost.find("where nobody"));
+/// What to do next where what entries lead to was lost.
+inline constexpr std::string_view kIfCutOff =
+    "where a peer has what is lost: `culm repair --from HOST:PORT`; `culm verify` says what else "
+    "can be done";
 
 /// Why a peer was lost or not reached; `text`: what it said at that.
 [[nodiscard]] Failure why_lost(const Error& error, std::string_view text);

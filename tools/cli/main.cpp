@@ -48,13 +48,12 @@ Failure with_step_of_damage(Failure failure, const Context& context) {
 }
 
 /// A command of the next step goes to the same store.
-Failure with_given_store(Failure failure, const Context& context,
-                         const std::vector<std::string>& arguments) {
+std::string with_given_store(std::string step, const Context& context,
+                             const std::vector<std::string>& arguments) {
   const bool is_given = std::ranges::any_of(arguments, [](const std::string& argument) {
     return argument == "--store" || argument.starts_with("--store=");
   });
-  if (is_given) failure.step = culm::tools::with_store(failure.step, context.store_directory);
-  return failure;
+  return is_given ? culm::tools::with_store(step, context.store_directory) : step;
 }
 
 int print_help(Context& context, const culm::tools::Ending& ending) {
@@ -78,6 +77,10 @@ int run(const std::vector<std::string>& arguments) {
   if (outcome) outcome = context.out.flush();
   const std::optional<Exit> interrupted = culm::tools::interrupted();
   if (outcome && interrupted) culm::tools::end_interrupted();
+  if (outcome && !context.next.empty() && !context.json) {
+    const std::string step = with_given_store(std::move(context.next), context, arguments);
+    std::fputs(("  next: " + step + "\n").c_str(), stderr);
+  }
   if (outcome) return 0;
   const Exit exit = interrupted.value_or(outcome.error().exit);
   if (exit == Exit::kReaderGone) return static_cast<int>(exit);
@@ -85,7 +88,7 @@ int run(const std::vector<std::string>& arguments) {
   static_cast<void>(context.out.flush());
   Failure failure = with_what_was_done(std::move(outcome.error()).as(exit), context);
   failure = with_step_of_damage(with_holder(std::move(failure), context), context);
-  failure = with_given_store(std::move(failure), context, arguments);
+  failure.step = with_given_store(std::move(failure.step), context, arguments);
   const std::string& name = (*verb)->name();
   std::fputs((context.json ? to_json_line(failure, name) : to_text(failure, name)).c_str(), stderr);
   return static_cast<int>(exit);

@@ -2,10 +2,9 @@
 
 #include <algorithm>
 
-#include "culm/feed/closure.hpp"
-
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/guard.hpp"
+#include "tools/cli/lost.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
@@ -13,11 +12,6 @@
 namespace culm::tools {
 
 constexpr std::uint64_t kEntriesPerLook = 1024;
-
-RangeSet find_cut_off(const store::LogState& log, const RangeSet& lost) {
-  const RangeSet left = log.served() - lost;
-  return left - anchored(left);
-}
 
 static Outcome<store::Damage> look_at(const store::ReadTransaction& transaction,
                                       const store::LogState& log, Progress& progress) {
@@ -79,16 +73,6 @@ std::set<LogKey> logs_of(const Findings& findings) {
   return logs;
 }
 
-std::string listed(const RangeSet& entries, const RangeSet& payloads) {
-  std::string text;
-  if (!entries.empty()) text = human_entries(entries.count()) + ": " + human_ranges(entries);
-  if (!payloads.empty()) {
-    text += (text.empty() ? "" : "; ") + human_payloads(payloads.count()) + ": " +
-            human_ranges(payloads);
-  }
-  return text;
-}
-
 static Json damage_json(const LogKey& log, const store::Damage& damage, const RangeSet& cut_off,
                         bool dry_run) {
   return {{"type", dry_run ? "damage" : "dropped"},
@@ -99,8 +83,16 @@ static Json damage_json(const LogKey& log, const store::Damage& damage, const Ra
           {"cut_off", to_string(cut_off)}};
 }
 
+std::string cut_off_line(const LogKey& log, const RangeSet& cut_off) {
+  if (cut_off.empty()) return {};
+  return short_name(log) + ": " + listed(cut_off, {}) +
+         (cut_off.count() == 1 ? " proves nothing and is" : " prove nothing and are") +
+         " not served until what was lost below is back\n";
+}
+
 static std::string damage_lines(const LogKey& log, const store::Damage& damage,
-                                const RangeSet& cut_off, bool dry_run) {
+                                const RangeSet& cut_off, Tense tense) {
+  const bool dry_run = tense == Tense::kWould;
   std::string text;
   const auto add = [&](const char* what, const std::string& which) {
     text += short_name(log) + ": " + (dry_run ? "would " : "") + what + which + "\n";
@@ -111,11 +103,7 @@ static std::string damage_lines(const LogKey& log, const store::Damage& damage,
   if (!whole.empty()) {
     add(dry_run ? "restore " : "restored ", listed(whole, {}) + " (nothing of it is lost)");
   }
-  if (!cut_off.empty()) {
-    text += short_name(log) + ": " + listed(cut_off, {}) +
-            (cut_off.count() == 1 ? " proves nothing and is" : " prove nothing and are") +
-            " not served until what was lost below is back\n";
-  }
+  if (tense != Tense::kGoesOn) text += cut_off_line(log, cut_off);
   return text;
 }
 
@@ -164,7 +152,8 @@ static Outcome<void> tell_peers(Context& context, bool dry_run) {
                            "with each sync\n");
 }
 
-Outcome<void> tell_findings(Context& context, const Findings& findings, bool dry_run) {
+Outcome<void> tell_findings(Context& context, const Findings& findings, Tense tense) {
+  const bool dry_run = tense == Tense::kWould;
   static const RangeSet none;
   static const store::Damage sound;
   for (const auto& [log, made] : findings.made) {
@@ -178,7 +167,7 @@ Outcome<void> tell_findings(Context& context, const Findings& findings, bool dry
     const store::Damage& lost = damage == findings.damaged.end() ? sound : damage->second;
     const RangeSet& cut_off = cut == findings.cut_off.end() ? none : cut->second;
     CULM_TOOLS_CHECK(context.json ? context.out.write_json(damage_json(log, lost, cut_off, dry_run))
-                                  : context.out.write(damage_lines(log, lost, cut_off, dry_run)));
+                                  : context.out.write(damage_lines(log, lost, cut_off, tense)));
   }
   return {};
 }

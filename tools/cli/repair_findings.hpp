@@ -33,19 +33,18 @@ struct Made {
 /// What was found of the logs, and why some could not be looked at.
 struct Findings {
   std::map<LogKey, store::Damage> damaged;
-  std::map<LogKey, RangeSet> cut_off;  ///< entries that do not lead to entry 1 any more
+  std::map<LogKey, RangeSet> cut_off;  ///< wanted entries that do not lead to entry 1 any more
   std::map<LogKey, Made> made;
   std::optional<LogKey> any_log;   ///< through which the list of known peers is dropped
   bool are_peers_damaged = false;  ///< that list
   std::optional<Failure> failure;  ///< of one of them
 };
 
-/// Entries that lead to entry 1 no more, once `lost` are gone.
-[[nodiscard]] RangeSet find_cut_off(const store::LogState& log, const RangeSet& lost);
 [[nodiscard]] Outcome<Findings> look(const RepairOptions& options, const store::Store& store);
 [[nodiscard]] std::set<LogKey> logs_of(const Findings& findings);
-/// "2 entries: 5,9; 1 payload: 7".
-[[nodiscard]] std::string listed(const RangeSet& entries, const RangeSet& payloads);
-[[nodiscard]] Outcome<void> tell_findings(Context& context, const Findings& findings, bool dry_run);
+/// "2 entries: 5-6 prove nothing and are not served until ..."; nothing where there are none.
+[[nodiscard]] std::string cut_off_line(const LogKey& log, const RangeSet& cut_off);
+enum class Tense { kWould, kDone, kGoesOn };  ///< kGoesOn: what is lost is asked for behind this
+[[nodiscard]] Outcome<void> tell_findings(Context& context, const Findings& findings, Tense tense);
 
 }  // namespace culm::tools

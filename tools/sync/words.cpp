@@ -29,7 +29,7 @@ Failure explain_partial(const node::LogReport& log, const Error& error) {
     return Failure(Exit::kNotFound, error.code,
                    "what " + human_entries(log.cut_off.count()) +
                        " here lead to was lost, so that nobody can take them")
-        .next(kIfLost);
+        .next(kIfCutOff);
   }
   if (!log.unconfirmed.empty()) {
     return Failure(Exit::kNotFound, error.code, "not all that is here is confirmed to be there")
