@@ -46,6 +46,26 @@ std::optional<Bytes> take_hex_line(std::string_view& text, std::string_view word
   return bytes;
 }
 
+Result<SecretKey> parse(ByteView text) {
+  std::string_view rest = as_text(text);
+  constexpr std::string_view kName = "culm-key ";
+  if (rest.starts_with(kName) && !rest.starts_with(kHeader)) return fail(Errc::kKeyFileVersion);
+  if (!take(rest, kHeader)) return fail(Errc::kKeyFileFormat);
+  const auto author = take_hex_line(rest, kAuthor);
+  auto seed = author ? take_hex_line(rest, kSecret) : std::nullopt;
+  if (!seed || !rest.empty()) return fail(Errc::kKeyFileFormat);
+  auto key = SecretKey::from_seed(*seed);
+  sealing::wipe(*seed);
+  if (!key) return fail(Errc::kKeyFileFormat);
+  if (!equal(key->author().bytes, *author)) return fail(Errc::kKeyFileMismatch);
+  return *std::move(key);
+}
+
+bool is_key(ByteView text) {
+  const auto key = parse(text);
+  return key || key.error().code != Errc::kKeyFileFormat;
+}
+
 }  // namespace
 
 Result<void> write_key_file(const std::string& path, const SecretKey& key) {
@@ -71,20 +91,9 @@ Result<void> write_key_file(const std::string& path, const SecretKey& key) {
 }
 
 Result<SecretKey> read_key_file(const std::string& path) {
-  CULM_TRY(Bytes text, read_secret_file(path, kFileBytes));
+  CULM_TRY(Bytes text, read_secret_file(path, kFileBytes, is_key));
   const Wiped wiped(text);
-  std::string_view rest = as_text(text);
-  constexpr std::string_view kName = "culm-key ";
-  if (rest.starts_with(kName) && !rest.starts_with(kHeader)) return fail(Errc::kKeyFileVersion);
-  if (!take(rest, kHeader)) return fail(Errc::kKeyFileFormat);
-  const auto author = take_hex_line(rest, kAuthor);
-  auto seed = author ? take_hex_line(rest, kSecret) : std::nullopt;
-  if (!seed || !rest.empty()) return fail(Errc::kKeyFileFormat);
-  auto key = SecretKey::from_seed(*seed);
-  sealing::wipe(*seed);
-  if (!key) return fail(Errc::kKeyFileFormat);
-  if (!equal(key->author().bytes, *author)) return fail(Errc::kKeyFileMismatch);
-  return *std::move(key);
+  return parse(text);
 }
 
 }  // namespace culm::store

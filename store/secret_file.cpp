@@ -34,10 +34,7 @@ std::string directory_of(const std::string& path) {
   return parent.empty() ? "." : parent.string();
 }
 
-Result<void> check_owner(int file) {
-  struct stat status = {};
-  if (::fstat(file, &status) != 0) return io_failure();
-  if (!S_ISREG(status.st_mode)) return fail(Errc::kKeyFileKind);
+Result<void> check_access(const struct stat& status) {
   if (status.st_uid != ::geteuid()) return fail(Errc::kKeyFileOwner);
   if ((status.st_mode & 077U) != 0) return fail(Errc::kKeyFileShared);
   return {};
@@ -66,7 +63,8 @@ Result<void> write_named(const std::string& path, ByteView secret) {
 
 }  // namespace
 
-Result<Bytes> read_secret_file(const std::string& path, std::size_t size_max) {
+Result<Bytes> read_secret_file(const std::string& path, std::size_t size_max,
+                               bool (*well_formed)(ByteView)) {
   // Without waiting for the other end of a FIFO, and without following a link to who knows where.
   const File file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (file.get() < 0) {
@@ -74,7 +72,9 @@ Result<Bytes> read_secret_file(const std::string& path, std::size_t size_max) {
     if (errno == ENOENT || errno == ENOTDIR) return fail(Errc::kKeyFileMissing);
     return io_failure();
   }
-  CULM_CHECK(check_owner(file.get()));
+  struct stat status = {};
+  if (::fstat(file.get(), &status) != 0) return io_failure();
+  if (!S_ISREG(status.st_mode)) return fail(Errc::kKeyFileKind);
   Bytes bytes(size_max + 1);
   std::size_t size = 0;
   while (size < bytes.size()) {
@@ -88,9 +88,12 @@ Result<Bytes> read_secret_file(const std::string& path, std::size_t size_max) {
     if (got == 0) break;
     size += static_cast<std::size_t>(got);
   }
-  if (size > size_max) {
+  // Who may read it is no question of a file that holds no secret.
+  const bool is_one = size <= size_max && well_formed(ByteView(bytes).first(size));
+  const auto access = is_one ? check_access(status) : fail(Errc::kKeyFileFormat);
+  if (!access) {
     sealing::wipe(bytes);
-    return fail(Errc::kKeyFileFormat);
+    return fail(access.error());
   }
   bytes.resize(size);
   return bytes;

@@ -10,9 +10,11 @@
 namespace culm::store {
 
 /// All of a regular file of this user with mode 0600 or less, opened without waiting for anybody;
-/// wipe it. Fails with kKeyFileMissing, kKeyFileLink, kKeyFileKind, kKeyFileOwner, kKeyFileShared,
-/// kKeyFileFormat when it is longer than `size_max`, or kFileIo.
-[[nodiscard]] Result<Bytes> read_secret_file(const std::string& path, std::size_t size_max);
+/// wipe it. Fails with kKeyFileMissing, kKeyFileLink, kKeyFileKind, kKeyFileFormat when it is
+/// longer than `size_max` or not `well_formed`, then, as it holds a secret, with kKeyFileOwner or
+/// kKeyFileShared; or with kFileIo.
+[[nodiscard]] Result<Bytes> read_secret_file(const std::string& path, std::size_t size_max,
+                                             bool (*well_formed)(ByteView));
 
 /// Makes a file with mode 0600; it and its name are durable. Fails with kFileExists, kFileIo, and
 /// then leaves no file.

@@ -13,6 +13,14 @@ namespace {
 
 constexpr std::size_t kDigits = 2 * sizeof(sealing::Key);
 
+bool is_node_key(ByteView text) {
+  const bool is_line =
+      text.size() == kDigits || (text.size() == kDigits + 1 && text.back() == '\n');
+  auto secret = is_line ? from_hex(as_text(text.first(kDigits))) : std::nullopt;
+  if (secret) sealing::wipe(*secret);
+  return secret.has_value();
+}
+
 }  // namespace
 
 Result<void> write_peer_key(const std::string& path, const sealing::KeyPair& pair) {
@@ -23,13 +31,9 @@ Result<void> write_peer_key(const std::string& path, const sealing::KeyPair& pai
 }
 
 Result<sealing::Key> read_node_key(const std::string& path) {
-  CULM_TRY(Bytes text, store::read_secret_file(path, kDigits + 1));
-  const bool is_line =
-      text.size() == kDigits || (text.size() == kDigits + 1 && text.back() == '\n');
-  auto secret = from_hex(as_text(ByteView(text).first(std::min(text.size(), kDigits))));
+  CULM_TRY(Bytes text, store::read_secret_file(path, kDigits + 1, is_node_key));
+  auto secret = from_hex(as_text(ByteView(text).first(kDigits)));
   sealing::wipe(text);
-  if (secret && !is_line) sealing::wipe(*secret);
-  if (!is_line || !secret) return fail(Errc::kKeyFileFormat);
   sealing::Key key{};
   std::ranges::copy(*secret, key.begin());
   sealing::wipe(*secret);

@@ -59,18 +59,26 @@ class KeyFile(Scenario):
             good = file.read()
         _, other = self.keygen("other")
         os.umask(0o077)
-        for content, why in (("", "not well-formed"), (os.urandom(155), "not well-formed"),
-                             (good[:-1], "not well-formed"), (good[:-2] + "\n", "not well-formed"),
-                             (good[:-1] + "0\n", "not well-formed"), (good + "\n", "not well-formed"),
-                             (good.replace("secret ", "secret"), "not well-formed"),
-                             (good[:-2] + "g\n", "not well-formed"),
-                             (good.replace(author, other), "does not fit"),
-                             (good.replace("key 1", "key 2"), "another version"),
-                             (good.replace("culm-key", "ssh-key"), "not well-formed"),
-                             (good * 1000, "not well-formed")):
+        for content in ("", os.urandom(155), good[:-1], good[:-2] + "\n", good[:-1] + "0\n",
+                        good + "\n", good.replace("secret ", "secret"), good[:-2] + "g\n",
+                        good.replace("culm-key", "ssh-key"), good * 1000):
+            self.refuse(self.write("bad", content), "no key, or a damaged one")
+        for content, why in ((good.replace(author, other), "does not fit"),
+                             (good.replace("key 1", "key 2"), "another version")):
             self.refuse(self.write("bad", content), why)
         self.refuse("missing", "does not exist.*\n.*keygen")
-        self.refuse(self.write("bad", good[:-1]), "\n.*restore the key file from a copy")
+        self.refuse(self.write("bad", good[:-1]), "\n.*restore it from a copy")
+
+    def test_of_what_is_no_key_it_does_not_say_that_others_may_read_it(self):
+        self.new_log("x")
+        os.umask(0o022)
+        self.write("notes.txt", "buy milk\n")
+        for verb in (["append", "--key", "notes.txt"],
+                     ["sync", "127.0.0.1:9", "--network-key", "notes.txt"],
+                     ["sync", "127.0.0.1:9", "--peer-key", "notes.txt"]):
+            message = self.error(VERIFICATION, *verb)
+            self.assertNotIn("others", message.split("next:")[0])
+            self.assertRegex(message, "notes.txt: .*no (peer )?key.* or a damaged one")
 
     def test_of_a_peer_key_that_is_damaged_it_says_which_key_it_is_and_what_to_do(self):
         self.new_log("x")
@@ -79,8 +87,8 @@ class KeyFile(Scenario):
             self.write("store/peer.key", content)
             for verb in (["sync"], ["repair", "--from"]):
                 message = self.error(VERIFICATION, *verb, "127.0.0.1:9")
-                self.assertIn("peer.key: the peer key, by which peers know this store, is damaged",
-                              message)
+                self.assertIn("peer.key: this is no peer key, by which peers know this store, "
+                              "or a damaged one", message)
                 self.assertIn("move the file away", message)
             os.rename(self.path("store/peer.key"), self.path("away"))
             self.error(NETWORK, "sync", "127.0.0.1:9")

@@ -1,6 +1,10 @@
 #include "culm/replication/host/node_key.hpp"
 
+#include <string>
+#include <utility>
+
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "culm/core/bytes.hpp"
 #include "culm/store/secret_file.hpp"
@@ -36,6 +40,17 @@ TEST(NodeKey, IsSixtyFourHexDigitsAndPerhapsALineEnd) {
   for (const std::string& content : {std::string(), digits.substr(1), digits + "a", digits + "\n\n",
                                      "g" + digits.substr(1), "\n" + digits.substr(1)}) {
     EXPECT_FALSE(is_read(content)) << content;
+  }
+}
+
+TEST(NodeKey, WhoMayReadItIsAskedOnlyOfAKey) {
+  const test::TempDir place;
+  for (const auto& [content, code] : {std::pair(std::string("notes\n"), Errc::kKeyFileFormat),
+                                      std::pair(std::string(64, 'a'), Errc::kKeyFileShared)}) {
+    const std::string path = place.path(std::to_string(content.size()));
+    ASSERT_TRUE(store::write_secret_file(path, as_bytes(content)));
+    ASSERT_EQ(::chmod(path.c_str(), 0644), 0);
+    EXPECT_EQ(read_node_key(path).error().code, code);
   }
 }
 

@@ -15,6 +15,8 @@
 namespace culm::store {
 namespace {
 
+bool is_anything(ByteView /*text*/) { return true; }
+
 class KeyFileTest : public testing::Test {
  protected:
   [[nodiscard]] Errc why_refused(const std::string& content) const {
@@ -44,7 +46,7 @@ TEST_F(KeyFileTest, AKeyComesBackAsItWas) {
 TEST_F(KeyFileTest, AFileThatIsThereIsNeverOverwritten) {
   ASSERT_TRUE(write_secret_file(path, as_bytes("mine")));
   EXPECT_EQ(write_key_file(path, key).error().code, Errc::kFileExists);
-  EXPECT_EQ(*read_secret_file(path, 10), Bytes({'m', 'i', 'n', 'e'}));
+  EXPECT_EQ(*read_secret_file(path, 10, is_anything), Bytes({'m', 'i', 'n', 'e'}));
   EXPECT_EQ(write_key_file(place.path("none/key"), key).error().code, Errc::kFileIo);
 }
 
@@ -62,7 +64,7 @@ TEST_F(KeyFileTest, EachReasonToRefuseAFileHasItsName) {
 
 TEST_F(KeyFileTest, WhatIsNotExactlyAKeyFileIsRefused) {
   ASSERT_TRUE(write_key_file(path, key));
-  const Bytes bytes = *read_secret_file(path, 1000);
+  const Bytes bytes = *read_secret_file(path, 1000, is_anything);
   const std::string good(as_text(bytes));
   EXPECT_EQ(why_refused(""), Errc::kKeyFileFormat);
   EXPECT_EQ(why_refused(good.substr(1)), Errc::kKeyFileFormat);
@@ -76,10 +78,19 @@ TEST_F(KeyFileTest, WhatIsNotExactlyAKeyFileIsRefused) {
   }
 }
 
+TEST_F(KeyFileTest, WhoMayReadItIsAskedOnlyOfAKey) {
+  for (const std::string& content : {std::string("notes\n"), std::string(1000, 'x')}) {
+    std::filesystem::remove(path);
+    ASSERT_TRUE(write_secret_file(path, as_bytes(content)));
+    ASSERT_EQ(::chmod(path.c_str(), 0644), 0);
+    EXPECT_EQ(read_key_file(path).error().code, Errc::kKeyFileFormat);
+  }
+}
+
 TEST_F(KeyFileTest, ASecretThatIsTooLongIsRefused) {
   ASSERT_TRUE(write_secret_file(path, as_bytes("12345")));
-  EXPECT_TRUE(read_secret_file(path, 5));
-  EXPECT_EQ(read_secret_file(path, 4).error().code, Errc::kKeyFileFormat);
+  EXPECT_TRUE(read_secret_file(path, 5, is_anything));
+  EXPECT_EQ(read_secret_file(path, 4, is_anything).error().code, Errc::kKeyFileFormat);
 }
 
 }  // namespace

@@ -35,8 +35,8 @@ Exit exit_of_file(const Error& error) {
 }
 
 constexpr std::string_view kKeyIsLost =
-    "restore the key file from a copy; without one its logs cannot go on: begin others with "
-    "another key (`culm keygen FILE`)";
+    "name a file that `culm keygen` made; if this is one, restore it from a copy: without one its "
+    "logs cannot go on, so begin others with another key (`culm keygen FILE`)";
 constexpr std::string_view kTakeBack =
     "name the store that holds them with --store DIR, if it is another one. If this one lacks "
     "entries that were published, as after a restore or `culm forget`: take the log back from the "

@@ -24,10 +24,11 @@ Failure no_network_key(const Error& error) {
 Failure no_peer_key(const Error& error) {
   Failure failure(error);
   if (error.code == Errc::kKeyFileFormat) {
-    failure.message = "the peer key, by which peers know this store, is damaged";
+    failure.message = "this is no peer key, by which peers know this store, or a damaged one";
     failure.step =
-        "move the file away: the next sync or relay makes another; peers that expect "
-        "the old one have to be told";
+        "move the file away, or name another one with --peer-key FILE: the next sync or relay "
+        "makes "
+        "one that is missing; peers that expect the old one have to be told";
   } else if (error.code == Errc::kKeyFileOwner) {
     failure.step = "act as that user, or name another peer key with --peer-key FILE";
   }
