@@ -50,6 +50,29 @@ class Arguments(Scenario):
             said = self.text(*step[1].split())
             self.assertIn(printed or "1000000 ", said)
 
+    def test_the_next_step_of_a_command_that_lacks_an_option_is_that_command_with_it(self):
+        author = self.new_log("abc")
+        self.write("my file", "x")
+        for given, step in (
+                (["delete", author, "--range", "1"], "--payloads"),
+                (["--store", "store", "delete", author, "--range", "1"], "--payloads"),
+                (["export", author, "--range", "1-2"], "--jsonl"),
+                (["follow", author, "--from-start", "--lines", "--until", "3"], "--payloads")):
+            said = self.error(USAGE, *given)
+            command = re.search(r"\n  next: `culm ([^`]*)`", said)[1]
+            self.assertEqual(shlex.split(command), [*given, step])
+            self.out(*shlex.split(command))
+        for given, step in (
+                (["append", "my file", "--lines"], "--key FILE"),
+                (["delete", author, "--payloads"], "--range RANGES"),
+                (["import", "my file"], "--jsonl"), (["verify", "--loose"], "--jsonl FILE"),
+                (["path", "last"], "--log LOG"), (["pool", "last"], "--log LOG"),
+                (["inspect", author], "SEQNUM"), (["name", author], "NAME"),
+                (["follow", "--until", "3"], "LOG")):
+            said = self.error(USAGE, *given)
+            command = f"`culm {' '.join(map(shlex.quote, given))} {step}`"
+            self.assertIn(f"\n  next: {command}", said)
+
     def test_help_is_text_also_where_json_is_asked_for(self):
         self.assertEqual(self.text("help", "ls", "--json"), self.text("ls", "--help", "--json"))
         self.assertIn("help stays text", self.text("--help"))

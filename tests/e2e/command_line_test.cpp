@@ -158,7 +158,8 @@ TEST_F(CommandLine, AMissingArgumentIsNamedAsInTheHelpWithAnExample) {
   EXPECT_THAT(ending({"append", "--key"}).err, HasSubstr("--key needs a value: FILE"));
   EXPECT_THAT(ending({"lipmaa", "1", "2"}).err, HasSubstr("one argument too many: 2"));
   EXPECT_THAT(ending({"lipmaa", "1", "-5"}).err, HasSubstr("one argument too many: -5"));
-  EXPECT_THAT(ending({"verify", "--loose"}).err, HasSubstr("--loose needs --jsonl"));
+  EXPECT_THAT(ending({"verify", "--loose"}).err,
+              HasSubstr("--loose needs --jsonl\n  next: `culm verify --loose --jsonl FILE`; or"));
 }
 
 TEST_F(CommandLine, NearMissesAreSuggested) {

@@ -83,7 +83,8 @@ TEST(Failure, NamesTheStoreInEachCommandThatGoesToIt) {
   EXPECT_EQ(with_store("`for n in 1; do culm cat a --range $n; done`", "x"),
             "`for n in 1; do culm --store x cat a --range $n; done`");
   for (const char* other : {"what answers is no culm peer", "`culm relay` there", "culm --help",
-                            "`culm repair --dry-run` there says what is damaged"}) {
+                            "`culm repair --dry-run` there says what is damaged",
+                            "`culm ls --store y --full`", "`culm --store=y ls`"}) {
     EXPECT_EQ(with_store(other, "x"), other);
   }
 }

@@ -425,7 +425,7 @@ std::string rest_step(const Failure& failure, std::uint64_t done) {
 Outcome<void> run(Context& context, const Options& given) {
   Options options = given;
   if (options.files.empty() && options.end && options.lines) {
-    return usage("with --end name what --lines is to read: FILE, or - for standard input");
+    return usage_without(context, "FILE", "with --end and --lines name what to read, or -");
   }
   if (options.files.empty() && !options.end) options.files.emplace_back("-");
   CULM_TOOLS_TRY(const std::uint64_t log_id, parse_number("--log-id", options.log_id));

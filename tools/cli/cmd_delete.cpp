@@ -221,7 +221,9 @@ Outcome<void> delete_of(Context& context, const Options& options, const host::Wr
 
 Outcome<void> run(Context& context, const Options& options) {
   if (!options.payloads) {
-    return usage("say what to delete: --payloads (entries are kept, as the proof of the others)");
+    return usage_without(
+        context, "--payloads",
+        "say what to delete: --payloads (entries are kept, as the proof of the others)");
   }
   if (options.dry_run) return look(context, options);
   Ed25519Verifier verifier;

@@ -108,10 +108,12 @@ Outcome<void> report(Context& context, const std::string& path, const std::vecto
 }
 
 Outcome<void> run(Context& context, const Options& options) {
-  if (!options.jsonl) return usage("say in which format: --jsonl");
+  if (!options.jsonl) return usage_without(context, "--jsonl", "say in which format: --jsonl");
   const bool is_to_output = options.path.empty() || options.path == "-";
   if (is_to_output && context.out.is_terminal()) {
-    return usage("a terminal is no place for an export: name a file with -o FILE, or use a pipe");
+    return usage_without(
+        context, "-o FILE",
+        "a terminal is no place for an export: name a file with -o FILE, or use a pipe");
   }
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));

@@ -70,10 +70,12 @@ Outcome<void> Follower::start() {
     CULM_TOOLS_TRY(only_, find_name(transaction, options_.log));
   }
   if (!options_.until.empty()) {
-    if (!only_) return usage("--until needs a LOG");
+    if (!only_) return usage_without(context_, "LOG", "--until needs a LOG");
     CULM_TOOLS_TRY(until_, parse_seqnum("--until", options_.until));
   }
-  if (options_.lines && !options_.payloads) return usage("--lines goes with --payloads");
+  if (options_.lines && !options_.payloads) {
+    return usage_without(context_, "--payloads", "--lines goes with --payloads");
+  }
   if (options_.from_start) return {};
   CULM_TOOLS_TRY(change_, transaction.last_change());
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, transaction.list_logs());

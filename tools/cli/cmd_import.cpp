@@ -215,7 +215,7 @@ host::JsonlResult<host::JsonlImport> take(const host::JsonlFile& file, host::Wri
 }
 
 Outcome<void> run(Context& context, const Options& options) {
-  if (!options.jsonl) return usage("say in which format: --jsonl");
+  if (!options.jsonl) return usage_without(context, "--jsonl", "say in which format: --jsonl");
   if (is_part_of_store(context, options.path)) {
     return usage(shown(options.path) + " is a file of the store itself");
   }

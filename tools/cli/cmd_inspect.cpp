@@ -201,7 +201,9 @@ Outcome<void> run(Context& context, const Options& options) {
     return usage("say what to inspect: LOG SEQNUM, or --file FILE, or --hex DIGITS");
   }
   if (is_held) {
-    if (options.seqnum.empty()) return usage("which entry of the log? Give its SEQNUM");
+    if (options.seqnum.empty()) {
+      return usage_without(context, "SEQNUM", "which entry of the log? Give its SEQNUM");
+    }
     return print_held(context, options);
   }
   if (!options.file.empty()) {

@@ -51,7 +51,9 @@ Outcome<void> run(Context& context, const Options& options) {
     return context.out.write("forgot the name " + options.removed + "\n");
   }
   if (options.log.empty()) return list(context);
-  if (options.name.empty()) return usage("what should it be called? culm name LOG NAME");
+  if (options.name.empty()) {
+    return usage_without(context, "NAME", "what should it be called? Give a NAME");
+  }
   CULM_TOOLS_TRY(const LogName log, find(context, options.log));
   const GivenName given{options.name, log};
   CULM_TOOLS_CHECK(give_name(given));

@@ -17,7 +17,10 @@ struct Options {
 Outcome<SeqNum> find_head(const Context& context, const Options& options) {
   if (options.log.empty()) {
     const bool needs_log = is_from_last(options.from) || is_from_last(options.to);
-    if (needs_log) return usage("say with --log of which log the last entries are meant");
+    if (needs_log) {
+      return usage_without(context, "--log LOG",
+                           "say with --log of which log the last entries are meant");
+    }
     return 0;
   }
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));

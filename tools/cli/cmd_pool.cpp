@@ -36,12 +36,14 @@ Outcome<void> run(Context& context, const Options& options) {
   }
   if (!options.head.empty()) {
     if (options.log.empty() && is_from_last(options.head)) {
-      return usage("say with --log of which log the last entries are meant");
+      return usage_without(context, "--log LOG",
+                           "say with --log of which log the last entries are meant");
     }
     CULM_TOOLS_TRY(head, parse_seqnum_of("--head", options.head, head));
   }
   if (head == kSeqnumMax && is_from_last(options.seqnum)) {
-    return usage(
+    return usage_without(
+        context, "--log LOG",
         "say with --log of which log the last entries are meant, or where it ends: --head");
   }
   CULM_TOOLS_TRY(const SeqNum n, parse_seqnum_of("N", options.seqnum, head));

@@ -268,8 +268,22 @@ Failure CommandLineParser::what_is_wrong(const CLI::ParseError& error,
   if (missing != verb()->options_.end()) {
     const std::string& example = verb()->example();
     const auto end = std::min(example.find('\n'), example.find("  #"));
-    return wrong(missing->name() + " is missing")
-        .next("like `" + example.substr(0, end) + "`; or `culm " + verb()->name() + " --help`");
+    std::string step =
+        "like `" + example.substr(0, end) + "`; or `culm " + verb()->name() + " --help`";
+    if (!missing->is_positional()) {
+      const std::string option = missing->spellings().back() + " " + missing->value_name();
+      step = again_with(arguments, option) + ", " + step;
+    }
+    return wrong(missing->name() + " is missing").next(step);
+  }
+  for (const Option& option : verb()->options_) {
+    const bool is_given = options_.at(&option)->count() != 0;
+    if (!is_given || option.needs_ == nullptr || options_.at(option.needs_)->count() != 0) continue;
+    const Option& needed = *option.needs_;
+    const std::string more =
+        needed.spellings().back() + (needed.is_flag() ? "" : " " + needed.value_name());
+    return wrong(option.name() + " needs " + needed.name())
+        .next(again_with(arguments, more) + "; or `culm " + verb()->name() + " --help`");
   }
   std::string message = error.what();
   say_of_value(message);
@@ -391,6 +405,23 @@ Outcome<const Verb*> find_verb(const CommandTree& tree, std::string_view name) {
 
 CommandTree::CommandTree() = default;
 CommandTree::~CommandTree() = default;
+
+std::string again_with(const std::vector<std::string>& arguments, std::string_view more) {
+  std::string text = "`culm";
+  const auto end = std::ranges::find(arguments, std::string("--"));
+  const auto add = [&text](const std::string& argument) {
+    text.append(" ").append(shell_word(argument));
+  };
+  std::for_each(arguments.begin(), end, add);
+  text.append(" ").append(more);
+  std::for_each(end, arguments.end(), add);
+  return text + "`";
+}
+
+tl::unexpected<Failure> usage_without(const Context& context, std::string_view option,
+                                      std::string message) {
+  return fail_with(wrong(std::move(message)).next(again_with(context.arguments, option)));
+}
 
 Verb& CommandTree::add(const char* name, const char* description, const char* example,
                        Verb::Run run) {

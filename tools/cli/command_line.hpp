@@ -141,6 +141,13 @@ class CommandTree {
 /// Fails with exit 2, and the names that are near, where there is none.
 [[nodiscard]] Outcome<const Verb*> find_verb(const CommandTree& tree, std::string_view name);
 
+/// The same command line with `more` besides: "`culm delete alice --range 1 --payloads`".
+[[nodiscard]] std::string again_with(const std::vector<std::string>& arguments,
+                                     std::string_view more);
+/// A command line that lacks an option which `verb` cannot do without.
+[[nodiscard]] tl::unexpected<Failure> usage_without(const Context& context, std::string_view option,
+                                                    std::string message);
+
 /// What every verb takes.
 struct CommonOption {
   std::string_view names;  ///< as `Option::name`

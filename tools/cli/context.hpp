@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "tools/cli/failure.hpp"
 #include "tools/cli/output.hpp"
@@ -11,6 +12,7 @@ namespace culm::tools {
 struct Context {
   std::string store_directory = "./culm-store";
   bool json = false;
+  std::vector<std::string> arguments;  ///< as they were given, without the program's name
   Output out;
   std::string next{};  ///< what to do next, where the verb does not fail
 };

@@ -262,8 +262,9 @@ std::string with_store(std::string_view step, std::string_view directory) {
     const bool is_begun = before.ends_with('`') || before.ends_with("do ");
     const bool is_elsewhere =
         step.substr(std::min(step.find('`'), step.size())).starts_with("` there");
-    const bool is_other =
-        verb.starts_with('-') || std::ranges::find(kOthers, verb) != kOthers.end();
+    const std::string_view command = step.substr(0, step.find('`'));
+    const bool is_other = verb.starts_with('-') || command.find(" --store") != command.npos ||
+                          std::ranges::find(kOthers, verb) != kOthers.end();
     if (!is_begun || is_elsewhere || is_other) continue;
     text.append("--store ").append(shell_word(directory)).append(" ");
   }

@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -47,15 +46,6 @@ Failure with_step_of_damage(Failure failure, const Context& context) {
   return std::move(failure).about(culm::tools::named(context));
 }
 
-/// A command of the next step goes to the same store.
-std::string with_given_store(std::string step, const Context& context,
-                             const std::vector<std::string>& arguments) {
-  const bool is_given = std::ranges::any_of(arguments, [](const std::string& argument) {
-    return argument == "--store" || argument.starts_with("--store=");
-  });
-  return is_given ? culm::tools::with_store(step, context.store_directory) : step;
-}
-
 int print_help(Context& context, const culm::tools::Ending& ending) {
   std::fputs(ending.err.c_str(), stderr);
   auto printed = context.out.write(ending.out);
@@ -68,6 +58,7 @@ int print_help(Context& context, const culm::tools::Ending& ending) {
 
 int run(const std::vector<std::string>& arguments) {
   Context context;
+  context.arguments = arguments;
   culm::tools::CommandTree tree;
   culm::tools::add_verbs(tree);
   const auto verb = culm::tools::parse_command_line(tree, arguments, context);
@@ -78,7 +69,7 @@ int run(const std::vector<std::string>& arguments) {
   const std::optional<Exit> interrupted = culm::tools::interrupted();
   if (outcome && interrupted) culm::tools::end_interrupted();
   if (outcome && !context.next.empty() && !context.json) {
-    const std::string step = with_given_store(std::move(context.next), context, arguments);
+    const std::string step = culm::tools::with_given_store(context.next, context);
     std::fputs(("  next: " + step + "\n").c_str(), stderr);
   }
   if (outcome) return 0;
@@ -88,7 +79,7 @@ int run(const std::vector<std::string>& arguments) {
   static_cast<void>(context.out.flush());
   Failure failure = with_what_was_done(std::move(outcome.error()).as(exit), context);
   failure = with_step_of_damage(with_holder(std::move(failure), context), context);
-  failure.step = with_given_store(std::move(failure.step), context, arguments);
+  failure.step = culm::tools::with_given_store(failure.step, context);
   const std::string& name = (*verb)->name();
   std::fputs((context.json ? to_json_line(failure, name) : to_text(failure, name)).c_str(), stderr);
   return static_cast<int>(exit);

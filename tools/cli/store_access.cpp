@@ -18,6 +18,13 @@ namespace culm::tools {
 
 std::string named(const Context& context) { return "store " + shown(context.store_directory); }
 
+std::string with_given_store(std::string_view step, const Context& context) {
+  const bool is_given = std::ranges::any_of(context.arguments, [](const std::string& argument) {
+    return argument == "--store" || argument.starts_with("--store=");
+  });
+  return is_given ? with_store(step, context.store_directory) : std::string(step);
+}
+
 void tell_made(const Context& context) {
   const std::string& store = context.store_directory;
   const std::string line = context.json ? to_line(Json{{"type", "store_made"}, {"store", store}})

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "culm/replication/host/writer.hpp"
@@ -14,6 +15,8 @@ namespace culm::tools {
 
 /// "store DIR".
 [[nodiscard]] std::string named(const Context& context);
+/// What to do next: its commands go to the store that was named, if one was.
+[[nodiscard]] std::string with_given_store(std::string_view step, const Context& context);
 /// Says on stderr that a verb has made the store, which is how a mistyped --store shows.
 void tell_made(const Context& context);
 /// Names the process that a failure waited for, where that is known, and how to let it go on where
