@@ -112,13 +112,40 @@ class Read(Scenario):
         self.assertEqual(done.stdout, b"")
         self.assertIn(b"11-12", done.stderr)
 
-    def test_cat_prints_of_several_logs_those_that_hold_it(self):
+    def test_what_a_shorter_log_of_the_author_does_not_reach_is_meant_of_the_longer_one(self):
         author = self.new_log("abc")
         self.out("append", "--key", "me.key", "--log-id", 3, stdin=b"other")
+        for ranges, payloads in ("2", b"b"), ("2-", b"bc"), ("1-2", b"abother"), ("3,2", b"bc"):
+            self.assertEqual(self.out("cat", author, "--range", ranges), payloads)
+            self.out("export", author, "--jsonl", "--range", ranges, "-o", f"{ranges}.jsonl")
+            rows = self.json_lines("log", author, "--range", ranges)
+            self.assertEqual(len(rows), len(payloads.replace(b"other", b"o")))
+        for verb in ["log"], ["cat"], ["export", "--jsonl"]:
+            for ranges, missing in ("9", "9"), ("2-4", "4"):
+                said = self.error(NOT_FOUND, *verb, author, "--range", ranges)
+                self.assertRegex(said, f"not held: {missing}\n|the entry is not held\n")
+            self.error(NOT_FOUND, *verb, author + ".3", "--range", 2)
+        said = self.text("delete", author, "--payloads", "--range", 2, "--dry-run")
+        self.assertRegex(said, r"^\w{12}: would delete 1 payload \(1 B\): 2; 2 left[^\n]*\n$")
+        self.out("delete", author, "--payloads", "--range", 2)
+        self.out("append", "--key", "me.key", "--log-id", 3, stdin=b"x")
+        self.assertEqual(self.out("cat", author + ".3"), b"otherx")
+
+    def test_what_a_log_of_several_lacks_below_its_head_is_missing(self):
+        author = self.new_log("abcde")
+        self.out("append", "--key", "me.key", "--lines", "--log-id", 3, stdin=b"x\ny\nz\n")
+        self.out("delete", author + ".3", "--payloads", "--range", 2)
         done = self.run_culm("cat", author, "--range", 2, status=NOT_FOUND)
         self.assertEqual(done.stdout, b"b")
-        self.assertIn(f"{author[:12]}.3: the payload is not held: 2".encode(), done.stderr)
-        self.assertEqual(self.run_culm("cat", author, "--range", 9, status=NOT_FOUND).stdout, b"")
+        self.assertIn(f"`culm sync HOST:PORT {author[:12]}.3 --range 2 --undelete`",
+                      done.stderr.decode())
+        self.out("export", author + ".0", "--jsonl", "--range", "5", "-o", "part")
+        self.out("export", author + ".3", "--jsonl", "-o", "whole")
+        for name in "part", "whole":
+            self.out("import", "--jsonl", name, store="other")
+        done = self.run_culm("log", author, "--range", "3", status=NOT_FOUND, store="other")
+        self.assertIn(b"the entry is not held: 3", done.stderr)
+        self.assertIn(f"log {author}.3\n".encode(), done.stdout)
 
     def test_cat_says_how_to_get_what_it_does_not_find(self):
         author = self.new_log("abcde")

@@ -195,6 +195,17 @@ RangeSet RangeWords::of(SeqNum head) const {
   return set;
 }
 
+RangeSet RangeWords::of(SeqNum head, SeqNum head_max) const {
+  RangeSet set = of(head);
+  if (set.empty() || head >= head_max) return set;
+  const SeqRange end = set.ranges().back();
+  const bool is_open = end.last == kSeqnumMax && end.first <= head_max;
+  if (is_open) set.erase(end);
+  set.erase({head + 1, head_max});
+  if (is_open && end.first <= head) set.insert(end);
+  return set;
+}
+
 bool is_from_last(std::string_view text) {
   return text == "last" || (text.starts_with('-') && text.size() > 1);
 }
@@ -277,6 +288,12 @@ Outcome<std::vector<store::LogState>> read_logs_named(const store::Store& store,
     states.push_back(*state);
   }
   return states;
+}
+
+SeqNum highest_head(const std::vector<store::LogState>& states) {
+  SeqNum head = 0;
+  for (const store::LogState& state : states) head = std::max(head, state.head());
+  return head;
 }
 
 Outcome<store::LogState> get_log_named(const store::ReadTransaction& transaction,

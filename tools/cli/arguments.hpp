@@ -63,6 +63,9 @@ class RangeWords {
   [[nodiscard]] bool empty() const noexcept { return ranges_.empty(); }
   /// What they mean in a log with this head. A range that begins before entry 1 begins with it.
   [[nodiscard]] RangeSet of(SeqNum head) const;
+  /// The same of one of several logs, the highest head of which is `head_max`: up to that, what
+  /// lies above the head is meant of the others.
+  [[nodiscard]] RangeSet of(SeqNum head, SeqNum head_max) const;
   /// Where in the text the first range begins that needs a head; nothing where none does.
   [[nodiscard]] std::optional<std::size_t> counted_from_last() const;
 
@@ -133,6 +136,8 @@ enum class OfAuthor { kKnown, kKnownAndLog0 };
 /// The same as of now; the snapshot is not kept.
 [[nodiscard]] Outcome<store::LogState> read_log_named(const store::Store& store,
                                                       std::string_view text);
+
+[[nodiscard]] SeqNum highest_head(const std::vector<store::LogState>& states);
 
 /// The state of `log` as of now.
 [[nodiscard]] Outcome<store::LogState> read_log(const store::Store& store, const LogKey& log);

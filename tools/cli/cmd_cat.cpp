@@ -21,9 +21,14 @@ struct Options {
   bool dropped = false;
 };
 
+RangeSet entries_of(const store::LogState& state, const Options& options) {
+  return options.dropped ? node::find_dropped(state) : state.served();
+}
+
 /// What is to be printed: all that is held, or all that was asked for.
-Outcome<RangeSet> choose(const store::LogState& state, const Options& options, bool is_quiet) {
-  const RangeSet entries = options.dropped ? node::find_dropped(state) : state.served();
+Outcome<RangeSet> choose(const store::LogState& state, const Options& options, SeqNum head_max,
+                         bool is_quiet) {
+  const RangeSet entries = entries_of(state, options);
   const RangeSet held = state.payloads & entries;
   if (entries.empty() || (options.dropped && options.range.empty())) return held;
   if (options.range.empty()) {
@@ -35,8 +40,9 @@ Outcome<RangeSet> choose(const store::LogState& state, const Options& options, b
     return held;
   }
   const SeqNum head = entries.max();
-  RangeSet wanted = options.range.of(head);
+  RangeSet wanted = options.range.of(head, head_max);
   if (wanted.empty()) {
+    if (head < head_max) return RangeSet();
     return fail_with(Failure(Error{Errc::kEntryNotHeld}).about(short_name(state.log)));
   }
   // An open range ends at the head; what was named beyond it is missing.
@@ -58,8 +64,12 @@ Outcome<void> run(Context& context, const Options& options) {
   chosen.reserve(states.size());
   std::vector<PrintedPayloads> printed;
   Outcome<void> outcome;
+  SeqNum head_max = 0;
   for (const store::LogState& state : states) {
-    auto of_log = choose(state, options, context.json);
+    head_max = std::max(head_max, entries_of(state, options).largest_up_to(kSeqnumMax));
+  }
+  for (const store::LogState& state : states) {
+    auto of_log = choose(state, options, head_max, context.json);
     if (of_log) {
       printed.push_back({state, chosen.emplace_back(*std::move(of_log))});
     } else if (outcome) {
@@ -91,9 +101,12 @@ void add_cat(CommandTree& tree) {
   Verb& verb = tree.add_verb(
       "cat",
       "Print the payloads of a log in order. Without --range: all that are held. With --range\n"
-      "each of them must be held, or nothing of that log is printed. Bytes that could drive the\n"
-      "terminal are escaped when the output is one; into a file or a pipe go the very bytes. What\n"
-      "is damaged is left out, and the exit status is then 5.",
+      "each of them must be held, or nothing of that log is printed and the exit status is 3. Of\n"
+      "an author with several logs it is meant of each, but for what lies above the head of a\n"
+      "shorter one; .LOG_ID names one alone.\n"
+      "\n"
+      "Bytes that could drive the terminal are escaped when the output is one; into a file or a\n"
+      "pipe go the very bytes. What is damaged is left out, and the exit status is then 5.",
       "culm cat 4fd3ab12 --lines > copy.txt", options, run);
   verb.group(VerbGroup::kRead);
   verb.add_option("LOG", &options->log, "Log").required();

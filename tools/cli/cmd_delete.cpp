@@ -20,10 +20,28 @@ struct Options {
   bool dry_run = false;
 };
 
+SeqNum head_of(const store::LogState& log) { return log.held.largest_up_to(kSeqnumMax); }
+
+/// Logs whose payloads are to be deleted.
+struct Named {
+  std::vector<LogKey> logs;
+  SeqNum head_max = 0;
+};
+
+Outcome<Named> find_named(const store::ReadTransaction& transaction, const Options& options) {
+  Named named;
+  CULM_TOOLS_TRY(named.logs, find_logs_named(transaction, {options.log}));
+  for (const LogKey& log : named.logs) {
+    const auto state = transaction.get_log(log);
+    if (state) named.head_max = std::max(named.head_max, head_of(**state));
+  }
+  return named;
+}
+
 /// An open range is meant of what there is, not of payloads yet to come.
-RangeSet meant(const store::LogState& log, const RangeWords& words) {
-  const SeqNum head = log.held.largest_up_to(kSeqnumMax);
-  RangeSet range = words.of(head);
+RangeSet meant(const store::LogState& log, const RangeWords& words, SeqNum head_max) {
+  const SeqNum head = head_of(log);
+  RangeSet range = words.of(head, head_max);
   if (range.contains(kSeqnumMax) && head < kSeqnumMax) range.erase({head + 1, kSeqnumMax});
   return range;
 }
@@ -50,7 +68,7 @@ Outcome<Extent> plan(const store::ReadTransaction& transaction, const store::Log
                      const RangeSet& seqnums) {
   Extent extent;
   extent.log = log.log;
-  extent.head = log.held.largest_up_to(kSeqnumMax);
+  extent.head = head_of(log);
   extent.payloads = log.payloads & seqnums;
   CULM_TOOLS_TRY(extent.in_part, find_in_part(transaction, log, seqnums));
   extent.barred = (seqnums - log.deleted) - log.payloads;
@@ -113,10 +131,12 @@ Outcome<void> look(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto transaction, store->read());
-  CULM_TOOLS_TRY(const auto logs, find_logs_named(transaction, {options.log}));
-  return for_each_log(context, logs, [&](const LogKey& key) -> Outcome<void> {
+  CULM_TOOLS_TRY(const Named named, find_named(transaction, options));
+  return for_each_log(context, named.logs, [&](const LogKey& key) -> Outcome<void> {
     CULM_TOOLS_TRY(const auto log, transaction.get_log(key));
-    CULM_TOOLS_TRY(Extent extent, plan(transaction, *log, meant(*log, options.range)));
+    const RangeSet seqnums = meant(*log, options.range, named.head_max);
+    if (seqnums.empty() && head_of(*log) < named.head_max) return {};
+    CULM_TOOLS_TRY(Extent extent, plan(transaction, *log, seqnums));
     CULM_TOOLS_TRY(
         const RangeSet damaged,
         transaction.visit_sound_entries(*log, extent.payloads,
@@ -202,9 +222,10 @@ class Deletion {
 };
 
 Outcome<void> delete_of(Context& context, const Options& options, const host::WritableStore& access,
-                        const LogKey& log) {
+                        const LogKey& log, SeqNum head_max) {
   CULM_TOOLS_TRY(const auto before, read_log(*access.store, log));
-  const RangeSet seqnums = meant(before, options.range);
+  const RangeSet seqnums = meant(before, options.range, head_max);
+  if (seqnums.empty() && head_of(before) < head_max) return {};
   Extent planned;
   {
     CULM_TOOLS_TRY(const auto transaction, access.store->read());
@@ -228,14 +249,15 @@ Outcome<void> run(Context& context, const Options& options) {
   if (options.dry_run) return look(context, options);
   Ed25519Verifier verifier;
   CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kFail, verifier));
-  std::vector<LogKey> logs;
+  Named named;
   {
     CULM_TOOLS_TRY(const auto transaction, access.store->read());
-    CULM_TOOLS_TRY(logs, find_logs_named(transaction, {options.log}));
+    CULM_TOOLS_TRY(named, find_named(transaction, options));
   }
   say_when_interrupted("nothing was deleted");
-  return for_each_log(context, logs,
-                      [&](const LogKey& log) { return delete_of(context, options, access, log); });
+  return for_each_log(context, named.logs, [&](const LogKey& log) {
+    return delete_of(context, options, access, log, named.head_max);
+  });
 }
 
 }  // namespace
@@ -247,8 +269,8 @@ void add_delete(CommandTree& tree) {
       "Delete payloads here and keep the entries. What is left still verifies and can be\n"
       "served. Payloads of the range are not fetched again, nor those that are not held, except\n"
       "by `culm sync --undelete`; parts of those go too. What is appended here later is kept.\n"
-      "An open range ends at the head. Of an author with several logs it is done to each;\n"
-      ".LOG_ID names one.\n"
+      "An open range ends at the head. Of an author with several logs it is done to each, but\n"
+      "for what lies above the head of a shorter one; .LOG_ID names one.\n"
       "\n"
       "It is done here alone: peers that hold the payloads keep and serve them. Their bytes\n"
       "stay in the store's file until `culm compact` writes it again and gives the room back.",

@@ -32,10 +32,12 @@ struct Part {
 Outcome<std::vector<Part>> choose(const store::Store& store, const Options& options) {
   CULM_TOOLS_TRY(const auto states, read_logs_named(store, options.log));
   std::vector<Part> parts;
+  const SeqNum head_max = highest_head(states);
   for (const store::LogState& state : states) {
     const RangeSet served = state.served();
-    const RangeSet asked = options.range.empty() ? served : served & options.range.of(state.head());
-    CULM_TOOLS_CHECK(unless_missing(state, named_in(options.range.of(state.head())) - served));
+    const RangeSet named = options.range.of(state.head(), head_max);
+    const RangeSet asked = options.range.empty() ? served : served & named;
+    CULM_TOOLS_CHECK(unless_missing(state, named_in(named) - served));
     if (asked.empty() && !options.range.empty()) continue;
     const bool is_whole = options.range.empty();
     parts.push_back(
@@ -156,10 +158,13 @@ void add_export(CommandTree& tree) {
       "Write entries of a log and their payloads as lines of JSON. `culm verify --jsonl` and\n"
       "`culm import --jsonl` read them. With --range also the entries that prove those asked for,\n"
       "without their payloads. What --range names, such as 7, 5-9 or 1-last, must be held, or\n"
-      "nothing is exported; a range without an end, such as 1-, means what is held. Where a\n"
-      "payload is damaged, its entry stands there without it; what is damaged and left out is\n"
-      "named, and the exit status is then 5. Entries that lead to nothing, as what was below them\n"
-      "is lost, are left out as nobody can import them, and named; the exit status is then 3.",
+      "nothing is exported; a range without an end, such as 1-, means what is held. Of an author\n"
+      "with several logs it is meant of each, but for what lies above the head of a shorter one.\n"
+      "\n"
+      "Where a payload is damaged, its entry stands there without it; what is damaged and left\n"
+      "out is named, and the exit status is then 5. Entries that lead to nothing, as what was\n"
+      "below them is lost, are left out as nobody can import them, and named; the exit status is\n"
+      "then 3.",
       "culm export 4fd3ab12 --jsonl --range 500-600 -o part.jsonl", options, run);
   verb.group(VerbGroup::kExchange);
   verb.add_option("LOG", &options->log, "Log").required();

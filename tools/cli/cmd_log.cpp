@@ -45,21 +45,24 @@ Outcome<void> run(Context& context, const Options& options) {
   say_when_interrupted("not all was printed");
   bool is_none = true;
   Outcome<void> outcome;
+  const SeqNum head_max = highest_head(states);
   for (const store::LogState& state : states) {
+    const RangeSet asked = options.range.of(state.head(), head_max);
     RangeSet seqnums = state.served();
-    if (!options.range.empty()) seqnums &= options.range.of(state.head());
+    if (!options.range.empty()) seqnums &= asked;
     if (options.newest) seqnums = last_of(seqnums, *options.newest);
-    if (seqnums.empty() && !options.range.empty()) continue;
-    if (!is_none && !context.json) CULM_TOOLS_CHECK(context.out.write("\n"));
-    is_none = false;
-    auto printed = print(context, *store, state, seqnums);
+    Outcome<void> printed;
+    if (!seqnums.empty() || options.range.empty()) {
+      if (!is_none && !context.json) CULM_TOOLS_CHECK(context.out.write("\n"));
+      is_none = false;
+      printed = print(context, *store, state, seqnums);
+    }
     if (!printed && printed.error().code != Errc::kStoreDamaged) return printed;
-    if (printed)
-      printed = unless_missing(state, named_in(options.range.of(state.head())) - state.served());
+    if (printed) printed = unless_missing(state, named_in(asked) - state.served());
     const bool is_damage = !printed && printed.error().code == Errc::kStoreDamaged;
     if (!printed && (outcome || is_damage)) outcome = std::move(printed);
   }
-  if (!is_none) return outcome;
+  if (!is_none || !outcome) return outcome;
   return fail_with(Failure(Error{Errc::kEntryNotHeld})
                        .about(short_name(states.front().log))
                        .next("`culm ls` shows what is held"));
@@ -75,7 +78,8 @@ void add_log(CommandTree& tree) {
       "verified: the entry's own signature was checked. attested: a later entry whose signature\n"
       "was checked vouches for its exact bytes. What --range names, such as 7, 5-9 or 1-last, and\n"
       "is not held, is named in the end, and the exit status is then 3; a range without an end,\n"
-      "such as 1-, means what is held.",
+      "such as 1-, means what is held. Of an author with several logs --range is meant of each,\n"
+      "but for what lies above the head of a shorter one.",
       "culm log 4fd3ab12 --newest 20", options, run);
   verb.group(VerbGroup::kRead);
   verb.add_option("LOG", &options->log, "Log").required();
