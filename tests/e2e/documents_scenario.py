@@ -100,6 +100,15 @@ class Documents(NetworkScenario):
             joined = re.sub(r'"\s*\n\s*"', "", path.read_text())
             self.assertEqual(named.findall(joined), [], path)
 
+    def test_commands_that_are_printed_name_one_log_where_one_is_meant(self):
+        named = re.compile(r'`(?:[^`"]*\s)?culm [^`"]*" *\+\s*((?:short_name|to_string|to_hex)\([^)]*\))')
+        found = 0
+        for path in (SOURCE / "tools").glob("**/*.cpp"):
+            joined = re.sub(r'"\s*\n\s*"', "", path.read_text())
+            found += len(re.findall(r'`culm [^`"]*" *\+\s*\w*name_of_one\(', joined))
+            self.assertEqual(named.findall(joined), [], path)
+        self.assertGreater(found, 4)
+
     def test_what_is_made_up_is_found(self):
         for text in ("`culm sync --made-up`", "`culm frobnicate`", "| x | sync --made-up |",
                      "With `--made-up` it", "in --made-up", "```sh\nls | culm ls --made-up\n```",

@@ -80,7 +80,7 @@ class Read(Scenario):
         for arguments in [], ["--range", "1-"]:
             self.assertEqual(len(self.json_lines("log", author, *arguments, store="other")), 10)
         self.assertIn(f"culm: log: {author[:12]}: the entry is not held: 5\n"
-                      f"  next: `culm sync HOST:PORT {author[:12]} --range 5` fetches it",
+                      f"  next: `culm sync HOST:PORT {author[:12]}.0 --range 5` fetches it",
                       self.error(NOT_FOUND, "log", author, "--range", "5,14", store="other"))
 
     def test_log_shortens_long_payloads(self):
@@ -153,9 +153,9 @@ class Read(Scenario):
         self.out("export", author, "--jsonl", "--range", "4-5", "-o", "part")
         self.out("import", "--jsonl", "part", store="other")
         for store, seqnum, step in ((None, 6, "the highest entry known here is 5"),
-                                    (None, 2, f"`culm sync HOST:PORT {author[:12]} --range 2 "
+                                    (None, 2, f"`culm sync HOST:PORT {author[:12]}.0 --range 2 "
                                               "--undelete`"),
-                                    ("other", 1, f"`culm sync HOST:PORT {author[:12]} --range 1`")):
+                                    ("other", 1, f"`culm sync HOST:PORT {author[:12]}.0 --range 1`")):
             said = self.error(NOT_FOUND, "cat", author, "--range", seqnum, store=store)
             self.assertIn("next: " + step, said)
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -53,7 +54,16 @@ class Scenario(unittest.TestCase):
         if status != OK and b"--json" not in [str(a).encode() for a in arguments]:
             self.assertIn(b"culm: ", done.stderr, said)
         self.assertNotIn(b"internal error", done.stderr)
+        self.assert_commands_name_one_log(done.stderr.decode(errors="replace"), arguments)
         return done
+
+    def assert_commands_name_one_log(self, said, arguments):
+        """A bare author is all logs of the author: a command that is printed says .0, unless the
+        user's own words are in it."""
+        given = set(map(str, arguments))
+        for command in re.findall(r"`[^`]*\bculm [^`]*`", said):
+            bare = re.findall(r"(?<![\w.=])[0-9a-f]{12,64}(?![\w.])", command)
+            self.assertLessEqual(set(bare), given, command)
 
     def out(self, *arguments, **options):
         return self.run_culm(*arguments, **options).stdout

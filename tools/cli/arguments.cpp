@@ -327,6 +327,10 @@ std::string name_of_one(const LogKey& log) {
   return short_name({log.author, LogId{}}) + "." + std::to_string(to_integer(log.log_id));
 }
 
+std::string whole_name_of_one(const LogKey& log) {
+  return to_string(LogName{log.author, log.log_id});
+}
+
 std::string short_name(const sealing::PeerKey& peer) { return to_hex(peer.bytes).substr(0, 12); }
 
 std::string human_dropped(const RangeSet& entries, const RangeSet& payloads) {

@@ -147,6 +147,8 @@ enum class OfAuthor { kKnown, kKnownAndLog0 };
 /// The same for a verb that is to take this log alone, and not all of its author's:
 /// "4fd3ab12cdef.0".
 [[nodiscard]] std::string name_of_one(const LogKey& log);
+/// The same where no store may know it.
+[[nodiscard]] std::string whole_name_of_one(const LogKey& log);
 [[nodiscard]] std::string short_name(const sealing::PeerKey& peer);
 /// What a fork has cost here, behind a sentence that says where it is: "; 3 entries that are here
 /// are dropped, with 3 payloads: 4-6", or "" where that is nothing.

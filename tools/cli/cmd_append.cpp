@@ -367,7 +367,7 @@ Outcome<void> check_new_log(const LogKey& log, store::AuthorMark& mark,
   return fail_with(std::move(failure).next(
       "name its store with --store DIR or CULM_STORE; if that is lost, take the log back from a "
       "peer before appending (`culm sync HOST:PORT " +
-      to_string(log) + "`); where no peer has it, begin another one with --log-id"));
+      whole_name_of_one(log) + "`); where no peer has it, begin another one with --log-id"));
 }
 
 Outcome<void> report(Context& context, const LogKey& log, const RangeSet& appended, SeqNum head,

@@ -81,7 +81,7 @@ Failure explain_own_fork(const std::string& path, const host::JsonlFile& file,
   std::string step = "leave out of the file the lines of this log from seqnum ";
   step += std::to_string(at) + " on";
   if (carried.seqnums.empty()) return own_fork(log.key, at, "this store").next(step);
-  const auto words = carry_words(carried, "culm --store apart cat " + to_string(log.key),
+  const auto words = carry_words(carried, "culm --store apart cat " + whole_name_of_one(log.key),
                                  append_command("", log.key));
   step += "; to append what they say behind your log, take them into a store apart: ";
   step += "`CULM_MARKS=apart/marks culm --store apart import --jsonl ";
@@ -128,7 +128,7 @@ Outcome<void> check_own_logs(const std::string& path, const host::JsonlFile& fil
     // Entries below may be others as well, which only shows once these are here.
     return fail_with(own_fork(log.key, at, "was published from here")
                          .next("take what was published from a peer, `culm sync HOST:PORT " +
-                               to_string(log.key) +
+                               whole_name_of_one(log.key) +
                                "`; then the same import says what of the file is not of it"));
   }
   return {};

@@ -197,7 +197,7 @@ Outcome<void> unless_missing(const store::LogState& log, const RangeSet& missing
   Failure failure(Error{error});
   failure.message += ": " + to_string(missing);
   failure.fields["missing"] = to_string(missing);
-  const std::string sync = "`culm sync HOST:PORT " + short_name(log.log) + " --range " +
+  const std::string sync = "`culm sync HOST:PORT " + name_of_one(log.log) + " --range " +
                            (missing.ranges().size() == 1 ? to_string(missing) : "RANGES");
   if (missing.min() > log.head()) {
     failure.step = "the highest entry known here is " + std::to_string(log.head());

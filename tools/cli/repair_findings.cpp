@@ -118,6 +118,7 @@ static Outcome<void> tell_state(Context& context, const Made& made, bool dry_run
                                        {"lost_or_never_held", to_string(made.absent)}});
   }
   const std::string title = short_name(state.log);
+  const std::string one = name_of_one(state.log);
   std::string text = title + (dry_run ? ": would make its state again" : ": made its state again") +
                      " from what is here";
   if (state.interest.entries == everything()) {
@@ -126,14 +127,14 @@ static Outcome<void> tell_state(Context& context, const Made& made, bool dry_run
   if (deleted != 0) {
     text += "; " + human_payloads(deleted) + " that " +
             (deleted == 1 ? "was gone before counts" : "were gone before count") +
-            " as deleted; `culm sync HOST:PORT " + title + " --undelete` takes " +
+            " as deleted; `culm sync HOST:PORT " + one + " --undelete` takes " +
             (deleted == 1 ? "it" : "them") + " again";
   }
   if (!made.untold.empty()) {
     text += "; " + human_payloads(made.untold.count()) +
             (made.untold.count() == 1 ? " is lost, or was" : " are lost, or were") +
             " deleted, which nothing tells: " + human_ranges(made.untold) +
-            "; a sync takes such again, `culm delete " + title +
+            "; a sync takes such again, `culm delete " + one +
             " --payloads --range R` beforehand keeps them away";
   }
   if (!made.absent.empty()) {

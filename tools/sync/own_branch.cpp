@@ -134,8 +134,7 @@ Failure explain_branch(const OwnLog& own, const host::OtherBranch& other) {
                                  "culm cat " + one, append_command(own.key, own.log));
   std::string step = "keep yours: `culm export " + one + " --jsonl -o branch.jsonl`, and ";
   step += words.how + " " + words.keep + "; take the others: `culm forget " + one;
-  step += " --own`, `culm sync " + peer + " " + to_hex(own.log.author.bytes) + "." +
-          std::to_string(to_integer(own.log.log_id));
+  step += " --own`, `culm sync " + peer + " " + whole_name_of_one(own.log);
   step += "`; append yours behind them: " + words.append;
   return std::move(failure).about(name).next(step);
 }
