@@ -1,6 +1,8 @@
 """What logs are called: names that a user gives, authors with several logs, and seqnums that count
 from the end."""
 
+import re
+
 from relay_harness import NetworkScenario
 from scenario import NOT_FOUND, STORE, USAGE, main
 
@@ -109,8 +111,20 @@ class Names(NetworkScenario):
         self.text("sync", relay.address, author, "--push")
         self.assertEqual({row["log"] for row in self.json_lines("ls", store="relay")},
                          {author, author + ".7"})
-        self.text("sync", relay.address, author, store="other")
+        marks = self.environment["CULM_MARKS"]
+        self.environment["CULM_MARKS"] = self.path("marks-of-somebody")
+        said = self.text("sync", relay.address, author, store="other")
+        self.assertIn(f"of this author log 0 alone was asked for; others are to be named, like "
+                      f"{author[:12]}.1\n", said)
         self.assertEqual([row["log"] for row in self.json_lines("ls", store="other")], [author])
+        self.assertNotIn("log 0 alone", self.text("sync", relay.address, author, store="other"))
+        # Of one's own the marks tell.
+        self.environment["CULM_MARKS"] = marks
+        said = self.text("sync", relay.address, author, store="other")
+        command = re.search(r"(?m)^\w{12}\.7: is your own, [^`]*`culm ([^`]*)`$", said)[1]
+        self.text(*command.split(), store="other")
+        self.assertNotIn("your own", self.text("sync", relay.address, author, store="other"))
+        self.assertEqual(len(self.json_lines("ls", store="other")), 2)
         self.text("sync", relay.address, author + ".7", store="third")
         self.text("sync", relay.address, author, store="third")
         self.assertEqual({row["log"] for row in self.json_lines("ls", store="third")},

@@ -272,7 +272,7 @@ class Fetching(NetworkScenario):
 
     def test_what_people_read_says_what_moved_beside_the_whole(self):
         _, author = self.push_lines(1000, self.hub)
-        text = self.text("sync", self.address, author, "--newest", 10, store="reader")
+        text = self.text("sync", self.address, author + ".0", "--newest", 10, store="reader")
         header, row, whole = text.splitlines()
         self.assertEqual(header.split(), ["received", "entries", "certificate", "payloads", "wire",
                                           "in", "wire", "out", "time"])

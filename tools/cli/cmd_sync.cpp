@@ -6,6 +6,7 @@
 
 #include "culm/replication/host/synced_logs.hpp"
 #include "culm/replication/host/writer.hpp"
+#include "culm/store/author_mark_place.hpp"
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/interrupt.hpp"
@@ -137,6 +138,42 @@ Outcome<void> add_logs(const Options& options, const store::Store& store, bool i
   return {};
 }
 
+/// Of authors who are new here log 0 alone is asked for, as no peer says which others there are;
+/// of one's own, the marks do.
+Outcome<std::string> tell_other_logs(const Options& options, const store::Store& store) {
+  const auto directory = store::find_marks_directory();
+  const auto marks = directory ? store::list_author_marks(*directory) : std::vector<LogKey>();
+  std::string sync = "`culm sync ";
+  sync.append(node::to_string(options.first.endpoint)).append(" ");
+  std::string text;
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  for (const std::string& word : options.logs) {
+    CULM_TOOLS_TRY(const LogName name, find_name(transaction, word));
+    if (name.log_id) continue;
+    const LogKey first{name.author, LogId{}};
+    CULM_TOOLS_TRY(const auto known, transaction.list_logs(to_hex(name.author.bytes)));
+    bool is_told = false;
+    for (const LogKey& log : marks.value_or(std::vector<LogKey>())) {
+      const bool is_here = log == first || std::ranges::find(known, log) != known.end();
+      if (log.author != name.author || is_here) continue;
+      text += short_name(log) + ": is your own, was not asked for, and is not here: " + sync;
+      text += whole_name_of_one(log) + "`\n";
+      is_told = true;
+    }
+    if (is_told || !known.empty()) continue;
+    text += short_name(first) + ": of this author log 0 alone was asked for; others are to be ";
+    text += "named, like " + short_name({name.author, LogId{1}}) + "\n";
+  }
+  return text;
+}
+
+/// As `conclude`, and what there may be besides.
+Outcome<void> conclude(Context& context, const node::SyncRequest& request,
+                       const node::SyncReport& report, const std::string& others) {
+  CULM_TOOLS_CHECK(conclude(context, request, report));
+  return context.json ? Outcome<void>() : context.out.write(others);
+}
+
 /// By the node that runs on the store.
 Outcome<void> run_elsewhere(Context& context, const Options& options, node::SyncRequest& request,
                             host::NodeClient& node) {
@@ -149,6 +186,7 @@ Outcome<void> run_elsewhere(Context& context, const Options& options, node::Sync
   }
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_CHECK(add_logs(options, *store, false, request));
+  CULM_TOOLS_TRY(const std::string others, tell_other_logs(options, *store));
   say_when_interrupted("the peer has not answered");
   CULM_TOOLS_CHECK(check_unasked(context, *store, request));
   take_signals();
@@ -156,7 +194,7 @@ Outcome<void> run_elsewhere(Context& context, const Options& options, node::Sync
   const auto report = node.sync(request);
   if (report) {
     bind_confirmed(context, *store, *report);
-    return conclude(context, request, *report);
+    return conclude(context, request, *report, others);
   }
   if (report.error().code != Errc::kStoreLocked) return fail_with(report.error());
   return fail_with(Failure(Exit::kLocked, Errc::kStoreLocked,
@@ -211,6 +249,7 @@ Outcome<void> run(Context& context, const Options& options) {
   Host& host = **opened;
   const bool is_missing = host.store_is() == Host::StoreIs::kMissing;
   CULM_TOOLS_CHECK(add_logs(options, host.store(), is_missing, request));
+  CULM_TOOLS_TRY(const std::string others, tell_other_logs(options, host.store()));
   Outcome<void> served;
   const auto serve = [&] {
     if (request.live) served = host.serve_requests(false);
@@ -231,7 +270,7 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(served);
   CULM_TOOLS_CHECK(teller.told());
   CULM_TOOLS_CHECK(branches.judge(report));
-  return conclude(context, request, report);
+  return conclude(context, request, report, others);
 }
 
 void add_what(Verb& verb, Options& options) {
@@ -240,8 +279,9 @@ void add_what(Verb& verb, Options& options) {
       .required();
   verb.add_option(
       "LOG", &options.logs,
-      "Logs, an author for all logs of the author that are known here and log 0; those\n"
-      "that are new here by their whole names. Otherwise all of the store");
+      "Logs; those that are new here by their whole names. An author is log 0 and those\n"
+      "other logs of the author that are known here; one that is new here is to be named,\n"
+      "like AUTHOR.3. Otherwise all of the store");
   verb.add_option("--also", &options.also,
                   "With this peer as well; may be given several times. Each brings a part; with\n"
                   "--live, --newest or --budget a log comes from one, and another may take over")
