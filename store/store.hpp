@@ -303,6 +303,8 @@ class WriteTransaction : public ReadTransaction {
   /// Adds the address of a peer; the one that was met first goes where there are too many. No
   /// change where it is known. Precondition: at most kKnownPeerBytesMax bytes.
   [[nodiscard]] Result<void> remember_peer(std::string_view address);
+  /// No change where it is not known.
+  [[nodiscard]] Result<void> forget_peer(std::string_view address);
 
   /// Replaces the interest. A log that was unknown becomes known. Fails with kRangesTooMany.
   [[nodiscard]] Result<void> set_interest(const LogKey& log, const LogInterest& interest);

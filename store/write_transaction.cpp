@@ -298,6 +298,13 @@ Result<void> WriteTransaction::remember_peer(std::string_view address) {
   return noted(put_row(Table::kMeta, detail::peers_row_key()));
 }
 
+Result<void> WriteTransaction::forget_peer(std::string_view address) {
+  CULM_TRY(auto known, known_peers());
+  if (std::erase(known, address) == 0) return {};
+  detail::encode_peers(row_, known);
+  return noted(put_row(Table::kMeta, detail::peers_row_key()));
+}
+
 Result<void> WriteTransaction::put_change(LogState& state) {
   if (state.change != 0) {
     CULM_CHECK(kv_write_.erase(Table::kChanges, detail::change_row_key(state.change)));

@@ -168,6 +168,10 @@ std::string encode(const ForgetRequest& request_value) {
   return to_line(head) + "\n\n";
 }
 
+std::string encode(const ForgetPeerRequest& request_value) {
+  return to_line(Json{{"verb", "forget_peer"}, {"address", request_value.address}}) + "\n\n";
+}
+
 std::string encode(const SetInterestRequest& request_value) {
   return request("set_interest", request_value.log, to_fields(request_value.interest)) + "\n";
 }
@@ -202,6 +206,10 @@ Result<Request> decode_request(std::string_view text) {
   if (verb == "append") return decode_ingest(*head, text, true);
   if (verb == "set_interest") return decode_set_interest(*head);
   if (verb == "forget") return decode_forget(*head);
+  if (verb == "forget_peer") {
+    CULM_TRY(std::string address, get_text(*head, "address"));
+    return ForgetPeerRequest{std::move(address)};
+  }
   if (verb == "compact") return CompactRequest{};
   if (verb == "status") return StatusRequest{};
   if (verb == "put_parts") return decode_put_parts(*head, text);

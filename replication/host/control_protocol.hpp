@@ -60,6 +60,10 @@ struct DropDamagedRequest {
 struct ForgetRequest {
   std::optional<LogKey> log;
 };
+/// Of those that the store has synced with.
+struct ForgetPeerRequest {
+  std::string address;
+};
 struct SetInterestRequest {
   LogKey log;
   store::LogInterest interest;
@@ -94,10 +98,10 @@ struct SyncRequest {
   node::SyncRequest sync;
 };
 
-using Request =
-    std::variant<IngestRequest, DeletePayloadsRequest, DropDamagedRequest, ForgetRequest,
-                 SetInterestRequest, PublishRequest, CompactRequest, StatusRequest, SyncRequest,
-                 BeginStageRequest, PutPartsRequest, BindStageRequest, ReclaimRequest>;
+using Request = std::variant<IngestRequest, DeletePayloadsRequest, DropDamagedRequest,
+                             ForgetRequest, ForgetPeerRequest, SetInterestRequest, PublishRequest,
+                             CompactRequest, StatusRequest, SyncRequest, BeginStageRequest,
+                             PutPartsRequest, BindStageRequest, ReclaimRequest>;
 
 // Requests as text, with the empty line.
 [[nodiscard]] std::string encode_ingest(const LogKey& log, std::span<const UnitEntry> unit,
@@ -111,6 +115,7 @@ using Request =
 [[nodiscard]] std::string encode(const DeletePayloadsRequest& request);
 [[nodiscard]] std::string encode(const DropDamagedRequest& request);
 [[nodiscard]] std::string encode(const ForgetRequest& request);
+[[nodiscard]] std::string encode(const ForgetPeerRequest& request);
 [[nodiscard]] std::string encode(const SetInterestRequest& request);
 [[nodiscard]] std::string encode(const CompactRequest& request);
 [[nodiscard]] std::string encode(const PublishRequest& request);

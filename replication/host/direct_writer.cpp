@@ -118,6 +118,11 @@ Result<void> DirectWriter::forget(const std::optional<LogKey>& log) {
   return {};
 }
 
+Result<void> DirectWriter::forget_peer(const std::string& address) {
+  return store_.update(
+      [&](store::WriteTransaction& transaction) { return transaction.forget_peer(address); });
+}
+
 Result<void> DirectWriter::compact() { return store_.compact(); }
 
 Result<store::Stage> DirectWriter::begin_stage(const store::KvClaim& claim) {

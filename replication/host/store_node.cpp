@@ -109,6 +109,10 @@ Result<void> StoreNode::InNodeWriter::forget(const std::optional<LogKey>& log) {
   return host_.write([](DirectWriter& writer) { return writer.forget(std::nullopt); });
 }
 
+Result<void> StoreNode::InNodeWriter::forget_peer(const std::string& address) {
+  return host_.write([&](DirectWriter& writer) { return writer.forget_peer(address); });
+}
+
 Result<void> StoreNode::InNodeWriter::compact() {
   return host_.write([](DirectWriter& writer) { return writer.compact(); });
 }

@@ -89,6 +89,7 @@ class StoreNode {
     [[nodiscard]] Result<void> set_interest(const LogKey& log,
                                             const store::LogInterest& interest) override;
     [[nodiscard]] Result<void> forget(const std::optional<LogKey>& log) override;
+    [[nodiscard]] Result<void> forget_peer(const std::string& address) override;
     [[nodiscard]] Result<void> compact() override;
     [[nodiscard]] Result<store::Stage> begin_stage(const store::KvClaim& claim) override;
     [[nodiscard]] Result<void> put_parts(const store::Stage& stage, std::uint64_t offset,

@@ -136,6 +136,10 @@ Result<void> SharingWriter::forget(const std::optional<LogKey>& log) {
   return write([&](Writer& writer) { return writer.forget(log); });
 }
 
+Result<void> SharingWriter::forget_peer(const std::string& address) {
+  return write([&](Writer& writer) { return writer.forget_peer(address); });
+}
+
 Result<void> SharingWriter::compact() {
   return write([](Writer& writer) { return writer.compact(); });
 }
@@ -212,6 +216,11 @@ Result<void> NodeClient::set_interest(const LogKey& log, const store::LogInteres
 
 Result<void> NodeClient::forget(const std::optional<LogKey>& log) {
   CULM_TRY(const Json fields, ask(control::encode(control::ForgetRequest{log})));
+  return {};
+}
+
+Result<void> NodeClient::forget_peer(const std::string& address) {
+  CULM_TRY(const Json fields, ask(control::encode(control::ForgetPeerRequest{address})));
   return {};
 }
 

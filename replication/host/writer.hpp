@@ -67,6 +67,8 @@ class Writer {
   /// Forgets the log, if one is named, and erases what is left of those forgotten before. Fails
   /// with kLogUnknown.
   [[nodiscard]] virtual Result<void> forget(const std::optional<LogKey>& log) = 0;
+  /// Of those that the store has synced with; until it syncs with the peer again.
+  [[nodiscard]] virtual Result<void> forget_peer(const std::string& address) = 0;
   /// Gives the disk back what is free: see `store::Kv::compact`.
   [[nodiscard]] virtual Result<void> compact() = 0;
 
@@ -99,6 +101,7 @@ class DirectWriter final : public Writer {
                                           const store::LogInterest& interest) override;
   /// In steps as well.
   [[nodiscard]] Result<void> forget(const std::optional<LogKey>& log) override;
+  [[nodiscard]] Result<void> forget_peer(const std::string& address) override;
   [[nodiscard]] Result<void> compact() override;
   [[nodiscard]] Result<store::Stage> begin_stage(const store::KvClaim& claim) override;
   [[nodiscard]] Result<void> put_parts(const store::Stage& stage, std::uint64_t offset,
@@ -135,6 +138,7 @@ class SharingWriter final : public Writer {
   [[nodiscard]] Result<void> set_interest(const LogKey& log,
                                           const store::LogInterest& interest) override;
   [[nodiscard]] Result<void> forget(const std::optional<LogKey>& log) override;
+  [[nodiscard]] Result<void> forget_peer(const std::string& address) override;
   [[nodiscard]] Result<void> compact() override;
   [[nodiscard]] Result<store::Stage> begin_stage(const store::KvClaim& claim) override;
   [[nodiscard]] Result<void> put_parts(const store::Stage& stage, std::uint64_t offset,
@@ -174,6 +178,7 @@ class NodeClient final : public Writer {
   [[nodiscard]] Result<void> set_interest(const LogKey& log,
                                           const store::LogInterest& interest) override;
   [[nodiscard]] Result<void> forget(const std::optional<LogKey>& log) override;
+  [[nodiscard]] Result<void> forget_peer(const std::string& address) override;
   [[nodiscard]] Result<void> compact() override;
   [[nodiscard]] Result<store::Stage> begin_stage(const store::KvClaim& claim) override;
   [[nodiscard]] Result<void> put_parts(const store::Stage& stage, std::uint64_t offset,

@@ -8,7 +8,7 @@ import signal
 
 from played_peer import claim_a_head
 from relay_harness import NetworkScenario
-from scenario import FORK, NETWORK, STORE, USAGE, Scenario, main
+from scenario import FORK, NETWORK, NOT_FOUND, STORE, USAGE, Scenario, main
 
 
 class AuthorMark(Scenario):
@@ -334,6 +334,44 @@ class AppendGate(NetworkScenario):
         self.restore()
         self.assertIn("only 1 could be asked", self.append(b"4"))
 
+    def test_a_peer_that_is_gone_for_good_is_forgotten_as_the_words_say(self):
+        gone = self.relay("gone", "--accept-any")
+        self.sync_one("store", gone.address, "--push")
+        self.back_up_anew()
+        gone.end()
+        addresses = [self.node.address, gone.address]
+        for is_beside_a_node in False, True:
+            self.restore()
+            self.assertEqual(self.text("peers").split(), addresses)
+            said = self.append(b"4")
+            self.assertIn("of 2 peers that this store has synced with only 1 could be asked", said)
+            self.assertIn(f"`culm peers --forget {gone.address}`", said)
+            self.assertIn(f"`culm sync {gone.address} {self.author[:12]}.0`", said)
+            self.restore()
+            node = self.relay("store") if is_beside_a_node else None
+            self.assertIn(gone.address, self.text("peers", "--forget", gone.address))
+            self.assertEqual(self.text("peers").split(), addresses[:1])
+            self.assertIn("`culm peers`", self.error(NOT_FOUND, "peers", "--forget", gone.address))
+            self.assertEqual(self.append(b"4"), "")
+            if node:
+                node.end()
+        self.out("peers", "--forget", addresses[0])
+        self.assertIn("not synced", self.text("peers"))
+        self.sync_one("store", addresses[0])
+        self.assertEqual(self.text("peers").split(), addresses[:1])
+
+    def test_the_warning_says_what_was_not_asked_what_that_risks_and_what_to_do(self):
+        self.node.end()
+        self.restore()
+        lines = self.append(b"4").splitlines()
+        self.assertRegex(lines[0], "of 1 peer that this store has synced with none could be asked$")
+        self.assertRegex(lines[1], "^  risk: where it is, to append now forks the log")
+        self.assertRegex(lines[2], "^  next: .*--gate required refuses instead$")
+        self.restore()
+        done = self.run_culm("append", "--key", self.key, "--json", stdin=b"4")
+        warning, = map(json.loads, done.stderr.splitlines())
+        self.assertEqual(warning["next"], lines[2].split("next: ")[1])
+
     def test_who_passes_and_appends_nothing_does_not_open_it_for_the_next(self):
         self.append(b"4")
         self.sync_one("store", self.node.address, "--push")
@@ -405,7 +443,7 @@ class AppendGate(NetworkScenario):
         self.restore()
         said = self.append(b"4", "--gate", "required")
         self.assertIn(f"{liar.address} says that it holds the log up to seqnum {head}", said)
-        self.assertIn("appending all the same", said)
+        self.assertIn("to append now forks the log", said)
         # A node asks likewise.
         self.restore()
         node = self.relay("store", "--accept-any")

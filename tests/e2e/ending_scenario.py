@@ -72,6 +72,8 @@ class Ending(NetworkScenario):
 
     def test_what_was_done_is_said_where_the_output_cannot_be_written(self):
         self.write("marks.jsonl", self.out("mark", "--json"))
+        relay = self.relay("relay", "--accept-any")
+        self.out("sync", relay.address, "--push")
         for arguments, done in ((["keygen", "new.key"], "the key file was made"),
                                 (["append", "--key", "me.key", self.file], "appended 1 entry"),
                                 (["delete", self.author, "--payloads", "--range", "1"],
@@ -82,6 +84,7 @@ class Ending(NetworkScenario):
                                 (["name", self.author, "alice"], "the name was given"),
                                 (["name", "--remove", "alice"], "forgot the name"),
                                 (["mark", "--import", "marks.jsonl"], "the marks were read"),
+                                (["peers", "--forget", relay.address], "forgot the peer"),
                                 (["compact"], "back to the disk"),
                                 (["backup", "copy"], "the backup was made"),
                                 (["--help"], "output: "), (["ls"], "output: ")):

@@ -170,6 +170,8 @@ class JsonLines(Rotten):
         self.run_verb("import", "--jsonl", "a.jsonl", store="other")
         relay = self.relay("relay", "--accept-any")
         self.run_verb("sync", relay.address, author + ".0", "--push")
+        self.run_verb("peers")
+        self.run_verb("peers", "--forget", relay.address)
         self.run_verb("sync", relay.address, author, "--quote", store="third")
         self.run_verb("sync", relay.address, author, "--newest", 2, store="third")
         self.live_lines(relay, author)

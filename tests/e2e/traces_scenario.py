@@ -31,7 +31,8 @@ class Traces(NetworkScenario):
 
     def test_verbs_that_make_no_store(self):
         for verb in (["ls"], ["log", AUTHOR], ["cat", AUTHOR], ["verify"], ["follow", AUTHOR[:8]],
-                     ["export", AUTHOR, "--jsonl"], ["delete", AUTHOR, "--payloads", "--range", "1"]):
+                     ["export", AUTHOR, "--jsonl"], ["delete", AUTHOR, "--payloads", "--range", "1"],
+                     ["peers"], ["peers", "--forget", "127.0.0.1:1"]):
             said = self.leaves_nothing(NOT_FOUND, *verb)
             self.assertIn("there is no store", said)
 

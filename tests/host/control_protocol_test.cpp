@@ -55,6 +55,8 @@ TEST(ControlProtocol, SetInterestComesBack) {
 TEST(ControlProtocol, ForgetAndCompactComeBack) {
   EXPECT_EQ(round_trip<ForgetRequest>(encode(ForgetRequest{some_log()})).log, some_log());
   EXPECT_EQ(round_trip<ForgetRequest>(encode(ForgetRequest{})).log, std::nullopt);
+  const ForgetPeerRequest peer{"[::1]:7474"};
+  EXPECT_EQ(round_trip<ForgetPeerRequest>(encode(peer)).address, peer.address);
   round_trip<CompactRequest>(encode(CompactRequest{}));
   EXPECT_FALSE(decode_request("{\"verb\":\"forget\",\"log\":\"00\"}\n\n"));
 }

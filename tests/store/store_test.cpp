@@ -73,6 +73,14 @@ TEST(StoreOpen, RemembersTheAddressesOfPeersAndNotTooMany) {
     if (expected.size() > store::kKnownPeersMax) expected.erase(expected.begin());
   }
   EXPECT_EQ(*store->read()->known_peers(), expected);
+  for (const std::string& address : std::vector(expected)) {
+    for (int times = 0; times < 2; ++times) {
+      ASSERT_TRUE(store->update(
+          [&](store::WriteTransaction& transaction) { return transaction.forget_peer(address); }));
+    }
+    expected.erase(expected.begin());
+    EXPECT_EQ(*store->read()->known_peers(), expected);
+  }
 }
 
 TEST(StoreIngest, ShowsNothingThatIsHeldBack) {

@@ -263,6 +263,34 @@ std::string who_is_silent(const host::KnownHead& known, SeqNum tail) {
   return "of " + asked + " only " + human_count(known.answered) + " could be asked";
 }
 
+/// What to do where somebody could not be asked, or did not show what it claims.
+std::string step_of(const host::KnownHead& known, const LogKey& log, SeqNum tail) {
+  std::string peer;
+  if (!known.unproven.empty()) peer = node::to_string(known.unproven.front().endpoint);
+  if (!known.silent.empty()) peer = node::to_string(known.silent.front().endpoint);
+  std::string step = "before you append more, `culm sync ";
+  step.append(peer.empty() ? "HOST:PORT" : peer).append(" ");
+  step += tail == 0 ? whole_name_of_one(log) : name_of_one(log);
+  step += "` says whether that peer holds more";
+  if (!peer.empty()) step += "; `culm peers --forget " + peer + "` asks it no more";
+  if (!known.is_of_use(tail)) step += "; --gate required refuses instead";
+  return step;
+}
+
+void warn(const Context& context, const LogKey& log, std::string text, const std::string& risk,
+          std::string step) {
+  step = with_given_store(step, context);
+  if (context.json) {
+    text += "; " + risk;
+    const Json line = {
+        {"type", "warning"}, {"log", to_string(log)}, {"message", text}, {"next", step}};
+    std::fputs((to_line(line) + "\n").c_str(), stderr);
+    return;
+  }
+  std::fprintf(stderr, "culm: append: %s\n  risk: %s\n  next: %s\n", text.c_str(), risk.c_str(),
+               step.c_str());
+}
+
 /// Asks them, and says where somebody could not be asked.
 Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& context,
                   store::AuthorMark& mark, const LogKey& log, SeqNum tail) {
@@ -284,16 +312,12 @@ Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& c
                          ? "the last entries were appended while no peer could be asked"
                          : "author mark and store are not as they were written together, as "
                            "after a restore";
-  text += "; whether peers hold more of the log is not sure: " + who +
-          "; appending all the same; if more of it was published elsewhere, this forks the log, "
-          "and ";
-  text += (is_again ? "those entries and all behind them"
+  text += "; whether more of the log is published is not sure: " + who;
+  std::string risk = "where it is, to append now forks the log: ";
+  risk += (is_again ? "those entries and all behind them"
                     : "all from seqnum " + std::to_string(tail + 1) + " on") +
           std::string(" would be dropped everywhere");
-  if (!gate.known->is_of_use(tail)) text += "; --gate required refuses instead";
-  const std::string line =
-      to_line(Json{{"type", "warning"}, {"log", to_string(log)}, {"message", text}});
-  std::fprintf(stderr, "%s\n", (context.json ? line : "culm: append: " + text).c_str());
+  warn(context, log, std::move(text), risk, step_of(*gate.known, log, tail));
   return is_asked;
 }
 

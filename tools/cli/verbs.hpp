@@ -26,6 +26,7 @@ void add_du(CommandTree& tree);
 void add_export(CommandTree& tree);
 void add_import(CommandTree& tree);
 void add_sync(CommandTree& tree);
+void add_peers(CommandTree& tree);
 void add_relay(CommandTree& tree);
 void add_lipmaa(CommandTree& tree);
 void add_path(CommandTree& tree);
@@ -36,8 +37,8 @@ inline void add_verbs(CommandTree& tree) {
   for (const auto add :
        {add_keygen,  add_append,  add_mark,   add_ls,     add_log,    add_cat,    add_follow,
         add_inspect, add_name,    add_verify, add_repair, add_backup, add_delete, add_select,
-        add_forget,  add_compact, add_du,     add_export, add_import, add_sync,   add_relay,
-        add_lipmaa,  add_path,    add_pool,   add_help}) {
+        add_forget,  add_compact, add_du,     add_export, add_import, add_sync,   add_peers,
+        add_relay,   add_lipmaa,  add_path,   add_pool,   add_help}) {
     add(tree);
   }
 }

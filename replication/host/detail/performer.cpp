@@ -157,6 +157,14 @@ void Performer::start(control::ForgetRequest request, const Answer& answer) {
       });
 }
 
+void Performer::start(control::ForgetPeerRequest request, const Answer& answer) {
+  const auto forget = [request](Writer& writer) -> Result<Json> {
+    CULM_CHECK(writer.forget_peer(request.address));
+    return Json::object();
+  };
+  write(forget, answer);
+}
+
 void Performer::start(control::SetInterestRequest request, const Answer& answer) {
   const auto is_done = std::make_shared<bool>(false);
   run(

@@ -52,6 +52,7 @@ class Performer {
   void start(control::DeletePayloadsRequest request, const Answer& answer);
   void start(control::DropDamagedRequest request, const Answer& answer);
   void start(control::ForgetRequest request, const Answer& answer);
+  void start(control::ForgetPeerRequest request, const Answer& answer);
   void start(control::SetInterestRequest request, const Answer& answer);
   void start(control::CompactRequest request, const Answer& answer);
   void start(const control::PublishRequest& request, const Answer& answer);

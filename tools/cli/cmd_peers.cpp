@@ -1,0 +1,79 @@
+#include <algorithm>
+
+#include "culm/replication/node/endpoint.hpp"
+
+#include "tools/cli/files.hpp"
+#include "tools/cli/guard.hpp"
+#include "tools/cli/interrupt.hpp"
+#include "tools/cli/store_access.hpp"
+#include "tools/cli/verbs.hpp"
+
+namespace culm::tools {
+namespace {
+
+struct Options {
+  std::string forgotten;
+};
+
+Outcome<std::vector<std::string>> read_peers(const Context& context, const store::Store& store) {
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  return about(named(context), transaction.known_peers());
+}
+
+Outcome<void> list(Context& context) {
+  CULM_TOOLS_CHECK(guard_reading(context));
+  CULM_TOOLS_TRY(const auto store, open_for_reading(context));
+  CULM_TOOLS_TRY(const auto peers, read_peers(context, *store));
+  for (const std::string& address : peers) {
+    CULM_TOOLS_CHECK(
+        context.json ? context.out.write_json(Json{{"type", "known_peer"}, {"address", address}})
+                     : context.out.write(address + "\n"));
+  }
+  if (!peers.empty() || context.json) return {};
+  return context.out.write("this store has not synced with a peer yet: `culm sync HOST:PORT`\n");
+}
+
+Outcome<void> forget(Context& context, const std::string& text) {
+  // As it is kept: a host may be written in several ways.
+  const auto endpoint = node::parse_endpoint(text);
+  const std::string address = endpoint ? node::to_string(*endpoint) : text;
+  Ed25519Verifier verifier;
+  CULM_TOOLS_TRY(const auto access, open_for_writing(context, IfMissing::kFail, verifier));
+  CULM_TOOLS_TRY(const auto peers, read_peers(context, *access.store));
+  if (std::ranges::find(peers, address) == peers.end()) {
+    return fail_with(Failure(Exit::kNotFound, Errc::kAddress,
+                             "this store has not synced with such a peer, or forgot it")
+                         .about(shown(text))
+                         .next("`culm peers` lists those with whom it has"));
+  }
+  const Uninterrupted whole;
+  CULM_TOOLS_CHECK(about(named(context), access.writer->forget_peer(address)));
+  say_when_interrupted("forgot the peer");
+  if (context.json) {
+    return context.out.write_json(Json{{"type", "peer_forgotten"}, {"address", address}});
+  }
+  return context.out.write("forgot the peer at " + address + "\n");
+}
+
+Outcome<void> run(Context& context, const Options& options) {
+  return options.forgotten.empty() ? list(context) : forget(context, options.forgotten);
+}
+
+}  // namespace
+
+void add_peers(CommandTree& tree) {
+  const auto options = std::make_shared<Options>();
+  Verb& verb = tree.add_verb(
+      "peers",
+      "List the peers that this store has synced with, 16 at most. `culm append` asks them for\n"
+      "more of your log where store and author mark were not written together, as after a\n"
+      "restore. Forget one that is gone for good, or each such append says that it could not be\n"
+      "asked. The next sync with it makes it known again.",
+      "culm peers\n"
+      "  culm peers --forget 127.0.0.1:7474",
+      options, run);
+  verb.group(VerbGroup::kExchange);
+  verb.add_option("--forget", &options->forgotten, "Forget this peer").type_name("HOST:PORT");
+}
+
+}  // namespace culm::tools
