@@ -236,6 +236,11 @@ Result<IngestAttempt> Committer::apply(store::WriteTransaction& transaction, con
     IngestAttempt passed_over{store::IngestReport(), {}};
     if (!known) return passed_over;
   }
+  if (!job.work.undeletes.empty()) {
+    // Of a log that was forgotten meanwhile nothing counts as deleted.
+    const auto done = transaction.undelete_payloads(job.work.log, job.work.undeletes);
+    if (!done && ends(done.error().code) == Scope::kStore) return fail(done.error());
+  }
   if (job.unit) {
     CULM_TRY(auto done, transaction.ingest(*job.unit, options_));
     if (!done.report || !job.work.keeps) return done;

@@ -27,6 +27,7 @@ struct WantRequest {
   std::uint64_t payload_size_min = 0;
   std::uint64_t payload_size_max = limits::kPayloadSizeBytesMax;
   std::uint64_t budget_bytes = 0;  ///< of the entries and payload messages; 0: no budget
+  RangeSet undelete{};             ///< payloads that are taken though they were deleted here
 };
 
 /// The handshake is done: who the peer is, and what it calls itself.

@@ -62,7 +62,7 @@ Result<WantId> Requester::ask(const WantRequest& asked, const Again& again) {
     const RangeSet shown = log->shown();
     want.held = first_ranges(shown);
     want.payloads_held = first_ranges(log->payloads & shown);
-    want.payloads_excepted = first_ranges(log->deleted);
+    want.payloads_excepted = first_ranges(log->deleted - asked.undelete);
   }
   Request& request = requests_.emplace_back();
   request.id = want.id;
@@ -234,7 +234,7 @@ bool Requester::must_wait() {
 }
 
 void Requester::submit(Request& request, std::variant<UnitWork, PayloadWork, EvidenceWork> content,
-                       std::uint64_t credit) {
+                       std::uint64_t credit, const RangeSet& payloads) {
   const auto* const payload = std::get_if<PayloadWork>(&content);
   const SeqNum seqnum = payload != nullptr ? payload->seqnum : 0;
   const bool is_resumed = payload != nullptr && payload->resumes.has_value();
@@ -243,6 +243,7 @@ void Requester::submit(Request& request, std::variant<UnitWork, PayloadWork, Evi
   ++request.works;
   Work work{{session_, last_work_}, request.asked.log, std::move(content), credit, request.token};
   work.peer = peer_;
+  work.undeletes = request.asked.undelete & payloads;
   events_.push_back(WorkReceived{std::move(work)});
 }
 
@@ -264,7 +265,8 @@ Result<std::optional<Requester::Arrival>> Requester::on_entries(const Entries& e
   if (is_new) ++stats_.pieces_new;
   stats_.entries_received += contents.seqnums.count();
   stats_.payload_bytes_received += contents.payload_bytes;
-  submit(*request, UnitWork{Bytes(entries.unit.begin(), entries.unit.end())}, counted);
+  submit(*request, UnitWork{Bytes(entries.unit.begin(), entries.unit.end())}, counted,
+         contents.payloads);
   return Arrival{request->asked.log, std::move(contents)};
 }
 
@@ -299,7 +301,7 @@ Result<void> Requester::on_payload(const Payload& payload, std::size_t message_b
     work.resumes = request->resumed->stage;
   }
   payload.last ? request->claims->remove(payload.seqnum) : request->claims->add(payload.seqnum);
-  submit(*request, std::move(work), counted);
+  submit(*request, std::move(work), counted, {{payload.seqnum, payload.seqnum}});
   return {};
 }
 

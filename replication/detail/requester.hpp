@@ -122,8 +122,9 @@ class Requester {
   [[nodiscard]] std::uint64_t credit_limit() const;
   [[nodiscard]] bool is_entry_here(const Request& request, SeqNum seqnum) const;
   void grant(std::uint64_t bytes);
+  /// `payloads`: those that it brings.
   void submit(Request& request, std::variant<UnitWork, PayloadWork, EvidenceWork> content,
-              std::uint64_t credit);
+              std::uint64_t credit, const RangeSet& payloads);
   // What follows from a failed work: nothing, the end of its want, or a failure that ends the
   // session.
   [[nodiscard]] Result<void> unit_failed(WantId want, const Error& error);

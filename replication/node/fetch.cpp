@@ -255,7 +255,7 @@ Result<RangeSet> Fetch::settled(const store::ReadTransaction& transaction,
                                 const store::LogState& log, const RangeSet& wanted) {
   const WantRequest& want = request_.want;
   if (!want.payloads) return log.held;
-  RangeSet done = log.held & (log.payloads | log.deleted);
+  RangeSet done = log.held & (log.payloads | (log.deleted - want.undelete));
   if (takes_any_size(want)) return done;
   const RangeSet bare = ((wanted & log.held) - done) - measured_;
   CULM_CHECK(

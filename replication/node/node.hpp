@@ -208,9 +208,6 @@ class Node final : private Fetch::Sessions {
   struct DialStart {
     DialId dial = 0;
   };
-  struct SyncStart {
-    SyncId sync = 0;
-  };
   struct SyncEnd {
     SyncId sync = 0;
   };
@@ -284,7 +281,6 @@ class Node final : private Fetch::Sessions {
   [[nodiscard]] Sync* find_sync(SyncId sync);
   /// Whether it is of a sync that lets the log go once it is forgotten here.
   [[nodiscard]] bool is_while_known(const Link& link, const LogKey& log);
-  void begin_sync(SyncId sync, const Result<void>& prepared, Instant now);
   void tell_syncs_stored(const replication::WorkReport& report);
   void advance_syncs();
   [[nodiscard]] std::optional<Instant> next_sync_deadline() const;
@@ -329,7 +325,7 @@ class Node final : private Fetch::Sessions {
   std::set<std::pair<Instant, FetchId>> fetch_timers_;
   std::map<SyncId, RunningSync> syncs_;
   std::map<DialId, SyncId> sync_dials_;  ///< dials of syncs, until they are over
-  std::map<TaskId, std::variant<DialStart, SyncStart, SyncEnd, InterestTask, DropTask>> own_tasks_;
+  std::map<TaskId, std::variant<DialStart, SyncEnd, InterestTask, DropTask>> own_tasks_;
   /// With a `DropTask`, or, where one failed, when it may be tried again.
   std::map<std::pair<LogKey, SeqNum>, std::optional<Instant>> damaged_;
   std::size_t drops_ = 0;             ///< tasks of these that are under way

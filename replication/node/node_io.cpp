@@ -273,9 +273,6 @@ void Node::task_finished(TaskId task, const Result<void>& outcome, Instant now) 
     plan_.release(start->dial, now);
     return call_due(now);
   }
-  if (const auto* const start = std::get_if<SyncStart>(&purpose)) {
-    return begin_sync(start->sync, outcome, now);
-  }
   if (const auto* const end = std::get_if<SyncEnd>(&purpose)) {
     if (Sync* const sync = find_sync(end->sync)) sync->conclude();
     return;

@@ -51,30 +51,19 @@ void Node::RunningSync::conclude_after_commits() {
 SyncId Node::sync(SyncRequest request, Instant now) {
   now_ = now;
   const SyncId id = ++last_sync_;
-  const bool undeletes = request.undelete;
   Sync& sync = syncs_
                    .emplace(std::piecewise_construct, std::forward_as_tuple(id),
                             std::forward_as_tuple(*this, id, std::move(request)))
                    .first->second.sync;
   const auto prepared = sync.prepare();
-  if (prepared && undeletes && !stopping_) {
-    own_tasks_.emplace(run(sync.undelete()), SyncStart{id});
+  if (stopping_) {
+    sync.end(SyncOutcome::kStopped, now);
+  } else if (!prepared) {
+    sync.end(SyncOutcome::kFailed, now, prepared.error());
   } else {
-    begin_sync(id, prepared, now);
+    sync.begin(now);
   }
   return id;
-}
-
-void Node::begin_sync(SyncId id, const Result<void>& prepared, Instant now) {
-  Sync* const sync = find_sync(id);
-  if (sync == nullptr) return;
-  if (stopping_) {
-    sync->end(SyncOutcome::kStopped, now);
-  } else if (!prepared) {
-    sync->end(SyncOutcome::kFailed, now, prepared.error());
-  } else {
-    sync->begin(now);
-  }
 }
 
 void Node::end_sync(SyncId sync, Instant now, std::optional<Error> error) {

@@ -43,7 +43,7 @@ bool is_sound(const SyncRequest& request) {
   for (const replication::WantRequest& want : request.logs) {
     if (!logs.insert(want.log).second) return false;
   }
-  const bool moves = request.live || request.push || request.undelete;
+  const bool moves = request.live || request.push;
   return !peers.empty() && !(request.quote_only && moves);
 }
 
@@ -74,29 +74,12 @@ Result<void> Sync::prepare() {
     log.group = &groups_.back();
     log.group->logs.push_back(&log);
     // What is wrong with one log here takes no other.
-    const auto begun = log.state.begin(transaction);
+    const auto begun = log.state.begin(transaction, request_.undelete);
     if (!begun && ends(begun.error().code) >= Scope::kSession) return begun;
     if (!begun) log.state.failed(begun.error());
     by_key_.emplace(log.state.key(), &log);
   }
   return {};
-}
-
-StoreTask Sync::undelete() const {
-  std::map<LogKey, Interest> wanted;
-  for (const Log& log : logs_) {
-    if (!log.state.has_failed()) wanted.emplace(log.state.key(), log.state.want().interest);
-  }
-  return [wanted = std::move(wanted)](store::Store& store) {
-    return store.update([&](store::WriteTransaction& transaction) -> Result<void> {
-      for (const auto& [key, interest] : wanted) {
-        CULM_TRY(const auto state, transaction.find_log(key));
-        if (!state) continue;
-        CULM_CHECK(transaction.undelete_payloads(key, resolve(interest, state->head())));
-      }
-      return {};
-    });
-  };
 }
 
 void Sync::begin(Instant now) {

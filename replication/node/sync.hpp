@@ -33,8 +33,9 @@ struct SyncRequest {
   std::set<LogKey> while_known{};
   bool live = false;        ///< go on as the logs grow, and connect again, until `end_sync`
   bool push = false;        ///< offer the logs, and wait until the peers hold all that they take
-  bool quote_only = false;  ///< ask what would move, and move evidence alone; none of the others
-  bool undelete = false;    ///< take payloads again that were deleted here, of what is wanted
+  bool quote_only = false;  ///< ask what would move, and move evidence alone; neither of these two
+  /// Take payloads again that were deleted here, of what is wanted. What does not come stays so.
+  bool undelete = false;
   /// Give up when nothing new has moved for so long; not while live.
   Duration idle_max = std::chrono::seconds(30);
   /// End with what has come after so long, whatever moves; also while live.
@@ -101,8 +102,6 @@ class Sync {
 
   /// Reads what the store knows of the logs. Precondition: called once, before all else.
   [[nodiscard]] Result<void> prepare();
-  /// To be performed before `begin`, if it is there.
-  [[nodiscard]] StoreTask undelete() const;
   void begin(Instant now);
   /// Asks for nothing more and hangs up; the report follows with `conclude`. Nothing happens if it
   /// was ended before.

@@ -37,7 +37,7 @@ SyncLog::SyncLog(replication::WantRequest want, std::size_t peers)
   report_.log = want_.log;
 }
 
-Result<void> SyncLog::begin(const store::ReadTransaction& transaction) {
+Result<void> SyncLog::begin(const store::ReadTransaction& transaction, bool undeletes) {
   CULM_TRY(const auto state, transaction.find_log(key()));
   const bool is_kept = state && !state->interest.entries.empty();
   wants_nothing_ = want_.interest.empty() && state && state->interest.is_none();
@@ -47,6 +47,9 @@ Result<void> SyncLog::begin(const store::ReadTransaction& transaction) {
   } else if (want_.interest.empty()) {
     want_.interest = is_kept ? state->interest.entries : everything();
     if (is_kept) want_.payloads = want_.payloads && state->interest.payloads;
+  }
+  if (undeletes && state) {
+    want_.undelete = resolve(want_.interest, (*state).head()) & state->deleted;
   }
   is_new_ = !state || state->served().empty();
   cap_ = cap_before_ = state ? state->cap : 0;
@@ -300,8 +303,9 @@ Result<void> SyncLog::find_missing(const store::ReadTransaction& transaction,
   const bool is_at_an_end = want_.live || report.outcome == LogOutcome::kComplete ||
                             report.outcome == LogOutcome::kIncomplete;
   if (!want_.payloads || !is_at_an_end || want_.quote_only) return {};
-  report.payloads_missing = (wanted & log.served()) - log.payloads - log.deleted;
-  if (named_ != everything().ranges) report.deleted_here = named_ & log.deleted;
+  const RangeSet deleted = log.deleted - want_.undelete;
+  report.payloads_missing = (wanted & log.served()) - log.payloads - deleted;
+  if (named_ != everything().ranges) report.deleted_here = named_ & deleted;
   if (want_.payload_size_min == 0 && want_.payload_size_max == limits::kPayloadSizeBytesMax) {
     return {};
   }

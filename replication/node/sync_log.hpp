@@ -19,8 +19,8 @@ class SyncLog {
   SyncLog(replication::WantRequest want, std::size_t peers);
 
   /// Completes the want: without an interest it is the one that the store keeps, or everything
-  /// where nobody has said what to keep.
-  [[nodiscard]] Result<void> begin(const store::ReadTransaction& transaction);
+  /// where nobody has said what to keep. `undeletes`: with the payloads of it that were deleted.
+  [[nodiscard]] Result<void> begin(const store::ReadTransaction& transaction, bool undeletes);
 
   [[nodiscard]] const LogKey& key() const { return want_.log; }
   [[nodiscard]] const replication::WantRequest& want() const { return want_; }
@@ -40,6 +40,7 @@ class SyncLog {
   void granted(std::size_t peer);
   void committed(const store::IngestReport& done) {
     added_ |= done.added;
+    want_.undelete -= done.payloads_added;  // deleted again it stays so
     report_.payload_bytes += done.payload_bytes_added;
   }
   void peer_has(std::size_t peer, const replication::PeerHas& has);

@@ -196,6 +196,28 @@ class Fetching(NetworkScenario):
         self.assertEqual((lacking["state"], lacking["payloads_missing"]), ("complete", ""))
         self.assert_sound("reader")
 
+    def test_what_undelete_does_not_bring_stays_deleted(self):
+        _, author = self.push_lines(20, self.hub)
+        large = self.write("large", os.urandom(3_000_000))
+        self.out("append", "--key", self.path("me.key"), large, store="author")
+        self.sync_one("author", self.address, "--push")
+        self.sync_one("reader", self.address, author)
+        self.out("delete", author, "--payloads", "--range", "1-10,21", store="reader")
+        self.out("delete", author, "--payloads", "--range", "1-5", store="relay")
+        deleted = lambda: self.json("ls", store="reader")["payloads_deleted"]
+        self.out("sync", "127.0.0.1:1", "--undelete", store="reader", status=NETWORK)
+        self.assertEqual(deleted(), 11)
+        quote = self.json("sync", self.address, "--quote", "--undelete", store="reader")["quote"]
+        self.assertEqual(deleted(), 11)
+        lacking = self.sync_one("reader", self.address, "--undelete", status=NOT_FOUND)
+        self.assertEqual(lacking["payloads_missing"], "1-5")
+        self.assertEqual(quote["payload_bytes"], lacking["payload_bytes"])
+        self.assertGreater(lacking["payload_bytes"], 3_000_000)
+        self.assertEqual(deleted(), 5)
+        again = self.sync_one("reader", self.address)
+        self.assertEqual((again["state"], again["payloads_missing"]), ("complete", ""))
+        self.assert_sound("reader")
+
     def test_a_push_says_what_the_peer_does_not_hold(self):
         _, author = self.push_lines(100, self.hub)
         # Who deleted payloads does not take them again.

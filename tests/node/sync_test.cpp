@@ -139,7 +139,7 @@ TEST_F(SyncTest, WhatAPeerHadNoRoomToConfirmIsNotSaidToBeLacking) {
   delete_payloads(reader, RangeSet{{1, log.head()}} - odd);
   const auto transaction = *reader.store().read();
   SyncLog pushed(request_of({&author}).logs[0], 1);
-  ASSERT_TRUE(pushed.begin(transaction));
+  ASSERT_TRUE(pushed.begin(transaction, false));
   const RangeSet payloads = odd & RangeSet{{1, 2 * limits::kRangesPerMessageMax}};
   const std::vector<PeerReport> peers{{author.endpoint()}};
   for (const bool is_unsaid : {true, false}) {
@@ -307,13 +307,7 @@ TEST_F(SyncTest, APeerThatFallsSilentIsWaitedForAsLongAsWasSaid) {
 TEST_F(SyncTest, WhatWasDeletedComesAgainIfSoAsked) {
   author.hold(log);
   reader.hold(log);
-  reader.node().run([&](store::Store& store) {
-    return store.update([&](store::WriteTransaction& transaction) {
-      const auto deleted = transaction.delete_payloads(log.log(), RangeSet{{5, 9}}, 100);
-      return deleted ? Result<void>() : Result<void>(fail(deleted.error()));
-    });
-  });
-  reader.settle();
+  delete_payloads(reader, {{5, 9}});
   ASSERT_TRUE(run([&] { return !is_here(); }));
   start(request_of({&author}));
   EXPECT_EQ(report().logs[0].outcome, LogOutcome::kComplete);
@@ -323,6 +317,36 @@ TEST_F(SyncTest, WhatWasDeletedComesAgainIfSoAsked) {
   start(std::move(request));
   EXPECT_EQ(report().outcome, SyncOutcome::kDone);
   EXPECT_TRUE(is_here());
+}
+
+TEST_F(SyncTest, WhatDoesNotComeAgainStaysDeleted) {
+  author.hold(log);
+  reader.hold(log);
+  delete_payloads(reader, {{5, 9}});
+  ASSERT_TRUE(run([&] { return !is_here(); }));
+  author.listens = false;
+  auto request = request_of({&author});
+  request.undelete = true;
+  start(std::move(request));
+  EXPECT_NE(report().outcome, SyncOutcome::kDone);
+  author.listens = true;
+  start(request_of({&author}));
+  EXPECT_EQ(report().outcome, SyncOutcome::kDone);
+  EXPECT_FALSE(is_here());
+}
+
+TEST_F(SyncTest, AQuoteCountsWhatWouldComeAgain) {
+  author.hold(log);
+  reader.hold(log);
+  delete_payloads(reader, {{5, 9}});
+  ASSERT_TRUE(run([&] { return !is_here(); }));
+  auto request = request_of({&author});
+  request.quote_only = request.undelete = true;
+  start(std::move(request));
+  const SyncReport quoted = report();
+  ASSERT_TRUE(quoted.logs[0].quote);
+  EXPECT_GT(quoted.logs[0].quote->payload_bytes, 0U);
+  EXPECT_FALSE(is_here());
 }
 
 TEST_F(SyncTest, WhatAPeerThatWentAwayHadAloneIsIncomplete) {

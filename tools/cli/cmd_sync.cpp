@@ -51,9 +51,9 @@ Outcome<void> check(const Options& options) {
   const std::pair<bool, const char*> refusals[] = {
       {request.live && (options.once || request.quote_only || options.budget),
        "--live does not go with --once, --quote or --budget"},
-      {request.quote_only && request.push, "--quote does not go with --push"},
-      {request.undelete && (request.quote_only || options.entries_only),
-       "--undelete does not go with --quote or --entries-only"},
+      {request.quote_only && request.push,
+       "--quote says what would come, not what --push would send: leave one of them out"},
+      {request.undelete && options.entries_only, "--undelete does not go with --entries-only"},
       {!is_fine(options.timeout_seconds),
        "--timeout must be more than 0 seconds and at most a day"},
       {!is_fine(options.deadline_seconds) && options.deadline_seconds != kNoDeadline,
@@ -291,8 +291,10 @@ void add_what(Verb& verb, Options& options) {
   verb.add_option("--newest", number_of(options.newest),
                   "Want the newest N entries, whatever they are");
   verb.add_flag("--entries-only", options.entries_only, "Want no payloads; this is remembered");
-  verb.add_flag("--undelete", options.request.undelete,
-                "Take payloads again that were deleted here, of what is wanted");
+  verb.add_flag(
+      "--undelete", options.request.undelete,
+      "Take payloads again that were deleted here, of what is wanted; what does not come\n"
+      "stays deleted");
   verb.add_option("--payload-max", size_of(options.want.payload_size_max),
                   "Want no payloads above this size, such as 64kB, this time");
   verb.add_flag("--newest-first", options.newest_first, "Take the newest entries first");
