@@ -122,10 +122,11 @@ class Arguments(Scenario):
             self.error(USAGE, "lipmaa", "--", number)
         self.error(USAGE, "path", 5, 6)
         self.error(USAGE, "pool", 100, "--head", 99)
-        for number in ("10s", "-1", "x"):
+        for number in ("10x", "-1", "x", "1 d", "1e1", "s", "inf"):
             self.assertEqual(self.error(USAGE, "append", "--key", "k", "--wait", number)
                              .splitlines()[0],
-                             f'culm: append: --wait "{number}" is not a number from 0 on')
+                             f'culm: append: --wait "{number}" is no time: seconds, or a number '
+                             "with ms, s, m or h")
         for option in ("--wait=", "--gate=", "--log-id="):
             for arguments in [option], [option, "7"]:
                 self.assertIn(f"{option[:-1]} needs a value",
@@ -137,12 +138,25 @@ class Arguments(Scenario):
 
     def test_sizes_have_units(self):
         author = self.new_log("abc")
-        for size in "1", "10kB", "1.5 MB", "64KiB", "1gib", "0.5TB":
+        for size in ("1", "10kB", "1.5 MB", "64KiB", "1gib", "0.5TB", "10k", "10K", "1M", "1m",
+                     "2G", "1t", "1Ti", "5b"):
             self.error(NETWORK, "sync", "127.0.0.1:1", author, "--budget", size)
         for size in "x", "10x", "1e3", "-1", "kB", "1.2.3MB", "1.5", "99999999999TB", "1 k B":
             for option in "--budget", "--payload-max":
                 self.assertIn(option, self.error(USAGE, "sync", "127.0.0.1:1", author,
                                                  f"{option}={size}"))
+
+        said = self.error(USAGE, "sync", "127.0.0.1:1", author, "--budget", "1x")
+        for size in re.findall(r"(?<=[ (])[kMGT](?:i?B)?\b", said.splitlines()[0]):
+            self.error(NETWORK, "sync", "127.0.0.1:1", author, "--budget", "1" + size)
+
+    def test_times_have_units(self):
+        author = self.new_log("abc")
+        for time in "1", "1.5", "90s", "2 m", "1h", "500ms", "2M":
+            for option in "--timeout", "--deadline", "--wait":
+                self.error(NETWORK, "sync", "127.0.0.1:1", author, option, time)
+        self.assertIn("at most a day", self.error(USAGE, "sync", "127.0.0.1:1", "--wait", "25h"))
+        self.assertIn("(default 10s)", self.text("help", "append"))
 
     def test_a_live_sync_takes_no_timeout(self):
         for seconds in "1", "30":

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tools/cli/arguments.hpp"
 #include "tools/cli/help.hpp"
 #include "tools/cli/manuals.hpp"
 #include "tools/cli/verbs.hpp"
@@ -222,20 +223,22 @@ TEST_F(CommandLine, ValuesArriveAndTheVerbRunsWithThem) {
   verb.add_option("FILE", &wishes->files, "Files").required();
   const Option& name = verb.add_option("--name", &wishes->name, "Name").type_name("N");
   verb.add_flag("--loud", wishes->loud, "Loud").needs(name);
-  verb.add_option("--seconds", &wishes->seconds, "Seconds").show_default();
+  verb.add_option("--seconds", time_of(wishes->seconds), "Seconds").show_default();
 
-  EXPECT_THAT(ending({"try", "--help"}).out, HasSubstr("1.5"));
+  EXPECT_THAT(ending({"try", "--help"}).out, HasSubstr("1.5s"));
   EXPECT_THAT(ending({"try", "a", "--loud"}).err, HasSubstr("--name"));
   EXPECT_THAT(ending({"try"}).err, HasSubstr("FILE"));
-  EXPECT_THAT(ending({"try", "a", "--seconds", "soon"}).err, HasSubstr("--seconds"));
+  const auto wrong = parse_command_line(tree_, {"try", "a", "--seconds", "soon"}, context_);
+  ASSERT_TRUE(wrong) << wrong.error().err;
+  EXPECT_THAT((*wrong)->run(context_).error().message, HasSubstr("--seconds"));
 
   const auto parsed = parse_command_line(
-      tree_, {"try", "a", "b", "--name", "x", "--loud", "--seconds", "0.25"}, context_);
+      tree_, {"try", "a", "b", "--name", "x", "--loud", "--seconds", "250ms"}, context_);
   ASSERT_TRUE(parsed) << parsed.error().err;
   EXPECT_TRUE(wishes->loud);
-  EXPECT_EQ(wishes->seconds, 0.25);
   EXPECT_EQ(wishes->files, (std::vector<std::string>{"a", "b"}));
   ASSERT_TRUE((*parsed)->run(context_));
+  EXPECT_EQ(wishes->seconds, 0.25);
   EXPECT_EQ(context_.store_directory, "x2");
 }
 

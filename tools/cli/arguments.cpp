@@ -1,9 +1,12 @@
 #include "tools/cli/arguments.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <iterator>
 #include <set>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "culm/replication/host/verifier_pool.hpp"
@@ -30,6 +33,29 @@ tl::unexpected<Failure> ambiguous(std::string_view text, const std::vector<LogKe
   }
   if (logs.size() > listed) message += " and " + human_count(logs.size() - listed) + " more";
   return usage(std::move(message));
+}
+
+struct Unit {
+  std::string_view name;
+  double factor;
+};
+
+/// A number and, in small letters, the unit behind it.
+std::pair<std::string_view, std::string> split_unit(std::string_view text) {
+  const std::size_t digits = std::min(text.find_first_not_of("0123456789."), text.size());
+  std::string unit(text.substr(digits));
+  unit.erase(0, unit.find_first_not_of(' '));
+  for (char& c : unit) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  return {text.substr(0, digits), std::move(unit)};
+}
+
+std::optional<double> times(std::string_view number, std::string_view unit,
+                            std::span<const Unit> units) {
+  double value = 0;
+  const auto [end, code] = std::from_chars(number.data(), number.data() + number.size(), value);
+  const auto found = std::ranges::find(units, unit, &Unit::name);
+  const bool is_one = code == std::errc{} && end == number.data() + number.size();
+  return is_one && found != units.end() ? std::optional(value * found->factor) : std::nullopt;
 }
 
 /// Names the place, the reason, and how ranges are written.
@@ -68,37 +94,35 @@ Outcome<std::size_t> parse_verify_threads(std::string_view what, std::string_vie
 }
 
 Outcome<std::uint64_t> parse_size(std::string_view what, std::string_view text) {
-  struct Unit {
-    std::string_view name;
-    double bytes;
-  };
-  constexpr Unit kUnits[] = {{"", 1},
-                             {"b", 1},
-                             {"kb", 1e3},
-                             {"mb", 1e6},
-                             {"gb", 1e9},
-                             {"tb", 1e12},
-                             {"kib", 1024},
-                             {"mib", 1048576},
-                             {"gib", 1073741824.0},
-                             {"tib", 1099511627776.0}};
   if (text.find_first_not_of("0123456789") == std::string_view::npos) {
     return parse_number(what, text);
   }
-  const std::size_t digits = std::min(text.find_first_not_of("0123456789."), text.size());
-  std::string name(text.substr(digits));
-  name.erase(0, name.find_first_not_of(' '));
-  for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  double number = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + digits, number);
-  const auto* const unit = std::ranges::find(kUnits, name, &Unit::name);
-  const bool is_fine = code == std::errc{} && end == text.data() + digits && !name.empty() &&
-                       unit != std::end(kUnits) && number * unit->bytes < 0x1p63;
-  if (!is_fine) {
-    return usage(std::string(what) + " " + in_quotes(text) +
-                 " is no size: bytes, or a number with kB, MB, GB, KiB, MiB or GiB");
-  }
-  return static_cast<std::uint64_t>(number * unit->bytes);
+  constexpr Unit kUnits[] = {{"b", 1},        {"k", 1e3},           {"m", 1e6},
+                             {"g", 1e9},      {"t", 1e12},          {"ki", 1024},
+                             {"mi", 1048576}, {"gi", 1073741824.0}, {"ti", 1099511627776.0}};
+  auto [number, unit] = split_unit(text);
+  if (unit.size() > 1 && unit.ends_with('b')) unit.pop_back();
+  const auto bytes = times(number, unit, kUnits);
+  if (bytes && *bytes < 0x1p63) return static_cast<std::uint64_t>(*bytes);
+  return usage(
+      std::string(what) + " " + in_quotes(text) +
+      " is no size: bytes, or a number with k, M, G or T (also kB, ...), or with KiB, MiB, "
+      "GiB or TiB");
+}
+
+Outcome<double> parse_time(std::string_view what, std::string_view text) {
+  constexpr Unit kUnits[] = {{"", 1}, {"ms", 1e-3}, {"s", 1}, {"m", 60}, {"h", 3600}};
+  const auto [number, unit] = split_unit(text);
+  if (const auto seconds = times(number, unit, kUnits)) return *seconds;
+  return usage(std::string(what) + " " + in_quotes(text) +
+               " is no time: seconds, or a number with ms, s, m or h");
+}
+
+Option::Value time_of(double& into) {
+  Option::Value value = value_of("TIME", into, parse_time);
+  std::array<char, 32> digits{};
+  value.now.assign(digits.data(), std::to_chars(digits.data(), digits.end(), into).ptr) += 's';
+  return value;
 }
 
 Outcome<RangeSet> parse_range_option(std::string_view what, std::string_view text) {

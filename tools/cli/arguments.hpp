@@ -43,12 +43,16 @@ template <class Into>
 [[nodiscard]] Option::Value number_of(Into& into) {
   return value_of("N", into, parse_number);
 }
-/// Bytes: "5000", "10kB", "1.5 MB", powers of 1000; "64KiB", powers of 1024.
+/// Bytes: "5000", "10k", "1.5 MB", powers of 1000; "64KiB", powers of 1024.
 [[nodiscard]] Outcome<std::uint64_t> parse_size(std::string_view what, std::string_view text);
 template <class Into>
 [[nodiscard]] Option::Value size_of(Into& into) {
   return value_of("SIZE", into, parse_size);
 }
+/// Seconds: "90", "1.5s", "2m", "1h", "500ms".
+[[nodiscard]] Outcome<double> parse_time(std::string_view what, std::string_view text);
+/// Its default is shown in seconds.
+[[nodiscard]] Option::Value time_of(double& into);
 [[nodiscard]] inline Option::Value ranges_of(RangeSet& into) {
   return value_of("RANGES", into, parse_range_option);
 }

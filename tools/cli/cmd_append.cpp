@@ -546,10 +546,9 @@ void add_append(CommandTree& tree) {
   verb.add_flag("--end", options->end,
                 "Close the log for good, after FILE if one is given (standard input only as -);\n"
                 "nothing can follow");
-  verb.add_option("--wait", &options->wait_seconds,
+  verb.add_option("--wait", time_of(options->wait_seconds),
                   "Wait so long for others that append with this key or write to the store,\n"
                   "and for a node that runs on it to answer")
-      .type_name("SECONDS")
       .show_default();
   verb.add_option(
           "--gate", &options->gate,

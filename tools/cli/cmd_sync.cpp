@@ -238,7 +238,7 @@ Outcome<void> run(Context& context, const Options& options) {
     if (node) break;  // it goes on
     if (Clock::now() >= end) {
       opened.error().step =
-          "run it again when that process has ended, another sync for one; --wait SECONDS waits "
+          "run it again when that process has ended, another sync for one; --wait TIME waits "
           "longer";
       break;
     }
@@ -296,10 +296,10 @@ void add_what(Verb& verb, Options& options) {
       "Take payloads again that were deleted here, of what is wanted; what does not come\n"
       "stays deleted");
   verb.add_option("--payload-max", size_of(options.want.payload_size_max),
-                  "Want no payloads above this size, such as 64kB, this time");
+                  "Want no payloads above this size, such as 64k or 64KiB, this time");
   verb.add_flag("--newest-first", options.newest_first, "Take the newest entries first");
   verb.add_option("--budget", size_of(options.budget),
-                  "Stop when about so much of each log has come: 10MB");
+                  "Stop when about so much of each log has come: 10M");
 }
 
 void add_how(Verb& verb, Options& options) {
@@ -315,17 +315,14 @@ void add_how(Verb& verb, Options& options) {
                 "Say what would move, and move nothing but evidence of forks");
   verb.add_option("--peer", value_of("PEER", options.first.expected, parse_peer_option),
                   "At HOST:PORT talk only to the relay that printed these 64 digits");
-  verb.add_option("--timeout", &options.timeout_seconds,
-                  "Give up when nothing new has moved for so many seconds")
-      .type_name("SECONDS")
+  verb.add_option("--timeout", time_of(options.timeout_seconds),
+                  "Give up when nothing new has moved for so long, such as 90, 90s or 5m")
       .excludes(live)
       .show_default();
-  verb.add_option("--deadline", &options.deadline_seconds,
-                  "End after so many seconds, with what has come")
-      .type_name("SECONDS");
-  verb.add_option("--wait", &options.wait_seconds,
+  verb.add_option("--deadline", time_of(options.deadline_seconds),
+                  "End after so long, with what has come");
+  verb.add_option("--wait", time_of(options.wait_seconds),
                   "Wait so long for another process that writes to the store and is no node")
-      .type_name("SECONDS")
       .show_default();
   add_host_options(verb, options.host_options);
 }

@@ -1,8 +1,6 @@
 #include "tools/cli/command_line.hpp"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <iterator>
 #include <map>
 
@@ -30,15 +28,8 @@ void replace(std::string& text, std::string_view what, std::string_view by) {
   if (at != std::string::npos) text.replace(at, what.size(), by);
 }
 
-/// What the parser says of a value, in words of ours: "Could not convert: --wait = 10s", or
-/// "--wait: 1 required FLOAT missing".
+/// What the parser says of a value, in words of ours: "--wait: 1 required TEXT missing".
 void say_of_value(std::string& message) {
-  constexpr std::string_view kNoNumber = "Could not convert: ";
-  if (message.starts_with(kNoNumber)) {
-    message.erase(0, kNoNumber.size());
-    replace(message, " = ", " \"");
-    message += "\" is not a number from 0 on";
-  }
   const std::size_t twice = message.find(": At Most 1 required ");
   if (twice != std::string::npos) message.replace(twice, std::string::npos, " goes once only");
   const std::size_t none = message.find(": 1 required ");
@@ -336,10 +327,7 @@ Option& Option::required() {
 }
 Option& Option::show_default() {
   if (const auto* const text = std::get_if<std::string*>(&target_)) default_ = **text;
-  if (const auto* const number = std::get_if<double*>(&target_)) {
-    std::array<char, 32> digits{};
-    default_.assign(digits.data(), std::to_chars(digits.data(), digits.end(), **number).ptr);
-  }
+  if (const auto* const value = std::get_if<Value>(&target_)) default_ = value->now;
   return *this;
 }
 Option& Option::needs(const Option& other) {

@@ -23,9 +23,10 @@ class Option {
   struct Value {
     const char* kind;
     std::function<Outcome<void>(const std::string& name, const std::string& text)> read;
+    std::string now{};  ///< the default, where it can be shown
   };
   /// A flag, one text, texts that may be given several times, or a value. Outlives the tree.
-  using Target = std::variant<bool*, double*, std::string*, std::vector<std::string>*, Value>;
+  using Target = std::variant<bool*, std::string*, std::vector<std::string>*, Value>;
 
   Option(const char* name, Target target, const char* help);
 
