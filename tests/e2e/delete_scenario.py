@@ -118,7 +118,7 @@ class Delete(NetworkScenario):
         report = self.json("cat", self.author, "--range", "4-6", status=NOT_FOUND)
         self.assertEqual((report["error"], report["missing"]), ("payload_deleted", "5"))
         done = self.run_culm("cat", self.author)
-        self.assertIn(b"1 of 300 payloads are not held", done.stderr)
+        self.assertIn(b"left out of 300 payloads: 1 deleted here", done.stderr)
 
     def test_a_deleted_payload_is_not_imported_again(self):
         self.out("export", self.author, "--jsonl", "-o", "all")

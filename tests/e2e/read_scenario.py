@@ -159,6 +159,23 @@ class Read(Scenario):
             said = self.error(NOT_FOUND, "cat", author, "--range", seqnum, store=store)
             self.assertIn("next: " + step, said)
 
+    def test_what_was_deleted_is_told_from_what_is_not_held(self):
+        author = self.new_log("abcdef")
+        self.out("delete", author, "--payloads", "--range", "2-3")
+        left_out = lambda store=None: self.run_culm("cat", author, store=store).stderr.decode()
+        self.assertIn(": left out of 6 payloads: 2 deleted here\n", left_out())
+        self.out("export", author, "--jsonl", "--range", "5-6", "-o", "part")
+        self.out("import", "--jsonl", "part", store="other")
+        self.assertIn(": left out of 6 payloads: 4 not held\n", left_out("other"))
+        self.out("delete", author, "--payloads", "--range", "5", store="other")
+        self.assertIn(": left out of 6 payloads: 4 not held, 1 deleted here\n", left_out("other"))
+        said = self.error(NOT_FOUND, "cat", author, "--range", "3-6", store="other")
+        self.assertIn("the payload is not held: 3-4; deleted here: 5\n", said)
+        self.assertIn(" --range 3-5 --undelete` takes", said)
+        said = self.error(NOT_FOUND, "log", author, "--range", "100-102")
+        self.assertIn("the entry is not held: 100-102\n", said)
+        self.assertIn("the highest entry known here is 6", said)
+
     def test_a_full_output_is_an_error(self):
         author = self.new_log("abc")
         for verb in ["ls"], ["log", author], ["cat", author], ["lipmaa", 5]:

@@ -119,7 +119,7 @@ class Repair(Rotten):
         self.rot_payload("store", 400)
         self.rot_entry("store", 800)  # behind the new head, where nothing tells of it
         for _ in range(2):
-            self.assertIn("lost here are 2 entries, 1 payload", self.error(NOT_FOUND, "repair"))
+            self.assertIn("lost here: 2 entries, 1 payload", self.error(NOT_FOUND, "repair"))
         self.assertIn("lost, and not here again: 2 entries: 77,800; 1 payload: 400\n",
                       self.text("repair", "--dry-run"))
         self.assertEqual(self.json("ls")["held"], "1-76,78-799")
@@ -147,7 +147,7 @@ class Repair(Rotten):
         self.sync_one("part", self.peer.address, self.author, "--range", "300-500")
         self.out("select", self.author, "--all", store="part")
         self.rot_payload("part", 333)
-        self.assertIn("lost here are 1 payload\n", self.error(NOT_FOUND, "repair", store="part"))
+        self.assertIn("lost here: 1 payload\n", self.error(NOT_FOUND, "repair", store="part"))
         again = self.run_culm("repair", "--json", store="part", status=NOT_FOUND)
         self.assertEqual([json.loads(line) for line in again.stdout.splitlines()],
                          [{"type": "sound"}, {"type": "lost", "log": self.author, "missing": "",
@@ -250,7 +250,7 @@ class Repair(Rotten):
             self.assertEqual(done.returncode, OK if peer else NOT_FOUND, done.stderr)
             if not peer:
                 left = self.json("ls", store="rotten")["entries"]
-                self.assertIn(f"lost here are {ENTRIES - left} entries\n", done.stderr)
+                self.assertIn(f"lost here: {ENTRIES - left} entries\n", done.stderr)
                 step = self.assert_lost(f"{left + 1}-{ENTRIES}", store="rotten")
                 shutil.copytree(self.path("rotten"), self.path("less"))
                 self.paste(step, store="less")
@@ -563,7 +563,7 @@ class Repair(Rotten):
 
     def test_an_author_whose_newest_payload_rotted_goes_on(self):
         self.rot_payload("store", 800)
-        self.assertIn("lost here are 1 payload\n", self.error(NOT_FOUND, "repair"))
+        self.assertIn("lost here: 1 payload\n", self.error(NOT_FOUND, "repair"))
         self.out("append", "--key", self.key[0], stdin=b"entry 801")
         self.assertEqual(self.json("ls")["head"], 801)
 

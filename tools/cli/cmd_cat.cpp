@@ -25,6 +25,16 @@ RangeSet entries_of(const store::LogState& state, const Options& options) {
   return options.dropped ? node::find_dropped(state) : state.served();
 }
 
+void tell_left_out(const store::LogState& state, const RangeSet& missing) {
+  const std::uint64_t deleted = (missing & state.deleted).count();
+  const std::uint64_t others = missing.count() - deleted;
+  std::string what = others == 0 ? "" : human_count(others) + " not held";
+  if (deleted != 0) what += (others == 0 ? "" : ", ") + human_count(deleted) + " deleted here";
+  if (what.empty()) return;
+  std::fprintf(stderr, "culm: cat: %s: left out of %s: %s\n", short_name(state.log).c_str(),
+               human_payloads(state.head()).c_str(), what.c_str());
+}
+
 /// What is to be printed: all that is held, or all that was asked for.
 Outcome<RangeSet> choose(const store::LogState& state, const Options& options, SeqNum head_max,
                          bool is_quiet) {
@@ -32,11 +42,7 @@ Outcome<RangeSet> choose(const store::LogState& state, const Options& options, S
   const RangeSet held = state.payloads & entries;
   if (entries.empty() || (options.dropped && options.range.empty())) return held;
   if (options.range.empty()) {
-    const RangeSet missing = RangeSet{{1, state.head()}} - held;
-    if (!missing.empty() && !is_quiet) {
-      std::fprintf(stderr, "culm: cat: %s of %s payloads are not held and left out\n",
-                   human_count(missing.count()).c_str(), human_count(state.head()).c_str());
-    }
+    if (!is_quiet) tell_left_out(state, RangeSet{{1, state.head()}} - held);
     return held;
   }
   const SeqNum head = entries.max();
@@ -49,10 +55,7 @@ Outcome<RangeSet> choose(const store::LogState& state, const Options& options, S
   if (wanted.max() == kSeqnumMax && wanted.ranges().back().first <= head) {
     wanted.erase({head + 1, kSeqnumMax});
   }
-  const RangeSet missing = wanted - held;
-  const bool is_deleted = state.deleted.contains(missing);
-  CULM_TOOLS_CHECK(
-      unless_missing(state, missing, is_deleted ? Errc::kPayloadDeleted : Errc::kPayloadNotHeld));
+  CULM_TOOLS_CHECK(unless_missing(state, wanted - held, Errc::kPayloadNotHeld));
   return wanted;
 }
 

@@ -173,11 +173,8 @@ Outcome<void> Follower::unless_in_vain(const store::LogState& state) const {
   const RangeSet wanted = options_.payloads ? state.interest.payloads_wanted(head) - state.deleted
                                             : resolve(state.interest.entries, head);
   if (wanted.contains(until_)) return {};
-  const bool is_held = state.serves(until_);
-  const Errc error = !is_held                         ? Errc::kEntryNotHeld
-                     : state.deleted.contains(until_) ? Errc::kPayloadDeleted
-                                                      : Errc::kPayloadNotHeld;
-  return unless_missing(state, {{until_, until_}}, error);
+  return unless_missing(state, {{until_, until_}},
+                        state.serves(until_) ? Errc::kPayloadNotHeld : Errc::kEntryNotHeld);
 }
 
 Outcome<void> Follower::print(const LogKey& log, const RangeSet& seqnums) {

@@ -63,8 +63,10 @@ Outcome<void> run(Context& context, const Options& options) {
     if (!printed && (outcome || is_damage)) outcome = std::move(printed);
   }
   if (!is_none || !outcome) return outcome;
+  const store::LogState& log = states.front();
+  CULM_TOOLS_CHECK(unless_missing(log, options.range.of(log.head()) - log.served()));
   return fail_with(Failure(Error{Errc::kEntryNotHeld})
-                       .about(short_name(states.front().log))
+                       .about(short_name(log.log))
                        .next("`culm ls` shows what is held"));
 }
 

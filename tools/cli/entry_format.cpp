@@ -194,14 +194,22 @@ RangeSet named_in(RangeSet range) {
 
 Outcome<void> unless_missing(const store::LogState& log, const RangeSet& missing, Errc error) {
   if (missing.empty()) return {};
-  Failure failure(Error{error});
-  failure.message += ": " + to_string(missing);
+  RangeSet deleted;
+  if (error == Errc::kPayloadNotHeld && log.head() != 0) {
+    deleted = missing & log.deleted & RangeSet{{1, log.head()}};
+  }
+  const RangeSet others = missing - deleted;
+  Failure failure(Error{others.empty() ? Errc::kPayloadDeleted : error});
+  failure.message += ": " + to_string(others.empty() ? deleted : others);
+  if (!others.empty() && !deleted.empty()) {
+    failure.message += "; deleted here: " + to_string(deleted);
+  }
   failure.fields["missing"] = to_string(missing);
   const std::string sync = "`culm sync HOST:PORT " + name_of_one(log.log) + " --range " +
                            (missing.ranges().size() == 1 ? to_string(missing) : "RANGES");
   if (missing.min() > log.head()) {
     failure.step = "the highest entry known here is " + std::to_string(log.head());
-  } else if (error == Errc::kPayloadDeleted) {
+  } else if (!deleted.empty()) {
     failure.step = sync + " --undelete` takes back what was deleted here";
   } else {
     failure.step = sync + "` fetches it from a peer that has it";

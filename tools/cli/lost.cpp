@@ -166,7 +166,7 @@ Failure LostCounts::failure(const std::string& sound) const {
   add(rows, human_entries(rows) + " of which nothing else is left");
   return {Exit::kNotFound,
           entries + cut_off + rows == 0 ? Errc::kPayloadNotHeld : Errc::kEntryNotHeld,
-          sound + ", and not all that is wanted is in it: lost here are " + what};
+          sound + ", and not all that is wanted is in it: lost here: " + what};
 }
 
 }  // namespace culm::tools
