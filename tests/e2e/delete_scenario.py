@@ -113,6 +113,16 @@ class Delete(NetworkScenario):
         self.assertEqual(self.out("cat", self.author, "--range", "301-302"), b"directlyby the node")
         self.assertEqual(self.out("cat", self.author, "--range", "303"), bytes(300_000))
 
+    def test_of_a_log_that_ended_nothing_is_barred_that_cannot_come(self):
+        self.out("append", "--key", "me.key", "--end")
+        arguments = ("delete", self.author, "--payloads", "--range")
+        for option in [], ["--dry-run"]:
+            said = self.error(NOT_FOUND, *arguments, "999-1000", *option)
+            self.assertIn("the author ended the log with 301, and nothing can come of 999-1000: "
+                          "nothing was deleted\n", said)
+        self.assertIn(": deleted 1 payload (18 B): 300; of the range beyond the end of the log "
+                      "(301): 302-310; 300 left", self.text(*arguments, "300,302-310"))
+
     def test_a_deleted_payload_is_not_printed(self):
         self.out("delete", self.author, "--payloads", "--range", "5")
         report = self.json("cat", self.author, "--range", "4-6", status=NOT_FOUND)

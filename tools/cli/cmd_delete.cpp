@@ -46,6 +46,13 @@ RangeSet meant(const store::LogState& log, const RangeWords& words, SeqNum head_
   return range;
 }
 
+/// What can come of a log: nothing follows its end.
+RangeSet possible(const store::LogState& log, RangeSet seqnums) {
+  const bool is_ended = log.end_of_log != 0 && log.end_of_log < kSeqnumMax;
+  if (is_ended) seqnums.erase({log.end_of_log + 1, kSeqnumMax});
+  return seqnums;
+}
+
 /// What a deletion touches of a log.
 struct Extent {
   LogKey log;
@@ -55,6 +62,7 @@ struct Extent {
   InPart in_part;
   RangeSet barred;  ///< not held, and not fetched from then on
   RangeSet beyond_head;
+  bool is_ended = false;   ///< nothing comes beyond the head
   std::uint64_t left = 0;  ///< payloads that stay
 
   [[nodiscard]] bool is_empty() const {
@@ -65,15 +73,24 @@ struct Extent {
 enum class Tense { kWould, kDone };
 
 Outcome<Extent> plan(const store::ReadTransaction& transaction, const store::LogState& log,
-                     const RangeSet& seqnums) {
+                     const RangeSet& named) {
+  const RangeSet seqnums = possible(log, named);
+  if (seqnums.empty() && !named.empty()) {
+    return fail_with(Failure(Exit::kNotFound, Errc::kEntryNotHeld,
+                             "the author ended the log with " + std::to_string(log.end_of_log) +
+                                 ", and nothing can come of " + human_ranges(named) +
+                                 ": nothing was deleted")
+                         .about(short_name(log.log)));
+  }
   Extent extent;
   extent.log = log.log;
   extent.head = head_of(log);
+  extent.is_ended = log.end_of_log != 0;
   extent.payloads = log.payloads & seqnums;
   CULM_TOOLS_TRY(extent.in_part, find_in_part(transaction, log, seqnums));
   extent.barred = (seqnums - log.deleted) - log.payloads;
   if (extent.head < kSeqnumMax) {
-    extent.beyond_head = seqnums & RangeSet{{extent.head + 1, kSeqnumMax}};
+    extent.beyond_head = named & RangeSet{{extent.head + 1, kSeqnumMax}};
   }
   extent.left = (log.payloads - seqnums).count();
   return extent;
@@ -97,7 +114,8 @@ std::string described(const Extent& extent, Tense tense) {
             " fetched from now on" + those(extent.barred);
   }
   if (!extent.beyond_head.empty()) {
-    text += "; of the range beyond the head (" + std::to_string(extent.head) + ")" +
+    text += std::string("; of the range beyond the ") +
+            (extent.is_ended ? "end of the log (" : "head (") + std::to_string(extent.head) + ")" +
             those(extent.beyond_head);
   }
   return text;
@@ -224,16 +242,16 @@ class Deletion {
 Outcome<void> delete_of(Context& context, const Options& options, const host::WritableStore& access,
                         const LogKey& log, SeqNum head_max) {
   CULM_TOOLS_TRY(const auto before, read_log(*access.store, log));
-  const RangeSet seqnums = meant(before, options.range, head_max);
-  if (seqnums.empty() && head_of(before) < head_max) return {};
+  const RangeSet named = meant(before, options.range, head_max);
+  if (named.empty() && head_of(before) < head_max) return {};
   Extent planned;
   {
     CULM_TOOLS_TRY(const auto transaction, access.store->read());
-    CULM_TOOLS_TRY(planned, plan(transaction, before, seqnums));
+    CULM_TOOLS_TRY(planned, plan(transaction, before, named));
   }
   say_when_interrupted(short_name(log) + ": nothing was deleted");
   Deletion deletion(access, before, std::move(planned));
-  const auto outcome = deletion.run(seqnums);
+  const auto outcome = deletion.run(possible(before, named));
   if (outcome || !deletion.done().is_empty()) {
     CULM_TOOLS_CHECK(say(context, deletion.done(), Tense::kDone));
   }
