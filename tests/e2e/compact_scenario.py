@@ -159,10 +159,22 @@ class Compact(NetworkScenario):
         limit = (size // 4, size // 4)
         said = self.run_culm("compact", status=STORE, preexec_fn=lambda: resource.setrlimit(
             resource.RLIMIT_FSIZE, limit)).stderr.decode()
-        self.assertIn("free space on the disk", said)
+        needed = self.json("compact", "--dry-run")["bytes_after"]
+        self.assertIn(f"free about {needed / 1e6:.1f} MB on the disk for the new file", said)
         self.assertEqual(self.size(), size)
         self.assertFalse(os.path.exists(self.path("store/data.mdb.new")))
         self.assert_kept(range(1001, 2001))
+
+    def test_a_dry_run_says_what_it_would_give_back(self):
+        self.delete("1-1800")
+        size = self.size()
+        would = self.json("compact", "--dry-run")
+        self.assertEqual(self.size(), size)
+        done = self.json("compact")
+        self.assertEqual(would["bytes_before"], done["bytes_before"])
+        for key in "bytes_after", "bytes_freed":
+            self.assertAlmostEqual(would[key], done[key], delta=0.05 * done[key])
+        self.assertIn("would give about 0 B of", self.text("compact", "--dry-run"))
 
     def test_where_there_is_no_store_none_is_made(self):
         self.error(NOT_FOUND, "compact", store="nowhere")

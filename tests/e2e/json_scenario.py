@@ -192,6 +192,7 @@ class JsonLines(Rotten):
         self.run_verb("select", author + ".0", "--newest", 2)
         self.run_verb("select")
         self.run_verb("du")
+        self.run_verb("compact", "--dry-run")
         self.run_verb("compact")
         self.run_verb("backup", "copy")
         self.run_verb("repair")

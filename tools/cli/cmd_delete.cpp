@@ -140,7 +140,9 @@ Outcome<void> say(Context& context, const Extent& extent, Tense tense) {
   std::string text =
       described(extent, tense) + "; " + human_count(extent.left) + " left, all entries are kept";
   const bool is_freed = tense == Tense::kDone && extent.bytes + extent.in_part.bytes != 0;
-  if (is_freed) text += "; the disk has the room back after `culm compact`";
+  if (is_freed) {
+    text += "; what is written here later uses the room, `culm compact` gives it back to the disk";
+  }
   return context.out.write(text + "\n");
 }
 
@@ -291,7 +293,8 @@ void add_delete(CommandTree& tree) {
       "for what lies above the head of a shorter one; .LOG_ID names one.\n"
       "\n"
       "It is done here alone: peers that hold the payloads keep and serve them. Their bytes\n"
-      "stay in the store's file until `culm compact` writes it again and gives the room back.",
+      "stay in the store's file, where later writes use the room, until `culm compact` writes it\n"
+      "again and gives the room back.",
       "culm delete 4fd3ab12 --payloads --range 1-500 --dry-run\n"
       "  culm delete 4fd3ab12 --payloads --range 1-500",
       options, run);
