@@ -344,7 +344,11 @@ Failure explain(const Error& error, const std::string& mark_path, const Gate& ga
                       (is_missing ? " is missing, though the store holds the log up to seqnum " +
                                         std::to_string(error.detail)
                                   : " is damaged");
-    failure.step =
+    failure.step = is_missing ? "marks are looked for in $CULM_MARKS, else by $XDG_DATA_HOME or "
+                                "$HOME: where one of these was another when this log was appended "
+                                "to, as in cron, set it so. Else "
+                              : "";
+    failure.step +=
         "restore the mark from a copy (`culm mark --import FILE`); or take what peers have of the "
         "log (`culm sync`), and if nothing else was appended with this key since this store was "
         "written, append once with --adopt";
