@@ -238,6 +238,19 @@ class Fetching(NetworkScenario):
         self.assertEqual((lacking["state"], lacking["payloads_missing"]), ("partial", "90-100"))
         self.assert_sound("fourth", "relay")
 
+    def test_a_push_that_lacks_what_the_peer_deleted_names_ways_that_work(self):
+        _, author = self.push_lines(10, self.hub)
+        self.out("delete", author, "--payloads", "--range", "3-4", store="relay")
+        said = self.error(NOT_FOUND, "sync", self.address, "--push", store="author")
+        step = re.search(r"comes back by `culm (sync HOST:PORT \S+ --undelete)` there", said)[1]
+        relay = self.relay("author")
+        self.out(*step.replace("HOST:PORT", relay.address).split(), store="relay")
+        relay.end()
+        self.assertTrue(self.sync_one("author", self.address, "--push")["pushed"])
+        for store in "relay", "author":
+            self.out("delete", author, "--payloads", "--range", "3-4", store=store)
+        self.assertTrue(self.sync_one("author", self.address, "--push")["pushed"])
+
     def test_the_account_of_a_live_sync_is_that_of_another(self):
         _, author = self.push_lines(100, self.hub)
         self.out("delete", author, "--payloads", "--range", "10-20", store="relay")

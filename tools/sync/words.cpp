@@ -32,10 +32,13 @@ Failure explain_partial(const node::LogReport& log, const Error& error) {
         .next(kIfCutOff);
   }
   if (!log.unconfirmed.empty()) {
+    const std::string name = to_string(log.log);
     return Failure(Exit::kNotFound, error.code, "not all that is here is confirmed to be there")
         .next(
-            "keep it here; payloads that were deleted at the peer it takes again by `culm sync "
-            "HOST:PORT --undelete` there alone");
+            "keep it here. What was deleted at the peer comes back by `culm sync HOST:PORT " +
+            name +
+            " --undelete` there, HOST:PORT being a relay that holds it (`culm relay` makes one of "
+            "this store); where nobody needs it, delete it here too, and the push is whole");
   }
   Failure failure(Exit::kNotFound, error.code, "not all that is wanted is here");
   if (log.missing.empty() && log.payloads_missing == log.payloads_left_out) {
