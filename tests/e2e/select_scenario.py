@@ -41,8 +41,11 @@ class Select(NetworkScenario):
         self.assertEqual(self.wants(), ("", 50, True))
         self.assertRegex(self.text("select", store="reader"), r"(?m) the newest 50$")
         said = self.text("select", self.author, "--newest", "5", store="reader")
-        self.assertEqual(said, f"{self.author[:12]}: wants the newest 5; before: the newest 50\n")
+        let_go = f"delete {self.author[:12]}.0 --payloads --range 51-95"
+        self.assertEqual(said, f"{self.author[:12]}: wants the newest 5; before: the newest 50; "
+                               f"held and not wanted: 45 payloads, until `culm {let_go}`\n")
         self.assertEqual(self.wants(self.author), ("", 5, True))
+        self.assertEqual(self.json(*let_go.split(), store="reader")["deleted"], 45)
         self.grow(self.lines(100, start=101))
         self.sync("reader", self.source.address)
         printed = self.printed("reader", self.author)
@@ -167,10 +170,10 @@ class Select(NetworkScenario):
                  "all from 30 on, and always the newest 3, without payloads")):
             before = self.wants()
             self.assertRegex(self.text("select", self.author, *options, "--dry-run", store="reader"),
-                             f"^{self.author[:12]}: would want {words}(; before: .*)?\n$")
+                             f"^{self.author[:12]}: would want {words}(; (before|held).*)?\n$")
             self.assertEqual(self.wants(), before)
             self.assertRegex(self.text("select", self.author, *options, store="reader"),
-                             f"^{self.author[:12]}: wants {words}(; before: .*)?\n$")
+                             f"^{self.author[:12]}: wants {words}(; (before|held).*)?\n$")
             self.assertRegex(self.text("select", store="reader"), f"(?m)  {words}$")
 
     def test_of_an_author_each_log_is_changed(self):

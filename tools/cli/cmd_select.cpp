@@ -149,6 +149,19 @@ Outcome<Change> plan(const store::Store& store, const LogKey& key, const Options
   return change;
 }
 
+/// What stays though it is not selected, and how it goes.
+std::string unwanted_payloads(const Change& change) {
+  const store::LogState& log = *change.log;
+  const RangeSet unwanted =
+      (log.payloads & log.served()) - change.interest.payloads_wanted(log.head());
+  if (unwanted.empty()) return {};
+  constexpr std::size_t kCharactersMax = 60;
+  const std::string ranges = to_string(unwanted);
+  return "; held and not wanted: " + human_payloads(unwanted.count()) + ", until `culm delete " +
+         name_of_one(log.log) + " --payloads --range " +
+         (ranges.size() > kCharactersMax ? "RANGES" : ranges) + "`";
+}
+
 Outcome<void> say(Context& context, const Change& change, bool is_done) {
   const auto& [log, interest, in_part] = change;
   if (context.json) {
@@ -166,7 +179,7 @@ Outcome<void> say(Context& context, const Change& change, bool is_done) {
             human_payloads(in_part.seqnums.count()) + " (" + human_size(in_part.bytes) +
             "): " + human_ranges(in_part.seqnums);
   }
-  return context.out.write(text + "\n");
+  return context.out.write(text + unwanted_payloads(change) + "\n");
 }
 
 /// Says what would be changed.
