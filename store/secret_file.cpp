@@ -56,7 +56,7 @@ Result<void> write_named(const std::string& path, ByteView secret) {
   const File file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (file.get() < 0 && errno == EEXIST) return fail(Errc::kFileExists);
   if (file.get() < 0) return io_failure();
-  auto written = write_all(file.get(), secret);
+  auto written = ::fchmod(file.get(), 0600) == 0 ? write_all(file.get(), secret) : io_failure();
   if (!written) ::unlink(path.c_str());
   return written;
 }
@@ -106,6 +106,7 @@ Result<void> write_secret_file(const std::string& path, ByteView secret) {
   // Without a name until it is whole: whatever ends this process leaves no part behind.
   const File nameless(::open(directory.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
   if (nameless.get() >= 0) {
+    if (::fchmod(nameless.get(), 0600) != 0) return io_failure();  // whatever the umask
     CULM_CHECK(write_all(nameless.get(), secret));
     const std::string link = "/proc/self/fd/" + std::to_string(nameless.get());
     if (::linkat(AT_FDCWD, link.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) != 0) {

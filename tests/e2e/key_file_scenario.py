@@ -18,6 +18,10 @@ class KeyFile(Scenario):
         self.assertEqual(found[1], author)
         self.assertEqual(reference.ed25519.public_key(bytes.fromhex(found[2])).hex(), author)
 
+    def test_a_new_key_can_be_read_whatever_the_umask(self):
+        self.run_culm("keygen", "key", preexec_fn=lambda: os.umask(0o777))
+        self.assertEqual(stat.S_IMODE(os.stat(self.path("key")).st_mode), 0o600)
+
     def test_two_keys_differ(self):
         self.assertNotEqual(self.keygen("a")[1], self.keygen("b")[1])
 
