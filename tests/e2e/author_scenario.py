@@ -138,6 +138,12 @@ class AuthorMark(Scenario):
             self.assertEqual(os.stat(self.path(where)).st_mode & 0o777, 0o700)
             home["XDG_DATA_HOME"] = "data"  # relative: passed over
 
+    def test_a_file_where_the_marks_have_to_lie_is_named_with_the_next_step(self):
+        with open(self.path("file"), "wb"):
+            self.environment["CULM_MARKS"] = self.path("file")
+        message = self.error(STORE, "append", "--key", self.key, stdin=b"x")
+        self.assertIn("next: a file lies where a directory has to be", message)
+
     def test_a_mark_beside_the_key_is_taken_over_once(self):
         old = self.key + ".0.mark"
         shutil.copytree(self.path("store"), self.path("backup"))

@@ -243,7 +243,9 @@ Outcome<SeqNum> parse_seqnum_of(std::string_view what, std::string_view text, Se
   if (back <= head) return head - back + 1;
   return fail_with(Failure(Exit::kNotFound, Errc::kEntryNotHeld,
                            "the log has " + human_entries(head) + " so far")
-                       .about(std::string(what) + " " + std::string(text)));
+                       .about(std::string(what) + " " + std::string(text))
+                       .next(head == 0 ? "`culm ls` shows what is held"
+                                       : "the first is 1, or -" + std::to_string(head)));
 }
 
 Outcome<LogName> find_name(const store::ReadTransaction& transaction, std::string_view text) {

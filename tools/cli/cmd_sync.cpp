@@ -129,9 +129,12 @@ Outcome<void> add_logs(const Options& options, const store::Store& store, bool i
     CULM_TOOLS_CHECK(leave_out_unwanted(options, transaction, logs));
   }
   if (logs.empty()) {
-    return usage(std::string(is_missing ? "there is no store yet" : "the store knows no log yet") +
-                 ": name a log by its author's 64 digits" +
-                 (is_missing ? ", and sync makes one" : ""));
+    const char* const what = is_missing ? "there is no store yet" : "the store knows no log yet";
+    return fail_with(
+        Failure(Exit::kUsage, Errc::kUsage, what + std::string(", and no log is named"))
+            .next(std::string("name one, `culm sync HOST:PORT AUTHOR` with the 64 digits that "
+                              "`culm keygen` printed to its author") +
+                  (is_missing ? "; that makes the store" : "")));
   }
   node::add_logs(request, want, logs);
   if (options.logs.empty()) request.while_known = {logs.begin(), logs.end()};

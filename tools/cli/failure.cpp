@@ -48,6 +48,8 @@ constexpr std::string_view kRepair =
 constexpr std::string_view kAllow =
     "let this user write there (to read is enough for verbs that only read), or name another store "
     "with --store";
+constexpr std::string_view kLetHave =
+    "let this process have more memory and open files (`ulimit -v`, `ulimit -n`)";
 constexpr std::string_view kNoWay = "check the address and the network of this machine";
 static_assert(limits::kConnectTimeoutMs == 10'000 && limits::kHandshakeTimeoutMs == 10'000,
               "the words below say so");
@@ -74,6 +76,17 @@ constexpr Row kRows[] = {
     {Errc::kStoreIo, kAllow, {}, EROFS},
     {Errc::kStoreIo, "name a directory with --store DIR", {}, ENOTDIR},
     {Errc::kStoreIo, "keep the store on a disk of this machine", {}, EREMOTE},
+    {Errc::kStoreIo, kLetHave, {}, ENOMEM},
+    {Errc::kStoreIo, kLetHave, {}, EMFILE},
+    {Errc::kStoreVersion,
+     "with the version of culm that made it export its logs (`culm export LOG --jsonl -o FILE`), "
+     "and import the files into a new store"},
+    {Errc::kStoreBusy, "end some of the processes that read the store, then run the same again"},
+    {Errc::kBusy, "run the same again"},
+    {Errc::kLogFragmented,
+     "hold fewer separate ranges of it: fetch what lies between them, or `culm forget` the log and "
+     "fetch it again"},
+    {Errc::kPayloadNotHeld, "`culm ls --json` says of which entries payloads are missing"},
     {Errc::kStoreLocked,
      "run the same again; who may write lock.mdb in the store reads beside those that write",
      {},
@@ -102,6 +115,12 @@ constexpr Row kRows[] = {
     {Errc::kFileIo, "name a file in place of the directory", {}, EISDIR},
     {Errc::kFileIo, "let this user have the file, or name another one", {}, EACCES},
     {Errc::kFileIo, "free space on the disk, then repeat", {}, ENOSPC},
+    {Errc::kFileIo,
+     "a file lies where a directory has to be: move it, or name another place",
+     {},
+     EEXIST},
+    {Errc::kFileIo, kLetHave, {}, ENOMEM},
+    {Errc::kFileIo, kLetHave, {}, EMFILE},
     {Errc::kFileExists, "name a file that does not exist yet"},
     {Errc::kKeyFileMissing,
      "name the key file; a log goes on with its own key alone, so restore a copy of that if it is "
