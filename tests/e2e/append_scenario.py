@@ -72,7 +72,8 @@ class Append(Scenario):
 
     def test_end_alone_does_not_read_standard_input(self):
         key, author = self.keygen()
-        self.out("append", "--key", key, "--end", stdin=b"not this")
+        said = self.text("append", "--key", key, "--end", stdin=b"not this")
+        self.assertIn("appended 1 entry with an empty payload, seqnum 1, in ", said)
         self.assertEqual(self.json("ls")["head"], 1)
         self.assertEqual(self.out("cat", author), b"")
 

@@ -411,10 +411,11 @@ Outcome<void> report(Context& context, const LogKey& log, const RangeSet& append
     return context.out.write_json(object);
   }
   std::string text = "appended " + human_entries(count);
-  const bool is_empty = count > 0 && bytes == 0 && !ended;
-  text += !is_empty    ? " (" + human_size(bytes) + ")"
-          : count == 1 ? " with an empty payload"
-                       : " with empty payloads";
+  if (bytes != 0) {
+    text += " (" + human_size(bytes) + ")";
+  } else if (count > 0) {
+    text += count == 1 ? " with an empty payload" : " with empty payloads";
+  }
   if (count > 0) text += ", seqnum " + to_string(appended);
   text += ", in " + human_duration(seconds) + "\nlog " + to_string(log) + "\n";
   if (ended) text += "the log is closed\n";

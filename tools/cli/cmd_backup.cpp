@@ -66,7 +66,7 @@ Outcome<void> run(Context& context, const Options& options) {
   const std::string& from = context.store_directory;
   CULM_TOOLS_TRY(const auto kv,
                  about(named(context), store::LmdbKv::open(from, {.read_only = true})));
-  say_when_interrupted("no backup was made");
+  say_when_interrupted("no backup was made; the same command takes the place of what is there");
   const auto copied = back_up(*kv, options.directory);
   if (!copied && fault(copied.error().code) == Fault::kOwnStore &&
       copied.error().code != Errc::kFileIo && copied.error().code != Errc::kStoreLocked) {
@@ -97,7 +97,8 @@ void add_backup(CommandTree& tree) {
       "Copy the store to the directory DIR, as it is at one moment. A relay or another verb may\n"
       "write to it meanwhile. DIR is made where it is missing, with those above it, and must be\n"
       "empty. It is a store then: name it with --store, or move it to where the store was.\n"
-      "Killed midway, nothing in DIR passes for a store. Damage is copied too: `culm verify`\n"
+      "Killed midway, nothing in DIR passes for a store, and the same command takes the place of\n"
+      "what is left there. Damage is copied too: `culm verify`\n"
       "finds it in the copy as in the store.\n"
       "\n"
       "Do not copy a store with cp: what is written meanwhile tears the copy, and it passes for\n"

@@ -21,16 +21,17 @@ std::string_view name(Level level) { return kLevels.at(static_cast<std::size_t>(
 
 /// "2026-11-29T12:03:16.042Z"
 std::string utc_now() {
-  using std::chrono::milliseconds;
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  const auto ms = std::chrono::duration_cast<milliseconds>(now).count();
-  const std::time_t seconds = ms / 1000;
+  namespace chrono = std::chrono;
+  const auto now = chrono::floor<chrono::milliseconds>(chrono::system_clock::now());
+  const auto whole = chrono::floor<chrono::seconds>(now);  // of a time before 1970 too
+  const std::time_t seconds = chrono::system_clock::to_time_t(whole);
   std::tm parts{};
   gmtime_r(&seconds, &parts);
   std::array<char, 32> date{};
   std::strftime(date.data(), date.size(), "%Y-%m-%dT%H:%M:%S", &parts);
   std::array<char, 8> fraction{};
-  std::snprintf(fraction.data(), fraction.size(), ".%03dZ", static_cast<int>(ms % 1000));
+  std::snprintf(fraction.data(), fraction.size(), ".%03dZ",
+                static_cast<int>((now - whole).count()));
   return std::string(date.data()) + fraction.data();
 }
 

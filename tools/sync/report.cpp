@@ -136,6 +136,7 @@ std::string who_brought_what(const SyncReport& report) {
             human_entries(peer.stats.entries_received) + ", " +
             human_size(peer.stats.bytes_received) + " in";
     if (peer.error) text += "; " + why_lost(*peer.error, peer.text).message;
+    if (!peer.error && !peer.peer) text += "; it did not answer";
     text += "\n";
   }
   return text;

@@ -220,7 +220,8 @@ std::string what_came(const node::SyncRequest& request, const node::SyncReport& 
   if (has_come(report)) return "what came is kept";
   const bool is_pushed = std::ranges::any_of(report.logs, &node::LogReport::is_pushed);
   if (request.push && is_pushed) return "what is confirmed is there";
-  if (request.push && report.stats.entries_sent != 0) return "what arrived there is kept";
+  const bool has_gone = report.stats.entries_sent + report.stats.payload_bytes_sent != 0;
+  if (request.push && has_gone) return "what arrived there is kept";
   return is_answered(report) ? "nothing came" : no_answer(request);
 }
 
