@@ -229,7 +229,7 @@ class Sync {
   void on(Call& call, const replication::Ended& ended);
   template <class Other>
   void on(Call& /*call*/, const Other& /*event*/) {}
-  void give_up(Call& call, const Error& error, const std::string& text);
+  void give_up(Call& call, const Error& error);
   void look_pushed(Log& log, std::size_t peer);
   /// No matter who proved it: its commit may have failed in name alone, or be of another process.
   void look_forked(Log& log);

@@ -7,12 +7,12 @@
 namespace culm::node {
 namespace {
 
-/// Whether calling again cannot help: the peer did what no honest peer does, is not the one that
-/// was meant or this side itself, or this side cannot go on. What is full may get room, a proxy a
-/// relay behind it, and a relay another version.
+/// Whether calling again cannot help: the peer did what no honest peer does, is of another network,
+/// not the one that was meant or this side itself, or this side cannot go on. What is full may get
+/// room, and a proxy a relay behind it.
 bool is_final(Errc code) {
   constexpr std::array kHeals{Errc::kStoreFull, Errc::kStoreBusy, Errc::kBusy};
-  constexpr std::array kStays{Errc::kPeerUnexpected, Errc::kPeerSelf};
+  constexpr std::array kStays{Errc::kPeerNetwork, Errc::kPeerUnexpected, Errc::kPeerSelf};
   if (std::ranges::find(kHeals, code) != kHeals.end()) return false;
   return fault(code) == Fault::kPeer || fault(code) == Fault::kOwnStore ||
          std::ranges::find(kStays, code) != kStays.end();
@@ -42,6 +42,7 @@ void Sync::on(Call& call, const replication::Established& established) {
   call.last_reason.reset();
   PeerReport& report = reports_[call.peer];
   report.peer = established.peer;
+  report.error.reset();
   events_.emplace_back(SyncConnected{report.endpoint, established.peer});
   for (std::size_t i = 0; i < call.group->begun; ++i) {
     Log& log = *call.group->logs[i];
@@ -151,10 +152,12 @@ void Sync::on(Call& call, const replication::Ended& ended) {
   if (call.group->is_closing || call.is_given_up) return;
   const Error error = ended.error.value_or(Error{Errc::kPeerClosed});
   const bool is_given_up = !request_.live || is_final(error.code);
+  reports_[call.peer].error = error;
+  reports_[call.peer].text = ended.text;
   if (request_.live && std::exchange(call.last_reason, error) != error) {
     events_.emplace_back(SyncDisconnected{endpoint_of(call), error, ended.text, is_given_up});
   }
-  if (is_given_up) give_up(call, error, ended.text);
+  if (is_given_up) give_up(call, error);
   for (const auto& [want, asked] : std::exchange(call.asked, {})) answered(call, asked);
   for (Log* const log : call.group->logs) {
     if (log->source != call.dial) continue;
@@ -163,10 +166,8 @@ void Sync::on(Call& call, const replication::Ended& ended) {
   }
 }
 
-void Sync::give_up(Call& call, const Error& error, const std::string& text) {
+void Sync::give_up(Call& call, const Error& error) {
   call.is_given_up = true;
-  reports_[call.peer].error = error;
-  reports_[call.peer].text = text;
   if (is_final(error.code)) given_up_.insert(call.peer);
   const bool is_anybody_left = std::ranges::any_of(
       call.group->dials, [this](DialId dial) { return !calls_.at(dial).is_given_up; });

@@ -54,9 +54,12 @@ RangeSet find_dropped(const store::LogState& log) {
 
 std::optional<SyncShortfall> why_not_done(const SyncReport& report) {
   if (const auto ended = why_ended(report)) {
-    const auto lost = std::ranges::find_if(
-        report.peers, [](const PeerReport& peer) { return peer.error.has_value(); });
-    const bool is_of_peer = ended->code == Errc::kPeerStalled && lost != report.peers.end();
+    const auto is_lost = [](const PeerReport& peer) { return peer.error.has_value(); };
+    const auto lost = std::ranges::find_if(report.peers, is_lost);
+    const bool are_all = std::ranges::all_of(report.peers, is_lost);
+    const bool is_of_peer =
+        (ended->code == Errc::kPeerStalled || (ended->code == Errc::kTimeout && are_all)) &&
+        lost != report.peers.end();
     return is_of_peer ? SyncShortfall{*lost->error, &*lost} : SyncShortfall{*ended};
   }
   for (const LogReport& log : report.logs) {

@@ -1,6 +1,7 @@
 """Why a sync fails: each cause is brought about by real processes, and told as what it is."""
 
 import contextlib
+import json
 import os
 import resource
 import selectors
@@ -272,7 +273,7 @@ class LiveGoesOn(NetworkScenario):
         self.assertFalse(line["given_up"])
 
     def test_whatever_answers_first(self):
-        """Nobody, a proxy, a web server, another network, a full relay; then the relay itself."""
+        """Nobody, a proxy, a web server, a full relay; then the relay itself."""
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
         reader = self.live("reader", f"127.0.0.1:{port}", AUTHOR)
@@ -289,9 +290,6 @@ class LiveGoesOn(NetworkScenario):
             server.shutdown()
             server.server_close()
         listen = f"127.0.0.1:{port}"
-        relay = self.relay("relay", "--network", "garden", listen=listen)
-        self.wait_for_cause(reader, "peer_network", "another network")
-        relay.end()
         relay = self.relay("relay", "--sessions", 1, listen=listen)
         reader.wait_for(event="want_denied")
         relay.end()
@@ -337,11 +335,37 @@ class LiveGoesOn(NetworkScenario):
         reader.end()
         self.assert_sound("reader")
 
-    def test_but_not_with_another_peer_than_was_meant(self):
-        relay = self.relay()
-        reader = self.live("reader", relay.address, AUTHOR, "--peer", AUTHOR)
-        self.assertTrue(reader.wait_for(event="disconnected", error="peer_unexpected")["given_up"])
-        self.assertEqual(reader.process.wait(30), NETWORK)
+    def test_but_not_where_the_handshake_tells_that_it_cannot_be_mended(self):
+        relay = self.relay("relay", "--network", "garden")
+        for reason, others in (("peer_network", ()),
+                               ("peer_unexpected", ("--network", "garden", "--peer", AUTHOR))):
+            reader = self.live("reader", relay.address, AUTHOR, *others)
+            self.assertTrue(reader.wait_for(event="disconnected", error=reason)["given_up"])
+            self.assertEqual(reader.process.wait(30), NETWORK)
+        relay.end()
+
+    def test_the_end_says_why_no_peer_is_there(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            nobody = f"127.0.0.1:{taken.getsockname()[1]}"
+        garbage = self.server(lambda connection: connection.sendall(b"HTTP/1.1 502 Bad\r\n\r\n"))
+        relay = self.relay("relay", "--accept-any", "--sessions", 1)
+        _, author = self.push_lines(3, relay)
+        holder = self.live("holder", relay.address, author)
+        holder.wait_for(event="caught_up")
+        for address, reason, words, step in (
+                (nobody, "network", "nobody listens there", "start `culm relay` there"),
+                (garbage.address, "peer_foreign", "no culm peer", "check the address"),
+                (relay.address, "peer_full", "is full", "--sessions"),
+                ("no.such.host.invalid:7", "address", "no address is known", "check the name")):
+            said = self.error(NETWORK, "sync", address, AUTHOR, "--live", "--deadline", 1.5, "--json",
+                              store="reader")
+            failure = json.loads(said.splitlines()[-1])
+            self.assertEqual(failure["error"], reason)
+            self.assertEqual(failure["about"], f"peer {address}")
+            self.assertIn("not done within 1.50 s: ", failure["message"])
+            self.assertIn(words, failure["message"])
+            self.assertIn(step, failure["next"])
+        holder.end(), relay.end()
 
 
 if __name__ == "__main__":

@@ -48,6 +48,13 @@ TEST(SyncReport, AnEndBeforeTheLogsHadTheirsCountsMoreThanTheseDo) {
   EXPECT_EQ(why_not_done(report)->log, nullptr);
 }
 
+TEST(SyncReport, ATimeThatIsOverWithEveryPeerLostIsOverForWhatLostThem) {
+  SyncReport report = report_of(SyncOutcome::kDeadline, LogOutcome::kUnfinished);
+  report.peers[0].error = report.peers[1].error = Error{Errc::kPeerFull};
+  EXPECT_EQ(why_not_done(report)->error.code, Errc::kPeerFull);
+  EXPECT_EQ(why_not_done(report)->peer, report.peers.data());
+}
+
 TEST(SyncReport, ALogThatAPeerTookPartOfIsNotDeniedThoughThePeerHadNothingBefore) {
   SyncReport report = report_of(SyncOutcome::kDone, LogOutcome::kDenied);
   report.logs[0].unconfirmed = {{report.peers[0].endpoint, {}, {{5, 9}}}};

@@ -82,8 +82,24 @@ bool is_answered(const node::SyncReport& report) {
   return std::ranges::any_of(report.peers, [](const auto& peer) { return peer.peer.has_value(); });
 }
 
-std::string no_answer(const node::SyncRequest& request) {
-  return is_of_one(request) ? "the peer has not answered" : "no peer has answered";
+std::string no_answer(const node::SyncRequest& request, const node::SyncReport& report) {
+  if (!is_of_one(request)) return "no peer has answered";
+  const node::PeerReport& peer = report.peers[0];
+  return peer.error ? why_lost(*peer.error, peer.text).message : "the peer has not answered";
+}
+
+/// What ended the sync before its logs had theirs; nothing if nothing did.
+std::string how_ended(const node::SyncRequest& request, const node::SyncReport& report) {
+  switch (report.outcome) {
+    case node::SyncOutcome::kStopped:
+      return "interrupted";
+    case node::SyncOutcome::kDeadline:
+      return "not done within " + human_duration(*request.whole_max);
+    case node::SyncOutcome::kIdle:
+      return "nothing has moved for " + human_duration(request.idle_max);
+    default:
+      return {};
+  }
 }
 
 Failure explain(const node::SyncRequest& request, const node::SyncReport& report,
@@ -91,23 +107,25 @@ Failure explain(const node::SyncRequest& request, const node::SyncReport& report
   if (why.log != nullptr) {
     return explain(request, *why.log, why.error).about(short_name(why.log->log));
   }
-  if (why.peer != nullptr) return explain(*why.peer, why.error);
+  const std::string ended = how_ended(request, report);
+  if (why.peer != nullptr) {
+    Failure failure = explain(*why.peer, why.error);
+    if (!ended.empty()) failure.message.insert(0, ended + ": ");
+    return failure;
+  }
   if (report.outcome == node::SyncOutcome::kFailed) return why.error;
-  Failure failure(Exit::kNetwork, why.error.code, "interrupted");
+  Failure failure(Exit::kNetwork, why.error.code, ended);
   if (report.outcome == node::SyncOutcome::kStopped) {
     failure.fields["error"] = failure.message;
-  } else if (report.outcome == node::SyncOutcome::kDeadline) {
-    failure.message = "not done within " + human_duration(*request.whole_max);
   } else if (report.outcome == node::SyncOutcome::kIdle) {
-    failure.message = "nothing has moved for " + human_duration(request.idle_max);
     failure.what =
         is_of_one(request) ? "peer " + node::to_string(request.peers[0].endpoint) : "the peers";
-  } else {
+  } else if (ended.empty()) {
     failure.message = is_of_one(request) ? "the peer did not bring all that it says it holds"
                                          : "no peer brought all that one of them says it holds";
   }
   if (is_answered(report)) return std::move(failure).next(kGoOn);
-  failure.message += ": " + no_answer(request);
+  failure.message += ": " + no_answer(request, report);
   if (report.outcome == node::SyncOutcome::kStopped) return failure;
   return std::move(failure).next("check the address, and that `culm relay` runs behind it");
 }
@@ -222,7 +240,7 @@ std::string what_came(const node::SyncRequest& request, const node::SyncReport& 
   if (request.push && is_pushed) return "what is confirmed is there";
   const bool has_gone = report.stats.entries_sent + report.stats.payload_bytes_sent != 0;
   if (request.push && has_gone) return "what arrived there is kept";
-  return is_answered(report) ? "nothing came" : no_answer(request);
+  return is_answered(report) ? "nothing came" : no_answer(request, report);
 }
 
 std::string human_unconfirmed(const RangeSet& entries, const RangeSet& payloads) {
