@@ -210,6 +210,7 @@ struct Wishes {
   double seconds = 1.5;
   std::string name;
   std::vector<std::string> files;
+  std::vector<std::string> also;
 };
 
 Outcome<void> run_wishes(Context& context, const Wishes& wishes) {
@@ -240,6 +241,21 @@ TEST_F(CommandLine, ValuesArriveAndTheVerbRunsWithThem) {
   ASSERT_TRUE((*parsed)->run(context_));
   EXPECT_EQ(wishes->seconds, 0.25);
   EXPECT_EQ(context_.store_directory, "x2");
+}
+
+TEST_F(CommandLine, AnOptionTakesOneValueEachTimeAndLeavesTheArguments) {
+  for (const auto& arguments :
+       std::vector<std::vector<std::string>>{{"try", "--also", "x", "a", "--also", "y", "b"},
+                                             {"try", "a", "--also=x", "b", "--also", "y"}}) {
+    const auto wishes = std::make_shared<Wishes>();
+    CommandTree tree;
+    Verb& verb = tree.add_verb("try", "Tries.", "culm try", wishes, run_wishes);
+    verb.add_option("FILE", &wishes->files, "Files").required();
+    verb.add_option("--also", &wishes->also, "Also");
+    ASSERT_TRUE(parse_command_line(tree, arguments, context_));
+    EXPECT_EQ(wishes->files, (std::vector<std::string>{"a", "b"}));
+    EXPECT_EQ(wishes->also, (std::vector<std::string>{"x", "y"}));
+  }
 }
 
 }  // namespace

@@ -180,6 +180,8 @@ void CommandLineParser::add(CLI::App& app, const Option& option) {
     }
   };
   CLI::Option* const added = std::visit(add_target, option.target_);
+  // What follows the value of an option is an argument, or the next option.
+  if (!option.is_positional()) added->allow_extra_args(false);
   if (option.is_required_) added->required();
   if (option.needs_ != nullptr) added->needs(options_.at(option.needs_));
   if (option.excludes_ != nullptr) added->excludes(options_.at(option.excludes_));
