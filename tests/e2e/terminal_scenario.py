@@ -63,7 +63,19 @@ class Terminal(Scenario):
                 self.assertNotIn(b"\x1b", self.shown(verb))
             self.environment = before
 
+    def test_a_verdict_stands_on_a_line_of_its_own(self):
+        """Whatever of the bar was shown there is cleared before."""
+        self.environment.update(TERM="xterm")
+        for name in "one.key", "two.key":
+            self.new_log([""] * 20000, key=self.keygen(name))
+        shown = self.shown("verify", "--verify-threads", 1)
+        self.assertIn(b"verifying", shown)
+        screen = [line.rsplit(b"\r\x1b[K", 1)[-1] for line in shown.replace(b"\r\n", b"\n").split(b"\n")]
+        self.assertEqual(len([line for line in screen if b"good" in line]), 2, shown)
+        self.assertFalse([line for line in screen if b"verifying" in line], shown)
+
     def test_long_work_shows_how_far_it_is_on_a_terminal_alone(self):
+        self.environment.update(TERM="xterm")
         key, author = self.keygen()
         append = ["append", "--key", key, "--lines"]
         for streams in ["stderr"], []:

@@ -52,9 +52,10 @@ class Batch {
   }
   Outcome<void> put(host::PayloadStager& stager, ByteView piece) {
     CULM_TOOLS_CHECK(stager.put(piece));
-    progress_.show(total_bytes_ + size_bytes_ + stager.size_bytes());
     return {};
   }
+  /// Of the input, line ends among it.
+  void has_read(std::size_t size_bytes) { progress_.advance(size_bytes); }
   Outcome<void> add(host::PayloadStager& stager) {
     CULM_TOOLS_TRY(const auto staged, stager.finish());
     if (!staged) return add(stager.bytes());
@@ -96,7 +97,6 @@ class Batch {
         "appended " + human_entries(appended_.count()) + ", seqnum " + human_ranges(appended_) +
             ", which are in the log",
         {{"log", to_string(log_)}, {"seqnums", to_string(appended_)}, {"head", appender_.head()}});
-    progress_.show(total_bytes_);
   }
 
   LogKey log_;
@@ -152,10 +152,15 @@ class Lines {
 };
 
 Outcome<void> add_lines(Batch& batch, Lines& lines) {
+  const auto next = [&]() -> Outcome<std::optional<Lines::Piece>> {
+    CULM_TOOLS_TRY(auto piece, lines.next());
+    if (piece) batch.has_read(piece->text.size() + (piece->is_last ? 1 : 0));
+    return piece;
+  };
   while (true) {
     // A line that was typed or logged is not kept waiting for others.
     if (lines.would_wait()) CULM_TOOLS_CHECK(batch.commit());
-    CULM_TOOLS_TRY(auto piece, lines.next());
+    CULM_TOOLS_TRY(auto piece, next());
     if (!piece) return {};
     if (piece->is_last) {
       CULM_TOOLS_CHECK(batch.add(as_bytes(piece->text)));
@@ -165,7 +170,7 @@ Outcome<void> add_lines(Batch& batch, Lines& lines) {
     auto stager = batch.begin();
     CULM_TOOLS_CHECK(batch.put(stager, as_bytes(piece->text)));
     while (!piece->is_last) {
-      CULM_TOOLS_TRY(piece, lines.next());
+      CULM_TOOLS_TRY(piece, next());
       CULM_TOOLS_CHECK(batch.put(stager, as_bytes(piece->text)));
     }
     CULM_TOOLS_CHECK(batch.add(stager));
@@ -178,6 +183,7 @@ Outcome<void> add_whole(Batch& batch, const Descriptor& file) {
   while (true) {
     CULM_TOOLS_TRY(const std::size_t got, host::read_some(file, piece.data(), piece.size()));
     if (got == 0) return batch.add(stager);
+    batch.has_read(got);
     CULM_TOOLS_CHECK(batch.put(stager, as_bytes(piece).first(got)));
   }
 }

@@ -298,11 +298,16 @@ Outcome<void> check_sound(Context& context, const RepairOptions& options) {
   CULM_TOOLS_CHECK(about(named(context), store::audit_tables(transaction)));
   AnySignature verifier;
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));
+  Progress progress("verifying", 0, Progress::Unit::kCount);
+  if (progress.is_shown()) progress.set_total(count_held(transaction, {logs.begin(), logs.end()}));
+  std::uint64_t before = 0;
   for (const LogKey& log : logs) {
     const auto state = transaction.get_log(log);
     if (!state) return fail_with(Failure(state.error()).about(short_name(log)));
+    const auto show = [&](std::uint64_t done) { progress.show(before + done); };
     CULM_TOOLS_TRY(const auto report,
-                   about(short_name(log), store::audit_log(transaction, **state, verifier)));
+                   about(short_name(log), store::audit_log(transaction, **state, verifier, show)));
+    before += (*state)->held.count();
     if (report.first_damage) return fail_with(Failure(*report.first_damage).about(short_name(log)));
   }
   return {};

@@ -213,6 +213,7 @@ void tell_damage(Host& host, const Context& context) {
                                           {"log", to_string(log)},
                                           {"damaged", to_string(seqnums)},
                                           {"message", text}});
+    clear_progress();
     std::fprintf(stderr, "%s\n", (context.json ? line : "culm: sync: " + text).c_str());
   };
   transport::NodeObserver observer;

@@ -7,6 +7,8 @@
 
 #include <unistd.h>
 
+#include "tools/cli/output.hpp"
+
 namespace culm::tools {
 namespace {
 
@@ -88,7 +90,8 @@ void say_when_interrupted(std::string_view done, const Json& fields) {
     if (auto more = to_line(object); more.size() < Words{}.text.size()) text = std::move(more);
   } else {
     // A line that shows progress, or what the terminal echoes, gives way.
-    text = (::isatty(STDERR_FILENO) == 1 ? "\r\033[K" : "") + ("culm: " + verb_name) + ": " + text;
+    text = (::isatty(STDERR_FILENO) == 1 && !is_dumb_terminal() ? "\r\033[K" : "") +
+           ("culm: " + verb_name) + ": " + text;
   }
   const std::size_t next = (line_in_use + 1) % lines.size();
   Words& line = lines[next];

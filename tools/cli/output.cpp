@@ -12,6 +12,8 @@
 
 #include "culm/core/assert.hpp"
 
+#include "tools/cli/progress.hpp"
+
 namespace culm::tools {
 namespace {
 
@@ -29,6 +31,11 @@ std::size_t width_of(std::string_view text) {
     if (c == 'm') is_colour = false;
   }
   return width;
+}
+
+std::string_view variable(const char* name) {
+  const char* const found = std::getenv(name);
+  return found == nullptr ? "" : found;
 }
 
 template <class... Arguments>
@@ -67,6 +74,7 @@ Outcome<void> Output::write_json(const Json& value) { return write(to_line(value
 
 Outcome<void> Output::flush() {
   const std::string text = std::exchange(buffer_, {});
+  if (!text.empty() && is_terminal()) clear_progress();
   if (auto written = write_fully(descriptor_, text); !written) {
     return fail_with(std::move(written.error()).about(name_));
   }
@@ -81,21 +89,23 @@ bool Output::is_regular_file() const {
 }
 
 std::string Output::toned(Tone tone, std::string text) const {
-  const auto value = [](const char* variable) {
-    const char* const found = std::getenv(variable);
-    return std::string_view(found == nullptr ? "" : found);
-  };
-  if (!is_terminal() || !value("NO_COLOR").empty() || value("TERM") == "dumb") return text;
+  if (!is_terminal() || !variable("NO_COLOR").empty() || is_dumb_terminal()) return text;
   const char* const start = tone == Tone::kGood      ? "\033[32m"
                             : tone == Tone::kPartial ? "\033[33m"
                                                      : "\033[31m";
   return start + std::move(text) + "\033[0m";
 }
 
-std::size_t terminal_columns() {
+bool is_dumb_terminal() { return variable("TERM") == "dumb"; }
+
+std::optional<std::size_t> columns_of(int descriptor) {
   winsize size{};
-  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 100;
-  return std::max<std::size_t>(size.ws_col, 40);
+  if (::ioctl(descriptor, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return std::nullopt;
+  return size.ws_col;
+}
+
+std::size_t terminal_columns() {
+  return std::max<std::size_t>(columns_of(STDOUT_FILENO).value_or(100), 40);
 }
 
 std::string human_count(std::uint64_t count) {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,7 +45,11 @@ class Output {
   std::string buffer_;
 };
 
-/// Columns of a terminal, 100 where there is none.
+/// Whether TERM says that the terminal knows no control sequences.
+[[nodiscard]] bool is_dumb_terminal();
+/// Columns of the terminal that this is; nothing if it is none, or does not say.
+[[nodiscard]] std::optional<std::size_t> columns_of(int descriptor);
+/// Columns to print help on, 100 where there is no terminal.
 [[nodiscard]] std::size_t terminal_columns();
 
 /// "1,234,567", of a number that counts. One that names something, such as a seqnum, is printed as

@@ -11,7 +11,8 @@
 namespace culm::tools {
 
 /// How far long work has come and how long the rest will take, on one line of stderr that
-/// disappears in the end. Prints nothing unless stderr is a terminal, nor in the first half second.
+/// disappears in the end. Prints nothing unless stderr is a terminal that can clear a line, nor in
+/// the first half second. One at a time.
 class Progress {
  public:
   enum class Unit { kBytes, kCount };
@@ -22,6 +23,7 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
   ~Progress();
 
+  /// What is done stays done: less than before counts as before.
   void show(std::uint64_t done);
   /// As `show`, of `more` than was done.
   void advance(std::uint64_t more) { show(done_ + more); }
@@ -30,8 +32,8 @@ class Progress {
   [[nodiscard]] double seconds() const;
   /// Whether anything will ever be shown.
   [[nodiscard]] bool is_shown() const noexcept { return is_terminal_; }
-  /// What it shows after so many seconds.
-  [[nodiscard]] std::string line(double seconds) const;
+  /// What it shows after so many seconds on so many columns, of which the last stays free.
+  [[nodiscard]] std::string line(double seconds, std::size_t columns) const;
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -41,10 +43,12 @@ class Progress {
   Unit unit_;
   bool is_terminal_;
   std::uint64_t done_ = 0;
-  bool is_on_screen_ = false;
   Clock::time_point start_;
   Clock::time_point next_;
 };
+
+/// Takes what a `Progress` shows away, so that another line can be printed there.
+void clear_progress();
 
 /// The progress of work that is one call: while this exists, and no more than every 100 ms, a
 /// thread asks how far it has come. It asks nothing where nothing would be shown.
