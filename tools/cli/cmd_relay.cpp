@@ -34,8 +34,8 @@ void add_relay(CommandTree& tree) {
   verb.add_flag("--accept-any", options->accept_any, "Take every log that is offered")
       .excludes(accept);
   verb.add_option(
-      "--log-level", value_of("LEVEL", options->log.level, parse_level),
-      "error, warning, info or debug: what stderr is told at least; otherwise info.\n"
+      "--log-level", value_of("error|warning|info|debug", options->log.level, parse_level),
+      "What stderr is told at least; otherwise info.\n"
       "debug has a line for each connection and each log that grows, within that limit");
   verb.add_flag("--log-json", options->log.json, "Write each line to stderr as an object in JSON");
   add_admission_options(verb, options->admission);

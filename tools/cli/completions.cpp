@@ -35,9 +35,16 @@ enum class Offer { kNothing, kFiles, kDirectories, kNames, kVerbs, kWords };
 Offer offer_for(std::string_view value) {
   if (value == "FILE") return Offer::kFiles;
   if (value == "DIR") return Offer::kDirectories;
-  if (value == "LOG" || value == "AUTHOR" || value == "PREFIX") return Offer::kNames;
+  if (value == "LOG" || value == "AUTHOR" || value == "PREFIX" || value == "NAME") {
+    return Offer::kNames;
+  }
   if (value == "VERB") return Offer::kVerbs;
   return value.find('|') != std::string_view::npos ? Offer::kWords : Offer::kNothing;
+}
+
+/// As an argument a NAME is a new one; as the value of an option it was given.
+std::string offered_at(const Option& positional) {
+  return positional.name() == "NAME" ? "new name" : positional.name();
 }
 
 Texts words_of(std::string value) {
@@ -90,23 +97,53 @@ std::vector<OptionRow> rows_of(const Verb& verb) {
 
 // bash
 
+/// Spellings of those that take a value, between spaces.
+std::string valued(const std::vector<OptionRow>& rows) {
+  Texts all;
+  for (const OptionRow& row : rows) {
+    if (!row.value.empty()) std::ranges::copy(row.spellings, std::back_inserter(all));
+  }
+  return joined(all, " ");
+}
+
+/// What its arguments are, in their order; the last one may be repeated.
+std::vector<const Option*> positionals_of(const Verb& verb) {
+  std::vector<const Option*> all;
+  for (const Option& option : verb.options()) {
+    if (option.is_positional()) all.push_back(&option);
+  }
+  return all;
+}
+
 std::string bash_offer(std::string_view value, const CommandTree& tree) {
+  const auto of = [](const std::string& words) {
+    return "COMPREPLY=($(compgen -W " + words + " -- \"$word\"))";
+  };
   switch (offer_for(value)) {
-    case Offer::kFiles:
-      return "COMPREPLY=($(compgen -f -- \"$word\"))";
+    case Offer::kFiles:  // readline knows how they are quoted
+      return "compopt -o default";
     case Offer::kDirectories:
-      return "COMPREPLY=($(compgen -d -- \"$word\"))";
+      return "compopt -o dirnames";
     case Offer::kNames:
-      return "COMPREPLY=($(compgen -W \"$(_culm_names)\" -- \"$word\"))";
+      return of("\"$(_culm_names)\"");
     case Offer::kVerbs:
-      return "COMPREPLY=($(compgen -W '" + joined(verb_names(tree), " ") + "' -- \"$word\"))";
+      return of(shell_quoted(joined(verb_names(tree), " ")));
     case Offer::kWords:
-      return "COMPREPLY=($(compgen -W '" + words_of(std::string(value)).front() +
-             "' -- \"$word\"))";
+      return of(shell_quoted(words_of(std::string(value)).front()));
     case Offer::kNothing:
       break;
   }
-  return "COMPREPLY=()";
+  return ":";
+}
+
+std::string bash_arguments(const Verb& verb, const CommandTree& tree) {
+  const auto positionals = positionals_of(verb);
+  std::string out = "case $at in\n";
+  for (std::size_t at = 0; at < positionals.size(); ++at) {
+    out += "          " + (positionals[at]->is_repeatable() ? "*" : std::to_string(at)) + ") " +
+           bash_offer(offered_at(*positionals[at]), tree) + " ;;\n";
+  }
+  return out + "        esac";
 }
 
 /// The branch of a `case` over the word before, for options that take a value.
@@ -156,13 +193,34 @@ Texts zsh_option(const OptionRow& row, const CommandTree& tree) {
   std::string help = shell_quoted(row.help, "[]:\\");
   help = help.substr(1, help.size() - 2);
   for (const std::string& spelling : row.spellings) {
-    out.push_back("'" + (row.is_repeatable ? "*" : others) + spelling + "[" + help + "]" +
+    // A value is the next word, or follows it: --store=DIR, -oFILE.
+    const char* const joint = row.value.empty() ? "" : spelling.starts_with("--") ? "=" : "+";
+    out.push_back("'" + (row.is_repeatable ? "*" : others) + spelling + joint + "[" + help + "]" +
                   (row.value.empty() ? "" : zsh_value(row.value, tree)) + "'");
   }
   return out;
 }
 
 // fish
+
+/// What `-a`, or for files another option, offers; "" for nothing.
+std::string fish_offer(std::string_view value, const CommandTree& tree) {
+  switch (offer_for(value)) {
+    case Offer::kFiles:
+      return " -F";
+    case Offer::kDirectories:
+      return " -a '(__fish_complete_directories)'";
+    case Offer::kNames:
+      return " -a '(__culm_names)'";
+    case Offer::kVerbs:
+      return " -a " + shell_quoted(joined(verb_names(tree), " "));
+    case Offer::kWords:
+      return " -a " + shell_quoted(words_of(std::string(value)).front());
+    case Offer::kNothing:
+      break;
+  }
+  return "";
+}
 
 std::string fish_option(const std::string& condition, const OptionRow& row,
                         const CommandTree& tree) {
@@ -172,33 +230,10 @@ std::string fish_option(const std::string& condition, const OptionRow& row,
     out += spelling.starts_with("--") ? " -l " + spelling.substr(2) : " -s " + spelling.substr(1);
   }
   if (!row.value.empty()) {
-    switch (offer_for(row.value)) {
-      case Offer::kFiles:
-        out += " -r -F";
-        break;
-      case Offer::kDirectories:
-        out += " -x -a '(__fish_complete_directories)'";
-        break;
-      case Offer::kNames:
-        out += " -x -a '(__culm_names)'";
-        break;
-      case Offer::kVerbs:
-        out += " -x -a " + shell_quoted(joined(verb_names(tree), " "));
-        break;
-      case Offer::kWords:
-        out += " -x -a " + shell_quoted(words_of(row.value).front());
-        break;
-      case Offer::kNothing:
-        out += " -x";
-        break;
-    }
+    const std::string offer = fish_offer(row.value, tree);
+    out += (offer == " -F" ? " -r" : " -x") + offer;
   }
   return out + " -d " + shell_quoted(row.help) + "\n";
-}
-
-const Option* first_positional(const Verb& verb) {
-  const auto found = std::ranges::find_if(verb.options(), &Option::is_positional);
-  return found == verb.options().end() ? nullptr : &*found;
 }
 
 }  // namespace
@@ -210,16 +245,45 @@ std::string bash_completion(const CommandTree& tree) {
   done; }
 
 _culm() {
-  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} verb= i
-  for ((i = 1; i < COMP_CWORD; ++i)); do
-    case ${COMP_WORDS[i]} in
-      --store) ((++i)) ;;
-      -*) ;;
-      *) verb=${COMP_WORDS[i]}; break ;;
-    esac
+  local line=$COMP_LINE part word words=() before= verb= at=0 prefix= i
+  # COMP_WORDBREAKS has parted words at each = and :.
+  for ((i = 0; i <= COMP_CWORD; ++i)); do
+    part=${COMP_WORDS[i]}
+    if [[ $i == 0 || $line == [[:space:]]* ]]; then words+=("$part"); else words[-1]+=$part; fi
+    line=${line#"${line%%[![:space:]]*}"}
+    line=${line#"$part"}
   done
+  word=${words[-1]}
+  unset 'words[-1]'
+  for part in "${words[@]:1}"; do
+    if [[ $before ]]; then
+      before=
+    elif [[ $part == -* ]]; then
+      _culm_takes_value && before=$part
+    elif [[ ! $verb ]]; then
+      verb=$part
+    else
+      ((++at))
+    fi
+  done
+  if [[ ! $before && $word == --*=* ]]; then
+    before=${word%%=*} word=${word#*=}
+    [[ ${COMP_WORDS[COMP_CWORD]} == --*=* ]] && prefix=$before=
+  fi
+  COMPREPLY=()
+  _culm_reply
+  [[ $prefix ]] && COMPREPLY=("${COMPREPLY[@]/#/$prefix}")
+}
+
+_culm_takes_value() {
   case $verb in
 )sh";
+  const auto add_valued = [&](const std::string& verb, const std::vector<OptionRow>& rows) {
+    out += "    " + verb + ") [[ ' " + valued(rows) + " ' == *\" $part \"* ]] ;;\n";
+  };
+  add_valued("''", common_rows());
+  for (const Verb& verb : tree.verbs()) add_valued(verb.name(), rows_of(verb));
+  out += "  esac\n}\n\n_culm_reply() {\n  case $verb in\n";
   const auto add = [&](const std::string& verb, const std::vector<OptionRow>& rows,
                        const std::string& otherwise) {
     out += "    " + verb + ")\n      case $before in\n" + bash_values(rows, tree) +
@@ -229,11 +293,9 @@ _culm() {
   };
   add("''", common_rows(), bash_offer("VERB", tree));
   for (const Verb& verb : tree.verbs()) {
-    const Option* const positional = first_positional(verb);
-    add(verb.name(), rows_of(verb),
-        bash_offer(positional == nullptr ? "" : positional->name(), tree));
+    add(verb.name(), rows_of(verb), bash_arguments(verb, tree));
   }
-  return out + "  esac\n}\ncomplete -o filenames -F _culm culm\n";
+  return out + "  esac\n}\ncomplete -F _culm culm\n";
 }
 
 std::string zsh_completion(const CommandTree& tree) {
@@ -270,7 +332,7 @@ _culm() {
       if (!option.is_positional()) continue;
       out += " \\\n            '" + std::string(option.is_repeatable() ? "*" : "") +
              (option.is_required() || option.is_repeatable() ? ":" : "::") +
-             zsh_value(option.name(), tree).substr(1) + "'";
+             zsh_value(offered_at(option), tree).substr(1) + "'";
     }
     out += " ;;\n";
   }
@@ -283,20 +345,54 @@ std::string fish_completion(const CommandTree& tree) {
   culm name 2>/dev/null | string match -rg '^(\S+) +[0-9a-f]{64}'
 end
 
-complete -c culm -f
+# Whether the verb is $argv[1], after which as many arguments stand as $argv[2]; 1+: or more.
+function __culm_is
+  set -l words (commandline -opc)
+  set -l verb
+  set -l at 0
+  set -l is_value 0
+  for word in $words[2..]
+    if test $is_value = 1
+      set is_value 0
+    else if string match -q -- '-*' $word
+      __culm_takes_value "$verb" $word; and set is_value 1
+    else if test -z "$verb"
+      set verb $word
+    else
+      set at (math $at + 1)
+    end
+  end
+  test "$verb" = "$argv[1]"; or return 1
+  test (count $argv) = 1; and return 0
+  set -l least (string replace + '' $argv[2])
+  test $at = $least; or begin
+    test $at -gt $least; and test $least != $argv[2]
+  end
+end
+
+function __culm_takes_value
+  switch $argv[1]
 )sh";
+  const auto add_valued = [&](const std::string& verb, const std::vector<OptionRow>& rows) {
+    out += "    case " + verb + "\n      contains -- $argv[2] " + valued(rows) + "\n";
+  };
+  add_valued("''", common_rows());
+  for (const Verb& verb : tree.verbs()) add_valued(verb.name(), rows_of(verb));
+  out += "    case '*'\n      return 1\n  end\nend\n\ncomplete -c culm -f\n";
   for (const OptionRow& row : common_rows()) out += fish_option("", row, tree);
   for (const Verb& verb : tree.verbs()) {
-    out += "complete -c culm -n __fish_use_subcommand -a " + verb.name() + " -d " +
+    out += "complete -c culm -n \"__culm_is ''\" -a " + verb.name() + " -d " +
            shell_quoted(verb.summary()) + "\n";
-    const std::string condition = "__fish_seen_subcommand_from " + verb.name();
-    const Option* const positional = first_positional(verb);
-    const Offer offer = offer_for(positional == nullptr ? "" : positional->name());
-    const std::string here = "complete -c culm -n " + shell_quoted(condition);
-    if (offer == Offer::kFiles) out += here + " -F\n";
-    if (offer == Offer::kNames) out += here + " -a '(__culm_names)'\n";
-    if (offer == Offer::kVerbs)
-      out += here + " -a " + shell_quoted(joined(verb_names(tree), " ")) + "\n";
+    const std::string condition = "__culm_is " + verb.name();
+    const auto positionals = positionals_of(verb);
+    for (std::size_t at = 0; at < positionals.size(); ++at) {
+      const std::string offer = fish_offer(offered_at(*positionals[at]), tree);
+      const std::string place =
+          " " + std::to_string(at) + (positionals[at]->is_repeatable() ? "+" : "");
+      if (!offer.empty()) {
+        out += "complete -c culm -n " + shell_quoted(condition + place) + offer + "\n";
+      }
+    }
     const auto rows = rows_of(verb);
     for (std::size_t i = 0; i + std::size(kCommonOptions) < rows.size(); ++i) {
       out += fish_option(condition, rows[i], tree);

@@ -44,7 +44,7 @@ void add_host_options(Verb& verb, HostOptions& options) {
       .type_name("FILE");
   verb.add_option("--network", &options.network,
                   "Talk only to peers that name the same network; any text")
-      .type_name("NAME");
+      .type_name("NETWORK");
   verb.add_option("--network-key", &options.network_key_file,
                   "Talk only to peers that hold the same secret: 64 hex digits in this file")
       .type_name("FILE");
