@@ -24,6 +24,10 @@ class Names(NetworkScenario):
         self.assertRegex(self.text("mark"), r"^alice  3  ")
         self.assertIn("2", self.text("inspect", "alice", 2))
         self.assertEqual(self.json("ls", "alice")["log"], author)
+        # As hex digits it is no shorter start of an author.
+        self.text("name", author, "ada")
+        self.assertEqual(self.json("ls", "ada")["log"], author)
+        self.text("name", "--remove", "ada")
         self.assertRegex(self.text("ls"), r"(?m)^alice ")
         self.assertIn(author, self.text("ls", "--full"))
         self.text("verify", "alice")

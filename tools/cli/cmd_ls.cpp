@@ -119,6 +119,7 @@ Outcome<void> run(Context& context, const Options& options) {
   std::vector<LogKey> logs;
   CULM_TOOLS_TRY(const auto names, list_given_names());
   const bool is_start =
+      std::ranges::find(names, options.prefix, &GivenName::name) == names.end() &&
       options.prefix.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
   if (is_start) {
     auto listed = transaction.list_logs(options.prefix);
