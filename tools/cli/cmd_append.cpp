@@ -94,8 +94,8 @@ class Batch {
     appended_.insert({last - count + 1, last});
     total_bytes_ += size_bytes;
     say_when_interrupted(
-        "appended " + human_entries(appended_.count()) + ", seqnum " + human_ranges(appended_) +
-            ", which are in the log",
+        "appended " + human_entries(appended_.count()) + " to the log, seqnum " +
+            human_ranges(appended_),
         {{"log", to_string(log_)}, {"seqnums", to_string(appended_)}, {"head", appender_.head()}});
   }
 

@@ -30,10 +30,13 @@ void hold_standard_descriptors() {
   }
 }
 
-/// What has been done is done, also where it cannot be said on the output any more.
+/// What has been done is done, also where it cannot be said on the output any more: to repeat it
+/// would do it twice.
 Failure with_what_was_done(Failure failure, const Context& context) {
   const std::string& done = culm::tools::what_was_done();
-  if (failure.what == context.out.name() && !done.empty()) failure.message += "; " + done;
+  if (failure.what != context.out.name() || done.empty()) return failure;
+  failure.message += "; " + done;
+  if (!failure.step.empty()) failure.step = "make room where the output goes";
   return failure;
 }
 
