@@ -248,6 +248,10 @@ class Causes(NetworkScenario):
         said = self.error(STORE, "sync", relay.address, AUTHOR, store="file/store")
         self.assertIn("file/store", said)
         self.assertIn("next: name a directory", said)
+        # Before anything is fetched.
+        said = self.error(STORE, "sync", relay.address, AUTHOR, store="/proc/store")
+        self.assertIn("No such file or directory", said)
+        self.assertIn("next: name a directory elsewhere", said)
         relay.end()
 
     def test_a_relay_that_cannot_listen(self):

@@ -1,6 +1,11 @@
 #include "tools/relay/host.hpp"
 
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "culm/store/author_mark_place.hpp"
 
@@ -20,6 +25,19 @@ void allow_many_descriptors() {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/// Only what makes a directory there tells whether one can be made.
+Result<void> check_can_be_made(const std::string& directory) {
+  std::error_code error;
+  auto there = std::filesystem::absolute(directory, error);
+  while (!std::filesystem::exists(there, error) && there != there.parent_path()) {
+    there = there.parent_path();
+  }
+  std::string probe = (there / ".culm-XXXXXX").string();
+  if (::mkdtemp(probe.data()) == nullptr) return fail(error_system(Errc::kStoreIo, errno));
+  ::rmdir(probe.c_str());
+  return {};
 }
 
 }  // namespace
@@ -106,6 +124,7 @@ Result<void> Host::open_store(MakeStore make) {
   if (is_missing && make == MakeStore::kNow) {
     kv = open_kv(true);
   } else if (is_missing) {
+    CULM_CHECK(check_can_be_made(directory_));
     kv = std::make_unique<UnmadeKv>([this](store::Kv& memory) { return make_kv(memory); });
     store_is_ = StoreIs::kMissing;
   }
