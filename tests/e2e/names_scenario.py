@@ -149,6 +149,10 @@ class Names(NetworkScenario):
         for verb in ["cat"], ["log"], ["export", "--jsonl"]:
             for ranges in "-14", "5--12":
                 self.error(NOT_FOUND, *verb, author, "--range", ranges)
+        for verb in ["log"], ["cat"], ["export", "--jsonl"], ["delete", "--payloads"]:
+            for ranges in "last-1", "1,-3-10":
+                self.assertIn("this range ends before it begins, as the last entry is 13",
+                              self.error(USAGE, *verb, author, "--range", ranges))
         self.assertIn("0 payloads", self.text("delete", author, "--payloads", "--range", "-14"))
         self.assertIn("1 payload (1 B): 13", self.text("delete", author, "--payloads", "--range",
                                                        "last", "--dry-run"))

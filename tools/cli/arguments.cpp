@@ -135,6 +135,7 @@ Outcome<RangeSet> parse_range_option(std::string_view what, std::string_view tex
 
 Outcome<RangeWords> RangeWords::parse(std::string_view what, std::string_view text) {
   RangeWords words;
+  words.text_ = text;
   std::size_t at = 0;
   while (at <= text.size()) {
     const std::size_t end = std::min(text.find(',', at), text.size());
@@ -228,6 +229,18 @@ RangeSet RangeWords::of(SeqNum head, SeqNum head_max) const {
   set.erase({head + 1, head_max});
   if (is_open && end.first <= head) set.insert(end);
   return set;
+}
+
+Outcome<void> RangeWords::check_in(SeqNum head) const {
+  for (const Range& range : ranges_) {
+    const bool is_mixed = range.first.is_from_last && !range.last.is_from_last;
+    if (is_mixed && head - std::min(head, range.first.number - 1) > range.last.number) {
+      return no_ranges(
+          "--range", text_, range.at,
+          "this range ends before it begins, as the last entry is " + std::to_string(head));
+    }
+  }
+  return {};
 }
 
 bool is_from_last(std::string_view text) {

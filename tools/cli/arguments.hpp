@@ -70,6 +70,8 @@ class RangeWords {
   /// The same of one of several logs, the highest head of which is `head_max`: up to that, what
   /// lies above the head is meant of the others.
   [[nodiscard]] RangeSet of(SeqNum head, SeqNum head_max) const;
+  /// Fails where a range such as last-5 ends before it begins, in a log with this head.
+  [[nodiscard]] Outcome<void> check_in(SeqNum head) const;
   /// Where in the text the first range begins that needs a head; nothing where none does.
   [[nodiscard]] std::optional<std::size_t> counted_from_last() const;
 
@@ -93,6 +95,7 @@ class RangeWords {
     [[nodiscard]] std::optional<Range> take_range();
   };
 
+  std::string text_;
   std::vector<Range> ranges_;
 };
 [[nodiscard]] inline Option::Value ranges_of(RangeWords& into) {

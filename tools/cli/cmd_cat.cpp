@@ -46,6 +46,7 @@ Outcome<RangeSet> choose(const store::LogState& state, const Options& options, S
     return held;
   }
   const SeqNum head = entries.max();
+  CULM_TOOLS_CHECK(options.range.check_in(head));
   RangeSet wanted = options.range.of(head, head_max);
   if (wanted.empty()) {
     if (head < head_max) return RangeSet();

@@ -39,8 +39,9 @@ Outcome<Named> find_named(const store::ReadTransaction& transaction, const Optio
 }
 
 /// An open range is meant of what there is, not of payloads yet to come.
-RangeSet meant(const store::LogState& log, const RangeWords& words, SeqNum head_max) {
+Outcome<RangeSet> meant(const store::LogState& log, const RangeWords& words, SeqNum head_max) {
   const SeqNum head = head_of(log);
+  CULM_TOOLS_CHECK(words.check_in(head));
   RangeSet range = words.of(head, head_max);
   if (range.contains(kSeqnumMax) && head < kSeqnumMax) range.erase({head + 1, kSeqnumMax});
   return range;
@@ -154,7 +155,7 @@ Outcome<void> look(Context& context, const Options& options) {
   CULM_TOOLS_TRY(const Named named, find_named(transaction, options));
   return for_each_log(context, named.logs, [&](const LogKey& key) -> Outcome<void> {
     CULM_TOOLS_TRY(const auto log, transaction.get_log(key));
-    const RangeSet seqnums = meant(*log, options.range, named.head_max);
+    CULM_TOOLS_TRY(const RangeSet seqnums, meant(*log, options.range, named.head_max));
     if (seqnums.empty() && head_of(*log) < named.head_max) return {};
     CULM_TOOLS_TRY(Extent extent, plan(transaction, *log, seqnums));
     CULM_TOOLS_TRY(
@@ -244,7 +245,7 @@ class Deletion {
 Outcome<void> delete_of(Context& context, const Options& options, const host::WritableStore& access,
                         const LogKey& log, SeqNum head_max) {
   CULM_TOOLS_TRY(const auto before, read_log(*access.store, log));
-  const RangeSet named = meant(before, options.range, head_max);
+  CULM_TOOLS_TRY(const RangeSet named, meant(before, options.range, head_max));
   if (named.empty() && head_of(before) < head_max) return {};
   Extent planned;
   {

@@ -35,6 +35,7 @@ Outcome<std::vector<Part>> choose(const store::Store& store, const Options& opti
   const SeqNum head_max = highest_head(states);
   for (const store::LogState& state : states) {
     const RangeSet served = state.served();
+    CULM_TOOLS_CHECK(options.range.check_in(state.head()));
     const RangeSet named = options.range.of(state.head(), head_max);
     const RangeSet asked = options.range.empty() ? served : served & named;
     CULM_TOOLS_CHECK(unless_missing(state, named_in(named) - served));

@@ -47,6 +47,7 @@ Outcome<void> run(Context& context, const Options& options) {
   Outcome<void> outcome;
   const SeqNum head_max = highest_head(states);
   for (const store::LogState& state : states) {
+    CULM_TOOLS_CHECK(options.range.check_in(state.head()));
     const RangeSet asked = options.range.of(state.head(), head_max);
     RangeSet seqnums = state.served();
     if (!options.range.empty()) seqnums &= asked;
