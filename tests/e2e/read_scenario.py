@@ -176,6 +176,18 @@ class Read(Scenario):
         self.assertIn("the entry is not held: 100-102\n", said)
         self.assertIn("the highest entry known here is 6", said)
 
+    def test_of_many_that_are_missing_the_first_are_named(self):
+        author = self.new_log("a")
+        ranges = ",".join(str(seqnum) for seqnum in range(3, 4000, 2))
+        for verb in ["log"], ["cat"], ["export", "--jsonl"]:
+            said = self.error(NOT_FOUND, *verb, author, "--range", ranges)
+            self.assertIn(": 3,5,7,9,11,13,15,17,...\n", said)
+            self.assertLess(len(said), 400)
+            done = self.run_culm(*verb, author, "--range", ranges, "--json", status=NOT_FOUND)
+            failure = json.loads(done.stderr)
+            self.assertEqual(failure["missing"], ranges)
+            self.assertLess(len(failure["message"]), 200)
+
     def test_a_full_output_is_an_error(self):
         author = self.new_log("abc")
         for verb in ["ls"], ["log", author], ["cat", author], ["lipmaa", 5]:

@@ -200,9 +200,9 @@ Outcome<void> unless_missing(const store::LogState& log, const RangeSet& missing
   }
   const RangeSet others = missing - deleted;
   Failure failure(Error{others.empty() ? Errc::kPayloadDeleted : error});
-  failure.message += ": " + to_string(others.empty() ? deleted : others);
+  failure.message += ": " + human_ranges(others.empty() ? deleted : others);
   if (!others.empty() && !deleted.empty()) {
-    failure.message += "; deleted here: " + to_string(deleted);
+    failure.message += "; deleted here: " + human_ranges(deleted);
   }
   failure.fields["missing"] = to_string(missing);
   const std::string sync = "`culm sync HOST:PORT " + name_of_one(log.log) + " --range " +
