@@ -123,11 +123,20 @@ Result<ReadTransaction> Store::read() const {
 }
 
 Result<void> Store::update(const Body& body) {
+  // What the last transaction freed can be written to in the one after the next.
+  bool is_aged = false;
   for (;;) {
     const auto done = update_once(body);
     if (done || done.error().code != Errc::kStoreFull) return done;
-    CULM_CHECK(kv_->grow());
+    const auto grown = kv_->grow();
+    if (grown) continue;
+    if (std::exchange(is_aged, true) || !update_once(touch_meta)) return grown;
   }
+}
+
+Result<void> Store::touch_meta(WriteTransaction& transaction) {
+  transaction.is_meta_changed_ = true;
+  return {};
 }
 
 Result<void> Store::update_once(const Body& body) {

@@ -526,6 +526,7 @@ class Store {
   Store(std::unique_ptr<Kv> kv, const StoreId& id);
 
   Result<void> update_once(const Body& body);
+  static Result<void> touch_meta(WriteTransaction& transaction);
   using Step = std::function<Result<void>(WriteTransaction&, std::size_t rows_max)>;
   Result<void> update_within_room(const Step& step);
 

@@ -147,6 +147,21 @@ class FullDisk(NetworkScenario):
         with open(self.path("deleted")) as file:
             self.assertGreater(json.load(file)["deleted"], 100)
 
+    def test_what_was_deleted_has_room_for_the_next_append_at_once(self):
+        lines = self.in_small_place("""
+          $C keygen me.key >author; A=$(cat author)
+          for i in $(seq 8); do head -c 300000 /dev/urandom >p$i; done
+          $C append --key me.key p1 p2 p3 p4 p5 p6 >/dev/null; echo append $?
+          cat /dev/zero >disk/rest 2>/dev/null
+          $C append --key me.key p7 >/dev/null 2>&1; echo append $?
+          $C delete $A --payloads --range 1-4 >/dev/null; echo delete $?
+          $C append --key me.key p7 >/dev/null; echo append $?
+          $C append --key me.key p8 >/dev/null; echo append $?
+          $C verify >/dev/null; echo verify $?
+        """)
+        self.assertEqual(lines, ["append 0", "append 5", "delete 0", "append 0", "append 0",
+                                 "verify 0"])
+
     def test_a_repair_says_how_much_room_it_needs_to_look_and_to_mend(self):
         lines = self.in_small_place(self.FILL + """
           dd if=/dev/zero of=disk/store/data.mdb bs=4096 count=1 conv=notrunc 2>/dev/null
