@@ -3,6 +3,7 @@ components or by pkg-config, and used by programs of theirs: the README's exampl
 but a part, and one without CMake."""
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -46,6 +47,10 @@ with tempfile.TemporaryDirectory() as directory:
     os.environ["CULM_MARKS"] = directory + "/marks"
     place = pathlib.Path(directory)
     run(cmake, "--install", build, "--prefix", place / "installed")
+    include = place / "installed/include"
+    for header in include.rglob("*.hpp"):
+        for name in re.findall(r'#include ["<](culm/[^">]+)', header.read_text()):
+            assert (include / name).exists(), f"{header} includes {name}, which is not installed"
     consumer = place / "consumer"
     consumer.mkdir()
     (consumer / "CMakeLists.txt").write_text(LISTS)
