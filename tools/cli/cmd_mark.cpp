@@ -236,7 +236,7 @@ void add_mark(CommandTree& tree) {
   Verb& verb = tree.add_verb(
       "mark",
       "Show what was published last in each log that is appended to here: log, seqnum, and the\n"
-      "file of the author mark. A store that lacks what its mark says is not appended to. The marks\n"
+      "file of the author mark. A store that lacks what its mark says is not appended to. Marks\n"
       "belong to the key, not to a store: keep a copy of both, and move both to another machine.\n"
       "They lie in $CULM_MARKS, else in culm/marks in $XDG_DATA_HOME or ~/.local/share.",
       "culm mark --json >marks.jsonl\n"
