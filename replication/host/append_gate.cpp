@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <utility>
@@ -17,6 +18,8 @@ namespace {
 
 constexpr Duration kAskMax = std::chrono::seconds(5);
 constexpr Duration kProveMax = std::chrono::seconds(20);
+/// More for each log, where many are asked of at once.
+constexpr Duration kAskEach = std::chrono::milliseconds(2);
 /// So many entries below the last one that both could have are compared one by one.
 constexpr SeqNum kLookedAt = 256;
 
@@ -205,6 +208,31 @@ Result<KnownHead> ask_peers(const Question& about) {
         return !is_silent(peer) && !is_unproven;
       }));
   return known;
+}
+
+Result<std::vector<LogKey>> find_unheld(const OwnLogs& own, const std::vector<LogKey>& logs,
+                                        std::vector<node::SyncPeer> peers,
+                                        const std::stop_token& stop) {
+  std::vector<LogKey> unheld;
+  if (logs.empty() || peers.empty()) return unheld;
+  auto request = request_of(std::move(peers));
+  request.quote_only = true;
+  request.whole_max = kAskMax + logs.size() * kAskEach;
+  node::add_logs(request, {}, logs);
+  CULM_TRY(const auto empty, make_empty());
+  const auto report = ask_directly(
+      {own.store, nullptr, own.directory, own.options, logs.front(), 0, {}, stop}, *empty, request);
+  const auto is_silent = [](const node::PeerReport& peer) { return !peer.peer || peer.error; };
+  if (!report || std::ranges::any_of(report->peers, is_silent)) return unheld;
+  const bool is_said = report->outcome == node::SyncOutcome::kDone ||
+                       report->outcome == node::SyncOutcome::kIncomplete;
+  for (const node::LogReport& said : report->logs) {
+    const bool is_held = said.cap != 0 || std::ranges::any_of(said.peer_heads, std::identity());
+    const bool is_busy = said.denied == replication::DenyReason::kBusy;
+    if (is_said && !is_held && !is_busy) unheld.push_back(said.log);
+  }
+  std::ranges::sort(unheld);
+  return unheld;
 }
 
 Result<void> move_back(store::AuthorMark& mark, OtherBranch& other) {

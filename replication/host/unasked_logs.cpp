@@ -244,7 +244,14 @@ Result<std::vector<LogKey>> list_unasked(const OwnLogs& own, const node::SyncReq
 Result<std::optional<UnaskedLog>> find_unasked(const OwnLogs& own, const std::vector<LogKey>& logs,
                                                const node::SyncRequest& request,
                                                const std::stop_token& stop) {
+  std::vector<LogKey> unheld;
+  if (logs.size() > 1) {
+    CULM_TRY(unheld, find_unheld(own, logs, request.peers, stop));
+  }
   for (const LogKey& log : logs) {
+    CULM_TRY(const Doubt doubt, read_doubt(own, log));
+    // Who holds nothing of it is enough to begin.
+    if (doubt == Doubt::kBegun && std::ranges::binary_search(unheld, log)) continue;
     CULM_TRY(auto unasked, look_at(own, log, request, stop));
     if (unasked) return unasked;
   }

@@ -24,6 +24,13 @@ struct Question {
 /// Has them show what they hold.
 [[nodiscard]] Result<KnownHead> ask_peers(const Question& about);
 
+/// The question of all of `logs` at once: those of which each peer says that it holds nothing, in
+/// order. None where a peer does not say. Fails as the store.
+[[nodiscard]] Result<std::vector<LogKey>> find_unheld(const OwnLogs& own,
+                                                      const std::vector<LogKey>& logs,
+                                                      std::vector<node::SyncPeer> peers,
+                                                      const std::stop_token& stop);
+
 /// Where nobody was asked before what is here was appended. Precondition: the mark is locked.
 [[nodiscard]] Result<void> move_back(store::AuthorMark& mark, OtherBranch& other);
 
