@@ -325,8 +325,9 @@ class WriteTransaction : public ReadTransaction {
   /// lost, the payloads that are left are counted again: that costs a look at each of their rows,
   /// and drops entries that are lost there too. Where it was the highest held, the store gets
   /// another id. Where the state of the log is damaged it is made of the log's rows first: what is
-  /// here is wanted then, and payloads that are not count as deleted. Where the list of known peers
-  /// is damaged it goes as well. Fails with kLogUnknown, kLogFragmented, and with kStoreDamaged
+  /// here is wanted then, and payloads that are not count as deleted. What entries lead to and is
+  /// not here counts as lost from then on. Where the list of known peers is damaged it goes as
+  /// well. Fails with kLogUnknown, kLogFragmented, and with kStoreDamaged
   /// where no row says which log it is of.
   [[nodiscard]] Result<RangeSet> drop_damaged(const LogKey& log, const RangeSet& seqnums);
   /// What was dropped for its damage so far.

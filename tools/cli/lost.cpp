@@ -84,7 +84,7 @@ std::string want_less(const store::LogState& log, const store::Lost& lost) {
   return text.empty() ? text : text + (are_two ? " want less" : " wants less");
 }
 
-/// Whether whoever has the author mark of the log here may not append to it. What else `culm
+/// Whether who has the author mark of the log here may not append to it. What else `culm
 /// append` looks at damage does not change. Spec: store.md#author-mark
 bool keeps_from_appending(const store::LogState& log) {
   const auto marks = store::find_marks_directory();
