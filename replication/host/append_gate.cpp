@@ -17,6 +17,8 @@ namespace culm::host {
 namespace {
 
 constexpr Duration kAskMax = std::chrono::seconds(5);
+/// Also by who waits for nobody.
+constexpr Duration kAskMin = std::chrono::seconds(1);
 constexpr Duration kProveMax = std::chrono::seconds(20);
 /// More for each log, where many are asked of at once.
 constexpr Duration kAskEach = std::chrono::milliseconds(2);
@@ -44,11 +46,11 @@ Result<node::SyncReport> ask(const Question& about, const node::SyncRequest& req
   return ask_directly(about, *empty, request);
 }
 
-node::SyncRequest request_of(std::vector<node::SyncPeer> peers) {
+node::SyncRequest request_of(std::vector<node::SyncPeer> peers, Duration wait_max) {
   node::SyncRequest request;
   request.peers = std::move(peers);
-  request.idle_max = kAskMax;
-  request.whole_max = kAskMax;
+  request.idle_max = std::clamp(wait_max, kAskMin, kAskMax);
+  request.whole_max = request.idle_max;
   return request;
 }
 
@@ -86,7 +88,7 @@ Result<Shown> compare(const Question& about, const store::Store& theirs, SeqNum 
 /// Wants the last entry that the peer says it holds, and those about the last that both could hold,
 /// without payloads: what comes is signed by the author.
 Result<Shown> show(const Question& about, const node::SyncPeer& peer, SeqNum head) {
-  auto request = request_of({peer});
+  auto request = request_of({peer}, about.wait_max);
   // Of a log that is forked at 1 a peer holds nothing, and can show that.
   RangeSet wanted{{std::max<SeqNum>(head, 1), std::max<SeqNum>(head, 1)}};
   if (const SeqNum last = std::min(head, about.tail); last != 0) {
@@ -102,7 +104,7 @@ Result<Shown> show(const Question& about, const node::SyncPeer& peer, SeqNum hea
 /// keeps what comes, and what it finds to be forked is no question of the tail any more.
 bool is_shown_to_node(const Question& about, const node::SyncPeer& peer, SeqNum head,
                       KnownHead& known) {
-  auto request = request_of({peer});
+  auto request = request_of({peer}, about.wait_max);
   request.logs = {{.log = about.log, .interest = {.ranges = {{head, head}}}, .payloads = false}};
   const auto report = about.node->sync(request);
   if (!report || report->logs.empty()) return false;
@@ -169,7 +171,7 @@ Result<void> prove_all(const Question& about, std::vector<std::pair<SeqNum, node
 Result<KnownHead> ask_peers(const Question& about) {
   KnownHead known{.asked = about.peers.size()};
   if (known.asked == 0) return known;
-  auto request = request_of(about.peers);
+  auto request = request_of(about.peers, about.wait_max);
   request.quote_only = true;
   node::add_logs(request, {}, {&about.log, 1});
   const auto report = ask(about, request);
@@ -215,7 +217,7 @@ Result<std::vector<LogKey>> find_unheld(const OwnLogs& own, const std::vector<Lo
                                         const std::stop_token& stop) {
   std::vector<LogKey> unheld;
   if (logs.empty() || peers.empty()) return unheld;
-  auto request = request_of(std::move(peers));
+  auto request = request_of(std::move(peers), kAskMax);
   request.quote_only = true;
   request.whole_max = kAskMax + logs.size() * kAskEach;
   node::add_logs(request, {}, logs);
@@ -259,7 +261,7 @@ Result<bool> KnownHead::check(AppendGate gate, SeqNum tail) const {
 
 Result<KnownHead> ask_known_peers(const WritableStore& store, const std::string& directory,
                                   store::AuthorMark& mark, const LogKey& log, SeqNum tail,
-                                  const ReplicaOptions& options) {
+                                  const ReplicaOptions& options, Duration wait_max) {
   std::vector<node::SyncPeer> peers;
   {
     CULM_TRY(const auto transaction, store.store->read());
@@ -271,8 +273,10 @@ Result<KnownHead> ask_known_peers(const WritableStore& store, const std::string&
   }
   // A node would find and keep the fork, by a quote too, if what is here is another branch.
   NodeClient* const node = store::is_unasked(mark) ? nullptr : store.node;
-  CULM_TRY(auto known,
-           ask_peers({*store.store, node, directory, options, log, tail, std::move(peers)}));
+  CULM_TRY(
+      auto known,
+      ask_peers(
+          {*store.store, node, directory, options, log, tail, std::move(peers), {}, wait_max}));
   if (known.other) CULM_CHECK(move_back(mark, *known.other));
   return known;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <optional>
 #include <stop_token>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "culm/core/result.hpp"
+#include "culm/core/time.hpp"
 #include "culm/core/types.hpp"
 #include "culm/replication/host/replica.hpp"
 #include "culm/replication/host/writer.hpp"
@@ -61,18 +63,19 @@ struct KnownHead {
   [[nodiscard]] Result<bool> check(AppendGate gate, SeqNum tail) const;
 };
 
-/// Asks the peers that the store has synced with, at most 5 s: through the node that runs on the
-/// store in `directory`, if one does, otherwise by itself, with the network that `options` name.
-/// Each that holds some of the log is to show its last entry, for at most 5 s each and 20 s in all;
-/// nothing of it is kept, but by a node whose network `options` do not open. That nobody could be
-/// asked is no error. Where a peer shows another branch, and nobody was asked before this one was
-/// appended, moves the mark back to the last entry of both: else the log could not go on once this
-/// branch was forgotten here and the other one was taken. Precondition: the mark is locked. Fails
-/// as store and mark.
+/// Asks the peers that the store has synced with, at most `wait_max`, within 1 s and 5 s: through
+/// the node that runs on the store in `directory`, if one does, otherwise by itself, with the
+/// network that `options` name. Each that holds some of the log is to show its last entry, for at
+/// most as long each and 20 s in all; nothing of it is kept, but by a node whose network `options`
+/// do not open. That nobody could be asked is no error. Where a peer shows another branch, and
+/// nobody was asked before this one was appended, moves the mark back to the last entry of both:
+/// else the log could not go on once this branch was forgotten here and the other one was taken.
+/// Precondition: the mark is locked. Fails as store and mark.
 [[nodiscard]] Result<KnownHead> ask_known_peers(const WritableStore& store,
                                                 const std::string& directory,
                                                 store::AuthorMark& mark, const LogKey& log,
-                                                SeqNum tail, const ReplicaOptions& options = {});
+                                                SeqNum tail, const ReplicaOptions& options = {},
+                                                Duration wait_max = std::chrono::seconds(5));
 
 /// Nobody could be asked: what became of one of the peers.
 struct SilentPeer {

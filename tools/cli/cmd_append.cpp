@@ -230,6 +230,7 @@ struct Gate {
   std::optional<host::KnownHead> known{};
   bool is_first = false;  ///< of the log, as far as is known here
   SeqNum tail = 0;
+  Duration wait_max{};
 
   /// A peer holds other entries than were appended here unasked.
   [[nodiscard]] bool shows_branch() const {
@@ -306,7 +307,8 @@ Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& c
   if (gate.gate == AppendGate::kNever) return !is_again;
   gate.is_first = tail == 0;
   gate.tail = tail;
-  CULM_TRY(gate.known, host::ask_known_peers(store, context.store_directory, mark, log, tail));
+  CULM_TRY(gate.known, host::ask_known_peers(store, context.store_directory, mark, log, tail, {},
+                                             gate.wait_max));
   CULM_TRY(const bool is_asked, gate.known->check(gate.gate, tail));
   const std::string claims = who_claims(*gate.known);
   const std::string who = claims.empty() ? who_is_silent(*gate.known, tail) : claims;
@@ -393,7 +395,8 @@ Outcome<void> check_new_log(const LogKey& log, store::AuthorMark& mark,
   if (!published && !adopt) return fail_with(explain(published.error(), mark_path));
   if (!published || !*published || (*published)->seqnum == 0) {
     if (gate != AppendGate::kRequired) return {};
-    return fail_with(explain({Errc::kAuthorHeadUnknown}, mark_path, {gate, {}, true}));
+    return fail_with(
+        explain({Errc::kAuthorHeadUnknown}, mark_path, {.gate = gate, .is_first = true}));
   }
   Failure failure(error_for(Errc::kAuthorMarkBehind, (*published)->seqnum));
   failure.message = "there is no store, and the log is published up to seqnum " +
@@ -468,6 +471,7 @@ Outcome<void> run(Context& context, const Options& given) {
   if (options.key_path.empty()) return usage("a file name must not be empty");
   CULM_TOOLS_TRY(const Duration wait_max, parse_wait(options.wait_seconds));
   Gate gate;
+  gate.wait_max = wait_max;
   CULM_TOOLS_TRY(gate.gate, parse_gate(options.gate));
   const auto key = store::read_key_file(options.key_path);
   if (!key) {

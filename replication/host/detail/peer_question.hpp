@@ -19,6 +19,7 @@ struct Question {
   SeqNum tail;
   std::vector<node::SyncPeer> peers;
   std::stop_token stop{};
+  Duration wait_max = std::chrono::seconds(5);
 };
 
 /// Has them show what they hold.
