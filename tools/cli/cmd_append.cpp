@@ -454,10 +454,10 @@ Outcome<Duration> parse_wait(double seconds) {
 }
 
 /// All of the input again would append twice what is in the log.
-std::string rest_step(const Failure& failure, std::uint64_t done) {
-  std::string step = failure.code == Errc::kStoreFull ? "free space on the disk, then " : "";
-  step += "append what follows in the input: " + human_entries(done) + " of it ";
-  return step + (done == 1 ? "is" : "are") + " in the log";
+void go_on_behind(Failure& failure, std::uint64_t done) {
+  failure.step = failure.code == Errc::kStoreFull ? "free space on the disk, then " : "";
+  failure.step += "append what follows in the input: " + human_entries(done) + " of it ";
+  failure.step += done == 1 ? "is in the log" : "are in the log";
 }
 
 Outcome<void> run(Context& context, const Options& given) {
@@ -525,8 +525,7 @@ Outcome<void> run(Context& context, const Options& given) {
     if (ended) say_when_interrupted("the log is closed");
   }
   if (!outcome && appended.empty()) return outcome;
-  if (!outcome && options.lines)
-    outcome.error().step = rest_step(outcome.error(), appended.count());
+  if (!outcome && options.lines) go_on_behind(outcome.error(), appended.count());
   CULM_TOOLS_CHECK(report(context, log, appended, appender->head(), batch.total_bytes(),
                           outcome && options.end, progress.seconds()));
   return outcome;

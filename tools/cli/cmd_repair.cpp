@@ -283,7 +283,7 @@ Outcome<Findings> look_only(Context& context, const RepairOptions& options,
   return findings;
 }
 
-/// Whoever signed: an audit of the rows alone.
+/// Looks at no signature: an audit of the rows alone.
 struct AnySignature final : SignatureVerifier {
   Result<void> verify(const Author& /*author*/, ByteView /*message*/,
                       const Signature& /*signature*/) override {
