@@ -236,7 +236,9 @@ Result<std::vector<LogKey>> list_unasked(const OwnLogs& own, const node::SyncReq
   for (const replication::WantRequest& want : request.logs) {
     if (!std::ranges::binary_search(marked, want.log)) continue;
     CULM_TRY(const Doubt doubt, read_doubt(own, want.log));
-    if (doubt != Doubt::kNone) logs.push_back(want.log);
+    CULM_TRY(const bool is_unasked, store::is_unasked(own.marks_directory, want.log));
+    // Also where nothing of it is here yet: what comes is told to who waits for it.
+    if (doubt != Doubt::kNone || is_unasked) logs.push_back(want.log);
   }
   return logs;
 }

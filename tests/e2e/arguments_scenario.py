@@ -1,7 +1,6 @@
 """E4 and E6: command lines that cannot be meant so, and stores that are not there."""
 
 import re
-import shlex
 import shutil
 import subprocess
 import unittest
@@ -76,23 +75,6 @@ class Arguments(Scenario):
     def test_help_is_text_also_where_json_is_asked_for(self):
         self.assertEqual(self.text("help", "ls", "--json"), self.text("ls", "--help", "--json"))
         self.assertIn("help stays text", self.text("--help"))
-
-    def test_bash_completes_verbs_options_files_and_names(self):
-        self.assertIn("share", self.text("help", "--manuals", "manuals"))
-        self.text("name", "1" * 64, "alice")
-        self.write("me.key", "")
-        script = shlex.quote(self.path("manuals/share/bash-completion/completions/culm"))
-        for words, offered in ((["sy"], "sync"), (["--store", "x", "ver"], "verify"),
-                               (["sync", "--newest-"], "--newest-first"), (["cat", "al"], "alice"),
-                               (["append", "--key", "me"], "me.key"), (["help", "ke"], "keygen"),
-                               (["sync", "a:1", "--verification", "f"], "full")):
-            line = " ".join(shlex.quote(word) for word in ["culm", *words])
-            done = subprocess.run(
-                ["bash", "-c", f"culm() {{ {shlex.quote(CULM)} \"$@\"; }}; source {script}; "
-                 f"COMP_WORDS=({line}); COMP_CWORD={len(words)}; _culm; "
-                 "echo \"${COMPREPLY[@]}\""],
-                cwd=self.place, env=self.environment, capture_output=True, text=True)
-            self.assertEqual((done.stdout, done.stderr), (offered + "\n", ""), words)
 
     @unittest.skipUnless(shutil.which("groff"), "no groff")
     def test_man_pages_are_sound(self):

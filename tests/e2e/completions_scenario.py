@@ -50,21 +50,24 @@ class Bash(Scenario):
     def test_what_a_line_becomes(self):
         author = self.new_log("abc")
         self.text("name", author, "alice")
-        for directory in "shop", "append", "my dir":
+        for directory in "zoo", "append", "my dir":
             os.mkdir(self.path(directory))
         self.write("my file", "")
         for line, rest in (
                 ("culm app", "end "),
-                ("culm --store=s", "hop/"),
-                ("culm --store s", "hop/"),
-                ("culm --store=shop app", "end "),
-                ("culm --store shop app", "end "),
-                ("culm --store=shop log al", "ice "),
+                ("culm cat al", "ice "),
+                ("culm sync a:1 --verification f", "ull "),
+                ("culm --store=z", "oo/"),
+                ("culm --store z", "oo/"),
+                ("culm --store=zoo app", "end "),
+                ("culm --store zoo app", "end "),
+                ("culm --store=zoo log al", "ice "),
                 ("culm append --gate=r", "equired "),
                 ("culm append --gate r", "equired "),
                 ("culm append my\\ f", "ile "),
                 ("culm append --key=my\\ f", "ile "),
                 ("culm backup my", "\\ dir/"),
+                ("culm backup my\\ d", "ir/"),
                 ("culm sync al", ""),
                 ("culm sync 127.0.0.1:1 al", "ice "),
                 ("culm sync h:1 --also h:2 al", "ice "),

@@ -165,6 +165,11 @@ class NeverSynced(NetworkScenario):
             self.assertIn("this store has not synced with a peer that could be asked",
                           self.append(text))
 
+    def test_is_told_to_forget_only_a_peer_that_it_knows(self):
+        gone = self.relay("gone")
+        gone.end()
+        self.assertNotIn("--forget", self.error(NETWORK, "sync", gone.address, self.author))
+
     def test_is_not_served_until_it_was_synced_as_the_words_say(self):
         own = self.relay("store", "--accept-any")
         marks = self.environment["CULM_MARKS"]

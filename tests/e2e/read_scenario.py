@@ -180,10 +180,11 @@ class Read(Scenario):
         author = self.new_log("a")
         ranges = ",".join(str(seqnum) for seqnum in range(3, 4000, 2))
         for verb in ["log"], ["cat"], ["export", "--jsonl"]:
-            said = self.error(NOT_FOUND, *verb, author, "--range", ranges)
+            said = self.error(NOT_FOUND, *verb, author, "--range", "1," + ranges)
             self.assertIn(": 3,5,7,9,11,13,15,17,...\n", said)
             self.assertLess(len(said), 400)
-            done = self.run_culm(*verb, author, "--range", ranges, "--json", status=NOT_FOUND)
+            done = self.run_culm(*verb, author, "--range", "1," + ranges, "--json",
+                                 status=NOT_FOUND)
             failure = json.loads(done.stderr)
             self.assertEqual(failure["missing"], ranges)
             self.assertLess(len(failure["message"]), 200)

@@ -24,9 +24,6 @@ Failure explain_silence(const LogKey& log, const host::SilentPeer& silent) {
   text += ", and peer " + node::to_string(peer.endpoint) + " does not say either: ";
   text += failure.message;
   failure.message = std::move(text);
-  if (!failure.step.empty()) failure.step += "; ";
-  failure.step += "where that peer is gone for good, `culm peers --forget ";
-  failure.step += node::to_string(peer.endpoint) + "` asks it no more";
   return std::move(failure).about(short_name(log));
 }
 
@@ -82,7 +79,16 @@ Failure explain_unasked(const store::Store& store, const host::UnaskedLog& unask
   if (const auto* const unshown = std::get_if<host::Unshown>(&unasked.why)) {
     return explain_unshown(own, *unshown);
   }
-  return explain_silence(unasked.log, std::get<host::SilentPeer>(unasked.why));
+  const auto& silent = std::get<host::SilentPeer>(unasked.why);
+  Failure failure = explain_silence(unasked.log, silent);
+  const std::string address = node::to_string(silent.peer.endpoint);
+  const auto transaction = store.read();
+  const auto met = transaction ? transaction->known_peers() : fail(transaction.error());
+  if (!met || std::ranges::find(*met, address) == met->end()) return failure;
+  if (!failure.step.empty()) failure.step += "; ";
+  failure.step += "where that peer is gone for good, `culm peers --forget " + address;
+  failure.step += "` asks it no more";
+  return failure;
 }
 
 Failure explain_shown_fork(const OwnLog& own, const host::ShownFork& fork) {
@@ -155,8 +161,12 @@ Outcome<void> OwnBranches::judge(const node::SyncReport& report) const {
   const auto is_established = [](const node::PeerReport& peer) { return peer.peer.has_value(); };
   CULM_TOOLS_TRY(const auto unasked, about_marks(found_));
   if (!unasked) return {};
-  const bool is_silent = std::holds_alternative<host::SilentPeer>(unasked->why);
-  if (is_silent && std::ranges::any_of(report.peers, is_established)) return {};
+  const auto* const silent = std::get_if<host::SilentPeer>(&unasked->why);
+  // A store that only lacks what its mark names is no news: what became of the peer is.
+  const bool is_of_peer = silent != nullptr && silent->is_marked;
+  if (is_of_peer || (silent != nullptr && std::ranges::any_of(report.peers, is_established))) {
+    return {};
+  }
   return fail_with(explain_unasked(host_.store(), *unasked));
 }
 
