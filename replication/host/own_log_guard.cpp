@@ -96,9 +96,17 @@ OwnLogGuard::Marked OwnLogGuard::find_marked(const std::vector<LogKey>& logs) co
 }
 
 void OwnLogGuard::ask(transport::SyncDial dial, Answer answer) {
-  if (const auto asked = questions_.find(dial.sync); asked != questions_.end()) {
-    asked->second.waiting.emplace_back(dial.endpoint, std::move(answer));
-    return;
+  if (const auto known = questions_.find(dial.sync); known != questions_.end()) {
+    if (known->second.thread.joinable()) {
+      known->second.waiting.emplace_back(dial.endpoint, std::move(answer));
+      return;
+    }
+    // One that ends soon connects again for what one session has no room for.
+    if (!dial.request.live) {
+      std::erase_if(dial.request.logs, [&asked = known->second.asked](const auto& want) {
+        return std::ranges::binary_search(asked, want.log);
+      });
+    }
   }
   // Reads the directory of the marks: once for all peers of a sync that are dialed together.
   auto logs = own_ ? list_unasked(*own_, dial.request) : std::vector<LogKey>();
@@ -119,20 +127,29 @@ void OwnLogGuard::ask(transport::SyncDial dial, Answer answer) {
 }
 
 void OwnLogGuard::answered(node::SyncId sync, const Marked& marked, const Outcome& outcome) {
-  auto question = questions_.extract(sync);
-  if (!question) return;
-  question.mapped().thread.join();
+  const auto found = questions_.find(sync);
+  if (found == questions_.end()) return;
+  Question& question = found->second;
+  question.thread.join();
   if (outcome && !*outcome) {
     allow(marked);
-    for (const auto& [log, seqnum] : marked) let_go(log);
+    for (const auto& [log, seqnum] : marked) {
+      let_go(log);
+      question.asked.push_back(log);
+    }
+    std::ranges::sort(question.asked);
   }
   if (found_) found_(outcome);
-  for (const auto& [endpoint, answer] : question.mapped().waiting) {
-    answer(judge(outcome, endpoint));
-  }
+  const auto waiting = std::exchange(question.waiting, {});
+  if (question.is_over) questions_.erase(found);
+  for (const auto& [endpoint, answer] : waiting) answer(judge(outcome, endpoint));
 }
 
-void OwnLogGuard::bind(const node::SyncReport& report) const {
+void OwnLogGuard::ended(node::SyncId sync, const node::SyncReport& report) {
+  const auto known = questions_.find(sync);
+  const bool is_asked = known != questions_.end() && known->second.thread.joinable();
+  if (is_asked) known->second.is_over = true;
+  if (!is_asked) questions_.erase(sync);
   if (own_) static_cast<void>(bind_confirmed(*own_, report));
 }
 

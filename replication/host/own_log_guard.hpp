@@ -40,7 +40,7 @@ class OwnLogGuard final : public replication::Policy {
   /// See `transport::BeforeDial`.
   void ask(transport::SyncDial dial, Answer answer);
   /// After a sync: see `host::bind_confirmed`. Where that fails, the next append asks once more.
-  void bind(const node::SyncReport& report) const;
+  void ended(node::SyncId sync, const node::SyncReport& report);
   /// Ends what is asked, and asks no more.
   void stop();
 
@@ -65,7 +65,9 @@ class OwnLogGuard final : public replication::Policy {
   /// What the peers of one sync are asked, and who waits for it.
   struct Question {
     std::vector<std::pair<node::Endpoint, Answer>> waiting{};
-    std::jthread thread{};
+    std::jthread thread{};        ///< joinable while they are asked
+    std::vector<LogKey> asked{};  ///< of which no peer holds others, in order
+    bool is_over = false;         ///< the sync is
   };
   /// Logs as their marks were when peers were asked.
   using Marked = std::map<LogKey, SeqNum>;

@@ -174,7 +174,7 @@ node::SyncId StoreNode::sync(const node::SyncRequest& request,
     if (!told(event)) node_.end_sync(*id);
     const auto* const end = std::get_if<node::SyncEnded>(&event);
     if (end == nullptr) return;
-    guard_.bind(end->report);
+    guard_.ended(*id, end->report);
     ended(end->report);
   });
   return *id;

@@ -1,11 +1,15 @@
 """Own logs that may have another branch elsewhere: mark and store do not fit, or strangers ask."""
 
 import os
+import re
 import shutil
 
 from own_branch_scenario import OwnLog
 from relay_harness import NetworkScenario
 from scenario import FORK, NETWORK, NOT_FOUND, OK, main
+
+
+LOGS = 70
 
 
 class MarkOfAnotherStore(OwnLog):
@@ -182,6 +186,20 @@ class NeverSynced(NetworkScenario):
         self.out("sync", other.address, f"{self.author}.0", "--push")
         self.environment["CULM_MARKS"] = self.path("marks-of-somebody")
         self.assertEqual(self.sync_one("reader", own.address, self.author)["head"], 2)
+
+
+class ManyNewLogs(NetworkScenario):
+    """More than one session has room for."""
+
+    def test_are_asked_for_together_before_the_first_push(self):
+        key, author = self.keygen()
+        for log_id in range(LOGS):
+            self.out("append", "--key", key, "--log-id", log_id, stdin=b"x")
+        relay = self.relay("relay", "--accept-any")
+        self.out("sync", relay.address, "--push")
+        relay.end()
+        self.assertLess(int(re.search(r"([0-9]+) connections", relay.said())[1]), 8)
+        self.assertEqual(len(self.json_lines("ls", author, store="relay")), LOGS)
 
 
 if __name__ == "__main__":
