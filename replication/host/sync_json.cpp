@@ -175,6 +175,10 @@ Json to_json(const LogReport& log) {
   }
   json["peer_heads"] = Json::array();
   for (const SeqNum head : log.peer_heads) json["peer_heads"].push_back(Json{{"head", head}});
+  json["silent"] = Json::array();
+  for (const node::Endpoint& one : log.silent) {
+    json["silent"].push_back(Json{{"address", node::to_string(one)}});
+  }
   json["unconfirmed"] = Json::array();
   for (const node::Unconfirmed& one : log.unconfirmed) {
     Json rest{{"address", node::to_string(one.endpoint)},
@@ -222,6 +226,8 @@ Result<node::Unconfirmed> parse_unconfirmed(const Json& json) {
   return unconfirmed;
 }
 
+Result<node::Endpoint> parse_silent(const Json& json) { return get_endpoint(json, "address"); }
+
 Result<SeqNum> parse_head(const Json& json) {
   const auto head = json.find_number("head");
   return head ? Result<SeqNum>(*head) : malformed();
@@ -246,6 +252,7 @@ Result<LogReport> parse_log(const Json& json) {
     CULM_TRY(log.*member, get_quote(json, name));
   }
   CULM_TRY(log.peer_heads, get_array(json, "peer_heads", parse_head));
+  CULM_TRY(log.silent, get_array(json, "silent", parse_silent));
   CULM_TRY(log.unconfirmed, get_array(json, "unconfirmed", parse_unconfirmed));
   if (json.find("offer_denied_by") != nullptr) {
     CULM_TRY(log.offer_denied_by, get_endpoint(json, "offer_denied_by"));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -93,6 +94,7 @@ struct FetchEnded {
   std::optional<Error> error = std::nullopt;  ///< of this side's store, for which it was given up
   std::optional<replication::DenyReason> denied = std::nullopt;  ///< by the last peer that did
   SeqNum head = 0;  ///< the highest that a peer that is believed said it holds
+  std::map<DialId, replication::DenyReason> declined{};  ///< by whom
 };
 /// What a sync tells; the last is `SyncEnded`.
 struct SyncTold {

@@ -123,6 +123,7 @@ void Fetch::denied(SessionId session, const replication::Denied& denied) {
     return;
   }
   denied_ = denied.reason;
+  declined_[source->second.dial] = denied.reason;
   source->second.segments.erase(denied.want);
   waited_for_.erase(source->second.dial);
   drop(session);

@@ -82,6 +82,9 @@ class Fetch {
   [[nodiscard]] SeqNum head() const { return head_; }
   /// Why the last peer that declined did.
   [[nodiscard]] std::optional<replication::DenyReason> denied() const { return denied_; }
+  [[nodiscard]] const std::map<DialId, replication::DenyReason>& declined() const {
+    return declined_;
+  }
   [[nodiscard]] std::optional<Instant> next_deadline() const;
 
  private:
@@ -125,6 +128,7 @@ class Fetch {
   std::uint64_t quoted_payload_bytes_ = 0;
   SeqNum head_ = 0;
   std::optional<replication::DenyReason> denied_;
+  std::map<DialId, replication::DenyReason> declined_;
   std::optional<Error> error_;  ///< of this side's store
   bool is_stale_ = true;        ///< what is missing must be looked up
   bool may_be_cut_off_ = true;

@@ -153,6 +153,7 @@ void Node::advance_fetches() {
     if (!advanced) ended.error = advanced.error();
     ended.denied = fetch.denied();
     ended.head = fetch.head();
+    ended.declined = fetch.declined();
     fetch.cancel(*this);
     const SyncId sync = running.sync;
     forget_fetch(found);

@@ -208,6 +208,10 @@ void Sync::conclude() {
       report.error = concluded.error();
     }
     report.logs.push_back(concluded ? *std::move(concluded) : log.state.report());
+    for (std::size_t peer = 0; peer < reports_.size(); ++peer) {
+      if (log.state.has_answered(peer)) continue;
+      report.logs.back().silent.push_back(reports_[peer].endpoint);
+    }
   }
   add_connections_to_quotes();
   if (report.error) report.outcome = SyncOutcome::kFailed;

@@ -127,6 +127,7 @@ void Sync::on(Call& call, const replication::Denied& denied) {
     events_.emplace_back(SyncDenied{endpoint_of(call), denied.log, denied.reason, true, {}});
     return settle(*log);
   }
+  log->state.declined(call.peer, denied.reason);
   if (asked) {
     if (asked.mapped().question == Question::kQuote) log->state.denied(call.peer, denied);
     return answered(call, asked.mapped());
@@ -206,6 +207,10 @@ void Sync::on(const FetchEnded& ended) {
   Log& log = *found.mapped();
   active_at_ = now_;
   log.state.fetched(ended);
+  for (const auto& [dial, reason] : ended.declined) {
+    const auto call = calls_.find(dial);
+    if (call != calls_.end()) log.state.declined(call->second.peer, reason);
+  }
   // Of several, the first may be the one that was passed over.
   if (has_several()) log.state.end_whole();
   // What a peer held may not be all any more, now that more has come.

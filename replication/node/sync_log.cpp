@@ -117,11 +117,16 @@ void SyncLog::granted(std::size_t peer) {
 
 void SyncLog::peer_has(std::size_t peer, const replication::PeerHas& has) {
   Said& said = peers_[peer];
+  said.has_answered = true;
   said.head = std::max(said.head, has.head);
   said.held = has.held;
   said.payloads = has.payloads;
   if (!has.payloads_excepted.empty()) said.refused = has.payloads_excepted;
   report_.peer_head = std::max(report_.peer_head, said.head);
+}
+
+void SyncLog::declined(std::size_t peer, replication::DenyReason reason) {
+  if (reason != replication::DenyReason::kBusy) peers_[peer].has_answered = true;
 }
 
 Result<std::optional<SyncForked>> SyncLog::look_forked(const store::ReadTransaction& transaction) {

@@ -44,6 +44,10 @@ class SyncLog {
     report_.payload_bytes += done.payload_bytes_added;
   }
   void peer_has(std::size_t peer, const replication::PeerHas& has);
+  /// The peer declines to say what it holds. One that is busy has not answered.
+  void declined(std::size_t peer, replication::DenyReason reason);
+  /// Whether the peer has said what it holds, or declined.
+  [[nodiscard]] bool has_answered(std::size_t peer) const { return peers_[peer].has_answered; }
   void offered(std::size_t peer) { peers_[peer].offer_denied.reset(); }
   void offer_denied(std::size_t peer, replication::DenyReason reason) {
     peers_[peer].offer_denied = reason;
@@ -86,6 +90,7 @@ class SyncLog {
  private:
   /// What one peer has said.
   struct Said {
+    bool has_answered = false;
     SeqNum head = 0;
     RangeSet held;
     RangeSet payloads;

@@ -54,6 +54,7 @@ struct LogReport {
   SeqNum head = 0;                        ///< here
   SeqNum peer_head = 0;                   ///< the highest that a peer has said
   std::vector<SeqNum> peer_heads;         ///< of each peer, in the order of the request
+  std::vector<Endpoint> silent;           ///< peers that did not say what they hold of it, nor no
   SeqNum cap = 0;                         ///< 0: no fork is known
   RangeSet dropped;                       ///< held from the cap on, where it was lowered meanwhile
   RangeSet payloads_dropped;              ///< of these

@@ -5,7 +5,7 @@ import threading
 import time
 
 from relay_harness import NetworkScenario
-from scenario import NETWORK, USAGE, main
+from scenario import NETWORK, NOT_FOUND, USAGE, main
 
 LINES = 20_000
 RATE_BYTES = 500_000
@@ -139,6 +139,18 @@ class SeveralPeers(NetworkScenario):
         self.assertNotIn("peer", whole["peers"][0])
         self.run_culm("sync", address, self.author, "--also", address.replace("127.0.0.1", "localhost"),
                       store="nobody", status=NETWORK)
+
+    def test_of_one_that_was_never_there_nobody_says_what_it_lacks(self):
+        self.run_culm("delete", self.author, "--payloads", "--range", "10-20", store="second")
+        dead = socket.create_server(("127.0.0.1", 0))
+        address = "127.0.0.1:%d" % dead.getsockname()[1]
+        dead.close()
+        for live in ([], ["--live", "--deadline", "3"]):
+            ended = self.run_culm("sync", address, self.author, "--also", self.relays[1],
+                                  "--range", "1-100", *live, store="reader", status=NOT_FOUND)
+            self.assertIn(b"no peer that answered holds the payloads of 11 entries", ended.stdout)
+            self.assertIn(f"the peer at {address} has not said".encode(), ended.stderr)
+            self.assertNotIn(b"culm delete", ended.stderr)
 
     def test_one_that_does_not_answer_the_call_is_not_waited_for(self):
         # A listener that accepts nobody, its queue full: the call is under way for ten seconds.

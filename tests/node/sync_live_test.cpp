@@ -110,6 +110,27 @@ TEST_F(SyncTest, LivePayloadsThatThePeerLacksAreNamed) {
   EXPECT_EQ(done.logs[0].payloads_missing, (RangeSet{{10, 20}}));
 }
 
+TEST_F(SyncTest, APeerThatSaidNothingOfALogIsNamedAsSilent) {
+  SimulatedNode& away = network.add("away");
+  SimulatedNode& other = network.add("other");  // does not serve it
+  away.listens = false;
+  author.hold(log);
+  delete_payloads(author, {{10, 20}});
+  for (const bool is_live : {false}) {
+    auto request = request_of({&author, &away, &other});
+    request.live = is_live;
+    const SyncId id = start(std::move(request));
+    if (is_live) {
+      network.run(seconds(5));
+      reader.node().end_sync(id, network.now());
+      reader.settle();
+    }
+    const SyncReport done = report();
+    EXPECT_EQ(done.logs[0].payloads_missing, (RangeSet{{10, 20}})) << is_live;
+    EXPECT_EQ(done.logs[0].silent, (std::vector{away.endpoint()})) << is_live;
+  }
+}
+
 TEST_F(SyncTest, LiveALogThatNobodyNamedIsLetGoOnceItIsForgotten) {
   LogBuilder other = logs_of(1)[0];
   for (SimulatedNode* const node : {&author, &reader}) {

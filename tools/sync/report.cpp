@@ -83,11 +83,14 @@ std::string notes(const SyncRequest& request, const LogReport& log) {
   const auto note = [&](const std::string& sentence) {
     text += short_name(log.log) + ": " + sentence + "\n";
   };
-  const char* const lack =
-      is_of_one(request) ? "the peer does not hold " : "the peers do not hold ";
+  const char* const lack = is_of_one(request)   ? "the peer does not hold "
+                           : log.silent.empty() ? "the peers do not hold "
+                                                : "no peer that answered holds ";
   if (log.outcome == LogOutcome::kDenied && log.denied && !request.push) {
-    note((is_of_one(request) ? "the peer " : "no peer serves it; the last ") +
-         why_denied(*log.denied, false));
+    const char* const who = is_of_one(request)   ? "the peer "
+                            : log.silent.empty() ? "no peer serves it; the last "
+                                                 : "no peer that answered serves it; the last ";
+    note(who + why_denied(*log.denied, false));
   }
   const bool has_stalled = log.outcome == LogOutcome::kIncomplete ||
                            (request.live && log.outcome == LogOutcome::kDenied);

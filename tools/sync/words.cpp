@@ -44,10 +44,16 @@ Failure explain_partial(const node::LogReport& log, const Error& error) {
   if (log.missing.empty() && log.payloads_missing == log.payloads_left_out) {
     return std::move(failure).next("without --payload-max the rest comes too");
   }
-  const bool is_beyond = log.payloads_missing.empty() && log.beyond_head.contains(log.missing);
-  return std::move(failure).next(is_beyond ? std::string("run it again when the log has grown")
-                                           : "another peer may hold it: name it with --also" +
-                                                 without_payloads(log));
+  if (log.payloads_missing.empty() && log.beyond_head.contains(log.missing)) {
+    return std::move(failure).next("run it again when the log has grown");
+  }
+  if (log.silent.empty()) {
+    return std::move(failure).next("another peer may hold it: name it with --also" +
+                                   without_payloads(log));
+  }
+  return std::move(failure).next("the peer at " + node::to_string(log.silent.front()) +
+                                 " has not said what it holds: run the same again when it "
+                                 "answers, or name another with --also");
 }
 
 Failure explain(const node::SyncRequest& request, const node::LogReport& log, const Error& error) {
