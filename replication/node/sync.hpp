@@ -58,8 +58,9 @@ void add_logs(SyncRequest& request, replication::WantRequest like, std::span<con
 /// - Live, groups of limits::kWantsPerSessionMax logs have their sessions all at a time. A log is
 ///   wanted of one peer at a time, its source: of the first that is connected, and when that one
 ///   goes away, declines or ends the want, of the next in the order of the request. One that falls
-///   silent goes away when `Liveness` ends its session. A log that was quiet for `kQuietAfter` is
-///   asked after at the other peers, and who has more of it becomes its source.
+///   silent goes away when `Liveness` ends its session. When all that the source holds has come,
+///   and when the log was quiet for `kQuietAfter`, it is asked after at the other peers, and who
+///   has more of it becomes its source. Until something comes each is asked once.
 /// - A peer that cannot be reached is called again while live. One that did what no honest peer
 ///   does, or is another than was meant, is given up. With no peer left the sync ends, and with no
 ///   log left as well.
@@ -149,9 +150,11 @@ class Sync {
     std::set<DialId> unoffered{};     ///< to these, as there was nothing to offer
 
     // Live.
-    DialId source = 0;             ///< who is asked for it; 0: nobody
-    replication::WantId want = 0;  ///< with the source
-    SeqNum source_head = 0;        ///< that the source said last
+    DialId source = 0;               ///< who is asked for it; 0: nobody
+    replication::WantId want = 0;    ///< with the source
+    SeqNum source_head = 0;          ///< that the source said last
+    bool is_caught_up = false;       ///< all that the source held is here
+    std::set<DialId> asked_after{};  ///< at these, since something of it came
     DialId last_source = 0;
     Instant asked_at{};
     std::size_t declined = 0;            ///< by so many one soon after the other
@@ -174,6 +177,7 @@ class Sync {
   struct Asked {
     Log* log = nullptr;
     Question question{};
+    DialId source = 0;  ///< of the log at that time
   };
   /// A dial to one peer, for one group.
   struct Call {
@@ -250,6 +254,8 @@ class Sync {
   void ask_lower(Log& log);
   /// The source wants to bring no more: the next one, or later all again.
   void source_declined(Log& log);
+  /// Asks the other peers whether they have more of it.
+  void ask_after(Log& log);
   void look_after_logs();
 
   [[nodiscard]] std::optional<Instant> next_tick() const;

@@ -91,7 +91,11 @@ void Sync::on(Call& call, const replication::Quoted& quoted) {
       return log.state.quoted(quoted.quote);
     case Question::kHead:
       if (quoted.quote.entries + quoted.quote.payload_bytes == 0) return;
-      if (log.source == call.dial) return;
+      // Another took the place meanwhile: once that has no more, this one is asked again.
+      if (log.source != asked->second.source) {
+        log.asked_after.erase(call.dial);
+        return;
+      }
       leave_source(log);
       if (!set_source(log, call)) choose_source(log);
   }
@@ -107,8 +111,10 @@ void Sync::on(Call& call, const replication::CaughtUp& caught_up) {
   if (told) {
     events_.emplace_back(*std::move(told));
   } else if (!log->state.takes(told.error())) {
-    fail_with(told.error());
+    return fail_with(told.error());
   }
+  log->is_caught_up = true;
+  ask_after(*log);
 }
 
 void Sync::on(Call& call, const replication::WantEnded& ended) {
@@ -224,6 +230,7 @@ void Sync::on(const Stored& stored) {
   log->state.committed(stored.done);
   if (!stored.done.added.empty() || !stored.done.payloads_added.empty()) {
     active_at_ = log->active_at = now_;
+    log->asked_after.clear();
   }
   log->unsaid += stored.done.added.count();
   if (log->unsaid != 0) unsaid_.insert(log);

@@ -52,8 +52,18 @@ Result<void> SyncLog::begin(const store::ReadTransaction& transaction, bool unde
     want_.undelete = resolve(want_.interest, (*state).head()) & state->deleted;
   }
   is_new_ = !state || state->served().empty();
+  head_ = state ? state->head() : 0;
   cap_ = cap_before_ = state ? state->cap : 0;
   return {};
+}
+
+Interest SyncLog::interest_now() const {
+  Interest interest = want_.interest;
+  const SeqNum newest = std::exchange(interest.newest, 0);
+  if (newest == 0) return interest;
+  const SeqNum head = cap_ == 0 ? head_ : std::min(head_, cap_ - 1);
+  interest.ranges.insert({head < newest ? 1 : head - newest + 1, kSeqnumMax});
+  return interest;
 }
 
 void SyncLog::quoted(const replication::Quote& quote) {

@@ -24,6 +24,9 @@ class SyncLog {
 
   [[nodiscard]] const LogKey& key() const { return want_.log; }
   [[nodiscard]] const replication::WantRequest& want() const { return want_; }
+  /// What is wanted, the newest counted from the head here: a peer that lags behind has others,
+  /// which nobody wants.
+  [[nodiscard]] Interest interest_now() const;
   /// Nothing was asked for, and the store wants nothing: there is nothing to ask peers for.
   [[nodiscard]] bool wants_nothing() const { return wants_nothing_; }
 
@@ -40,6 +43,7 @@ class SyncLog {
   void granted(std::size_t peer);
   void committed(const store::IngestReport& done) {
     added_ |= done.added;
+    if (!added_.empty()) head_ = std::max(head_, added_.max());
     want_.undelete -= done.payloads_added;  // deleted again it stays so
     report_.payload_bytes += done.payload_bytes_added;
   }
@@ -123,6 +127,7 @@ class SyncLog {
   std::vector<Said> peers_;
   RangeSet added_;
   SeqNum known_head_ = 0;  ///< that peers have said and that is believed
+  SeqNum head_ = 0;        ///< here, when it began or of what came
   SeqNum cap_ = 0;         ///< that is known
   SeqNum cap_before_ = 0;  ///< that was known when it began
   bool is_new_ = false;    ///< nothing of it was served here: there is nothing to be pushed

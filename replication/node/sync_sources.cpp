@@ -19,7 +19,9 @@ void Sync::ask_and_offer(Call& call, Log& log) {
   if (request_.push) offer(call, log);
   if (log.state.wants_nothing()) return;
   if (request_.live) {
-    if (log.source == 0 && !log.ask_again && !set_source(log, call)) ask_later(log);
+    log.asked_after.erase(call.dial);
+    if (log.source != 0 && log.is_caught_up) return ask_after(log);
+    if (log.source == 0 && !set_source(log, call)) ask_later(log);
     return;
   }
   if (request_.quote_only) ask(call, log, Question::kQuote);
@@ -45,12 +47,13 @@ void Sync::ask(Call& call, Log& log, Question question) {
   replication::WantRequest want = log.state.want();
   want.live = false;
   want.quote_only = true;
+  if (question == Question::kHead) want.interest = log.state.interest_now();
   if (question == Question::kWhole) {
     want = {.log = want.log, .interest = everything(), .quote_only = true, .from_nothing = true};
   }
   const auto asked = peers_.want(call.session, want);
   if (asked) {
-    call.asked.emplace(*asked, Asked{&log, question});
+    call.asked.emplace(*asked, Asked{&log, question, log.source});
   } else if (!is_passing(asked.error())) {
     if (!log.state.takes(asked.error())) return fail_with(asked.error());
     settle(log);
@@ -94,6 +97,7 @@ bool Sync::set_source(Log& log, Call& call) {
   if (want) {
     log.source = call.dial;
     log.source_head = 0;
+    log.is_caught_up = false;
     log.want = *want;
     log.active_at = log.asked_at = now_;
   } else if (!is_passing(want.error()) && !log.state.takes(want.error())) {
@@ -129,6 +133,14 @@ void Sync::ask_later(Log& log) {
   asks_again_ = true;
 }
 
+void Sync::ask_after(Log& log) {
+  log.asked_after.insert(log.source);
+  for (const DialId dial : log.group->dials) {
+    Call& call = calls_.at(dial);
+    if (call.session != 0 && log.asked_after.insert(dial).second) ask(call, log, Question::kHead);
+  }
+}
+
 void Sync::look_after_logs() {
   asks_again_ = false;
   for (Log& log : logs_) {
@@ -139,10 +151,8 @@ void Sync::look_after_logs() {
     asks_again_ = asks_again_ || log.ask_again;
     if (!has_several() || now_ < log.active_at + kQuietAfter) continue;
     log.active_at = now_;
-    for (const DialId dial : log.group->dials) {
-      Call& call = calls_.at(dial);
-      if (dial != log.source && call.session != 0) ask(call, log, Question::kHead);
-    }
+    log.asked_after.clear();
+    ask_after(log);
   }
 }
 

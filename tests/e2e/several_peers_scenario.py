@@ -213,6 +213,16 @@ class SeveralPeers(NetworkScenario):
         self.assertEqual([peer["address"] for peer in peers], list(self.relays))
         self.assert_sound("reader")
 
+    def test_live_what_only_another_holds_comes_at_once(self):
+        for store, deleted in (("first", "1-120"), ("second", "80-200")):
+            self.run_culm("delete", self.author, "--payloads", "--range", deleted, store=store)
+        ended = self.run_culm("sync", self.relays[0], self.author, "--also", self.relays[1],
+                              "--range", "1-200", "--live", "--deadline", "8", store="reader",
+                              status=NOT_FOUND)
+        self.assertIn(b"the peers do not hold the payloads of 41 entries that are wanted: 80-120",
+                      ended.stdout)
+        self.assertIn(b"--payloads --range 80-120`", ended.stderr)
+
     def test_a_wrong_command_line(self):
         self.run_culm("sync", self.relays[0], "--also", self.relays[0], store="reader",
                       status=USAGE)

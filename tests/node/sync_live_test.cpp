@@ -1,4 +1,5 @@
 #include "culm/core/limits.hpp"
+#include "culm/feed/closure.hpp"
 
 #include "tests/node/sync_fixture.hpp"
 
@@ -116,7 +117,7 @@ TEST_F(SyncTest, APeerThatSaidNothingOfALogIsNamedAsSilent) {
   away.listens = false;
   author.hold(log);
   delete_payloads(author, {{10, 20}});
-  for (const bool is_live : {false}) {
+  for (const bool is_live : {true, false}) {
     auto request = request_of({&author, &away, &other});
     request.live = is_live;
     const SyncId id = start(std::move(request));
@@ -234,6 +235,77 @@ TEST_F(SyncTest, LiveAPeerThatHasMoreTakesOverFromOneThatIsQuiet) {
     (i == 0 ? author : other).hold(log, {{log.head(), log.head()}});
     network.run(seconds(1));
   }
+}
+
+TEST_F(SyncTest, LiveWhatOnlyAnotherPeerHoldsComesAtOnce) {
+  SimulatedNode& other = network.add("other");
+  SimulatedNode& third = network.add("third");  // does not serve it
+  author.hold(log);
+  other.hold(log);
+  delete_payloads(author, {{1, 120}});
+  delete_payloads(other, {{80, 300}});
+  const SyncId id = start(live(request_of({&author, &third, &other})));
+  network.run(seconds(3));
+  EXPECT_EQ(reader.state(log.log()).payloads, (RangeSet{{1, 79}, {121, 300}}));
+  const auto sent = reader.node().stats().sessions.bytes_sent;
+  network.run(seconds(20));
+  EXPECT_LE(reader.node().stats().sessions.bytes_sent, sent + 500) << "each is asked once";
+  reader.node().end_sync(id, network.now());
+  reader.settle();
+  const SyncReport done = report();
+  EXPECT_EQ(done.logs[0].payloads_missing, (RangeSet{{80, 120}}));
+  EXPECT_EQ(done.logs[0].outcome, LogOutcome::kPartial);
+  EXPECT_TRUE(done.logs[0].silent.empty()) << "all were asked";
+}
+
+TEST_F(SyncTest, LiveEntriesThatOnlyAnotherPeerHoldsComeAtOnceWhoeverIsFirst) {
+  SimulatedNode& other = network.add("other");
+  const RangeSet newest = closure({{251, 300}}, 300);
+  author.hold(log, newest);
+  other.hold(log, {{1, 150}});
+  for (const bool is_first : {true, false}) {
+    SimulatedNode& away = is_first ? other : author;
+    away.listens = false;
+    const SyncId id = start(live(request_of({&author, &other})));
+    ASSERT_TRUE(run([&] { return !told<SyncCaughtUp>().empty(); }));
+    away.listens = true;
+    const auto is_met = [&] { return reader.node().sessions().size() == 2; };
+    ASSERT_TRUE(run(is_met)) << is_first;
+    network.run(seconds(3));
+    EXPECT_TRUE(reader.holds(log.log(), {{1, 150}, {251, 300}})) << is_first;
+    reader.node().end_sync(id, network.now());
+    reader.settle();
+    EXPECT_EQ(report().logs[0].missing, (RangeSet{{151, 250}}) - newest) << is_first;
+    forget(log.log());
+    reader.synced.clear();
+    ended_before = 0;
+  }
+}
+
+TEST_F(SyncTest, LiveTheNewestOfAPeerThatLagsBehindAreNotWanted) {
+  SimulatedNode& other = network.add("other");
+  author.hold(log);
+  other.hold(log, {{1, 150}});
+  auto request = live(request_of({&author, &other}));
+  request.logs[0].interest.newest = 10;
+  other.listens = false;
+  start(std::move(request));
+  ASSERT_TRUE(run([&] { return reader.holds(log.log(), {{291, 300}}); }));
+  other.listens = true;
+  network.run(minutes(3));
+  EXPECT_EQ(told<SyncConnected>().size(), 2U);
+  EXPECT_FALSE(reader.holds(log.log(), {{141, 150}}));
+}
+
+TEST_F(SyncTest, LiveAPeerThatComesAfterTheOthersDeclinedIsAskedAtOnce) {
+  SimulatedNode& other = network.add("other");  // does not serve it
+  author.hold(log);
+  author.listens = false;
+  start(live(request_of({&author, &other})));
+  ASSERT_TRUE(run([&] { return !told<SyncDenied>().empty(); }));
+  author.listens = true;
+  ASSERT_TRUE(run([&] { return told<SyncConnected>().size() == 2; }));
+  EXPECT_TRUE(run([&] { return is_here(); }, seconds(1)));
 }
 
 TEST_F(SyncTest, LiveAPeerThatHasNoRoomIsCalledAgain) {
