@@ -254,7 +254,9 @@ Result<bool> KnownHead::check(AppendGate gate, SeqNum tail) const {
   if (fork) return fail(error_for(Errc::kLogCapped, fork->at));
   if (other && other->at <= tail) return fail(error_for(Errc::kAuthorMarkFork, other->at));
   if (head > tail) return fail(error_for(Errc::kAuthorMarkBehind, head));
-  if (is_of_use(tail)) return true;
+  // One that was met later may know less than one that is silent.
+  const bool is_certain = tail == 0 || silent.empty();
+  if (is_of_use(tail) && is_certain) return true;
   if (gate == AppendGate::kRequired) return fail(Errc::kAuthorHeadUnknown);
   return false;
 }

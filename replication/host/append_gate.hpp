@@ -59,7 +59,7 @@ struct KnownHead {
   /// Whether the log may be appended to behind `tail`; false where it may, and the next appender is
   /// to ask again. Fails with kLogCapped where a peer shows a fork, with kAuthorMarkFork for the
   /// entry that a peer holds otherwise, with kAuthorMarkBehind for the head of a peer that holds
-  /// more, and, where one is required, with kAuthorHeadUnknown.
+  /// more, and, where they are required, with kAuthorHeadUnknown unless all of them say theirs.
   [[nodiscard]] Result<bool> check(AppendGate gate, SeqNum tail) const;
 };
 

@@ -158,6 +158,8 @@ bool OwnLogGuard::may_exchange(const LogKey& log) {
   const auto published = store::read_author_mark(own_->marks_directory, log, own_->directory);
   const bool is_damaged = !published && published.error().code == Errc::kAuthorMarkFormat;
   if (is_damaged || (published && !*published)) return true;
+  // Of a log that another store on this machine appends to, this one passes on what it was given.
+  if (published && (*published)->is_elsewhere) return true;
   if (published && !(*published)->is_unasked()) {
     const auto doubt = find_doubt(store_, log, **published);
     if (doubt && *doubt != Doubt::kMarked) return true;

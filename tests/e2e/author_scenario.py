@@ -141,8 +141,8 @@ class AuthorMark(Scenario):
     def test_a_file_where_the_marks_have_to_lie_is_named_with_the_next_step(self):
         with open(self.path("file"), "wb"):
             self.environment["CULM_MARKS"] = self.path("file")
-        message = self.error(STORE, "append", "--key", self.key, stdin=b"x")
-        self.assertIn("next: a file lies where a directory has to be", message)
+        message = self.error(NOT_FOUND, "append", "--key", self.key, stdin=b"x")
+        self.assertIn("next: check the name: a directory on the way to the file is none", message)
 
     def test_a_mark_beside_the_key_is_taken_over_once(self):
         old = self.key + ".0.mark"

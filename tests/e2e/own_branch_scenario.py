@@ -324,14 +324,6 @@ class OwnNode(OwnLog):
         relay.end()
         self.assert_heads(store=4, relay=4)
 
-    def test_exchanges_nothing_of_it_either_on_a_copy_of_the_store(self):
-        self.append(b"mine 4\n")
-        shutil.copytree(self.path("store"), self.path("copy"))
-        own = self.relay("copy", "--accept-any")
-        self.environment["CULM_MARKS"] = self.path("marks-of-somebody")
-        self.json("sync", own.address, self.author, store="reader", status=NETWORK)
-        self.assert_heads(copy=4)
-
     def test_shows_it_once_a_peer_holds_the_log_as_it_is_here(self):
         other = self.keygen("other.key")
         self.new_log(["x"], key=other, store="other")

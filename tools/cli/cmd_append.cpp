@@ -280,7 +280,7 @@ std::string step_of(const host::KnownHead& known, const LogKey& log, SeqNum tail
   step += tail == 0 ? whole_name_of_one(log) : name_of_one(log);
   step += "` says whether that peer holds more";
   if (!peer.empty()) step += "; `culm peers --forget " + peer + "` asks it no more";
-  if (!known.is_of_use(tail)) step += "; --gate required refuses instead";
+  step += "; --gate required refuses instead";
   return step;
 }
 
@@ -317,7 +317,9 @@ Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& c
   const bool is_new = tail == 0 || (is_begun && gate.known->silent.empty());
   if (who.empty() || (is_new && claims.empty())) return is_asked;
   std::string text = is_again && !is_copied
-                         ? "the last entries were appended while no peer could be asked"
+                         ? gate.known->answered == 0
+                               ? "the last entries were appended while no peer could be asked"
+                               : "the last entries were appended while not all peers could be asked"
                          : "author mark and store are not as they were written together, as "
                            "after a restore";
   text += "; whether more of the log is published is not sure: " + who;
@@ -345,6 +347,14 @@ Failure explain(const Error& error, const std::string& mark_path, const Gate& ga
   }
   if (error.code == Errc::kAuthorHeadUnknown && gate.known && !gate.known->unproven.empty()) {
     failure.message += ": " + who_claims(*gate.known);
+  } else if (error.code == Errc::kAuthorHeadUnknown && gate.known && gate.known->answered != 0) {
+    const std::string peer = node::to_string(gate.known->silent.front().endpoint);
+    failure.message = "not all peers that could know of more could be asked: " +
+                      who_is_silent(*gate.known, gate.tail);
+    failure.step = "append again when " + peer +
+                   " answers, or, where it is gone for good, `culm "
+                   "peers --forget " +
+                   peer + "`";
   }
   if (error.code == Errc::kAuthorMarkFormat) {
     const bool is_missing = error.detail_kind == ErrorDetail::kSeqnum;
@@ -568,10 +578,9 @@ void add_append(CommandTree& tree) {
           "--gate", &options->gate,
           "Where author mark and store are not as they were written together, as after a\n"
           "restore, or a log begins: ask the peers that the store has synced with whether\n"
-          "they hold more of the log, and do not append then. ask goes on where none can "
-          "be asked,\n"
-          "and asks again each time until one answers; required does not go on, never asks\n"
-          "nobody")
+          "they hold more of the log, and do not append then. Where one cannot be asked, ask\n"
+          "goes on, says so and asks again each time until all answer (culm peers --forget\n"
+          "drops one that is gone), required does not go on; never asks nobody")
       .type_name("required|ask|never")
       .show_default();
   verb.add_flag("--adopt", options->adopt,
