@@ -79,7 +79,7 @@ class Append(Scenario):
 
     def test_the_last_lines_are_named(self):
         key, author = self.keygen()
-        self.assertIn("name what --lines", self.error(USAGE, "append", "--key", key, "--lines",
+        self.assertIn("name what to read", self.error(USAGE, "append", "--key", key, "--lines",
                                                       "--end", stdin=b"one\ntwo\n"))
         self.out("append", "--key", key, "--lines", "--end", "-", stdin=b"one\ntwo\n")
         self.assertEqual(self.json("ls")["head"], 3)

@@ -1,6 +1,7 @@
 """E4 and E6: command lines that cannot be meant so, and stores that are not there."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import unittest

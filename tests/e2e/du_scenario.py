@@ -39,7 +39,7 @@ class Du(NetworkScenario):
                     if deleted:
                         said = self.text("delete", author, "--payloads", "--range", deleted,
                                          store=store)
-                        self.assertIn("after `culm compact`", said)
+                        self.assertIn("`culm compact` gives it back", said)
                     space = self.json("du", store=store)
                     done = self.json("compact", store=store)
                     self.assertAlmostEqual(space["free_bytes"], done["bytes_freed"],

@@ -156,7 +156,8 @@ class Ending(NetworkScenario):
                 said = process.stderr.read()
                 break
         self.assertEqual((process.returncode, said),
-                         (INTERRUPTED, b"culm: backup: interrupted: no backup was made\n"))
+                         (INTERRUPTED, b"culm: backup: interrupted: no backup was made; the same "
+                                       b"command takes the place of what is there\n"))
         self.out("backup", "copy")
         self.out("verify", store="copy")
 

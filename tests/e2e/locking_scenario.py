@@ -74,7 +74,7 @@ class Locking(NetworkScenario):
         waiting = self.start("sync", relay.address, "--push", "--wait", "60")
         said = self.error(LOCKED, "sync", relay.address, "--push", "--wait", "0.2")
         self.assertIn(f"(pid {os.getpid()})", said)
-        self.assertIn("--wait SECONDS waits longer", said.split("next: ")[1])
+        self.assertIn("--wait TIME waits longer", said.split("next: ")[1])
         lock.close()
         _, said = waiting.communicate(timeout=60)
         self.assertEqual(waiting.returncode, 0, said)

@@ -579,7 +579,7 @@ void add_append(CommandTree& tree) {
           "Where author mark and store are not as they were written together, as after a\n"
           "restore, or a log begins: ask the peers that the store has synced with whether\n"
           "they hold more of the log, and do not append then. Where one cannot be asked, ask\n"
-          "goes on, says so and asks again each time until all answer (culm peers --forget\n"
+          "goes on, says so and asks again each time until all answer (`culm peers --forget`\n"
           "drops one that is gone), required does not go on; never asks nobody")
       .type_name("required|ask|never")
       .show_default();
