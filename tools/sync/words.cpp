@@ -32,7 +32,7 @@ Failure explain_partial(const node::LogReport& log, const Error& error) {
         .next(kIfCutOff);
   }
   if (!log.unconfirmed.empty()) {
-    const std::string name = to_string(log.log);
+    const std::string name = name_of_one(log.log);
     return Failure(Exit::kNotFound, error.code, "not all that is here is confirmed to be there")
         .next(
             "keep it here. What was deleted at the peer comes back by `culm sync HOST:PORT " +
