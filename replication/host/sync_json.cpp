@@ -10,12 +10,8 @@
 namespace culm::control {
 namespace {
 
-using node::LogReport;
-using node::PeerReport;
-using node::SyncReport;
-using replication::Quote;
-using replication::SessionStats;
-using replication::WantRequest;
+using node::LogReport, node::PeerReport, node::SyncReport;
+using replication::Quote, replication::SessionStats, replication::WantRequest;
 
 constexpr Fields<WantRequest, std::uint64_t, 3> kWantNumbers{
     {{"payload_size_min", &WantRequest::payload_size_min},
@@ -98,6 +94,9 @@ Result<LogKey> parse_named(const Json& json) {
   return parse_log_key(log);
 }
 
+Json head_json(const SeqNum& head) { return Json{{"head", head}}; }
+Json address_json(const node::Endpoint& one) { return Json{{"address", to_string(one)}}; }
+
 Json to_json(const WantRequest& want) {
   Json json = {{"log", to_string(want.log)},
                {"ranges", to_string(want.interest.ranges)},
@@ -131,6 +130,13 @@ Result<std::optional<sealing::PeerKey>> get_peer_key(const Json& json) {
   if (!bytes || bytes->size() != peer.bytes.size()) return malformed();
   std::ranges::copy(*bytes, peer.bytes.begin());
   return peer;
+}
+
+template <class Value>
+Json to_array(const std::vector<Value>& values, Json (*convert)(const Value&)) {
+  Json array = Json::array();
+  for (const Value& value : values) array.push_back(convert(value));
+  return array;
 }
 
 Result<node::Endpoint> get_endpoint(const Json& json, std::string_view key) {
@@ -173,12 +179,8 @@ Json to_json(const LogReport& log) {
   for (const auto& [name, member] : kLogQuotes) {
     if (log.*member) json[name] = to_json(*(log.*member));
   }
-  json["peer_heads"] = Json::array();
-  for (const SeqNum head : log.peer_heads) json["peer_heads"].push_back(Json{{"head", head}});
-  json["silent"] = Json::array();
-  for (const node::Endpoint& one : log.silent) {
-    json["silent"].push_back(Json{{"address", node::to_string(one)}});
-  }
+  json["peer_heads"] = to_array(log.peer_heads, head_json);
+  json["silent"] = to_array(log.silent, address_json);
   json["unconfirmed"] = Json::array();
   for (const node::Unconfirmed& one : log.unconfirmed) {
     Json rest{{"address", node::to_string(one.endpoint)},
@@ -227,7 +229,6 @@ Result<node::Unconfirmed> parse_unconfirmed(const Json& json) {
 }
 
 Result<node::Endpoint> parse_silent(const Json& json) { return get_endpoint(json, "address"); }
-
 Result<SeqNum> parse_head(const Json& json) {
   const auto head = json.find_number("head");
   return head ? Result<SeqNum>(*head) : malformed();
@@ -285,13 +286,6 @@ Result<std::optional<Duration>> find_duration(const Json& json, std::string_view
   constexpr std::uint64_t kCountMax = std::numeric_limits<std::int64_t>::max() / 2;
   if (!count || *count > kCountMax) return malformed();
   return Duration(*count);
-}
-
-template <class Value>
-Json to_array(const std::vector<Value>& values, Json (*convert)(const Value&)) {
-  Json array = Json::array();
-  for (const Value& value : values) array.push_back(convert(value));
-  return array;
 }
 
 }  // namespace
