@@ -13,6 +13,7 @@
 namespace culm::store {
 namespace {
 
+constexpr std::string_view kName = "culm-key ";
 constexpr std::string_view kHeader = "culm-key 1\n";
 constexpr std::string_view kAuthor = "author ";
 constexpr std::string_view kSecret = "secret ";
@@ -48,7 +49,6 @@ std::optional<Bytes> take_hex_line(std::string_view& text, std::string_view word
 
 Result<SecretKey> parse(ByteView text) {
   std::string_view rest = as_text(text);
-  constexpr std::string_view kName = "culm-key ";
   if (rest.starts_with(kName) && !rest.starts_with(kHeader)) return fail(Errc::kKeyFileVersion);
   if (!take(rest, kHeader)) return fail(Errc::kKeyFileFormat);
   const auto author = take_hex_line(rest, kAuthor);
@@ -94,6 +94,20 @@ Result<SecretKey> read_key_file(const std::string& path) {
   CULM_TRY(Bytes text, read_secret_file(path, kFileBytes, is_key));
   const Wiped wiped(text);
   return parse(text);
+}
+
+bool holds_secret_key(ByteView text) {
+  std::string_view rest = as_text(text);
+  if (rest.starts_with(kName)) {
+    const std::size_t line_end = rest.find(std::string("\n").append(kSecret));
+    if (line_end == std::string_view::npos) return false;
+    rest.remove_prefix(line_end + 1);
+  }
+  if (!take(rest, kSecret) || rest.size() < kDigits) return false;
+  const bool is_whole = rest.size() == kDigits || rest[kDigits] == '\n' || rest[kDigits] == '\r';
+  auto secret = is_whole ? from_hex(rest.substr(0, kDigits)) : std::nullopt;
+  if (secret) sealing::wipe(*secret);
+  return secret.has_value();
 }
 
 }  // namespace culm::store

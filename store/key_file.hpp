@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "culm/core/bytes.hpp"
 #include "culm/core/result.hpp"
 #include "culm/core/signing.hpp"
 
@@ -15,5 +16,9 @@ namespace culm::store {
 /// Fails as `read_secret_file`, with kKeyFileVersion, kKeyFileFormat, or with kKeyFileMismatch when
 /// the author is not the secret's.
 [[nodiscard]] Result<SecretKey> read_key_file(const std::string& path);
+
+/// Whether the text is a key file, whatever its version and what is added to it, or the line of one
+/// that holds the secret.
+[[nodiscard]] bool holds_secret_key(ByteView text);
 
 }  // namespace culm::store

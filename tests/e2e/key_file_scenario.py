@@ -36,6 +36,24 @@ class KeyFile(Scenario):
         self.error(NOT_FOUND, "keygen", "no/such/place")
         self.error(USAGE, "keygen", "")
 
+    def test_a_key_is_never_appended_to_a_log(self):
+        key, _ = self.keygen()
+        text = (self.place / "me.key").read_bytes()
+        secret = text.splitlines(keepends=True)[-1]
+        later, commented = text.replace(b"key 1", b"key 2"), text + b"of mine\n"
+        self.out("append", "--key", key, stdin=b"first")
+        for name, content in ("copy", text), ("later", later), ("more", commented), ("one", secret):
+            path = self.write(name, content)
+            for lines in [], ["--lines"]:
+                said = self.error(USAGE, "append", "--key", key, *lines, self.write("fine", "x"), path)
+                self.assertIn(f"{name}: it holds a secret key", said)
+            self.assertIn("it holds a secret key",
+                          self.error(USAGE, "append", "--key", key, stdin=content))
+        self.error(USAGE, "append", "--key", key, "--lines", stdin=secret)
+        for content in b"secret plans\n", b"culm-key 1\n", secret.replace(b"secret", b"hash"):
+            self.out("append", "--key", key, stdin=content)
+        self.assertEqual(self.json("ls")["head"], 4)
+
     def test_the_secret_is_in_no_output(self):
         path, author = self.keygen()
         with open(path) as file:

@@ -27,6 +27,7 @@ namespace {
 
 constexpr std::size_t kBatchBytes = 4 * 1024 * 1024;
 constexpr std::size_t kReadBytes = 256 * 1024;
+constexpr std::size_t kKeyBytesMax = 4096;  ///< no key file is longer
 
 struct Options {
   std::string key_path;
@@ -38,6 +39,15 @@ struct Options {
   bool end = false;
   bool adopt = false;
 };
+
+/// What is in a log stays there, for all to read.
+Outcome<void> unless_secret(ByteView payload) {
+  if (!store::holds_secret_key(payload)) return {};
+  return fail_with(Failure(Exit::kUsage, Errc::kUsage,
+                           "it holds a secret key, with which whoever reads the log could sign as "
+                           "its author: it is not appended")
+                       .next("name the file to append; the key goes behind --key"));
+}
 
 /// Payloads that wait for their commit.
 class Batch {
@@ -67,6 +77,7 @@ class Batch {
   }
 
   Outcome<void> add(ByteView payload) {
+    CULM_TOOLS_CHECK(unless_secret(payload));
     payloads_.emplace_back(payload.begin(), payload.end());
     size_bytes_ += payload.size();
     const bool is_full = payloads_.size() == limits::kUnitEntriesMax || size_bytes_ >= kBatchBytes;
@@ -217,6 +228,11 @@ Outcome<std::uint64_t> check_inputs(const Options& options) {
     if (!size) return fail_with(std::move(size.error()).about(shown(path)));
     if (!options.lines && *size > limits::kPayloadSizeBytesMax) {
       return fail_with(Failure(Error{Errc::kPayloadTooLarge}).about(shown(path)));
+    }
+    if (path != "-" && *size > 0 && *size <= kKeyBytesMax) {
+      CULM_TOOLS_TRY(const Bytes text, read_file(path, kReadBytes, Errc::kPayloadTooLarge));
+      auto good = unless_secret(text);
+      if (!good) return fail_with(std::move(good.error()).about(shown(path)));
     }
     is_known = is_known && *size > 0;
     total += *size;
@@ -552,7 +568,7 @@ void add_append(CommandTree& tree) {
       "each of up to 4 GiB. Entries are durable when it returns; while a node runs on the store\n"
       "it does the writing. Appends that coincide wait for each other. One that is killed has\n"
       "appended nothing or, of many entries, the first ones: look with `culm log` before it is\n"
-      "done again.\n"
+      "done again. What holds a secret key is refused.\n"
       "\n"
       "What was published is remembered outside of the store (`culm mark`): a store that lacks it\n"
       "is not appended to. Where both are of an earlier time, --gate says whether to go on.",
