@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -66,6 +67,42 @@ class Damage(NetworkScenario):
         self.assertEqual(relay.said().count("damaged"), 1)
         relay.end()
         self.assert_sound("relay", "reader")
+
+    def test_a_log_that_is_lost_whole_is_lost_and_it_says_how_it_comes_back(self):
+        relay = self.relay("relay", "--accept-any")
+        author = self.new_log([str(n) for n in range(1, 301)])
+        self.out("append", "--key", "me.key", self.write("large", os.urandom(700_000)))
+        of_second = ["append", "--key", "me.key", "--log-id", "1"]
+        self.out(*of_second, self.write("second", os.urandom(200_000)))
+        self.out(*of_second, "--lines", stdin=b"".join(b"%d\n" % n for n in range(50)))
+        self.out("sync", relay.address, "--push")
+        shutil.copytree(self.path("store"), self.path("alone"))
+        for store in "store", "alone":
+            os.truncate(self.data(store), 500_000)
+        step = ("`culm sync HOST:PORT LOG`; of your own (`culm mark`) not in this store: "
+                f"{author}.1\n")
+        alone = self.error(NOT_FOUND, "repair", store="alone")
+        self.assertIn("53 entries of which nothing else is left", alone)
+        self.assertIn(step, alone)
+        done = self.run_culm("repair", "--from", relay.address, status=NETWORK)
+        self.assertIn("took 2 entries that nothing here had told of", done.stdout.decode())
+        said = done.stderr.decode()
+        self.assertIn("nothing is left of 51 entries, so no peer was asked for them", said)
+        self.assertIn(step, said)
+        self.out("sync", relay.address, author + ".1")
+        self.assert_sound("store")
+        self.assertEqual([log["head"] for log in self.json_lines("ls")], [301, 51])
+
+    def test_where_several_logs_are_hurt_the_next_step_goes_on_to_the_others(self):
+        key = self.keygen()
+        for log in "0", "1":
+            lines = "".join(f"line {n} of log {log}\n" for n in range(1, 10)).encode()
+            self.out("append", "--key", key[0], "--log-id", log, "--lines", stdin=lines)
+            self.rot("store", b"line 5 of log " + log.encode())
+        others = "; then the same of the other logs, which `culm verify` names\n"
+        self.assertTrue(self.error(NOT_FOUND, "repair").endswith(others))
+        self.out("delete", key[1] + ".0", "--payloads", "--range", "5")
+        self.assertNotIn("the other logs", self.error(NOT_FOUND, "repair"))
 
     def test_a_deletion_over_a_rotten_row_completes_and_the_entry_comes_again(self):
         above = self.relay("above", "--accept-any")

@@ -8,9 +8,11 @@
 #include "culm/replication/host/synced_logs.hpp"
 #include "culm/replication/host/writer.hpp"
 #include "culm/store/audit.hpp"
+#include "culm/store/author_mark_place.hpp"
 #include "culm/store/salvage.hpp"
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/files.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/lost.hpp"
@@ -24,6 +26,9 @@
 
 namespace culm::tools {
 namespace {
+
+/// Of names in a sentence: more nobody reads.
+constexpr std::size_t kNamesCharactersMax = 300;
 
 Outcome<node::SyncReport> sync_with(Context& context, const RepairOptions& options,
                                     const std::vector<LogKey>& logs) {
@@ -96,14 +101,23 @@ std::uint64_t count_further(const node::SyncReport& report, const LogKey& log,
   return came - std::min(came, told.count());
 }
 
-/// Says what peers have brought of what was lost; whether that was all.
-Outcome<bool> tell_replaced(Context& context, const Wanted& lost, const node::SyncReport& report,
-                            const store::Store& store) {
+/// Says what peers have brought of what was lost; whether that was all. `lost_rows` becomes those
+/// that no log that is here accounts for.
+Outcome<bool> tell_replaced(Context& context, const Findings& findings, const Wanted& lost,
+                            const node::SyncReport& report, const store::Store& store,
+                            std::uint64_t& lost_rows) {
   CULM_TOOLS_TRY(const auto transaction, store.read());
+  for (const auto& [log, damage] : findings.damaged) {
+    if (findings.made.contains(log)) continue;
+    lost_rows -= std::min(lost_rows, damage.entries.count());
+  }
   bool is_whole = true;
   for (const auto& [key, damage] : lost) {
     CULM_TOOLS_TRY(const auto log, about(short_name(key), transaction.get_log(key)));
     const std::uint64_t further = count_further(report, key, damage.entries & log->held);
+    if (findings.made.contains(key)) {
+      lost_rows -= std::min(lost_rows, damage.entries.count() + further);
+    }
     const RangeSet cut_off = find_cut_off(*log, {});
     is_whole = is_whole && cut_off.empty();
     if (damage.empty() && cut_off.empty() && further == 0) continue;
@@ -139,7 +153,8 @@ Outcome<bool> tell_replaced(Context& context, const Wanted& lost, const node::Sy
 /// What is lost of all logs together, and what to do about it.
 struct AllLost {
   LostCounts counts;
-  std::string next{};  ///< of the first of them
+  std::string next{};      ///< of the first of them
+  std::uint64_t logs = 0;  ///< that something is lost of
 };
 
 /// Says what no line before has said.
@@ -180,9 +195,53 @@ Outcome<AllLost> find_all_lost(Context& context, const RepairOptions& options,
     CULM_TOOLS_CHECK(tell_lost(context, **log, lost, said));
     all.counts.add(lost);
     if (all.next.empty()) all.next = next_if_lost(**log, lost);
+    ++all.logs;
   }
+  if (all.logs > 1) all.next += kThenOthers;
   all.counts.rows = lost_rows;
   return all;
+}
+
+/// One's own logs of which the store holds nothing, though they were published: they may be in
+/// another one.
+Outcome<std::vector<LogKey>> find_own_gone(const store::Store& store) {
+  const auto marks = store::find_marks_directory();
+  if (!marks) return std::vector<LogKey>();
+  CULM_TOOLS_TRY(auto own, about(shown(*marks), store::list_author_marks(*marks)));
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  CULM_TOOLS_TRY(const auto logs, transaction.list_logs());
+  const std::set<LogKey> here(logs.begin(), logs.end());
+  std::erase_if(own, [&](const LogKey& log) {
+    const auto mark = store::read_author_mark(*marks, log);
+    return here.contains(log) || (mark && (!*mark || (*mark)->seqnum == 0));
+  });
+  return own;
+}
+
+/// How a log comes back of which nothing is left to ask for.
+Outcome<std::string> next_if_logs_lost(const store::Store& store) {
+  std::string step = "a log of which nothing is left comes back with `culm sync HOST:PORT LOG`";
+  CULM_TOOLS_TRY(const std::vector<LogKey> own, find_own_gone(store));
+  std::string names;
+  for (const LogKey& log : own) {
+    if (names.size() > kNamesCharactersMax) {
+      names += " and others";
+      break;
+    }
+    names += (names.empty() ? "" : ", ") + whole_name_of_one(log);
+  }
+  if (!names.empty()) step += "; of your own (`culm mark`) not in this store: " + names;
+  return step;
+}
+
+Outcome<void> unless_logs_lost(Context& context, const store::Store& store,
+                               std::uint64_t lost_rows) {
+  if (lost_rows == 0) return {};
+  CULM_TOOLS_TRY(const std::string step, next_if_logs_lost(store));
+  Failure failure(Exit::kNetwork, Errc::kEntryNotHeld,
+                  "not all that was lost was replaced: nothing is left of " +
+                      human_entries(lost_rows) + ", so no peer was asked for them");
+  return fail_with(std::move(failure).about(named(context)).next(step));
 }
 
 /// Fails where damage took what is wanted, now or before.
@@ -190,7 +249,12 @@ Outcome<void> unless_lost(Context& context, const RepairOptions& options, const 
                           std::uint64_t lost_rows) {
   CULM_TOOLS_TRY(AllLost all, find_all_lost(context, options, findings, lost_rows));
   if (all.counts.empty()) return {};
-  if (all.next.empty()) all.next = "where a peer has what is lost: `culm repair --from HOST:PORT`";
+  if (all.counts.rows != 0) {
+    CULM_TOOLS_TRY(const auto store, open_for_reading(context));
+    CULM_TOOLS_TRY(const std::string whole, next_if_logs_lost(*store));
+    if (all.next.empty()) all.next = "where a peer has more: `culm repair --from HOST:PORT`";
+    all.next += "; " + whole;
+  }
   return fail_with(
       all.counts.failure("the store is sound again").about(named(context)).next(all.next));
 }
@@ -204,16 +268,20 @@ bool has_answered(const node::SyncReport& report) {
 /// Of the first log of which something is lost; "" where nothing is.
 Outcome<std::string> next_if_nobody_has(const store::Store& store, const Wanted& asked) {
   CULM_TOOLS_TRY(const auto transaction, store.read());
+  std::string next;
   for (const auto& [key, what] : asked) {
     CULM_TOOLS_TRY(const auto log, about(short_name(key), transaction.get_log(key)));
     CULM_TOOLS_TRY(const LostOfLog lost, about(short_name(key), find_lost(transaction, *log)));
-    if (!lost.empty()) return next_if_nobody_has(*log, lost);
+    if (lost.empty()) continue;
+    if (!next.empty()) return next.append(kThenOthers);
+    next = next_if_nobody_has(*log, lost);
   }
-  return std::string();
+  return next;
 }
 
 /// What was dropped comes back by any sync, now or later.
-Outcome<void> fetch(Context& context, const RepairOptions& options, const Findings& findings) {
+Outcome<void> fetch(Context& context, const RepairOptions& options, const Findings& findings,
+                    std::uint64_t lost_rows) {
   Wanted lost;
   {
     CULM_TOOLS_TRY(const auto store, open_for_reading(context));
@@ -224,8 +292,9 @@ Outcome<void> fetch(Context& context, const RepairOptions& options, const Findin
   for (const auto& [log, what] : lost) logs.push_back(log);
   CULM_TOOLS_TRY(const node::SyncReport report, sync_with(context, options, logs));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
-  CULM_TOOLS_TRY(const bool is_whole, tell_replaced(context, lost, report, *store));
-  if (is_whole && has_answered(report)) return {};
+  CULM_TOOLS_TRY(const bool is_whole,
+                 tell_replaced(context, findings, lost, report, *store, lost_rows));
+  if (is_whole && has_answered(report)) return unless_logs_lost(context, *store, lost_rows);
   const auto why = node::why_not_done(report);
   if (why && fault(why->error.code) == Fault::kOwnStore) {
     return fail_with(Failure(why->error).about(named(context)));
@@ -240,6 +309,10 @@ Outcome<void> fetch(Context& context, const RepairOptions& options, const Findin
   std::string step = "what is left is sound; repair again with another peer";
   CULM_TOOLS_TRY(const std::string other, next_if_nobody_has(*store, lost));
   if (!other.empty()) step += "; where nobody has it: " + other;
+  if (lost_rows != 0) {
+    CULM_TOOLS_TRY(const std::string whole, next_if_logs_lost(*store));
+    step += "; " + whole;
+  }
   return fail_with(std::move(failure).next(step));
 }
 
@@ -378,7 +451,7 @@ Outcome<void> mend(Context& context, const RepairOptions& options, Pages& pages)
   const std::set<LogKey> logs = logs_of(findings);
   const bool is_sound = logs.empty() && !findings.are_peers_damaged && !pages.are_written;
   Outcome<void> fetched;
-  if (!options.from.empty()) fetched = fetch(context, options, findings);
+  if (!options.from.empty()) fetched = fetch(context, options, findings, pages.lost_entries);
   if (findings.failure) return fail_with(*std::move(findings.failure));
   CULM_TOOLS_CHECK(context.out.flush());
   if (is_sound || !options.dry_run) CULM_TOOLS_CHECK(check_sound(context, options));

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "culm/store/store.hpp"
 
@@ -32,6 +33,10 @@ struct LostOfLog {
 [[nodiscard]] std::string next_if_lost(const store::LogState& log, const LostOfLog& lost);
 /// Behind "where nobody has it: ".
 [[nodiscard]] std::string next_if_nobody_has(const store::LogState& log, const LostOfLog& lost);
+
+/// Behind the next step of the first of several logs.
+inline constexpr std::string_view kThenOthers =
+    "; then the same of the other logs, which `culm verify` names";
 
 /// What is lost of some logs.
 struct LostCounts {
