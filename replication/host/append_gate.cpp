@@ -49,8 +49,8 @@ Result<node::SyncReport> ask(const Question& about, const node::SyncRequest& req
 node::SyncRequest request_of(std::vector<node::SyncPeer> peers, Duration wait_max) {
   node::SyncRequest request;
   request.peers = std::move(peers);
-  request.idle_max = std::clamp(wait_max, kAskMin, kAskMax);
-  request.whole_max = request.idle_max;
+  request.idle_max = wait_max;
+  request.whole_max = wait_max;
   return request;
 }
 
@@ -154,7 +154,7 @@ Result<bool> prove(const Question& about, const node::SyncPeer& peer, SeqNum hea
 Result<void> prove_all(const Question& about, std::vector<std::pair<SeqNum, node::SyncPeer>> heads,
                        KnownHead& known) {
   std::ranges::stable_sort(heads, {}, [](const auto& one) { return one.first; });
-  const auto end = std::chrono::steady_clock::now() + kProveMax;
+  const auto end = std::min(std::chrono::steady_clock::now() + kProveMax, about.end);
   for (const auto& [head, peer] : heads) {
     if (std::chrono::steady_clock::now() >= end) {
       known.unproven.push_back({peer.endpoint, head});
@@ -166,7 +166,22 @@ Result<void> prove_all(const Question& about, std::vector<std::pair<SeqNum, node
   return {};
 }
 
+bool is_unsaid(const node::LogReport& said, const node::Endpoint& endpoint) {
+  return std::ranges::find(said.silent, endpoint) != said.silent.end();
+}
+
 }  // namespace
+
+Result<std::vector<node::SyncPeer>> list_known_peers(const store::Store& store) {
+  std::vector<node::SyncPeer> peers;
+  CULM_TRY(const auto transaction, store.read());
+  CULM_TRY(const auto addresses, transaction.known_peers());
+  peers.reserve(addresses.size());
+  for (const std::string& address : addresses) {
+    if (auto endpoint = node::parse_endpoint(address)) peers.push_back({*endpoint});
+  }
+  return peers;
+}
 
 Result<KnownHead> ask_peers(const Question& about) {
   KnownHead known{.asked = about.peers.size()};
@@ -185,13 +200,8 @@ Result<KnownHead> ask_peers(const Question& about) {
   }
   const node::LogReport& said = report->logs.front();
   // Who was too slow, or has too much to do, has not said that it holds nothing.
-  const bool is_unsaid = report->outcome == node::SyncOutcome::kDeadline ||
-                         report->outcome == node::SyncOutcome::kIdle ||
-                         said.denied == replication::DenyReason::kBusy;
   const auto is_silent = [&](const node::PeerReport& peer) {
-    const auto at = static_cast<std::size_t>(&peer - report->peers.data());
-    const bool has_said = at < said.peer_heads.size() && said.peer_heads[at] != 0;
-    return !peer.peer || peer.error || (is_unsaid && !has_said);
+    return !peer.peer || peer.error || is_unsaid(said, peer.endpoint);
   };
   std::ranges::copy_if(report->peers, std::back_inserter(known.silent), is_silent);
   std::vector<std::pair<SeqNum, node::SyncPeer>> heads;
@@ -212,26 +222,34 @@ Result<KnownHead> ask_peers(const Question& about) {
   return known;
 }
 
-Result<std::vector<LogKey>> find_unheld(const OwnLogs& own, const std::vector<LogKey>& logs,
-                                        std::vector<node::SyncPeer> peers,
+Result<std::vector<LogKey>> find_unheld(const OwnLogs& own, std::vector<LogKey> logs,
+                                        std::vector<node::SyncPeer> peers, Inquiry& inquiry,
                                         const std::stop_token& stop) {
   std::vector<LogKey> unheld;
-  if (logs.empty() || peers.empty()) return unheld;
-  auto request = request_of(std::move(peers), kAskMax);
-  request.quote_only = true;
-  request.whole_max = kAskMax + logs.size() * kAskEach;
-  node::add_logs(request, {}, logs);
   CULM_TRY(const auto empty, make_empty());
-  const auto report = ask_directly(
-      {own.store, nullptr, own.directory, own.options, logs.front(), 0, {}, stop}, *empty, request);
-  const auto is_silent = [](const node::PeerReport& peer) { return !peer.peer || peer.error; };
-  if (!report || std::ranges::any_of(report->peers, is_silent)) return unheld;
-  const bool is_said = report->outcome == node::SyncOutcome::kDone ||
-                       report->outcome == node::SyncOutcome::kIncomplete;
-  for (const node::LogReport& said : report->logs) {
-    const bool is_held = said.cap != 0 || std::ranges::any_of(said.peer_heads, std::identity());
-    const bool is_busy = said.denied == replication::DenyReason::kBusy;
-    if (is_said && !is_held && !is_busy) unheld.push_back(said.log);
+  for (bool is_again = true; is_again;) {
+    static_cast<void>(inquiry.take_mute(peers));
+    const auto wait_max = inquiry.next_wait();
+    if (logs.empty() || peers.empty() || !wait_max) break;
+    auto request = request_of(peers, *wait_max);
+    request.quote_only = true;
+    request.whole_max = *wait_max + logs.size() * kAskEach;
+    node::add_logs(request, {}, logs);
+    const auto report =
+        ask_directly({own.store, nullptr, own.directory, own.options, logs.front(), 0, {}, stop},
+                     *empty, request);
+    if (!report) break;
+    // Who is mute holds up most of the logs.
+    is_again = inquiry.note(report->peers);
+    logs.clear();
+    for (const node::LogReport& said : report->logs) {
+      if (said.cap != 0 || std::ranges::any_of(said.peer_heads, std::identity())) continue;
+      const bool is_said = said.silent.size() < report->peers.size() &&
+                           std::ranges::none_of(report->peers, [&](const node::PeerReport& peer) {
+                             return peer.peer && is_unsaid(said, peer.endpoint);
+                           });
+      (is_said ? unheld : logs).push_back(said.log);
+    }
   }
   std::ranges::sort(unheld);
   return unheld;
@@ -264,21 +282,18 @@ Result<bool> KnownHead::check(AppendGate gate, SeqNum tail) const {
 Result<KnownHead> ask_known_peers(const WritableStore& store, const std::string& directory,
                                   store::AuthorMark& mark, const LogKey& log, SeqNum tail,
                                   const ReplicaOptions& options, Duration wait_max) {
-  std::vector<node::SyncPeer> peers;
-  {
-    CULM_TRY(const auto transaction, store.store->read());
-    CULM_TRY(const auto addresses, transaction.known_peers());
-    peers.reserve(addresses.size());
-    for (const std::string& address : addresses) {
-      if (auto endpoint = node::parse_endpoint(address)) peers.push_back({*endpoint});
-    }
-  }
+  CULM_TRY(auto peers, list_known_peers(*store.store));
   // A node would find and keep the fork, by a quote too, if what is here is another branch.
   NodeClient* const node = store::is_unasked(mark) ? nullptr : store.node;
-  CULM_TRY(
-      auto known,
-      ask_peers(
-          {*store.store, node, directory, options, log, tail, std::move(peers), {}, wait_max}));
+  CULM_TRY(auto known, ask_peers({*store.store,
+                                  node,
+                                  directory,
+                                  options,
+                                  log,
+                                  tail,
+                                  std::move(peers),
+                                  {},
+                                  std::clamp(wait_max, kAskMin, kAskMax)}));
   if (known.other) CULM_CHECK(move_back(mark, *known.other));
   return known;
 }

@@ -80,8 +80,7 @@ struct KnownHead {
 /// Nobody could be asked: what became of one of the peers.
 struct SilentPeer {
   node::PeerReport peer;
-  bool is_first_sync = false;  ///< of the store: the log began here, most likely
-  bool is_marked = false;      ///< the mark names what is not here, or is another entry here
+  bool is_marked = false;  ///< the mark names what is not here, or is another entry here
 };
 
 /// No peer that could know shows what the mark names, or there is none.
@@ -106,7 +105,7 @@ enum class Doubt {
   kGrown,    ///< the store has more than the mark names
   kBegun,    ///< all of it was appended while nobody could be asked
   kUnasked,  ///< the last entries were
-  kMarked,   ///< what the mark names is not here, or is another entry here
+  kMarked,   ///< what the mark names is not here, or is another entry here; comes before these
 };
 /// Fails as the store.
 [[nodiscard]] Result<Doubt> find_doubt(const store::Store& store, const LogKey& log,
@@ -123,14 +122,21 @@ struct OwnLogs {
 /// Of the logs of `request`, those in doubt. Fails as store and mark, but where a mark is damaged.
 [[nodiscard]] Result<std::vector<LogKey>> list_unasked(const OwnLogs& own,
                                                        const node::SyncRequest& request);
+/// What peers say of logs before a sync.
+struct AskedLogs {
+  std::optional<UnaskedLog> unasked{};  ///< the first that is not to be synced
+  std::vector<LogKey> answered{};       ///< some peer did
+  /// Of these, the ones that others may have as well: what a pull alone would not fork a push may.
+  std::vector<LogKey> free{};
+};
+
 /// Has the peers of `request` show theirs of `logs`, as the gate does, before anything of them is
-/// exchanged. The first log that is not to be synced, or nothing; one that peers hold as it is here
-/// is marked as asked. Fails as store and mark; ends early with `stop`.
-[[nodiscard]] Result<std::optional<UnaskedLog>> find_unasked(const OwnLogs& own,
-                                                             const std::vector<LogKey>& logs,
-                                                             const node::SyncRequest& request,
-                                                             const std::stop_token& stop = {});
-/// The same of all that `list_unasked` finds.
+/// exchanged; one that peers hold as it is here is marked as asked. Takes at most 20 s, and less
+/// than the sync may be idle. Fails as store and mark; ends early with `stop`.
+[[nodiscard]] Result<AskedLogs> ask_of_logs(const OwnLogs& own, const std::vector<LogKey>& logs,
+                                            const node::SyncRequest& request,
+                                            const std::stop_token& stop = {});
+/// What it finds of all that `list_unasked` does.
 [[nodiscard]] Result<std::optional<UnaskedLog>> find_unasked(const OwnLogs& own,
                                                              const node::SyncRequest& request);
 

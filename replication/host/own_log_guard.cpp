@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 
 #include "culm/replication/host/detail/asio.hpp"
+#include "culm/replication/host/detail/peer_question.hpp"
 #include "culm/store/author_mark_place.hpp"
 
 namespace culm::host {
@@ -11,11 +13,9 @@ namespace {
 
 constexpr std::chrono::seconds kLookEvery(2);
 
-/// A log that began here, most likely, needs no peer that says so.
-OwnLogGuard::Outcome unless_first(OwnLogGuard::Outcome outcome) {
-  if (!outcome || !*outcome) return outcome;
-  const auto* const silent = std::get_if<SilentPeer>(&(*outcome)->why);
-  return silent != nullptr && silent->is_first_sync ? std::nullopt : std::move(outcome);
+OwnLogGuard::Outcome outcome_of(const Result<AskedLogs>& asked) {
+  if (!asked) return fail(asked.error());
+  return asked->unasked;
 }
 
 transport::DialAnswer judge(const OwnLogGuard::Outcome& outcome, const node::Endpoint& endpoint) {
@@ -36,27 +36,33 @@ transport::DialAnswer judge(const OwnLogGuard::Outcome& outcome, const node::End
 Result<node::SyncRequest> request_of_known(const store::Store& store, const LogKey& log) {
   node::SyncRequest request;
   request.push = true;
-  CULM_TRY(const auto transaction, store.read());
-  CULM_TRY(const auto addresses, transaction.known_peers());
-  request.peers.reserve(addresses.size());
-  for (const std::string& address : addresses) {
-    if (auto endpoint = node::parse_endpoint(address)) request.peers.push_back({*endpoint});
-  }
+  CULM_TRY(request.peers, list_known_peers(store));
   node::add_logs(request, {}, {&log, 1});
   return request;
 }
 
-/// Whether what was appended then, or what lies below it, is in this store: the user may have
-/// others.
-Result<bool> is_here(const store::Store& store, const LogKey& log,
-                     const store::Published& published) {
-  CULM_TRY(const auto transaction, store.read());
-  CULM_TRY(const auto state, transaction.find_log(log));
-  if (!state || state->held.empty()) return false;
-  if (published.seqnum == 0) return true;
-  if (!state->held.contains(published.seqnum)) return false;
-  CULM_TRY(const auto entry, transaction.get_entry(*state, published.seqnum));
-  return entry.entry.hash() == published.hash;
+/// Whether what a mark says keeps the log from nobody who connects.
+bool is_exempt(const store::Store& store, const LogKey& log, const store::Published& published) {
+  // Of a log that another store on this machine appends to, this one passes on what it was given.
+  if (published.is_elsewhere) return true;
+  const auto doubt = find_doubt(store, log, published);
+  if (!doubt) return false;
+  // One that began here, as most that are new, is not kept back for peers that have gone.
+  if (*doubt == Doubt::kNone || *doubt == Doubt::kGrown || *doubt == Doubt::kBegun) return true;
+  const auto known = list_known_peers(store);
+  const auto transaction = store.read();
+  const auto state = transaction ? transaction->find_outline(log) : fail(transaction.error());
+  if (!state || !*state) return false;
+  const SeqNum marked = published.seqnum;
+  if (*doubt == Doubt::kMarked) {
+    // A store that only takes what others bring lags behind a mark that came along.
+    if (marked <= (*state)->held.max()) return false;
+    return published.is_unasked() || (known && known->empty());
+  }
+  // What was appended then may be in another store of the user's.
+  if (marked == 0) return false;
+  const auto there = transaction->find_entry(**state, marked);
+  return there && !*there;
 }
 
 }  // namespace
@@ -117,26 +123,26 @@ void OwnLogGuard::ask(transport::SyncDial dial, Answer answer) {
       std::jthread([this, weak = std::weak_ptr(self_), sync = dial.sync, logs = std::move(logs),
                     request = std::move(dial.request)](const std::stop_token& stop) {
         auto marked = logs ? find_marked(*logs) : Marked();
-        auto outcome = logs.and_then([&](const std::vector<LogKey>& unasked) {
-          return unless_first(find_unasked(*own_, unasked, request, stop));
+        auto asked = logs.and_then([&](const std::vector<LogKey>& unasked) {
+          return ask_of_logs(*own_, unasked, request, stop);
         });
-        asio::post(io_, [weak, sync, marked = std::move(marked), outcome = std::move(outcome)] {
-          if (const auto self = weak.lock()) (*self)->answered(sync, marked, outcome);
+        asio::post(io_, [weak, sync, marked = std::move(marked), asked = std::move(asked)] {
+          if (const auto self = weak.lock()) (*self)->answered(sync, marked, asked);
         });
       });
 }
 
-void OwnLogGuard::answered(node::SyncId sync, const Marked& marked, const Outcome& outcome) {
+void OwnLogGuard::answered(node::SyncId sync, const Marked& marked,
+                           const Result<AskedLogs>& asked) {
   const auto found = questions_.find(sync);
   if (found == questions_.end()) return;
   Question& question = found->second;
   question.thread.join();
+  const Outcome outcome = outcome_of(asked);
   if (outcome && !*outcome) {
-    allow(marked);
-    for (const auto& [log, seqnum] : marked) {
-      let_go(log);
-      question.asked.push_back(log);
-    }
+    allow(marked, asked->free);
+    for (const auto& [log, seqnum] : marked) let_go(log);
+    std::ranges::copy(asked->answered, std::back_inserter(question.asked));
     std::ranges::sort(question.asked);
   }
   if (found_) found_(outcome);
@@ -158,16 +164,7 @@ bool OwnLogGuard::may_exchange(const LogKey& log) {
   const auto published = store::read_author_mark(own_->marks_directory, log, own_->directory);
   const bool is_damaged = !published && published.error().code == Errc::kAuthorMarkFormat;
   if (is_damaged || (published && !*published)) return true;
-  // Of a log that another store on this machine appends to, this one passes on what it was given.
-  if (published && (*published)->is_elsewhere) return true;
-  if (published && !(*published)->is_unasked()) {
-    const auto doubt = find_doubt(store_, log, **published);
-    if (doubt && *doubt != Doubt::kMarked) return true;
-  }
-  // One that began here, as most that are new, is not kept back for peers that have gone.
-  if (published && (*published)->is_begun()) return true;
-  const bool is_unasked = published && (*published)->is_unasked();
-  if (is_unasked && !is_here(store_, log, **published).value_or(true)) return true;
+  if (published && is_exempt(store_, log, **published)) return true;
   {
     const std::lock_guard lock(mutex_);
     const auto known = logs_.find(log);
@@ -175,9 +172,6 @@ bool OwnLogGuard::may_exchange(const LogKey& log) {
       return true;
     }
   }
-  // A store that only takes what others bring lags behind a mark that came along.
-  const auto request = request_of_known(store_, log);
-  if (request && request->peers.empty() && !is_unasked) return true;
   {
     const std::lock_guard lock(mutex_);
     logs_[log].is_due = true;
@@ -226,9 +220,9 @@ void OwnLogGuard::look() {
     for (const LogKey& log : due) {
       auto outcome = request_of_known(store_, log).and_then([&](const node::SyncRequest& request) {
         const Marked marked = find_marked({log});
-        auto unasked = unless_first(find_unasked(*own_, {log}, request, stop));
-        if (unasked && !*unasked) allow(marked);
-        return unasked;
+        const auto asked = ask_of_logs(*own_, {log}, request, stop);
+        if (asked && !asked->unasked) allow(marked, asked->free);
+        return outcome_of(asked);
       });
       found.emplace_back(log, std::move(outcome));
     }
@@ -269,9 +263,12 @@ void OwnLogGuard::look_later() {
   });
 }
 
-void OwnLogGuard::allow(const Marked& marked) {
+void OwnLogGuard::allow(const Marked& marked, const std::vector<LogKey>& free) {
   const std::lock_guard lock(mutex_);
-  for (const auto& [log, seqnum] : marked) logs_[log].allowed = seqnum;
+  for (const LogKey& log : free) {
+    const auto was = marked.find(log);
+    if (was != marked.end()) logs_[log].allowed = was->second;
+  }
 }
 
 std::vector<LogKey> OwnLogGuard::find_due() {

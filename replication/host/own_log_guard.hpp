@@ -23,7 +23,7 @@ namespace culm::host {
 /// then. Used in the thread of `io` but where it is said. Spec: store.md#before-a-sync
 class OwnLogGuard final : public replication::Policy {
  public:
-  /// What keeps a log from being exchanged, or nothing where it may, as `find_unasked`.
+  /// What keeps a log from being exchanged, or nothing where it may, see `AskedLogs`.
   using Outcome = Result<std::optional<UnaskedLog>>;
   using Found = std::function<void(const Outcome&)>;
   /// Told that entries are shown now that were not.
@@ -66,7 +66,7 @@ class OwnLogGuard final : public replication::Policy {
   struct Question {
     std::vector<std::pair<node::Endpoint, Answer>> waiting{};
     std::jthread thread{};        ///< joinable while they are asked
-    std::vector<LogKey> asked{};  ///< of which no peer holds others, in order
+    std::vector<LogKey> asked{};  ///< and answered: no peer holds others; in order
     bool is_over = false;         ///< the sync is
   };
   /// Logs as their marks were when peers were asked.
@@ -76,13 +76,13 @@ class OwnLogGuard final : public replication::Policy {
     SeqNum held_from = 0;       ///< from here on entries are not shown; 0: all are
     bool is_published = false;  ///< and those are
     bool is_due = false;        ///< withheld until known peers were asked
-    /// Of a mark that says unasked, of which no peer that was asked since holds others.
+    /// Of a mark of a log in doubt, of which no peer that was asked since holds others.
     std::optional<SeqNum> allowed{};
   };
   class Timer;
 
   [[nodiscard]] Marked find_marked(const std::vector<LogKey>& logs) const;
-  void answered(node::SyncId sync, const Marked& marked, const Outcome& outcome);
+  void answered(node::SyncId sync, const Marked& marked, const Result<AskedLogs>& asked);
   [[nodiscard]] bool may_exchange(const LogKey& log);
   void show(const LogKey& log, Log& known);
   /// Shows what was withheld, where it may be exchanged now.
@@ -91,7 +91,7 @@ class OwnLogGuard final : public replication::Policy {
   void look();
   void look_later();
   void looked(const std::vector<std::pair<LogKey, Outcome>>& found);
-  void allow(const Marked& marked);
+  void allow(const Marked& marked, const std::vector<LogKey>& free);
   [[nodiscard]] std::vector<LogKey> find_due();
 
   boost::asio::io_context& io_;

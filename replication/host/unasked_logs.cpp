@@ -10,23 +10,20 @@
 namespace culm::host {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
+constexpr Duration kAllMax = std::chrono::seconds(20);
+constexpr Duration kAllMin = std::chrono::seconds(1);
+constexpr Duration kOneMax = std::chrono::seconds(5);
+
 /// 0 where nothing of it could fork: one that has a cap is forked already.
-Result<SeqNum> find_tail(const store::Store& store, const LogKey& log) {
-  CULM_TRY(const auto transaction, store.read());
-  CULM_TRY(const auto state, transaction.find_log(log));
-  return !state || state->cap != 0 || state->held.empty() ? 0 : state->held.max();
+SeqNum tail_of(const std::optional<store::LogOutline>& log) {
+  return !log || log->cap != 0 || log->held.empty() ? 0 : log->held.max();
 }
 
-/// Those that the store has synced with.
-Result<std::vector<node::SyncPeer>> list_met(const store::Store& store) {
-  std::vector<node::SyncPeer> met;
+Result<SeqNum> find_tail(const store::Store& store, const LogKey& log) {
   CULM_TRY(const auto transaction, store.read());
-  CULM_TRY(const auto addresses, transaction.known_peers());
-  met.reserve(addresses.size());
-  for (const std::string& address : addresses) {
-    if (auto endpoint = node::parse_endpoint(address)) met.push_back({*endpoint});
-  }
-  return met;
+  return transaction.find_outline(log).map(tail_of);
 }
 
 bool holds(const std::vector<node::SyncPeer>& peers, const node::Endpoint& endpoint) {
@@ -74,14 +71,28 @@ struct Asked {
   SeqNum marked;
   SeqNum tail;
   const node::SyncRequest& request;
+  Inquiry& inquiry;
   const std::stop_token& stop;
 
   [[nodiscard]] Result<KnownHead> ask(std::vector<node::SyncPeer> peers) const {
-    CULM_TRY(KnownHead known, ask_peers({own.store, nullptr, own.directory, own.options, log, tail,
-                                         std::move(peers), stop}));
+    auto mute = inquiry.take_mute(peers);
+    const auto wait_max = peers.empty() ? std::nullopt : inquiry.next_wait();
+    if (!wait_max) {
+      for (const node::SyncPeer& peer : std::exchange(peers, {})) {
+        mute.push_back({.endpoint = peer.endpoint, .error = Error{Errc::kTimeout}});
+      }
+    }
+    CULM_TRY(KnownHead known,
+             ask_peers({own.store, nullptr, own.directory, own.options, log, tail, std::move(peers),
+                        stop, wait_max.value_or(kOneMax), inquiry.end()}));
+    inquiry.note(known.silent);
+    known.asked += mute.size();
+    std::ranges::move(mute, std::back_inserter(known.silent));
+    // Who cannot be reached is named first.
+    std::ranges::stable_partition(known.silent, [](const auto& peer) { return !peer.peer; });
     // Who holds a part, and shows no other entry, may well have gone on behind what was published.
-    const bool was_asked = doubt == Doubt::kMarked || doubt == Doubt::kGrown;
-    if (was_asked && known.other && known.other->at > tail) known.other.reset();
+    const bool may_lack = doubt == Doubt::kGrown || (doubt == Doubt::kMarked && marked > tail);
+    if (may_lack && known.other && known.other->at > tail) known.other.reset();
     return known;
   }
   /// Who never held the log cannot know what else was published of it.
@@ -94,6 +105,12 @@ struct Asked {
   [[nodiscard]] UnaskedLog because(decltype(UnaskedLog::why) why) const {
     return {log, tail, std::move(why)};
   }
+};
+
+struct Verdict {
+  std::optional<UnaskedLog> unasked{};
+  bool is_answered = false;  ///< by any peer
+  bool is_free = false;      ///< see `AskedLogs::free`
 };
 
 /// Of peers that this store has met, and that could know more, those that do not say. Asks those
@@ -117,26 +134,35 @@ Result<std::vector<node::PeerReport>> ask_met(const Asked& about, KnownHead& kno
 }
 
 /// Where nobody shows the tail: whether the sync connects all the same.
-std::optional<UnaskedLog> judge_unshown(const Asked& about, const KnownHead& known,
-                                        std::vector<node::PeerReport> mute, bool is_met) {
-  if (about.doubt == Doubt::kGrown) return std::nullopt;
+Verdict judge_unshown(const Asked& about, const KnownHead& known,
+                      std::vector<node::PeerReport> mute, bool is_met) {
   auto asked = list_mute(known, about.request.peers);
   const bool is_all = asked.size() == known.asked;
+  const bool pushes = about.request.push;
+  if (about.doubt == Doubt::kGrown) return {std::nullopt, !is_all};
   const bool is_marked = about.doubt == Doubt::kMarked;
-  if (is_marked && about.request.push && !is_all) return about.because(Unshown{about.marked});
+  if (is_marked && pushes && (!is_all || known.asked == 0)) {
+    return {about.because(Unshown{about.marked})};
+  }
   if (mute.empty() && is_all) mute = std::move(asked);
   if (!mute.empty()) {
-    const bool is_first = !is_met && about.doubt == Doubt::kBegun;
-    return about.because(SilentPeer{std::move(mute.front()), is_first, is_marked});
+    // A log that began here, most likely, needs no peer that says so: none can be reached.
+    const bool is_first =
+        !is_met && about.doubt == Doubt::kBegun && known.unproven.empty() &&
+        !about.inquiry.is_over() &&
+        std::ranges::none_of(known.silent, [](const auto& peer) { return peer.peer.has_value(); });
+    if (is_first) return {};
+    return {about.because(SilentPeer{std::move(mute.front()), is_marked})};
   }
   // Who holds nothing of it, or less, is enough to begin; the mark stays as it is.
   const bool is_none = known.asked == 0 && about.doubt == Doubt::kUnasked;
-  return is_none ? std::optional(about.because(Unshown{})) : std::nullopt;
+  if (is_none) return {about.because(Unshown{})};
+  return {std::nullopt, true, pushes};
 }
 
-Result<std::optional<UnaskedLog>> judge(const Asked& about, store::AuthorMark& mark) {
+Result<Verdict> judge(const Asked& about, store::AuthorMark& mark) {
   CULM_TRY(KnownHead known, about.ask(about.request.peers));
-  CULM_TRY(const auto met, list_met(about.own.store));
+  CULM_TRY(const auto met, list_known_peers(about.own.store));
   std::vector<node::PeerReport> mute;
   if (!about.is_shown(known) && about.needs_met()) {
     CULM_TRY(mute, ask_met(about, known, met));
@@ -145,18 +171,18 @@ Result<std::optional<UnaskedLog>> judge(const Asked& about, store::AuthorMark& m
     OtherBranch& other = *known.other;
     const auto moved = store::with_lock(mark, [&] { return move_back(mark, other); });
     if (!moved && moved.error().code != Errc::kAuthorMarkLocked) return fail(moved.error());
-    return about.because(std::move(other));
+    return Verdict{about.because(std::move(other))};
   }
   if (known.fork) {
     // What lies below stays what it is.
-    if (about.tail < known.fork->at) return std::nullopt;
-    return about.because(*known.fork);
+    if (about.tail < known.fork->at) return Verdict{std::nullopt, true, about.request.push};
+    return Verdict{about.because(*known.fork)};
   }
   if (!about.is_shown(known)) return judge_unshown(about, known, std::move(mute), !met.empty());
   const auto bound = bind(about.own, about.log, mark, about.tail);
   // Who appends meanwhile asks for himself.
   if (!bound && bound.error().code != Errc::kAuthorMarkLocked) return fail(bound.error());
-  return std::nullopt;
+  return Verdict{std::nullopt, true, true};
 }
 
 /// None where the mark is damaged: that is told to who appends.
@@ -167,24 +193,56 @@ Result<Doubt> read_doubt(const OwnLogs& own, const LogKey& log) {
   return is_damaged || !*published ? Doubt::kNone : find_doubt(own.store, log, **published);
 }
 
-Result<std::optional<UnaskedLog>> look_at(const OwnLogs& own, const LogKey& log,
-                                          const node::SyncRequest& request,
-                                          const std::stop_token& stop) {
+Result<Verdict> look_at(const OwnLogs& own, const LogKey& log, const node::SyncRequest& request,
+                        Inquiry& inquiry, const std::stop_token& stop) {
+  const Verdict sound{std::nullopt, true, true};
   CULM_TRY(const Doubt before, read_doubt(own, log));
-  if (before == Doubt::kNone) return std::nullopt;  // to look needs no permission to write
+  if (before == Doubt::kNone) return sound;  // to look needs no permission to write
   CULM_TRY(const auto mark,
            store::open_author_mark(
                {.directory = own.marks_directory, .store_directory = own.directory}, log));
   CULM_TRY(const auto published, mark->read());
-  if (!published) return std::nullopt;
+  if (!published) return sound;
   CULM_TRY(const Doubt doubt, find_doubt(own.store, log, *published));
-  if (doubt == Doubt::kNone) return std::nullopt;
+  if (doubt == Doubt::kNone) return sound;
   CULM_TRY(const SeqNum tail, find_tail(own.store, log));
-  if (tail == 0) return std::nullopt;
-  return judge({own, log, doubt, published->seqnum, tail, request, stop}, *mark);
+  if (tail == 0) return sound;
+  return judge({own, log, doubt, published->seqnum, tail, request, inquiry, stop}, *mark);
 }
 
 }  // namespace
+
+// A quarter of its own time is left for the sync.
+Inquiry::Inquiry(const node::SyncRequest& request) {
+  Duration all = kAllMax;
+  if (!request.live) all = std::min(all, request.idle_max / 4 * 3);
+  if (request.whole_max) all = std::min(all, *request.whole_max / 4 * 3);
+  end_ = Clock::now() + std::max(all, kAllMin);
+}
+
+std::optional<Duration> Inquiry::next_wait() {
+  const auto left = std::chrono::duration_cast<Duration>(end_ - Clock::now());
+  is_over_ = is_over_ || left <= Duration(0);
+  if (is_over_) return std::nullopt;
+  return std::min(left / 2, kOneMax);
+}
+
+std::vector<node::PeerReport> Inquiry::take_mute(std::vector<node::SyncPeer>& peers) const {
+  std::vector<node::PeerReport> mute;
+  std::ranges::copy_if(mute_, std::back_inserter(mute), [&](const node::PeerReport& one) {
+    return std::erase_if(peers, [&](const node::SyncPeer& peer) {
+             return peer.endpoint == one.endpoint;
+           }) != 0;
+  });
+  return mute;
+}
+
+bool Inquiry::note(const std::vector<node::PeerReport>& peers) {
+  const std::size_t before = mute_.size();
+  std::ranges::copy_if(peers, std::back_inserter(mute_),
+                       [](const node::PeerReport& peer) { return !peer.peer; });
+  return mute_.size() != before;
+}
 
 Error why_not_synced(const UnaskedLog& log) {
   if (const auto* const other = std::get_if<OtherBranch>(&log.why)) {
@@ -202,16 +260,18 @@ Error why_not_synced(const UnaskedLog& log) {
 
 Result<Doubt> find_doubt(const store::Store& store, const LogKey& log,
                          const store::Published& published) {
-  CULM_TRY(const SeqNum tail, find_tail(store, log));
-  if (tail == 0) return Doubt::kNone;
-  if (published.is_unasked()) return published.is_begun() ? Doubt::kBegun : Doubt::kUnasked;
-  // What another store on this machine appends to is no business of this one.
-  if (published.is_elsewhere || published.seqnum == 0) return Doubt::kNone;
   CULM_TRY(const auto transaction, store.read());
-  CULM_TRY(const auto state, transaction.get_log(log));
-  CULM_TRY(const auto there, transaction.find_entry(*state, published.seqnum));
-  const bool is_other = there && there->entry.hash() != published.hash;
-  if (is_other || published.seqnum > tail) return Doubt::kMarked;
+  CULM_TRY(const auto state, transaction.find_outline(log));
+  const SeqNum tail = tail_of(state);
+  if (tail == 0) return Doubt::kNone;
+  // What another store on this machine appends to is no business of this one.
+  if (!published.is_elsewhere && published.seqnum != 0) {
+    CULM_TRY(const auto there, transaction.find_entry(*state, published.seqnum));
+    const bool is_other = there && there->hash() != published.hash;
+    if (is_other || published.seqnum > tail) return Doubt::kMarked;
+  }
+  if (published.is_unasked()) return published.is_begun() ? Doubt::kBegun : Doubt::kUnasked;
+  if (published.is_elsewhere || published.seqnum == 0) return Doubt::kNone;
   return published.seqnum < tail ? Doubt::kGrown : Doubt::kNone;
 }
 
@@ -243,27 +303,39 @@ Result<std::vector<LogKey>> list_unasked(const OwnLogs& own, const node::SyncReq
   return logs;
 }
 
-Result<std::optional<UnaskedLog>> find_unasked(const OwnLogs& own, const std::vector<LogKey>& logs,
-                                               const node::SyncRequest& request,
-                                               const std::stop_token& stop) {
+Result<AskedLogs> ask_of_logs(const OwnLogs& own, const std::vector<LogKey>& logs,
+                              const node::SyncRequest& request, const std::stop_token& stop) {
+  AskedLogs asked;
+  Inquiry inquiry(request);
+  std::vector<LogKey> begun;
+  for (const LogKey& log : logs) {
+    CULM_TRY(const Doubt doubt, read_doubt(own, log));
+    if (doubt == Doubt::kBegun) begun.push_back(log);
+  }
+  // Who holds nothing of one is enough to begin.
   std::vector<LogKey> unheld;
-  if (logs.size() > 1) {
-    CULM_TRY(unheld, find_unheld(own, logs, request.peers, stop));
+  if (begun.size() > 1) {
+    CULM_TRY(unheld, find_unheld(own, std::move(begun), request.peers, inquiry, stop));
   }
   for (const LogKey& log : logs) {
     CULM_TRY(const Doubt doubt, read_doubt(own, log));
-    // Who holds nothing of it is enough to begin.
-    if (doubt == Doubt::kBegun && std::ranges::binary_search(unheld, log)) continue;
-    CULM_TRY(auto unasked, look_at(own, log, request, stop));
-    if (unasked) return unasked;
+    const bool is_unheld = doubt == Doubt::kBegun && std::ranges::binary_search(unheld, log);
+    Verdict verdict{std::nullopt, true};
+    if (!is_unheld) {
+      CULM_TRY(verdict, look_at(own, log, request, inquiry, stop));
+    }
+    if (verdict.unasked) return AskedLogs{std::move(verdict.unasked)};
+    if (verdict.is_answered) asked.answered.push_back(log);
+    if (verdict.is_free) asked.free.push_back(log);
   }
-  return std::nullopt;
+  return asked;
 }
 
 Result<std::optional<UnaskedLog>> find_unasked(const OwnLogs& own,
                                                const node::SyncRequest& request) {
   CULM_TRY(const auto logs, list_unasked(own, request));
-  return find_unasked(own, logs, request);
+  CULM_TRY(auto asked, ask_of_logs(own, logs, request));
+  return std::move(asked.unasked);
 }
 
 }  // namespace culm::host

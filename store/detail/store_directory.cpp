@@ -7,6 +7,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <iomanip>
 #include <mutex>
 #include <sstream>
 #include <string_view>
@@ -19,6 +20,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -220,17 +222,19 @@ Result<OpeningLock> OpeningLock::take(const std::string& directory, Duration wai
 std::optional<long> OpeningLock::holder(const std::string& directory) {
   struct stat status = {};
   if (::stat(directory.c_str(), &status) != 0) return std::nullopt;
-  const std::string inode = ":" + std::to_string(status.st_ino);
+  std::ostringstream wanted;  // MAJOR:MINOR:INODE
+  wanted << std::hex << std::setfill('0') << std::setw(2) << major(status.st_dev) << ':'
+         << std::setw(2) << minor(status.st_dev) << ':' << std::dec << status.st_ino;
   std::ifstream locks("/proc/locks");
   for (std::string line; std::getline(locks, line);) {
     std::istringstream words(line);
     std::string number;
     std::string kind;
     std::string ignored;
-    std::string file;  // MAJOR:MINOR:INODE
+    std::string file;
     long pid = 0;
     words >> number >> kind >> ignored >> ignored >> pid >> file;
-    if (kind == "FLOCK" && file.ends_with(inode)) return pid;
+    if (kind == "FLOCK" && file == wanted.str()) return pid;
   }
   return std::nullopt;
 }

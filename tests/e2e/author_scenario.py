@@ -181,7 +181,9 @@ class AuthorMark(Scenario):
         with self.other_machine():
             said = self.text("mark", "--import", "marks.jsonl")
             self.assertIn("2 marks", said)
-            self.assertEqual(self.out("mark", "--json"), (self.place / "marks.jsonl").read_bytes())
+            # The other log began elsewhere.
+            carried = (self.place / "marks.jsonl").read_bytes().replace(b'"01000', b'"00000')
+            self.assertEqual(self.out("mark", "--json"), carried)
             report = self.json("append", "--key", self.key, stdin=b"1", store="new", status=FORK)
             self.assertEqual(report["error"], "author_mark_behind")
             self.append("4\n")  # the store came along
@@ -332,9 +334,9 @@ class AppendGate(NetworkScenario):
         self.back_up_anew()
         self.node.process.send_signal(signal.SIGSTOP)
         self.restore()
-        self.assertIn("no known peer", self.append(b"4", "--gate", "required", status=FORK))
-        self.assertIn("of 2 peers that this store has synced with none",
-                      self.append(b"4"))
+        for gate, status in ("required", FORK), ("ask", 0):
+            self.assertIn("of 2 peers that this store has synced with none",
+                          self.append(b"4", "--gate", gate, status=status))
         self.node.process.send_signal(signal.SIGCONT)
         other.end()
         self.restore()

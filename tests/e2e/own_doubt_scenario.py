@@ -188,6 +188,137 @@ class NeverSynced(NetworkScenario):
         self.assertEqual(self.sync_one("reader", own.address, self.author)["head"], 2)
 
 
+class MutePeer(NetworkScenario):
+    """One of the peers of a first sync takes the connection and says nothing."""
+
+    def setUp(self):
+        super().setUp()
+        self.mute = self.server(lambda connection: connection.recv(65536) and
+                                connection.recv(65536)).address
+        self.key, self.author = self.keygen()
+        self.node = self.relay("relay", "--accept-any")
+
+    def begin(self, text, log_id=0, **options):
+        self.error(OK, "append", "--key", self.key, "--log-id", log_id, "--lines", stdin=text,
+                   **options)
+
+    def test_does_not_hide_what_another_shows_of_a_later_log(self):
+        self.environment["CULM_MARKS"] = self.path("marks-of-another-machine")
+        self.begin(b"other\n", 1, store="other")
+        self.out("sync", self.node.address, "--push", store="other")
+        self.environment["CULM_MARKS"] = self.path("marks")
+        for log_id in 0, 1:
+            self.begin(b"mine\n", log_id)
+        said = self.error(FORK, "sync", self.node.address, "--also", self.mute, "--push")
+        self.assertIn(f"the peer at {self.node.address} holds another entry 1", said)
+        self.node.end()
+        log = self.json("ls", self.author, store="relay")
+        self.assertEqual((log["head"], log["cap"]), (1, None))
+
+    def test_does_not_speak_for_one_that_answers(self):
+        self.out("append", "--key", self.keygen("other.key")[0], stdin=b"x")
+        self.out("sync", self.node.address, "--push")
+        self.begin(b"mine\n")
+        self.run_culm("sync", self.node.address, "--also", self.mute, "--push", "--timeout", "2",
+                      status=NETWORK)
+        self.assertEqual(self.json("ls", self.author, store="relay")["head"], 1)
+
+    def test_is_waited_for_once_for_all_logs(self):
+        for log_id in range(LOGS):
+            self.begin(b"mine\n", log_id)
+        self.run_culm("sync", self.node.address, "--also", self.mute, "--push", "--timeout", "4",
+                      status=NETWORK)
+        self.assertNotEqual(self.json_lines("ls", self.author, store="relay"), [])
+
+
+class MarkThatNobodyWasAskedOf(OwnLog):
+    """Imported where the store holds another branch."""
+
+    def setUp(self):
+        super().setUp()
+        for name in ("store", "marks"):
+            shutil.copytree(self.path(name), self.path(f"{name}-of-4"))
+        self.append(b"5\n6\n7\n")
+        mark = self.out("mark", "--json").decode()
+        self.store_id = re.search(r'"store_id":"([0-9a-f]*)"', mark.replace(" ", ""))[1]
+        self.mark = mark
+        self.append(b"more\n" * 33)
+        self.sync_one("store", self.address, "--push")
+        self.branch(b"mine 4\nmine 5\n")
+
+    def branch(self, lines):
+        os.makedirs(self.path("marks"), exist_ok=True)
+        self.restore()
+        self.append(lines, "--gate", "never")
+        shutil.rmtree(self.path("marks"))
+
+    def take(self, store_id):
+        self.write("marks.jsonl", self.mark.replace(self.store_id, store_id))
+        return self.error(OK, "mark", "--import", "marks.jsonl")
+
+    def other_holds_what_is_common(self):
+        self.node.end()
+        other = self.relay("other", "--accept-any")
+        self.environment["CULM_MARKS"] = self.path("marks-of-somebody")
+        self.sync_one("store-backup", other.address, "--push")
+        self.environment["CULM_MARKS"] = self.path("marks")
+        return other
+
+    def test_is_not_pushed_over_whatever_store_the_mark_names(self):
+        other = self.other_holds_what_is_common()
+        for first in "00", "01", "aa":
+            shutil.rmtree(self.path("marks"), ignore_errors=True)
+            self.take(first + "00" * 15)
+            said = self.error(FORK, "sync", other.address, "--push")
+            self.assertIn("the log is published up to seqnum 7", said)
+        other.end()
+        self.assertEqual(self.json("ls", store="other")["head"], 3)
+
+    def test_that_names_another_entry_fits_no_peer_that_shows_only_what_lies_above(self):
+        self.environment["CULM_MARKS"] = self.path("marks-of-somebody")
+        self.sync_one("part", self.address, self.author, "--newest", "1")
+        part = self.relay("part")
+        self.environment["CULM_MARKS"] = self.path("marks")
+        for name in ("store", "marks"):
+            shutil.rmtree(self.path(f"{name}-backup"))
+            os.rename(self.path(f"{name}-of-4"), self.path(f"{name}-backup"))
+        self.branch(b"mine 5\nmine 6\nmine 7\n")
+        self.take("aa" + "00" * 15)
+        said = self.error(FORK, "sync", part.address, self.author)
+        self.assertIn("holds others, up to seqnum 40", said)
+
+    def test_did_not_begin_here(self):
+        self.take("01" + "00" * 15)
+        self.assertIn('"store_id":"' + "00" * 16,
+                      self.out("mark", "--json").decode().replace(" ", ""))
+
+    def test_that_names_another_entry_is_told_of_and_not_served_even_where_no_peer_is_known(self):
+        self.branch(b"mine 4\nmine 5\nmine 6\nmine 7\n")
+        self.out("peers", "--forget", self.address)
+        for first in "aa", "01":
+            shutil.rmtree(self.path("marks"), ignore_errors=True)
+            self.assertIn("this store holds another entry 7: that forks it",
+                          self.take(first + "00" * 15))
+            own = self.relay("store", "--accept-any")
+            self.environment["CULM_MARKS"] = self.path("marks-of-somebody")
+            self.json("sync", own.address, self.author, store="reader", status=NETWORK)
+            self.environment["CULM_MARKS"] = self.path("marks")
+            own.end()
+
+    def test_is_not_freed_by_a_sync_that_only_pulls(self):
+        self.take("aa" + "00" * 15)
+        self.node.end()
+        self.out("append", "--key", self.keygen("other.key")[0], stdin=b"x")
+        own = self.relay("store", "--accept-any")
+        stranger = self.relay("stranger", "--accept-any")
+        self.environment["CULM_MARKS"] = self.path("marks-of-somebody")
+        self.json("sync", own.address, self.author, store="reader", status=NETWORK)
+        self.environment["CULM_MARKS"] = self.path("marks")
+        self.run_culm("sync", stranger.address, self.author, status=NETWORK)
+        self.environment["CULM_MARKS"] = self.path("marks-of-somebody")
+        self.json("sync", own.address, self.author, store="reader", status=NETWORK)
+
+
 class ManyNewLogs(NetworkScenario):
     """More than one session has room for."""
 

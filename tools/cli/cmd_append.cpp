@@ -363,7 +363,8 @@ Failure explain(const Error& error, const std::string& mark_path, const Gate& ga
   }
   if (error.code == Errc::kAuthorHeadUnknown && gate.known && !gate.known->unproven.empty()) {
     failure.message += ": " + who_claims(*gate.known);
-  } else if (error.code == Errc::kAuthorHeadUnknown && gate.known && gate.known->answered != 0) {
+  } else if (error.code == Errc::kAuthorHeadUnknown && gate.known && gate.known->answered != 0 &&
+             !gate.known->silent.empty()) {
     const std::string peer = node::to_string(gate.known->silent.front().endpoint);
     failure.message = "not all peers that could know of more could be asked: " +
                       who_is_silent(*gate.known, gate.tail);

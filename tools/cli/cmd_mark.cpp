@@ -87,8 +87,10 @@ Result<bool> raise(store::AuthorMark& mark, const store::Published& published) {
     }
     if (is_same_place && !is_damaged) return false;
   }
-  // A damaged one may have said more: the next append asks.
-  const auto& id = is_damaged ? store::kUnaskedStore : published.store;
+  // A damaged one may have said more, and what began elsewhere did not begin here: the next append
+  // asks.
+  const bool is_due = is_damaged || published.is_begun();
+  const auto& id = is_due ? store::kUnaskedStore : published.store;
   CULM_CHECK(mark.write({published.seqnum, published.hash, id}));
   return true;
 }
@@ -111,7 +113,7 @@ Result<void> tell_conflict(const Context& context, const store::Store& store, co
   } else {
     text += "this store holds another entry " + at + ": that forks it";
   }
-  text += "; next: `culm sync HOST:PORT " + to_string(log);
+  text += "; next: `culm sync HOST:PORT " + whole_name_of_one(log);
   text += "` with a peer that holds it, before anything is appended: nothing moves where that ";
   text += "would fork the log, and it says how to go on";
   const std::string line =

@@ -28,8 +28,7 @@ Failure explain_silence(const LogKey& log, const host::SilentPeer& silent) {
 }
 
 Failure explain_unshown(const OwnLog& own, const host::Unshown& unshown) {
-  const std::string one =
-      to_hex(own.log.author.bytes) + "." + std::to_string(to_integer(own.log.log_id));
+  const std::string one = whole_name_of_one(own.log);
   if (unshown.marked == 0) {
     Failure failure(Exit::kFork, Errc::kAuthorHeadUnknown,
                     "the last entries here were appended while no peer could be asked whether more "

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -20,16 +22,42 @@ struct Question {
   std::vector<node::SyncPeer> peers;
   std::stop_token stop{};
   Duration wait_max = std::chrono::seconds(5);
+  std::chrono::steady_clock::time_point end = std::chrono::steady_clock::time_point::max();
+};
+
+/// Those that the store has synced with.
+[[nodiscard]] Result<std::vector<node::SyncPeer>> list_known_peers(const store::Store& store);
+
+/// All questions before one sync: they end before its own time does, and who was mute once is not
+/// waited for again.
+class Inquiry {
+ public:
+  explicit Inquiry(const node::SyncRequest& request);
+
+  /// For the next question: half of what is left, and at most 5 s. Nothing: no time is left.
+  [[nodiscard]] std::optional<Duration> next_wait();
+  [[nodiscard]] std::chrono::steady_clock::time_point end() const { return end_; }
+  /// Whether some were not asked for want of time.
+  [[nodiscard]] bool is_over() const { return is_over_; }
+  /// Takes those that were mute out of `peers`.
+  [[nodiscard]] std::vector<node::PeerReport> take_mute(std::vector<node::SyncPeer>& peers) const;
+  /// Keeps those that no handshake was done with; whether there are any.
+  bool note(const std::vector<node::PeerReport>& peers);
+
+ private:
+  std::chrono::steady_clock::time_point end_;
+  bool is_over_ = false;
+  std::vector<node::PeerReport> mute_;
 };
 
 /// Has them show what they hold.
 [[nodiscard]] Result<KnownHead> ask_peers(const Question& about);
 
-/// The question of all of `logs` at once: those of which each peer says that it holds nothing, in
-/// order. None where a peer does not say. Fails as the store.
-[[nodiscard]] Result<std::vector<LogKey>> find_unheld(const OwnLogs& own,
-                                                      const std::vector<LogKey>& logs,
+/// The question of all of `logs` at once: those of which each peer that is not mute says that it
+/// holds nothing, in order. Fails as the store.
+[[nodiscard]] Result<std::vector<LogKey>> find_unheld(const OwnLogs& own, std::vector<LogKey> logs,
                                                       std::vector<node::SyncPeer> peers,
+                                                      Inquiry& inquiry,
                                                       const std::stop_token& stop);
 
 /// Where nobody was asked before what is here was appended. Precondition: the mark is locked.
