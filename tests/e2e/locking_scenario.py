@@ -407,6 +407,15 @@ class Locking(NetworkScenario):
         self.serve()
         self.error(6, "delete", self.author, "--payloads", "--range", "1")
 
+    def test_of_a_node_that_ends_amid_an_append_it_says_that_and_how_to_look(self):
+        self.hold()
+        self.serve()
+        said = self.error(6, "append", "--key", self.other_key, stdin=b"x")
+        self.assertIn("the node that runs on this store, as `culm relay` does, ended or hung up "
+                      "before it said whether this was stored\n  next: `culm log ", said)
+        self.assertIn(".0 --newest 1` shows the last entry", said)
+        self.assertNotIn("run the same again", said)
+
     def test_a_socket_left_behind_by_a_dead_node_is_no_node(self):
         self.hold()
         self.serve()

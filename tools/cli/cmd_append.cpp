@@ -543,6 +543,7 @@ Outcome<void> run(Context& context, const Options& given) {
   Progress progress("appending", total_bytes, Progress::Unit::kBytes);
   Batch batch(log, *appender, access, progress);
   Outcome<void> outcome = append_all(batch, options, lines);
+  if (!outcome) explain_lost_node(outcome.error(), log);
   RangeSet appended = batch.appended();
   if (outcome && options.end) {
     const Uninterrupted whole;

@@ -25,6 +25,15 @@ std::string with_given_store(std::string_view step, const Context& context) {
   return is_given ? with_store(step, context.store_directory) : std::string(step);
 }
 
+void explain_lost_node(Failure& failure, const LogKey& log) {
+  if (failure.code != Errc::kPeerClosed && failure.code != Errc::kNetwork) return;
+  failure.message =
+      "the node that runs on this store, as `culm relay` does, ended or hung up before it said "
+      "whether this was stored";
+  failure.step = "`culm log " + whole_name_of_one(log) +
+                 " --newest 1` shows the last entry that is there; append again what is not";
+}
+
 void tell_made(const Context& context) {
   const std::string& store = context.store_directory;
   const std::string line = context.json ? to_line(Json{{"type", "store_made"}, {"store", store}})

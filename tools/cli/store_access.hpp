@@ -23,6 +23,10 @@ void tell_made(const Context& context);
 /// it was stopped.
 [[nodiscard]] Failure with_holder(Failure failure, const Context& context);
 
+/// Says of an append that the node which was to write it is gone; what is said of peers does not
+/// hold of it.
+void explain_lost_node(Failure& failure, const LogKey& log);
+
 /// Opens the store beside processes that write to it. Fails with exit 3 when there is none, 5
 /// when it cannot be read.
 [[nodiscard]] Outcome<std::unique_ptr<store::Store>> open_for_reading(const Context& context);
