@@ -39,7 +39,7 @@ constexpr std::string_view kKeyIsLost =
     "logs cannot go on, so begin others with another key (`culm keygen FILE`)";
 constexpr std::string_view kTakeBack =
     "name the store that holds them with --store DIR, if it is another one. If this one lacks "
-    "entries that were published, as after a restore or `culm forget`: take the log back from the "
+    "entries that were published, as after a restore or a forget: take the log back from the "
     "newest backup, or from a peer (`culm sync HOST:PORT LOG`), before appending, or it forks; "
     "where no peer has it, begin another one with --log-id";
 constexpr std::string_view kRepair =
