@@ -1,5 +1,6 @@
 """What a store wants of a log is shown, and made smaller as well as larger."""
 
+import re
 import time
 
 from relay_harness import NetworkScenario
@@ -35,6 +36,16 @@ class Select(NetworkScenario):
         (wanted, others), = figures
         self.assertEqual(wanted, 5)
         self.assertGreater(others, 45)
+
+    def test_a_command_names_ranges_however_many_there_are(self):
+        odd = ",".join(str(n) for n in range(1, 100, 2))
+        self.sync("reader", self.source.address, self.author, "--range", odd)
+        said = self.text("select", self.author, "--none", store="reader")
+        let_go = re.search(r"until `culm (delete [^`]*)`, and the same of the others\n", said)[1]
+        self.assertGreater(self.json(*let_go.split(), store="reader")["deleted"], 4)
+        said = self.error(NOT_FOUND, "cat", self.author, "--range", "1-100", store="reader")
+        fetch = re.search(r"`culm sync HOST:PORT ([^`]*)` (fetches|takes back)", said)[1]
+        self.out("sync", self.source.address, *fetch.split(), store="reader")
 
     def test_what_a_sync_asked_for_once_is_shown_and_undone(self):
         self.sync("reader", self.source.address, self.author, "--newest", "50")

@@ -155,11 +155,11 @@ std::string unwanted_payloads(const Change& change) {
   const RangeSet unwanted =
       (log.payloads & log.served()) - change.interest.payloads_wanted(log.head());
   if (unwanted.empty()) return {};
-  constexpr std::size_t kCharactersMax = 60;
-  const std::string ranges = to_string(unwanted);
+  const std::string ranges = first_ranges(unwanted);
+  const bool are_all = ranges == to_string(unwanted);
   return "; held and not wanted: " + human_payloads(unwanted.count()) + ", until `culm delete " +
-         name_of_one(log.log) + " --payloads --range " +
-         (ranges.size() > kCharactersMax ? "RANGES" : ranges) + "`";
+         name_of_one(log.log) + " --payloads --range " + ranges + "`" +
+         (are_all ? "" : ", and the same of the others");
 }
 
 Outcome<void> say(Context& context, const Change& change, bool is_done) {

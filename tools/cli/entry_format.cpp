@@ -205,8 +205,8 @@ Outcome<void> unless_missing(const store::LogState& log, const RangeSet& missing
     failure.message += "; deleted here: " + human_ranges(deleted);
   }
   failure.fields["missing"] = to_string(missing);
-  const std::string sync = "`culm sync HOST:PORT " + name_of_one(log.log) + " --range " +
-                           (missing.ranges().size() == 1 ? to_string(missing) : "RANGES");
+  const std::string sync =
+      "`culm sync HOST:PORT " + name_of_one(log.log) + " --range " + first_ranges(missing);
   if (missing.min() > log.head()) {
     failure.step = "the highest entry known here is " + std::to_string(log.head());
   } else if (!deleted.empty()) {
