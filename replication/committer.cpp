@@ -236,11 +236,7 @@ Result<IngestAttempt> Committer::apply(store::WriteTransaction& transaction, con
     IngestAttempt passed_over{store::IngestReport(), {}};
     if (!known) return passed_over;
   }
-  if (!job.work.undeletes.empty()) {
-    // Of a log that was forgotten meanwhile nothing counts as deleted.
-    const auto done = transaction.undelete_payloads(job.work.log, job.work.undeletes);
-    if (!done && ends(done.error().code) == Scope::kStore) return fail(done.error());
-  }
+  transaction.undelete_as_taken(job.work.undeletes);
   if (job.unit) {
     CULM_TRY(auto done, transaction.ingest(*job.unit, options_));
     if (!done.report || !job.work.keeps) return done;
@@ -292,6 +288,7 @@ void Committer::hash_part(Job& job, const PayloadWork& payload) {
   }
   job.arrival = arrival;
   arrival->moved = ++parts_;
+  arrival->undeletes = job.work.undeletes;
   if (!job.is_there) arrival->offset += payload.bytes.size();
   if (!arrival->is_resumed) arrival->hasher.update(payload.bytes);
   if (!payload.last) return;

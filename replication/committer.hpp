@@ -147,6 +147,7 @@ class Committer {
     std::uint64_t hashed = 0;             ///< of these, where it was resumed
     std::uint64_t moved = 0;              ///< orders these by their last part
     store::Bearer bearer{};
+    RangeSet undeletes{};  ///< as those of the work
     bool is_resumed = false;
     bool is_over = false;    ///< takes no more parts
     bool is_futile = false;  ///< and nothing comes of those it has

@@ -115,6 +115,7 @@ bool Committer::complete(Arrival& arrival, bool is_last, std::uint64_t& bytes_le
     // What cannot be read fits no better than what is wrong, unless it was let go meanwhile.
     const Hash payload_hash = hashed ? arrival.hasher.finish() : Hash{};
     const auto done = store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
+      transaction.undelete_as_taken(arrival.undeletes);
       finished = finish(transaction, arrival.log, *arrival.stage, payload_hash);
       return !finished && ends(finished.error().code) == Scope::kStore ? fail(finished.error())
                                                                        : Result<void>();

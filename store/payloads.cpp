@@ -13,6 +13,11 @@ using detail::StageRow;
 using detail::StageState;
 using detail::TouchedLog;
 
+/// Whether its payload was deleted, and is not to be taken again.
+bool WriteTransaction::is_barred(const LogState& state, SeqNum seqnum) const {
+  return state.deleted.contains(seqnum) && !undeleting_.contains(seqnum);
+}
+
 /// Nothing where the payload is held already, or deleted.
 Result<std::optional<WriteTransaction::Wanted>> WriteTransaction::find_wanted(const LogKey& log,
                                                                               SeqNum seqnum) {
@@ -25,14 +30,19 @@ Result<std::optional<WriteTransaction::Wanted>> WriteTransaction::find_wanted_on
   const LogState& state = touched->state;
   CULM_TRY(const StoredEntry stored, get_entry(state, seqnum));
   if (state.cap != 0 && seqnum >= state.cap) return fail(error_for(Errc::kLogCapped, state.cap));
-  if (state.deleted.contains(seqnum) || state.payloads.contains(seqnum)) return std::nullopt;
+  if (is_barred(state, seqnum) || state.payloads.contains(seqnum)) return std::nullopt;
   if (stored.entry.payload_size() > limits::kPayloadSizeBytesMax) {
     return fail(error_for(Errc::kPayloadTooLarge, seqnum));
   }
-  if (touched->below[detail::kPayloadsSet] + state.payloads.ranges().size() >=
-      limits::kRangesPerLogMax) {
-    return fail(Errc::kLogFragmented);
-  }
+  // The payload may begin a range of those held, and split one of those deleted.
+  const bool is_fragmented = [&] {
+    const auto is_full = [&](std::size_t set, const RangeSet& ranges) {
+      return touched->below[set] + ranges.ranges().size() >= limits::kRangesPerLogMax;
+    };
+    return is_full(detail::kPayloadsSet, state.payloads) ||
+           (state.deleted.contains(seqnum) && is_full(detail::kDeletedSet, state.deleted));
+  }();
+  if (is_fragmented) return fail(Errc::kLogFragmented);
   return Wanted{touched, stored};
 }
 
@@ -56,6 +66,7 @@ Result<void> WriteTransaction::put_chunk(const Stage& stage, std::uint64_t offse
 void WriteTransaction::hold_payload(TouchedLog& touched, const EntryView& entry) {
   mark_changed(touched);
   touched.state.payloads.insert(entry.seqnum());
+  touched.state.deleted.erase({entry.seqnum(), entry.seqnum()});
   touched.state.payload_bytes += entry.payload_size();
 }
 

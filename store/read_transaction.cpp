@@ -241,7 +241,7 @@ Result<std::vector<UnfinishedStage>> ReadTransaction::arriving_stages(const LogS
                                                                       const RangeSet& seqnums,
                                                                       std::size_t max) const {
   std::vector<UnfinishedStage> out;
-  const RangeSet lacking = ((log.held & seqnums) - log.payloads) - log.deleted;
+  const RangeSet lacking = (log.held & seqnums) - log.payloads;
   CULM_TRY(const auto cursor, kv_->cursor(Table::kStages));
   SeqNum next = lacking.smallest_from(1);
   while (next != 0 && out.size() < max) {

@@ -341,6 +341,9 @@ class WriteTransaction : public ReadTransaction {
   [[nodiscard]] Result<bool> erase_forgotten(std::size_t rows_max);
   /// Payloads of `seqnums` may be taken again. Fails with kLogUnknown, kLogFragmented.
   [[nodiscard]] Result<void> undelete_payloads(const LogKey& log, const RangeSet& seqnums);
+  /// From here on this transaction takes payloads of `seqnums` though they were deleted: one that
+  /// becomes held is deleted no longer, the others stay so. Replaces what was said before.
+  void undelete_as_taken(RangeSet seqnums) { undeleting_ = std::move(seqnums); }
 
   /// Keeps the payload of a held entry, of any size. `payload_hash` is what the caller made of it:
   /// nothing is hashed here. False where it is not taken: it is held, or deleted. Fails with
@@ -407,6 +410,7 @@ class WriteTransaction : public ReadTransaction {
       if (dropped.empty()) return result;
     }
   }
+  [[nodiscard]] bool is_barred(const LogState& state, SeqNum seqnum) const;
   Result<void> release_stage(const LogState& state, SeqNum seqnum);
   Result<void> restore_log(const LogKey& log);
   Result<void> drop(detail::TouchedLog& touched, const Damage& damage);
@@ -469,6 +473,7 @@ class WriteTransaction : public ReadTransaction {
   bool is_meta_changed_ = false;
   detail::TouchedLogs touched_logs_;
   Dropped dropped_;
+  RangeSet undeleting_;
   Bytes row_;  // the row being written, kept for its memory
   std::optional<Error> failed_;
 };

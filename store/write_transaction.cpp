@@ -192,12 +192,12 @@ Result<WriteTransaction::Intake> WriteTransaction::plan(const TouchedLog& touche
     if (accepted != verdict.accepted.end() && accepted->entry().seqnum() == n) {
       intake.added.insert(n);
       if (accepted->level() == Level::kVerified) intake.verified.insert(n);
-      if ((item.payload || detail::has_empty_payload(item.entry)) && !state.deleted.contains(n)) {
+      if ((item.payload || detail::has_empty_payload(item.entry)) && !is_barred(state, n)) {
         intake.payloads_added.insert(n);
       }
       ++accepted;
     } else if (item.payload && (cap == 0 || n < cap) && state.held.contains(n) &&
-               !state.payloads.contains(n) && !state.deleted.contains(n)) {
+               !state.payloads.contains(n) && !is_barred(state, n)) {
       CULM_TRY(const StoredEntry stored, get_entry(state, n));
       // The other side of a fork says nothing about the payload of this one.
       if (!equal(stored.entry.bytes(), item.entry.bytes())) continue;
@@ -212,6 +212,8 @@ Result<WriteTransaction::Intake> WriteTransaction::plan(const TouchedLog& touche
   CULM_CHECK(check_ranges(state.held, intake.added));
   CULM_CHECK(
       check_ranges(state.payloads, intake.payloads_added, touched.below[detail::kPayloadsSet]));
+  CULM_CHECK(
+      check_ranges(state.deleted - intake.payloads_added, {}, touched.below[detail::kDeletedSet]));
   return intake;
 }
 
@@ -236,6 +238,7 @@ Result<void> WriteTransaction::take(TouchedLog& touched, const UnitVerdict& verd
   }
   state.held |= intake.added;
   state.payloads |= intake.payloads_added;
+  state.deleted -= intake.payloads_added;
   state.verified |= intake.verified;
   return {};
 }

@@ -39,7 +39,8 @@ std::optional<ResumedPayload> find_resumed(const store::ReadTransaction& transac
   constexpr std::uint64_t kPart = limits::kPayloadChunkBytes;
   std::optional<ResumedPayload> out;
   if (!asked.payloads || log.payloads == log.held) return out;
-  const RangeSet wanted = resolve(asked.interest, log.head()) & log.served();
+  const RangeSet wanted =
+      (resolve(asked.interest, log.head()) & log.served()) - (log.deleted - asked.undelete);
   // What cannot be read is begun once more.
   const auto stages = transaction.arriving_stages(log, wanted, kStagesMax);
   if (!stages) return out;

@@ -218,6 +218,31 @@ class Fetching(NetworkScenario):
         self.assertEqual((again["state"], again["payloads_missing"]), ("complete", ""))
         self.assert_sound("reader")
 
+    def test_what_comes_only_in_part_stays_deleted_and_is_gone_on_with(self):
+        """The next sync without --undelete fetches nothing of it."""
+        large = self.write("large", os.urandom(6_000_000))
+        author = self.new_log(b"x", store="author")
+        self.out("append", "--key", self.path("me.key"), large, store="author")
+        self.sync_one("author", self.address, "--push")
+        self.sync_one("reader", self.address, author)
+        self.out("delete", author, "--payloads", "--range", "last", store="reader")
+        deleted = lambda: self.json("ls", store="reader")["payloads_deleted"]
+        undelete = [self.address, "--undelete", "--budget", "2M"]
+        came = [self.sync_one("reader", *undelete)["payload_bytes"]]
+        self.assertEqual(deleted(), 1)
+        plain = self.sync_one("reader", self.address)
+        self.assertEqual((plain["payload_bytes"], deleted()), (0, 1))
+        while deleted():
+            came.append(self.sync_one("reader", *undelete)["payload_bytes"])
+        self.assertGreater(len(came), 2)
+        self.assertLess(sum(came), 7_000_000)
+        self.assert_sound("reader")
+        # What is left of one is erased with the next deletion.
+        self.out("delete", author, "--payloads", "--range", "last", store="reader")
+        self.sync_one("reader", *undelete)
+        self.out("delete", author, "--payloads", "--range", "last", store="reader")
+        self.assertEqual(self.json("du", store="reader")["staged_bytes"], 0)
+
     def test_a_push_says_what_the_peer_does_not_hold(self):
         _, author = self.push_lines(100, self.hub)
         # Who deleted payloads does not take them again.

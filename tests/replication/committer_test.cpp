@@ -405,6 +405,81 @@ TEST_F(CommitterPayloads, OfADeletedOneNothingStays) {
   EXPECT_TRUE(has_payload());
 }
 
+/// Payload 1 was deleted, and is wanted again.
+class CommitterUndeletes : public CommitterPayloads {
+ protected:
+  CommitterUndeletes() { erase(log.log()); }
+
+  void erase(const LogKey& of) { EXPECT_TRUE(peer.store().delete_payloads(of, {{1, 1}})); }
+  Result<store::IngestReport> again(Committer& to, std::size_t index, std::string_view from,
+                                    std::optional<store::Stage> stage = std::nullopt) {
+    Work work = part(honest, index, from);
+    std::get<PayloadWork>(work.content).resumes = stage;
+    work.undeletes = {{1, 1}};
+    return to.commit({work}).front().outcome;
+  }
+  bool is_deleted() { return peer.state(log.log()).deleted.contains(1); }
+};
+
+TEST_F(CommitterUndeletes, OnlyTheLastPartLiftsADeletion) {
+  for (const std::size_t index : {0U, 1U}) {
+    EXPECT_TRUE(again(peer.committer(), index, text));
+    EXPECT_TRUE(is_deleted());
+  }
+  ASSERT_EQ(left().size(), 1U) << "the parts are kept";
+  EXPECT_EQ(left().front().size_bytes, 2 * limits::kPayloadChunkBytes);
+  EXPECT_TRUE(again(peer.committer(), 2, text));
+  EXPECT_TRUE(has_payload());
+  EXPECT_FALSE(is_deleted());
+}
+
+TEST_F(CommitterUndeletes, APayloadThatDoesNotFitStaysDeleted) {
+  for (const std::size_t index : {0U, 1U}) EXPECT_TRUE(again(peer.committer(), index, garbage));
+  EXPECT_FALSE(again(peer.committer(), 2, garbage));
+  EXPECT_TRUE(is_deleted());
+}
+
+TEST_F(CommitterUndeletes, WhatIsGoneOnWithLiftsItToo) {
+  EXPECT_TRUE(again(peer.committer(), 0, text));
+  const store::Stage stage = left().front().stage;
+  Committer later(peer.store(), peer.verifier, {});
+  EXPECT_TRUE(again(later, 1, text, stage));
+  EXPECT_TRUE(is_deleted());
+  EXPECT_TRUE(again(later, 2, text, stage));
+  EXPECT_TRUE(has_payload());
+  EXPECT_FALSE(is_deleted());
+}
+
+TEST_F(CommitterUndeletes, WhoDoesNotAskForItGetsNoneOfIt) {
+  EXPECT_TRUE(again(peer.committer(), 0, text));
+  for (const std::size_t index : {0U, 1U, 2U}) EXPECT_TRUE(bring(hostile, index, text).outcome);
+  EXPECT_FALSE(has_payload());
+  EXPECT_TRUE(is_deleted());
+}
+
+TEST_F(CommitterUndeletes, AUnitLiftsWhatItAddsAlone) {
+  LogBuilder small("carol");
+  for (SeqNum n = 1; n <= 2; ++n) small.append("small");
+  const RangeSet all{{1, 2}};
+  ASSERT_TRUE(store::ingest(peer.store(), small.log(), small.unit(all), peer.verifier));
+  EXPECT_TRUE(peer.store().delete_payloads(small.log(), all));
+  const auto bring_unit = [&](const RangeSet& members, bool is_spoilt) {
+    UnitWork unit;
+    const RangeSet none;
+    UnitEncoder encoder(unit.elided, none);
+    for (const UnitEntry& item : small.unit(members, true)) encoder.add(item.entry, item.payload);
+    if (is_spoilt) unit.elided.back() ^= 1U;
+    Work work{{1, ++works}, small.log(), std::move(unit), 0, honest.token};
+    work.undeletes = members;
+    return peer.committer().commit({work}).front().outcome.has_value();
+  };
+  EXPECT_FALSE(bring_unit(all, true));
+  EXPECT_EQ(peer.state(small.log()).deleted, all);
+  EXPECT_TRUE(bring_unit({{1, 1}}, false));
+  EXPECT_EQ(peer.state(small.log()).deleted, (RangeSet{{2, 2}}));
+  EXPECT_EQ(peer.state(small.log()).payloads, (RangeSet{{1, 1}}));
+}
+
 TEST_F(CommitterPayloads, OfTooManyAtOnceTheOneThatMovedLongestAgoGoes) {
   Committer committer(peer.store(), peer.verifier, {}, 2);
   const Sender third{3};
