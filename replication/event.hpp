@@ -28,6 +28,7 @@ struct WantRequest {
   std::uint64_t payload_size_max = limits::kPayloadSizeBytesMax;
   std::uint64_t budget_bytes = 0;  ///< of the entries and payload messages; 0: no budget
   RangeSet undelete{};             ///< payloads that are taken though they were deleted here
+  RangeSet bare{};                 ///< entries whose payloads are not taken
 };
 
 /// The handshake is done: who the peer is, and what it calls itself.

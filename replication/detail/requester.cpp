@@ -62,7 +62,7 @@ Result<WantId> Requester::ask(const WantRequest& asked, const Again& again) {
     const RangeSet shown = log->shown();
     want.held = first_ranges(shown);
     want.payloads_held = first_ranges(log->payloads & shown);
-    want.payloads_excepted = first_ranges(log->deleted - asked.undelete);
+    want.payloads_excepted = first_ranges((log->deleted - asked.undelete) | asked.bare);
   }
   Request& request = requests_.emplace_back();
   request.id = want.id;

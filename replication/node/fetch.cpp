@@ -225,6 +225,7 @@ Result<void> Fetch::look(const store::Store& store, Instant now) {
     CULM_TRY(store::Lost lost, transaction.find_lost(*state));
     if (!can_be_cut(want)) lost.entries &= closure(resolve(want.interest, head), head);
     if (want.entries) wanted |= lost.entries & said;
+    proofs_ = lost.entries - resolve(want.interest, head) - state->interest.payloads_wanted(head);
     if (state->cap != 0) wanted.erase(SeqRange{state->cap, kSeqnumMax});
     if (!want.entries) wanted &= here;
     CULM_TRY(const RangeSet done, settled(transaction, *state, wanted));
@@ -295,6 +296,7 @@ void Fetch::ask_for_segments(Sessions& sessions, Instant now) {
     if (source == sources_.end()) continue;
     WantRequest want = request_.want;
     if (can_be_cut(want)) want.interest = {segment.entries, 0};
+    want.bare = proofs_ & segment.entries;
     const auto asked = sessions.want(segment.peer, want);
     if (asked) {
       source->second.segments.emplace(*asked, std::move(segment.entries));

@@ -126,6 +126,7 @@ class Fetch {
   RangeSet measured_;       ///< entries here whose payload sizes are known
   RangeSet unwanted_;       ///< those among them whose payloads are not wanted
   std::uint64_t quoted_payload_bytes_ = 0;
+  RangeSet proofs_;  ///< lost entries that only prove what is wanted: nobody wants their payloads
   SeqNum head_ = 0;
   std::optional<replication::DenyReason> denied_;
   std::map<DialId, replication::DenyReason> declined_;

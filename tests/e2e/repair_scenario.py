@@ -155,12 +155,13 @@ class Repair(Rotten):
 
     def test_an_entry_that_only_proves_others_is_taken_again(self):
         self.sync_one("part", self.peer.address, self.author, "--range", "300-500")
-        held = self.json("ls", store="part")["held"]
+        held, payloads = map(self.json("ls", store="part").get, ("held", "payloads"))
         inspected = self.json("inspect", self.author, "121", store="part")
         self.rot("part", bytes.fromhex(inspected["signature"]))
         self.assertIn("121", self.repair("--dry-run", store="part")[0]["damaged_entries"])
         self.out("repair", "--from", self.peer.address, store="part")
-        self.assertEqual(self.json("ls", store="part")["held"], held)
+        log = self.json("ls", store="part")
+        self.assertEqual((log["held"], log["payloads"]), (held, payloads), "nobody wants its payload")
         self.assert_sound("part")
 
     def test_each_entry_that_only_proves_others_is_asked_for(self):
