@@ -371,6 +371,11 @@ std::string whole_name_of_one(const LogKey& log) {
 }
 
 std::string short_name(const sealing::PeerKey& peer) { return to_hex(peer.bytes).substr(0, 12); }
+std::string ranges_in_command(const RangeSet& ranges) {
+  std::string text = to_string(ranges);
+  return text.size() > kRangesInCommandMax ? "RANGES" : text;
+}
+
 
 std::string human_dropped(const RangeSet& entries, const RangeSet& payloads) {
   if (entries.empty()) return {};

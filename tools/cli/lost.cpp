@@ -13,8 +13,6 @@
 namespace culm::tools {
 namespace {
 
-/// Longer ranges nobody reads in a command.
-constexpr std::size_t kRangesCharactersMax = 60;
 constexpr int kStepsMax = 4096;
 
 bool wants_all(const store::LogInterest& interest) {
@@ -30,26 +28,34 @@ bool is_held(const RangeSet& held, const std::vector<SeqNum>& path) {
   return std::ranges::all_of(path, [&](SeqNum n) { return held.contains(n); });
 }
 
-/// What is wanted and here, with all that proves it. Nothing where that would take long to find.
-RangeSet find_whole(const store::LogState& log) {
+/// Of what is wanted and here, what has all that proves it.
+struct Whole {
+  RangeSet entries;
+  bool is_all = true;  ///< else older ones may be whole too: to find them would take long
+};
+
+Whole find_whole(const store::LogState& log) {
   const SeqNum head = log.head();
   const RangeSet served = log.served();
-  RangeSet whole;
+  Whole whole;
   int steps = 0;
   const RangeSet here = wanted(log, head) & served;
-  for (SeqRange range : here.ranges()) {
+  for (std::size_t i = here.ranges().size(); i-- > 0;) {
+    SeqRange range = here.ranges()[i];
     const auto is_any = [&] { return range.first <= range.last && ++steps < kStepsMax; };
     while (is_any() && !is_held(served, path_to_first(range.first))) ++range.first;
     while (is_any() && !is_held(served, tail_path(range.last, head))) --range.last;
-    if (steps >= kStepsMax) return {};
-    if (range.first <= range.last) whole.insert(range);
+    whole.is_all = steps < kStepsMax;
+    if (!whole.is_all) return whole;
+    if (range.first <= range.last) whole.entries.insert(range);
   }
   return whole;
 }
 
 /// What `culm select` is told, so that no entry that is lost is wanted; later ones are as before.
-std::string selection(const store::LogState& log, const RangeSet& lost) {
-  RangeSet whole = find_whole(log);
+/// Of more ranges than a command has room for it wants the newest.
+std::string selection(const store::LogState& log, const Whole& found, const RangeSet& lost) {
+  RangeSet whole = found.entries;
   const SeqNum last = std::max(log.head(), lost.empty() ? 0 : lost.max());
   const Interest& interest = log.interest.entries;
   const bool is_newest = interest.newest != 0 && interest.ranges.empty();
@@ -61,9 +67,9 @@ std::string selection(const store::LogState& log, const RangeSet& lost) {
   if (goes_on && log.end_of_log == 0 && last < kSeqnumMax) {
     whole.insert({last + 1, kSeqnumMax});
   }
-  const std::string ranges = to_string(whole);
-  if (ranges.empty() || ranges.size() > kRangesCharactersMax) return "--none";
-  return "--range " + ranges;
+  if (whole.empty()) return found.is_all ? "--none" : "--range RANGES";
+  while (to_string(whole).size() > kRangesInCommandMax) whole.erase(whole.ranges().front());
+  return "--range " + to_string(whole);
 }
 
 /// Commands after which nothing that is lost is wanted.
@@ -71,14 +77,17 @@ std::string want_less(const store::LogState& log, const store::Lost& lost) {
   const std::string name = name_of_one(log.log);
   const bool has_entries = !lost.entries.empty();
   std::string text;
-  if (has_entries) text = "`culm select " + name + " " + selection(log, lost.entries) + "`";
-  const RangeSet payloads = has_entries ? lost.payloads & find_whole(log) : lost.payloads;
+  RangeSet payloads = lost.payloads;
+  if (has_entries) {
+    const Whole whole = find_whole(log);
+    text = "`culm select " + name + " " + selection(log, whole, lost.entries) + "`";
+    payloads &= whole.entries;
+  }
   if (!payloads.empty()) {
-    const std::string ranges = to_string(payloads);
     text += has_entries ? " and " : "";
-    text += ranges.size() > kRangesCharactersMax
+    text += to_string(payloads).size() > kRangesInCommandMax
                 ? "`culm select " + name + " --entries-only`"
-                : "`culm delete " + name + " --payloads --range " + ranges + "`";
+                : "`culm delete " + name + " --payloads --range " + to_string(payloads) + "`";
   }
   const bool are_two = has_entries && !payloads.empty();
   return text.empty() ? text : text + (are_two ? " want less" : " wants less");

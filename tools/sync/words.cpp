@@ -16,11 +16,10 @@ constexpr std::string_view kIfCannot =
 
 /// How to do without payloads that nobody has kept.
 std::string without_payloads(const node::LogReport& log) {
-  constexpr std::size_t kCharactersMax = 60;
-  const std::string ranges = to_string(log.payloads_missing - log.payloads_left_out);
-  if (ranges.empty() || ranges.size() > kCharactersMax) return {};
+  const RangeSet lacking = log.payloads_missing - log.payloads_left_out;
+  if (lacking.empty()) return {};
   return "; or do without them: `culm delete " + name_of_one(log.log) + " --payloads --range " +
-         ranges + "`";
+         ranges_in_command(lacking) + "`";
 }
 
 /// Of a log of which the peers have brought, and taken, all that they do.
