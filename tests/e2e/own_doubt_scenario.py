@@ -1,5 +1,6 @@
 """Own logs that may have another branch elsewhere: mark and store do not fit, or strangers ask."""
 
+import json
 import os
 import re
 import shutil
@@ -45,6 +46,15 @@ class MarkOfAnotherStore(OwnLog):
         self.play(recipe)
         self.assertEqual(self.payloads(self.author, (4, 5)), [b"4", b"once more"])
         self.assertTrue(self.sync_one("store", self.address, "--push")["pushed"])
+
+    def test_is_told_of_to_programs_with_the_next_step_apart(self):
+        for name in ("store", "marks"):
+            shutil.rmtree(self.path(name))
+        self.append(b"once more\n")
+        done = self.run_culm("mark", "--json", "--import", "marks.jsonl")
+        warning, = map(json.loads, done.stderr.splitlines())
+        self.assertEqual((warning["type"], "next:" in warning["message"]), ("warning", False))
+        self.assertIn(f"`culm sync HOST:PORT {self.author}.0` with a peer", warning["next"])
 
     def test_is_not_synced_over_the_log_in_any_way(self):
         for arguments in [], [self.author], ["--push"], ["--live", "--push"], ["--quote"]:

@@ -300,20 +300,6 @@ std::string step_of(const host::KnownHead& known, const LogKey& log, SeqNum tail
   return step;
 }
 
-void warn(const Context& context, const LogKey& log, std::string text, const std::string& risk,
-          std::string step) {
-  step = with_given_store(step, context);
-  if (context.json) {
-    text += "; " + risk;
-    const Json line = {
-        {"type", "warning"}, {"log", to_string(log)}, {"message", text}, {"next", step}};
-    std::fputs((to_line(line) + "\n").c_str(), stderr);
-    return;
-  }
-  std::fprintf(stderr, "culm: append: %s\n  risk: %s\n  next: %s\n", text.c_str(), risk.c_str(),
-               step.c_str());
-}
-
 /// Asks them, and says where somebody could not be asked.
 Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& context,
                   store::AuthorMark& mark, const LogKey& log, SeqNum tail) {
@@ -343,7 +329,7 @@ Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& c
   risk += (is_again ? "those entries and all behind them"
                     : "all from seqnum " + std::to_string(tail + 1) + " on") +
           std::string(" would be dropped everywhere");
-  warn(context, log, std::move(text), risk, step_of(*gate.known, log, tail));
+  warn(context, "append", log, {std::move(text), step_of(*gate.known, log, tail), std::move(risk)});
   return is_asked;
 }
 

@@ -113,13 +113,10 @@ Result<void> tell_conflict(const Context& context, const store::Store& store, co
   } else {
     text += "this store holds another entry " + at + ": that forks it";
   }
-  text += "; next: `culm sync HOST:PORT " + whole_name_of_one(log);
-  text += "` with a peer that holds it, before anything is appended: nothing moves where that ";
-  text += "would fork the log, and it says how to go on";
-  const std::string line =
-      to_line(Json{{"type", "warning"}, {"log", to_string(log)}, {"message", text}});
-  const std::string words = "culm: mark: " + short_name(log) + ": " + text;
-  std::fprintf(stderr, "%s\n", (context.json ? line : words).c_str());
+  std::string next = "`culm sync HOST:PORT " + whole_name_of_one(log);
+  next += "` with a peer that holds it, before anything is appended: nothing moves where that ";
+  next += "would fork the log, and it says how to go on";
+  warn(context, "mark", log, {std::move(text), std::move(next)});
   return {};
 }
 

@@ -34,6 +34,22 @@ void explain_lost_node(Failure& failure, const LogKey& log) {
                  " --newest 1` shows the last entry that is there; append again what is not";
 }
 
+void warn(const Context& context, std::string_view verb, const LogKey& log, Warning warning) {
+  std::string& text = warning.message;
+  const std::string next = with_given_store(warning.next, context);
+  if (context.json) {
+    if (!warning.risk.empty()) text += "; " + warning.risk;
+    Json line = {{"type", "warning"}, {"log", to_string(log)}, {"message", text}};
+    if (!next.empty()) line["next"] = next;
+    text = to_line(line);
+  } else {
+    text.insert(0, "culm: " + std::string(verb) + ": " + short_name(log) + ": ");
+    if (!warning.risk.empty()) text += "\n  risk: " + warning.risk;
+    if (!next.empty()) text += "\n  next: " + next;
+  }
+  std::fputs((text + "\n").c_str(), stderr);
+}
+
 void tell_made(const Context& context) {
   const std::string& store = context.store_directory;
   const std::string line = context.json ? to_line(Json{{"type", "store_made"}, {"store", store}})

@@ -17,6 +17,14 @@ namespace culm::tools {
 [[nodiscard]] std::string named(const Context& context);
 /// What to do next: its commands go to the store that was named, if one was.
 [[nodiscard]] std::string with_given_store(std::string_view step, const Context& context);
+/// What goes on, and yet the user is to know of a log.
+struct Warning {
+  std::string message;
+  std::string next{};  ///< what to do next, its commands as of `with_given_store`
+  std::string risk{};  ///< a line of its own for people, else a part of the message
+};
+/// Says it on stderr.
+void warn(const Context& context, std::string_view verb, const LogKey& log, Warning warning);
 /// Says on stderr that a verb has made the store, which is how a mistyped --store shows.
 void tell_made(const Context& context);
 /// Names the process that a failure waited for, where that is known, and how to let it go on where

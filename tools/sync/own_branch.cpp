@@ -52,11 +52,9 @@ Failure explain_unshown(const OwnLog& own, const host::Unshown& unshown) {
 }
 
 void tell_waiting(const Context& context, const LogKey& log, const host::SilentPeer& silent) {
-  const std::string text = explain_silence(log, silent).message + "; asking again now and then";
-  const std::string line =
-      to_line(Json{{"type", "warning"}, {"log", to_string(log)}, {"message", text}});
-  const std::string words = "culm: sync: " + short_name(log) + ": " + text;
-  std::fprintf(stderr, "%s\n", (context.json ? line : words).c_str());
+  Failure failure = explain_silence(log, silent);
+  failure.message += "; asking again now and then";
+  warn(context, "sync", log, {std::move(failure.message), std::move(failure.step)});
 }
 
 /// What cannot be read cannot say that somebody was asked.
