@@ -101,12 +101,19 @@ class Documents(NetworkScenario):
             self.assertEqual(named.findall(joined), [], path)
 
     def test_commands_that_are_printed_name_one_log_where_one_is_meant(self):
-        named = re.compile(r'`(?:[^`"]*\s)?culm [^`"]*" *\+\s*((?:short_name|to_string|to_hex)\([^)]*\))')
+        """Also where the words before, or the name, have a variable of their own."""
+        ambiguous = r"\b(?:short_name|to_string|to_hex)\([^)]*\b(?:log|key|author)\b"
+        held = re.compile(r"\bstring (\w+) =\s*" + ambiguous)
+        said = re.compile(r'`(?:[^`"]*\s)?culm [^`"]*" *(?:\+|;\s*\w+ \+=|\)\.append\()\s*([^;+]*)')
         found = 0
         for path in (SOURCE / "tools").glob("**/*.cpp"):
             joined = re.sub(r'"\s*\n\s*"', "", path.read_text())
-            found += len(re.findall(r'`culm [^`"]*" *\+\s*\w*name_of_one\(', joined))
-            self.assertEqual(named.findall(joined), [], path)
+            for function in re.split(r"\n}\n", joined):
+                names = held.findall(function)
+                for name in said.findall(function):
+                    found += "name_of_one(" in name
+                    self.assertNotRegex(name, ambiguous, path)
+                    self.assertNotIn(name.split()[:1], [[n] for n in names], path)
         self.assertGreater(found, 4)
 
     def test_what_is_made_up_is_found(self):

@@ -268,6 +268,7 @@ class Fetching(NetworkScenario):
         self.out("delete", author, "--payloads", "--range", "3-4", store="relay")
         said = self.error(NOT_FOUND, "sync", self.address, "--push", store="author")
         step = re.search(r"comes back by `culm (sync HOST:PORT \S+ --undelete)` there", said)[1]
+        self.assertIn(f" {author}.0 ", step)
         relay = self.relay("author")
         self.out(*step.replace("HOST:PORT", relay.address).split(), store="relay")
         relay.end()

@@ -31,11 +31,10 @@ Failure explain_partial(const node::LogReport& log, const Error& error) {
         .next(kIfCutOff);
   }
   if (!log.unconfirmed.empty()) {
-    const std::string name = name_of_one(log.log);
     return Failure(Exit::kNotFound, error.code, "not all that is here is confirmed to be there")
         .next(
             "keep it here. What was deleted at the peer comes back by `culm sync HOST:PORT " +
-            name +
+            whole_name_of_one(log.log) +
             " --undelete` there, HOST:PORT being a relay that holds it (`culm relay` makes one of "
             "this store); where nobody needs it, delete it here too, and the push is whole");
   }
