@@ -78,6 +78,14 @@ class Delete(NetworkScenario):
         self.assertEqual([line["deleted"] for line in self.json_lines(
             "delete", self.author, "--payloads", "--range", "1")], [1, 0, 0])
 
+    def test_what_a_longer_log_has_of_the_range_bars_nothing_above_a_shorter_one(self):
+        self.out("append", "--key", "me.key", "--lines", "--log-id", 3, stdin=b"a\nb\nc\n")
+        barred = lambda ranges: [line["barred"] for line in self.json_lines(
+            "delete", self.author, "--payloads", "--range", ranges, "--dry-run")]
+        self.assertEqual(barred("2-310"), ["301-310", ""])
+        self.assertEqual(barred("290-310"), ["301-310"])
+        self.assertEqual(barred("301-310"), ["301-310", "301-310"])
+
     def test_an_interruption_says_what_was_done(self):
         author = self.new_log((f"{n}" for n in range(60_000)), key=self.keygen("long"))
         for json_option in [], ["--json"]:

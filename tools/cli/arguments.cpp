@@ -226,7 +226,8 @@ RangeSet RangeWords::of(SeqNum head, SeqNum head_max) const {
   const SeqRange end = set.ranges().back();
   const bool is_open = end.last == kSeqnumMax && end.first <= head_max;
   if (is_open) set.erase(end);
-  set.erase({head + 1, head_max});
+  const bool reaches_longer = !(set & RangeSet{{head + 1, head_max}}).empty();
+  if (reaches_longer) set.erase({head + 1, kSeqnumMax});
   if (is_open && end.first <= head) set.insert(end);
   return set;
 }
@@ -370,12 +371,12 @@ std::string whole_name_of_one(const LogKey& log) {
   return to_string(LogName{log.author, log.log_id});
 }
 
-std::string short_name(const sealing::PeerKey& peer) { return to_hex(peer.bytes).substr(0, 12); }
 std::string ranges_in_command(const RangeSet& ranges) {
   std::string text = to_string(ranges);
   return text.size() > kRangesInCommandMax ? "RANGES" : text;
 }
 
+std::string short_name(const sealing::PeerKey& peer) { return to_hex(peer.bytes).substr(0, 12); }
 
 std::string human_dropped(const RangeSet& entries, const RangeSet& payloads) {
   if (entries.empty()) return {};

@@ -67,8 +67,8 @@ class RangeWords {
   [[nodiscard]] bool empty() const noexcept { return ranges_.empty(); }
   /// What they mean in a log with this head. A range that begins before entry 1 begins with it.
   [[nodiscard]] RangeSet of(SeqNum head) const;
-  /// The same of one of several logs, the highest head of which is `head_max`: up to that, what
-  /// lies above the head is meant of the others.
+  /// The same of one of several logs, the highest head of which is `head_max`: where the ranges
+  /// name what lies above the head and up to that, all above the head is meant of the others.
   [[nodiscard]] RangeSet of(SeqNum head, SeqNum head_max) const;
   /// Fails where a range such as last-5 ends before it begins, in a log with this head.
   [[nodiscard]] Outcome<void> check_in(SeqNum head) const;
