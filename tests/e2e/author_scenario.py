@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 import signal
+import time
 
 from played_peer import claim_a_head
 from relay_harness import NetworkScenario
@@ -341,6 +342,15 @@ class AppendGate(NetworkScenario):
         other.end()
         self.restore()
         self.assertIn("only 1 could be asked", self.append(b"4"))
+
+    def test_wait_bounds_the_question_too(self):
+        """Of a peer that takes the connection and says nothing, by itself for 5 s."""
+        self.node.process.send_signal(signal.SIGSTOP)
+        self.restore()
+        began = time.monotonic()
+        self.assertIn("none could be asked", self.append(b"4", "--wait", "0"))
+        self.assertLess(time.monotonic() - began, 4.5)
+        self.assertIn("peers that --gate asks", self.text("help", "append"))
 
     def test_a_peer_that_is_gone_for_good_is_forgotten_as_the_words_say(self):
         gone = self.relay("gone", "--accept-any")

@@ -405,7 +405,10 @@ class Failing(NetworkScenario):
         relay = self.relay("relay", "--accept-any")
         _, author = self.push_lines(3, relay)
         self.sync_one("reader", relay.address, author)
-        self.assertIn("does not serve", self.failure(relay.address, "f" * 64))
+        for log, is_hinted in (("f" * 64, True), ("f" * 64 + ".2", False)):
+            said = self.failure(relay.address, log)
+            self.assertIn("does not serve", said)
+            self.assertEqual(f" by name, like {'f' * 64}.1\n" in said, is_hinted)
         said = self.error(NETWORK, "sync", relay.address, "f" * 64, store="reader")
         self.assertIn("next: check the name of the log", said)
         done = self.run_culm("sync", relay.address, author, "0" * 64, "--live", "--deadline", 1,

@@ -576,7 +576,8 @@ void add_append(CommandTree& tree) {
                 "nothing can follow");
   verb.add_option("--wait", time_of(options->wait_seconds),
                   "Wait so long for others that append with this key or write to the store,\n"
-                  "and for a node that runs on it to answer")
+                  "for a node that runs on it to answer, and, at least 1 s and at most 5 s, for\n"
+                  "the peers that --gate asks")
       .show_default();
   verb.add_option(
           "--gate", &options->gate,

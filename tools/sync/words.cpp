@@ -66,8 +66,12 @@ Failure explain(const node::SyncRequest& request, const node::LogReport& log, co
   if (is_offer) who = "the peer at " + (log.offer_denied_by ? to_string(*log.offer_denied_by) : "");
   Failure failure(Exit::kNetwork, error.code, who + " " + why_denied(reason, is_offer));
   if (!is_offer && reason == replication::DenyReason::kNotServed) {
-    return std::move(failure).next(
-        "check the name of the log; or push it there first, from where it is");
+    std::string step = "check the name of the log; or push it there first, from where it is";
+    if (log.log.log_id == LogId{}) {
+      step += "; other logs of the author are asked for by name, like ";
+      step += whole_name_of_one({log.log.author, LogId{1}});
+    }
+    return std::move(failure).next(step);
   }
   if (reason == replication::DenyReason::kBusy) return std::move(failure).next(kIfCannot);
   if (!is_offer) return failure;
