@@ -35,13 +35,14 @@ constexpr Fields<SessionStats, std::uint64_t, 6> kStatsNumbers{
      {"entries_sent", &SessionStats::entries_sent},
      {"payload_bytes_received", &SessionStats::payload_bytes_received},
      {"payload_bytes_sent", &SessionStats::payload_bytes_sent}}};
-constexpr Fields<LogReport, std::uint64_t, 6> kLogNumbers{
+constexpr Fields<LogReport, std::uint64_t, 7> kLogNumbers{
     {{"entries", &LogReport::entries},
      {"certificate_entries", &LogReport::certificate_entries},
      {"payload_bytes", &LogReport::payload_bytes},
      {"head", &LogReport::head},
      {"peer_head", &LogReport::peer_head},
-     {"cap", &LogReport::cap}}};
+     {"cap", &LogReport::cap},
+     {"end_of_log", &LogReport::end_of_log}}};
 constexpr Fields<LogReport, RangeSet, 8> kLogRanges{
     {{"missing", &LogReport::missing},
      {"beyond_head", &LogReport::beyond_head},

@@ -251,6 +251,7 @@ Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
   }
   report.head = state.head();
   report.cap = state.cap;
+  report.end_of_log = state.end_of_log;
   if (auto forked = find_forked(state, cap_before_)) {
     report.dropped = std::move(forked->dropped);
     report.payloads_dropped = std::move(forked->payloads_dropped);

@@ -56,6 +56,7 @@ struct LogReport {
   std::vector<SeqNum> peer_heads;         ///< of each peer, in the order of the request
   std::vector<Endpoint> silent;           ///< peers that did not say what they hold of it, nor no
   SeqNum cap = 0;                         ///< 0: no fork is known
+  SeqNum end_of_log = 0;                  ///< here; 0: it may go on
   RangeSet dropped;                       ///< held from the cap on, where it was lowered meanwhile
   RangeSet payloads_dropped;              ///< of these
   RangeSet missing;                       ///< wanted and not here: it exists, or was named

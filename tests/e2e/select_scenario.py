@@ -47,6 +47,16 @@ class Select(NetworkScenario):
         fetch = re.search(r"`culm sync HOST:PORT ([^`]*)` (fetches|takes back)", said)[1]
         self.out("sync", self.source.address, *fetch.split(), store="reader")
 
+    def test_of_a_log_that_ended_nobody_waits_for_more(self):
+        more = ("sync", self.source.address, self.author, "--range", "90-110")
+        said = self.error(NOT_FOUND, *more, store="reader")
+        self.assertIn("next: run it again when the log has grown\n", said)
+        self.out("append", "--key", self.key[0], "--end", store="author")
+        self.sync("author", self.source.address, "--push", self.author)
+        said = self.error(NOT_FOUND, *more, store="reader")
+        self.assertIn("next: ask for less: the author ended the log with entry 101, and nothing "
+                      "follows it\n", said)
+
     def test_what_a_sync_asked_for_once_is_shown_and_undone(self):
         self.sync("reader", self.source.address, self.author, "--newest", "50")
         self.assertEqual(self.wants(), ("", 50, True))

@@ -43,7 +43,9 @@ Failure explain_partial(const node::LogReport& log, const Error& error) {
     return std::move(failure).next("without --payload-max the rest comes too");
   }
   if (log.payloads_missing.empty() && log.beyond_head.contains(log.missing)) {
-    return std::move(failure).next("run it again when the log has grown");
+    if (log.end_of_log == 0) return std::move(failure).next("run it again when the log has grown");
+    return std::move(failure).next("ask for less: the author ended the log with entry " +
+                                   std::to_string(log.end_of_log) + ", and nothing follows it");
   }
   if (log.silent.empty()) {
     return std::move(failure).next("another peer may hold it: name it with --also" +
