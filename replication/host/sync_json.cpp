@@ -228,7 +228,6 @@ Result<node::Unconfirmed> parse_unconfirmed(const Json& json) {
   unconfirmed.is_unsaid = json.find_bool("unsaid").value_or(false);
   return unconfirmed;
 }
-
 Result<node::Endpoint> parse_silent(const Json& json) { return get_endpoint(json, "address"); }
 Result<SeqNum> parse_head(const Json& json) {
   const auto head = json.find_number("head");

@@ -45,7 +45,8 @@ class KeyFile(Scenario):
         for name, content in ("copy", text), ("later", later), ("more", commented), ("one", secret):
             path = self.write(name, content)
             for lines in [], ["--lines"]:
-                said = self.error(USAGE, "append", "--key", key, *lines, self.write("fine", "x"), path)
+                said = self.error(USAGE, "append", "--key", key, *lines, self.write("fine", "x"),
+                                  path)
                 self.assertIn(f"{name}: it holds a secret key", said)
             self.assertIn("it holds a secret key",
                           self.error(USAGE, "append", "--key", key, stdin=content))

@@ -36,14 +36,12 @@ class Repair(Rotten):
         return step
 
     def assert_clean(self, store="store"):
-        """So say `ls`, `verify` and `repair`."""
         self.assert_sound(store)
         listed = self.run_culm("ls", store=store)
         self.assertEqual((b"lost" in listed.stdout, listed.stderr), (False, b""))
         self.assertEqual(self.text("repair", store=store), "nothing is damaged\n")
 
     def paste(self, step, store="store"):
-        """Runs what `step` says is to be done where nobody has what is lost."""
         for command in re.findall("`culm ((?:select|delete) [^`]*)`", step):
             self.out(*command.split(), store=store)
 
@@ -55,12 +53,10 @@ class Repair(Rotten):
         self.rot_entry("store", 77)
         self.rot_payload("store", 400)
         self.assertIn("`culm repair --dry-run`", self.error(STORE, "verify"))
-
         found = self.text("repair", "--dry-run")
         self.assertIn("would drop 1 entry: 77; 1 payload: 400\n", found)
         self.assertIn("repair --from", found)
         self.error(STORE, "verify")
-
         done = self.text("repair", "--from", self.peer.address)
         self.assertIn("dropped 1 entry: 77; 1 payload: 400\n", done)
         self.assertIn("replaced 1 entry: 77; 1 payload: 400\n", done)
@@ -87,13 +83,11 @@ class Repair(Rotten):
 
     def test_what_is_lost_is_said_until_it_came_or_is_wanted_no_more(self):
         """Wherever it lay: an author whose log goes on is told of no other log."""
-        # No other links to them, and the ranges between them are too many for a command.
-        spread = [375 + 121 * k + 40 * n + 13 * m for k in range(3) for n in range(3) for m in range(3)]
         for n, (rot, what, begins_another) in enumerate((
                 ([77], {"entries": "77"}, False),
                 ([4], {"entries": "4", "cut_off": "5-800"}, True),
                 ([*range(790, 801)], {"entries": "790-800"}, True),
-                (spread, {"entries": ",".join(map(str, spread))}, False),
+                ([375, 388, 401, 415, 428, 441, 455, 468], {"entries": "375,388,401,415,428,441,455,468"}, False),
                 ([400], {"payloads": "400"}, False))):
             store = f"rotten{n}"
             shutil.copytree(self.path("store"), self.path(store))
@@ -105,8 +99,7 @@ class Repair(Rotten):
                           self.run_culm("verify", store=store, status=STORE).stdout.decode())
             self.error(NOT_FOUND, "repair", store=store)
             step = self.assert_lost(**what, store=store)
-            self.assertEqual("--log-id" in step, begins_another, step)
-            self.assertNotIn("--none", step)
+            self.assertEqual(("--log-id" in step, "--none" in step), (begins_another, False), step)
             for way in "from a peer", "less":
                 mended = f"{store} {way}"
                 shutil.copytree(self.path(store), self.path(mended))
@@ -159,13 +152,11 @@ class Repair(Rotten):
 
     def test_an_entry_that_only_proves_others_is_taken_again(self):
         self.sync_one("part", self.peer.address, self.author, "--range", "300-500")
-        held, payloads = map(self.json("ls", store="part").get, ("held", "payloads"))
-        inspected = self.json("inspect", self.author, "121", store="part")
-        self.rot("part", bytes.fromhex(inspected["signature"]))
+        before = self.json("ls", store="part")  # nobody wants its payload
+        self.rot("part", bytes.fromhex(self.json("inspect", self.author, "121", store="part")["signature"]))
         self.assertIn("121", self.repair("--dry-run", store="part")[0]["damaged_entries"])
         self.out("repair", "--from", self.peer.address, store="part")
-        log = self.json("ls", store="part")
-        self.assertEqual((log["held"], log["payloads"]), (held, payloads), "nobody wants its payload")
+        self.assertEqual(before, self.json("ls", store="part") | {"verified": before["verified"]})
         self.assert_sound("part")
 
     def test_each_entry_that_only_proves_others_is_asked_for(self):

@@ -44,7 +44,7 @@ struct Options {
 Outcome<void> unless_secret(ByteView payload) {
   if (!store::holds_secret_key(payload)) return {};
   return fail_with(Failure(Exit::kUsage, Errc::kUsage,
-                           "it holds a secret key, with which whoever reads the log could sign as "
+                           "it holds a secret key, with which all who read the log could sign as "
                            "its author: it is not appended")
                        .next("name the file to append; the key goes behind --key"));
 }
@@ -483,8 +483,7 @@ Outcome<void> run(Context& context, const Options& given) {
   CULM_TOOLS_TRY(const std::uint64_t total_bytes, check_inputs(options));
   if (options.key_path.empty()) return usage("a file name must not be empty");
   CULM_TOOLS_TRY(const Duration wait_max, parse_wait(options.wait_seconds));
-  Gate gate;
-  gate.wait_max = wait_max;
+  Gate gate{.wait_max = wait_max};
   CULM_TOOLS_TRY(gate.gate, parse_gate(options.gate));
   const auto key = store::read_key_file(options.key_path);
   if (!key) {
@@ -525,7 +524,6 @@ Outcome<void> run(Context& context, const Options& given) {
     const OwnLog own{*access.store, log, gate.tail, options.key_path};
     return fail_with(explain(appender.error(), own, *mark, mark_path, gate));
   }
-
   Progress progress("appending", total_bytes, Progress::Unit::kBytes);
   Batch batch(log, *appender, access, progress);
   Outcome<void> outcome = append_all(batch, options, lines);
