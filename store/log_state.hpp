@@ -48,8 +48,8 @@ struct LogState {
   [[nodiscard]] RangeSet shown() const;
   /// Held entries below the cap, and not held back: what is valid, served and counted.
   [[nodiscard]] RangeSet served() const;
-  /// Those of them that are not wanted: they prove others, or were wanted once. None where nothing
-  /// is wanted.
+  /// Those of them that are not wanted: they prove others, or were wanted once. None where nobody
+  /// has said what is wanted.
   [[nodiscard]] RangeSet certificate() const;
   /// The highest of them, or 0.
   [[nodiscard]] SeqNum head() const;

@@ -86,6 +86,7 @@ RangeSet LogState::served() const {
 }
 
 RangeSet LogState::certificate() const {
+  if (interest.is_none()) return served();
   if (interest.entries.empty()) return {};
   return served() - resolve(interest.entries, head());
 }

@@ -41,6 +41,8 @@ class Select(NetworkScenario):
         odd = ",".join(str(n) for n in range(1, 100, 2))
         self.sync("reader", self.source.address, self.author, "--range", odd)
         said = self.text("select", self.author, "--none", store="reader")
+        listed = self.json("ls", store="reader")
+        self.assertEqual((listed["entries"], listed["certificate_entries"] > 49), (0, True))
         let_go = re.search(r"until `culm (delete [^`]*)`, and the same of the others\n", said)[1]
         self.assertGreater(self.json(*let_go.split(), store="reader")["deleted"], 4)
         said = self.error(NOT_FOUND, "cat", self.author, "--range", "1-100", store="reader")

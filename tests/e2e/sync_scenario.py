@@ -472,11 +472,14 @@ class Forks(NetworkScenario):
         message = self.error(FORK, "sync", relay.address, "--push", store="clone")
         self.assertIn("forked the log at 21", message)
         self.assertIn("--dropped` prints what was dropped", message)
+        self.assertIn("its author goes on with another log: `culm append --key FILE", message)
         self.error(FORK, "sync", relay.address, author, store="author")
         for store, branch in ("clone", "another"), ("author", "one branch"):
             self.assertEqual(self.printed(store, author, "--dropped"), [branch])
             self.assertEqual(self.printed(store, author, "--dropped", "--range", "21"), [branch])
         self.error(NOT_FOUND, "cat", author, "--dropped", "--range", "20", store="clone")
+        self.assertIn("--dropped --range 21` prints what the fork dropped",
+                      self.error(NOT_FOUND, "cat", author, "--range", "21", store="clone"))
         for store in ("clone", "relay", "reader", "author"):
             if store != "relay":
                 self.error(FORK, "sync", relay.address, author, store=store)

@@ -40,7 +40,8 @@ Outcome<std::vector<Part>> choose(const store::Store& store, const Options& opti
     const RangeSet asked = options.range.empty() ? served : served & named;
     CULM_TOOLS_CHECK(unless_missing(state, named_in(named) - served));
     if (asked.empty() && !options.range.empty()) continue;
-    const bool is_whole = options.range.empty();
+    // A file of a log of which nothing is wanted any more is one of the log all the same.
+    const bool is_whole = options.range.empty() && !state.interest.is_none();
     parts.push_back(
         {state, asked,
          is_whole ? state.certificate() : (closure(asked, state.head()) & served) - asked});

@@ -7,6 +7,7 @@
 
 #include "culm/feed/lipmaa.hpp"
 #include "culm/replication/host/json.hpp"
+#include "culm/replication/node/sync_report.hpp"
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/escape.hpp"
@@ -207,7 +208,10 @@ Outcome<void> unless_missing(const store::LogState& log, const RangeSet& missing
   failure.fields["missing"] = to_string(missing);
   const std::string sync =
       "`culm sync HOST:PORT " + name_of_one(log.log) + " --range " + first_ranges(missing);
-  if (missing.min() > log.head()) {
+  if (node::find_dropped(log).contains(missing)) {
+    failure.step = "`culm cat " + name_of_one(log.log) + " --dropped --range " +
+                   first_ranges(missing) + "` prints what the fork dropped";
+  } else if (missing.min() > log.head()) {
     failure.step = "the highest entry known here is " + std::to_string(log.head());
   } else if (!deleted.empty()) {
     failure.step = sync + " --undelete` takes back what was deleted here";

@@ -170,6 +170,7 @@ Failure explain_fork(const node::LogReport& log) {
   const std::string kept =
       "`culm cat " + name_of_one(log.log) + " --dropped` prints what was dropped; ";
   failure.step = (log.payloads_dropped.empty() ? "" : kept) + "`culm verify` shows the evidence";
+  failure.step += "; its author goes on with another log: `culm append --key FILE --log-id N`";
   return std::move(failure).about(name);
 }
 
