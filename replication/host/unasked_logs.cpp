@@ -89,7 +89,8 @@ struct Asked {
     known.asked += mute.size();
     std::ranges::move(mute, std::back_inserter(known.silent));
     // Who cannot be reached is named first.
-    std::ranges::stable_partition(known.silent, [](const auto& peer) { return !peer.peer; });
+    std::ranges::stable_sort(known.silent, {},
+                             [](const auto& peer) { return peer.peer.has_value(); });
     // Who holds a part, and shows no other entry, may well have gone on behind what was published.
     const bool may_lack = doubt == Doubt::kGrown || (doubt == Doubt::kMarked && marked > tail);
     if (may_lack && known.other && known.other->at > tail) known.other.reset();
