@@ -71,6 +71,7 @@ Result<Request> decode_bind_stage(const Json& head) {
   const auto seqnum = head.find_number("seqnum");
   if (!seqnum) return fail(Errc::kFileFormat);
   bind.seqnum = *seqnum;
+  bind.undelete = head.find_bool("undelete").value_or(false);
   return bind;
 }
 
@@ -110,6 +111,9 @@ Result<Request> decode_ingest(const Json& head, std::string_view lines, bool is_
   if (head.find("ranges") != nullptr) {
     CULM_TRY(ingest.keeps, decode_interest(head));
   }
+  if (head.find("undeletes") != nullptr) {
+    CULM_TRY(ingest.undeletes, get_ranges(head, "undeletes"));
+  }
   while (true) {
     const std::string_view line = take_line(lines);
     if (line.empty()) return ingest;
@@ -144,8 +148,10 @@ std::optional<Errc> find_errc(std::string_view wanted) {
 }  // namespace
 
 std::string encode_ingest(const LogKey& log, std::span<const UnitEntry> unit,
-                          const store::LogInterest* keeps) {
-  std::string text = request("ingest", log, keeps != nullptr ? to_fields(*keeps) : Json::object());
+                          const store::LogInterest* keeps, const RangeSet& undeletes) {
+  Json more = keeps != nullptr ? to_fields(*keeps) : Json::object();
+  if (!undeletes.empty()) more["undeletes"] = to_string(undeletes);
+  std::string text = request("ingest", log, more);
   for (const UnitEntry& item : unit) append_jsonl(text, item.entry.bytes(), item.payload);
   return text + "\n";
 }

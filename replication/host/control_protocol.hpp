@@ -46,6 +46,8 @@ struct IngestRequest {
   std::optional<store::StagedPayload> staged{};
   /// Is added to what the store keeps of the log, as `KeptUnit` has it.
   std::optional<store::LogInterest> keeps{};
+  /// As that has it too.
+  RangeSet undeletes{};
 };
 struct DeletePayloadsRequest {
   LogKey log;
@@ -85,6 +87,7 @@ struct BindStageRequest {
   LogKey log;
   SeqNum seqnum = 0;
   store::StagedPayload staged;
+  bool undelete = false;
 };
 /// Erases what was staged by processes that were killed.
 struct ReclaimRequest {};
@@ -105,7 +108,8 @@ using Request = std::variant<IngestRequest, DeletePayloadsRequest, DropDamagedRe
 
 // Requests as text, with the empty line.
 [[nodiscard]] std::string encode_ingest(const LogKey& log, std::span<const UnitEntry> unit,
-                                        const store::LogInterest* keeps = nullptr);
+                                        const store::LogInterest* keeps = nullptr,
+                                        const RangeSet& undeletes = {});
 [[nodiscard]] std::string encode_append(const store::SignedUnit& unit);
 [[nodiscard]] std::string encode_put_parts(const store::Stage& stage, std::uint64_t offset,
                                            ByteView bytes);

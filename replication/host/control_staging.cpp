@@ -40,6 +40,7 @@ std::string encode(const BindStageRequest& request_value) {
   Json head = {{"verb", "bind_stage"}, {"log", to_string(request_value.log)}};
   head.update(to_json(request_value.staged));
   head["seqnum"] = request_value.seqnum;
+  head["undelete"] = request_value.undelete;
   return to_line(head) + "\n\n";
 }
 

@@ -40,11 +40,12 @@ Result<IngestedUnits> DirectWriter::ingest_once(std::span<KeptUnit> units,
     step = {};
     forked_then = forked;
     missing.clear();
-    for (const auto& [unit, keeps] : units) {
+    for (const auto& [unit, keeps, undeletes] : units) {
       if (forked_then.contains(unit.log())) {
         step.reports.emplace_back();
         continue;
       }
+      transaction.undelete_as_taken(undeletes);
       auto attempt = transaction.ingest(unit, options_);
       if (attempt && !attempt->report) {
         missing = std::move(attempt->missing);
@@ -147,9 +148,10 @@ Result<void> DirectWriter::put_parts(const store::Stage& stage, std::uint64_t of
 }
 
 Result<bool> DirectWriter::bind_stage(const LogKey& log, SeqNum seqnum,
-                                      const store::StagedPayload& staged) {
+                                      const store::StagedPayload& staged, bool undelete) {
   bool is_bound = false;
   CULM_CHECK(store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
+    if (undelete) transaction.undelete_as_taken({{seqnum, seqnum}});
     CULM_TRY(is_bound, transaction.bind_stage(log, seqnum, staged));
     return {};
   }));

@@ -39,8 +39,8 @@ JsonlFork make_fork(const LogKey& log, const store::LogState& state) {
 /// Takes rows into units, and commits many of these at a time, of whichever logs.
 class Import {
  public:
-  Import(const JsonlFile& file, WritableStore& store, const JsonlFile::Told& told)
-      : file_(file), store_(store), told_(told) {}
+  Import(const JsonlFile& file, WritableStore& store, const JsonlImportOptions& options)
+      : file_(file), store_(store), options_(options) {}
 
   JsonlResult<void> add(const JsonlLog& log);
   JsonlResult<void> commit();
@@ -52,14 +52,16 @@ class Import {
  private:
   JsonlResult<void> add_payload(const JsonlRow& row);
   Result<void> add_large(const JsonlRow& row);
-  Result<void> end_unit(const LogKey& log, const RangeSet& wanted, bool wants_payloads);
+  Result<void> end_unit(const LogKey& log, const RangeSet& wanted, const store::LogState& state);
+  void count_undeleted(std::uint64_t count);
+  void tell() const;
   void add_fork(const JsonlFork& fork);
   Result<store::LogState> read_state(const LogKey& log) const;
   [[nodiscard]] bool is_forked(const LogKey& log) const { return forked_.contains(log); }
 
   const JsonlFile& file_;
   WritableStore& store_;
-  const JsonlFile::Told& told_;
+  const JsonlImportOptions& options_;
   JsonlImport totals_;
   std::set<LogKey> forked_;
   std::vector<const JsonlRow*> rows_;   ///< of the next unit
@@ -89,11 +91,10 @@ JsonlResult<void> Import::add(const JsonlLog& log) {
   if (is_whole) wanted = everything().ranges;
   for (const JsonlRow* row : valid.rows) {
     if (is_forked(log.key)) return {};
-    if (row->has_payload && state->deleted.contains(row->seqnum())) ++totals_.payloads_deleted;
     if (auto added = add_payload(*row); !added) return added;
     const bool is_large = payload_bytes_ >= kCommitPayloadBytes;
     if (!is_large && rows_.size() < limits::kUnitEntriesMax && row != valid.rows.back()) continue;
-    if (const auto ended = end_unit(log.key, wanted, state->interest.payloads); !ended) {
+    if (const auto ended = end_unit(log.key, wanted, *state); !ended) {
       return refuse(ended.error(), log.key);
     }
     if (!is_large && entries_ < kCommitEntries) continue;
@@ -118,21 +119,28 @@ JsonlResult<void> Import::add_payload(const JsonlRow& row) {
   return {};
 }
 
-Result<void> Import::end_unit(const LogKey& log, const RangeSet& wanted, bool wants_payloads) {
+Result<void> Import::end_unit(const LogKey& log, const RangeSet& wanted,
+                              const store::LogState& state) {
   std::vector<UnitEntry> unit;
   unit.reserve(rows_.size());
   RangeSet seqnums;
+  RangeSet undeletes;
   Verdicts good;  // all that the accepting rule asks for
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     std::optional<ByteView> payload;
+    const SeqNum n = rows_[i]->seqnum();
     if (rows_[i]->has_payload && !is_staged(*rows_[i])) payload = ByteView(payloads_[i]);
     unit.push_back({rows_[i]->entry.view(), rows_[i]->hash, payload});
-    seqnums.insert(rows_[i]->seqnum());
+    seqnums.insert(n);
+    if (payload && state.deleted.contains(n)) undeletes.insert(n);
     if (rows_[i]->is_verified) good.add(rows_[i]->hash, {});
   }
   CULM_TRY(CheckedUnit checked, check_unit(log, unit, std::move(good)));
   const bool is_all = wanted == everything().ranges;
-  units_.push_back({std::move(checked), {{is_all ? wanted : wanted & seqnums, 0}, wants_payloads}});
+  units_.push_back({std::move(checked),
+                    {{is_all ? wanted : wanted & seqnums, 0}, state.interest.payloads},
+                    options_.undelete ? undeletes : RangeSet()});
+  totals_.payloads_deleted += undeletes.count();
   rows_.clear();
   payloads_.clear();
   return {};
@@ -157,10 +165,21 @@ JsonlResult<void> Import::commit() {
     totals_.added += report.added.count();
     totals_.known += there - report.added.count();
     totals_.payloads_added += report.payloads_added.count();
+    count_undeleted((report.payloads_added & units[i].undeletes).count());
   }
   if (!done.outcome) return refuse(done.outcome.error(), units[done.reports.size()].unit.log());
-  if (told_) told_(totals_.added + totals_.known);
+  tell();
   return {};
+}
+
+/// Of those that were found deleted.
+void Import::count_undeleted(std::uint64_t count) {
+  totals_.payloads_undeleted += count;
+  totals_.payloads_deleted -= count;
+}
+
+void Import::tell() const {
+  if (options_.told) options_.told(totals_.added + totals_.known);
 }
 
 /// What lay behind a higher fork lies behind this one.
@@ -186,16 +205,19 @@ Result<void> Import::add_large(const JsonlRow& row) {
   const LogKey log = row.entry.view().log();
   CULM_TRY(const auto state, read_state(log));
   const SeqNum n = row.seqnum();
-  if (state.payloads.contains(n) || state.deleted.contains(n)) return {};
+  const bool is_deleted = state.deleted.contains(n);
+  if (is_deleted) ++totals_.payloads_deleted;
+  if (state.payloads.contains(n) || (is_deleted && !options_.undelete)) return {};
   PayloadStager stager(*store_.writer, *store_.store);
   CULM_CHECK(file_.read_payload(row, [&](ByteView piece) {
     auto put = stager.put(piece);
-    if (told_) told_(totals_.added + totals_.known);
+    tell();
     return put;
   }));
   CULM_TRY(const auto staged, stager.finish());
-  CULM_TRY(const bool is_bound, store_.writer->bind_stage(log, n, *staged));
+  CULM_TRY(const bool is_bound, store_.writer->bind_stage(log, n, *staged, options_.undelete));
   if (is_bound) ++totals_.payloads_added;
+  if (is_bound && is_deleted) count_undeleted(1);
   return {};
 }
 
@@ -208,8 +230,8 @@ Result<store::LogState> Import::read_state(const LogKey& log) const {
 }  // namespace
 
 JsonlResult<JsonlImport> import_jsonl(const JsonlFile& file, WritableStore& store,
-                                      const JsonlFile::Told& told) {
-  Import import(file, store, told);
+                                      const JsonlImportOptions& options) {
+  Import import(file, store, options);
   for (const JsonlLog& log : file.logs()) {
     if (auto added = import.add(log); !added) return tl::unexpected(std::move(added).error());
   }

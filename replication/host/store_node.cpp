@@ -132,10 +132,11 @@ Result<void> StoreNode::InNodeWriter::put_parts(const store::Stage& stage, std::
 }
 
 Result<bool> StoreNode::InNodeWriter::bind_stage(const LogKey& log, SeqNum seqnum,
-                                                 const store::StagedPayload& staged) {
+                                                 const store::StagedPayload& staged,
+                                                 bool undelete) {
   bool is_bound = false;
   CULM_CHECK(host_.write([&](DirectWriter& writer) -> Result<void> {
-    CULM_TRY(is_bound, writer.bind_stage(log, seqnum, staged));
+    CULM_TRY(is_bound, writer.bind_stage(log, seqnum, staged, undelete));
     return {};
   }));
   return is_bound;

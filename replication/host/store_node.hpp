@@ -95,7 +95,8 @@ class StoreNode {
     [[nodiscard]] Result<void> put_parts(const store::Stage& stage, std::uint64_t offset,
                                          ByteView bytes) override;
     [[nodiscard]] Result<bool> bind_stage(const LogKey& log, SeqNum seqnum,
-                                          const store::StagedPayload& staged) override;
+                                          const store::StagedPayload& staged,
+                                          bool undelete) override;
     [[nodiscard]] Result<void> reclaim() override;
 
    private:

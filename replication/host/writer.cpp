@@ -154,8 +154,8 @@ Result<void> SharingWriter::put_parts(const store::Stage& stage, std::uint64_t o
 }
 
 Result<bool> SharingWriter::bind_stage(const LogKey& log, SeqNum seqnum,
-                                       const store::StagedPayload& staged) {
-  return write([&](Writer& writer) { return writer.bind_stage(log, seqnum, staged); });
+                                       const store::StagedPayload& staged, bool undelete) {
+  return write([&](Writer& writer) { return writer.bind_stage(log, seqnum, staged, undelete); });
 }
 
 Result<void> SharingWriter::reclaim() {
@@ -170,12 +170,12 @@ Result<IngestReport> NodeClient::ingest(CheckedUnit& unit) {
 IngestedUnits NodeClient::ingest_all(std::span<KeptUnit> units) {
   IngestedUnits done;
   std::set<LogKey> forked;
-  for (auto& [unit, keeps] : units) {
+  for (auto& [unit, keeps, undeletes] : units) {
     if (forked.contains(unit.log())) {
       done.reports.emplace_back();
       continue;
     }
-    const auto fields = ask(control::encode_ingest(unit.log(), unit.entries(), &keeps));
+    const auto fields = ask(control::encode_ingest(unit.log(), unit.entries(), &keeps, undeletes));
     auto report = fields ? control::to_report(*fields) : fail(fields.error());
     if (!report) {
       done.outcome = fail(report.error());
@@ -241,8 +241,9 @@ Result<void> NodeClient::put_parts(const store::Stage& stage, std::uint64_t offs
 }
 
 Result<bool> NodeClient::bind_stage(const LogKey& log, SeqNum seqnum,
-                                    const store::StagedPayload& staged) {
-  CULM_TRY(const Json fields, ask(control::encode(control::BindStageRequest{log, seqnum, staged})));
+                                    const store::StagedPayload& staged, bool undelete) {
+  const control::BindStageRequest request{log, seqnum, staged, undelete};
+  CULM_TRY(const Json fields, ask(control::encode(request)));
   const auto is_bound = fields.find_bool("is_bound");
   if (!is_bound) return fail(Errc::kFileFormat);
   return *is_bound;

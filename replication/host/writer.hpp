@@ -22,6 +22,7 @@ class NodeSocket;
 struct KeptUnit {
   CheckedUnit unit;
   store::LogInterest keeps;
+  RangeSet undeletes{};  ///< payloads of it that are taken though they were deleted here
 };
 
 /// What came of units that were taken together.
@@ -77,8 +78,10 @@ class Writer {
   /// The next bytes, in parts of limits::kPayloadChunkBytes; all but the last bytes fill theirs.
   [[nodiscard]] virtual Result<void> put_parts(const store::Stage& stage, std::uint64_t offset,
                                                ByteView bytes) = 0;
+  /// `undelete`: also where it was deleted.
   [[nodiscard]] virtual Result<bool> bind_stage(const LogKey& log, SeqNum seqnum,
-                                                const store::StagedPayload& staged) = 0;
+                                                const store::StagedPayload& staged,
+                                                bool undelete) = 0;
   /// Erases what was staged by processes that were killed. In steps, as `store::Store::reclaim`.
   [[nodiscard]] virtual Result<void> reclaim() = 0;
 };
@@ -107,7 +110,7 @@ class DirectWriter final : public Writer {
   [[nodiscard]] Result<void> put_parts(const store::Stage& stage, std::uint64_t offset,
                                        ByteView bytes) override;
   [[nodiscard]] Result<bool> bind_stage(const LogKey& log, SeqNum seqnum,
-                                        const store::StagedPayload& staged) override;
+                                        const store::StagedPayload& staged, bool undelete) override;
   [[nodiscard]] Result<void> reclaim() override;
 
  private:
@@ -144,7 +147,7 @@ class SharingWriter final : public Writer {
   [[nodiscard]] Result<void> put_parts(const store::Stage& stage, std::uint64_t offset,
                                        ByteView bytes) override;
   [[nodiscard]] Result<bool> bind_stage(const LogKey& log, SeqNum seqnum,
-                                        const store::StagedPayload& staged) override;
+                                        const store::StagedPayload& staged, bool undelete) override;
   [[nodiscard]] Result<void> reclaim() override;
 
  private:
@@ -184,7 +187,7 @@ class NodeClient final : public Writer {
   [[nodiscard]] Result<void> put_parts(const store::Stage& stage, std::uint64_t offset,
                                        ByteView bytes) override;
   [[nodiscard]] Result<bool> bind_stage(const LogKey& log, SeqNum seqnum,
-                                        const store::StagedPayload& staged) override;
+                                        const store::StagedPayload& staged, bool undelete) override;
   [[nodiscard]] Result<void> reclaim() override;
 
   /// A sync by that node, which waits for its end. Fails with kStoreLocked when it is to push and

@@ -1,5 +1,6 @@
 import json
 import re
+import shlex
 import signal
 import time
 
@@ -145,6 +146,37 @@ class Delete(NetworkScenario):
         self.assertEqual((report["entries_added"], report["payloads_added"],
                           report["payloads_deleted_before"]), (0, 0, 3))
         self.assertEqual(self.json("ls")["payloads"], 297)
+
+    def takes_back_what_the_file_holds(self):
+        """And no more: of entry 2 it holds no payload."""
+        large = bytes(7 * 1024 * 1024)
+        self.out("append", "--key", "me.key", stdin=large)
+        self.out("export", self.author, "--jsonl", "--range", "3-", "-o", "all of it")
+        self.out("delete", self.author, "--payloads", "--range", "2,5-7,301,400")
+        done = self.run_culm("import", "--jsonl", "all of it")
+        self.assertIn(b"\nnot taken, for they were deleted here: 4 payloads\n", done.stdout)
+        step = re.search(r"^  next: `culm (.*)` takes again what was deleted here$",
+                         done.stderr.decode(), re.M)[1]
+        self.assertEqual(self.json("ls")["payloads"], 296)
+        self.assertIn("with 4 payloads, in ", said := self.text(*shlex.split(step)))
+        self.assertIn("\nof these were deleted here before: 4 payloads\n", said)
+        self.assertNotIn("not taken", said)
+        log = self.json("ls")
+        self.assertEqual((log["payloads"], log["payloads_deleted"]), (300, 1))
+        self.assertEqual(self.out("cat", self.author, "--range", "5,301"),
+                         b"payload number 5" + large)
+        again = self.json("import", "--jsonl", "all of it", "--undelete")
+        self.assertEqual([again[key] for key in (
+            "payloads_added", "payloads_undeleted", "payloads_deleted_before")], [0, 0, 0])
+        self.out("append", "--key", "me.key", "--lines", stdin=b"line\n" * 98)
+        self.assertEqual(self.out("cat", self.author, "--range", "400", status=NOT_FOUND), b"")
+
+    def test_import_takes_back_what_was_deleted(self):
+        self.takes_back_what_the_file_holds()
+
+    def test_import_takes_it_back_beside_a_node(self):
+        self.relay("store")
+        self.takes_back_what_the_file_holds()
 
     def test_the_same_again_deletes_nothing(self):
         self.out("delete", self.author, "--payloads", "--range", "5-7")

@@ -167,7 +167,7 @@ class JsonLines(Rotten):
         self.run_verb("verify", "--entry", "4.bin")
         self.run_verb("export", author + ".0", "--jsonl", "-o", "a.jsonl")
         self.run_verb("verify", "--jsonl", "a.jsonl")
-        self.run_verb("import", "--jsonl", "a.jsonl", store="other")
+        self.run_verb("import", "--jsonl", "a.jsonl", "--undelete", store="other")
         relay = self.relay("relay", "--accept-any")
         self.run_verb("sync", relay.address, author + ".0", "--push")
         self.run_verb("peers")

@@ -85,6 +85,9 @@ TEST(ControlProtocol, IngestComesBackWithAndWithoutPayload) {
   EXPECT_EQ(back.keeps, std::nullopt);
   const store::LogInterest keeps{{{{1, 2}}, 3}, false};
   EXPECT_EQ(round_trip<IngestRequest>(encode_ingest(fields.log, unit, &keeps)).keeps, keeps);
+  const RangeSet undeletes{{1, 1}, {4, 5}};
+  const std::string text = encode_ingest(fields.log, unit, &keeps, undeletes);
+  EXPECT_EQ(round_trip<IngestRequest>(text).undeletes, undeletes);
 }
 
 TEST(ControlProtocol, StepsOfStagingComeBack) {
@@ -96,11 +99,14 @@ TEST(ControlProtocol, StepsOfStagingComeBack) {
   EXPECT_EQ(put.stage, stage);
   EXPECT_EQ(put.offset, 9U);
   EXPECT_EQ(as_text(put.bytes), bytes);
-  const BindStageRequest bind{some_log(), 3, {stage, hash(as_bytes("x")), 100}};
-  const auto bound = round_trip<BindStageRequest>(encode(bind));
-  EXPECT_EQ(bound.log, bind.log);
-  EXPECT_EQ(bound.seqnum, 3U);
-  EXPECT_EQ(bound.staged, bind.staged);
+  for (const bool undelete : {false, true}) {
+    const BindStageRequest bind{some_log(), 3, {stage, hash(as_bytes("x")), 100}, undelete};
+    const auto bound = round_trip<BindStageRequest>(encode(bind));
+    EXPECT_EQ(bound.log, bind.log);
+    EXPECT_EQ(bound.seqnum, 3U);
+    EXPECT_EQ(bound.staged, bind.staged);
+    EXPECT_EQ(bound.undelete, undelete);
+  }
   round_trip<ReclaimRequest>(encode(ReclaimRequest{}));
 }
 

@@ -289,9 +289,9 @@ void add_delete(CommandTree& tree) {
       "delete",
       "Delete payloads here and keep the entries. What is left still verifies and can be\n"
       "served. Payloads of the range are not fetched again, nor those that are not held, except\n"
-      "by `culm sync --undelete`; parts of those go too. What is appended here later is kept.\n"
-      "An open range ends at the head. Of an author with several logs it is done to each, but\n"
-      "for what lies above the head of a shorter one; .LOG_ID names one.\n"
+      "by `culm sync` or `culm import` with --undelete; parts of those go too. What is appended\n"
+      "here later is kept. An open range ends at the head. Of an author with several logs it is\n"
+      "done to each, but for what lies above the head of a shorter one; .LOG_ID names one.\n"
       "\n"
       "It is done here alone: peers that hold the payloads keep and serve them. Their bytes\n"
       "stay in the store's file, where later writes use the room, until `culm compact` writes it\n"

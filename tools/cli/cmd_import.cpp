@@ -10,6 +10,7 @@
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/carry.hpp"
+#include "tools/cli/escape.hpp"
 #include "tools/cli/files.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/jsonl_file.hpp"
@@ -23,6 +24,7 @@ namespace {
 struct Options {
   std::string path;
   bool jsonl = false;
+  bool undelete = false;
 };
 
 bool is_part_of_store(const Context& context, const std::string& path) {
@@ -184,6 +186,7 @@ Outcome<void> report(Context& context, const host::JsonlFile& file, const host::
                                        {"entries_added", totals.added},
                                        {"entries_known", totals.known},
                                        {"payloads_added", totals.payloads_added},
+                                       {"payloads_undeleted", totals.payloads_undeleted},
                                        {"payloads_deleted_before", totals.payloads_deleted},
                                        {"entries_capped", totals.capped},
                                        {"forks", to_json(totals.forks)}});
@@ -191,6 +194,10 @@ Outcome<void> report(Context& context, const host::JsonlFile& file, const host::
   std::string text =
       "imported " + human_entries(totals.added) + " of " + human_logs(file.logs().size()) +
       " with " + human_payloads(totals.payloads_added) + ", in " + human_duration(seconds) + "\n";
+  if (totals.payloads_undeleted > 0) {
+    text +=
+        "of these were deleted here before: " + human_payloads(totals.payloads_undeleted) + "\n";
+  }
   if (totals.known > 0) text += "held already: " + human_entries(totals.known) + "\n";
   if (totals.payloads_deleted > 0) {
     text +=
@@ -204,14 +211,21 @@ Outcome<void> report(Context& context, const host::JsonlFile& file, const host::
 }
 
 host::JsonlResult<host::JsonlImport> take(const host::JsonlFile& file, host::WritableStore& store,
-                                          Progress& progress) {
+                                          bool undelete, Progress& progress) {
   const Uninterrupted whole;
-  return host::import_jsonl(file, store, [&](std::uint64_t done) {
+  const auto told = [&](std::uint64_t done) {
     progress.show(done);
     say_when_interrupted("took " + human_count(done) + " of " + human_entries(file.entry_count()) +
                          "; the same command takes the rest");
     Uninterrupted::end_if_interrupted();
-  });
+  };
+  return host::import_jsonl(file, store, {undelete, told});
+}
+
+/// How payloads come back that were left out.
+std::string undeleting(const std::string& path) {
+  return "`culm import --jsonl " + (path == "-" ? "FILE" : shell_word(path)) +
+         " --undelete` takes again what was deleted here";
 }
 
 Outcome<void> run(Context& context, const Options& options) {
@@ -235,7 +249,7 @@ Outcome<void> run(Context& context, const Options& options) {
 
   CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kCreate, verifier));
   Progress progress("importing", file.entry_count(), Progress::Unit::kCount);
-  const auto import = take(file, access, progress);
+  const auto import = take(file, access, options.undelete, progress);
   if (!import) {
     const host::JsonlFault& fault = import.error();
     if (!fault.log) return fail_with(explain(options.path, fault));
@@ -243,6 +257,7 @@ Outcome<void> run(Context& context, const Options& options) {
   }
   say_when_interrupted("the import is done");
   CULM_TOOLS_CHECK(report(context, file, *import, progress.seconds()));
+  if (import->payloads_deleted > 0 && !options.undelete) context.next = undeleting(options.path);
   if (import->forks.empty()) return {};
   Failure failure(Exit::kFork, Errc::kFork, "forked by its author: " + human_forks(import->forks));
   failure.fields["forks"] = to_json(import->forks);
@@ -261,9 +276,9 @@ void add_import(CommandTree& tree) {
       "a sync checks what it takes: if one line is wrong, nothing is taken. What comes through\n"
       "a pipe is kept on disk meanwhile. A file that would fork a log of one's own is refused.\n"
       "\n"
-      "Payloads that were deleted here are not taken again. What has its payload in the file is\n"
-      "wanted from then on, beside what was; of a log that is there from entry 1 on without a\n"
-      "gap, all is. `culm select` shows and changes that.",
+      "Payloads that were deleted here are not taken again without --undelete. What has its\n"
+      "payload in the file is wanted from then on, beside what was; of a log that is there from\n"
+      "entry 1 on without a gap, all is. `culm select` shows and changes that.",
       "culm import --jsonl part.jsonl\n"
       "  culm --store a export 4fd3ab12 --jsonl | culm --store b import --jsonl -",
       options, run);
@@ -272,6 +287,8 @@ void add_import(CommandTree& tree) {
                   "File of JSON lines, as `culm export --jsonl` writes it; - is standard input")
       .required();
   verb.add_flag("--jsonl", options->jsonl, "Needed: the format");
+  verb.add_flag("--undelete", options->undelete,
+                "Take payloads again that were deleted here; what the file lacks stays deleted");
 }
 
 }  // namespace culm::tools

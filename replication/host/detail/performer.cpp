@@ -33,7 +33,7 @@ void Performer::start(control::IngestRequest request, const Answer& answer) {
         if (shared->keeps) {
           CULM_TRY(auto checked, check_unit(shared->log, unit, {}));
           std::vector<KeptUnit> kept;
-          kept.push_back({std::move(checked), *shared->keeps});
+          kept.push_back({std::move(checked), *shared->keeps, shared->undeletes});
           IngestedUnits done = DirectWriter(store, verifier_, {.full = true}).ingest_all(kept);
           CULM_CHECK(done.outcome);
           *report = std::move(done.reports.front());
@@ -94,7 +94,8 @@ void Performer::start(control::PutPartsRequest request, const Answer& answer) {
 
 void Performer::start(control::BindStageRequest request, const Answer& answer) {
   const auto bind = [request](Writer& writer) -> Result<Json> {
-    CULM_TRY(const bool is_bound, writer.bind_stage(request.log, request.seqnum, request.staged));
+    CULM_TRY(const bool is_bound,
+             writer.bind_stage(request.log, request.seqnum, request.staged, request.undelete));
     return Json{{"is_bound", is_bound}};
   };
   write(bind, answer);
