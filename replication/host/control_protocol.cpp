@@ -123,19 +123,44 @@ Result<Request> decode_ingest(const Json& head, std::string_view lines, bool is_
   }
 }
 
-Result<Request> decode_forget(const Json& head) {
-  ForgetRequest forget;
-  if (head.find("log") != nullptr) {
-    CULM_TRY(forget.log, get_log(head));
+Json to_fields(const host::LogChange& change) {
+  Json fields = {{"log", to_string(change.log)}};
+  using host::LogChange;
+  if (const auto* const deleted = std::get_if<LogChange::DeletePayloads>(&change.what)) {
+    fields["delete"] = to_string(deleted->seqnums);
+  } else if (const auto* const interest = std::get_if<store::LogInterest>(&change.what)) {
+    fields.update(to_fields(*interest));
+  } else {
+    fields["forget"] = true;
   }
-  return forget;
+  return fields;
 }
 
-Result<Request> decode_set_interest(const Json& head) {
-  SetInterestRequest set;
-  CULM_TRY(set.log, get_log(head));
-  CULM_TRY(set.interest, decode_interest(head));
-  return set;
+Result<host::LogChange> decode_change(std::string_view line) {
+  using host::LogChange;
+  const auto fields = parse_json_object(line);
+  if (!fields) return fail(Errc::kFileFormat);
+  LogChange change;
+  CULM_TRY(change.log, get_log(*fields));
+  if (fields->find("delete") != nullptr) {
+    CULM_TRY(RangeSet seqnums, get_ranges(*fields, "delete"));
+    change.what = LogChange::DeletePayloads{std::move(seqnums)};
+  } else if (fields->find_bool("forget").value_or(false)) {
+    change.what = LogChange::Forget{};
+  } else {
+    CULM_TRY(change.what, decode_interest(*fields));
+  }
+  return change;
+}
+
+Result<Request> decode_changes(std::string_view lines) {
+  ChangeRequest request;
+  while (true) {
+    const std::string_view line = take_line(lines);
+    if (line.empty()) return request;
+    CULM_TRY(auto change, decode_change(line));
+    request.changes.push_back(std::move(change));
+  }
 }
 
 std::optional<Errc> find_errc(std::string_view wanted) {
@@ -156,10 +181,15 @@ std::string encode_ingest(const LogKey& log, std::span<const UnitEntry> unit,
   return text + "\n";
 }
 
-std::string encode(const DeletePayloadsRequest& request_value) {
-  return request("delete_payloads", request_value.log,
-                 {{"seqnums", to_string(request_value.seqnums)}}) +
-         "\n";
+std::string encode_changes(std::span<const host::LogChange> changes) {
+  constexpr std::size_t kTextMax = kRequestBytesMax / 8;  // one may be the larger part of the rest
+  std::string text = to_line(Json{{"verb", "change"}});
+  text += "\n";
+  for (const host::LogChange& change : changes) {
+    if (text.size() > kTextMax) break;
+    text += to_line(to_fields(change)) + "\n";
+  }
+  return text + "\n";
 }
 
 std::string encode(const DropDamagedRequest& request_value) {
@@ -168,18 +198,8 @@ std::string encode(const DropDamagedRequest& request_value) {
          "\n";
 }
 
-std::string encode(const ForgetRequest& request_value) {
-  Json head = {{"verb", "forget"}};
-  if (request_value.log) head["log"] = to_string(*request_value.log);
-  return to_line(head) + "\n\n";
-}
-
 std::string encode(const ForgetPeerRequest& request_value) {
   return to_line(Json{{"verb", "forget_peer"}, {"address", request_value.address}}) + "\n\n";
-}
-
-std::string encode(const SetInterestRequest& request_value) {
-  return request("set_interest", request_value.log, to_fields(request_value.interest)) + "\n";
 }
 
 std::string encode(const CompactRequest& /*request*/) {
@@ -210,8 +230,7 @@ Result<Request> decode_request(std::string_view text) {
   CULM_TRY(const std::string verb, get_text(*head, "verb"));
   if (verb == "ingest") return decode_ingest(*head, text, false);
   if (verb == "append") return decode_ingest(*head, text, true);
-  if (verb == "set_interest") return decode_set_interest(*head);
-  if (verb == "forget") return decode_forget(*head);
+  if (verb == "change") return decode_changes(text);
   if (verb == "forget_peer") {
     CULM_TRY(std::string address, get_text(*head, "address"));
     return ForgetPeerRequest{std::move(address)};
@@ -234,12 +253,10 @@ Result<Request> decode_request(std::string_view text) {
     CULM_TRY(auto sync, parse_sync_request(*head));
     return SyncRequest{std::move(sync)};
   }
-  const bool is_drop = verb == "drop_damaged";
-  if (!is_drop && verb != "delete_payloads") return fail(Errc::kFileFormat);
+  if (verb != "drop_damaged") return fail(Errc::kFileFormat);
   CULM_TRY(const LogKey log, get_log(*head));
   CULM_TRY(RangeSet seqnums, get_ranges(*head, "seqnums"));
-  if (is_drop) return DropDamagedRequest{log, std::move(seqnums)};
-  return DeletePayloadsRequest{log, std::move(seqnums)};
+  return DropDamagedRequest{log, std::move(seqnums)};
 }
 
 Json to_json(const Error& error) {

@@ -10,16 +10,18 @@
 #include "culm/feed/range_set.hpp"
 #include "culm/replication/host/json.hpp"
 #include "culm/replication/host/jsonl.hpp"
+#include "culm/replication/host/log_change.hpp"
 #include "culm/replication/node/sync.hpp"
 #include "culm/store/appender.hpp"
 #include "culm/store/store.hpp"
 
 /// What verbs that write say to the node that runs on the store, over a Unix-domain socket in the
 /// store's directory. A request is a line of JSON that names its verb, for `ingest` followed by
-/// entries as JSON lines, and ends with an empty line. The answer is one line of JSON. Several
-/// requests may follow each other on one connection. `append` is `ingest` for entries that the
-/// log's own author has just signed: refused, before they are a fork, where the log has grown
-/// meanwhile. A payload too large for a request is put into the store before its entry
+/// entries as JSON lines, for `change` by logs, and ends with an empty line. The answer is one line
+/// of JSON. Several requests may follow each other on one connection. `append` is `ingest` for
+/// entries that the log's own author has just signed: refused, before they are a fork, where the
+/// log has grown meanwhile. A payload too large for a request is put into the store before its
+/// entry
 /// (`begin_stage`, `put_parts`), and named by `append`. The node shows them to no peer before
 /// `publish` says, of them or of later ones, that the author mark has been moved up to them.
 ///
@@ -49,26 +51,18 @@ struct IngestRequest {
   /// As that has it too.
   RangeSet undeletes{};
 };
-struct DeletePayloadsRequest {
-  LogKey log;
-  RangeSet seqnums;
-};
 /// Drops what is damaged of these.
 struct DropDamagedRequest {
   LogKey log;
   RangeSet seqnums;
 };
-/// Forgets the log, if there is one, and finishes what was begun of others before.
-struct ForgetRequest {
-  std::optional<LogKey> log;
+/// As `Writer::change_all`; answered by how many were made.
+struct ChangeRequest {
+  std::vector<host::LogChange> changes;
 };
 /// Of those that the store has synced with.
 struct ForgetPeerRequest {
   std::string address;
-};
-struct SetInterestRequest {
-  LogKey log;
-  store::LogInterest interest;
 };
 /// Gives the disk back what is free; the node writes nothing meanwhile.
 struct CompactRequest {};
@@ -101,26 +95,24 @@ struct SyncRequest {
   node::SyncRequest sync;
 };
 
-using Request = std::variant<IngestRequest, DeletePayloadsRequest, DropDamagedRequest,
-                             ForgetRequest, ForgetPeerRequest, SetInterestRequest, PublishRequest,
-                             CompactRequest, StatusRequest, SyncRequest, BeginStageRequest,
-                             PutPartsRequest, BindStageRequest, ReclaimRequest>;
+using Request = std::variant<IngestRequest, ChangeRequest, DropDamagedRequest, ForgetPeerRequest,
+                             PublishRequest, CompactRequest, StatusRequest, SyncRequest,
+                             BeginStageRequest, PutPartsRequest, BindStageRequest, ReclaimRequest>;
 
 // Requests as text, with the empty line.
 [[nodiscard]] std::string encode_ingest(const LogKey& log, std::span<const UnitEntry> unit,
                                         const store::LogInterest* keeps = nullptr,
                                         const RangeSet& undeletes = {});
 [[nodiscard]] std::string encode_append(const store::SignedUnit& unit);
+/// The first of them, as many as a request has room for; one in any case.
+[[nodiscard]] std::string encode_changes(std::span<const host::LogChange> changes);
 [[nodiscard]] std::string encode_put_parts(const store::Stage& stage, std::uint64_t offset,
                                            ByteView bytes);
 [[nodiscard]] std::string encode(const BeginStageRequest& request);
 [[nodiscard]] std::string encode(const BindStageRequest& request);
 [[nodiscard]] std::string encode(const ReclaimRequest& request);
-[[nodiscard]] std::string encode(const DeletePayloadsRequest& request);
 [[nodiscard]] std::string encode(const DropDamagedRequest& request);
-[[nodiscard]] std::string encode(const ForgetRequest& request);
 [[nodiscard]] std::string encode(const ForgetPeerRequest& request);
-[[nodiscard]] std::string encode(const SetInterestRequest& request);
 [[nodiscard]] std::string encode(const CompactRequest& request);
 [[nodiscard]] std::string encode(const PublishRequest& request);
 [[nodiscard]] std::string encode(const SyncRequest& request);

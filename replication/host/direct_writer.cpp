@@ -2,6 +2,7 @@
 #include <iterator>
 
 #include "culm/core/limits.hpp"
+#include "culm/replication/host/detail/change_steps.hpp"
 #include "culm/replication/host/writer.hpp"
 #include "culm/replication/keep_interest.hpp"
 #include "culm/store/check.hpp"
@@ -76,13 +77,6 @@ Result<void> DirectWriter::append(const store::SignedUnit& unit, const MoveMark&
   return store::commit_into(store_)(unit, move_mark);
 }
 
-Result<void> DirectWriter::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
-  for (RangeSet rest = seqnums; !rest.empty();) {
-    CULM_TRY(rest, store_.delete_payloads(log, rest));
-  }
-  return {};
-}
-
 Result<void> DirectWriter::drop_damaged(const LogKey& log, const RangeSet& seqnums) {
   return store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
     CULM_CHECK(transaction.drop_damaged(log, seqnums));
@@ -90,33 +84,13 @@ Result<void> DirectWriter::drop_damaged(const LogKey& log, const RangeSet& seqnu
   });
 }
 
-Result<void> DirectWriter::set_interest(const LogKey& log, const store::LogInterest& interest) {
-  bool is_set = false;
-  bool is_done = false;
-  const auto step = [&](store::WriteTransaction& transaction) -> Result<void> {
-    if (!is_set) CULM_CHECK(transaction.set_interest(log, interest));
-    CULM_TRY(is_done, transaction.drop_unwanted_parts(log, limits::kRowsPerStepMax));
-    return {};
-  };
-  while (!is_done) {
-    CULM_CHECK(store_.update(step));
-    is_set = true;
+ChangedLogs DirectWriter::change_all(std::span<const LogChange> changes) {
+  ChangeSteps steps(changes);
+  for (;;) {
+    const auto is_done = steps.run(store_);
+    if (!is_done) return {steps.done().count, fail(is_done.error())};
+    if (*is_done) return steps.done();
   }
-  return {};
-}
-
-Result<void> DirectWriter::forget(const std::optional<LogKey>& log) {
-  if (log) {
-    CULM_CHECK(store_.update(
-        [&](store::WriteTransaction& transaction) { return transaction.forget(*log); }));
-  }
-  for (bool is_done = false; !is_done;) {
-    CULM_CHECK(store_.update([&](store::WriteTransaction& transaction) -> Result<void> {
-      CULM_TRY(is_done, transaction.erase_forgotten(limits::kRowsPerStepMax));
-      return {};
-    }));
-  }
-  return {};
 }
 
 Result<void> DirectWriter::forget_peer(const std::string& address) {

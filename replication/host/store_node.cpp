@@ -82,31 +82,25 @@ Result<void> StoreNode::InNodeWriter::append(const store::SignedUnit& unit,
   });
 }
 
-Result<void> StoreNode::InNodeWriter::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
-  return host_.write([&](DirectWriter& writer) { return writer.delete_payloads(log, seqnums); });
-}
-
 Result<void> StoreNode::InNodeWriter::drop_damaged(const LogKey& log, const RangeSet& seqnums) {
   return host_.write([&](DirectWriter& writer) { return writer.drop_damaged(log, seqnums); });
 }
 
-Result<void> StoreNode::InNodeWriter::set_interest(const LogKey& log,
-                                                   const store::LogInterest& interest) {
-  return host_.write([&](DirectWriter& writer) { return writer.set_interest(log, interest); });
-}
-
-Result<void> StoreNode::InNodeWriter::forget(const std::optional<LogKey>& log) {
-  if (log) {
-    CULM_CHECK(host_.write([&](DirectWriter& /*writer*/) {
-      return host_.store_.update(
-          [&](store::WriteTransaction& transaction) { return transaction.forget(*log); });
-    }));
-    // Syncs hear of it even if its rows cannot be erased now.
-    asio::post(host_.io_, [self = std::weak_ptr(host_.self_), log = *log] {
-      if (const auto host = self.lock()) (*host)->node_.log_forgotten(log);
-    });
-  }
-  return host_.write([](DirectWriter& writer) { return writer.forget(std::nullopt); });
+ChangedLogs StoreNode::InNodeWriter::change_all(std::span<const LogChange> changes) {
+  ChangedLogs all;
+  all.outcome = host_.write([&](DirectWriter& writer) {
+    all = writer.change_all(changes);
+    return all.outcome;
+  });
+  // Syncs hear of it even if rows could not be erased now.
+  std::vector<LogKey> forgotten = find_forgotten(changes.first(all.count));
+  if (forgotten.empty()) return all;
+  asio::post(host_.io_, [self = std::weak_ptr(host_.self_), forgotten = std::move(forgotten)] {
+    const auto host = self.lock();
+    if (!host) return;
+    for (const LogKey& log : forgotten) (*host)->node_.log_forgotten(log);
+  });
+  return all;
 }
 
 Result<void> StoreNode::InNodeWriter::forget_peer(const std::string& address) {

@@ -84,11 +84,8 @@ class StoreNode {
     [[nodiscard]] IngestedUnits ingest_all(std::span<KeptUnit> units) override;
     [[nodiscard]] Result<void> append(const store::SignedUnit& unit,
                                       const MoveMark& move_mark) override;
-    [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
     [[nodiscard]] Result<void> drop_damaged(const LogKey& log, const RangeSet& seqnums) override;
-    [[nodiscard]] Result<void> set_interest(const LogKey& log,
-                                            const store::LogInterest& interest) override;
-    [[nodiscard]] Result<void> forget(const std::optional<LogKey>& log) override;
+    [[nodiscard]] ChangedLogs change_all(std::span<const LogChange> changes) override;
     [[nodiscard]] Result<void> forget_peer(const std::string& address) override;
     [[nodiscard]] Result<void> compact() override;
     [[nodiscard]] Result<store::Stage> begin_stage(const store::KvClaim& claim) override;

@@ -56,6 +56,21 @@ Result<void> keep_all(const store::Store& store, Writer& writer, const LogKey& l
 
 }  // namespace
 
+/// Makes a change alone.
+static Result<void> change(Writer& writer, LogChange one) {
+  return writer.change_all(std::span(&one, 1)).outcome;
+}
+
+Result<void> Writer::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
+  return change(*this, {log, LogChange::DeletePayloads{seqnums}});
+}
+
+Result<void> Writer::set_interest(const LogKey& log, const store::LogInterest& interest) {
+  return change(*this, {log, interest});
+}
+
+Result<void> Writer::forget(const LogKey& log) { return change(*this, {log, LogChange::Forget{}}); }
+
 NodeClient::NodeClient(std::string directory, std::unique_ptr<NodeSocket> socket, Duration wait_max)
     : directory_(std::move(directory)), wait_max_(wait_max), socket_(std::move(socket)) {}
 NodeClient::~NodeClient() = default;
@@ -120,20 +135,18 @@ void SharingWriter::publish(const LogKey& log) {
   if (const auto node = NodeClient::connect(directory_, wait_max_)) node->publish(log);
 }
 
-Result<void> SharingWriter::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
-  return write([&](Writer& writer) { return writer.delete_payloads(log, seqnums); });
-}
-
 Result<void> SharingWriter::drop_damaged(const LogKey& log, const RangeSet& seqnums) {
   return write([&](Writer& writer) { return writer.drop_damaged(log, seqnums); });
 }
 
-Result<void> SharingWriter::set_interest(const LogKey& log, const store::LogInterest& interest) {
-  return write([&](Writer& writer) { return writer.set_interest(log, interest); });
-}
-
-Result<void> SharingWriter::forget(const std::optional<LogKey>& log) {
-  return write([&](Writer& writer) { return writer.forget(log); });
+ChangedLogs SharingWriter::change_all(std::span<const LogChange> changes) {
+  ChangedLogs all;
+  all.outcome = write([&](Writer& writer) {
+    ChangedLogs done = writer.change_all(changes.subspan(all.count));
+    all.count += done.count;
+    return std::move(done.outcome);
+  });
+  return all;
 }
 
 Result<void> SharingWriter::forget_peer(const std::string& address) {
@@ -199,24 +212,22 @@ void NodeClient::publish(const LogKey& log) {
   static_cast<void>(ask(control::encode(control::PublishRequest{log})));
 }
 
-Result<void> NodeClient::delete_payloads(const LogKey& log, const RangeSet& seqnums) {
-  CULM_TRY(const Json fields, ask(control::encode(control::DeletePayloadsRequest{log, seqnums})));
-  return {};
-}
-
 Result<void> NodeClient::drop_damaged(const LogKey& log, const RangeSet& seqnums) {
   CULM_TRY(const Json fields, ask(control::encode(control::DropDamagedRequest{log, seqnums})));
   return {};
 }
 
-Result<void> NodeClient::set_interest(const LogKey& log, const store::LogInterest& interest) {
-  CULM_TRY(const Json fields, ask(control::encode(control::SetInterestRequest{log, interest})));
-  return {};
-}
-
-Result<void> NodeClient::forget(const std::optional<LogKey>& log) {
-  CULM_TRY(const Json fields, ask(control::encode(control::ForgetRequest{log})));
-  return {};
+ChangedLogs NodeClient::change_all(std::span<const LogChange> changes) {
+  ChangedLogs all;
+  do {
+    const auto response = exchange(control::encode_changes(changes.subspan(all.count)));
+    if (!response) return {all.count, fail(response.error())};
+    const std::uint64_t count = response->fields.find_number("changed").value_or(0);
+    all.count += count;
+    if (response->error) all.outcome = fail(*response->error);
+    if (count == 0 && !changes.empty() && all.outcome) all.outcome = fail(Errc::kFileFormat);
+  } while (all.outcome && all.count < changes.size());
+  return all;
 }
 
 Result<void> NodeClient::forget_peer(const std::string& address) {

@@ -10,6 +10,7 @@
 #include "culm/core/signing.hpp"
 #include "culm/core/time.hpp"
 #include "culm/replication/host/control_protocol.hpp"
+#include "culm/replication/host/log_change.hpp"
 #include "culm/store/appender.hpp"
 #include "culm/store/lmdb_kv.hpp"
 #include "culm/store/store.hpp"
@@ -58,16 +59,14 @@ class Writer {
   /// shows them from then on; one that cannot be told does when the next ones come, or it runs
   /// again.
   virtual void publish(const LogKey& /*log*/) {}
-  [[nodiscard]] virtual Result<void> delete_payloads(const LogKey& log,
-                                                     const RangeSet& seqnums) = 0;
+  /// In order, with as few commits as it can, each of bounded size: of a log that is small its
+  /// change is made by one of them or not at all. Without any, what is left of logs forgotten
+  /// before is erased, as after a call that forgets all its logs. Parts that have come of payloads
+  /// which are not wanted then are erased. Refuses one with kLogUnknown, kLogFragmented or
+  /// kRangesTooMany, and those behind it are not made.
+  [[nodiscard]] virtual ChangedLogs change_all(std::span<const LogChange> changes) = 0;
   /// As `store::WriteTransaction::drop_damaged`.
   [[nodiscard]] virtual Result<void> drop_damaged(const LogKey& log, const RangeSet& seqnums) = 0;
-  /// Parts that have come of payloads which are not wanted then are erased.
-  [[nodiscard]] virtual Result<void> set_interest(const LogKey& log,
-                                                  const store::LogInterest& interest) = 0;
-  /// Forgets the log, if one is named, and erases what is left of those forgotten before. Fails
-  /// with kLogUnknown.
-  [[nodiscard]] virtual Result<void> forget(const std::optional<LogKey>& log) = 0;
   /// Of those that the store has synced with; until it syncs with the peer again.
   [[nodiscard]] virtual Result<void> forget_peer(const std::string& address) = 0;
   /// Gives the disk back what is free: see `store::Kv::compact`.
@@ -84,6 +83,11 @@ class Writer {
                                                 bool undelete) = 0;
   /// Erases what was staged by processes that were killed. In steps, as `store::Store::reclaim`.
   [[nodiscard]] virtual Result<void> reclaim() = 0;
+
+  // Of one log, as `change_all`.
+  [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums);
+  [[nodiscard]] Result<void> set_interest(const LogKey& log, const store::LogInterest& interest);
+  [[nodiscard]] Result<void> forget(const LogKey& log);
 };
 
 /// Writes to the store itself. Fails with kStoreLocked while a node of another process runs on it.
@@ -97,13 +101,8 @@ class DirectWriter final : public Writer {
   [[nodiscard]] IngestedUnits ingest_all(std::span<KeptUnit> units) override;
   [[nodiscard]] Result<void> append(const store::SignedUnit& unit,
                                     const MoveMark& move_mark) override;
-  /// In steps, as `store::Store::delete_payloads`.
-  [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
   [[nodiscard]] Result<void> drop_damaged(const LogKey& log, const RangeSet& seqnums) override;
-  [[nodiscard]] Result<void> set_interest(const LogKey& log,
-                                          const store::LogInterest& interest) override;
-  /// In steps as well.
-  [[nodiscard]] Result<void> forget(const std::optional<LogKey>& log) override;
+  [[nodiscard]] ChangedLogs change_all(std::span<const LogChange> changes) override;
   [[nodiscard]] Result<void> forget_peer(const std::string& address) override;
   [[nodiscard]] Result<void> compact() override;
   [[nodiscard]] Result<store::Stage> begin_stage(const store::KvClaim& claim) override;
@@ -136,11 +135,8 @@ class SharingWriter final : public Writer {
   [[nodiscard]] Result<void> append(const store::SignedUnit& unit,
                                     const MoveMark& move_mark) override;
   void publish(const LogKey& log) override;
-  [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
   [[nodiscard]] Result<void> drop_damaged(const LogKey& log, const RangeSet& seqnums) override;
-  [[nodiscard]] Result<void> set_interest(const LogKey& log,
-                                          const store::LogInterest& interest) override;
-  [[nodiscard]] Result<void> forget(const std::optional<LogKey>& log) override;
+  [[nodiscard]] ChangedLogs change_all(std::span<const LogChange> changes) override;
   [[nodiscard]] Result<void> forget_peer(const std::string& address) override;
   [[nodiscard]] Result<void> compact() override;
   [[nodiscard]] Result<store::Stage> begin_stage(const store::KvClaim& claim) override;
@@ -176,11 +172,8 @@ class NodeClient final : public Writer {
   [[nodiscard]] Result<void> append(const store::SignedUnit& unit,
                                     const MoveMark& move_mark) override;
   void publish(const LogKey& log) override;
-  [[nodiscard]] Result<void> delete_payloads(const LogKey& log, const RangeSet& seqnums) override;
   [[nodiscard]] Result<void> drop_damaged(const LogKey& log, const RangeSet& seqnums) override;
-  [[nodiscard]] Result<void> set_interest(const LogKey& log,
-                                          const store::LogInterest& interest) override;
-  [[nodiscard]] Result<void> forget(const std::optional<LogKey>& log) override;
+  [[nodiscard]] ChangedLogs change_all(std::span<const LogChange> changes) override;
   [[nodiscard]] Result<void> forget_peer(const std::string& address) override;
   [[nodiscard]] Result<void> compact() override;
   [[nodiscard]] Result<store::Stage> begin_stage(const store::KvClaim& claim) override;

@@ -1,11 +1,15 @@
+import contextlib
 import json
+import os
 import re
 import shlex
 import signal
+import struct
+import subprocess
 import time
 
 from relay_harness import NetworkScenario
-from scenario import INTERRUPTED, NOT_FOUND, USAGE, main
+from scenario import CULM, INTERRUPTED, NOT_FOUND, USAGE, main, reference
 
 
 class Delete(NetworkScenario):
@@ -188,6 +192,75 @@ class Delete(NetworkScenario):
         self.error(USAGE, "delete", self.author, "--payloads")
         self.error(NOT_FOUND, "delete", "12345678", "--payloads", "--range", "1")
         self.assertEqual(self.json("ls")["payloads"], 300)
+
+
+class OfManyLogs(NetworkScenario):
+    """What is let go of an author with many logs shares commits."""
+
+    def commits(self):
+        """That the store's file has seen: the later of its two meta pages has the number."""
+        with open(self.path("store/data.mdb"), "rb") as file:
+            return max(struct.unpack("<Q", os.pread(file.fileno(), 8, page * 4096 + 144))[0]
+                       for page in (0, 1))
+
+    def lets_go_in_few_commits(self):
+        logs = 40
+        lines = []
+        for log_id in range(logs):
+            entry = reference.write_entry(bytes(32), log_id, 1, b"payload", {}, 0)
+            lines.append({"encoded": entry.encoded.hex(), "payload": b"payload".hex()})
+        self.out("import", "--jsonl", self.write("all", "\n".join(map(json.dumps, lines))))
+        author = self.json_lines("ls")[0]["log"][:64]
+        for verb, *arguments in (["select", "--range", "1-5"],
+                                 ["delete", "--payloads", "--range", "1"], ["forget"]):
+            before = self.commits()
+            done = self.json_lines(verb, author, *arguments)
+            self.assertEqual(len({line["log"] for line in done}), logs)
+            self.assertIn(self.commits() - before, range(1, 4), verb)
+            if verb == "select":
+                self.assertEqual({log["interest"] for log in self.json_lines("ls")}, {"1-5"})
+            elif verb == "delete":
+                self.assertEqual({log["payloads"] for log in self.json_lines("ls")}, {0})
+        self.assertEqual(self.json_lines("ls"), [])
+
+    def test_by_itself(self):
+        self.lets_go_in_few_commits()
+
+    def test_beside_a_node(self):
+        self.relay("store")
+        self.lets_go_in_few_commits()
+
+    def test_an_interruption_says_how_many_logs_were_done(self):
+        key = self.keygen()
+        author = self.new_log(map(str, range(6000)), key=key)
+        for log_id in 1, 2:
+            self.new_log(map(str, range(6000)), "--log-id", log_id, key=key)
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        filled = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:  # nothing is printed before somebody reads
+                filled += os.write(writing, b"x" * 512)
+        os.set_blocking(writing, True)
+        process = subprocess.Popen([CULM, "delete", author, "--payloads", "--range", "1-"],
+                                   cwd=self.place, env=self.environment, stdout=writing,
+                                   stderr=subprocess.PIPE)
+        self.addCleanup(self._end, process)
+        os.close(writing)
+        deadline = time.monotonic() + 60
+        while self.json_lines("ls")[0]["payloads"] != 0:
+            self.assertLess(time.monotonic(), deadline)
+        process.send_signal(signal.SIGINT)
+        with open(reading, "rb") as file:
+            printed = file.read()[filled:]
+        said = process.communicate(timeout=60)[1]
+        self.assertEqual((process.returncode, said.decode()), (
+            INTERRUPTED,
+            "culm: delete: interrupted: 2 of 3 logs were done; the same command does the rest\n"))
+        self.assertEqual(printed.count(b": deleted 6,000 payloads ("), 2)
+        self.assertEqual([log["payloads"] for log in self.json_lines("ls")], [0, 0, 6000])
+        self.assertEqual([line["deleted"] for line in self.json_lines(
+            "delete", author, "--payloads", "--range", "1-")], [0, 0, 6000])
 
 
 if __name__ == "__main__":

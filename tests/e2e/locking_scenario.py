@@ -376,22 +376,26 @@ class Locking(NetworkScenario):
 
     def test_writing_goes_through_the_node_that_runs(self):
         self.hold()
-        requests = self.serve({"ok": True}, {"ok": True, "added": "1-2", "payloads_added": "1-2"},
-                              {"ok": True})
+        requests = self.serve({"ok": True, "changed": 1},
+                              {"ok": True, "added": "1-2", "payloads_added": "1-2"}, {"ok": True})
         self.out("append", "--key", self.other_key, "--lines", stdin=b"a\nb\n")
         interest, append, publish = requests
         self.assertEqual(publish, [{"verb": "publish", "log": self.other}])
-        self.assertEqual(interest, [{"verb": "set_interest", "log": self.other, "ranges": "1-",
-                                     "newest": 0, "payloads": True}])
+        self.assertEqual(interest, [{"verb": "change"}, {"log": self.other, "ranges": "1-",
+                                                         "newest": 0, "payloads": True}])
         self.assertEqual(append[0], {"verb": "append", "log": self.other})
         self.assertEqual([bytes.fromhex(line["payload"]) for line in append[1:]], [b"a", b"b"])
 
     def test_deleting_goes_through_the_node_that_runs(self):
         self.hold()
-        requests = self.serve({"ok": True})
+        requests = self.serve({"ok": True, "changed": 1})
         self.out("delete", self.author, "--payloads", "--range", "1-3")
-        self.assertEqual(requests, [[{"verb": "delete_payloads", "log": self.author,
-                                      "seqnums": "1-3"}]])
+        self.assertEqual(requests, [[{"verb": "change"}, {"log": self.author, "delete": "1-3"}]])
+
+    def test_a_node_that_does_none_of_what_it_was_asked_for_is_an_error(self):
+        self.hold()
+        self.serve({"ok": True})
+        self.error(4, "delete", self.author, "--payloads", "--range", "1-3")
 
     def test_what_the_node_refuses_is_reported_as_its_own_refusal(self):
         self.hold()

@@ -234,9 +234,9 @@ class Requests(NetworkScenario):
         self.assertEqual(self.printed("relay", author), self.lines(4500))
         self.out("delete", author, "--payloads", "--range", "1-2000", store="relay")
         self.assertEqual(self.json("ls", store="relay")["payloads"], 2500)
-        answer = self.ask("relay", json.dumps({"verb": "set_interest", "log": author, "ranges":
-                                               "1-9", "newest": 5, "payloads": False}) + "\n\n")
-        self.assertEqual(answer, {"ok": True})
+        answer = self.ask("relay", json.dumps({"verb": "change"}) + "\n" + json.dumps(
+            {"log": author, "ranges": "1-9", "newest": 5, "payloads": False}) + "\n\n")
+        self.assertEqual(answer, {"ok": True, "changed": 1})
         self.assertEqual(self.json("ls", store="relay")["interest_newest"], 5)
         self.assert_sound("relay")
         self.assertEqual(stat.S_IMODE(os.stat(self.path("relay/node.sock")).st_mode), 0o600)
@@ -321,7 +321,7 @@ class Requests(NetworkScenario):
     def test_nonsense_is_answered_with_an_error(self):
         self.relay()
         for text in ("\n\n", "x\n\n", "[]\n\n", '{"verb":"?"}\n\n', '{"verb":"ingest"}\n\n',
-                     '{"verb":"delete_payloads","log":"00","seqnums":"1"}\n\n'):
+                     '{"verb":"change"}\n{"log":"00","delete":"1"}\n\n'):
             self.assertFalse(self.ask("relay", text)["ok"], text)
 
     def test_an_append_never_forks_the_own_log(self):

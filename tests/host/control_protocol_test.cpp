@@ -25,11 +25,30 @@ T round_trip(const std::string& text) {
   return std::get<T>(*request);
 }
 
-TEST(ControlProtocol, DeletePayloadsComesBack) {
-  const DeletePayloadsRequest request{some_log(), {{1, 5}, {9, kSeqnumMax}}};
-  const auto back = round_trip<DeletePayloadsRequest>(encode(request));
-  EXPECT_EQ(back.log, request.log);
-  EXPECT_EQ(back.seqnums, request.seqnums);
+TEST(ControlProtocol, ChangesComeBack) {
+  using host::LogChange;
+  std::vector<LogChange> changes;
+  for (const RangeSet& seqnums : {RangeSet{}, RangeSet{{1, 5}, {9, kSeqnumMax}}}) {
+    changes.push_back({some_log(), LogChange::DeletePayloads{seqnums}});
+  }
+  for (const Interest& entries : {everything(), Interest{}, Interest{{{3, 4}}, 100}}) {
+    changes.push_back({some_log(), store::LogInterest{entries, false}});
+  }
+  changes.push_back({some_log(), LogChange::Forget{}});
+  EXPECT_EQ(round_trip<ChangeRequest>(encode_changes(changes)).changes, changes);
+  EXPECT_TRUE(round_trip<ChangeRequest>(encode_changes({})).changes.empty());
+}
+
+TEST(ControlProtocol, OfChangesARequestTakesThoseThatItHasRoomFor) {
+  RangeSet seqnums;
+  for (SeqNum n = 1; n < 40'000; n += 2) seqnums.insert(n);
+  const host::LogChange change{some_log(), host::LogChange::DeletePayloads{seqnums}};
+  const std::vector<host::LogChange> changes(400, change);
+  const std::string text = encode_changes(changes);
+  EXPECT_LT(text.size(), kRequestBytesMax);
+  const auto back = round_trip<ChangeRequest>(text).changes;
+  EXPECT_GT(back.size(), 1U);
+  EXPECT_LT(back.size(), changes.size());
 }
 
 TEST(ControlProtocol, DropDamagedComesBack) {
@@ -43,22 +62,10 @@ TEST(ControlProtocol, PublishComesBack) {
   EXPECT_EQ(round_trip<PublishRequest>(encode(PublishRequest{some_log()})).log, some_log());
 }
 
-TEST(ControlProtocol, SetInterestComesBack) {
-  for (const Interest& entries : {everything(), Interest{}, Interest{{{3, 4}}, 100}}) {
-    const SetInterestRequest request{some_log(), {entries, false}};
-    const auto back = round_trip<SetInterestRequest>(encode(request));
-    EXPECT_EQ(back.log, request.log);
-    EXPECT_EQ(back.interest, request.interest);
-  }
-}
-
-TEST(ControlProtocol, ForgetAndCompactComeBack) {
-  EXPECT_EQ(round_trip<ForgetRequest>(encode(ForgetRequest{some_log()})).log, some_log());
-  EXPECT_EQ(round_trip<ForgetRequest>(encode(ForgetRequest{})).log, std::nullopt);
+TEST(ControlProtocol, CompactAndForgetPeerComeBack) {
   const ForgetPeerRequest peer{"[::1]:7474"};
   EXPECT_EQ(round_trip<ForgetPeerRequest>(encode(peer)).address, peer.address);
   round_trip<CompactRequest>(encode(CompactRequest{}));
-  EXPECT_FALSE(decode_request("{\"verb\":\"forget\",\"log\":\"00\"}\n\n"));
 }
 
 TEST(ControlProtocol, IngestComesBackWithAndWithoutPayload) {
@@ -129,9 +136,9 @@ TEST(ControlProtocol, BytesBehindARequestAreNotTakenForTheNextOne) {
 TEST(ControlProtocol, RefusesWhatIsNoRequest) {
   for (const char* text :
        {"", "\n\n", "x\n\n", "[]\n\n", "{}\n\n", R"({"verb":"other"})", R"({"verb":"ingest"})",
-        R"({"verb":"delete_payloads","log":"00","seqnums":"1"})",
-        R"({"verb":"delete_payloads","log":1,"seqnums":"1"})",
-        R"({"verb":"set_interest","log":"00"})"}) {
+        R"({"verb":"drop_damaged","log":"00","seqnums":"1"})",
+        R"({"verb":"drop_damaged","log":1,"seqnums":"1"})", "{\"verb\":\"change\"}\n{}\n\n",
+        "{\"verb\":\"change\"}\n{\"log\":\"00\",\"forget\":true}\n\n"}) {
     EXPECT_FALSE(decode_request(text)) << text;
   }
 }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -170,63 +171,59 @@ Outcome<void> look(Context& context, const Options& options) {
   });
 }
 
-/// Deletes in portions, so that what an interruption says is what was done.
+/// Of one log, in portions, so that what an interruption says is what was done.
 class Deletion {
  public:
-  Deletion(const host::WritableStore& access, const store::LogState& before, Extent planned)
-      : access_(access),
-        planned_(std::move(planned)),
-        done_(planned_),
-        progress_("deleting", planned_.payloads.count(), Progress::Unit::kCount) {
+  Deletion(const store::LogState& before, Extent planned, RangeSet seqnums)
+      : planned_(std::move(planned)), done_(planned_), rest_(std::move(seqnums)) {
     measure(before);
     done_.bytes = 0;
   }
 
   [[nodiscard]] const Extent& done() const noexcept { return done_; }
 
-  Outcome<void> run(RangeSet seqnums) {
-    while (!seqnums.empty()) {
-      CULM_TOOLS_TRY(const Portion portion, find_portion(seqnums));
-      const Uninterrupted whole;
-      const auto deleted = access_.writer->delete_payloads(planned_.log, portion.seqnums);
-      CULM_TOOLS_TRY(const auto now, read_log(*access_.store, planned_.log));
-      measure(now);
-      for (const auto& [seqnum, size] : portion.sizes) {
-        if (!now.payloads.contains(seqnum)) done_.bytes += size;
-      }
-      progress_.show(done_.payloads.count());
-      say_when_interrupted(described(done_, Tense::kDone) + "; the same command deletes the rest",
-                           {{"log", to_string(done_.log)}, {"seqnums", to_string(done_.payloads)}});
-      CULM_TOOLS_CHECK(deleted);
-      seqnums -= portion.seqnums;
+  /// The next portion.
+  Outcome<PlannedChange> next(const store::Store& store) {
+    CULM_TOOLS_TRY(const auto transaction, store.read());
+    CULM_TOOLS_TRY(const auto log, transaction.get_log(planned_.log));
+    sizes_.clear();
+    std::uint64_t bytes = 0;
+    const auto is_full = [&] {
+      constexpr std::uint64_t kBytes = 64 * 1024 * 1024;
+      return sizes_.size() == limits::kRowsPerStepMax || bytes >= kBytes;
+    };
+    CULM_TOOLS_CHECK(transaction.visit_sound_entries(
+        *log, log->payloads & rest_, [&](const store::StoredEntry& stored) -> Result<bool> {
+          sizes_.emplace_back(stored.entry.seqnum(), stored.entry.payload_size());
+          bytes += stored.entry.payload_size();
+          return !is_full();
+        }));
+    RangeSet portion = is_full() ? rest_ & RangeSet{{1, sizes_.back().first}} : rest_;
+    rest_ -= portion;
+    if (rest_.empty()) {
+      progress_.reset();
+    } else if (!progress_) {
+      progress_.emplace("deleting", planned_.payloads.count(), Progress::Unit::kCount);
     }
+    const std::size_t rows = 1 + sizes_.size() + bytes / limits::kPayloadChunkBytes;
+    return PlannedChange{
+        {planned_.log, host::LogChange::DeletePayloads{std::move(portion)}}, rows, rest_.empty()};
+  }
+
+  /// What has come of the portion.
+  Outcome<void> look(const store::Store& store) {
+    CULM_TOOLS_TRY(const auto now, read_log(store, planned_.log));
+    measure(now);
+    for (const auto& [seqnum, size] : sizes_) {
+      if (!now.payloads.contains(seqnum)) done_.bytes += size;
+    }
+    if (progress_) progress_->show(done_.payloads.count());
+    say_when_interrupted(described(done_, Tense::kDone) + "; the same command deletes the rest",
+                         {{"log", to_string(done_.log)}, {"seqnums", to_string(done_.payloads)}});
     return {};
   }
 
  private:
-  struct Portion {
-    RangeSet seqnums;
-    std::vector<std::pair<SeqNum, std::uint64_t>> sizes;  ///< of held payloads
-  };
-
-  [[nodiscard]] Outcome<Portion> find_portion(const RangeSet& seqnums) const {
-    constexpr std::uint64_t kBytes = 64 * 1024 * 1024;
-    CULM_TOOLS_TRY(const auto transaction, access_.store->read());
-    CULM_TOOLS_TRY(const auto log, transaction.get_log(planned_.log));
-    Portion portion;
-    std::uint64_t bytes = 0;
-    portion.sizes.reserve(limits::kRowsPerStepMax);
-    const auto add = [&](const store::StoredEntry& stored) -> Result<bool> {
-      portion.sizes.emplace_back(stored.entry.seqnum(), stored.entry.payload_size());
-      bytes += stored.entry.payload_size();
-      return portion.sizes.size() < limits::kRowsPerStepMax && bytes < kBytes;
-    };
-    CULM_TOOLS_CHECK(transaction.visit_sound_entries(*log, log->payloads & seqnums, add));
-    const bool is_rest = portion.sizes.size() < limits::kRowsPerStepMax && bytes < kBytes;
-    portion.seqnums = is_rest ? seqnums : seqnums & RangeSet{{1, portion.sizes.back().first}};
-    return portion;
-  }
-
   void measure(const store::LogState& now) {
     done_.payloads = planned_.payloads - now.payloads;
     done_.barred = planned_.barred & now.deleted;
@@ -236,29 +233,46 @@ class Deletion {
     done_.in_part = are_parts_done ? planned_.in_part : InPart{};
   }
 
-  const host::WritableStore& access_;
   const Extent planned_;
   Extent done_;
-  Progress progress_;
+  RangeSet rest_;
+  std::vector<std::pair<SeqNum, std::uint64_t>> sizes_;  ///< of held payloads of the portion
+  std::optional<Progress> progress_;
 };
 
-Outcome<void> delete_of(Context& context, const Options& options, const host::WritableStore& access,
-                        const LogKey& log, SeqNum head_max) {
-  CULM_TOOLS_TRY(const auto before, read_log(*access.store, log));
+/// Nothing where the range lies above the head of this log, into a longer one.
+Outcome<std::shared_ptr<Deletion>> begin(const Options& options, const store::Store& store,
+                                         const LogKey& log, SeqNum head_max) {
+  CULM_TOOLS_TRY(const auto before, read_log(store, log));
   CULM_TOOLS_TRY(const RangeSet named, meant(before, options.range, head_max));
-  if (named.empty() && head_of(before) < head_max) return {};
-  Extent planned;
-  {
-    CULM_TOOLS_TRY(const auto transaction, access.store->read());
-    CULM_TOOLS_TRY(planned, plan(transaction, before, named));
-  }
-  say_when_interrupted(short_name(log) + ": nothing was deleted");
-  Deletion deletion(access, before, std::move(planned));
-  const auto outcome = deletion.run(possible(before, named));
-  if (outcome || !deletion.done().is_empty()) {
-    CULM_TOOLS_CHECK(say(context, deletion.done(), Tense::kDone));
-  }
-  return outcome;
+  if (named.empty() && head_of(before) < head_max) return nullptr;
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  CULM_TOOLS_TRY(Extent planned, plan(transaction, before, named));
+  return std::make_shared<Deletion>(before, std::move(planned), possible(before, named));
+}
+
+Outcome<void> delete_all(Context& context, const Options& options, const Named& named,
+                         const host::WritableStore& access) {
+  std::shared_ptr<Deletion> deletion;  // that of which a portion was planned last
+  bool is_last = true;
+  const auto plan_next = [&](const LogKey& log) -> Outcome<std::optional<PlannedChange>> {
+    if (is_last) {
+      CULM_TOOLS_TRY(deletion, begin(options, *access.store, log, named.head_max));
+      if (deletion == nullptr) return std::optional<PlannedChange>();
+      if (named.logs.size() == 1) say_when_interrupted(short_name(log) + ": nothing was deleted");
+    }
+    CULM_TOOLS_TRY(PlannedChange planned, deletion->next(*access.store));
+    is_last = planned.is_last;
+    planned.say = [&context, &access, of = deletion, is_last](bool is_made) -> Outcome<void> {
+      CULM_TOOLS_CHECK(of->look(*access.store));
+      const bool is_over = is_made ? is_last : !of->done().is_empty();
+      return is_over ? say(context, of->done(), Tense::kDone) : Outcome<void>();
+    };
+    return planned;
+  };
+  return change_logs(context, named.logs, plan_next, [&](std::span<const host::LogChange> changes) {
+    return access.writer->change_all(changes);
+  });
 }
 
 Outcome<void> run(Context& context, const Options& options) {
@@ -276,9 +290,7 @@ Outcome<void> run(Context& context, const Options& options) {
     CULM_TOOLS_TRY(named, find_named(transaction, options));
   }
   say_when_interrupted("nothing was deleted");
-  return for_each_log(context, named.logs, [&](const LogKey& log) {
-    return delete_of(context, options, access, log, named.head_max);
-  });
+  return delete_all(context, options, named, access);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "culm/core/limits.hpp"
 #include "culm/replication/node/sync_report.hpp"
 #include "culm/store/author_mark_place.hpp"
 
@@ -21,23 +22,25 @@ struct Options {
   bool dry_run = false;
 };
 
-/// How much is erased shows in the room that becomes free.
-Result<void> forget(const host::WritableStore& access, const std::optional<LogKey>& log) {
+/// How much is erased shows in the room that becomes free. Without logs what is left of others.
+Result<host::ChangedLogs> forget(const host::WritableStore& access,
+                                 std::span<const host::LogChange> logs) {
   const auto count_free = [&access]() -> Result<std::uint64_t> {
     CULM_TRY(const auto transaction, access.store->read());
     CULM_TRY(const store::KvSpace space, transaction.space());
     return space.free_bytes;
   };
   CULM_TRY(const std::uint64_t before, count_free());
-  const std::string name = log ? short_name(*log) : "the log";
-  say_when_interrupted(name +
-                       " may be forgotten, with some of it still to be erased; the same command "
-                       "goes on");
+  if (logs.size() <= 1) {
+    say_when_interrupted((logs.empty() ? "the log" : short_name(logs.front().log)) +
+                         " may be forgotten, with some of it still to be erased; the same command "
+                         "goes on");
+  }
   const WatchedProgress progress("forgetting", Progress::Unit::kBytes, [&] {
     const std::uint64_t now = count_free().value_or(before);
     return WatchedProgress::Extent{now - std::min(now, before), 0};
   });
-  return access.writer->forget(log);
+  return access.writer->change_all(logs);
 }
 
 /// What is forgotten.
@@ -60,6 +63,12 @@ Outcome<Extent> find_extent(const store::Store& store, const LogKey& key) {
   CULM_TOOLS_TRY(extent.in_part,
                  find_in_part(transaction, *extent.log, extent.log->held - extent.dropped));
   return extent;
+}
+
+/// About as many as are erased.
+std::size_t count_rows(const Extent& extent) {
+  return extent.log->held.count() +
+         (extent.payload_bytes + extent.in_part.bytes) / limits::kPayloadChunkBytes;
 }
 
 /// Whether this user has appended to the log, in whichever store: then there is a mark of it.
@@ -141,7 +150,8 @@ Outcome<void> finish(Context& context, host::WritableStore& access, Failure unkn
     CULM_TOOLS_TRY(is_left, transaction.has_forgotten());
   }
   if (!is_left) return fail_with(std::move(unknown));
-  CULM_TOOLS_CHECK(about(named(context), forget(access, std::nullopt)));
+  CULM_TOOLS_TRY(const host::ChangedLogs erased, about(named(context), forget(access, {})));
+  CULM_TOOLS_CHECK(about(named(context), erased.outcome));
   if (context.json)
     return context.out.write_json(
         Json{{"type", "forgetting_finished"}, {"store", context.store_directory}});
@@ -160,17 +170,27 @@ Outcome<void> run(Context& context, const Options& options) {
   if (!logs) return fail_with(std::move(logs).error());
   CULM_TOOLS_CHECK(refuse_own(*access.store, *logs, options));
   say_when_interrupted("nothing was forgotten");
-  return for_each_log(context, *logs, [&](const LogKey& log) -> Outcome<void> {
+  const auto plan = [&](const LogKey& log) -> Outcome<std::optional<PlannedChange>> {
     auto extent = find_extent(*access.store, log);
     // One that .LOG_ID names and that was forgotten meanwhile, or of which that was interrupted.
     if (!extent && extent.error().code == Errc::kLogUnknown) {
-      return finish(context, access, std::move(extent).error());
+      CULM_TOOLS_CHECK(finish(context, access, std::move(extent).error()));
+      return std::optional<PlannedChange>();
     }
     if (!extent) return fail_with(std::move(extent).error());
-    CULM_TOOLS_CHECK(about(short_name(log), forget(access, log)));
-    if (context.json) return context.out.write_json(to_json(*extent, true));
-    return context.out.write("forgot " + described(*extent) +
-                             "; `culm compact` gives the room back to the disk\n");
+    PlannedChange planned{{log, host::LogChange::Forget{}}, 1 + count_rows(*extent)};
+    planned.says_how_far = true;
+    planned.say = [&context, extent = *std::move(extent)](bool is_made) -> Outcome<void> {
+      if (!is_made) return {};
+      if (context.json) return context.out.write_json(to_json(extent, true));
+      return context.out.write("forgot " + described(extent) +
+                               "; `culm compact` gives the room back to the disk\n");
+    };
+    return planned;
+  };
+  return change_logs(context, *logs, plan, [&](std::span<const host::LogChange> changes) {
+    auto changed = forget(access, changes);
+    return changed ? *std::move(changed) : host::ChangedLogs{0, fail(changed.error())};
   });
 }
 

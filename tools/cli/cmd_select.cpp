@@ -209,12 +209,18 @@ Outcome<void> run(Context& context, const Options& options) {
     CULM_TOOLS_TRY(logs, find_logs_named(transaction, {options.log}));
   }
   say_when_interrupted("nothing was changed");
-  return for_each_log(context, logs, [&](const LogKey& log) -> Outcome<void> {
-    CULM_TOOLS_TRY(const Change change, plan(*access.store, log, options));
-    const Uninterrupted whole;
-    CULM_TOOLS_CHECK(about(short_name(log), access.writer->set_interest(log, change.interest)));
-    say_when_interrupted(short_name(log) + ": what is wanted was changed");
-    return say(context, change, true);
+  const auto plan_one = [&](const LogKey& log) -> Outcome<std::optional<PlannedChange>> {
+    CULM_TOOLS_TRY(Change change, plan(*access.store, log, options));
+    PlannedChange planned{{log, change.interest}, 1 + change.in_part.seqnums.count()};
+    planned.say = [&context, log, change = std::move(change)](bool is_made) -> Outcome<void> {
+      if (!is_made) return {};
+      say_when_interrupted(short_name(log) + ": what is wanted was changed");
+      return say(context, change, true);
+    };
+    return planned;
+  };
+  return change_logs(context, logs, plan_one, [&](std::span<const host::LogChange> changes) {
+    return access.writer->change_all(changes);
   });
 }
 

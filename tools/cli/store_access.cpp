@@ -7,12 +7,14 @@
 #include <string>
 #include <utility>
 
+#include "culm/core/limits.hpp"
 #include "culm/replication/node/sync_report.hpp"
 #include "culm/store/lmdb_kv.hpp"
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/files.hpp"
 #include "tools/cli/guard.hpp"
+#include "tools/cli/interrupt.hpp"
 
 namespace culm::tools {
 
@@ -135,22 +137,88 @@ Outcome<std::uint64_t> count_payload_bytes(const store::ReadTransaction& transac
   return bytes;
 }
 
+/// Names the log, of several, and how many were done.
+static Failure of_log(Failure failure, const std::vector<LogKey>& logs, std::size_t i) {
+  if (failure.what.empty()) failure.what = short_name(logs[i]);
+  if (logs.size() > 1) {
+    failure.message += "; before it " + human_logs(i) + " of " + human_count(logs.size()) +
+                       (i == 1 ? " was" : " were") + " done";
+    failure.fields["log"] = to_string(logs[i]);
+  }
+  return failure;
+}
+
 Outcome<void> for_each_log(Context& context, const std::vector<LogKey>& logs,
                            const std::function<Outcome<void>(const LogKey&)>& work) {
   for (std::size_t i = 0; i < logs.size(); ++i) {
     auto done = work(logs[i]);
-    if (done) {
-      CULM_TOOLS_CHECK(context.out.flush());
-      continue;
+    if (!done) return fail_with(of_log(std::move(done.error()), logs, i));
+    CULM_TOOLS_CHECK(context.out.flush());
+  }
+  return {};
+}
+
+namespace {
+
+/// Changes that are made together.
+struct Portion {
+  std::vector<PlannedChange> planned;
+  std::vector<std::size_t> places;  ///< of their logs
+  std::optional<Failure> failure;   ///< of what is behind them
+};
+
+/// `next`: the log to go on with.
+Portion plan_portion(const std::vector<LogKey>& logs, const PlanChange& plan, std::size_t& next) {
+  constexpr std::size_t kLogsMax = 1000;
+  Portion portion;
+  std::size_t rows = 0;
+  while (next < logs.size() && portion.planned.size() < kLogsMax &&
+         rows < limits::kRowsPerStepMax) {
+    auto one = plan(logs[next]);
+    if (!one) portion.failure = of_log(std::move(one.error()), logs, next);
+    if (!one) break;
+    const bool is_last = !*one || (*one)->is_last;
+    if (*one) {
+      rows += (*one)->rows;
+      portion.planned.push_back(**std::move(one));
+      portion.places.push_back(next);
     }
-    Failure failure = std::move(done.error());
-    if (failure.what.empty()) failure.what = short_name(logs[i]);
-    if (logs.size() > 1) {
-      failure.message += "; before it " + human_logs(i) + " of " + human_count(logs.size()) +
-                         (i == 1 ? " was" : " were") + " done";
-      failure.fields["log"] = to_string(logs[i]);
+    if (!is_last) break;
+    ++next;
+  }
+  return portion;
+}
+
+}  // namespace
+
+Outcome<void> change_logs(Context& context, const std::vector<LogKey>& logs, const PlanChange& plan,
+                          const MakeChanges& make) {
+  for (std::size_t next = 0; next < logs.size();) {
+    Portion portion = plan_portion(logs, plan, next);
+    std::vector<host::LogChange> changes;
+    changes.reserve(portion.planned.size());
+    for (PlannedChange& one : portion.planned) changes.push_back(std::move(one.change));
+    std::optional<Uninterrupted> whole;
+    if (changes.size() != 1 || !portion.planned.front().says_how_far) whole.emplace();
+    host::ChangedLogs changed;
+    if (!changes.empty()) changed = make(changes);
+    for (std::size_t i = 0; i < changed.count; ++i) {
+      CULM_TOOLS_CHECK(portion.planned[i].say(true));
     }
-    return fail_with(std::move(failure));
+    if (!changed.outcome) {
+      const std::size_t refused = std::min(changed.count, changes.size() - 1);
+      if (changed.count < changes.size()) CULM_TOOLS_CHECK(portion.planned[refused].say(false));
+      return fail_with(of_log(Failure(changed.outcome.error()), logs, portion.places[refused]));
+    }
+    CULM_TOOLS_CHECK(context.out.flush());
+    const bool is_between = logs.size() > 1 && (changes.empty() || portion.planned.back().is_last);
+    if (is_between) {
+      const std::string all = human_logs(logs.size());
+      say_when_interrupted(next == logs.size() ? "all " + all + " were done"
+                                               : human_count(next) + " of " + all +
+                                                     " were done; the same command does the rest");
+    }
+    if (portion.failure) return fail_with(*std::move(portion.failure));
   }
   return {};
 }

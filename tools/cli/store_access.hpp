@@ -2,6 +2,8 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,6 +61,27 @@ struct InPart {
 /// and how many were done before.
 [[nodiscard]] Outcome<void> for_each_log(Context& context, const std::vector<LogKey>& logs,
                                          const std::function<Outcome<void>(const LogKey&)>& work);
+
+/// A change of a log, or a part of one, and what is said of it.
+struct PlannedChange {
+  host::LogChange change;
+  std::size_t rows = 0;  ///< that it touches, about
+  bool is_last = true;   ///< or the same log is planned again
+  /// Made alone it may be interrupted, and says how far it is.
+  bool says_how_far = false;
+  /// What came of it; where it was refused too, of which a part may be made.
+  std::function<Outcome<void>(bool is_made)> say{};
+};
+/// Nothing where the log is passed over.
+using PlanChange = std::function<Outcome<std::optional<PlannedChange>>(const LogKey&)>;
+/// As `host::Writer::change_all`.
+using MakeChanges = std::function<host::ChangedLogs(std::span<const host::LogChange>)>;
+
+/// Changes logs in portions, of each many small ones, and prints what came of each. Between these
+/// it ends when it is interrupted, and says how many logs are done, where these are several. What
+/// fails names its log as that of `for_each_log` does.
+[[nodiscard]] Outcome<void> change_logs(Context& context, const std::vector<LogKey>& logs,
+                                        const PlanChange& plan, const MakeChanges& make);
 
 enum class IfMissing { kFail, kCreate };
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "culm/core/limits.hpp"
+#include "culm/replication/host/detail/change_steps.hpp"
 #include "culm/replication/host/detail/known_peer.hpp"
 #include "culm/replication/host/sync_json.hpp"
 #include "culm/store/appender.hpp"
@@ -116,18 +117,37 @@ void Performer::start(control::ReclaimRequest /*request*/, const Answer& answer)
       });
 }
 
-void Performer::start(control::DeletePayloadsRequest request, const Answer& answer) {
-  const auto rest = std::make_shared<RangeSet>();
+/// Of a request; `steps` borrows them.
+struct Performer::Changes {
+  explicit Changes(std::vector<LogChange> of) : all(std::move(of)) {}
+
+  std::vector<LogChange> all;
+  ChangeSteps steps{all};
+  std::size_t told = 0;  ///< syncs have heard of so many
+};
+
+void Performer::start(control::ChangeRequest request, const Answer& answer) {
+  go_on(std::make_shared<Changes>(std::move(request.changes)), answer);
+}
+
+/// A step of them, so that others get to write in between.
+void Performer::go_on(const std::shared_ptr<Changes>& changes, const Answer& answer) {
+  const auto is_done = std::make_shared<bool>(false);
   run(
       answer,
-      [request, rest](store::Store& store) -> Result<void> {
-        CULM_TRY(*rest, store.delete_payloads(request.log, request.seqnums));
+      [changes, is_done](store::Store& store) -> Result<void> {
+        CULM_TRY(*is_done, changes->steps.run(store));
         return {};
       },
-      [this, log = request.log, rest, answer](const Result<void>& done) {
-        if (!done) return answer({done.error(), Json::object()});
-        if (rest->empty()) return answer({});
-        start(control::DeletePayloadsRequest{log, std::move(*rest)}, {answer.asker, true});
+      [this, changes, is_done, answer](const Result<void>& done) {
+        const auto& [count, outcome] = changes->steps.done();
+        const auto made = std::span(changes->all).subspan(changes->told, count - changes->told);
+        for (const LogKey& log : find_forgotten(made)) node_.log_forgotten(log);
+        changes->told = count;
+        if (done && !*is_done) return go_on(changes, {answer.asker, true});
+        const Result<void>& refused = done ? outcome : done;
+        const auto error = refused ? std::nullopt : std::optional(refused.error());
+        answer({error, Json{{"changed", count}}});
       });
 }
 
@@ -139,49 +159,12 @@ void Performer::start(control::DropDamagedRequest request, const Answer& answer)
   write(drop, answer);
 }
 
-void Performer::start(control::ForgetRequest request, const Answer& answer) {
-  const auto is_done = std::make_shared<bool>(false);
-  run(
-      answer,
-      [request, is_done](store::Store& store) {
-        return store.update([&](store::WriteTransaction& transaction) -> Result<void> {
-          if (request.log) CULM_CHECK(transaction.forget(*request.log));
-          CULM_TRY(*is_done, transaction.erase_forgotten(limits::kRowsPerStepMax));
-          return {};
-        });
-      },
-      [this, request, is_done, answer](const Result<void>& done) {
-        if (!done) return answer({done.error(), Json::object()});
-        if (request.log) node_.log_forgotten(*request.log);
-        if (*is_done) return answer({});
-        start(control::ForgetRequest{}, {answer.asker, true});
-      });
-}
-
 void Performer::start(control::ForgetPeerRequest request, const Answer& answer) {
   const auto forget = [request](Writer& writer) -> Result<Json> {
     CULM_CHECK(writer.forget_peer(request.address));
     return Json::object();
   };
   write(forget, answer);
-}
-
-void Performer::start(control::SetInterestRequest request, const Answer& answer) {
-  const auto is_done = std::make_shared<bool>(false);
-  run(
-      answer,
-      [request, is_done, is_first = !answer.is_begun](store::Store& store) {
-        return store.update([&](store::WriteTransaction& transaction) -> Result<void> {
-          if (is_first) CULM_CHECK(transaction.set_interest(request.log, request.interest));
-          CULM_TRY(*is_done, transaction.drop_unwanted_parts(request.log, limits::kRowsPerStepMax));
-          return {};
-        });
-      },
-      [this, request, is_done, answer](const Result<void>& done) {
-        if (!done) return answer({done.error(), Json::object()});
-        if (*is_done) return answer({});
-        start(request, {answer.asker, true});
-      });
 }
 
 void Performer::start(control::CompactRequest /*request*/, const Answer& answer) {

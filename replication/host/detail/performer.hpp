@@ -49,11 +49,9 @@ class Performer {
   };
 
   void start(control::IngestRequest request, const Answer& answer);
-  void start(control::DeletePayloadsRequest request, const Answer& answer);
   void start(control::DropDamagedRequest request, const Answer& answer);
-  void start(control::ForgetRequest request, const Answer& answer);
   void start(control::ForgetPeerRequest request, const Answer& answer);
-  void start(control::SetInterestRequest request, const Answer& answer);
+  void start(control::ChangeRequest request, const Answer& answer);
   void start(control::CompactRequest request, const Answer& answer);
   void start(const control::PublishRequest& request, const Answer& answer);
   void start(control::StatusRequest request, const Answer& answer);
@@ -63,6 +61,8 @@ class Performer {
   void start(control::BindStageRequest request, const Answer& answer);
   void start(control::ReclaimRequest request, const Answer& answer);
 
+  struct Changes;
+  void go_on(const std::shared_ptr<Changes>& changes, const Answer& answer);
   /// Has the node's thread that writes do it, if it is still wanted then.
   void run(const Answer& answer, node::StoreTask body, std::function<void(Result<void>)> handler);
   /// Answers with the fields that `write` returns.

@@ -1,0 +1,155 @@
+#include "culm/replication/host/detail/change_steps.hpp"
+
+#include <gtest/gtest.h>
+
+#include "culm/core/signing.hpp"
+#include "culm/replication/host/writer.hpp"
+#include "culm/store/check.hpp"
+#include "culm/store/memory_kv.hpp"
+
+#include "tests/support/log_builder.hpp"
+#include "tests/support/prng.hpp"
+
+namespace culm::host {
+namespace {
+
+constexpr std::size_t kLogs = 10;
+
+std::unique_ptr<store::Store> open(const store::MemoryImage& image,
+                                   const store::MemoryOptions& options = {},
+                                   const store::MemoryKv** memory = nullptr) {
+  test::TestRandom random{1};
+  auto kv = std::make_unique<store::MemoryKv>(options, image);
+  if (memory != nullptr) *memory = kv.get();
+  return *store::Store::open(std::move(kv), random);
+}
+
+/// A store with logs of a few entries.
+class ManyLogs : public testing::Test {
+ protected:
+  ManyLogs() {
+    const store::MemoryKv* memory = nullptr;
+    const auto store = open({}, {}, &memory);
+    for (std::size_t i = 0; i < kLogs; ++i) {
+      const auto log = test::LogBuilder("author " + std::to_string(i)).append_many(3);
+      EXPECT_TRUE(store::ingest(*store, log.log(), log.unit({{1, 3}}, true), verifier_));
+      logs_.push_back(log.log());
+    }
+    image_ = memory->image();
+  }
+
+  std::vector<LogChange> of_each(const decltype(LogChange::what)& what) const {
+    std::vector<LogChange> changes;
+    for (const LogKey& log : logs_) changes.push_back({log, what});
+    return changes;
+  }
+
+  static bool is_made(const store::Store& store, const LogChange& change) {
+    const auto transaction = *store.read();
+    const auto state = *transaction.find_log(change.log);
+    if (std::holds_alternative<LogChange::Forget>(change.what)) return state == nullptr;
+    if (const auto* const interest = std::get_if<store::LogInterest>(&change.what)) {
+      return state->interest == *interest;
+    }
+    const RangeSet& deleted = std::get<LogChange::DeletePayloads>(change.what).seqnums;
+    EXPECT_TRUE(state->deleted.empty() || state->deleted == deleted) << "done by half";
+    EXPECT_EQ(state->payloads, state->held - state->deleted);
+    return !state->deleted.empty();
+  }
+
+  static std::size_t count_made(const store::Store& store, std::span<const LogChange> changes) {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        changes, [&](const LogChange& change) { return is_made(store, change); }));
+  }
+
+  /// How many were made after a failure of each operation in turn.
+  std::set<std::size_t> made_after_failures(const std::vector<LogChange>& changes) {
+    std::set<std::size_t> counts;
+    for (std::uint64_t n = 1; n < 2000; ++n) {
+      const store::MemoryKv* memory = nullptr;
+      const auto store = open(image_, {.fail_operation = n}, &memory);
+      const ChangedLogs changed = DirectWriter(*store, verifier_).change_all(changes);
+      const std::size_t made = count_made(*open(memory->image()), changes);
+      EXPECT_EQ(changed.count, made) << n;
+      counts.insert(made);
+      if (changed.outcome) return counts;
+    }
+    ADD_FAILURE() << "never done";
+    return counts;
+  }
+
+  Ed25519Verifier verifier_;
+  store::MemoryImage image_;
+  std::vector<LogKey> logs_;
+};
+
+TEST_F(ManyLogs, AreChangedByOneCommitOrNotAtAll) {
+  const std::set<std::size_t> all_or_none{0, kLogs};
+  const store::LogInterest interest{{{{2, 2}}, 0}, false};
+  EXPECT_EQ(made_after_failures(of_each(LogChange::DeletePayloads{{{1, 2}}})), all_or_none);
+  EXPECT_EQ(made_after_failures(of_each(interest)), all_or_none);
+  EXPECT_EQ(made_after_failures(of_each(LogChange::Forget{})), all_or_none);
+}
+
+TEST_F(ManyLogs, ThatAreForgottenLeaveNothingToErase) {
+  const auto store = open(image_);
+  DirectWriter writer(*store, verifier_);
+  EXPECT_TRUE(writer.change_all(of_each(LogChange::Forget{})).outcome);
+  EXPECT_FALSE(*(*store->read()).has_forgotten());
+}
+
+TEST_F(ManyLogs, OneOfWhichIsRefusedAreChangedUpToThatOne) {
+  const auto store = open(image_);
+  const LogKey unknown = test::LogBuilder("nobody").log();
+  DirectWriter writer(*store, verifier_);
+  for (const decltype(LogChange::what)& what :
+       {decltype(LogChange::what)(LogChange::DeletePayloads{{{1, 2}}}),
+        decltype(LogChange::what)(LogChange::Forget{})}) {
+    auto changes = of_each(what);
+    changes[4].log = unknown;
+    const ChangedLogs changed = writer.change_all(changes);
+    EXPECT_EQ(changed.count, 4U);
+    EXPECT_EQ(changed.outcome.error().code, Errc::kLogUnknown);
+    changes.erase(changes.begin() + 4);
+    EXPECT_EQ(count_made(*store, changes), 4U);
+  }
+  EXPECT_FALSE(*(*store->read()).has_forgotten());
+}
+
+TEST_F(ManyLogs, AFullDiskLetsPayloadsGoOfEach) {
+  const auto store = open(image_, {.full_after_bytes = image_.size_bytes, .may_grow = false});
+  DirectWriter writer(*store, verifier_);
+  const auto changes = of_each(LogChange::DeletePayloads{{{1, 3}}});
+  const ChangedLogs changed = writer.change_all(changes);
+  EXPECT_TRUE(changed.outcome) << message(changed.outcome.error());
+  EXPECT_EQ(count_made(*store, changes), kLogs);
+}
+
+TEST(ChangeSteps, DoNotCutALogInTwoThatOneStepHasRoomFor) {
+  constexpr SeqNum kHead = limits::kRowsPerStepMax / 2 + 1000;
+  const auto store = open({});
+  Ed25519Verifier verifier;
+  std::vector<LogChange> changes;
+  for (const char* const author : {"alice", "bob"}) {
+    const auto log = test::LogBuilder(author).append_many(kHead);
+    for (SeqNum n = 1; n <= kHead; n += limits::kUnitEntriesMax) {
+      const RangeSet unit{{n, std::min<SeqNum>(kHead, n + limits::kUnitEntriesMax - 1)}};
+      ASSERT_TRUE(store::ingest(*store, log.log(), log.unit(unit, true), verifier));
+    }
+    changes.push_back({log.log(), LogChange::DeletePayloads{{{1, kHead}}}});
+  }
+  ChangeSteps steps(changes);
+  const auto count_left = [&](const LogKey& log) {
+    return (*(*store->read()).get_log(log))->payloads.count();
+  };
+  ASSERT_EQ(steps.run(*store), false);
+  EXPECT_EQ(steps.done().count, 1U);
+  EXPECT_EQ(count_left(changes[0].log), 0U);
+  EXPECT_EQ(count_left(changes[1].log), kHead);
+  ASSERT_EQ(steps.run(*store), true);
+  EXPECT_EQ(steps.done().count, 2U);
+  EXPECT_EQ(count_left(changes[1].log), 0U);
+}
+
+}  // namespace
+}  // namespace culm::host
