@@ -5,7 +5,7 @@
 #include <variant>
 #include <vector>
 
-#include "culm/core/error.hpp"
+#include "culm/core/result.hpp"
 #include "culm/core/types.hpp"
 #include "culm/feed/range_set.hpp"
 #include "culm/store/log_state.hpp"

@@ -11,7 +11,7 @@ import stat
 import time
 
 from relay_harness import NetworkScenario
-from scenario import FORK, INTERRUPTED, LOCKED, NETWORK, USAGE, VERIFICATION, main
+from scenario import FORK, INTERRUPTED, LOCKED, NETWORK, NOT_FOUND, USAGE, VERIFICATION, main
 
 
 class Relay(NetworkScenario):
@@ -212,6 +212,31 @@ class TakenAway(NetworkScenario):
                              status=NETWORK)
         self.assertNotIn(b"confirms", said.stdout + said.stderr)
         self.wait_until_said(relay, "there is no store")
+
+    def test_of_a_store_that_was_moved_while_its_relay_runs_that_is_said(self):
+        relay = self.relay()
+        key, author = self.keygen()
+        self.new_log(["one"], key=(key, author), store="relay")
+        os.rename(self.path("relay"), self.path("elsewhere"))
+        pid = relay.process.pid
+        for arguments in (["append", "--key", key], ["select", author, "--all"],
+                          ["delete", author, "--payloads", "--range", "1"],
+                          ["forget", author, "--own"]):
+            failure = self.json(*arguments, store="elsewhere", stdin=b"two", status=LOCKED)
+            self.assertEqual((failure["error"], failure["pid"]), ("store_locked", pid), arguments)
+            said = self.error(LOCKED, *arguments, store="elsewhere", stdin=b"two")
+            self.assertIn(f"the store was moved while a process runs on it (pid {pid}), which looks "
+                          "for it where it was and writes nothing\n  next: end that process (`kill "
+                          f"{pid}`) and start it again on the store where it is now", said)
+            self.assertNotIn("no store", said)
+        relay.end()
+        relay = self.relay("elsewhere")
+        self.out("append", "--key", key, stdin=b"two", store="elsewhere")
+        self.assertEqual(self.out("cat", author, store="elsewhere"), b"onetwo")
+        relay.end()
+
+    def test_where_there_is_no_store_nothing_is_said_of_one_that_was_moved(self):
+        self.assertIn("there is no store", self.error(NOT_FOUND, "ls", store="nowhere"))
 
 
 class Requests(NetworkScenario):

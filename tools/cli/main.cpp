@@ -85,7 +85,7 @@ int run(const std::vector<std::string>& arguments) {
   failure.step = culm::tools::with_given_store(failure.step, context);
   const std::string& name = (*verb)->name();
   std::fputs((context.json ? to_json_line(failure, name) : to_text(failure, name)).c_str(), stderr);
-  return static_cast<int>(exit);
+  return static_cast<int>(failure.exit);
 }
 
 }  // namespace

@@ -68,7 +68,24 @@ static bool is_stopped(long pid) {
   return name_end != std::string::npos && line.substr(name_end).starts_with(") T");
 }
 
+/// There is a store, and the process that runs on it says that there is none: it looks for it where
+/// it was when it began.
+static Failure with_moved(Failure failure, const Context& context) {
+  const auto holder = store::lock_holder(context.store_directory);
+  if (!holder || !host::open_to_read(context.store_directory)) return failure;
+  const std::string pid = std::to_string(*holder);
+  if (failure.exit == Exit::kNotFound) failure.exit = Exit::kLocked;
+  failure.code = Errc::kStoreLocked;
+  failure.message = "the store was moved while a process runs on it (pid " + pid +
+                    "), which looks for it where it was and writes nothing";
+  failure.step = "end that process (`kill " + pid +
+                 "`) and start it again on the store where it is now, or move the store back";
+  failure.fields["pid"] = *holder;
+  return failure;
+}
+
 Failure with_holder(Failure failure, const Context& context) {
+  if (failure.code == Errc::kStoreNotFound) return with_moved(std::move(failure), context);
   const bool is_silent = failure.code == Errc::kNodeSilent;
   const bool is_locked =
       failure.code == Errc::kStoreLocked && failure.message == message(Error{Errc::kStoreLocked});

@@ -30,7 +30,7 @@ void warn(const Context& context, std::string_view verb, const LogKey& log, Warn
 /// Says on stderr that a verb has made the store, which is how a mistyped --store shows.
 void tell_made(const Context& context);
 /// Names the process that a failure waited for, where that is known, and how to let it go on where
-/// it was stopped.
+/// it was stopped, or where the store was moved while it runs on it.
 [[nodiscard]] Failure with_holder(Failure failure, const Context& context);
 
 /// Says of an append that the node which was to write it is gone; what is said of peers does not
