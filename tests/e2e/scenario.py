@@ -74,6 +74,20 @@ class Scenario(unittest.TestCase):
     def error(self, status, *arguments, **options):
         return self.run_culm(*arguments, status=status, **options).stderr.decode()
 
+    def paste(self, said, pick, status=OK, **placeholders):
+        """Runs the printed command that `pick` is found in, as a shell does, and returns what that
+        says; `placeholders`: what to put in place of words such as FILE."""
+        found = set(re.findall(rf"`(culm [^`]*{pick}[^`]*)`", said))
+        self.assertEqual(len(found), 1, said)
+        command = found.pop()
+        for name, value in placeholders.items():
+            command = command.replace(name, value)
+        done = subprocess.run(["bash", "-c", re.sub(r"^culm ", f"'{CULM}' ", command)],
+                              cwd=self.place, env=self.environment, capture_output=True,
+                              timeout=100)
+        self.assertEqual(done.returncode, status, (command, done.stderr.decode()))
+        return done.stdout.decode() + done.stderr.decode()
+
     def json_lines(self, *arguments, **options):
         return [json.loads(line) for line in self.out(*arguments, "--json", **options).splitlines()]
 

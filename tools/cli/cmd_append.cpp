@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "culm/replication/host/append_gate.hpp"
 #include "culm/replication/host/file_reader.hpp"
 #include "culm/replication/host/payload_stager.hpp"
 #include "culm/store/appender.hpp"
@@ -14,13 +13,13 @@
 #include "culm/store/key_file.hpp"
 
 #include "tools/cli/arguments.hpp"
-#include "tools/cli/carry.hpp"
 #include "tools/cli/files.hpp"
+#include "tools/cli/gate.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
-#include "tools/sync/own_branch.hpp"
+#include "tools/relay/config.hpp"
 
 namespace culm::tools {
 namespace {
@@ -38,6 +37,7 @@ struct Options {
   bool lines = false;
   bool end = false;
   bool adopt = false;
+  HostOptions host_options;  ///< how peers are reached
 };
 
 /// What is in a log stays there, for all to read.
@@ -240,186 +240,6 @@ Outcome<std::uint64_t> check_inputs(const Options& options) {
   return is_known ? total : 0;
 }
 
-/// What to ask of peers before, and what they said.
-struct Gate {
-  AppendGate gate{};
-  std::optional<host::KnownHead> known{};
-  bool is_first = false;  ///< of the log, as far as is known here
-  SeqNum tail = 0;
-  Duration wait_max{};
-
-  /// A peer holds other entries than were appended here unasked.
-  [[nodiscard]] bool shows_branch() const {
-    return known && known->other && known->other->is_unasked;
-  }
-};
-
-Outcome<AppendGate> parse_gate(const std::string& text) {
-  constexpr std::pair<std::string_view, AppendGate> kGates[] = {{"required", AppendGate::kRequired},
-                                                                {"ask", AppendGate::kAsk},
-                                                                {"never", AppendGate::kNever}};
-  for (const auto& [name, gate] : kGates) {
-    if (text == name) return gate;
-  }
-  return usage("--gate takes required, ask or never");
-}
-
-/// Who says more than it shows; "" where nobody does.
-std::string who_claims(const host::KnownHead& known) {
-  std::string text;
-  for (const host::KnownHead::Claim& claim : known.unproven) {
-    if (!text.empty()) text += "; ";
-    text += node::to_string(claim.endpoint) + " says that it holds the log up to seqnum " +
-            std::to_string(claim.head) + ", and does not show that entry";
-  }
-  return text;
-}
-
-/// Who could not say whether there is more of the log; "" where all have.
-std::string who_is_silent(const host::KnownHead& known, SeqNum tail) {
-  const std::string asked = human_count(known.asked) + (known.asked == 1 ? " peer" : " peers") +
-                            " that this store has synced with";
-  if (known.asked == 0) return "this store has not synced with a peer that could be asked";
-  if (known.answered == 0) return "of " + asked + " none could be asked";
-  if (!known.is_of_use(tail)) return "of " + asked + " none that could be asked holds any";
-  if (known.answered == known.asked) return "";
-  return "of " + asked + " only " + human_count(known.answered) + " could be asked";
-}
-
-/// What to do where somebody could not be asked, or did not show what it claims.
-std::string step_of(const host::KnownHead& known, const LogKey& log, SeqNum tail) {
-  std::string peer;
-  if (!known.unproven.empty()) peer = node::to_string(known.unproven.front().endpoint);
-  if (!known.silent.empty()) peer = node::to_string(known.silent.front().endpoint);
-  std::string step = "before you append more, `culm sync ";
-  step.append(peer.empty() ? "HOST:PORT" : peer).append(" ");
-  step += tail == 0 ? whole_name_of_one(log) : name_of_one(log);
-  step += "` says whether that peer holds more";
-  if (!peer.empty()) step += "; `culm peers --forget " + peer + "` asks it no more";
-  step += "; --gate required refuses instead";
-  return step;
-}
-
-/// Asks them, and says where somebody could not be asked.
-Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& context,
-                  store::AuthorMark& mark, const LogKey& log, SeqNum tail) {
-  const auto published = mark.read();
-  const bool is_again = published && *published && (*published)->is_unasked();
-  const bool is_copied = published && *published && (*published)->is_copied;
-  if (gate.gate == AppendGate::kNever) return !is_again;
-  gate.is_first = tail == 0;
-  gate.tail = tail;
-  CULM_TRY(gate.known, host::ask_known_peers(store, context.store_directory, mark, log, tail, {},
-                                             gate.wait_max));
-  CULM_TRY(const bool is_asked, gate.known->check(gate.gate, tail));
-  const std::string claims = who_claims(*gate.known);
-  const std::string who = claims.empty() ? who_is_silent(*gate.known, tail) : claims;
-  // A log that began here has mostly nobody who could know of it; its first sync asks.
-  const bool is_begun = is_again && (*published)->is_begun() && !is_copied;
-  const bool is_new = tail == 0 || (is_begun && gate.known->silent.empty());
-  if (who.empty() || (is_new && claims.empty())) return is_asked;
-  std::string text = is_again && !is_copied
-                         ? gate.known->answered == 0
-                               ? "the last entries were appended while no peer could be asked"
-                               : "the last entries were appended while not all peers could be asked"
-                         : "author mark and store are not as they were written together, as "
-                           "after a restore";
-  text += "; whether more of the log is published is not sure: " + who;
-  std::string risk = "where it is, to append now forks the log: ";
-  risk += (is_again ? "those entries and all behind them"
-                    : "all from seqnum " + std::to_string(tail + 1) + " on") +
-          std::string(" would be dropped everywhere");
-  warn(context, "append", log, {std::move(text), step_of(*gate.known, log, tail), std::move(risk)});
-  return is_asked;
-}
-
-Failure explain(const Error& error, const std::string& mark_path, const Gate& gate = {}) {
-  Failure failure(error);
-  if (error.code == Errc::kAuthorMarkBehind && gate.known && gate.known->head == error.detail) {
-    failure.message = "a peer holds the log up to seqnum " + std::to_string(error.detail) +
-                      ", which this store lacks";
-  }
-  if (error.code == Errc::kAuthorHeadUnknown && gate.is_first) {
-    failure.message =
-        "nothing of the log is here, and no known peer could be asked whether it began elsewhere";
-    failure.step =
-        "where this key was never used for this log elsewhere, append its first entry with "
-        "--gate ask, and push it (`culm sync HOST:PORT --push`); else take the log back from a "
-        "peer before (`culm sync HOST:PORT LOG`)";
-  }
-  if (error.code == Errc::kAuthorHeadUnknown && gate.known && !gate.known->unproven.empty()) {
-    failure.message += ": " + who_claims(*gate.known);
-  } else if (error.code == Errc::kAuthorHeadUnknown && gate.known && gate.known->answered != 0 &&
-             !gate.known->silent.empty()) {
-    const std::string peer = node::to_string(gate.known->silent.front().endpoint);
-    failure.message = "not all peers that could know of more could be asked: " +
-                      who_is_silent(*gate.known, gate.tail);
-    failure.step = "append again when " + peer +
-                   " answers, or, where it is gone for good, `culm "
-                   "peers --forget " +
-                   peer + "`";
-  }
-  if (error.code == Errc::kAuthorMarkFormat) {
-    const bool is_missing = error.detail_kind == ErrorDetail::kSeqnum;
-    failure.message = "author mark " + shown(mark_path) +
-                      (is_missing ? " is missing, though the store holds the log up to seqnum " +
-                                        std::to_string(error.detail)
-                                  : " is damaged");
-    failure.step = is_missing ? "marks are looked for in $CULM_MARKS, else by $XDG_DATA_HOME or "
-                                "$HOME: where one of these was another when this log was appended "
-                                "to, as in cron, set it so. Else "
-                              : "";
-    failure.step +=
-        "restore the mark from a copy (`culm mark --import FILE`); or take what peers have of the "
-        "log (`culm sync`), and if nothing else was appended with this key since this store was "
-        "written, append once with --adopt";
-  } else if (error.code == Errc::kEntryNotHeld) {
-    failure.exit = Exit::kFork;
-    failure.message = "the store holds only part of the log, " + failure.message;
-    failure.step =
-        "take the log back from a peer (`culm repair --from HOST:PORT`) before appending; where no "
-        "peer has it, begin another one with --log-id";
-  } else if (error.code == Errc::kLogCapped) {
-    failure.step = "the log was forked and cannot go on; start another one with --log-id";
-  }
-  return failure;
-}
-
-/// What a peer showed, or else what mark and store say.
-Failure explain(const Error& error, const OwnLog& own, store::AuthorMark& mark,
-                const std::string& mark_path, const Gate& gate) {
-  if (gate.known && gate.known->fork) return explain_shown_fork(own, *gate.known->fork);
-  if (gate.shows_branch()) return explain_branch(own, *gate.known->other);
-  Failure failure = explain(error, mark_path, gate);
-  // Nobody can say whether what the mark speaks of is held elsewhere.
-  if (error.code == Errc::kAuthorMarkFork && !gate.known && store::is_unasked(mark)) {
-    failure.step =
-        "entries that were appended while no peer could be asked are not here any more: "
-        "restore the store that has them, or begin another log: `";
-    failure.step += append_command(own.key, {own.log.author, LogId{0}}) + " --log-id N`";
-  }
-  return failure;
-}
-
-/// What was published is in no store that is made now: a mistyped --store is none.
-Outcome<void> check_new_log(const LogKey& log, store::AuthorMark& mark,
-                            const std::string& mark_path, bool adopt, AppendGate gate) {
-  const auto published = mark.read();
-  if (!published && !adopt) return fail_with(explain(published.error(), mark_path));
-  if (!published || !*published || (*published)->seqnum == 0) {
-    if (gate != AppendGate::kRequired) return {};
-    return fail_with(
-        explain({Errc::kAuthorHeadUnknown}, mark_path, {.gate = gate, .is_first = true}));
-  }
-  Failure failure(error_for(Errc::kAuthorMarkBehind, (*published)->seqnum));
-  failure.message = "there is no store, and the log is published up to seqnum " +
-                    std::to_string((*published)->seqnum);
-  return fail_with(std::move(failure).next(
-      "name its store with --store DIR or CULM_STORE; if that is lost, take the log back from a "
-      "peer before appending (`culm sync HOST:PORT " +
-      whole_name_of_one(log) + "`); where no peer has it, begin another one with --log-id"));
-}
-
 Outcome<void> report(Context& context, const LogKey& log, const RangeSet& appended, SeqNum head,
                      std::uint64_t bytes, bool ended, double seconds) {
   const std::uint64_t count = appended.count();
@@ -483,8 +303,9 @@ Outcome<void> run(Context& context, const Options& given) {
   CULM_TOOLS_TRY(const std::uint64_t total_bytes, check_inputs(options));
   if (options.key_path.empty()) return usage("a file name must not be empty");
   CULM_TOOLS_TRY(const Duration wait_max, parse_wait(options.wait_seconds));
-  Gate gate{.wait_max = wait_max};
+  Gate gate{.wait_max = wait_max, .options = to_replica_options(options.host_options)};
   CULM_TOOLS_TRY(gate.gate, parse_gate(options.gate));
+  CULM_TOOLS_CHECK(read_network_key(options.host_options));
   const auto key = store::read_key_file(options.key_path);
   if (!key) {
     return fail_with(Failure(key.error()).about(shown(options.key_path)).as(Exit::kVerification));
@@ -499,9 +320,9 @@ Outcome<void> run(Context& context, const Options& given) {
 
   Ed25519Verifier verifier;
   CULM_TOOLS_TRY(const std::string marks, about("author mark", store::find_marks_directory()));
-  const std::string mark_path = store::author_mark_path(marks, log);
+  const AppendedLog own{log, options.key_path, store::author_mark_path(marks, log)};
   const auto open_mark = [&] {
-    return about("author mark " + shown(mark_path),
+    return about("author mark " + shown(own.mark_path),
                  store::open_author_mark({.directory = marks,
                                           .key_path = options.key_path,
                                           .store_directory = context.store_directory,
@@ -511,7 +332,7 @@ Outcome<void> run(Context& context, const Options& given) {
   std::unique_ptr<store::FileAuthorMark> first;  // to the end: with it goes what it has made
   const auto may_make = [&]() -> Outcome<void> {
     CULM_TOOLS_TRY(first, open_mark());
-    return check_new_log(log, *first, mark_path, options.adopt, gate.gate);
+    return check_new_log(context, own, *first, options.adopt, gate.gate);
   };
   CULM_TOOLS_TRY(auto access,
                  open_for_writing(context, IfMissing::kCreate, verifier, {}, wait_max, may_make));
@@ -521,8 +342,7 @@ Outcome<void> run(Context& context, const Options& given) {
                                         host::commit_through(*access.writer, *access.store),
                                         {.adopt = options.adopt, .gate = pass_gate});
   if (!appender) {
-    const OwnLog own{*access.store, log, gate.tail, options.key_path};
-    return fail_with(explain(appender.error(), own, *mark, mark_path, gate));
+    return fail_with(explain(context, appender.error(), own, *access.store, *mark, gate));
   }
   Progress progress("appending", total_bytes, Progress::Unit::kBytes);
   Batch batch(log, *appender, access, progress);
@@ -583,12 +403,14 @@ void add_append(CommandTree& tree) {
           "restore, or a log begins: ask the peers that the store has synced with whether\n"
           "they hold more of the log, and do not append then. Where one cannot be asked, ask\n"
           "goes on, says so and asks again each time until all answer (`culm peers --forget`\n"
-          "drops one that is gone), required does not go on; never asks nobody")
+          "drops one that is gone), required does not go on; never asks nobody. A node that\n"
+          "runs on the store mostly does the asking, with its own key and network")
       .type_name("required|ask|never")
       .show_default();
   verb.add_flag("--adopt", options->adopt,
                 "Take the store's log as all that was ever published, where the mark is missing\n"
                 "or damaged. If that is wrong the log forks");
+  add_peer_options(verb, options->host_options);
 }
 
 }  // namespace culm::tools

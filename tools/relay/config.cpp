@@ -37,7 +37,7 @@ Failure no_peer_key(const Error& error) {
 
 }  // namespace
 
-void add_host_options(Verb& verb, HostOptions& options) {
+void add_peer_options(Verb& verb, HostOptions& options) {
   verb.add_option("--peer-key", &options.peer_key_file,
                   "File with the secret that this peer is known by; made if it is missing.\n"
                   "Otherwise peer.key in the directory of the store")
@@ -48,6 +48,10 @@ void add_host_options(Verb& verb, HostOptions& options) {
   verb.add_option("--network-key", &options.network_key_file,
                   "Talk only to peers that hold the same secret: 64 hex digits in this file")
       .type_name("FILE");
+}
+
+void add_host_options(Verb& verb, HostOptions& options) {
+  add_peer_options(verb, options);
   verb.add_option(
           "--verification", &options.verification,
           "links: check the signatures of the entries that no link vouches for; full: check\n"
@@ -58,6 +62,12 @@ void add_host_options(Verb& verb, HostOptions& options) {
       "--verify-threads", value_of("N", options.verify_threads, parse_verify_threads),
       "Check so many signatures of what comes in at a time; otherwise as many as there\n"
       "are cores");
+}
+
+ReplicaOptions to_replica_options(const HostOptions& options) {
+  return {.network = options.network,
+          .network_key_file = options.network_key_file,
+          .peer_key_file = options.peer_key_file};
 }
 
 void add_admission_options(Verb& verb, AdmissionOptions& options) {

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "culm/replication/host/replica.hpp"
 #include "culm/replication/policy.hpp"
 #include "culm/replication/transport/node.hpp"
 
@@ -27,7 +28,13 @@ struct HostOptions {
   friend bool operator==(const HostOptions&, const HostOptions&) = default;
 };
 
+/// Those by which a peer is reached: of a verb that connects and runs no node as well.
+void add_peer_options(Verb& verb, HostOptions& options);
+/// Those and the others.
 void add_host_options(Verb& verb, HostOptions& options);
+
+/// How a process without a node reaches the same peers.
+[[nodiscard]] ReplicaOptions to_replica_options(const HostOptions& options);
 
 /// How many peers a relay takes at a time: numbers, as they were given.
 struct AdmissionOptions {

@@ -42,12 +42,6 @@ Result<void> check_can_be_made(const std::string& directory) {
 
 }  // namespace
 
-ReplicaOptions to_replica_options(const HostOptions& options) {
-  return {.network = options.network,
-          .network_key_file = options.network_key_file,
-          .peer_key_file = options.peer_key_file};
-}
-
 std::string damage_text(const Context& context, const LogKey& log, const RangeSet& seqnums) {
   const std::string what = named(context) + ": log " + to_string(log);
   if (seqnums.empty()) {

@@ -94,9 +94,6 @@ class Host {
   bool stopping_ = false;
 };
 
-/// How a process without a node reaches the same peers.
-[[nodiscard]] ReplicaOptions to_replica_options(const HostOptions& options);
-
 /// What is told of damage that a node has met in the store.
 [[nodiscard]] std::string damage_text(const Context& context, const LogKey& log,
                                       const RangeSet& seqnums);

@@ -1,0 +1,229 @@
+#include "tools/cli/gate.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "culm/store/author_mark_place.hpp"
+
+#include "tools/cli/arguments.hpp"
+#include "tools/cli/carry.hpp"
+#include "tools/cli/command_line.hpp"
+#include "tools/cli/files.hpp"
+#include "tools/cli/store_access.hpp"
+#include "tools/sync/own_branch.hpp"
+
+namespace culm::tools {
+namespace {
+
+/// What asks a peer of another network, where that may be why it did not answer; else "".
+std::string_view option_of_network(const node::PeerReport& peer) {
+  if (!peer.error) return "";
+  switch (peer.error->code) {
+    case Errc::kPeerNetwork:
+      return "--network NETWORK";
+    case Errc::kPeerHungUp:
+    case Errc::kPeerRefused:
+      return "--network-key FILE";
+    default:
+      return "";
+  }
+}
+
+/// The first that only who is of its network can ask, or else the first that could not be asked.
+const node::PeerReport* find_silent(const host::KnownHead& known) {
+  if (known.silent.empty()) return nullptr;
+  const auto closed = std::ranges::find_if(
+      known.silent, [](const auto& peer) { return !option_of_network(peer).empty(); });
+  return closed == known.silent.end() ? &known.silent.front() : &*closed;
+}
+
+/// Who says more than it shows; "" where nobody does.
+std::string who_claims(const host::KnownHead& known) {
+  std::string text;
+  for (const host::KnownHead::Claim& claim : known.unproven) {
+    if (!text.empty()) text += "; ";
+    text += node::to_string(claim.endpoint) + " says that it holds the log up to seqnum " +
+            std::to_string(claim.head) + ", and does not show that entry";
+  }
+  return text;
+}
+
+/// Who could not say whether there is more of the log; "" where all have.
+std::string who_is_silent(const host::KnownHead& known, SeqNum tail) {
+  const std::string asked = human_count(known.asked) + (known.asked == 1 ? " peer" : " peers") +
+                            " that this store has synced with";
+  if (known.asked == 0) return "this store has not synced with a peer that could be asked";
+  std::string why;
+  const node::PeerReport* const silent = find_silent(known);
+  if (silent != nullptr && !option_of_network(*silent).empty()) {
+    why = "; " + node::to_string(silent->endpoint) + ": ";
+    why += why_lost(*silent->error, silent->text).message;
+  }
+  if (known.answered == 0) return "of " + asked + " none could be asked" + why;
+  if (!known.is_of_use(tail)) return "of " + asked + " none that could be asked holds any" + why;
+  if (known.answered == known.asked) return "";
+  return "of " + asked + " only " + human_count(known.answered) + " could be asked" + why;
+}
+
+/// What to do where somebody could not be asked, or did not show what it claims.
+std::string step_of(const host::KnownHead& known, const LogKey& log, SeqNum tail) {
+  std::string peer;
+  if (!known.unproven.empty()) peer = node::to_string(known.unproven.front().endpoint);
+  std::string_view option;
+  if (const node::PeerReport* const silent = find_silent(known)) {
+    peer = node::to_string(silent->endpoint);
+    option = option_of_network(*silent);
+  }
+  std::string step = "before you append more, `culm sync ";
+  step.append(peer.empty() ? "HOST:PORT" : peer).append(" ");
+  step += tail == 0 ? whole_name_of_one(log) : name_of_one(log);
+  if (!option.empty()) step.append(" ").append(option);
+  step += "` says whether that peer holds more";
+  if (!option.empty()) step += ", and append asks it with the same option";
+  if (!peer.empty()) step += "; `culm peers --forget " + peer + "` asks it no more";
+  step += "; --gate required refuses instead";
+  return step;
+}
+
+}  // namespace
+
+Outcome<AppendGate> parse_gate(const std::string& text) {
+  constexpr std::pair<std::string_view, AppendGate> kGates[] = {{"required", AppendGate::kRequired},
+                                                                {"ask", AppendGate::kAsk},
+                                                                {"never", AppendGate::kNever}};
+  for (const auto& [name, gate] : kGates) {
+    if (text == name) return gate;
+  }
+  return usage("--gate takes required, ask or never");
+}
+
+Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& context,
+                  store::AuthorMark& mark, const LogKey& log, SeqNum tail) {
+  const auto published = mark.read();
+  const bool is_again = published && *published && (*published)->is_unasked();
+  const bool is_copied = published && *published && (*published)->is_copied;
+  if (gate.gate == AppendGate::kNever) return !is_again;
+  gate.is_first = tail == 0;
+  gate.tail = tail;
+  CULM_TRY(gate.known, host::ask_known_peers(store, context.store_directory, mark, log, tail,
+                                             gate.options, gate.wait_max));
+  CULM_TRY(const bool is_asked, gate.known->check(gate.gate, tail));
+  const std::string claims = who_claims(*gate.known);
+  const std::string who = claims.empty() ? who_is_silent(*gate.known, tail) : claims;
+  // A log that began here has mostly nobody who could know of it; its first sync asks.
+  const bool is_begun = is_again && (*published)->is_begun() && !is_copied;
+  const bool is_new = tail == 0 || (is_begun && gate.known->silent.empty());
+  if (who.empty() || (is_new && claims.empty())) return is_asked;
+  std::string text = is_again && !is_copied
+                         ? gate.known->answered == 0
+                               ? "the last entries were appended while no peer could be asked"
+                               : "the last entries were appended while not all peers could be asked"
+                         : "author mark and store are not as they were written together, as "
+                           "after a restore";
+  text += "; whether more of the log is published is not sure: " + who;
+  std::string risk = "where it is, to append now forks the log: ";
+  risk += (is_again ? "those entries and all behind them"
+                    : "all from seqnum " + std::to_string(tail + 1) + " on") +
+          std::string(" would be dropped everywhere");
+  warn(context, "append", log, {std::move(text), step_of(*gate.known, log, tail), std::move(risk)});
+  return is_asked;
+}
+
+/// Nobody, or not all who could know, said where the log ends.
+static void explain_unknown_head(Failure& failure, const Context& context, const Gate& gate) {
+  if (gate.is_first) {
+    failure.message =
+        "nothing of the log is here, and no known peer could be asked whether it began elsewhere";
+    failure.step =
+        "where this key was never used for this log elsewhere, append its first entry with "
+        "--gate ask, and push it (`culm sync HOST:PORT --push`); else take the log back from a "
+        "peer before (`culm sync HOST:PORT LOG`)";
+  }
+  if (!gate.known) return;
+  const node::PeerReport* const silent = find_silent(*gate.known);
+  const std::string peer = silent == nullptr ? "" : node::to_string(silent->endpoint);
+  if (!gate.known->unproven.empty()) {
+    failure.message += ": " + who_claims(*gate.known);
+  } else if (gate.known->answered != 0 && silent != nullptr) {
+    failure.message = "not all peers that could know of more could be asked: " +
+                      who_is_silent(*gate.known, gate.tail);
+    failure.step = "append again when " + peer +
+                   " answers, or, where it is gone for good, `culm "
+                   "peers --forget " +
+                   peer + "`";
+  }
+  if (silent == nullptr || option_of_network(*silent).empty()) return;
+  if (gate.known->answered == 0) failure.message += ": " + who_is_silent(*gate.known, gate.tail);
+  failure.step = again_with(context.arguments, option_of_network(*silent)) + " asks " + peer +
+                 " as one of its network; else " + failure.step;
+}
+
+static Failure explain(const Context& context, const Error& error, const std::string& mark_path,
+                       const Gate& gate = {}) {
+  Failure failure(error);
+  if (error.code == Errc::kAuthorMarkBehind && gate.known && gate.known->head == error.detail) {
+    failure.message = "a peer holds the log up to seqnum " + std::to_string(error.detail) +
+                      ", which this store lacks";
+  }
+  if (error.code == Errc::kAuthorHeadUnknown) explain_unknown_head(failure, context, gate);
+  if (error.code == Errc::kAuthorMarkFormat) {
+    const bool is_missing = error.detail_kind == ErrorDetail::kSeqnum;
+    failure.message = "author mark " + shown(mark_path) +
+                      (is_missing ? " is missing, though the store holds the log up to seqnum " +
+                                        std::to_string(error.detail)
+                                  : " is damaged");
+    failure.step = is_missing ? "marks are looked for in $CULM_MARKS, else by $XDG_DATA_HOME or "
+                                "$HOME: where one of these was another when this log was appended "
+                                "to, as in cron, set it so. Else "
+                              : "";
+    failure.step +=
+        "restore the mark from a copy (`culm mark --import FILE`); or take what peers have of the "
+        "log (`culm sync`), and if nothing else was appended with this key since this store was "
+        "written, append once with --adopt";
+  } else if (error.code == Errc::kEntryNotHeld) {
+    failure.exit = Exit::kFork;
+    failure.message = "the store holds only part of the log, " + failure.message;
+    failure.step =
+        "take the log back from a peer (`culm repair --from HOST:PORT`) before appending; where no "
+        "peer has it, begin another one with --log-id";
+  } else if (error.code == Errc::kLogCapped) {
+    failure.step = "the log was forked and cannot go on; start another one with --log-id";
+  }
+  return failure;
+}
+
+Failure explain(const Context& context, const Error& error, const AppendedLog& own,
+                const store::Store& store, store::AuthorMark& mark, const Gate& gate) {
+  const OwnLog log{store, own.log, gate.tail, own.key_path};
+  if (gate.known && gate.known->fork) return explain_shown_fork(log, *gate.known->fork);
+  if (gate.shows_branch()) return explain_branch(log, *gate.known->other);
+  Failure failure = explain(context, error, own.mark_path, gate);
+  // Nobody can say whether what the mark speaks of is held elsewhere.
+  if (error.code == Errc::kAuthorMarkFork && !gate.known && store::is_unasked(mark)) {
+    failure.step =
+        "entries that were appended while no peer could be asked are not here any more: "
+        "restore the store that has them, or begin another log: `";
+    failure.step += append_command(own.key_path, {own.log.author, LogId{0}}) + " --log-id N`";
+  }
+  return failure;
+}
+
+Outcome<void> check_new_log(const Context& context, const AppendedLog& own, store::AuthorMark& mark,
+                            bool adopt, AppendGate gate) {
+  const auto published = mark.read();
+  if (!published && !adopt) return fail_with(explain(context, published.error(), own.mark_path));
+  if (!published || !*published || (*published)->seqnum == 0) {
+    if (gate != AppendGate::kRequired) return {};
+    return fail_with(explain(context, {Errc::kAuthorHeadUnknown}, own.mark_path,
+                             {.gate = gate, .is_first = true}));
+  }
+  Failure failure(error_for(Errc::kAuthorMarkBehind, (*published)->seqnum));
+  failure.message = "there is no store, and the log is published up to seqnum " +
+                    std::to_string((*published)->seqnum);
+  return fail_with(std::move(failure).next(
+      "name its store with --store DIR or CULM_STORE; if that is lost, take the log back from a "
+      "peer before appending (`culm sync HOST:PORT " +
+      whole_name_of_one(own.log) + "`); where no peer has it, begin another one with --log-id"));
+}
+
+}  // namespace culm::tools
