@@ -1,5 +1,5 @@
-"""An append asks peers of a closed network whether they hold more of the log, where it is told which
-network that is; where it is not, it says how."""
+"""An append asks peers of a closed network whether they hold more of the log, where it is told
+which network that is; where it is not, it says how."""
 
 import os
 import shutil

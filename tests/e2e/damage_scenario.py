@@ -57,8 +57,8 @@ class Damage(NetworkScenario):
         lines = self.lines(ENTRIES)
         self.assertEqual(self.printed("reader", author), lines[:76] + lines[77:])
         self.assertIn(f"store {relay.store}: log {author}: damaged at 77", relay.said())
-        self.assertIn("is taken again from a peer that offers it; `culm repair --from HOST:PORT` asks",
-                      relay.said())
+        self.assertIn("is taken again from a peer that offers it; "
+                      f"`culm --store {relay.store} repair --from HOST:PORT` asks", relay.said())
 
         pushed = self.sync_one("author", relay.address, "--push", author)
         self.assertTrue(pushed["pushed"], pushed)
@@ -262,7 +262,7 @@ class Damage(NetworkScenario):
             self.assert_denied_and_said_once(relay, author)
             line = json.loads(relay.said().splitlines()[-1])
             self.assertEqual((line["type"], line["level"]), ("damaged", "error"))
-            self.assertIn("culm repair --dry-run", line["message"])
+            self.assertIn(f"culm --store {relay.store} repair --dry-run", line["message"])
 
     def assert_denied_and_said_once(self, relay, author):
         for arguments in ([author], [author], ["--push", author]):
@@ -298,7 +298,7 @@ class Damage(NetworkScenario):
             last = json.loads(relay.said().splitlines()[-1])
             self.assertRegex(last["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
             self.assertEqual(last["level"], "error")
-            self.assertIn("culm repair --dry-run", last["next"])
+            self.assertIn(f"culm --store {relay.store} repair --dry-run", last["next"])
 
     def test_a_follow_that_meets_damage_says_which_store_and_ends_with_5(self):
         author = self.new_log(self.lines(ENTRIES))

@@ -74,20 +74,5 @@ TEST(Failure, EveryErrorHasItsExitStatus) {
   EXPECT_EQ(found, expected.size());
 }
 
-TEST(Failure, NamesTheStoreInEachCommandThatGoesToIt) {
-  EXPECT_EQ(with_store("`culm sync HOST:PORT a --range 2` fetches it", "x"),
-            "`culm --store x sync HOST:PORT a --range 2` fetches it");
-  EXPECT_EQ(with_store("`culm keygen k`, then `culm append --key k`; `culm ls`", "my store"),
-            "`culm keygen k`, then `culm --store 'my store' append --key k`; "
-            "`culm --store 'my store' ls`");
-  EXPECT_EQ(with_store("`for n in 1; do culm cat a --range $n; done`", "x"),
-            "`for n in 1; do culm --store x cat a --range $n; done`");
-  for (const char* other : {"what answers is no culm peer", "`culm relay` there", "culm --help",
-                            "`culm repair --dry-run` there says what is damaged",
-                            "`culm ls --store y --full`", "`culm --store=y ls`"}) {
-    EXPECT_EQ(with_store(other, "x"), other);
-  }
-}
-
 }  // namespace
 }  // namespace culm::tools

@@ -190,7 +190,8 @@ class NeverSynced(NetworkScenario):
         self.environment["CULM_MARKS"] = self.path("marks-of-somebody")
         self.json("sync", own.address, self.author, store="reader", status=NETWORK)
         self.wait_until_said(own, "this store knows no peer to ask")
-        self.wait_until_said(own, f"`culm sync HOST:PORT {self.author}.0 --push`")
+        step = f"`culm --store {own.store} sync HOST:PORT {self.author}.0 --push`"
+        self.wait_until_said(own, step)
         self.environment["CULM_MARKS"] = marks
         other = self.relay("other", "--accept-any")
         self.out("sync", other.address, f"{self.author}.0", "--push")

@@ -266,7 +266,8 @@ class Repair(Rotten):
                         "repair", "--dry-run").stdout)
                     done = self.on_copy("repair", *["--from", self.peer.address][:2 * (how == "repair")])
                     self.assertEqual(done.returncode, OK, done.stderr)
-                    self.assertIn("all of it is wanted (`culm select` wants less); " + words, done.stdout)
+                    less = f"`culm --store {self.path('rotten')} select` wants less"
+                    self.assertIn(f"all of it is wanted ({less}); {words}", done.stdout)
                     absent = ENTRIES - log["entries"] - log["certificate_entries"]
                     self.assertEqual(f"; up to {absent} entries are lost, or were never here" in done.stdout,
                                      absent != 0)

@@ -21,6 +21,9 @@ import reference  # noqa: E402, F401: found only now, and taken from here by the
 
 OK, USAGE, NOT_FOUND, VERIFICATION, STORE, NETWORK, FORK, LOCKED = 0, 2, 3, 4, 5, 6, 7, 8
 INTERRUPTED, READER_GONE = 130, 141
+# Verbs whose output may hold words that somebody wrote into a log, and the manual.
+PRINT_WHAT_LOGS_HOLD = ("cat", "export", "follow", "help", "inspect", "log")
+NETWORK_OPTIONS = ("--network", "--network-key", "--peer-key")
 
 
 class Scenario(unittest.TestCase):
@@ -54,7 +57,11 @@ class Scenario(unittest.TestCase):
         if status != OK and b"--json" not in [str(a).encode() for a in arguments]:
             self.assertIn(b"culm: ", done.stderr, said)
         self.assertNotIn(b"internal error", done.stderr)
-        self.assert_commands_name_one_log(done.stderr.decode(errors="replace"), arguments)
+        said = done.stderr.decode(errors="replace")
+        self.assert_commands_name_one_log(said, arguments)
+        if done.stdout and not {"-h", "--help", *PRINT_WHAT_LOGS_HOLD} & set(map(str, arguments)):
+            said += done.stdout.decode(errors="replace")
+        self.assert_commands_go_where_these_do(said, arguments)
         return done
 
     def assert_commands_name_one_log(self, said, arguments):
@@ -64,6 +71,21 @@ class Scenario(unittest.TestCase):
         for command in re.findall(r"`[^`]*\bculm [^`]*`", said):
             bare = re.findall(r"(?<![\w.=])[0-9a-f]{12,64}(?![\w.])", command)
             self.assertLessEqual(set(bare), given, command)
+
+    def assert_commands_go_where_these_do(self, said, arguments):
+        """The store that was named is in each command that goes to one, and the network in each
+        that connects: what is left out is pasted to another store, or asks nobody."""
+        def options_in(words):
+            return {word.split("=")[0] for word in words} & {"--store", *NETWORK_OPTIONS}
+
+        given = options_in(map(str, arguments))
+        for command, there in re.findall(r"`([^`\n]*\bculm [^`\n]*)`( there)?", said):
+            verb = re.search(r"\bculm (?:--store(?: |=)(?:'[^']*'|\S+) )?(\S+)", command)[1]
+            connects = verb in ("sync", "append") or (verb == "repair" and " --from" in command)
+            of_verb = {"--store"} | (set(NETWORK_OPTIONS) if connects else set())
+            if there or verb in ("help", "keygen", "relay") or "--help" in command:
+                continue
+            self.assertLessEqual(given & of_verb, options_in(command.split()), command)
 
     def out(self, *arguments, **options):
         return self.run_culm(*arguments, **options).stdout

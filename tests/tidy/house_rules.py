@@ -30,6 +30,10 @@ CONFINED = [
 ]
 # Words that have a plainer or more exact one.
 BANNED = r"\banew\b|\bthe own\b|\bwhoever\b|who has called|called us|sees? to it"
+# Words for people leave the command in one place, which completes the commands in them; what logs
+# hold, and the manual, go past it.
+SPOKEN = r"\bstderr\)|\(stderr,|write_raw\("
+SPEAKERS = r"tools/(examples/|cli/(commands|progress|main|output|entry_format|names|cmd_help)\.)"
 # What a simulator could not drive.
 NOT_IN_NODE = r"<(thread|mutex|atomic|condition_variable|future|random)>|(steady|system)_clock"
 FILE_LINES_MAX, FUNCTION_LINES_MAX, LINE_COLUMNS_MAX = 600, 70, 100
@@ -165,6 +169,8 @@ def main():
         for number, line in enumerate(lines, 1):
             if "TODO" in line:
                 offend(path, number, "an open TODO")
+            if module_of(path) == "tools" and re.search(SPOKEN, line) and not re.match(SPEAKERS, path):
+                offend(path, number, "words for people go through `say` or `tell`")
             if module_of(path) == "node" and re.search(NOT_IN_NODE, line):
                 offend(path, number, "no thread, clock or source of chance in the node")
     check_architecture()

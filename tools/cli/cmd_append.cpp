@@ -261,7 +261,7 @@ Outcome<void> report(Context& context, const LogKey& log, const RangeSet& append
   if (count > 0) text += ", seqnum " + to_string(appended);
   text += ", in " + human_duration(seconds) + "\nlog " + to_string(log) + "\n";
   if (ended) text += "the log is closed\n";
-  return context.out.write(text);
+  return context.out.say(text);
 }
 
 /// Nothing is to be appended: nothing is opened to be written to, nor made.
@@ -275,7 +275,7 @@ Outcome<void> report_nothing(Context& context, const LogKey& log) {
     return fail_with(store.error());
   }
   if (context.json) return report(context, log, {}, head, 0, false, 0);
-  return context.out.write("the input is empty: nothing was appended\n");
+  return context.out.say("the input is empty: nothing was appended\n");
 }
 
 Outcome<Duration> parse_wait(double seconds) {

@@ -79,13 +79,13 @@ Outcome<void> run(Context& context, const Options& options) {
         Json{{"type", "backup"}, {"directory", options.directory}, {"bytes", *copied}});
   }
   const bool has_peer_key = std::filesystem::exists(from + "/" + kPeerKeyName, error);
-  return context.out.write(std::string("backed up to ") + (is_new ? "the new directory " : "") +
-                           shown(options.directory) + " (" + human_size(*copied) +
-                           "); it is a store: `culm --store " + shell_word(options.directory) +
-                           " verify`\n" +
-                           (has_peer_key ? "peer.key is not in it: keep a copy of it, or a store "
-                                           "that is restored is another peer\n"
-                                         : ""));
+  return context.out.say(std::string("backed up to ") + (is_new ? "the new directory " : "") +
+                         shown(options.directory) + " (" + human_size(*copied) +
+                         "); it is a store: `culm --store " + shell_word(options.directory) +
+                         " verify`\n" +
+                         (has_peer_key ? "peer.key is not in it: keep a copy of it, or a store "
+                                         "that is restored is another peer\n"
+                                       : ""));
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 #include <algorithm>
-#include <cstdio>
 
 #include "culm/replication/node/sync_report.hpp"
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/commands.hpp"
 #include "tools/cli/entry_format.hpp"
 #include "tools/cli/files.hpp"
 #include "tools/cli/guard.hpp"
@@ -31,8 +31,8 @@ void tell_left_out(const store::LogState& state, const RangeSet& missing) {
   std::string what = others == 0 ? "" : human_count(others) + " not held";
   if (deleted != 0) what += (others == 0 ? "" : ", ") + human_count(deleted) + " deleted here";
   if (what.empty()) return;
-  std::fprintf(stderr, "culm: cat: %s: left out of %s: %s\n", short_name(state.log).c_str(),
-               human_payloads(state.head()).c_str(), what.c_str());
+  tell("culm: cat: " + short_name(state.log) + ": left out of " + human_payloads(state.head()) +
+       ": " + what);
 }
 
 /// What is to be printed: all that is held, or all that was asked for.

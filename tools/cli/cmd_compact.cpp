@@ -29,7 +29,7 @@ Outcome<void> look(Context& context) {
                                        {"bytes_after", packed},
                                        {"bytes_freed", freed}});
   }
-  return context.out.write(
+  return context.out.say(
       "would give about " + human_size(freed) + " of " + human_size(space.file_bytes) +
       " back to the disk, which needs room for about " + human_size(packed) + " meanwhile\n");
 }
@@ -81,8 +81,8 @@ Outcome<void> run(Context& context, const Options& options) {
                                        {"bytes_after", after},
                                        {"bytes_freed", freed}});
   }
-  return context.out.write("gave " + human_size(freed) + " of " + human_size(before) +
-                           " back to the disk; the store has " + human_size(after) + "\n");
+  return context.out.say("gave " + human_size(freed) + " of " + human_size(before) +
+                         " back to the disk; the store has " + human_size(after) + "\n");
 }
 
 }  // namespace

@@ -145,7 +145,7 @@ Outcome<void> say(Context& context, const Extent& extent, Tense tense) {
   if (is_freed) {
     text += "; what is written here later uses the room, `culm compact` gives it back to the disk";
   }
-  return context.out.write(text + "\n");
+  return context.out.say(text + "\n");
 }
 
 /// Says what would be deleted.

@@ -85,7 +85,7 @@ Outcome<void> run(Context& context, const Options& /*options*/) {
   Table table({{"bytes"}, {"", kLeft}});
   for (const Kind& kind : kinds) table.add({human_size(kind.bytes), kind.text});
   table.add({human_size(space.file_bytes), "the whole file"});
-  return context.out.write(table.take());
+  return context.out.say(table.take());
 }
 
 }  // namespace

@@ -106,9 +106,9 @@ Outcome<void> report(Context& context, const std::string& path, const std::vecto
   }
   if (context.json) return {};
   const std::string logs = parts.size() == 1 ? "" : " of " + human_logs(parts.size());
-  return context.out.write("exported " + human_entries(entries) + logs + " and " +
-                           human_count(certificate) + " to prove them, with " +
-                           human_payloads(payloads) + ", to " + shown(path) + "\n");
+  return context.out.say("exported " + human_entries(entries) + logs + " and " +
+                         human_count(certificate) + " to prove them, with " +
+                         human_payloads(payloads) + ", to " + shown(path) + "\n");
 }
 
 Outcome<void> run(Context& context, const Options& options) {

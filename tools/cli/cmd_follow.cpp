@@ -1,4 +1,3 @@
-#include <cstdio>
 #include <map>
 #include <optional>
 #include <thread>
@@ -9,6 +8,7 @@
 #include "culm/replication/host/sync_lines.hpp"
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/commands.hpp"
 #include "tools/cli/entry_format.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
@@ -133,7 +133,7 @@ Outcome<void> Follower::look_at(const LogKey& log) {
       const std::string text = short_name(log) + ": the author forked the log at " +
                                std::to_string(forked.at) +
                                human_dropped(forked.dropped, forked.payloads_dropped);
-      std::fprintf(stderr, "culm: follow: %s\n", text.c_str());
+      tell("culm: follow: " + text);
     }
     seen.cap = state->cap;
   }
@@ -201,8 +201,7 @@ Outcome<void> run(Context& context, const Options& given) {
     CULM_TOOLS_TRY(const auto whole, find_whole_name(given.log));
     if (!whole) break;
     if (!std::exchange(has_waited, true) && !context.json) {
-      std::fprintf(stderr, "culm: follow: waits for %s, which is not there yet\n",
-                   named(context).c_str());
+      tell("culm: follow: waits for " + named(context) + ", which is not there yet");
     }
     std::this_thread::sleep_for(kMissingPause);
     watch.emplace(context.store_directory);

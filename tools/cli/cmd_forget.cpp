@@ -137,8 +137,8 @@ Outcome<void> look(Context& context, const Options& options) {
     CULM_TOOLS_TRY(const Extent extent, find_extent(*store, log));
     if (context.json) return context.out.write_json(to_json(extent, false));
     const bool asks_for_own = is_own(log) && !options.own;
-    return context.out.write("would forget " + described(extent) +
-                             (asks_for_own ? "; it is your own, which needs --own" : "") + "\n");
+    return context.out.say("would forget " + described(extent) +
+                           (asks_for_own ? "; it is your own, which needs --own" : "") + "\n");
   });
 }
 
@@ -155,7 +155,7 @@ Outcome<void> finish(Context& context, host::WritableStore& access, Failure unkn
   if (context.json)
     return context.out.write_json(
         Json{{"type", "forgetting_finished"}, {"store", context.store_directory}});
-  return context.out.write(
+  return context.out.say(
       "no such log is known; finished what was left to erase of one that was "
       "forgotten\n");
 }
@@ -183,7 +183,7 @@ Outcome<void> run(Context& context, const Options& options) {
     planned.say = [&context, extent = *std::move(extent)](bool is_made) -> Outcome<void> {
       if (!is_made) return {};
       if (context.json) return context.out.write_json(to_json(extent, true));
-      return context.out.write("forgot " + described(extent) +
+      return context.out.say("forgot " + described(extent) +
                                "; `culm compact` gives the room back to the disk\n");
     };
     return planned;

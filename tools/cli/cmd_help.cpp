@@ -43,7 +43,7 @@ Outcome<void> write_manuals(Context& context, const Options& options) {
       write_file(share / "fish/vendor_completions.d/culm.fish", fish_completion(tree)));
   if (context.json)
     return context.out.write_json(Json{{"type", "manuals"}, {"directory", share.string()}});
-  return context.out.write("wrote man pages and completions below " + shown(share.string()) + "\n");
+  return context.out.say("wrote man pages and completions below " + shown(share.string()) + "\n");
 }
 
 Outcome<void> run(Context& context, const Options& options) {
@@ -52,7 +52,7 @@ Outcome<void> run(Context& context, const Options& options) {
   if (!options.verb.empty()) {
     CULM_TOOLS_TRY(verb, find_verb(*options.tree, options.verb));
   }
-  return context.out.write(help_text(*options.tree, verb, context.json));
+  return context.out.write_raw(help_text(*options.tree, verb, context.json));
 }
 
 }  // namespace

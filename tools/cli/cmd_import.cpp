@@ -207,7 +207,7 @@ Outcome<void> report(Context& context, const host::JsonlFile& file, const host::
     text +=
         human_entries(totals.capped) + " not taken: not valid, as their author forked the log\n";
   }
-  return context.out.write(text + forked);
+  return context.out.say(text + forked);
 }
 
 host::JsonlResult<host::JsonlImport> take(const host::JsonlFile& file, host::WritableStore& store,
@@ -243,8 +243,8 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(check_against_store(context, options.path, file, verifier));
   if (file.entry_count() == 0) {
     if (context.json) return report(context, file, {}, 0);
-    return context.out.write("there is nothing in " + shown(options.path) +
-                             ": nothing was imported\n");
+    return context.out.say("there is nothing in " + shown(options.path) +
+                           ": nothing was imported\n");
   }
 
   CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kCreate, verifier));

@@ -148,7 +148,7 @@ Outcome<void> print_raw(Context& context, const std::string& name, ByteView byte
   Json object = to_json(*entry);
   object["signature_good"] = signature.has_value();
   if (!context.json) {
-    CULM_TOOLS_CHECK(context.out.write(to_text(*entry) + signature_line(signature)));
+    CULM_TOOLS_CHECK(context.out.say(to_text(*entry) + signature_line(signature)));
   } else {
     CULM_TOOLS_CHECK(context.out.write_json(object));
   }
@@ -192,7 +192,7 @@ Outcome<void> print_held(Context& context, const Options& options) {
   text += line("closure", standing.is_loose ? "loose: an entry of its tail path is not held yet"
                                             : "closed at the head " + std::to_string(log.head()));
   text += line("pool", missing.empty() ? "held" : "missing " + to_string(missing));
-  return context.out.write(text);
+  return context.out.say(text);
 }
 
 Outcome<void> run(Context& context, const Options& options) {

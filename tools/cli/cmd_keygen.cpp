@@ -23,7 +23,7 @@ Outcome<void> run(Context& context, const Options& options) {
   if (context.json)
     return context.out.write_json(
         Json{{"type", "key"}, {"author", author}, {"file", options.path}});
-  return context.out.write(author + "\n");
+  return context.out.say(author + "\n");
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ Outcome<void> run(Context& context, const Options& options) {
                                        {"lipmaa", target},
                                        {"has_lipmaalink", has_lipmaalink(n)}});
   }
-  return context.out.write(std::to_string(target) + "\n");
+  return context.out.say(std::to_string(target) + "\n");
 }
 
 }  // namespace

@@ -24,16 +24,16 @@ Outcome<void> print(Context& context, const store::Store& store, const store::Lo
   if (!context.json) {
     CULM_TOOLS_TRY(const auto names, list_given_names());
     const auto name = given_name_of(names, state.log);
-    CULM_TOOLS_CHECK(context.out.write("log " + to_string(state.log) + (name ? ", " + *name : "") +
-                                       "\n" + format.header()));
+    CULM_TOOLS_CHECK(context.out.say("log " + to_string(state.log) + (name ? ", " + *name : "") +
+                                     "\n" + format.header()));
   }
   CULM_TOOLS_TRY(const RangeSet damaged,
                  print_entries(context.out, store, state.log, seqnums, format));
   if (state.cap != 0 && !context.json) {
     const RangeSet dropped = node::find_dropped(state);
-    CULM_TOOLS_CHECK(context.out.write("the author forked the log: entries from " +
-                                       std::to_string(state.cap) + " on are not valid" +
-                                       human_dropped(dropped, dropped & state.payloads) + "\n"));
+    CULM_TOOLS_CHECK(context.out.say("the author forked the log: entries from " +
+                                     std::to_string(state.cap) + " on are not valid" +
+                                     human_dropped(dropped, dropped & state.payloads) + "\n"));
   }
   return unless_damaged(state.log, damaged);
 }
@@ -54,7 +54,7 @@ Outcome<void> run(Context& context, const Options& options) {
     if (options.newest) seqnums = last_of(seqnums, *options.newest);
     Outcome<void> printed;
     if (!seqnums.empty() || options.range.empty()) {
-      if (!is_none && !context.json) CULM_TOOLS_CHECK(context.out.write("\n"));
+      if (!is_none && !context.json) CULM_TOOLS_CHECK(context.out.say("\n"));
       is_none = false;
       printed = print(context, *store, state, seqnums);
     }

@@ -164,13 +164,13 @@ Outcome<void> run(Context& context, const Options& options) {
                human_count(summary.certificate_entries),
                human_count((log.payloads & log.served()).count()),
                human_size(summary.payload_bytes), context.out.toned(summary.tone, summary.state)});
-    if (table.row_count() == kRowsPerPortion) CULM_TOOLS_CHECK(context.out.write(table.take()));
+    if (table.row_count() == kRowsPerPortion) CULM_TOOLS_CHECK(context.out.say(table.take()));
   }
   if (context.json) return {};
   context.next = logs.empty()
                      ? "`culm append` begins a log, `culm sync HOST:PORT AUTHOR` fetches one"
                      : std::move(step);
-  return context.out.write(logs.empty() ? "no logs\n" : table.take());
+  return context.out.say(logs.empty() ? "no logs\n" : table.take());
 }
 
 }  // namespace

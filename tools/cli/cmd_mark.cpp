@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::size_t kLineBytesMax = 4096;
 
-constexpr const char* kUnasked = "  (no peer was asked, see `culm append --gate`)";
+constexpr const char* kUnasked = "  (no peer was asked, see --gate in `culm help append`)";
 constexpr const char* kHalf = "  (one half is damaged: more may have been published)";
 
 struct Options {
@@ -166,8 +166,8 @@ Outcome<void> import_marks(Context& context, const std::string& directory,
   if (context.json)
     return context.out.write_json(
         Json{{"type", "marks_imported"}, {"marks", count}, {"raised", raised_count}});
-  return context.out.write("read " + std::to_string(count) + (count == 1 ? " mark, " : " marks, ") +
-                           std::to_string(raised_count) + " of them told of more than was known\n");
+  return context.out.say("read " + std::to_string(count) + (count == 1 ? " mark, " : " marks, ") +
+                         std::to_string(raised_count) + " of them told of more than was known\n");
 }
 
 /// Those that are named, or all.
@@ -198,7 +198,7 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_TRY(const auto known, about(shown(directory), store::list_author_marks(directory)));
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, choose_logs(options.logs, known));
   CULM_TOOLS_TRY(const auto names, list_given_names());
-  if (logs.empty() && !context.json) return context.out.write("nothing was appended here yet\n");
+  if (logs.empty() && !context.json) return context.out.say("nothing was appended here yet\n");
   std::optional<Failure> damaged;
   for (const LogKey& log : logs) {
     const std::string path = store::author_mark_path(directory, log);
@@ -216,13 +216,13 @@ Outcome<void> run(Context& context, const Options& options) {
       CULM_TOOLS_CHECK(context.out.write_json(to_json(log, **read)));
       continue;
     }
-    CULM_TOOLS_CHECK(context.out.write(given_name_of(names, log).value_or(to_string(log)) + "  " +
-                                       (read ? std::to_string(seqnum) : "?") + "  " + shown(path) +
-                                       (!read                   ? "  (damaged)"
-                                        : is_half               ? kHalf
-                                        : (*read)->is_unasked() ? kUnasked
-                                                                : "") +
-                                       "\n"));
+    CULM_TOOLS_CHECK(context.out.say(given_name_of(names, log).value_or(to_string(log)) + "  " +
+                                     (read ? std::to_string(seqnum) : "?") + "  " + shown(path) +
+                                     (!read                   ? "  (damaged)"
+                                      : is_half               ? kHalf
+                                      : (*read)->is_unasked() ? kUnasked
+                                                              : "") +
+                                     "\n"));
   }
   if (damaged) return fail_with(*std::move(damaged));
   return {};

@@ -28,8 +28,8 @@ Outcome<void> list(Context& context) {
     table.add({given.name, to_string(given.log)});
   }
   if (context.json) return {};
-  return context.out.write(names.empty() ? "no names: `culm name LOG NAME` gives one\n"
-                                         : table.take());
+  return context.out.say(names.empty() ? "no names: `culm name LOG NAME` gives one\n"
+                                       : table.take());
 }
 
 /// The store is asked only what the start of an author means.
@@ -48,7 +48,7 @@ Outcome<void> run(Context& context, const Options& options) {
     say_when_interrupted("forgot the name");
     if (context.json)
       return context.out.write_json(Json{{"type", "name_removed"}, {"name", options.removed}});
-    return context.out.write("forgot the name " + options.removed + "\n");
+    return context.out.say("forgot the name " + options.removed + "\n");
   }
   if (options.log.empty()) return list(context);
   if (options.name.empty()) {
@@ -59,8 +59,8 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(give_name(given));
   say_when_interrupted("the name was given");
   if (context.json) return context.out.write_json(to_json(given));
-  return context.out.write(given.name + " is " + to_string(log) +
-                           (log.log_id ? "\n" : ", with all logs of this author\n"));
+  return context.out.say(given.name + " is " + to_string(log) +
+                         (log.log_id ? "\n" : ", with all logs of this author\n"));
 }
 
 }  // namespace

@@ -40,7 +40,7 @@ Outcome<void> run(Context& context, const Options& options) {
   }
   std::string text;
   for (const SeqNum n : seqnums) text.append(text.empty() ? "" : " ").append(std::to_string(n));
-  return context.out.write(text + "\n");
+  return context.out.say(text + "\n");
 }
 
 }  // namespace

@@ -27,10 +27,10 @@ Outcome<void> list(Context& context) {
   for (const std::string& address : peers) {
     CULM_TOOLS_CHECK(
         context.json ? context.out.write_json(Json{{"type", "known_peer"}, {"address", address}})
-                     : context.out.write(address + "\n"));
+                     : context.out.say(address + "\n"));
   }
   if (!peers.empty() || context.json) return {};
-  return context.out.write("this store has not synced with a peer yet: `culm sync HOST:PORT`\n");
+  return context.out.say("this store has not synced with a peer yet: `culm sync HOST:PORT`\n");
 }
 
 Outcome<void> forget(Context& context, const std::string& text) {
@@ -52,7 +52,7 @@ Outcome<void> forget(Context& context, const std::string& text) {
   if (context.json) {
     return context.out.write_json(Json{{"type", "peer_forgotten"}, {"address", address}});
   }
-  return context.out.write("forgot the peer at " + address + "\n");
+  return context.out.say("forgot the peer at " + address + "\n");
 }
 
 Outcome<void> run(Context& context, const Options& options) {

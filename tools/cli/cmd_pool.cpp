@@ -68,7 +68,7 @@ Outcome<void> run(Context& context, const Options& options) {
   std::string text = line("head path  ", head_path) + line("tail path  ", tail) + "entries    " +
                      human_count(pool.count()) + "\n";
   if (!options.log.empty()) text += line("held       ", pool & held) + line("missing    ", missing);
-  return context.out.write(text);
+  return context.out.say(text);
 }
 
 }  // namespace

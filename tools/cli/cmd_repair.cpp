@@ -140,12 +140,12 @@ Outcome<bool> tell_replaced(Context& context, const Findings& findings, const Wa
     const std::string back = listed(damage.entries & log->held, damage.payloads & log->payloads);
     const std::string gone = listed(entries, payloads);
     const std::string title = short_name(key) + ": ";
-    if (!back.empty()) CULM_TOOLS_CHECK(context.out.write(title + "replaced " + back + "\n"));
-    if (!gone.empty()) CULM_TOOLS_CHECK(context.out.write(title + "not replaced " + gone + "\n"));
-    CULM_TOOLS_CHECK(context.out.write(cut_off_line(key, cut_off)));
+    if (!back.empty()) CULM_TOOLS_CHECK(context.out.say(title + "replaced " + back + "\n"));
+    if (!gone.empty()) CULM_TOOLS_CHECK(context.out.say(title + "not replaced " + gone + "\n"));
+    CULM_TOOLS_CHECK(context.out.say(cut_off_line(key, cut_off)));
     if (further == 0) continue;
-    CULM_TOOLS_CHECK(context.out.write(title + "took " + human_entries(further) +
-                                       " that nothing here had told of\n"));
+    CULM_TOOLS_CHECK(context.out.say(title + "took " + human_entries(further) +
+                                     " that nothing here had told of\n"));
   }
   return is_whole;
 }
@@ -169,8 +169,8 @@ Outcome<void> tell_lost(Context& context, const store::LogState& log, const Lost
                                        {"missing", to_string(entries)},
                                        {"payloads_missing", to_string(payloads)}});
   }
-  return context.out.write(short_name(log.log) +
-                           ": lost, and not here again: " + listed(entries, payloads) + "\n");
+  return context.out.say(short_name(log.log) +
+                         ": lost, and not here again: " + listed(entries, payloads) + "\n");
 }
 
 /// `lost_rows`: of so many entries no row was found.
@@ -405,7 +405,7 @@ Outcome<void> tell_pages(Context& context, const store::Salvage& salvaged, bool 
           ? "; what was written last may be lost with it, and a delete or forget undone"
           : "";
   const std::string left = lost == 0 ? "" : "; nothing is left in it of " + human_entries(lost);
-  return context.out.write(made + " with what can be read of it: " + why + left + older + "\n");
+  return context.out.say(made + " with what can be read of it: " + why + left + older + "\n");
 }
 
 /// Whether the file is written again, and was.
@@ -458,7 +458,7 @@ Outcome<void> mend(Context& context, const RepairOptions& options, Pages& pages)
   CULM_TOOLS_CHECK(fetched);
   if (is_sound) {
     CULM_TOOLS_CHECK(context.json ? context.out.write_json(Json{{"type", "sound"}})
-                                  : context.out.write("nothing is damaged\n"));
+                                  : context.out.say("nothing is damaged\n"));
   }
   if (!options.from.empty()) return {};
   if (!options.dry_run) {
@@ -470,7 +470,7 @@ Outcome<void> mend(Context& context, const RepairOptions& options, Pages& pages)
   }
   if (logs.empty()) return {};
   if (context.json) return {};
-  return context.out.write(
+  return context.out.say(
       "`culm repair --from HOST:PORT` mends it and takes again what is lost from a peer that has "
       "it, `culm repair` only mends it\n");
 }

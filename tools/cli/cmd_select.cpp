@@ -85,11 +85,11 @@ Outcome<void> show(Context& context, const Options& options) {
     const RangeSet held = state->served();
     table.add({short_name(log), human_count(held.count()),
                human_count((state->payloads & held).count()), describe(state->interest)});
-    if (table.row_count() == kRowsPerPortion) CULM_TOOLS_CHECK(context.out.write(table.take()));
+    if (table.row_count() == kRowsPerPortion) CULM_TOOLS_CHECK(context.out.say(table.take()));
   }
   if (context.json) return {};
-  if (logs.empty()) return context.out.write("no logs\n");
-  return context.out.write(table.take());
+  if (logs.empty()) return context.out.say("no logs\n");
+  return context.out.say(table.take());
 }
 
 /// What does not go together.
@@ -179,7 +179,7 @@ Outcome<void> say(Context& context, const Change& change, bool is_done) {
             human_payloads(in_part.seqnums.count()) + " (" + human_size(in_part.bytes) +
             "): " + human_ranges(in_part.seqnums);
   }
-  return context.out.write(text + unwanted_payloads(change) + "\n");
+  return context.out.say(text + unwanted_payloads(change) + "\n");
 }
 
 /// Says what would be changed.

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstdio>
 #include <limits>
 #include <set>
 #include <thread>
@@ -9,6 +8,7 @@
 #include "culm/store/author_mark_place.hpp"
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/commands.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
@@ -174,7 +174,7 @@ Outcome<std::string> tell_other_logs(const Options& options, const store::Store&
 Outcome<void> conclude(Context& context, const node::SyncRequest& request,
                        const node::SyncReport& report, const std::string& others) {
   CULM_TOOLS_CHECK(conclude(context, request, report));
-  return context.json ? Outcome<void>() : context.out.write(others);
+  return context.json ? Outcome<void>() : context.out.say(others);
 }
 
 /// By the node that runs on the store.
@@ -201,31 +201,31 @@ Outcome<void> run_elsewhere(Context& context, const Options& options, node::Sync
   }
   if (report.error().code != Errc::kStoreLocked) return fail_with(report.error());
   return fail_with(Failure(Exit::kLocked, Errc::kStoreLocked,
-                           "`culm sync --live` runs on the store and serves its own logs alone")
+                           "a sync with --live runs on the store and serves its own logs alone")
                        .next("end it first, to push others"));
 }
 
 /// Tells of damaged rows that the sync meets in the store here.
 void tell_damage(Host& host, const Context& context) {
-  const auto tell = [&context](const LogKey& log, const RangeSet& seqnums) {
+  const auto tell_of = [&context](const LogKey& log, const RangeSet& seqnums) {
     const std::string text = damage_text(context, log, seqnums);
-    const std::string line = to_line(Json{{"type", "warning"},
-                                          {"log", to_string(log)},
-                                          {"damaged", to_string(seqnums)},
-                                          {"message", text}});
-    clear_progress();
-    std::fprintf(stderr, "%s\n", (context.json ? line : "culm: sync: " + text).c_str());
+    if (!context.json) return tell("culm: sync: " + text);
+    tell_json(Json{{"type", "warning"},
+                   {"log", to_string(log)},
+                   {"damaged", to_string(seqnums)},
+                   {"message", text}});
   };
   transport::NodeObserver observer;
-  observer.session = [tell](const node::SessionRef& /*session*/, const replication::Event& event) {
+  observer.session = [tell_of](const node::SessionRef& /*session*/,
+                               const replication::Event& event) {
     const auto* const damaged = std::get_if<replication::Damaged>(&event);
-    if (damaged != nullptr && damaged->seqnum == 0) tell(damaged->log, {});
+    if (damaged != nullptr && damaged->seqnum == 0) tell_of(damaged->log, {});
     if (damaged != nullptr && damaged->seqnum != 0) {
-      tell(damaged->log, {{damaged->seqnum, damaged->seqnum}});
+      tell_of(damaged->log, {{damaged->seqnum, damaged->seqnum}});
     }
   };
-  observer.committed = [tell](const replication::WorkReport& report) {
-    if (!report.damaged.empty()) tell(report.log, report.damaged);
+  observer.committed = [tell_of](const replication::WorkReport& report) {
+    if (!report.damaged.empty()) tell_of(report.log, report.damaged);
   };
   host.node().observe(std::move(observer));
 }

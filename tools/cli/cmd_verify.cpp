@@ -49,8 +49,8 @@ Outcome<void> verify_jsonl_file(Context& context, const Options& options) {
                                        {"entries", file.entry_count()},
                                        {"logs", file.logs().size()}});
   }
-  return context.out.write("good: " + human_entries(file.entry_count()) + " of " +
-                           human_logs(file.logs().size()) + "\n");
+  return context.out.say("good: " + human_entries(file.entry_count()) + " of " +
+                         human_logs(file.logs().size()) + "\n");
 }
 
 Exit exit_of_fault(const Error& fault) {
@@ -175,7 +175,7 @@ Outcome<void> print_verdict(Context& context, const Columns& columns,
     object["evidence"].push_back(evidence_json(log.log, evidence, verifier));
     text += evidence_text(log.log, evidence, verifier);
   }
-  return context.json ? context.out.write_json(object) : context.out.write(text);
+  return context.json ? context.out.write_json(object) : context.out.say(text);
 }
 
 /// The verdict on a log whose state cannot be read.
@@ -185,8 +185,8 @@ Outcome<void> print_unreadable(Context& context, const Columns& columns, const L
     return context.out.write_json(Json{
         {"type", "verdict"}, {"log", to_string(log)}, {"ok", false}, {"error", name(error.code)}});
   }
-  return context.out.write(columns.named(log) + "  " + context.out.toned(Tone::kBad, "BAD ") +
-                           "  " + message(error) + "\n");
+  return context.out.say(columns.named(log) + "  " + context.out.toned(Tone::kBad, "BAD ") + "  " +
+                         message(error) + "\n");
 }
 
 /// What is wrong with a log whose state can be read.
@@ -257,7 +257,7 @@ Outcome<void> verify_store(Context& context, const Options& options) {
     judge(worst, log, told, report);
   }
   if (worst) return fail_with(*std::move(worst));
-  if (logs.empty() && !context.json) return context.out.write("no logs\n");
+  if (logs.empty() && !context.json) return context.out.say("no logs\n");
   return {};
 }
 

@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "tools/cli/commands.hpp"
 #include "tools/cli/escape.hpp"
 #include "tools/cli/help.hpp"
 #include "tools/cli/near.hpp"
@@ -57,15 +58,6 @@ bool is_empty(std::string_view argument) {
 
 void restore(std::string& text) {
   if (text.starts_with(kFromEnd)) text[0] = '-';
-}
-
-/// What stands where a verb should; nothing if there is no argument but options.
-std::string first_without_dash(const std::vector<std::string>& arguments) {
-  for (auto argument = arguments.begin(); argument != arguments.end(); ++argument) {
-    if (!argument->starts_with('-')) return *argument;
-    if (*argument == "--store" && ++argument == arguments.end()) break;
-  }
-  return {};
 }
 
 /// "-o", "--output" of "-o,--output".

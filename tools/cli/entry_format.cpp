@@ -140,7 +140,7 @@ Outcome<RangeSet> print_entries(Output& out, const store::Store& store, const Lo
       CULM_TRY(const auto state, transaction.get_log(log));
       return next_portion(transaction, *state, seqnums, place, format, damaged, text);
     }();
-    CULM_TOOLS_CHECK(out.write(text));
+    CULM_TOOLS_CHECK(out.write_raw(text));
     if (!portion) {
       return fail_with(stopped_at(place.seqnum, portion.error()).about(short_name(log)));
     }

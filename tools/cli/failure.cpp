@@ -1,13 +1,13 @@
 #include "tools/cli/failure.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <iterator>
 #include <utility>
 
 #include "culm/core/limits.hpp"
 
+#include "tools/cli/commands.hpp"
 #include "tools/cli/escape.hpp"
 
 namespace culm::tools {
@@ -271,35 +271,14 @@ Failure::Failure(const Error& error)
 Failure::Failure(Exit exit_status, Errc errc, std::string text)
     : exit(exit_status), code(errc), message(std::move(text)), fields(Json::object()) {}
 
-std::string with_store(std::string_view step, std::string_view directory) {
-  constexpr std::array<std::string_view, 5> kOthers{"help", "keygen", "mark", "name", "relay"};
-  constexpr std::string_view kCommand = "culm ";
-  std::string text;
-  while (true) {
-    const std::size_t end = step.find(kCommand);
-    if (end == std::string_view::npos) return text.append(step);
-    const std::string_view before = step.substr(0, end);
-    text.append(before).append(kCommand);
-    step.remove_prefix(end + kCommand.size());
-    const std::string_view verb = step.substr(0, step.find_first_of(" `"));
-    const bool is_begun = before.ends_with('`') || before.ends_with("do ");
-    const bool is_elsewhere =
-        step.substr(std::min(step.find('`'), step.size())).starts_with("` there");
-    const std::string_view command = step.substr(0, step.find('`'));
-    const bool is_other = verb.starts_with('-') || command.find(" --store") != command.npos ||
-                          std::ranges::find(kOthers, verb) != kOthers.end();
-    if (!is_begun || is_elsewhere || is_other) continue;
-    text.append("--store ").append(shell_word(directory)).append(" ");
-  }
-}
-
 std::string to_text(const Failure& failure, const std::string& verb) {
   std::string text = "culm: ";
   if (!verb.empty()) text += verb + ": ";
   if (!failure.what.empty()) text += failure.what + ": ";
   text += failure.message + "\n";
   const std::string step = next_of(failure, verb);
-  return step.empty() ? text : text + "  next: " + step + "\n";
+  if (!step.empty()) text += "  next: " + step + "\n";
+  return commands().complete(text);
 }
 
 std::string to_json_line(const Failure& failure, const std::string& verb) {
@@ -311,7 +290,7 @@ std::string to_json_line(const Failure& failure, const std::string& verb) {
                {"about", failure.what.empty() ? Json() : Json(failure.what)},
                {"next", step.empty() ? Json() : Json(step)}};
   line.update(failure.fields);
-  return to_line(line) + "\n";
+  return to_line(completed(std::move(line))) + "\n";
 }
 
 Failure&& Failure::about(std::string_view subject) && {

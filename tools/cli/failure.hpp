@@ -46,9 +46,6 @@ struct Failure {
   Json fields;          ///< more for programs, an object
 };
 
-/// What to do next, with "--store DIR" in each command of it that goes to the store.
-[[nodiscard]] std::string with_store(std::string_view step, std::string_view directory);
-
 /// "culm: ls: store x: there is no store", and on a second line what to do next. `verb` is "" where
 /// none was named.
 [[nodiscard]] std::string to_text(const Failure& failure, const std::string& verb);

@@ -25,6 +25,7 @@
 #include "culm/store/lmdb_kv.hpp"
 #include "culm/store/salvage.hpp"
 
+#include "tools/cli/commands.hpp"
 #include "tools/cli/store_access.hpp"
 
 namespace culm::tools {
@@ -74,6 +75,7 @@ struct LastWords {
     std::string line(kDate);
     line.append(" error   ").append(name).append(": ").append(failure.message);
     line.append("; next: ").append(failure.step).append("\n");
+    line = commands().complete(line);
     if (json) {
       line = to_json_line(std::move(failure).about(name), "");
       line.insert(line.size() - 2, ",\"time\":\"" + std::string(kDate) + "\",\"level\":\"" +

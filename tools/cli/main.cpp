@@ -10,6 +10,7 @@
 
 #include "culm/core/signing.hpp"
 
+#include "tools/cli/commands.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/store_access.hpp"
@@ -51,7 +52,7 @@ Failure with_step_of_damage(Failure failure, const Context& context) {
 
 int print_help(Context& context, const culm::tools::Ending& ending) {
   std::fputs(ending.err.c_str(), stderr);
-  auto printed = context.out.write(ending.out);
+  auto printed = context.out.write_raw(ending.out);
   if (printed) printed = context.out.flush();
   if (printed) return ending.status;
   const Failure& failure = printed.error();
@@ -64,6 +65,7 @@ int run(const std::vector<std::string>& arguments) {
   context.arguments = arguments;
   culm::tools::CommandTree tree;
   culm::tools::add_verbs(tree);
+  culm::tools::commands() = {tree, arguments};
   const auto verb = culm::tools::parse_command_line(tree, arguments, context);
   if (!verb) return print_help(context, verb.error());
   culm::tools::end_when_interrupted((*verb)->name(), context.json);
@@ -72,8 +74,7 @@ int run(const std::vector<std::string>& arguments) {
   const std::optional<Exit> interrupted = culm::tools::interrupted();
   if (outcome && interrupted) culm::tools::end_interrupted();
   if (outcome && !context.next.empty() && !context.json) {
-    const std::string step = culm::tools::with_given_store(context.next, context);
-    std::fputs(("  next: " + step + "\n").c_str(), stderr);
+    culm::tools::tell("  next: " + context.next);
   }
   if (outcome) return 0;
   const Exit exit = interrupted.value_or(outcome.error().exit);
@@ -82,7 +83,6 @@ int run(const std::vector<std::string>& arguments) {
   static_cast<void>(context.out.flush());
   Failure failure = with_what_was_done(std::move(outcome.error()).as(exit), context);
   failure = with_step_of_damage(with_holder(std::move(failure), context), context);
-  failure.step = culm::tools::with_given_store(failure.step, context);
   const std::string& name = (*verb)->name();
   std::fputs((context.json ? to_json_line(failure, name) : to_text(failure, name)).c_str(), stderr);
   return static_cast<int>(failure.exit);

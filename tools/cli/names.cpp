@@ -157,7 +157,7 @@ Outcome<void> give_name(const GivenName& given) {
     return fail_with(Failure(error_system(Errc::kFileIo, error.value())).about(shown(directory())));
   }
   CULM_TOOLS_TRY(const auto file, NewFile::create(path_of(given.name), 0666));
-  CULM_TOOLS_CHECK(file->out().write(to_string(given.log) + "\n"));
+  CULM_TOOLS_CHECK(file->out().write_raw(to_string(given.log) + "\n"));
   return file->complete();
 }
 

@@ -12,6 +12,7 @@
 
 #include "culm/core/assert.hpp"
 
+#include "tools/cli/commands.hpp"
 #include "tools/cli/progress.hpp"
 
 namespace culm::tools {
@@ -64,13 +65,17 @@ Outcome<void> write_fully(int descriptor, std::string_view text) {
 Output::Output(int descriptor, std::string name)
     : descriptor_(descriptor), name_(std::move(name)) {}
 
-Outcome<void> Output::write(std::string_view text) {
+Outcome<void> Output::say(std::string_view words) { return write_raw(commands().complete(words)); }
+
+Outcome<void> Output::write_raw(std::string_view text) {
   buffer_ += text;
   if (buffer_.size() < kBufferBytes) return {};
   return flush();
 }
 
-Outcome<void> Output::write_json(const Json& value) { return write(to_line(value) + "\n"); }
+Outcome<void> Output::write_json(Json value) {
+  return write_raw(to_line(completed(std::move(value))) + "\n");
+}
 
 Outcome<void> Output::flush() {
   const std::string text = std::exchange(buffer_, {});

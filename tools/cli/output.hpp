@@ -27,10 +27,12 @@ class Output {
  public:
   explicit Output(int descriptor = STDOUT_FILENO, std::string name = "output");
 
-  /// Fails as `write_fully`.
-  [[nodiscard]] Outcome<void> write(std::string_view text);
-  /// One line of JSON.
-  [[nodiscard]] Outcome<void> write_json(const Json& value);
+  /// Words for people, their commands completed. Fails as `write_fully`.
+  [[nodiscard]] Outcome<void> say(std::string_view words);
+  /// The same as it is: what a log holds, and help.
+  [[nodiscard]] Outcome<void> write_raw(std::string_view text);
+  /// One line of JSON, its words completed.
+  [[nodiscard]] Outcome<void> write_json(Json value);
   [[nodiscard]] Outcome<void> flush();
   [[nodiscard]] bool is_terminal() const;
   [[nodiscard]] bool is_regular_file() const;

@@ -141,16 +141,16 @@ static Outcome<void> tell_state(Context& context, const Made& made, bool dry_run
     text += "; up to " + human_entries(made.absent.count()) +
             " are lost, or were never here, which nothing tells: " + human_ranges(made.absent);
   }
-  return context.out.write(text + "\n");
+  return context.out.say(text + "\n");
 }
 
 static Outcome<void> tell_peers(Context& context, bool dry_run) {
   if (context.json) {
     return context.out.write_json(Json{{"type", dry_run ? "damaged_peers" : "dropped_peers"}});
   }
-  return context.out.write(std::string(dry_run ? "would drop" : "dropped") +
-                           " the list of peers that this store has synced with; it fills again "
-                           "with each sync\n");
+  return context.out.say(std::string(dry_run ? "would drop" : "dropped") +
+                         " the list of peers that this store has synced with; it fills again "
+                         "with each sync\n");
 }
 
 Outcome<void> tell_findings(Context& context, const Findings& findings, Tense tense) {
@@ -168,7 +168,7 @@ Outcome<void> tell_findings(Context& context, const Findings& findings, Tense te
     const store::Damage& lost = damage == findings.damaged.end() ? sound : damage->second;
     const RangeSet& cut_off = cut == findings.cut_off.end() ? none : cut->second;
     CULM_TOOLS_CHECK(context.json ? context.out.write_json(damage_json(log, lost, cut_off, dry_run))
-                                  : context.out.write(damage_lines(log, lost, cut_off, tense)));
+                                  : context.out.say(damage_lines(log, lost, cut_off, tense)));
   }
   return {};
 }

@@ -1,7 +1,6 @@
 #include "tools/cli/store_access.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <fstream>
 #include <map>
 #include <string>
@@ -12,6 +11,7 @@
 #include "culm/store/lmdb_kv.hpp"
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/commands.hpp"
 #include "tools/cli/files.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
@@ -19,13 +19,6 @@
 namespace culm::tools {
 
 std::string named(const Context& context) { return "store " + shown(context.store_directory); }
-
-std::string with_given_store(std::string_view step, const Context& context) {
-  const bool is_given = std::ranges::any_of(context.arguments, [](const std::string& argument) {
-    return argument == "--store" || argument.starts_with("--store=");
-  });
-  return is_given ? with_store(step, context.store_directory) : std::string(step);
-}
 
 void explain_lost_node(Failure& failure, const LogKey& log) {
   if (failure.code != Errc::kPeerClosed && failure.code != Errc::kNetwork) return;
@@ -38,25 +31,22 @@ void explain_lost_node(Failure& failure, const LogKey& log) {
 
 void warn(const Context& context, std::string_view verb, const LogKey& log, Warning warning) {
   std::string& text = warning.message;
-  const std::string next = with_given_store(warning.next, context);
   if (context.json) {
     if (!warning.risk.empty()) text += "; " + warning.risk;
     Json line = {{"type", "warning"}, {"log", to_string(log)}, {"message", text}};
-    if (!next.empty()) line["next"] = next;
-    text = to_line(line);
-  } else {
-    text.insert(0, "culm: " + std::string(verb) + ": " + short_name(log) + ": ");
-    if (!warning.risk.empty()) text += "\n  risk: " + warning.risk;
-    if (!next.empty()) text += "\n  next: " + next;
+    if (!warning.next.empty()) line["next"] = warning.next;
+    return tell_json(std::move(line));
   }
-  std::fputs((text + "\n").c_str(), stderr);
+  text.insert(0, "culm: " + std::string(verb) + ": " + short_name(log) + ": ");
+  if (!warning.risk.empty()) text += "\n  risk: " + warning.risk;
+  if (!warning.next.empty()) text += "\n  next: " + warning.next;
+  tell(text);
 }
 
 void tell_made(const Context& context) {
   const std::string& store = context.store_directory;
-  const std::string line = context.json ? to_line(Json{{"type", "store_made"}, {"store", store}})
-                                        : "culm: made store " + shown(store);
-  std::fputs((line + "\n").c_str(), stderr);
+  if (context.json) return tell_json(Json{{"type", "store_made"}, {"store", store}});
+  tell("culm: made store " + shown(store));
 }
 
 /// By a signal, such as that of Ctrl-Z.

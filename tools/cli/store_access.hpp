@@ -17,12 +17,10 @@ namespace culm::tools {
 
 /// "store DIR".
 [[nodiscard]] std::string named(const Context& context);
-/// What to do next: its commands go to the store that was named, if one was.
-[[nodiscard]] std::string with_given_store(std::string_view step, const Context& context);
 /// What goes on, and yet the user is to know of a log.
 struct Warning {
   std::string message;
-  std::string next{};  ///< what to do next, its commands as of `with_given_store`
+  std::string next{};  ///< what to do next
   std::string risk{};  ///< a line of its own for people, else a part of the message
 };
 /// Says it on stderr.

@@ -104,8 +104,8 @@ Outcome<void> verify_entry_files(Context& context, const EntryFiles& files) {
   }
   std::string list;
   for (const std::string& what : checked) list += (list.empty() ? "" : ", ") + what;
-  return context.out.write("good: entry " + std::to_string(n) + " of log " +
-                           to_string(entry.log()) + "\nchecked: " + list + "\n");
+  return context.out.say("good: entry " + std::to_string(n) + " of log " + to_string(entry.log()) +
+                         "\nchecked: " + list + "\n");
 }
 
 }  // namespace culm::tools

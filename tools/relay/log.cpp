@@ -7,6 +7,7 @@
 #include <ctime>
 #include <utility>
 
+#include "tools/cli/commands.hpp"
 #include "tools/cli/escape.hpp"
 
 namespace culm::tools {
@@ -48,20 +49,16 @@ Outcome<Level> parse_level(std::string_view what, std::string_view text) {
 void Log::write(Level level, std::string_view type, const std::string& text,
                 const Json& fields) const {
   if (!takes(level)) return;
-  std::string line;
   if (options_.json) {
     Json object = {{"time", utc_now()}, {"level", name(level)}, {"type", type}};
     object["message"] = text;
     object.update(fields);
-    line = to_line(object);
-  } else {
-    constexpr std::size_t kLevelColumns = 7;
-    std::string shown(name(level));
-    shown.resize(kLevelColumns, ' ');
-    line = utc_now() + " " + shown + " " + text;
+    return tell_json(std::move(object));
   }
-  // At once, so that lines of several processes do not mix.
-  std::fputs((line + "\n").c_str(), stderr);
+  constexpr std::size_t kLevelColumns = 7;
+  std::string shown(name(level));
+  shown.resize(kLevelColumns, ' ');
+  tell(utc_now() + " " + shown + " " + text);
 }
 
 }  // namespace culm::tools

@@ -31,7 +31,7 @@ Outcome<void> tell_ready(Context& context, const std::string& peer, const node::
                                                  {"port", bound.port},
                                                  {"pid", ::getpid()}}));
   } else {
-    CULM_TOOLS_CHECK(context.out.write("relay " + peer + " listens at " + address + "\n"));
+    CULM_TOOLS_CHECK(context.out.say("relay " + peer + " listens at " + address + "\n"));
   }
   return context.out.flush();
 }

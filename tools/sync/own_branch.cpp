@@ -1,7 +1,6 @@
 #include "tools/sync/own_branch.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 
 #include "culm/store/author_mark_place.hpp"

@@ -192,7 +192,7 @@ Outcome<void> conclude(Context& context, const SyncRequest& request, const SyncR
     }
   } else {
     CULM_TOOLS_CHECK(
-        context.out.write(request.quote_only ? quoted(request, report) : moved(request, report)));
+        context.out.say(request.quote_only ? quoted(request, report) : moved(request, report)));
   }
   return judged;
 }

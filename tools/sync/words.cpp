@@ -213,7 +213,7 @@ class Words {
            human_dropped(told.dropped, told.payloads_dropped);
   }
   std::string operator()(const node::SyncForgotten& told) const {
-    return short_name(told.log) + ": forgotten here (`culm forget`), and not synced any more";
+    return short_name(told.log) + ": forgotten here, and not synced any more";
   }
   std::string operator()(const node::SyncDenied& told) const {
     if (request_.push && !told.is_offer) return {};  // the peer is about to learn of the log
@@ -288,9 +288,10 @@ Outcome<void> SyncTeller::say(const node::SyncEvent& event) {
       line["error"] = name(lost->error.code);
       line["message"] = reason_of(*lost);
     }
-    text = to_line(line);
+    CULM_TOOLS_CHECK(context_.out.write_json(line));
+  } else {
+    CULM_TOOLS_CHECK(context_.out.say(text + "\n"));
   }
-  CULM_TOOLS_CHECK(context_.out.write(text + "\n"));
   return context_.out.flush();
 }
 
