@@ -6,6 +6,7 @@
 
 #include "culm/core/assert.hpp"
 #include "culm/feed/lipmaa.hpp"
+#include "culm/store/check_published.hpp"
 
 namespace culm::store {
 namespace {
@@ -95,15 +96,10 @@ Result<void> Appender::State::compare(const ReadTransaction& transaction, const 
   if (!published && tail.seqnum != 0 && !options.adopt) {
     return fail(error_for(Errc::kAuthorMarkFormat, tail.seqnum));
   }
-  if (published && published->seqnum != 0) {
-    const SeqNum n = published->seqnum;
-    CULM_TRY(const auto there, transaction.find_entry(known, n));
-    if (!there) return fail(error_for(Errc::kAuthorMarkBehind, n));
-    if (there->hash() != published->hash) return fail(error_for(Errc::kAuthorMarkFork, n));
-  }
-  // The entry of a mark whose writing did not end was committed before.
-  if (published && published->is_overtaken && tail.seqnum <= published->seqnum && !options.adopt) {
-    return fail(Errc::kAuthorMarkFormat);
+  if (published) {
+    const auto checked = check_published(transaction, known, *published);
+    const bool is_of_mark = !checked && checked.error().code == Errc::kAuthorMarkFormat;
+    if (!checked && !(is_of_mark && options.adopt)) return checked;
   }
   is_marked = published.has_value();
   const Published now{tail.seqnum, tail.hash, store.id()};

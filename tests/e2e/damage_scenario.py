@@ -85,7 +85,7 @@ class Damage(NetworkScenario):
         self.assertIn("53 entries of which nothing else is left", alone)
         self.assertIn(step, alone)
         done = self.run_culm("repair", "--from", relay.address, status=NETWORK)
-        self.assertIn("took 2 entries that nothing here had told of", done.stdout.decode())
+        self.assertIn(": replaced 2 entries: 300-301\n", done.stdout.decode())
         said = done.stderr.decode()
         self.assertIn("nothing is left of 51 entries, so no peer was asked for them", said)
         self.assertIn(step, said)

@@ -8,7 +8,7 @@ import socket
 import time
 
 from export_import_scenario import make_log, to_jsonl
-from rotten import Rotten
+from rotten import PAGE, Rotten
 from scenario import FORK, NETWORK, NOT_FOUND, SOURCE, STORE, USAGE, VERIFICATION, main
 
 RANGES = re.compile(r"(\d+(-\d*)?(,\d+(-\d*)?)*)?")
@@ -271,6 +271,16 @@ class JsonLines(Rotten):
                      if line["type"] == "replaced")
         self.assertEqual(replaced["cut_off"], "")
         relay.end()
+
+    def test_what_an_author_mark_tells_of_and_is_not_here_is_said(self):
+        author = self.new_log("abc")
+        with open(self.path("store/data.mdb"), "rb") as file:
+            before = file.read(2 * PAGE)
+        self.out("append", "--key", "me.key", stdin=b"d")
+        with open(self.path("store/data.mdb"), "r+b") as file:
+            file.write(before)  # as where the last write of it was lost
+        for line in *self.run_verb("ls", author), *self.run_verb("verify", status=NOT_FOUND):
+            self.assertEqual((line["lost"], line["published"]), ("4", 4))
 
     def test_a_fork_says_what_it_drops_here(self):
         start = make_log(4)

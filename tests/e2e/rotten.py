@@ -1,6 +1,10 @@
 """Stores whose files rot."""
 
+import json
+import re
+
 from relay_harness import NetworkScenario
+from scenario import NOT_FOUND
 
 ENTRIES = 800
 PAGE = 4096
@@ -31,3 +35,28 @@ class Rotten(NetworkScenario):
     def rot_entry(self, store, n):
         """In the signature, which is the last of an entry."""
         self.rot(store, b"line %d of" % n, ahead=5)
+
+    def assert_lost(self, entries="", payloads="", cut_off="", store="store"):
+        """`ls` and `verify` say it, and nothing else is wrong; the next step that they name."""
+        words = {"lost": entries, "payloads_lost": payloads, "cut_off": cut_off}
+        done = self.run_culm("verify", "--json", store=store, status=NOT_FOUND)
+        verdict, log = json.loads(done.stdout), self.json("ls", store=store)
+        for line in verdict, log:
+            self.assertEqual({key: line[key] for key in words}, words)
+        self.assertEqual((verdict["ok"], verdict["faults"], verdict["bad_entries"]), (False, 0, 0))
+        self.assertEqual(log["complete"] and entries != "", False, log)
+        step = json.loads(done.stderr)["next"]
+        self.assertIn(f"  next: {step}\n", self.run_culm("ls", store=store).stderr.decode())
+        said = json.loads(self.run_culm("repair", "--json", store=store, status=NOT_FOUND).stderr)
+        self.assertEqual((said["error"], said["next"]), (json.loads(done.stderr)["error"], step))
+        return step
+
+    def assert_clean(self, store="store"):
+        self.assert_sound(store)
+        listed = self.run_culm("ls", store=store)
+        self.assertEqual((b"lost" in listed.stdout, listed.stderr), (False, b""))
+        self.assertEqual(self.text("repair", store=store), "nothing is damaged\n")
+
+    def paste(self, step, store="store"):
+        for command in re.findall("`culm ((?:select|delete) [^`]*)`", step):
+            self.out(*command.split(), store=store)

@@ -65,6 +65,22 @@ CarryWords carry_words(const Carried& carried, const std::string& cat, const std
           each + append + " branch.$n || break; done`"};
 }
 
+RangeSet fit_in_command(const RangeSet& set) {
+  constexpr std::size_t kCharactersMax = 60;
+  RangeSet first;
+  std::size_t characters = 0;
+  for (const SeqRange range : set.ranges()) {
+    characters += to_string(RangeSet{range}).size() + (first.empty() ? 0 : 1);
+    if (characters > kCharactersMax) break;
+    first.insert(range);
+  }
+  return first;
+}
+
+std::string then_others(const RangeSet& set) {
+  return fit_in_command(set) == set ? "" : ", and the same of the others";
+}
+
 std::string append_command(const std::string& key, const LogKey& log) {
   std::string text = "culm append --key " + (key.empty() ? "KEY" : shell_word(key));
   if (log.log_id != LogId{0}) text += " --log-id " + std::to_string(to_integer(log.log_id));

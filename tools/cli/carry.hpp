@@ -4,7 +4,8 @@
 
 #include "culm/store/store.hpp"
 
-/// The commands by which payloads are taken out of a log and appended to one again.
+/// Parts of commands that are printed to be run; those by which payloads are taken out of a log and
+/// appended to one again.
 namespace culm::tools {
 
 /// Payloads that are to be carried.
@@ -30,6 +31,11 @@ struct CarryWords {
 };
 [[nodiscard]] CarryWords carry_words(const Carried& carried, const std::string& cat,
                                      const std::string& append);
+
+/// The first ranges of a set, as many as a command that is printed has room for.
+[[nodiscard]] RangeSet fit_in_command(const RangeSet& set);
+/// Behind such a command, where it has no room for all of `set`; else "".
+[[nodiscard]] std::string then_others(const RangeSet& set);
 
 /// "culm append --key KEY", with the log id where it is not 0. `key`: the key file; "" where it is
 /// not known.

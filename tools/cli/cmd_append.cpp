@@ -320,9 +320,9 @@ Outcome<void> run(Context& context, const Options& given) {
 
   Ed25519Verifier verifier;
   CULM_TOOLS_TRY(const std::string marks, about("author mark", store::find_marks_directory()));
-  const AppendedLog own{log, options.key_path, store::author_mark_path(marks, log)};
+  const AppendedLog own{log, options.key_path};
   const auto open_mark = [&] {
-    return about("author mark " + shown(own.mark_path),
+    return about("author mark " + shown(store::author_mark_path(marks, log)),
                  store::open_author_mark({.directory = marks,
                                           .key_path = options.key_path,
                                           .store_directory = context.store_directory,

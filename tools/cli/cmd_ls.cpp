@@ -66,6 +66,7 @@ Summary summarize(const store::LogState& log, const LostOfLog& lost) {
   summary.state += lacking_payloads(summary.payloads_missing.count(), unwanted.count(),
                                     (lacking & log.deleted).count());
   if (!lost.empty()) summary.state += "; lost: " + listed(lost);
+  if (lost.mark_fault) summary.state += "; " + message(*lost.mark_fault);
   return summary;
 }
 
@@ -94,6 +95,7 @@ Json to_json(const store::LogState& log, const Summary& summary, const LostOfLog
                  {"interest_newest", log.interest.entries.newest}};
   object["end_of_log"] = log.end_of_log == 0 ? Json() : Json(log.end_of_log);
   object["cap"] = log.cap == 0 ? Json() : Json(log.cap);
+  if (lost.published != 0) object["published"] = lost.published;
   return object;
 }
 
@@ -146,7 +148,8 @@ Outcome<void> run(Context& context, const Options& options) {
   for (std::size_t i = 0; i < logs.size(); ++i) {
     CULM_TOOLS_TRY(const auto state, transaction.get_log(logs[i]));
     const store::LogState& log = *state;
-    CULM_TOOLS_TRY(const LostOfLog lost, about(short_name(log.log), find_lost(transaction, log)));
+    CULM_TOOLS_TRY(const LostOfLog lost,
+                   about(short_name(log.log), find_lost(context, *store, transaction, log)));
     if (!lost.empty() && step.empty()) step = next_if_lost(log, lost);
     Summary summary = summarize(log, lost);
     CULM_TOOLS_TRY(summary.payload_bytes, count_payload_bytes(transaction, log));
@@ -189,7 +192,8 @@ void add_ls(CommandTree& tree) {
       "  capped at N    the author has forked the log; entries from N on are not valid\n"
       "and, behind that, how many of its payloads are not held, or not wanted (`culm select`), or\n"
       "were deleted here, what is there of payloads that have come in part only: the next sync\n"
-      "goes on with them, and what is lost: damage took it, it is wanted, and not here again.",
+      "goes on with them, and what is lost: damage took it, it is wanted, and not here again. Of a\n"
+      "log that is appended to here that is also what its author mark tells of, and is not here.",
       "culm ls --full", options, run);
   verb.group(VerbGroup::kRead);
   verb.add_option("PREFIX", &options->prefix,

@@ -62,8 +62,8 @@ using Wanted = std::map<LogKey, store::Lost>;
 
 /// What is lost and, of all logs that something is wanted of, what is missing: entries behind the
 /// head may be lost with a state, which nothing here tells.
-Outcome<Wanted> find_wanted(const RepairOptions& options, const Findings& findings,
-                            const store::Store& store) {
+Outcome<Wanted> find_wanted(const Context& context, const RepairOptions& options,
+                            const Findings& findings, const store::Store& store) {
   Wanted all;
   CULM_TOOLS_TRY(const auto transaction, store.read());
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));
@@ -71,7 +71,9 @@ Outcome<Wanted> find_wanted(const RepairOptions& options, const Findings& findin
     const auto log = transaction.get_log(key);
     if (!log) continue;  // said already
     const RangeSet wanted = resolve((*log)->interest.entries, (*log)->head());
-    CULM_TOOLS_TRY(store::Lost lost, about(short_name(key), transaction.find_lost(**log)));
+    CULM_TOOLS_TRY(const LostOfLog known,
+                   about(short_name(key), find_lost(context, store, transaction, **log)));
+    store::Lost lost = known.lost;
     if (wanted.empty() && lost.empty() && !findings.cut_off.contains(key)) continue;
     lost.entries |= closure(wanted, (*log)->head()) - (*log)->held;
     if ((*log)->interest.payloads) {
@@ -183,7 +185,8 @@ Outcome<AllLost> find_all_lost(Context& context, const RepairOptions& options,
   for (const LogKey& key : logs) {
     const auto log = transaction.get_log(key);
     if (!log) continue;  // said already
-    CULM_TOOLS_TRY(const LostOfLog lost, about(short_name(key), find_lost(transaction, **log)));
+    CULM_TOOLS_TRY(const LostOfLog lost,
+                   about(short_name(key), find_lost(context, *store, transaction, **log)));
     const auto damage = findings.damaged.find(key);
     store::Damage said = damage == findings.damaged.end() ? store::Damage{} : damage->second;
     const auto made = findings.made.find(key);
@@ -266,12 +269,14 @@ bool has_answered(const node::SyncReport& report) {
 }
 
 /// Of the first log of which something is lost; "" where nothing is.
-Outcome<std::string> next_if_nobody_has(const store::Store& store, const Wanted& asked) {
+Outcome<std::string> next_if_nobody_has(const Context& context, const store::Store& store,
+                                        const Wanted& asked) {
   CULM_TOOLS_TRY(const auto transaction, store.read());
   std::string next;
   for (const auto& [key, what] : asked) {
     CULM_TOOLS_TRY(const auto log, about(short_name(key), transaction.get_log(key)));
-    CULM_TOOLS_TRY(const LostOfLog lost, about(short_name(key), find_lost(transaction, *log)));
+    CULM_TOOLS_TRY(const LostOfLog lost,
+                   about(short_name(key), find_lost(context, store, transaction, *log)));
     if (lost.empty()) continue;
     if (!next.empty()) return next.append(kThenOthers);
     next = next_if_nobody_has(*log, lost);
@@ -285,7 +290,7 @@ Outcome<void> fetch(Context& context, const RepairOptions& options, const Findin
   Wanted lost;
   {
     CULM_TOOLS_TRY(const auto store, open_for_reading(context));
-    CULM_TOOLS_TRY(lost, find_wanted(options, findings, *store));
+    CULM_TOOLS_TRY(lost, find_wanted(context, options, findings, *store));
   }
   std::vector<LogKey> logs;
   logs.reserve(lost.size());
@@ -307,7 +312,7 @@ Outcome<void> fetch(Context& context, const RepairOptions& options, const Findin
                        why_lost(why->error, why->peer->text).message;
   }
   std::string step = "what is left is sound; repair again with another peer";
-  CULM_TOOLS_TRY(const std::string other, next_if_nobody_has(*store, lost));
+  CULM_TOOLS_TRY(const std::string other, next_if_nobody_has(context, *store, lost));
   if (!other.empty()) step += "; where nobody has it: " + other;
   if (lost_rows != 0) {
     CULM_TOOLS_TRY(const std::string whole, next_if_logs_lost(*store));

@@ -78,7 +78,7 @@ Json to_json(const store::LogState& log, const LostOfLog& lost, const store::Aud
   const RangeSet certificate = log.certificate();
   Json object = {{"type", "verdict"},
                  {"log", to_string(log.log)},
-                 {"ok", report.is_sound() && log.cap == 0 && lost.empty()},
+                 {"ok", report.is_sound() && log.cap == 0 && lost.empty() && !lost.mark_fault},
                  {"entries", (log.served() - certificate).count()},
                  {"certificate_entries", certificate.count()},
                  {"bad_entries", count_bad(log, report)},
@@ -90,11 +90,11 @@ Json to_json(const store::LogState& log, const LostOfLog& lost, const store::Aud
                  {"payloads_lost", to_string(lost.lost.payloads)},
                  {"cut_off", to_string(lost.cut_off)}};
   object["cap"] = log.cap == 0 ? Json() : Json(log.cap);
-  if (report.first_fault) {
-    object["error"] = name(report.first_fault->code);
-    if (report.first_fault->detail_kind == ErrorDetail::kSeqnum) {
-      object["seqnum"] = report.first_fault->detail;
-    }
+  if (lost.published != 0) object["published"] = lost.published;
+  const auto& fault = report.first_fault ? report.first_fault : lost.mark_fault;
+  if (fault) {
+    object["error"] = name(fault->code);
+    if (fault->detail_kind == ErrorDetail::kSeqnum) object["seqnum"] = fault->detail;
   }
   return object;
 }
@@ -133,6 +133,7 @@ std::string to_text(const Output& out, const Columns& columns, const store::LogS
   const std::string verdict = !report.is_sound() ? out.toned(Tone::kBad, "BAD ")
                               : log.cap != 0     ? out.toned(Tone::kBad, "FORK")
                               : !lost.empty()    ? out.toned(Tone::kPartial, "LOST")
+                              : lost.mark_fault  ? out.toned(Tone::kPartial, "MARK")
                                                  : out.toned(Tone::kGood, "good");
   std::string text =
       columns.named(log.log) + "  " + verdict + "  " + columns.counted(log.served().count());
@@ -142,6 +143,7 @@ std::string to_text(const Output& out, const Columns& columns, const store::LogS
   if (!report.loose.empty()) text += ", " + human_count(report.loose.count()) + " loose";
   if (log.cap != 0) text += ", forked by its author at " + std::to_string(log.cap);
   if (!lost.empty()) text += "; lost: " + listed(lost);
+  if (lost.mark_fault) text += "; " + message(*lost.mark_fault);
   if (report.first_fault) {
     text += "; " + human_count(report.faults) +
             (report.faults == 1 ? " fault: " : " faults, first: ") + message(*report.first_fault);
@@ -202,6 +204,8 @@ void judge(std::optional<Failure>& worst, const store::LogState& log, const Lost
                counts.failure("the log is sound").about(title).next(next_if_lost(log, lost)));
   } else if (log.cap != 0) {
     keep_worst(worst, Failure(error_for(Errc::kFork, log.cap)).about(title));
+  } else if (lost.mark_fault) {
+    keep_worst(worst, mark_failure(*lost.mark_fault, log.log).about(title));
   }
 }
 
@@ -250,7 +254,7 @@ Outcome<void> verify_store(Context& context, const Options& options) {
                            progress.show(before + n);
                          })));
     before += log.held.count();
-    const auto lost = find_lost(transaction, log);
+    const auto lost = find_lost(context, *store, transaction, log);
     if (!lost) keep_worst(worst, Failure(lost.error()).about(title));
     const LostOfLog told = lost.value_or(LostOfLog{});
     CULM_TOOLS_CHECK(print_verdict(context, columns, transaction, log, told, report, verifier));
@@ -285,10 +289,12 @@ void add_verify(CommandTree& tree) {
       "A loose entry is good and served; what links to it from the head is not held yet, and a\n"
       "sync takes it. One that leads to nothing is another thing: what lies below is lost.\n"
       "\n"
-      "Exit status 4 if something is wrong or there is no entry in the file, 5 if the store is\n"
-      "damaged. Only if neither is so 3 if something that is wanted was lost by damage, and is\n"
+      "Exit status 4 if something is wrong, 5 if the store is damaged; a file without an entry is\n"
+      "good. Only if neither is so 3 if something that is wanted was lost by damage, and is\n"
       "not here again, or else 7 if an author forked a log, which stays so: the store is sound\n"
-      "then.",
+      "then. What the author mark of a log that is appended to here tells of (`culm mark`), and\n"
+      "is not here, is lost as well; and where the mark is damaged, or another entry is here in\n"
+      "the place of its one, the exit status is 7 too.",
       "culm verify\n  culm verify --jsonl part.jsonl\n"
       "  culm verify --entry 4.bin --backlink 3.bin --lipmaalink 1.bin",
       options, run);

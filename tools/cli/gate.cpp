@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "culm/store/author_mark_place.hpp"
-
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/carry.hpp"
 #include "tools/cli/command_line.hpp"
 #include "tools/cli/files.hpp"
+#include "tools/cli/lost.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/sync/own_branch.hpp"
 
@@ -158,29 +157,15 @@ static void explain_unknown_head(Failure& failure, const Context& context, const
                  " as one of its network; else " + failure.step;
 }
 
-static Failure explain(const Context& context, const Error& error, const std::string& mark_path,
+static Failure explain(const Context& context, const Error& error, const LogKey& log,
                        const Gate& gate = {}) {
-  Failure failure(error);
+  Failure failure = mark_failure(error, log);
   if (error.code == Errc::kAuthorMarkBehind && gate.known && gate.known->head == error.detail) {
     failure.message = "a peer holds the log up to seqnum " + std::to_string(error.detail) +
                       ", which this store lacks";
   }
   if (error.code == Errc::kAuthorHeadUnknown) explain_unknown_head(failure, context, gate);
-  if (error.code == Errc::kAuthorMarkFormat) {
-    const bool is_missing = error.detail_kind == ErrorDetail::kSeqnum;
-    failure.message = "author mark " + shown(mark_path) +
-                      (is_missing ? " is missing, though the store holds the log up to seqnum " +
-                                        std::to_string(error.detail)
-                                  : " is damaged");
-    failure.step = is_missing ? "marks are looked for in $CULM_MARKS, else by $XDG_DATA_HOME or "
-                                "$HOME: where one of these was another when this log was appended "
-                                "to, as in cron, set it so. Else "
-                              : "";
-    failure.step +=
-        "restore the mark from a copy (`culm mark --import FILE`); or take what peers have of the "
-        "log (`culm sync`), and if nothing else was appended with this key since this store was "
-        "written, append once with --adopt";
-  } else if (error.code == Errc::kEntryNotHeld) {
+  if (error.code == Errc::kEntryNotHeld) {
     failure.exit = Exit::kFork;
     failure.message = "the store holds only part of the log, " + failure.message;
     failure.step =
@@ -197,7 +182,11 @@ Failure explain(const Context& context, const Error& error, const AppendedLog& o
   const OwnLog log{store, own.log, gate.tail, own.key_path};
   if (gate.known && gate.known->fork) return explain_shown_fork(log, *gate.known->fork);
   if (gate.shows_branch()) return explain_branch(log, *gate.known->other);
-  Failure failure = explain(context, error, own.mark_path, gate);
+  Failure failure = explain(context, error, own.log, gate);
+  if (error.code == Errc::kAuthorMarkBehind && !gate.known) {
+    const std::string step = next_if_behind(context, store, own.log);
+    if (!step.empty()) failure.step = step;
+  }
   // Nobody can say whether what the mark speaks of is held elsewhere.
   if (error.code == Errc::kAuthorMarkFork && !gate.known && store::is_unasked(mark)) {
     failure.step =
@@ -211,11 +200,11 @@ Failure explain(const Context& context, const Error& error, const AppendedLog& o
 Outcome<void> check_new_log(const Context& context, const AppendedLog& own, store::AuthorMark& mark,
                             bool adopt, AppendGate gate) {
   const auto published = mark.read();
-  if (!published && !adopt) return fail_with(explain(context, published.error(), own.mark_path));
+  if (!published && !adopt) return fail_with(explain(context, published.error(), own.log));
   if (!published || !*published || (*published)->seqnum == 0) {
     if (gate != AppendGate::kRequired) return {};
-    return fail_with(explain(context, {Errc::kAuthorHeadUnknown}, own.mark_path,
-                             {.gate = gate, .is_first = true}));
+    return fail_with(
+        explain(context, {Errc::kAuthorHeadUnknown}, own.log, {.gate = gate, .is_first = true}));
   }
   Failure failure(error_for(Errc::kAuthorMarkBehind, (*published)->seqnum));
   failure.message = "there is no store, and the log is published up to seqnum " +

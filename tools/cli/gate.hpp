@@ -37,7 +37,6 @@ struct Gate {
 struct AppendedLog {
   LogKey log;
   std::string key_path;
-  std::string mark_path;
 };
 /// Why an appender was not opened: what a peer showed, or else what mark and store say.
 [[nodiscard]] Failure explain(const Context& context, const Error& error, const AppendedLog& own,

@@ -6,8 +6,11 @@
 #include "culm/feed/closure.hpp"
 #include "culm/feed/lipmaa.hpp"
 #include "culm/store/author_mark_place.hpp"
+#include "culm/store/check_published.hpp"
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/carry.hpp"
+#include "tools/cli/files.hpp"
 #include "tools/cli/output.hpp"
 
 namespace culm::tools {
@@ -28,16 +31,12 @@ bool is_held(const RangeSet& held, const std::vector<SeqNum>& path) {
   return std::ranges::all_of(path, [&](SeqNum n) { return held.contains(n); });
 }
 
-/// Of what is wanted and here, what has all that proves it.
-struct Whole {
-  RangeSet entries;
-  bool is_all = true;  ///< else older ones may be whole too: to find them would take long
-};
-
-Whole find_whole(const store::LogState& log) {
+/// Of what is wanted and here, what has all that proves it; only the newest where it would take
+/// long to find all.
+RangeSet find_whole(const store::LogState& log) {
   const SeqNum head = log.head();
   const RangeSet served = log.served();
-  Whole whole;
+  RangeSet whole;
   int steps = 0;
   const RangeSet here = wanted(log, head) & served;
   for (std::size_t i = here.ranges().size(); i-- > 0;) {
@@ -45,17 +44,15 @@ Whole find_whole(const store::LogState& log) {
     const auto is_any = [&] { return range.first <= range.last && ++steps < kStepsMax; };
     while (is_any() && !is_held(served, path_to_first(range.first))) ++range.first;
     while (is_any() && !is_held(served, tail_path(range.last, head))) --range.last;
-    whole.is_all = steps < kStepsMax;
-    if (!whole.is_all) return whole;
-    if (range.first <= range.last) whole.entries.insert(range);
+    if (steps >= kStepsMax) return whole;
+    if (range.first <= range.last) whole.insert(range);
   }
   return whole;
 }
 
 /// What `culm select` is told, so that no entry that is lost is wanted; later ones are as before.
 /// Of more ranges than a command has room for it wants the newest.
-std::string selection(const store::LogState& log, const Whole& found, const RangeSet& lost) {
-  RangeSet whole = found.entries;
+std::string selection(const store::LogState& log, RangeSet whole, const RangeSet& lost) {
   const SeqNum last = std::max(log.head(), lost.empty() ? 0 : lost.max());
   const Interest& interest = log.interest.entries;
   const bool is_newest = interest.newest != 0 && interest.ranges.empty();
@@ -67,8 +64,8 @@ std::string selection(const store::LogState& log, const Whole& found, const Rang
   if (goes_on && log.end_of_log == 0 && last < kSeqnumMax) {
     whole.insert({last + 1, kSeqnumMax});
   }
-  if (whole.empty()) return found.is_all ? "--none" : "--range RANGES";
-  while (to_string(whole).size() > kRangesInCommandMax) whole.erase(whole.ranges().front());
+  if (whole.empty()) return "--none";
+  while (fit_in_command(whole) != whole) whole.erase(whole.ranges().front());
   return "--range " + to_string(whole);
 }
 
@@ -79,18 +76,41 @@ std::string want_less(const store::LogState& log, const store::Lost& lost) {
   std::string text;
   RangeSet payloads = lost.payloads;
   if (has_entries) {
-    const Whole whole = find_whole(log);
+    const RangeSet whole = find_whole(log);
     text = "`culm select " + name + " " + selection(log, whole, lost.entries) + "`";
-    payloads &= whole.entries;
+    payloads &= whole;
   }
   if (!payloads.empty()) {
     text += has_entries ? " and " : "";
-    text += to_string(payloads).size() > kRangesInCommandMax
+    text += fit_in_command(payloads) != payloads
                 ? "`culm select " + name + " --entries-only`"
                 : "`culm delete " + name + " --payloads --range " + to_string(payloads) + "`";
   }
   const bool are_two = has_entries && !payloads.empty();
   return text.empty() ? text : text + (are_two ? " want less" : " wants less");
+}
+
+/// What `culm append` would say of the mark, if anything.
+std::optional<Error> compare_with_mark(const Context& context, const store::Store& store,
+                                       const LogKey& log) {
+  const auto marks = store::find_marks_directory();
+  if (!marks) return std::nullopt;
+  const auto mark = store::read_author_mark(*marks, log, context.store_directory);
+  // Who may not look there has appended nothing from there.
+  const bool is_damaged = !mark && mark.error().code == Errc::kAuthorMarkFormat;
+  if (!mark) return is_damaged ? std::optional<Error>(mark.error()) : std::nullopt;
+  // What another store on this machine appends to is no business of this one.
+  if (!*mark || (*mark)->is_elsewhere) return std::nullopt;
+  // As of now: an append commits before it moves the mark.
+  const auto now = store.read();
+  const auto outline = now ? now->find_outline(log) : fail(now.error());
+  if (!outline || !*outline || (*outline)->cap != 0) return std::nullopt;
+  const auto checked = store::check_published(*now, **outline, **mark);
+  // What is damaged the audit says.
+  const bool is_of_mark = !checked && (checked.error().code == Errc::kAuthorMarkBehind ||
+                                       checked.error().code == Errc::kAuthorMarkFork ||
+                                       checked.error().code == Errc::kAuthorMarkFormat);
+  return is_of_mark ? std::optional<Error>(checked.error()) : std::nullopt;
 }
 
 /// Whether who has the author mark of the log here may not append to it. What else `culm
@@ -113,10 +133,44 @@ RangeSet find_cut_off(const store::LogState& log, const RangeSet& lost) {
   return (left - anchored(left)) & closure(wanted(log, head), head);
 }
 
-Result<LostOfLog> find_lost(const store::ReadTransaction& transaction, const store::LogState& log) {
-  CULM_TRY(store::Lost lost, transaction.find_lost(log));
-  RangeSet cut_off = lost.entries.empty() ? RangeSet() : find_cut_off(log, {});
-  return LostOfLog{std::move(lost), std::move(cut_off)};
+Result<LostOfLog> find_lost(const Context& context, const store::Store& store,
+                            const store::ReadTransaction& transaction, const store::LogState& log) {
+  LostOfLog found;
+  CULM_TRY(found.lost, transaction.find_lost(log));
+  found.tail = log.held.empty() ? 0 : log.held.max();
+  found.mark_fault = compare_with_mark(context, store, log.log);
+  if (found.mark_fault && found.mark_fault->code == Errc::kAuthorMarkBehind) {
+    const SeqNum published = found.mark_fault->detail;
+    RangeSet behind = wanted(log, published);
+    behind -= {{1, found.tail}};
+    found.mark_fault.reset();
+    if (behind.contains(published)) {
+      found.lost.entries |= behind;
+      found.published = published;
+    }
+  }
+  if (!found.lost.entries.empty()) found.cut_off = find_cut_off(log, {});
+  return found;
+}
+
+Failure mark_failure(const Error& error, const LogKey& log) {
+  Failure failure(error);
+  if (error.code != Errc::kAuthorMarkFormat) return failure;
+  const std::string path = store::author_mark_path(store::find_marks_directory().value_or(""), log);
+  const bool is_missing = error.detail_kind == ErrorDetail::kSeqnum;
+  failure.message = "author mark " + shown(path) +
+                    (is_missing ? " is missing, though the store holds the log up to seqnum " +
+                                      std::to_string(error.detail)
+                                : " is damaged");
+  failure.step = is_missing ? "marks are looked for in $CULM_MARKS, else by $XDG_DATA_HOME or "
+                              "$HOME: where one of these was another when this log was appended "
+                              "to, as in cron, set it so. Else "
+                            : "";
+  failure.step +=
+      "restore the mark from a copy (`culm mark --import FILE`); or take what peers have of the "
+      "log (`culm sync`), and if nothing else was appended with this key since this store was "
+      "written, append once with --adopt";
+  return failure;
 }
 
 std::string listed(const RangeSet& entries, const RangeSet& payloads) {
@@ -135,9 +189,13 @@ static std::string human_cut_off(std::uint64_t count) {
 
 std::string listed(const LostOfLog& lost) {
   std::string text = listed(lost.lost.entries, lost.lost.payloads);
-  if (lost.cut_off.empty()) return text;
-  return text + (text.empty() ? "" : "; ") + human_cut_off(lost.cut_off.count()) + ": " +
-         human_ranges(lost.cut_off);
+  if (!lost.cut_off.empty()) {
+    text += (text.empty() ? "" : "; ") + human_cut_off(lost.cut_off.count()) + ": " +
+            human_ranges(lost.cut_off);
+  }
+  if (lost.published == 0) return text;
+  return text + "; its author mark tells of " + std::to_string(lost.published) + ", held up to " +
+         std::to_string(lost.tail);
 }
 
 std::string next_if_nobody_has(const store::LogState& log, const LostOfLog& lost) {
@@ -156,6 +214,14 @@ std::string next_if_lost(const store::LogState& log, const LostOfLog& lost) {
   const std::string other = next_if_nobody_has(log, lost);
   if (!other.empty()) text += "; where nobody has it: " + other;
   return text;
+}
+
+std::string next_if_behind(const Context& context, const store::Store& store, const LogKey& log) {
+  const auto transaction = store.read();
+  const auto state = transaction ? transaction->get_log(log) : fail(transaction.error());
+  if (!state) return {};
+  const auto lost = find_lost(context, store, *transaction, **state);
+  return lost && lost->published != 0 ? next_if_lost(**state, *lost) : "";
 }
 
 void LostCounts::add(const LostOfLog& lost) {

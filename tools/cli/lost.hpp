@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "culm/store/store.hpp"
 
+#include "tools/cli/context.hpp"
 #include "tools/cli/failure.hpp"
 
 /// What damage took: how much of it is wanted, and what to do about it.
@@ -13,16 +15,25 @@ namespace culm::tools {
 
 /// What is wanted of a log, and was lost.
 struct LostOfLog {
-  store::Lost lost;
-  RangeSet cut_off;  ///< held, and lead to entry 1 no more
+  store::Lost lost;      ///< also what was published of an own log above the last entry here
+  RangeSet cut_off;      ///< held, and lead to entry 1 no more
+  SeqNum published = 0;  ///< by the author mark, where that entry is lost; else 0
+  SeqNum tail = 0;       ///< the last entry here
+  /// Why its author mark keeps from appending to the log, other than that.
+  std::optional<Error> mark_fault{};
 
   [[nodiscard]] bool empty() const { return lost.empty() && cut_off.empty(); }
 };
 
 /// Wanted entries that lead to entry 1 no more, once `lost` are gone.
 [[nodiscard]] RangeSet find_cut_off(const store::LogState& log, const RangeSet& lost);
-[[nodiscard]] Result<LostOfLog> find_lost(const store::ReadTransaction& transaction,
+/// The author mark of the log is read as well, without a trace, and after `transaction` has begun.
+[[nodiscard]] Result<LostOfLog> find_lost(const Context& context, const store::Store& store,
+                                          const store::ReadTransaction& transaction,
                                           const store::LogState& log);
+
+/// What is said where an author mark keeps from appending to the log.
+[[nodiscard]] Failure mark_failure(const Error& error, const LogKey& log);
 
 /// "2 entries: 5,9; 1 payload: 7".
 [[nodiscard]] std::string listed(const RangeSet& entries, const RangeSet& payloads);
@@ -31,6 +42,9 @@ struct LostOfLog {
 
 /// The ways to be rid of it: a peer, or to want less; where its author may not append, another log.
 [[nodiscard]] std::string next_if_lost(const store::LogState& log, const LostOfLog& lost);
+/// Of an own log that lacks the entry its author mark tells of; "" of others.
+[[nodiscard]] std::string next_if_behind(const Context& context, const store::Store& store,
+                                         const LogKey& log);
 /// Behind "where nobody has it: ".
 [[nodiscard]] std::string next_if_nobody_has(const store::LogState& log, const LostOfLog& lost);
 

@@ -1,0 +1,19 @@
+#include "culm/store/check_published.hpp"
+
+namespace culm::store {
+
+Result<void> check_published(const ReadTransaction& transaction, const LogOutline& known,
+                             const Published& published) {
+  const SeqNum n = published.seqnum;
+  if (n != 0) {
+    CULM_TRY(const auto there, transaction.find_entry(known, n));
+    if (!there) return fail(error_for(Errc::kAuthorMarkBehind, n));
+    if (there->hash() != published.hash) return fail(error_for(Errc::kAuthorMarkFork, n));
+  }
+  // The entry of a mark whose writing did not end was committed before.
+  const SeqNum tail = known.held.empty() ? 0 : known.held.max();
+  if (published.is_overtaken && tail <= n) return fail(Errc::kAuthorMarkFormat);
+  return {};
+}
+
+}  // namespace culm::store

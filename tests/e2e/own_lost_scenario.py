@@ -1,0 +1,87 @@
+"""An own log that lacks what its author mark tells of, as where the last commit is gone."""
+
+import json
+import os
+import shutil
+
+from rotten import PAGE, Rotten
+from scenario import FORK, NETWORK, NOT_FOUND, main
+
+LENGTH, LOST = 9, 10
+
+
+class OwnLost(Rotten):
+    def setUp(self):
+        super().setUp()
+        self.key = self.keygen()
+        self.author = self.new_log(self.lines(LENGTH), key=self.key)
+        self.peer = self.relay("peer", "--accept-any")
+        self.sync_one("store", self.peer.address, "--push", self.author)
+
+    def lose_last_commit(self, line):
+        """Of an append; LMDB then goes by the other meta page, which is sound."""
+        data = self.place / "store/data.mdb"
+        before = data.read_bytes()[:2 * PAGE]
+        self.out("append", "--key", self.key[0], "--lines", stdin=f"{line}\n".encode())
+        after = data.read_bytes()[:2 * PAGE]
+        changed = [n for n in (0, PAGE) if before[n:n + PAGE] != after[n:n + PAGE]]
+        self.assertEqual(len(changed), 1)
+        shutil.copytree(self.path("store"), self.path("whole"))
+        os.remove(self.path("whole/peer.key"))
+        with open(data, "r+b") as file:
+            file.write(before)
+
+    def marks(self):
+        return {file.name: (file.read_bytes(), file.stat().st_mtime_ns)
+                for file in (self.place / "marks").iterdir()}
+
+    def test_an_own_log_whose_last_commit_is_gone_lacks_what_its_mark_tells_of(self):
+        self.lose_last_commit("one more")
+        told = f"its author mark tells of {LOST}, held up to {LENGTH}"
+        marks = self.marks()
+        step = self.assert_lost(str(LOST))
+        self.assertIn(told, self.text("ls"))
+        self.assertIn(told, self.run_culm("verify", status=NOT_FOUND).stdout.decode())
+        for line in self.json("ls"), json.loads(
+                self.run_culm("verify", "--json", status=NOT_FOUND).stdout):
+            self.assertEqual(line["published"], LOST)
+        refused = self.json("append", "--key", self.key[0], status=FORK, stdin=b"x")
+        self.assertEqual((refused["error"], refused["next"]), ("author_mark_behind", step))
+        self.assertEqual(self.marks(), marks)
+        self.error(NETWORK, "repair", "--from", self.peer.address)
+        with self.other_machine():
+            self.sync_one("whole", self.peer.address, "--push", self.author)
+        replaced, _ = self.json_lines("repair", "--from", self.peer.address)
+        self.assertEqual((replaced["replaced_entries"], replaced["missing"]), (f"{LOST}", ""))
+        self.assert_clean()
+        self.out("append", "--key", self.key[0], stdin=b"goes on")
+
+    def test_where_nobody_has_what_the_mark_tells_of_less_is_wanted(self):
+        self.lose_last_commit("one more")
+        self.paste(self.assert_lost(str(LOST)))
+        self.assert_clean()
+        self.error(FORK, "append", "--key", self.key[0], stdin=b"x")
+        self.assertNotIn("lost", self.text("ls"))
+
+    def test_a_mark_that_cannot_be_compared_is_said_as_append_says_it(self):
+        mark = self.place / "marks" / f"{self.author}.0.mark"
+        good = mark.read_bytes()
+        self.lose_last_commit("one more")
+        # Of a store that only takes what another one on this machine appends nothing is said.
+        self.sync_one("reader", self.peer.address, self.author)
+        self.assert_clean("reader")
+        behind = mark.read_bytes()
+        mark.write_bytes(bytes(len(good)))
+        for said in (self.json("append", "--key", self.key[0], status=FORK, stdin=b"x"),
+                     json.loads(self.run_culm("verify", "--json", status=FORK).stderr)):
+            self.assertEqual(said["error"], "author_mark_format")
+            self.assertIn(f"author mark {mark} is damaged", said["message"])
+        self.assertIn("the author mark is damaged", self.text("ls"))
+        mark.unlink()
+        self.assert_clean()
+        mark.write_bytes(behind)  # as one that was carried along
+        self.assert_lost(str(LOST))
+
+
+if __name__ == "__main__":
+    main()
