@@ -1,18 +1,23 @@
 """What is shown on a terminal, and on nothing else: colours of states, and how far long work is."""
 
+import fcntl
 import os
 import pty
+import re
 import select
+import struct
 import subprocess
+import termios
 import time
 
 from scenario import CULM, Scenario, main
 
 
 class Terminal(Scenario):
-    def start_on_terminal(self, *arguments, streams=("stdout", "stderr"), **options):
+    def start_on_terminal(self, *arguments, streams=("stdout", "stderr"), columns=0, **options):
         """(process, the side of the terminal that a person sees)"""
         person, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.addCleanup(os.close, person)
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL,
                    **options, **{stream: terminal for stream in streams}}
@@ -38,8 +43,8 @@ class Terminal(Scenario):
             shown += part
         return shown
 
-    def shown(self, *arguments):
-        process, person = self.start_on_terminal(*arguments)
+    def shown(self, *arguments, **options):
+        process, person = self.start_on_terminal(*arguments, **options)
         shown = self.read_until(person, None)
         process.wait(10)
         return shown
@@ -62,6 +67,28 @@ class Terminal(Scenario):
             for verb in "ls", "verify":
                 self.assertNotIn(b"\x1b", self.shown(verb))
             self.environment = before
+
+    def test_the_list_of_logs_fits_the_terminal(self):
+        """Columns are left out, a state goes on below itself, and nothing of it is lost."""
+        self.environment.update(TERM="xterm", NO_COLOR="1")
+        self.new_log("abc", key=self.keygen("short.key"))
+        author = self.new_log([f"line {n}" for n in range(2000)])
+        log = author + ".0"
+        self.out("delete", log, "--payloads", "--range", ",".join(str(n) for n in range(5, 900, 100)))
+        self.out("select", log, "--range", "1-400,600-1990", "--entries-only")
+        whole = self.text("ls").splitlines()
+        self.assertGreater(max(map(len, whole)), 80)
+        for columns, left_out in (80, ["certificate"]), (100, []), (120, []):
+            lines = self.shown("ls", columns=columns).decode().splitlines()
+            self.assertLessEqual(max(map(len, lines)), columns, lines)
+            names = re.split(r" +", lines[0])
+            self.assertEqual([name for name in re.split(r" +", whole[0]) if name not in names],
+                             left_out)
+            at = lines[0].index("state")
+            states = " ".join(line[at:] for line in lines[1:])
+            for row in whole[1:]:
+                self.assertIn(re.split(r"  +", row)[-1], states)
+        self.assertEqual(self.shown("ls", columns=200).decode().splitlines(), whole)
 
     def test_a_verdict_stands_on_a_line_of_its_own(self):
         """Whatever of the bar was shown there is cleared before."""

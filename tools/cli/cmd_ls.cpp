@@ -1,4 +1,10 @@
 #include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <unistd.h>
 
 #include "culm/feed/closure.hpp"
 
@@ -114,6 +120,95 @@ std::size_t digits_needed(const std::vector<LogKey>& logs, std::size_t at) {
   return digits;
 }
 
+/// `text` in lines of at most `room`, broken between words, or within one that is longer.
+std::vector<std::string> wrapped(std::string_view text, std::size_t room) {
+  std::vector<std::string> lines;
+  while (text.size() > room) {
+    const auto space = text.rfind(' ', room);
+    const bool is_between = space != std::string_view::npos && space != 0;
+    lines.emplace_back(text.substr(0, is_between ? space : room));
+    text.remove_prefix(is_between ? space + 1 : room);
+  }
+  lines.emplace_back(text);
+  return lines;
+}
+
+/// What is shown of each log. On a terminal that is too narrow columns are left out, and a state
+/// goes on below itself.
+class Rows {
+ public:
+  Rows(const Output& out, bool fits) : out_(out) {
+    if (fits) columns_ = columns_of(STDOUT_FILENO);
+  }
+
+  void add(std::vector<std::string> cells, Tone tone) {
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      widths_[i] = std::max(widths_[i], cells[i].size());
+    }
+    rows_.push_back({std::move(cells), tone});
+  }
+  [[nodiscard]] std::size_t count() const { return rows_.size(); }
+  /// The rows so far, and forgets them.
+  std::string take() {
+    if (!table_) choose_columns();
+    const std::size_t room = columns_
+                                 ? std::max(kStateRoom, *columns_ - std::min(used(), *columns_))
+                                 : std::string::npos;
+    for (const Row& row : rows_) {
+      std::vector<std::string> cells;
+      for (const std::size_t i : shown_) cells.push_back(row.cells[i]);
+      for (const std::string& line : wrapped(row.cells.back(), room)) {
+        cells.back() = out_.toned(row.tone, line);
+        table_->add(std::exchange(cells, std::vector<std::string>(shown_.size())));
+      }
+    }
+    rows_.clear();
+    return table_->take();
+  }
+
+ private:
+  struct Row {
+    std::vector<std::string> cells;
+    Tone tone;
+  };
+  static constexpr std::array<std::string_view, 7> kHeaders = {
+      "log", "head", "entries", "certificate", "payloads", "bytes", "state"};
+  static constexpr std::size_t kState = kHeaders.size() - 1;
+  static constexpr std::size_t kStateRoom = 30;
+  static constexpr std::size_t kLeftOut[] = {3, 5, 1, 4};  ///< in this order
+
+  /// Columns before that of the state.
+  [[nodiscard]] std::size_t used() const {
+    std::size_t sum = 0;
+    for (const std::size_t i : shown_) {
+      if (i != kState) sum += std::max(kHeaders.at(i).size(), widths_.at(i)) + 2;
+    }
+    return sum;
+  }
+  void choose_columns() {
+    shown_ = {0, 1, 2, 3, 4, 5, kState};
+    const std::size_t least = std::min(kStateRoom, widths_.at(kState));
+    for (const std::size_t column : kLeftOut) {
+      if (!columns_ || used() + least <= *columns_) break;
+      std::erase(shown_, column);
+    }
+    std::vector<Table::Column> columns;
+    for (const std::size_t i : shown_) {
+      const bool is_left = i == 0 || i == kState;
+      columns.push_back(
+          {std::string(kHeaders.at(i)), is_left ? Table::Align::kLeft : Table::Align::kRight});
+    }
+    table_.emplace(std::move(columns));
+  }
+
+  const Output& out_;
+  std::optional<std::size_t> columns_;  ///< of the terminal, where it is to fit
+  std::array<std::size_t, kHeaders.size()> widths_{};
+  std::vector<std::size_t> shown_;
+  std::optional<Table> table_;
+  std::vector<Row> rows_;
+};
+
 Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
@@ -136,14 +231,7 @@ Outcome<void> run(Context& context, const Options& options) {
   } else {
     CULM_TOOLS_TRY(logs, find_logs_named(transaction, {options.prefix}));
   }
-  using enum Table::Align;
-  Table table({{"log", kLeft},
-               {"head"},
-               {"entries"},
-               {"certificate"},
-               {"payloads"},
-               {"bytes"},
-               {"state", kLeft}});
+  Rows rows(context.out, !options.full);
   std::string step;  // of the first log of which something is lost
   for (std::size_t i = 0; i < logs.size(); ++i) {
     CULM_TOOLS_TRY(const auto state, transaction.get_log(logs[i]));
@@ -162,18 +250,19 @@ Outcome<void> run(Context& context, const Options& options) {
       summary.state += "; " + human_size(in_part.bytes) + " in parts of " +
                        human_payloads(in_part.seqnums.count());
     }
-    table.add({options.full ? to_string(log.log) : short_name(log.log, digits_needed(logs, i)),
-               std::to_string(summary.head), human_count(summary.entries),
-               human_count(summary.certificate_entries),
-               human_count((log.payloads & log.served()).count()),
-               human_size(summary.payload_bytes), context.out.toned(summary.tone, summary.state)});
-    if (table.row_count() == kRowsPerPortion) CULM_TOOLS_CHECK(context.out.say(table.take()));
+    rows.add({options.full ? to_string(log.log) : short_name(log.log, digits_needed(logs, i)),
+              std::to_string(summary.head), human_count(summary.entries),
+              human_count(summary.certificate_entries),
+              human_count((log.payloads & log.served()).count()), human_size(summary.payload_bytes),
+              summary.state},
+             summary.tone);
+    if (rows.count() == kRowsPerPortion) CULM_TOOLS_CHECK(context.out.say(rows.take()));
   }
   if (context.json) return {};
   context.next = logs.empty()
                      ? "`culm append` begins a log, `culm sync HOST:PORT AUTHOR` fetches one"
                      : std::move(step);
-  return context.out.say(logs.empty() ? "no logs\n" : table.take());
+  return context.out.say(logs.empty() ? "no logs\n" : rows.take());
 }
 
 }  // namespace
@@ -192,7 +281,8 @@ void add_ls(CommandTree& tree) {
       "  capped at N    the author has forked the log; entries from N on are not valid\n"
       "and, behind that, how many of its payloads are not held, or not wanted (`culm select`), or\n"
       "were deleted here, what is there of payloads that have come in part only: the next sync\n"
-      "goes on with them, and what is lost: damage took it, it is wanted, and not here again. Of a\n"
+      "goes on with them, and what is lost: damage took it, it is wanted, and not here again. Of "
+      "a\n"
       "log that is appended to here that is also what its author mark tells of, and is not here.",
       "culm ls --full", options, run);
   verb.group(VerbGroup::kRead);
