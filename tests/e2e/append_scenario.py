@@ -3,7 +3,7 @@ import pathlib
 import resource
 import subprocess
 
-from scenario import CULM, FORK, NOT_FOUND, USAGE, Scenario, main
+from scenario import CULM, FORK, NOT_FOUND, STORE, USAGE, Scenario, main
 
 
 # A sanitizer reserves more address space than the limit of a test allows.
@@ -11,6 +11,12 @@ SANITIZED = bool(os.environ.get("CULM_SANITIZE"))
 
 
 class Append(Scenario):
+    def test_a_link_that_leads_nowhere_is_no_directory_for_marks(self):
+        os.symlink("nowhere", self.path("marks"))
+        key, _ = self.keygen()
+        said = self.error(STORE, "append", "--key", key, stdin=b"x")
+        self.assertIn("what lies where a directory has to be is none, as a link that leads", said)
+
     def test_lines_come_back_byte_for_byte(self):
         lines = b"".join(b"line %d \xff\x00\r\n" % n for n in range(1, 3001)) + b"\n\n"
         key, author = self.keygen()

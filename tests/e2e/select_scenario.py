@@ -134,11 +134,14 @@ class Select(NetworkScenario):
         self.assertEqual(self.wants(), ("1-10,20-30", 0, False))
         self.sync("reader", self.source.address)
         self.assertEqual(self.json("ls", store="reader")["payloads"], 10)
+        self.sync("reader", self.source.address, self.author, "--range", "20-35")
+        self.assertEqual(self.wants(), ("1-10,20-35", 0, False))
+        self.assertEqual(self.json("ls", store="reader")["payloads"], 10)
+        self.assertEqual(self.wants(self.author, "--payloads"), ("1-10,20-35", 0, True))
         self.sync("reader", self.source.address, self.author, "--range", "20-30")
-        self.assertEqual(self.wants(), ("1-10,20-30", 0, True))
-        self.assertEqual(self.json("ls", store="reader")["payloads"], 21)
+        self.assertEqual(self.json("ls", store="reader")["payloads"], 26)
         self.sync("reader", self.source.address, self.author, "--entries-only")
-        self.assertEqual(self.wants(), ("1-10,20-30", 0, False))
+        self.assertEqual(self.wants(), ("1-10,20-35", 0, False))
 
     def test_what_is_selected_beyond_the_head_is_named_and_no_failure(self):
         one = self.sync_one("reader", self.source.address, self.author, "--range", "95-105",

@@ -423,7 +423,7 @@ class Failing(NetworkScenario):
         author = self.new_log(["a"], store="reader")
         message = self.failure(relay.address, "--push")
         self.assertIn("does not take this log", message)
-        self.assertIn(f"--accept {author}", message)
+        self.assertIn(f"--accept {author}.0 besides", message)
 
     def test_a_peer_that_goes_away(self):
         relay = self.relay("relay", "--accept-any")

@@ -111,6 +111,17 @@ Outcome<void> leave_out_unwanted(const Options& options, const store::ReadTransa
   return {};
 }
 
+/// What was selected of payloads stays, whichever entries are named now.
+Outcome<void> leave_out_payloads(const store::ReadTransaction& transaction,
+                                 node::SyncRequest& request) {
+  for (replication::WantRequest& want : request.logs) {
+    CULM_TOOLS_TRY(const auto state, transaction.find_log(want.log));
+    const bool is_selected = state && !state->interest.entries.empty();
+    if (is_selected) want.payloads = want.payloads && state->interest.payloads;
+  }
+  return {};
+}
+
 Outcome<void> add_logs(const Options& options, const store::Store& store, bool is_missing,
                        node::SyncRequest& request) {
   replication::WantRequest want = options.want;
@@ -137,6 +148,7 @@ Outcome<void> add_logs(const Options& options, const store::Store& store, bool i
                   (is_missing ? "; that makes the store" : "")));
   }
   node::add_logs(request, want, logs);
+  CULM_TOOLS_CHECK(leave_out_payloads(transaction, request));
   if (options.logs.empty()) request.while_known = {logs.begin(), logs.end()};
   return {};
 }
@@ -342,10 +354,12 @@ void add_sync(CommandTree& tree) {
       "moves. Ends with a table of what came, beside what all the peer holds would cost. A store\n"
       "that is missing is made when something has come for it.\n"
       "\n"
-      "What is wanted is remembered, and `culm select` shows and changes it: with --range or\n"
-      "--newest it grows by these; without them all of it is asked for, and everything of a log\n"
-      "that is new. Payloads are wanted as it was said last. With --also several peers bring it\n"
-      "together, each a part; one that is slow or goes away is passed over.\n"
+      "What is wanted of a log is remembered, and `culm select` shows and changes it. A sync\n"
+      "asks for what is remembered, and for everything of a log that is new; with --range or\n"
+      "--newest for these too, and they are remembered as well, of a log that is new for these\n"
+      "alone. After --entries-only payloads are wanted again once `culm select LOG --payloads`\n"
+      "says so. With --also several peers bring it together, each a part; one that is slow or\n"
+      "goes away is passed over.\n"
       "\n"
       "Where a node runs on the store, the node does it, with its own key, network and checks,\n"
       "except with --live: leave the options out that say others.\n"

@@ -120,7 +120,9 @@ constexpr Row kRows[] = {
     {Errc::kFileIo, "let this user have the file, or name another one", {}, EACCES},
     {Errc::kFileIo, "free space on the disk, then repeat", {}, ENOSPC},
     {Errc::kFileIo,
-     "a file lies where a directory has to be: move it, or name another place",
+     "what lies where a directory has to be is none, as a link that leads nowhere: move it, or "
+     "name "
+     "another place",
      {},
      EEXIST},
     {Errc::kFileIo, kLetHave, {}, ENOMEM},

@@ -77,7 +77,7 @@ Failure explain(const node::SyncRequest& request, const node::LogReport& log, co
   }
   if (reason == replication::DenyReason::kBusy) return std::move(failure).next(kIfCannot);
   if (!is_offer) return failure;
-  return std::move(failure).next("start that relay with --accept " + to_string(log.log) +
+  return std::move(failure).next("start that relay with --accept " + whole_name_of_one(log.log) +
                                  " besides");
 }
 
