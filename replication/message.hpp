@@ -60,7 +60,7 @@ struct Want {
   Order order = Order::kAscending;
   std::uint64_t payload_size_min = 0;                             ///< payloads below are not wanted
   std::uint64_t payload_size_max = limits::kPayloadSizeBytesMax;  ///< nor payloads above
-  std::uint64_t budget_bytes = 0;  ///< stop when so much was sent; 0: no budget
+  std::uint64_t budget_bytes = 0;  ///< stop before more is sent; 0: no budget
   RangeSet held;
   RangeSet payloads_held;
   RangeSet payloads_excepted;  ///< deleted here: not wanted again

@@ -172,11 +172,14 @@ std::uint64_t bytes_of_messages(const ServedWant& served, const Payloads& payloa
     const std::uint64_t link_bytes = ascending ? kLinkBytesUnit : kLinkBytesUnitNewestFirst;
     bytes += (entries - unit_entries) * link_bytes / unit_entries;
   }
-  const std::uint64_t budget = served.want.budget_bytes;
-  return budget == 0 ? bytes : std::min(bytes, budget);
+  return bytes;
 }
 
 }  // namespace
+
+std::uint64_t answer_bytes(const Have& have) {
+  return kAnswerBytes + bytes_of_ranges(have.held) + bytes_of_ranges(have.payloads);
+}
 
 Result<Quote> make_quote(const ServedWant& served, const Have& have,
                          const store::ReadTransaction& transaction, const store::LogState& log,
@@ -190,8 +193,7 @@ Result<Quote> make_quote(const ServedWant& served, const Have& have,
   payloads.bytes -= std::min(payloads.bytes, bytes_held(served));
   quote.payload_bytes = payloads.bytes;
   quote.exact = payloads.exact;
-  quote.wire_bytes = kAnswerBytes + bytes_of_ranges(have.held) + bytes_of_ranges(have.payloads) +
-                     bytes_of_messages(served, payloads, log);
+  quote.wire_bytes = answer_bytes(have) + bytes_of_messages(served, payloads, log);
   return quote;
 }
 

@@ -98,6 +98,7 @@ Result<void> Responder::accept(Want want) {
     quote = make_quote(served, have, transaction, log, quote_rows_left_);
   }
   if (!quote) return fail(quote.error());
+  CULM_CHECK(heed_budget(served, have, log, *quote));
   outbox_.send(have);
   outbox_.send(*quote);
   if (served.want.quote_only) {
@@ -106,6 +107,41 @@ Result<void> Responder::accept(Want want) {
     served_.push_back(std::move(served));
     recount();
   }
+  return {};
+}
+
+/// A small one is tried out, as much of it may stay unused where the next message is too large.
+Result<void> Responder::heed_budget(const ServedWant& served, const Have& have,
+                                    const store::LogState& log, Quote& quote) {
+  constexpr std::uint64_t kRecordBytes = 20;
+  constexpr std::uint64_t kRowBytes = 1024;
+  const std::uint64_t budget = served.want.budget_bytes;
+  const std::uint64_t around = answer_bytes(have);
+  if (budget == 0 || quote.wire_bytes - around < budget / 2) return {};
+  if (budget > limits::kSessionCreditBytes || quote_rows_left_ == 0) {
+    quote.wire_bytes = std::min(quote.wire_bytes, around + budget);
+    return {};
+  }
+  CreditPool pool;
+  Outbox outbox(pool);
+  std::deque<Event> events;
+  SessionStats stats;
+  Responder trial(store_, pool, verifier_, outbox, events, stats);
+  ServedWant& tried = trial.served_.emplace_back(served);
+  std::uint64_t bytes = 0;
+  for (bool goes_on = true; goes_on && !is_over(tried);) {
+    trial.credit_ = std::min(limits::kCreditBytesMin + tried.bytes, limits::kSessionCreditBytes);
+    CULM_TRY(goes_on, trial.advance(tried));
+    if (goes_on) bytes += outbox.plaintext().size() + kRecordBytes;
+    outbox.plaintext().clear();
+  }
+  quote_rows_left_ -= std::min(quote_rows_left_, stats.entries_sent + bytes / kRowBytes);
+  const RangeSet sent = served.entries - tried.entries;
+  quote.entries = (sent & resolve(served.want.interest, log.head())).count();
+  quote.certificate_entries = sent.count() - quote.entries;
+  quote.payload_bytes = stats.payload_bytes_sent;
+  quote.wire_bytes = around + bytes;
+  quote.exact = quote.exact && tried.entries.empty() && tried.payloads.empty();
   return {};
 }
 

@@ -70,6 +70,10 @@ class Responder {
   [[nodiscard]] bool may_grow() const;
   /// Charges what the wants take by now.
   void recount();
+  struct MadeUnit;
+  [[nodiscard]] Result<MadeUnit> make_unit(const ServedWant& served, const RangeSet& planned,
+                                           const store::ReadTransaction& transaction,
+                                           const store::LogState& log);
   [[nodiscard]] Result<void> send_unit(ServedWant& served,
                                        const store::ReadTransaction& transaction,
                                        const store::LogState& log);
@@ -83,6 +87,9 @@ class Responder {
   [[nodiscard]] Result<bool> has_good_sinks(const RangeSet& sent, const RangeSet& known,
                                             const store::ReadTransaction& transaction,
                                             const store::LogState& log);
+  /// Makes the quote say what the budget of the want lets come.
+  [[nodiscard]] Result<void> heed_budget(const ServedWant& served, const Have& have,
+                                         const store::LogState& log, Quote& quote);
   void tell_damage(const LogKey& log, const Error& error);
   /// Whether the want goes on without the damaged entry that `error` names.
   [[nodiscard]] bool passes_over(ServedWant& served, const Error& error);

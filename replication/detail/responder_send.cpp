@@ -48,19 +48,25 @@ Result<void> begin_payload(ServedWant& served, const RangeSet& ready,
 
 }  // namespace
 
-Result<void> Responder::send_unit(ServedWant& served, const store::ReadTransaction& transaction,
-                                  const store::LogState& log) {
+/// Its entries, and of these the payloads that came along or are not wanted.
+struct Responder::MadeUnit {
+  RangeSet sent;
+  RangeSet settled;
+  std::uint64_t payload_bytes = 0;
+};
+
+/// Of the entries planned, as many as there is room for; newest first all of them.
+Result<Responder::MadeUnit> Responder::make_unit(const ServedWant& served, const RangeSet& planned,
+                                                 const store::ReadTransaction& transaction,
+                                                 const store::LogState& log) {
   std::uint64_t size_max =
       std::min<std::uint64_t>(outbox_.unit_bytes_target(), credit_ - limits::kCreditBytesMin / 4);
   if (served.want.budget_bytes != 0) {
     size_max = std::min(size_max, served.want.budget_bytes - served.bytes);
   }
   const bool ascending = served.want.order == Order::kAscending;
-  const RangeSet planned = served.next_unit();
   std::uint64_t entries_left = planned.count();
-  RangeSet sent;
-  RangeSet settled;  // payloads that came along, or that are not wanted
-  std::uint64_t payload_bytes = 0;
+  MadeUnit made;
   unit_.clear();
   UnitEncoder encoder(unit_, served.known, served.want.full ? LinkForm::kWhole : LinkForm::kElided);
   CULM_CHECK(transaction.visit_entries(
@@ -69,7 +75,7 @@ Result<void> Responder::send_unit(ServedWant& served, const store::ReadTransacti
         std::optional<ByteView> payload;
         if (served.payloads.contains(seqnum)) {
           if (!served.takes_payload(stored.entry)) {
-            settled.insert(seqnum);
+            made.settled.insert(seqnum);
           } else if (stored.inline_payload) {
             payload = stored.inline_payload;
           }
@@ -85,17 +91,33 @@ Result<void> Responder::send_unit(ServedWant& served, const store::ReadTransacti
         }
         encoder.add(stored.entry, payload);
         --entries_left;
-        sent.insert(seqnum);
+        made.sent.insert(seqnum);
         if (payload) {
-          settled.insert(seqnum);
-          payload_bytes += payload->size();
+          made.settled.insert(seqnum);
+          made.payload_bytes += payload->size();
         }
         return true;
       }));
+  return made;
+}
+
+Result<void> Responder::send_unit(ServedWant& served, const store::ReadTransaction& transaction,
+                                  const store::LogState& log) {
+  const bool ascending = served.want.order == Order::kAscending;
+  std::uint64_t run = kRunEntriesMax;
+  CULM_TRY(MadeUnit made, make_unit(served, served.next_unit(run), transaction, log));
+  while (!ascending && run > 1 && !served.has_budget_for(unit_.size())) {
+    run /= 2;
+    CULM_TRY(made, make_unit(served, served.next_unit(run), transaction, log));
+  }
+  if (!served.has_budget_for(unit_.size())) {
+    finish(served, DoneReason::kBudget);
+    return {};
+  }
   // Who asks for whole links may hold other entries than these where it has declared to hold some.
   static const RangeSet none;
   const RangeSet& linking = served.want.full ? none : served.known;
-  CULM_TRY(const bool is_good, has_good_sinks(sent, linking, transaction, log));
+  CULM_TRY(const bool is_good, has_good_sinks(made.sent, linking, transaction, log));
   if (!is_good) {
     // Its author's deed, which nobody can be given as an entry.
     deny(served, DenyReason::kNotServed);
@@ -103,12 +125,12 @@ Result<void> Responder::send_unit(ServedWant& served, const store::ReadTransacti
   }
 
   spend(served, outbox_.send(Entries{served.want.id, unit_}));
-  stats_.entries_sent += sent.count();
-  stats_.payload_bytes_sent += payload_bytes;
-  served.known |= sent;
-  served.entries -= sent;
-  served.payloads -= settled;
-  served.settled |= settled;
+  stats_.entries_sent += made.sent.count();
+  stats_.payload_bytes_sent += made.payload_bytes;
+  served.known |= made.sent;
+  served.entries -= made.sent;
+  served.payloads -= made.settled;
+  served.settled |= made.settled;
   return {};
 }
 
@@ -131,6 +153,10 @@ Result<void> Responder::send_chunk(ServedWant& served, const store::ReadTransact
   }
   CULM_TRY(const ByteView chunk,
            transaction.read_payload(log, seqnum, chunked.offset, limits::kPayloadChunkBytes));
+  if (!served.has_budget_for(chunk.size())) {
+    finish(served, DoneReason::kBudget);
+    return {};
+  }
   Payload payload;
   payload.want = served.want.id;
   payload.seqnum = seqnum;

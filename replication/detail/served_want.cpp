@@ -5,6 +5,7 @@
 
 #include "culm/core/limits.hpp"
 #include "culm/feed/lipmaa.hpp"
+#include "culm/replication/credit_pool.hpp"
 
 namespace culm::replication {
 namespace {
@@ -121,13 +122,19 @@ void ServedWant::take_larger() {
   put_off = {};
 }
 
+bool ServedWant::has_budget_for(std::uint64_t content_bytes) const {
+  constexpr std::uint64_t kFieldsBytesMax = 32;  // of a message, beside these
+  return want.budget_bytes == 0 ||
+         bytes + counted_bytes(content_bytes + kFieldsBytesMax) <= want.budget_bytes;
+}
+
 ServedWant::Step ServedWant::next_step(std::uint64_t credit) const {
   if (entries.empty() && payloads.empty()) {
     if (!awaited.empty()) return Step::kNothing;
     if (!want.live) return Step::kComplete;
     return phase == Phase::kLive ? Step::kNothing : Step::kReady;
   }
-  if (want.budget_bytes != 0 && bytes >= want.budget_bytes) return Step::kBudget;
+  if (!has_budget_for(0)) return Step::kBudget;
   if (credit < limits::kCreditBytesMin) return Step::kNothing;
   // Payloads of entries that the peer has come first: they belong to the unit just sent. Large ones
   // come last, and units between their parts.
@@ -136,17 +143,16 @@ ServedWant::Step ServedWant::next_step(std::uint64_t credit) const {
   return is_unit_next ? Step::kUnit : Step::kPayload;
 }
 
-RangeSet ServedWant::next_unit() const {
+RangeSet ServedWant::next_unit(std::uint64_t run) const {
   if (want.order == Order::kAscending) return lowest(entries, limits::kUnitEntriesMax);
-  // Newest first: a run from the top, and what anchors its lowest entry. The run is short, so that
-  // run and path together stay within the least credit.
-  RangeSet unit = highest(entries, limits::kUnitEntriesMax / 32);
+  // Newest first: a run from the top, and what anchors its lowest entry.
+  RangeSet unit = highest(entries, run);
   RangeSet anchors;
   for (const SeqNum seqnum : path_to_first(unit.min())) anchors.insert(seqnum);
   unit |= anchors & entries;
   // Another way down may be all that is left.
   if (!has_gaps || anchored(unit | known).contains(unit)) return unit;
-  return lowest(entries, limits::kUnitEntriesMax / 32);
+  return lowest(entries, run);
 }
 
 bool ServedWant::takes_payload(const EntryView& entry) const {

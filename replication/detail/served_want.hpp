@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "culm/core/limits.hpp"
 #include "culm/replication/message.hpp"
 #include "culm/store/store.hpp"
 
@@ -11,6 +12,9 @@ namespace culm::replication {
 /// Larger payloads wait for all else of their want, in steps of size: so small ones come although
 /// each connection breaks before a large one is through.
 inline constexpr std::uint64_t kSmallPayloadBytesMax = 1024 * 1024;
+
+/// Entries of a unit newest first, beside their path: both have room in the least credit.
+inline constexpr std::uint64_t kRunEntriesMax = limits::kUnitEntriesMax / 32;
 
 /// One want of the peer while it is served: what is to be sent, what the peer has. Decides what
 /// comes next and does none of it. Spec: replication.md#wants
@@ -38,11 +42,15 @@ struct ServedWant {
   /// A payload was sent, or is there no longer.
   void settle_payload(SeqNum seqnum);
 
+  /// Whether the budget allows a message with a unit or part of so many bytes.
+  [[nodiscard]] bool has_budget_for(std::uint64_t content_bytes) const;
+
   enum class Step { kNothing, kUnit, kPayload, kReady, kComplete, kBudget };
   /// What comes next, with this much credit left. Precondition: planned, and not over.
   [[nodiscard]] Step next_step(std::uint64_t credit) const;
-  /// The entries of the next unit. Precondition: `next_step` is kUnit.
-  [[nodiscard]] RangeSet next_unit() const;
+  /// The entries of the next unit; newest first, a run of so many and its path. Precondition:
+  /// `next_step` is kUnit.
+  [[nodiscard]] RangeSet next_unit(std::uint64_t run = kRunEntriesMax) const;
 
   /// Payloads to be begun now, if they are not too large: the peer has their entries. None while a
   /// small one is under way.

@@ -305,7 +305,8 @@ void Sync::add_connections_to_quotes() {
     const auto add = [&](std::optional<replication::Quote>& quote, std::uint64_t all) {
       if (!quote) return;
       // Where nothing is missing, nothing is asked for.
-      if (quote->entries + quote->payload_bytes == 0) quote->wire_bytes = 0;
+      const bool is_nothing = quote->entries + quote->payload_bytes == 0 && quote->exact;
+      if (is_nothing) quote->wire_bytes = 0;
       quote->wire_bytes += all / logs + (i < all % logs ? 1 : 0);
     };
     add(report_.logs[i].quote, received);

@@ -32,7 +32,8 @@ std::optional<Error> why_partial(const LogReport& log) {
   return Error{lacks_entries ? Errc::kEntryNotHeld : Errc::kPayloadNotHeld};
 }
 
-std::optional<Error> why_not_moved(const LogReport& log) {
+std::optional<Error> why_not_moved(const SyncReport& report, const LogReport& log) {
+  if (log.outcome == LogOutcome::kBudget && !has_come(report)) return Error{Errc::kUsage};
   if (log.offer_denied) return Error{Errc::kDenied};
   if (const auto partial = why_partial(log)) return partial;
   if (log.error || log.outcome != LogOutcome::kDenied) return log.error;
@@ -45,6 +46,10 @@ bool is_partial(const LogReport& log) {
   if (log.outcome == LogOutcome::kPartial) return true;
   // Who had nothing of it before it was pushed there does not serve it.
   return log.outcome == LogOutcome::kDenied && !log.unconfirmed.empty();
+}
+
+bool has_come(const SyncReport& report) {
+  return report.stats.entries_received + report.stats.payload_bytes_received != 0;
 }
 
 RangeSet find_dropped(const store::LogState& log) {
@@ -63,7 +68,7 @@ std::optional<SyncShortfall> why_not_done(const SyncReport& report) {
     return is_of_peer ? SyncShortfall{*lost->error, &*lost} : SyncShortfall{*ended};
   }
   for (const LogReport& log : report.logs) {
-    if (const auto error = why_not_moved(log)) return SyncShortfall{*error, nullptr, &log};
+    if (const auto error = why_not_moved(report, log)) return SyncShortfall{*error, nullptr, &log};
   }
   return std::nullopt;
 }

@@ -16,7 +16,7 @@ enum class LogOutcome {
   kComplete,    ///< all that is wanted is here, with `push` at every peer too; of a quote: it came
   kPartial,     ///< all that any peer holds is here, but not all that is wanted; or it was pushed,
                 ///< and not all of it is confirmed
-  kBudget,      ///< the budget was used up
+  kBudget,      ///< what is left does not fit into the budget
   kDenied,      ///< by every peer that answered; `LogReport::denied` says how
   kIncomplete,  ///< some peer says that it holds more, and none brought it; live also where one
                 ///< takes more than it has confirmed
@@ -111,6 +111,9 @@ struct SyncReport {
   Duration took{};
 };
 
+/// Whether any entry or payload has come, or part of one.
+[[nodiscard]] bool has_come(const SyncReport& report);
+
 /// Why a sync that has ended is no success.
 struct SyncShortfall {
   Error error;
@@ -122,8 +125,9 @@ struct SyncShortfall {
 /// `report`. The error is that of this side's store, why a peer was lost, kTimeout when nothing
 /// moved or its time was over while some peer was not lost, kPeerStalled when a peer did not bring
 /// what it says it holds, kPeerClosed when the sync was stopped, kDenied when a peer does not serve
-/// or take a log, kEntryNotHeld or kPayloadNotHeld of one that is LogOutcome::kPartial. A fork is
-/// no failure of the sync: see `LogReport::cap`.
+/// or take a log, kEntryNotHeld or kPayloadNotHeld of one that is LogOutcome::kPartial, and
+/// kUsage where nothing has come, as of one that is LogOutcome::kBudget nothing fits. A fork is no
+/// failure of the sync: see `LogReport::cap`.
 [[nodiscard]] std::optional<SyncShortfall> why_not_done(const SyncReport& report);
 
 }  // namespace culm::node

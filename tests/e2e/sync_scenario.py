@@ -70,37 +70,6 @@ class Fetching(NetworkScenario):
         self.assertRegex(beyond, r"the peer does not hold \d+ entries of what is wanted: 7")
         self.assertIn("all the peer holds", beyond)
 
-    def test_a_quote_agrees_with_what_comes(self):
-        key, author = self.keygen()
-        self.new_log([f"{n} " + n % 97 * "x" for n in range(1, 6001)], key=(key, author),
-                     store="author")
-        self.out("append", "--key", key, stdin=os.urandom(120_000), store="author")
-        short = self.new_log(["the only one"], key=self.keygen("short.key"), store="author")
-        self.sync("author", self.address, "--push")
-        whole = ([], ["--newest", 5], ["--newest", 300], ["--range", "5-9,700-1000,3000"],
-                 ["--entries-only"], ["--newest", 300, "--entries-only"], ["--newest-first"],
-                 ["--verification", "full"])
-        part = (["--range", "7000-"], ["--payload-max", 40],
-                ["--range", "1000-5900", "--payload-max", 50])
-        for flags, status in ((whole, OK), (part, NOT_FOUND)):
-            for given in flags:
-                with self.subTest(given):
-                    self.assert_quoted(" ".join(map(str, given)) or "all", author, *given,
-                                       status=status)
-        self.assert_quoted("one", short)
-        self.assert_quoted("both", author, short)
-        self.assert_quoted("both", author, short)  # when nothing is missing
-        self.sync("later", self.address, author, "--entries-only")
-        self.assert_quoted("later", author, "--range", "1-")
-        text = self.text("sync", self.address, author, short, "--quote", store="text")
-        self.assertRegex(text, r"in all +6,002 ")
-
-    def assert_quoted(self, store, *arguments, status=0):
-        quotes = self.json_lines("sync", self.address, *arguments, "--quote", store=store)
-        _, whole = self.sync(store, self.address, *arguments, status=status)
-        said, came = sum(line["quote"]["wire_bytes"] for line in quotes), whole["bytes_received"]
-        self.assertLess(abs(said - came), came / 20, (arguments, said, came))
-
     def test_payloads_can_be_left_out_and_taken_later(self):
         _, author = self.push_lines(100, self.hub)
         bare = self.sync_one("reader", self.address, author, "--entries-only")

@@ -22,7 +22,15 @@ SyncReport report_of(SyncOutcome outcome, LogOutcome of_each = LogOutcome::kComp
 
 TEST(SyncReport, NothingKeepsWhatIsDoneFromBeingASuccess) {
   EXPECT_FALSE(why_not_done(report_of(SyncOutcome::kDone)));
-  EXPECT_FALSE(why_not_done(report_of(SyncOutcome::kDone, LogOutcome::kBudget)));
+  SyncReport report = report_of(SyncOutcome::kDone, LogOutcome::kBudget);
+  report.stats.entries_received = 1;
+  EXPECT_FALSE(why_not_done(report));
+}
+
+TEST(SyncReport, ABudgetIntoWhichNothingFitsIsWrong) {
+  const SyncReport report = report_of(SyncOutcome::kDone, LogOutcome::kBudget);
+  EXPECT_EQ(why_not_done(report)->error.code, Errc::kUsage);
+  EXPECT_EQ(why_not_done(report)->log, &report.logs[0]);
 }
 
 TEST(SyncReport, APeerThatWasLostIsNamed) {

@@ -157,13 +157,13 @@ TEST(ServedWant, WithoutCreditOnlyWhatIsNotCountedIsSaid) {
   EXPECT_EQ(want.next_step(kCredit), Step::kNothing) << "it is said once";
 }
 
-TEST(ServedWant, ABudgetThatIsUsedUpEndsWhatHasMoreToSend) {
+TEST(ServedWant, ABudgetThatHasNoRoomForAMessageEndsWhatHasMoreToSend) {
   ServedWant want = served(everything(), log_of({{1, 10}}, {}));
-  want.want.budget_bytes = 100;
-  want.bytes = 99;
+  want.want.budget_bytes = 1000;
+  want.bytes = 1000 - limits::kCountedBytesMin;
   EXPECT_EQ(want.next_step(kCredit), Step::kUnit);
-  want.bytes = 100;
-  EXPECT_EQ(want.next_step(kCredit), Step::kBudget);
+  ++want.bytes;
+  EXPECT_EQ(want.next_step(0), Step::kBudget);
   want.entries = {};
   EXPECT_EQ(want.next_step(kCredit), Step::kComplete) << "that was all";
 }

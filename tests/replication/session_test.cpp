@@ -273,8 +273,42 @@ TEST_F(SessionFetch, StopsAtTheBudget) {
   fetch(request);
   ASSERT_NE(connection.a.last<WantEnded>(), nullptr);
   EXPECT_EQ(connection.a.last<WantEnded>()->reason, DoneReason::kBudget);
-  EXPECT_GT(reader.state(log.log()).held.count(), 10U);
-  EXPECT_LT(connection.a.session->stats().bytes_received, 400'000U);
+  EXPECT_EQ(reader.state(log.log()).payloads.count(), 19U);
+  EXPECT_LT(connection.a.session->stats().bytes_received, 201'000U);
+}
+
+TEST_F(SessionFetch, StaysWithinAnyBudgetAndTheQuoteSaysHowFar) {
+  for (const std::size_t size : {0U, 100U, 5'000U, 32'768U, 32'769U, 100'000U, 2'000'000U}) {
+    const std::uint64_t count = size > 1'000'000 ? 3 : 40;
+    for (const auto order : {Order::kAscending, Order::kNewestFirst}) {
+      for (const std::uint64_t budget : {1'000U, 3'000U, 20'000U, 66'000U, 300'000U, 1'000'000U}) {
+        SCOPED_TRACE(testing::Message() << size << " " << static_cast<int>(order) << " " << budget);
+        LogBuilder log("alice");
+        for (std::uint64_t i = 0; i < count; ++i) log.append(std::string(size, 'a'));
+        TestPeer provider(1);
+        TestPeer collector(2);
+        provider.hold(log);
+        TestConnection between(collector, provider, 3);
+        between.run();
+        const std::uint64_t before = between.a.session->stats().bytes_received;
+        auto request = want_of(log.log());
+        request.budget_bytes = budget;
+        request.order = order;
+        ASSERT_TRUE(between.a.session->want(request));
+        between.run();
+        const std::uint64_t came = between.a.session->stats().bytes_received - before;
+        EXPECT_LT(came, budget + budget / 50 + 300);
+        const std::uint64_t said = between.a.last<Quoted>()->quote.wire_bytes;
+        EXPECT_LT(std::max(said, came) - std::min(said, came),
+                  came / 20 + limits::kCountedBytesMin);
+        ASSERT_NE(between.a.last<WantEnded>(), nullptr);
+        const bool is_whole = collector.state(log.log()).payloads.count() == count;
+        EXPECT_EQ(between.a.last<WantEnded>()->reason,
+                  is_whole ? DoneReason::kComplete : DoneReason::kBudget);
+        EXPECT_TRUE(is_whole || came > budget / 4 || budget < limits::kCreditBytesMin) << came;
+      }
+    }
+  }
 }
 
 TEST(Session, ASecondSyncMovesNothing) {

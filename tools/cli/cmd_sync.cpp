@@ -315,7 +315,8 @@ void add_what(Verb& verb, Options& options) {
                   "Want no payloads above this size, such as 64k or 64KiB, this time");
   verb.add_flag("--newest-first", options.newest_first, "Take the newest entries first");
   verb.add_option("--budget", size_of(options.budget),
-                  "Stop when about so much of each log has come: 10M");
+                  "Stop before more than so much of each log has come, such as 10M; what is said\n"
+                  "of the log comes besides. With 64KiB or more something comes each time");
 }
 
 void add_how(Verb& verb, Options& options) {
@@ -366,8 +367,9 @@ void add_sync(CommandTree& tree) {
       "\n"
       "Exit status, where what is missing is named; with --live too, when --deadline, SIGTERM\n"
       "or SIGHUP ends it:\n"
-      "  0  all that is wanted of what the peers know is here, or the budget is used up, and with "
-      "--push each peer confirms that it holds all that is here\n"
+      "  0  all that is wanted of what the peers know is here, or all that fits into the budget, "
+      "and with --push each peer confirms that it holds all that is here\n"
+      "  2  nothing of what is missing fits into the budget\n"
       "  3  no peer named holds it, --range names what lies beyond the head (of what was "
       "remembered this is said, and is no failure), --payload-max left it out, or a peer does not "
       "confirm it\n"

@@ -57,11 +57,17 @@ std::string human_beyond(const LogReport& log) {
          std::to_string(head_of(log));
 }
 
+bool is_empty(const replication::Quote& quote) {
+  return quote.entries + quote.certificate_entries + quote.payload_bytes == 0;
+}
+
 std::string quoted(const SyncRequest& request, const SyncReport& report) {
   const char* const title = is_of_one(request) ? "would receive" : "would receive from one peer";
   Table table({{title, kLeft}, {"entries"}, {"certificate"}, {"payloads"}, {"wire in"}});
   std::string text;
   replication::Quote sum;
+  const bool has_budget =
+      std::ranges::any_of(request.logs, [](const auto& want) { return want.budget_bytes != 0; });
   for (const LogReport& log : report.logs) {
     if (log.quote) {
       table.add(row_of(short_name(log.log), *log.quote));
@@ -69,16 +75,19 @@ std::string quoted(const SyncRequest& request, const SyncReport& report) {
     }
     add_whole(table, log);
     if (!log.beyond_head.empty()) text += short_name(log.log) + ": " + human_beyond(log) + "\n";
+    if (has_budget && log.quote && is_empty(*log.quote) && !log.quote->exact) {
+      text += short_name(log.log) + ": nothing that is missing fits into the budget\n";
+    }
   }
   if (report.logs.size() > 1) table.add(row_of("in all", sum));
-  if (std::ranges::any_of(request.logs, [](const auto& want) { return want.budget_bytes != 0; })) {
-    text += "of each log it stops where the budget is used up, as \"wire in\" says\n";
+  if (has_budget) {
+    text += "of each log it stops where nothing more fits into the budget, as \"wire in\" says\n";
   }
   return table.take() + text;
 }
 
 /// Sentences about a log that the table has no column for.
-std::string notes(const SyncRequest& request, const LogReport& log) {
+std::string notes(const SyncRequest& request, const SyncReport& report, const LogReport& log) {
   std::string text;
   const auto note = [&](const std::string& sentence) {
     text += short_name(log.log) + ": " + sentence + "\n";
@@ -96,7 +105,7 @@ std::string notes(const SyncRequest& request, const LogReport& log) {
                            (request.live && log.outcome == LogOutcome::kDenied);
   const RangeSet missing = log.missing - log.beyond_head;
   const std::string those = human_entries(missing.count()) + " of what is wanted";
-  if (log.outcome == LogOutcome::kBudget) {
+  if (log.outcome == LogOutcome::kBudget && has_come(report)) {
     note("stopped at the budget; run the same again to go on");
   } else if (log.outcome == LogOutcome::kPartial && !missing.empty()) {
     note(lack + those + ": " + human_ranges(missing));
@@ -164,7 +173,7 @@ std::string moved(const SyncRequest& request, const SyncReport& report) {
     sum.entries += log.entries;
     sum.certificate_entries += log.certificate_entries;
     sum.payload_bytes += log.payload_bytes;
-    text += notes(request, log);
+    text += notes(request, report, log);
   }
   if (!is_only) table.add(row_of("in all", sum, wire));
   if (request.push) {

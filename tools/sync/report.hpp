@@ -21,9 +21,6 @@ namespace culm::tools {
   return is_of_one(request) ? "the peer" : "the peer at " + node::to_string(endpoint);
 }
 
-/// Whether anything of the logs came, payloads in part included.
-[[nodiscard]] bool has_come(const node::SyncReport& report);
-
 /// Of a sync that ended by itself or was ended: what is kept of it.
 [[nodiscard]] std::string what_came(const node::SyncRequest& request,
                                     const node::SyncReport& report);

@@ -57,6 +57,10 @@ Failure explain_partial(const node::LogReport& log, const Error& error) {
 }
 
 Failure explain(const node::SyncRequest& request, const node::LogReport& log, const Error& error) {
+  if (log.outcome == node::LogOutcome::kBudget && error.code == Errc::kUsage) {
+    return Failure(Exit::kUsage, error.code, "nothing that is missing fits into the budget")
+        .next("with --budget 64KiB or more something comes each time");
+  }
   if (node::is_partial(log) && !log.offer_denied) {
     return explain_partial(log, error);
   }
@@ -240,10 +244,6 @@ class Words {
 };
 
 }  // namespace
-
-bool has_come(const node::SyncReport& report) {
-  return report.stats.entries_received + report.stats.payload_bytes_received != 0;
-}
 
 std::string what_came(const node::SyncRequest& request, const node::SyncReport& report) {
   if (has_come(report)) return "what came is kept";
