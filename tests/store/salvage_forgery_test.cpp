@@ -303,21 +303,16 @@ TEST_F(ForgedPages, AreNoRowsAfterRandomDamageThatLeavesAllThatIsLedTo) {
   for (std::size_t at = 0; at < whole.size(); at += kPage) {
     if (whole[at + 10] == 1) needed.insert(at);  // branches
   }
-  const std::uint64_t seed = number_of("CULM_SEED", 1);
-  const std::uint64_t runs = number_of("CULM_RUNS", kRuns);
-  for (std::uint64_t run = 0; run < runs; ++run) {
-    TestRandom chance(seed + run);
-    CULM_TRACE_SEED(chance);
+  run_with_seeds(kRuns, [&](TestRandom& chance) {
     std::string content = whole;
     RandomDamage damage(chance, content);
     for (std::uint64_t hits = chance.between(1, 4); hits > 0; --hits) damage.hit();
-    if (!repair(content)) continue;
+    if (!repair(content)) return;
     expect_nothing_forged();
     std::vector<std::size_t> both;
     std::ranges::set_intersection(needed, damage.pages, std::back_inserter(both));
     if (both.empty()) expect_all();
-    if (HasFailure()) break;
-  }
+  });
 }
 
 }  // namespace

@@ -88,11 +88,7 @@ TEST_F(SalvagedTrees, LoseNothingToAFlippedBitInTheNumberOrTheKindOfAPage) {
 }
 
 TEST_F(SalvagedTrees, LoseNothingThatLmdbFindsAfterRandomDamageToAPage) {
-  const std::uint64_t seed = number_of("CULM_SEED", 1);
-  const std::uint64_t runs = number_of("CULM_RUNS", kRuns);
-  for (std::uint64_t run = 0; run < runs; ++run) {
-    TestRandom chance(seed + run);
-    CULM_TRACE_SEED(chance);
+  run_with_seeds(kRuns, [&](TestRandom& chance) {
     std::string content = whole;
     const std::size_t page = chance.between(2, whole.size() / kPage - 1) * kPage;
     switch (chance.below(5)) {
@@ -112,8 +108,7 @@ TEST_F(SalvagedTrees, LoseNothingThatLmdbFindsAfterRandomDamageToAPage) {
         content.replace(page, kPage, text_of(chance.bytes(kPage)));
     }
     expect_kept(content);
-    if (HasFailure()) break;
-  }
+  });
 }
 
 /// The stage of its payload is left, and says nothing of an entry that is not there.

@@ -25,10 +25,21 @@ inline constexpr std::size_t kPage = 4096;
 
 inline std::string text_of(const Bytes& bytes) { return {bytes.begin(), bytes.end()}; }
 
-/// The same each time, unless the environment says so: then also how many runs.
-inline std::uint64_t number_of(const char* variable, std::uint64_t otherwise) {
-  const char* const text = std::getenv(variable);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+/// Calls `run` so often, with a seed each, until one fails: with the same ones each time, unless
+/// CULM_SEED names the first and CULM_RUNS says how many.
+template <class Run>
+void run_with_seeds(std::uint64_t runs, Run run) {
+  const auto number_of = [](const char* variable, std::uint64_t otherwise) -> std::uint64_t {
+    const char* const text = std::getenv(variable);
+    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+  };
+  const std::uint64_t first = number_of("CULM_SEED", 1);
+  const std::uint64_t end = first + number_of("CULM_RUNS", runs);
+  for (std::uint64_t seed = first; seed < end && !testing::Test::HasFailure(); ++seed) {
+    TestRandom chance(seed);
+    CULM_TRACE_SEED(chance);
+    run(chance);
+  }
 }
 
 struct PageRow {

@@ -371,11 +371,6 @@ std::string whole_name_of_one(const LogKey& log) {
   return to_string(LogName{log.author, log.log_id});
 }
 
-std::string ranges_in_command(const RangeSet& ranges) {
-  std::string text = to_string(ranges);
-  return text.size() > kRangesInCommandMax ? "RANGES" : text;
-}
-
 std::string short_name(const sealing::PeerKey& peer) { return to_hex(peer.bytes).substr(0, 12); }
 
 std::string human_dropped(const RangeSet& entries, const RangeSet& payloads) {

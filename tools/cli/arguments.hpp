@@ -156,9 +156,6 @@ enum class OfAuthor { kKnown, kKnownAndLog0 };
 [[nodiscard]] std::string name_of_one(const LogKey& log);
 /// The same where no store may know it.
 [[nodiscard]] std::string whole_name_of_one(const LogKey& log);
-/// Longer ranges nobody reads in a command that is printed: RANGES stands for them.
-inline constexpr std::size_t kRangesInCommandMax = 60;
-[[nodiscard]] std::string ranges_in_command(const RangeSet& ranges);
 [[nodiscard]] std::string short_name(const sealing::PeerKey& peer);
 /// What a fork has cost here, behind a sentence that says where it is: "; 3 entries that are here
 /// are dropped, with 3 payloads: 4-6", or "" where that is nothing.

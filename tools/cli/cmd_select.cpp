@@ -3,6 +3,7 @@
 #include "culm/feed/closure.hpp"
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/carry.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/store_access.hpp"
@@ -155,11 +156,9 @@ std::string unwanted_payloads(const Change& change) {
   const RangeSet unwanted =
       (log.payloads & log.served()) - change.interest.payloads_wanted(log.head());
   if (unwanted.empty()) return {};
-  const std::string ranges = first_ranges(unwanted);
-  const bool are_all = ranges == to_string(unwanted);
   return "; held and not wanted: " + human_payloads(unwanted.count()) + ", until `culm delete " +
-         name_of_one(log.log) + " --payloads --range " + ranges + "`" +
-         (are_all ? "" : ", and the same of the others");
+         name_of_one(log.log) + " --payloads --range " + to_string(fit_in_command(unwanted)) + "`" +
+         then_others(unwanted);
 }
 
 Outcome<void> say(Context& context, const Change& change, bool is_done) {

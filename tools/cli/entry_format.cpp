@@ -10,6 +10,7 @@
 #include "culm/replication/node/sync_report.hpp"
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/carry.hpp"
 #include "tools/cli/escape.hpp"
 
 namespace culm::tools {
@@ -206,11 +207,11 @@ Outcome<void> unless_missing(const store::LogState& log, const RangeSet& missing
     failure.message += "; deleted here: " + human_ranges(deleted);
   }
   failure.fields["missing"] = to_string(missing);
-  const std::string sync =
-      "`culm sync HOST:PORT " + name_of_one(log.log) + " --range " + first_ranges(missing);
+  const std::string sync = "`culm sync HOST:PORT " + name_of_one(log.log) + " --range " +
+                           to_string(fit_in_command(missing));
   if (node::find_dropped(log).contains(missing)) {
     failure.step = "`culm cat " + name_of_one(log.log) + " --dropped --range " +
-                   first_ranges(missing) + "` prints what the fork dropped";
+                   to_string(fit_in_command(missing)) + "` prints what the fork dropped";
   } else if (missing.min() > log.head()) {
     failure.step = "the highest entry known here is " + std::to_string(log.head());
   } else if (!deleted.empty()) {

@@ -147,11 +147,6 @@ std::string human_ranges(const RangeSet& set) {
   return to_string(shown) + (shown == set ? "" : ",...");
 }
 
-std::string first_ranges(const RangeSet& set) {
-  const std::string all = human_ranges(set);
-  return all.ends_with(",...") ? all.substr(0, all.size() - 4) : all;
-}
-
 std::string human_entries(std::uint64_t count) {
   return human_count(count) + (count == 1 ? " entry" : " entries");
 }

@@ -64,8 +64,6 @@ class Output {
 [[nodiscard]] std::string human_duration(Duration duration);
 /// "5-9,20,...": as many whole ranges as a line has room for.
 [[nodiscard]] std::string human_ranges(const RangeSet& set);
-/// The first of them, as many as a command may hold: those of a command that is to be run.
-[[nodiscard]] std::string first_ranges(const RangeSet& set);
 /// "1 entry", "2 entries".
 [[nodiscard]] std::string human_entries(std::uint64_t count);
 /// "1 payload", "2 payloads".

@@ -4,6 +4,7 @@
 #include "culm/replication/host/sync_lines.hpp"
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/carry.hpp"
 #include "tools/sync/report.hpp"
 
 namespace culm::tools {
@@ -19,7 +20,7 @@ std::string without_payloads(const node::LogReport& log) {
   const RangeSet lacking = log.payloads_missing - log.payloads_left_out;
   if (lacking.empty()) return {};
   return "; or do without them: `culm delete " + name_of_one(log.log) + " --payloads --range " +
-         ranges_in_command(lacking) + "`";
+         to_string(fit_in_command(lacking)) + "`" + then_others(lacking);
 }
 
 /// Of a log of which the peers have brought, and taken, all that they do.
