@@ -322,12 +322,19 @@ Result<std::vector<Evidence>> ReadTransaction::evidence(const LogState& log,
   return out;
 }
 
-Result<std::vector<std::string>> ReadTransaction::known_peers() const {
+Result<std::vector<KnownPeer>> ReadTransaction::known_peers() const {
+  std::vector<KnownPeer> peers;
   const ByteView key = detail::peers_row_key();
   CULM_TRY(const auto value, kv_->get(Table::kMeta, key));
-  if (!value) return std::vector<std::string>();
+  if (!value) return peers;
   CULM_TRY(const ByteView body, detail::unseal(Table::kMeta, key, *value));
-  return detail::decode_peers(body);
+  CULM_TRY(peers, detail::decode_peers(body));
+  const ByteView keys_key = detail::peer_keys_row_key();
+  CULM_TRY(const auto keys, kv_->get(Table::kMeta, keys_key));
+  if (!keys) return peers;
+  CULM_TRY(const ByteView keys_body, detail::unseal(Table::kMeta, keys_key, *keys));
+  CULM_CHECK(detail::decode_peer_keys(keys_body, peers));
+  return peers;
 }
 
 Result<std::uint64_t> ReadTransaction::last_change() const {

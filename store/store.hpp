@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -28,6 +29,20 @@ using StoreId = std::array<std::uint8_t, 16>;
 /// Bounds of `ReadTransaction::known_peers`.
 inline constexpr std::size_t kKnownPeersMax = 16;
 inline constexpr std::size_t kKnownPeerBytesMax = 300;
+inline constexpr std::size_t kPeerKeysMax = 4;
+
+/// Where a peer that the store has synced with was found, and whom.
+struct KnownPeer {
+  std::string address;
+  /// Of those that answered there, the latest last, at most kPeerKeysMax; none where an older
+  /// program kept the address.
+  std::vector<sealing::PeerKey> keys{};
+
+  [[nodiscard]] bool is_of(const sealing::PeerKey& key) const {
+    return std::ranges::find(keys, key) != keys.end();
+  }
+  friend bool operator==(const KnownPeer&, const KnownPeer&) = default;
+};
 
 /// Rows that hold a large payload, or parts of one while it arrives. A payload may have several,
 /// one for each that brings it; at most one becomes it. Never used for anything else again.
@@ -209,9 +224,9 @@ class ReadTransaction {
   [[nodiscard]] Result<std::vector<Evidence>> evidence(const LogState& log,
                                                        std::size_t max = SIZE_MAX) const;
 
-  /// The addresses of peers that this store has synced with, in the order in which they were first
+  /// The peers that this store has synced with, in the order in which their addresses were first
   /// met; at most kKnownPeersMax.
-  [[nodiscard]] Result<std::vector<std::string>> known_peers() const;
+  [[nodiscard]] Result<std::vector<KnownPeer>> known_peers() const;
 
   /// Numbers the latest change, that of this transaction not counted; 0 for a new store.
   [[nodiscard]] Result<std::uint64_t> last_change() const;
@@ -300,10 +315,12 @@ class WriteTransaction : public ReadTransaction {
   /// No change of the log: nobody gets another answer by it. Fails with kLogUnknown.
   [[nodiscard]] Result<void> mark_verified(const CheckedSignatures& checked);
 
-  /// Adds the address of a peer; the one that was met first goes where there are too many. No
-  /// change where it is known. Precondition: at most kKnownPeerBytesMax bytes.
-  [[nodiscard]] Result<void> remember_peer(std::string_view address);
-  /// No change where it is not known.
+  /// Adds the address of a peer, and its key to those of this address; of either the one that was
+  /// met first goes where there are too many. No change where they are known. Precondition: at most
+  /// kKnownPeerBytesMax bytes.
+  [[nodiscard]] Result<void> remember_peer(std::string_view address,
+                                           const std::optional<sealing::PeerKey>& key);
+  /// All that answered there. No change where it is not known.
   [[nodiscard]] Result<void> forget_peer(std::string_view address);
 
   /// Replaces the interest. A log that was unknown becomes known. Fails with kRangesTooMany.
@@ -458,6 +475,7 @@ class WriteTransaction : public ReadTransaction {
   Result<bool> erase_stages(std::uint64_t number, std::size_t& rows_left);
 
   Result<void> put_row(Table table, ByteView key);
+  Result<void> put_peers(const std::vector<KnownPeer>& peers);
   Result<void> put_change(LogState& state);
   Result<void> put_log(detail::TouchedLog& touched);
   Result<void> commit();

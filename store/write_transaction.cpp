@@ -291,21 +291,35 @@ Result<void> WriteTransaction::set_interest(const LogKey& log, const LogInterest
   return {};
 }
 
-Result<void> WriteTransaction::remember_peer(std::string_view address) {
+Result<void> WriteTransaction::remember_peer(std::string_view address,
+                                             const std::optional<sealing::PeerKey>& key) {
   CULM_ASSERT(address.size() <= kKnownPeerBytesMax);
   CULM_TRY(auto known, known_peers());
-  if (std::ranges::find(known, address) != known.end()) return {};
-  if (known.size() >= kKnownPeersMax) known.erase(known.begin());
-  known.emplace_back(address);
-  detail::encode_peers(row_, known);
-  return noted(put_row(Table::kMeta, detail::peers_row_key()));
+  auto peer = std::ranges::find(known, address, &KnownPeer::address);
+  const bool is_new = peer == known.end();
+  if (is_new) {
+    if (known.size() >= kKnownPeersMax) known.erase(known.begin());
+    peer = known.insert(known.end(), KnownPeer{std::string(address)});
+  }
+  auto& keys = peer->keys;
+  const bool is_new_key = key && std::ranges::find(keys, *key) == keys.end();
+  if (!is_new && !is_new_key) return {};
+  if (is_new_key && keys.size() >= kPeerKeysMax) keys.erase(keys.begin());
+  if (is_new_key) keys.push_back(*key);
+  return put_peers(known);
 }
 
 Result<void> WriteTransaction::forget_peer(std::string_view address) {
   CULM_TRY(auto known, known_peers());
-  if (std::erase(known, address) == 0) return {};
-  detail::encode_peers(row_, known);
-  return noted(put_row(Table::kMeta, detail::peers_row_key()));
+  const auto is_there = [&](const KnownPeer& peer) { return peer.address == address; };
+  return std::erase_if(known, is_there) == 0 ? Result<void>() : put_peers(known);
+}
+
+Result<void> WriteTransaction::put_peers(const std::vector<KnownPeer>& peers) {
+  detail::encode_peers(row_, peers);
+  CULM_CHECK(noted(put_row(Table::kMeta, detail::peers_row_key())));
+  detail::encode_peer_keys(row_, peers);
+  return noted(put_row(Table::kMeta, detail::peer_keys_row_key()));
 }
 
 Result<void> WriteTransaction::put_change(LogState& state) {

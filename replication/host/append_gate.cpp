@@ -126,9 +126,16 @@ Result<OtherBranch> make_branch(const Question& about, const node::Endpoint& end
   return other;
 }
 
+/// What a peer says that it holds.
+struct Head {
+  SeqNum head;
+  node::SyncPeer peer;
+  bool is_met;  ///< this store has synced with it
+};
+
 /// Takes what one peer shows of its head; whether nobody else needs to be asked.
-Result<bool> prove(const Question& about, const node::SyncPeer& peer, SeqNum head,
-                   KnownHead& known) {
+Result<bool> prove(const Question& about, const Head& said, KnownHead& known) {
+  const auto& [head, peer, is_met] = said;
   CULM_TRY(const Shown shown, show(about, peer, head));
   if (shown.cap != 0) {
     known.fork = {peer.endpoint, shown.cap};
@@ -146,24 +153,39 @@ Result<bool> prove(const Question& about, const node::SyncPeer& peer, SeqNum hea
     is_shown = !is_more || is_shown_to_node(about, peer, head, known);
   }
   if (is_shown) known.head = std::max(known.head, head);
+  if (is_shown && is_met) known.met_head = std::max(known.met_head, head);
   if (!is_shown) known.unproven.push_back({peer.endpoint, head});
   return known.other.has_value() || (is_shown && is_more);
 }
 
 /// Who says least is asked first: what is true is rarely the most.
-Result<void> prove_all(const Question& about, std::vector<std::pair<SeqNum, node::SyncPeer>> heads,
-                       KnownHead& known) {
-  std::ranges::stable_sort(heads, {}, [](const auto& one) { return one.first; });
+Result<void> prove_all(const Question& about, std::vector<Head> heads, KnownHead& known) {
+  std::ranges::stable_sort(heads, {}, &Head::head);
   const auto end = std::min(std::chrono::steady_clock::now() + kProveMax, about.end);
-  for (const auto& [head, peer] : heads) {
+  for (const Head& said : heads) {
     if (std::chrono::steady_clock::now() >= end) {
-      known.unproven.push_back({peer.endpoint, head});
+      known.unproven.push_back({said.peer.endpoint, said.head});
       continue;
     }
-    CULM_TRY(const bool is_enough, prove(about, peer, head, known));
+    CULM_TRY(const bool is_enough, prove(about, said, known));
     if (is_enough) return {};
   }
   return {};
+}
+
+/// Whether this store has synced with who answers at an address, and with how many others there.
+struct Acquaintance {
+  bool is_met = false;
+  std::size_t gone = 0;
+};
+
+Acquaintance look_up(const std::vector<store::KnownPeer>& known, const node::PeerReport& peer) {
+  const auto there =
+      std::ranges::find(known, node::to_string(peer.endpoint), &store::KnownPeer::address);
+  if (there == known.end()) return {};
+  if (there->keys.empty()) return {true};
+  const bool is_met = there->is_of(*peer.peer);
+  return {is_met, there->keys.size() - (is_met ? 1 : 0)};
 }
 
 bool is_unsaid(const node::LogReport& said, const node::Endpoint& endpoint) {
@@ -175,10 +197,10 @@ bool is_unsaid(const node::LogReport& said, const node::Endpoint& endpoint) {
 Result<std::vector<node::SyncPeer>> list_known_peers(const store::Store& store) {
   std::vector<node::SyncPeer> peers;
   CULM_TRY(const auto transaction, store.read());
-  CULM_TRY(const auto addresses, transaction.known_peers());
-  peers.reserve(addresses.size());
-  for (const std::string& address : addresses) {
-    if (auto endpoint = node::parse_endpoint(address)) peers.push_back({*endpoint});
+  CULM_TRY(const auto known, transaction.known_peers());
+  peers.reserve(known.size());
+  for (const store::KnownPeer& peer : known) {
+    if (auto endpoint = node::parse_endpoint(peer.address)) peers.push_back({*endpoint});
   }
   return peers;
 }
@@ -203,21 +225,32 @@ Result<KnownHead> ask_peers(const Question& about) {
   const auto is_silent = [&](const node::PeerReport& peer) {
     return !peer.peer || peer.error || is_unsaid(said, peer.endpoint);
   };
-  std::ranges::copy_if(report->peers, std::back_inserter(known.silent), is_silent);
-  std::vector<std::pair<SeqNum, node::SyncPeer>> heads;
-  const std::size_t peers = std::min(said.peer_heads.size(), about.peers.size());
-  heads.reserve(peers);
-  for (std::size_t peer = 0; peer < peers; ++peer) {
-    const SeqNum head = said.peer_heads[peer];
-    if (head != 0 || said.cap != 0) heads.emplace_back(head, about.peers[peer]);
+  CULM_TRY(const auto transaction, about.own.read());
+  CULM_TRY(const auto met, transaction.known_peers());
+  std::vector<Head> heads;
+  std::vector<node::Endpoint> answered;
+  for (std::size_t i = 0; i < report->peers.size(); ++i) {
+    const node::PeerReport& peer = report->peers[i];
+    const auto who = peer.peer ? look_up(met, peer) : Acquaintance{};
+    const SeqNum head = i < said.peer_heads.size() ? said.peer_heads[i] : 0;
+    if (head != 0 || said.cap != 0) heads.push_back({head, about.peers[i], who.is_met});
+    if (is_silent(peer)) {
+      known.silent.push_back(peer);
+      continue;
+    }
+    // Who is there in place of another one is none that was to be asked.
+    const bool is_other = who.gone != 0 && !who.is_met;
+    if (!is_other) answered.push_back(peer.endpoint);
+    if (who.gone == 0) continue;
+    known.replaced.push_back(peer.endpoint);
+    known.asked += who.gone - (is_other ? 1 : 0);
   }
   CULM_CHECK(prove_all(about, std::move(heads), known));
   if (said.outcome == node::LogOutcome::kDenied) return known;
-  known.answered = static_cast<std::size_t>(
-      std::ranges::count_if(report->peers, [&](const node::PeerReport& peer) {
-        const bool is_unproven = std::ranges::find(known.unproven, peer.endpoint,
-                                                   &Claim::endpoint) != known.unproven.end();
-        return !is_silent(peer) && !is_unproven;
+  known.answered =
+      static_cast<std::size_t>(std::ranges::count_if(answered, [&](const node::Endpoint& endpoint) {
+        return std::ranges::find(known.unproven, endpoint, &Claim::endpoint) ==
+               known.unproven.end();
       }));
   return known;
 }
@@ -273,7 +306,7 @@ Result<bool> KnownHead::check(AppendGate gate, SeqNum tail) const {
   if (other && other->at <= tail) return fail(error_for(Errc::kAuthorMarkFork, other->at));
   if (head > tail) return fail(error_for(Errc::kAuthorMarkBehind, head));
   // One that was met later may know less than one that is silent.
-  const bool is_certain = tail == 0 || silent.empty();
+  const bool is_certain = tail == 0 || (silent.empty() && replaced.empty());
   if (is_of_use(tail) && is_certain) return true;
   if (gate == AppendGate::kRequired) return fail(Errc::kAuthorHeadUnknown);
   return false;

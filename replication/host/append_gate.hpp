@@ -41,6 +41,7 @@ struct KnownHead {
   std::size_t asked = 0;     ///< known peers, or those that were named
   std::size_t answered = 0;  ///< none of them where they would not tell
   SeqNum head = 0;           ///< the highest entry that any of them holds
+  SeqNum met_head = 0;       ///< that one holds with whom this store has synced
   /// What a peer says that it holds and did not show: no answer.
   struct Claim {
     node::Endpoint endpoint;
@@ -48,6 +49,9 @@ struct KnownHead {
   };
   std::vector<Claim> unproven{};
   std::vector<node::PeerReport> silent{};  ///< could not be asked
+  /// Where one that this store has synced with could not be asked, as another one answers there
+  /// now. Who does counts for what it shows alone: that it holds nothing is no answer.
+  std::vector<node::Endpoint> replaced{};
   /// Of the first one that shows another branch; then nobody else was asked.
   std::optional<OtherBranch> other{};
   std::optional<ShownFork> fork{};  ///< likewise
@@ -86,6 +90,7 @@ struct SilentPeer {
 /// No peer that could know shows what the mark names, or there is none.
 struct Unshown {
   SeqNum marked = 0;  ///< not here, or another entry here; 0: this store knows no peer to ask
+  std::optional<node::Endpoint> replaced{};  ///< there was one, see `KnownHead::replaced`
 };
 
 /// Why a log is not to be synced: it is forked where a peer holds another branch, and from the

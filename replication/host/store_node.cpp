@@ -163,9 +163,10 @@ node::SyncId StoreNode::sync(const node::SyncRequest& request,
                              std::function<bool(const node::SyncEvent&)> told,
                              std::function<void(const node::SyncReport&)> ended) {
   const auto id = std::make_shared<node::SyncId>();
-  *id = node_.sync(request, [this, id, is_quote = request.quote_only, told = std::move(told),
-                             ended = std::move(ended)](const node::SyncEvent& event) {
-    remember_peers(node_, store_, is_quote, event);
+  *id = node_.sync(request, [this, id, memory = PeerMemory(node_, store_, request.quote_only),
+                             told = std::move(told),
+                             ended = std::move(ended)](const node::SyncEvent& event) mutable {
+    memory.hear(event);
     if (!told(event)) node_.end_sync(*id);
     const auto* const end = std::get_if<node::SyncEnded>(&event);
     if (end == nullptr) return;

@@ -101,7 +101,7 @@ struct Asked {
     return doubt == Doubt::kUnasked || (doubt == Doubt::kMarked && request.push);
   }
   [[nodiscard]] bool is_shown(const KnownHead& known) const {
-    return known.other || known.fork || (known.is_of_use(tail) && known.head >= tail);
+    return known.other || known.fork || known.head >= tail;
   }
   [[nodiscard]] UnaskedLog because(decltype(UnaskedLog::why) why) const {
     return {log, tail, std::move(why)};
@@ -118,18 +118,18 @@ struct Verdict {
 /// that are not of the sync as well; `known` is theirs where they show the tail.
 Result<std::vector<node::PeerReport>> ask_met(const Asked& about, KnownHead& known,
                                               const std::vector<node::SyncPeer>& met) {
+  if (known.met_head != 0) return std::vector<node::PeerReport>();
   std::vector<node::PeerReport> mute = list_mute(known, met);
   std::vector<node::SyncPeer> others = met;
   std::erase_if(others, [&](const node::SyncPeer& peer) {
     return holds(about.request.peers, peer.endpoint);
   });
-  const bool has_met = others.size() + mute.size() < met.size();
-  if (has_met && known.is_of_use(about.tail)) return std::vector<node::PeerReport>();
   if (others.empty()) return mute;
   CULM_TRY(KnownHead more, about.ask(std::move(others)));
-  if (more.is_of_use(about.tail)) mute.clear();
-  if (!more.is_of_use(about.tail))
-    std::ranges::move(list_mute(more, met), std::back_inserter(mute));
+  known.met_head = more.met_head;
+  if (more.met_head != 0) mute.clear();
+  if (more.met_head == 0) std::ranges::move(list_mute(more, met), std::back_inserter(mute));
+  std::ranges::copy(more.replaced, std::back_inserter(known.replaced));
   if (about.is_shown(more)) known = std::move(more);
   return mute;
 }
@@ -144,6 +144,10 @@ Verdict judge_unshown(const Asked& about, const KnownHead& known,
   const bool is_marked = about.doubt == Doubt::kMarked;
   if (is_marked && pushes && (!is_all || known.asked == 0)) {
     return {about.because(Unshown{about.marked})};
+  }
+  const bool is_replaced = !known.replaced.empty() && known.met_head == 0;
+  if (mute.empty() && is_replaced && about.doubt == Doubt::kUnasked) {
+    return {about.because(Unshown{0, known.replaced.front()})};
   }
   if (mute.empty() && is_all) mute = std::move(asked);
   if (!mute.empty()) {

@@ -111,6 +111,18 @@ Result<void> read_set(RangeSet& out, SetBlocks& blocks, Reader& reader) {
   return {};
 }
 
+void append_address(Bytes& out, const std::string& address) {
+  varu64::append(out, address.size());
+  append_bytes(out, as_bytes(address));
+}
+
+Result<std::string> read_address(Reader& reader) {
+  CULM_TRY(const std::uint64_t size, reader.number());
+  if (size > kKnownPeerBytesMax) return fail(Errc::kStoreFormat);
+  CULM_TRY(const ByteView text, reader.bytes(size));
+  return std::string(as_text(text));
+}
+
 }  // namespace
 
 void encode_meta(Bytes& out, const StoreMeta& meta) {
@@ -140,29 +152,52 @@ Result<StoreMeta> decode_meta(ByteView body) {
 
 void encode_forgotten(Bytes& out) { start(out); }
 
-void encode_peers(Bytes& out, const std::vector<std::string>& addresses) {
+void encode_peers(Bytes& out, const std::vector<KnownPeer>& peers) {
   start(out);
-  varu64::append(out, addresses.size());
-  for (const std::string& address : addresses) {
-    varu64::append(out, address.size());
-    append_bytes(out, as_bytes(address));
+  varu64::append(out, peers.size());
+  for (const KnownPeer& peer : peers) append_address(out, peer.address);
+}
+
+void encode_peer_keys(Bytes& out, const std::vector<KnownPeer>& peers) {
+  start(out);
+  std::size_t count = 0;
+  for (const KnownPeer& peer : peers) count += peer.keys.size();
+  varu64::append(out, count);
+  for (const KnownPeer& peer : peers) {
+    for (const sealing::PeerKey& key : peer.keys) {
+      append_address(out, peer.address);
+      append_bytes(out, key.bytes);
+    }
   }
 }
 
-Result<std::vector<std::string>> decode_peers(ByteView body) {
+Result<std::vector<KnownPeer>> decode_peers(ByteView body) {
   Reader reader(body);
   CULM_TRY(const std::uint64_t count, reader.number());
   if (count > kKnownPeersMax) return fail(Errc::kStoreFormat);
-  std::vector<std::string> addresses;
-  addresses.reserve(static_cast<std::size_t>(count));
+  std::vector<KnownPeer> peers;
+  peers.reserve(static_cast<std::size_t>(count));
   for (std::uint64_t i = 0; i < count; ++i) {
-    CULM_TRY(const std::uint64_t size, reader.number());
-    if (size > kKnownPeerBytesMax) return fail(Errc::kStoreFormat);
-    CULM_TRY(const ByteView text, reader.bytes(size));
-    addresses.emplace_back(as_text(text));
+    CULM_TRY(std::string address, read_address(reader));
+    peers.push_back({std::move(address)});
   }
   CULM_CHECK(reader.end());
-  return addresses;
+  return peers;
+}
+
+Result<void> decode_peer_keys(ByteView body, std::vector<KnownPeer>& peers) {
+  Reader reader(body);
+  CULM_TRY(const std::uint64_t count, reader.number());
+  if (count > kKnownPeersMax * kPeerKeysMax) return fail(Errc::kStoreFormat);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    CULM_TRY(const std::string address, read_address(reader));
+    sealing::PeerKey key;
+    CULM_TRY(const ByteView bytes, reader.bytes(key.bytes.size()));
+    std::ranges::copy(bytes, key.bytes.begin());
+    const auto peer = std::ranges::find(peers, address, &KnownPeer::address);
+    if (peer != peers.end()) peer->keys.push_back(key);
+  }
+  return reader.end();
 }
 
 bool LogRow::has_blocks() const noexcept {

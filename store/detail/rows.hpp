@@ -21,8 +21,12 @@ void encode_meta(Bytes& out, const StoreMeta& meta);
 void encode_forgotten(Bytes& out);
 
 /// Fails, reading, where there are more of them, or longer ones, than a store keeps.
-void encode_peers(Bytes& out, const std::vector<std::string>& addresses);
-[[nodiscard]] Result<std::vector<std::string>> decode_peers(ByteView body);
+void encode_peers(Bytes& out, const std::vector<KnownPeer>& peers);
+void encode_peer_keys(Bytes& out, const std::vector<KnownPeer>& peers);
+/// Without keys.
+[[nodiscard]] Result<std::vector<KnownPeer>> decode_peers(ByteView body);
+/// Adds the keys to those of `peers`; those of an address that is not among them are left out.
+[[nodiscard]] Result<void> decode_peer_keys(ByteView body, std::vector<KnownPeer>& peers);
 
 /// Of a set with very many ranges those that are left are taken for one.
 void encode_lost(Bytes& out, const Lost& lost);

@@ -22,6 +22,7 @@ void write(std::uint8_t* out, std::uint64_t value) noexcept {
 
 ByteView meta_row_key() noexcept { return as_bytes("store"); }
 ByteView peers_row_key() noexcept { return as_bytes("peers"); }
+ByteView peer_keys_row_key() noexcept { return as_bytes("peer_keys"); }
 
 ForgottenRowKey forgotten_row_key(std::uint64_t number) noexcept {
   ForgottenRowKey key;

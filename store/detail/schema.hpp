@@ -13,6 +13,7 @@
 ///   kMeta      "forgotten", log number 8      that rows of a log that is known no more may be left
 ///   kMeta      "lost", log number 8           what damage took of the log
 ///   kMeta      "peers"                        addresses of peers that it has synced with
+///   kMeta      "peer_keys"                    keys of those that answered there
 ///   kLogs      author 32, log_id 8            state of a log
 ///   kEntries   log number 8, seqnum 8         entry and inline payload
 ///   kPayloads  stage 8, index 4               one chunk of a payload
@@ -38,6 +39,7 @@ using LostRowKey = std::array<std::uint8_t, 12>;
 /// Lives for ever.
 [[nodiscard]] ByteView meta_row_key() noexcept;
 [[nodiscard]] ByteView peers_row_key() noexcept;
+[[nodiscard]] ByteView peer_keys_row_key() noexcept;
 [[nodiscard]] LogRowKey log_row_key(const LogKey& log) noexcept;
 /// Also of evidence, with `at` as seqnum.
 [[nodiscard]] EntryRowKey entry_row_key(std::uint64_t number, SeqNum seqnum) noexcept;

@@ -38,6 +38,15 @@ class OwnLog(NetworkScenario):
     def relay_is_back(self):
         return self.relay("relay", "--accept-any", listen=self.address)
 
+    def relay_holds(self, store=None):
+        """It stays the peer that it is, with what another store holds, or nothing."""
+        os.rename(self.path("relay/peer.key"), self.path("relay.key"))
+        shutil.rmtree(self.path("relay"))
+        if store:
+            shutil.copytree(self.path(store), self.path("relay"))
+        os.makedirs(self.path("relay"), exist_ok=True)
+        os.replace(self.path("relay.key"), self.path("relay/peer.key"))
+
     def play(self, said):
         """Does what the next step says, as it is written; the commands."""
         commands = said.split("next: ", 1)[1].split("`")[1::2]
@@ -239,16 +248,14 @@ class OwnBranch(OwnLog):
         self.assertEqual((report["error"], report["seqnum"]), ("author_mark_behind", 3))
 
     def test_is_synced_where_peers_hold_it_as_it_is_here(self):
-        shutil.rmtree(self.path("relay"))
-        shutil.copytree(self.path("store-backup"), self.path("relay"))
-        os.remove(self.path("relay/peer.key"))
+        self.relay_holds("store-backup")
         relay = self.relay_is_back()
         self.assertTrue(self.sync_one("store", self.address, "--push")["pushed"])
         relay.end()
         self.assertEqual(self.append(b"7\n", "--gate", "required"), "", "it was asked")
 
     def test_is_synced_where_peers_hold_nothing_of_it(self):
-        shutil.rmtree(self.path("relay"))
+        self.relay_holds()
         relay = self.relay_is_back()
         self.assertTrue(self.sync_one("store", self.address, "--push")["pushed"])
         self.assertEqual(self.append(b"7\n"), "")
@@ -277,9 +284,7 @@ class LiveSync(OwnLog):
             self.assertEqual((log["head"], log["cap"]), (head, None), store)
 
     def test_brings_what_the_peer_holds_as_it_is_here(self):
-        shutil.rmtree(self.path("relay"))
-        shutil.copytree(self.path("store-backup"), self.path("relay"))
-        os.remove(self.path("relay/peer.key"))
+        self.relay_holds("store-backup")
         live = self.live("store", self.address, "--push")
         live.wait_for(event="disconnected")
         self.append(b"mine 4\n")
@@ -299,9 +304,7 @@ class OwnNode(OwnLog):
         self.restore()
 
     def relay_has(self, copy):
-        shutil.rmtree(self.path("relay"))
-        shutil.copytree(self.path(copy), self.path("relay"))
-        os.remove(self.path("relay/peer.key"))
+        self.relay_holds(copy)
         return self.relay_is_back()
 
     def assert_heads(self, **heads):

@@ -141,9 +141,7 @@ class Stranger(OwnLog):
         self.assertEqual((self.json("ls")["head"], self.json("ls")["cap"]), (5, None))
 
     def test_gets_it_where_a_known_peer_holds_the_log_as_it_is_here(self):
-        shutil.rmtree(self.path("relay"))
-        shutil.copytree(self.path("store-backup"), self.path("relay"))
-        os.remove(self.path("relay/peer.key"))
+        self.relay_holds("store-backup")
         self.relay_is_back()
         self.assertTrue(self.sync_one("store", self.other.address, "--push")["pushed"])
 
@@ -157,6 +155,99 @@ class Stranger(OwnLog):
         self.environment["CULM_MARKS"] = self.path("marks-of-somebody")
         self.json("sync", own.address, self.author, store="reader", status=NETWORK)
         self.wait_until_said(own, "not served before a peer was asked")
+
+
+class ReplacedPeer(OwnLog):
+    """Another relay took the place of the one that the store has synced with."""
+
+    def setUp(self):
+        super().setUp()
+        self.node.end()
+        shutil.copytree(self.path("store"), self.path("store-of-4"))
+        shutil.rmtree(self.path("relay"))
+
+    def begin(self, store=None):
+        if store:
+            shutil.copytree(self.path(store), self.path("relay"))
+            os.remove(self.path("relay/peer.key"))
+        self.restore()
+        return self.relay_is_back()
+
+    def paste(self, said, status=OK):
+        """The commands of a next step, but for the one that names no peer."""
+        for command in said.split("next: ", 1)[1].split("`")[1::2]:
+            if "HOST:PORT" not in command:
+                self.out(*command.split()[1:], status=status)
+
+    def required(self, text=b"mine 4\n", status=FORK):
+        return self.append(text, "--gate", "required", status=status)
+
+    def test_does_not_say_for_it_that_it_held_no_more(self):
+        for held in None, "store-backup":
+            relay = self.begin(held)
+            said = [self.required(), self.append(b"mine 4\n"), self.append(b"mine 5\n"),
+                    self.required()]
+            for one in said:
+                self.assertIn("of 1 peer that this store has synced with none could be asked: "
+                              f"another one answers now at {self.address}", one)
+            for arguments in ["--push"], [self.author], ["--live", "--push"], ["--quote"]:
+                refused = self.error(FORK, "sync", self.address, *arguments)
+                self.assertIn(f"another peer answers now at {self.address}, in place of the one "
+                              "that this store has synced with", refused)
+            failed = self.json("sync", self.address, "--push", status=FORK)
+            self.assertEqual(failed["error"], "author_head_unknown")
+            relay.end()
+            heads = [log["head"] for log in self.json_lines("ls", store="relay")]
+            self.assertEqual(heads, [3] if held else [], "nothing was pushed")
+            relay = self.relay_is_back()
+            self.paste(refused)
+            self.assertEqual(self.required(b"6\n", OK), "")
+            relay.end()
+            shutil.rmtree(self.path("relay"))
+
+    def test_is_no_answer_for_a_node_either(self):
+        self.begin()
+        own = self.relay("store", "--accept-any")
+        self.assertIn("another one answers now", self.append(b"mine 4\n"))
+        self.environment["CULM_MARKS"] = self.path("marks-of-somebody")
+        self.json("sync", own.address, self.author, store="reader", status=NETWORK)
+        self.wait_until_said(own, f"another peer answers now at {self.address}")
+
+    def test_counts_for_what_it_shows(self):
+        self.begin("store-of-4")
+        for said in self.required(), self.append(b"mine 4\n", status=FORK):
+            self.assertIn("a peer holds the log up to seqnum 4, which this store lacks", said)
+        self.sync_one("store", self.address)
+        # Of what was published behind that only the other one knows.
+        self.assertIn("another one answers now", self.append(b"5\n"))
+        self.assertTrue(self.sync_one("store", self.address, "--push")["pushed"])
+
+    def test_is_asked_where_it_shows_all_of_it(self):
+        self.begin("store-backup").end()
+        self.append(b"4\n")
+        shutil.rmtree(self.path("relay"))
+        shutil.copytree(self.path("store"), self.path("relay"))
+        os.remove(self.path("relay/peer.key"))
+        self.relay_is_back()
+        self.sync_one("store", self.address)
+        self.assertEqual(self.required(b"5\n", OK), "")
+
+    def test_is_listed_beside_it_once_something_moved_until_both_are_forgotten(self):
+        first, = self.json_lines("peers")[0]["keys"]
+        self.begin()
+        self.out("sync", self.address, self.author, status=NETWORK)
+        self.assertEqual(self.json_lines("peers")[0]["keys"], [first], "it brought nothing")
+        second = self.json_lines("sync", self.address, "--push")[-1]["peer"]
+        self.assertEqual(self.text("peers"), f"{self.address} {first} {second}\n")
+        self.assertIn("of 2 peers that this store has synced with only 1 could be asked: another "
+                      f"one answers now at {self.address}", self.required())
+        self.out("compact")
+        self.out("backup", self.path("copy"))
+        for store in "store", "copy":
+            self.assertEqual(self.json_lines("peers", store=store)[0]["keys"], [first, second])
+        self.paste(self.required())
+        self.assertEqual(self.json_lines("peers")[0]["keys"], [second])
+        self.assertEqual(self.required(status=OK), "")
 
 
 class NeverSynced(NetworkScenario):

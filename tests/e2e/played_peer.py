@@ -1,6 +1,7 @@
 """A peer that is played, message for message: one that no honest program would be."""
 
 import contextlib
+import hashlib
 import os
 import socketserver
 import threading
@@ -33,7 +34,9 @@ class Channel:
     """The side of the one that is called."""
 
     def __init__(self, connection):
-        own, ephemeral = os.urandom(32), os.urandom(32)
+        address = repr(connection.getsockname()).encode()
+        own = hashlib.blake2b(address, digest_size=32).digest()  # the same peer each time
+        ephemeral = os.urandom(32)
         self.connection, self.stream = connection, connection.makefile("rb")
         self.received, self.counters = b"", [0, 0]
         said = channel.Transcript(b"culm/1\0" + bytes(32), None)

@@ -131,6 +131,12 @@ def store_rows():
     body = r.encode_varu64(len(addresses)) + b"".join(
         r.encode_varu64(len(a)) + a.encode() for a in addresses)
     yield {"id": "peers", **sealed("meta", b"peers", body), "addresses": addresses}
+    keys = [[bytes([1] * 32), bytes([2] * 32)], [], [bytes(range(32))]]
+    pairs = [(a, key) for a, keys_there in zip(addresses, keys) for key in keys_there]
+    body = r.encode_varu64(len(pairs)) + b"".join(
+        r.encode_varu64(len(a)) + a.encode() + key for a, key in pairs)
+    yield {"id": "peer-keys", **sealed("meta", b"peer_keys", body), "addresses": addresses,
+           "peer_keys": [[key.hex() for key in keys_there] for keys_there in keys]}
 
     everything = {"number": 1, "change": 7, "cap": 0, "end_of_log": 0, "payload_bytes": 300,
                   "newest": 0, "payloads_wanted": True, "held": [[1, 20]],

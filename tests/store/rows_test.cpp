@@ -92,12 +92,38 @@ Row make_forgotten_row(const json& vector, ByteView body) {
   return sealed(Table::kMeta, detail::forgotten_row_key(number), out);
 }
 
+std::vector<store::KnownPeer> peers_in(const json& vector, bool has_keys) {
+  std::vector<store::KnownPeer> peers;
+  for (const json& address : vector.at("addresses")) {
+    peers.push_back({address.get<std::string>()});
+    if (!has_keys) continue;
+    for (const json& key : vector.at("peer_keys").at(peers.size() - 1)) {
+      peers.back().keys.push_back({hex_as<sealing::Key>(key)});
+    }
+  }
+  return peers;
+}
+
 Row make_peers_row(const json& vector, ByteView body) {
-  const auto addresses = vector.at("addresses").get<std::vector<std::string>>();
-  EXPECT_EQ(detail::decode_peers(body), addresses);
+  const auto peers = peers_in(vector, false);
+  EXPECT_EQ(detail::decode_peers(body), peers);
   Bytes out;
-  detail::encode_peers(out, addresses);
+  detail::encode_peers(out, peers);
   return sealed(Table::kMeta, detail::peers_row_key(), out);
+}
+
+Row make_peer_keys_row(const json& vector, ByteView body) {
+  const auto peers = peers_in(vector, true);
+  auto read = peers_in(vector, false);
+  EXPECT_TRUE(detail::decode_peer_keys(body, read));
+  EXPECT_EQ(read, peers);
+  // An older program may have forgotten an address, and leaves its keys.
+  read = {{peers.front().address}};
+  EXPECT_TRUE(detail::decode_peer_keys(body, read));
+  EXPECT_EQ(read, std::vector{peers.front()});
+  Bytes out;
+  detail::encode_peer_keys(out, peers);
+  return sealed(Table::kMeta, detail::peer_keys_row_key(), out);
 }
 
 Row make_lost_row(const json& vector, ByteView body) {
@@ -138,6 +164,7 @@ Row make_row(const json& vector, ByteView body) {
   const std::string table = vector.at("table").get<std::string>();
   Bytes out;
   if (table == "meta" && vector.contains("number")) return make_forgotten_row(vector, body);
+  if (vector.contains("peer_keys")) return make_peer_keys_row(vector, body);
   if (vector.contains("addresses")) return make_peers_row(vector, body);
   if (vector.contains("lost")) return make_lost_row(vector, body);
   if (table == "meta") {

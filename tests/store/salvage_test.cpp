@@ -19,11 +19,16 @@ using store::LmdbKv;
 
 TEST_F(SalvagedStore, HasAllButItsIdWhereNothingIsLost) {
   const auto id = store->id();
+  const std::vector<store::KnownPeer> peers{{"relay.example:1", {sealing::PeerKey{{1, 2, 3}}}}};
+  ASSERT_TRUE(store->update([&](WriteTransaction& transaction) {
+    return transaction.remember_peer(peers[0].address, peers[0].keys[0]);
+  }));
   std::string content = close();
   lose_page(content, page_of(content, changes.at(0)));
   salvage(content);
   EXPECT_NE(store->id(), id);
   EXPECT_EQ(known().size(), 2U);
+  EXPECT_EQ(*store->read()->known_peers(), peers);
   expect_sound();
 }
 

@@ -58,29 +58,72 @@ TEST(StoreOpen, FindsNoStoreInAnEmptyDirectoryOpenForReading) {
   EXPECT_EQ(code_of(Store::open(*std::move(kv), random)), Errc::kStoreNotFound);
 }
 
-TEST(StoreOpen, RemembersTheAddressesOfPeersAndNotTooMany) {
+sealing::PeerKey peer_key(std::uint8_t n) {
+  sealing::PeerKey key;
+  key.bytes.fill(n);
+  return key;
+}
+
+void remember(MemoryStore& store, const std::string& address,
+              const std::optional<sealing::PeerKey>& key) {
+  for (int times = 0; times < 2; ++times) {
+    ASSERT_TRUE(store->update([&](store::WriteTransaction& transaction) {
+      return transaction.remember_peer(address, key);
+    }));
+  }
+}
+
+TEST(StoreOpen, RemembersWherePeersWereAndWhoAndNotTooMany) {
   MemoryStore store;
   EXPECT_TRUE(store->read()->known_peers()->empty());
-  std::vector<std::string> expected;
-  for (int n = 0; n < 20; ++n) {
+  std::vector<store::KnownPeer> expected;
+  for (std::uint8_t n = 0; n < 20; ++n) {
     const std::string address = "127.0.0.1:" + std::to_string(n);
-    for (int times = 0; times < 2; ++times) {
-      ASSERT_TRUE(store->update([&](store::WriteTransaction& transaction) {
-        return transaction.remember_peer(address);
-      }));
-    }
-    expected.push_back(address);
+    remember(store, address, peer_key(n));
+    expected.push_back({address, {peer_key(n)}});
     if (expected.size() > store::kKnownPeersMax) expected.erase(expected.begin());
   }
   EXPECT_EQ(*store->read()->known_peers(), expected);
-  for (const std::string& address : std::vector(expected)) {
+  for (const store::KnownPeer& peer : std::vector(expected)) {
     for (int times = 0; times < 2; ++times) {
-      ASSERT_TRUE(store->update(
-          [&](store::WriteTransaction& transaction) { return transaction.forget_peer(address); }));
+      ASSERT_TRUE(store->update([&](store::WriteTransaction& transaction) {
+        return transaction.forget_peer(peer.address);
+      }));
     }
     expected.erase(expected.begin());
     EXPECT_EQ(*store->read()->known_peers(), expected);
   }
+}
+
+TEST(StoreOpen, RemembersAllWhoAnsweredAtAnAddressAndNotTooMany) {
+  MemoryStore store;
+  remember(store, "relay.example:1", std::nullopt);
+  remember(store, "relay.example:2", peer_key(1));
+  std::vector<store::KnownPeer> expected;
+  expected.push_back({"relay.example:1", {}});
+  expected.push_back({"relay.example:2", {peer_key(1)}});
+  EXPECT_EQ(*store->read()->known_peers(), expected);
+  for (std::uint8_t n = 2; n < 9; ++n) {
+    remember(store, "relay.example:1", peer_key(n));
+    expected[0].keys.push_back(peer_key(n));
+    auto& keys = expected[0].keys;
+    if (keys.size() > store::kPeerKeysMax) keys.erase(keys.begin());
+    EXPECT_EQ(*store->read()->known_peers(), expected);
+  }
+}
+
+TEST(StoreOpen, ReadsTheAddressesThatAnOlderProgramKept) {
+  MemoryStore store;
+  remember(store, "relay.example:1", peer_key(1));
+  remember(store, "relay.example:2", peer_key(2));
+  erase_row(store.kv(), Table::kMeta, store::detail::peer_keys_row_key());
+  std::vector<store::KnownPeer> expected(2);
+  expected[0].address = "relay.example:1";
+  expected[1].address = "relay.example:2";
+  EXPECT_EQ(*store->read()->known_peers(), expected);
+  remember(store, "relay.example:2", peer_key(3));
+  expected[1].keys.push_back(peer_key(3));
+  EXPECT_EQ(*store->read()->known_peers(), expected);
 }
 
 TEST(StoreIngest, ShowsNothingThatIsHeldBack) {

@@ -15,7 +15,8 @@ struct Options {
   std::string forgotten;
 };
 
-Outcome<std::vector<std::string>> read_peers(const Context& context, const store::Store& store) {
+Outcome<std::vector<store::KnownPeer>> read_peers(const Context& context,
+                                                  const store::Store& store) {
   CULM_TOOLS_TRY(const auto transaction, store.read());
   return about(named(context), transaction.known_peers());
 }
@@ -24,10 +25,14 @@ Outcome<void> list(Context& context) {
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto peers, read_peers(context, *store));
-  for (const std::string& address : peers) {
-    CULM_TOOLS_CHECK(
-        context.json ? context.out.write_json(Json{{"type", "known_peer"}, {"address", address}})
-                     : context.out.say(address + "\n"));
+  for (const auto& [address, keys] : peers) {
+    Json line{{"type", "known_peer"}, {"address", address}, {"keys", Json::array()}};
+    std::string text = address;
+    for (const sealing::PeerKey& key : keys) {
+      line["keys"].push_back(to_hex(key.bytes));
+      text += " " + to_hex(key.bytes);
+    }
+    CULM_TOOLS_CHECK(context.json ? context.out.write_json(line) : context.out.say(text + "\n"));
   }
   if (!peers.empty() || context.json) return {};
   return context.out.say("this store has not synced with a peer yet: `culm sync HOST:PORT`\n");
@@ -40,7 +45,7 @@ Outcome<void> forget(Context& context, const std::string& text) {
   Ed25519Verifier verifier;
   CULM_TOOLS_TRY(const auto access, open_for_writing(context, IfMissing::kFail, verifier));
   CULM_TOOLS_TRY(const auto peers, read_peers(context, *access.store));
-  if (std::ranges::find(peers, address) == peers.end()) {
+  if (std::ranges::find(peers, address, &store::KnownPeer::address) == peers.end()) {
     return fail_with(Failure(Exit::kNotFound, Errc::kAddress,
                              "this store has not synced with such a peer, or forgot it")
                          .about(shown(text))
@@ -65,10 +70,12 @@ void add_peers(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
   Verb& verb = tree.add_verb(
       "peers",
-      "List the peers that this store has synced with, 16 at most. `culm append` asks them for\n"
-      "more of your log where store and author mark were not written together, as after a\n"
-      "restore. Forget one that is gone for good, or each such append says that it could not be\n"
-      "asked. The next sync with it makes it known again.",
+      "List the peers that this store has synced with, 16 at most: address and key. `culm append`\n"
+      "asks them for more of your log where store and author mark were not written together, as\n"
+      "after a restore. A relay that was set up again has another key, and does not know what the\n"
+      "one before it held: its address has two keys then. Forget a peer that is gone for good, or\n"
+      "each such append says that it could not be asked. The next sync with it makes it known\n"
+      "again.",
       "culm peers\n"
       "  culm peers --forget 127.0.0.1:7474",
       options, run);

@@ -58,6 +58,10 @@ std::string who_is_silent(const host::KnownHead& known, SeqNum tail) {
     why = "; " + node::to_string(silent->endpoint) + ": ";
     why += why_lost(*silent->error, silent->text).message;
   }
+  std::string_view between = "; another one answers now at ";
+  for (const node::Endpoint& endpoint : known.replaced) {
+    why.append(std::exchange(between, ", ")).append(node::to_string(endpoint));
+  }
   if (known.answered == 0) return "of " + asked + " none could be asked" + why;
   if (!known.is_of_use(tail)) return "of " + asked + " none that could be asked holds any" + why;
   if (known.answered == known.asked) return "";
@@ -73,6 +77,10 @@ std::string step_of(const host::KnownHead& known, const LogKey& log, SeqNum tail
     peer = node::to_string(silent->endpoint);
     option = option_of_network(*silent);
   }
+  constexpr const char* kRefuses = "; --gate required refuses instead";
+  if (peer.empty() && !known.replaced.empty()) {
+    return "before you append more, " + way_on(known.replaced.front(), log) + kRefuses;
+  }
   std::string step = "before you append more, `culm sync ";
   step.append(peer.empty() ? "HOST:PORT" : peer).append(" ");
   step += tail == 0 ? whole_name_of_one(log) : name_of_one(log);
@@ -80,8 +88,7 @@ std::string step_of(const host::KnownHead& known, const LogKey& log, SeqNum tail
   step += "` says whether that peer holds more";
   if (!option.empty()) step += ", and append asks it with the same option";
   if (!peer.empty()) step += "; `culm peers --forget " + peer + "` asks it no more";
-  step += "; --gate required refuses instead";
-  return step;
+  return step + kRefuses;
 }
 
 }  // namespace
@@ -111,7 +118,8 @@ Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& c
   const std::string who = claims.empty() ? who_is_silent(*gate.known, tail) : claims;
   // A log that began here has mostly nobody who could know of it; its first sync asks.
   const bool is_begun = is_again && (*published)->is_begun() && !is_copied;
-  const bool is_new = tail == 0 || (is_begun && gate.known->silent.empty());
+  const bool has_all = gate.known->silent.empty() && gate.known->replaced.empty();
+  const bool is_new = tail == 0 || (is_begun && has_all);
   if (who.empty() || (is_new && claims.empty())) return is_asked;
   std::string text = is_again && !is_copied
                          ? gate.known->answered == 0
@@ -129,7 +137,8 @@ Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& c
 }
 
 /// Nobody, or not all who could know, said where the log ends.
-static void explain_unknown_head(Failure& failure, const Context& context, const Gate& gate) {
+static void explain_unknown_head(Failure& failure, const Context& context, const LogKey& log,
+                                 const Gate& gate) {
   if (gate.is_first) {
     failure.message =
         "nothing of the log is here, and no known peer could be asked whether it began elsewhere";
@@ -150,6 +159,10 @@ static void explain_unknown_head(Failure& failure, const Context& context, const
                    " answers, or, where it is gone for good, `culm "
                    "peers --forget " +
                    peer + "`";
+  } else if (silent == nullptr && !gate.known->replaced.empty() && !gate.is_first) {
+    failure.message = "not all peers that could know of more could be asked: " +
+                      who_is_silent(*gate.known, gate.tail);
+    failure.step = way_on(gate.known->replaced.front(), log);
   }
   if (silent == nullptr || option_of_network(*silent).empty()) return;
   if (gate.known->answered == 0) failure.message += ": " + who_is_silent(*gate.known, gate.tail);
@@ -164,7 +177,7 @@ static Failure explain(const Context& context, const Error& error, const LogKey&
     failure.message = "a peer holds the log up to seqnum " + std::to_string(error.detail) +
                       ", which this store lacks";
   }
-  if (error.code == Errc::kAuthorHeadUnknown) explain_unknown_head(failure, context, gate);
+  if (error.code == Errc::kAuthorHeadUnknown) explain_unknown_head(failure, context, log, gate);
   if (error.code == Errc::kEntryNotHeld) {
     failure.exit = Exit::kFork;
     failure.message = "the store holds only part of the log, " + failure.message;

@@ -29,13 +29,18 @@ Failure explain_silence(const LogKey& log, const host::SilentPeer& silent) {
 Failure explain_unshown(const OwnLog& own, const host::Unshown& unshown) {
   const std::string one = whole_name_of_one(own.log);
   if (unshown.marked == 0) {
-    Failure failure(Exit::kFork, Errc::kAuthorHeadUnknown,
-                    "the last entries here were appended while no peer could be asked whether more "
-                    "of the log is published, and this store knows no peer to ask");
-    return std::move(failure)
+    std::string text =
+        "the last entries here were appended while no peer could be asked whether more of the log "
+        "is published, and ";
+    text += unshown.replaced ? "another peer answers now at " + node::to_string(*unshown.replaced) +
+                                   ", in place of the one that this store has synced with"
+                             : std::string("this store knows no peer to ask");
+    return Failure(Exit::kFork, Errc::kAuthorHeadUnknown, std::move(text))
         .about(short_name(own.log))
-        .next("sync it with a peer that may hold more, else with any: `culm sync HOST:PORT " + one +
-              " --push`");
+        .next(unshown.replaced
+                  ? way_on(*unshown.replaced, own.log)
+                  : "sync it with a peer that may hold more, else with any: `culm sync HOST:PORT " +
+                        one + " --push`");
   }
   const std::string at = std::to_string(unshown.marked);
   Failure failure(
@@ -80,11 +85,22 @@ Failure explain_unasked(const store::Store& store, const host::UnaskedLog& unask
   const std::string address = node::to_string(silent.peer.endpoint);
   const auto transaction = store.read();
   const auto met = transaction ? transaction->known_peers() : fail(transaction.error());
-  if (!met || std::ranges::find(*met, address) == met->end()) return failure;
+  if (!met || std::ranges::find(*met, address, &store::KnownPeer::address) == met->end()) {
+    return failure;
+  }
   if (!failure.step.empty()) failure.step += "; ";
   failure.step += "where that peer is gone for good, `culm peers --forget " + address;
   failure.step += "` asks it no more";
   return failure;
+}
+
+std::string way_on(const node::Endpoint& replaced, const LogKey& log) {
+  const std::string name = name_of_one(log);
+  const std::string address = node::to_string(replaced);
+  return "sync with a peer that holds the log (`culm sync HOST:PORT " + name +
+         "`); where none does, and the one that was at " + address +
+         " is gone for good, `culm peers --forget " + address + "`, and `culm sync " + address +
+         " " + name + " --push`";
 }
 
 Failure explain_shown_fork(const OwnLog& own, const host::ShownFork& fork) {

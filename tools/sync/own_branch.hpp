@@ -8,8 +8,8 @@
 #include "tools/cli/context.hpp"
 #include "tools/relay/host.hpp"
 
-/// What is said where entries of one's own log were appended while no peer could be asked, and
-/// peers hold others in their place.
+/// What is said where peers hold other entries of one's own log than are here, and where they
+/// could not be asked.
 namespace culm::tools {
 
 /// A log of one's own. `tail`: its last entry here; `key`: the key file, "" where it is not known.
@@ -22,6 +22,10 @@ struct OwnLog {
 
 /// The way on that keeps them.
 [[nodiscard]] Failure explain_branch(const OwnLog& own, const host::OtherBranch& other);
+
+/// What to do where a peer that this store has synced with is not at its address any more, but
+/// another one.
+[[nodiscard]] std::string way_on(const node::Endpoint& replaced, const LogKey& log);
 
 /// What is said where a peer shows that the log is forked: before an append, and, where the tail
 /// lies behind that, before a sync, with the way that keeps what would be dropped.

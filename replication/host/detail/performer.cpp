@@ -223,9 +223,9 @@ void Performer::start(control::SyncRequest request, const Answer& answer) {
   if (request.sync.push && !serves_every_log_) {
     return answer({Error{Errc::kStoreLocked}, Json::object()});
   }
-  const bool is_quote = request.sync.quote_only;
-  node_.sync(std::move(request.sync), [this, is_quote, answer](const node::SyncEvent& event) {
-    remember_peers(node_, store_, is_quote, event);
+  PeerMemory memory(node_, store_, request.sync.quote_only);
+  node_.sync(std::move(request.sync), [memory, answer](const node::SyncEvent& event) mutable {
+    memory.hear(event);
     const auto* const ended = std::get_if<node::SyncEnded>(&event);
     if (ended != nullptr) answer({std::nullopt, control::to_json(ended->report)});
   });
