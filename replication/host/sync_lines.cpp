@@ -89,12 +89,17 @@ Json some_of(const Json& object, std::initializer_list<std::string_view> keys) {
   return some;
 }
 
+Json with_silent(Json line, const node::LogReport& log, const Json& whole) {
+  if (!log.silent.empty()) line.update(some_of(whole, {"silent"}));
+  return line;
+}
+
 Json log_line(const node::SyncRequest& request, const node::LogReport& log) {
   const Json whole = to_json(log);
   Json line = {{"type", request.quote_only ? "quote" : "synced"}};
   if (request.quote_only) {
     line.update(some_of(whole, {"log", "peer_head", "quote", "whole"}));
-    return line;
+    return with_silent(std::move(line), log, whole);
   }
   line.update(some_of(whole, {"log", "state", "entries", "certificate_entries", "payload_bytes",
                               "head", "peer_head", "missing", "beyond_head", "payloads_missing",
@@ -103,7 +108,7 @@ Json log_line(const node::SyncRequest& request, const node::LogReport& log) {
   if (is_partial(log)) line["state"] = "partial";
   if (request.push) line.update(some_of(whole, {"pushed", "unconfirmed", "cut_off"}));
   if (!log.dropped.empty()) line.update(some_of(whole, {"dropped", "payloads_dropped"}));
-  return line;
+  return with_silent(std::move(line), log, whole);
 }
 
 Json with_peer(Json line, const node::PeerReport& peer) {

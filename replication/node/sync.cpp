@@ -6,6 +6,7 @@
 #include "culm/core/assert.hpp"
 #include "culm/core/limits.hpp"
 #include "culm/feed/closure.hpp"
+#include "culm/replication/node/fetch_planner.hpp"
 
 namespace culm::node {
 namespace {
@@ -250,6 +251,9 @@ void Sync::advance(Instant now) {
   if (may_be_new && bytes >= active_bytes_ + kActiveBytesMin) {
     active_bytes_ = bytes;
     active_at_ = now;
+  }
+  if (now - active_at_ >= std::min(FetchPlanner::kLateAfter, request_.idle_max / 2)) {
+    pass_over_mute();
   }
   const bool is_closing = groups_[groups_begun_ - 1].is_closing;
   if (!is_closing && now - active_at_ > request_.idle_max) end(SyncOutcome::kIdle, now);

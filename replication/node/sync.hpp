@@ -65,6 +65,9 @@ void add_logs(SyncRequest& request, replication::WantRequest like, std::span<con
 ///   does, or is another than was meant, is given up. With no peer left the sync ends, and with no
 ///   log left as well.
 /// - Once, what is late, and who is asked for what instead, is for `Fetch` and its planner to say.
+///   Who is mute, as no handshake was done with it, is given up when others have answered and
+///   nothing has moved for FetchPlanner::kLateAfter, or half of `idle_max` where that is less. Who
+///   was so, or has ceased to answer, is not called for the groups that follow.
 ///
 /// What happens to it is kept until `advance`, which reacts. So it may ask for whatever it wants,
 /// and is never called back in the middle of that.
@@ -233,7 +236,10 @@ class Sync {
   void on(Call& call, const replication::Ended& ended);
   template <class Other>
   void on(Call& /*call*/, const Other& /*event*/) {}
-  void give_up(Call& call, const Error& error);
+  /// `for_good`: it is not called for other logs either.
+  void give_up(Call& call, bool for_good);
+  /// Once: gives up whom nobody has heard of, where others have answered and nothing moves.
+  void pass_over_mute();
   void look_pushed(Log& log, std::size_t peer);
   /// No matter who proved it: its commit may have failed in name alone, or be of another process.
   void look_forked(Log& log);

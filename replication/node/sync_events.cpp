@@ -18,6 +18,13 @@ bool is_final(Errc code) {
          std::ranges::find(kStays, code) != kStays.end();
 }
 
+/// Whether to call again takes long once more.
+bool is_silence(Errc code) {
+  constexpr std::array kSilences{Errc::kTimeout, Errc::kHandshake, Errc::kPeerStalled,
+                                 Errc::kPeerSilent};
+  return std::ranges::find(kSilences, code) != kSilences.end();
+}
+
 }  // namespace
 
 void Sync::on(const SessionEvent& event) {
@@ -164,7 +171,9 @@ void Sync::on(Call& call, const replication::Ended& ended) {
   if (request_.live && std::exchange(call.last_reason, error) != error) {
     events_.emplace_back(SyncDisconnected{endpoint_of(call), error, ended.text, is_given_up});
   }
-  if (is_given_up) give_up(call, error);
+  if (is_given_up) {
+    give_up(call, is_final(error.code) || (!request_.live && is_silence(error.code)));
+  }
   for (const auto& [want, asked] : std::exchange(call.asked, {})) answered(call, asked);
   for (Log* const log : call.group->logs) {
     if (log->source != call.dial) continue;
@@ -173,9 +182,9 @@ void Sync::on(Call& call, const replication::Ended& ended) {
   }
 }
 
-void Sync::give_up(Call& call, const Error& error) {
+void Sync::give_up(Call& call, bool for_good) {
   call.is_given_up = true;
-  if (is_final(error.code)) given_up_.insert(call.peer);
+  if (for_good) given_up_.insert(call.peer);
   const bool is_anybody_left = std::ranges::any_of(
       call.group->dials, [this](DialId dial) { return !calls_.at(dial).is_given_up; });
   if (!is_anybody_left) return end(SyncOutcome::kNoPeer, now_);
@@ -185,6 +194,19 @@ void Sync::give_up(Call& call, const Error& error) {
     log.state.peer_lost(call.peer);
     answered(call, {&log, Question::kQuote});
     if (call.peer == 0) answered(call, {&log, Question::kWhole});
+  }
+}
+
+void Sync::pass_over_mute() {
+  const auto has_answered = [](const auto& row) {
+    return row.second.session != 0 && !row.second.group->is_closing;
+  };
+  if (std::ranges::none_of(calls_, has_answered)) return;
+  for (auto& [dial, call] : calls_) {
+    const bool is_mute = call.session == 0 && !call.is_given_up && !reports_[call.peer].peer;
+    if (!is_mute || call.group->is_closing) continue;
+    give_up(call, true);
+    peers_.end_dial(dial);
   }
 }
 

@@ -23,6 +23,14 @@ std::optional<Error> why_ended(const SyncReport& report) {
   return Error{Errc::kPeerStalled};
 }
 
+/// Whether something was to be pushed to a peer that has said nothing at all.
+bool is_push_unanswered(const SyncReport& report, const PeerReport& peer) {
+  const auto is_of_peer = [&](const Unconfirmed& one) { return one.endpoint == peer.endpoint; };
+  return !peer.peer && std::ranges::any_of(report.logs, [&](const LogReport& log) {
+    return std::ranges::any_of(log.unconfirmed, is_of_peer);
+  });
+}
+
 std::optional<Error> why_partial(const LogReport& log) {
   if (!is_partial(log)) return std::nullopt;
   const bool lacks_entries =
@@ -60,12 +68,17 @@ RangeSet find_dropped(const store::LogState& log) {
 std::optional<SyncShortfall> why_not_done(const SyncReport& report) {
   if (const auto ended = why_ended(report)) {
     const auto is_lost = [](const PeerReport& peer) { return peer.error.has_value(); };
-    const auto lost = std::ranges::find_if(report.peers, is_lost);
+    auto lost = std::ranges::find_if(report.peers, is_lost);
+    if (report.outcome == SyncOutcome::kIncomplete && lost == report.peers.end()) {
+      lost = std::ranges::find_if(
+          report.peers, [&](const PeerReport& peer) { return is_push_unanswered(report, peer); });
+    }
     const bool are_all = std::ranges::all_of(report.peers, is_lost);
     const bool is_of_peer =
         (ended->code == Errc::kPeerStalled || (ended->code == Errc::kTimeout && are_all)) &&
         lost != report.peers.end();
-    return is_of_peer ? SyncShortfall{*lost->error, &*lost} : SyncShortfall{*ended};
+    return is_of_peer ? SyncShortfall{lost->error.value_or(Error{Errc::kTimeout}), &*lost}
+                      : SyncShortfall{*ended};
   }
   for (const LogReport& log : report.logs) {
     if (const auto error = why_not_moved(report, log)) return SyncShortfall{*error, nullptr, &log};

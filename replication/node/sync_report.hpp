@@ -82,7 +82,7 @@ struct LogReport {
 /// Of one peer.
 struct PeerReport {
   Endpoint endpoint;
-  std::optional<sealing::PeerKey> peer{};  ///< once it has answered
+  std::optional<sealing::PeerKey> peer{};  ///< once it has answered; no `error`: not waited for
   replication::SessionStats stats{};
   std::optional<Error> error{};  ///< why it was given up, or live why it is not connected
   std::string text{};            ///< what it said at that
@@ -123,11 +123,11 @@ struct SyncShortfall {
 
 /// What keeps a sync from being a success, the gravest first; nothing if it is one. Borrows from
 /// `report`. The error is that of this side's store, why a peer was lost, kTimeout when nothing
-/// moved or its time was over while some peer was not lost, kPeerStalled when a peer did not bring
-/// what it says it holds, kPeerClosed when the sync was stopped, kDenied when a peer does not serve
-/// or take a log, kEntryNotHeld or kPayloadNotHeld of one that is LogOutcome::kPartial, and
-/// kUsage where nothing has come, as of one that is LogOutcome::kBudget nothing fits. A fork is no
-/// failure of the sync: see `LogReport::cap`.
+/// moved or its time was over while some peer was not lost, or one was passed over in a push,
+/// kPeerStalled when a peer did not bring what it says it holds, kPeerClosed when the sync was
+/// stopped, kDenied when a peer does not serve or take a log, kEntryNotHeld or kPayloadNotHeld of
+/// one that is LogOutcome::kPartial, and kUsage where nothing has come, as of one that is
+/// LogOutcome::kBudget nothing fits. A fork is no failure of the sync: see `LogReport::cap`.
 [[nodiscard]] std::optional<SyncShortfall> why_not_done(const SyncReport& report);
 
 }  // namespace culm::node

@@ -1,5 +1,6 @@
 """Fetching from several peers together: who brings what, and what happens when one of them does not."""
 
+import signal
 import socket
 import threading
 import time
@@ -73,7 +74,7 @@ class SeveralPeers(NetworkScenario):
     def setUp(self):
         super().setUp()
         self.first = self.relay("first", "--accept-any")
-        second = self.relay("second", "--accept-any")
+        self.second = second = self.relay("second", "--accept-any")
         self.key = self.push_lines(LINES, self.first)
         self.author = self.key[1]
         self.sync("author", second.address, "--push")
@@ -169,6 +170,30 @@ class SeveralPeers(NetworkScenario):
         self.assertLess(whole["seconds"], 9)
         self.assertEqual(whole["peers"][1]["state"], "unanswered")
         self.assert_whole("reader")
+
+    def test_one_that_is_stopped_keeps_no_sync_from_its_end_and_is_named(self):
+        stopped = self.second.process
+        stopped.send_signal(signal.SIGSTOP)
+        self.addCleanup(stopped.send_signal, signal.SIGCONT)
+        peers = (self.relays[0], "--also", self.relays[1])
+        silent = [{"address": self.relays[1]}]
+        logs, whole = self.sync("reader", *peers, self.author, "--timeout", "4")
+        self.assertEqual((logs[0]["state"], logs[0]["silent"]), ("complete", silent))
+        self.assertEqual(whole["peers"][1]["state"], "unanswered")
+        self.assertLess(whole["seconds"], 4)
+        self.assert_whole("reader")
+        quote = self.json_lines("sync", *peers, self.author, "--quote", "--timeout", "4",
+                                store="reader")
+        self.assertEqual(quote[0]["silent"], silent)
+        said = self.text("sync", *peers, self.author, "--quote", "--timeout", "4", store="reader")
+        self.assertIn(f"the peer at {self.relays[1]} did not answer", said)
+        # A push is for all: it is not whole, and says for whom.
+        self.new_log(self.lines(20, LINES + 1), "--gate", "never", key=self.key, store="author")
+        failed = self.json("sync", *peers, self.author, "--push", "--deadline", "60",
+                           store="author", status=NETWORK)
+        self.assertEqual((failed["error"], failed["about"]),
+                         ("timeout", f"peer {self.relays[1]}"))
+        self.assertEqual(self.printed("first", self.author), self.lines(LINES + 20))
 
     def test_what_people_read_says_who_brought_what(self):
         text = self.text("sync", self.relays[0], self.author, "--also", self.relays[1],

@@ -44,6 +44,15 @@ TEST(SyncReport, APeerThatWasLostIsNamed) {
   }
 }
 
+TEST(SyncReport, APeerThatWasPassedOverIsNamedWhereSomethingWasToBePushedToIt) {
+  SyncReport report = report_of(SyncOutcome::kIncomplete);
+  report.logs[1].unconfirmed = {{report.peers[1].endpoint, {{5, 9}}, {}}};
+  EXPECT_EQ(why_not_done(report)->error.code, Errc::kTimeout);
+  EXPECT_EQ(why_not_done(report)->peer, &report.peers[1]);
+  report.peers[1].peer.emplace();
+  EXPECT_EQ(why_not_done(report)->peer, nullptr) << "it has answered";
+}
+
 TEST(SyncReport, AnEndBeforeTheLogsHadTheirsCountsMoreThanTheseDo) {
   SyncReport report = report_of(SyncOutcome::kIdle, LogOutcome::kDenied);
   report.peers[0].error = Error{Errc::kNetwork};

@@ -418,21 +418,6 @@ TEST_F(SyncTest, WhatWasReceivedBeforeItIsStoppedIsInItsReport) {
   EXPECT_EQ(done.logs[0].entries, reader.state(log.log()).held.count());
 }
 
-TEST_F(SyncTest, OneThatIgnoresAPushKeepsNoLogFromTheOthers) {
-  SimulatedNode& silent = network.add("silent");
-  author.accepts = silent.accepts = store::LogInterest{everything(), true};
-  const auto logs = logs_of(20);
-  for (const LogBuilder& one : logs) reader.hold(one);
-  auto request = request_of(logs, {&author, &silent});
-  request.push = true;
-  start(std::move(request));
-  ASSERT_TRUE(run([&] { return told<SyncConnected>().size() == 2; }));
-  network.mute(silent);
-  const SyncReport done = report();
-  EXPECT_NE(done.outcome, SyncOutcome::kDone);
-  for (const LogBuilder& one : logs) EXPECT_TRUE(author.holds(one.log(), {{1, 3}}));
-}
-
 TEST_F(SyncTest, OfALogThatIsNewHereNothingIsPushed) {
   author.hold(log);
   auto request = request_of({&author});

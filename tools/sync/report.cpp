@@ -83,6 +83,9 @@ std::string quoted(const SyncRequest& request, const SyncReport& report) {
   if (has_budget) {
     text += "of each log it stops where nothing more fits into the budget, as \"wire in\" says\n";
   }
+  for (const node::PeerReport& peer : report.peers) {
+    if (!peer.peer) text += "the peer at " + node::to_string(peer.endpoint) + " did not answer\n";
+  }
   return table.take() + text;
 }
 

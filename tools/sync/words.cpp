@@ -88,6 +88,10 @@ Failure explain(const node::SyncRequest& request, const node::LogReport& log, co
 
 Failure explain(const node::PeerReport& peer, const Error& error) {
   Failure failure = why_lost(error, peer.text);
+  if (!peer.error) {
+    failure.message = "it did not answer";
+    failure.step = "what the others confirm is there; run the same again when it answers";
+  }
   // With an error of this side's own no peer is concerned.
   if (fault(error.code) == Fault::kOwnStore) return failure;
   return std::move(failure).about("peer " + node::to_string(peer.endpoint));
