@@ -43,7 +43,7 @@ void Session::log_changed(const LogKey& log) { impl_->log_changed(log); }
 void Session::entries_lost(const LogKey& log) { impl_->entries_lost(log); }
 void Session::drop_finished(const Damaged& damaged) { impl_->drop_finished(damaged); }
 
-bool Session::cares_for(const LogKey& log) const { return impl_->cares_for(log); }
+bool Session::cares_for(const LogKey& log) const { return impl_->hears_of(log); }
 
 bool Session::has_wants() const { return impl_->has_wants(); }
 

@@ -18,6 +18,10 @@ void CommonLogs::share(const LogKey& log) {
   if (shared_.size() < limits::kLogsNamedPerSessionMax) shared_.insert(log);
 }
 
+void CommonLogs::await_news(const LogKey& log) {
+  if (awaited_.size() < limits::kLogsNamedPerSessionMax) awaited_.insert(log);
+}
+
 void CommonLogs::offer_sent(const LogKey& log) {
   ++offers_sent_;
   offered_.insert(log);

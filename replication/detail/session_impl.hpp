@@ -40,7 +40,11 @@ class Session::Impl {
   void log_changed(const LogKey& log);
   void entries_lost(const LogKey& log);
   void drop_finished(const Damaged& damaged);
+  /// Whether one side has named it, or wants it.
   [[nodiscard]] bool cares_for(const LogKey& log) const;
+  [[nodiscard]] bool hears_of(const LogKey& log) const {
+    return cares_for(log) || logs_.is_awaited(log);
+  }
   [[nodiscard]] bool has_wants() const { return requester_.has_wants() || responder_.has_wants(); }
   void credit_freed(Instant now);
   void close(std::optional<Errc> code);
@@ -70,12 +74,14 @@ class Session::Impl {
   [[nodiscard]] bool knows(const LogKey& log) const;
   /// Sends the evidence against a log that the peer knows, once for each lower cap.
   [[nodiscard]] Result<void> tell_defect(const LogKey& log);
-  /// Tells the peer what is held of a log, once nothing of it waits for the committer and there is
-  /// room to say it.
+  /// Tells the peer what is held of a log, where it is wanted of it or waits for news, once nothing
+  /// of it waits for the committer and there is room to say it.
   [[nodiscard]] Result<void> send_receipt(const LogKey& log);
   [[nodiscard]] Result<void> send_receipts_put_off();
   /// To speak of the log tells the peer nothing new; the host is to say when it changes.
   void name(const LogKey& log);
+  /// The peer hears once when something of the log is new.
+  void await_news(const LogKey& log);
   [[nodiscard]] bool awaits_peer() const;
   /// Before the handshake is over, what is to be said cannot leave.
   [[nodiscard]] bool is_overfull() const { return channel_.established() && outbox_.overfull(); }

@@ -110,6 +110,7 @@ Result<void> Session::Impl::on_want(const Want& want) {
   const SeqNum head = want.held.empty() ? 0 : want.held.max();
   events_.push_back(PeerHas{want.log, head, want.held, want.payloads_held, want.payloads_excepted});
   if (!policy_.may_read(*channel_.peer(), want.log)) {
+    await_news(want.log);  // it may be another time
     outbox_.send(Deny{want.log, want.id, DenyReason::kNotServed});
     return {};
   }
@@ -119,12 +120,14 @@ Result<void> Session::Impl::on_want(const Want& want) {
     events_.push_back(Damaged{want.log, store::damaged_entry(accepted.error())});
   }
   if (accepted) name(want.log);
+  if (accepted && !want.live) await_news(want.log);
   const bool holds_some = !want.held.empty();
   if (accepted || (holds_some && cares_for(want.log))) logs_.share(want.log);
   if (accepted || holds_some) CULM_CHECK(unless_of_log(tell_defect(want.log)));
   if (accepted) return {};
   // After the defect: who knows many logs may forget this one at the deny.
   const bool is_busy = ends(accepted.error().code) == Scope::kLog;
+  if (!is_busy) await_news(want.log);
   outbox_.send(Deny{want.log, want.id, is_busy ? DenyReason::kBusy : DenyReason::kNotServed});
   return {};
 }
@@ -200,6 +203,11 @@ void Session::Impl::name(const LogKey& log) {
   events_.push_back(LogNamed{log});
 }
 
+void Session::Impl::await_news(const LogKey& log) {
+  logs_.await_news(log);
+  if (logs_.is_awaited(log)) events_.push_back(LogNamed{log});
+}
+
 bool Session::Impl::cares_for(const LogKey& log) const {
   return logs_.is_named(log) || requester_.wants(log) || responder_.serves(log);
 }
@@ -227,9 +235,10 @@ Result<void> Session::Impl::tell_defect(const LogKey& log) {
 }
 
 Result<void> Session::Impl::send_receipt(const LogKey& log) {
-  if (!requester_.wants(log)) {
+  const bool is_wanted = requester_.wants(log);
+  if (!is_wanted) {
     logs_.receipt_sent(log);
-    return {};
+    if (!logs_.is_awaited(log) || !policy_.may_read(*channel_.peer(), log)) return {};
   }
   // What is new goes out before the word that it is here.
   const bool lacks_room = outbox_.full() || responder_.lacks_plan();
@@ -240,9 +249,10 @@ Result<void> Session::Impl::send_receipt(const LogKey& log) {
   }
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto state, transaction.find_log(log));
-  if (state) {
+  if (state && (is_wanted || !state->served().empty())) {
     CULM_TRY(const auto have, make_have(transaction, *state, state->served(), events_));
     outbox_.send(have);
+    logs_.news_told(log);
   }
   logs_.receipt_sent(log);
   return {};

@@ -60,7 +60,10 @@ void add_logs(SyncRequest& request, replication::WantRequest like, std::span<con
 ///   goes away, declines or ends the want, of the next in the order of the request. One that falls
 ///   silent goes away when `Liveness` ends its session. When all that the source holds has come,
 ///   and when the log was quiet for `kQuietAfter`, it is asked after at the other peers, and who
-///   has more of it becomes its source. Until something comes each is asked once.
+///   has more of it becomes its source. Until something comes each is asked once, and again
+///   `kNewsAfter` it says that it holds something else, where the source has not brought it. Where
+///   all have declined it is asked for again after `kAskAgainAfter`, or when one says it holds
+///   some.
 /// - A peer that cannot be reached is called again while live. One that did what no honest peer
 ///   does, or is another than was meant, is given up. With no peer left the sync ends, and with no
 ///   log left as well.
@@ -79,6 +82,7 @@ class Sync {
   static constexpr Duration kLookEvery = std::chrono::seconds(1);
   static constexpr Duration kAskAgainAfter = std::chrono::seconds(10);
   static constexpr Duration kQuietAfter = std::chrono::seconds(30);
+  static constexpr Duration kNewsAfter = std::chrono::milliseconds(500);
 
   /// What a sync does to its node.
   class Peers {
@@ -158,6 +162,7 @@ class Sync {
     SeqNum source_head = 0;          ///< that the source said last
     bool is_caught_up = false;       ///< all that the source held is here
     std::set<DialId> asked_after{};  ///< at these, since something of it came
+    std::set<DialId> news{};         ///< these have said since that they hold something else
     DialId last_source = 0;
     Instant asked_at{};
     std::size_t declined = 0;            ///< by so many one soon after the other
@@ -262,6 +267,8 @@ class Sync {
   void source_declined(Log& log);
   /// Asks the other peers whether they have more of it.
   void ask_after(Log& log);
+  /// The peer says, unasked, that it holds something of it.
+  void take_news(Log& log, const Call& call);
   void look_after_logs();
 
   [[nodiscard]] std::optional<Instant> next_tick() const;

@@ -64,6 +64,8 @@ void Sync::on(Call& call, const replication::PeerHas& has) {
   if (log->source == call.dial) {
     const SeqNum before = std::exchange(log->source_head, has.head);
     if (has.head < before) ask_lower(*log);
+  } else if (has.head != 0) {
+    take_news(*log, call);
   }
   look_pushed(*log, call.peer);
 }

@@ -141,6 +141,21 @@ void Sync::ask_after(Log& log) {
   }
 }
 
+void Sync::take_news(Log& log, const Call& call) {
+  if (!request_.live || is_ending_) return;
+  if (log.source == 0) {
+    // Not for ever in a row of one that then declines.
+    const Instant soon = std::max(now_, log.asked_at + kLookEvery);
+    if (log.ask_again && soon < *log.ask_again) log.ask_again = soon;
+    return;
+  }
+  const bool is_answer =
+      std::ranges::any_of(call.asked, [&](const auto& asked) { return asked.second.log == &log; });
+  if (is_answer) return;
+  if (log.news.empty()) log.active_at = now_;  // the source has its time to bring it
+  log.news.insert(call.dial);
+}
+
 void Sync::look_after_logs() {
   asks_again_ = false;
   for (Log& log : logs_) {
@@ -149,9 +164,12 @@ void Sync::look_after_logs() {
       choose_source(log);
     }
     asks_again_ = asks_again_ || log.ask_again;
-    if (!has_several() || now_ < log.active_at + kQuietAfter) continue;
+    const bool is_news = log.is_caught_up && !log.news.empty();
+    const Duration quiet_max = is_news ? kNewsAfter : kQuietAfter;
+    if (!has_several() || now_ < log.active_at + quiet_max) continue;
     log.active_at = now_;
-    log.asked_after.clear();
+    if (!is_news) log.asked_after.clear();
+    for (const DialId dial : std::exchange(log.news, {})) log.asked_after.erase(dial);
     ask_after(log);
   }
 }

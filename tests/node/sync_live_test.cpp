@@ -229,12 +229,38 @@ TEST_F(SyncTest, LiveAPeerThatHasMoreTakesOverFromOneThatIsQuiet) {
   other.hold(log);
   start(live(request_of({&author, &other})));
   ASSERT_TRUE(run([&] { return told<SyncCaughtUp>().size() == 1; }));
-  for (int i = 0; i < 2; ++i) {
-    grow(i == 0 ? other : author);  // of the two only one hears of it
-    ASSERT_TRUE(run([&] { return is_here(); }, Sync::kQuietAfter + seconds(2))) << i;
-    (i == 0 ? author : other).hold(log, {{log.head(), log.head()}});
+  for (int i = 0; i < 4; ++i) {
+    network.run(minutes(5));            // nobody has to ask for it
+    grow(i % 2 == 0 ? other : author);  // of the two only one hears of it
+    ASSERT_TRUE(run([&] { return is_here(); }, seconds(2))) << i;
+    (i % 2 == 0 ? author : other).hold(log, {{log.head(), log.head()}});
     network.run(seconds(1));
   }
+}
+
+TEST_F(SyncTest, LiveALogThatThePeerLearnsOfLaterComesSoon) {
+  start(live(request_of({&author})));
+  network.run(seconds(11) + milliseconds(500));  // so that it is not asked for just now
+  author.hold(log);
+  EXPECT_TRUE(run([&] { return is_here(); }, seconds(2)));
+  grow(author);
+  EXPECT_TRUE(run([&] { return is_here(); }, seconds(2)));
+}
+
+TEST_F(SyncTest, APeerSaysOnceThatALogHasChangedThatItWasAskedForAndNotOneThatIsNotForAll) {
+  author.serves = false;
+  reader.dial(author, {.wants = {{.log = log.log(), .interest = everything()}}});
+  ASSERT_TRUE(run([&] { return reader.count<replication::Denied>() == 1; }));
+  author.hold(log);
+  network.run(seconds(5));
+  EXPECT_EQ(reader.count<replication::PeerHas>(), 0U) << "it does not say that it holds it";
+  author.serves = true;
+  for (int i = 0; i < 3; ++i) {
+    grow(author);
+    network.run(seconds(1));
+  }
+  EXPECT_EQ(reader.count<replication::PeerHas>(), 1U);
+  EXPECT_EQ(reader.all<replication::PeerHas>()[0].head, log.head() - 2);
 }
 
 TEST_F(SyncTest, LiveWhatOnlyAnotherPeerHoldsComesAtOnce) {
