@@ -18,13 +18,18 @@ OwnLogGuard::Outcome outcome_of(const Result<AskedLogs>& asked) {
   return asked->unasked;
 }
 
-transport::DialAnswer judge(const OwnLogGuard::Outcome& outcome, const node::Endpoint& endpoint) {
+transport::DialAnswer judge(const OwnLogGuard::Outcome& outcome, const Result<AskedLogs>& asked,
+                            const node::Endpoint& endpoint) {
   if (!outcome) {
     const Errc code = outcome.error().code;
     return {outcome.error(), code == Errc::kAuthorMarkFormat || code == Errc::kFileIo ||
                                  code == Errc::kStoreDamaged};
   }
-  if (!*outcome) return {};
+  if (!*outcome) {
+    // To wait for it once more would only take time.
+    const bool is_mute = std::ranges::find(asked->mute, endpoint) != asked->mute.end();
+    return {is_mute ? std::optional(Error{Errc::kPeerSilent}) : std::nullopt};
+  }
   const UnaskedLog& unasked = **outcome;
   const auto* const silent = std::get_if<SilentPeer>(&unasked.why);
   if (silent == nullptr) return {why_not_synced(unasked), true};
@@ -148,7 +153,7 @@ void OwnLogGuard::answered(node::SyncId sync, const Marked& marked,
   if (found_) found_(outcome);
   const auto waiting = std::exchange(question.waiting, {});
   if (question.is_over) questions_.erase(found);
-  for (const auto& [endpoint, answer] : waiting) answer(judge(outcome, endpoint));
+  for (const auto& [endpoint, answer] : waiting) answer(judge(outcome, asked, endpoint));
 }
 
 void OwnLogGuard::ended(node::SyncId sync, const node::SyncReport& report) {

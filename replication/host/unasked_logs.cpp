@@ -44,23 +44,21 @@ std::vector<node::PeerReport> list_mute(const KnownHead& known,
   return mute;
 }
 
-/// From now on the mark is of this store, unless it was moved meanwhile.
+/// From now on the mark, which is locked, is of this store, unless it was moved meanwhile.
 Result<void> bind(const OwnLogs& own, const LogKey& log, store::AuthorMark& mark, SeqNum tail) {
-  return store::with_lock(mark, [&]() -> Result<void> {
-    CULM_TRY(auto published, mark.read());
-    CULM_TRY(const auto transaction, own.store.read());
-    CULM_TRY(const auto state, transaction.find_log(log));
-    // One of another store, such as a reader's beside the author's, stays that one's.
-    const bool is_of_this = published && !published->is_copied && published->is_unasked();
-    const bool is_as_asked = is_of_this && state && !state->held.empty() &&
-                             state->held.max() == tail && published->seqnum == tail;
-    if (!is_as_asked) return {};
-    // What was forgotten here is not what peers hold in its place.
-    CULM_TRY(const auto last, transaction.get_entry(*state, tail));
-    if (last.entry.hash() != published->hash) return {};
-    published->store = own.store.id();
-    return mark.write(*published);
-  });
+  CULM_TRY(auto published, mark.read());
+  CULM_TRY(const auto transaction, own.store.read());
+  CULM_TRY(const auto state, transaction.find_log(log));
+  // One of another store, such as a reader's beside the author's, stays that one's.
+  const bool is_of_this = published && !published->is_copied && published->is_unasked();
+  const bool is_as_asked = is_of_this && state && !state->held.empty() &&
+                           state->held.max() == tail && published->seqnum == tail;
+  if (!is_as_asked) return {};
+  // What was forgotten here is not what peers hold in its place.
+  CULM_TRY(const auto last, transaction.get_entry(*state, tail));
+  if (last.entry.hash() != published->hash) return {};
+  published->store = own.store.id();
+  return mark.write(*published);
 }
 
 /// A log in doubt, and who is asked of it.
@@ -174,7 +172,7 @@ Result<Verdict> judge(const Asked& about, store::AuthorMark& mark) {
   }
   if (known.other) {
     OtherBranch& other = *known.other;
-    const auto moved = store::with_lock(mark, [&] { return move_back(mark, other); });
+    const auto moved = with_lock(mark, about.stop, [&] { return move_back(mark, other); });
     if (!moved && moved.error().code != Errc::kAuthorMarkLocked) return fail(moved.error());
     return Verdict{about.because(std::move(other))};
   }
@@ -184,7 +182,8 @@ Result<Verdict> judge(const Asked& about, store::AuthorMark& mark) {
     return Verdict{about.because(*known.fork)};
   }
   if (!about.is_shown(known)) return judge_unshown(about, known, std::move(mute), !met.empty());
-  const auto bound = bind(about.own, about.log, mark, about.tail);
+  const auto bound =
+      with_lock(mark, about.stop, [&] { return bind(about.own, about.log, mark, about.tail); });
   // Who appends meanwhile asks for himself.
   if (!bound && bound.error().code != Errc::kAuthorMarkLocked) return fail(bound.error());
   return Verdict{std::nullopt, true, true};
@@ -203,9 +202,8 @@ Result<Verdict> look_at(const OwnLogs& own, const LogKey& log, const node::SyncR
   const Verdict sound{std::nullopt, true, true};
   CULM_TRY(const Doubt before, read_doubt(own, log));
   if (before == Doubt::kNone) return sound;  // to look needs no permission to write
-  CULM_TRY(const auto mark,
-           store::open_author_mark(
-               {.directory = own.marks_directory, .store_directory = own.directory}, log));
+  const store::MarkUse use{own.marks_directory, {}, own.directory, kLockOnceMax};
+  CULM_TRY(const auto mark, store::open_author_mark(use, log));
   CULM_TRY(const auto published, mark->read());
   if (!published) return sound;
   CULM_TRY(const Doubt doubt, find_doubt(own.store, log, *published));
@@ -240,6 +238,14 @@ std::vector<node::PeerReport> Inquiry::take_mute(std::vector<node::SyncPeer>& pe
            }) != 0;
   });
   return mute;
+}
+
+std::vector<node::Endpoint> Inquiry::list_mute(const std::vector<node::SyncPeer>& peers) const {
+  std::vector<node::Endpoint> mute;
+  for (const node::PeerReport& one : mute_) {
+    if (holds(peers, one.endpoint)) mute.push_back(one.endpoint);
+  }
+  return mute.size() < peers.size() ? mute : std::vector<node::Endpoint>();
 }
 
 bool Inquiry::note(const std::vector<node::PeerReport>& peers) {
@@ -290,7 +296,8 @@ Result<void> bind_confirmed(const OwnLogs& own, const node::SyncReport& report) 
                                                        .wait_max = Duration(0)},
                                                       said.log));
     CULM_TRY(const SeqNum tail, find_tail(own.store, said.log));
-    if (tail != 0) CULM_CHECK(bind(own, said.log, *mark, tail));
+    if (tail == 0) continue;
+    CULM_CHECK(store::with_lock(*mark, [&] { return bind(own, said.log, *mark, tail); }));
   }
   return {};
 }
@@ -333,6 +340,7 @@ Result<AskedLogs> ask_of_logs(const OwnLogs& own, const std::vector<LogKey>& log
     if (verdict.is_answered) asked.answered.push_back(log);
     if (verdict.is_free) asked.free.push_back(log);
   }
+  asked.mute = inquiry.list_mute(request.peers);
   return asked;
 }
 

@@ -1,12 +1,16 @@
 """Own logs that may have another branch elsewhere: mark and store do not fit, or strangers ask."""
 
+import contextlib
+import fcntl
 import json
 import os
 import re
 import shutil
+import signal
+import time
 
 from own_branch_scenario import OwnLog
-from relay_harness import NetworkScenario
+from relay_harness import ENDS_WITHIN_SECONDS, NetworkScenario
 from scenario import FORK, NETWORK, NOT_FOUND, OK, main
 
 
@@ -270,6 +274,25 @@ class NeverSynced(NetworkScenario):
             self.assertIn("this store has not synced with a peer that could be asked",
                           self.append(text))
 
+    def test_waits_no_longer_for_a_locked_mark_once_it_is_to_stop(self):
+        shutil.copytree(self.path("store"), self.path("relay"))
+        (self.place / "relay/peer.key").unlink(missing_ok=True)
+        marks = self.environment["CULM_MARKS"]
+        self.environment["CULM_MARKS"] = self.path("marks-of-somebody")
+        relay = self.relay("relay", "--accept-any")
+        self.environment["CULM_MARKS"] = marks
+        with open(self.mark(self.author), "r+b") as mark:
+            fcntl.lockf(mark, fcntl.LOCK_EX, 1, 1)  # somebody appends, and was stopped
+            live = self.live("store", relay.address, "--push")
+            deadline = time.monotonic() + 30
+            with contextlib.suppress(BlockingIOError):
+                while time.monotonic() < deadline:  # until it waits in the line for the lock
+                    fcntl.lockf(mark, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 0)
+                    fcntl.lockf(mark, fcntl.LOCK_UN, 1, 0)
+            self.assertLess(time.monotonic(), deadline, live.said())
+            live.process.send_signal(signal.SIGTERM)
+            live.process.wait(timeout=ENDS_WITHIN_SECONDS)
+
     def test_is_told_to_forget_only_a_peer_that_it_knows(self):
         gone = self.relay("gone")
         gone.end()
@@ -295,10 +318,15 @@ class MutePeer(NetworkScenario):
 
     def setUp(self):
         super().setUp()
-        self.mute = self.server(lambda connection: connection.recv(65536) and
-                                connection.recv(65536)).address
+        self.calls = []
+        self.mute = self.server(self.say_nothing).address
         self.key, self.author = self.keygen()
         self.node = self.relay("relay", "--accept-any")
+
+    def say_nothing(self, connection):
+        self.calls.append(connection)
+        while connection.recv(65536):
+            pass
 
     def begin(self, text, log_id=0, **options):
         self.error(OK, "append", "--key", self.key, "--log-id", log_id, "--lines", stdin=text,
@@ -323,6 +351,14 @@ class MutePeer(NetworkScenario):
         self.begin(b"mine\n")
         self.run_culm("sync", self.node.address, "--also", self.mute, "--push", "--timeout", "2",
                       status=NETWORK)
+        self.assertEqual(self.json("ls", self.author, store="relay")["head"], 1)
+
+    def test_is_not_called_again_for_the_sync_and_is_named(self):
+        self.begin(b"mine\n")
+        failed = self.json("sync", self.node.address, "--also", self.mute, "--push",
+                           status=NETWORK)
+        self.assertEqual((failed["error"], failed["about"]), ("peer_silent", f"peer {self.mute}"))
+        self.assertEqual(len(self.calls), 1)
         self.assertEqual(self.json("ls", self.author, store="relay")["head"], 1)
 
     def test_is_waited_for_once_for_all_logs(self):

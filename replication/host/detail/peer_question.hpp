@@ -41,6 +41,9 @@ class Inquiry {
   [[nodiscard]] bool is_over() const { return is_over_; }
   /// Takes those that were mute out of `peers`.
   [[nodiscard]] std::vector<node::PeerReport> take_mute(std::vector<node::SyncPeer>& peers) const;
+  /// Those among `peers` that were mute, where not all were.
+  [[nodiscard]] std::vector<node::Endpoint> list_mute(
+      const std::vector<node::SyncPeer>& peers) const;
   /// Keeps those that no handshake was done with; whether there are any.
   bool note(const std::vector<node::PeerReport>& peers);
 
@@ -59,6 +62,22 @@ class Inquiry {
                                                       std::vector<node::SyncPeer> peers,
                                                       Inquiry& inquiry,
                                                       const std::stop_token& stop);
+
+/// Who holds a mark's lock may have been stopped, and who stops this side waits for no more.
+constexpr Duration kLockOnceMax = std::chrono::milliseconds(200);
+
+/// Calls `act` with the mark locked, which waits `kLockOnceMax`: as long as others do, but not
+/// beyond `stop`.
+template <class Act>
+[[nodiscard]] Result<void> with_lock(store::AuthorMark& mark, const std::stop_token& stop,
+                                     Act act) {
+  const auto end = std::chrono::steady_clock::now() + store::FileAuthorMark::kWaitMax;
+  for (;;) {
+    auto done = store::with_lock(mark, act);
+    const bool is_locked = !done && done.error().code == Errc::kAuthorMarkLocked;
+    if (!is_locked || stop.stop_requested() || std::chrono::steady_clock::now() >= end) return done;
+  }
+}
 
 /// Where nobody was asked before what is here was appended. Precondition: the mark is locked.
 [[nodiscard]] Result<void> move_back(store::AuthorMark& mark, OtherBranch& other);
