@@ -106,7 +106,12 @@ struct Ready {
   WantId want = 0;
 };
 
-enum class DoneReason : std::uint8_t { kComplete = 0, kBudget = 1, kCancelled = 2 };
+enum class DoneReason : std::uint8_t {
+  kComplete = 0,
+  kBudget = 1,
+  kCancelled = 2,
+  kDamaged = 3,  ///< all that is sound was sent: some of what is wanted was lost here by damage
+};
 
 /// Nothing more follows for this want.
 struct Done {

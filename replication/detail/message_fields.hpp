@@ -90,7 +90,7 @@ void fields(auto& codec, Is<Ready> auto& m) { want_id(codec, m.want); }
 
 void fields(auto& codec, Is<Done> auto& m) {
   want_id(codec, m.want);
-  codec.choice(m.reason, DoneReason::kCancelled);
+  codec.choice(m.reason, DoneReason::kDamaged);
 }
 
 void fields(auto& codec, Is<Cancel> auto& m) { want_id(codec, m.want); }

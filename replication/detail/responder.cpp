@@ -91,7 +91,12 @@ Result<void> Responder::accept(Want want) {
   is_turn_full_ = false;
   plan_left_ -= std::min(plan_left_, planning_cost(served));
   if (!has_room(served.ranges()) && !served.want.quote_only) return fail(Errc::kBusy);
-  CULM_TRY(const auto have, make_have(transaction, log, served.shown(log), events_));
+  RangeSet damaged = served.shown(log);
+  CULM_TRY(const auto have, make_have(transaction, log, damaged, events_));
+  if (have.head != 0) damaged.erase(SeqRange{1, have.head});
+  for (; !damaged.empty(); damaged.erase(SeqRange{damaged.max(), damaged.max()})) {
+    if (served.pass_over(damaged.max())) served.plan(log);
+  }
   auto quote = make_quote(served, have, transaction, log, quote_rows_left_);
   while (!quote && passes_over(served, quote.error())) {
     served.plan(log);
@@ -102,7 +107,7 @@ Result<void> Responder::accept(Want want) {
   outbox_.send(have);
   outbox_.send(*quote);
   if (served.want.quote_only) {
-    finish(served, DoneReason::kComplete);
+    CULM_CHECK(complete(served, transaction, log));
   } else {
     served_.push_back(std::move(served));
     recount();
@@ -255,7 +260,7 @@ Result<bool> Responder::take_step(ServedWant& served) {
       outbox_.send(Ready{served.want.id});
       break;
     case Step::kComplete:
-      finish(served, DoneReason::kComplete);
+      CULM_CHECK(complete(served, transaction, log));
       break;
     case Step::kBudget:
       finish(served, DoneReason::kBudget);
@@ -280,6 +285,13 @@ bool Responder::passes_over(ServedWant& served, const Error& error) {
 void Responder::tell_damage(const LogKey& log, const Error& error) {
   if (error.code == Errc::kStoreDamaged)
     events_.push_back(Damaged{log, store::damaged_entry(error)});
+}
+
+Result<void> Responder::complete(ServedWant& served, const store::ReadTransaction& transaction,
+                                 const store::LogState& log) {
+  CULM_TRY(const store::Lost lost, transaction.find_lost(log));
+  finish(served, served.lacks(lost, log) ? DoneReason::kDamaged : DoneReason::kComplete);
+  return {};
 }
 
 void Responder::finish(ServedWant& served, DoneReason reason) {

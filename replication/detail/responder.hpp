@@ -94,6 +94,9 @@ class Responder {
   /// Whether the want goes on without the damaged entry that `error` names.
   [[nodiscard]] bool passes_over(ServedWant& served, const Error& error);
   void spend(ServedWant& served, std::size_t bytes);
+  /// All that can be sent was.
+  [[nodiscard]] Result<void> complete(ServedWant& served, const store::ReadTransaction& transaction,
+                                      const store::LogState& log);
   void finish(ServedWant& served, DoneReason reason);
   void deny(ServedWant& served, DenyReason reason);
 

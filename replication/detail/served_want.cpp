@@ -80,6 +80,18 @@ bool ServedWant::pass_over(SeqNum seqnum) {
   return true;
 }
 
+bool ServedWant::lacks(const store::Lost& lost, const store::LogState& log) const {
+  if (!damaged.empty()) return true;
+  if (lost.empty()) return false;
+  const SeqNum lost_head = lost.entries.empty() ? 0 : lost.entries.max();
+  const SeqNum head_before = std::max({head, log.head(), lost_head});
+  const RangeSet wanted = resolve(want.interest, head_before);
+  const bool lacks_entries =
+      want.entries && !((closure(wanted, head_before) & lost.entries) - known).empty();
+  return lacks_entries ||
+         (want.payloads && takes_any_size() && !((wanted & lost.payloads) - settled).empty());
+}
+
 RangeSet ServedWant::shown(const store::LogState& log) const {
   const RangeSet held = log.served() - damaged;
   return has_gaps ? held & anchored(held | known) : held;

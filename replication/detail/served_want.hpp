@@ -37,6 +37,8 @@ struct ServedWant {
   /// it: something may be left of the entry.
   [[nodiscard]] bool pass_over(SeqNum seqnum);
   void drop_finished(SeqNum seqnum) { awaited.erase(SeqRange{seqnum, seqnum}); }
+  /// Whether the peer wants, and does not hold, some of what damage took of the log.
+  [[nodiscard]] bool lacks(const store::Lost& lost, const store::LogState& log) const;
   /// What of the log can be sent to this peer, or is there already.
   [[nodiscard]] RangeSet shown(const store::LogState& log) const;
   /// A payload was sent, or is there no longer.

@@ -106,6 +106,7 @@ Json log_line(const node::SyncRequest& request, const node::LogReport& log) {
                               "payloads_left_out", "deleted_here", "whole"}));
   if (request.live && log.outcome == node::LogOutcome::kComplete) line["state"] = "live";
   if (is_partial(log)) line["state"] = "partial";
+  if (log.error) line["error"] = name(log.error->code);
   if (request.push) line.update(some_of(whole, {"pushed", "unconfirmed", "cut_off"}));
   if (!log.dropped.empty()) line.update(some_of(whole, {"dropped", "payloads_dropped"}));
   return with_silent(std::move(line), log, whole);

@@ -95,6 +95,7 @@ struct FetchEnded {
   std::optional<replication::DenyReason> denied = std::nullopt;  ///< by the last peer that did
   SeqNum head = 0;  ///< the highest that a peer that is believed said it holds
   std::map<DialId, replication::DenyReason> declined{};  ///< by whom
+  bool is_damaged = false;  ///< each peer that has answered has lost some of it by damage
 };
 /// What a sync tells; the last is `SyncEnded`.
 struct SyncTold {

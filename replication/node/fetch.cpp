@@ -93,6 +93,7 @@ bool Fetch::quoted(SessionId session, const replication::Quoted& quoted) {
 void Fetch::want_ended(SessionId session, WantId want, replication::DoneReason reason) {
   const auto source = sources_.find(session);
   if (source == sources_.end()) return;
+  if (reason == replication::DoneReason::kDamaged) source->second.is_damaged = true;
   if (want == source->second.quote) {
     source->second.has_answered = is_served_ = true;
     return;
@@ -214,7 +215,7 @@ Result<void> Fetch::look(const store::Store& store, Instant now) {
     const RangeSet guesses = planner_.guesses(session);
     said |= can_bring | guesses;
     unproven |= can_prove - source.answered;
-    if (!source.held.empty()) head = std::max(head, source.held.max());
+    head = std::max({head, source.head, source.held.empty() ? 0 : source.held.max()});
     if (!guesses.empty()) head = std::max(head, guesses.max());
     has_guesses = has_guesses || !guesses.empty();
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -76,6 +77,14 @@ class Fetch {
 
   /// Wanted, held by some peer that is believed, and not here.
   [[nodiscard]] const RangeSet& missing() const { return planner_.missing(); }
+  /// Whether each peer that has answered has lost some of what is wanted by damage.
+  [[nodiscard]] bool is_damaged() const {
+    const auto is_sound = [](const auto& source) {
+      return source.second.has_answered && !source.second.is_damaged;
+    };
+    const auto has_lost = [](const auto& source) { return source.second.is_damaged; };
+    return std::ranges::any_of(sources_, has_lost) && std::ranges::none_of(sources_, is_sound);
+  }
   /// Whether some peer has said what it holds.
   [[nodiscard]] bool is_served() const { return is_served_; }
   /// The highest that a peer that is believed has said it holds.
@@ -92,11 +101,12 @@ class Fetch {
     DialId dial = 0;
     replication::WantId quote = 0;  ///< 0: not asked yet
     bool has_answered = false;
+    bool is_damaged = false;             ///< it has lost some of what is wanted
     RangeSet held;                       ///< as it says, up to its head when it answered
     RangeSet payloads;                   ///< likewise
     RangeSet unsaid;                     ///< that it had no room to speak of
     RangeSet unsaid_payloads;            ///< likewise
-    SeqNum head = 0;                     ///< when it answered
+    SeqNum head = 0;                     ///< when it answered, whatever it has taken back since
     std::optional<Instant> try_again{};  ///< it had no room for another want
     std::map<replication::WantId, RangeSet> segments;
     RangeSet answered;  ///< of those

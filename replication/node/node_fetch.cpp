@@ -153,6 +153,7 @@ void Node::advance_fetches() {
     if (!advanced) ended.error = advanced.error();
     ended.denied = fetch.denied();
     ended.head = fetch.head();
+    ended.is_damaged = fetch.is_damaged();
     ended.declined = fetch.declined();
     fetch.cancel(*this);
     const SyncId sync = running.sync;

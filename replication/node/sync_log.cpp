@@ -101,6 +101,7 @@ void SyncLog::fetched(const FetchEnded& ended) {
     report_.outcome = LogOutcome::kDenied;
   } else {
     report_.outcome = ended.missing.empty() ? LogOutcome::kComplete : LogOutcome::kIncomplete;
+    if (ended.is_damaged) report_.error = Error{Errc::kPeerStore};
   }
 }
 
@@ -269,13 +270,16 @@ Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
   report.beyond_head = beyond(is_known ? interest.ranges : named_, head);
   const SeqNum spoken_of = std::max(report.head, report.peer_head);
   if (spoken_of != 0) report.beyond_head.erase({1, spoken_of});
-  const bool is_all =
-      report.missing.empty() && report.payloads_missing.empty() && report.unconfirmed.empty();
+  const bool is_lost_there = report.error == Error{Errc::kPeerStore};
+  const bool is_all = report.missing.empty() && report.payloads_missing.empty() &&
+                      report.unconfirmed.empty() && !is_lost_there;
   if (want_.live && !has_failed()) {
     conclude_live(state, is_all, report);
   } else if (report.outcome == LogOutcome::kComplete && !want_.quote_only && !is_all) {
     report.outcome = LogOutcome::kPartial;
   }
+  // Who cannot serve what it said that it holds has not said what that is.
+  if (is_lost_there || report.outcome == LogOutcome::kDenied) report.whole_quote.reset();
   return report;
 }
 

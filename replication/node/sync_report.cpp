@@ -33,6 +33,7 @@ bool is_push_unanswered(const SyncReport& report, const PeerReport& peer) {
 
 std::optional<Error> why_partial(const LogReport& log) {
   if (!is_partial(log)) return std::nullopt;
+  if (log.outcome == LogOutcome::kPartial && log.error) return log.error;
   const bool lacks_entries =
       !log.missing.empty() || std::ranges::any_of(log.unconfirmed, [](const Unconfirmed& one) {
         return !one.entries.empty();

@@ -46,7 +46,7 @@ struct LogReport {
   std::optional<replication::DenyReason> denied;        ///< by the last peer that did
   std::optional<replication::DenyReason> offer_denied;  ///< likewise, that lacks some of it
   std::optional<Endpoint> offer_denied_by;
-  std::optional<Error> error;  ///< of this side, where that was why
+  std::optional<Error> error;  ///< of this side, or kPeerStore of each peer, if that was why
 
   std::uint64_t entries = 0;              ///< wanted ones that came meanwhile, from anybody
   std::uint64_t certificate_entries = 0;  ///< others, as their proof
@@ -125,9 +125,10 @@ struct SyncShortfall {
 /// `report`. The error is that of this side's store, why a peer was lost, kTimeout when nothing
 /// moved or its time was over while some peer was not lost, or one was passed over in a push,
 /// kPeerStalled when a peer did not bring what it says it holds, kPeerClosed when the sync was
-/// stopped, kDenied when a peer does not serve or take a log, kEntryNotHeld or kPayloadNotHeld of
-/// one that is LogOutcome::kPartial, and kUsage where nothing has come, as of one that is
-/// LogOutcome::kBudget nothing fits. A fork is no failure of the sync: see `LogReport::cap`.
+/// stopped, kDenied when a peer does not serve or take a log; of one that is LogOutcome::kPartial
+/// kPeerStore when damage took some of it at each peer, otherwise kEntryNotHeld or kPayloadNotHeld;
+/// kUsage where nothing has come, as of one that is LogOutcome::kBudget nothing fits. A fork is no
+/// failure of the sync: see `LogReport::cap`.
 [[nodiscard]] std::optional<SyncShortfall> why_not_done(const SyncReport& report);
 
 }  // namespace culm::node

@@ -8,14 +8,14 @@ import signal
 import subprocess
 import time
 
-from relay_harness import NetworkScenario, Node
+from relay_harness import Node
+from rotten import PAGE, Rotten
 from scenario import CULM, NETWORK, NOT_FOUND, OK, STORE, main
 
-PAGE = 4096
 ENTRIES = 800
 
 
-class Damage(NetworkScenario):
+class Damage(Rotten):
     def setUp(self):
         super().setUp()
         # The signal is what the program looks at; a sanitizer would report it instead.
@@ -23,18 +23,6 @@ class Damage(NetworkScenario):
 
     def data(self, store):
         return self.path(f"{store}/data.mdb")
-
-    def rot(self, store, mark):
-        """Flips a bit in each place that begins with `mark`, also in pages no longer in use."""
-        with open(self.data(store), "r+b") as file:
-            content = bytearray(file.read())
-            place = content.find(mark)
-            self.assertGreater(place, 0)
-            while place != -1:
-                content[place] ^= 1
-                place = content.find(mark, place + 1)
-            file.seek(0)
-            file.write(content)
 
     def wait_for_end(self, node):
         self.assertEqual(node.process.wait(timeout=30), STORE, node.said())
@@ -67,6 +55,35 @@ class Damage(NetworkScenario):
         self.assertEqual(relay.said().count("damaged"), 1)
         relay.end()
         self.assert_sound("relay", "reader")
+
+    def test_a_sync_is_not_whole_where_the_relay_has_lost_some_of_the_log(self):
+        for lost in 1, ENTRIES:
+            relay = self.relay(f"relay{lost}", "--accept-any")
+            author = self.push_lines(ENTRIES, relay, f"{lost}.key", f"author{lost}")[1]
+            relay.end()
+            self.rot_row(f"relay{lost}", lost)
+            relay = self.relay(f"relay{lost}", "--accept-any")
+            # The relay meets the damage, and afterwards counts the entry as not held.
+            for n, asked in enumerate(([], [], ["--newest", "1"])):
+                done = self.run_damaged(["sync", relay.address, author, *asked, "--json"],
+                                        store=f"reader{lost}.{n}")
+                self.assertEqual(done.returncode, NETWORK, done.stdout)
+                told = json.loads(done.stdout.splitlines()[0])
+                self.assertEqual((told["state"], told["error"]), ("partial", "peer_store"), told)
+                self.assertNotIn("whole", told)
+                failure = json.loads(done.stderr.splitlines()[-1])
+                self.assertEqual((failure["error"], failure["exit"]), ("peer_store", NETWORK))
+                self.assertIn("culm repair --from HOST:PORT", failure["next"])
+            done = self.run_damaged(["sync", relay.address, author], store=f"reader{lost}")
+            self.assertIn("the store of the peer is damaged", done.stdout.decode())
+            self.assertNotIn("all the peer holds", done.stdout.decode())
+            self.assertEqual(relay.said().count("damaged"), 1)
+
+            pushed = self.sync_one(f"author{lost}", relay.address, "--push", author)
+            self.assertTrue(pushed["pushed"], pushed)
+            self.sync_one(f"reader{lost}", relay.address, author)
+            self.assertEqual(self.printed(f"reader{lost}", author), self.lines(ENTRIES))
+            relay.end()
 
     def test_a_log_that_is_lost_whole_is_lost_and_it_says_how_it_comes_back(self):
         relay = self.relay("relay", "--accept-any")

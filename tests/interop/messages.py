@@ -253,7 +253,7 @@ MESSAGES = [
         ("bytes", (bytes.fromhex, read_limited(CHUNK_BYTES))),
     ]),
     ("ready", [("want", WANT)]),
-    ("done", [("want", WANT), ("reason", number(2))]),
+    ("done", [("want", WANT), ("reason", number(3))]),
     ("cancel", [("want", WANT)]),
     ("credit", [("bytes", U64)]),
     ("compare", [

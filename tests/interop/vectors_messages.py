@@ -56,7 +56,7 @@ def good_messages():
     yield "payload-last-part", {"type": "payload", "want": 1, "seqnum": 7, "offset": 49_152,
                                 "flags": ["last"], "bytes": "ff"}
     yield "ready", {"type": "ready", "want": 127}
-    for reason, name in enumerate(("complete", "budget", "cancelled")):
+    for reason, name in enumerate(("complete", "budget", "cancelled", "damaged")):
         yield f"done-{name}", {"type": "done", "want": 128, "reason": reason}
     yield "cancel", {"type": "cancel", "want": 65_536}
     for value in (0, 255, 256, 65_535, 2**32 - 1, 2**32, U64_MAX):
@@ -185,7 +185,7 @@ def bad_fields():
     yield "payload-too-large", changed("payload-last-part", offset=last_part,
                                        bytes="00" * (2**32 - last_part + 1)), "limit"
     yield "payload-offset-64-bits", changed("payload-last-part", offset=last_number), "limit"
-    yield "done-reason", changed("done-budget", reason=3), "message_schema"
+    yield "done-reason", changed("done-budget", reason=4), "message_schema"
     yield "deny-reason", changed("deny-0", reason=5), "message_schema"
     yield "compare-query-without-hash", changed("compare-query", hash=None), "message_schema"
     yield "compare-seqnum-0", changed("compare-query", seqnum=0), "message_schema"

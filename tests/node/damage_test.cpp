@@ -12,6 +12,7 @@ namespace {
 using replication::CaughtUp;
 using replication::Damaged;
 using replication::Denied;
+using replication::DoneReason;
 using replication::Ended;
 using replication::WantEnded;
 using std::chrono::minutes;
@@ -48,6 +49,23 @@ class NodeDamage : public testing::Test {
   }
   static void rot_entry(SimulatedNode& node, SeqNum n) {
     rot(node, Table::kEntries, static_cast<std::size_t>(n - 1));
+  }
+  /// What came of a sync that was done.
+  SyncReport sync(SimulatedNode& node, SimulatedNode& peer, bool push) {
+    SyncRequest request;
+    request.logs.emplace_back().log = log.log();
+    request.peers.push_back({peer.endpoint()});
+    request.push = push;
+    node.synced.clear();
+    node.node().sync(std::move(request), network.now());
+    node.settle();
+    const auto is_done = [&] {
+      return !node.synced.empty() && std::holds_alternative<SyncEnded>(node.synced.back());
+    };
+    EXPECT_TRUE(run(is_done));
+    SyncReport none;
+    none.logs.emplace_back();
+    return is_done() ? std::get<SyncEnded>(node.synced.back()).report : none;
   }
   RangeSet all_but(SeqNum n) const { return RangeSet{{1, log.head()}} - RangeSet{{n, n}}; }
 
@@ -93,6 +111,28 @@ TEST_F(NodeDamage, SaysBeforeTheEndOfAWantWhatCannotBeSent) {
   reader.dial(relay, {.wants = {want()}});
   ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 2; }));
   EXPECT_EQ(reader.all<replication::PeerHas>().back().held, sent);
+}
+
+TEST_F(NodeDamage, AWantEndsAsDamagedToWhoLacksWhatWasLostUntilItIsBack) {
+  hold(author);
+  for (const SeqNum lost : {SeqNum{7}, log.head()}) {
+    SCOPED_TRACE(lost);
+    hold(relay);
+    rot_entry(relay, lost);
+    const auto last_of = [&](SimulatedNode& node) {
+      const std::size_t before = node.count<WantEnded>();
+      node.dial(relay, {.wants = {want()}});
+      EXPECT_TRUE(run([&] { return node.count<WantEnded>() > before; }));
+      return node.all<WantEnded>().back().reason;
+    };
+    SimulatedNode& fresh = network.add("reader of " + std::to_string(lost));
+    EXPECT_EQ(last_of(fresh), DoneReason::kDamaged);
+    EXPECT_EQ(last_of(fresh), DoneReason::kDamaged) << "though it is held no longer";
+    EXPECT_EQ(last_of(author), DoneReason::kComplete) << "who holds all";
+    hold(relay);
+    EXPECT_EQ(last_of(fresh), DoneReason::kComplete);
+    EXPECT_TRUE(fresh.holds(log.log(), {{1, log.head()}}));
+  }
 }
 
 TEST_F(NodeDamage, FetchesADroppedEntryAgainFromThePeerThatItIsWantedFrom) {
@@ -263,6 +303,30 @@ TEST_F(NodeDamage, ASyncFailsTheLogWhoseStateIsDamagedHereAndNoOther) {
     EXPECT_EQ(why->error.code, Errc::kStoreDamaged);
   }
   EXPECT_TRUE(reader.holds(other.log(), {{1, 10}}));
+}
+
+TEST_F(NodeDamage, ASyncIsPartialWhereThePeerHasLostSomeOfIt) {
+  hold(author);
+  for (const SeqNum lost : {SeqNum{1}, log.head()}) {
+    SCOPED_TRACE(lost);
+    hold(relay);
+    rot_entry(relay, lost);
+    SimulatedNode& fresh = network.add("reader of " + std::to_string(lost));
+    for (const bool is_known : {false, true}) {
+      SCOPED_TRACE(is_known);
+      const SyncReport report = sync(fresh, relay, false);
+      EXPECT_EQ(report.outcome, SyncOutcome::kDone);
+      EXPECT_EQ(report.logs[0].outcome, LogOutcome::kPartial);
+      EXPECT_EQ(report.logs[0].error, Error{Errc::kPeerStore});
+      EXPECT_EQ(report.logs[0].whole_quote, std::nullopt);
+      const bool is_taken_back = lost == 1 && !is_known;  // it was said to be there
+      EXPECT_EQ(report.logs[0].missing, is_taken_back ? RangeSet({{1, log.head()}}) : RangeSet());
+      const auto why = why_not_done(report);
+      ASSERT_TRUE(why);
+      EXPECT_EQ(why->error.code, Errc::kPeerStore);
+    }
+    EXPECT_EQ(sync(author, relay, false).logs[0].outcome, LogOutcome::kComplete) << "it has all";
+  }
 }
 
 TEST_F(NodeDamage, APushOfWhatLeadsToNothingEndsAtOnceAndSaysWhich) {

@@ -439,7 +439,7 @@ Message random_message(std::size_t type, test::TestRandom& random, ByteView bulk
     case Ready::kType:
       return Ready{id(random)};
     case Done::kType:
-      return Done{id(random), static_cast<DoneReason>(random.below(3))};
+      return Done{id(random), static_cast<DoneReason>(random.below(4))};
     case Cancel::kType:
       return Cancel{id(random)};
     case Credit::kType:

@@ -184,7 +184,7 @@ Outcome<void> run(Context& context, const Options& options) {
       if (!is_made) return {};
       if (context.json) return context.out.write_json(to_json(extent, true));
       return context.out.say("forgot " + described(extent) +
-                               "; `culm compact` gives the room back to the disk\n");
+                             "; `culm compact` gives the room back to the disk\n");
     };
     return planned;
   };

@@ -45,7 +45,7 @@ Outcome<void> verify_jsonl_file(Context& context, const Options& options) {
   }
   if (file.entry_count() == 0) return context.out.say("the file is empty: nothing to verify\n");
   return context.out.say("good: " + human_entries(file.entry_count()) + " of " +
-                           human_logs(file.logs().size()) + "\n");
+                         human_logs(file.logs().size()) + "\n");
 }
 
 Exit exit_of_fault(const Error& fault) {

@@ -110,6 +110,12 @@ std::string notes(const SyncRequest& request, const SyncReport& report, const Lo
   const std::string those = human_entries(missing.count()) + " of what is wanted";
   if (log.outcome == LogOutcome::kBudget && has_come(report)) {
     note("stopped at the budget; run the same again to go on");
+  } else if (log.outcome == LogOutcome::kPartial && log.error) {
+    note("the store of " +
+         std::string(is_of_one(request) ? "the peer" : "each peer that answered") +
+         " is damaged: " +
+         (missing.empty() ? "some of what is wanted was lost there"
+                          : those + " did not come: " + human_ranges(missing)));
   } else if (log.outcome == LogOutcome::kPartial && !missing.empty()) {
     note(lack + those + ": " + human_ranges(missing));
   } else if (has_stalled && !missing.empty()) {

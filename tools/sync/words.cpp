@@ -25,6 +25,13 @@ std::string without_payloads(const node::LogReport& log) {
 
 /// Of a log of which the peers have brought, and taken, all that they do.
 Failure explain_partial(const node::LogReport& log, const Error& error) {
+  if (log.error) {
+    return Failure(Exit::kNetwork, error.code,
+                   "not all that is wanted came: the peer's store is damaged")
+        .next(
+            "who runs the peer must mend its store: its log says what was lost, and `culm repair "
+            "--from HOST:PORT` there takes it again; or name another peer with --also");
+  }
   if (!log.cut_off.empty()) {
     return Failure(Exit::kNotFound, error.code,
                    "what " + human_entries(log.cut_off.count()) +
