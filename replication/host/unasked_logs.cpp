@@ -10,12 +10,6 @@
 namespace culm::host {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-constexpr Duration kAllMax = std::chrono::seconds(20);
-constexpr Duration kAllMin = std::chrono::seconds(1);
-constexpr Duration kOneMax = std::chrono::seconds(5);
-
 /// 0 where nothing of it could fork: one that has a cap is forked already.
 SeqNum tail_of(const std::optional<store::LogOutline>& log) {
   return !log || log->cap != 0 || log->held.empty() ? 0 : log->held.max();
@@ -82,7 +76,7 @@ struct Asked {
     }
     CULM_TRY(KnownHead known,
              ask_peers({own.store, nullptr, own.directory, own.options, log, tail, std::move(peers),
-                        stop, wait_max.value_or(kOneMax), inquiry.end()}));
+                        stop, wait_max.value_or(Duration(0)), inquiry.end()}));
     inquiry.note(known.silent);
     known.asked += mute.size();
     std::ranges::move(mute, std::back_inserter(known.silent));
@@ -214,46 +208,6 @@ Result<Verdict> look_at(const OwnLogs& own, const LogKey& log, const node::SyncR
 }
 
 }  // namespace
-
-// A quarter of its own time is left for the sync.
-Inquiry::Inquiry(const node::SyncRequest& request) {
-  Duration all = kAllMax;
-  if (!request.live) all = std::min(all, request.idle_max / 4 * 3);
-  if (request.whole_max) all = std::min(all, *request.whole_max / 4 * 3);
-  end_ = Clock::now() + std::max(all, kAllMin);
-}
-
-std::optional<Duration> Inquiry::next_wait() {
-  const auto left = std::chrono::duration_cast<Duration>(end_ - Clock::now());
-  is_over_ = is_over_ || left <= Duration(0);
-  if (is_over_) return std::nullopt;
-  return std::min(left / 2, kOneMax);
-}
-
-std::vector<node::PeerReport> Inquiry::take_mute(std::vector<node::SyncPeer>& peers) const {
-  std::vector<node::PeerReport> mute;
-  std::ranges::copy_if(mute_, std::back_inserter(mute), [&](const node::PeerReport& one) {
-    return std::erase_if(peers, [&](const node::SyncPeer& peer) {
-             return peer.endpoint == one.endpoint;
-           }) != 0;
-  });
-  return mute;
-}
-
-std::vector<node::Endpoint> Inquiry::list_mute(const std::vector<node::SyncPeer>& peers) const {
-  std::vector<node::Endpoint> mute;
-  for (const node::PeerReport& one : mute_) {
-    if (holds(peers, one.endpoint)) mute.push_back(one.endpoint);
-  }
-  return mute.size() < peers.size() ? mute : std::vector<node::Endpoint>();
-}
-
-bool Inquiry::note(const std::vector<node::PeerReport>& peers) {
-  const std::size_t before = mute_.size();
-  std::ranges::copy_if(peers, std::back_inserter(mute_),
-                       [](const node::PeerReport& peer) { return !peer.peer; });
-  return mute_.size() != before;
-}
 
 Error why_not_synced(const UnaskedLog& log) {
   if (const auto* const other = std::get_if<OtherBranch>(&log.why)) {
