@@ -102,11 +102,10 @@ Result<Damage> ReadTransaction::find_damage(const LogState& log, const RangeSet&
 }
 
 Result<RangeSet> WriteTransaction::drop_damaged(const LogKey& log, const RangeSet& seqnums) {
-  const auto peers = known_peers();
-  if (!peers && peers.error().code == Errc::kStoreDamaged) {
-    for (const ByteView key : {detail::peers_row_key(), detail::peer_keys_row_key()}) {
-      CULM_CHECK(noted(kv_write_.erase(Table::kMeta, key)));
-    }
+  for (const ByteView key : {detail::peer_keys_row_key(), detail::peers_row_key()}) {
+    const auto peers = known_peers();
+    if (peers || peers.error().code != Errc::kStoreDamaged) break;
+    CULM_CHECK(noted(kv_write_.erase(Table::kMeta, key)));
   }
   const auto known = touch_known(log);
   if (!known && known.error().code == Errc::kStoreDamaged) CULM_CHECK(restore_log(log));

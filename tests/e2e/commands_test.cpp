@@ -31,7 +31,8 @@ TEST(Commands, AreLeftAloneWhereTheyAreMeantOtherwise) {
   for (const char* other :
        {"what answers is no culm peer", "`culm relay` there", "culm --help",
         "`culm repair --from HOST:PORT` there says what is damaged", "`culm ls --store y --full`",
-        "`culm ls --store=y`", "`culm --store y sync HOST:PORT`", "`culm sync --help`"}) {
+        "`culm ls --store=y`", "`culm --store y sync HOST:PORT`", "`culm sync --help`",
+        "do culm ls"}) {
     EXPECT_EQ(commands.complete(other), other);
   }
   EXPECT_EQ(commands_of({"ls"}).complete("`culm ls`, `culm sync`"), "`culm ls`, `culm sync`");
@@ -58,6 +59,12 @@ TEST(Commands, OfARelayLeaveItsNetworkOutWhereItDoesTheSync) {
   const Commands commands = commands_of({"--store", "x", "relay", "--network", "n"});
   EXPECT_EQ(commands.complete("`culm sync h:1 --push`, `culm repair --from h:1`"),
             "`culm --store x sync h:1 --push`, `culm --store x repair --network n --from h:1`");
+}
+
+TEST(Commands, ThatAPeerSaysAreNone) {
+  const std::string said = why_lost({Errc::kPeerClosed}, "run `culm forget a`").message;
+  EXPECT_NE(said.find("run 'culm forget a'"), said.npos) << said;
+  EXPECT_EQ(commands_of({"--store", "x", "sync"}).complete(said), said);
 }
 
 TEST(Commands, AreCompletedOnce) {

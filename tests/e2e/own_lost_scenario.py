@@ -58,7 +58,7 @@ class OwnLost(Rotten):
 
     def test_where_nobody_has_what_the_mark_tells_of_less_is_wanted(self):
         self.lose_last_commit("one more")
-        self.paste(self.assert_lost(str(LOST)))
+        self.paste_ways(self.assert_lost(str(LOST)))
         self.assert_clean()
         self.error(FORK, "append", "--key", self.key[0], stdin=b"x")
         self.assertNotIn("lost", self.text("ls"))

@@ -79,7 +79,7 @@ class Repair(Rotten):
                 mended = f"{store} {way}"
                 shutil.copytree(self.path(store), self.path(mended))
                 if way == "less":
-                    self.paste(step, store=mended)
+                    self.paste_ways(step, store=mended)
                 else:
                     self.out("repair", "--from", self.peer.address, store=mended)
                 self.assert_clean(mended)
@@ -221,7 +221,7 @@ class Repair(Rotten):
                 self.assertIn(f"lost here: {ENTRIES - left} entries\n", done.stderr)
                 step = self.assert_lost(f"{left + 1}-{ENTRIES}", store="rotten")
                 shutil.copytree(self.path("rotten"), self.path("less"))
-                self.paste(step, store="less")
+                self.paste_ways(step, store="less")
                 self.assert_clean("less")
         self.assertEqual(self.json("ls", store="rotten")["entries"], ENTRIES)
 

@@ -57,6 +57,6 @@ class Rotten(NetworkScenario):
         self.assertEqual((b"lost" in listed.stdout, listed.stderr), (False, b""))
         self.assertEqual(self.text("repair", store=store), "nothing is damaged\n")
 
-    def paste(self, step, store="store"):
+    def paste_ways(self, step, store="store"):
         for command in re.findall("`culm ((?:select|delete) [^`]*)`", step):
             self.out(*command.split(), store=store)

@@ -235,10 +235,11 @@ void add_follow(CommandTree& tree) {
                   "Log, or author for all logs of the author; by its whole name neither it nor\n"
                   "the store need be there yet");
   verb.add_flag("--from-start", options->from_start, "Begin with what is held already");
-  verb.add_option("--until", &options->until,
-                  "End when entry N was printed, of an author with several logs that of "
-                  "any;\nprint none beyond it. Where it lies below the head and is not wanted, was "
-                  "deleted, or\nlies beyond a fork or the end of the log: exit 3")
+  verb.add_option(
+          "--until", &options->until,
+          "End when entry N was printed, of an author with several logs that of "
+          "any;\nprint none beyond it. Where it lies below the head and is not wanted, lies beyond "
+          "a fork\nor the end of the log or, with --payloads, was deleted: exit 3")
       .type_name("N");
   verb.add_flag("--payloads", options->payloads, "Print the payloads themselves, as `culm cat`");
   verb.add_flag("--lines", options->lines, "End each payload with a line end");

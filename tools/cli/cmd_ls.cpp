@@ -281,9 +281,9 @@ void add_ls(CommandTree& tree) {
       "  capped at N    the author has forked the log; entries from N on are not valid\n"
       "and, behind that, how many of its payloads are not held, or not wanted (`culm select`), or\n"
       "were deleted here, what is there of payloads that have come in part only: the next sync\n"
-      "goes on with them, and what is lost: damage took it, it is wanted, and not here again. Of "
-      "a\n"
-      "log that is appended to here that is also what its author mark tells of, and is not here.",
+      "goes on with them, and what is lost: damage took it, it is wanted, and not here again; "
+      "also\n"
+      "what the author mark of a log tells of that was last written with this very store.",
       "culm ls --full", options, run);
   verb.group(VerbGroup::kRead);
   verb.add_option("PREFIX", &options->prefix,

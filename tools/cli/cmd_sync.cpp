@@ -325,11 +325,11 @@ void add_how(Verb& verb, Options& options) {
       verb.add_flag("--live", options.request.live,
                     "Go on as the logs grow, until interrupted. Other verbs write to the store\n"
                     "through this process meanwhile, and signatures that nothing depended on are\n"
-                    "checked in the background");
+                    "checked in the background. Not with --quote or --budget");
   verb.add_flag("--push", options.request.push,
                 "Offer the logs as well, and wait until each peer has confirmed that it holds all");
   verb.add_flag("--quote", options.request.quote_only,
-                "Say what would move, and move nothing but evidence of forks");
+                "Say what would move, and move nothing but evidence of forks. Not with --live");
   verb.add_option("--peer", value_of("PEER", options.first.expected, parse_peer_option),
                   "At HOST:PORT talk only to the relay that printed these 64 digits");
   verb.add_option("--timeout", time_of(options.timeout_seconds),
@@ -359,9 +359,9 @@ void add_sync(CommandTree& tree) {
       "asks for what is remembered, and for everything of a log that is new; with --range or\n"
       "--newest for these too, and they are remembered as well, of a log that is new for these\n"
       "alone. After --entries-only payloads are wanted again once `culm select LOG --payloads`\n"
-      "says so. With --also several peers bring it together, each a part; one that is slow, does\n"
-      "not answer or goes away is passed over, and named. --push goes to each, and is whole when\n"
-      "each has confirmed it.\n"
+      "says so. With --also several peers bring it together, each a part; one that is slow or\n"
+      "goes away is passed over, and so is one that never answers, which is named. --push goes to\n"
+      "each, and is whole when each has confirmed it.\n"
       "\n"
       "Where a node runs on the store, the node does it, with its own key, network and checks,\n"
       "except with --live: leave the options out that say others.\n"

@@ -287,9 +287,10 @@ void add_verify(CommandTree& tree) {
       "Exit status 4 if something is wrong, 5 if the store is damaged; a file without an entry is\n"
       "good. Only if neither is so 3 if something that is wanted was lost by damage, and is\n"
       "not here again, or else 7 if an author forked a log, which stays so: the store is sound\n"
-      "then. What the author mark of a log that is appended to here tells of (`culm mark`), and\n"
-      "is not here, is lost as well; and where the mark is damaged, or another entry is here in\n"
-      "the place of its one, the exit status is 7 too.",
+      "then. What the author mark of a log tells of (`culm mark`), and is not here, is lost as\n"
+      "well, if the mark was last written with this very store, not with one that this is a copy\n"
+      "of; and where the mark is damaged, or another entry is here in the place of its one, the\n"
+      "exit status is 7 too.",
       "culm verify\n  culm verify --jsonl part.jsonl\n"
       "  culm verify --entry 4.bin --backlink 3.bin --lipmaalink 1.bin",
       options, run);

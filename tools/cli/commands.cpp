@@ -75,15 +75,17 @@ Commands::Commands(const CommandTree& tree, const std::vector<std::string>& argu
 
 std::string Commands::complete(std::string_view words) const {
   std::string text;
+  bool is_in_command = false;
   while (true) {
     const std::size_t end = words.find(kCommand);
     if (end == std::string_view::npos) return text.append(words);
     const std::string_view before = words.substr(0, end);
+    is_in_command ^= std::ranges::count(before, '`') % 2 != 0;
     text.append(before).append(kCommand);
     words.remove_prefix(end + kCommand.size());
     const std::string_view command = words.substr(0, words.find('`'));
     const std::string_view verb = command.substr(0, command.find(' '));
-    const bool is_begun = before.ends_with('`') || before.ends_with("do ");
+    const bool is_begun = is_in_command && (before.ends_with('`') || before.ends_with("do "));
     const bool is_elsewhere =
         words.substr(std::min(command.size(), words.size())).starts_with("` there");
     const bool is_left = verb.starts_with('-') || has_option(command, "--help") ||

@@ -115,6 +115,12 @@ std::string preview(ByteView bytes, std::size_t columns, bool is_whole) {
   return is_whole ? text : text + "…";
 }
 
+std::string said_by_peer(std::string_view text, std::size_t columns) {
+  std::string shown = preview(as_bytes(text), columns);
+  std::ranges::replace(shown, '`', '\'');
+  return shown;
+}
+
 std::string shell_word(std::string_view text) {
   const auto is_plain = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||

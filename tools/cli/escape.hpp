@@ -23,5 +23,7 @@ std::size_t escape(std::string& out, ByteView bytes, LineEnds line_ends, bool mo
 
 /// The escaped start of `bytes`, at most `columns` characters; ends in "…" when not all is shown.
 [[nodiscard]] std::string preview(ByteView bytes, std::size_t columns, bool is_whole = true);
+/// The same of a peer's words; no command in them is taken for one of culm's.
+[[nodiscard]] std::string said_by_peer(std::string_view text, std::size_t columns);
 
 }  // namespace culm::tools

@@ -322,7 +322,7 @@ Failure why_lost(const Error& error, std::string_view text) {
   // What a full peer says is the same in other words.
   const bool is_said = error.code == Errc::kPeerFull || error.code == Errc::kPeerStoreFull;
   if (!text.empty() && !is_said) {
-    failure.message += ": \"" + preview(as_bytes(text), 200) + "\"";
+    failure.message += ": \"" + said_by_peer(text, 200) + "\"";
   }
   return failure;
 }

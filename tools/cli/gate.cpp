@@ -152,7 +152,7 @@ static void explain_unknown_head(Failure& failure, const Context& context, const
   const std::string peer = silent == nullptr ? "" : node::to_string(silent->endpoint);
   if (!gate.known->unproven.empty()) {
     failure.message += ": " + who_claims(*gate.known);
-  } else if (gate.known->answered != 0 && silent != nullptr) {
+  } else if (gate.known->asked > 1 && silent != nullptr) {
     failure.message = "not all peers that could know of more could be asked: " +
                       who_is_silent(*gate.known, gate.tail);
     failure.step = "append again when " + peer +

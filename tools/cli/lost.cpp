@@ -32,8 +32,8 @@ bool is_held(const RangeSet& held, const std::vector<SeqNum>& path) {
 }
 
 /// Of what is wanted and here, what has all that proves it; only the newest where it would take
-/// long to find all.
-RangeSet find_whole(const store::LogState& log) {
+/// long to find all, and nothing where it would to find any.
+std::optional<RangeSet> find_whole(const store::LogState& log) {
   const SeqNum head = log.head();
   const RangeSet served = log.served();
   RangeSet whole;
@@ -44,7 +44,7 @@ RangeSet find_whole(const store::LogState& log) {
     const auto is_any = [&] { return range.first <= range.last && ++steps < kStepsMax; };
     while (is_any() && !is_held(served, path_to_first(range.first))) ++range.first;
     while (is_any() && !is_held(served, tail_path(range.last, head))) --range.last;
-    if (steps >= kStepsMax) return whole;
+    if (steps >= kStepsMax) return whole.empty() ? std::nullopt : std::optional(whole);
     if (range.first <= range.last) whole.insert(range);
   }
   return whole;
@@ -76,9 +76,10 @@ std::string want_less(const store::LogState& log, const store::Lost& lost) {
   std::string text;
   RangeSet payloads = lost.payloads;
   if (has_entries) {
-    const RangeSet whole = find_whole(log);
-    text = "`culm select " + name + " " + selection(log, whole, lost.entries) + "`";
-    payloads &= whole;
+    const auto whole = find_whole(log);
+    if (!whole) return "";
+    text = "`culm select " + name + " " + selection(log, *whole, lost.entries) + "`";
+    payloads &= *whole;
   }
   if (!payloads.empty()) {
     text += has_entries ? " and " : "";
@@ -168,8 +169,11 @@ Failure mark_failure(const Error& error, const LogKey& log) {
                             : "";
   failure.step +=
       "restore the mark from a copy (`culm mark --import FILE`); or take what peers have of the "
-      "log (`culm sync`), and if nothing else was appended with this key since this store was "
-      "written, append once with --adopt";
+      "log (`culm sync HOST:PORT " +
+      whole_name_of_one(log) +
+      "`), and if nothing else was appended with this key since this store was written, append "
+      "once "
+      "with --adopt";
   return failure;
 }
 

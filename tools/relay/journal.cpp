@@ -203,7 +203,7 @@ void NodeJournal::on_session(const node::SessionRef& session, const replication:
   };
   if (const auto* established = std::get_if<replication::Established>(&event)) {
     const std::string from = node::to_string(session.remote);
-    const std::string agent = preview(as_bytes(established->agent), 40);
+    const std::string agent = said_by_peer(established->agent, 40);
     tell("connected", "connected from " + from + " (" + agent + ")",
          {{"address", from}, {"agent", agent}});
   } else if (accepted != nullptr) {
@@ -239,7 +239,7 @@ void NodeJournal::on_ended(const node::SessionRef& session, const replication::E
   }
   if (!log_.takes(Level::kDebug) || (!session.peer && !is_stranger)) return;
   std::string why = ended.error ? std::string(message(*ended.error)) : "done";
-  if (!ended.text.empty()) why += " (\"" + preview(as_bytes(ended.text), 100) + "\")";
+  if (!ended.text.empty()) why += " (\"" + said_by_peer(ended.text, 100) + "\")";
   const std::string from = node::to_string(session.remote);
   Json fields = {{"address", from},
                  {"entries_sent", ended.stats.entries_sent},
