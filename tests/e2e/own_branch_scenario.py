@@ -81,7 +81,7 @@ class ForgottenLog(OwnLog):
         self.sync_one("store", self.address, self.author)
         self.sync_one("store", self.address, "--push")
         said = self.append(b"x\n", status=FORK)
-        self.assertIn("were appended while no peer could be asked are not here any more", said)
+        self.assertIn("were appended while not all peers could be asked are not here any more", said)
         command = said.split("next: ")[1].split("`")[1].replace("--log-id N", "--log-id 1")
         self.error(0, *command.split()[1:], stdin=b"x")
 
@@ -107,7 +107,7 @@ class OwnBranch(OwnLog):
         relay = self.relay_is_back()
         for arguments in (), ("--gate", "required"):
             said = self.append(b"mine 7\n", *arguments, status=FORK)
-            self.assertIn("entries 4-6 were appended here while no peer could be asked", said)
+            self.assertIn("entries 4-6 were appended here while not all peers could be asked", said)
             # Not the author's other logs.
             self.assertIn(f"`culm forget {self.author[:12]}.0 --own`", said)
             self.assertIn(f"the peer at {self.address} holds another entry 4", said)
@@ -115,6 +115,21 @@ class OwnBranch(OwnLog):
         report = self.json("append", "--key", self.key, stdin=b"x", status=FORK)
         self.assertEqual((report["error"], report["seqnum"], report["seqnums"]),
                          ("author_mark_fork", 4, "4-6"))
+
+    def test_says_of_peers_that_not_all_could_be_asked_where_one_was(self):
+        """A second peer that is known, and that holds no more than was restored."""
+        self.restore()
+        relay = self.relay_is_back()
+        other = self.relay("other", "--accept-any")
+        self.sync_one("store-backup", other.address, "--push")
+        relay.end()
+        self.restore()
+        for text in b"mine 4\n", b"mine 5\n":
+            self.assertIn("only 1 could be asked", self.append(text))
+        self.assertIn("(not all peers could be asked, see --gate", self.text("mark"))
+        self.relay_is_back()
+        said = self.error(FORK, "sync", self.address, "--push")
+        self.assertIn("entries 4-5 were appended here while not all peers could be asked", said)
 
     def test_is_not_synced_in_any_way(self):
         relay = self.relay_is_back()
@@ -133,7 +148,7 @@ class OwnBranch(OwnLog):
 
     def test_where_no_peer_can_be_asked_nothing_is_synced(self):
         said = self.error(NETWORK, "sync", self.address, "--push")
-        self.assertIn("appended while no peer could be asked", said)
+        self.assertIn("appended while not all peers could be asked", said)
         live = self.live("store", self.address, "--push")
         self.wait_until_said(live, "asking again now and then")
         relay = self.relay_is_back()

@@ -122,9 +122,7 @@ Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& c
   const bool is_new = tail == 0 || (is_begun && has_all);
   if (who.empty() || (is_new && claims.empty())) return is_asked;
   std::string text = is_again && !is_copied
-                         ? gate.known->answered == 0
-                               ? "the last entries were appended while no peer could be asked"
-                               : "the last entries were appended while not all peers could be asked"
+                         ? "the last entries were appended while not all peers could be asked"
                          : "author mark and store are not as they were written together, as "
                            "after a restore";
   text += "; whether more of the log is published is not sure: " + who;
@@ -203,7 +201,7 @@ Failure explain(const Context& context, const Error& error, const AppendedLog& o
   // Nobody can say whether what the mark speaks of is held elsewhere.
   if (error.code == Errc::kAuthorMarkFork && !gate.known && store::is_unasked(mark)) {
     failure.step =
-        "entries that were appended while no peer could be asked are not here any more: "
+        "entries that were appended while not all peers could be asked are not here any more: "
         "restore the store that has them, or begin another log: `";
     failure.step += append_command(own.key_path, {own.log.author, LogId{0}}) + " --log-id N`";
   }

@@ -18,8 +18,8 @@ Failure explain_silence(const LogKey& log, const host::SilentPeer& silent) {
   Failure failure = why_lost(peer.error.value_or(Error{Errc::kPeerClosed}), peer.text);
   std::string text = silent.is_marked
                          ? "the author mark tells of other entries than this store"
-                         : "the last entries here were appended while no peer could be asked "
-                           "whether more of the log is published";
+                         : "the last entries here were appended while not all peers could be "
+                           "asked whether more of the log is published";
   text += ", and peer " + node::to_string(peer.endpoint) + " does not say either: ";
   text += failure.message;
   failure.message = std::move(text);
@@ -30,8 +30,8 @@ Failure explain_unshown(const OwnLog& own, const host::Unshown& unshown) {
   const std::string one = whole_name_of_one(own.log);
   if (unshown.marked == 0) {
     std::string text =
-        "the last entries here were appended while no peer could be asked whether more of the log "
-        "is published, and ";
+        "the last entries here were appended while not all peers could be asked whether more of "
+        "the log is published, and ";
     text += unshown.replaced ? "another peer answers now at " + node::to_string(*unshown.replaced) +
                                    ", in place of the one that this store has synced with"
                              : std::string("this store knows no peer to ask");
@@ -138,7 +138,7 @@ Failure explain_branch(const OwnLog& own, const host::OtherBranch& other) {
   text += are_all ? "" : " some";
   if (other.is_unasked) {
     text += is_one ? " was" : " were";
-    text += " appended here while no peer could be asked";
+    text += " appended here while not all peers could be asked";
   }
   text += ", and the peer at " + peer + " holds ";
   text += other.at > own.tail ? "others, up to seqnum " + at : "another entry " + at;
