@@ -100,6 +100,8 @@ Result<void> Appender::State::compare(const ReadTransaction& transaction, const 
     const auto checked = check_published(transaction, known, *published);
     const bool is_of_mark = !checked && checked.error().code == Errc::kAuthorMarkFormat;
     if (!checked && !(is_of_mark && options.adopt)) return checked;
+    CULM_TRY(const bool is_branch, holds_branch(transaction, known, *published));
+    if (is_branch) return fail(error_for(Errc::kAuthorMarkFork, published->seqnum + 1));
   }
   is_marked = published.has_value();
   const Published now{tail.seqnum, tail.hash, store.id()};

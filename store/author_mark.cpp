@@ -33,6 +33,10 @@ constexpr std::string_view kPlaceMagic = "culmplc1";
 constexpr off_t kPlaceStartBytes = 2 * kSlotDistanceBytes;
 constexpr std::size_t kPlaceSizeBytes = 8 + 8 + 8 + detail::kChecksumSizeBytes;
 
+/// The kind of a store id that is none; the start of the hash of an entry follows.
+constexpr StoreId kBranchStore{2};
+constexpr std::size_t kBranchKindBytes = 8;
+
 /// The generation of both slots before the first write.
 constexpr std::uint64_t kUnpublished = 0;
 
@@ -218,6 +222,18 @@ void date(int descriptor) {
 }
 
 }  // namespace
+
+StoreId branch_store(const Hash& next) {
+  StoreId store = kBranchStore;
+  std::ranges::copy(ByteView(next.bytes).first(store.size() - kBranchKindBytes),
+                    store.begin() + kBranchKindBytes);
+  return store;
+}
+
+bool Published::is_branch() const noexcept {
+  return equal(ByteView(store).first(kBranchKindBytes),
+               ByteView(kBranchStore).first(kBranchKindBytes));
+}
 
 bool is_unasked(AuthorMark& mark) {
   const auto published = mark.read();

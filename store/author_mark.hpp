@@ -19,12 +19,14 @@ inline constexpr StoreId kUnaskedStore{};
 /// Likewise where all of the log was appended so: it began here, or its author lost all but the
 /// key.
 inline constexpr StoreId kBegunStore{1};
+/// Likewise where a peer showed another entry in place of the next one: says which that was here.
+[[nodiscard]] StoreId branch_store(const Hash& next);
 
 /// The last entry of a log that was published from here.
 struct Published {
   SeqNum seqnum = 0;  ///< 0: none yet
   Hash hash;
-  StoreId store{};  ///< where it was committed, or `kUnaskedStore`, or `kBegunStore`
+  StoreId store{};  ///< where it was committed, or one of those above
   /// A later one was lost, or its writing did not end: the store must be ahead of this one.
   bool is_overtaken = false;
   /// The mark or the store is not the file that it was when this was written: one was copied,
@@ -34,8 +36,11 @@ struct Published {
   bool is_elsewhere = false;
 
   /// Whether it was appended without having asked anybody who could know of more.
-  [[nodiscard]] bool is_unasked() const noexcept { return store == kUnaskedStore || is_begun(); }
+  [[nodiscard]] bool is_unasked() const noexcept {
+    return store == kUnaskedStore || is_begun() || is_branch();
+  }
   [[nodiscard]] bool is_begun() const noexcept { return store == kBegunStore; }
+  [[nodiscard]] bool is_branch() const noexcept;
 
   friend bool operator==(const Published&, const Published&) = default;
 };

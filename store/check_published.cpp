@@ -16,4 +16,11 @@ Result<void> check_published(const ReadTransaction& transaction, const LogOutlin
   return {};
 }
 
+Result<bool> holds_branch(const ReadTransaction& transaction, const LogOutline& known,
+                          const Published& published) {
+  if (!published.is_branch()) return false;
+  CULM_TRY(const auto next, transaction.find_entry(known, published.seqnum + 1));
+  return next && branch_store(next->hash()) == published.store;
+}
+
 }  // namespace culm::store

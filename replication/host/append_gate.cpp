@@ -118,11 +118,16 @@ Result<OtherBranch> make_branch(const Question& about, const node::Endpoint& end
   OtherBranch other{endpoint, shown.other.empty() ? head : shown.other.min()};
   RangeSet below = shown.same;
   below.erase({other.at, kSeqnumMax});
-  if (below.empty()) return other;
   CULM_TRY(const auto transaction, about.own.read());
   CULM_TRY(const auto log, transaction.get_log(about.log));
-  CULM_TRY(const auto entry, transaction.get_entry(*log, below.max()));
-  other.common = {below.max(), entry.entry.hash(), store::kUnaskedStore};
+  if (!below.empty()) {
+    CULM_TRY(const auto last, transaction.get_entry(*log, below.max()));
+    other.common = {below.max(), last.entry.hash(), store::kUnaskedStore};
+  }
+  if (other.is_exact() && !shown.other.empty()) {
+    CULM_TRY(const auto first, transaction.get_entry(*log, other.at));
+    other.common.store = store::branch_store(first.entry.hash());
+  }
   return other;
 }
 
@@ -295,9 +300,11 @@ Result<void> move_back(store::AuthorMark& mark, OtherBranch& other) {
   const bool is_seen = other.common.seqnum != 0 || other.at == 1;
   // A peer that holds more and shows no other entry may only keep back what is between.
   const bool is_other = other.is_exact() || (published && other.at <= published->seqnum);
-  const bool is_above =
-      other.is_unasked && is_seen && is_other && published->seqnum > other.common.seqnum;
-  return is_above ? mark.write(other.common) : Result<void>();
+  if (!other.is_unasked || !is_seen || !is_other) return {};
+  const bool is_news = other.common.is_branch() && published->seqnum == other.common.seqnum &&
+                       published->store != other.common.store;
+  const bool is_above = published->seqnum > other.common.seqnum;
+  return is_above || is_news ? mark.write(other.common) : Result<void>();
 }
 
 Result<bool> KnownHead::check(AppendGate gate, SeqNum tail) const {

@@ -23,7 +23,7 @@ namespace culm::host {
 
 /// Entries of a log that a peer holds in place of those here.
 struct OtherBranch {
-  node::Endpoint endpoint;
+  std::optional<node::Endpoint> endpoint;  ///< none where that is what the mark remembers
   SeqNum at = 0;              ///< the lowest one that was seen to differ, or that is not here
   store::Published common{};  ///< the last one below it that is the same; seqnum 0: none was seen
   bool is_unasked = false;    ///< nobody was asked before those here were appended
@@ -74,6 +74,7 @@ struct KnownHead {
 /// do not open. That nobody could be asked is no error. Where a peer shows another branch, and
 /// nobody was asked before this one was appended, moves the mark back to the last entry of both:
 /// else the log could not go on once this branch was forgotten here and the other one was taken.
+/// The mark remembers this branch.
 /// Precondition: the mark is locked. Fails as store and mark.
 [[nodiscard]] Result<KnownHead> ask_known_peers(const WritableStore& store,
                                                 const std::string& directory,
@@ -103,6 +104,12 @@ struct UnaskedLog {
 
 /// kAuthorMarkFork, kAuthorMarkBehind, kAuthorHeadUnknown, kLogCapped, or what became of the peer.
 [[nodiscard]] Error why_not_synced(const UnaskedLog& log);
+
+/// What a mark remembers of a branch that is here: that a peer showed another one. Fails as store
+/// and mark.
+[[nodiscard]] Result<std::optional<UnaskedLog>> find_remembered(const store::Store& store,
+                                                                const LogKey& log,
+                                                                store::AuthorMark& mark);
 
 /// Why peers may hold other entries of an own log than the store does.
 enum class Doubt {

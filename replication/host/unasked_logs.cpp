@@ -6,6 +6,7 @@
 #include "culm/replication/host/append_gate.hpp"
 #include "culm/replication/host/detail/peer_question.hpp"
 #include "culm/store/author_mark_place.hpp"
+#include "culm/store/check_published.hpp"
 
 namespace culm::host {
 namespace {
@@ -170,11 +171,11 @@ Result<Verdict> judge(const Asked& about, store::AuthorMark& mark) {
     if (!moved && moved.error().code != Errc::kAuthorMarkLocked) return fail(moved.error());
     return Verdict{about.because(std::move(other))};
   }
-  if (known.fork) {
-    // What lies below stays what it is.
-    if (about.tail < known.fork->at) return Verdict{std::nullopt, true, about.request.push};
-    return Verdict{about.because(*known.fork)};
-  }
+  if (known.fork && about.tail >= known.fork->at) return Verdict{about.because(*known.fork)};
+  CULM_TRY(auto remembered, find_remembered(about.own.store, about.log, mark));
+  if (remembered) return Verdict{std::move(remembered)};
+  // What lies below stays what it is.
+  if (known.fork) return Verdict{std::nullopt, true, about.request.push};
   if (!about.is_shown(known)) return judge_unshown(about, known, std::move(mute), !met.empty());
   const auto bound =
       with_lock(mark, about.stop, [&] { return bind(about.own, about.log, mark, about.tail); });
@@ -221,6 +222,18 @@ Error why_not_synced(const UnaskedLog& log) {
     return error_for(Errc::kAuthorMarkBehind, unshown->marked);
   }
   return std::get<SilentPeer>(log.why).peer.error.value_or(Error{Errc::kPeerClosed});
+}
+
+Result<std::optional<UnaskedLog>> find_remembered(const store::Store& store, const LogKey& log,
+                                                  store::AuthorMark& mark) {
+  CULM_TRY(const auto published, mark.read());
+  CULM_TRY(const auto transaction, store.read());
+  CULM_TRY(const auto state, transaction.find_outline(log));
+  const SeqNum tail = tail_of(state);
+  if (!published || tail == 0) return std::nullopt;
+  CULM_TRY(const bool is_branch, store::holds_branch(transaction, *state, *published));
+  if (!is_branch) return std::nullopt;
+  return UnaskedLog{log, tail, OtherBranch{std::nullopt, published->seqnum + 1, *published, true}};
 }
 
 Result<Doubt> find_doubt(const store::Store& store, const LogKey& log,

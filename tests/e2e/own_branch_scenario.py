@@ -110,11 +110,51 @@ class OwnBranch(OwnLog):
             self.assertIn("entries 4-6 were appended here while not all peers could be asked", said)
             # Not the author's other logs.
             self.assertIn(f"`culm forget {self.author[:12]}.0 --own`", said)
-            self.assertIn(f"the peer at {self.address} holds another entry 4", said)
+            who = "a peer that was asked before" if arguments else f"the peer at {self.address}"
+            self.assertIn(f"{who} holds another entry 4", said)
         self.assert_nothing_was_exchanged(relay)
         report = self.json("append", "--key", self.key, stdin=b"x", status=FORK)
         self.assertEqual((report["error"], report["seqnum"], report["seqnums"]),
                          ("author_mark_fork", 4, "4-6"))
+
+    def test_is_not_appended_to_after_that_either_while_no_peer_can_be_asked(self):
+        relay = self.relay_is_back()
+        self.error(FORK, "sync", self.address, "--push")
+        relay.end()
+        self.assertIn("a peer holds another entry 4 than was appended here", self.text("mark"))
+        for arguments in (), ("--gate", "required"), ("--gate", "never"), ("--adopt",):
+            said = self.append(b"mine 7\n", *arguments, status=FORK)
+            self.assertIn("entries 4-6 were appended here while not all peers could be asked, and a "
+                          "peer that was asked before holds another entry 4", said)
+            self.assertNotIn("not sure", said)
+        report = self.json("append", "--key", self.key, stdin=b"x", status=FORK)
+        self.assertEqual((report["error"], report["seqnum"], report["seqnums"]),
+                         ("author_mark_fork", 4, "4-6"))
+        # Nor is it shown to a peer that was not met before, and would take it.
+        other = self.relay("other", "--accept-any")
+        for arguments in [], ["--live"]:
+            self.error(FORK, "sync", other.address, "--push", *arguments)
+        self.assertEqual(self.json_lines("ls", store="other"), [])
+        self.relay_is_back()
+        self.play(said)
+        self.assertEqual(self.payloads(self.author, range(4, 8)),
+                         [b"4", b"mine 4", b"mine 5", b"mine 6"])
+
+    def test_that_was_forgotten_keeps_nobody_from_going_on_behind_the_other(self):
+        relay = self.relay_is_back()
+        self.take_the_other()
+        relay.end()
+        said = self.append(b"5\n")
+        self.assertIn("not as they were written together", said)
+        self.assertIn("not all peers could be asked", self.text("mark"))
+
+    def test_is_known_where_the_mark_is_carried_along_with_the_store(self):
+        self.relay_is_back()
+        self.error(FORK, "sync", self.address, "--push")
+        self.write("marks.jsonl", self.out("mark", "--json"))
+        self.environment["CULM_MARKS"] = self.path("marks-elsewhere")
+        self.out("mark", "--import", "marks.jsonl")
+        self.append(b"mine 7\n", "--gate", "never", status=FORK)
 
     def test_says_of_peers_that_not_all_could_be_asked_where_one_was(self):
         """A second peer that is known, and that holds no more than was restored."""

@@ -41,8 +41,8 @@ class MarkOfAnotherStore(OwnLog):
             self.assertEqual((log["head"], log["cap"]), (head, None), store)
 
     def test_is_told_of_by_the_import_and_goes_on_as_the_words_say(self):
-        self.assertIn("the last entries in this store, up to 1, were appended while no peer was "
-                      "asked: they may fork it", self.imported)
+        self.assertIn("the last entries in this store, up to 1, were appended while not all "
+                      "peers could be asked: they may fork it", self.imported)
         refused = self.append(b"again\n", status=FORK)
         for said in self.imported, refused:
             recipe = self.follow(said, FORK)

@@ -145,6 +145,28 @@ TEST_F(AppenderTest, RemembersThatNobodyCouldBeAskedUntilSomebodyWas) {
   EXPECT_EQ(asked, 4);
 }
 
+TEST_F(AppenderTest, RefusesABranchThatThePeersAreKnownToHoldOtherwiseUntilItIsForgotten) {
+  const auto here = LogBuilder("alice").append_many(5);
+  ASSERT_EQ(append_to(store, 5), 5U);
+  mark.published = Published{3, here.hash(3), store::branch_store(here.hash(4))};
+  EXPECT_TRUE(mark.published->is_branch());
+  EXPECT_TRUE(mark.published->is_unasked());
+  const AppenderOptions answered{.gate = [](SeqNum) { return Result<bool>(true); }};
+  EXPECT_EQ(open(store).error(), error_for(Errc::kAuthorMarkFork, 4));
+  EXPECT_EQ(open(store, answered).error(), error_for(Errc::kAuthorMarkFork, 4));
+  // Another entry 4 was taken in its place, or nothing was yet.
+  mark.published->store = store::branch_store(here.hash(5));
+  ASSERT_TRUE(open(store));
+  MemoryStore shorter;
+  mark.published.reset();
+  ASSERT_EQ(append_to(shorter, 3), 3U);
+  mark.published = Published{3, here.hash(3), store::branch_store(here.hash(4))};
+  auto appender = *open(shorter, answered);
+  ASSERT_EQ(append_to(appender, 4), 4U);
+  EXPECT_EQ(mark.published->store, shorter->id());
+  EXPECT_FALSE((Published{3, here.hash(3), store::StoreId{2, 0, 0, 0, 0, 0, 0, 1}}.is_branch()));
+}
+
 TEST_F(AppenderTest, SaysOfAMarkThatLaggedThatNobodyCouldBeAsked) {
   ASSERT_EQ(append_to(store, 3), 3U);
   const auto lagging = mark.published;

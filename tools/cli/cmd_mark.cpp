@@ -29,6 +29,14 @@ struct Options {
   std::string import_path;
 };
 
+/// What is to be known of a mark beside its seqnum.
+std::string words_of(const store::Published& published) {
+  if (published.is_overtaken) return kHalf;
+  if (!published.is_branch()) return published.is_unasked() ? kUnasked : "";
+  return "  (a peer holds another entry " + std::to_string(published.seqnum + 1) +
+         " than was appended here: while that one is here, append refuses)";
+}
+
 /// Of a half that is left: who takes it over asks before appending.
 Json to_json(const LogKey& log, const store::Published& published) {
   const bool is_half = published.is_overtaken;
@@ -212,18 +220,15 @@ Outcome<void> run(Context& context, const Options& options) {
     }
     // One that was made, and that nothing was published under yet, says nothing.
     const SeqNum seqnum = read && *read ? (*read)->seqnum : 0;
-    if (seqnum == 0 && ((read && !is_half) || context.json)) continue;
+    const bool is_branch = read && *read && (*read)->is_branch();
+    if (seqnum == 0 && ((read && !is_half && !is_branch) || context.json)) continue;
     if (context.json) {
       CULM_TOOLS_CHECK(context.out.write_json(to_json(log, **read)));
       continue;
     }
     CULM_TOOLS_CHECK(context.out.say(given_name_of(names, log).value_or(to_string(log)) + "  " +
                                      (read ? std::to_string(seqnum) : "?") + "  " + shown(path) +
-                                     (!read                   ? "  (damaged)"
-                                      : is_half               ? kHalf
-                                      : (*read)->is_unasked() ? kUnasked
-                                                              : "") +
-                                     "\n"));
+                                     (read ? words_of(**read) : "  (damaged)") + "\n"));
   }
   if (damaged) return fail_with(*std::move(damaged));
   return {};

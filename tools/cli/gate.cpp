@@ -106,9 +106,11 @@ Outcome<AppendGate> parse_gate(const std::string& text) {
 Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& context,
                   store::AuthorMark& mark, const LogKey& log, SeqNum tail) {
   const auto published = mark.read();
-  const bool is_again = published && *published && (*published)->is_unasked();
+  if (gate.gate == AppendGate::kNever) return !store::is_unasked(mark);
+  // Behind a branch that was forgotten the others were taken.
+  const bool is_branch = published && *published && (*published)->is_branch();
+  const bool is_again = !is_branch && store::is_unasked(mark);
   const bool is_copied = published && *published && (*published)->is_copied;
-  if (gate.gate == AppendGate::kNever) return !is_again;
   gate.is_first = tail == 0;
   gate.tail = tail;
   CULM_TRY(gate.known, host::ask_known_peers(store, context.store_directory, mark, log, tail,
@@ -121,14 +123,17 @@ Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& c
   const bool has_all = gate.known->silent.empty() && gate.known->replaced.empty();
   const bool is_new = tail == 0 || (is_begun && has_all);
   if (who.empty() || (is_new && claims.empty())) return is_asked;
-  std::string text = is_again && !is_copied
-                         ? "the last entries were appended while not all peers could be asked"
-                         : "author mark and store are not as they were written together, as "
-                           "after a restore";
+  std::string text =
+      "author mark and store are not as they were written together, as after a restore";
+  if (tail == 0 && !is_branch) {
+    text = "the log begins here";
+  } else if (is_again && !is_copied) {
+    text = "the last entries were appended while not all peers could be asked";
+  }
   text += "; whether more of the log is published is not sure: " + who;
   std::string risk = "where it is, to append now forks the log: ";
-  risk += (is_again ? "those entries and all behind them"
-                    : "all from seqnum " + std::to_string(tail + 1) + " on") +
+  risk += (is_again && tail != 0 ? "those entries and all behind them"
+                                 : "all from seqnum " + std::to_string(tail + 1) + " on") +
           std::string(" would be dropped everywhere");
   warn(context, "append", log, {std::move(text), step_of(*gate.known, log, tail), std::move(risk)});
   return is_asked;
@@ -193,6 +198,13 @@ Failure explain(const Context& context, const Error& error, const AppendedLog& o
   const OwnLog log{store, own.log, gate.tail, own.key_path};
   if (gate.known && gate.known->fork) return explain_shown_fork(log, *gate.known->fork);
   if (gate.shows_branch()) return explain_branch(log, *gate.known->other);
+  if (error.code == Errc::kAuthorMarkFork && !gate.known) {
+    const auto branch = host::find_remembered(store, own.log, mark);
+    if (branch && *branch) {
+      return explain_branch({store, own.log, (*branch)->tail, own.key_path},
+                            std::get<host::OtherBranch>((*branch)->why));
+    }
+  }
   Failure failure = explain(context, error, own.log, gate);
   if (error.code == Errc::kAuthorMarkBehind && !gate.known) {
     const std::string step = next_if_behind(context, store, own.log);

@@ -130,7 +130,7 @@ Failure explain_branch(const OwnLog& own, const host::OtherBranch& other) {
   const SeqNum first = other.common.seqnum + 1;
   const std::string range = to_string(RangeSet{{first, own.tail}});
   const std::string at = std::to_string(other.at);
-  const std::string peer = node::to_string(other.endpoint);
+  const std::string peer = other.endpoint ? node::to_string(*other.endpoint) : "HOST:PORT";
   const bool are_all = !other.is_unasked || other.is_exact() || other.at > own.tail;
   const bool is_one = first == own.tail;
   std::string text = other.is_unasked ? "" : "this store holds ";
@@ -140,7 +140,9 @@ Failure explain_branch(const OwnLog& own, const host::OtherBranch& other) {
     text += is_one ? " was" : " were";
     text += " appended here while not all peers could be asked";
   }
-  text += ", and the peer at " + peer + " holds ";
+  text += ", and ";
+  text +=
+      other.endpoint ? "the peer at " + peer + " holds " : "a peer that was asked before holds ";
   text += other.at > own.tail ? "others, up to seqnum " + at : "another entry " + at;
   text += "; to sync them would fork the log, and its entries from seqnum " +
           std::to_string(first) + " on would be dropped everywhere, here too";
