@@ -459,6 +459,19 @@ class BegunAgain(OwnLog):
 
 
 class NewLog(NetworkScenario):
+    def test_is_warned_of_where_no_peer_that_is_known_can_be_asked(self):
+        relay = self.relay("relay", "--accept-any")
+        self.push_lines(1, relay, store="store")
+        relay.end()
+        append = ("append", "--key", self.keygen("another.key")[0], "--lines")
+        said = self.error(OK, *append, stdin=b"1\n")
+        self.assertIn("the log begins here; whether more of the log is published is not sure: of 1 "
+                      "peer that this store has synced with none could be asked", said)
+        self.assertIn("all from seqnum 1 on would be dropped everywhere", said)
+        self.assertIn("while not all peers could be asked", self.error(OK, *append, stdin=b"2\n"))
+        self.relay("relay", "--accept-any", listen=relay.address)
+        self.assertEqual(self.error(OK, *append, "--log-id", "1", stdin=b"1\n"), "")
+
     def test_is_never_warned_of_where_it_is_new_everywhere(self):
         relay = self.relay("relay", "--accept-any")
         append = ("append", "--key", self.keygen()[0], "--lines")

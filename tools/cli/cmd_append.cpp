@@ -401,10 +401,12 @@ void add_append(CommandTree& tree) {
           "--gate", &options->gate,
           "Where author mark and store are not as they were written together, as after a\n"
           "restore, or a log begins: ask the peers that the store has synced with whether\n"
-          "they hold more of the log, and do not append then. Where one cannot be asked, ask\n"
-          "goes on, says so and asks again each time until all answer (`culm peers --forget`\n"
-          "drops one that is gone), required does not go on; never asks nobody. A node that\n"
-          "runs on the store mostly does the asking, with its own key and network")
+          "they hold more of the log, and do not append then. Where one cannot be asked, or\n"
+          "of a log that begins none of them, ask goes on, says so and asks again each time\n"
+          "until all answer (`culm peers --forget` drops one that is gone), required does not\n"
+          "go on; never asks nobody. Where a peer has shown other entries than are here, all\n"
+          "of these refuse until those here are forgotten. A node that runs on the store\n"
+          "mostly does the asking, with its own key and network")
       .type_name("required|ask|never")
       .show_default();
   verb.add_flag("--adopt", options->adopt,

@@ -121,7 +121,8 @@ Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& c
   // A log that began here has mostly nobody who could know of it; its first sync asks.
   const bool is_begun = is_again && (*published)->is_begun() && !is_copied;
   const bool has_all = gate.known->silent.empty() && gate.known->replaced.empty();
-  const bool is_new = tail == 0 || (is_begun && has_all);
+  // Who holds nothing of a log that begins is enough.
+  const bool is_new = tail == 0 ? is_asked || has_all : is_begun && has_all;
   if (who.empty() || (is_new && claims.empty())) return is_asked;
   std::string text =
       "author mark and store are not as they were written together, as after a restore";
