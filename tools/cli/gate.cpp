@@ -58,7 +58,8 @@ std::string who_is_silent(const host::KnownHead& known, SeqNum tail) {
     why = "; " + node::to_string(silent->endpoint) + ": ";
     why += why_lost(*silent->error, silent->text).message;
   }
-  std::string_view between = "; another one answers now at ";
+  std::string_view between =
+      why.empty() ? ": another one answers now at " : "; another one answers now at ";
   for (const node::Endpoint& endpoint : known.replaced) {
     why.append(std::exchange(between, ", ")).append(node::to_string(endpoint));
   }
