@@ -121,6 +121,20 @@ class Damage(Rotten):
         self.out("delete", key[1] + ".0", "--payloads", "--range", "5")
         self.assertNotIn("the other logs", self.error(NOT_FOUND, "repair"))
 
+    def test_a_dry_run_says_that_the_file_would_be_written_again_for_a_row_of_no_log(self):
+        """Keys are in order and no page is damaged: only when the rows are counted it shows."""
+        self.new_log(self.lines(ENTRIES))
+        self.rot("store", (1).to_bytes(8, "big") + ENTRIES.to_bytes(8, "big") + b"\x03", ahead=-6)
+        why = "the file again with what can be read of it: its tables do not fit together"
+        before = (self.place / "store/data.mdb").read_bytes()
+        dry = self.text("repair", "--dry-run")
+        self.assertEqual(dry.count("would write " + why), 1, dry)
+        self.assertEqual(self.json_lines("repair", "--dry-run")[0]["type"], "damaged_pages")
+        self.assertEqual((self.place / "store/data.mdb").read_bytes(), before)
+        done = self.run_culm("repair", status=NOT_FOUND).stdout.decode()
+        self.assertIn("wrote " + why, done)
+        self.assertIn("nothing is damaged\n", self.text("repair", "--dry-run"))
+
     def test_a_deletion_over_a_rotten_row_completes_and_the_entry_comes_again(self):
         above = self.relay("above", "--accept-any")
         author = self.push_lines(ENTRIES, above)[1]

@@ -350,17 +350,6 @@ Outcome<Findings> drop(Context& context, const RepairOptions& options) {
   return findings;
 }
 
-/// Where pages of the file are damaged, in what would be made of it.
-Outcome<Findings> look_only(Context& context, const RepairOptions& options,
-                            const std::optional<store::Salvage>& salvage) {
-  CULM_TOOLS_TRY(const auto store,
-                 salvage ? about(named(context), host::open_to_read(salvage->directory()))
-                         : open_for_reading(context));
-  CULM_TOOLS_TRY(Findings findings, look(options, *store));
-  CULM_TOOLS_CHECK(tell_findings(context, findings, Tense::kWould));
-  return findings;
-}
-
 /// Looks at no signature: an audit of the rows alone.
 struct AnySignature final : SignatureVerifier {
   Result<void> verify(const Author& /*author*/, ByteView /*message*/,
@@ -369,26 +358,46 @@ struct AnySignature final : SignatureVerifier {
   }
 };
 
-/// Whether `culm verify` finds no damage now.
-Outcome<void> check_sound(Context& context, const RepairOptions& options) {
-  CULM_TOOLS_TRY(const auto store, open_for_reading(context));
-  CULM_TOOLS_TRY(const auto transaction, store->read());
-  CULM_TOOLS_CHECK(about(named(context), store::audit_tables(transaction)));
+/// Whether `culm verify` finds no damage, but for rows that are replaced one by one.
+Outcome<void> check_sound(Context& context, const RepairOptions& options, const store::Store& store,
+                          const Findings& replaced) {
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  if (replaced.made.empty() && !replaced.are_peers_damaged) {
+    CULM_TOOLS_CHECK(about(named(context), store::audit_tables(transaction)));
+  }
   AnySignature verifier;
+  const std::set<LogKey> hurt = logs_of(replaced);
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));
   Progress progress("verifying", 0, Progress::Unit::kCount);
   if (progress.is_shown()) progress.set_total(count_held(transaction, {logs.begin(), logs.end()}));
   std::uint64_t before = 0;
   for (const LogKey& log : logs) {
+    if (replaced.made.contains(log)) continue;
     const auto state = transaction.get_log(log);
     if (!state) return fail_with(Failure(state.error()).about(short_name(log)));
     const auto show = [&](std::uint64_t done) { progress.show(before + done); };
     CULM_TOOLS_TRY(const auto report,
                    about(short_name(log), store::audit_log(transaction, **state, verifier, show)));
     before += (*state)->held.count();
-    if (report.first_damage) return fail_with(Failure(*report.first_damage).about(short_name(log)));
+    if (!report.first_damage || hurt.contains(log)) continue;
+    return fail_with(Failure(*report.first_damage).about(short_name(log)));
   }
   return {};
+}
+
+/// Where pages of the file are damaged, in what would be made of it. Nothing is said where rows
+/// that are replaced would not do: the file would be written again.
+Outcome<Findings> look_only(Context& context, const RepairOptions& options,
+                            const std::optional<store::Salvage>& salvage) {
+  CULM_TOOLS_TRY(const auto store,
+                 salvage ? about(named(context), host::open_to_read(salvage->directory()))
+                         : open_for_reading(context));
+  CULM_TOOLS_TRY(Findings findings, look(options, *store));
+  if (!salvage && !findings.failure) {
+    CULM_TOOLS_CHECK(check_sound(context, options, *store, findings));
+  }
+  CULM_TOOLS_CHECK(tell_findings(context, findings, Tense::kWould));
+  return findings;
 }
 
 Outcome<void> tell_pages(Context& context, const store::Salvage& salvaged, bool dry_run) {
@@ -459,7 +468,10 @@ Outcome<void> mend(Context& context, const RepairOptions& options, Pages& pages)
   if (!options.from.empty()) fetched = fetch(context, options, findings, pages.lost_entries);
   if (findings.failure) return fail_with(*std::move(findings.failure));
   CULM_TOOLS_CHECK(context.out.flush());
-  if (is_sound || !options.dry_run) CULM_TOOLS_CHECK(check_sound(context, options));
+  if (!options.dry_run) {
+    CULM_TOOLS_TRY(const auto store, open_for_reading(context));
+    CULM_TOOLS_CHECK(check_sound(context, options, *store, {}));
+  }
   CULM_TOOLS_CHECK(fetched);
   if (is_sound) {
     CULM_TOOLS_CHECK(context.json ? context.out.write_json(Json{{"type", "sound"}})
@@ -520,9 +532,11 @@ void add_repair(CommandTree& tree) {
       "repair",
       "Drop what is damaged in the store, and with --from take it again from peers. First say\n"
       "with --dry-run what that is.\n\n"
-      "Where pages of its file are damaged, the file is written again with all that can be read\n"
-      "of it; the disk needs room for that, to look at it as well. An entry whose row is damaged\n"
-      "is kept where its signature or a link still proves it; then at most its payload is lost.\n"
+      "Where pages of its file are damaged, or its tables do not fit together, it is written\n"
+      "again with all that can be read of it; the disk needs room for that, for --dry-run as "
+      "well.\n"
+      "An entry whose row is damaged is kept where its signature or a link still proves it; then\n"
+      "at most its payload is lost.\n"
       "What peers bring is verified as by `culm sync`, and is all that is wanted of the logs:\n"
       "also what an earlier repair has dropped. Where entries of your own log are lost, do not\n"
       "append before they are back: `culm append` refuses to where it would fork the log.\n\n"
