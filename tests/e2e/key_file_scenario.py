@@ -117,6 +117,15 @@ class KeyFile(Scenario):
             self.error(NETWORK, "sync", "127.0.0.1:9")
             self.assertTrue(os.path.exists(self.path("store/peer.key")))
 
+    def test_who_lacks_a_network_key_is_told_to_copy_it_before_how_one_is_made(self):
+        self.new_log("x")
+        os.umask(0o077)
+        for name in "missing.key", self.write("damaged.key", "0" * 63):
+            step = self.json("sync", "127.0.0.1:9", "--network-key", name,
+                             status=VERIFICATION)["next"]
+            self.assertRegex(step, "^copy the file of those who opened the network.*only who opens "
+                                   "a new network makes one, with `.*openssl rand -hex 32")
+
     def test_no_file_is_made_a_key(self):
         self.refuse("/dev/null", "not a regular file")
 

@@ -17,7 +17,11 @@ namespace {
 Failure no_network_key(const Error& error) {
   Failure failure(error);
   const bool has_none = error.code == Errc::kKeyFileMissing || error.code == Errc::kKeyFileFormat;
-  if (has_none) failure.step = "`(umask 077; openssl rand -hex 32 > FILE)` makes a network key";
+  if (has_none) {
+    failure.step =
+        "copy the file of those who opened the network: another key never fits; only who opens a "
+        "new network makes one, with `(umask 077; openssl rand -hex 32 > FILE)`";
+  }
   return failure;
 }
 
