@@ -80,6 +80,9 @@ class Repair(Rotten):
                 shutil.copytree(self.path(store), self.path(mended))
                 if way == "less":
                     self.paste_ways(step, store=mended)
+                    left = self.run_culm("export", self.author, "--jsonl", store=mended).stderr
+                    self.assertEqual(b"left out 796 entries that lead to nothing and are not "
+                                     b"wanted: 5-800" in left, "cut_off" in what, left)
                 else:
                     self.out("repair", "--from", self.peer.address, store=mended)
                 self.assert_clean(mended)

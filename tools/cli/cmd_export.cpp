@@ -5,6 +5,7 @@
 #include "tools/cli/files.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
+#include "tools/cli/lost.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 
@@ -23,11 +24,17 @@ struct Part {
   store::LogState state;
   RangeSet asked;
   RangeSet certificate;  ///< proves those, and may be some of them
+  RangeSet left_out;     ///< leads to nothing, and is not wanted any more
 
   [[nodiscard]] std::uint64_t entries() const { return (asked - certificate).count(); }
 
   [[nodiscard]] std::uint64_t payloads() const { return (asked & state.payloads).count(); }
 };
+
+/// What is held and leads to nothing, but is not wanted any more: its loss was accepted.
+RangeSet find_unwanted(const store::LogState& state, const RangeSet& served) {
+  return served - anchored(served) - find_cut_off(state, {});
+}
 
 Outcome<std::vector<Part>> choose(const store::Store& store, const Options& options) {
   CULM_TOOLS_TRY(const auto states, read_logs_named(store, options.log));
@@ -37,14 +44,16 @@ Outcome<std::vector<Part>> choose(const store::Store& store, const Options& opti
     const RangeSet served = state.served();
     CULM_TOOLS_CHECK(options.range.check_in(state.head()));
     const RangeSet named = options.range.of(state.head(), head_max);
-    const RangeSet asked = options.range.empty() ? served : served & named;
+    const RangeSet left_out = options.range.empty() ? find_unwanted(state, served) : RangeSet();
+    const RangeSet asked = options.range.empty() ? served - left_out : served & named;
     CULM_TOOLS_CHECK(unless_missing(state, named_in(named) - served));
     if (asked.empty() && !options.range.empty()) continue;
     // A file of a log of which nothing is wanted any more is one of the log all the same.
     const bool is_whole = options.range.empty() && !state.interest.is_none();
-    parts.push_back(
-        {state, asked,
-         is_whole ? state.certificate() : (closure(asked, state.head()) & served) - asked});
+    parts.push_back({state, asked,
+                     is_whole ? state.certificate() - left_out
+                              : (closure(asked, state.head()) & served) - asked - left_out,
+                     left_out});
   }
   if (!parts.empty()) return parts;
   return fail_with(Failure(Error{Errc::kEntryNotHeld})
@@ -111,6 +120,17 @@ Outcome<void> report(Context& context, const std::string& path, const std::vecto
                          human_payloads(payloads) + ", to " + shown(path) + "\n");
 }
 
+void tell_left_out(const Context& context, const std::vector<Part>& parts) {
+  for (const Part& part : parts) {
+    const std::uint64_t count = part.left_out.count();
+    if (count == 0) continue;
+    warn(context, "export", part.state.log,
+         {"left out " + human_entries(count) +
+          (count == 1 ? " that leads to nothing and is" : " that lead to nothing and are") +
+          " not wanted: " + human_ranges(part.left_out)});
+  }
+}
+
 Outcome<void> run(Context& context, const Options& options) {
   if (!options.jsonl) return usage_without(context, "--jsonl", "say in which format: --jsonl");
   const bool is_to_output = options.path.empty() || options.path == "-";
@@ -122,6 +142,7 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto parts, choose(*store, options));
+  tell_left_out(context, parts);
   bool is_none = true;
   auto pipe = open_pipe(options.path);
   if (!pipe) return fail_with(std::move(pipe.error()).about(shown(options.path)));
@@ -166,7 +187,7 @@ void add_export(CommandTree& tree) {
       "Where a payload is damaged, its entry stands there without it; what is damaged and left\n"
       "out is named, and the exit status is then 5. Entries that lead to nothing, as what was\n"
       "below them is lost, are left out as nobody can import them, and named; the exit status is\n"
-      "then 3.",
+      "then 3, but 0 where none of them is wanted any more and --range names none.",
       "culm export 4fd3ab12 --jsonl --range 500-600 -o part.jsonl", options, run);
   verb.group(VerbGroup::kExchange);
   verb.add_option("LOG", &options->log, "Log").required();
