@@ -1,5 +1,6 @@
 """Fetching from several peers together: who brings what, and what happens when one of them does not."""
 
+import re
 import signal
 import socket
 import threading
@@ -198,8 +199,20 @@ class SeveralPeers(NetworkScenario):
     def test_what_people_read_says_who_brought_what(self):
         text = self.text("sync", self.relays[0], self.author, "--also", self.relays[1],
                          store="reader")
+        came = 0
         for address in self.relays:
             self.assertRegex(text, f"from {address}: [0-9,]+ entries, .* in\n")
+            came += self.number(f"from {address}: ([0-9,]+) entries", text)
+        # The table counts each entry once.
+        received = (self.number(rf"{self.author[:12]} +([0-9,]+) ", text)
+                    + self.number(rf"{self.author[:12]} +[0-9,]+ +([0-9,]+) ", text))
+        twice = self.number("([0-9,]+) entr(?:y|ies) of these w(?:as|ere) here already", text)
+        self.assertEqual(came - twice, received, text)
+
+    @staticmethod
+    def number(pattern, text):
+        found = re.search(pattern, text)
+        return int(found[1].replace(",", "")) if found else 0
 
     def test_a_relay_does_it_as_well(self):
         self.relay("reader", "--accept-any")

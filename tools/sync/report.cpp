@@ -148,17 +148,26 @@ std::string notes(const SyncRequest& request, const SyncReport& report, const Lo
   return text;
 }
 
-/// A line for each peer, of several.
+/// A line for each peer, of several, and what these count that the table does not.
 std::string who_brought_what(const SyncReport& report) {
   std::string text;
   if (report.peers.size() == 1) return text;
+  std::uint64_t came = 0;
+  std::uint64_t kept = 0;
+  for (const LogReport& log : report.logs) kept += log.entries + log.certificate_entries;
   for (const node::PeerReport& peer : report.peers) {
+    came += peer.stats.entries_received;
     text += "from " + node::to_string(peer.endpoint) + ": " +
             human_entries(peer.stats.entries_received) + ", " +
             human_size(peer.stats.bytes_received) + " in";
     if (peer.error) text += "; " + why_lost(*peer.error, peer.text).message;
     if (!peer.error && !peer.peer) text += "; it did not answer";
     text += "\n";
+  }
+  if (came > kept) {
+    const std::uint64_t more = came - kept;
+    text += human_entries(more) + " of these" + (more == 1 ? " was" : " were") +
+            " here already or not taken, and so not counted as received\n";
   }
   return text;
 }
