@@ -3,7 +3,7 @@ import pathlib
 import resource
 import subprocess
 
-from scenario import CULM, FORK, NOT_FOUND, STORE, USAGE, Scenario, main
+from scenario import CULM, FORK, NOT_FOUND, OK, STORE, USAGE, Scenario, main
 
 
 # A sanitizer reserves more address space than the limit of a test allows.
@@ -76,9 +76,34 @@ class Append(Scenario):
         self.assertIn("log has ended", self.error(FORK, "append", "--key", key, "--end"))
         self.out("append", "--key", key, "--log-id", 1, stdin=b"another log")
 
+    def end(self, key, stdin):
+        return subprocess.run([CULM, "append", "--key", key, "--end"], stdin=stdin, text=True,
+                              cwd=self.place, env=self.environment, capture_output=True,
+                              timeout=60)
+
+    def test_end_alone_is_refused_where_standard_input_is_not_empty(self):
+        key, author = self.keygen()
+        piped, writer = os.pipe()
+        os.write(writer, b"bye")
+        file = os.open(self.write("bye", "bye"), os.O_RDONLY)
+        for stdin in piped, file:
+            done = self.end(key, stdin)
+            self.assertEqual(done.returncode, USAGE, done.stderr)
+            self.assertIn("- appends it before", done.stderr)
+            self.assertIn("append --key", done.stderr)
+            self.assertFalse(os.path.exists(self.path("store")))
+        # What was read is in none of them; of a pipe that stays open nothing is waited for.
+        os.read(piped, 3)
+        os.read(file, 3)
+        self.assertEqual(self.end(key, piped).returncode, OK)
+        self.assertEqual(self.json("ls")["head"], 1)
+        self.assertIn("log has ended", self.end(key, file).stderr)
+        for descriptor in piped, writer, file:
+            os.close(descriptor)
+
     def test_end_alone_does_not_read_standard_input(self):
         key, author = self.keygen()
-        said = self.text("append", "--key", key, "--end", stdin=b"not this")
+        said = self.text("append", "--key", key, "--end")
         self.assertIn("appended 1 entry with an empty payload, seqnum 1, in ", said)
         self.assertEqual(self.json("ls")["head"], 1)
         self.assertEqual(self.out("cat", author), b"")

@@ -151,7 +151,7 @@ class JsonLines(Rotten):
     def test_every_verb_prints_what_is_promised(self):
         author = self.run_verb("keygen", "me.key")[0]["author"]
         self.run_verb("append", "--key", "me.key", "--lines", stdin=b"a\nb\nc\nd\n")
-        self.run_verb("append", "--key", "me.key", "--log-id", 7, "--end", stdin=b"x")
+        self.run_verb("append", "--key", "me.key", "--log-id", 7, "--end")
         self.run_verb("name", author, "alice")
         self.run_verb("name")
         self.assertEqual([line["log"] for line in self.run_verb("ls")], [author, author + ".7"])

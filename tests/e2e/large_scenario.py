@@ -48,9 +48,7 @@ class Large(NetworkScenario):
         large = self.large()
         self.out("append", "--key", key, self.write("a", "small"), large, preexec_fn=limited)
         self.assert_printed(author, large, "--range", 2)
-        with open(large, "rb") as stdin:
-            subprocess.run([CULM, "append", "--key", key, "--end"], stdin=stdin, check=True,
-                           cwd=self.place, env=self.environment, stdout=subprocess.DEVNULL)
+        self.out("append", "--key", key, "--end", preexec_fn=limited)
         sizes = [line["payload_size"] for line in self.json_lines("log", author)]
         self.assertEqual(sizes, [5, LARGE, 0])
         self.out("verify", preexec_fn=limited)

@@ -220,7 +220,12 @@ Outcome<void> append_all(Batch& batch, const Options& options, Lines& lines) {
 }
 
 /// Looks at all input before anything is written; the bytes there are, 0 when that is not known.
-Outcome<std::uint64_t> check_inputs(const Options& options) {
+Outcome<std::uint64_t> check_inputs(const Context& context, const Options& options) {
+  if (options.files.empty() && has_input_now()) {
+    return usage_without(context, "-",
+                         "standard input is not empty, and --end alone would close the log for "
+                         "good without it: - appends it before, </dev/null leaves it out");
+  }
   std::uint64_t total = 0;
   bool is_known = true;
   for (const std::string& path : options.files) {
@@ -300,7 +305,7 @@ Outcome<void> run(Context& context, const Options& given) {
   }
   if (options.files.empty() && !options.end) options.files.emplace_back("-");
   CULM_TOOLS_TRY(const std::uint64_t log_id, parse_number("--log-id", options.log_id));
-  CULM_TOOLS_TRY(const std::uint64_t total_bytes, check_inputs(options));
+  CULM_TOOLS_TRY(const std::uint64_t total_bytes, check_inputs(context, options));
   if (options.key_path.empty()) return usage("a file name must not be empty");
   CULM_TOOLS_TRY(const Duration wait_max, parse_wait(options.wait_seconds));
   Gate gate{.wait_max = wait_max, .options = to_replica_options(options.host_options)};
@@ -389,9 +394,10 @@ void add_append(CommandTree& tree) {
   verb.add_option("--log-id", &options->log_id, "Which of the author's logs")
       .type_name("N")
       .show_default();
-  verb.add_flag("--end", options->end,
-                "Close the log for good, after FILE if one is given (standard input only as -);\n"
-                "nothing can follow");
+  verb.add_flag(
+      "--end", options->end,
+      "Close the log for good, after FILE if one is given; nothing can follow. Standard input is\n"
+      "read only as -, and without any FILE it must be empty where it is a pipe or a file");
   verb.add_option("--wait", time_of(options->wait_seconds),
                   "Wait so long for others that append with this key or write to the store,\n"
                   "for a node that runs on it to answer, and, at least 1 s and at most 5 s, for\n"

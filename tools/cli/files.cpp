@@ -6,7 +6,9 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "culm/replication/host/file_reader.hpp"
 
@@ -75,6 +77,18 @@ Outcome<std::uint64_t> check_input(const std::string& path) {
   }
   if (S_ISDIR(status.st_mode)) return system_failure(EISDIR);
   return S_ISREG(status.st_mode) ? static_cast<std::uint64_t>(status.st_size) : 0;
+}
+
+bool has_input_now() {
+  struct stat status = {};
+  if (::fstat(STDIN_FILENO, &status) != 0) return false;
+  if (S_ISREG(status.st_mode)) {
+    const off_t at = ::lseek(STDIN_FILENO, 0, SEEK_CUR);
+    return at >= 0 && at < status.st_size;
+  }
+  int bytes = 0;
+  return (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode)) &&
+         ::ioctl(STDIN_FILENO, FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
 Outcome<Bytes> read_all(const Descriptor& file, std::uint64_t size_max, Errc too_large) {

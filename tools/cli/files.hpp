@@ -37,6 +37,9 @@ using host::Descriptor;
 /// the size of a regular file, else 0.
 [[nodiscard]] Outcome<std::uint64_t> check_input(const std::string& path);
 
+/// Whether standard input, as a pipe or a regular file, has something to read. Never waits.
+[[nodiscard]] bool has_input_now();
+
 /// All bytes; fails with `too_large` when there are more than `size_max`.
 [[nodiscard]] Outcome<Bytes> read_all(const Descriptor& file, std::uint64_t size_max,
                                       Errc too_large);
