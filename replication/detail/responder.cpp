@@ -95,8 +95,9 @@ Result<void> Responder::accept(Want want) {
   CULM_TRY(const auto have, make_have(transaction, log, damaged, events_));
   if (have.head != 0) damaged.erase(SeqRange{1, have.head});
   for (; !damaged.empty(); damaged.erase(SeqRange{damaged.max(), damaged.max()})) {
-    if (served.pass_over(damaged.max())) served.plan(log);
+    static_cast<void>(served.pass_over(damaged.max()));
   }
+  if (!served.planned) served.plan(log);
   auto quote = make_quote(served, have, transaction, log, quote_rows_left_);
   while (!quote && passes_over(served, quote.error())) {
     served.plan(log);
@@ -115,18 +116,26 @@ Result<void> Responder::accept(Want want) {
   return {};
 }
 
-/// A small one is tried out, as much of it may stay unused where the next message is too large.
+/// Who asks for no more than a quote is told what a small one lets come, as far as it is tried out:
+/// much of it may stay unused where the next message is too large.
 Result<void> Responder::heed_budget(const ServedWant& served, const Have& have,
                                     const store::LogState& log, Quote& quote) {
-  constexpr std::uint64_t kRecordBytes = 20;
-  constexpr std::uint64_t kRowBytes = 1024;
   const std::uint64_t budget = served.want.budget_bytes;
   const std::uint64_t around = answer_bytes(have);
   if (budget == 0 || quote.wire_bytes - around < budget / 2) return {};
-  if (budget > limits::kSessionCreditBytes || quote_rows_left_ == 0) {
-    quote.wire_bytes = std::min(quote.wire_bytes, around + budget);
-    return {};
+  if (served.want.quote_only && budget <= limits::kSessionCreditBytes) {
+    CULM_TRY(const bool is_tried, try_out(served, around, log, quote));
+    if (is_tried) return {};
   }
+  quote.exact = quote.exact && quote.wire_bytes <= around + budget;
+  quote.wire_bytes = std::min(quote.wire_bytes, around + budget);
+  return {};
+}
+
+Result<bool> Responder::try_out(const ServedWant& served, std::uint64_t around,
+                                const store::LogState& log, Quote& quote) {
+  constexpr std::uint64_t kRecordBytes = 20;
+  constexpr std::uint64_t kRowBytes = 1024;
   CreditPool pool;
   Outbox outbox(pool);
   std::deque<Event> events;
@@ -134,20 +143,25 @@ Result<void> Responder::heed_budget(const ServedWant& served, const Have& have,
   Responder trial(store_, pool, verifier_, outbox, events, stats);
   ServedWant& tried = trial.served_.emplace_back(served);
   std::uint64_t bytes = 0;
-  for (bool goes_on = true; goes_on && !is_over(tried);) {
+  bool goes_on = true;
+  while (goes_on && !is_over(tried) && quote_steps_left_ != 0 && quote_rows_left_ != 0) {
     trial.credit_ = std::min(limits::kCreditBytesMin + tried.bytes, limits::kSessionCreditBytes);
     CULM_TRY(goes_on, trial.advance(tried));
-    if (goes_on) bytes += outbox.plaintext().size() + kRecordBytes;
+    const std::uint64_t sent = outbox.plaintext().size();
     outbox.plaintext().clear();
+    if (goes_on) bytes += sent + kRecordBytes;
+    --quote_steps_left_;
+    const std::uint64_t rows = std::exchange(trial.rows_read_, 0) + sent / kRowBytes;
+    quote_rows_left_ -= std::min(quote_rows_left_, rows);
   }
-  quote_rows_left_ -= std::min(quote_rows_left_, stats.entries_sent + bytes / kRowBytes);
+  if (goes_on && !is_over(tried)) return false;
   const RangeSet sent = served.entries - tried.entries;
   quote.entries = (sent & resolve(served.want.interest, log.head())).count();
   quote.certificate_entries = sent.count() - quote.entries;
   quote.payload_bytes = stats.payload_bytes_sent;
   quote.wire_bytes = around + bytes;
   quote.exact = quote.exact && tried.entries.empty() && tried.payloads.empty();
-  return {};
+  return true;
 }
 
 void Responder::cancel(WantId want) {
@@ -195,6 +209,7 @@ bool Responder::serves(const LogKey& log) const {
 
 Result<void> Responder::pump() {
   quote_rows_left_ = limits::kPumpRowsMax;
+  quote_steps_left_ = limits::kPumpStepsMax;
   std::size_t steps = 0;
   bool progressed = true;
   lacks_plan_ = false;

@@ -90,6 +90,9 @@ class Responder {
   /// Makes the quote say what the budget of the want lets come.
   [[nodiscard]] Result<void> heed_budget(const ServedWant& served, const Have& have,
                                          const store::LogState& log, Quote& quote);
+  /// Lets the quote say what would be sent. False: to find that out takes too long now.
+  [[nodiscard]] Result<bool> try_out(const ServedWant& served, std::uint64_t around,
+                                     const store::LogState& log, Quote& quote);
   void tell_damage(const LogKey& log, const Error& error);
   /// Whether the want goes on without the damaged entry that `error` names.
   [[nodiscard]] bool passes_over(ServedWant& served, const Error& error);
@@ -110,9 +113,11 @@ class Responder {
   WantId last_id_ = 0;
   std::uint64_t credit_ = 0;
   std::uint64_t quote_rows_left_ = limits::kPumpRowsMax;  ///< until the next `pump`
-  std::uint64_t plan_left_ = limits::kPlannedRangesMax;   ///< ranges, until the next turn
-  bool is_turn_full_ = true;                              ///< and unused
-  std::uint64_t ranges_ = 0;                              ///< of all wants
+  std::uint64_t quote_steps_left_ = limits::kPumpStepsMax;
+  std::uint64_t rows_read_ = 0;                          ///< to be sent or passed over
+  std::uint64_t plan_left_ = limits::kPlannedRangesMax;  ///< ranges, until the next turn
+  bool is_turn_full_ = true;                             ///< and unused
+  std::uint64_t ranges_ = 0;                             ///< of all wants
   bool lacks_plan_ = false;
   bool has_more_ = false;
   Bytes unit_;

@@ -16,9 +16,10 @@ constexpr std::uint64_t kSkippedRowsMax = limits::kPumpRowsMax / 16;
 constexpr std::uint64_t kRowsDownMax = 16;
 
 /// Begins the next payload. Passes over those of sizes that are not wanted, or that are not there
-/// any more, and puts off those that are too large yet.
+/// any more, and puts off those that are too large yet. Counts the rows read.
 Result<void> begin_payload(ServedWant& served, const RangeSet& ready,
-                           const store::ReadTransaction& transaction, const store::LogState& log) {
+                           const store::ReadTransaction& transaction, const store::LogState& log,
+                           std::uint64_t& rows_read) {
   const bool ascending = served.want.order == Order::kAscending;
   const SeqNum resumed = served.want.resume_seqnum;
   RangeSet next = ascending ? lowest(ready, kSkippedRowsMax) : highest(ready, kRowsDownMax);
@@ -30,6 +31,7 @@ Result<void> begin_payload(ServedWant& served, const RangeSet& ready,
   CULM_CHECK(transaction.visit_entries(log, next - unwanted,
                                        [&](const store::StoredEntry& stored) -> Result<bool> {
                                          const SeqNum seqnum = stored.entry.seqnum();
+                                         ++rows_read;
                                          if (!served.takes_payload(stored.entry)) {
                                            unwanted.insert(seqnum);
                                          } else if (stored.entry.payload_size() > size_max) {
@@ -72,6 +74,7 @@ Result<Responder::MadeUnit> Responder::make_unit(const ServedWant& served, const
   CULM_CHECK(transaction.visit_entries(
       log, planned, [&](const store::StoredEntry& stored) -> Result<bool> {
         const SeqNum seqnum = stored.entry.seqnum();
+        ++rows_read_;
         std::optional<ByteView> payload;
         if (served.payloads.contains(seqnum)) {
           if (!served.takes_payload(stored.entry)) {
@@ -137,7 +140,7 @@ Result<void> Responder::send_unit(ServedWant& served, const store::ReadTransacti
 Result<void> Responder::send_payload(ServedWant& served, const store::ReadTransaction& transaction,
                                      const store::LogState& log) {
   const RangeSet ready = served.ready_payloads();
-  if (!ready.empty()) CULM_CHECK(begin_payload(served, ready, transaction, log));
+  if (!ready.empty()) CULM_CHECK(begin_payload(served, ready, transaction, log, rows_read_));
   if (!served.chunked.empty()) return send_chunk(served, transaction, log);
   if (ready.empty()) served.take_larger();
   return {};
@@ -181,6 +184,7 @@ Result<bool> Responder::has_good_sinks(const RangeSet& sent, const RangeSet& kno
     const bool is_linked =
         std::ranges::any_of(above, [&](SeqNum n) { return sent.contains(n) || known.contains(n); });
     if (is_linked) continue;
+    ++rows_read_;
     CULM_TRY(const auto stored, transaction.get_entry(log, sink));
     const EntryView& entry = stored.entry;
     if (!verifier_.verify(log.log.author, entry.signed_bytes(), entry.signature())) return false;

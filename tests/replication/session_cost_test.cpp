@@ -282,6 +282,45 @@ TEST_F(SessionCost, OneCostlyWantIsLookedAtInATurn) {
   EXPECT_TRUE(hostile.session().wants_input());
 }
 
+TEST_F(SessionCost, ABudgetIsTriedOutInFewStepsAndRows) {
+  LogBuilder log("alice");
+  log.append_many(12'000);
+  victim.hold(log);
+  HostilePeer hostile(victim);
+  hostile.say_hello();
+  Want passing;  // all payloads are passed over before its entries come
+  passing.id = 1;
+  passing.log = log.log();
+  passing.interest = everything();
+  passing.quote_only = true;
+  passing.held = {{1, log.head() - 10}};
+  passing.payload_size_min = passing.payload_size_max = limits::kPayloadSizeBytesMax;
+  passing.budget_bytes = 2'000;
+  test::read_counts = {};
+  hostile.say(passing);
+  EXPECT_EQ(hostile.heard<Quote>(), 1U);
+  EXPECT_LT(test::read_counts.entries, 2 * limits::kPumpRowsMax);
+  Bytes plaintext;
+  for (WantId id = 2; id <= 6; ++id) {
+    Want tiny;  // a message for each payload
+    tiny.id = id;
+    tiny.log = log.log();
+    tiny.interest = everything();
+    tiny.quote_only = true;
+    tiny.entries = false;
+    tiny.held = {{1, log.head()}};
+    tiny.payload_size_max = limits::kPayloadSizeBytesMax;
+    tiny.budget_bytes = limits::kSessionCreditBytes / 4;
+    Bytes encoded;
+    encode(encoded, tiny);
+    append_frame(plaintext, encoded);
+  }
+  test::read_counts = {};
+  hostile.say_plaintext(plaintext);
+  EXPECT_EQ(hostile.heard<Quote>(), 6U);
+  EXPECT_LT(test::read_counts.transactions, limits::kPumpStepsMax + 50);
+}
+
 TEST_F(SessionCost, ASmallBudgetGrantsNoMoreThanTheLeastCredit) {
   LogBuilder log("alice");
   for (int i = 0; i < 100; ++i) log.append(std::string(10'000, 'a'));

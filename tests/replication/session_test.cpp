@@ -290,15 +290,20 @@ TEST_F(SessionFetch, StaysWithinAnyBudgetAndTheQuoteSaysHowFar) {
         provider.hold(log);
         TestConnection between(collector, provider, 3);
         between.run();
-        const std::uint64_t before = between.a.session->stats().bytes_received;
         auto request = want_of(log.log());
         request.budget_bytes = budget;
         request.order = order;
+        request.quote_only = true;
+        ASSERT_TRUE(between.a.session->want(request));
+        between.run();
+        ASSERT_NE(between.a.last<Quoted>(), nullptr);
+        const std::uint64_t said = between.a.last<Quoted>()->quote.wire_bytes;
+        const std::uint64_t before = between.a.session->stats().bytes_received;
+        request.quote_only = false;
         ASSERT_TRUE(between.a.session->want(request));
         between.run();
         const std::uint64_t came = between.a.session->stats().bytes_received - before;
         EXPECT_LT(came, budget + budget / 50 + 300);
-        const std::uint64_t said = between.a.last<Quoted>()->quote.wire_bytes;
         EXPECT_LT(std::max(said, came) - std::min(said, came),
                   came / 20 + limits::kCountedBytesMin);
         ASSERT_NE(between.a.last<WantEnded>(), nullptr);

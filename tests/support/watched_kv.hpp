@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <list>
 #include <map>
 #include <memory>
@@ -13,6 +14,13 @@
 
 namespace culm::test {
 
+/// What a thread has read of such stores.
+struct ReadCounts {
+  std::uint64_t transactions = 0;
+  std::uint64_t entries = 0;  ///< rows
+};
+inline thread_local ReadCounts read_counts;
+
 /// Tells, by `is_writing`, when a thread is inside of a write transaction. Hands out the state of a
 /// log of many ranges undamaged only once until it changes: who takes it, or the blocks that belong
 /// to it, apart again is told so.
@@ -22,6 +30,7 @@ class WatchedKv final : public store::Kv {
 
   Result<std::unique_ptr<store::KvReadTransaction>> begin_read() override {
     CULM_TRY(auto begun, kv_->begin_read());
+    ++read_counts.transactions;
     return std::make_unique<Reading>(*this, std::move(begun));
   }
   Result<std::unique_ptr<store::KvWriteTransaction>> begin_write() override {
@@ -66,6 +75,27 @@ class WatchedKv final : public store::Kv {
     Bytes checksum_;
   };
 
+  class CountedEntries final : public store::KvCursor {
+   public:
+    explicit CountedEntries(std::unique_ptr<store::KvCursor> rows) : rows_(std::move(rows)) {}
+
+    Result<std::optional<store::KvRow>> seek(ByteView key) override {
+      ++read_counts.entries;
+      return rows_->seek(key);
+    }
+    Result<std::optional<store::KvRow>> next() override {
+      ++read_counts.entries;
+      return rows_->next();
+    }
+    Result<std::optional<store::KvRow>> seek_before(ByteView key) override {
+      ++read_counts.entries;
+      return rows_->seek_before(key);
+    }
+
+   private:
+    std::unique_ptr<store::KvCursor> rows_;
+  };
+
   class Reading final : public store::KvReadTransaction {
    public:
     Reading(WatchedKv& watched, std::unique_ptr<store::KvReadTransaction> kv)
@@ -83,6 +113,7 @@ class WatchedKv final : public store::Kv {
     }
     Result<std::unique_ptr<store::KvCursor>> cursor(store::Table table) const override {
       CULM_TRY(auto rows, kv_->cursor(table));
+      if (table == store::Table::kEntries) return std::make_unique<CountedEntries>(std::move(rows));
       if (table != store::Table::kSets || log_.empty()) return rows;
       return std::make_unique<WatchedBlocks>(watched_, std::move(rows), std::exchange(log_, {}));
     }
