@@ -18,8 +18,17 @@ void CommonLogs::share(const LogKey& log) {
   if (shared_.size() < limits::kLogsNamedPerSessionMax) shared_.insert(log);
 }
 
-void CommonLogs::await_news(const LogKey& log) {
-  if (awaited_.size() < limits::kLogsNamedPerSessionMax) awaited_.insert(log);
+void CommonLogs::await_news(const LogKey& log, bool is_denied) {
+  if (is_denied && awaited_.contains(log)) return;
+  std::set<LogKey>& logs = is_denied ? denied_ : awaited_;
+  const std::size_t max = is_denied ? limits::kWantsPerSessionMax : limits::kLogsNamedPerSessionMax;
+  if (logs.size() < max) logs.insert(log);
+  if (awaited_.contains(log)) denied_.erase(log);
+}
+
+void CommonLogs::news_told(const LogKey& log) {
+  awaited_.erase(log);
+  denied_.erase(log);
 }
 
 void CommonLogs::offer_sent(const LogKey& log) {

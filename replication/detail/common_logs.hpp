@@ -26,10 +26,13 @@ class CommonLogs {
   [[nodiscard]] bool is_shared(const LogKey& log) const { return shared_.contains(log); }
 
   /// The peer asked for the log and gets nothing of what is new: it is to hear once that there is
-  /// something. Past the bound it is not.
-  void await_news(const LogKey& log);
-  void news_told(const LogKey& log) { awaited_.erase(log); }
-  [[nodiscard]] bool is_awaited(const LogKey& log) const { return awaited_.contains(log); }
+  /// something. Past the bound it is not. Of logs that it was denied, which may be any, no more are
+  /// kept than it may want at a time.
+  void await_news(const LogKey& log, bool is_denied);
+  void news_told(const LogKey& log);
+  [[nodiscard]] bool is_awaited(const LogKey& log) const {
+    return awaited_.contains(log) || denied_.contains(log);
+  }
 
   /// Whether the peer has room for another offer.
   [[nodiscard]] bool can_offer() const { return offers_sent_ < limits::kOffersPerSessionMax; }
@@ -63,6 +66,7 @@ class CommonLogs {
   std::set<LogKey> named_;
   std::set<LogKey> shared_;
   std::set<LogKey> awaited_;
+  std::set<LogKey> denied_;  ///< awaited as well
   std::set<LogKey> offered_;
   std::set<LogKey> receipts_due_;
   std::map<LogKey, SeqNum> caps_told_;

@@ -81,7 +81,7 @@ class Session::Impl {
   /// To speak of the log tells the peer nothing new; the host is to say when it changes.
   void name(const LogKey& log);
   /// The peer hears once when something of the log is new.
-  void await_news(const LogKey& log);
+  void await_news(const LogKey& log, bool is_denied);
   [[nodiscard]] bool awaits_peer() const;
   /// Before the handshake is over, what is to be said cannot leave.
   [[nodiscard]] bool is_overfull() const { return channel_.established() && outbox_.overfull(); }

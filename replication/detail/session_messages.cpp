@@ -110,7 +110,7 @@ Result<void> Session::Impl::on_want(const Want& want) {
   const SeqNum head = want.held.empty() ? 0 : want.held.max();
   events_.push_back(PeerHas{want.log, head, want.held, want.payloads_held, want.payloads_excepted});
   if (!policy_.may_read(*channel_.peer(), want.log)) {
-    await_news(want.log);  // it may be another time
+    await_news(want.log, true);  // it may be another time
     outbox_.send(Deny{want.log, want.id, DenyReason::kNotServed});
     return {};
   }
@@ -120,14 +120,14 @@ Result<void> Session::Impl::on_want(const Want& want) {
     events_.push_back(Damaged{want.log, store::damaged_entry(accepted.error())});
   }
   if (accepted) name(want.log);
-  if (accepted && !want.live) await_news(want.log);
+  if (accepted && !want.live) await_news(want.log, false);
   const bool holds_some = !want.held.empty();
   if (accepted || (holds_some && cares_for(want.log))) logs_.share(want.log);
   if (accepted || holds_some) CULM_CHECK(unless_of_log(tell_defect(want.log)));
   if (accepted) return {};
   // After the defect: who knows many logs may forget this one at the deny.
   const bool is_busy = ends(accepted.error().code) == Scope::kLog;
-  if (!is_busy) await_news(want.log);
+  if (!is_busy) await_news(want.log, true);
   outbox_.send(Deny{want.log, want.id, is_busy ? DenyReason::kBusy : DenyReason::kNotServed});
   return {};
 }
@@ -203,8 +203,8 @@ void Session::Impl::name(const LogKey& log) {
   events_.push_back(LogNamed{log});
 }
 
-void Session::Impl::await_news(const LogKey& log) {
-  logs_.await_news(log);
+void Session::Impl::await_news(const LogKey& log, bool is_denied) {
+  logs_.await_news(log, is_denied);
   if (logs_.is_awaited(log)) events_.push_back(LogNamed{log});
 }
 

@@ -10,9 +10,11 @@ namespace {
 using replication::SecureChannel;
 using replication::Session;
 
-/// More than a session can care for at a time is a sign that it does so no longer for some.
-constexpr std::size_t kSubscriptionsMax =
-    2 * (limits::kLogsNamedPerSessionMax + 2 * limits::kWantsPerSessionMax);
+/// Logs that a session cares for at a time: named, awaited, denied, wanted by it and of it.
+constexpr std::size_t kCaredForMax =
+    2 * limits::kLogsNamedPerSessionMax + 3 * limits::kWantsPerSessionMax;
+/// More is a sign that it cares no longer for some; for half of these, so that to look is rare.
+constexpr std::size_t kSubscriptionsMax = 2 * kCaredForMax;
 
 /// Sessions whose time has come that go on before anything else does.
 constexpr std::size_t kDueAtATime = 16;

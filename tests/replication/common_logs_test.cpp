@@ -17,6 +17,30 @@ TEST(CommonLogs, NamesAreKeptUpToABound) {
   EXPECT_FALSE(logs.is_named(log_number(limits::kLogsNamedPerSessionMax)));
 }
 
+TEST(CommonLogs, FewOfTheLogsThatAPeerWasDeniedAreKept) {
+  CommonLogs logs;
+  const auto count = [&logs] {
+    std::size_t awaited = 0;
+    for (std::uint64_t n = 0; n < 3000; ++n) {
+      if (logs.is_awaited(log_number(n))) ++awaited;
+    }
+    return awaited;
+  };
+  for (std::uint64_t n = 0; n < 3000; ++n) logs.await_news(log_number(n), true);
+  EXPECT_EQ(count(), limits::kWantsPerSessionMax);
+  logs.news_told(log_number(0));
+  EXPECT_FALSE(logs.is_awaited(log_number(0)));
+  logs.await_news(log_number(2999), true);
+  EXPECT_TRUE(logs.is_awaited(log_number(2999))) << "there is room again";
+  // What is served by now takes no room of what is not.
+  logs.await_news(log_number(2999), false);
+  logs.await_news(log_number(2999), true);
+  logs.await_news(log_number(2998), true);
+  EXPECT_EQ(count(), limits::kWantsPerSessionMax + 1);
+  for (std::uint64_t n = 0; n < 3000; ++n) logs.await_news(log_number(n), false);
+  EXPECT_LE(count(), limits::kLogsNamedPerSessionMax + limits::kWantsPerSessionMax);
+}
+
 TEST(CommonLogs, AnOfferNamesItsLogAndIsDeniedOnce) {
   CommonLogs logs;
   logs.offer_sent(log_number(1));

@@ -394,6 +394,21 @@ TEST_F(HostilePeerTest, WantIdsMustAscendAlsoWhereTheLogIsNotServed) {
   expect_refused(Errc::kProtocolState);
 }
 
+TEST_F(HostilePeerTest, OfManyLogsThatItIsDeniedFewAreCaredFor) {
+  constexpr WantId kWants = 3 * limits::kWantsPerSessionMax;
+  std::size_t cared_for = 0;
+  for (WantId id = 1; id <= kWants; ++id) {
+    Want unknown;
+    unknown.log = {LogBuilder("bob").log().author, LogId{id}};
+    unknown.id = id;
+    hostile.say(unknown);
+    cared_for += hostile.session().cares_for(unknown.log) ? 1U : 0U;
+  }
+  EXPECT_FALSE(hostile.verdict());
+  EXPECT_EQ(hostile.heard<Deny>(), kWants);
+  EXPECT_EQ(cared_for, limits::kWantsPerSessionMax);
+}
+
 TEST_F(HostilePeerTest, TooManyWantsAreAnsweredBusy) {
   const LogBuilder bob = LogBuilder("bob").append_many(3);
   victim.hold(bob);
