@@ -140,7 +140,7 @@ struct AskedLogs {
   std::vector<LogKey> answered{};       ///< some peer did
   /// Of these, the ones that others may have as well: what a pull alone would not fork a push may.
   std::vector<LogKey> free{};
-  std::vector<node::Endpoint> mute{};  ///< no handshake was done with these, but with others
+  std::vector<node::Endpoint> mute{};  ///< said nothing in time, while others answered
 };
 
 /// Has the peers of `request` show theirs of `logs`, as the gate does, before anything of them is

@@ -27,8 +27,8 @@ transport::DialAnswer judge(const OwnLogGuard::Outcome& outcome, const Result<As
   }
   if (!*outcome) {
     // To wait for it once more would only take time.
-    const bool is_mute = std::ranges::find(asked->mute, endpoint) != asked->mute.end();
-    return {is_mute ? std::optional(Error{Errc::kPeerSilent}) : std::nullopt};
+    const bool is_silent = std::ranges::find(asked->mute, endpoint) != asked->mute.end();
+    return {is_silent ? std::optional(Error{Errc::kPeerSilent}) : std::nullopt};
   }
   const UnaskedLog& unasked = **outcome;
   const auto* const silent = std::get_if<SilentPeer>(&unasked.why);

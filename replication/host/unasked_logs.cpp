@@ -307,7 +307,7 @@ Result<AskedLogs> ask_of_logs(const OwnLogs& own, const std::vector<LogKey>& log
     if (verdict.is_answered) asked.answered.push_back(log);
     if (verdict.is_free) asked.free.push_back(log);
   }
-  asked.mute = inquiry.list_mute(request.peers);
+  asked.mute = inquiry.list_silent(request.peers);
   return asked;
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "culm/replication/node/silence.hpp"
 #include "culm/replication/node/sync.hpp"
 
 namespace culm::node {
@@ -16,13 +17,6 @@ bool is_final(Errc code) {
   if (std::ranges::find(kHeals, code) != kHeals.end()) return false;
   return fault(code) == Fault::kPeer || fault(code) == Fault::kOwnStore ||
          std::ranges::find(kStays, code) != kStays.end();
-}
-
-/// Whether to call again takes long once more.
-bool is_silence(Errc code) {
-  constexpr std::array kSilences{Errc::kTimeout, Errc::kHandshake, Errc::kPeerStalled,
-                                 Errc::kPeerSilent};
-  return std::ranges::find(kSilences, code) != kSilences.end();
 }
 
 }  // namespace

@@ -361,6 +361,15 @@ class MutePeer(NetworkScenario):
         self.assertEqual(len(self.calls), 1)
         self.assertEqual(self.json("ls", self.author, store="relay")["head"], 1)
 
+    def test_is_not_who_refuses_the_connection(self):
+        self.begin(b"mine\n")
+        gone = self.relay("gone")
+        gone.end()
+        said = self.error(NETWORK, "sync", self.node.address, "--also", gone.address, "--push")
+        self.assertIn("connection refused", said)
+        self.assertNotIn("silent for too long", said)
+        self.assertEqual(self.json("ls", self.author, store="relay")["head"], 1)
+
     def test_is_waited_for_once_for_all_logs(self):
         for log_id in range(LOGS):
             self.begin(b"mine\n", log_id)

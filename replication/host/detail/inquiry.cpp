@@ -2,6 +2,7 @@
 #include <iterator>
 
 #include "culm/replication/host/detail/peer_question.hpp"
+#include "culm/replication/node/silence.hpp"
 
 namespace culm::host {
 namespace {
@@ -39,14 +40,16 @@ std::vector<node::PeerReport> Inquiry::take_mute(std::vector<node::SyncPeer>& pe
   return mute;
 }
 
-std::vector<node::Endpoint> Inquiry::list_mute(const std::vector<node::SyncPeer>& peers) const {
-  std::vector<node::Endpoint> mute;
+std::vector<node::Endpoint> Inquiry::list_silent(const std::vector<node::SyncPeer>& peers) const {
+  std::vector<node::Endpoint> silent;
+  std::size_t mute = 0;
   for (const node::PeerReport& one : mute_) {
-    const bool is_one =
-        std::ranges::find(peers, one.endpoint, &node::SyncPeer::endpoint) != peers.end();
-    if (is_one) mute.push_back(one.endpoint);
+    if (std::ranges::find(peers, one.endpoint, &node::SyncPeer::endpoint) == peers.end()) continue;
+    ++mute;
+    // What else kept it from answering shows at once when it is called again, or is gone.
+    if (!one.error || node::is_silence(one.error->code)) silent.push_back(one.endpoint);
   }
-  return mute.size() < peers.size() ? mute : std::vector<node::Endpoint>();
+  return mute < peers.size() ? silent : std::vector<node::Endpoint>();
 }
 
 bool Inquiry::note(const std::vector<node::PeerReport>& peers) {

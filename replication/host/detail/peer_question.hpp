@@ -41,8 +41,8 @@ class Inquiry {
   [[nodiscard]] bool is_over() const { return is_over_; }
   /// Takes those that were mute out of `peers`.
   [[nodiscard]] std::vector<node::PeerReport> take_mute(std::vector<node::SyncPeer>& peers) const;
-  /// Those among `peers` that were mute, where not all were.
-  [[nodiscard]] std::vector<node::Endpoint> list_mute(
+  /// Those among `peers` that were mute as they said nothing in time, where not all were mute.
+  [[nodiscard]] std::vector<node::Endpoint> list_silent(
       const std::vector<node::SyncPeer>& peers) const;
   /// Keeps those that no handshake was done with; whether there are any.
   bool note(const std::vector<node::PeerReport>& peers);
