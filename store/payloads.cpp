@@ -177,21 +177,28 @@ Result<bool> WriteTransaction::erase_stage(StageRow& stage, std::size_t& rows_le
 
 Result<RangeSet> WriteTransaction::delete_payloads(const LogKey& log, const RangeSet& seqnums,
                                                    std::size_t rows_max) {
+  return delete_within(log, seqnums, rows_max);
+}
+
+Result<RangeSet> WriteTransaction::delete_within(const LogKey& log, const RangeSet& seqnums,
+                                                 std::size_t& rows_left) {
   CULM_TRY(TouchedLog* const touched, touch_known(log));
-  const RangeSet deleted = touched->state.deleted | seqnums;
-  if (deleted.ranges().size() > limits::kRangesPerLogMax) return fail(Errc::kLogFragmented);
-  return noted(delete_step(*touched, seqnums, rows_max));
+  // Too many ranges are an error of this log: met before anything of it is written.
+  for (const RangeSet& then :
+       {touched->state.deleted | seqnums, touched->state.payloads - seqnums}) {
+    if (then.ranges().size() > limits::kRangesPerLogMax) return fail(Errc::kLogFragmented);
+  }
+  return noted(delete_step(*touched, seqnums, rows_left));
 }
 
 /// A payload stops being held with its first row; what is left of it is a stage of nobody.
 Result<RangeSet> WriteTransaction::delete_step(TouchedLog& touched, const RangeSet& seqnums,
-                                               std::size_t rows_max) {
+                                               std::size_t& rows_left) {
   LogState& state = touched.state;
   const RangeSet held = state.payloads & seqnums;
   RangeSet dropped;
   RangeSet lost;
   RangeSet remaining;
-  std::size_t rows_left = rows_max;
   SeqNum from = 1;
   CULM_TRY(SeqNum staged, find_staged(state, seqnums, from));
   for (;;) {
@@ -268,12 +275,12 @@ Result<bool> WriteTransaction::drop_stages_of(const LogState& state, SeqNum seqn
   }
 }
 
-Result<bool> WriteTransaction::drop_unwanted_parts(const LogKey& log, std::size_t rows_max) {
+Result<bool> WriteTransaction::drop_unwanted_parts(const LogKey& log, std::size_t& rows_left) {
   CULM_TRY(TouchedLog* const touched, touch_known(log));
   const LogState& state = touched->state;
   const RangeSet unwanted =
       (state.held - state.payloads) - state.interest.payloads_wanted(state.head());
-  for (std::size_t rows_left = rows_max;;) {
+  for (;;) {
     CULM_TRY(const SeqNum staged, find_staged(state, unwanted, 1));
     if (staged == 0) return true;
     CULM_TRY(const bool is_gone, noted(drop_stages_of(state, staged, rows_left)));

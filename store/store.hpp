@@ -325,10 +325,10 @@ class WriteTransaction : public ReadTransaction {
 
   /// Replaces the interest. A log that was unknown becomes known. Fails with kRangesTooMany.
   [[nodiscard]] Result<void> set_interest(const LogKey& log, const LogInterest& interest);
-  /// Erases parts of payloads of the log that its interest does not want, until `rows_max` rows
-  /// were touched; whether none are left. Who brings more of one is told as after `drop_stage`.
-  /// Fails with kLogUnknown.
-  [[nodiscard]] Result<bool> drop_unwanted_parts(const LogKey& log, std::size_t rows_max);
+  /// Erases parts of payloads of the log that its interest does not want, and takes the rows that
+  /// it touches from `rows_left` while there are any; whether no part is left. Who brings more of
+  /// one is told as after `drop_stage`. Fails with kLogUnknown.
+  [[nodiscard]] Result<bool> drop_unwanted_parts(const LogKey& log, std::size_t& rows_left);
 
   /// Deletes the payloads of `seqnums` (held or not) and remembers not to take them again, lowest
   /// first, until about `rows_max` rows were touched. Returns what of `seqnums` remains for the
@@ -336,6 +336,9 @@ class WriteTransaction : public ReadTransaction {
   /// kLogUnknown, kLogFragmented.
   [[nodiscard]] Result<RangeSet> delete_payloads(const LogKey& log, const RangeSet& seqnums,
                                                  std::size_t rows_max);
+  /// The same, and takes the rows that it touches from `rows_left`.
+  [[nodiscard]] Result<RangeSet> delete_within(const LogKey& log, const RangeSet& seqnums,
+                                               std::size_t& rows_left);
   /// Reads what is held of `seqnums` and drops what is damaged, see `find_damage`: an entry that
   /// is lost is held no longer, nor is its payload; of one that proves itself only the payload
   /// goes, where that is damaged. Both may be taken again. Returns the seqnums. Where an entry is
@@ -465,7 +468,7 @@ class WriteTransaction : public ReadTransaction {
   Result<void> put_stage(const detail::StageRow& row);
   Result<void> put_chunk(const Stage& stage, std::uint64_t offset, ByteView chunk);
   Result<RangeSet> delete_step(detail::TouchedLog& touched, const RangeSet& seqnums,
-                               std::size_t rows_max);
+                               std::size_t& rows_left);
   Result<void> forget_payload(LogState& state, SeqNum seqnum);
   Result<bool> drop_stages_of(const LogState& state, SeqNum seqnum, std::size_t& rows_left);
   Result<SeqNum> find_staged(const LogState& state, const RangeSet& seqnums, SeqNum from) const;

@@ -5,6 +5,7 @@
 #include "culm/core/signing.hpp"
 #include "culm/replication/host/writer.hpp"
 #include "culm/store/check.hpp"
+#include "culm/store/detail/schema.hpp"
 #include "culm/store/memory_kv.hpp"
 
 #include "tests/support/log_builder.hpp"
@@ -125,6 +126,30 @@ TEST_F(ManyLogs, AFullDiskLetsPayloadsGoOfEach) {
   EXPECT_EQ(count_made(*store, changes), kLogs);
 }
 
+TEST_F(ManyLogs, OneOfWhichFailsAfterItHasWrittenAreChangedUpToThatOne) {
+  // Nobody can say of which log a row of a stage is, which is met while one deletes.
+  const store::MemoryKv* memory = nullptr;
+  const auto kv = std::make_unique<store::MemoryKv>(store::MemoryOptions{}, image_);
+  {
+    const auto known = open(image_);
+    const auto number = (*(*known->read()).get_log(logs_[5]))->number;
+    const auto good = store::detail::entry_row_key(number, 2);
+    Bytes key(good.begin(), good.end());
+    key.push_back(7);
+    const auto transaction = *kv->begin_write();
+    ASSERT_TRUE(transaction->put(store::Table::kStages, key, key));
+    ASSERT_TRUE(transaction->commit());
+  }
+  const auto store = open(kv->image(), {}, &memory);
+  auto changes = of_each(LogChange::DeletePayloads{{{1, 2}}});
+  std::ranges::reverse(changes);
+  DirectWriter writer(*store, verifier_);
+  const ChangedLogs changed = writer.change_all(changes);
+  EXPECT_EQ(changed.count, 4U);
+  EXPECT_EQ(changed.outcome.error().code, Errc::kStoreDamaged);
+  EXPECT_EQ(count_made(*open(memory->image()), changes), 4U);
+}
+
 TEST(ChangeSteps, DoNotCutALogInTwoThatOneStepHasRoomFor) {
   constexpr SeqNum kHead = limits::kRowsPerStepMax / 2 + 1000;
   const auto store = open({});
@@ -149,6 +174,53 @@ TEST(ChangeSteps, DoNotCutALogInTwoThatOneStepHasRoomFor) {
   ASSERT_EQ(steps.run(*store), true);
   EXPECT_EQ(steps.done().count, 2U);
   EXPECT_EQ(count_left(changes[1].log), 0U);
+}
+
+TEST(ChangeSteps, CountTheRowsOfWhatIsDeleted) {
+  constexpr std::size_t kChunks = 20;
+  constexpr SeqNum kHead = limits::kRowsPerStepMax - 50;
+  const auto store = open({});
+  Ed25519Verifier verifier;
+  const std::string large(kChunks * limits::kPayloadChunkBytes, 'x');
+  std::vector<LogChange> changes;
+  const auto add = [&](const test::LogBuilder& log, const RangeSet& held, const RangeSet& seqnums) {
+    for (SeqNum n = 1; n <= log.head(); n += limits::kUnitEntriesMax) {
+      const RangeSet unit{{n, std::min<SeqNum>(log.head(), n + limits::kUnitEntriesMax - 1)}};
+      ASSERT_TRUE(store::ingest(*store, log.log(), log.unit(unit, !held.empty()), verifier));
+    }
+    changes.push_back({log.log(), LogChange::DeletePayloads{seqnums}});
+  };
+  /// Of its payload all but the last byte has come.
+  const auto add_with_part = [&](const std::string& author) {
+    const auto log = test::LogBuilder(author).append(large + 'x');
+    add(log, {}, {{1, 1}});
+    ASSERT_TRUE(store->update([&](store::WriteTransaction& to) -> Result<void> {
+      CULM_TRY(const auto stage, to.begin_stage(log.log(), 1, {}));
+      for (std::size_t at = 0; at < large.size(); at += limits::kPayloadChunkBytes) {
+        const auto part = std::string_view(large).substr(at, limits::kPayloadChunkBytes);
+        CULM_TRY(const bool is_put, to.put_stage_part(log.log(), *stage, at, as_bytes(part)));
+        EXPECT_TRUE(is_put);
+      }
+      return {};
+    }));
+  };
+  const RangeSet all{{1, kHead}};
+  add(test::LogBuilder("many").append_many(kHead), all, all);
+  add_with_part("part 1");
+  add_with_part("part 2");
+  add(test::LogBuilder("large and small").append(large).append("y"), {{1, 2}}, {{2, 2}});
+  add_with_part("part 3");
+  const auto is_begun = [&](const LogChange& change) {
+    return !(*(*store->read()).get_log(change.log))->deleted.empty();
+  };
+  ChangeSteps steps(changes);
+  // Of 50 rows that are left the parts take 21 each, and the small one a row.
+  ASSERT_EQ(steps.run(*store), false);
+  EXPECT_EQ(steps.done().count, 4U);
+  EXPECT_TRUE(is_begun(changes[3]));
+  EXPECT_FALSE(is_begun(changes[4]));
+  ASSERT_EQ(steps.run(*store), true);
+  EXPECT_TRUE((*store->read()).unfinished_stages(9)->empty());
 }
 
 }  // namespace

@@ -205,7 +205,9 @@ class Deletion {
     } else if (!progress_) {
       progress_.emplace("deleting", planned_.payloads.count(), Progress::Unit::kCount);
     }
-    const std::size_t rows = 1 + sizes_.size() + bytes / limits::kPayloadChunkBytes;
+    const auto& [in_part, bytes_in_part] = planned_.in_part;
+    const std::size_t rows =
+        1 + sizes_.size() + in_part.count() + (bytes + bytes_in_part) / limits::kPayloadChunkBytes;
     return PlannedChange{
         {planned_.log, host::LogChange::DeletePayloads{std::move(portion)}}, rows, rest_.empty()};
   }

@@ -144,15 +144,19 @@ Outcome<std::uint64_t> count_payload_bytes(const store::ReadTransaction& transac
   return bytes;
 }
 
+/// Says how many were done, of several.
+static Failure after(Failure failure, const std::vector<LogKey>& logs, std::size_t done) {
+  if (logs.size() == 1) return failure;
+  failure.message += "; before it " + human_logs(done) + " of " + human_count(logs.size()) +
+                     (done == 1 ? " was" : " were") + " done";
+  return failure;
+}
+
 /// Names the log, of several, and how many were done.
 static Failure of_log(Failure failure, const std::vector<LogKey>& logs, std::size_t i) {
   if (failure.what.empty()) failure.what = short_name(logs[i]);
-  if (logs.size() > 1) {
-    failure.message += "; before it " + human_logs(i) + " of " + human_count(logs.size()) +
-                       (i == 1 ? " was" : " were") + " done";
-    failure.fields["log"] = to_string(logs[i]);
-  }
-  return failure;
+  if (logs.size() > 1) failure.fields["log"] = to_string(logs[i]);
+  return after(std::move(failure), logs, i);
 }
 
 Outcome<void> for_each_log(Context& context, const std::vector<LogKey>& logs,
@@ -213,9 +217,12 @@ Outcome<void> change_logs(Context& context, const std::vector<LogKey>& logs, con
       CULM_TOOLS_CHECK(portion.planned[i].say(true));
     }
     if (!changed.outcome) {
-      const std::size_t refused = std::min(changed.count, changes.size() - 1);
-      if (changed.count < changes.size()) CULM_TOOLS_CHECK(portion.planned[refused].say(false));
-      return fail_with(of_log(Failure(changed.outcome.error()), logs, portion.places[refused]));
+      Failure failure(changed.outcome.error());
+      if (changed.count == changes.size()) {  // what failed is none of the changes
+        return fail_with(after(std::move(failure).about(named(context)), logs, next));
+      }
+      CULM_TOOLS_CHECK(portion.planned[changed.count].say(false));
+      return fail_with(of_log(std::move(failure), logs, portion.places[changed.count]));
     }
     CULM_TOOLS_CHECK(context.out.flush());
     const bool is_between = logs.size() > 1 && (changes.empty() || portion.planned.back().is_last);

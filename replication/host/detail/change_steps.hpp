@@ -29,11 +29,14 @@ class ChangeSteps {
   };
 
   Result<bool> step(store::WriteTransaction& transaction, Place& at) const;
-  Result<bool> delete_on_full_disk(store::Store& store, const Result<void>& full);
+  Result<bool> delete_on_full_disk(store::Store& store);
+  [[nodiscard]] const LogChange::DeletePayloads* next_deletion() const;
   [[nodiscard]] bool erases() const;
 
   std::span<const LogChange> changes_;
   Place at_;
+  std::size_t alone_ = 0;  ///< this one begins a transaction
+  bool was_full_ = false;
 };
 
 }  // namespace culm::host
