@@ -93,9 +93,9 @@ struct FetchEnded {
   RangeSet missing;                           ///< wanted, held by some peer, and not here
   std::optional<Error> error = std::nullopt;  ///< of this side's store, for which it was given up
   std::optional<replication::DenyReason> denied = std::nullopt;  ///< by the last peer that did
-  SeqNum head = 0;  ///< the highest that a peer that is believed said it holds
+  SeqNum head = 0;  ///< the highest that a peer that is believed said it holds: `Fetch::head`
   std::map<DialId, replication::DenyReason> declined{};  ///< by whom
-  bool is_damaged = false;  ///< each peer that has answered has lost some of it by damage
+  bool is_damaged = false;  ///< each peer that has answered has lost some of what lacks here
 };
 /// What a sync tells; the last is `SyncEnded`.
 struct SyncTold {

@@ -67,10 +67,11 @@ void Fetch::peer_has(SessionId session, const replication::PeerHas& has) {
   const bool can_guess = can_be_cut(request_.want);
   source.unsaid = can_guess ? find_unsaid(has.held, has.head) : RangeSet();
   source.unsaid_payloads = can_guess ? find_unsaid(has.payloads, has.head) : RangeSet();
-  if (!source.has_answered) {
-    source.head = has.held.empty() ? 0 : has.held.max();
-    if (!source.unsaid.empty()) source.head = has.head;
-  }
+  const SeqNum said = has.held.empty() ? 0 : has.held.max();
+  const SeqNum head = source.unsaid.empty() ? said : has.head;
+  if (!source.has_answered) source.head = head;
+  // Asked again, it can send what hangs on what others have brought.
+  if (source.is_asking) source.head = std::max(source.head, head);
   // A window of the newest moves with the peer's head.
   if (request_.want.interest.newest == 0 && source.head != kSeqnumMax) {
     for (RangeSet* const set :
@@ -93,11 +94,15 @@ bool Fetch::quoted(SessionId session, const replication::Quoted& quoted) {
 void Fetch::want_ended(SessionId session, WantId want, replication::DoneReason reason) {
   const auto source = sources_.find(session);
   if (source == sources_.end()) return;
-  if (reason == replication::DoneReason::kDamaged) source->second.is_damaged = true;
+  const bool is_damaged = reason == replication::DoneReason::kDamaged;
   if (want == source->second.quote) {
+    source->second.is_asking = false;
     source->second.has_answered = is_served_ = true;
+    source->second.is_damaged = is_damaged;
     return;
   }
+  // A segment says nothing of what is outside of it.
+  source->second.is_damaged = source->second.is_damaged || is_damaged;
   auto segment = source->second.segments.extract(want);
   if (!segment) return;
   is_budget_used_ = is_budget_used_ || reason == replication::DoneReason::kBudget;
@@ -169,7 +174,10 @@ Result<std::optional<FetchOutcome>> Fetch::advance(const store::Store& store, Se
     ask_for_segments(sessions, now);
   } while (is_stale_);
   if (error_) return fail(*error_);
-  return outcome(now);
+  const auto ended = outcome(now);
+  if (ended != FetchOutcome::kComplete || !asks_again(now)) return ended;
+  ask_for_quotes(sessions, now);
+  return std::nullopt;
 }
 
 void Fetch::ask_for_quotes(Sessions& sessions, Instant now) {
@@ -184,6 +192,7 @@ void Fetch::ask_for_quotes(Sessions& sessions, Instant now) {
     const auto asked = sessions.want(session, quote);
     if (asked) {
       source.quote = *asked;
+      source.is_asking = true;
     } else if (asked.error().code == Errc::kBusy) {
       set_room(session, source, now + kTryAgainAfter);
     } else {
@@ -215,7 +224,7 @@ Result<void> Fetch::look(const store::Store& store, Instant now) {
     const RangeSet guesses = planner_.guesses(session);
     said |= can_bring | guesses;
     unproven |= can_prove - source.answered;
-    head = std::max({head, source.head, source.held.empty() ? 0 : source.held.max()});
+    if (!source.held.empty()) head = std::max(head, source.held.max());
     if (!guesses.empty()) head = std::max(head, guesses.max());
     has_guesses = has_guesses || !guesses.empty();
   }
@@ -308,43 +317,6 @@ void Fetch::ask_for_segments(Sessions& sessions, Instant now) {
       drop(segment.peer);
     }
   }
-}
-
-std::optional<FetchOutcome> Fetch::outcome(Instant now) {
-  if (is_budget_used_) return FetchOutcome::kBudget;
-  if (is_stale_ || planner_.is_waiting()) {
-    complete_since_.reset();
-    return std::nullopt;
-  }
-  std::set<DialId> unanswered = waited_for_;
-  for (const auto& [session, source] : sources_) {
-    if (source.has_answered) unanswered.erase(source.dial);
-  }
-  const bool is_here = is_served_ && missing().empty();
-  if (!is_here) complete_since_.reset();
-  if (is_here && !complete_since_) complete_since_ = now;
-  const bool waits =
-      !unanswered.empty() && (!is_here || now < *complete_since_ + FetchPlanner::kLateAfter);
-  if (waits || planner_.can_go_on()) return std::nullopt;
-  return is_here ? FetchOutcome::kComplete : FetchOutcome::kNobody;
-}
-
-void Fetch::cancel(Sessions& sessions) {
-  for (auto& [session, source] : sources_) {
-    if (source.quote != 0 && !source.has_answered) sessions.cancel(session, source.quote);
-    for (const auto& [want, segment] : source.segments) sessions.cancel(session, want);
-  }
-  sources_.clear();
-}
-
-std::optional<Instant> Fetch::next_deadline() const {
-  auto next = planner_.next_deadline();
-  const auto take = [&](std::optional<Instant> at) {
-    if (at && (!next || *at < *next)) next = at;
-  };
-  for (const auto& [session, source] : sources_) take(source.try_again);
-  if (complete_since_) take(*complete_since_ + FetchPlanner::kLateAfter);
-  return next;
 }
 
 }  // namespace culm::node

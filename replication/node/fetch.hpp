@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -77,18 +76,14 @@ class Fetch {
 
   /// Wanted, held by some peer that is believed, and not here.
   [[nodiscard]] const RangeSet& missing() const { return planner_.missing(); }
-  /// Whether each peer that has answered has lost some of what is wanted by damage.
-  [[nodiscard]] bool is_damaged() const {
-    const auto is_sound = [](const auto& source) {
-      return source.second.has_answered && !source.second.is_damaged;
-    };
-    const auto has_lost = [](const auto& source) { return source.second.is_damaged; };
-    return std::ranges::any_of(sources_, has_lost) && std::ranges::none_of(sources_, is_sound);
-  }
+  /// Whether each peer that has answered has lost some of what is wanted, and did not come from
+  /// others, by damage.
+  [[nodiscard]] bool is_damaged() const;
   /// Whether some peer has said what it holds.
   [[nodiscard]] bool is_served() const { return is_served_; }
-  /// The highest that a peer that is believed has said it holds.
-  [[nodiscard]] SeqNum head() const { return head_; }
+  /// The highest that a peer that is believed holds, as it says; where `is_damaged`, also what it
+  /// has taken back since.
+  [[nodiscard]] SeqNum head() const;
   /// Why the last peer that declined did.
   [[nodiscard]] std::optional<replication::DenyReason> denied() const { return denied_; }
   [[nodiscard]] const std::map<DialId, replication::DenyReason>& declined() const {
@@ -100,8 +95,9 @@ class Fetch {
   struct Source {
     DialId dial = 0;
     replication::WantId quote = 0;  ///< 0: not asked yet
+    bool is_asking = false;         ///< the quote
     bool has_answered = false;
-    bool is_damaged = false;             ///< it has lost some of what is wanted
+    bool is_damaged = false;             ///< it has lost some of what is wanted and not here
     RangeSet held;                       ///< as it says, up to its head when it answered
     RangeSet payloads;                   ///< likewise
     RangeSet unsaid;                     ///< that it had no room to speak of
@@ -122,6 +118,7 @@ class Fetch {
   [[nodiscard]] Result<RangeSet> settled(const store::ReadTransaction& transaction,
                                          const store::LogState& log, const RangeSet& wanted);
   [[nodiscard]] std::optional<FetchOutcome> outcome(Instant now);
+  [[nodiscard]] bool asks_again(Instant now);
   void drop(SessionId session);
   void set_room(SessionId session, Source& source, std::optional<Instant> try_again);
 
@@ -137,7 +134,7 @@ class Fetch {
   RangeSet unwanted_;       ///< those among them whose payloads are not wanted
   std::uint64_t quoted_payload_bytes_ = 0;
   RangeSet proofs_;  ///< lost entries that only prove what is wanted: nobody wants their payloads
-  SeqNum head_ = 0;
+  SeqNum head_ = 0;  ///< the highest that those who are believed hold, as they say now
   std::optional<replication::DenyReason> denied_;
   std::map<DialId, replication::DenyReason> declined_;
   std::optional<Error> error_;  ///< of this side's store
@@ -145,6 +142,7 @@ class Fetch {
   bool may_be_cut_off_ = true;
   bool is_budget_used_ = false;
   bool is_served_ = false;
+  bool has_asked_again_ = false;
   std::optional<Instant> complete_since_;
 };
 

@@ -51,11 +51,10 @@ class NodeDamage : public testing::Test {
     rot(node, Table::kEntries, static_cast<std::size_t>(n - 1));
   }
   /// What came of a sync that was done.
-  SyncReport sync(SimulatedNode& node, SimulatedNode& peer, bool push) {
+  SyncReport sync(SimulatedNode& node, const std::vector<const SimulatedNode*>& peers) {
     SyncRequest request;
     request.logs.emplace_back().log = log.log();
-    request.peers.push_back({peer.endpoint()});
-    request.push = push;
+    for (const SimulatedNode* const peer : peers) request.peers.push_back({peer->endpoint()});
     node.synced.clear();
     node.node().sync(std::move(request), network.now());
     node.settle();
@@ -314,7 +313,7 @@ TEST_F(NodeDamage, ASyncIsPartialWhereThePeerHasLostSomeOfIt) {
     SimulatedNode& fresh = network.add("reader of " + std::to_string(lost));
     for (const bool is_known : {false, true}) {
       SCOPED_TRACE(is_known);
-      const SyncReport report = sync(fresh, relay, false);
+      const SyncReport report = sync(fresh, {&relay});
       EXPECT_EQ(report.outcome, SyncOutcome::kDone);
       EXPECT_EQ(report.logs[0].outcome, LogOutcome::kPartial);
       EXPECT_EQ(report.logs[0].error, Error{Errc::kPeerStore});
@@ -325,7 +324,38 @@ TEST_F(NodeDamage, ASyncIsPartialWhereThePeerHasLostSomeOfIt) {
       ASSERT_TRUE(why);
       EXPECT_EQ(why->error.code, Errc::kPeerStore);
     }
-    EXPECT_EQ(sync(author, relay, false).logs[0].outcome, LogOutcome::kComplete) << "it has all";
+    EXPECT_EQ(sync(author, {&relay}).logs[0].outcome, LogOutcome::kComplete) << "it has all";
+  }
+}
+
+TEST_F(NodeDamage, ASyncOfPeersThatLostDifferentThingsIsPartialOnlyWhereSomeIsMissing) {
+  struct Case {
+    SeqNum lost_by_one;
+    SeqNum lost_by_other;
+    bool is_whole;
+  };
+  const SeqNum head = log.head();
+  for (const auto& [one, two, is_whole] :
+       {Case{5, 9, true}, Case{1, head, true}, Case{7, 7, false}, Case{head, head, false}}) {
+    SCOPED_TRACE(std::to_string(one) + " and " + std::to_string(two));
+    hold(relay);
+    hold(author);
+    rot_entry(relay, one);
+    rot_entry(author, two);
+    for (const std::string name : {"first", "second"}) {  // the second meets what is known
+      SCOPED_TRACE(name);
+      SimulatedNode& fresh =
+          network.add(name + " of " + std::to_string(one) + " and " + std::to_string(two));
+      if (name == "second") {
+        sync(network.add("scout of one " + fresh.name()), {&relay});
+        sync(network.add("scout of other " + fresh.name()), {&author});
+      }
+      const LogReport told = sync(fresh, {&relay, &author}).logs[0];
+      EXPECT_EQ(fresh.holds(log.log(), {{1, head}}), is_whole);
+      EXPECT_EQ(told.outcome, is_whole ? LogOutcome::kComplete : LogOutcome::kPartial);
+      EXPECT_EQ(told.error, is_whole ? std::nullopt : std::optional(Error{Errc::kPeerStore}));
+      EXPECT_TRUE(!is_whole || told.missing.empty());
+    }
   }
 }
 

@@ -293,6 +293,42 @@ TEST_F(FetchTest, WhatIsTooMuchForAPeerIsAskedForInPartsBeforeItIsPassedOver) {
   EXPECT_EQ(fetch.denied(), replication::DenyReason::kBusy);
 }
 
+TEST_F(FetchTest, AHeadThatAPeerTookBackCountsOnlyWhereAllHaveLostSome) {
+  using replication::DoneReason;
+  constexpr SeqNum kClaimed = SeqNum{1} << 60U;
+  const LogKey log = LogBuilder("alice").log();
+  const RangeSet all{{1, 300}};
+  for (const bool is_alone : {false, true}) {
+    SCOPED_TRACE(is_alone);
+    AskedOf peers;
+    FetchRequest request{{}, {1}};
+    if (!is_alone) request.from.push_back(2);
+    request.want.log = log;
+    request.want.interest.newest = 100;
+    Fetch fetch(std::move(request));
+    const auto advance = [&] { return *fetch.advance(reader.store(), peers, Instant{}); };
+    fetch.session_began(1, 1);
+    if (!is_alone) fetch.session_began(2, 2);
+    ASSERT_FALSE(advance());
+    fetch.peer_has(1, {log, kClaimed, {{kClaimed, kClaimed}}, {}, {}});
+    fetch.want_ended(1, 1, DoneReason::kDamaged);
+    fetch.peer_has(1, {log, 0, {}, {}, {}});
+    if (is_alone) {
+      EXPECT_EQ(advance(), FetchOutcome::kComplete);
+      EXPECT_TRUE(fetch.is_damaged());
+      EXPECT_EQ(fetch.head(), kClaimed);
+      continue;
+    }
+    fetch.peer_has(2, {log, all.max(), all, all, {}});
+    fetch.want_ended(2, 2, DoneReason::kComplete);
+    ASSERT_FALSE(advance());
+    ASSERT_EQ(peers.wants.size(), 3U) << "the newest that the other holds are asked for";
+    EXPECT_EQ(fetch.missing(), (RangeSet{{201, 300}}));
+    EXPECT_FALSE(fetch.is_damaged());
+    EXPECT_EQ(fetch.head(), all.max());
+  }
+}
+
 TEST_F(FetchTest, TheNewestOfALogThatGrowsMeanwhileCome) {
   LogBuilder log = LogBuilder("alice").append_many(3000);
   add_provider(log);
