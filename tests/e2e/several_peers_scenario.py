@@ -192,8 +192,9 @@ class SeveralPeers(NetworkScenario):
         self.new_log(self.lines(20, LINES + 1), "--gate", "never", key=self.key, store="author")
         failed = self.json("sync", *peers, self.author, "--push", "--deadline", "60",
                            store="author", status=NETWORK)
-        self.assertEqual((failed["error"], failed["about"]),
-                         ("timeout", f"peer {self.relays[1]}"))
+        self.assertEqual(failed["about"], f"peer {self.relays[1]}")
+        # Its handshake may have been given up before.
+        self.assertIn(failed["error"], ("timeout", "handshake"))
         self.assertEqual(self.printed("first", self.author), self.lines(LINES + 20))
 
     def test_what_people_read_says_who_brought_what(self):

@@ -81,8 +81,12 @@ class Fetching(NetworkScenario):
         self.sync_one("part", self.address, author, "--range", "90-99", "--entries-only")
         self.assertIn("partial, but 10 payloads not held", self.text("ls", store="part"))
         self.assertEqual(self.sync_one("reader", self.address)["payload_bytes"], 0)
-        full = self.sync_one("reader", self.address, author, "--range", "1-")
-        self.assertEqual(full["entries"], 0)
+        more = self.sync_one("reader", self.address, author, "--range", "1-")
+        self.assertEqual((more["entries"], more["payload_bytes"]), (0, 0))
+        lacks = self.error(NOT_FOUND, "cat", author, "--range", "5", "--store",
+                           self.path("reader"))
+        self.paste(lacks, "select")
+        self.assertEqual(self.sync_one("reader", self.address)["entries"], 0)
         self.assertEqual(self.printed("reader", author), self.lines(100))
 
     def test_large_payloads_come_in_parts_or_not_at_all(self):

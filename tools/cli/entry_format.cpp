@@ -214,6 +214,10 @@ Outcome<void> unless_missing(const store::LogState& log, const RangeSet& missing
                    to_string(fit_in_command(missing)) + "` prints what the fork dropped";
   } else if (missing.min() > log.head()) {
     failure.step = "the highest entry known here is " + std::to_string(log.head());
+  } else if (error == Errc::kPayloadNotHeld && deleted.empty() && !log.interest.payloads) {
+    failure.step = "`culm select " + name_of_one(log.log) +
+                   " --payloads` wants payloads of the log; `culm sync HOST:PORT " +
+                   name_of_one(log.log) + "` then fetches them from a peer that has them";
   } else if (!deleted.empty()) {
     failure.step = sync + " --undelete` takes back what was deleted here";
   } else {
