@@ -276,6 +276,7 @@ TEST_F(LmdbKvTest, WhoHasOpenedForWritingAndIdlesShutsOutNobody) {
 
 TEST_F(LmdbKvTest, WaitsNoLongerThanWasSaidForAWriterOfAnotherProcess) {
   ChildProcess writer([&](const ParentLine& parent) {
+    parent.await();  // to open takes a moment of writing as well
     const auto kv = LmdbKv::open(store_, kWriter);
     const auto writing = kv ? (*kv)->begin_write() : fail(Errc::kStoreIo);
     if (!writing) return 1;
@@ -286,6 +287,7 @@ TEST_F(LmdbKvTest, WaitsNoLongerThanWasSaidForAWriterOfAnotherProcess) {
   LmdbOptions options = kWriter;
   options.wait_max = Duration(0);
   const auto kv = open(options);
+  writer.tell();
   ASSERT_TRUE(writer.await());
   EXPECT_EQ(kv->begin_write().error().code, Errc::kStoreLocked);
   EXPECT_EQ(lock_holder(store_), writer.pid());
