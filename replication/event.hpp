@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -27,8 +28,10 @@ struct WantRequest {
   std::uint64_t payload_size_min = 0;
   std::uint64_t payload_size_max = limits::kPayloadSizeBytesMax;
   std::uint64_t budget_bytes = 0;  ///< of the entries and payload messages; 0: no budget
-  RangeSet undelete{};             ///< payloads that are taken though they were deleted here
-  RangeSet bare{};                 ///< entries whose payloads are not taken
+  /// What came of the budget by all wants that share it; nothing: a want has one of its own.
+  std::shared_ptr<std::uint64_t> budget_spent{};
+  RangeSet undelete{};  ///< payloads that are taken though they were deleted here
+  RangeSet bare{};      ///< entries whose payloads are not taken
 };
 
 /// The handshake is done: who the peer is, and what it calls itself.

@@ -30,7 +30,7 @@ Result<void> Request::on_ready() {
 
 Result<void> Request::on_done(DoneReason reason) {
   if (phase == Phase::kAsked || phase == Phase::kDone) return fail(Errc::kProtocolState);
-  if (reason == DoneReason::kBudget && asked.budget_bytes == 0) return fail(Errc::kProtocolState);
+  if (reason == DoneReason::kBudget && !has_budget()) return fail(Errc::kProtocolState);
   phase = Phase::kDone;
   done = reason;
   return {};
@@ -101,8 +101,9 @@ bool Request::is_new_part(const Payload& payload) {
 }
 
 Result<bool> Request::count(std::uint64_t counted, bool is_new) {
-  if (asked.budget_bytes != 0 && budget_left() == 0) return fail(Errc::kUnsolicited);
+  if (has_budget() && counted_bytes >= budget_bytes) return fail(Errc::kUnsolicited);
   counted_bytes += counted;
+  if (has_budget()) *asked.budget_spent += counted;
   if (!is_new) vain_bytes += counted;
   if (vain_bytes > limits::kVainBytesPerWantMax) return fail(Errc::kUnsolicited);
   return is_new;
@@ -110,7 +111,7 @@ Result<bool> Request::count(std::uint64_t counted, bool is_new) {
 
 bool Request::awaits_peer(bool credit_can_be_used) const {
   if (works != 0) return false;
-  return phase == Phase::kAsked ||
+  return phase == Phase::kAsked || phase == Phase::kCancelled ||
          (phase == Phase::kAnswered && (asked.quote_only || credit_can_be_used));
 }
 

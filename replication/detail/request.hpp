@@ -19,8 +19,10 @@ struct Request {
   ///   asked --have--> answered --ready--> ready --all of it committed--> caught up
   ///                       '---------done----'--------------done-------------'--> done
   ///
-  /// A deny ends it in any phase; what is done ends once all it brought is committed.
-  enum class Phase { kAsked, kAnswered, kReady, kCaughtUp, kDone };
+  /// A deny ends it in any phase; what is done ends once all it brought is committed. One that is
+  /// cancelled, to be asked again with what is left of its budget, is kCancelled until the peer is
+  /// done with it.
+  enum class Phase { kAsked, kAnswered, kReady, kCaughtUp, kDone, kCancelled };
 
   /// The peer said what it holds of the log.
   void on_have(SeqNum peer_head);
@@ -38,8 +40,11 @@ struct Request {
   [[nodiscard]] Result<bool> take(const ElidedContents& contents, std::uint64_t counted);
   [[nodiscard]] Result<bool> take(const Payload& payload, bool is_entry_here,
                                   std::uint64_t counted);
+  /// Whether what still comes is passed over.
+  [[nodiscard]] bool is_over() const { return phase == Phase::kDone || phase == Phase::kCancelled; }
+  [[nodiscard]] bool has_budget() const { return asked.budget_bytes != 0; }
   [[nodiscard]] std::uint64_t budget_left() const {
-    return asked.budget_bytes - std::min(asked.budget_bytes, counted_bytes);
+    return asked.budget_bytes - std::min(asked.budget_bytes, *asked.budget_spent);
   }
   /// Whether the peer owes an answer, or could send the rest of what it announced.
   [[nodiscard]] bool awaits_peer(bool credit_can_be_used) const;
@@ -60,6 +65,7 @@ struct Request {
   bool is_robbed = false;           ///< entries that the peer knows to be here were lost
   RangeSet brought;                 ///< entries that came by it
   RangeSet agreed{};                ///< entries that the peer has shown to hold as they are here
+  std::uint64_t budget_bytes = 0;   ///< that the peer was told; 0: none
   std::uint64_t counted_bytes = 0;  ///< came, as credit counts
   std::uint64_t vain_bytes = 0;     ///< of these, in pieces with nothing new
   std::optional<ResumedPayload> resumed{};

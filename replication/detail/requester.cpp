@@ -45,6 +45,13 @@ Result<WantId> Requester::ask(const WantRequest& asked, const Again& again) {
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto log, transaction.find_log(asked.log));
 
+  Request& request = requests_.emplace_back();
+  request.asked = asked;
+  auto& spent = request.asked.budget_spent;
+  if (request.has_budget() && spent == nullptr) spent = std::make_shared<std::uint64_t>(0);
+  // With nothing left it is for the peer to say whether anything is missing: no message fits.
+  if (request.has_budget())
+    request.budget_bytes = std::max<std::uint64_t>(request.budget_left(), 1);
   Want want;
   want.id = ++last_id_;
   want.log = asked.log;
@@ -57,17 +64,15 @@ Result<WantId> Requester::ask(const WantRequest& asked, const Again& again) {
   want.order = asked.order;
   want.payload_size_min = asked.payload_size_min;
   want.payload_size_max = asked.payload_size_max;
-  want.budget_bytes = asked.budget_bytes;
+  want.budget_bytes = request.budget_bytes;
   if (log && !asked.from_nothing) {
     const RangeSet shown = log->shown();
     want.held = first_ranges(shown);
     want.payloads_held = first_ranges(log->payloads & shown);
     want.payloads_excepted = first_ranges((log->deleted - asked.undelete) | asked.bare);
   }
-  Request& request = requests_.emplace_back();
   request.id = want.id;
   request.host_id = again.host_id != 0 ? again.host_id : want.id;
-  request.asked = asked;
   request.full = want.full;
   request.alone = again.alone;
   request.is_offered = again.is_offered;
@@ -86,10 +91,14 @@ Result<WantId> Requester::ask(const WantRequest& asked, const Again& again) {
   return last_id_;
 }
 
-void Requester::cancel(WantId want) {
+void Requester::cancel(WantId want, std::uint64_t unread_bytes) {
   const auto found = std::ranges::find(requests_, want, &Request::host_id);
   if (found == requests_.end()) return;
   outbox_.send(Cancel{found->id});
+  if (found->has_budget()) {
+    *found->asked.budget_spent += unread_bytes;
+    late_[found->id] = found->asked.budget_spent;
+  }
   requests_.erase(found);
 }
 
@@ -105,17 +114,6 @@ Result<void> Requester::ask_again(const LogKey& log) {
     CULM_CHECK(replace(request, request.full, request.alone));
   }
   return wake(log, false);
-}
-
-Result<void> Requester::replace(const Request& request, bool full, SeqNum alone) {
-  outbox_.send(Cancel{request.id});
-  drop(request.id);
-  const auto asked = ask(request.asked, {.host_id = request.host_id,
-                                         .full = full,
-                                         .alone = alone,
-                                         .is_offered = request.is_offered,
-                                         .is_woken = request.is_woken});
-  return asked ? Result<void>() : give_up(request, asked.error());
 }
 
 void Requester::rest(const Request& request) {
@@ -214,7 +212,7 @@ std::uint64_t Requester::credit_limit() const {
   std::uint64_t sum = 0;
   for (const Request& request : requests_) {
     if (request.asked.quote_only) continue;
-    if (request.asked.budget_bytes == 0) return limits::kSessionCreditBytes;
+    if (!request.has_budget()) return limits::kSessionCreditBytes;
     sum += std::min(request.budget_left(), limits::kSessionCreditBytes);
   }
   return std::clamp(sum, limits::kCreditBytesMin, limits::kSessionCreditBytes);
@@ -252,8 +250,8 @@ Result<std::optional<Requester::Arrival>> Requester::on_entries(const Entries& e
   const std::uint64_t counted = counted_bytes(message_bytes);
   CULM_CHECK(credit_.spend(counted));
   CULM_TRY(Request* const request, addressed(entries.want));
-  if (request == nullptr || request->phase == Request::Phase::kDone) {
-    grant(credit_.passed_over(counted));
+  if (request == nullptr || request->is_over()) {
+    pass_over(entries.want, counted);
     return std::nullopt;
   }
   CULM_TRY(auto contents, read_elided(entries.unit));
@@ -282,8 +280,8 @@ Result<void> Requester::on_payload(const Payload& payload, std::size_t message_b
   const std::uint64_t counted = counted_bytes(message_bytes);
   CULM_CHECK(credit_.spend(counted));
   CULM_TRY(Request* const request, addressed(payload.want));
-  if (request == nullptr || request->phase == Request::Phase::kDone) {
-    grant(credit_.passed_over(counted));
+  if (request == nullptr || request->is_over()) {
+    pass_over(payload.want, counted);
     return {};
   }
   if (!request->is_solicited(payload)) return fail(error_for(Errc::kUnsolicited, payload.seqnum));
@@ -315,7 +313,9 @@ Result<void> Requester::on_ready(const Ready& ready) {
 
 Result<void> Requester::on_done(const Done& done) {
   CULM_TRY(Request* const request, addressed(done.want));
+  late_.erase(done.want);
   if (request == nullptr) return {};
+  if (request->phase == Request::Phase::kCancelled) return ask_instead(*request);
   CULM_CHECK(request->on_done(done.reason));
   settle(*request);
   return {};

@@ -39,7 +39,8 @@ class Requester {
   /// a reason of this side it rests, and is asked again, if the policy still accepts it: below a
   /// cap, once the peer knows it, and after a loss here.
   [[nodiscard]] Result<WantId> take_offer(const LogKey& log, const store::LogInterest& interest);
-  void cancel(WantId want);
+  /// `unread_bytes` have come of messages that have only begun.
+  void cancel(WantId want, std::uint64_t unread_bytes);
   /// Asks once more what is wanted live of `log`, under the ids by which the host knows it.
   [[nodiscard]] Result<void> ask_again(const LogKey& log);
   /// Wants that the peer was sent, over the life of the session.
@@ -94,6 +95,8 @@ class Requester {
   void credit_freed() { is_waiting_ = false; }
   [[nodiscard]] std::uint64_t credit_taken() const { return credit_.taken(); }
 
+  /// The session has ended with so many bytes of messages that have only begun to come.
+  void ended(std::uint64_t unread_bytes);
   /// The peer is at fault: what it sent and waits for the committer is not looked at.
   void distrust();
 
@@ -135,8 +138,12 @@ class Requester {
   /// Tells the host of a want that is over because of this side's store. Fails with `error` where
   /// that ends more than the want.
   [[nodiscard]] Result<void> give_up(const Request& request, const Error& error);
-  /// Ends a want at the peer and asks once more.
-  [[nodiscard]] Result<void> replace(const Request& request, bool full, SeqNum alone);
+  /// Ends a want at the peer and asks once more; with a budget, when what was under way has come
+  /// and counts.
+  [[nodiscard]] Result<void> replace(Request request, bool full, SeqNum alone);
+  [[nodiscard]] Result<void> ask_instead(Request request);
+  /// It came for a want that is over.
+  void pass_over(WantId want, std::uint64_t counted);
   /// Ends a want here and at the peer.
   [[nodiscard]] Result<void> refuse(const Request& request, DenyReason reason);
   void rest(const Request& request);
@@ -161,6 +168,8 @@ class Requester {
   SessionStats& stats_;
   std::optional<sealing::PeerKey> peer_;
   std::list<Request> requests_;
+  /// What was spent of the budgets of wants that were cancelled, of which more may come.
+  std::map<WantId, std::shared_ptr<std::uint64_t>> late_;
   std::set<LogKey> rests_;  ///< of offers that were taken, what is not asked for now
   std::map<std::uint64_t, Pending> pending_;
   std::map<LogKey, std::size_t> held_back_;

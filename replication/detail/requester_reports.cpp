@@ -1,4 +1,5 @@
 // What the requester hands to the committer besides units and parts, and what comes of all.
+#include <algorithm>
 #include <utility>
 
 #include "culm/replication/credit_pool.hpp"
@@ -58,7 +59,7 @@ Result<void> Requester::work_finished(const WorkReport& report) {
   const Error& error = report.outcome.error();
   if (pending.want == 0) return evidence_failed(pending, report.log, error);
   // A want that ended meanwhile needs no answer: units behind a refused one fail for its sake.
-  if (request == nullptr) return {};
+  if (request == nullptr || request->phase == Request::Phase::kCancelled) return {};
   return pending.payload != 0 ? payload_failed(*request, pending, error)
                               : unit_failed(pending.want, error);
 }
@@ -124,6 +125,43 @@ Result<void> Requester::give_up(const Request& request, const Error& error) {
   return {};
 }
 
+Result<void> Requester::replace(Request request, bool full, SeqNum alone) {
+  request.claims.reset();
+  request.full = full;
+  request.alone = alone;
+  outbox_.send(Cancel{request.id});
+  if (!request.has_budget() || request.phase == Request::Phase::kDone) return ask_instead(request);
+  request.phase = Request::Phase::kCancelled;
+  *find(request.id) = std::move(request);
+  return {};
+}
+
+Result<void> Requester::ask_instead(Request request) {
+  drop(request.id);
+  const auto asked = ask(request.asked, {.host_id = request.host_id,
+                                         .full = request.full,
+                                         .alone = request.alone,
+                                         .is_offered = request.is_offered,
+                                         .is_woken = request.is_woken});
+  return asked ? Result<void>() : give_up(request, asked.error());
+}
+
+void Requester::pass_over(WantId want, std::uint64_t counted) {
+  const Request* const request = find(want);
+  const auto late = late_.find(want);
+  if (request != nullptr && request->has_budget()) *request->asked.budget_spent += counted;
+  if (late != late_.end()) *late->second += counted;
+  grant(credit_.passed_over(counted));
+}
+
+void Requester::ended(std::uint64_t unread_bytes) {
+  // Of which want they are nobody can tell; they came once.
+  const auto fetching = std::ranges::find_if(requests_, [](const Request& request) {
+    return request.has_budget() && !request.asked.quote_only;
+  });
+  if (fetching != requests_.end()) *fetching->asked.budget_spent += unread_bytes;
+}
+
 void Requester::distrust() {
   token_->is_distrusted = true;
   for (const Request& request : requests_) request.token->is_distrusted = true;
@@ -135,6 +173,7 @@ Result<void> Requester::refuse(const Request& request, DenyReason reason) {
   // What a peer says and what it sends may differ: then it is to say it once more.
   const bool may_wake = !request.is_woken;
   outbox_.send(Deny{log, request.id, reason});
+  if (request.has_budget()) late_[request.id] = request.asked.budget_spent;
   events_.push_back(Denied{request.host_id, log, reason});
   rest(request);
   drop(request.id);

@@ -94,6 +94,7 @@ void Session::Impl::trim_input() {
 
 Result<void> Session::Impl::receive_end() {
   if (ended_) return {};
+  requester_.ended(channel_.input_held());  // which the channel forgets now
   Error error{Errc::kFrameTruncated};
   if (const auto finished = channel_.finish(); !finished) error = finished.error();
   end(error, {});
@@ -168,7 +169,7 @@ Result<WantId> Session::Impl::want(const WantRequest& request) {
 }
 
 void Session::Impl::cancel(WantId want) {
-  requester_.cancel(want);
+  requester_.cancel(want, reader_.held() + channel_.input_held());
   flush();
 }
 
@@ -270,6 +271,7 @@ void Session::Impl::output_changed() {
 
 void Session::Impl::end(std::optional<Error> error, std::string text) {
   ended_ = true;
+  requester_.ended(reader_.held() + channel_.input_held());
   events_.push_back(Ended{error, std::move(text), stats_});
 }
 

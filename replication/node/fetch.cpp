@@ -35,7 +35,10 @@ Fetch::Fetch(FetchRequest request)
     : request_(std::move(request)),
       planner_({.newest_first = request_.want.order == replication::Order::kNewestFirst,
                 .one_at_a_time = !can_be_cut(request_.want)}),
-      waited_for_(request_.from.begin(), request_.from.end()) {}
+      waited_for_(request_.from.begin(), request_.from.end()) {
+  // One budget, from all peers and however often it is asked for.
+  request_.want.budget_spent = std::make_shared<std::uint64_t>(0);
+}
 
 void Fetch::session_began(SessionId session, DialId dial) { sources_[session].dial = dial; }
 

@@ -43,6 +43,7 @@ bool is_sound(const SyncRequest& request) {
   }
   for (const replication::WantRequest& want : request.logs) {
     if (!logs.insert(want.log).second) return false;
+    if (request.live && want.budget_bytes != 0) return false;
   }
   const bool moves = request.live || request.push;
   return !peers.empty() && !(request.quote_only && moves);

@@ -45,7 +45,7 @@ struct SyncRequest {
 /// Wants of each log what `like` says, unless the request names it already.
 void add_logs(SyncRequest& request, replication::WantRequest like, std::span<const LogKey> logs);
 
-/// What a sync takes: at least one peer, no peer and no log twice, and a quote alone.
+/// What a sync takes: at least one peer, no peer and no log twice, a quote alone, live no budget.
 [[nodiscard]] bool is_sound(const SyncRequest& request);
 
 /// One call of the application: any number of logs, one or more peers, once or live. The rules:

@@ -131,6 +131,27 @@ class SeveralPeers(NetworkScenario):
             self.assertNotEqual(whole["peers"][0]["state"], "ok", whole)
             self.assertEqual(whole["peers"][1]["state"], "ok", whole)
 
+    def test_a_budget_is_one_for_all_peers(self):
+        budget = 700_000
+        for trouble in ("cut", "stall"):
+            # The one that is asked first brings half a megabyte, and so could the other.
+            peers = [Proxy(self, relay, 10 * RATE_BYTES, trouble, 500_000).address
+                     for relay in self.relays]
+            store = f"reader {trouble}"
+            log, whole = self.budgeted(store, budget, *peers)
+            self.assertLess(whole["bytes_received"], budget + budget // 50 + 1_500)
+            self.assertGreater(whole["bytes_received"], 0.8 * budget)
+            self.assertGreater(min(peer["entries"] for peer in whole["peers"]), 0)
+            self.assertEqual(log["state"], "budget")
+            # The next run has its own.
+            log, whole = self.budgeted(store, 4_000_000, *self.relays)
+            self.assertEqual(log["state"], "complete")
+            self.assert_whole(store)
+
+    def budgeted(self, store, budget, first, other):
+        logs, whole = self.sync(store, first, self.author, "--also", other, "--budget", budget)
+        return logs[0], whole
+
     def test_one_that_was_never_there_is_named(self):
         dead = socket.create_server(("127.0.0.1", 0))
         address = "127.0.0.1:%d" % dead.getsockname()[1]

@@ -123,6 +123,33 @@ TEST_F(FetchTest, GoesOnWhereverAPeerDies) {
   }
 }
 
+TEST_F(FetchTest, ABudgetIsOneWhoeverBringsIt) {
+  constexpr std::uint64_t kBudget = 500'000;
+  replication::WantRequest want;
+  want.budget_bytes = kBudget;
+  const LogBuilder& log = long_log();
+  add_provider(log);
+  add_provider(log);
+  for (const bool dies : {true, false}) {
+    SimulatedNode& one = network.add(dies ? "reader of a dead" : "reader of a mute");
+    start(one, log, want);
+    const std::uint64_t before = sent(0);
+    network.run(seconds(3));
+    SimulatedNode& first = *providers[sent(0) != before ? 0 : 1];
+    first.listens = false;
+    dies ? network.cut(first) : network.mute(first);
+    ASSERT_TRUE(network.run_until([&] { return !one.fetches_ended.empty(); }, minutes(1)));
+    EXPECT_EQ(one.fetches_ended[0].outcome, FetchOutcome::kBudget);
+    const std::uint64_t came = one.node().stats().sessions.bytes_received;
+    EXPECT_LT(came, kBudget + kBudget / 50 + 1'500);
+    EXPECT_GT(came, kBudget * 8 / 10);
+    first.listens = true;
+    network.unmute();
+    network.cut(one);
+    network.run(minutes(2));
+  }
+}
+
 TEST_F(FetchTest, PeersThatHoldPartsBringTheWhole) {
   const LogBuilder& log = long_log();
   add_provider(log, {{1, 7000}});

@@ -470,6 +470,14 @@ TEST_F(SyncTest, ABudgetEndsALogAndTheNextSyncGoesOn) {
   EXPECT_TRUE(is_here());
 }
 
+TEST_F(SyncTest, NothingGoesOnForEverWithABudget) {
+  auto request = request_of({&author});
+  request.logs[0].budget_bytes = 50'000;
+  EXPECT_TRUE(is_sound(request));
+  request.live = true;
+  EXPECT_FALSE(is_sound(request));
+}
+
 TEST_F(SyncTest, AForkIsToldWithWhereItIs) {
   LogBuilder other = log.fork(200);
   other.append_many(50);

@@ -110,6 +110,24 @@ TEST_F(SessionResumes, ABudgetLeavesWhatCame) {
   EXPECT_TRUE(is_here());
 }
 
+TEST_F(SessionResumes, WhatIsAskedForAnewTakesTheRestOfTheBudget) {
+  constexpr std::uint64_t kBudget = 2'400'000;
+  spoil(10);
+  TestConnection connection(reader, author, ++seed);
+  WantRequest request = want_of(log.log());
+  request.budget_bytes = kBudget;
+  ASSERT_TRUE(connection.a.session->want(request));
+  connection.run();
+  ASSERT_EQ(connection.a.count<WantEnded>(), 1U) << connection.why();
+  EXPECT_EQ(connection.a.last<WantEnded>()->reason, DoneReason::kBudget);
+  const std::uint64_t came = connection.a.session->stats().bytes_received;
+  EXPECT_LT(came, kBudget + kBudget / 50 + 1'500);
+  EXPECT_GT(came, kBudget - limits::kCreditBytesMin);
+  EXPECT_FALSE(is_here());
+  fetch(author);
+  EXPECT_TRUE(is_here()) << why;
+}
+
 TEST_F(SessionResumes, AQuoteCountsOnlyWhatIsToCome) {
   fetch(author, 1'500'000);
   const std::uint64_t here = bytes_here();

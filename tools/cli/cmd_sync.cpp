@@ -314,9 +314,11 @@ void add_what(Verb& verb, Options& options) {
   verb.add_option("--payload-max", size_of(options.want.payload_size_max),
                   "Want no payloads above this size, such as 64k or 64KiB, this time");
   verb.add_flag("--newest-first", options.newest_first, "Take the newest entries first");
-  verb.add_option("--budget", size_of(options.budget),
-                  "Stop before more than so much of each log has come, such as 10M; what is said\n"
-                  "of the log comes besides. With 64KiB or more something comes each time");
+  verb.add_option(
+      "--budget", size_of(options.budget),
+      "Stop before more than so much of each log has come, from all peers together,\n"
+      "such as 10M; what is said of the log comes besides. With 64KiB or more something\n"
+      "comes each time");
 }
 
 void add_how(Verb& verb, Options& options) {
