@@ -1,6 +1,8 @@
 #include "culm/replication/detail/quote.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <vector>
 
 #include "culm/core/limits.hpp"
 #include "culm/core/varu64.hpp"
@@ -91,12 +93,14 @@ Result<Payloads> sum_payloads(const ServedWant& served, const store::ReadTransac
                               const store::LogState& log, std::uint64_t& rows_left) {
   const std::uint64_t count = served.payloads.count();
   const bool is_all = served.takes_any_size() && served.payloads == log.payloads;
-  const bool is_sampled = count > rows_left;
-  if (is_all || (is_sampled && rows_left == 0)) {
+  // What a budget lets come is looked up behind.
+  const std::uint64_t rows_max = served.want.budget_bytes == 0 ? rows_left : rows_left / 2;
+  const bool is_sampled = count > rows_max;
+  if (is_all || (is_sampled && rows_max == 0)) {
     return average_payloads(served, log, is_all);
   }
   const RangeSet sample =
-      is_sampled ? sample_of(served.payloads, std::min(rows_left, kSampleRows)) : served.payloads;
+      is_sampled ? sample_of(served.payloads, std::min(rows_max, kSampleRows)) : served.payloads;
   const std::uint64_t rows = sample.count();
   rows_left -= std::min(rows_left, rows);
   Payloads payloads;
@@ -109,11 +113,6 @@ Result<Payloads> sum_payloads(const ServedWant& served, const store::ReadTransac
       }));
   if (is_sampled && rows != 0) payloads.scale(rows, count);
   return payloads;
-}
-
-/// What the peer has already of the payload that it goes on with.
-std::uint64_t bytes_held(const ServedWant& served) {
-  return served.payloads.contains(served.want.resume_seqnum) ? served.want.resume_offset : 0;
 }
 
 std::uint64_t bytes_of_link(const ServedWant& served, SeqNum target) {
@@ -175,7 +174,158 @@ std::uint64_t bytes_of_messages(const ServedWant& served, const Payloads& payloa
   return bytes;
 }
 
+/// An entry to be sent, or a payload, or both.
+struct Row {
+  SeqNum seqnum = 0;
+  bool is_entry = false;
+  bool has_payload = false;
+  std::uint64_t size = 0;  ///< of the payload
+  std::uint64_t held = 0;  ///< bytes of it that the peer has
+};
+
+/// Passes what a want would send before a budget in the order in which it is sent, and adds up what
+/// is let through. Each row stands for `weight` that are alike.
+class BudgetGate {
+ public:
+  BudgetGate(const ServedWant& served, std::uint64_t link_bytes, double weight)
+      : served_(served), link_bytes_(link_bytes), weight_(weight) {}
+
+  void pass(const std::vector<Row>& rows, const RangeSet& asked) {
+    constexpr std::uint64_t kTimesLarger = 16;
+    for (const Row& row : rows) {
+      if (!row.is_entry && row.size <= kSmallPayloadBytesMax) pass_payload(row);
+    }
+    std::vector<Row> unit;
+    for (const Row& row : rows) {
+      if (!row.is_entry) continue;
+      if (!unit.empty() && is_full(unit, bytes_of(row))) pass_unit(unit, asked);
+      unit_bytes_ += bytes_of(row);
+      unit.push_back(row);
+    }
+    pass_unit(unit, asked);
+    for (std::uint64_t size = kSmallPayloadBytesMax; size < limits::kPayloadSizeBytesMax;
+         size *= kTimesLarger) {
+      for (const Row& row : rows) {
+        if (row.size > size && row.size <= size * kTimesLarger) pass_payload(row);
+      }
+    }
+  }
+  [[nodiscard]] bool is_over() const { return is_over_; }
+
+  double entries = 0;
+  double certificate_entries = 0;
+  double payload_bytes = 0;  ///< of those that come whole
+
+ private:
+  static bool is_inline(const Row& row) {
+    return row.has_payload && row.size <= limits::kPayloadInlineBytesMax;
+  }
+  [[nodiscard]] std::uint64_t bytes_of(const Row& row) const {
+    return kEntryBytes + varu64::encoded_size(row.size) + link_bytes_ +
+           (is_inline(row) ? row.size : kHashBytes);
+  }
+  [[nodiscard]] bool is_full(const std::vector<Row>& unit, std::uint64_t more) const {
+    std::uint64_t entries_max = limits::kUnitEntriesMax;
+    if (served_.want.order == Order::kNewestFirst) {  // the first brings a path along
+      const std::size_t path = entries == 0 ? path_to_first(unit.back().seqnum).size() - 1 : 0;
+      entries_max = kRunEntriesMax + path;
+    }
+    const std::uint64_t bytes_max =
+        std::min<std::uint64_t>(limits::kUnitBytesTarget, limits::kCreditBytesMin * 3 / 4 +
+                                                              static_cast<std::uint64_t>(spent_));
+    return static_cast<double>(unit.size() + 1) * weight_ > static_cast<double>(entries_max) ||
+           static_cast<double>(unit_bytes_ + more) * weight_ > static_cast<double>(bytes_max);
+  }
+
+  void pass_unit(std::vector<Row>& unit, const RangeSet& asked) {
+    for (const Row& row : unit) {
+      const double count = let_through(bytes_of(row));
+      (asked.contains(row.seqnum) ? entries : certificate_entries) += count;
+      if (is_inline(row)) payload_bytes += count * static_cast<double>(row.size);
+    }
+    spent_ += static_cast<double>(kUnitBytes);
+    for (const Row& row : unit) {
+      if (!is_inline(row) && row.size <= kSmallPayloadBytesMax) pass_payload(row);
+    }
+    unit.clear();
+    unit_bytes_ = 0;
+  }
+
+  void pass_payload(const Row& row) {
+    if (!row.has_payload) return;
+    const std::uint64_t bytes = row.size - row.held;
+    const std::uint64_t sent = bytes + parts_of(bytes) * kPayloadBytes;
+    payload_bytes +=
+        let_through(std::max(sent, limits::kCountedBytesMin)) * static_cast<double>(row.size);
+  }
+
+  /// Of those that a row stands for.
+  double let_through(std::uint64_t bytes) {
+    if (is_over_) return 0;
+    const double left = static_cast<double>(served_.want.budget_bytes) - spent_;
+    double count = weight_;
+    if (count * static_cast<double>(bytes) > left) {
+      count = std::floor(std::max(left, 0.0) / static_cast<double>(bytes));
+      is_over_ = true;
+    }
+    spent_ += count * static_cast<double>(bytes);
+    return count;
+  }
+
+  const ServedWant& served_;
+  std::uint64_t link_bytes_;
+  double weight_;
+  double spent_ = 0;
+  std::uint64_t unit_bytes_ = 0;
+  bool is_over_ = false;
+};
+
+Result<std::vector<Row>> read_rows(const ServedWant& served, const RangeSet& seqnums,
+                                   const store::ReadTransaction& transaction,
+                                   const store::LogState& log) {
+  std::vector<Row> rows;
+  const auto add = [&](const store::StoredEntry& stored) -> Result<bool> {
+    Row row{.seqnum = stored.entry.seqnum(), .is_entry = served.entries.contains(row.seqnum)};
+    row.has_payload = served.payloads.contains(row.seqnum) && served.takes_payload(stored.entry);
+    row.size = row.has_payload ? stored.entry.payload_size() : 0;
+    row.held = std::min(bytes_held(served, row.seqnum), row.size);
+    rows.push_back(row);
+    return true;
+  };
+  CULM_TRY(const auto damaged, transaction.visit_sound_entries(log, seqnums, add));
+  static_cast<void>(damaged);
+  if (served.want.order == Order::kNewestFirst) std::ranges::reverse(rows);
+  std::stable_partition(rows.begin(), rows.end(), [](const Row& row) { return row.held != 0; });
+  return rows;
+}
+
 }  // namespace
+
+Result<void> fit_budget(const ServedWant& served, std::uint64_t around,
+                        const store::ReadTransaction& transaction, const store::LogState& log,
+                        std::uint64_t& rows_left, Quote& quote) {
+  const RangeSet all = served.entries | served.payloads;
+  const auto count = static_cast<double>(all.count());
+  const RangeSet sample = sample_of(all, rows_left + 1);
+  const std::uint64_t rows = sample.count();
+  rows_left -= std::min(rows_left, rows);
+  const std::uint64_t entries = std::max<std::uint64_t>(served.entries.count(), 1);
+  BudgetGate gate(served, bytes_of_links(served) / entries, count / static_cast<double>(rows));
+  CULM_TRY(const auto read, read_rows(served, sample, transaction, log));
+  gate.pass(read, resolve(served.want.interest, log.head()));
+  quote.wire_bytes = around + served.want.budget_bytes;
+  quote.exact = false;
+  if (!gate.is_over()) return {};
+  quote.entries = static_cast<std::uint64_t>(gate.entries);
+  quote.certificate_entries = static_cast<std::uint64_t>(gate.certificate_entries);
+  quote.payload_bytes = static_cast<std::uint64_t>(gate.payload_bytes);
+  return {};
+}
+
+std::uint64_t bytes_held(const ServedWant& served, SeqNum payload) {
+  const bool is_begun = payload != 0 && payload == served.want.resume_seqnum;
+  return is_begun && served.payloads.contains(payload) ? served.want.resume_offset : 0;
+}
 
 std::uint64_t answer_bytes(const Have& have) {
   return kAnswerBytes + bytes_of_ranges(have.held) + bytes_of_ranges(have.payloads);
@@ -190,9 +340,9 @@ Result<Quote> make_quote(const ServedWant& served, const Have& have,
   quote.entries = asked.count();
   quote.certificate_entries = served.entries.count() - quote.entries;
   CULM_TRY(Payloads payloads, sum_payloads(served, transaction, log, rows_left));
-  payloads.bytes -= std::min(payloads.bytes, bytes_held(served));
   quote.payload_bytes = payloads.bytes;
   quote.exact = payloads.exact;
+  payloads.bytes -= std::min(payloads.bytes, bytes_held(served, served.want.resume_seqnum));
   quote.wire_bytes = answer_bytes(have) + bytes_of_messages(served, payloads, log);
   return quote;
 }

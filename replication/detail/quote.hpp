@@ -9,10 +9,20 @@ namespace culm::replication {
 /// What is said around what moves: the answer `have`, a quote, and what ends the want.
 [[nodiscard]] std::uint64_t answer_bytes(const Have& have);
 
+/// What the peer has already of a payload that is to be sent.
+[[nodiscard]] std::uint64_t bytes_held(const ServedWant& served, SeqNum payload);
+
 /// What serving the want will move, whatever its budget, behind the answer `have`. Reads the sizes
 /// of at most `rows_left` payloads, and takes those from it; of more it estimates.
 [[nodiscard]] Result<Quote> make_quote(const ServedWant& served, const Have& have,
                                        const store::ReadTransaction& transaction,
                                        const store::LogState& log, std::uint64_t& rows_left);
+
+/// Makes the quote of a want for which its budget is too small say what comes nevertheless, by the
+/// sizes alone. `around`: `answer_bytes`. Reads at most `rows_left` rows, and takes those from it.
+[[nodiscard]] Result<void> fit_budget(const ServedWant& served, std::uint64_t around,
+                                      const store::ReadTransaction& transaction,
+                                      const store::LogState& log, std::uint64_t& rows_left,
+                                      Quote& quote);
 
 }  // namespace culm::replication

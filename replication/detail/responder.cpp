@@ -104,7 +104,7 @@ Result<void> Responder::accept(Want want) {
     quote = make_quote(served, have, transaction, log, quote_rows_left_);
   }
   if (!quote) return fail(quote.error());
-  CULM_CHECK(heed_budget(served, have, log, *quote));
+  CULM_CHECK(heed_budget(served, have, transaction, log, *quote));
   outbox_.send(have);
   outbox_.send(*quote);
   if (served.want.quote_only) {
@@ -119,6 +119,7 @@ Result<void> Responder::accept(Want want) {
 /// Who asks for no more than a quote is told what a small one lets come, as far as it is tried out:
 /// much of it may stay unused where the next message is too large.
 Result<void> Responder::heed_budget(const ServedWant& served, const Have& have,
+                                    const store::ReadTransaction& transaction,
                                     const store::LogState& log, Quote& quote) {
   const std::uint64_t budget = served.want.budget_bytes;
   const std::uint64_t around = answer_bytes(have);
@@ -127,9 +128,8 @@ Result<void> Responder::heed_budget(const ServedWant& served, const Have& have,
     CULM_TRY(const bool is_tried, try_out(served, around, log, quote));
     if (is_tried) return {};
   }
-  quote.exact = quote.exact && quote.wire_bytes <= around + budget;
-  quote.wire_bytes = std::min(quote.wire_bytes, around + budget);
-  return {};
+  if (quote.wire_bytes <= around + budget) return {};
+  return fit_budget(served, around, transaction, log, quote_rows_left_, quote);
 }
 
 Result<bool> Responder::try_out(const ServedWant& served, std::uint64_t around,
@@ -159,6 +159,12 @@ Result<bool> Responder::try_out(const ServedWant& served, std::uint64_t around,
   quote.entries = (sent & resolve(served.want.interest, log.head())).count();
   quote.certificate_entries = sent.count() - quote.entries;
   quote.payload_bytes = stats.payload_bytes_sent;
+  // One counts when all of it is there, with what was there before.
+  const bool is_resumed = tried.want.resume_seqnum == 0;
+  if (is_resumed) quote.payload_bytes += bytes_held(served, served.want.resume_seqnum);
+  for (const ServedWant::Chunked& part : tried.chunked) {
+    quote.payload_bytes -= std::min(quote.payload_bytes, part.offset);
+  }
   quote.wire_bytes = around + bytes;
   quote.exact = quote.exact && tried.entries.empty() && tried.payloads.empty();
   return true;

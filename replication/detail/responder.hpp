@@ -89,6 +89,7 @@ class Responder {
                                             const store::LogState& log);
   /// Makes the quote say what the budget of the want lets come.
   [[nodiscard]] Result<void> heed_budget(const ServedWant& served, const Have& have,
+                                         const store::ReadTransaction& transaction,
                                          const store::LogState& log, Quote& quote);
   /// Lets the quote say what would be sent. False: to find that out takes too long now.
   [[nodiscard]] Result<bool> try_out(const ServedWant& served, std::uint64_t around,

@@ -277,42 +277,80 @@ TEST_F(SessionFetch, StopsAtTheBudget) {
   EXPECT_LT(connection.a.session->stats().bytes_received, 201'000U);
 }
 
+/// Whether a fetch keeps to the budget, and brings what its quote said; how much came.
+std::uint64_t expect_kept_and_quoted(const LogBuilder& log, std::uint64_t budget, Order order) {
+  TestPeer provider(1);
+  TestPeer collector(2);
+  provider.hold(log);
+  TestConnection between(collector, provider, 3);
+  between.run();
+  auto request = want_of(log.log());
+  request.budget_bytes = budget;
+  request.order = order;
+  request.quote_only = true;
+  EXPECT_TRUE(between.a.session->want(request));
+  between.run();
+  const auto* const quoted = between.a.last<Quoted>();
+  const Quote quote = quoted != nullptr ? quoted->quote : Quote{};
+  const std::uint64_t before = between.a.session->stats().bytes_received;
+  request.quote_only = false;
+  EXPECT_TRUE(between.a.session->want(request));
+  between.run();
+  const std::uint64_t came = between.a.session->stats().bytes_received - before;
+  EXPECT_LT(came, budget + budget / 50 + 300);
+  const auto expect_near = [](std::uint64_t said, std::uint64_t is, std::uint64_t more) {
+    EXPECT_LE(std::max(said, is) - std::min(said, is), is / 20 + more) << said << " " << is;
+  };
+  const store::LogState here = collector.state(log.log());
+  expect_near(quote.wire_bytes, came, limits::kCountedBytesMin);
+  // When credit comes decides where units end: of few entries that may be much.
+  expect_near(quote.entries + quote.certificate_entries, here.held.count(), 6);
+  expect_near(quote.payload_bytes, here.payload_bytes, limits::kCreditBytesMin);
+  const bool is_whole = here.payloads.count() == log.head();
+  const auto* const ended = between.a.last<WantEnded>();
+  EXPECT_TRUE(ended != nullptr &&
+              ended->reason == (is_whole ? DoneReason::kComplete : DoneReason::kBudget));
+  EXPECT_TRUE(is_whole || came > budget / 4 || budget < limits::kCreditBytesMin) << came;
+  return came;
+}
+
 TEST_F(SessionFetch, StaysWithinAnyBudgetAndTheQuoteSaysHowFar) {
   for (const std::size_t size : {0U, 100U, 5'000U, 32'768U, 32'769U, 100'000U, 2'000'000U}) {
     const std::uint64_t count = size > 1'000'000 ? 3 : 40;
+    LogBuilder log("alice");
+    for (std::uint64_t i = 0; i < count; ++i) log.append(std::string(size, 'a'));
     for (const auto order : {Order::kAscending, Order::kNewestFirst}) {
-      for (const std::uint64_t budget : {1'000U, 3'000U, 20'000U, 66'000U, 300'000U, 1'000'000U}) {
+      for (const std::uint64_t budget :
+           {1'000U, 3'000U, 20'000U, 66'000U, 300'000U, 1'000'000U, 1'500'000U}) {
         SCOPED_TRACE(testing::Message() << size << " " << static_cast<int>(order) << " " << budget);
-        LogBuilder log("alice");
-        for (std::uint64_t i = 0; i < count; ++i) log.append(std::string(size, 'a'));
-        TestPeer provider(1);
-        TestPeer collector(2);
-        provider.hold(log);
-        TestConnection between(collector, provider, 3);
-        between.run();
-        auto request = want_of(log.log());
-        request.budget_bytes = budget;
-        request.order = order;
-        request.quote_only = true;
-        ASSERT_TRUE(between.a.session->want(request));
-        between.run();
-        ASSERT_NE(between.a.last<Quoted>(), nullptr);
-        const std::uint64_t said = between.a.last<Quoted>()->quote.wire_bytes;
-        const std::uint64_t before = between.a.session->stats().bytes_received;
-        request.quote_only = false;
-        ASSERT_TRUE(between.a.session->want(request));
-        between.run();
-        const std::uint64_t came = between.a.session->stats().bytes_received - before;
-        EXPECT_LT(came, budget + budget / 50 + 300);
-        EXPECT_LT(std::max(said, came) - std::min(said, came),
-                  came / 20 + limits::kCountedBytesMin);
-        ASSERT_NE(between.a.last<WantEnded>(), nullptr);
-        const bool is_whole = collector.state(log.log()).payloads.count() == count;
-        EXPECT_EQ(between.a.last<WantEnded>()->reason,
-                  is_whole ? DoneReason::kComplete : DoneReason::kBudget);
-        EXPECT_TRUE(is_whole || came > budget / 4 || budget < limits::kCreditBytesMin) << came;
+        expect_kept_and_quoted(log, budget, order);
       }
     }
+  }
+}
+
+TEST_F(SessionFetch, TheQuoteOfABudgetCountsPayloadsThatComeWhole) {
+  LogBuilder log("alice");
+  for (const std::size_t size : {5'000'000U, 1'500'000U, 1U}) {
+    log.append(std::string(size, 'a'));
+    for (const std::size_t small : {2'000U, 40'000U, 300'000U, 20U, 31'000U, 90'000U}) {
+      log.append(std::string(small, 'b')).append(std::string(small / 2, 'c'));
+    }
+  }
+  for (const auto order : {Order::kAscending, Order::kNewestFirst}) {
+    for (const std::uint64_t budget : {400'000U, 1'000'000U, 1'700'000U, 3'000'000U, 6'000'000U}) {
+      SCOPED_TRACE(testing::Message() << static_cast<int>(order) << " " << budget);
+      EXPECT_GT(expect_kept_and_quoted(log, budget, order), budget * 8 / 10);
+    }
+  }
+}
+
+TEST_F(SessionFetch, TheQuoteOfALargeBudgetTellsOfManyEntries) {
+  LogBuilder log("alice");
+  for (std::size_t i = 0; i < 6'000; ++i) log.append(std::string(i % 700, 'a'));
+  for (const auto order : {Order::kAscending, Order::kNewestFirst}) {
+    SCOPED_TRACE(static_cast<int>(order));
+    expect_kept_and_quoted(log, 1'400'000, order);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "culm/core/limits.hpp"
 #include "culm/replication/host/sync_lines.hpp"
 
 #include "tools/cli/arguments.hpp"
@@ -57,8 +58,10 @@ std::string human_beyond(const LogReport& log) {
          std::to_string(head_of(log));
 }
 
-bool is_empty(const replication::Quote& quote) {
-  return quote.entries + quote.certificate_entries + quote.payload_bytes == 0;
+/// Not even a part of a payload.
+bool brings_nothing(const replication::Quote& quote) {
+  return quote.entries + quote.certificate_entries + quote.payload_bytes == 0 &&
+         quote.wire_bytes < limits::kPayloadChunkBytes;
 }
 
 std::string quoted(const SyncRequest& request, const SyncReport& report) {
@@ -75,13 +78,15 @@ std::string quoted(const SyncRequest& request, const SyncReport& report) {
     }
     add_whole(table, log);
     if (!log.beyond_head.empty()) text += short_name(log.log) + ": " + human_beyond(log) + "\n";
-    if (has_budget && log.quote && is_empty(*log.quote) && !log.quote->exact) {
+    if (has_budget && log.quote && !log.quote->exact && brings_nothing(*log.quote)) {
       text += short_name(log.log) + ": nothing that is missing fits into the budget\n";
     }
   }
   if (report.logs.size() > 1) table.add(row_of("in all", sum));
   if (has_budget) {
-    text += "of each log it stops where nothing more fits into the budget, as \"wire in\" says\n";
+    text +=
+        "of each log it stops where nothing more fits into the budget, as \"wire in\" says; a "
+        "payload of which a part comes is not counted\n";
   }
   for (const node::PeerReport& peer : report.peers) {
     if (!peer.peer) text += "the peer at " + node::to_string(peer.endpoint) + " did not answer\n";
