@@ -382,10 +382,10 @@ void FileAuthorMark::unlock() noexcept { unlock_byte(descriptor_, kLockByte); }
 
 Result<FileAuthorMark::Slots> FileAuthorMark::read_slots() const {
   Slots slots;
-  for (const off_t index : {0, 1}) {
-    CULM_TRY(Bytes slot, read_at(descriptor_, index * kSlotDistanceBytes, kSlotSizeBytes));
-    slot.resize(kSlotSizeBytes);
-    const auto mark = decode(slot);
+  CULM_TRY(Bytes file, read_at(descriptor_, 0, kPlaceStartBytes + kPlaceSizeBytes));
+  file.resize(kPlaceStartBytes + kPlaceSizeBytes);
+  for (const std::size_t start : std::array<std::size_t, 2>{0, kSlotDistanceBytes}) {
+    const auto mark = decode(ByteView(file).subspan(start, kSlotSizeBytes));
     if (!mark) {
       slots.any_damaged = true;
       continue;
@@ -393,9 +393,9 @@ Result<FileAuthorMark::Slots> FileAuthorMark::read_slots() const {
     if (mark->log != log_) return fail(Errc::kAuthorMarkFormat);
     if (!slots.newest || slots.newest->generation < mark->generation) slots.newest = mark;
   }
-  CULM_TRY(const Bytes written_for, read_at(descriptor_, kPlaceStartBytes, kPlaceSizeBytes));
+  const ByteView written_for = ByteView(file).subspan(kPlaceStartBytes);
   CULM_TRY(const Bytes place, make_place());
-  slots.is_copied = written_for != place || is_touched(look_at(descriptor_));
+  slots.is_copied = !equal(written_for, place) || is_touched(look_at(descriptor_));
   slots.is_elsewhere = is_written_beside_another(written_for, place);
   return slots;
 }

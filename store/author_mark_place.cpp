@@ -49,6 +49,14 @@ bool is_file(const std::string& path) {
   return fs::is_regular_file(path, ignored);
 }
 
+Result<std::optional<Published>> read_mark(const std::string& directory, const LogKey& log,
+                                           std::uint64_t store_file) {
+  const auto mark = FileAuthorMark::open_to_read(author_mark_path(directory, log), log, store_file);
+  if (!mark && mark.error() == error_system(Errc::kFileIo, ENOENT)) return std::nullopt;
+  if (!mark) return fail(mark.error());
+  return (*mark)->read();
+}
+
 /// Takes what the file of an earlier version says, if it says more.
 Result<void> take_over(FileAuthorMark& mark, const LogKey& log, const std::string& old) {
   CULM_TRY(const auto other, FileAuthorMark::open(old, log));
@@ -116,11 +124,20 @@ Result<std::vector<LogKey>> list_author_marks(const std::string& directory) {
 
 Result<std::optional<Published>> read_author_mark(const std::string& directory, const LogKey& log,
                                                   const std::string& store_directory) {
-  const std::uint64_t store_file = number_of(store_directory);
-  const auto mark = FileAuthorMark::open_to_read(author_mark_path(directory, log), log, store_file);
-  if (!mark && mark.error() == error_system(Errc::kFileIo, ENOENT)) return std::nullopt;
-  if (!mark) return fail(mark.error());
-  return (*mark)->read();
+  return read_mark(directory, log, number_of(store_directory));
+}
+
+Result<AuthorMarks> AuthorMarks::list(std::string directory, const std::string& store_directory) {
+  AuthorMarks marks;
+  CULM_TRY(marks.logs_, list_author_marks(directory));
+  marks.directory_ = std::move(directory);
+  marks.store_file_ = number_of(store_directory);
+  return marks;
+}
+
+Result<std::optional<Published>> AuthorMarks::read(const LogKey& log) const {
+  if (!std::ranges::binary_search(logs_, log)) return std::nullopt;
+  return read_mark(directory_, log, store_file_);
 }
 
 Result<bool> is_unasked(const std::string& directory, const LogKey& log) {

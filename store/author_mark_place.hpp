@@ -41,4 +41,21 @@ struct MarkUse {
 /// for. Fails with kFileIo.
 [[nodiscard]] Result<bool> is_unasked(const std::string& directory, const LogKey& log);
 
+/// The marks in a directory as one store finds them, for who asks for many: of a log that is not in
+/// the list no file is looked for.
+class AuthorMarks {
+ public:
+  AuthorMarks() = default;  ///< none
+  /// Fails as `list_author_marks`.
+  [[nodiscard]] static Result<AuthorMarks> list(std::string directory,
+                                                const std::string& store_directory);
+  /// As `read_author_mark`.
+  [[nodiscard]] Result<std::optional<Published>> read(const LogKey& log) const;
+
+ private:
+  std::string directory_;
+  std::uint64_t store_file_ = 0;
+  std::vector<LogKey> logs_;
+};
+
 }  // namespace culm::store

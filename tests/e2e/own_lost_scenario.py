@@ -1,13 +1,40 @@
 """An own log that lacks what its author mark tells of, as where the last commit is gone."""
 
+import contextlib
+import ctypes
 import json
 import os
 import shutil
+import struct
 
 from rotten import PAGE, Rotten
 from scenario import FORK, NETWORK, NOT_FOUND, main
 
 LENGTH, LOST = 9, 10
+
+
+class Opened:
+    """How often a directory, "", and each file in it were opened, of late."""
+    IN_OPEN = 0x20
+
+    def __init__(self, directory):
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.descriptor = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        watched = libc.inotify_add_watch(self.descriptor, os.fsencode(directory), self.IN_OPEN)
+        if watched < 0:
+            raise OSError(ctypes.get_errno(), "inotify")
+
+    def take(self):
+        counts, events = {}, b""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                events += os.read(self.descriptor, 1 << 16)
+        while events:
+            _, _, _, size = struct.unpack_from("iIII", events)
+            name = events[16:16 + size].rstrip(b"\0").decode()
+            counts[name] = counts.get(name, 0) + 1
+            events = events[16 + size:]
+        return counts
 
 
 class OwnLost(Rotten):
@@ -81,6 +108,15 @@ class OwnLost(Rotten):
         self.assert_clean()
         mark.write_bytes(behind)  # as one that was carried along
         self.assert_lost(str(LOST))
+
+    def test_marks_are_listed_once_for_all_logs_and_each_is_read_once(self):
+        for number in range(1, 6):
+            self.new_log(["more"], "--log-id", number, key=self.key)
+        marks = {f"{self.author}.{number}.mark" for number in range(6)}
+        opened = Opened(self.place / "marks")
+        for verb in ["ls"], ["verify"], ["repair"]:
+            self.out(*verb)
+            self.assertEqual(opened.take(), {name: 1 for name in {"", *marks}}, verb)
 
 
 if __name__ == "__main__":

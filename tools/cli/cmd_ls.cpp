@@ -231,13 +231,13 @@ Outcome<void> run(Context& context, const Options& options) {
   } else {
     CULM_TOOLS_TRY(logs, find_logs_named(transaction, {options.prefix}));
   }
+  const LostFinder losses(context, *store);
   Rows rows(context.out, !options.full);
   std::string step;  // of the first log of which something is lost
   for (std::size_t i = 0; i < logs.size(); ++i) {
     CULM_TOOLS_TRY(const auto state, transaction.get_log(logs[i]));
     const store::LogState& log = *state;
-    CULM_TOOLS_TRY(const LostOfLog lost,
-                   about(short_name(log.log), find_lost(context, *store, transaction, log)));
+    CULM_TOOLS_TRY(const LostOfLog lost, about(short_name(log.log), losses.find(transaction, log)));
     if (!lost.empty() && step.empty()) step = next_if_lost(log, lost);
     Summary summary = summarize(log, lost);
     CULM_TOOLS_TRY(summary.payload_bytes, count_payload_bytes(transaction, log));

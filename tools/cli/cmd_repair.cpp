@@ -67,12 +67,12 @@ Outcome<Wanted> find_wanted(const Context& context, const RepairOptions& options
   Wanted all;
   CULM_TOOLS_TRY(const auto transaction, store.read());
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));
+  const LostFinder losses(context, store);
   for (const LogKey& key : logs) {
     const auto log = transaction.get_log(key);
     if (!log) continue;  // said already
     const RangeSet wanted = resolve((*log)->interest.entries, (*log)->head());
-    CULM_TOOLS_TRY(const LostOfLog known,
-                   about(short_name(key), find_lost(context, store, transaction, **log)));
+    CULM_TOOLS_TRY(const LostOfLog known, about(short_name(key), losses.find(transaction, **log)));
     store::Lost lost = known.lost;
     if (wanted.empty() && lost.empty() && !findings.cut_off.contains(key)) continue;
     lost.entries |= closure(wanted, (*log)->head()) - (*log)->held;
@@ -182,11 +182,11 @@ Outcome<AllLost> find_all_lost(Context& context, const RepairOptions& options,
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto transaction, store->read());
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));
+  const LostFinder losses(context, *store);
   for (const LogKey& key : logs) {
     const auto log = transaction.get_log(key);
     if (!log) continue;  // said already
-    CULM_TOOLS_TRY(const LostOfLog lost,
-                   about(short_name(key), find_lost(context, *store, transaction, **log)));
+    CULM_TOOLS_TRY(const LostOfLog lost, about(short_name(key), losses.find(transaction, **log)));
     const auto damage = findings.damaged.find(key);
     store::Damage said = damage == findings.damaged.end() ? store::Damage{} : damage->second;
     const auto made = findings.made.find(key);
@@ -215,8 +215,9 @@ Outcome<std::vector<LogKey>> find_own_gone(const store::Store& store) {
   CULM_TOOLS_TRY(const auto logs, transaction.list_logs());
   const std::set<LogKey> here(logs.begin(), logs.end());
   std::erase_if(own, [&](const LogKey& log) {
+    if (here.contains(log)) return true;
     const auto mark = store::read_author_mark(*marks, log);
-    return here.contains(log) || (mark && (!*mark || (*mark)->seqnum == 0));
+    return mark && (!*mark || (*mark)->seqnum == 0);
   });
   return own;
 }
@@ -272,11 +273,11 @@ bool has_answered(const node::SyncReport& report) {
 Outcome<std::string> next_if_nobody_has(const Context& context, const store::Store& store,
                                         const Wanted& asked) {
   CULM_TOOLS_TRY(const auto transaction, store.read());
+  const LostFinder losses(context, store);
   std::string next;
   for (const auto& [key, what] : asked) {
     CULM_TOOLS_TRY(const auto log, about(short_name(key), transaction.get_log(key)));
-    CULM_TOOLS_TRY(const LostOfLog lost,
-                   about(short_name(key), find_lost(context, store, transaction, *log)));
+    CULM_TOOLS_TRY(const LostOfLog lost, about(short_name(key), losses.find(transaction, *log)));
     if (lost.empty()) continue;
     if (!next.empty()) return next.append(kThenOthers);
     next = next_if_nobody_has(*log, lost);

@@ -223,6 +223,7 @@ Outcome<void> verify_store(Context& context, const Options& options) {
     }
   }
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));
+  const LostFinder losses(context, *store);
   const Columns columns = measure(transaction, logs);
   std::size_t verified = 0;
   Ed25519Verifier one;
@@ -249,7 +250,7 @@ Outcome<void> verify_store(Context& context, const Options& options) {
                            progress.show(before + n);
                          })));
     before += log.held.count();
-    const auto lost = find_lost(context, *store, transaction, log);
+    const auto lost = losses.find(transaction, log);
     if (!lost) keep_worst(worst, Failure(lost.error()).about(title));
     const LostOfLog told = lost.value_or(LostOfLog{});
     CULM_TOOLS_CHECK(print_verdict(context, columns, transaction, log, told, report, verifier));

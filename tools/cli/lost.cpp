@@ -5,7 +5,6 @@
 
 #include "culm/feed/closure.hpp"
 #include "culm/feed/lipmaa.hpp"
-#include "culm/store/author_mark_place.hpp"
 #include "culm/store/check_published.hpp"
 
 #include "tools/cli/arguments.hpp"
@@ -91,27 +90,16 @@ std::string want_less(const store::LogState& log, const store::Lost& lost) {
   return text.empty() ? text : text + (are_two ? " want less" : " wants less");
 }
 
-/// What `culm append` would say of the mark, if anything.
-std::optional<Error> compare_with_mark(const Context& context, const store::Store& store,
-                                       const LogKey& log) {
-  const auto marks = store::find_marks_directory();
-  if (!marks) return std::nullopt;
-  const auto mark = store::read_author_mark(*marks, log, context.store_directory);
-  // Who may not look there has appended nothing from there.
-  const bool is_damaged = !mark && mark.error().code == Errc::kAuthorMarkFormat;
-  if (!mark) return is_damaged ? std::optional<Error>(mark.error()) : std::nullopt;
-  // What another store on this machine appends to is no business of this one.
-  if (!*mark || (*mark)->is_elsewhere) return std::nullopt;
-  // As of now: an append commits before it moves the mark.
-  const auto now = store.read();
-  const auto outline = now ? now->find_outline(log) : fail(now.error());
-  if (!outline || !*outline || (*outline)->cap != 0) return std::nullopt;
-  const auto checked = store::check_published(*now, **outline, **mark);
-  // What is damaged the audit says.
+/// Whether the log is here as its mark says. What is damaged the audit says.
+Result<void> compare(const store::ReadTransaction& transaction, const LogKey& log,
+                     const store::Published& mark) {
+  const auto outline = transaction.find_outline(log);
+  if (!outline || !*outline || (*outline)->cap != 0) return {};
+  const auto checked = store::check_published(transaction, **outline, mark);
   const bool is_of_mark = !checked && (checked.error().code == Errc::kAuthorMarkBehind ||
                                        checked.error().code == Errc::kAuthorMarkFork ||
                                        checked.error().code == Errc::kAuthorMarkFormat);
-  return is_of_mark ? std::optional<Error>(checked.error()) : std::nullopt;
+  return is_of_mark ? checked : Result<void>();
 }
 
 /// Whether who has the author mark of the log here may not append to it. What else `culm
@@ -134,12 +122,37 @@ RangeSet find_cut_off(const store::LogState& log, const RangeSet& lost) {
   return (left - anchored(left)) & closure(wanted(log, head), head);
 }
 
-Result<LostOfLog> find_lost(const Context& context, const store::Store& store,
-                            const store::ReadTransaction& transaction, const store::LogState& log) {
+LostFinder::LostFinder(const Context& context, const store::Store& store) : store_(store) {
+  const auto directory = store::find_marks_directory();
+  if (!directory) return;
+  // Who may not look there has appended nothing from there.
+  marks_ =
+      store::AuthorMarks::list(*directory, context.store_directory).value_or(store::AuthorMarks());
+}
+
+/// What `culm append` would say of the mark, if anything.
+std::optional<Error> LostFinder::compare_with_mark(const store::ReadTransaction& transaction,
+                                                   const LogKey& log) const {
+  const auto mark = marks_.read(log);
+  const bool is_damaged = !mark && mark.error().code == Errc::kAuthorMarkFormat;
+  if (!mark) return is_damaged ? std::optional<Error>(mark.error()) : std::nullopt;
+  // What another store on this machine appends to is no business of this one.
+  if (!*mark || (*mark)->is_elsewhere) return std::nullopt;
+  auto compared = compare(transaction, log, **mark);
+  if (!compared) {
+    // As of now: an append commits before it moves the mark.
+    const auto now = store_.read();
+    compared = now ? compare(*now, log, **mark) : Result<void>();
+  }
+  return compared ? std::nullopt : std::optional<Error>(compared.error());
+}
+
+Result<LostOfLog> LostFinder::find(const store::ReadTransaction& transaction,
+                                   const store::LogState& log) const {
   LostOfLog found;
   CULM_TRY(found.lost, transaction.find_lost(log));
   found.tail = log.held.empty() ? 0 : log.held.max();
-  found.mark_fault = compare_with_mark(context, store, log.log);
+  found.mark_fault = compare_with_mark(transaction, log.log);
   if (found.mark_fault && found.mark_fault->code == Errc::kAuthorMarkBehind) {
     const SeqNum published = found.mark_fault->detail;
     RangeSet behind = wanted(log, published);
@@ -224,7 +237,7 @@ std::string next_if_behind(const Context& context, const store::Store& store, co
   const auto transaction = store.read();
   const auto state = transaction ? transaction->get_log(log) : fail(transaction.error());
   if (!state) return {};
-  const auto lost = find_lost(context, store, *transaction, **state);
+  const auto lost = LostFinder(context, store).find(*transaction, **state);
   return lost && lost->published != 0 ? next_if_lost(**state, *lost) : "";
 }
 

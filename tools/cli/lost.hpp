@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "culm/store/author_mark_place.hpp"
 #include "culm/store/store.hpp"
 
 #include "tools/cli/context.hpp"
@@ -27,10 +28,23 @@ struct LostOfLog {
 
 /// Wanted entries that lead to entry 1 no more, once `lost` are gone.
 [[nodiscard]] RangeSet find_cut_off(const store::LogState& log, const RangeSet& lost);
-/// The author mark of the log is read as well, without a trace, and after `transaction` has begun.
-[[nodiscard]] Result<LostOfLog> find_lost(const Context& context, const store::Store& store,
-                                          const store::ReadTransaction& transaction,
-                                          const store::LogState& log);
+
+/// Finds what is lost of the logs of a store, and what their author marks tell of, which are read
+/// without a trace.
+class LostFinder {
+ public:
+  LostFinder(const Context& context, const store::Store& store);
+
+  [[nodiscard]] Result<LostOfLog> find(const store::ReadTransaction& transaction,
+                                       const store::LogState& log) const;
+
+ private:
+  [[nodiscard]] std::optional<Error> compare_with_mark(const store::ReadTransaction& transaction,
+                                                       const LogKey& log) const;
+
+  const store::Store& store_;
+  store::AuthorMarks marks_;
+};
 
 /// What is said where an author mark keeps from appending to the log.
 [[nodiscard]] Failure mark_failure(const Error& error, const LogKey& log);
