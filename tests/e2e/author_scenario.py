@@ -381,6 +381,31 @@ class AppendGate(NetworkScenario):
         self.sync_one("store", addresses[0])
         self.assertEqual(self.known(), addresses[:1])
 
+    def test_a_refusal_names_the_peers_that_are_silent_whether_one_or_several(self):
+        gone = self.relay("gone", "--accept-any")
+        self.sync_one("store", gone.address, "--push")
+        self.back_up_anew()
+        gone.end()
+        both = [self.node.address, gone.address]
+
+        def assert_refused(silent, of):
+            self.restore()
+            said = self.append(b"4", "--gate", "required", status=FORK)
+            self.assertIn(f": of {of} could be asked\n", said)
+            self.assertIn(f"next: append again when {', '.join(silent)} answer", said)
+            self.assertIn(f"`culm peers --forget {silent[0]}`", said)
+        assert_refused(both[1:], "2 peers that this store has synced with only 1")
+        self.node.end()
+        assert_refused(both, "2 peers that this store has synced with none")
+        self.out("peers", "--forget", gone.address)
+        self.back_up_anew()
+        of = "1 peer that this store has synced with none"
+        assert_refused(both[:1], of)
+        key, _ = self.keygen("begins.key")
+        said = self.error(FORK, "append", "--key", key, "--gate", "required", stdin=b"1")
+        self.assertIn(f"whether it began elsewhere: of {of} could be asked\n", said)
+        self.assertIn(f"append again when {both[0]} answers, or, ", said)
+
     def test_the_warning_says_what_was_not_asked_what_that_risks_and_what_to_do(self):
         self.node.end()
         self.restore()

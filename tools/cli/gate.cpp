@@ -92,6 +92,67 @@ std::string step_of(const host::KnownHead& known, const LogKey& log, SeqNum tail
   return step + kRefuses;
 }
 
+/// What to do where peers could not be asked: all of them are named.
+std::string step_of_silent(const host::KnownHead& known) {
+  std::string peers;
+  for (const node::PeerReport& peer : known.silent) {
+    peers.append(peers.empty() ? "" : ", ").append(node::to_string(peer.endpoint));
+  }
+  const std::string first = node::to_string(find_silent(known)->endpoint);
+  return "append again when " + peers + (known.silent.size() == 1 ? " answers" : " answer") +
+         ", or, where " + first + " is gone for good, `culm peers --forget " + first + "`";
+}
+
+/// Nobody, or not all who could know, said where the log ends.
+void explain_unknown_head(Failure& failure, const Context& context, const LogKey& log,
+                          const Gate& gate) {
+  if (gate.is_first) {
+    failure.message =
+        "nothing of the log is here, and no known peer could be asked whether it began elsewhere";
+    failure.step =
+        "where this key was never used for this log elsewhere, append its first entry with "
+        "--gate ask, and push it (`culm sync HOST:PORT --push`); else take the log back from a "
+        "peer before (`culm sync HOST:PORT LOG`)";
+  }
+  if (!gate.known) return;
+  const host::KnownHead& known = *gate.known;
+  if (known.is_of_use(gate.tail)) {
+    failure.message = "not all peers that could know of more could be asked";
+  }
+  const std::string claims = who_claims(known);
+  failure.message += ": " + (claims.empty() ? who_is_silent(known, gate.tail) : claims);
+  const node::PeerReport* const silent = find_silent(known);
+  if (claims.empty() && silent != nullptr) {
+    const std::string when_asked = step_of_silent(known);
+    failure.step = gate.is_first ? when_asked + "; " + failure.step : when_asked;
+  } else if (claims.empty() && !known.replaced.empty() && !gate.is_first) {
+    failure.step = way_on(known.replaced.front(), log);
+  }
+  if (silent == nullptr || option_of_network(*silent).empty()) return;
+  failure.step = again_with(context.arguments, option_of_network(*silent)) + " asks " +
+                 node::to_string(silent->endpoint) + " as one of its network; else " + failure.step;
+}
+
+Failure explain(const Context& context, const Error& error, const LogKey& log,
+                const Gate& gate = {}) {
+  Failure failure = mark_failure(error, log);
+  if (error.code == Errc::kAuthorMarkBehind && gate.known && gate.known->head == error.detail) {
+    failure.message = "a peer holds the log up to seqnum " + std::to_string(error.detail) +
+                      ", which this store lacks";
+  }
+  if (error.code == Errc::kAuthorHeadUnknown) explain_unknown_head(failure, context, log, gate);
+  if (error.code == Errc::kEntryNotHeld) {
+    failure.exit = Exit::kFork;
+    failure.message = "the store holds only part of the log, " + failure.message;
+    failure.step =
+        "take the log back from a peer (`culm repair --from HOST:PORT`) before appending; where no "
+        "peer has it, begin another one with --log-id";
+  } else if (error.code == Errc::kLogCapped) {
+    failure.step = "the log was forked and cannot go on; start another one with --log-id";
+  }
+  return failure;
+}
+
 }  // namespace
 
 Outcome<AppendGate> parse_gate(const std::string& text) {
@@ -139,60 +200,6 @@ Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& c
           std::string(" would be dropped everywhere");
   warn(context, "append", log, {std::move(text), step_of(*gate.known, log, tail), std::move(risk)});
   return is_asked;
-}
-
-/// Nobody, or not all who could know, said where the log ends.
-static void explain_unknown_head(Failure& failure, const Context& context, const LogKey& log,
-                                 const Gate& gate) {
-  if (gate.is_first) {
-    failure.message =
-        "nothing of the log is here, and no known peer could be asked whether it began elsewhere";
-    failure.step =
-        "where this key was never used for this log elsewhere, append its first entry with "
-        "--gate ask, and push it (`culm sync HOST:PORT --push`); else take the log back from a "
-        "peer before (`culm sync HOST:PORT LOG`)";
-  }
-  if (!gate.known) return;
-  const node::PeerReport* const silent = find_silent(*gate.known);
-  const std::string peer = silent == nullptr ? "" : node::to_string(silent->endpoint);
-  if (!gate.known->unproven.empty()) {
-    failure.message += ": " + who_claims(*gate.known);
-  } else if (gate.known->asked > 1 && silent != nullptr) {
-    failure.message = "not all peers that could know of more could be asked: " +
-                      who_is_silent(*gate.known, gate.tail);
-    failure.step = "append again when " + peer +
-                   " answers, or, where it is gone for good, `culm "
-                   "peers --forget " +
-                   peer + "`";
-  } else if (silent == nullptr && !gate.known->replaced.empty() && !gate.is_first) {
-    failure.message = "not all peers that could know of more could be asked: " +
-                      who_is_silent(*gate.known, gate.tail);
-    failure.step = way_on(gate.known->replaced.front(), log);
-  }
-  if (silent == nullptr || option_of_network(*silent).empty()) return;
-  if (gate.known->answered == 0) failure.message += ": " + who_is_silent(*gate.known, gate.tail);
-  failure.step = again_with(context.arguments, option_of_network(*silent)) + " asks " + peer +
-                 " as one of its network; else " + failure.step;
-}
-
-static Failure explain(const Context& context, const Error& error, const LogKey& log,
-                       const Gate& gate = {}) {
-  Failure failure = mark_failure(error, log);
-  if (error.code == Errc::kAuthorMarkBehind && gate.known && gate.known->head == error.detail) {
-    failure.message = "a peer holds the log up to seqnum " + std::to_string(error.detail) +
-                      ", which this store lacks";
-  }
-  if (error.code == Errc::kAuthorHeadUnknown) explain_unknown_head(failure, context, log, gate);
-  if (error.code == Errc::kEntryNotHeld) {
-    failure.exit = Exit::kFork;
-    failure.message = "the store holds only part of the log, " + failure.message;
-    failure.step =
-        "take the log back from a peer (`culm repair --from HOST:PORT`) before appending; where no "
-        "peer has it, begin another one with --log-id";
-  } else if (error.code == Errc::kLogCapped) {
-    failure.step = "the log was forked and cannot go on; start another one with --log-id";
-  }
-  return failure;
 }
 
 Failure explain(const Context& context, const Error& error, const AppendedLog& own,

@@ -114,6 +114,10 @@ bool keeps_from_appending(const store::LogState& log) {
          !is_held(log.held, path_to_first(log.held.max()));
 }
 
+std::string human_cut_off(std::uint64_t count) {
+  return human_entries(count) + (count == 1 ? " that leads" : " that lead") + " to nothing";
+}
+
 }  // namespace
 
 RangeSet find_cut_off(const store::LogState& log, const RangeSet& lost) {
@@ -185,8 +189,7 @@ Failure mark_failure(const Error& error, const LogKey& log) {
       "log (`culm sync HOST:PORT " +
       whole_name_of_one(log) +
       "`), and if nothing else was appended with this key since this store was written, append "
-      "once "
-      "with --adopt";
+      "once with --adopt";
   return failure;
 }
 
@@ -198,10 +201,6 @@ std::string listed(const RangeSet& entries, const RangeSet& payloads) {
             human_ranges(payloads);
   }
   return text;
-}
-
-static std::string human_cut_off(std::uint64_t count) {
-  return human_entries(count) + (count == 1 ? " that leads" : " that lead") + " to nothing";
 }
 
 std::string listed(const LostOfLog& lost) {
