@@ -58,7 +58,7 @@ class Terminal(Scenario):
         self.out("export", author, "--jsonl", "--range", "3", "-o", "part")
         self.out("import", "--jsonl", "part", store="part-store")
         self.assertIn(b"\x1b[33mcomplete to 3, but 2 payloads not held\x1b[0m",
-                      self.shown("ls", "--store", "part-store"))
+                      self.shown("ls", "--store", "part-store", columns=100))
         for verb in "ls", "verify":
             self.assertNotIn(b"\x1b", self.out(verb))
             self.assertNotIn(b"\x1b", self.shown(verb, "--json"))
@@ -89,6 +89,23 @@ class Terminal(Scenario):
             for row in whole[1:]:
                 self.assertIn(re.split(r"  +", row)[-1], states)
         self.assertEqual(self.shown("ls", columns=200).decode().splitlines(), whole)
+
+    def test_the_longest_name_fits_the_terminal_too(self):
+        """In one piece at 80 columns, which a terminal that does not say has."""
+        self.environment.update(TERM="xterm", NO_COLOR="1")
+        name, number = "z" * 32, 2**64 - 1
+        author = self.new_log("abc", "--log-id", number)
+        self.out("delete", author, "--payloads", "--range", "2")
+        self.out("name", author, name)
+        for columns in 0, 80, 75, 60, 40:
+            lines = self.shown("ls", columns=columns).decode().splitlines()
+            self.assertLessEqual(max(map(len, lines)), columns or 80, lines)
+            at = lines[0].index("state")
+            self.assertEqual("".join(line[:at].strip() for line in lines[1:]), f"{name}.{number}")
+            self.assertEqual(" ".join(line[at:] for line in lines[1:] if line[at:]),
+                             "complete to 3, but 1 payload deleted")
+            if columns in (0, 80):
+                self.assertIn(f"{name}.{number}", lines[1])
 
     def test_a_verdict_stands_on_a_line_of_its_own(self):
         """Whatever of the bar was shown there is cleared before."""

@@ -133,12 +133,13 @@ std::vector<std::string> wrapped(std::string_view text, std::size_t room) {
   return lines;
 }
 
-/// What is shown of each log. On a terminal that is too narrow columns are left out, and a state
-/// goes on below itself.
+/// What is shown of each log. On a terminal that is too narrow columns are left out, and a state,
+/// and a name that is very long, goes on below itself.
 class Rows {
  public:
   Rows(const Output& out, bool fits) : out_(out) {
-    if (fits) columns_ = columns_of(STDOUT_FILENO);
+    constexpr std::size_t kUsualColumns = 80;
+    if (fits && out.is_terminal()) columns_ = columns_of(STDOUT_FILENO).value_or(kUsualColumns);
   }
 
   void add(std::vector<std::string> cells, Tone tone) {
@@ -151,14 +152,16 @@ class Rows {
   /// The rows so far, and forgets them.
   std::string take() {
     if (!table_) choose_columns();
-    const std::size_t room = columns_
-                                 ? std::max(kStateRoom, *columns_ - std::min(used(), *columns_))
-                                 : std::string::npos;
+    const std::size_t state_room = room_beside(used(), kStateRoomMin);
+    const std::size_t name_room = room_beside(used() - name_width() + state_room, kNameRoomMin);
     for (const Row& row : rows_) {
       std::vector<std::string> cells;
       for (const std::size_t i : shown_) cells.push_back(row.cells[i]);
-      for (const std::string& line : wrapped(row.cells.back(), room)) {
-        cells.back() = out_.toned(row.tone, line);
+      const std::vector<std::string> names = wrapped(row.cells.front(), name_room);
+      const std::vector<std::string> states = wrapped(row.cells.back(), state_room);
+      for (std::size_t i = 0; i < std::max(names.size(), states.size()); ++i) {
+        cells.front() = i < names.size() ? names[i] : "";
+        cells.back() = i < states.size() ? out_.toned(row.tone, states[i]) : "";
         table_->add(std::exchange(cells, std::vector<std::string>(shown_.size())));
       }
     }
@@ -174,9 +177,19 @@ class Rows {
   static constexpr std::array<std::string_view, 7> kHeaders = {
       "log", "head", "entries", "certificate", "payloads", "bytes", "state"};
   static constexpr std::size_t kState = kHeaders.size() - 1;
-  static constexpr std::size_t kStateRoom = 30;
-  static constexpr std::size_t kLeftOut[] = {3, 5, 1, 4};  ///< in this order
+  static constexpr std::size_t kStateRoom = 30;     ///< less only where no column can be left out
+  static constexpr std::size_t kStateRoomMin = 20;  ///< of the widest "complete to N"
+  static constexpr std::size_t kNameRoomMin = 12;
+  static constexpr std::size_t kLeftOut[] = {3, 5, 1, 4, 2};  ///< in this order
 
+  [[nodiscard]] std::size_t name_width() const {
+    return std::max(kHeaders.front().size(), widths_.front());
+  }
+  /// What `used` columns leave of the terminal, but at least `least`.
+  [[nodiscard]] std::size_t room_beside(std::size_t used, std::size_t least) const {
+    if (!columns_) return std::string::npos;
+    return std::max(least, *columns_ - std::min(used, *columns_));
+  }
   /// Columns before that of the state.
   [[nodiscard]] std::size_t used() const {
     std::size_t sum = 0;
