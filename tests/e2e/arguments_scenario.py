@@ -162,8 +162,26 @@ class Arguments(Scenario):
                 said = self.error(USAGE, *verb, f"--range={ranges}").splitlines()[0]
                 self.assertIn(f'--range "{ranges}", at character {character}: {reason}', said)
                 self.assertIn("like 5-9,20,30-", said)
-        self.assertIn("at character 3: here nothing can be counted from the end",
+        self.assertIn("at character 3: a peer is not asked for what counts from the end",
                       self.error(USAGE, "sync", "127.0.0.1:1", author, "--range", "3,last"))
+
+    def test_ranges_are_counted_from_the_end_alike_by_all_verbs_that_have_them(self):
+        """But for what a peer is asked for: its end is not known before."""
+        author = self.new_log("abcdefghijklm")
+        listed = re.findall(r"(?m)^  ([a-z]+)  ", self.text("help"))
+        verbs = {verb for verb in listed if "\n  --range RANGES" in self.text("help", verb)}
+        done = {"cat": ["cat", author], "log": ["log", author], "export": ["export", author, "--jsonl"],
+                "delete": ["delete", author, "--payloads", "--dry-run"],
+                "select": ["select", author, "--dry-run"]}
+        self.assertEqual(verbs, {*done, "sync"})
+        for ranges, plain in ("-3-", "11-"), ("-3", "11"), ("last", "13"), ("-3--2", "11-12"), ("2,-1", "2,13"):
+            for spelled in ["--range", ranges], [f"--range={ranges}"]:
+                for verb in done.values():
+                    for form in [], ["--json"]:
+                        self.assertEqual(self.out(*verb, *spelled, *form),
+                                         self.out(*verb, "--range", plain, *form), (verb, spelled))
+                said = self.error(USAGE, "sync", "127.0.0.1:1", author, *spelled)
+                self.assertIn("--newest N asks for the last N", said)
 
     def test_seqnums_are_counted_from_the_end_of_a_log_where_one_is_at_hand(self):
         author = self.new_log(str(n) for n in range(20))

@@ -76,6 +76,21 @@ class Select(NetworkScenario):
         self.assertNotIn(self.lines(1, start=190)[0], printed)
         self.assert_sound("reader")
 
+    def test_a_range_counts_from_the_last_entry_that_is_held(self):
+        self.sync("reader", self.source.address, self.author, "--range", "1-50")
+        counted = f"{self.json('ls', store='reader')['head'] - 9}-", 0, True
+        self.assertEqual(self.wants(self.author, "--range", "-10-"), counted)
+        self.grow(self.lines(1, start=101))
+        self.sync("reader", self.source.address)
+        self.assertEqual(self.wants(), counted)
+        self.assertEqual(self.wants(self.author, "--range", "-10", "--newest", "3"), ("92", 3, True))
+        for ranges in "-102", "-200--150":
+            self.assertIn("101 entries so far",
+                          self.error(NOT_FOUND, "select", self.author, "--range", ranges, store="reader"))
+        self.assertIn("this range ends before it begins, as the last entry is 101",
+                      self.error(USAGE, "select", self.author, "--range", "last-1", store="reader"))
+        self.assertEqual(self.wants(), ("92", 3, True))
+
     def test_all_a_range_and_no_payloads(self):
         self.sync("reader", self.source.address, self.author, "--range", "1-10")
         self.assertEqual(self.wants(self.author, "--range", "3-4,50-60", "--newest", "1"),

@@ -63,7 +63,7 @@ tl::unexpected<Failure> no_ranges(std::string_view what, std::string_view text, 
                                   std::string_view reason) {
   return usage(std::string(what) + " " + in_quotes(text) + ", at character " +
                std::to_string(at + 1) + ": " + std::string(reason) +
-               " (ranges are like 5-9,20,30-; where a log is at hand also last, -10- or 5--2)");
+               " (ranges are like 5-9,20,30-; of a log that is here also last, -10- or 5--2)");
 }
 
 }  // namespace
@@ -130,7 +130,8 @@ Outcome<RangeSet> parse_range_option(std::string_view what, std::string_view tex
   const auto place = words.counted_from_last();
   if (!place) return words.of(kSeqnumMax);
   return no_ranges(what, text, *place,
-                   "here nothing can be counted from the end of the log; --newest N can");
+                   "a peer is not asked for what counts from the end of a log, which only the peer "
+                   "knows; --newest N asks for the last N");
 }
 
 Outcome<RangeWords> RangeWords::parse(std::string_view what, std::string_view text) {

@@ -17,7 +17,7 @@ constexpr std::size_t kRowsPerPortion = 1000;
 struct Options {
   std::string log;
   std::optional<std::uint64_t> newest;
-  RangeSet range;
+  RangeWords range;
   bool all = false;
   bool none = false;
   bool entries_only = false;
@@ -111,12 +111,28 @@ Outcome<void> check(const Options& options) {
   return {};
 }
 
-store::LogInterest changed(store::LogInterest interest, const Options& options) {
+/// What --range means in a log; it may count from the last entry that is held now.
+Outcome<RangeSet> meant(const store::LogState& log, const RangeWords& range) {
+  const SeqNum head = log.head();
+  CULM_TOOLS_CHECK(range.check_in(head));
+  RangeSet seqnums = range.of(head);
+  const bool is_counted = range.counted_from_last().has_value();
+  if (!range.empty() && (seqnums.empty() || (is_counted && head == 0))) {
+    return fail_with(Failure(Exit::kNotFound, Errc::kEntryNotHeld,
+                             "the log has " + human_entries(head) +
+                                 " so far, and --range counts from the last of them")
+                         .about(short_name(log.log))
+                         .next("--newest N wants the last N, also of what comes later"));
+  }
+  return seqnums;
+}
+
+store::LogInterest changed(store::LogInterest interest, const Options& options, RangeSet range) {
   if (options.none) return {Interest{}, false};
   const bool was_none = interest.is_none();
   if (options.all) interest.entries = everything();
   if (options.newest || !options.range.empty()) {
-    interest.entries = {options.range, options.newest.value_or(0)};
+    interest.entries = {std::move(range), options.newest.value_or(0)};
   }
   // Payloads alone were said: of all entries, then.
   if (interest.entries.empty()) interest.entries = everything();
@@ -143,7 +159,8 @@ Outcome<Change> plan(const store::Store& store, const LogKey& key, const Options
                          .about(short_name(key))
                          .next("say which entries as well: --all, --range or --newest"));
   }
-  change.interest = changed(change.log->interest, options);
+  CULM_TOOLS_TRY(RangeSet range, meant(*change.log, options.range));
+  change.interest = changed(change.log->interest, options, std::move(range));
   const RangeSet unwanted =
       everything().ranges - change.interest.payloads_wanted(change.log->head());
   CULM_TOOLS_TRY(change.in_part, find_in_part(transaction, *change.log, unwanted));
@@ -246,8 +263,10 @@ void add_select(CommandTree& tree) {
   verb.add_option("LOG", &options->log,
                   "Log, or author of several; without one all of the store are shown");
   verb.add_option("--newest", number_of(options->newest), "Want the newest N entries");
-  verb.add_option("--range", ranges_of(options->range),
-                  "Want these seqnums, such as 5-9,20,30-; goes with --newest");
+  verb.add_option(
+      "--range", ranges_of(options->range),
+      "Want these seqnums, such as 5-9,20,30-, last or -10-, which count from the last\n"
+      "entry that is held now; goes with --newest");
   verb.add_flag("--all", options->all, "Want everything");
   verb.add_flag("--none", options->none, "Want nothing");
   verb.add_flag("--entries-only", options->entries_only, "Want no payloads");
