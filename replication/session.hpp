@@ -10,6 +10,7 @@
 #include "culm/replication/arriving_payloads.hpp"
 #include "culm/replication/credit_pool.hpp"
 #include "culm/replication/event.hpp"
+#include "culm/replication/known_damage.hpp"
 #include "culm/replication/policy.hpp"
 #include "culm/replication/secure_channel.hpp"
 #include "culm/replication/stats.hpp"
@@ -32,6 +33,8 @@ class Session {
     SecureChannel::Options channel;
     std::uint64_t id = 0;  ///< for `WorkId`
     std::string agent = "culm";
+    /// Of all sessions on the store.
+    std::shared_ptr<KnownDamage> damage = std::make_shared<KnownDamage>();
   };
 
   /// All references must outlive the session.

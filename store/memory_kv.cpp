@@ -140,6 +140,10 @@ void check_key(ByteView key) { CULM_ASSERT(!key.empty() && key.size() <= kKeyByt
 
 }  // namespace
 
+bool MemoryPage::has(Table of, ByteView key) const {
+  return of == table && !below(key, first) && !below(last, key);
+}
+
 struct MemoryKv::State {
   mutable std::mutex mutex;  // guards images and claims; the writer's ticket guards the rest
   MemoryImage committed;
@@ -160,6 +164,7 @@ class MemoryKv::Transaction final : public KvWriteTransaction {
   Result<std::optional<ByteView>> get(Table table, ByteView key) const override {
     check_key(key);
     CULM_ASSERT(ticket_);
+    CULM_CHECK(check_page(table, key));
     const auto* row = find_row(root(table), key);
     if (row == nullptr) return std::nullopt;
     return ByteView(row->value);
@@ -170,6 +175,7 @@ class MemoryKv::Transaction final : public KvWriteTransaction {
 
   Result<void> put(Table table, ByteView key, ByteView value) override {
     check_key(key);
+    CULM_CHECK(check_page(table, key));
     CULM_CHECK(count_operation());
     const std::uint64_t before = size_of(find_row(root(table), key));
     const std::uint64_t after = key.size() + value.size();
@@ -187,6 +193,7 @@ class MemoryKv::Transaction final : public KvWriteTransaction {
 
   Result<void> erase(Table table, ByteView key) override {
     check_key(key);
+    CULM_CHECK(check_page(table, key));
     CULM_CHECK(count_operation());
     const auto* row = find_row(root(table), key);
     if (row == nullptr) return {};
@@ -212,6 +219,12 @@ class MemoryKv::Transaction final : public KvWriteTransaction {
 
   const Node& root(Table table) const { return image_.tables[static_cast<std::size_t>(table)]; }
   Node& root(Table table) { return image_.tables[static_cast<std::size_t>(table)]; }
+
+  Result<void> check_page(Table table, ByteView key) const {
+    const auto& damaged = state_.options.damaged;
+    if (damaged && damaged->has(table, key)) return fail(Errc::kStoreDamaged);
+    return {};
+  }
 
   Result<void> count_operation() {
     CULM_ASSERT(ticket_ && !failed_);
@@ -254,6 +267,7 @@ class MemoryKv::Cursor final : public KvCursor {
   Result<std::optional<KvRow>> arrived(const detail::MemoryRow* row) {
     at_row_ = row != nullptr;
     if (!at_row_) return std::nullopt;
+    CULM_CHECK(transaction_.check_page(table_, row->key));
     key_ = row->key;
     return KvRow{row->key, row->value};
   }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 
 #include "culm/store/kv.hpp"
 
@@ -21,6 +22,15 @@ struct MemoryImage {
   std::uint64_t size_bytes = 0;
 };
 
+/// Rows of a table, by their keys.
+struct MemoryPage {
+  Table table{};
+  Bytes first;
+  Bytes last;
+
+  [[nodiscard]] bool has(Table of, ByteView key) const;
+};
+
 /// What goes wrong, and when.
 struct MemoryOptions {
   /// The put, erase or commit with this number fails with kStoreIo, counted from 1; 0: none.
@@ -31,6 +41,8 @@ struct MemoryOptions {
   std::uint64_t full_after_bytes = std::numeric_limits<std::uint64_t>::max();
   /// Whether `grow` doubles that number or finds the disk full.
   bool may_grow = true;
+  /// What meets a row of this page, and writes there, fails with kStoreDamaged.
+  std::optional<MemoryPage> damaged{};
 };
 
 /// A `Kv` in memory, for tests and simulations. It promises and refuses what the durable one does:

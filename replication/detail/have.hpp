@@ -8,6 +8,13 @@
 
 namespace culm::replication {
 
+/// Says that nothing of the log is held.
+[[nodiscard]] inline Have nothing_of(const LogKey& log) {
+  Have have;
+  have.log = log;
+  return have;
+}
+
 /// That the store holds `held` of a log, which it serves, as one message can say it. A damaged head
 /// is not said to be held; `events` tells of it.
 [[nodiscard]] Result<Have> make_have(const store::ReadTransaction& transaction,

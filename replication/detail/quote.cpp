@@ -24,8 +24,6 @@ constexpr std::uint64_t kEntryBytes = 65;
 constexpr std::uint64_t kHashBytes = 64;
 constexpr std::uint64_t kShortHashBytes = 8;
 
-/// Payloads of a sample. Of very many, the sizes of so many tell those of all.
-constexpr std::uint64_t kSampleRows = 1024;
 /// Entries that are looked at for their links: at the start of each range, where links lead out.
 constexpr std::uint64_t kLinkEntriesMax = 2048;
 constexpr std::uint64_t kLinkEntriesOfRangeMax = 256;
@@ -59,20 +57,6 @@ struct Payloads {
     exact = false;
   }
 };
-
-/// Members of `set` in even distances, about `count` of them.
-RangeSet sample_of(const RangeSet& set, std::uint64_t count) {
-  const std::uint64_t step = set.count() / count + 1;
-  RangeSet sample;
-  std::uint64_t next = step / 2;  // as the members are counted
-  std::uint64_t passed = 0;
-  for (const SeqRange& range : set.ranges()) {
-    const std::uint64_t last = passed + (range.last - range.first);
-    for (; next <= last; next += step) sample.insert(range.first + (next - passed));
-    passed = last + 1;
-  }
-  return sample;
-}
 
 /// As if all were alike, without reading any.
 Payloads average_payloads(const ServedWant& served, const store::LogState& log, bool is_all) {
@@ -325,6 +309,19 @@ Result<void> fit_budget(const ServedWant& served, std::uint64_t around,
 std::uint64_t bytes_held(const ServedWant& served, SeqNum payload) {
   const bool is_begun = payload != 0 && payload == served.want.resume_seqnum;
   return is_begun && served.payloads.contains(payload) ? served.want.resume_offset : 0;
+}
+
+RangeSet sample_of(const RangeSet& set, std::uint64_t count) {
+  const std::uint64_t step = set.count() / count + 1;
+  RangeSet sample;
+  std::uint64_t next = step / 2;  // as the members are counted
+  std::uint64_t passed = 0;
+  for (const SeqRange& range : set.ranges()) {
+    const std::uint64_t last = passed + (range.last - range.first);
+    for (; next <= last; next += step) sample.insert(range.first + (next - passed));
+    passed = last + 1;
+  }
+  return sample;
 }
 
 std::uint64_t answer_bytes(const Have& have) {

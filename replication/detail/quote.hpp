@@ -6,6 +6,11 @@
 
 namespace culm::replication {
 
+/// Rows of a sample. Of very many, so many tell of all.
+inline constexpr std::uint64_t kSampleRows = 1024;
+/// Members of `set` in even distances, about `count` of them.
+[[nodiscard]] RangeSet sample_of(const RangeSet& set, std::uint64_t count);
+
 /// What is said around what moves: the answer `have`, a quote, and what ends the want.
 [[nodiscard]] std::uint64_t answer_bytes(const Have& have);
 

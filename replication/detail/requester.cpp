@@ -18,13 +18,14 @@ WantRequest offered(const LogKey& log, const store::LogInterest& interest) {
 }  // namespace
 
 Requester::Requester(std::uint64_t session, const store::Store& store, Policy& policy,
-                     CreditPool& pool, ArrivingPayloads& payloads, Outbox& outbox,
-                     std::deque<Event>& events, SessionStats& stats)
+                     CreditPool& pool, ArrivingPayloads& payloads, KnownDamage& damage,
+                     Outbox& outbox, std::deque<Event>& events, SessionStats& stats)
     : session_(session),
       store_(store),
       policy_(policy),
       pool_(pool),
       payloads_(payloads),
+      damage_(damage),
       credit_(pool),
       outbox_(outbox),
       events_(events),
@@ -66,7 +67,8 @@ Result<WantId> Requester::ask(const WantRequest& asked, const Again& again) {
   want.payload_size_max = asked.payload_size_max;
   want.budget_bytes = request.budget_bytes;
   if (log && !asked.from_nothing) {
-    const RangeSet shown = log->shown();
+    RangeSet shown = log->shown();
+    if (again.is_offered) shown -= damage_.of(asked.log);
     want.held = first_ranges(shown);
     want.payloads_held = first_ranges(log->payloads & shown);
     want.payloads_excepted = first_ranges((log->deleted - asked.undelete) | asked.bare);
@@ -196,10 +198,6 @@ Result<void> Requester::on_quote(const Quote& quote) {
   CULM_CHECK(request->on_quote());
   if (!request->full) events_.push_back(Quoted{request->host_id, request->asked.log, quote});
   return {};
-}
-
-void Requester::grant(std::uint64_t bytes) {
-  if (bytes != 0) outbox_.send(Credit{bytes});
 }
 
 void Requester::top_up() {

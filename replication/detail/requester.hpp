@@ -13,6 +13,7 @@
 #include "culm/replication/detail/outbox.hpp"
 #include "culm/replication/detail/request.hpp"
 #include "culm/replication/event.hpp"
+#include "culm/replication/known_damage.hpp"
 #include "culm/replication/policy.hpp"
 #include "culm/replication/stats.hpp"
 #include "culm/store/store.hpp"
@@ -25,8 +26,8 @@ class Requester {
  public:
   /// All must outlive the requester.
   Requester(std::uint64_t session, const store::Store& store, Policy& policy, CreditPool& pool,
-            ArrivingPayloads& payloads, Outbox& outbox, std::deque<Event>& events,
-            SessionStats& stats);
+            ArrivingPayloads& payloads, KnownDamage& damage, Outbox& outbox,
+            std::deque<Event>& events, SessionStats& stats);
   Requester(const Requester&) = delete;
   Requester& operator=(const Requester&) = delete;
 
@@ -124,7 +125,9 @@ class Requester {
   [[nodiscard]] bool is_fetching() const;
   [[nodiscard]] std::uint64_t credit_limit() const;
   [[nodiscard]] bool is_entry_here(const Request& request, SeqNum seqnum) const;
-  void grant(std::uint64_t bytes);
+  void grant(std::uint64_t bytes) {
+    if (bytes != 0) outbox_.send(Credit{bytes});
+  }
   /// `payloads`: those that it brings.
   void submit(Request& request, std::variant<UnitWork, PayloadWork, EvidenceWork> content,
               std::uint64_t credit, const RangeSet& payloads);
@@ -162,6 +165,7 @@ class Requester {
   Policy& policy_;
   CreditPool& pool_;
   ArrivingPayloads& payloads_;
+  KnownDamage& damage_;
   CreditWindow credit_;
   Outbox& outbox_;
   std::deque<Event>& events_;

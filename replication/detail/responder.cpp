@@ -9,6 +9,7 @@
 #include "culm/replication/detail/have.hpp"
 #include "culm/replication/detail/quote.hpp"
 #include "culm/replication/detail/scope.hpp"
+#include "culm/store/row_damage.hpp"
 
 namespace culm::replication {
 namespace {
@@ -23,10 +24,12 @@ bool is_over(const ServedWant& served) { return served.phase == ServedWant::Phas
 }  // namespace
 
 Responder::Responder(const store::Store& store, CreditPool& pool, SignatureVerifier& verifier,
-                     Outbox& outbox, std::deque<Event>& events, SessionStats& stats)
+                     KnownDamage& damage, Outbox& outbox, std::deque<Event>& events,
+                     SessionStats& stats)
     : store_(store),
       pool_(pool),
       verifier_(verifier),
+      damage_(damage),
       outbox_(outbox),
       events_(events),
       stats_(stats) {}
@@ -86,29 +89,27 @@ Result<void> Responder::accept(Want want) {
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto state, transaction.get_log(want.log));
   const store::LogState& log = *state;
+  CULM_CHECK(look(transaction, log));
   ServedWant served(std::move(want));
+  served.unreadable = damage_.unreadable(log.log);
   served.plan(log);
   is_turn_full_ = false;
   plan_left_ -= std::min(plan_left_, planning_cost(served));
   if (!has_room(served.ranges()) && !served.want.quote_only) return fail(Errc::kBusy);
-  RangeSet damaged = served.shown(log);
-  CULM_TRY(const auto have, make_have(transaction, log, damaged, events_));
-  if (have.head != 0) damaged.erase(SeqRange{1, have.head});
-  for (; !damaged.empty(); damaged.erase(SeqRange{damaged.max(), damaged.max()})) {
-    static_cast<void>(served.pass_over(damaged.max()));
+  auto answer = make_answer(served, transaction, log);
+  if (!answer && store::is_of_pages(answer.error())) {
+    give_up(log.log, {{1, kSeqnumMax}});
+    served.unreadable = damage_.unreadable(log.log);
+    served.planned = false;
+    answer = make_answer(served, transaction, log);
   }
-  if (!served.planned) served.plan(log);
-  auto quote = make_quote(served, have, transaction, log, quote_rows_left_);
-  while (!quote && passes_over(served, quote.error())) {
-    served.plan(log);
-    quote = make_quote(served, have, transaction, log, quote_rows_left_);
-  }
-  if (!quote) return fail(quote.error());
-  CULM_CHECK(heed_budget(served, have, transaction, log, *quote));
-  outbox_.send(have);
-  outbox_.send(*quote);
+  if (!answer) return fail(answer.error());
+  outbox_.send(answer->have);
+  outbox_.send(answer->quote);
   if (served.want.quote_only) {
-    CULM_CHECK(complete(served, transaction, log));
+    const auto completed = complete(served, transaction, log);
+    if (!completed && !is_of_log(completed)) return completed;
+    if (!completed) finish(served, DoneReason::kDamaged);
   } else {
     served_.push_back(std::move(served));
     recount();
@@ -140,7 +141,7 @@ Result<bool> Responder::try_out(const ServedWant& served, std::uint64_t around,
   Outbox outbox(pool);
   std::deque<Event> events;
   SessionStats stats;
-  Responder trial(store_, pool, verifier_, outbox, events, stats);
+  Responder trial(store_, pool, verifier_, damage_, outbox, events, stats);
   ServedWant& tried = trial.served_.emplace_back(served);
   std::uint64_t bytes = 0;
   bool goes_on = true;
@@ -198,6 +199,7 @@ void Responder::log_changed(const LogKey& log) {
   for (ServedWant& served : served_) {
     if (served.want.log != log) continue;
     served.damaged = {};
+    served.unreadable = damage_.unreadable(log);
     served.planned = false;
   }
 }
@@ -238,9 +240,17 @@ Result<bool> Responder::advance(ServedWant& served) {
   auto stepped = take_step(served);
   if (stepped || !is_of_log(stepped.error().code)) return stepped;
   if (passes_over(served, stepped.error())) return true;
+  if (store::is_of_pages(stepped.error()) && narrow(served)) return true;
   // What is wrong with one log here must not keep the others from being served.
-  tell_damage(served.want.log, stepped.error());
-  deny(served, DenyReason::kBusy);
+  const Error& error = stepped.error();
+  const bool is_damaged = error.code == Errc::kStoreDamaged;
+  if (is_damaged) events_.push_back(Damaged{served.want.log, store::damaged_entry(error)});
+  if (is_damaged && !served.want.live) {
+    outbox_.send(nothing_of(served.want.log));
+    finish(served, DoneReason::kDamaged);
+  } else {
+    deny(served, DenyReason::kBusy);
+  }
   return true;
 }
 
@@ -303,14 +313,12 @@ bool Responder::passes_over(ServedWant& served, const Error& error) {
   return true;
 }
 
-void Responder::tell_damage(const LogKey& log, const Error& error) {
-  if (error.code == Errc::kStoreDamaged)
-    events_.push_back(Damaged{log, store::damaged_entry(error)});
-}
-
 Result<void> Responder::complete(ServedWant& served, const store::ReadTransaction& transaction,
                                  const store::LogState& log) {
-  CULM_TRY(const store::Lost lost, transaction.find_lost(log));
+  CULM_TRY(store::Lost lost, transaction.find_lost(log));
+  const RangeSet damaged = damage_.of(log.log);
+  lost.entries |= log.served() & damaged;
+  lost.payloads |= log.payloads & damaged;
   finish(served, served.lacks(lost, log) ? DoneReason::kDamaged : DoneReason::kComplete);
   return {};
 }

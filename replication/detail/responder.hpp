@@ -9,6 +9,7 @@
 #include "culm/replication/detail/outbox.hpp"
 #include "culm/replication/detail/served_want.hpp"
 #include "culm/replication/event.hpp"
+#include "culm/replication/known_damage.hpp"
 
 namespace culm::replication {
 
@@ -18,7 +19,7 @@ class Responder {
  public:
   /// All must outlive the responder.
   Responder(const store::Store& store, CreditPool& pool, SignatureVerifier& verifier,
-            Outbox& outbox, std::deque<Event>& events, SessionStats& stats);
+            KnownDamage& damage, Outbox& outbox, std::deque<Event>& events, SessionStats& stats);
   Responder(const Responder&) = delete;
   Responder& operator=(const Responder&) = delete;
   ~Responder();
@@ -36,6 +37,10 @@ class Responder {
   /// Takes a want that the policy allows. Fails as the store, or with kBusy when
   /// too many are open, or they are of too many ranges.
   [[nodiscard]] Result<void> accept(Want want);
+  /// Reads some entries of all parts of the log, once while the process runs, before anybody is
+  /// told that they are held: what is damaged of them is known then.
+  [[nodiscard]] Result<void> look(const store::ReadTransaction& transaction,
+                                  const store::LogState& log);
   /// The peer no longer wants it: says done.
   void cancel(WantId want);
   /// The peer has refused what it got: nothing more is said.
@@ -94,7 +99,23 @@ class Responder {
   /// Lets the quote say what would be sent. False: to find that out takes too long now.
   [[nodiscard]] Result<bool> try_out(const ServedWant& served, std::uint64_t around,
                                      const store::LogState& log, Quote& quote);
-  void tell_damage(const LogKey& log, const Error& error);
+  /// What a want is answered with, before anything is sent for it.
+  struct Answer {
+    Have have;
+    Quote quote;
+  };
+  [[nodiscard]] Result<Answer> make_answer(ServedWant& served,
+                                           const store::ReadTransaction& transaction,
+                                           const store::LogState& log);
+  /// See `store::find_row_damage`: what it finds is known then.
+  [[nodiscard]] Result<void> look_at(const store::ReadTransaction& transaction,
+                                     const store::LogState& log, const RangeSet& sample,
+                                     const SeqRange& part);
+  /// A page is damaged: lets the want go on without what is unreadable. False where nothing is
+  /// left.
+  [[nodiscard]] bool narrow(ServedWant& served);
+  /// From now on they are unreadable.
+  void give_up(const LogKey& log, const RangeSet& seqnums);
   /// Whether the want goes on without the damaged entry that `error` names.
   [[nodiscard]] bool passes_over(ServedWant& served, const Error& error);
   void spend(ServedWant& served, std::size_t bytes);
@@ -107,6 +128,7 @@ class Responder {
   const store::Store& store_;
   CreditPool& pool_;
   SignatureVerifier& verifier_;
+  KnownDamage& damage_;
   Outbox& outbox_;
   std::deque<Event>& events_;
   SessionStats& stats_;

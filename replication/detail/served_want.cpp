@@ -22,7 +22,7 @@ ServedWant::ServedWant(Want asked)
 }
 
 void ServedWant::plan(const store::LogState& log) {
-  const RangeSet available = log.served() - damaged;
+  const RangeSet available = log.served() - damaged - unreadable;
   head = std::max(head, log.head());
   const RangeSet wanted = resolve(want.interest, head) & available;
   entries = RangeSet();
@@ -93,7 +93,7 @@ bool ServedWant::lacks(const store::Lost& lost, const store::LogState& log) cons
 }
 
 RangeSet ServedWant::shown(const store::LogState& log) const {
-  const RangeSet held = log.served() - damaged;
+  const RangeSet held = log.served() - damaged - unreadable;
   return has_gaps ? held & anchored(held | known) : held;
 }
 

@@ -87,6 +87,7 @@ struct ServedWant {
   RangeSet put_off;       ///< of these, for being too large yet
   RangeSet large;         ///< of these, those found to be no small ones
   RangeSet settled;       ///< payloads that are here and will not be sent by this want: see `plan`
+  RangeSet unreadable;    ///< here, whatever changes
   RangeSet damaged;       ///< here, so that they cannot be sent
   RangeSet awaited;       ///< of these, about which the host does something
   bool is_short = false;  ///< of what the peer was told to be held, as some was damaged

@@ -14,12 +14,13 @@ Session::Impl::Impl(Options options, const store::Store& store, Policy& policy, 
                     ArrivingPayloads& payloads, SignatureVerifier& verifier, Random& random,
                     Instant now)
     : agent_(std::move(options.agent)),
+      damage_(std::move(options.damage)),
       store_(store),
       policy_(policy),
       channel_(options.channel, random),
       outbox_(credit),
-      responder_(store, credit, verifier, outbox_, events_, stats_),
-      requester_(options.id, store, policy, credit, payloads, outbox_, events_, stats_),
+      responder_(store, credit, verifier, *damage_, outbox_, events_, stats_),
+      requester_(options.id, store, policy, credit, payloads, *damage_, outbox_, events_, stats_),
       fork_search_(store, requester_, outbox_),
       pool_(credit),
       liveness_(now) {
@@ -216,7 +217,9 @@ void Session::Impl::drop_finished(const Damaged& damaged) {
   if (ended_) return;
   responder_.drop_finished(damaged.log, damaged.seqnum);
   responder_.begin_turn(false);
-  static_cast<void>(go_on(responder_.pump()));
+  auto said = responder_.pump();
+  if (said) said = unless_of_log(send_receipt(damaged.log));
+  static_cast<void>(go_on(said));
 }
 
 void Session::Impl::close(std::optional<Errc> code) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -69,6 +70,12 @@ class Session::Impl {
   [[nodiscard]] Result<void> on_defect(const DefectFound& defect);
   [[nodiscard]] Result<void> on_deny(const Deny& deny);
   void on_bye(const Bye& bye);
+  /// Who offers may keep it nowhere else: what is told to be held is looked at first. Fails with
+  /// kBusy where some of the log cannot be read.
+  [[nodiscard]] Result<WantId> take_offer(const LogKey& log, const store::LogInterest& interest);
+  /// Says what is held of the log, but for what is known to be damaged.
+  [[nodiscard]] Result<void> say_have(const store::ReadTransaction& transaction,
+                                      const store::LogState& log);
 
   /// Whether the peer knows the log: else it forgets what it is told of it, and is not told again.
   [[nodiscard]] bool knows(const LogKey& log) const;
@@ -98,6 +105,7 @@ class Session::Impl {
   void end(std::optional<Error> error, std::string text);
 
   std::string agent_;
+  const std::shared_ptr<KnownDamage> damage_;
   const store::Store& store_;
   Policy& policy_;
   SecureChannel channel_;

@@ -84,7 +84,7 @@ Result<void> Session::Impl::on_offer(const Offer& offer) {
   }
   if (requester_.wants(offer.log)) return {};
   name(offer.log);
-  const auto want = requester_.take_offer(offer.log, *interest);
+  const auto want = take_offer(offer.log, *interest);
   if (want) {
     events_.push_back(OfferAccepted{offer.log, *interest});
     return {};
@@ -92,6 +92,26 @@ Result<void> Session::Impl::on_offer(const Offer& offer) {
   // Whatever keeps this side from asking is not the peer's fault.
   if (ends(want.error().code) == Scope::kStore) return fail(want.error());
   outbox_.send(Deny{offer.log, 0, DenyReason::kBusy});
+  return {};
+}
+
+Result<WantId> Session::Impl::take_offer(const LogKey& log, const store::LogInterest& interest) {
+  {
+    CULM_TRY(const auto transaction, store_.read());
+    const auto state = transaction.find_log(log);
+    if (!state && state.error().code == Errc::kStoreDamaged) events_.push_back(Damaged{log, 0});
+    if (!state) return fail(state.error());
+    if (*state) CULM_CHECK(responder_.look(transaction, **state));
+  }
+  if (!damage_->unreadable(log).empty()) return fail(Errc::kBusy);
+  return requester_.take_offer(log, interest);
+}
+
+Result<void> Session::Impl::say_have(const store::ReadTransaction& transaction,
+                                     const store::LogState& log) {
+  CULM_TRY(const auto have,
+           make_have(transaction, log, log.served() - damage_->of(log.log), events_));
+  outbox_.send(have);
   return {};
 }
 
@@ -126,6 +146,14 @@ Result<void> Session::Impl::on_want(const Want& want) {
   if (accepted || holds_some) CULM_CHECK(unless_of_log(tell_defect(want.log)));
   if (accepted) return {};
   // After the defect: who knows many logs may forget this one at the deny.
+  if (accepted.error().code == Errc::kStoreDamaged && !want.live) {
+    outbox_.send(nothing_of(want.log));
+    Quote quote;
+    quote.want = want.id;
+    outbox_.send(quote);
+    outbox_.send(Done{want.id, DoneReason::kDamaged});
+    return {};
+  }
   const bool is_busy = ends(accepted.error().code) == Scope::kLog;
   if (!is_busy) await_news(want.log, true);
   outbox_.send(Deny{want.log, want.id, is_busy ? DenyReason::kBusy : DenyReason::kNotServed});
@@ -229,9 +257,7 @@ Result<void> Session::Impl::tell_defect(const LogKey& log) {
   CULM_TRY(const auto evidence, transaction.evidence(*state, 1));
   if (!evidence.empty()) outbox_.send(DefectFound{log, evidence.front()});
   // What is left below the cap is compared again.
-  CULM_TRY(const auto have, make_have(transaction, *state, state->served(), events_));
-  outbox_.send(have);
-  return {};
+  return say_have(transaction, *state);
 }
 
 Result<void> Session::Impl::send_receipt(const LogKey& log) {
@@ -250,8 +276,7 @@ Result<void> Session::Impl::send_receipt(const LogKey& log) {
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto state, transaction.find_log(log));
   if (state && (is_wanted || !state->served().empty())) {
-    CULM_TRY(const auto have, make_have(transaction, *state, state->served(), events_));
-    outbox_.send(have);
+    CULM_CHECK(say_have(transaction, *state));
     logs_.news_told(log);
   }
   logs_.receipt_sent(log);

@@ -20,11 +20,14 @@ Node::Node(NodeOptions options, const store::Store& store, replication::Policy& 
       random_(random),
       credit_(options_.credit_bytes),
       admission_(options_.admission),
-      plan_(random) {}
+      plan_(random),
+      damage_(std::make_shared<replication::KnownDamage>()) {}
 
 std::optional<Action> Node::next_action() {
   if (actions_.empty()) {
     wake_for_credit();
+    // What was said of them is taken back.
+    for (const LogKey& log : damage_->take_grown()) fan_out({&log, 1}, {}, now_);
     do {
       advance_fetches();
       advance_syncs();
@@ -232,56 +235,6 @@ void Node::keep_after(const replication::WorkReport& report) {
   const auto waited = link->keeps.extract(report.log);
   // It may have grown since the unit was handed out.
   if (waited) static_cast<void>(keep_interest(*link, report.log, *waited.mapped()));
-}
-
-constexpr auto kDropAgainAfter = std::chrono::minutes(1);
-
-bool Node::drop_damaged(replication::Session& session, const replication::Damaged& damaged) {
-  constexpr std::size_t kDropsMax = 64;
-  std::erase_if(damaged_, [&](const auto& row) { return row.second && *row.second <= now_; });
-  const auto known = damaged_.find({damaged.log, damaged.seqnum});
-  const bool is_under_way = known != damaged_.end() && !known->second;
-  if (is_under_way) return false;
-  if (damaged.seqnum == 0) {
-    // Said once, and again later.
-    return damaged_.try_emplace({damaged.log, 0}, now_ + kDropAgainAfter).second;
-  }
-  if (known != damaged_.end() || drops_ >= kDropsMax) {  // those when they are met again
-    session.drop_finished(damaged);
-    return false;
-  }
-  damaged_.try_emplace({damaged.log, damaged.seqnum});
-  ++drops_;
-  const TaskId task = run([damaged](store::Store& store) {
-    return store.update([&](store::WriteTransaction& transaction) -> Result<void> {
-      CULM_CHECK(transaction.drop_damaged(damaged.log, {{damaged.seqnum, damaged.seqnum}}));
-      return {};
-    });
-  });
-  own_tasks_.emplace(task, DropTask{damaged});
-  return true;
-}
-
-void Node::drop_finished(const replication::Damaged& damaged, bool is_done, Instant now) {
-  --drops_;
-  const auto row = damaged_.find({damaged.log, damaged.seqnum});
-  if (is_done) damaged_.erase(row);
-  if (!is_done) row->second = now + kDropAgainAfter;
-  for (const SessionId id : subscriptions_.of(damaged.log)) {
-    Link* const link = find_open(id);
-    if (link == nullptr) continue;
-    link->connection.session().drop_finished(damaged);
-    settle(*link, now);
-  }
-}
-
-void Node::entries_lost(const LogKey& log, Instant now) {
-  for (const SessionId id : subscriptions_.of(log)) {
-    Link* const link = find_open(id);
-    if (link == nullptr) continue;
-    link->connection.session().entries_lost(log);
-    settle(*link, now);
-  }
 }
 
 std::vector<SessionStatus> Node::sessions() const {

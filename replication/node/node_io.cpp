@@ -66,7 +66,8 @@ SessionId Node::start_session(SessionRef ref, Instant now) {
                   .psk = options_.psk,
                   .expected_peer = is_outbound ? dial->second.options.expected_peer : std::nullopt},
       .id = id,
-      .agent = options_.agent};
+      .agent = options_.agent,
+      .damage = damage_};
   auto session = std::make_unique<Session>(std::move(options), store_, policy_, credit_, payloads_,
                                            verifier_, random_, now);
   using Asked = Result<std::vector<replication::Denied>>;
@@ -87,6 +88,7 @@ SessionId Node::start_session(SessionRef ref, Instant now) {
 void Node::received(SessionId session, ByteView bytes, Instant now) {
   Link* const link = find(session);
   if (link == nullptr) return;
+  if (!damaged_.empty()) forgive_damage(now);
   link->connection.received(bytes, now);
   settle(*link, now);
   bound_input(now);
@@ -168,7 +170,7 @@ void Node::take_event(Link& link, replication::Event& event) {
   }
   if (const auto* const damaged = std::get_if<replication::Damaged>(&event)) {
     const bool is_of_sync = link.ref.dial != 0 && damaged->seqnum == 0;
-    if (!drop_damaged(link.connection.session(), *damaged) && !is_of_sync) return;
+    if (!drop_damaged(&link.connection.session(), *damaged) && !is_of_sync) return;
   }
   if (take_fetch_event(link, event)) return;
   if (const auto* const accepted = std::get_if<replication::OfferAccepted>(&event)) {

@@ -93,6 +93,7 @@ bool Node::is_while_known(const Link& link, const LogKey& log) {
 
 void Node::log_forgotten(const LogKey& log, Instant now) {
   now_ = now;
+  damage_->forget(log);
   for (auto& [id, running] : syncs_) running.sync.take_forgotten(log);
 }
 

@@ -121,7 +121,12 @@ void Sync::on(Call& call, const replication::CaughtUp& caught_up) {
 }
 
 void Sync::on(Call& call, const replication::WantEnded& ended) {
-  if (const auto asked = call.asked.extract(ended.want)) return answered(call, asked.mapped());
+  if (const auto asked = call.asked.extract(ended.want)) {
+    const bool is_damaged = ended.reason == replication::DoneReason::kDamaged;
+    const Asked& of = asked.mapped();
+    if (of.question == Question::kQuote) of.log->state.quote_ended(is_damaged);
+    return answered(call, of);
+  }
   Log* const log = find(ended.log);
   if (log == nullptr || log->source != call.dial || log->want != ended.want) return;
   source_declined(*log);

@@ -105,6 +105,11 @@ void SyncLog::fetched(const FetchEnded& ended) {
   }
 }
 
+void SyncLog::quote_ended(bool is_damaged) {
+  has_sound_quote_ = has_sound_quote_ || !is_damaged;
+  report_.error = has_sound_quote_ ? std::nullopt : std::optional(Error{Errc::kPeerStore});
+}
+
 void SyncLog::end_quotes() {
   is_wanted_over_ = true;
   if (report_.quote) {
@@ -275,7 +280,8 @@ Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
                       report.unconfirmed.empty() && !is_lost_there;
   if (want_.live && !has_failed()) {
     conclude_live(state, is_all, report);
-  } else if (report.outcome == LogOutcome::kComplete && !want_.quote_only && !is_all) {
+  } else if (report.outcome == LogOutcome::kComplete &&
+             (want_.quote_only ? is_lost_there : !is_all)) {
     report.outcome = LogOutcome::kPartial;
   }
   // Who cannot serve what it said that it holds has not said what that is.

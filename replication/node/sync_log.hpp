@@ -36,6 +36,8 @@ class SyncLog {
   /// Nobody waits for the quote of the whole any more.
   void end_whole() { is_whole_over_ = true; }
   void fetched(const FetchEnded& ended);
+  /// All of a quote was said. Damaged: it leaves out what the peer has lost.
+  void quote_ended(bool is_damaged);
   /// Where a quote is all that is wanted: no more will come.
   void end_quotes();
   void denied(std::size_t peer, const replication::Denied& denied);
@@ -134,6 +136,7 @@ class SyncLog {
   bool wants_nothing_ = false;
   bool is_wanted_over_ = false;
   bool is_whole_over_ = false;
+  bool has_sound_quote_ = false;
 };
 
 }  // namespace culm::node

@@ -43,7 +43,8 @@ std::optional<Error> why_partial(const LogReport& log) {
 
 std::optional<Error> why_not_moved(const SyncReport& report, const LogReport& log) {
   if (log.outcome == LogOutcome::kBudget && !has_come(report)) return Error{Errc::kUsage};
-  if (log.offer_denied) return Error{Errc::kDenied};
+  const bool is_lost_there = log.error == Error{Errc::kPeerStore};
+  if (log.offer_denied && !is_lost_there) return Error{Errc::kDenied};
   if (const auto partial = why_partial(log)) return partial;
   if (log.error || log.outcome != LogOutcome::kDenied) return log.error;
   return Error{Errc::kDenied};

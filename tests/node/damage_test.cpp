@@ -47,12 +47,22 @@ class NodeDamage : public testing::Test {
     test::put_row(kv, table, key, value);
     ASSERT_TRUE(node.start(kv.image()));
   }
+  /// Likewise a page with the rows of these entries.
+  static void rot_page(SimulatedNode& node, SeqNum first, SeqNum last) {
+    store::MemoryKv kv({}, node.crash());
+    const auto rows = test::rows_of(kv, Table::kEntries);
+    const auto key_of = [&](SeqNum n) { return rows.at(static_cast<std::size_t>(n - 1)).first; };
+    const store::MemoryPage page{Table::kEntries, key_of(first), key_of(last)};
+    ASSERT_TRUE(node.start(kv.image(), {.damaged = page}));
+  }
   static void rot_entry(SimulatedNode& node, SeqNum n) {
     rot(node, Table::kEntries, static_cast<std::size_t>(n - 1));
   }
   /// What came of a sync that was done.
-  SyncReport sync(SimulatedNode& node, const std::vector<const SimulatedNode*>& peers) {
+  SyncReport sync(SimulatedNode& node, const std::vector<const SimulatedNode*>& peers,
+                  bool is_push = false) {
     SyncRequest request;
+    request.push = is_push;
     request.logs.emplace_back().log = log.log();
     for (const SimulatedNode* const peer : peers) request.peers.push_back({peer->endpoint()});
     node.synced.clear();
@@ -251,7 +261,10 @@ TEST_F(NodeDamage, ALogWhoseStateIsDamagedFailsAlone) {
   auto other_want = want();
   other_want.log = other.log();
   reader.dial(relay, {.wants = {want(), other_want}});
-  ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 1 && reader.count<Denied>() == 1; }));
+  ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 2; }));
+  const auto ended = reader.all<WantEnded>();
+  const auto is_damaged = [](const auto& one) { return one.reason == DoneReason::kDamaged; };
+  EXPECT_EQ(std::ranges::count_if(ended, is_damaged), 1);
   EXPECT_TRUE(reader.holds(other.log(), {{1, 10}}));
   EXPECT_EQ(reader.count<Ended>(), 0U);
 }
@@ -357,6 +370,108 @@ TEST_F(NodeDamage, ASyncOfPeersThatLostDifferentThingsIsPartialOnlyWhereSomeIsMi
       EXPECT_TRUE(!is_whole || told.missing.empty());
     }
   }
+}
+
+TEST_F(NodeDamage, NothingIsConfirmedOfALogWhileItsDamageCannotBeDropped) {
+  hold(author);
+  hold(relay);
+  store::MemoryKv kv({}, relay.crash());
+  auto [key, value] = test::rows_of(kv, Table::kEntries).at(6);
+  value[value.size() / 2] ^= 1U;
+  test::put_row(kv, Table::kEntries, key, value);
+  ASSERT_TRUE(relay.start(kv.image(), {.fail_operation = 1}));
+  relay.accepts = store::LogInterest{everything(), true};
+  EXPECT_FALSE(sync(author, {&relay}, true).logs[0].is_pushed);
+  const LogReport refused = sync(author, {&relay}, true).logs[0];
+  EXPECT_FALSE(refused.is_pushed);
+  EXPECT_EQ(refused.offer_denied, replication::DenyReason::kBusy);
+  EXPECT_EQ(relay.count<Damaged>(), 1U);
+  ASSERT_TRUE(relay.state(log.log()).held.contains(7));
+}
+
+TEST_F(NodeDamage, APushLooksForDamageBeforeItIsConfirmedAndMendsIt) {
+  hold(author);
+  hold(relay);
+  rot_entry(relay, 7);
+  relay.accepts = store::LogInterest{everything(), true};
+  EXPECT_TRUE(sync(author, {&relay}, true).logs[0].is_pushed);
+  EXPECT_EQ(relay.count<Damaged>(), 1U);
+  EXPECT_TRUE(relay.holds(log.log(), {{1, log.head()}}));
+  sync(reader, {&relay});
+  EXPECT_TRUE(reader.holds(log.log(), {{1, log.head()}}));
+}
+
+TEST_F(NodeDamage, NothingIsConfirmedOfALogWithADamagedPageAndTheRestIsServed) {
+  hold(author);
+  for (const bool is_read_before : {false, true}) {
+    SCOPED_TRACE(is_read_before);
+    SimulatedNode& damaged = network.add(is_read_before ? "first" : "second");
+    hold(damaged);
+    rot_page(damaged, 400, 420);
+    damaged.accepts = store::LogInterest{everything(), true};
+    const RangeSet lost{{400, 420}};
+    SimulatedNode& fresh = network.add(is_read_before ? "third" : "fourth");
+    const auto read = [&] {
+      const LogReport report = sync(fresh, {&damaged}).logs[0];
+      EXPECT_EQ(report.outcome, LogOutcome::kPartial);
+      EXPECT_EQ(report.error, Error{Errc::kPeerStore});
+      EXPECT_TRUE((fresh.state(log.log()).held & lost).empty());
+      EXPECT_TRUE(fresh.state(log.log()).held.contains(RangeSet{{1, 399}}));
+    };
+    if (is_read_before) read();
+    for (int n = 0; n < 2; ++n) {
+      const LogReport pushed = sync(author, {&damaged}, true).logs[0];
+      EXPECT_FALSE(pushed.is_pushed);
+      EXPECT_EQ(pushed.offer_denied, replication::DenyReason::kBusy);
+      ASSERT_EQ(pushed.unconfirmed.size(), 1U);
+      EXPECT_TRUE(pushed.unconfirmed[0].entries.contains(lost));
+    }
+    if (!is_read_before) read();
+    EXPECT_EQ(damaged.count<Damaged>(), 1U);
+  }
+}
+
+TEST_F(NodeDamage, WhereAPageIsFoundDamagedWhileAWantIsServedTheRestStillComes) {
+  log.append_many(4000);  // more than are looked at before
+  hold(relay);
+  rot_page(relay, 3001, 3002);
+  const LogReport report = sync(reader, {&relay}).logs[0];
+  EXPECT_EQ(report.outcome, LogOutcome::kPartial);
+  EXPECT_EQ(report.error, Error{Errc::kPeerStore});
+  EXPECT_TRUE(reader.state(log.log()).held.contains(RangeSet{{1, 3000}}));
+  EXPECT_TRUE(reader.state(log.log()).held.contains(log.head()));
+  relay.accepts = store::LogInterest{everything(), true};
+  hold(author);
+  EXPECT_FALSE(sync(author, {&relay}, true).logs[0].is_pushed);
+}
+
+TEST_F(NodeDamage, AQuoteOfALogThatCannotBeReadSaysThatItIsDamaged) {
+  hold(relay);
+  rot_page(relay, 1, log.head());
+  auto quote = want();
+  quote.quote_only = true;
+  reader.dial(relay, {.wants = {quote}});
+  ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == 1; }));
+  EXPECT_EQ(reader.all<WantEnded>()[0].reason, DoneReason::kDamaged);
+  EXPECT_EQ(reader.all<replication::PeerHas>().back().held, RangeSet());
+  EXPECT_EQ(reader.count<Denied>(), 0U);
+}
+
+TEST_F(NodeDamage, ALogIsLookedAtOnceHoweverOftenItIsPushed) {
+  hold(author);
+  hold(relay);
+  relay.accepts = store::LogInterest{everything(), true};
+  std::vector<std::uint64_t> rows;
+  for (int n = 0; n < 3; ++n) {
+    log.append_many(1);
+    hold(author);
+    const std::uint64_t before = test::read_counts.entries_found;
+    EXPECT_TRUE(sync(author, {&relay}, true).logs[0].is_pushed);
+    rows.push_back(test::read_counts.entries_found - before);
+  }
+  EXPECT_GE(rows[0], 800U);
+  EXPECT_LT(rows[1], 100U);
+  EXPECT_LT(rows[2], 100U);
 }
 
 TEST_F(NodeDamage, APushOfWhatLeadsToNothingEndsAtOnceAndSaysWhich) {

@@ -17,7 +17,8 @@ namespace culm::test {
 /// What a thread has read of such stores.
 struct ReadCounts {
   std::uint64_t transactions = 0;
-  std::uint64_t entries = 0;  ///< rows
+  std::uint64_t entries = 0;        ///< rows
+  std::uint64_t entries_found = 0;  ///< rows that were asked for by their key
 };
 inline thread_local ReadCounts read_counts;
 
@@ -103,6 +104,7 @@ class WatchedKv final : public store::Kv {
 
     Result<std::optional<ByteView>> get(store::Table table, ByteView key) const override {
       CULM_TRY(const auto value, kv_->get(table, key));
+      if (table == store::Table::kEntries) ++read_counts.entries_found;
       if (table != store::Table::kLogs || !value) return value;
       const ByteView checksum = value->last(8);
       log_.assign(checksum.begin(), checksum.end());

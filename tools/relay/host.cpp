@@ -45,7 +45,9 @@ Result<void> check_can_be_made(const std::string& directory) {
 std::string damage_text(const Context& context, const LogKey& log, const RangeSet& seqnums) {
   const std::string what = named(context) + ": log " + to_string(log);
   if (seqnums.empty()) {
-    return what + ": cannot be served, the store is damaged; next: end this process, then " +
+    return what +
+           ": some or all of it cannot be served, the store is damaged; next: end this process, "
+           "then " +
            std::string(step_of_damage(context));
   }
   return what + ": damaged at " + to_string(seqnums) +

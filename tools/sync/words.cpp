@@ -27,10 +27,12 @@ std::string without_payloads(const node::LogReport& log) {
 Failure explain_partial(const node::LogReport& log, const Error& error) {
   if (log.error) {
     return Failure(Exit::kNetwork, error.code,
-                   "not all that is wanted came: the peer's store is damaged")
-        .next(
-            "who runs the peer must mend its store: its log says what was lost, and `culm repair "
-            "--from HOST:PORT` there takes it again; or name another peer with --also");
+                   std::string(log.offer_denied ? "not all that is here is confirmed to be there"
+                                                : "not all that is wanted came") +
+                       ": the peer's store is damaged")
+        .next(std::string(log.offer_denied ? "keep it here; " : "") +
+              "who runs the peer must mend its store: its log says what was lost, and `culm repair "
+              "--from HOST:PORT` there takes it again; or name another peer with --also");
   }
   if (!log.cut_off.empty()) {
     return Failure(Exit::kNotFound, error.code,
@@ -69,7 +71,8 @@ Failure explain(const node::SyncRequest& request, const node::LogReport& log, co
     return Failure(Exit::kUsage, error.code, "nothing that is missing fits into the budget")
         .next("with --budget 64KiB or more something comes each time");
   }
-  if (node::is_partial(log) && !log.offer_denied) {
+  const bool is_lost_there = log.error == Error{Errc::kPeerStore};
+  if (node::is_partial(log) && (!log.offer_denied || is_lost_there)) {
     return explain_partial(log, error);
   }
   const bool is_offer = log.offer_denied.has_value();

@@ -1,0 +1,30 @@
+#include "culm/store/row_damage.hpp"
+
+#include <utility>
+
+namespace culm::store {
+
+Result<RowDamage> find_row_damage(const ReadTransaction& transaction, const LogState& log,
+                                  const RangeSet& sample, const SeqRange& part) {
+  RowDamage damage;
+  SeqNum doubtful_from = part.first;
+  bool is_doubtful = false;
+  for (SeqNum n = sample.min(); n != 0; n = n == kSeqnumMax ? 0 : sample.smallest_from(n + 1)) {
+    const auto read = transaction.get_entry(log, n);
+    if (read) {
+      if (std::exchange(is_doubtful, false)) damage.unreadable.insert({doubtful_from, n - 1});
+      doubtful_from = n + 1;
+    } else if (is_of_pages(read.error())) {
+      is_doubtful = true;
+    } else if (damaged_entry(read.error()) == n) {
+      damage.rows.insert(n);
+    } else {
+      return fail(read.error());
+    }
+  }
+  if (is_doubtful) damage.unreadable.insert({doubtful_from, part.last});
+  damage.rows -= damage.unreadable;
+  return damage;
+}
+
+}  // namespace culm::store

@@ -1,0 +1,26 @@
+#pragma once
+
+#include "culm/store/store.hpp"
+
+namespace culm::store {
+
+/// Rows of entries that cannot be read. Spec: store.md#damage
+struct RowDamage {
+  RangeSet rows;        ///< damaged, each by itself
+  RangeSet unreadable;  ///< lie in damaged pages, so that nobody knows how many they are
+
+  [[nodiscard]] bool empty() const noexcept { return rows.empty() && unreadable.empty(); }
+};
+
+/// Of a damaged page: no row tells whose it is.
+[[nodiscard]] inline bool is_of_pages(const Error& error) {
+  return error.code == Errc::kStoreDamaged && damaged_entry(error) == 0;
+}
+
+/// Reads the rows of `sample`. Where pages are damaged, all of `part` between two of these that can
+/// be read is unreadable. Precondition: `sample` is held, not empty, and lies in `part`.
+[[nodiscard]] Result<RowDamage> find_row_damage(const ReadTransaction& transaction,
+                                                const LogState& log, const RangeSet& sample,
+                                                const SeqRange& part);
+
+}  // namespace culm::store
