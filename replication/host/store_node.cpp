@@ -159,6 +159,12 @@ void StoreNode::verify_in_background() {
   node_.observe(std::move(observer));
 }
 
+void StoreNode::search_for_damage() {
+  search_.emplace(store_, [this](const LogKey& log, const store::RowDamage& damage) {
+    asio::post(io_, [this, log, damage] { node_.damage_found(log, damage); });
+  });
+}
+
 node::SyncId StoreNode::sync(const node::SyncRequest& request,
                              std::function<bool(const node::SyncEvent&)> told,
                              std::function<void(const node::SyncReport&)> ended) {
@@ -178,6 +184,7 @@ node::SyncId StoreNode::sync(const node::SyncRequest& request,
 
 void StoreNode::stop(std::function<void()> handler) {
   background_.reset();
+  search_.reset();
   guard_.stop();
   if (control_) control_->close();
   node_.stop(std::move(handler));

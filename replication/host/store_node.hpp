@@ -10,6 +10,7 @@
 #include "culm/core/signing.hpp"
 #include "culm/replication/host/background_verifier.hpp"
 #include "culm/replication/host/control_server.hpp"
+#include "culm/replication/host/damage_search.hpp"
 #include "culm/replication/host/own_log_guard.hpp"
 #include "culm/replication/host/store_writer.hpp"
 #include "culm/replication/host/verifier_pool.hpp"
@@ -64,6 +65,9 @@ class StoreNode {
   [[nodiscard]] Result<void> serve_requests(const std::string& directory, bool serves_every_log);
   /// Checks signatures that were not needed so far, until `stop`.
   void verify_in_background();
+  /// Looks once through all of the store for damage, until `stop`, so that peers are not told to
+  /// find here what cannot be read. What it finds observers are told as what a session meets.
+  void search_for_damage();
 
   /// Begins a sync. `told` hears what happens, and ends it by returning false; `ended` gets what
   /// came of it, last.
@@ -114,6 +118,7 @@ class StoreNode {
   /// Gone with this, for what is still to be called then.
   std::shared_ptr<StoreNode*> self_ = std::make_shared<StoreNode*>(this);
   std::optional<BackgroundVerifier> background_;
+  std::optional<DamageSearch> search_;
   std::unique_ptr<ControlServer> control_;
 };
 

@@ -117,6 +117,8 @@ class Node {
   void run(node::StoreTask task, std::function<void(Result<void>)> handler);
   /// Tells peers of a log that was changed by somebody else.
   void log_changed(const LogKey& log);
+  /// See `node::Node::damage_found`.
+  void damage_found(const LogKey& log, const store::RowDamage& damage);
   /// Tells syncs that a task has forgotten the log.
   void log_forgotten(const LogKey& log);
 

@@ -124,6 +124,15 @@ class Damage(Rotten):
             self.assertEqual(relay.said().count("cannot be served, the store is damaged"), 1)
             relay.end()
 
+    def test_a_relay_finds_what_is_damaged_of_a_long_log_before_anybody_asks(self):
+        relay = self.relay("relay", "--accept-any")
+        self.push_lines(4000, relay)
+        relay.end()
+        self.flip_key("relay")
+        relay = self.relay("relay", "--accept-any")
+        self.wait_until_said(relay, "cannot be served, the store is damaged")
+        relay.end()
+
     def test_a_log_that_is_lost_whole_is_lost_and_it_says_how_it_comes_back(self):
         relay = self.relay("relay", "--accept-any")
         author = self.new_log([str(n) for n in range(1, 301)])

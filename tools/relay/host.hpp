@@ -55,6 +55,9 @@ class Host {
   /// needed so far. `serves_every_log`: what the policy lets peers read is all of the store.
   [[nodiscard]] Outcome<void> serve_requests(bool serves_every_log);
 
+  /// See `host::StoreNode::search_for_damage`.
+  void search_for_damage() { node_->search_for_damage(); }
+
   /// Runs a sync until it has ended. `told` hears what happens, and ends it by returning false; so
   /// does the first signal.
   [[nodiscard]] node::SyncReport sync(const node::SyncRequest& request,

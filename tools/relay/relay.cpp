@@ -132,6 +132,7 @@ Outcome<void> run_relay(Context& context, const RelayOptions& options) {
     tell_started(log, context, peer, node::to_string(*bound));
     tell_new_key(log, *host);
     host->when_unasked(tell_withheld(*host, log));
+    host->search_for_damage();
     say_when_interrupted("the relay has stopped");
     serve(*host, journal, log);
   }

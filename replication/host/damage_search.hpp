@@ -1,0 +1,49 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include "culm/store/row_damage.hpp"
+
+namespace culm::host {
+
+/// Reads the row of each entry once, in a thread of its own, of low priority where the system
+/// allows that: so damage is known before somebody needs what it took. Of payloads it reads those
+/// that lie in the row of their entry.
+class DamageSearch {
+ public:
+  /// Called in the thread of the search.
+  using Found = std::function<void(const LogKey& log, const store::RowDamage& damage)>;
+
+  /// Rows that are read at a time.
+  static constexpr std::uint64_t kPortion = 1024;
+
+  /// `store` outlives this object. `pause`: what is left to others between two portions.
+  DamageSearch(const store::Store& store, Found found,
+               std::chrono::milliseconds pause = std::chrono::milliseconds(10));
+  DamageSearch(const DamageSearch&) = delete;
+  DamageSearch& operator=(const DamageSearch&) = delete;
+  /// Waits for the portion under way.
+  ~DamageSearch();
+
+ private:
+  void loop();
+  void search(const LogKey& log);
+  /// Of the entries from `from` on; the first that was not looked at, 0 where none is left.
+  [[nodiscard]] Result<SeqNum> look(const LogKey& log, SeqNum from);
+  /// Whether to go on.
+  [[nodiscard]] bool wait();
+
+  const store::Store& store_;
+  Found found_;
+  std::chrono::milliseconds pause_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool is_stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace culm::host
