@@ -36,6 +36,7 @@ struct LmdbKv::State {
   TransactionGate gate;
   std::atomic<bool> disk_full = false;     ///< the last kStoreFull was not the map's
   std::atomic<bool> write_failed = false;  ///< what the disk holds is unknown
+  std::atomic<bool> is_node = false;       ///< nobody else may put another file in its place
 
   State(detail::DirectoryClaim taken, detail::LmdbEnv opened, std::string path,
         const LmdbOptions& options)
@@ -46,6 +47,8 @@ struct LmdbKv::State {
         wait_max(options.wait_max) {}
 
   Result<std::unique_ptr<Transaction>> begin(Access access);
+  /// Whether the file is not under its name: what is written to it is lost, or nobody finds it.
+  bool is_elsewhere() const { return env.is_taken_away() || (is_node && env.is_replaced()); }
   Result<void> follow();
   Result<void> swap_in_copy();
 };
@@ -191,7 +194,7 @@ Result<std::unique_ptr<LmdbKv::Transaction>> LmdbKv::State::begin(Access access)
         CULM_TRY(auto turn, WriterLock::take(directory, LockFor::kTransaction, wait_max));
         lock.emplace(std::move(turn));
       }
-      if (writes && env.is_taken_away()) return fail(Errc::kStoreNotFound);
+      if (writes && is_elsewhere()) return fail(Errc::kStoreNotFound);
       // With a lock to write the file stays in its place. Who reads finds out afterwards, and a
       // snapshot within another is of the same file.
       bool is_left = writes && env.is_replaced();
@@ -199,7 +202,7 @@ Result<std::unique_ptr<LmdbKv::Transaction>> LmdbKv::State::begin(Access access)
         CULM_TRY(auto txn, env.begin(!writes));
         // Asked inside, because the writer we waited for may have failed.
         if (writes && write_failed) return fail(Errc::kStoreIo);
-        is_left = txn && !writes && env.is_replaced() && !gate.is_nested();
+        is_left = txn && !writes && !is_node && env.is_replaced() && !gate.is_nested();
         if (txn && !is_left) {
           return std::make_unique<Transaction>(*this, std::move(ticket), std::move(lock),
                                                *std::move(txn), access);
@@ -214,7 +217,7 @@ Result<std::unique_ptr<LmdbKv::Transaction>> LmdbKv::State::begin(Access access)
 
 /// Goes on with what other processes have made of the file.
 Result<void> LmdbKv::State::follow() {
-  return env.is_replaced() ? env.reopen() : env.set_map_size_bytes(0);
+  return !is_node && env.is_replaced() ? env.reopen() : env.set_map_size_bytes(0);
 }
 
 Result<void> LmdbKv::State::swap_in_copy() {
@@ -318,6 +321,7 @@ Result<void> LmdbKv::compact() {
       CULM_TRY(auto taken, WriterLock::take(state.directory, LockFor::kNode, kNodeLockWaitMax));
       lock.emplace(std::move(taken));
     }
+    if (state.is_elsewhere()) return fail(Errc::kStoreNotFound);
   }
   CULM_CHECK(state.begin(Access::kRead));  // it may have been another file until now
   for (int copies = 0; copies < kCopiesMax; ++copies) {
@@ -372,11 +376,16 @@ void LmdbKv::check_readers() {
 Result<NodeLock> LmdbKv::lock_for_node(Duration wait_max) {
   if (state_->read_only) return fail(Errc::kStoreReadOnly);
   if (::getpid() != state_->process) return fail(Errc::kStoreLocked);
-  const auto ticket = state_->gate.enter(Access::kWrite);
-  if (state_->node_lock) return fail(Errc::kStoreLocked);
-  CULM_TRY(auto taken, WriterLock::take(state_->directory, LockFor::kNode, wait_max));
-  state_->node_lock.emplace(std::move(taken));
-  return NodeLock(state_.get());
+  {
+    const auto ticket = state_->gate.enter(Access::kWrite);
+    if (state_->node_lock) return fail(Errc::kStoreLocked);
+    CULM_TRY(auto taken, WriterLock::take(state_->directory, LockFor::kNode, wait_max));
+    state_->node_lock.emplace(std::move(taken));
+  }
+  NodeLock lock(state_.get());
+  CULM_CHECK(state_->begin(Access::kRead));  // it may have been another file until now
+  state_->is_node = true;
+  return lock;
 }
 
 NodeLock::NodeLock(NodeLock&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
@@ -384,6 +393,7 @@ NodeLock::NodeLock(NodeLock&& other) noexcept : state_(std::exchange(other.state
 NodeLock::~NodeLock() {
   if (state_ == nullptr) return;
   const auto ticket = state_->gate.enter(Access::kWrite);
+  state_->is_node = false;
   state_->node_lock.reset();
 }
 

@@ -70,8 +70,8 @@ class LmdbKv final : public Kv {
   [[nodiscard]] Result<std::unique_ptr<KvReadTransaction>> begin_read() override;
   /// Waits for writers of other processes as well. Fails with kStoreLocked when one needs longer
   /// than `wait_max`, and at once while a node of another process runs; with kStoreNotFound where
-  /// the store was removed or moved: what is written then would be confirmed, and lost. The
-  /// transaction ends in the thread that began it.
+  /// the store was removed or moved, of a node's also where another is in its place: what is
+  /// written then would be confirmed, and lost. The transaction ends in the thread that began it.
   [[nodiscard]] Result<std::unique_ptr<KvWriteTransaction>> begin_write() override;
   /// Doubles the map, up to the size of the disk. Fails with kStoreReadOnly when opened for
   /// reading, and with kStoreFull when it was the disk that was full.

@@ -26,11 +26,15 @@ using Socket = asio::local::stream_protocol::socket;
 constexpr std::size_t kConnectionsMax = 256;
 constexpr std::size_t kReadBytes = 64 * 1024;
 
+/// Where the store is, wherever that is moved to.
+Descriptor open_place(const std::string& directory) {
+  return Descriptor(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+}
+
 /// A listening socket that only this user may connect to. The way over the descriptor of the
 /// directory is always short enough for a socket's name.
-Result<Descriptor> listen_in(const std::string& directory) {
+Result<Descriptor> listen_in(const Descriptor& place) {
   const auto failed = [] { return fail(error_system(Errc::kFileIo, errno)); };
-  const Descriptor place(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   const std::string name(control::kSocketName);
   const std::string path = "/proc/self/fd/" + std::to_string(place.get()) + "/" + name;
   if (place.get() < 0) return failed();
@@ -60,8 +64,8 @@ bool has_hung_up(int socket) {
 
 class ControlServer::Impl : public std::enable_shared_from_this<ControlServer::Impl> {
  public:
-  Impl(asio::io_context& io, Descriptor socket, std::string directory, Performer performer)
-      : acceptor_(io), directory_(std::move(directory)), performer_(performer) {
+  Impl(asio::io_context& io, Descriptor socket, Descriptor place, Performer performer)
+      : acceptor_(io), place_(std::move(place)), performer_(performer) {
     acceptor_.assign(asio::local::stream_protocol(), ::dup(socket.get()));
   }
 
@@ -89,7 +93,7 @@ class ControlServer::Impl : public std::enable_shared_from_this<ControlServer::I
   [[nodiscard]] bool is_full() const { return clients_.size() >= kConnectionsMax; }
 
   asio::local::stream_protocol::acceptor acceptor_;
-  std::string directory_;
+  Descriptor place_;
   Performer performer_;
   std::set<ClientPtr> clients_;
   bool closed_ = false;
@@ -167,7 +171,7 @@ void ControlServer::Impl::close() {
   if (std::exchange(closed_, true)) return;
   ErrorCode ignored;
   acceptor_.close(ignored);
-  ::unlink((directory_ + "/" + std::string(control::kSocketName)).c_str());
+  ::unlinkat(place_.get(), std::string(control::kSocketName).c_str(), 0);
   const std::set<ClientPtr> clients = clients_;
   for (const ClientPtr& client : clients) {
     if (!client->is_busy && client->response.empty()) drop(client);
@@ -180,8 +184,9 @@ ControlServer::~ControlServer() { impl_->close(); }
 Result<std::unique_ptr<ControlServer>> ControlServer::open(
     boost::asio::io_context& io, const std::string& directory, store::Store& store,
     transport::Node& node, OwnLogGuard& guard, SignatureVerifier& verifier, bool serves_every_log) {
-  CULM_TRY(Descriptor socket, listen_in(directory));
-  auto impl = std::make_shared<Impl>(io, std::move(socket), directory,
+  Descriptor place = open_place(directory);
+  CULM_TRY(Descriptor socket, listen_in(place));
+  auto impl = std::make_shared<Impl>(io, std::move(socket), std::move(place),
                                      Performer(store, node, guard, verifier, serves_every_log));
   impl->accept();
   return std::unique_ptr<ControlServer>(new ControlServer(std::move(impl)));

@@ -235,6 +235,32 @@ class TakenAway(NetworkScenario):
         self.assertEqual(self.out("cat", author, store="elsewhere"), b"onetwo")
         relay.end()
 
+    def test_a_store_in_the_place_of_one_that_was_moved_is_left_alone_by_the_relay_of_that(self):
+        relay = self.relay("relay", "--accept-any")
+        key, author = self.keygen()
+        self.new_log(["one"], key=(key, author), store="author")
+        self.sync_one("author", relay.address, "--push")
+        os.rename(self.path("relay"), self.path("elsewhere"))
+        other = self.new_log(["x"], key=self.keygen("other.key"), store="relay")
+        second = self.relay("relay")
+        self.out("append", "--key", key, stdin=b"two", store="author")
+        said = self.run_culm("sync", relay.address, "--push", store="author", status=NETWORK)
+        self.assertNotIn(b"confirms", said.stdout + said.stderr)
+        self.wait_until_said(relay, "another store is in the place of the one that this process "
+                                    "runs on, which writes to neither; next: end this process")
+        # What it runs on it still serves.
+        self.sync_one("reader", relay.address, author)
+        self.assertEqual(self.out("cat", author, store="reader"), b"one")
+        said = self.error(LOCKED, "compact", store="elsewhere")
+        self.assertIn(f"the store was moved while a process runs on it (pid {relay.process.pid})",
+                      said)
+        relay.end()
+        self.assertEqual(os.listdir(self.path("elsewhere")).count("node.sock"), 0)
+        self.out("append", "--key", "other.key", stdin=b"y", store="relay")  # by its own relay
+        self.assertEqual(self.out("cat", other, store="relay"), b"xy")
+        second.end()
+        self.assertEqual([log["log"] for log in self.json_lines("ls", store="relay")], [other])
+
     def test_where_there_is_no_store_nothing_is_said_of_one_that_was_moved(self):
         self.assertIn("there is no store", self.error(NOT_FOUND, "ls", store="nowhere"))
 

@@ -38,6 +38,42 @@ TEST_F(LmdbKvTest, WritesNothingToAStoreThatWasTakenAway) {
   EXPECT_TRUE(kv->begin_write());
 }
 
+TEST_F(LmdbKvTest, OfANodeLeavesAloneAStoreThatWasPutInThePlaceOfItsOwn) {
+  const auto kv = open();
+  const auto node = kv->lock_for_node();
+  ASSERT_TRUE(node);
+  ASSERT_TRUE(put(*kv, "a", "own"));
+  std::filesystem::rename(store_, store_ + ".moved");
+  {
+    const auto other = open();
+    ASSERT_TRUE(put(*other, "a", "other"));
+    const auto refused = kv->begin_write();
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Errc::kStoreNotFound);
+    const auto compacted = kv->compact();
+    ASSERT_FALSE(compacted);
+    EXPECT_EQ(compacted.error().code, Errc::kStoreNotFound);
+    EXPECT_EQ(get(*kv, "a"), "own");
+    EXPECT_EQ(get(*other, "a"), "other");
+  }
+  std::filesystem::rename(store_, store_ + ".other");
+  std::filesystem::rename(store_ + ".moved", store_);
+  EXPECT_TRUE(put(*kv, "b", "1"));
+  EXPECT_TRUE(kv->compact());
+  EXPECT_TRUE(put(*kv, "c", "1")) << "after its own compaction";
+}
+
+TEST_F(LmdbKvTest, BecomesANodeOnTheFileThatACompactionHasMadeBefore) {
+  const auto kv = open();
+  const std::string copy = store_ + "/copy";
+  // Another process takes the place of the file before this one locks it.
+  ASSERT_TRUE(kv->copy_to(copy));
+  std::filesystem::rename(copy, store_ + "/data.mdb");
+  const auto node = kv->lock_for_node();
+  ASSERT_TRUE(node);
+  EXPECT_TRUE(put(*kv, "a", "1"));
+}
+
 TEST_F(LmdbKvTest, MakesItsFilesPrivate) {
   const auto kv = open();
   for (const char* name : {"/data.mdb", "/lock.mdb", "/writer.lock"}) {

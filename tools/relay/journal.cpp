@@ -38,6 +38,12 @@ std::string_view reason(replication::DenyReason reason) {
 
 std::string failing_text(const Context& context, const Error& error) {
   const bool is_full = error.code == Errc::kStoreFull;
+  const bool is_elsewhere = error.code == Errc::kStoreNotFound;
+  if (is_elsewhere && store::file_size_bytes(context.store_directory)) {
+    return named(context) +
+           ": another store is in the place of the one that this process runs on, which writes to "
+           "neither; next: end this process, and start it again on the one that is meant";
+  }
   return named(context) + ": " + message(error) + "; next: " +
          (is_full ? Failure(error).step
                   : "look whether it and its disk are there, then end this process, and start it "
