@@ -152,6 +152,7 @@ void Fetch::stored(const replication::WorkReport& report, Instant now) {
   static const store::IngestReport nothing;
   const store::IngestReport& done = report.outcome ? *report.outcome : nothing;
   const RangeSet& gained = request_.want.payloads ? done.payloads_added : done.added;
+  has_gained_ = has_gained_ || !done.added.empty() || !done.payloads_added.empty();
   planner_.stored(report.id.session, done.added | done.payloads_added, gained, report.stored_bytes,
                   now);
 }

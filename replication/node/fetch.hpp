@@ -142,7 +142,8 @@ class Fetch {
   bool may_be_cut_off_ = true;
   bool is_budget_used_ = false;
   bool is_served_ = false;
-  bool has_asked_again_ = false;
+  std::size_t times_asked_again_ = 0;
+  bool has_gained_ = false;  ///< since it asked again, if it did
   std::optional<Instant> complete_since_;
 };
 

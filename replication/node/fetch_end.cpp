@@ -4,6 +4,12 @@
 #include "culm/replication/node/fetch.hpp"
 
 namespace culm::node {
+namespace {
+
+/// Each time brings what hangs on what came before, so that few are enough.
+constexpr std::size_t kAsksAgainMax = 8;
+
+}  // namespace
 
 bool Fetch::is_damaged() const {
   const auto is_sound = [](const auto& source) {
@@ -23,11 +29,15 @@ SeqNum Fetch::head() const {
 }
 
 /// What one peer has lost, another may have brought since: each is asked once whether it still
-/// lacks some of it. Its answer is waited for no longer than that of a late peer.
+/// lacks some of it, and again as long as that brings more. Its answer is waited for no longer than
+/// that of a late peer.
 bool Fetch::asks_again(Instant now) {
   if (request_.from.size() == 1 || !is_damaged()) return false;
-  if (!has_asked_again_) {
-    has_asked_again_ = true;
+  const bool is_due =
+      times_asked_again_ == 0 || (has_gained_ && times_asked_again_ < kAsksAgainMax);
+  if (is_due) {
+    ++times_asked_again_;
+    has_gained_ = false;
     complete_since_ = now;
     for (auto& [session, source] : sources_) {
       if (source.is_damaged) source.quote = 0;

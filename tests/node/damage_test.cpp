@@ -341,6 +341,22 @@ TEST_F(NodeDamage, ASyncIsPartialWhereThePeerHasLostSomeOfIt) {
   }
 }
 
+TEST_F(NodeDamage, ASyncOfPeersThatLostDifferentThingsGoesOnAsLongAsThatBringsMore) {
+  // Entry 7 leads to 6 alone, and that to 5: one brings what the other needs to send the next.
+  hold(relay);
+  hold(author);
+  for (const SeqNum lost : {5U, 7U}) rot_entry(relay, lost);
+  rot_entry(author, 6);
+  for (const std::string name : {"first", "second"}) {  // the second meets what is known
+    SCOPED_TRACE(name);
+    SimulatedNode& fresh = network.add(name);
+    const LogReport told = sync(fresh, {&relay, &author}).logs[0];
+    EXPECT_TRUE(fresh.holds(log.log(), {{1, log.head()}}));
+    EXPECT_EQ(told.outcome, LogOutcome::kComplete);
+    EXPECT_EQ(told.error, std::nullopt);
+  }
+}
+
 TEST_F(NodeDamage, ASyncOfPeersThatLostDifferentThingsIsPartialOnlyWhereSomeIsMissing) {
   struct Case {
     SeqNum lost_by_one;
