@@ -101,7 +101,7 @@ Result<void> Appender::State::compare(const ReadTransaction& transaction, const 
     const bool is_of_mark = !checked && checked.error().code == Errc::kAuthorMarkFormat;
     if (!checked && !(is_of_mark && options.adopt)) return checked;
     CULM_TRY(const bool is_branch, holds_branch(transaction, known, *published));
-    if (is_branch) return fail(error_for(Errc::kAuthorMarkFork, published->seqnum + 1));
+    if (is_branch) return fail(error_for(Errc::kAuthorMarkFork, published->branch_at()));
   }
   is_marked = published.has_value();
   const Published now{tail.seqnum, tail.hash, store.id()};

@@ -60,7 +60,7 @@ class Appender {
   /// the same chain. `store`, `key` and `mark` must outlive the appender. Nothing may be appended,
   /// until the log was recovered from peers, after
   /// - kAuthorMarkBehind: the store lacks the entry that was published last;
-  /// - kAuthorMarkFork: it holds another entry in its place, or the next one that a peer showed
+  /// - kAuthorMarkFork: it holds another entry in its place, or one behind it that a peer showed
   ///   another in place of;
   /// - kEntryNotHeld: the store holds the log in part, without what later entries link to.
   /// With kAuthorMarkFormat the mark is damaged or, if a seqnum is given, missing although the

@@ -33,9 +33,12 @@ constexpr std::string_view kPlaceMagic = "culmplc1";
 constexpr off_t kPlaceStartBytes = 2 * kSlotDistanceBytes;
 constexpr std::size_t kPlaceSizeBytes = 8 + 8 + 8 + detail::kChecksumSizeBytes;
 
-/// The kind of a store id that is none; the start of the hash of an entry follows.
-constexpr StoreId kBranchStore{2};
-constexpr std::size_t kBranchKindBytes = 8;
+/// How a store id begins that is none: behind it a number of 4 bytes and the start of the hash of
+/// an entry.
+constexpr std::uint64_t kBranchKind = 0x02000000;
+constexpr unsigned kBetweenBits = 32;
+constexpr std::uint64_t kBetweenMax = (std::uint64_t{1} << kBetweenBits) - 1;
+constexpr std::size_t kBranchHashBytes = 8;
 
 /// The generation of both slots before the first write.
 constexpr std::uint64_t kUnpublished = 0;
@@ -223,16 +226,18 @@ void date(int descriptor) {
 
 }  // namespace
 
-StoreId branch_store(const Hash& next) {
-  StoreId store = kBranchStore;
-  std::ranges::copy(ByteView(next.bytes).first(store.size() - kBranchKindBytes),
-                    store.begin() + kBranchKindBytes);
+StoreId branch_store(const Hash& other, std::uint64_t between) {
+  if (between > kBetweenMax) return kUnaskedStore;
+  StoreId store{};
+  const auto hash =
+      std::ranges::copy(to_big_endian(kBranchKind << kBetweenBits | between), store.begin());
+  std::ranges::copy(ByteView(other.bytes).first(kBranchHashBytes), hash.out);
   return store;
 }
 
-bool Published::is_branch() const noexcept {
-  return equal(ByteView(store).first(kBranchKindBytes),
-               ByteView(kBranchStore).first(kBranchKindBytes));
+SeqNum Published::branch_at() const noexcept {
+  const std::uint64_t said = from_big_endian(store);
+  return said >> kBetweenBits == kBranchKind ? seqnum + 1 + (said & kBetweenMax) : 0;
 }
 
 bool is_unasked(AuthorMark& mark) {

@@ -19,8 +19,9 @@ inline constexpr StoreId kUnaskedStore{};
 /// Likewise where all of the log was appended so: it began here, or its author lost all but the
 /// key.
 inline constexpr StoreId kBegunStore{1};
-/// Likewise where a peer showed another entry in place of the next one: says which that was here.
-[[nodiscard]] StoreId branch_store(const Hash& next);
+/// Likewise where a peer showed another entry in place of one behind it: says which that was here,
+/// and how many lie between of which nobody knows.
+[[nodiscard]] StoreId branch_store(const Hash& other, std::uint64_t between = 0);
 
 /// The last entry of a log that was published from here.
 struct Published {
@@ -40,7 +41,9 @@ struct Published {
     return store == kUnaskedStore || is_begun() || is_branch();
   }
   [[nodiscard]] bool is_begun() const noexcept { return store == kBegunStore; }
-  [[nodiscard]] bool is_branch() const noexcept;
+  [[nodiscard]] bool is_branch() const noexcept { return branch_at() != 0; }
+  /// The entry that a peer showed otherwise; 0: none.
+  [[nodiscard]] SeqNum branch_at() const noexcept;
 
   friend bool operator==(const Published&, const Published&) = default;
 };

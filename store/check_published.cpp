@@ -18,9 +18,10 @@ Result<void> check_published(const ReadTransaction& transaction, const LogOutlin
 
 Result<bool> holds_branch(const ReadTransaction& transaction, const LogOutline& known,
                           const Published& published) {
-  if (!published.is_branch()) return false;
-  CULM_TRY(const auto next, transaction.find_entry(known, published.seqnum + 1));
-  return next && branch_store(next->hash()) == published.store;
+  const SeqNum at = published.branch_at();
+  if (at == 0) return false;
+  CULM_TRY(const auto there, transaction.find_entry(known, at));
+  return there && branch_store(there->hash(), at - published.seqnum - 1) == published.store;
 }
 
 }  // namespace culm::store

@@ -11,8 +11,8 @@ namespace culm::store {
 [[nodiscard]] Result<void> check_published(const ReadTransaction& transaction,
                                            const LogOutline& known, const Published& published);
 
-/// Whether the entry next to that of a mark is the one that a peer showed another in place of:
-/// `Published::is_branch`. Fails as the store.
+/// Whether the entry here is the one that a peer showed another in place of:
+/// `Published::branch_at`. Fails as the store.
 [[nodiscard]] Result<bool> holds_branch(const ReadTransaction& transaction, const LogOutline& known,
                                         const Published& published);
 

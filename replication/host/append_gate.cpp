@@ -124,9 +124,10 @@ Result<OtherBranch> make_branch(const Question& about, const node::Endpoint& end
     CULM_TRY(const auto last, transaction.get_entry(*log, below.max()));
     other.common = {below.max(), last.entry.hash(), store::kUnaskedStore};
   }
-  if (other.is_exact() && !shown.other.empty()) {
-    CULM_TRY(const auto first, transaction.get_entry(*log, other.at));
-    other.common.store = store::branch_store(first.entry.hash());
+  if (!shown.other.empty()) {
+    CULM_TRY(const auto here, transaction.get_entry(*log, other.at));
+    const SeqNum between = other.at - other.common.seqnum - 1;
+    other.common.store = store::branch_store(here.entry.hash(), between);
   }
   return other;
 }
@@ -299,7 +300,8 @@ Result<void> move_back(store::AuthorMark& mark, OtherBranch& other) {
   // Of two logs that differ from their beginning nothing is common.
   const bool is_seen = other.common.seqnum != 0 || other.at == 1;
   // A peer that holds more and shows no other entry may only keep back what is between.
-  const bool is_other = other.is_exact() || (published && other.at <= published->seqnum);
+  const bool is_other =
+      other.is_exact() || other.common.is_branch() || (published && other.at <= published->seqnum);
   if (!other.is_unasked || !is_seen || !is_other) return {};
   const bool is_news = other.common.is_branch() && published->seqnum == other.common.seqnum &&
                        published->store != other.common.store;

@@ -233,7 +233,7 @@ Result<std::optional<UnaskedLog>> find_remembered(const store::Store& store, con
   if (!published || tail == 0) return std::nullopt;
   CULM_TRY(const bool is_branch, store::holds_branch(transaction, *state, *published));
   if (!is_branch) return std::nullopt;
-  return UnaskedLog{log, tail, OtherBranch{std::nullopt, published->seqnum + 1, *published, true}};
+  return UnaskedLog{log, tail, OtherBranch{std::nullopt, published->branch_at(), *published, true}};
 }
 
 Result<Doubt> find_doubt(const store::Store& store, const LogKey& log,

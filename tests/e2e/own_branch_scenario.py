@@ -434,6 +434,43 @@ class ReadOnlyMarks(OwnLog):
         self.assertEqual(done.returncode, FORK, done.stderr)
 
 
+class LongBranch(OwnLog):
+    """More entries on both sides than a peer shows one by one, the first ones among them unseen."""
+
+    def setUp(self):
+        super().setUp()
+        self.append(b"theirs\n" * 400)
+        self.sync_one("store", self.address, "--push")
+        self.node.end()
+        self.restore()
+        self.append(b"mine\n" * 400)
+        relay = self.relay_is_back()
+        self.error(FORK, "sync", self.address, "--push")
+        relay.end()
+
+    def test_is_remembered_though_its_first_entry_is_not_known(self):
+        mark, = self.json_lines("mark")
+        self.assertRegex(mark["store_id"], "^02000000(?!00000000)")
+        other, = re.findall("a peer holds another entry ([0-9]+) than", self.text("mark"))
+        self.assertGreater(int(other), mark["seqnum"] + 1)
+        for arguments in (), ("--gate", "never"):
+            said = self.append(b"more\n", *arguments, status=FORK)
+            self.assertIn(f"a peer that was asked before holds another entry {other}", said)
+        stranger = self.relay("stranger", "--accept-any")
+        self.error(FORK, "sync", stranger.address, "--push")
+        self.assertEqual(self.json_lines("ls", store="stranger"), [])
+        self.relay_is_back()
+        self.play(said)
+        self.assertIn("theirs", self.printed("store", self.author))
+        self.assertTrue(self.sync_one("store", self.address, "--push")["pushed"])
+
+    def test_is_known_where_the_mark_is_carried_along_with_the_store(self):
+        self.write("marks.jsonl", self.out("mark", "--json"))
+        self.environment["CULM_MARKS"] = self.path("marks-elsewhere")
+        self.out("mark", "--import", "marks.jsonl")
+        self.append(b"more\n", "--gate", "never", status=FORK)
+
+
 class BegunAgain(OwnLog):
     """Of an author's log only the key file is left, and peers hold the log."""
 
@@ -451,6 +488,19 @@ class BegunAgain(OwnLog):
         for store, head in ("relay", 4), ("store", 1):
             log = self.json("ls", store=store)
             self.assertEqual((log["head"], log["cap"]), (head, None), store)
+
+    def test_is_known_where_the_mark_is_carried_along_with_the_store(self):
+        self.error(FORK, "sync", self.address)
+        mark, = self.json_lines("mark")
+        self.assertEqual(mark["seqnum"], 0)
+        self.write("marks.jsonl", self.out("mark", "--json"))
+        self.node.end()
+        self.environment["CULM_MARKS"] = self.path("marks-elsewhere")
+        for raised in 1, 0:
+            told = self.json("mark", "--import", "marks.jsonl")
+            self.assertEqual((told["marks"], told["raised"]), (1, raised))
+        self.assertEqual(self.json_lines("mark"), [mark])
+        self.append(b"and more\n", "--gate", "never", status=FORK)
 
     def test_goes_on_behind_the_log_as_the_words_say(self):
         self.play(self.error(FORK, "sync", self.address))

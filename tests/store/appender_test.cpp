@@ -164,7 +164,21 @@ TEST_F(AppenderTest, RefusesABranchThatThePeersAreKnownToHoldOtherwiseUntilItIsF
   auto appender = *open(shorter, answered);
   ASSERT_EQ(append_to(appender, 4), 4U);
   EXPECT_EQ(mark.published->store, shorter->id());
-  EXPECT_FALSE((Published{3, here.hash(3), store::StoreId{2, 0, 0, 0, 0, 0, 0, 1}}.is_branch()));
+  EXPECT_FALSE((Published{3, here.hash(3), store::StoreId{2, 0, 0, 1}}.is_branch()));
+}
+
+TEST_F(AppenderTest, RefusesABranchOfWhichTheFirstEntryIsNotKnown) {
+  const auto here = LogBuilder("alice").append_many(400);
+  ASSERT_EQ(append_to(store, 400), 400U);
+  mark.published = Published{3, here.hash(3), store::branch_store(here.hash(310), 306)};
+  EXPECT_EQ(mark.published->branch_at(), 310U);
+  EXPECT_TRUE(mark.published->is_unasked());
+  EXPECT_EQ(open(store).error(), error_for(Errc::kAuthorMarkFork, 310));
+  // The same start of a hash, of another entry.
+  mark.published->store = store::branch_store(here.hash(310), 305);
+  ASSERT_TRUE(open(store));
+  // What a mark has no room to tell is only that nobody was asked.
+  EXPECT_EQ(store::branch_store(here.hash(310), std::uint64_t{1} << 32U), store::kUnaskedStore);
 }
 
 TEST_F(AppenderTest, SaysOfAMarkThatLaggedThatNobodyCouldBeAsked) {

@@ -33,7 +33,7 @@ struct Options {
 std::string words_of(const store::Published& published) {
   if (published.is_overtaken) return kHalf;
   if (!published.is_branch()) return published.is_unasked() ? kUnasked : "";
-  return "  (a peer holds another entry " + std::to_string(published.seqnum + 1) +
+  return "  (a peer holds another entry " + std::to_string(published.branch_at()) +
          " than was appended here: while that one is here, append refuses)";
 }
 
@@ -75,8 +75,9 @@ Outcome<std::pair<LogKey, store::Published>> parse_line(std::string_view line) {
   const auto key = parse_log_key(*log);
   store::Published published;
   published.seqnum = object->find_number("seqnum").value_or(0);
-  if (!key || published.seqnum == 0 || !read_hex(*object, "hash", published.hash.bytes) ||
-      !read_hex(*object, "store_id", published.store)) {
+  if (!key || !read_hex(*object, "hash", published.hash.bytes) ||
+      !read_hex(*object, "store_id", published.store) ||
+      (published.seqnum == 0 && !published.is_branch())) {
     return bad();
   }
   return std::pair{*key, published};
@@ -94,7 +95,8 @@ Result<bool> raise(store::AuthorMark& mark, const store::Published& published) {
     if (is_same_place && ours->hash != published.hash) {
       return fail(error_for(Errc::kAuthorMarkFork, ours->seqnum));
     }
-    if (is_same_place && !is_damaged) return false;
+    const bool is_news = ours && published.is_branch() && !ours->is_branch();
+    if (is_same_place && !is_damaged && !is_news) return false;
   }
   // A damaged one may have said more, and what began elsewhere did not begin here: the next append
   // asks.
@@ -220,8 +222,8 @@ Outcome<void> run(Context& context, const Options& options) {
     }
     // One that was made, and that nothing was published under yet, says nothing.
     const SeqNum seqnum = read && *read ? (*read)->seqnum : 0;
-    const bool is_branch = read && *read && (*read)->is_branch();
-    if (seqnum == 0 && ((read && !is_half && !is_branch) || context.json)) continue;
+    const bool is_branch = read && *read && !is_half && (*read)->is_branch();
+    if (seqnum == 0 && !is_branch && ((read && !is_half) || context.json)) continue;
     if (context.json) {
       CULM_TOOLS_CHECK(context.out.write_json(to_json(log, **read)));
       continue;
