@@ -271,7 +271,7 @@ Result<RangeSet> Fetch::settled(const store::ReadTransaction& transaction,
                                 const store::LogState& log, const RangeSet& wanted) {
   const WantRequest& want = request_.want;
   if (!want.payloads) return log.held;
-  RangeSet done = log.held & (log.payloads | (log.deleted - want.undelete));
+  RangeSet done = log.held & (log.payloads | (log.deleted - want.undelete) | want.bare);
   if (takes_any_size(want)) return done;
   const RangeSet bare = ((wanted & log.held) - done) - measured_;
   CULM_CHECK(
@@ -310,7 +310,7 @@ void Fetch::ask_for_segments(Sessions& sessions, Instant now) {
     if (source == sources_.end()) continue;
     WantRequest want = request_.want;
     if (can_be_cut(want)) want.interest = {segment.entries, 0};
-    want.bare = proofs_ & segment.entries;
+    want.bare |= proofs_ & segment.entries;
     const auto asked = sessions.want(segment.peer, want);
     if (asked) {
       source->second.segments.emplace(*asked, std::move(segment.entries));

@@ -13,7 +13,8 @@ std::optional<store::LogInterest> interest_of(std::span<const replication::WantR
   for (const auto& want : wants) {
     if (want.quote_only || want.log != log) continue;
     if (!wanted) wanted = store::LogInterest{{}, false};
-    replication::widen(*wanted, {want.interest, want.payloads});
+    // One that leaves payloads out is for the others this once.
+    replication::widen(*wanted, {want.interest, want.payloads && want.bare.empty()});
   }
   return wanted;
 }

@@ -50,6 +50,11 @@ Result<void> SyncLog::begin(const store::ReadTransaction& transaction, bool unde
   }
   if (undeletes && state) {
     want_.undelete = resolve(want_.interest, (*state).head()) & state->deleted;
+    // Of a log without payloads these come, and no others.
+    if (!want_.payloads && !want_.undelete.empty()) {
+      want_.payloads = true;
+      want_.bare = everything().ranges - want_.undelete;
+    }
   }
   is_new_ = !state || state->served().empty();
   head_ = state ? state->head() : 0;
@@ -330,7 +335,7 @@ Result<void> SyncLog::find_missing(const store::ReadTransaction& transaction,
                             report.outcome == LogOutcome::kIncomplete;
   if (!want_.payloads || !is_at_an_end || want_.quote_only) return {};
   const RangeSet deleted = log.deleted - want_.undelete;
-  report.payloads_missing = (wanted & log.served()) - log.payloads - deleted;
+  report.payloads_missing = (wanted & log.served()) - log.payloads - deleted - want_.bare;
   if (named_ != everything().ranges) report.deleted_here = named_ & deleted;
   if (want_.payload_size_min == 0 && want_.payload_size_max == limits::kPayloadSizeBytesMax) {
     return {};

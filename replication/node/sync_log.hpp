@@ -19,7 +19,8 @@ class SyncLog {
   SyncLog(replication::WantRequest want, std::size_t peers);
 
   /// Completes the want: without an interest it is the one that the store keeps, or everything
-  /// where nobody has said what to keep. `undeletes`: with the payloads of it that were deleted.
+  /// where nobody has said what to keep. `undeletes`: with the payloads of it that were deleted,
+  /// also where it wants none.
   [[nodiscard]] Result<void> begin(const store::ReadTransaction& transaction, bool undeletes);
 
   [[nodiscard]] const LogKey& key() const { return want_.log; }

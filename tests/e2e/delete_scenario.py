@@ -182,6 +182,20 @@ class Delete(NetworkScenario):
         self.relay("store")
         self.takes_back_what_the_file_holds()
 
+    def test_import_takes_back_what_was_deleted_where_payloads_are_not_wanted(self):
+        self.out("export", self.author, "--jsonl", "-o", "all")
+        self.out("delete", self.author, "--payloads", "--range", "5-7")
+        self.out("select", self.author, "--entries-only")
+        again = "the log is wanted without payloads: those that were deleted here come this once; "
+        self.assertNotIn(again, self.text("import", "--jsonl", "all"))
+        said = self.text("import", "--jsonl", "all", "--undelete")
+        self.assertIn("\nof these were deleted here before: 3 payloads\n", said)
+        self.assertIn(f"{again}`culm select {self.author[:12]}.0 --payloads` wants its payloads", said)
+        self.assertEqual(self.json("ls")["payloads"], 300)
+        self.out(*re.search("`culm (select .*?)`", said)[1].split())
+        self.assertTrue(self.json("select", self.author)["payloads_wanted"])
+        self.assertNotIn(again, self.text("import", "--jsonl", "all", "--undelete"))
+
     def test_the_same_again_deletes_nothing(self):
         self.out("delete", self.author, "--payloads", "--range", "5-7")
         self.assertEqual(self.json("delete", self.author, "--payloads", "--range", "5-7")["deleted"],

@@ -169,6 +169,30 @@ class Fetching(NetworkScenario):
         self.assertEqual((lacking["state"], lacking["payloads_missing"]), ("complete", ""))
         self.assert_sound("reader")
 
+    def test_what_was_deleted_comes_back_alone_where_payloads_are_not_wanted(self):
+        key, author = self.push_lines(100, self.hub)
+        self.sync_one("reader", self.address, author)
+        self.out("delete", author, "--payloads", "--range", "11-30", store="reader")
+        self.sync_one("reader", self.address, author, "--entries-only")
+        self.out("append", "--key", key, "--lines", stdin=b"more\n" * 10, store="author")
+        self.sync_one("author", self.address, "--push")
+        self.assertEqual(self.sync_one("reader", self.address)["payload_bytes"], 0)
+        some = self.sync_one("reader", self.address, author, "--range", "11-20", "--undelete")
+        self.assertEqual((some["state"], some["payloads_missing"]), ("complete", ""))
+        said = self.text("sync", self.address, "--undelete", store="reader")
+        self.assertIn(": the log is wanted without payloads: those that were deleted here come this "
+                      "once; ", said)
+        row = self.json("ls", store="reader")
+        self.assertEqual((row["payloads_deleted"], row["payloads_missing"]), (0, "101-110"))
+        self.assertEqual(self.out("cat", author, "--lines", "--range", "1-100", store="reader"),
+                         "".join(line + "\n" for line in self.lines(100)).encode())
+        self.assertFalse(self.json("select", author, store="reader")["payloads_wanted"])
+        # Nothing is said where nothing comes.
+        self.assertNotIn("this once", self.text("sync", self.address, "--undelete", store="reader"))
+        self.out(*re.search("`culm (select .*?)`", said)[1].split(), store="reader")
+        self.sync_one("reader", self.address)
+        self.assertEqual(self.json("ls", store="reader")["payloads"], 110)
+
     def test_what_undelete_does_not_bring_stays_deleted(self):
         _, author = self.push_lines(20, self.hub)
         large = self.write("large", os.urandom(3_000_000))

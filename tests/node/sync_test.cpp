@@ -319,6 +319,35 @@ TEST_F(SyncTest, WhatWasDeletedComesAgainIfSoAsked) {
   EXPECT_TRUE(is_here());
 }
 
+TEST_F(SyncTest, WhatWasDeletedComesAgainAloneOfALogWithoutPayloads) {
+  author.hold(log, {{1, log.head()}});
+  reader.hold(log, {{1, log.head() - 1}});
+  delete_payloads(reader, {{5, 9}, {20, 30}});
+  ASSERT_TRUE(run([&] { return !is_here(); }));
+  auto bare = request_of({&author});
+  bare.logs[0].payloads = false;
+  start(bare);
+  ASSERT_EQ(report().logs[0].outcome, LogOutcome::kComplete);
+  ASSERT_FALSE(reader.state(log.log()).interest.payloads);
+  for (const bool is_quote : {true, false}) {
+    auto request = request_of({&author});
+    request.logs[0].interest.ranges = {{1, 25}};
+    request.logs[0].payloads = false;
+    request.undelete = true;
+    request.quote_only = is_quote;
+    start(std::move(request));
+    const SyncReport came = report();
+    EXPECT_EQ(came.outcome, SyncOutcome::kDone);
+    EXPECT_EQ(came.logs[0].outcome, LogOutcome::kComplete);
+    EXPECT_EQ(came.logs[0].payload_bytes == 0, is_quote);
+    EXPECT_TRUE(!is_quote || came.logs[0].quote->payload_bytes > 0U);
+  }
+  const store::LogState state = reader.state(log.log());
+  EXPECT_EQ(state.deleted, (RangeSet{{26, 30}}));
+  EXPECT_EQ(state.payloads, (RangeSet{{1, 25}, {31, log.head() - 1}})) << "not that of the last";
+  EXPECT_FALSE(state.interest.payloads) << "what was said of it stays";
+}
+
 TEST_F(SyncTest, WhatDoesNotComeAgainStaysDeleted) {
   author.hold(log);
   reader.hold(log);

@@ -222,6 +222,18 @@ host::JsonlResult<host::JsonlImport> take(const host::JsonlFile& file, host::Wri
   return host::import_jsonl(file, store, {undelete, told});
 }
 
+/// Of logs without payloads: what was deleted comes all the same.
+Outcome<std::string> tell_unwanted(const host::JsonlFile& file, const store::Store& store) {
+  std::string text;
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  for (const host::JsonlLog& log : file.logs()) {
+    CULM_TOOLS_TRY(const auto state, transaction.find_log(log.key));
+    if (!state || state->interest.payloads || (state->deleted & log.seqnums()).empty()) continue;
+    text += short_name(log.key) + ": " + kept_without_payloads(log.key) + "\n";
+  }
+  return text;
+}
+
 /// How payloads come back that were left out.
 std::string undeleting(const std::string& path) {
   return "`culm import --jsonl " + (path == "-" ? "FILE" : shell_word(path)) +
@@ -248,6 +260,10 @@ Outcome<void> run(Context& context, const Options& options) {
   }
 
   CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kCreate, verifier));
+  std::string unwanted;
+  if (options.undelete) {
+    CULM_TOOLS_TRY(unwanted, tell_unwanted(file, *access.store));
+  }
   Progress progress("importing", file.entry_count(), Progress::Unit::kCount);
   const auto import = take(file, access, options.undelete, progress);
   if (!import) {
@@ -257,6 +273,7 @@ Outcome<void> run(Context& context, const Options& options) {
   }
   say_when_interrupted("the import is done");
   CULM_TOOLS_CHECK(report(context, file, *import, progress.seconds()));
+  if (!context.json && import->payloads_undeleted > 0) CULM_TOOLS_CHECK(context.out.say(unwanted));
   if (import->payloads_deleted > 0 && !options.undelete) context.next = undeleting(options.path);
   if (import->forks.empty()) return {};
   Failure failure(Exit::kFork, Errc::kFork, "forked by its author: " + human_forks(import->forks));
@@ -278,7 +295,8 @@ void add_import(CommandTree& tree) {
       "\n"
       "Payloads that were deleted here are not taken again without --undelete. What has its\n"
       "payload in the file is wanted from then on, beside what was; of a log that is there from\n"
-      "entry 1 on without a gap, all is. `culm select` shows and changes that.",
+      "entry 1 on without a gap, all is; of a log without payloads the entries alone.\n"
+      "`culm select` shows and changes that.",
       "culm import --jsonl part.jsonl\n"
       "  culm --store a export 4fd3ab12 --jsonl | culm --store b import --jsonl -",
       options, run);

@@ -182,6 +182,26 @@ Outcome<std::string> tell_other_logs(const Options& options, const store::Store&
   return text;
 }
 
+/// Of logs without payloads: what was deleted comes all the same, and is not kept for ever.
+Outcome<std::string> tell_unwanted(const node::SyncRequest& request, const store::Store& store) {
+  std::string text;
+  if (!request.undelete) return text;
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  for (const replication::WantRequest& want : request.logs) {
+    CULM_TOOLS_TRY(const auto log, transaction.find_log(want.log));
+    if (!log || log->deleted.empty() || log->interest.payloads || log->interest.is_none()) continue;
+    text += short_name(want.log) + ": " + kept_without_payloads(want.log) + "\n";
+  }
+  return text;
+}
+
+Outcome<std::string> tell_besides(const Options& options, const node::SyncRequest& request,
+                                  const store::Store& store) {
+  CULM_TOOLS_TRY(std::string text, tell_unwanted(request, store));
+  CULM_TOOLS_TRY(const std::string others, tell_other_logs(options, store));
+  return text + others;
+}
+
 /// As `conclude`, and what there may be besides.
 Outcome<void> conclude(Context& context, const node::SyncRequest& request,
                        const node::SyncReport& report, const std::string& others) {
@@ -201,7 +221,7 @@ Outcome<void> run_elsewhere(Context& context, const Options& options, node::Sync
   }
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_CHECK(add_logs(options, *store, false, request));
-  CULM_TOOLS_TRY(const std::string others, tell_other_logs(options, *store));
+  CULM_TOOLS_TRY(const std::string others, tell_besides(options, request, *store));
   say_when_interrupted("the peer has not answered");
   CULM_TOOLS_CHECK(check_unasked(context, *store, request));
   take_signals();
@@ -265,7 +285,7 @@ Outcome<void> run(Context& context, const Options& options) {
   Host& host = **opened;
   const bool is_missing = host.store_is() == Host::StoreIs::kMissing;
   CULM_TOOLS_CHECK(add_logs(options, host.store(), is_missing, request));
-  CULM_TOOLS_TRY(const std::string others, tell_other_logs(options, host.store()));
+  CULM_TOOLS_TRY(const std::string others, tell_besides(options, request, host.store()));
   Outcome<void> served;
   const auto serve = [&] {
     if (request.live) served = host.serve_requests(false);
@@ -309,8 +329,8 @@ void add_what(Verb& verb, Options& options) {
   verb.add_flag("--entries-only", options.entries_only, "Want no payloads; this is remembered");
   verb.add_flag(
       "--undelete", options.request.undelete,
-      "Take payloads again that were deleted here, of what is wanted; what does not come\n"
-      "stays deleted");
+      "Take payloads again that were deleted here, of what is wanted, also where no payloads\n"
+      "are; what does not come stays deleted");
   verb.add_option("--payload-max", size_of(options.want.payload_size_max),
                   "Want no payloads above this size, such as 64k or 64KiB, this time");
   verb.add_flag("--newest-first", options.newest_first, "Take the newest entries first");

@@ -43,6 +43,12 @@ void warn(const Context& context, std::string_view verb, const LogKey& log, Warn
   tell(text);
 }
 
+std::string kept_without_payloads(const LogKey& log) {
+  return "the log is wanted without payloads: those that were deleted here come this once; `culm "
+         "select " +
+         name_of_one(log) + " --payloads` wants its payloads from then on";
+}
+
 void tell_made(const Context& context) {
   const std::string& store = context.store_directory;
   if (context.json) return tell_json(Json{{"type", "store_made"}, {"store", store}});

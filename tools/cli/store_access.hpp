@@ -25,6 +25,8 @@ struct Warning {
 };
 /// Says it on stderr.
 void warn(const Context& context, std::string_view verb, const LogKey& log, Warning warning);
+/// What is said of payloads that came again of a log without payloads.
+[[nodiscard]] std::string kept_without_payloads(const LogKey& log);
 /// Says on stderr that a verb has made the store, which is how a mistyped --store shows.
 void tell_made(const Context& context);
 /// Names the process that a failure waited for, where that is known, and how to let it go on where
