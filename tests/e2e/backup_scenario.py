@@ -165,18 +165,31 @@ class FullDisk(NetworkScenario):
         """)
         self.assertEqual(lines[2:], ["dry 5", "1", "repair 5", "1"])
 
-    def test_beside_a_node_as_well(self):
-        lines = self.in_small_place("""
+    def deletes_in_small_steps(self, before="", after=""):
+        """What free pages there are is less than one transaction for all of it writes."""
+        lines = self.in_small_place(f"""
           $C keygen me.key >author; A=$(cat author)
           for i in $(seq 90); do head -c 30000 /dev/urandom | base64 -w 0; echo; done >input
           $C append --key me.key --lines <input >/dev/null 2>&1; echo append $?
-          $C relay --listen 127.0.0.1:0 >ready 2>said & R=$!
-          until grep -sq 'listens at' ready; do kill -0 $R || exit 1; done
+          {before}
           cat /dev/zero >disk/rest 2>/dev/null; echo free $(df --output=avail disk | tail -1)
+          $C --json delete $A --payloads --range 2-60,70 >deleted; echo delete $?
           $C delete $A --payloads --range 1- >/dev/null; echo delete $?
-          kill $R; wait $R; $C verify >/dev/null; echo verify $?
+          {after}
+          $C verify >/dev/null; echo verify $?
         """)
-        self.assertEqual(lines, ["append 0", "free 0", "delete 0", "verify 0"])
+        self.assertEqual(lines, ["append 0", "free 0", "delete 0", "delete 0", "verify 0"])
+        with open(self.path("deleted")) as file:
+            report = json.load(file)
+        self.assertEqual((report["seqnums"], report["payloads"]), ("2-60,70", 30))
+
+    def test_payloads_of_a_range_are_deleted_in_small_steps(self):
+        self.deletes_in_small_steps()
+
+    def test_beside_a_node_as_well(self):
+        self.deletes_in_small_steps("""
+          $C relay --listen 127.0.0.1:0 >ready 2>said & R=$!
+          until grep -sq 'listens at' ready; do kill -0 $R || exit 1; done""", "kill $R; wait $R")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,9 @@
 #include "culm/replication/host/detail/change_steps.hpp"
 
+#include <memory>
+#include <set>
+#include <utility>
+
 #include <gtest/gtest.h>
 
 #include "culm/core/signing.hpp"
@@ -124,6 +128,109 @@ TEST_F(ManyLogs, AFullDiskLetsPayloadsGoOfEach) {
   const ChangedLogs changed = writer.change_all(changes);
   EXPECT_TRUE(changed.outcome) << message(changed.outcome.error());
   EXPECT_EQ(count_made(*store, changes), kLogs);
+}
+
+/// A store on a disk that is full: a transaction finds room for few writes, and for more once the
+/// reserve was given up.
+class FullKv final : public store::Kv {
+ public:
+  FullKv(const store::MemoryImage& image, std::size_t room, std::size_t reserve)
+      : kv_({.may_grow = false}, image), room_(room), reserve_(reserve) {}
+
+  Result<std::unique_ptr<store::KvReadTransaction>> begin_read() override {
+    return kv_.begin_read();
+  }
+  Result<std::unique_ptr<store::KvWriteTransaction>> begin_write() override {
+    CULM_TRY(auto transaction, kv_.begin_write());
+    return std::make_unique<Transaction>(*this, std::move(transaction));
+  }
+  Result<void> grow() override { return fail(Errc::kStoreFull); }
+  Result<void> compact() override { return kv_.compact(); }
+  Result<store::KvClaim> claim() override { return kv_.claim(); }
+  bool is_claimed(std::uint64_t number) override { return kv_.is_claimed(number); }
+  bool release_reserve() override {
+    room_ += reserve_;
+    return std::exchange(reserve_, 0) != 0;
+  }
+
+  [[nodiscard]] std::size_t commits() const { return commits_; }
+  [[nodiscard]] bool has_reserve() const { return reserve_ != 0; }
+
+ private:
+  class Transaction final : public store::KvWriteTransaction {
+   public:
+    Transaction(FullKv& of, std::unique_ptr<store::KvWriteTransaction> transaction)
+        : of_(of), transaction_(std::move(transaction)), left_(of.room_) {}
+
+    Result<std::optional<ByteView>> get(store::Table table, ByteView key) const override {
+      return transaction_->get(table, key);
+    }
+    Result<std::unique_ptr<store::KvCursor>> cursor(store::Table table) const override {
+      return transaction_->cursor(table);
+    }
+    Result<store::KvSpace> space() const override { return transaction_->space(); }
+    Result<void> put(store::Table table, ByteView key, ByteView value) override {
+      if (left_ == 0) return fail(Errc::kStoreFull);
+      --left_;
+      return transaction_->put(table, key, value);
+    }
+    Result<void> erase(store::Table table, ByteView key) override {
+      return transaction_->erase(table, key);
+    }
+    Result<void> commit() override {
+      ++of_.commits_;
+      return transaction_->commit();
+    }
+
+   private:
+    FullKv& of_;
+    std::unique_ptr<store::KvWriteTransaction> transaction_;
+    std::size_t left_;
+  };
+
+  store::MemoryKv kv_;
+  std::size_t room_;
+  std::size_t reserve_;
+  std::size_t commits_ = 0;
+};
+
+TEST_F(ManyLogs, PayloadsOfARangeGoOnAFullDiskInSmallStepsAndAtLastByTheReserve) {
+  constexpr std::size_t kRoomMax = 200;
+  const RangeSet range{{2, 30}, {35, 35}};
+  const auto log = test::LogBuilder("long").append_many(40);
+  {
+    const store::MemoryKv* memory = nullptr;
+    const auto store = open(image_, {}, &memory);
+    ASSERT_TRUE(store::ingest(*store, log.log(), log.unit({{1, 40}}, true), verifier_));
+    image_ = memory->image();
+  }
+  const std::vector<LogChange> changes{{logs_[0], LogChange::DeletePayloads{{{3, 3}}}},
+                                       {log.log(), LogChange::DeletePayloads{range}}};
+  std::set<std::size_t> steps;
+  std::size_t by_reserve = 0;
+  for (const bool has_reserve : {true, false}) {
+    for (std::size_t room = 1; room <= kRoomMax; ++room) {
+      test::TestRandom random{1};
+      auto kv = std::make_unique<FullKv>(image_, room, has_reserve ? kRoomMax : 0);
+      const FullKv& disk = *kv;
+      const auto store = *store::Store::open(std::move(kv), random);
+      const ChangedLogs changed = DirectWriter(*store, verifier_).change_all(changes);
+      const bool is_done = changed.outcome.has_value();
+      EXPECT_TRUE(is_done || !has_reserve) << room;
+      EXPECT_TRUE(is_done || changed.outcome.error().code == Errc::kStoreFull) << room;
+      const store::LogState state = **(*store->read()).get_log(log.log());
+      EXPECT_EQ(state.payloads, (RangeSet{{1, 40}} - state.deleted));
+      EXPECT_TRUE(is_done ? state.deleted == range : range.contains(state.deleted)) << room;
+      EXPECT_TRUE(!is_done || count_made(*store, changes) == changes.size()) << room;
+      const bool is_by_reserve = has_reserve && !disk.has_reserve();
+      if (is_by_reserve) ++by_reserve;
+      if (is_done && !is_by_reserve) steps.insert(disk.commits());
+      EXPECT_TRUE(is_done || room <= by_reserve) << "the reserve is for where nothing else helps";
+    }
+  }
+  EXPECT_GT(by_reserve, 0U);
+  EXPECT_GT(steps.size(), 2U) << "the more room the fewer steps";
+  EXPECT_GT(*steps.rbegin(), range.count() / 2);
 }
 
 TEST_F(ManyLogs, OneOfWhichFailsAfterItHasWrittenAreChangedUpToThatOne) {
