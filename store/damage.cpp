@@ -8,6 +8,7 @@
 #include "culm/feed/verify.hpp"
 #include "culm/store/detail/rows.hpp"
 #include "culm/store/detail/schema.hpp"
+#include "culm/store/foresee.hpp"
 #include "culm/store/store.hpp"
 
 /// What is damaged, and what a write transaction does about it.
@@ -38,6 +39,22 @@ Lost find_lost_path(const LogState& state) {
   }
   path.entries -= served;
   return path;
+}
+
+/// What of it is wanted.
+Lost find_wanted(const LogState& log, Lost lost) {
+  if (log.cap != 0) lost.entries.erase({log.cap, kSeqnumMax});
+  lost.payloads = lost.payloads & log.served();
+  if (lost.empty()) return lost;
+  if (log.interest.entries.empty() && log.interest.payloads) return lost;  // nobody chose a part
+  // Newest so many are counted from the head that was here before.
+  const SeqNum before = std::max(log.head(), lost.entries.empty() ? 0 : lost.entries.max());
+  const RangeSet wanted = resolve(log.interest.entries, before);
+  // Where less is wanted now, a proof ends with what is here.
+  const SeqNum head = std::max(log.head(), wanted.empty() ? 0 : wanted.max());
+  lost.entries = lost.entries & closure(wanted, head);
+  lost.payloads = lost.payloads & log.interest.payloads_wanted(before);
+  return lost;
 }
 
 }  // namespace
@@ -135,20 +152,28 @@ Result<Lost> ReadTransaction::read_lost(const LogState& log) const {
   return lost;
 }
 
+LogState without(LogState log, const Damage& damage) {
+  log.held -= damage.entries;
+  log.payloads -= damage.entries | damage.payloads;
+  log.verified -= damage.entries;
+  if (damage.entries.contains(log.end_of_log)) log.end_of_log = 0;
+  return log;
+}
+
+Result<Lost> foresee_lost(const ReadTransaction& transaction, const LogState& log,
+                          const Damage& damage) {
+  LogState left = without(log, damage);
+  const LogInterest interest = std::exchange(left.interest, LogInterest{});  // all, by default
+  CULM_TRY(Lost lost, transaction.find_lost(left));
+  left.interest = interest;
+  lost.entries |= damage.entries | find_lost_path(left).entries;
+  lost.payloads |= damage.payloads;
+  return find_wanted(left, std::move(lost));
+}
+
 Result<Lost> ReadTransaction::find_lost(const LogState& log) const {
   CULM_TRY(Lost lost, read_lost(log));
-  if (log.cap != 0) lost.entries.erase({log.cap, kSeqnumMax});
-  lost.payloads = lost.payloads & log.served();
-  if (lost.empty()) return lost;
-  if (log.interest.entries.empty() && log.interest.payloads) return lost;  // nobody chose a part
-  // Newest so many are counted from the head that was here before.
-  const SeqNum before = std::max(log.head(), lost.entries.empty() ? 0 : lost.entries.max());
-  const RangeSet wanted = resolve(log.interest.entries, before);
-  // Where less is wanted now, a proof ends with what is here.
-  const SeqNum head = std::max(log.head(), wanted.empty() ? 0 : wanted.max());
-  lost.entries = lost.entries & closure(wanted, head);
-  lost.payloads = lost.payloads & log.interest.payloads_wanted(before);
-  return lost;
+  return find_wanted(log, std::move(lost));
 }
 
 Result<void> WriteTransaction::remember_lost(const LogState& state, const Lost& lost) {
@@ -249,11 +274,8 @@ Result<void> WriteTransaction::forget_entries(detail::TouchedLog& touched, Range
   mark_changed(touched);
   // To an author a store without its newest entries is another one.
   if (lost.contains(state.held.max())) change_id();
-  state.held -= lost;
-  state.payloads -= lost;
-  state.verified -= lost;
+  state = without(std::move(state), {lost, {}, {}});
   state.payload_bytes = payload_bytes;
-  if (lost.contains(state.end_of_log)) state.end_of_log = 0;
   for (const RangeSet* set : {&state.held, &state.payloads}) {
     if (set->ranges().size() > limits::kRangesPerLogMax) return fail(Errc::kLogFragmented);
   }

@@ -425,7 +425,7 @@ struct Salvage::State {
   detail::DirectoryClaim claim;
   detail::WriterLock lock;
   std::uint64_t damaged_pages = 0;
-  std::uint64_t lost_entries = 0;
+  std::optional<std::uint64_t> lost_entries{};
   bool may_be_older = false;
 
   ~State() {
@@ -442,7 +442,7 @@ Salvage::~Salvage() = default;
 
 const std::string& Salvage::directory() const noexcept { return state_->place; }
 std::uint64_t Salvage::damaged_pages() const noexcept { return state_->damaged_pages; }
-std::uint64_t Salvage::lost_entries() const noexcept { return state_->lost_entries; }
+std::optional<std::uint64_t> Salvage::lost_entries() const noexcept { return state_->lost_entries; }
 
 bool Salvage::may_be_older() const noexcept { return state_->may_be_older; }
 
@@ -468,8 +468,10 @@ Result<void> Salvage::State::make(Random& random) {
   CULM_TRY(const auto kv, LmdbKv::open(place, options));
   detail::RowSalvage rows(*kv);
   CULM_TRY(damaged_pages, rows.run(file));
-  lost_entries = file.rows_of(Table::kEntries);
-  lost_entries -= std::min(lost_entries, rows.entries());
+  if (file.counts_rows_of(Table::kEntries)) {
+    const std::uint64_t had = file.rows_of(Table::kEntries);
+    lost_entries = had - std::min(had, rows.entries());
+  }
   CULM_TRY(const auto writing, kv->begin_write());
   CULM_CHECK(Reconciliation(*writing, random, rows.lost(), file).run());
   return writing->commit();

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "culm/core/random.hpp"
@@ -36,8 +37,8 @@ class Salvage {
   /// to its rows.
   [[nodiscard]] const std::string& directory() const noexcept;
   [[nodiscard]] std::uint64_t damaged_pages() const noexcept;
-  /// Of so many entries no row was found, as far as the file says how many there were.
-  [[nodiscard]] std::uint64_t lost_entries() const noexcept;
+  /// Of so many entries no row was found; nothing where the file does not say how many there were.
+  [[nodiscard]] std::optional<std::uint64_t> lost_entries() const noexcept;
   /// A meta page is damaged: the last commit may be lost.
   [[nodiscard]] bool may_be_older() const noexcept;
   /// Puts it in the place of the old file, durably. The old one is gone then.

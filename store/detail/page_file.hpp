@@ -38,7 +38,11 @@ class PageFile {
   /// The same number, without a look at the rows.
   [[nodiscard]] Result<std::uint64_t> count_damaged();
 
-  /// How many rows the table had, as far as that can be read. After `read`.
+  /// Whether it can be read how many rows the table had. After `read`.
+  [[nodiscard]] bool counts_rows_of(Table table) const noexcept {
+    return tables_[static_cast<std::size_t>(table)].has_value();
+  }
+  /// How many rows the table had, 0 where that cannot be read.
   [[nodiscard]] std::uint64_t rows_of(Table table) const noexcept {
     const auto& tree = tables_[static_cast<std::size_t>(table)];
     return tree ? tree->rows : 0;

@@ -8,16 +8,15 @@
 #include "culm/replication/host/synced_logs.hpp"
 #include "culm/replication/host/writer.hpp"
 #include "culm/store/audit.hpp"
-#include "culm/store/author_mark_place.hpp"
 #include "culm/store/salvage.hpp"
 
 #include "tools/cli/arguments.hpp"
-#include "tools/cli/files.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/lost.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/repair_findings.hpp"
+#include "tools/cli/repair_lost.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 #include "tools/relay/host.hpp"
@@ -26,9 +25,6 @@
 
 namespace culm::tools {
 namespace {
-
-/// Of names in a sentence: more nobody reads.
-constexpr std::size_t kNamesCharactersMax = 300;
 
 Outcome<node::SyncReport> sync_with(Context& context, const RepairOptions& options,
                                     const std::vector<LogKey>& logs) {
@@ -55,33 +51,6 @@ Outcome<node::SyncReport> sync_with(Context& context, const RepairOptions& optio
   auto report = (*opened)->sync(request, [](const node::SyncEvent& /*event*/) { return true; });
   CULM_TOOLS_CHECK(branches.judge(report));
   return report;
-}
-
-/// What peers are asked for of each log.
-using Wanted = std::map<LogKey, store::Lost>;
-
-/// What is lost and, of all logs that something is wanted of, what is missing: entries behind the
-/// head may be lost with a state, which nothing here tells.
-Outcome<Wanted> find_wanted(const Context& context, const RepairOptions& options,
-                            const Findings& findings, const store::Store& store) {
-  Wanted all;
-  CULM_TOOLS_TRY(const auto transaction, store.read());
-  CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));
-  const LostFinder losses(context, store);
-  for (const LogKey& key : logs) {
-    const auto log = transaction.get_log(key);
-    if (!log) continue;  // said already
-    const RangeSet wanted = resolve((*log)->interest.entries, (*log)->head());
-    CULM_TOOLS_TRY(const LostOfLog known, about(short_name(key), losses.find(transaction, **log)));
-    store::Lost lost = known.lost;
-    if (wanted.empty() && lost.empty() && !findings.cut_off.contains(key)) continue;
-    lost.entries |= closure(wanted, (*log)->head()) - (*log)->held;
-    if ((*log)->interest.payloads) {
-      lost.payloads |= (wanted & (*log)->held) - (*log)->payloads - (*log)->deleted;
-    }
-    all.emplace(key, std::move(lost));
-  }
-  return all;
 }
 
 /// What of it has not come back. Of the newest so many others are wanted once the head is back.
@@ -152,92 +121,6 @@ Outcome<bool> tell_replaced(Context& context, const Findings& findings, const Wa
   return is_whole;
 }
 
-/// What is lost of all logs together, and what to do about it.
-struct AllLost {
-  LostCounts counts;
-  std::string next{};      ///< of the first of them
-  std::uint64_t logs = 0;  ///< that something is lost of
-};
-
-/// Says what no line before has said.
-Outcome<void> tell_lost(Context& context, const store::LogState& log, const LostOfLog& lost,
-                        const store::Damage& said) {
-  const RangeSet entries = lost.lost.entries - said.entries;
-  const RangeSet payloads = lost.lost.payloads - said.payloads;
-  if (entries.empty() && payloads.empty()) return {};
-  if (context.json) {
-    return context.out.write_json(Json{{"type", "lost"},
-                                       {"log", to_string(log.log)},
-                                       {"missing", to_string(entries)},
-                                       {"payloads_missing", to_string(payloads)}});
-  }
-  return context.out.say(short_name(log.log) +
-                         ": lost, and not here again: " + listed(entries, payloads) + "\n");
-}
-
-/// `lost_rows`: of so many entries no row was found.
-Outcome<AllLost> find_all_lost(Context& context, const RepairOptions& options,
-                               const Findings& findings, std::uint64_t lost_rows) {
-  AllLost all;
-  CULM_TOOLS_TRY(const auto store, open_for_reading(context));
-  CULM_TOOLS_TRY(const auto transaction, store->read());
-  CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));
-  const LostFinder losses(context, *store);
-  for (const LogKey& key : logs) {
-    const auto log = transaction.get_log(key);
-    if (!log) continue;  // said already
-    CULM_TOOLS_TRY(const LostOfLog lost, about(short_name(key), losses.find(transaction, **log)));
-    const auto damage = findings.damaged.find(key);
-    store::Damage said = damage == findings.damaged.end() ? store::Damage{} : damage->second;
-    const auto made = findings.made.find(key);
-    const bool is_made = made != findings.made.end();
-    if (is_made) said.payloads |= made->second.untold;
-    const RangeSet& named_here = is_made ? lost.lost.entries : said.entries;
-    lost_rows -= std::min(lost_rows, named_here.count());
-    if (lost.empty()) continue;
-    CULM_TOOLS_CHECK(tell_lost(context, **log, lost, said));
-    all.counts.add(lost);
-    if (all.next.empty()) all.next = next_if_lost(**log, lost);
-    ++all.logs;
-  }
-  if (all.logs > 1) all.next += kThenOthers;
-  all.counts.rows = lost_rows;
-  return all;
-}
-
-/// One's own logs of which the store holds nothing, though they were published: they may be in
-/// another one.
-Outcome<std::vector<LogKey>> find_own_gone(const store::Store& store) {
-  const auto marks = store::find_marks_directory();
-  if (!marks) return std::vector<LogKey>();
-  CULM_TOOLS_TRY(auto own, about(shown(*marks), store::list_author_marks(*marks)));
-  CULM_TOOLS_TRY(const auto transaction, store.read());
-  CULM_TOOLS_TRY(const auto logs, transaction.list_logs());
-  const std::set<LogKey> here(logs.begin(), logs.end());
-  std::erase_if(own, [&](const LogKey& log) {
-    if (here.contains(log)) return true;
-    const auto mark = store::read_author_mark(*marks, log);
-    return mark && (!*mark || (*mark)->seqnum == 0);
-  });
-  return own;
-}
-
-/// How a log comes back of which nothing is left to ask for.
-Outcome<std::string> next_if_logs_lost(const store::Store& store) {
-  std::string step = "a log of which nothing is left comes back with `culm sync HOST:PORT LOG`";
-  CULM_TOOLS_TRY(const std::vector<LogKey> own, find_own_gone(store));
-  std::string names;
-  for (const LogKey& log : own) {
-    if (names.size() > kNamesCharactersMax) {
-      names += " and others";
-      break;
-    }
-    names += (names.empty() ? "" : ", ") + whole_name_of_one(log);
-  }
-  if (!names.empty()) step += "; of your own (`culm mark`) not in this store: " + names;
-  return step;
-}
-
 Outcome<void> unless_logs_lost(Context& context, const store::Store& store,
                                std::uint64_t lost_rows) {
   if (lost_rows == 0) return {};
@@ -246,21 +129,6 @@ Outcome<void> unless_logs_lost(Context& context, const store::Store& store,
                   "not all that was lost was replaced: nothing is left of " +
                       human_entries(lost_rows) + ", so no peer was asked for them");
   return fail_with(std::move(failure).about(named(context)).next(step));
-}
-
-/// Fails where damage took what is wanted, now or before.
-Outcome<void> unless_lost(Context& context, const RepairOptions& options, const Findings& findings,
-                          std::uint64_t lost_rows) {
-  CULM_TOOLS_TRY(AllLost all, find_all_lost(context, options, findings, lost_rows));
-  if (all.counts.empty()) return {};
-  if (all.counts.rows != 0) {
-    CULM_TOOLS_TRY(const auto store, open_for_reading(context));
-    CULM_TOOLS_TRY(const std::string whole, next_if_logs_lost(*store));
-    if (all.next.empty()) all.next = "where a peer has more: `culm repair --from HOST:PORT`";
-    all.next += "; " + whole;
-  }
-  return fail_with(
-      all.counts.failure("the store is sound again").about(named(context)).next(all.next));
 }
 
 /// Whether a peer was there that could be asked.
@@ -389,13 +257,10 @@ Outcome<void> check_sound(Context& context, const RepairOptions& options, const 
 /// Where pages of the file are damaged, in what would be made of it. Nothing is said where rows
 /// that are replaced would not do: the file would be written again.
 Outcome<Findings> look_only(Context& context, const RepairOptions& options,
-                            const std::optional<store::Salvage>& salvage) {
-  CULM_TOOLS_TRY(const auto store,
-                 salvage ? about(named(context), host::open_to_read(salvage->directory()))
-                         : open_for_reading(context));
-  CULM_TOOLS_TRY(Findings findings, look(options, *store));
-  if (!salvage && !findings.failure) {
-    CULM_TOOLS_CHECK(check_sound(context, options, *store, findings));
+                            const store::Store& store, bool is_written_again) {
+  CULM_TOOLS_TRY(Findings findings, look(options, store));
+  if (!is_written_again && !findings.failure) {
+    CULM_TOOLS_CHECK(check_sound(context, options, store, findings));
   }
   CULM_TOOLS_CHECK(tell_findings(context, findings, Tense::kWould));
   return findings;
@@ -403,11 +268,11 @@ Outcome<Findings> look_only(Context& context, const RepairOptions& options,
 
 Outcome<void> tell_pages(Context& context, const store::Salvage& salvaged, bool dry_run) {
   const std::uint64_t pages = salvaged.damaged_pages();
-  const std::uint64_t lost = salvaged.lost_entries();
+  const std::optional<std::uint64_t> lost = salvaged.lost_entries();
   if (context.json) {
     return context.out.write_json(Json{{"type", dry_run ? "damaged_pages" : "written_again"},
                                        {"pages", pages},
-                                       {"entries_lost", lost},
+                                       {"entries_lost", lost ? Json(*lost) : Json()},
                                        {"may_be_older", salvaged.may_be_older()}});
   }
   const std::string made = dry_run ? "would write the file again" : "wrote the file again";
@@ -419,7 +284,9 @@ Outcome<void> tell_pages(Context& context, const store::Salvage& salvaged, bool 
       salvaged.may_be_older()
           ? "; what was written last may be lost with it, and a delete or forget undone"
           : "";
-  const std::string left = lost == 0 ? "" : "; nothing is left in it of " + human_entries(lost);
+  std::string left;
+  if (!lost) left = "; how many entries it had nothing tells, so more may be lost than is said";
+  if (lost && *lost != 0) left = "; nothing is left in it of " + human_entries(*lost);
   return context.out.say(made + " with what can be read of it: " + why + left + older + "\n");
 }
 
@@ -450,47 +317,58 @@ Outcome<std::optional<store::Salvage>> write_again(Context& context, bool dry_ru
   }
   CULM_TOOLS_TRY(store::Salvage made, about(named(context), std::move(begun)));
   CULM_TOOLS_CHECK(tell_pages(context, made, dry_run));
-  pages = {.are_written = true, .lost_entries = made.lost_entries()};
+  pages = {.are_written = true, .lost_entries = made.lost_entries().value_or(0)};
   if (dry_run) return std::optional<store::Salvage>(std::move(made));
   CULM_TOOLS_CHECK(about(named(context), std::move(made).finish()));
   return std::optional<store::Salvage>();
 }
 
-Outcome<void> mend(Context& context, const RepairOptions& options, Pages& pages) {
+bool is_nothing_found(const Findings& findings) {
+  return logs_of(findings).empty() && !findings.are_peers_damaged;
+}
+
+Outcome<void> say_sound(Context& context) {
+  return context.json ? context.out.write_json(Json{{"type", "sound"}})
+                      : context.out.say("nothing is damaged\n");
+}
+
+/// What a run would do, and what it would say then.
+Outcome<void> tell_plan(Context& context, const RepairOptions& options, Pages& pages) {
   std::optional<store::Salvage> salvage;
   if (pages.write_again) {
     CULM_TOOLS_TRY(salvage, write_again(context, options.dry_run, pages));
   }
-  CULM_TOOLS_TRY(Findings findings,
-                 options.dry_run ? look_only(context, options, salvage) : drop(context, options));
-  const std::set<LogKey> logs = logs_of(findings);
-  const bool is_sound = logs.empty() && !findings.are_peers_damaged && !pages.are_written;
+  CULM_TOOLS_TRY(const auto store,
+                 salvage ? about(named(context), host::open_to_read(salvage->directory()))
+                         : open_for_reading(context));
+  CULM_TOOLS_TRY(Findings findings, look_only(context, options, *store, salvage.has_value()));
+  if (findings.failure) return fail_with(*std::move(findings.failure));
+  const bool is_sound = is_nothing_found(findings) && !pages.are_written;
+  if (is_sound) CULM_TOOLS_CHECK(say_sound(context));
+  CULM_TOOLS_CHECK(
+      tell_what_would_be(context, options, findings, is_sound, *store, pages.lost_entries));
+  if (is_sound || context.json) return {};
+  return context.out.say(
+      "`culm repair --from HOST:PORT` mends it and takes again what is lost from a peer that has "
+      "it, `culm repair` only mends it\n");
+}
+
+Outcome<void> mend(Context& context, const RepairOptions& options, Pages& pages) {
+  if (options.dry_run) return tell_plan(context, options, pages);
+  if (pages.write_again) {
+    CULM_TOOLS_CHECK(write_again(context, options.dry_run, pages));
+  }
+  CULM_TOOLS_TRY(Findings findings, drop(context, options));
   Outcome<void> fetched;
   if (!options.from.empty()) fetched = fetch(context, options, findings, pages.lost_entries);
   if (findings.failure) return fail_with(*std::move(findings.failure));
   CULM_TOOLS_CHECK(context.out.flush());
-  if (!options.dry_run) {
-    CULM_TOOLS_TRY(const auto store, open_for_reading(context));
-    CULM_TOOLS_CHECK(check_sound(context, options, *store, {}));
-  }
+  CULM_TOOLS_TRY(const auto store, open_for_reading(context));
+  CULM_TOOLS_CHECK(check_sound(context, options, *store, {}));
   CULM_TOOLS_CHECK(fetched);
-  if (is_sound) {
-    CULM_TOOLS_CHECK(context.json ? context.out.write_json(Json{{"type", "sound"}})
-                                  : context.out.say("nothing is damaged\n"));
-  }
+  if (is_nothing_found(findings) && !pages.are_written) CULM_TOOLS_CHECK(say_sound(context));
   if (!options.from.empty()) return {};
-  if (!options.dry_run) {
-    return unless_lost(context, options, findings, pages.lost_entries);
-  }
-  if (is_sound) {
-    CULM_TOOLS_CHECK(find_all_lost(context, options, findings, 0));
-    return {};
-  }
-  if (logs.empty()) return {};
-  if (context.json) return {};
-  return context.out.say(
-      "`culm repair --from HOST:PORT` mends it and takes again what is lost from a peer that has "
-      "it, `culm repair` only mends it\n");
+  return unless_lost(context, options, findings, *store, pages.lost_entries);
 }
 
 /// Rows are replaced one by one, unless pages are damaged or the rows do not fit together.
@@ -551,7 +429,8 @@ void add_repair(CommandTree& tree) {
   verb.add_option("--from", &options->from,
                   "Take what is lost from this peer; may be given several times")
       .type_name("HOST:PORT");
-  verb.add_flag("--dry-run", options->dry_run, "Say what is damaged, and change nothing");
+  verb.add_flag("--dry-run", options->dry_run,
+                "Say what a run would do, lose and ask for, and change nothing");
   add_host_options(verb, options->host_options);
 }
 

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "culm/feed/closure.hpp"
 #include "culm/feed/lipmaa.hpp"
 #include "culm/store/check_published.hpp"
+#include "culm/store/foresee.hpp"
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/carry.hpp"
@@ -90,12 +92,17 @@ std::string want_less(const store::LogState& log, const store::Lost& lost) {
   return text.empty() ? text : text + (are_two ? " want less" : " wants less");
 }
 
-/// Whether the log is here as its mark says. What is damaged the audit says.
-Result<void> compare(const store::ReadTransaction& transaction, const LogKey& log,
-                     const store::Published& mark) {
-  const auto outline = transaction.find_outline(log);
-  if (!outline || !*outline || (*outline)->cap != 0) return {};
-  const auto checked = store::check_published(transaction, **outline, mark);
+/// Whether the log is here as its mark says, once the entries of `gone` are not. What is damaged
+/// the audit says.
+Result<void> compare(const store::ReadTransaction& transaction, const store::LogState& log,
+                     const RangeSet& gone, const store::Published& mark) {
+  const auto found = transaction.find_outline(log.log);
+  if (found && !*found) return {};
+  store::LogOutline outline{log.log, log.number, log.held, log.cap};
+  if (found) outline = **found;
+  if (outline.cap != 0) return {};
+  outline.held -= gone;
+  const auto checked = store::check_published(transaction, outline, mark);
   const bool is_of_mark = !checked && (checked.error().code == Errc::kAuthorMarkBehind ||
                                        checked.error().code == Errc::kAuthorMarkFork ||
                                        checked.error().code == Errc::kAuthorMarkFormat);
@@ -134,29 +141,31 @@ LostFinder::LostFinder(const Context& context, const store::Store& store) : stor
       store::AuthorMarks::list(*directory, context.store_directory).value_or(store::AuthorMarks());
 }
 
-/// What `culm append` would say of the mark, if anything.
+/// What `culm append` would say of the mark, if anything, once these entries are gone.
 std::optional<Error> LostFinder::compare_with_mark(const store::ReadTransaction& transaction,
-                                                   const LogKey& log) const {
-  const auto mark = marks_.read(log);
+                                                   const store::LogState& log,
+                                                   const RangeSet& gone) const {
+  const auto mark = marks_.read(log.log);
   const bool is_damaged = !mark && mark.error().code == Errc::kAuthorMarkFormat;
   if (!mark) return is_damaged ? std::optional<Error>(mark.error()) : std::nullopt;
   // What another store on this machine appends to is no business of this one.
   if (!*mark || (*mark)->is_elsewhere) return std::nullopt;
-  auto compared = compare(transaction, log, **mark);
+  auto compared = compare(transaction, log, gone, **mark);
   if (!compared) {
     // As of now: an append commits before it moves the mark.
     const auto now = store_.read();
-    compared = now ? compare(*now, log, **mark) : Result<void>();
+    compared = now ? compare(*now, log, gone, **mark) : Result<void>();
   }
   return compared ? std::nullopt : std::optional<Error>(compared.error());
 }
 
-Result<LostOfLog> LostFinder::find(const store::ReadTransaction& transaction,
-                                   const store::LogState& log) const {
+LostOfLog LostFinder::with_mark(const store::ReadTransaction& transaction,
+                                const store::LogState& log, store::Lost lost,
+                                const RangeSet& gone) const {
   LostOfLog found;
-  CULM_TRY(found.lost, transaction.find_lost(log));
+  found.lost = std::move(lost);
   found.tail = log.held.empty() ? 0 : log.held.max();
-  found.mark_fault = compare_with_mark(transaction, log.log);
+  found.mark_fault = compare_with_mark(transaction, log, gone);
   if (found.mark_fault && found.mark_fault->code == Errc::kAuthorMarkBehind) {
     const SeqNum published = found.mark_fault->detail;
     RangeSet behind = wanted(log, published);
@@ -169,6 +178,19 @@ Result<LostOfLog> LostFinder::find(const store::ReadTransaction& transaction,
   }
   if (!found.lost.entries.empty()) found.cut_off = find_cut_off(log, {});
   return found;
+}
+
+Result<LostOfLog> LostFinder::find(const store::ReadTransaction& transaction,
+                                   const store::LogState& log) const {
+  CULM_TRY(store::Lost lost, transaction.find_lost(log));
+  return with_mark(transaction, log, std::move(lost), {});
+}
+
+Result<LostOfLog> LostFinder::foresee(const store::ReadTransaction& transaction,
+                                      const store::LogState& log,
+                                      const store::Damage& damage) const {
+  CULM_TRY(store::Lost lost, store::foresee_lost(transaction, log, damage));
+  return with_mark(transaction, store::without(log, damage), std::move(lost), damage.entries);
 }
 
 Failure mark_failure(const Error& error, const LogKey& log) {

@@ -37,10 +37,18 @@ class LostFinder {
 
   [[nodiscard]] Result<LostOfLog> find(const store::ReadTransaction& transaction,
                                        const store::LogState& log) const;
+  /// The same once `damage` is dropped; `log` is as `store::foresee_lost` takes it.
+  [[nodiscard]] Result<LostOfLog> foresee(const store::ReadTransaction& transaction,
+                                          const store::LogState& log,
+                                          const store::Damage& damage) const;
 
  private:
+  [[nodiscard]] LostOfLog with_mark(const store::ReadTransaction& transaction,
+                                    const store::LogState& log, store::Lost lost,
+                                    const RangeSet& gone) const;
   [[nodiscard]] std::optional<Error> compare_with_mark(const store::ReadTransaction& transaction,
-                                                       const LogKey& log) const;
+                                                       const store::LogState& log,
+                                                       const RangeSet& gone) const;
 
   const store::Store& store_;
   store::AuthorMarks marks_;

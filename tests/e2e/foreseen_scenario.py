@@ -1,0 +1,149 @@
+"""What `culm repair --dry-run` says beforehand, and what a store wants behind a repair."""
+
+import json
+import os
+import re
+import shutil
+
+from rotten import ENTRIES, Rotten
+from scenario import NOT_FOUND, OK, main
+
+LOST_HERE = re.compile(r"lost here: ([^;\n]*)")
+ASKED = re.compile(r"with --from it would ask for (.*)\n")
+
+
+def members(ranges):
+    """The seqnums of "5-9,20"."""
+    found = set()
+    for part in filter(None, ranges.split(",")):
+        first, _, last = part.partition("-")
+        found.update(range(int(first), int(last or first) + 1))
+    return found
+
+
+class Foreseen(Rotten):
+    def setUp(self):
+        super().setUp()
+        self.author = self.new_log(self.lines(ENTRIES))
+        self.write("large", os.urandom(300_000))
+        self.out("append", "--key", "me.key", "large")
+        self.peer = self.relay("peer", "--accept-any")
+        self.sync_one("store", self.peer.address, "--push", self.author)
+
+    def sizes(self, *percents):
+        """Of copies in `rotten` whose file was cut to so much of it."""
+        whole = (self.place / "store/data.mdb").read_bytes()
+        for percent in percents:
+            with self.subTest(percent=percent):
+                shutil.rmtree(self.path("rotten"), ignore_errors=True)
+                shutil.copytree(self.path("store"), self.path("rotten"))
+                os.truncate(self.path("rotten/data.mdb"), len(whole) * percent // 100)
+                yield
+
+    def foresee(self, store="rotten"):
+        """What a dry run says, as text, and of each type as JSON; it changes nothing."""
+        data = self.place / store / "data.mdb"
+        before = data.read_bytes()
+        text = self.text("repair", "--dry-run", store=store)
+        lines = {}
+        for line in self.json_lines("repair", "--dry-run", store=store):
+            lines.setdefault(line["type"], []).append(line)
+        self.assertEqual(data.read_bytes(), before)
+        return text, lines
+
+    def assert_foreseen(self, text, lines, store="rotten"):
+        """A run loses as much; what of whose entries and payloads, its JSON says as well."""
+        done = self.run_culm("repair", store=store, status=(OK, NOT_FOUND))
+        said = LOST_HERE.findall(done.stderr.decode())
+        self.assertEqual(LOST_HERE.findall(text), said)
+        self.assertEqual("would_lack" in lines, said != [])
+        asked = {line["log"]: line for line in lines.get("would_ask", [])}
+        for log in self.json_lines("ls", store=store):
+            line = asked.get(log["log"], {"missing": "", "payloads_missing": ""})
+            self.assertEqual((members(log["lost"]) - members(line["missing"]),
+                              members(log["payloads_lost"]) - members(line["payloads_missing"])),
+                             (set(), set()))
+        lost = {log["log"]: (log["lost"], log["payloads_lost"])
+                for log in self.json_lines("ls", store=store)}
+        if "would_lack" in lines:
+            would, = lines["would_lack"]
+            self.assertEqual(
+                (would["lost_count"], would["payloads_lost_count"]),
+                tuple(sum(len(members(of_log[n])) for of_log in lost.values()) for n in (0, 1)))
+
+    def test_a_dry_run_of_a_cut_file_says_what_the_run_loses_and_asks_for(self):
+        lost = 0
+        for _ in self.sizes(40, 50, 60, 75, 90):
+            text, lines = self.foresee()
+            shutil.copytree(self.path("rotten"), self.path("other"))
+            self.assert_foreseen(text, lines)
+            done = self.json_lines("repair", "--from", self.peer.address, store="other")
+            asked = [(line["log"], line["missing"]) for line in lines.get("would_ask", [])]
+            brought = [(line["log"], line["replaced_entries"]) for line in done
+                       if line["type"] == "replaced"]
+            self.assertEqual([row for row in asked if row[1]], [row for row in brought if row[1]])
+            shutil.rmtree(self.path("other"))
+            lost += len(asked)
+        self.assertGreater(lost, 1)
+
+    def test_a_dry_run_says_what_of_rotten_rows_is_lost_wherever_they_lie(self):
+        for rot in ([77], [4], [ENTRIES], range(790, 801), [1, 400]):
+            shutil.rmtree(self.path("rotten"), ignore_errors=True)
+            shutil.copytree(self.path("store"), self.path("rotten"))
+            for n in rot:
+                self.rot_entry("rotten", n)
+            self.rot_payload("rotten", 300)
+            text, lines = self.foresee()
+            self.assertIn("would ask for", text)
+            self.assert_foreseen(text, lines)
+
+    def test_of_entries_whose_log_nothing_tells_a_dry_run_says_that(self):
+        key, author = self.keygen("two.key")
+        self.new_log([str(n) for n in range(1, 301)], key=(key, author), store="two")
+        self.out("append", "--key", key, self.write("large", os.urandom(700_000)), store="two")
+        second = ["append", "--key", key, "--log-id", "1"]
+        self.out(*second, self.write("second", os.urandom(200_000)), store="two")
+        self.out(*second, "--lines", stdin=b"".join(b"%d\n" % n for n in range(50)), store="two")
+        self.out("sync", self.peer.address, "--push", store="two")
+        os.truncate(self.path("two/data.mdb"), 500_000)
+        text, lines = self.foresee("two")
+        self.assertIn("entries of which nothing else is left", text)
+        self.assertIn("nothing tells the log, so no peer would be asked for them", text)
+        self.assertIn(f"{author}.1", text.split("not in this store: ")[1])
+        self.assertGreater(lines["would_lack"][0]["of_unknown_log_count"], 50)
+        self.assert_foreseen(text, lines, "two")
+
+    def test_what_an_earlier_repair_lost_is_said_where_other_damage_is_found(self):
+        self.rot_entry("store", 77)
+        self.error(NOT_FOUND, "repair")
+        self.rot_entry("store", 200)
+        text, lines = self.foresee("store")
+        self.assertIn("lost, and not here again: 1 entry: 77\n", text)
+        self.assertEqual(ASKED.findall(text), ["2 entries: 77,200"])
+        self.assert_foreseen(text, lines, "store")
+
+    def test_a_store_wants_behind_a_repair_what_it_did_and_a_sync_brings_it_back(self):
+        key, author = self.keygen("other.key")
+        self.new_log(self.lines(300), key=(key, author), store="other")
+        self.sync_one("other", self.peer.address, "--push", author)
+        self.sync_one("store", self.peer.address, author, "--range", "100-200")
+        self.out("delete", self.author, "--payloads", "--range", "5-9")
+
+        def selected(store):
+            return self.json_lines("select", store=store)
+
+        wanted, held = selected("store"), self.json_lines("ls")
+        for rot in ([4], [77, 150], [1], range(790, 801)):
+            shutil.rmtree(self.path("rotten"), ignore_errors=True)
+            shutil.copytree(self.path("store"), self.path("rotten"))
+            for n in rot:
+                self.rot_entry("rotten", n)
+            self.error(NOT_FOUND, "repair", store="rotten")
+            self.assertEqual(selected("rotten"), wanted)
+            self.out("sync", self.peer.address, store="rotten")
+            self.assertEqual(self.json_lines("ls", store="rotten"),
+                             [before | {"verified": after["verified"]} for before, after in
+                              zip(held, self.json_lines("ls", store="rotten"))])
+
+if __name__ == "__main__":
+    main()

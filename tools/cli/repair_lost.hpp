@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "culm/store/store.hpp"
+
+#include "tools/cli/context.hpp"
+#include "tools/cli/failure.hpp"
+#include "tools/cli/repair_findings.hpp"
+
+/// What is lost once `culm repair` has dropped what it found, and what it asks peers for. In a dry
+/// run nothing is dropped: it is what a run would leave.
+namespace culm::tools {
+
+/// What peers are asked for of each log.
+using Wanted = std::map<LogKey, store::Lost>;
+
+/// What is lost and, of all logs that something is wanted of, what is missing: entries behind the
+/// head may be lost with a state, which nothing here tells.
+[[nodiscard]] Outcome<Wanted> find_wanted(const Context& context, const RepairOptions& options,
+                                          const Findings& findings, const store::Store& store);
+
+/// How a log comes back of which nothing is left to ask for.
+[[nodiscard]] Outcome<std::string> next_if_logs_lost(const store::Store& store);
+
+/// Says what is lost that no line before says, and fails where that is anything. `lost_rows`: of so
+/// many entries no row was found.
+[[nodiscard]] Outcome<void> unless_lost(Context& context, const RepairOptions& options,
+                                        const Findings& findings, const store::Store& store,
+                                        std::uint64_t lost_rows);
+
+/// Says behind what a dry run found all that a run would say, and what one with --from would ask
+/// for.
+[[nodiscard]] Outcome<void> tell_what_would_be(Context& context, const RepairOptions& options,
+                                               const Findings& findings, bool is_sound,
+                                               const store::Store& store, std::uint64_t lost_rows);
+
+}  // namespace culm::tools
