@@ -144,7 +144,8 @@ std::optional<KvRow> PageFile::read_row(const Page& page, std::size_t at, Page& 
     return KvRow{key, bytes.subspan(begin, size)};
   }
   if (begin + sizeof(std::uint64_t) > page_bytes()) return std::nullopt;
-  if (size > (pass_ == Pass::kFind ? kListBytesMax : kValueBytesMax)) return std::nullopt;
+  const std::size_t longest = pass_ == Pass::kFind ? kListBytesMax : kValueBytesMax;
+  if (size > longest) return std::nullopt;
   const auto first = number_at<std::uint64_t>(bytes, begin);
   const std::uint64_t pages = pages_of(size);
   if (!is_inside(first, pages)) return std::nullopt;
@@ -159,7 +160,7 @@ std::optional<KvRow> PageFile::read_row(const Page& page, std::size_t at, Page& 
   const bool is_sound = has_header(value, first, kOverflow) && run >= pages;
   if (pass_ == Pass::kDoubtful && (!is_sound || is_led(first))) return std::nullopt;
   // A node that is damaged must not claim the pages of others. Its row may be good all the same.
-  if (!is_sound) ++damaged_;
+  if (!is_sound || run > pages_of(longest) || !is_inside(first, run)) ++damaged_;
   if (is_sound && pass_ != Pass::kVisit) {
     claim(first, pages, run_);
     const std::uint64_t end =
@@ -187,7 +188,7 @@ Result<void> PageFile::visit_rows(const Page& page, const Keys& keys, const Visi
     }
     const bool is_here = is_in_place(row->key, keys);
     const bool is_behind = last.empty() || is_less(last, row->key) || !are_keys_bytes_;
-    is_whole = is_whole && is_here && is_behind;
+    is_whole = is_whole && is_here && is_behind && !row->key.empty();
     last.assign(row->key.begin(), row->key.end());
     ++rows_;
     if (!row->key.empty() && row->key.size() <= kKeyBytesMax) CULM_CHECK(visit(*row, is_here));
@@ -363,7 +364,16 @@ Result<void> PageFile::walk_tables(Pass pass, const VisitRow& visit) {
 Result<std::uint64_t> PageFile::count_damaged() {
   CULM_CHECK(find_free());
   CULM_CHECK(find_tables());
+  if (has_greedy_run()) ++damaged_;
   return damaged_ + free_damaged_ + meta_damaged_;
+}
+
+/// One that is longer than its value may be, but not by pages of others: erased, it frees them.
+bool PageFile::has_greedy_run() const {
+  for (std::size_t page = 0; page < tails_.size(); ++page) {
+    if (tails_[page] && (is_led(page) || free_[page])) return true;
+  }
+  return false;
 }
 
 /// Pages that nothing leads to and that look like leaves. Those that may lie in a run of pages,

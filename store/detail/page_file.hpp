@@ -98,6 +98,7 @@ class PageFile {
   void forget_claims();
   Result<void> find_free();
   Result<void> find_tables();
+  [[nodiscard]] bool has_greedy_run() const;
   [[nodiscard]] std::vector<std::uint64_t> find_lost();
   Result<void> visit_lost(std::uint64_t number, Pass pass, const VisitRow& visit);
 

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 
-from rotten import ENTRIES, Rotten
+from rotten import ENTRIES, PAGE, Rotten
 from scenario import NOT_FOUND, OK, main
 
 LOST_HERE = re.compile(r"lost here: ([^;\n]*)")
@@ -97,6 +97,24 @@ class Foreseen(Rotten):
             self.assertIn("would ask for", text)
             self.assert_foreseen(text, lines)
 
+    def test_a_value_that_is_said_to_take_pages_of_others_is_damage_before_it_is_erased(self):
+        self.out("compact")
+        good = (self.place / "store/data.mdb").read_bytes()
+        run = next(at for at in range(2 * PAGE, len(good), PAGE)
+                   if good[at:at + 8] == (at // PAGE).to_bytes(8, "little") and
+                   good[at + 10:at + 12] == b"\4\0")
+        for more in 1, 1 << 20:
+            shutil.rmtree(self.path("rotten"), ignore_errors=True)
+            shutil.copytree(self.path("store"), self.path("rotten"))
+            pages = int.from_bytes(good[run + 12:run + 16], "little") + more
+            (self.place / "rotten/data.mdb").write_bytes(
+                good[:run + 12] + pages.to_bytes(4, "little") + good[run + 16:])
+            self.assertIn("would write the file again", self.foresee()[0])
+            self.assertIn("wrote the file again", self.text("repair", store="rotten"))
+            self.out("delete", self.author, "--payloads", "--range", str(ENTRIES + 1),
+                     store="rotten")
+            self.assert_sound("rotten")
+
     def test_of_entries_whose_log_nothing_tells_a_dry_run_says_that(self):
         key, author = self.keygen("two.key")
         self.new_log([str(n) for n in range(1, 301)], key=(key, author), store="two")
@@ -144,6 +162,7 @@ class Foreseen(Rotten):
             self.assertEqual(self.json_lines("ls", store="rotten"),
                              [before | {"verified": after["verified"]} for before, after in
                               zip(held, self.json_lines("ls", store="rotten"))])
+
 
 if __name__ == "__main__":
     main()

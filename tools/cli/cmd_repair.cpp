@@ -371,7 +371,8 @@ Outcome<void> mend(Context& context, const RepairOptions& options, Pages& pages)
   return unless_lost(context, options, findings, *store, pages.lost_entries);
 }
 
-/// Rows are replaced one by one, unless pages are damaged or the rows do not fit together.
+/// Rows are replaced one by one, unless pages are damaged or the rows do not fit together, or they
+/// end the process that replaces them: this one, of which nothing was written, goes on then.
 Outcome<void> run(Context& context, const RepairOptions& options) {
   say_when_interrupted("nothing was dropped");
   if (options.dry_run && !options.from.empty()) {
@@ -381,10 +382,15 @@ Outcome<void> run(Context& context, const RepairOptions& options) {
                   "it asks for what is lost, and for what is wanted and missing"));
   }
   CULM_TOOLS_CHECK(sync_with(context, options, {}));  // what is not meant so is refused before
-  if (options.dry_run) CULM_TOOLS_CHECK(guard_reading(context));
+  const auto guarded = guard_reading(context);
+  const bool is_ended = !guarded && guarded.error().code == Errc::kStoreDamaged;
+  if (!guarded && !is_ended) return guarded;
+  if (is_ended && !guard_reading(context)) {
+    return fail_with(Failure(Error{Errc::kStoreDamaged}).about(named(context)).next(kStoreIsLost));
+  }
   const auto damaged_pages = store::count_damaged_pages(context.store_directory);
   const bool is_found = damaged_pages || damaged_pages.error().code == Errc::kStoreNotFound;
-  Pages pages{.write_again = damaged_pages && *damaged_pages != 0};
+  Pages pages{.write_again = is_ended || (damaged_pages && *damaged_pages != 0)};
   const bool is_begun = pages.write_again;
   auto outcome = is_found ? mend(context, options, pages)
                           : about(named(context), Result<void>(fail(damaged_pages.error())));

@@ -111,8 +111,6 @@ bool is_lost() {
   return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 1;
 }
 
-[[noreturn]] void say_damaged() { (is_lost() ? lost : damaged).say(); }
-
 /// Where a fault was: what was touched, and by which instruction.
 struct Fault {
   std::uintptr_t address;
@@ -177,6 +175,14 @@ struct Blame {
 };
 Blame* blame = nullptr;
 std::atomic<bool> is_damage_expected = false;
+
+/// Where another process waits for this one, it says that, or goes on without.
+[[noreturn]] void say_damaged() {
+  if (blame == nullptr) (is_lost() ? lost : damaged).say();
+  blame->is_abort_of_store = true;
+  std::signal(SIGABRT, SIG_DFL);
+  std::abort();
+}
 
 struct sigaction before_segv {};
 struct sigaction before_bus {};
