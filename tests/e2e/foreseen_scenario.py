@@ -163,6 +163,22 @@ class Foreseen(Rotten):
                              [before | {"verified": after["verified"]} for before, after in
                               zip(held, self.json_lines("ls", store="rotten"))])
 
+    def test_nothing_says_to_delete_what_is_held_and_leads_to_nothing(self):
+        self.rot_entry("store", 4)
+        step = self.assert_lost_once()
+        command, = re.findall("`culm (select [^`]*)`", step)
+        said = self.text(*command.split())
+        self.assertEqual(said.count("culm delete"), said.count("--range 2-3`"), said)
+        self.assertIn(f"perhaps nowhere else, as what they lead to was lost: {ENTRIES - 3} payloads:"
+                      f" 5-{ENTRIES + 1}\n", said)
+        self.out("select", self.author, "--all")
+        self.out("sync", self.peer.address)
+        log = self.json("ls")
+        self.assertEqual((log["held"], log["complete"]), (f"1-{ENTRIES + 1}", True))
+
+    def assert_lost_once(self):
+        return json.loads(self.run_culm("repair", "--json", status=NOT_FOUND).stderr)["next"]
+
 
 if __name__ == "__main__":
     main()

@@ -170,12 +170,21 @@ Outcome<Change> plan(const store::Store& store, const LogKey& key, const Options
 /// What stays though it is not selected, and how it goes.
 std::string unwanted_payloads(const Change& change) {
   const store::LogState& log = *change.log;
-  const RangeSet unwanted =
-      (log.payloads & log.served()) - change.interest.payloads_wanted(log.head());
-  if (unwanted.empty()) return {};
-  return "; held and not wanted: " + human_payloads(unwanted.count()) + ", until `culm delete " +
-         name_of_one(log.log) + " --payloads --range " + to_string(fit_in_command(unwanted)) + "`" +
-         then_others(unwanted);
+  const RangeSet served = log.served();
+  RangeSet unwanted = (log.payloads & served) - change.interest.payloads_wanted(log.head());
+  // Damage took what these lead to: this may be the last copy, and none could be taken again.
+  const RangeSet alone = unwanted - anchored(served);
+  unwanted -= alone;
+  std::string text;
+  if (!unwanted.empty()) {
+    text = "; held and not wanted: " + human_payloads(unwanted.count()) + ", until `culm delete " +
+           name_of_one(log.log) + " --payloads --range " + to_string(fit_in_command(unwanted)) +
+           "`" + then_others(unwanted);
+  }
+  if (alone.empty()) return text;
+  return text +
+         "; held though not wanted, and perhaps nowhere else, as what they lead to was lost: " +
+         human_payloads(alone.count()) + ": " + human_ranges(alone);
 }
 
 Outcome<void> say(Context& context, const Change& change, bool is_done) {
