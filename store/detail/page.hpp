@@ -23,6 +23,7 @@ inline constexpr std::uint32_t kMagic = 0xBEEFC0DE;
 inline constexpr std::uint32_t kLmdbVersion = 1;
 
 inline constexpr std::size_t kTreeBytes = 48;
+inline constexpr std::size_t kTreeFlagsAt = 4;
 inline constexpr std::size_t kTreeDepthAt = 6;
 inline constexpr std::size_t kTreeRowsAt = 32;
 inline constexpr std::size_t kTreeRootAt = 40;

@@ -341,6 +341,8 @@ Result<void> PageFile::find_tables() {
     const auto table = table_named(as_text(row.key));
     if (table && row.value.size() == kTreeBytes) {
       tables_[static_cast<std::size_t>(*table)] = read_tree(row.value);
+      // Ours have none: LMDB would look for keys in another order, and put them there.
+      if (number_at<std::uint16_t>(row.value, kTreeFlagsAt) != 0) ++damaged_;
     }
     return {};
   }));

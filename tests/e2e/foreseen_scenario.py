@@ -115,6 +115,23 @@ class Foreseen(Rotten):
                      store="rotten")
             self.assert_sound("rotten")
 
+    def test_flags_of_a_table_are_damage_before_rows_are_looked_for_in_another_order(self):
+        self.rot_payload("store", 77)
+        good = (self.place / "store/data.mdb").read_bytes()
+        for table in b"entries", b"logs":
+            for flag in 2, 4, 8:
+                shutil.rmtree(self.path("rotten"), ignore_errors=True)
+                shutil.copytree(self.path("store"), self.path("rotten"))
+                rotten = bytearray(good)
+                for place in re.finditer(table, good):
+                    rotten[place.end() + 4] |= flag
+                (self.place / "rotten/data.mdb").write_bytes(rotten)
+                text, lines = self.foresee()
+                self.assertIn("would write the file again", text)
+                self.assertIn("lost here: 1 payload\n", text)
+                self.assert_foreseen(text, lines)
+                self.assertEqual(self.json("ls", store="rotten")["held"], f"1-{ENTRIES + 1}")
+
     def test_of_entries_whose_log_nothing_tells_a_dry_run_says_that(self):
         key, author = self.keygen("two.key")
         self.new_log([str(n) for n in range(1, 301)], key=(key, author), store="two")
