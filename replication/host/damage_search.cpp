@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <utility>
+#include <vector>
 
 #include <sys/resource.h>
 
@@ -47,11 +48,12 @@ void DamageSearch::loop() {
   // On Linux that is this thread's own. Where it is refused all works, only less politely.
   ::setpriority(PRIO_PROCESS, 0, 10);
   // Not all names at once: there may be very many.
+  const auto list = [&](std::uint8_t first) -> Result<std::vector<LogKey>> {
+    CULM_TRY(const auto transaction, store_.read());
+    return transaction.list_logs(to_hex(std::array{first}));
+  };
   for (unsigned first = 0; first <= 0xff; ++first) {
-    const std::array<std::uint8_t, 1> byte{static_cast<std::uint8_t>(first)};
-    const auto transaction = store_.read();
-    const auto logs =
-        transaction ? transaction->list_logs(to_hex(byte)) : fail(transaction.error());
+    const auto logs = list(static_cast<std::uint8_t>(first));
     if (!logs) continue;  // left to those who ask for one of them
     for (const LogKey& log : *logs) {
       if (!wait()) return;

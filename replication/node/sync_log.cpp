@@ -110,11 +110,6 @@ void SyncLog::fetched(const FetchEnded& ended) {
   }
 }
 
-void SyncLog::quote_ended(bool is_damaged) {
-  has_sound_quote_ = has_sound_quote_ || !is_damaged;
-  report_.error = has_sound_quote_ ? std::nullopt : std::optional(Error{Errc::kPeerStore});
-}
-
 void SyncLog::end_quotes() {
   is_wanted_over_ = true;
   if (report_.quote) {

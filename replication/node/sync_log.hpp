@@ -38,7 +38,10 @@ class SyncLog {
   void end_whole() { is_whole_over_ = true; }
   void fetched(const FetchEnded& ended);
   /// All of a quote was said. Damaged: it leaves out what the peer has lost.
-  void quote_ended(bool is_damaged);
+  void quote_ended(bool is_damaged) {
+    has_sound_quote_ = has_sound_quote_ || !is_damaged;
+    report_.error = has_sound_quote_ ? std::nullopt : std::optional(Error{Errc::kPeerStore});
+  }
   /// Where a quote is all that is wanted: no more will come.
   void end_quotes();
   void denied(std::size_t peer, const replication::Denied& denied);
