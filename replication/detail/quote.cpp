@@ -7,6 +7,7 @@
 #include "culm/core/limits.hpp"
 #include "culm/core/varu64.hpp"
 #include "culm/feed/lipmaa.hpp"
+#include "culm/store/row_damage.hpp"
 
 namespace culm::replication {
 namespace {
@@ -88,13 +89,15 @@ Result<Payloads> sum_payloads(const ServedWant& served, const store::ReadTransac
   const std::uint64_t rows = sample.count();
   rows_left -= std::min(rows_left, rows);
   Payloads payloads;
-  CULM_CHECK(
-      transaction.visit_entries(log, sample, [&](const store::StoredEntry& stored) -> Result<bool> {
-        if (served.takes_payload(stored.entry)) {
-          payloads.add(stored.entry.payload_size(), served.entries.contains(stored.entry.seqnum()));
-        }
-        return true;
-      }));
+  const auto add = [&](const store::StoredEntry& stored) -> Result<bool> {
+    if (served.takes_payload(stored.entry)) {
+      payloads.add(stored.entry.payload_size(), served.entries.contains(stored.entry.seqnum()));
+    }
+    return true;
+  };
+  const auto visited = transaction.visit_entries(log, sample, add);
+  if (!visited && store::is_of_pages(visited.error())) return average_payloads(served, log, false);
+  if (!visited) return fail(visited.error());
   if (is_sampled && rows != 0) payloads.scale(rows, count);
   return payloads;
 }
@@ -276,8 +279,7 @@ Result<std::vector<Row>> read_rows(const ServedWant& served, const RangeSet& seq
     rows.push_back(row);
     return true;
   };
-  CULM_TRY(const auto damaged, transaction.visit_sound_entries(log, seqnums, add));
-  static_cast<void>(damaged);
+  CULM_CHECK(transaction.visit_sound_entries(log, seqnums, add));
   if (served.want.order == Order::kNewestFirst) std::ranges::reverse(rows);
   std::stable_partition(rows.begin(), rows.end(), [](const Row& row) { return row.held != 0; });
   return rows;

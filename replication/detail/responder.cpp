@@ -97,19 +97,14 @@ Result<void> Responder::accept(Want want) {
   plan_left_ -= std::min(plan_left_, planning_cost(served));
   if (!has_room(served.ranges()) && !served.want.quote_only) return fail(Errc::kBusy);
   auto answer = make_answer(served, transaction, log);
-  if (!answer && store::is_of_pages(answer.error())) {
-    give_up(log.log, {{1, kSeqnumMax}});
-    served.unreadable = damage_.unreadable(log.log);
-    served.planned = false;
+  while (!answer && store::is_of_pages(answer.error()) && narrow(served)) {
     answer = make_answer(served, transaction, log);
   }
   if (!answer) return fail(answer.error());
   outbox_.send(answer->have);
   outbox_.send(answer->quote);
   if (served.want.quote_only) {
-    const auto completed = complete(served, transaction, log);
-    if (!completed && !is_of_log(completed)) return completed;
-    if (!completed) finish(served, DoneReason::kDamaged);
+    CULM_CHECK(complete(served, transaction, log));
   } else {
     served_.push_back(std::move(served));
     recount();
@@ -130,7 +125,16 @@ Result<void> Responder::heed_budget(const ServedWant& served, const Have& have,
     if (is_tried) return {};
   }
   if (quote.wire_bytes <= around + budget) return {};
-  return fit_budget(served, around, transaction, log, quote_rows_left_, quote);
+  const auto fitted = fit_budget(served, around, transaction, log, quote_rows_left_, quote);
+  if (fitted || !store::is_of_pages(fitted.error())) return fitted;
+  // As if all were alike.
+  const double part = static_cast<double>(budget) / static_cast<double>(quote.wire_bytes - around);
+  for (auto* const sum : {&quote.entries, &quote.certificate_entries, &quote.payload_bytes}) {
+    *sum = static_cast<std::uint64_t>(static_cast<double>(*sum) * part);
+  }
+  quote.wire_bytes = around + budget;
+  quote.exact = false;
+  return {};
 }
 
 Result<bool> Responder::try_out(const ServedWant& served, std::uint64_t around,
@@ -139,9 +143,9 @@ Result<bool> Responder::try_out(const ServedWant& served, std::uint64_t around,
   constexpr std::uint64_t kRowBytes = 1024;
   CreditPool pool;
   Outbox outbox(pool);
-  std::deque<Event> events;
   SessionStats stats;
-  Responder trial(store_, pool, verifier_, damage_, outbox, events, stats);
+  // Damage that it meets is real.
+  Responder trial(store_, pool, verifier_, damage_, outbox, events_, stats);
   ServedWant& tried = trial.served_.emplace_back(served);
   std::uint64_t bytes = 0;
   bool goes_on = true;
@@ -156,7 +160,7 @@ Result<bool> Responder::try_out(const ServedWant& served, std::uint64_t around,
     quote_rows_left_ -= std::min(quote_rows_left_, rows);
   }
   if (goes_on && !is_over(tried)) return false;
-  const RangeSet sent = served.entries - tried.entries;
+  const RangeSet sent = tried.known - served.known;
   quote.entries = (sent & resolve(served.want.interest, log.head())).count();
   quote.certificate_entries = sent.count() - quote.entries;
   quote.payload_bytes = stats.payload_bytes_sent;
@@ -315,11 +319,16 @@ bool Responder::passes_over(ServedWant& served, const Error& error) {
 
 Result<void> Responder::complete(ServedWant& served, const store::ReadTransaction& transaction,
                                  const store::LogState& log) {
-  CULM_TRY(store::Lost lost, transaction.find_lost(log));
+  auto lost = transaction.find_lost(log);
+  if (!lost && !is_of_log(lost.error().code)) return fail(lost.error());
   const RangeSet damaged = damage_.of(log.log);
-  lost.entries |= log.served() & damaged;
-  lost.payloads |= log.payloads & damaged;
-  finish(served, served.lacks(lost, log) ? DoneReason::kDamaged : DoneReason::kComplete);
+  if (lost) {
+    lost->entries |= log.served() & damaged;
+    lost->payloads |= log.payloads & damaged;
+  }
+  // It may lack what nobody can tell was lost.
+  const bool is_damaged = !lost || served.lacks(*lost, log);
+  finish(served, is_damaged ? DoneReason::kDamaged : DoneReason::kComplete);
   return {};
 }
 

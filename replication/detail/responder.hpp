@@ -27,8 +27,8 @@ class Responder {
   /// To find out what a want of many ranges leads to takes long. A turn does so for one such want,
   /// or for many of few ranges; one that is not `full` for the latter alone.
   void begin_turn(bool is_full);
-  /// Whether no further want should be accepted in this turn.
-  [[nodiscard]] bool is_turn_over() const noexcept { return plan_left_ == 0; }
+  /// Whether no further want should be accepted in this turn: there is always time left to `look`.
+  [[nodiscard]] bool is_turn_over() const noexcept;
   /// Whether something that a log has gained will be sent in a later turn.
   [[nodiscard]] bool lacks_plan() const noexcept { return lacks_plan_; }
 

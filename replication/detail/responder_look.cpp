@@ -11,31 +11,33 @@ namespace culm::replication {
 namespace {
 
 constexpr SeqRange kAll{1, kSeqnumMax};
-/// That are looked at although there is no time left.
-constexpr std::uint64_t kRowsMin = 32;
 
-/// Rows of entries that the next step of a want may read.
-RangeSet rows_of_step(const ServedWant& served) {
+/// Rows of entries that the next step of a want, or a have for it, may read.
+RangeSet rows_of_step(const ServedWant& served, const store::LogState& log) {
   const RangeSet ready = served.ready_payloads();
   RangeSet rows = lowest(ready, kSampleRows) | highest(ready, kSampleRows);
+  if (ready.contains(served.want.resume_seqnum)) rows.insert(served.want.resume_seqnum);
   if (!served.entries.empty()) rows |= served.next_unit();
-  return rows;
+  return (rows | highest(served.shown(log), kSampleRows)) & log.held;
 }
 
 }  // namespace
+
+bool Responder::is_turn_over() const noexcept {
+  return plan_left_ == 0 || quote_rows_left_ < kSampleRows;
+}
 
 Result<void> Responder::look(const store::ReadTransaction& transaction,
                              const store::LogState& log) {
   if (damage_.is_looked_for(log.log)) return {};
   const RangeSet held = log.served();
-  const std::uint64_t rows_wanted = std::min(held.count(), kSampleRows);
-  if (rows_wanted == 0) return {};
-  const std::uint64_t rows = std::min(rows_wanted, std::max(quote_rows_left_, kRowsMin));
+  const std::uint64_t rows = std::min(held.count(), kSampleRows);
+  if (rows == 0) return {};
   quote_rows_left_ -= std::min(quote_rows_left_, rows);
   RangeSet sample = rows == held.count() ? held : sample_of(held, rows);
   sample.insert(held.max());
   CULM_CHECK(look_at(transaction, log, sample, kAll));
-  if (rows == rows_wanted) damage_.looked(log.log);
+  damage_.looked(log.log);
   return {};
 }
 
@@ -76,17 +78,21 @@ Result<Responder::Answer> Responder::make_answer(ServedWant& served,
   return Answer{have, *quote};
 }
 
-/// What the failed step was about is looked at row by row, so that the want goes on without what
-/// cannot be read of it.
+/// What the failed step, or have, was about is looked at row by row, so that the want goes on
+/// without what cannot be read of it.
 bool Responder::narrow(ServedWant& served) {
   const LogKey& log = served.want.log;
   const RangeSet before = damage_.unreadable(log);
   if (before.contains(RangeSet{kAll})) return false;
-  const RangeSet rows = rows_of_step(served);
   const auto transaction = store_.read();
-  const auto state = transaction ? transaction->find_log(log) : fail(transaction.error());
-  if (state && *state && !rows.empty()) {
-    static_cast<void>(look_at(*transaction, **state, rows, {rows.min(), rows.max()}));
+  if (!transaction) return false;
+  const auto state = transaction->find_log(log);
+  if (state && *state) {
+    // Not between them: there all may be sound.
+    const RangeSet rows = rows_of_step(served, **state);
+    for (const SeqRange& range : rows.ranges()) {
+      static_cast<void>(look_at(*transaction, **state, RangeSet{range}, range));
+    }
   }
   const SeqNum under_way = served.chunked.empty() ? 0 : served.chunked.back().seqnum;
   if (damage_.unreadable(log) == before) {

@@ -1,9 +1,4 @@
-#include <gtest/gtest.h>
-
-#include "culm/replication/node/node.hpp"
-
-#include "tests/store/store_fixture.hpp"
-#include "tests/support/simulated_network.hpp"
+#include "tests/node/damage_fixture.hpp"
 
 // What a node does about damaged rows in its store. Spec: store.md#damage
 namespace culm::node {
@@ -18,72 +13,7 @@ using replication::WantEnded;
 using std::chrono::minutes;
 using store::Table;
 using test::LogBuilder;
-using test::SimulatedNetwork;
 using test::SimulatedNode;
-
-class NodeDamage : public testing::Test {
- protected:
-  bool run(const std::function<bool()>& done) { return network.run_until(done, minutes(1)); }
-
-  replication::WantRequest want(bool live = false) const {
-    replication::WantRequest request;
-    request.log = log.log();
-    request.interest = everything();
-    request.live = live;
-    return request;
-  }
-
-  void hold(SimulatedNode& node) {
-    node.hold(log);
-    ASSERT_TRUE(run([&] { return node.holds(log.log(), {{1, log.head()}}); }));
-  }
-
-  /// The process of the node ends; when it begins again, a row is damaged.
-  static void rot(SimulatedNode& node, Table table, std::size_t row,
-                  std::optional<std::size_t> from_behind = std::nullopt) {
-    store::MemoryKv kv({}, node.crash());
-    auto [key, value] = test::rows_of(kv, table).at(row);
-    value[value.size() - from_behind.value_or(value.size() / 2)] ^= 1U;
-    test::put_row(kv, table, key, value);
-    ASSERT_TRUE(node.start(kv.image()));
-  }
-  /// Likewise a page with the rows of these entries.
-  static void rot_page(SimulatedNode& node, SeqNum first, SeqNum last) {
-    store::MemoryKv kv({}, node.crash());
-    const auto rows = test::rows_of(kv, Table::kEntries);
-    const auto key_of = [&](SeqNum n) { return rows.at(static_cast<std::size_t>(n - 1)).first; };
-    const store::MemoryPage page{Table::kEntries, key_of(first), key_of(last)};
-    ASSERT_TRUE(node.start(kv.image(), {.damaged = page}));
-  }
-  static void rot_entry(SimulatedNode& node, SeqNum n) {
-    rot(node, Table::kEntries, static_cast<std::size_t>(n - 1));
-  }
-  /// What came of a sync that was done.
-  SyncReport sync(SimulatedNode& node, const std::vector<const SimulatedNode*>& peers,
-                  bool is_push = false) {
-    SyncRequest request;
-    request.push = is_push;
-    request.logs.emplace_back().log = log.log();
-    for (const SimulatedNode* const peer : peers) request.peers.push_back({peer->endpoint()});
-    node.synced.clear();
-    node.node().sync(std::move(request), network.now());
-    node.settle();
-    const auto is_done = [&] {
-      return !node.synced.empty() && std::holds_alternative<SyncEnded>(node.synced.back());
-    };
-    EXPECT_TRUE(run(is_done));
-    SyncReport none;
-    none.logs.emplace_back();
-    return is_done() ? std::get<SyncEnded>(node.synced.back()).report : none;
-  }
-  RangeSet all_but(SeqNum n) const { return RangeSet{{1, log.head()}} - RangeSet{{n, n}}; }
-
-  SimulatedNetwork network{1};
-  SimulatedNode& author = network.add("author");
-  SimulatedNode& relay = network.add("relay");
-  SimulatedNode& reader = network.add("reader");
-  LogBuilder log = LogBuilder("alice").append_many(800);
-};
 
 TEST_F(NodeDamage, ServesWhatIsSoundAndCountsTheRottenRowAsNotHeld) {
   hold(relay);

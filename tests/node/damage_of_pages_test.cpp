@@ -1,0 +1,136 @@
+#include "culm/store/detail/schema.hpp"
+
+#include "tests/node/damage_fixture.hpp"
+
+// What damaged pages take of a log that a node serves. Spec: replication.md#units
+namespace culm::node {
+namespace {
+
+using replication::Damaged;
+using replication::DoneReason;
+using replication::WantEnded;
+using store::Table;
+using test::LogBuilder;
+using test::SimulatedNode;
+
+/// Of its log a node looks at each fifth entry beforehand, from 3 on, and at the head.
+class NodeDamageOfPages : public NodeDamage {
+ protected:
+  NodeDamageOfPages() { log.append_many(4000); }
+
+  replication::WantRequest part(SeqNum first, SeqNum last) const {
+    auto request = want();
+    request.interest = {};
+    request.interest.ranges = {{first, last}};
+    return request;
+  }
+  void fetch(SimulatedNode& node, const replication::WantRequest& request) {
+    const std::size_t before = node.count<WantEnded>();
+    node.dial(relay, {.wants = {request}});
+    ASSERT_TRUE(run([&] { return node.count<WantEnded>() > before; }));
+  }
+};
+
+TEST_F(NodeDamageOfPages, APageThatAQuoteMeetsTakesNothingButWhatLiesInIt) {
+  hold(relay);
+  rot_page(relay, 3001, 3002);
+  auto sized = part(2001, 4000);
+  sized.quote_only = true;
+  sized.payload_size_min = 1;
+  auto budgeted = want();
+  budgeted.budget_bytes = 200'000;
+  SimulatedNode& stranger = network.add("stranger");
+  for (const auto& request : {sized, budgeted}) {
+    fetch(stranger, request);
+    const replication::Quote quote = stranger.all<replication::Quoted>().back().quote;
+    EXPECT_FALSE(quote.exact);
+    EXPECT_GT(quote.entries, 1000U);
+    EXPECT_LT(quote.entries, 3500U);
+    EXPECT_LT(quote.wire_bytes, 250'000U);
+    EXPECT_EQ(relay.count<Damaged>(), 0U);
+  }
+  reader.hold(log, {{1, 10}});
+  ASSERT_TRUE(run([&] { return reader.holds(log.log(), {{1, 10}}); }));
+  EXPECT_EQ(sync(reader, {&relay}).logs[0].error, Error{Errc::kPeerStore});
+  EXPECT_TRUE(reader.state(log.log()).held.contains(RangeSet{{1, 3000}}));
+  EXPECT_TRUE(reader.state(log.log()).held.contains(log.head()));
+}
+
+TEST_F(NodeDamageOfPages, WhereNoHaveCanBeMadeForAPageWhatLiesBelowIsServed) {
+  hold(relay);
+  rot_entry(relay, log.head());
+  rot_page(relay, log.head() - 1, log.head() - 1);
+  fetch(reader, want());
+  EXPECT_EQ(reader.state(log.log()).held, (RangeSet{{1, log.head() - 2}}));
+}
+
+TEST_F(NodeDamageOfPages, OfRowsThatAStepReadsFarApartThoseBetweenAreNotTakenForUnreadable) {
+  hold(relay);
+  constexpr SeqNum kOfSpine = 3280;  // all above leads through it
+  rot_page(relay, kOfSpine, kOfSpine);
+  auto newest = want();
+  newest.order = replication::Order::kNewestFirst;
+  fetch(reader, newest);
+  EXPECT_EQ(reader.state(log.log()).held, (RangeSet{{1, kOfSpine - 1}}));
+}
+
+TEST_F(NodeDamageOfPages, DamageThatAQuoteMeetsAsItTriesABudgetIsToldAndDropped) {
+  for (const bool is_page : {false, true}) {
+    SCOPED_TRACE(is_page);
+    hold(relay);
+    is_page ? rot_page(relay, 40, 40) : rot_entry(relay, 40);  // of the spine
+    auto budgeted = want();
+    budgeted.budget_bytes = 100'000;
+    budgeted.quote_only = true;
+    const std::size_t before = relay.count<Damaged>();
+    SimulatedNode& fresh = network.add(is_page ? "first" : "second");
+    fetch(fresh, budgeted);
+    const replication::Quote quote = fresh.all<replication::Quoted>().back().quote;
+    ASSERT_EQ(relay.count<Damaged>(), before + 1);
+    EXPECT_EQ(relay.all<Damaged>().back().seqnum, is_page ? 0U : 40U);
+    EXPECT_TRUE(run([&] { return is_page || !relay.state(log.log()).held.contains(40); }));
+    budgeted.quote_only = false;
+    fetch(fresh, budgeted);
+    EXPECT_EQ(fresh.state(log.log()).held, (RangeSet{{1, 39}}));
+    EXPECT_EQ(quote.entries + quote.certificate_entries, 39U);
+  }
+}
+
+TEST_F(NodeDamageOfPages, ALogIsLookedAtInFullWhateverWasAskedForInTheSameTurn) {
+  hold(relay);
+  rot_page(relay, 76, 77);
+  std::vector<replication::WantRequest> wants;
+  for (const std::string name : {"bob", "carol", "dave", "erin"}) {
+    const LogBuilder other = LogBuilder(name).append_many(1024);
+    relay.hold(other);
+    ASSERT_TRUE(run([&] { return relay.holds(other.log(), {{1, other.head()}}); }));
+    auto& quote = wants.emplace_back(want());
+    quote.log = other.log();
+    quote.quote_only = true;
+  }
+  wants.push_back(want());
+  reader.dial(relay, {.wants = wants});
+  ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == wants.size(); }));
+  EXPECT_TRUE(reader.state(log.log()).held.contains(RangeSet{{1, 75}}));
+}
+
+TEST_F(NodeDamageOfPages, AWantEndsAsDamagedWhereNobodyCanTellWhatWasLost) {
+  hold(relay);
+  const auto key = [](std::uint64_t number) {
+    const auto row = store::detail::lost_row_key(number);
+    return Bytes(row.begin(), row.end());
+  };
+  const store::MemoryPage page{Table::kMeta, key(0), key(UINT64_MAX)};
+  ASSERT_TRUE(relay.start(relay.crash(), {.damaged = page}));
+  for (const std::string name : {"first", "second"}) {
+    SCOPED_TRACE(name);
+    SimulatedNode& fresh = network.add(name);
+    fresh.dial(relay, {.wants = {want()}});
+    ASSERT_TRUE(run([&] { return fresh.count<WantEnded>() == 1; }));
+    EXPECT_EQ(fresh.all<WantEnded>()[0].reason, DoneReason::kDamaged);
+    EXPECT_TRUE(fresh.holds(log.log(), {{1, log.head()}}));
+  }
+}
+
+}  // namespace
+}  // namespace culm::node
