@@ -155,6 +155,11 @@ class OwnBranch(OwnLog):
         self.environment["CULM_MARKS"] = self.path("marks-elsewhere")
         self.out("mark", "--import", "marks.jsonl")
         self.append(b"mine 7\n", "--gate", "never", status=FORK)
+        # Nor does a damaged mark lose it.
+        mark = self.place / "marks-elsewhere" / f"{self.author}.0.mark"
+        mark.write_bytes(bytes(len(mark.read_bytes())))
+        self.assertEqual(self.json("mark", "--import", "marks.jsonl")["raised"], 1)
+        self.append(b"mine 7\n", "--gate", "never", status=FORK)
 
     def test_says_of_peers_that_not_all_could_be_asked_where_one_was(self):
         """A second peer that is known, and that holds no more than was restored."""

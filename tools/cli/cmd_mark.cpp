@@ -99,8 +99,8 @@ Result<bool> raise(store::AuthorMark& mark, const store::Published& published) {
     if (is_same_place && !is_damaged && !is_news) return false;
   }
   // A damaged one may have said more, and what began elsewhere did not begin here: the next append
-  // asks.
-  const bool is_due = is_damaged || published.is_begun();
+  // asks. One upon a branch is refused, which says more.
+  const bool is_due = (is_damaged || published.is_begun()) && !published.is_branch();
   const auto& id = is_due ? store::kUnaskedStore : published.store;
   CULM_CHECK(mark.write({published.seqnum, published.hash, id}));
   return true;
