@@ -103,7 +103,6 @@ bool Request::is_new_part(const Payload& payload) {
 Result<bool> Request::count(std::uint64_t counted, bool is_new) {
   if (has_budget() && counted_bytes >= budget_bytes) return fail(Errc::kUnsolicited);
   counted_bytes += counted;
-  if (has_budget()) *asked.budget_spent += counted;
   if (!is_new) vain_bytes += counted;
   if (vain_bytes > limits::kVainBytesPerWantMax) return fail(Errc::kUnsolicited);
   return is_new;

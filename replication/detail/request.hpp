@@ -9,6 +9,7 @@
 #include "culm/feed/elided.hpp"
 #include "culm/replication/detail/payload_claims.hpp"
 #include "culm/replication/detail/resume.hpp"
+#include "culm/replication/detail/spent_budgets.hpp"
 #include "culm/replication/event.hpp"
 
 namespace culm::replication {
@@ -43,6 +44,9 @@ struct Request {
   /// Whether what still comes is passed over.
   [[nodiscard]] bool is_over() const { return phase == Phase::kDone || phase == Phase::kCancelled; }
   [[nodiscard]] bool has_budget() const { return asked.budget_bytes != 0; }
+  [[nodiscard]] SpentBudgets::Budget budget() const {
+    return has_budget() && !asked.quote_only ? asked.budget_spent : nullptr;
+  }
   [[nodiscard]] std::uint64_t budget_left() const {
     return asked.budget_bytes - std::min(asked.budget_bytes, *asked.budget_spent);
   }

@@ -97,9 +97,9 @@ void Requester::cancel(WantId want, std::uint64_t unread_bytes) {
   const auto found = std::ranges::find(requests_, want, &Request::host_id);
   if (found == requests_.end()) return;
   outbox_.send(Cancel{found->id});
-  if (found->has_budget()) {
-    *found->asked.budget_spent += unread_bytes;
-    late_[found->id] = found->asked.budget_spent;
+  if (found->phase != Request::Phase::kDone) {
+    spent_.want_ended(found->id, found->budget());
+    spent_.set_begun(found->budget(), unread_bytes);
   }
   requests_.erase(found);
 }
@@ -258,6 +258,7 @@ Result<std::optional<Requester::Arrival>> Requester::on_entries(const Entries& e
   }
   request->head = std::max(request->head, contents.seqnums.max());
   CULM_TRY(const bool is_new, request->take(contents, counted));
+  spent_.add(request->budget(), counted);
   if (is_new) ++stats_.pieces_new;
   stats_.entries_received += contents.seqnums.count();
   stats_.payload_bytes_received += contents.payload_bytes;
@@ -285,6 +286,7 @@ Result<void> Requester::on_payload(const Payload& payload, std::size_t message_b
   if (!request->is_solicited(payload)) return fail(error_for(Errc::kUnsolicited, payload.seqnum));
   CULM_TRY(const bool is_new,
            request->take(payload, is_entry_here(*request, payload.seqnum), counted));
+  spent_.add(request->budget(), counted);
   if (is_new) ++stats_.pieces_new;
   stats_.payload_bytes_received += payload.bytes.size();
   PayloadWork work{payload.seqnum, payload.offset, payload.last,
@@ -311,7 +313,7 @@ Result<void> Requester::on_ready(const Ready& ready) {
 
 Result<void> Requester::on_done(const Done& done) {
   CULM_TRY(Request* const request, addressed(done.want));
-  late_.erase(done.want);
+  spent_.forget_late(done.want);
   if (request == nullptr) return {};
   if (request->phase == Request::Phase::kCancelled) return ask_instead(*request);
   CULM_CHECK(request->on_done(done.reason));
@@ -331,18 +333,6 @@ bool Requester::awaits_peer() const {
   const bool can_be_used = credit_.can_be_used();
   return std::ranges::any_of(
       requests_, [&](const Request& request) { return request.awaits_peer(can_be_used); });
-}
-
-void Requester::hold_back(const LogKey& log) { ++held_back_[log]; }
-
-void Requester::release(const LogKey& log) {
-  const auto held = held_back_.find(log);
-  if (--held->second != 0) return;
-  held_back_.erase(held);
-  for (auto next = requests_.begin(); next != requests_.end();) {
-    Request& request = *next++;  // it may be dropped
-    if (request.asked.log == log) settle(request);
-  }
 }
 
 }  // namespace culm::replication

@@ -12,6 +12,7 @@
 #include "culm/replication/detail/credit_window.hpp"
 #include "culm/replication/detail/outbox.hpp"
 #include "culm/replication/detail/request.hpp"
+#include "culm/replication/detail/spent_budgets.hpp"
 #include "culm/replication/event.hpp"
 #include "culm/replication/known_damage.hpp"
 #include "culm/replication/policy.hpp"
@@ -96,7 +97,8 @@ class Requester {
   void credit_freed() { is_waiting_ = false; }
   [[nodiscard]] std::uint64_t credit_taken() const { return credit_.taken(); }
 
-  /// The session has ended with so many bytes of messages that have only begun to come.
+  /// The session has ended with so many bytes of messages that have only begun to come; the first
+  /// call counts.
   void ended(std::uint64_t unread_bytes);
   /// The peer is at fault: what it sent and waits for the committer is not looked at.
   void distrust();
@@ -172,8 +174,7 @@ class Requester {
   SessionStats& stats_;
   std::optional<sealing::PeerKey> peer_;
   std::list<Request> requests_;
-  /// What was spent of the budgets of wants that were cancelled, of which more may come.
-  std::map<WantId, std::shared_ptr<std::uint64_t>> late_;
+  SpentBudgets spent_;
   std::set<LogKey> rests_;  ///< of offers that were taken, what is not asked for now
   std::map<std::uint64_t, Pending> pending_;
   std::map<LogKey, std::size_t> held_back_;

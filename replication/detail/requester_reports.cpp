@@ -56,6 +56,7 @@ Result<void> Requester::work_finished(const WorkReport& report) {
     if (request != nullptr) settle(*request);
     return {};
   }
+  if (request != nullptr) spent_.give_back(request->budget(), pending.credit);
   const Error& error = report.outcome.error();
   if (pending.want == 0) return evidence_failed(pending, report.log, error);
   // A want that ended meanwhile needs no answer: units behind a refused one fail for its sake.
@@ -148,21 +149,18 @@ Result<void> Requester::ask_instead(Request request) {
 
 void Requester::pass_over(WantId want, std::uint64_t counted) {
   const Request* const request = find(want);
-  const auto late = late_.find(want);
-  if (request != nullptr && request->has_budget()) *request->asked.budget_spent += counted;
-  if (late != late_.end()) *late->second += counted;
+  spent_.add(request != nullptr ? request->budget() : spent_.find_late(want), counted);
   grant(credit_.passed_over(counted));
 }
 
 void Requester::ended(std::uint64_t unread_bytes) {
-  // Of which want they are nobody can tell; they came once.
-  const auto fetching = std::ranges::find_if(requests_, [](const Request& request) {
-    return request.has_budget() && !request.asked.quote_only;
-  });
-  if (fetching != requests_.end()) *fetching->asked.budget_spent += unread_bytes;
+  const auto fetching = std::ranges::find_if(
+      requests_, [](const Request& request) { return request.budget() != nullptr; });
+  spent_.end(fetching != requests_.end() ? fetching->budget() : nullptr, unread_bytes);
 }
 
 void Requester::distrust() {
+  spent_.give_back_all();
   token_->is_distrusted = true;
   for (const Request& request : requests_) request.token->is_distrusted = true;
 }
@@ -173,11 +171,23 @@ Result<void> Requester::refuse(const Request& request, DenyReason reason) {
   // What a peer says and what it sends may differ: then it is to say it once more.
   const bool may_wake = !request.is_woken;
   outbox_.send(Deny{log, request.id, reason});
-  if (request.has_budget()) late_[request.id] = request.asked.budget_spent;
+  if (!request.is_over()) spent_.want_ended(request.id, request.budget());
   events_.push_back(Denied{request.host_id, log, reason});
   rest(request);
   drop(request.id);
   return may_wake ? unless_of_log(wake_below_cap(log, peer_head, true)) : Result<void>();
+}
+
+void Requester::hold_back(const LogKey& log) { ++held_back_[log]; }
+
+void Requester::release(const LogKey& log) {
+  const auto held = held_back_.find(log);
+  if (--held->second != 0) return;
+  held_back_.erase(held);
+  for (auto next = requests_.begin(); next != requests_.end();) {
+    Request& request = *next++;  // it may be dropped
+    if (request.asked.log == log) settle(request);
+  }
 }
 
 void Requester::settle(Request& request) {

@@ -95,7 +95,8 @@ void Session::Impl::trim_input() {
 
 Result<void> Session::Impl::receive_end() {
   if (ended_) return {};
-  requester_.ended(channel_.input_held());  // which the channel forgets now
+  // The channel forgets now what it holds.
+  requester_.ended(reader_.held() + channel_.input_held());
   Error error{Errc::kFrameTruncated};
   if (const auto finished = channel_.finish(); !finished) error = finished.error();
   end(error, {});

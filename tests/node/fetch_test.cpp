@@ -150,6 +150,33 @@ TEST_F(FetchTest, ABudgetIsOneWhoeverBringsIt) {
   }
 }
 
+TEST_F(FetchTest, WhoForgesEntriesUsesUpTheBudgetOfNobodyElse) {
+  class TakesAll final : public SignatureVerifier {
+    Result<void> verify(const Author&, ByteView, const Signature&) override { return {}; }
+  } takes_all;
+  LogBuilder forged("alice");
+  for (int i = 0; i < 300; ++i) forged.append_badly_signed();
+  const LogBuilder log = LogBuilder("alice").append_many(300);
+  SimulatedNode& forger = add_provider(log, {});
+  forger.node().run([&](store::Store& store) -> Result<void> {
+    CULM_CHECK(store::ingest(store, forged.log(), forged.unit({{1, 300}}, true), takes_all));
+    return {};
+  });
+  forger.settle();
+  network.run(seconds(1));
+  replication::WantRequest want;
+  want.budget_bytes = 20'000;
+  for (const bool is_first : {true, false}) {
+    SimulatedNode& one = network.add(is_first ? "reader of one" : "reader of two");
+    if (!is_first) add_provider(log);
+    start(one, log, want);
+    ASSERT_TRUE(network.run_until([&] { return !one.fetches_ended.empty(); }, minutes(2)));
+    const auto outcome = one.fetches_ended[0].outcome;
+    EXPECT_EQ(outcome, is_first ? FetchOutcome::kNobody : FetchOutcome::kBudget);
+    EXPECT_EQ(one.state(log.log()).held.count() > 50, !is_first);
+  }
+}
+
 TEST_F(FetchTest, PeersThatHoldPartsBringTheWhole) {
   const LogBuilder& log = long_log();
   add_provider(log, {{1, 7000}});

@@ -257,6 +257,52 @@ TEST_F(HostilePeerTest, ForgedEntriesAreRefusedAfterOneMoreAskingInFull) {
   expect_refused(Errc::kEntrySignature);
 }
 
+TEST_F(HostilePeerTest, WhatIsForgedUsesUpNoBudget) {
+  LogBuilder other = LogBuilder("bob").append_many(4);
+  WantRequest request = want_of(other.log());
+  request.budget_bytes = 5'000;
+  request.budget_spent = std::make_shared<std::uint64_t>(0);
+  const WantId id = *hostile.session().want(request);
+  hostile.say_have(other);
+  const std::array good{EntryBuffer(other.entry(1))};
+  hostile.say_entries(id, good);
+  const std::uint64_t spent = *request.budget_spent;
+  EXPECT_GT(spent, 0U);
+  const std::array bad{other.forged(2)};
+  hostile.say_entries(id, bad);
+  EXPECT_EQ(*request.budget_spent, spent) << "it was refused";
+  hostile.say(Done{id, DoneReason::kCancelled});
+  ASSERT_EQ(hostile.heard<Want>(), 3U) << "in full";
+  hostile.say_have(other);
+  hostile.say_entries(id + 1, bad);
+  EXPECT_EQ(hostile.verdict(), Errc::kEntrySignature);
+  EXPECT_EQ(*request.budget_spent, 0U) << "another peer may bring as much";
+}
+
+TEST_F(HostilePeerTest, AMessageThatHasOnlyBegunCountsOnce) {
+  WantRequest request = want_of(LogBuilder("bob").append_many(4).log());
+  request.budget_bytes = 5'000;
+  request.budget_spent = std::make_shared<std::uint64_t>(0);
+  WantRequest quote = request;
+  quote.quote_only = true;
+  const WantId quoted = *hostile.session().want(quote);
+  const WantId first = *hostile.session().want(request);
+  const WantId second = *hostile.session().want(request);
+  ASSERT_TRUE(hostile.session().want(request));
+  Bytes begun{0, 0, 1, 0};
+  begun.resize(100);
+  hostile.say_plaintext(begun);
+  hostile.session().cancel(quoted);
+  EXPECT_EQ(*request.budget_spent, 0U) << "a quote brings nothing";
+  hostile.session().cancel(first);
+  const std::uint64_t spent = *request.budget_spent;
+  EXPECT_EQ(spent, 100U);
+  hostile.session().cancel(second);
+  EXPECT_EQ(*request.budget_spent, spent);
+  EXPECT_FALSE(hostile.session().receive_end());
+  EXPECT_EQ(*request.budget_spent, spent);
+}
+
 TEST_F(HostilePeerTest, AnUnanchoredUnitIsDeniedWithoutBlame) {
   hostile.say_have(log);
   const std::array unit{EntryBuffer(log.entry(13))};
