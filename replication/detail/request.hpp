@@ -35,6 +35,8 @@ struct Request {
   /// Whether a unit or a part of a payload was asked for.
   [[nodiscard]] bool is_solicited(const ElidedContents& contents) const;
   [[nodiscard]] bool is_solicited(const Payload& payload) const;
+  /// Whether a payload that comes is not taken: the peer may have been told of too few.
+  [[nodiscard]] bool is_bare(SeqNum seqnum) const { return asked.bare.contains(seqnum); }
   /// A unit or a part of a payload has come that counts so much: whether something of it is new.
   /// Fails with kUnsolicited when the budget was used up before, or when too much has come that
   /// was not new.

@@ -15,6 +15,14 @@ WantRequest offered(const LogKey& log, const store::LogInterest& interest) {
   return {.log = log, .interest = interest.entries, .payloads = interest.payloads, .live = true};
 }
 
+/// Payloads that the peer is to leave out; where they are too many to be named, of the interest.
+RangeSet find_excepted(const store::LogState& log, const WantRequest& asked) {
+  RangeSet excepted = (log.deleted - asked.undelete) | asked.bare;
+  const bool is_whole = excepted.ranges().size() <= limits::kRangesPerMessageMax;
+  if (!is_whole && asked.interest.newest == 0) excepted &= asked.interest.ranges;
+  return first_ranges(excepted);
+}
+
 }  // namespace
 
 Requester::Requester(std::uint64_t session, const store::Store& store, Policy& policy,
@@ -71,7 +79,7 @@ Result<WantId> Requester::ask(const WantRequest& asked, const Again& again) {
     if (again.is_offered) shown -= damage_.of(asked.log);
     want.held = first_ranges(shown);
     want.payloads_held = first_ranges(log->payloads & shown);
-    want.payloads_excepted = first_ranges((log->deleted - asked.undelete) | asked.bare);
+    want.payloads_excepted = find_excepted(*log, asked);
   }
   request.id = want.id;
   request.host_id = again.host_id != 0 ? again.host_id : want.id;
@@ -287,6 +295,10 @@ Result<void> Requester::on_payload(const Payload& payload, std::size_t message_b
   CULM_TRY(const bool is_new,
            request->take(payload, is_entry_here(*request, payload.seqnum), counted));
   spent_.add(request->budget(), counted);
+  if (request->is_bare(payload.seqnum)) {
+    grant(credit_.passed_over(counted));
+    return {};
+  }
   if (is_new) ++stats_.pieces_new;
   stats_.payload_bytes_received += payload.bytes.size();
   PayloadWork work{payload.seqnum, payload.offset, payload.last,

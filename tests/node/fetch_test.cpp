@@ -177,6 +177,33 @@ TEST_F(FetchTest, WhoForgesEntriesUsesUpTheBudgetOfNobodyElse) {
   }
 }
 
+TEST_F(FetchTest, OfAScatteredSelectionOfPayloadsNoOthersCome) {
+  const LogBuilder& log = long_log();
+  SimulatedNode& provider = add_provider(log);
+  RangeSet some;
+  for (SeqNum n = 2; n <= 10'000; n += 2) some.insert({n, n});
+  ASSERT_GT(some.ranges().size(), limits::kRangesPerMessageMax);
+  reader.node().run([&](store::Store& store) -> Result<void> {
+    CULM_CHECK(store::ingest(store, log.log(), log.unit({{1, log.head()}}), reader.verifier));
+    return store.update([&](store::WriteTransaction& transaction) -> Result<void> {
+      CULM_CHECK(transaction.delete_payloads(log.log(), some, SIZE_MAX));
+      return {};
+    });
+  });
+  reader.settle();
+  network.run(seconds(1));
+  replication::WantRequest want;
+  want.undelete = some;
+  want.bare = everything().ranges - some;
+  start(log, want);
+  ASSERT_TRUE(run());
+  EXPECT_EQ(outcome(), FetchOutcome::kComplete);
+  EXPECT_EQ(reader.state(log.log()).payloads, some);
+  std::uint64_t bytes = 0;
+  for (const SeqRange range : some.ranges()) bytes += log.payload(range.first).size();
+  EXPECT_EQ(provider.node().stats().sessions.payload_bytes_sent, bytes) << "nor are they sent";
+}
+
 TEST_F(FetchTest, PeersThatHoldPartsBringTheWhole) {
   const LogBuilder& log = long_log();
   add_provider(log, {{1, 7000}});

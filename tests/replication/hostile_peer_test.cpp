@@ -303,6 +303,25 @@ TEST_F(HostilePeerTest, AMessageThatHasOnlyBegunCountsOnce) {
   EXPECT_EQ(*request.budget_spent, spent);
 }
 
+TEST_F(HostilePeerTest, PayloadsThatWereToBeLeftOutArePassedOver) {
+  LogBuilder other = LogBuilder("bob").append_many(4);
+  WantRequest request = want_of(other.log());
+  request.bare = {{2, 2}};
+  const WantId id = *hostile.session().want(request);
+  hostile.say_have(other);
+  hostile.say_unit(id, other, {{1, 4}}, {});
+  for (const SeqNum seqnum : {SeqNum{2}, SeqNum{3}}) {
+    Payload payload;
+    payload.want = id;
+    payload.seqnum = seqnum;
+    payload.last = true;
+    payload.bytes = other.payload(seqnum);
+    hostile.say(payload);
+  }
+  EXPECT_FALSE(hostile.verdict());
+  EXPECT_EQ(victim.state(other.log()).payloads, (RangeSet{{3, 3}}));
+}
+
 TEST_F(HostilePeerTest, AnUnanchoredUnitIsDeniedWithoutBlame) {
   hostile.say_have(log);
   const std::array unit{EntryBuffer(log.entry(13))};
