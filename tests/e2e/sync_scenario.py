@@ -177,6 +177,10 @@ class Fetching(NetworkScenario):
         self.out("append", "--key", key, "--lines", stdin=b"more\n" * 10, store="author")
         self.sync_one("author", self.address, "--push")
         self.assertEqual(self.sync_one("reader", self.address)["payload_bytes"], 0)
+        # Nothing is said where nothing comes.
+        for arguments in ["--quote"], [author, "--range", "1-5"]:
+            said = self.text("sync", self.address, *arguments, "--undelete", store="reader")
+            self.assertNotIn("this once", said)
         some = self.sync_one("reader", self.address, author, "--range", "11-20", "--undelete")
         self.assertEqual((some["state"], some["payloads_missing"]), ("complete", ""))
         said = self.text("sync", self.address, "--undelete", store="reader")
@@ -187,7 +191,6 @@ class Fetching(NetworkScenario):
         self.assertEqual(self.out("cat", author, "--lines", "--range", "1-100", store="reader"),
                          "".join(line + "\n" for line in self.lines(100)).encode())
         self.assertFalse(self.json("select", author, store="reader")["payloads_wanted"])
-        # Nothing is said where nothing comes.
         self.assertNotIn("this once", self.text("sync", self.address, "--undelete", store="reader"))
         self.out(*re.search("`culm (select .*?)`", said)[1].split(), store="reader")
         self.sync_one("reader", self.address)

@@ -222,18 +222,6 @@ host::JsonlResult<host::JsonlImport> take(const host::JsonlFile& file, host::Wri
   return host::import_jsonl(file, store, {undelete, told});
 }
 
-/// Of logs without payloads: what was deleted comes all the same.
-Outcome<std::string> tell_unwanted(const host::JsonlFile& file, const store::Store& store) {
-  std::string text;
-  CULM_TOOLS_TRY(const auto transaction, store.read());
-  for (const host::JsonlLog& log : file.logs()) {
-    CULM_TOOLS_TRY(const auto state, transaction.find_log(log.key));
-    if (!state || state->interest.payloads || (state->deleted & log.seqnums()).empty()) continue;
-    text += short_name(log.key) + ": " + kept_without_payloads(log.key) + "\n";
-  }
-  return text;
-}
-
 /// How payloads come back that were left out.
 std::string undeleting(const std::string& path) {
   return "`culm import --jsonl " + (path == "-" ? "FILE" : shell_word(path)) +
@@ -260,10 +248,9 @@ Outcome<void> run(Context& context, const Options& options) {
   }
 
   CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kCreate, verifier));
-  std::string unwanted;
-  if (options.undelete) {
-    CULM_TOOLS_TRY(unwanted, tell_unwanted(file, *access.store));
-  }
+  std::vector<LogKey> logs;
+  for (const host::JsonlLog& log : file.logs()) logs.push_back(log.key);
+  CULM_TOOLS_TRY(const Unwanted unwanted, find_unwanted(*access.store, logs));
   Progress progress("importing", file.entry_count(), Progress::Unit::kCount);
   const auto import = take(file, access, options.undelete, progress);
   if (!import) {
@@ -273,7 +260,8 @@ Outcome<void> run(Context& context, const Options& options) {
   }
   say_when_interrupted("the import is done");
   CULM_TOOLS_CHECK(report(context, file, *import, progress.seconds()));
-  if (!context.json && import->payloads_undeleted > 0) CULM_TOOLS_CHECK(context.out.say(unwanted));
+  CULM_TOOLS_TRY(const std::string again, tell_unwanted(*access.store, unwanted));
+  if (!context.json) CULM_TOOLS_CHECK(context.out.say(again));
   if (import->payloads_deleted > 0 && !options.undelete) context.next = undeleting(options.path);
   if (import->forks.empty()) return {};
   Failure failure(Exit::kFork, Errc::kFork, "forked by its author: " + human_forks(import->forks));

@@ -182,31 +182,30 @@ Outcome<std::string> tell_other_logs(const Options& options, const store::Store&
   return text;
 }
 
-/// Of logs without payloads: what was deleted comes all the same, and is not kept for ever.
-Outcome<std::string> tell_unwanted(const node::SyncRequest& request, const store::Store& store) {
-  std::string text;
-  if (!request.undelete) return text;
-  CULM_TOOLS_TRY(const auto transaction, store.read());
-  for (const replication::WantRequest& want : request.logs) {
-    CULM_TOOLS_TRY(const auto log, transaction.find_log(want.log));
-    if (!log || log->deleted.empty() || log->interest.payloads || log->interest.is_none()) continue;
-    text += short_name(want.log) + ": " + kept_without_payloads(want.log) + "\n";
-  }
-  return text;
-}
+/// What there may be besides.
+struct Besides {
+  Unwanted unwanted;
+  std::string others;
+};
 
-Outcome<std::string> tell_besides(const Options& options, const node::SyncRequest& request,
-                                  const store::Store& store) {
-  CULM_TOOLS_TRY(std::string text, tell_unwanted(request, store));
-  CULM_TOOLS_TRY(const std::string others, tell_other_logs(options, store));
-  return text + others;
+Outcome<Besides> find_besides(const Options& options, const node::SyncRequest& request,
+                              const store::Store& store) {
+  Besides besides;
+  std::vector<LogKey> logs;
+  for (const replication::WantRequest& want : request.logs) logs.push_back(want.log);
+  CULM_TOOLS_TRY(besides.unwanted, find_unwanted(store, logs));
+  CULM_TOOLS_TRY(besides.others, tell_other_logs(options, store));
+  return besides;
 }
 
 /// As `conclude`, and what there may be besides.
 Outcome<void> conclude(Context& context, const node::SyncRequest& request,
-                       const node::SyncReport& report, const std::string& others) {
+                       const node::SyncReport& report, const store::Store& store,
+                       const Besides& besides) {
   CULM_TOOLS_CHECK(conclude(context, request, report));
-  return context.json ? Outcome<void>() : context.out.say(others);
+  if (context.json) return {};
+  CULM_TOOLS_TRY(const std::string again, tell_unwanted(store, besides.unwanted));
+  return context.out.say(again + besides.others);
 }
 
 /// By the node that runs on the store.
@@ -221,7 +220,7 @@ Outcome<void> run_elsewhere(Context& context, const Options& options, node::Sync
   }
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_CHECK(add_logs(options, *store, false, request));
-  CULM_TOOLS_TRY(const std::string others, tell_besides(options, request, *store));
+  CULM_TOOLS_TRY(const Besides besides, find_besides(options, request, *store));
   say_when_interrupted("the peer has not answered");
   CULM_TOOLS_CHECK(check_unasked(context, *store, request));
   take_signals();
@@ -229,7 +228,7 @@ Outcome<void> run_elsewhere(Context& context, const Options& options, node::Sync
   const auto report = node.sync(request);
   if (report) {
     bind_confirmed(context, *store, *report);
-    return conclude(context, request, *report, others);
+    return conclude(context, request, *report, *store, besides);
   }
   if (report.error().code != Errc::kStoreLocked) return fail_with(report.error());
   return fail_with(Failure(Exit::kLocked, Errc::kStoreLocked,
@@ -285,7 +284,7 @@ Outcome<void> run(Context& context, const Options& options) {
   Host& host = **opened;
   const bool is_missing = host.store_is() == Host::StoreIs::kMissing;
   CULM_TOOLS_CHECK(add_logs(options, host.store(), is_missing, request));
-  CULM_TOOLS_TRY(const std::string others, tell_besides(options, request, host.store()));
+  CULM_TOOLS_TRY(const Besides besides, find_besides(options, request, host.store()));
   Outcome<void> served;
   const auto serve = [&] {
     if (request.live) served = host.serve_requests(false);
@@ -306,7 +305,7 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(served);
   CULM_TOOLS_CHECK(teller.told());
   CULM_TOOLS_CHECK(branches.judge(report));
-  return conclude(context, request, report, others);
+  return conclude(context, request, report, host.store(), besides);
 }
 
 void add_what(Verb& verb, Options& options) {

@@ -43,10 +43,29 @@ void warn(const Context& context, std::string_view verb, const LogKey& log, Warn
   tell(text);
 }
 
-std::string kept_without_payloads(const LogKey& log) {
-  return "the log is wanted without payloads: those that were deleted here come this once; `culm "
-         "select " +
-         name_of_one(log) + " --payloads` wants its payloads from then on";
+Outcome<Unwanted> find_unwanted(const store::Store& store, std::span<const LogKey> logs) {
+  Unwanted unwanted;
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  for (const LogKey& key : logs) {
+    CULM_TOOLS_TRY(const auto log, transaction.find_log(key));
+    if (!log || log->interest.payloads || log->interest.is_none()) continue;
+    unwanted.emplace(key, log->deleted);
+  }
+  return unwanted;
+}
+
+Outcome<std::string> tell_unwanted(const store::Store& store, const Unwanted& before) {
+  std::string text;
+  if (before.empty()) return text;
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  for (const auto& [key, deleted] : before) {
+    CULM_TOOLS_TRY(const auto log, transaction.find_log(key));
+    if (!log || (deleted & log->payloads).empty()) continue;
+    text += short_name(key) + ": the log is wanted without payloads: those that were deleted here ";
+    text += "come this once; `culm select " + name_of_one(key) + " --payloads` wants its payloads ";
+    text += "from then on\n";
+  }
+  return text;
 }
 
 void tell_made(const Context& context) {

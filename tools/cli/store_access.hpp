@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -25,8 +26,12 @@ struct Warning {
 };
 /// Says it on stderr.
 void warn(const Context& context, std::string_view verb, const LogKey& log, Warning warning);
-/// What is said of payloads that came again of a log without payloads.
-[[nodiscard]] std::string kept_without_payloads(const LogKey& log);
+/// Payloads that are deleted, of logs that are wanted without payloads.
+using Unwanted = std::map<LogKey, RangeSet>;
+[[nodiscard]] Outcome<Unwanted> find_unwanted(const store::Store& store,
+                                              std::span<const LogKey> logs);
+/// Of logs of which some came again since: that it is not kept for ever.
+[[nodiscard]] Outcome<std::string> tell_unwanted(const store::Store& store, const Unwanted& before);
 /// Says on stderr that a verb has made the store, which is how a mistyped --store shows.
 void tell_made(const Context& context);
 /// Names the process that a failure waited for, where that is known, and how to let it go on where
