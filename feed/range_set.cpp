@@ -255,6 +255,22 @@ RangeSet& RangeSet::operator-=(const RangeSet& other) {
   return *this;
 }
 
+RangeSet lowest(const RangeSet& set, std::uint64_t count) {
+  RangeSet out;
+  for (const SeqRange& range : set.ranges()) {
+    if (count == 0) break;
+    const std::uint64_t taken = std::min(count - 1, range.last - range.first) + 1;
+    out.insert(SeqRange{range.first, range.first + (taken - 1)});
+    count -= taken;
+  }
+  return out;
+}
+
+RangeSet highest(const RangeSet& set, std::uint64_t count) {
+  const std::uint64_t all = set.count();
+  return all <= count ? set : set - lowest(set, all - count);
+}
+
 std::string to_string(const RangeSet& set) {
   std::string text;
   for (const SeqRange range : set.ranges()) {

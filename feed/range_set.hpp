@@ -115,6 +115,12 @@ class RangeSet {
   Shared ranges_;
 };
 
+/// The lowest `count` members of `set`.
+[[nodiscard]] RangeSet lowest(const RangeSet& set, std::uint64_t count);
+
+/// The highest `count` members of `set`.
+[[nodiscard]] RangeSet highest(const RangeSet& set, std::uint64_t count);
+
 /// "1-5,7,9-", where the end of an open range (one to 2^64 - 1) is left out; "" for the empty set.
 [[nodiscard]] std::string to_string(const RangeSet& set);
 

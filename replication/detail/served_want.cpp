@@ -176,20 +176,4 @@ bool ServedWant::takes_any_size() const {
   return want.payload_size_min == 0 && want.payload_size_max == limits::kPayloadSizeBytesMax;
 }
 
-RangeSet lowest(const RangeSet& set, std::uint64_t count) {
-  RangeSet out;
-  for (const SeqRange& range : set.ranges()) {
-    if (count == 0) break;
-    const std::uint64_t taken = std::min(count - 1, range.last - range.first) + 1;
-    out.insert(SeqRange{range.first, range.first + (taken - 1)});
-    count -= taken;
-  }
-  return out;
-}
-
-RangeSet highest(const RangeSet& set, std::uint64_t count) {
-  const std::uint64_t all = set.count();
-  return all <= count ? set : set - lowest(set, all - count);
-}
-
 }  // namespace culm::replication

@@ -104,10 +104,4 @@ struct ServedWant {
   void keep_chunked();
 };
 
-/// The lowest `count` members of `set`.
-[[nodiscard]] RangeSet lowest(const RangeSet& set, std::uint64_t count);
-
-/// The highest `count` members of `set`.
-[[nodiscard]] RangeSet highest(const RangeSet& set, std::uint64_t count);
-
 }  // namespace culm::replication

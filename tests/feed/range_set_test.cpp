@@ -89,6 +89,18 @@ TEST(RangeSet, NearestMembers) {
   EXPECT_EQ(RangeSet{}.smallest_from(7), 0U);
 }
 
+TEST(RangeSet, LowestAndHighestMembers) {
+  const RangeSet set{{3, 5}, {9, 9}, {kTop - 1, kTop}};
+  EXPECT_EQ(lowest(set, 0), RangeSet{});
+  EXPECT_EQ(lowest(set, 2), (RangeSet{{3, 4}}));
+  EXPECT_EQ(lowest(set, 5), (RangeSet{{3, 5}, {9, 9}, {kTop - 1, kTop - 1}}));
+  EXPECT_EQ(lowest(set, 7), set);
+  EXPECT_EQ(highest(set, 0), RangeSet{});
+  EXPECT_EQ(highest(set, 1), (RangeSet{{kTop, kTop}}));
+  EXPECT_EQ(highest(set, 4), (RangeSet{{5, 5}, {9, 9}, {kTop - 1, kTop}}));
+  EXPECT_EQ(highest(set, 7), set);
+}
+
 TEST(RangeSet, SetOperationsWorkOnThemselves) {
   RangeSet set{{1, 3}, {7, 9}};
   const RangeSet same = set;
