@@ -14,7 +14,9 @@ namespace culm::replication {
 class KnownDamage {
  public:
   /// What cannot be read, nor dropped; of a log that cannot be read at all, everything.
-  [[nodiscard]] RangeSet unreadable(const LogKey& log) const { return in(unreadable_, log); }
+  [[nodiscard]] RangeSet unreadable(const LogKey& log) const {
+    return in(unreadable_, log) | in(undropped_, log);
+  }
   /// What is being dropped.
   [[nodiscard]] RangeSet dropping(const LogKey& log) const { return in(dropping_, log); }
   /// Both.
@@ -28,23 +30,28 @@ class KnownDamage {
     looked_.insert(log);
   }
   void found_unreadable(const LogKey& log, const RangeSet& seqnums) {
-    RangeSet& all = unreadable_[log];
-    if (all.contains(seqnums)) return;
-    all |= seqnums;
-    grown_.insert(log);
+    set(unreadable_, log, in(unreadable_, log) | seqnums);
   }
-  /// Logs of which more was found unreadable since the last call.
-  [[nodiscard]] std::set<LogKey> take_grown() { return std::exchange(grown_, {}); }
+  /// All of `part` was read, but for these.
+  void found_readable(const LogKey& log, const SeqRange& part, const RangeSet& but) {
+    set(unreadable_, log, (in(unreadable_, log) - RangeSet{part}) | but);
+  }
+  /// Logs of which other entries are unreadable than at the last call.
+  [[nodiscard]] std::set<LogKey> take_changed() { return std::exchange(changed_, {}); }
   void drops(const LogKey& log, SeqNum seqnum) { dropping_[log].insert(seqnum); }
-  void dropped(const LogKey& log, SeqNum seqnum) { erase(dropping_, log, seqnum); }
-  /// It may be dropped when it is met again.
-  void forget(const LogKey& log, SeqNum seqnum) {
-    erase(unreadable_, log, seqnum);
-    looked_.erase(log);
+  /// Until a later call says that it is done they are unreadable.
+  void drop_finished(const LogKey& log, const RangeSet& seqnums, bool is_done) {
+    const RangeSet before = in(undropped_, log);
+    set(undropped_, log, is_done ? before - seqnums : before | seqnums);
+    const auto found = dropping_.find(log);
+    if (found == dropping_.end()) return;
+    found->second -= seqnums;
+    if (found->second.empty()) dropping_.erase(found);
   }
   /// The log is gone from the store.
   void forget(const LogKey& log) {
     unreadable_.erase(log);
+    undropped_.erase(log);
     dropping_.erase(log);
     looked_.erase(log);
   }
@@ -55,17 +62,21 @@ class KnownDamage {
     const auto found = sets.find(log);
     return found == sets.end() ? RangeSet() : found->second;
   }
-  static void erase(Sets& sets, const LogKey& log, SeqNum seqnum) {
-    const auto found = sets.find(log);
-    if (found == sets.end()) return;
-    found->second.erase(SeqRange{seqnum, seqnum});
-    if (found->second.empty()) sets.erase(found);
+  void set(Sets& sets, const LogKey& log, RangeSet to) {
+    if (to == in(sets, log)) return;
+    changed_.insert(log);
+    if (to.empty()) {
+      sets.erase(log);
+    } else {
+      sets[log] = std::move(to);
+    }
   }
 
-  Sets unreadable_;
+  Sets unreadable_;  ///< for damaged pages
+  Sets undropped_;   ///< rows
   Sets dropping_;
   std::set<LogKey> looked_;
-  std::set<LogKey> grown_;
+  std::set<LogKey> changed_;
 };
 
 }  // namespace culm::replication

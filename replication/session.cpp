@@ -41,7 +41,9 @@ void Session::work_finished(const WorkReport& report) { impl_->work_finished(rep
 void Session::log_changed(const LogKey& log) { impl_->log_changed(log); }
 
 void Session::entries_lost(const LogKey& log) { impl_->entries_lost(log); }
-void Session::drop_finished(const Damaged& damaged) { impl_->drop_finished(damaged); }
+void Session::drop_finished(const LogKey& log, const RangeSet& seqnums) {
+  impl_->drop_finished(log, seqnums);
+}
 
 bool Session::cares_for(const LogKey& log) const { return impl_->hears_of(log); }
 

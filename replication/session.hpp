@@ -78,9 +78,10 @@ class Session {
   /// Entries or payloads of `log` that were held are so no longer, for their damage: the peer,
   /// which was told that they are here, is asked again for what is wanted live.
   void entries_lost(const LogKey& log);
-  /// The host's answer to `Damaged`, whether or not it could do something about it, and after
-  /// `log_changed` where it did: wants that come upon the entry do not end before.
-  void drop_finished(const Damaged& damaged);
+  /// The host's answer to `Damaged`, for any number of them, whether or not it could do something
+  /// about it, and after `log_changed` where it did: wants that come upon the entry do not end
+  /// before.
+  void drop_finished(const LogKey& log, const RangeSet& seqnums);
   /// Whether changes of `log` are anything to this session.
   [[nodiscard]] bool cares_for(const LogKey& log) const;
 

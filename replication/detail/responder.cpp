@@ -208,9 +208,9 @@ void Responder::log_changed(const LogKey& log) {
   }
 }
 
-void Responder::drop_finished(const LogKey& log, SeqNum seqnum) {
+void Responder::drop_finished(const LogKey& log, const RangeSet& seqnums) {
   for (ServedWant& served : served_) {
-    if (served.want.log == log) served.drop_finished(seqnum);
+    if (served.want.log == log) served.drop_finished(seqnums);
   }
 }
 

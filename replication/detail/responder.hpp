@@ -51,8 +51,8 @@ class Responder {
 
   /// The store has changed: live wants of `log` go on.
   void log_changed(const LogKey& log);
-  /// The host has done what it could about an entry that was found damaged.
-  void drop_finished(const LogKey& log, SeqNum seqnum);
+  /// The host has done what it could about entries that were found damaged.
+  void drop_finished(const LogKey& log, const RangeSet& seqnums);
   /// Whether the peer wants anything of `log`.
   [[nodiscard]] bool serves(const LogKey& log) const;
   [[nodiscard]] bool has_wants() const noexcept { return !served_.empty(); }

@@ -36,7 +36,7 @@ struct ServedWant {
   /// False where it was not to be sent. The want does not end before `drop_finished` was called for
   /// it: something may be left of the entry.
   [[nodiscard]] bool pass_over(SeqNum seqnum);
-  void drop_finished(SeqNum seqnum) { awaited.erase(SeqRange{seqnum, seqnum}); }
+  void drop_finished(const RangeSet& seqnums) { awaited -= seqnums; }
   /// Whether the peer wants, and does not hold, some of what damage took of the log.
   [[nodiscard]] bool lacks(const store::Lost& lost, const store::LogState& log) const;
   /// What of the log can be sent to this peer, or is there already.

@@ -214,12 +214,12 @@ void Session::Impl::entries_lost(const LogKey& log) {
   if (!ended_) static_cast<void>(go_on(unless_of_log(requester_.ask_again(log))));
 }
 
-void Session::Impl::drop_finished(const Damaged& damaged) {
+void Session::Impl::drop_finished(const LogKey& log, const RangeSet& seqnums) {
   if (ended_) return;
-  responder_.drop_finished(damaged.log, damaged.seqnum);
+  responder_.drop_finished(log, seqnums);
   responder_.begin_turn(false);
   auto said = responder_.pump();
-  if (said) said = unless_of_log(send_receipt(damaged.log));
+  if (said) said = unless_of_log(send_receipt(log));
   static_cast<void>(go_on(said));
 }
 

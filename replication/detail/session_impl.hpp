@@ -40,7 +40,7 @@ class Session::Impl {
   void work_finished(const WorkReport& report);
   void log_changed(const LogKey& log);
   void entries_lost(const LogKey& log);
-  void drop_finished(const Damaged& damaged);
+  void drop_finished(const LogKey& log, const RangeSet& seqnums);
   /// Whether one side has named it, or wants it.
   [[nodiscard]] bool cares_for(const LogKey& log) const;
   [[nodiscard]] bool hears_of(const LogKey& log) const {

@@ -10,22 +10,6 @@
 #include "culm/core/bytes.hpp"
 
 namespace culm::host {
-namespace {
-
-/// The lowest `count` of those from `from` on.
-RangeSet lowest_from(RangeSet set, SeqNum from, std::uint64_t count) {
-  if (from > 1) set.erase({1, from - 1});
-  RangeSet out;
-  for (const SeqRange& range : set.ranges()) {
-    if (count == 0) break;
-    const std::uint64_t taken = std::min(count - 1, range.last - range.first) + 1;
-    out.insert(SeqRange{range.first, range.first + (taken - 1)});
-    count -= taken;
-  }
-  return out;
-}
-
-}  // namespace
 
 DamageSearch::DamageSearch(const store::Store& store, Found found, std::chrono::milliseconds pause)
     : store_(store), found_(std::move(found)), pause_(pause), thread_([this] { loop(); }) {}
@@ -39,14 +23,22 @@ DamageSearch::~DamageSearch() {
   thread_.join();
 }
 
-bool DamageSearch::wait() {
-  std::unique_lock lock(mutex_);
-  return !changed_.wait_for(lock, pause_, [this] { return is_stopping_; });
+bool DamageSearch::rest() {
+  const auto took = Clock::now() - began_;
+  {
+    std::unique_lock lock(mutex_);
+    const auto pause = std::max<Clock::duration>(pause_, took);
+    if (changed_.wait_for(lock, pause, [this] { return is_stopping_; })) return false;
+  }
+  began_ = Clock::now();
+  rows_left_ = kPortion;
+  return true;
 }
 
 void DamageSearch::loop() {
   // On Linux that is this thread's own. Where it is refused all works, only less politely.
   ::setpriority(PRIO_PROCESS, 0, 10);
+  if (!rest()) return;
   // Not all names at once: there may be very many.
   const auto list = [&](std::uint8_t first) -> Result<std::vector<LogKey>> {
     CULM_TRY(const auto transaction, store_.read());
@@ -56,30 +48,35 @@ void DamageSearch::loop() {
     const auto logs = list(static_cast<std::uint8_t>(first));
     if (!logs) continue;  // left to those who ask for one of them
     for (const LogKey& log : *logs) {
-      if (!wait()) return;
-      search(log);
+      if (!search(log)) return;
     }
   }
 }
 
-void DamageSearch::search(const LogKey& log) {
-  for (SeqNum from = 1;;) {
+bool DamageSearch::search(const LogKey& log) {
+  for (SeqNum from = 1; from != 0;) {
     const auto next = look(log, from);
-    if (!next && next.error().code != Errc::kStoreBusy) return;
-    if (next) from = *next;
-    if (from == 0 || !wait()) return;
+    const bool is_busy = !next && next.error().code == Errc::kStoreBusy;
+    if (!is_busy) from = next ? *next : 0;
+    if ((is_busy || rows_left_ == 0) && !rest()) return false;
   }
+  return true;
 }
 
 Result<SeqNum> DamageSearch::look(const LogKey& log, SeqNum from) {
+  --rows_left_;  // for the log, which may have none
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto state, transaction.get_log(log));
-  const RangeSet rows = lowest_from(state->served(), from, kPortion);
-  if (rows.empty()) return 0;
+  RangeSet left = state->served();
+  if (from > 1) left.erase({1, from - 1});
+  if (left.empty()) return 0;
+  const RangeSet rows = lowest(left, rows_left_ + 1);
+  rows_left_ -= std::min(rows_left_, rows.count());
   CULM_TRY(const auto damage,
            store::find_row_damage(transaction, *state, rows, {from, rows.max()}));
-  if (!damage.empty()) found_(log, damage);
-  return rows.max() == kSeqnumMax ? 0 : rows.max() + 1;
+  const bool is_last = rows.max() == left.max();
+  found_(log, {from, is_last ? kSeqnumMax : rows.max()}, damage);
+  return is_last ? 0 : rows.max() + 1;
 }
 
 }  // namespace culm::host

@@ -15,13 +15,15 @@ namespace culm::host {
 /// that lie in the row of their entry.
 class DamageSearch {
  public:
-  /// Called in the thread of the search.
-  using Found = std::function<void(const LogKey& log, const store::RowDamage& damage)>;
+  /// Called in the thread of the search, for each part of each log in turn: what is damaged of it.
+  using Found =
+      std::function<void(const LogKey& log, const SeqRange& part, const store::RowDamage& damage)>;
 
-  /// Rows that are read at a time.
-  static constexpr std::uint64_t kPortion = 1024;
+  /// Rows between two pauses, of one log or many: a few milliseconds, as a stop waits for them.
+  static constexpr std::uint64_t kPortion = 64;
 
-  /// `store` outlives this object. `pause`: what is left to others between two portions.
+  /// `store` outlives this object. `pause`: what is left to others between two portions, and no
+  /// less than a portion took.
   DamageSearch(const store::Store& store, Found found,
                std::chrono::milliseconds pause = std::chrono::milliseconds(10));
   DamageSearch(const DamageSearch&) = delete;
@@ -30,12 +32,15 @@ class DamageSearch {
   ~DamageSearch();
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   void loop();
-  void search(const LogKey& log);
+  /// Whether to go on.
+  [[nodiscard]] bool search(const LogKey& log);
   /// Of the entries from `from` on; the first that was not looked at, 0 where none is left.
   [[nodiscard]] Result<SeqNum> look(const LogKey& log, SeqNum from);
-  /// Whether to go on.
-  [[nodiscard]] bool wait();
+  /// Between two portions. Whether to go on.
+  [[nodiscard]] bool rest();
 
   const store::Store& store_;
   Found found_;
@@ -43,6 +48,9 @@ class DamageSearch {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool is_stopping_ = false;
+  // Its thread alone.
+  Clock::time_point began_ = Clock::now();
+  std::uint64_t rows_left_ = 0;  ///< of the portion
   std::thread thread_;
 };
 

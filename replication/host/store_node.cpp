@@ -160,9 +160,10 @@ void StoreNode::verify_in_background() {
 }
 
 void StoreNode::search_for_damage() {
-  search_.emplace(store_, [this](const LogKey& log, const store::RowDamage& damage) {
-    asio::post(io_, [this, log, damage] { node_.damage_found(log, damage); });
-  });
+  search_.emplace(store_,
+                  [this](const LogKey& log, const SeqRange& part, const store::RowDamage& damage) {
+                    asio::post(io_, [=, this] { node_.damage_found(log, part, damage); });
+                  });
 }
 
 node::SyncId StoreNode::sync(const node::SyncRequest& request,

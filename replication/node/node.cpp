@@ -26,12 +26,13 @@ Node::Node(NodeOptions options, const store::Store& store, replication::Policy& 
 std::optional<Action> Node::next_action() {
   if (actions_.empty()) {
     wake_for_credit();
-    // What was said of them is taken back.
-    for (const LogKey& log : damage_->take_grown()) fan_out({&log, 1}, {}, now_);
+    // What was said of them holds no longer.
+    for (const LogKey& log : damage_->take_changed()) fan_out({&log, 1}, {}, now_);
     do {
       advance_fetches();
       advance_syncs();
     } while (!changed_fetches_.empty());
+    start_drops();
   }
   if (actions_.empty()) {
     auto job = queue_.next();

@@ -18,6 +18,7 @@
 #include "culm/replication/node/admission.hpp"
 #include "culm/replication/node/connection.hpp"
 #include "culm/replication/node/options.hpp"
+#include "culm/replication/node/row_drops.hpp"
 #include "culm/replication/node/sync.hpp"
 #include "culm/replication/policy.hpp"
 #include "culm/store/row_damage.hpp"
@@ -101,7 +102,9 @@ class Node final : private Fetch::Sessions {
   TaskId run(StoreTask body);
   /// Tells peers of a log that was changed by somebody else.
   void log_changed(const LogKey& log, Instant now);
-  void damage_found(const LogKey& log, const store::RowDamage& damage, Instant now);
+  /// All of `part` was read, and this is damaged of it.
+  void damage_found(const LogKey& log, const SeqRange& part, const store::RowDamage& damage,
+                    Instant now);
   /// Tells syncs that `WriteTransaction::forget` has made a log unknown.
   void log_forgotten(const LogKey& log, Instant now);
   /// Accepts and dials no more, says bye to all, and tells `Stopped` when all connections are
@@ -218,9 +221,6 @@ class Node final : private Fetch::Sessions {
     DialId dial = 0;
     LogKey log;
   };
-  struct DropTask {
-    replication::Damaged damaged;
-  };
 
   [[nodiscard]] Link* find(SessionId session);
   [[nodiscard]] Link* find_open(SessionId session);
@@ -287,11 +287,10 @@ class Node final : private Fetch::Sessions {
   void advance_syncs();
   [[nodiscard]] std::optional<Instant> next_sync_deadline() const;
 
-  /// Takes it out of what is held; whether that is not under way already.
+  /// Takes it out of what is held; whether that is news.
   bool drop_damaged(replication::Session* session, const replication::Damaged& damaged);
-  void drop_finished(const replication::Damaged& damaged, bool is_done, Instant now);
-  void keep_damaged(const replication::Damaged& damaged);
-  void forgive_damage(Instant now);
+  void start_drops();
+  void drop_finished(const RowDrops::Task& drop, bool is_done, Instant now);
   void entries_lost(const LogKey& log, Instant now);
   /// When input is to be bounded; nothing while there is room for it.
   [[nodiscard]] std::optional<Instant> next_look() const;
@@ -329,12 +328,11 @@ class Node final : private Fetch::Sessions {
   std::set<std::pair<Instant, FetchId>> fetch_timers_;
   std::map<SyncId, RunningSync> syncs_;
   std::map<DialId, SyncId> sync_dials_;  ///< dials of syncs, until they are over
-  std::map<TaskId, std::variant<DialStart, SyncEnd, InterestTask, DropTask>> own_tasks_;
+  std::map<TaskId, std::variant<DialStart, SyncEnd, InterestTask, RowDrops::Task>> own_tasks_;
   const std::shared_ptr<replication::KnownDamage> damage_;
-  /// With a `DropTask`, or, where one failed, when it may be tried again; of seqnum 0, told again.
-  std::map<std::pair<LogKey, SeqNum>, std::optional<Instant>> damaged_;
-  std::size_t drops_ = 0;             ///< tasks of these that are under way
-  std::optional<Instant> last_look_;  ///< for sessions that are behind
+  RowDrops drops_;
+  std::map<LogKey, Instant> told_damaged_;  ///< of the state or of pages, until when
+  std::optional<Instant> last_look_;        ///< for sessions that are behind
   std::deque<Action> actions_;
   NodeStats stats_;
   DialId last_dial_ = 0;

@@ -88,7 +88,6 @@ SessionId Node::start_session(SessionRef ref, Instant now) {
 void Node::received(SessionId session, ByteView bytes, Instant now) {
   Link* const link = find(session);
   if (link == nullptr) return;
-  if (!damaged_.empty()) forgive_damage(now);
   link->connection.received(bytes, now);
   settle(*link, now);
   bound_input(now);
@@ -213,7 +212,7 @@ std::optional<Instant> Node::next_deadline() const {
   if (!fetch_timers_.empty() && (!next || fetch_timers_.begin()->first < *next)) {
     next = fetch_timers_.begin()->first;
   }
-  for (const auto& other : {next_sync_deadline(), next_look()}) {
+  for (const auto& other : {next_sync_deadline(), next_look(), drops_.next_deadline()}) {
     if (other && (!next || *other < *next)) next = other;
   }
   return next;
@@ -236,6 +235,7 @@ void Node::deadline_reached(Instant now) {
   }
   bound_input(now);
   wake_fetches(now);
+  drops_.deadline_reached(now);
   call_due(now);
 }
 
@@ -281,8 +281,10 @@ void Node::task_finished(TaskId task, const Result<void>& outcome, Instant now) 
     if (Sync* const sync = find_sync(end->sync)) sync->conclude();
     return;
   }
-  if (const auto* const dropped = std::get_if<DropTask>(&purpose)) {
-    return drop_finished(dropped->damaged, outcome.has_value(), now);
+  if (const auto* const dropped = std::get_if<RowDrops::Task>(&purpose)) {
+    // It may have been forgotten meanwhile.
+    const bool is_done = outcome || outcome.error().code == Errc::kLogUnknown;
+    return drop_finished(*dropped, is_done, now);
   }
   const auto& kept = std::get<InterestTask>(purpose);
   if (outcome) return;

@@ -70,8 +70,8 @@ void Node::update(store::Store::Body body, std::function<void(Result<void>)> han
 
 void Node::log_changed(const LogKey& log) { impl_->ask().log_changed(log, detail::now()); }
 
-void Node::damage_found(const LogKey& log, const store::RowDamage& damage) {
-  impl_->ask().damage_found(log, damage, detail::now());
+void Node::damage_found(const LogKey& log, const SeqRange& part, const store::RowDamage& damage) {
+  impl_->ask().damage_found(log, part, damage, detail::now());
 }
 
 void Node::log_forgotten(const LogKey& log) { impl_->ask().log_forgotten(log, detail::now()); }

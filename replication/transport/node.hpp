@@ -118,7 +118,7 @@ class Node {
   /// Tells peers of a log that was changed by somebody else.
   void log_changed(const LogKey& log);
   /// See `node::Node::damage_found`.
-  void damage_found(const LogKey& log, const store::RowDamage& damage);
+  void damage_found(const LogKey& log, const SeqRange& part, const store::RowDamage& damage);
   /// Tells syncs that a task has forgotten the log.
   void log_forgotten(const LogKey& log);
 

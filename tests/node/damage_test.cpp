@@ -143,7 +143,7 @@ TEST_F(NodeDamage, FetchesAgainWhatATaskOfTheHostHasDropped) {
   EXPECT_TRUE(run([&] { return reader.state(log.log()).held.contains(7); }));
 }
 
-TEST_F(NodeDamage, TriesAgainAMinuteLaterToDropWhatCouldNotBeDropped) {
+TEST_F(NodeDamage, WhatCouldNotBeDroppedIsNotHeldHoweverLongThatLasts) {
   hold(relay);
   store::MemoryKv kv({}, relay.crash());
   auto [key, value] = test::rows_of(kv, Table::kEntries).at(6);
@@ -157,11 +157,58 @@ TEST_F(NodeDamage, TriesAgainAMinuteLaterToDropWhatCouldNotBeDropped) {
   };
   ASSERT_TRUE(fetch());
   ASSERT_TRUE(fetch());
-  EXPECT_EQ(relay.count<Damaged>(), 1U);
-  network.run(minutes(1));
+  network.run(minutes(3));
   ASSERT_TRUE(fetch());
-  EXPECT_EQ(relay.count<Damaged>(), 2U);
   EXPECT_EQ(reader.state(log.log()).held, all_but(7));
+  EXPECT_EQ(reader.all<replication::PeerHas>().back().held, all_but(7));
+  EXPECT_EQ(relay.count<Damaged>(), 1U) << "the application is told once";
+}
+
+TEST_F(NodeDamage, AllThatASearchHasFoundIsDroppedOrNotHeldHoweverMuchItIs) {
+  constexpr SeqNum kFirst = 3001;
+  constexpr SeqNum kLast = 3300;
+  log.append_many(4200);
+  hold(author);
+  hold(relay);
+  store::MemoryKv kv({}, relay.crash());
+  const auto rows = test::rows_of(kv, Table::kEntries);
+  for (SeqNum n = kFirst; n <= kLast; ++n) {
+    auto [key, value] = rows.at(static_cast<std::size_t>(n - 1));
+    value[value.size() / 2] ^= 1U;
+    test::put_row(kv, Table::kEntries, key, value);
+  }
+  const store::MemoryImage damaged = kv.image();
+  const RangeSet lost{{kFirst, kLast}};
+  const SeqRange all{1, kSeqnumMax};
+  for (const std::uint64_t failing : {0U, 1U}) {
+    SCOPED_TRACE(failing);
+    SimulatedNode& node = network.add(failing == 0 ? "drops" : "fails");
+    ASSERT_TRUE(node.start(damaged, {.fail_operation = failing}));
+    node.accepts = store::LogInterest{everything(), true};
+    node.node().damage_found(log.log(), all, {lost, {}}, network.now());
+    node.settle();
+    EXPECT_EQ(node.count<Damaged>(), lost.count());
+    network.run(minutes(3));
+    const bool is_dropped = failing == 0;
+    EXPECT_EQ((node.state(log.log()).held & lost).empty(), is_dropped);
+    EXPECT_EQ(sync(author, {&node}, true).logs[0].is_pushed, is_dropped);
+    EXPECT_EQ(node.count<Damaged>(), lost.count());
+  }
+}
+
+TEST_F(NodeDamage, WhatASearchCouldReadIsUnreadableNoLonger) {
+  hold(author);
+  hold(relay);
+  relay.accepts = store::LogInterest{everything(), true};
+  const SeqRange all{1, kSeqnumMax};
+  for (const bool is_readable : {false, true}) {
+    const RangeSet lost = is_readable ? RangeSet() : RangeSet{{400, 420}};
+    relay.node().damage_found(log.log(), all, {{}, lost}, network.now());
+    relay.settle();
+    EXPECT_EQ(sync(author, {&relay}, true).logs[0].is_pushed, is_readable);
+  }
+  sync(reader, {&relay});
+  EXPECT_TRUE(reader.holds(log.log(), {{1, log.head()}}));
 }
 
 TEST_F(NodeDamage, APayloadThatWasDamagedMidwayComesWithTheNextDial) {

@@ -63,7 +63,7 @@ TEST(ServedWant, OfADamagedPayloadNotMuchIsSentTwice) {
     EXPECT_TRUE(want.pass_over(5));
     want.plan(log);
     EXPECT_EQ(want.next_step(kCredit), Step::kNothing) << "something may be saved of it";
-    want.drop_finished(5);
+    want.drop_finished({{5, 5}});
     EXPECT_EQ(want.next_step(kCredit), Step::kComplete);
     want.damaged = {};  // it came back
     want.plan(log);
