@@ -24,6 +24,12 @@ StoreNode::StoreNode(asio::io_context& io, store::Store& store, replication::Pol
   });
 }
 
+void StoreNode::post(std::function<void(StoreNode&)> call) {
+  asio::post(io_, [self = std::weak_ptr(self_), call = std::move(call)] {
+    if (const auto host = self.lock()) call(**host);
+  });
+}
+
 Result<void> StoreNode::write(const std::function<Result<void>(DirectWriter&)>& body) {
   std::promise<Result<void>> outcome;
   auto future = outcome.get_future();
@@ -95,10 +101,8 @@ ChangedLogs StoreNode::InNodeWriter::change_all(std::span<const LogChange> chang
   // Syncs hear of it even if rows could not be erased now.
   std::vector<LogKey> forgotten = find_forgotten(changes.first(all.count));
   if (forgotten.empty()) return all;
-  asio::post(host_.io_, [self = std::weak_ptr(host_.self_), forgotten = std::move(forgotten)] {
-    const auto host = self.lock();
-    if (!host) return;
-    for (const LogKey& log : forgotten) (*host)->node_.log_forgotten(log);
+  host_.post([forgotten = std::move(forgotten)](StoreNode& host) {
+    for (const LogKey& log : forgotten) host.node_.log_forgotten(log);
   });
   return all;
 }
@@ -148,8 +152,8 @@ Result<void> StoreNode::serve_requests(const std::string& directory, bool serves
 
 void StoreNode::verify_in_background() {
   background_.emplace(store_, verifier_, [this](store::Store::Body body, auto handler) {
-    asio::post(io_, [this, body = std::move(body), handler = std::move(handler)] {
-      node_.update(body, [handler](const Result<void>& /*outcome*/) { handler(); });
+    post([body = std::move(body), handler = std::move(handler)](StoreNode& host) {
+      host.node_.update(body, [handler](const Result<void>& /*outcome*/) { handler(); });
     });
   });
   transport::NodeObserver observer;
@@ -162,7 +166,7 @@ void StoreNode::verify_in_background() {
 void StoreNode::search_for_damage() {
   search_.emplace(store_,
                   [this](const LogKey& log, const SeqRange& part, const store::RowDamage& damage) {
-                    asio::post(io_, [=, this] { node_.damage_found(log, part, damage); });
+                    post([=](StoreNode& host) { host.node_.damage_found(log, part, damage); });
                   });
 }
 

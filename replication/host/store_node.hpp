@@ -103,6 +103,8 @@ class StoreNode {
    private:
     StoreNode& host_;
   };
+  /// To the thread that runs `io`; dropped where this is gone by then. From any thread.
+  void post(std::function<void(StoreNode&)> call);
   [[nodiscard]] Result<void> write(const std::function<Result<void>(DirectWriter&)>& body);
 
   boost::asio::io_context& io_;

@@ -1,6 +1,11 @@
 #include "culm/replication/host/store_node.hpp"
 
+#include <atomic>
+#include <future>
 #include <memory>
+#include <optional>
+#include <thread>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -100,6 +105,84 @@ std::unique_ptr<store::Store> open_image(const store::MemoryImage& image,
   auto kv = std::make_unique<store::MemoryKv>(store::MemoryOptions{}, image);
   if (memory != nullptr) *memory = kv.get();
   return *store::Store::open(std::move(kv), random);
+}
+
+/// Tells when a thread other than that which made it reads an entry.
+class AwaitedKv final : public store::Kv {
+ public:
+  explicit AwaitedKv(std::unique_ptr<store::Kv> kv) : kv_(std::move(kv)) {}
+
+  Result<std::unique_ptr<store::KvReadTransaction>> begin_read() override {
+    CULM_TRY(auto begun, kv_->begin_read());
+    return std::make_unique<Reading>(*this, std::move(begun));
+  }
+  Result<std::unique_ptr<store::KvWriteTransaction>> begin_write() override {
+    return kv_->begin_write();
+  }
+  Result<void> grow() override { return kv_->grow(); }
+  Result<void> compact() override { return kv_->compact(); }
+  Result<store::KvClaim> claim() override { return kv_->claim(); }
+  bool is_claimed(std::uint64_t number) override { return kv_->is_claimed(number); }
+
+  std::future<void> await() { return read_.get_future(); }
+
+ private:
+  class Reading final : public store::KvReadTransaction {
+   public:
+    Reading(AwaitedKv& awaited, std::unique_ptr<store::KvReadTransaction> kv)
+        : awaited_(awaited), kv_(std::move(kv)) {}
+
+    Result<std::optional<ByteView>> get(store::Table table, ByteView key) const override {
+      if (table == store::Table::kEntries) awaited_.tell();
+      return kv_->get(table, key);
+    }
+    Result<std::unique_ptr<store::KvCursor>> cursor(store::Table table) const override {
+      if (table == store::Table::kEntries) awaited_.tell();
+      return kv_->cursor(table);
+    }
+    Result<store::KvSpace> space() const override { return kv_->space(); }
+
+   private:
+    AwaitedKv& awaited_;
+    std::unique_ptr<store::KvReadTransaction> kv_;
+  };
+
+  void tell() {
+    if (std::this_thread::get_id() == made_by_ || is_told_.exchange(true)) return;
+    read_.set_value();
+  }
+
+  std::unique_ptr<store::Kv> kv_;
+  const std::thread::id made_by_ = std::this_thread::get_id();
+  std::atomic<bool> is_told_ = false;
+  std::promise<void> read_;
+};
+
+TEST(StoreNode, WhatItsThreadsHandedOutDoesNothingOnceItIsGone) {
+  const test::LogBuilder log = test::LogBuilder("alice").append_many(10);
+  for (const bool searches : {true, false}) {
+    SCOPED_TRACE(searches);
+    test::TestRandom random{1};
+    auto kv = std::make_unique<AwaitedKv>(std::make_unique<store::MemoryKv>());
+    const auto read = kv->await();
+    const auto store = *store::Store::open(std::move(kv), random);
+    Ed25519Verifier verifier;
+    ASSERT_TRUE(store::ingest(*store, log.log(), log.unit({{1, 10}}, true), verifier));
+    replication::OpenPolicy policy;
+    asio::io_context io;
+    std::optional<StoreNode> host;
+    host.emplace(io, *store, policy,
+                 StoreNodeOptions{{.identity = sealing::KeyPair::generate(random)}});
+    if (searches) {
+      host->search_for_damage();
+    } else {
+      host->verify_in_background();
+    }
+    // That it has begun; it ends what it has begun before the host is gone.
+    ASSERT_EQ(read.wait_for(std::chrono::seconds(30)), std::future_status::ready);
+    host.reset();
+    EXPECT_GE(io.poll(), 1U);
+  }
 }
 
 TEST(StoreNode, KeepsALogOfManyRangesWholeWhileItIsAppendedTo) {
