@@ -356,8 +356,7 @@ class Damage(Rotten):
     def rot_free_list(self, store):
         """The first list of free pages claims to be longer than the file."""
         with open(self.data(store), "r+b") as file:
-            metas = [file.read(PAGE), file.read(PAGE)]
-            newest = max(metas, key=lambda meta: meta[144:152][::-1])
+            newest = self.newest_meta(file.read(2 * PAGE))
             depth, root = newest[46], int.from_bytes(newest[80:88], "little")
             self.assertEqual(depth, 1)
             file.seek(root * PAGE)

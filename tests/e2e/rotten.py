@@ -23,6 +23,12 @@ class Rotten(NetworkScenario):
             file.seek(0)
             file.write(content)
 
+    @staticmethod
+    def newest_meta(content):
+        """Of the two pages by which LMDB finds all others."""
+        return max((content[:PAGE], content[PAGE:2 * PAGE]),
+                   key=lambda meta: int.from_bytes(meta[144:152], "little"))
+
     def rot_row(self, store, n):
         """The row of an entry of the first log, if it is there."""
         row = (1).to_bytes(8, "big") + n.to_bytes(8, "big") + b"\x03"

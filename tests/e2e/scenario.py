@@ -126,7 +126,8 @@ class Scenario(unittest.TestCase):
     def start(self, *arguments, **options):
         """A running process; killed in the end if it still runs."""
         process = subprocess.Popen([CULM, *map(str, arguments)], cwd=self.place,
-                                   env=self.environment, stdout=subprocess.PIPE,
+                                   env=self.environment,
+                                   stdout=options.pop("stdout", subprocess.PIPE),
                                    stderr=subprocess.PIPE, **options)
         self.addCleanup(self._end, process)
         return process

@@ -26,6 +26,9 @@
 namespace culm::tools {
 namespace {
 
+constexpr std::string_view kSomeDropped =
+    "some may be dropped or replaced; the same command goes on";
+
 Outcome<node::SyncReport> sync_with(Context& context, const RepairOptions& options,
                                     const std::vector<LogKey>& logs) {
   node::SyncRequest request;
@@ -194,8 +197,8 @@ Outcome<Findings> drop(Context& context, const RepairOptions& options) {
   Ed25519Verifier verifier;
   CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kFail, verifier));
   CULM_TOOLS_TRY(Findings findings, look(options, *access.store));
-  say_when_interrupted("some may be dropped or replaced; the same command goes on");
-  if (!findings.damaged.empty()) expect_damage();
+  say_when_interrupted(kSomeDropped);
+  const Tense tense = options.from.empty() ? Tense::kDone : Tense::kGoesOn;
   for (const LogKey& log : logs_of(findings)) {
     const store::Damage& damage = findings.damaged[log];
     const RangeSet all = damage.entries | damage.payloads | damage.rows;
@@ -203,7 +206,11 @@ Outcome<Findings> drop(Context& context, const RepairOptions& options) {
     const bool is_damaged = is_made || !all.empty() || findings.cut_off.contains(log);
     const auto dropped = is_damaged ? access.writer->drop_damaged(log, all) : Result<void>();
     if (all.empty()) findings.damaged.erase(log);
-    if (dropped) continue;
+    if (dropped) {
+      CULM_TOOLS_CHECK(tell_log(context, findings, log, tense));
+      CULM_TOOLS_CHECK(context.out.flush());  // the next may end this process
+      continue;
+    }
     Failure failure = Failure(dropped.error()).about(short_name(log));
     if (!is_made) return fail_with(std::move(failure));
     findings.failure = std::move(failure).next(kStoreIsLost);
@@ -214,8 +221,7 @@ Outcome<Findings> drop(Context& context, const RepairOptions& options) {
   if (findings.are_peers_damaged && findings.any_log) {
     CULM_TOOLS_CHECK(about(named(context), access.writer->drop_damaged(*findings.any_log, {})));
   }
-  const Tense tense = options.from.empty() ? Tense::kDone : Tense::kGoesOn;
-  CULM_TOOLS_CHECK(tell_findings(context, findings, tense));
+  if (findings.are_peers_damaged) CULM_TOOLS_CHECK(tell_peers(context, tense));
   return findings;
 }
 
@@ -262,7 +268,10 @@ Outcome<Findings> look_only(Context& context, const RepairOptions& options,
   if (!is_written_again && !findings.failure) {
     CULM_TOOLS_CHECK(check_sound(context, options, store, findings));
   }
-  CULM_TOOLS_CHECK(tell_findings(context, findings, Tense::kWould));
+  for (const LogKey& log : logs_of(findings)) {
+    CULM_TOOLS_CHECK(tell_log(context, findings, log, Tense::kWould));
+  }
+  if (findings.are_peers_damaged) CULM_TOOLS_CHECK(tell_peers(context, Tense::kWould));
   return findings;
 }
 
@@ -278,7 +287,7 @@ Outcome<void> tell_pages(Context& context, const store::Salvage& salvaged, bool 
   const std::string made = dry_run ? "would write the file again" : "wrote the file again";
   const std::string why =
       pages == 0
-          ? std::string("its tables do not fit together")
+          ? std::string("its tables do not fit together, or it cannot be written to")
           : human_count(pages) + (pages == 1 ? " page of it is" : " pages of it are") + " damaged";
   const std::string older =
       salvaged.may_be_older()
@@ -372,7 +381,8 @@ Outcome<void> mend(Context& context, const RepairOptions& options, Pages& pages)
 }
 
 /// Rows are replaced one by one, unless pages are damaged or the rows do not fit together, or they
-/// end the process that replaces them: this one, of which nothing was written, goes on then.
+/// end the process that replaces them: this one goes on then with what that has left, which has
+/// said what it dropped of each log.
 Outcome<void> run(Context& context, const RepairOptions& options) {
   say_when_interrupted("nothing was dropped");
   if (options.dry_run && !options.from.empty()) {
@@ -385,8 +395,12 @@ Outcome<void> run(Context& context, const RepairOptions& options) {
   const auto guarded = guard_reading(context);
   const bool is_ended = !guarded && guarded.error().code == Errc::kStoreDamaged;
   if (!guarded && !is_ended) return guarded;
-  if (is_ended && !guard_reading(context)) {
-    return fail_with(Failure(Error{Errc::kStoreDamaged}).about(named(context)).next(kStoreIsLost));
+  if (is_ended) {
+    if (!options.dry_run) say_when_interrupted(kSomeDropped);
+    auto again = guard_reading(context);
+    const bool is_ended_again = !again && again.error().code == Errc::kStoreDamaged;
+    if (is_ended_again) again.error().step = kStoreIsLost;
+    if (!again) return again;
   }
   const auto damaged_pages = store::count_damaged_pages(context.store_directory);
   const bool is_found = damaged_pages || damaged_pages.error().code == Errc::kStoreNotFound;

@@ -26,6 +26,7 @@
 #include "culm/store/salvage.hpp"
 
 #include "tools/cli/commands.hpp"
+#include "tools/cli/interrupt.hpp"
 #include "tools/cli/store_access.hpp"
 
 namespace culm::tools {
@@ -174,7 +175,6 @@ struct Blame {
   std::atomic<bool> is_abort_of_store = false;
 };
 Blame* blame = nullptr;
-std::atomic<bool> is_damage_expected = false;
 
 /// Where another process waits for this one, it says that, or goes on without.
 [[noreturn]] void say_damaged() {
@@ -184,14 +184,16 @@ std::atomic<bool> is_damage_expected = false;
   std::abort();
 }
 
+/// Of others, before any of ours.
 struct sigaction before_segv {};
 struct sigaction before_bus {};
+bool are_before_known = false;
 
 /// Lets a fault that is none of the store's end the process as it would have. One in reading a row
 /// is an error of that, and does not come back.
 bool is_ours(int number, const siginfo_t& signal, const void* context) {
   if (signal.si_code > 0) store::leave_read();
-  if (is_damage_expected || is_in_store(signal, context)) return false;
+  if (is_in_store(signal, context)) return false;
   if (blame != nullptr) blame->is_fault_ours = true;
   ::sigaction(number, number == SIGBUS ? &before_bus : &before_segv, nullptr);
   if (signal.si_code <= 0) ::raise(number);
@@ -202,8 +204,9 @@ void handle_faults(void (*handler)(int, siginfo_t*, void*)) {
   struct sigaction action {};
   action.sa_sigaction = handler;
   action.sa_flags = SA_SIGINFO | SA_NODEFER;
-  ::sigaction(SIGSEGV, &action, &before_segv);
-  ::sigaction(SIGBUS, &action, &before_bus);
+  ::sigaction(SIGSEGV, &action, are_before_known ? nullptr : &before_segv);
+  ::sigaction(SIGBUS, &action, are_before_known ? nullptr : &before_bus);
+  are_before_known = true;
 }
 
 /// Who waits says what it was.
@@ -278,6 +281,7 @@ Outcome<void> guard_reading(const Context& context) {
     std::signal(number, SIG_DFL);
     std::raise(number);
   }
+  take_signals();  // who is ended passes none on
   return fail_with(Failure(Error{Errc::kStoreDamaged}).about(name).next(step_of_damage(context)));
 }
 
@@ -295,11 +299,6 @@ void end_with_log_line(const Context& context, bool json) {
   damaged.set_as_log_line(context, Error{Errc::kStoreDamaged}, json);
   lost.set_as_log_line(context, Failure(Error{Errc::kStoreDamaged}).next(kStoreIsLost), json);
   full.set_as_log_line(context, Error{Errc::kStoreFull}, json);
-}
-
-void expect_damage() {
-  is_damage_expected = true;
-  std::signal(SIGABRT, [](int /*number*/) { say_damaged(); });
 }
 
 }  // namespace culm::tools

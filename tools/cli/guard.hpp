@@ -18,8 +18,9 @@ inline constexpr std::string_view kStoreIsLost =
 /// LMDB trusts what it maps: a damaged page can end the process that reads it. After this the verb
 /// goes on in a child process. The parent stays here: it ends as the child does, and fails with
 /// kStoreDamaged when the child was killed by what it read: by a fault in a mapped file of the
-/// store, in LMDB, or by an assertion of LMDB. Other faults are ours. Called before the store is
-/// opened and before any thread is started. Fails with kStoreIo when there is no process to be had.
+/// store, in LMDB, or by an assertion of LMDB; then it may be called again. Other faults are ours.
+/// Called before the store is opened and before any thread is started. Fails with kStoreIo when
+/// there is no process to be had.
 [[nodiscard]] Outcome<void> guard_reading(const Context& context);
 
 /// For a process that writes, which nothing can take the place of: where LMDB cannot go on with the
@@ -31,9 +32,5 @@ void guard_writing(const Context& context);
 /// After `guard_writing`, for a process with a log: what it says then has the form of that log, as
 /// an object where `json`.
 void end_with_log_line(const Context& context, bool json);
-
-/// From here on an abort, and any fault, is put down to the store as well: damage was found, and it
-/// is written to.
-void expect_damage();
 
 }  // namespace culm::tools

@@ -144,7 +144,8 @@ static Outcome<void> tell_state(Context& context, const Made& made, bool dry_run
   return context.out.say(text + "\n");
 }
 
-static Outcome<void> tell_peers(Context& context, bool dry_run) {
+Outcome<void> tell_peers(Context& context, Tense tense) {
+  const bool dry_run = tense == Tense::kWould;
   if (context.json) {
     return context.out.write_json(Json{{"type", dry_run ? "damaged_peers" : "dropped_peers"}});
   }
@@ -153,24 +154,17 @@ static Outcome<void> tell_peers(Context& context, bool dry_run) {
                          "with each sync\n");
 }
 
-Outcome<void> tell_findings(Context& context, const Findings& findings, Tense tense) {
+Outcome<void> tell_log(Context& context, const Findings& findings, const LogKey& log, Tense tense) {
   const bool dry_run = tense == Tense::kWould;
-  static const RangeSet none;
-  static const store::Damage sound;
-  for (const auto& [log, made] : findings.made) {
-    CULM_TOOLS_CHECK(tell_state(context, made, dry_run));
-  }
-  if (findings.are_peers_damaged) CULM_TOOLS_CHECK(tell_peers(context, dry_run));
-  for (const LogKey& log : logs_of(findings)) {
-    if (!findings.damaged.contains(log) && !findings.cut_off.contains(log)) continue;
-    const auto damage = findings.damaged.find(log);
-    const auto cut = findings.cut_off.find(log);
-    const store::Damage& lost = damage == findings.damaged.end() ? sound : damage->second;
-    const RangeSet& cut_off = cut == findings.cut_off.end() ? none : cut->second;
-    CULM_TOOLS_CHECK(context.json ? context.out.write_json(damage_json(log, lost, cut_off, dry_run))
-                                  : context.out.say(damage_lines(log, lost, cut_off, tense)));
-  }
-  return {};
+  const auto made = findings.made.find(log);
+  if (made != findings.made.end()) CULM_TOOLS_CHECK(tell_state(context, made->second, dry_run));
+  const auto damage = findings.damaged.find(log);
+  const auto cut = findings.cut_off.find(log);
+  if (damage == findings.damaged.end() && cut == findings.cut_off.end()) return {};
+  const auto lost = damage == findings.damaged.end() ? store::Damage() : damage->second;
+  const auto cut_off = cut == findings.cut_off.end() ? RangeSet() : cut->second;
+  return context.json ? context.out.write_json(damage_json(log, lost, cut_off, dry_run))
+                      : context.out.say(damage_lines(log, lost, cut_off, tense));
 }
 
 }  // namespace culm::tools

@@ -45,6 +45,8 @@ struct Findings {
 /// "2 entries: 5-6 prove nothing and are not served until ..."; nothing where there are none.
 [[nodiscard]] std::string cut_off_line(const LogKey& log, const RangeSet& cut_off);
 enum class Tense { kWould, kDone, kGoesOn };  ///< kGoesOn: what is lost is asked for behind this
-[[nodiscard]] Outcome<void> tell_findings(Context& context, const Findings& findings, Tense tense);
+[[nodiscard]] Outcome<void> tell_log(Context& context, const Findings& findings, const LogKey& log,
+                                     Tense tense);
+[[nodiscard]] Outcome<void> tell_peers(Context& context, Tense tense);
 
 }  // namespace culm::tools
