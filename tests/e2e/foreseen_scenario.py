@@ -6,7 +6,7 @@ import re
 import shutil
 
 from rotten import ENTRIES, PAGE, Rotten
-from scenario import NOT_FOUND, OK, main
+from scenario import NETWORK, NOT_FOUND, OK, main
 
 LOST_HERE = re.compile(r"lost here: ([^;\n]*)")
 ASKED = re.compile(r"with --from it would ask for (.*)\n")
@@ -147,6 +147,22 @@ class Foreseen(Rotten):
         self.assertIn(f"{author}.1", text.split("not in this store: ")[1])
         self.assertGreater(lines["would_lack"][0]["of_unknown_log_count"], 50)
         self.assert_foreseen(text, lines, "two")
+
+    def test_where_nothing_tells_how_much_a_file_had_more_may_be_lost(self):
+        content = bytearray((self.place / "store/data.mdb").read_bytes())
+        page = int.from_bytes(self.newest_meta(content)[128:136], "little") * PAGE
+        content[page:page + PAGE] = bytes(PAGE)
+        (self.place / "store/data.mdb").write_bytes(content)
+        shutil.copytree(self.path("store"), self.path("other"))
+        text, lines = self.foresee("store")
+        self.assertIn("lost here: perhaps entries of which nothing else is left; nothing tells how "
+                      "many entries it had", text)
+        self.assertIsNone(lines["would_lack"][0]["of_unknown_log_count"])
+        self.assert_foreseen(text, lines, "store")
+        said = self.error(NETWORK, "repair", "--from", self.peer.address, store="other")
+        self.assertIn("nothing tells how many entries the file had", said)
+        for store in "store", "other":
+            self.assertEqual(self.text("repair", store=store), "nothing is damaged\n")
 
     def test_what_an_earlier_repair_lost_is_said_where_other_damage_is_found(self):
         self.rot_entry("store", 77)

@@ -422,7 +422,8 @@ class Repair(Rotten):
                 self.assertEqual("nothing is damaged" not in dry.stdout, is_bad, dry.stdout)
                 self.assertEqual((self.place / "rotten/data.mdb").read_bytes(), rotten)
                 done = self.on_copy("repair", "--from", self.peer.address)
-                self.assertEqual(done.returncode, OK, done.stderr)
+                is_told = "how many entries it had nothing tells" not in done.stdout
+                self.assertEqual(done.returncode, OK if is_told else NETWORK, done.stderr)
                 self.assertEqual("would write the file again" in dry.stdout,
                                  "wrote the file again" in done.stdout, dry.stdout + done.stdout)
                 mended += is_bad

@@ -79,18 +79,18 @@ std::uint64_t count_further(const node::SyncReport& report, const LogKey& log,
 /// that no log that is here accounts for.
 Outcome<bool> tell_replaced(Context& context, const Findings& findings, const Wanted& lost,
                             const node::SyncReport& report, const store::Store& store,
-                            std::uint64_t& lost_rows) {
+                            LostRows& lost_rows) {
   CULM_TOOLS_TRY(const auto transaction, store.read());
   for (const auto& [log, damage] : findings.damaged) {
     if (findings.made.contains(log)) continue;
-    lost_rows -= std::min(lost_rows, damage.entries.count());
+    account_for(lost_rows, damage.entries.count());
   }
   bool is_whole = true;
   for (const auto& [key, damage] : lost) {
     CULM_TOOLS_TRY(const auto log, about(short_name(key), transaction.get_log(key)));
     const std::uint64_t further = count_further(report, key, damage.entries & log->held);
     if (findings.made.contains(key)) {
-      lost_rows -= std::min(lost_rows, damage.entries.count() + further);
+      account_for(lost_rows, damage.entries.count() + further);
     }
     const RangeSet cut_off = find_cut_off(*log, {});
     is_whole = is_whole && cut_off.empty();
@@ -124,13 +124,16 @@ Outcome<bool> tell_replaced(Context& context, const Findings& findings, const Wa
   return is_whole;
 }
 
-Outcome<void> unless_logs_lost(Context& context, const store::Store& store,
-                               std::uint64_t lost_rows) {
+Outcome<void> unless_logs_lost(Context& context, const store::Store& store, LostRows lost_rows) {
   if (lost_rows == 0) return {};
   CULM_TOOLS_TRY(const std::string step, next_if_logs_lost(store));
-  Failure failure(Exit::kNetwork, Errc::kEntryNotHeld,
-                  "not all that was lost was replaced: nothing is left of " +
-                      human_entries(lost_rows) + ", so no peer was asked for them");
+  const std::string which =
+      lost_rows
+          ? "not all that was lost was replaced: nothing is left of " + human_entries(*lost_rows)
+          : std::string(
+                "perhaps not all that was lost was replaced: nothing tells how many "
+                "entries the file had, nor of which logs");
+  Failure failure(Exit::kNetwork, Errc::kEntryNotHeld, which + ", so no peer was asked for them");
   return fail_with(std::move(failure).about(named(context)).next(step));
 }
 
@@ -158,7 +161,7 @@ Outcome<std::string> next_if_nobody_has(const Context& context, const store::Sto
 
 /// What was dropped comes back by any sync, now or later.
 Outcome<void> fetch(Context& context, const RepairOptions& options, const Findings& findings,
-                    std::uint64_t lost_rows) {
+                    LostRows lost_rows) {
   Wanted lost;
   {
     CULM_TOOLS_TRY(const auto store, open_for_reading(context));
@@ -303,7 +306,7 @@ Outcome<void> tell_pages(Context& context, const store::Salvage& salvaged, bool 
 struct Pages {
   bool write_again = false;
   bool are_written = false;
-  std::uint64_t lost_entries = 0;  ///< rows that were not found
+  LostRows lost_entries = 0;  ///< of which no row was found
 };
 
 /// Where pages are damaged LMDB finds no way to all rows, or ends the process.
@@ -326,7 +329,7 @@ Outcome<std::optional<store::Salvage>> write_again(Context& context, bool dry_ru
   }
   CULM_TOOLS_TRY(store::Salvage made, about(named(context), std::move(begun)));
   CULM_TOOLS_CHECK(tell_pages(context, made, dry_run));
-  pages = {.are_written = true, .lost_entries = made.lost_entries().value_or(0)};
+  pages = {.are_written = true, .lost_entries = made.lost_entries()};
   if (dry_run) return std::optional<store::Salvage>(std::move(made));
   CULM_TOOLS_CHECK(about(named(context), std::move(made).finish()));
   return std::optional<store::Salvage>();
@@ -440,8 +443,8 @@ void add_repair(CommandTree& tree) {
       "also what an earlier repair has dropped. Where entries of your own log are lost, do not\n"
       "append before they are back: `culm append` refuses to where it would fork the log.\n\n"
       "Exit status 3 if the store is sound again and something that is wanted is lost, 6 if\n"
-      "peers do not bring all that was lost, 5 if there is damage that only another store can\n"
-      "mend.",
+      "peers do not bring all that was lost, both also where the file does not tell how much it\n"
+      "had; 5 if there is damage that only another store can mend.",
       "culm repair --dry-run\n  culm repair --from 127.0.0.1:7474 --from 127.0.0.1:7475", options,
       run);
   verb.group(VerbGroup::kMend);

@@ -276,10 +276,14 @@ Failure LostCounts::failure(const std::string& sound) const {
   add(entries, human_entries(entries));
   add(payloads, human_payloads(payloads));
   add(cut_off, human_cut_off(cut_off));
-  add(rows, human_entries(rows) + " of which nothing else is left");
+  const std::string only_rows = " of which nothing else is left";
+  add(rows.value_or(0), human_entries(rows.value_or(0)) + only_rows);
+  const bool is_sure = !what.empty();
+  if (!rows) what += (is_sure ? ", perhaps entries" : "perhaps entries") + only_rows;
   return {Exit::kNotFound,
-          entries + cut_off + rows == 0 ? Errc::kPayloadNotHeld : Errc::kEntryNotHeld,
-          sound + ", and not all that is wanted is in it: lost here: " + what};
+          entries + cut_off == 0 && rows == 0 ? Errc::kPayloadNotHeld : Errc::kEntryNotHeld,
+          sound + (is_sure ? ", and not all" : ", and perhaps not all") +
+              " that is wanted is in it: lost here: " + what};
 }
 
 }  // namespace culm::tools

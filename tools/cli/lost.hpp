@@ -74,15 +74,18 @@ class LostFinder {
 inline constexpr std::string_view kThenOthers =
     "; then the same of the other logs, which `culm verify` names";
 
+/// Entries of which nothing else is left; nothing where nobody knows how many these are.
+using LostRows = std::optional<std::uint64_t>;
+
 /// What is lost of some logs.
 struct LostCounts {
   std::uint64_t entries = 0;
   std::uint64_t payloads = 0;
   std::uint64_t cut_off = 0;
-  std::uint64_t rows = 0;  ///< of entries of which nothing else is left
+  LostRows rows = 0;
 
   void add(const LostOfLog& lost);
-  [[nodiscard]] bool empty() const { return entries + payloads + cut_off + rows == 0; }
+  [[nodiscard]] bool empty() const { return entries + payloads + cut_off == 0 && rows == 0; }
   /// Behind what is sound: "the store is sound, and ...".
   [[nodiscard]] Failure failure(const std::string& sound) const;
 };

@@ -78,7 +78,7 @@ Outcome<void> tell_lost(Context& context, const store::LogState& log, const Lost
 
 Outcome<AllLost> find_all_lost(Context& context, const RepairOptions& options,
                                const Findings& findings, const store::Store& store,
-                               std::uint64_t lost_rows) {
+                               LostRows lost_rows) {
   AllLost all;
   const auto add = [&](const Repaired& repaired) -> Outcome<void> {
     const auto& [log, lost] = repaired;
@@ -88,7 +88,7 @@ Outcome<AllLost> find_all_lost(Context& context, const RepairOptions& options,
     const bool is_made = made != findings.made.end();
     if (is_made) said.payloads |= made->second.untold;
     const RangeSet& named_here = is_made ? lost.lost.entries : said.entries;
-    lost_rows -= std::min(lost_rows, named_here.count());
+    account_for(lost_rows, named_here.count());
     if (lost.empty()) return {};
     CULM_TOOLS_CHECK(tell_lost(context, log, lost, said));
     all.counts.add(lost);
@@ -136,18 +136,21 @@ Outcome<void> tell_sum(Context& context, const LostCounts& counts, bool is_sound
                        const store::Store& store) {
   if (counts.empty()) return {};
   if (context.json) {
-    return context.out.write_json(Json{{"type", "would_lack"},
-                                       {"lost_count", counts.entries},
-                                       {"payloads_lost_count", counts.payloads},
-                                       {"cut_off_count", counts.cut_off},
-                                       {"of_unknown_log_count", counts.rows}});
+    return context.out.write_json(
+        Json{{"type", "would_lack"},
+             {"lost_count", counts.entries},
+             {"payloads_lost_count", counts.payloads},
+             {"cut_off_count", counts.cut_off},
+             {"of_unknown_log_count", counts.rows ? Json(*counts.rows) : Json()}});
   }
   std::string text =
       counts.failure(is_sound ? "the store is sound" : "the store would be sound again").message;
   if (counts.rows != 0) {
     CULM_TOOLS_TRY(const std::string whole, next_if_logs_lost(store));
-    text += "; of " + human_entries(counts.rows) +
-            " nothing tells the log, so no peer would be asked for them: " + whole;
+    const std::string which =
+        counts.rows ? "of " + human_entries(*counts.rows) + " nothing tells the log"
+                    : std::string("nothing tells how many entries it had, nor of which logs");
+    text += "; " + which + ", so no peer would be asked for them: " + whole;
   }
   return context.out.say(text + "\n");
 }
@@ -188,8 +191,12 @@ Outcome<std::string> next_if_logs_lost(const store::Store& store) {
   return step;
 }
 
+void account_for(LostRows& rows, std::uint64_t entries) {
+  if (rows) *rows -= std::min(*rows, entries);
+}
+
 Outcome<void> unless_lost(Context& context, const RepairOptions& options, const Findings& findings,
-                          const store::Store& store, std::uint64_t lost_rows) {
+                          const store::Store& store, LostRows lost_rows) {
   CULM_TOOLS_TRY(AllLost all, find_all_lost(context, options, findings, store, lost_rows));
   if (all.counts.empty()) return {};
   if (all.counts.rows != 0) {
@@ -203,7 +210,7 @@ Outcome<void> unless_lost(Context& context, const RepairOptions& options, const 
 
 Outcome<void> tell_what_would_be(Context& context, const RepairOptions& options,
                                  const Findings& findings, bool is_sound, const store::Store& store,
-                                 std::uint64_t lost_rows) {
+                                 LostRows lost_rows) {
   CULM_TOOLS_TRY(const AllLost all, find_all_lost(context, options, findings, store, lost_rows));
   CULM_TOOLS_TRY(const Wanted wanted, find_wanted(context, options, findings, store));
   for (const auto& [log, what] : wanted) CULM_TOOLS_CHECK(tell_asked(context, log, what));

@@ -8,6 +8,7 @@
 
 #include "tools/cli/context.hpp"
 #include "tools/cli/failure.hpp"
+#include "tools/cli/lost.hpp"
 #include "tools/cli/repair_findings.hpp"
 
 /// What is lost once `culm repair` has dropped what it found, and what it asks peers for. In a dry
@@ -25,16 +26,19 @@ using Wanted = std::map<LogKey, store::Lost>;
 /// How a log comes back of which nothing is left to ask for.
 [[nodiscard]] Outcome<std::string> next_if_logs_lost(const store::Store& store);
 
-/// Says what is lost that no line before says, and fails where that is anything. `lost_rows`: of so
-/// many entries no row was found.
+/// Less by so many that something accounts for.
+void account_for(LostRows& rows, std::uint64_t entries);
+
+/// Says what is lost that no line before says, and fails where that is anything or nobody knows.
+/// `lost_rows`: entries of which no row was found.
 [[nodiscard]] Outcome<void> unless_lost(Context& context, const RepairOptions& options,
                                         const Findings& findings, const store::Store& store,
-                                        std::uint64_t lost_rows);
+                                        LostRows lost_rows);
 
 /// Says behind what a dry run found all that a run would say, and what one with --from would ask
 /// for.
 [[nodiscard]] Outcome<void> tell_what_would_be(Context& context, const RepairOptions& options,
                                                const Findings& findings, bool is_sound,
-                                               const store::Store& store, std::uint64_t lost_rows);
+                                               const store::Store& store, LostRows lost_rows);
 
 }  // namespace culm::tools
