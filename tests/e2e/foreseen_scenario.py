@@ -143,7 +143,7 @@ class Foreseen(Rotten):
         os.truncate(self.path("two/data.mdb"), 500_000)
         text, lines = self.foresee("two")
         self.assertIn("entries of which nothing else is left", text)
-        self.assertIn("nothing tells the log, so no peer would be asked for them", text)
+        self.assertIn("nothing tells the log; with --from peers are asked for those of", text)
         self.assertIn(f"{author}.1", text.split("not in this store: ")[1])
         self.assertGreater(lines["would_lack"][0]["of_unknown_log_count"], 50)
         self.assert_foreseen(text, lines, "two")

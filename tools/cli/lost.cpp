@@ -18,6 +18,8 @@ namespace culm::tools {
 namespace {
 
 constexpr int kStepsMax = 4096;
+/// Of ranges in a command that is pasted.
+constexpr std::size_t kRangesCharactersMax = 400;
 
 bool wants_all(const store::LogInterest& interest) {
   return interest.entries.empty() && interest.payloads;
@@ -32,8 +34,7 @@ bool is_held(const RangeSet& held, const std::vector<SeqNum>& path) {
   return std::ranges::all_of(path, [&](SeqNum n) { return held.contains(n); });
 }
 
-/// Of what is wanted and here, what has all that proves it; only the newest where it would take
-/// long to find all, and nothing where it would to find any.
+/// Of what is wanted and here, what has all that proves it; nothing where it takes long to find.
 std::optional<RangeSet> find_whole(const store::LogState& log) {
   const SeqNum head = log.head();
   const RangeSet served = log.served();
@@ -45,14 +46,14 @@ std::optional<RangeSet> find_whole(const store::LogState& log) {
     const auto is_any = [&] { return range.first <= range.last && ++steps < kStepsMax; };
     while (is_any() && !is_held(served, path_to_first(range.first))) ++range.first;
     while (is_any() && !is_held(served, tail_path(range.last, head))) --range.last;
-    if (steps >= kStepsMax) return whole.empty() ? std::nullopt : std::optional(whole);
+    if (steps >= kStepsMax) return std::nullopt;
     if (range.first <= range.last) whole.insert(range);
   }
   return whole;
 }
 
 /// What `culm select` is told, so that no entry that is lost is wanted; later ones are as before.
-/// Of more ranges than a command has room for it wants the newest.
+/// "" where that is too long for a command: with fewer ranges what is here was wanted no more.
 std::string selection(const store::LogState& log, RangeSet whole, const RangeSet& lost) {
   const SeqNum last = std::max(log.head(), lost.empty() ? 0 : lost.max());
   const Interest& interest = log.interest.entries;
@@ -66,8 +67,8 @@ std::string selection(const store::LogState& log, RangeSet whole, const RangeSet
     whole.insert({last + 1, kSeqnumMax});
   }
   if (whole.empty()) return "--none";
-  while (fit_in_command(whole) != whole) whole.erase(whole.ranges().front());
-  return "--range " + to_string(whole);
+  const std::string ranges = to_string(whole);
+  return ranges.size() > kRangesCharactersMax ? "" : "--range " + ranges;
 }
 
 /// Commands after which nothing that is lost is wanted.
@@ -78,8 +79,9 @@ std::string want_less(const store::LogState& log, const store::Lost& lost) {
   RangeSet payloads = lost.payloads;
   if (has_entries) {
     const auto whole = find_whole(log);
-    if (!whole) return "";
-    text = "`culm select " + name + " " + selection(log, *whole, lost.entries) + "`";
+    const std::string selected = whole ? selection(log, *whole, lost.entries) : "";
+    if (selected.empty()) return "";
+    text = "`culm select " + name + " " + selected + "`";
     payloads &= *whole;
   }
   if (!payloads.empty()) {
@@ -148,8 +150,9 @@ std::optional<Error> LostFinder::compare_with_mark(const store::ReadTransaction&
   const auto mark = marks_.read(log.log);
   const bool is_damaged = !mark && mark.error().code == Errc::kAuthorMarkFormat;
   if (!mark) return is_damaged ? std::optional<Error>(mark.error()) : std::nullopt;
-  // What another store on this machine appends to is no business of this one.
+  // What another store appends to, here or where the mark was carried from, is no business of this.
   if (!*mark || (*mark)->is_elsewhere) return std::nullopt;
+  if ((*mark)->is_copied && (*mark)->store != store_.id()) return std::nullopt;
   auto compared = compare(transaction, log, gone, **mark);
   if (!compared) {
     // As of now: an append commits before it moves the mark.

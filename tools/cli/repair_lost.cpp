@@ -150,7 +150,8 @@ Outcome<void> tell_sum(Context& context, const LostCounts& counts, bool is_sound
     const std::string which =
         counts.rows ? "of " + human_entries(*counts.rows) + " nothing tells the log"
                     : std::string("nothing tells how many entries it had, nor of which logs");
-    text += "; " + which + ", so no peer would be asked for them: " + whole;
+    text += "; " + which +
+            "; with --from peers are asked for those of the logs that are still here, " + whole;
   }
   return context.out.say(text + "\n");
 }
