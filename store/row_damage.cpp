@@ -14,6 +14,7 @@ Result<RowDamage> find_row_damage(const ReadTransaction& transaction, const LogS
     if (read) {
       if (std::exchange(is_doubtful, false)) damage.unreadable.insert({doubtful_from, n - 1});
       doubtful_from = n + 1;
+      if (!read->inline_payload && log.payloads.contains(n)) damage.chunked.insert(n);
     } else if (is_of_pages(read.error())) {
       is_doubtful = true;
     } else if (damaged_entry(read.error()) == n) {
@@ -24,6 +25,7 @@ Result<RowDamage> find_row_damage(const ReadTransaction& transaction, const LogS
   }
   if (is_doubtful) damage.unreadable.insert({doubtful_from, part.last});
   damage.rows -= damage.unreadable;
+  damage.chunked -= damage.unreadable;
   return damage;
 }
 

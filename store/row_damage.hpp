@@ -8,6 +8,7 @@ namespace culm::store {
 struct RowDamage {
   RangeSet rows;        ///< damaged, each by itself
   RangeSet unreadable;  ///< lie in damaged pages, so that nobody knows how many they are
+  RangeSet chunked{};   ///< readable, with a payload that is held in rows of its own
 
   [[nodiscard]] bool empty() const noexcept { return rows.empty() && unreadable.empty(); }
 };

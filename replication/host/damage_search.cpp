@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -65,18 +66,51 @@ bool DamageSearch::search(const LogKey& log) {
 
 Result<SeqNum> DamageSearch::look(const LogKey& log, SeqNum from) {
   --rows_left_;  // for the log, which may have none
-  CULM_TRY(const auto transaction, store_.read());
-  CULM_TRY(const auto state, transaction.get_log(log));
-  RangeSet left = state->served();
-  if (from > 1) left.erase({1, from - 1});
-  if (left.empty()) return 0;
-  const RangeSet rows = lowest(left, rows_left_ + 1);
-  rows_left_ -= std::min(rows_left_, rows.count());
-  CULM_TRY(const auto damage,
-           store::find_row_damage(transaction, *state, rows, {from, rows.max()}));
-  const bool is_last = rows.max() == left.max();
+  bool is_last = false;
+  RangeSet rows;
+  store::RowDamage damage;
+  {
+    CULM_TRY(const auto transaction, store_.read());
+    CULM_TRY(const auto state, transaction.get_log(log));
+    RangeSet left = state->served();
+    if (from > 1) left.erase({1, from - 1});
+    if (left.empty()) return 0;
+    rows = lowest(left, rows_left_ + 1);
+    rows_left_ -= std::min(rows_left_, rows.count());
+    CULM_TRY(damage, store::find_row_damage(transaction, *state, rows, {from, rows.max()}));
+    is_last = rows.max() == left.max();
+  }
+  for (SeqNum n = damage.chunked.smallest_from(1); n != 0;) {
+    if (!is_sound(log, n)) damage.rows.insert(n);
+    n = n == kSeqnumMax ? 0 : damage.chunked.smallest_from(n + 1);
+  }
   found_(log, {from, is_last ? kSeqnumMax : rows.max()}, damage);
   return is_last ? 0 : rows.max() + 1;
+}
+
+bool DamageSearch::is_sound(const LogKey& log, SeqNum seqnum) {
+  for (std::uint64_t offset = 0;;) {
+    if (rows_left_ == 0 && !rest()) return true;
+    const auto next = read_on(log, seqnum, offset);
+    const bool is_busy = !next && next.error().code == Errc::kStoreBusy;
+    if (is_busy && !rest()) return true;
+    if (is_busy) continue;
+    if (!next) return next.error().code != Errc::kStoreDamaged;  // or deleted meanwhile
+    if (*next == offset) return true;
+    offset = *next;
+  }
+}
+
+Result<std::uint64_t> DamageSearch::read_on(const LogKey& log, SeqNum seqnum,
+                                            std::uint64_t offset) {
+  CULM_TRY(const auto transaction, store_.read());
+  CULM_TRY(const auto state, transaction.get_log(log));
+  for (; rows_left_ != 0; --rows_left_) {
+    CULM_TRY(const ByteView part, transaction.read_payload(*state, seqnum, offset, SIZE_MAX));
+    if (part.empty()) break;
+    offset += part.size();
+  }
+  return offset;
 }
 
 }  // namespace culm::host

@@ -10,9 +10,8 @@
 
 namespace culm::host {
 
-/// Reads the row of each entry once, in a thread of its own, of low priority where the system
-/// allows that: so damage is known before somebody needs what it took. Of payloads it reads those
-/// that lie in the row of their entry.
+/// Reads the rows of each entry and of its payload once, in a thread of its own, of low priority
+/// where the system allows that: so damage is known before somebody needs what it took.
 class DamageSearch {
  public:
   /// Called in the thread of the search, for each part of each log in turn: what is damaged of it.
@@ -39,6 +38,11 @@ class DamageSearch {
   [[nodiscard]] bool search(const LogKey& log);
   /// Of the entries from `from` on; the first that was not looked at, 0 where none is left.
   [[nodiscard]] Result<SeqNum> look(const LogKey& log, SeqNum from);
+  /// Whether no part of a payload in rows of its own is damaged.
+  [[nodiscard]] bool is_sound(const LogKey& log, SeqNum seqnum);
+  /// Up to the end of the portion, or of the payload: then it stays at `offset`.
+  [[nodiscard]] Result<std::uint64_t> read_on(const LogKey& log, SeqNum seqnum,
+                                              std::uint64_t offset);
   /// Between two portions. Whether to go on.
   [[nodiscard]] bool rest();
 

@@ -5,7 +5,9 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
+#include <string>
 
 #include "tests/store/store_fixture.hpp"
 
@@ -69,6 +71,37 @@ TEST(DamageSearchTest, FindsDamagedRowsAndPagesOfALogHoweverLongAndPassesOverOth
   EXPECT_EQ(rows, (RangeSet{{5, 5}}));
   EXPECT_EQ(unreadable, (RangeSet{{201, 203}}));
   EXPECT_EQ(logs, std::set{alice.log()});
+}
+
+TEST(DamageSearchTest, FindsDamageInLaterPartsOfPayloads) {
+  LogBuilder log("alice");
+  for (int n = 0; n < 3; ++n) log.append(std::string(400'000, static_cast<char>('a' + n)));
+  MemoryStore before;
+  ASSERT_TRUE(before.ingest(log, {{1, log.head()}}));
+  store::MemoryKv kv({}, before.kv().image());
+  const auto parts = rows_of(kv, Table::kPayloads);
+  ASSERT_GT(parts.size(), 3U * 2);
+  const auto& [key, value] = *std::next(parts.begin(), std::ptrdiff_t(parts.size() / 2));
+  Bytes damaged = value;
+  damaged[damaged.size() / 2] ^= 1U;
+  put_row(kv, Table::kPayloads, key, damaged);
+  MemoryStore store({}, kv.image());
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::optional<store::RowDamage> found;
+  const DamageSearch search(
+      *store,
+      [&](const LogKey&, const SeqRange&, const store::RowDamage& damage) {
+        const std::scoped_lock lock(mutex);
+        found = damage;
+        changed.notify_all();
+      },
+      std::chrono::milliseconds(0));
+  std::unique_lock lock(mutex);
+  ASSERT_TRUE(changed.wait_for(lock, kDeadline, [&] { return found.has_value(); }));
+  EXPECT_EQ(found->rows, (RangeSet{{2, 2}}));
+  EXPECT_EQ(found->chunked, (RangeSet{{1, 3}}));
 }
 
 TEST(DamageSearchTest, PausesNoLessThanAPortionTook) {
