@@ -72,7 +72,10 @@ bool ServedWant::pass_over(SeqNum seqnum) {
   const auto under_way = std::ranges::find(chunked, seqnum, &Chunked::seqnum);
   if (under_way != chunked.end()) {
     // Parts that come twice by one want count as sent in vain.
-    if (under_way->offset > limits::kVainBytesPerWantMax / 2) settled.insert(seqnum);
+    if (under_way->offset > limits::kVainBytesPerWantMax / 2) {
+      settled.insert(seqnum);
+      is_cut_short = true;
+    }
     chunked.erase(under_way);
     keep_chunked();
   }
@@ -81,7 +84,7 @@ bool ServedWant::pass_over(SeqNum seqnum) {
 }
 
 bool ServedWant::lacks(const store::Lost& lost, const store::LogState& log) const {
-  if (!damaged.empty()) return true;
+  if (!damaged.empty() || is_cut_short) return true;
   if (lost.empty()) return false;
   const SeqNum lost_head = lost.entries.empty() ? 0 : lost.entries.max();
   const SeqNum head_before = std::max({head, log.head(), lost_head});

@@ -91,8 +91,9 @@ struct ServedWant {
   RangeSet damaged;       ///< here, so that they cannot be sent
   RangeSet awaited;       ///< of these, about which the host does something
   bool is_short = false;  ///< of what the peer was told to be held, as some was damaged
-  bool has_gaps = false;  ///< the proofs of what is to be sent are not all here
-  std::uint64_t bytes = 0;  ///< sent, as credit counts
+  bool is_cut_short = false;  ///< a payload was damaged behind much of it that was sent
+  bool has_gaps = false;      ///< the proofs of what is to be sent are not all here
+  std::uint64_t bytes = 0;    ///< sent, as credit counts
   Phase phase = Phase::kBacklog;
   bool planned = false;
   /// Payloads that are under way in parts, at most two: a small one goes between the parts of a

@@ -228,6 +228,16 @@ TEST_F(NodeDamage, APayloadThatWasDamagedMidwayComesWithTheNextDial) {
   EXPECT_TRUE(run([&] { return reader.holds(log.log(), {{1, log.head()}}); }));
 }
 
+TEST_F(NodeDamage, WhoGotMuchOfAPayloadThatIsDamagedBehindHearsOfIt) {
+  constexpr std::size_t kParts = 40;
+  log.append(std::string(kParts * limits::kPayloadChunkBytes, 'x'));
+  hold(relay);
+  rot(relay, Table::kPayloads, kParts - 5);
+  const SyncReport got = sync(reader, {&relay});
+  EXPECT_EQ(got.logs[0].error, Error{Errc::kPeerStore});
+  EXPECT_EQ(got.logs[0].payloads_missing, (RangeSet{{log.head(), log.head()}}));
+}
+
 TEST_F(NodeDamage, ALogWhoseStateIsDamagedFailsAlone) {
   const LogBuilder other = LogBuilder("bob").append_many(10);
   hold(relay);
