@@ -67,8 +67,9 @@ inline constexpr std::string_view kGoOn = "run the same again to go on; what cam
 
 /// What to do next where what entries lead to was lost.
 inline constexpr std::string_view kIfCutOff =
-    "where a peer has what is lost: `culm repair --from HOST:PORT`; `culm verify` says what else "
-    "can be done";
+    "where a peer has what is lost: `culm repair --from HOST:PORT`, or a sync once it is wanted "
+    "again "
+    "(`culm select`); where nobody has it they stay readable here, and peers take only the rest";
 
 /// Why a peer was lost or not reached; `text`: what it said at that.
 [[nodiscard]] Failure why_lost(const Error& error, std::string_view text);
