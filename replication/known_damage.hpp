@@ -17,6 +17,8 @@ class KnownDamage {
   [[nodiscard]] RangeSet unreadable(const LogKey& log) const {
     return in(unreadable_, log) | in(undropped_, log);
   }
+  /// Whether that is for damaged pages, also in part.
+  [[nodiscard]] bool has_bad_pages(const LogKey& log) const { return unreadable_.contains(log); }
   /// What is being dropped.
   [[nodiscard]] RangeSet dropping(const LogKey& log) const { return in(dropping_, log); }
   /// Both.

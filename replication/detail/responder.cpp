@@ -92,6 +92,8 @@ Result<void> Responder::accept(Want want) {
   CULM_CHECK(look(transaction, log));
   ServedWant served(std::move(want));
   served.unreadable = damage_.unreadable(log.log);
+  // Known before or not: who pushes the log from here waits for what cannot come.
+  if (damage_.has_bad_pages(log.log)) events_.push_back(Damaged{log.log, 0});
   served.plan(log);
   is_turn_full_ = false;
   plan_left_ -= std::min(plan_left_, planning_cost(served));
