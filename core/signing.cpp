@@ -39,21 +39,21 @@ struct Case {
   bool good;
 };
 
-constexpr std::string_view kAuthor =
+constexpr std::string_view kCaseAuthor =
     "3ee19b39cdb00b901148dc3b876a4caccea43374a9bdde59eb4eaf9b59766326";
 
 /// One honest signature, the same with R moved by a point of order 8 (good only to those who
 /// multiply by the cofactor), and the same with S + L.
 constexpr std::array<Case, 3> kSignatureCases{{
-    {kAuthor,
+    {kCaseAuthor,
      "6f1c4a70c57ba680fa565be8b8ae622530a4f587fb899651b5ebaef7ea5b2731"
      "dc35bd0012f2ae70b3b4ecf2b043672dfdc1d47006f03f45dd65d1b50eae7e06",
      true},
-    {kAuthor,
+    {kCaseAuthor,
      "ca2d9a2097070fce90438a69828bc486d415dbcd6bb458666ab8c87486beb789"
      "be7ce60abf5fc06c2d7c668076cfe2b5f9e38d5d10b6acee7f7660c572abdd0e",
      false},
-    {kAuthor,
+    {kCaseAuthor,
      "6f1c4a70c57ba680fa565be8b8ae622530a4f587fb899651b5ebaef7ea5b2731"
      "c909b35d2c55c1c88951e4958f3d4642fdc1d47006f03f45dd65d1b50eae7e16",
      false},
@@ -82,7 +82,7 @@ bool self_test(Path path) {
       return false;
     }
   }
-  if (!is_prime_order(parse_hex<Author>(kAuthor))) return false;
+  if (!is_prime_order(parse_hex<Author>(kCaseAuthor))) return false;
   return std::ranges::none_of(kBadAuthors, [](std::string_view author) {
     return is_prime_order(parse_hex<Author>(author));
   });

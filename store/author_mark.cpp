@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // A slot: magic 8, generation 8, author 32, log_id 8, seqnum 8, hash 64, store 16, checksum 8.
-constexpr std::string_view kMagic = "culmmrk1";
+constexpr std::string_view kMarkMagic = "culmmrk1";
 constexpr std::size_t kContentSizeBytes = 8 + 8 + 32 + 8 + 8 + 64 + 16;
 constexpr std::size_t kSlotSizeBytes = kContentSizeBytes + detail::kChecksumSizeBytes;
 // A torn sector takes one slot with it, never both.
@@ -57,7 +57,7 @@ std::uint64_t slot_checksum(ByteView content) {
 
 Slot encode(const Mark& mark) {
   Bytes out;
-  append_bytes(out, as_bytes(kMagic));
+  append_bytes(out, as_bytes(kMarkMagic));
   append_bytes(out, to_big_endian(mark.generation));
   append_bytes(out, detail::log_row_key(mark.log));
   append_bytes(out, to_big_endian(mark.published.seqnum));
@@ -71,12 +71,12 @@ Slot encode(const Mark& mark) {
 
 std::optional<Mark> decode(ByteView slot) {
   const ByteView content = slot.first(kContentSizeBytes);
-  if (!equal(content.first(kMagic.size()), as_bytes(kMagic))) return std::nullopt;
+  if (!equal(content.first(kMarkMagic.size()), as_bytes(kMarkMagic))) return std::nullopt;
   if (from_big_endian(slot.subspan(kContentSizeBytes)) != slot_checksum(content)) {
     return std::nullopt;
   }
   Mark mark;
-  ByteView rest = content.subspan(kMagic.size());
+  ByteView rest = content.subspan(kMarkMagic.size());
   const auto take = [&rest](std::size_t size) {
     const ByteView part = rest.first(size);
     rest = rest.subspan(size);
@@ -90,7 +90,7 @@ std::optional<Mark> decode(ByteView slot) {
   return mark;
 }
 
-tl::unexpected<Error> io_failure() { return fail(error_system(Errc::kFileIo, errno)); }
+tl::unexpected<Error> mark_failure() { return fail(error_system(Errc::kFileIo, errno)); }
 
 off_t place_of(std::uint64_t generation) {
   return generation % 2 == 0 ? off_t{0} : kSlotDistanceBytes;
@@ -102,10 +102,10 @@ Result<void> write_at(int descriptor, ByteView bytes, off_t start) {
     const ssize_t put = ::pwrite(descriptor, bytes.data() + size, bytes.size() - size,
                                  start + static_cast<off_t>(size));
     if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return io_failure();
+    if (put < 0) return mark_failure();
     size += static_cast<std::size_t>(put);
   }
-  if (::fdatasync(descriptor) != 0) return io_failure();
+  if (::fdatasync(descriptor) != 0) return mark_failure();
   return {};
 }
 
@@ -123,7 +123,7 @@ Result<Bytes> read_at(int descriptor, off_t start, std::size_t size) {
     const ssize_t got =
         ::pread(descriptor, bytes.data() + done, size - done, start + static_cast<off_t>(done));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return io_failure();
+    if (got < 0) return mark_failure();
     if (got == 0) break;
     done += static_cast<std::size_t>(got);
   }
@@ -134,7 +134,7 @@ Result<Bytes> read_at(int descriptor, off_t start, std::size_t size) {
 /// What the file holds of both slots.
 Result<Bytes> read_whole(const std::string& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return io_failure();
+  if (descriptor < 0) return mark_failure();
   auto bytes = read_at(descriptor, 0, static_cast<std::size_t>(kPlaceStartBytes));
   ::close(descriptor);
   return bytes;
@@ -183,7 +183,7 @@ Result<void> lock_byte(int descriptor, off_t start, Clock::time_point end) {
   for (Duration retry = kRetryMin;; retry = std::min(2 * retry, kRetryMax)) {
     auto range = one_byte(F_WRLCK, start);
     if (::fcntl(descriptor, F_OFD_SETLK, &range) == 0) return {};
-    if (errno != EAGAIN && errno != EACCES && errno != EINTR) return io_failure();
+    if (errno != EAGAIN && errno != EACCES && errno != EINTR) return mark_failure();
     const auto now = Clock::now();
     if (now >= end) return fail(Errc::kAuthorMarkLocked);
     std::this_thread::sleep_until(std::min(end, now + retry));
@@ -251,7 +251,7 @@ Result<void> sync_parent(const std::string& path) {
   const int directory = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   // One that may be passed but not read cannot be synced; its owner has to.
   if (directory < 0 && errno == EACCES) return {};
-  if (directory < 0) return io_failure();
+  if (directory < 0) return mark_failure();
   const int synced = ::fsync(directory);
   const int error = errno;
   ::close(directory);
@@ -272,11 +272,11 @@ Result<FileAuthorMark::Made> FileAuthorMark::make(const std::string& path, Fill 
   CULM_TRY(made.directory, make_directory(fs::path(path).parent_path()));
   std::string draft = path + ".new.XXXXXX";  // of this thread alone
   const int descriptor = ::mkostemp(draft.data(), O_CLOEXEC);
-  if (descriptor < 0) return io_failure();
+  if (descriptor < 0) return mark_failure();
   Result<void> filled = fill(descriptor);
   ::close(descriptor);
   made.is_file = filled && ::link(draft.c_str(), path.c_str()) == 0;
-  if (filled && !made.is_file && errno != EEXIST) filled = io_failure();
+  if (filled && !made.is_file && errno != EEXIST) filled = mark_failure();
   ::unlink(draft.c_str());
   CULM_CHECK(filled);
   CULM_CHECK(sync_parent(path));
@@ -292,7 +292,7 @@ Result<FileAuthorMark::Opened> FileAuthorMark::open_or_make(const std::string& p
   for (int tries = 0; tries < kTriesMax; ++tries) {
     const int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
     if (descriptor >= 0) return Opened{descriptor, std::move(made)};
-    if (errno != ENOENT) return io_failure();
+    if (errno != ENOENT) return mark_failure();
     auto done = make(path, [&log](int opened) { return write_unpublished(opened, log); });
     if (!done && done.error() != is_gone) return fail(done.error());
     if (done) made = *std::move(done);
@@ -334,7 +334,7 @@ Result<std::unique_ptr<FileAuthorMark>> FileAuthorMark::open_to_read(const std::
                                                                      const LogKey& log,
                                                                      std::uint64_t store_file) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return io_failure();
+  if (descriptor < 0) return mark_failure();
   return std::unique_ptr<FileAuthorMark>(
       new FileAuthorMark(path, descriptor, log, Duration(0), store_file));
 }
@@ -407,7 +407,7 @@ Result<FileAuthorMark::Slots> FileAuthorMark::read_slots() const {
 
 Result<Bytes> FileAuthorMark::make_place() const {
   const std::uint64_t number = detail::file_number(descriptor_);
-  if (number == 0) return io_failure();
+  if (number == 0) return mark_failure();
   Bytes out;
   append_bytes(out, as_bytes(kPlaceMagic));
   append_bytes(out, to_big_endian(number));

@@ -7,7 +7,7 @@ namespace culm::store {
 namespace {
 
 constexpr std::uint64_t kPageBytes = 4096;
-constexpr std::uint64_t kRoomBytes = kPageBytes - 16;
+constexpr std::uint64_t kPageRoomBytes = kPageBytes - 16;
 constexpr std::uint64_t kNodeBytes = 8 + 2;  ///< of a row beside key and value, with its offset
 constexpr std::uint64_t kInPageMax = 2038;   ///< larger rows have pages of their own
 constexpr std::uint64_t kOtherPages = 4;     ///< what the tables are kept track of with
@@ -38,8 +38,8 @@ class Level {
 constexpr std::uint64_t even(std::uint64_t bytes) { return (bytes + 1) / 2 * 2; }
 
 Result<std::uint64_t> count_pages(const KvReadTransaction& kv, Table table) {
-  Level leaves(kRoomBytes);
-  Level branches(kRoomBytes / 2);  // LMDB fills those by half when rows are appended
+  Level leaves(kPageRoomBytes);
+  Level branches(kPageRoomBytes / 2);  // LMDB fills those by half when rows are appended
   std::uint64_t own_pages = 0;
   CULM_TRY(const auto cursor, kv.cursor(table));
   constexpr std::uint8_t kFirst[1] = {0};
@@ -47,7 +47,7 @@ Result<std::uint64_t> count_pages(const KvReadTransaction& kv, Table table) {
   while (row) {
     std::uint64_t value_bytes = row->value.size();
     if (kNodeBytes - 2 + row->key.size() + value_bytes > kInPageMax) {
-      own_pages += (kPageBytes - kRoomBytes + value_bytes + kPageBytes - 1) / kPageBytes;
+      own_pages += (kPageBytes - kPageRoomBytes + value_bytes + kPageBytes - 1) / kPageBytes;
       value_bytes = sizeof(std::uint64_t);
     }
     const bool begins = leaves.add(even(kNodeBytes + row->key.size() + value_bytes));

@@ -28,11 +28,6 @@ Result<void> visit_rows(const KvReadTransaction& kv, Table table, std::uint64_t 
   return {};
 }
 
-Result<detail::EntryRow> open_entry_row(const KvRow& row) {
-  CULM_TRY(const ByteView body, detail::unseal(Table::kEntries, row.key, row.value));
-  return detail::decode_entry(body);
-}
-
 /// Whether the lowest entry of this number that can be read is of the log.
 Result<bool> is_number_of(const KvReadTransaction& kv, std::uint64_t number, const LogKey& log) {
   CULM_TRY(const auto cursor, kv.cursor(Table::kEntries));
@@ -40,7 +35,7 @@ Result<bool> is_number_of(const KvReadTransaction& kv, std::uint64_t number, con
   while (row) {
     CULM_TRY(const auto place, detail::parse_row_place(row->key));
     if (place.number != number) return false;
-    if (const auto opened = open_entry_row(*row)) return opened->entry.log() == log;
+    if (const auto opened = detail::open_entry_row(*row)) return opened->entry.log() == log;
     CULM_TRY(row, cursor->next());
   }
   return false;
@@ -98,7 +93,7 @@ Result<RangeSet> collect_rows(const KvReadTransaction& kv, LogState& state, bool
   std::map<SeqNum, std::uint64_t> large;  // sizes of payloads that lie in stages
   const auto take_entry = [&](const KvRow& row, const detail::RowPlace& place) {
     state.held.insert(place.seqnum);
-    const auto sound = open_entry_row(row);
+    const auto sound = detail::open_entry_row(row);
     if (!sound) untold.insert(place.seqnum);
     const auto opened = sound ? sound : detail::decode_damaged_entry(row.value);
     if (!opened) return;

@@ -25,17 +25,12 @@ namespace {
 namespace fs = std::filesystem;
 using detail::LostStates;
 
-constexpr std::size_t kRoomBytes = std::size_t{16} << 20U;
+constexpr std::size_t kSalvageRoomBytes = std::size_t{16} << 20U;
 /// Rows of pages that were nearly empty fill pages to the half.
 constexpr std::size_t kMapPerFile = 4;
 constexpr int kLooksMax = 3;
 
 std::string data_file(const std::string& directory) { return directory + "/data.mdb"; }
-
-Result<detail::EntryRow> open_entry_row(const KvRow& row) {
-  CULM_TRY(const ByteView body, detail::unseal(Table::kEntries, row.key, row.value));
-  return detail::decode_entry(body);
-}
 
 /// Makes of rows that were found a store: what is lost shows as damage that `drop_damaged` mends.
 class Reconciliation {
@@ -158,7 +153,7 @@ class Reconciliation {
     while (row) {
       CULM_TRY(const auto place, detail::parse_row_place(row->key));
       const bool is_settled = states_.contains(place.number) || forgotten_.contains(place.number);
-      const auto opened = is_settled ? fail(Errc::kStoreDamaged) : open_entry_row(*row);
+      const auto opened = is_settled ? fail(Errc::kStoreDamaged) : detail::open_entry_row(*row);
       if (opened) found.insert_or_assign(opened->entry.log(), place.number);
       if (opened) meta_.log_count = std::max(meta_.log_count, place.number);
       if (!opened && !is_settled) {
@@ -229,7 +224,7 @@ class Reconciliation {
 
   Result<void> check_entry(const LogState& state, const KvRow& row, SeqNum seqnum) {
     if (!state.held.contains(seqnum)) return erase(Table::kEntries, row);
-    const auto opened = open_entry_row(row);
+    const auto opened = detail::open_entry_row(row);
     if (!opened || !detail::is_inline(opened->entry)) return {};
     const bool has_payload = opened->payload.size() == opened->entry.payload_size();
     const bool is_due = state.payloads.contains(seqnum);
@@ -463,7 +458,7 @@ Result<void> Salvage::State::make(Random& random) {
   fs::remove_all(place, error);  // what was left by one that was killed
   CULM_TRY(const std::uint64_t bytes, file_size_bytes(directory));
   LmdbOptions options;
-  options.map_size_bytes = kMapPerFile * static_cast<std::size_t>(bytes) + kRoomBytes;
+  options.map_size_bytes = kMapPerFile * static_cast<std::size_t>(bytes) + kSalvageRoomBytes;
   options.allow_network_filesystem = true;  // it is where the store is
   CULM_TRY(const auto kv, LmdbKv::open(place, options));
   detail::RowSalvage rows(*kv);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "culm/replication/host/detail/json_fields.hpp"
 #include "culm/replication/host/sync_json.hpp"
 
 namespace culm::control {
@@ -24,22 +25,9 @@ std::string request(std::string_view verb, const LogKey& log, const Json& more) 
   return to_line(head) + "\n";
 }
 
-Result<std::string> get_text(const Json& object, std::string_view key) {
-  const std::string* const text = object.find_text(key);
-  if (text == nullptr) return fail(Errc::kFileFormat);
-  return *text;
-}
-
 Result<LogKey> get_log(const Json& object) {
   CULM_TRY(const std::string text, get_text(object, "log"));
   return parse_log_key(text);
-}
-
-/// "" is the empty set here, which people cannot write.
-Result<RangeSet> get_ranges(const Json& object, std::string_view key) {
-  CULM_TRY(const std::string text, get_text(object, key));
-  if (text.empty()) return RangeSet();
-  return parse_ranges(text);
 }
 
 std::string_view take_line(std::string_view& text) {

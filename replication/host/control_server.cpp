@@ -24,7 +24,7 @@ namespace {
 using Socket = asio::local::stream_protocol::socket;
 
 constexpr std::size_t kConnectionsMax = 256;
-constexpr std::size_t kReadBytes = 64 * 1024;
+constexpr std::size_t kControlReadBytes = 64 * 1024;
 
 /// Where the store is, wherever that is moved to.
 Descriptor open_place(const std::string& directory) {
@@ -80,7 +80,7 @@ class ControlServer::Impl : public std::enable_shared_from_this<ControlServer::I
     Socket socket;
     std::string received;
     std::size_t scanned = 0;  ///< no request ends before this place
-    std::array<char, kReadBytes> part{};
+    std::array<char, kControlReadBytes> part{};
     std::string response;
     bool is_busy = false;
   };

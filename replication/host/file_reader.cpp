@@ -9,7 +9,7 @@
 namespace culm::host {
 namespace {
 
-constexpr std::size_t kReadBytes = 256 * 1024;
+constexpr std::size_t kFileReadBytes = 256 * 1024;
 constexpr std::size_t kPieceBytes = 1024 * 1024;
 
 }  // namespace
@@ -54,7 +54,7 @@ Result<void> LineReader::fill() {
   start_ = 0;
   const std::size_t old_size = buffer_.size();
   if (old_size > size_max_) return fail(too_large_);
-  buffer_.resize(old_size + std::max(kReadBytes, old_size));
+  buffer_.resize(old_size + std::max(kFileReadBytes, old_size));
   CULM_TRY(const std::size_t got,
            read_some(file_, buffer_.data() + old_size, buffer_.size() - old_size));
   buffer_.resize(old_size + got);

@@ -7,21 +7,11 @@
 
 #include "culm/feed/closure.hpp"
 #include "culm/feed/lipmaa.hpp"
+#include "culm/replication/host/detail/jsonl_refusal.hpp"
 #include "culm/replication/host/jsonl_file.hpp"
 
 namespace culm::host {
 namespace {
-
-tl::unexpected<JsonlFault> refuse(const Error& error, std::uint64_t line,
-                                  std::optional<SeqNum> seqnum) {
-  return tl::unexpected(JsonlFault(error, line, seqnum));
-}
-
-tl::unexpected<JsonlFault> refuse(const Error& error, const LogKey& log) {
-  JsonlFault fault(error);
-  fault.log = log;
-  return tl::unexpected(std::move(fault));
-}
 
 /// The worst of several findings, in the order of the specification.
 struct Finding {

@@ -4,17 +4,13 @@
 #include <tuple>
 #include <utility>
 
+#include "culm/replication/host/detail/jsonl_refusal.hpp"
 #include "culm/replication/host/detail/long_line.hpp"
 #include "culm/replication/host/file_reader.hpp"
 #include "culm/replication/host/jsonl.hpp"
 
 namespace culm::host {
 namespace {
-
-tl::unexpected<JsonlFault> refuse(const Error& error, std::uint64_t line,
-                                  std::optional<SeqNum> seqnum = std::nullopt) {
-  return tl::unexpected(JsonlFault(error, line, seqnum));
-}
 
 /// Where no line could be read, none is to blame.
 tl::unexpected<JsonlFault> refuse_line(JsonlFault fault, std::uint64_t number) {
@@ -210,11 +206,11 @@ Result<Bytes> JsonlFile::read_payload(const JsonlRow& row) const {
 }
 
 Result<void> JsonlFile::read_payload(const JsonlRow& row, const Take& take) const {
-  constexpr std::uint64_t kPieceBytes = 256 * 1024;
+  constexpr std::uint64_t kPayloadPieceBytes = 256 * 1024;
   Hasher hasher;
   std::uint64_t rest = row.entry.view().payload_size();
   for (std::uint64_t offset = row.payload_offset; rest != 0;) {
-    const std::uint64_t size = std::min(rest, kPieceBytes);
+    const std::uint64_t size = std::min(rest, kPayloadPieceBytes);
     const auto digits = read_at(file_, offset, static_cast<std::size_t>(2 * size));
     const auto piece = digits ? from_hex(*digits) : std::nullopt;
     if (!piece) return fail(Errc::kFileFormat);

@@ -3,6 +3,7 @@
 #include <set>
 #include <utility>
 
+#include "culm/replication/host/detail/jsonl_refusal.hpp"
 #include "culm/replication/host/payload_stager.hpp"
 
 namespace culm::host {
@@ -11,12 +12,6 @@ namespace {
 /// Bound what a commit takes: memory, and the time that others wait.
 constexpr std::uint64_t kCommitPayloadBytes = limits::kCommitBytesTarget / 2;
 constexpr std::size_t kCommitEntries = 4 * limits::kUnitEntriesMax;
-
-tl::unexpected<JsonlFault> refuse(const Error& error, const LogKey& log) {
-  JsonlFault fault(error);
-  fault.log = log;
-  return tl::unexpected(std::move(fault));
-}
 
 /// Whether the payload goes into the store as it is read.
 bool is_staged(const JsonlRow& row) {

@@ -62,19 +62,6 @@ constexpr std::array<std::string_view, 7> kLogOutcomes{
 
 tl::unexpected<Error> malformed() { return fail(Errc::kFileFormat); }
 
-Result<std::string> get_text(const Json& json, std::string_view key) {
-  const std::string* const text = json.find_text(key);
-  if (text == nullptr) return malformed();
-  return *text;
-}
-
-/// "" is the empty set here, which people cannot write.
-Result<RangeSet> get_ranges(const Json& json, std::string_view key) {
-  CULM_TRY(const std::string text, get_text(json, key));
-  if (text.empty()) return RangeSet();
-  return parse_ranges(text);
-}
-
 /// An enumerator as its number; `last` is the highest there is.
 template <class Enum>
 Result<Enum> get_enum(const Json& json, std::string_view key, Enum last) {

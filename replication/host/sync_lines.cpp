@@ -95,7 +95,7 @@ Json with_silent(Json line, const node::LogReport& log, const Json& whole) {
 }
 
 Json log_line(const node::SyncRequest& request, const node::LogReport& log) {
-  const Json whole = to_json(log);
+  const Json whole = control::to_json(log);
   Json line = {{"type", request.quote_only ? "quote" : "synced"}};
   if (request.quote_only) {
     line.update(some_of(whole, {"log", "peer_head", "quote", "whole"}));

@@ -14,7 +14,7 @@ namespace culm::store::detail {
 namespace {
 
 // Magic 8, the number that is carried on 8, the file's before 8, that of the next 8, checksum 8.
-constexpr std::string_view kMagic = "culmorg1";
+constexpr std::string_view kNumberMagic = "culmorg1";
 constexpr std::size_t kContentSizeBytes = 8 + 8 + 8 + 8;
 constexpr std::size_t kSizeBytes = kContentSizeBytes + kChecksumSizeBytes;
 
@@ -41,7 +41,7 @@ std::uint64_t find_origin(const std::string& directory, std::uint64_t number) {
   ::close(file);
   const ByteView content = ByteView(bytes).first(kContentSizeBytes);
   const bool is_good =
-      is_whole && equal(content.first(kMagic.size()), as_bytes(kMagic)) &&
+      is_whole && equal(content.first(kNumberMagic.size()), as_bytes(kNumberMagic)) &&
       from_big_endian(ByteView(bytes).subspan(kContentSizeBytes)) == origin_checksum(content);
   if (!is_good) return number;
   const bool is_of_this = from_big_endian(content.subspan(16)) == number ||
@@ -67,7 +67,7 @@ std::uint64_t store_number(const std::string& directory) {
 void carry_number_over(const std::string& directory, const std::string& next) {
   const std::uint64_t number = file_number(data_path(directory));
   Bytes bytes;
-  append_bytes(bytes, as_bytes(kMagic));
+  append_bytes(bytes, as_bytes(kNumberMagic));
   append_bytes(bytes, to_big_endian(find_origin(directory, number)));
   append_bytes(bytes, to_big_endian(number));
   append_bytes(bytes, to_big_endian(file_number(next)));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -19,7 +20,7 @@ inline constexpr std::size_t kMetaFreeAt = 40;
 inline constexpr std::size_t kMetaMainAt = 88;
 inline constexpr std::size_t kMetaLastPageAt = 136;
 inline constexpr std::size_t kMetaTransactionAt = 144;
-inline constexpr std::uint32_t kMagic = 0xBEEFC0DE;
+inline constexpr std::uint32_t kMetaMagic = 0xBEEFC0DE;
 inline constexpr std::uint32_t kLmdbVersion = 1;
 
 inline constexpr std::size_t kTreeBytes = 48;
@@ -42,13 +43,20 @@ template <class Number>
   return number;
 }
 
+/// The order of keys.
+[[nodiscard]] inline bool is_less(ByteView one, ByteView two) {
+  const std::size_t common = std::min(one.size(), two.size());
+  const int order = common == 0 ? 0 : std::memcmp(one.data(), two.data(), common);
+  return order != 0 ? order < 0 : one.size() < two.size();
+}
+
 [[nodiscard]] inline bool has_header(ByteView page, std::uint64_t number, PageKind kind) {
   return number_at<std::uint64_t>(page, 0) == number && number_at<std::uint16_t>(page, 10) == kind;
 }
 
 [[nodiscard]] inline bool is_meta_page(ByteView page, std::uint64_t number) {
   return has_header(page, number, kMetaPage) &&
-         number_at<std::uint32_t>(page, kMetaMagicAt) == kMagic &&
+         number_at<std::uint32_t>(page, kMetaMagicAt) == kMetaMagic &&
          number_at<std::uint32_t>(page, kMetaVersionAt) == kLmdbVersion;
 }
 

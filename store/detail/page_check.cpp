@@ -10,12 +10,6 @@
 namespace culm::store::detail {
 namespace {
 
-bool is_less(ByteView one, ByteView two) {
-  const std::size_t common = std::min(one.size(), two.size());
-  const int order = common == 0 ? 0 : std::memcmp(one.data(), two.data(), common);
-  return order != 0 ? order < 0 : one.size() < two.size();
-}
-
 std::size_t count_of(ByteView page) { return (lower_of(page) - kHeaderBytes) / 2; }
 
 std::size_t node_of(ByteView page, std::size_t index) {

@@ -47,8 +47,6 @@ std::vector<std::size_t> nodes_of(ByteView page, bool& is_whole) {
   return nodes;
 }
 
-bool is_less(ByteView one, ByteView two) { return std::ranges::lexicographical_compare(one, two); }
-
 /// Whether all nodes lie in the page and no byte of it is of two rows: who chose them must not make
 /// much of little. Where the nodes begin in all nobody asks who reads.
 bool is_tight(ByteView page) {

@@ -317,6 +317,11 @@ Lost open_lost(std::uint64_t number, const std::optional<ByteView>& value) {
   return (body ? decode_lost(*body) : fail(body.error())).value_or(Lost{});
 }
 
+Result<EntryRow> open_entry_row(const KvRow& row) {
+  CULM_TRY(const ByteView body, unseal(Table::kEntries, row.key, row.value));
+  return decode_entry(body);
+}
+
 Result<EntryRow> decode_damaged_entry(ByteView value) {
   if (value.size() < 1 + kChecksumSizeBytes) return fail(Errc::kStoreFormat);
   return decode_entry(value.first(value.size() - kChecksumSizeBytes).subspan(1));

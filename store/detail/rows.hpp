@@ -93,6 +93,8 @@ struct EntryRow {
 /// Precondition: `out` does not own what is borrowed here.
 void encode_entry(Bytes& out, ByteView entry, ByteView payload);
 [[nodiscard]] Result<EntryRow> decode_entry(ByteView body);
+/// Of the row as it lies in the store. Fails as `unseal` too.
+[[nodiscard]] Result<EntryRow> open_entry_row(const KvRow& row);
 /// Takes the whole row, and trusts no checksum. Fails with kStoreFormat.
 [[nodiscard]] Result<EntryRow> decode_damaged_entry(ByteView value);
 

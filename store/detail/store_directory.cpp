@@ -58,7 +58,7 @@ class Descriptor {
   int number_;
 };
 
-Error error_of(int number) {
+Error error_of_system(int number) {
   switch (number) {
     case ENOENT:
       return {Errc::kStoreNotFound};
@@ -70,7 +70,7 @@ Error error_of(int number) {
   }
 }
 
-tl::unexpected<Error> fail_system() { return fail(error_of(errno)); }
+tl::unexpected<Error> fail_system() { return fail(error_of_system(errno)); }
 
 std::string path_in(const std::string& directory, std::string_view name) {
   return std::string(directory).append(name);
@@ -142,7 +142,7 @@ Claims& claims() {
 Result<bool> make_directory(const std::string& directory) {
   std::error_code error;
   const bool is_made = std::filesystem::create_directories(directory, error);
-  if (error) return fail(error_of(error.value()));
+  if (error) return fail(error_of_system(error.value()));
   return is_made;
 }
 

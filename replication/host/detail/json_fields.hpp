@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "culm/feed/range_set.hpp"
 #include "culm/replication/host/json.hpp"
 
 namespace culm::control {
@@ -12,6 +13,19 @@ namespace culm::control {
 /// Members of a struct that are of one type, and what they are called in JSON.
 template <class Struct, class Value, std::size_t kCount>
 using Fields = std::array<std::pair<const char*, Value Struct::*>, kCount>;
+
+[[nodiscard]] inline Result<std::string> get_text(const Json& json, std::string_view key) {
+  const std::string* const text = json.find_text(key);
+  if (text == nullptr) return fail(Errc::kFileFormat);
+  return *text;
+}
+
+/// "" is the empty set here, which people cannot write.
+[[nodiscard]] inline Result<RangeSet> get_ranges(const Json& json, std::string_view key) {
+  CULM_TRY(const std::string text, get_text(json, key));
+  if (text.empty()) return RangeSet();
+  return parse_ranges(text);
+}
 
 // All fields of a table: into JSON, and out of it, where they must be there.
 
