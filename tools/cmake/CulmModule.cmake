@@ -34,10 +34,14 @@ function(culm_precompile target)
     <string_view> <utility> <variant> <vector> <tl/expected.hpp> ${ARGN})
 endfunction()
 
-# For targets whose sources spend most of their time on headers that they share, as Asio's.
+# For targets whose sources spend most of their time on headers that they share.
 function(culm_unity_build target)
   set_target_properties(${target} PROPERTIES UNITY_BUILD ${CULM_UNITY_BUILD}
                                              UNITY_BUILD_BATCH_SIZE 0)
+  if(CULM_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # A source that another includes is taken for a header by this one.
+    target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
+  endif()
 endfunction()
 
 # culm_module(feed HEADERS .. SOURCES .. [DEPENDS ..] [LINKS ..] [PRIVATE_LINKS ..] [PRECOMPILE ..])
