@@ -156,7 +156,10 @@ enum class DenyReason : std::uint8_t {
   kUnanchored = 2,  ///< a unit could not be anchored; nobody's fault
   kCapped = 3,      ///< the log is not valid there
   kBusy = 4,        ///< a limit is reached; try later
+  kDamaged = 5,     ///< some of the log cannot be read in the denier's store
 };
+/// What later versions say means kBusy to this one.
+inline constexpr DenyReason kDenyReasonMax{255};
 
 /// Declines a want of the receiver, an offer, or a unit of the receiver.
 struct Deny {

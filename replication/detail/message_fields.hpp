@@ -115,7 +115,7 @@ void fields(auto& codec, Is<DefectFound> auto& m) {
 void fields(auto& codec, Is<Deny> auto& m) {
   codec.log(m.log);
   codec.number(m.want);
-  codec.choice(m.reason, DenyReason::kBusy);
+  codec.choice(m.reason, kDenyReasonMax);
 }
 
 void fields(auto& codec, Is<Ping> auto& m) { codec.number(m.nonce); }

@@ -255,7 +255,7 @@ Result<bool> Responder::advance(ServedWant& served) {
     outbox_.send(nothing_of(served.want.log));
     finish(served, DoneReason::kDamaged);
   } else {
-    deny(served, DenyReason::kBusy);
+    deny(served, is_damaged ? DenyReason::kDamaged : DenyReason::kBusy);
   }
   return true;
 }

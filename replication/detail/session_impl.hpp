@@ -68,10 +68,10 @@ class Session::Impl {
   [[nodiscard]] Result<void> on_credit(const Credit& credit);
   [[nodiscard]] Result<void> on_compare(const Compare& compare);
   [[nodiscard]] Result<void> on_defect(const DefectFound& defect);
-  [[nodiscard]] Result<void> on_deny(const Deny& deny);
+  [[nodiscard]] Result<void> on_deny(Deny deny);
   void on_bye(const Bye& bye);
   /// Who offers may keep it nowhere else: what is told to be held is looked at first. Fails with
-  /// kBusy where some of the log cannot be read.
+  /// kStoreDamaged where some of the log cannot be read.
   [[nodiscard]] Result<WantId> take_offer(const LogKey& log, const store::LogInterest& interest);
   /// Says what is held of the log, but for what is known to be damaged.
   [[nodiscard]] Result<void> say_have(const store::ReadTransaction& transaction,

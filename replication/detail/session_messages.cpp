@@ -25,6 +25,12 @@ bool is_progress(const Message& message) {
          std::holds_alternative<Compare>(message);
 }
 
+/// Why nothing is served or taken of a log.
+DenyReason reason_for(const Error& error) {
+  if (error.code == Errc::kStoreDamaged) return DenyReason::kDamaged;
+  return ends(error.code) == Scope::kLog ? DenyReason::kBusy : DenyReason::kNotServed;
+}
+
 }  // namespace
 
 Result<void> Session::Impl::dispatch(const Message& message, std::size_t message_bytes) {
@@ -91,7 +97,7 @@ Result<void> Session::Impl::on_offer(const Offer& offer) {
   }
   // Whatever keeps this side from asking is not the peer's fault.
   if (ends(want.error().code) == Scope::kStore) return fail(want.error());
-  outbox_.send(Deny{offer.log, 0, DenyReason::kBusy});
+  outbox_.send(Deny{offer.log, 0, reason_for(want.error())});
   return {};
 }
 
@@ -103,7 +109,7 @@ Result<WantId> Session::Impl::take_offer(const LogKey& log, const store::LogInte
     if (!state) return fail(state.error());
     if (*state) CULM_CHECK(responder_.look(transaction, **state));
   }
-  if (!damage_->unreadable(log).empty()) return fail(Errc::kBusy);
+  if (!damage_->unreadable(log).empty()) return fail(Errc::kStoreDamaged);
   return requester_.take_offer(log, interest);
 }
 
@@ -154,9 +160,9 @@ Result<void> Session::Impl::on_want(const Want& want) {
     outbox_.send(Done{want.id, DoneReason::kDamaged});
     return {};
   }
-  const bool is_busy = ends(accepted.error().code) == Scope::kLog;
-  if (!is_busy) await_news(want.log, true);
-  outbox_.send(Deny{want.log, want.id, is_busy ? DenyReason::kBusy : DenyReason::kNotServed});
+  const DenyReason reason = reason_for(accepted.error());
+  if (reason == DenyReason::kNotServed) await_news(want.log, true);
+  outbox_.send(Deny{want.log, want.id, reason});
   return {};
 }
 
@@ -199,7 +205,8 @@ Result<void> Session::Impl::on_defect(const DefectFound& defect) {
   return {};
 }
 
-Result<void> Session::Impl::on_deny(const Deny& deny) {
+Result<void> Session::Impl::on_deny(Deny deny) {
+  if (deny.reason > DenyReason::kDamaged) deny.reason = DenyReason::kBusy;
   CULM_CHECK(logs_.deny_received(requester_.wants_sent()));
   if (deny.want == 0) {
     if (logs_.offer_denied(deny.log)) events_.push_back(Denied{0, deny.log, deny.reason});

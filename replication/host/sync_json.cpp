@@ -234,7 +234,7 @@ Result<LogReport> parse_log(const Json& json) {
   }
   for (const auto& [name, member] : kLogDenials) {
     if (json.find(name) == nullptr) continue;
-    CULM_TRY(log.*member, get_enum(json, name, replication::DenyReason::kBusy));
+    CULM_TRY(log.*member, get_enum(json, name, replication::DenyReason::kDamaged));
   }
   for (const auto& [name, member] : kLogQuotes) {
     CULM_TRY(log.*member, get_quote(json, name));

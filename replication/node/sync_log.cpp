@@ -141,10 +141,6 @@ void SyncLog::peer_has(std::size_t peer, const replication::PeerHas& has) {
   report_.peer_head = std::max(report_.peer_head, said.head);
 }
 
-void SyncLog::declined(std::size_t peer, replication::DenyReason reason) {
-  if (reason != replication::DenyReason::kBusy) peers_[peer].has_answered = true;
-}
-
 Result<std::optional<SyncForked>> SyncLog::look_forked(const store::ReadTransaction& transaction) {
   CULM_TRY(const auto state, transaction.find_log(key()));
   auto forked = state ? find_forked(*state, cap_) : std::nullopt;
@@ -284,6 +280,11 @@ Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
              (want_.quote_only ? is_lost_there : !is_all)) {
     report.outcome = LogOutcome::kPartial;
   }
+  constexpr auto kDamaged = replication::DenyReason::kDamaged;
+  const bool is_denied_for_damage =
+      report.offer_denied == kDamaged ||
+      (report.outcome == LogOutcome::kDenied && report.denied == kDamaged);
+  if (is_denied_for_damage) report.error = Error{Errc::kPeerStore};
   // Who cannot serve what it said that it holds has not said what that is.
   if (is_lost_there || report.outcome == LogOutcome::kDenied) report.whole_quote.reset();
   return report;

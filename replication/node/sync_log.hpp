@@ -54,8 +54,11 @@ class SyncLog {
     report_.payload_bytes += done.payload_bytes_added;
   }
   void peer_has(std::size_t peer, const replication::PeerHas& has);
-  /// The peer declines to say what it holds. One that is busy has not answered.
-  void declined(std::size_t peer, replication::DenyReason reason);
+  /// The peer declines to say what it holds. One that cannot has not answered.
+  void declined(std::size_t peer, replication::DenyReason reason) {
+    using enum replication::DenyReason;
+    if (reason != kBusy && reason != kDamaged) peers_[peer].has_answered = true;
+  }
   /// Whether the peer has said what it holds, or declined.
   [[nodiscard]] bool has_answered(std::size_t peer) const { return peers_[peer].has_answered; }
   void offered(std::size_t peer) { peers_[peer].offer_denied.reset(); }

@@ -43,8 +43,10 @@ std::optional<Error> why_partial(const LogReport& log) {
 
 std::optional<Error> why_not_moved(const SyncReport& report, const LogReport& log) {
   if (log.outcome == LogOutcome::kBudget && !has_come(report)) return Error{Errc::kUsage};
-  const bool is_lost_there = log.error == Error{Errc::kPeerStore};
-  if (log.offer_denied && !is_lost_there) return Error{Errc::kDenied};
+  if (log.offer_denied) {
+    const bool is_lost_there = log.offer_denied == replication::DenyReason::kDamaged;
+    return Error{is_lost_there ? Errc::kPeerStore : Errc::kDenied};
+  }
   if (const auto partial = why_partial(log)) return partial;
   if (log.error || log.outcome != LogOutcome::kDenied) return log.error;
   return Error{Errc::kDenied};

@@ -119,6 +119,12 @@ class Damage(Rotten):
                 if asked == ["--push"]:
                     told = json.loads(done.stdout.splitlines()[0])
                     self.assertFalse(told["pushed"], told)
+                    self.assertEqual(told["error"], "peer_store")
+                    failure = json.loads(done.stderr.splitlines()[-1])
+                    self.assertEqual((failure["error"], failure["about"], failure["message"]),
+                                     ("peer_store", author[:12], f"the peer at {relay.address} "
+                                      "cannot take this log: its store is damaged"))
+                    self.assertIn("`culm verify` there", failure["next"])
                     self.out("append", "--key", key, "--lines", stdin=b"more\n", store=store)
             self.assertIsNone(relay.process.poll())
             self.assertEqual(relay.said().count("cannot be served, the store is damaged"), 1)

@@ -261,7 +261,7 @@ MESSAGES = [
         ("entry", ENTRY),
     ]),
     ("defect", [*LOG, ("evidence", EVIDENCE)]),
-    ("deny", [*LOG, ("want", U32), ("reason", number(4))]),
+    ("deny", [*LOG, ("want", U32), ("reason", number(255))]),
     ("ping", [("nonce", U64)]),
     ("pong", [("nonce", U64)]),
     ("bye", [("code", U16), ("text", TEXT)]),

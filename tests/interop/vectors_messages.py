@@ -68,7 +68,7 @@ def good_messages():
     yield "compare-not-held", {**compare, "flags": ["answer"], "hash": None}
     yield "defect", {"type": "defect", **LOG, "evidence": ["00" * 166, "01" * 322]}
     yield "defect-64-entries", {"type": "defect", **LOG, "evidence": ["01"] * 64}
-    for reason in range(5):
+    for reason in (*range(6), 255):
         yield f"deny-{reason}", {"type": "deny", **LOG, "want": reason, "reason": reason}
     yield "ping", {"type": "ping", "nonce": U64_MAX}
     yield "pong", {"type": "pong", "nonce": 0}
@@ -186,7 +186,7 @@ def bad_fields():
                                        bytes="00" * (2**32 - last_part + 1)), "limit"
     yield "payload-offset-64-bits", changed("payload-last-part", offset=last_number), "limit"
     yield "done-reason", changed("done-budget", reason=4), "message_schema"
-    yield "deny-reason", changed("deny-0", reason=5), "message_schema"
+    yield "deny-reason", changed("deny-0", reason=256), "message_schema"
     yield "compare-query-without-hash", changed("compare-query", hash=None), "message_schema"
     yield "compare-seqnum-0", changed("compare-query", seqnum=0), "message_schema"
     yield "compare-hash-63-bytes", changed("compare-query", hash="00" * 63), "message_schema"

@@ -387,7 +387,8 @@ TEST_F(NodeDamage, NothingIsConfirmedOfALogWhileItsDamageCannotBeDropped) {
   EXPECT_FALSE(sync(author, {&relay}, true).logs[0].is_pushed);
   const LogReport refused = sync(author, {&relay}, true).logs[0];
   EXPECT_FALSE(refused.is_pushed);
-  EXPECT_EQ(refused.offer_denied, replication::DenyReason::kBusy);
+  EXPECT_EQ(refused.offer_denied, replication::DenyReason::kDamaged);
+  EXPECT_EQ(refused.error, Error{Errc::kPeerStore});
   EXPECT_EQ(relay.count<Damaged>(), 1U);
   ASSERT_TRUE(relay.state(log.log()).held.contains(7));
 }
@@ -425,7 +426,8 @@ TEST_F(NodeDamage, NothingIsConfirmedOfALogWithADamagedPageAndTheRestIsServed) {
     for (int n = 0; n < 2; ++n) {
       const LogReport pushed = sync(author, {&damaged}, true).logs[0];
       EXPECT_FALSE(pushed.is_pushed);
-      EXPECT_EQ(pushed.offer_denied, replication::DenyReason::kBusy);
+      EXPECT_EQ(pushed.offer_denied, replication::DenyReason::kDamaged);
+      EXPECT_EQ(pushed.error, Error{Errc::kPeerStore});
       ASSERT_EQ(pushed.unconfirmed.size(), 1U);
       EXPECT_TRUE(pushed.unconfirmed[0].entries.contains(lost));
     }

@@ -458,7 +458,7 @@ Message random_message(std::size_t type, test::TestRandom& random, ByteView bulk
       return defect;
     }
     case Deny::kType:
-      return Deny{log(random), id(random) & 1U, static_cast<DenyReason>(random.below(5))};
+      return Deny{log(random), id(random) & 1U, static_cast<DenyReason>(random.below(256))};
     case Ping::kType:
       return Ping{number(random)};
     case Pong::kType:

@@ -205,6 +205,12 @@ TEST_F(HostilePeerTest, DeniesOfNothingAreCounted) {
   expect_refused(Errc::kLimit);
 }
 
+TEST_F(HostilePeerTest, AReasonToDenyThatOnlyLaterVersionsKnowIsTakenForBusy) {
+  hostile.say(Deny{log.log(), want, replication::kDenyReasonMax});
+  EXPECT_EQ(hostile.denied(), DenyReason::kBusy);
+  EXPECT_FALSE(hostile.verdict());
+}
+
 TEST_F(HostilePeerTest, AnHonestPeerMayDenyUnitsOfAnyNumberOfWantsThatAreDone) {
   const LogBuilder bob = LogBuilder("bob").append_many(3);
   victim.hold(bob);

@@ -113,6 +113,9 @@ class HostilePeer {
   /// Why the victim ended the session, if it did.
   [[nodiscard]] std::optional<Errc> verdict() const { return verdict_; }
 
+  /// What the victim took a deny for, the last one.
+  [[nodiscard]] std::optional<replication::DenyReason> denied() const { return denied_; }
+
  private:
   void exchange() {
     for (bool moved = true; moved;) {
@@ -159,6 +162,8 @@ class HostilePeer {
         session_.log_changed(received->work.log);
       } else if (const auto* ended = std::get_if<replication::Ended>(&*event)) {
         if (ended->error && !verdict_) verdict_ = ended->error->code;
+      } else if (const auto* denied = std::get_if<replication::Denied>(&*event)) {
+        denied_ = denied->reason;
       }
     }
   }
@@ -173,6 +178,7 @@ class HostilePeer {
 
   std::vector<std::uint8_t> heard_;
   std::optional<Errc> verdict_;
+  std::optional<replication::DenyReason> denied_;
   bool holds_reports_ = false;
   bool reads_ = true;
   std::size_t works_ = 0;

@@ -331,7 +331,10 @@ std::string why_denied(replication::DenyReason reason, bool is_offer) {
   switch (reason) {
     case replication::DenyReason::kBusy:
       return std::string(is_offer ? "cannot take" : "cannot serve") +
-             " this log now: it has too much to do, or its store is damaged";
+             " this log now: it has too much to do, or its store fails";
+    case replication::DenyReason::kDamaged:
+      return std::string(is_offer ? "cannot take" : "cannot serve") +
+             " this log: its store is damaged";
     case replication::DenyReason::kCapped:
       return "knows of a fork of this log";
     case replication::DenyReason::kUnanchored:

@@ -32,6 +32,8 @@ std::string_view reason(replication::DenyReason reason) {
       return "forked";
     case replication::DenyReason::kBusy:
       return "busy";
+    case replication::DenyReason::kDamaged:
+      return "damaged";
   }
   return "?";
 }

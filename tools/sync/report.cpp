@@ -113,9 +113,11 @@ std::string notes(const SyncRequest& request, const SyncReport& report, const Lo
                            (request.live && log.outcome == LogOutcome::kDenied);
   const RangeSet missing = log.missing - log.beyond_head;
   const std::string those = human_entries(missing.count()) + " of what is wanted";
+  const bool is_refused = log.offer_denied == replication::DenyReason::kDamaged;
   if (log.outcome == LogOutcome::kBudget && has_come(report)) {
     note("stopped at the budget; run the same again to go on");
-  } else if (log.outcome == LogOutcome::kPartial && log.error) {
+  } else if (log.outcome == LogOutcome::kPartial && log.error &&
+             (!is_refused || !missing.empty())) {
     note("the store of " +
          std::string(is_of_one(request) ? "the peer" : "each peer that answered") +
          " is damaged: " +

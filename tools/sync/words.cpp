@@ -12,8 +12,13 @@ namespace {
 
 /// Where a peer cannot serve or take a log.
 constexpr std::string_view kIfCannot =
-    "try again later, or another peer; the log of that relay says which it is, and `culm repair "
-    "--dry-run` there what is damaged";
+    "try again later, or another peer; the log of that relay says which it is";
+
+/// Where damage to its store is why.
+constexpr std::string_view kIfDamaged =
+    "who runs the peer must mend its store: its log says which log, `culm verify` there what is "
+    "damaged, and `culm repair --from HOST:PORT` there takes it again; or name another peer with "
+    "--also";
 
 /// How to do without payloads that nobody has kept.
 std::string without_payloads(const node::LogReport& log) {
@@ -27,12 +32,8 @@ std::string without_payloads(const node::LogReport& log) {
 Failure explain_partial(const node::LogReport& log, const Error& error) {
   if (log.error) {
     return Failure(Exit::kNetwork, error.code,
-                   std::string(log.offer_denied ? "not all that is here is confirmed to be there"
-                                                : "not all that is wanted came") +
-                       ": the peer's store is damaged")
-        .next(std::string(log.offer_denied ? "keep it here; " : "") +
-              "who runs the peer must mend its store: its log says what was lost, and `culm repair "
-              "--from HOST:PORT` there takes it again; or name another peer with --also");
+                   "not all that is wanted came: the peer's store is damaged")
+        .next(kIfDamaged);
   }
   if (!log.cut_off.empty()) {
     return Failure(Exit::kNotFound, error.code,
@@ -71,12 +72,10 @@ Failure explain(const node::SyncRequest& request, const node::LogReport& log, co
     return Failure(Exit::kUsage, error.code, "nothing that is missing fits into the budget")
         .next("with --budget 64KiB or more something comes each time");
   }
-  const bool is_lost_there = log.error == Error{Errc::kPeerStore};
-  if (node::is_partial(log) && (!log.offer_denied || is_lost_there)) {
-    return explain_partial(log, error);
-  }
   const bool is_offer = log.offer_denied.has_value();
-  if (log.error && !is_offer) return *log.error;
+  if (node::is_partial(log) && !is_offer) return explain_partial(log, error);
+  const bool is_lost_there = log.error == Error{Errc::kPeerStore};
+  if (log.error && !is_offer && !is_lost_there) return *log.error;
   const auto reason =
       is_offer ? *log.offer_denied : log.denied.value_or(replication::DenyReason::kNotServed);
   std::string who = is_of_one(request) ? "the peer" : "no peer brings it: the last";
@@ -89,6 +88,9 @@ Failure explain(const node::SyncRequest& request, const node::LogReport& log, co
       step += whole_name_of_one({log.log.author, LogId{1}});
     }
     return std::move(failure).next(step);
+  }
+  if (reason == replication::DenyReason::kDamaged) {
+    return std::move(failure).next((is_offer ? "keep it here; " : "") + std::string(kIfDamaged));
   }
   if (reason == replication::DenyReason::kBusy) return std::move(failure).next(kIfCannot);
   if (!is_offer) return failure;
