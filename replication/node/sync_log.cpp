@@ -266,12 +266,13 @@ Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
   report.entries = (added_ & wanted).count();
   report.certificate_entries = added_.count() - report.entries;
   CULM_CHECK(find_missing(transaction, state, wanted, head, report));
-  // Of a log that nobody spoke of the head is not known.
+  // Of a log that nobody spoke of the head is not known, nor where it was lost.
   const bool is_known = report.outcome != LogOutcome::kDenied && !has_failed();
-  report.beyond_head = beyond(is_known ? interest.ranges : named_, head);
-  const SeqNum spoken_of = std::max(report.head, report.peer_head);
-  if (spoken_of != 0) report.beyond_head.erase({1, spoken_of});
   const bool is_lost_there = report.error == Error{Errc::kPeerStore};
+  const SeqNum spoken_of = std::max(report.head, report.peer_head);
+  if (!is_lost_there && (is_known || spoken_of != 0)) {
+    report.beyond_head = beyond(is_known ? interest.ranges : named_, std::max(head, spoken_of));
+  }
   const bool is_all = report.missing.empty() && report.payloads_missing.empty() &&
                       report.unconfirmed.empty() && !is_lost_there;
   if (want_.live && !has_failed()) {

@@ -130,6 +130,25 @@ class Damage(Rotten):
             self.assertEqual(relay.said().count("cannot be served, the store is damaged"), 1)
             relay.end()
 
+    def test_of_a_log_that_is_lost_there_and_new_here_its_name_and_no_head_is_said(self):
+        relay = self.relay("relay", "--accept-any")
+        sound = self.push_lines(10, relay, "sound.key", "author-sound")[1]
+        lost = self.push_lines(100, relay, "lost.key", "author-lost")[1]
+        relay.end()
+        first_row = (2).to_bytes(8, "big") + (1).to_bytes(8, "big") + b"\x03"
+        self.rot("relay", first_row, ahead=-60)
+        relay = self.relay("relay", "--accept-any")
+        self.wait_until_said(relay, "damaged at 1;")
+        for asked in [], ["--range", "5-10"], ["--range", "5-10", "--quote"]:
+            done = self.run_damaged(["sync", relay.address, sound, lost, *asked], store="reader")
+            said = done.stderr.decode()
+            self.assertEqual(done.returncode, NETWORK, said)
+            self.assertIn(f"culm: sync: {lost[:12]}: not all that is wanted came", said)
+            self.assertIn(f"`culm sync HOST:PORT {lost}.0` asks for this log", said)
+            self.assertNotIn("beyond the head, which is 0", done.stdout.decode())
+            if "--quote" not in asked:
+                self.assertIn("it can serve nothing of this log", done.stdout.decode())
+
     def test_a_relay_finds_what_is_damaged_of_a_long_log_before_anybody_asks(self):
         relay = self.relay("relay", "--accept-any")
         self.push_lines(4000, relay)

@@ -121,8 +121,9 @@ std::string notes(const SyncRequest& request, const SyncReport& report, const Lo
     note("the store of " +
          std::string(is_of_one(request) ? "the peer" : "each peer that answered") +
          " is damaged: " +
-         (missing.empty() ? "some of what is wanted was lost there"
-                          : those + " did not come: " + human_ranges(missing)));
+         (log.peer_head == 0 ? "it can serve nothing of this log"
+          : missing.empty()  ? "some of what is wanted was lost there"
+                             : those + " did not come: " + human_ranges(missing)));
   } else if (log.outcome == LogOutcome::kPartial && !missing.empty()) {
     note(lack + those + ": " + human_ranges(missing));
   } else if (has_stalled && !missing.empty()) {

@@ -31,9 +31,14 @@ std::string without_payloads(const node::LogReport& log) {
 /// Of a log of which the peers have brought, and taken, all that they do.
 Failure explain_partial(const node::LogReport& log, const Error& error) {
   if (log.error) {
+    // A sync that names no log asks for those of which something is here.
+    const std::string by_name = log.head != 0
+                                    ? ""
+                                    : "; `culm sync HOST:PORT " + whole_name_of_one(log.log) +
+                                          "` asks for this log, of which nothing is here";
     return Failure(Exit::kNetwork, error.code,
                    "not all that is wanted came: the peer's store is damaged")
-        .next(kIfDamaged);
+        .next(std::string(kIfDamaged) + by_name);
   }
   if (!log.cut_off.empty()) {
     return Failure(Exit::kNotFound, error.code,
