@@ -11,6 +11,7 @@ namespace culm::replication {
 namespace {
 
 constexpr SeqRange kAll{1, kSeqnumMax};
+constexpr std::uint64_t kDoubtfulRows = 4 * kSampleRows;
 
 /// Rows of entries that the next step of a want, or a have for it, may read.
 RangeSet rows_of_step(const ServedWant& served, const store::LogState& log) {
@@ -36,7 +37,11 @@ Result<void> Responder::look(const store::ReadTransaction& transaction,
   quote_rows_left_ -= std::min(quote_rows_left_, rows);
   RangeSet sample = rows == held.count() ? held : sample_of(held, rows);
   sample.insert(held.max());
-  CULM_CHECK(look_at(transaction, log, sample, kAll));
+  CULM_TRY(const auto found, store::find_row_damage(transaction, log, sample, kAll));
+  // Where these are few each is read, as most of them may be sound.
+  const RangeSet doubtful = found.unreadable & held;
+  if (doubtful.count() <= kDoubtfulRows) sample |= doubtful;
+  if (!found.empty()) CULM_CHECK(look_at(transaction, log, sample, kAll));
   damage_.looked(log.log);
   return {};
 }

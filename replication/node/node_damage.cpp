@@ -57,6 +57,8 @@ void Node::damage_found(const LogKey& log, const SeqRange& part, const store::Ro
                         Instant now) {
   now_ = now;
   damage_->found_readable(log, part, damage.unreadable);
+  // All of it was read: a sample would tell less.
+  if (part.last == kSeqnumMax) damage_->looked(log);
   const auto meet = [&](SeqNum seqnum) {
     const replication::Damaged damaged{log, seqnum};
     if (drop_damaged(nullptr, damaged)) tell(SessionEvent{SessionRef(), damaged});

@@ -56,6 +56,23 @@ TEST_F(NodeDamageOfPages, APageThatAQuoteMeetsTakesNothingButWhatLiesInIt) {
   EXPECT_TRUE(reader.state(log.log()).held.contains(log.head()));
 }
 
+TEST_F(NodeDamageOfPages, WhatLiesBetweenRowsOfASampleIsReadWhereItIsNotMuch) {
+  hold(relay);
+  rot_page(relay, 122, 124);  // 121 is of the spine
+  fetch(reader, want());
+  const RangeSet held = reader.state(log.log()).held;
+  EXPECT_TRUE(held.contains(RangeSet{{1, 121}}));
+  EXPECT_TRUE(held.contains(log.head()));
+}
+
+TEST_F(NodeDamageOfPages, WhereAllOfALogWasReadNoSampleTakesMoreThanThatFound) {
+  hold(relay);
+  rot_page(relay, 10, 4700);  // too much to be read while somebody waits
+  relay.node().damage_found(log.log(), {1, kSeqnumMax}, {{}, {{10, 4700}}}, network.now());
+  fetch(reader, want());
+  EXPECT_EQ(reader.state(log.log()).held, (RangeSet{{1, 9}}));
+}
+
 TEST_F(NodeDamageOfPages, WhereNoHaveCanBeMadeForAPageWhatLiesBelowIsServed) {
   hold(relay);
   rot_entry(relay, log.head());
