@@ -4,6 +4,7 @@
 #include "culm/store/detail/log_sets.hpp"
 #include "culm/store/detail/rows.hpp"
 #include "culm/store/detail/schema.hpp"
+#include "culm/store/row_damage.hpp"
 #include "culm/store/store.hpp"
 
 namespace culm::store {
@@ -149,15 +150,19 @@ Result<void> ReadTransaction::visit_entries(const LogState& log, const RangeSet&
   CULM_TRY(const auto cursor, kv_->cursor(Table::kEntries));
   const RangeSet visited = log.held & seqnums;
   for (const SeqRange range : visited.ranges()) {
-    CULM_TRY(auto row, cursor->seek(detail::entry_row_key(log.number, range.first)));
     for (SeqNum n = range.first;; ++n) {
       const auto key = detail::entry_row_key(log.number, n);
-      if (!row || !equal(row->key, key)) return fail(error_for(Errc::kStoreDamaged, n));
-      CULM_TRY(const StoredEntry stored, open_entry(log, n, key, row->value));
+      const auto is_at = [&key](const auto& row) { return *row && equal((*row)->key, key); };
+      auto row = n == range.first ? cursor->seek(key) : cursor->next();
+      // In a page that says something wrong of itself a row may be found by its key alone.
+      const bool is_astray = row ? !is_at(row) : is_of_pages(row.error());
+      if (is_astray && n != range.first) row = cursor->seek(key);
+      if (!row) return fail(row.error());
+      if (!is_at(row)) return fail(error_for(Errc::kStoreDamaged, n));
+      CULM_TRY(const StoredEntry stored, open_entry(log, n, key, (*row)->value));
       CULM_TRY(const bool goes_on, visit(stored));
       if (!goes_on) return {};
       if (n == range.last) break;
-      CULM_TRY(row, cursor->next());
     }
   }
   return {};

@@ -130,6 +130,51 @@ class Damage(Rotten):
             self.assertEqual(relay.said().count("cannot be served, the store is damaged"), 1)
             relay.end()
 
+    def change_header(self, store, n, at, value):
+        """Of the pages with the row of that entry."""
+        with open(self.data(store), "r+b") as file:
+            content = file.read()
+            place = content.find(self.row_key(n))
+            while place != -1:
+                file.seek(place // PAGE * PAGE + at)
+                file.write(value.to_bytes(2, "little"))
+                place = content.find(self.row_key(n), place + 1)
+
+    def test_what_can_be_read_of_a_page_with_a_wrong_header_is_served(self):
+        relay = self.relay("relay", "--accept-any")
+        author = self.push_lines(2000, relay)[1]
+        relay.end()
+        shutil.copytree(self.path("relay"), self.path("longer"))
+        self.change_header("relay", 1000, 14, PAGE)  # where its rows begin
+        self.change_header("longer", 1000, 12, 16 + 2 * 13)  # two more than there are
+        for name in "relay", "longer":
+            self.error(STORE, "verify", store=name)
+            relay = self.relay(name, "--accept-any")
+            self.sync_one(f"reader-{name}", relay.address, author)
+            self.assertEqual(self.printed(f"reader-{name}", author), self.lines(2000))
+            self.assertNotIn("damaged", relay.said())
+            relay.end()
+
+    def test_of_a_page_that_claims_fewer_rows_the_others_are_confirmed_once_they_came_again(self):
+        relay = self.relay("relay", "--accept-any")
+        author = self.push_lines(2000, relay)[1]
+        relay.end()
+        self.change_header("relay", 1000, 12, 16 + 2 * 4)  # 4 rows
+        verdict = json.loads(self.run_culm("verify", "--json", store="relay",
+                                           status=STORE).stdout)
+        gone = range(verdict["seqnum"], verdict["seqnum"] + verdict["faults"])
+        relay = self.relay("relay", "--accept-any")
+        for n in gone:
+            self.wait_until_said(relay, f"damaged at {n};")
+        done = self.run_damaged(["sync", relay.address, author, "--json"], store="first")
+        self.assertEqual(done.returncode, NETWORK, done.stderr)
+        told = json.loads(done.stdout.splitlines()[0])
+        self.assertTrue(told["missing"].startswith(f"{gone[0]}-"), told)
+        pushed = self.sync_one("author", relay.address, "--push", author)
+        self.assertTrue(pushed["pushed"], pushed)
+        self.sync_one("reader", relay.address, author)
+        self.assertEqual(self.printed("reader", author), self.lines(2000))
+
     def test_of_a_log_that_is_lost_there_and_new_here_its_name_and_no_head_is_said(self):
         relay = self.relay("relay", "--accept-any")
         sound = self.push_lines(10, relay, "sound.key", "author-sound")[1]
