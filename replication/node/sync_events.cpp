@@ -267,8 +267,6 @@ void Sync::look_forked(Log& log) {
   if (!forked || !*forked) return;
   events_.emplace_back(**forked);
   ask_lower(log);
-  // What a peer said it holds may now be all of what is valid here.
-  for (std::size_t peer = 0; peer < request_.peers.size(); ++peer) look_pushed(log, peer);
 }
 
 void Sync::on(const Changed& changed) {
@@ -281,6 +279,8 @@ void Sync::on(const Changed& changed) {
     }
   }
   look_forked(*log);
+  // Where it has less now, by a fork or damage, a peer may have said already that it holds it all.
+  for (std::size_t peer = 0; peer < request_.peers.size(); ++peer) look_pushed(*log, peer);
 }
 
 void Sync::on(const Forgotten& forgotten) {

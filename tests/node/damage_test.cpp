@@ -238,6 +238,20 @@ TEST_F(NodeDamage, WhoGotMuchOfAPayloadThatIsDamagedBehindHearsOfIt) {
   EXPECT_EQ(got.logs[0].payloads_missing, (RangeSet{{log.head(), log.head()}}));
 }
 
+TEST_F(NodeDamage, APushOfAPayloadThatIsDamagedMidwayEndsOnceItIsDropped) {
+  constexpr std::size_t kParts = 40;
+  log.append(std::string(kParts * limits::kPayloadChunkBytes, 'x'));
+  hold(author);
+  rot(author, Table::kPayloads, kParts / 2);
+  relay.accepts = store::LogInterest{everything(), true};
+  const Instant begun = network.now();
+  const SyncReport report = sync(author, {&relay}, true);
+  EXPECT_EQ(report.outcome, SyncOutcome::kDone);
+  EXPECT_LT(network.now() - begun, std::chrono::seconds(5));
+  EXPECT_EQ(report.logs[0].payloads_missing, (RangeSet{{log.head(), log.head()}}));
+  EXPECT_TRUE(report.logs[0].is_pushed) << "the rest";
+}
+
 TEST_F(NodeDamage, ALogWhoseStateIsDamagedFailsAlone) {
   const LogBuilder other = LogBuilder("bob").append_many(10);
   hold(relay);
