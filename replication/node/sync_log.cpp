@@ -165,10 +165,9 @@ bool SyncLog::has_enough(const Said& said, const store::LogState& log) {
          (said.payloads | said.refused).contains(payloads);
 }
 
-Unconfirmed SyncLog::unconfirmed(const Endpoint& endpoint, const Said& said,
-                                 const store::LogState& log) {
-  const RangeSet held = log.served();
-  Unconfirmed rest{endpoint, held - said.held, (log.payloads & held) - said.payloads};
+Unconfirmed SyncLog::unconfirmed(const Endpoint& endpoint, const Said& said, const RangeSet& held,
+                                 const RangeSet& payloads_held) {
+  Unconfirmed rest{endpoint, held - said.held, (payloads_held & held) - said.payloads};
   RangeSet entries = rest.entries;
   RangeSet payloads = rest.payloads;
   cut_to_said(entries, said.held);
@@ -191,7 +190,7 @@ Result<std::optional<SyncPushed>> SyncLog::look_pushed(const store::ReadTransact
   if (find_provable(state->served(), said.held) != state->served()) return std::nullopt;
   const SeqNum before = std::exchange(said.has_up_to, state->head());
   if (state->head() <= before) return std::nullopt;
-  Unconfirmed rest = unconfirmed(endpoint, said, *state);
+  Unconfirmed rest = unconfirmed(endpoint, said, state->served(), state->payloads);
   return SyncPushed{endpoint, key(), state->head(), std::move(rest.entries),
                     std::move(rest.payloads)};
 }
@@ -229,40 +228,43 @@ bool SyncLog::is_push_lost() const {
 Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
                                     std::span<const PeerReport> pushed_to) const {
   LogReport report = report_;
-  report.peer_heads.reserve(peers_.size());
   for (const Said& said : peers_) report.peer_heads.push_back(said.head);
   CULM_TRY(const auto found, transaction.find_log(key()));
   static const store::LogState nothing;
   const store::LogState& state = found ? *found : nothing;
-  for (std::size_t peer = 0; peer < pushed_to.size(); ++peer) {
-    Unconfirmed rest = unconfirmed(pushed_to[peer].endpoint, peers_[peer], state);
-    if (!rest.entries.empty() || !rest.payloads.empty()) {
-      report.cut_off |= state.served() - find_provable(state.served(), peers_[peer].held);
-      report.unconfirmed.push_back(std::move(rest));
-      if (!peers_[peer].offer_denied) continue;
-      report.offer_denied = peers_[peer].offer_denied;
-      report.offer_denied_by = pushed_to[peer].endpoint;
-    }
-  }
-  report.is_pushed = !pushed_to.empty() && !state.served().empty() && report.unconfirmed.empty();
-  if (is_new_ && !want_.live) report.unconfirmed.clear();
-  // Who did not know it before it was pushed there is asked no less than who did.
-  const bool is_taken = report.is_pushed || (!report.unconfirmed.empty() && !report.offer_denied);
-  if (report.outcome == LogOutcome::kDenied && is_taken && !want_.live) {
-    report.outcome = LogOutcome::kComplete;
-  }
   report.head = state.head();
   report.cap = state.cap;
   report.end_of_log = state.end_of_log;
+  const SeqNum head = report.cap == 0 ? std::max(report.head, head_there()) : report.head;
+  // The store's interest may be about to grow by the want.
+  const Interest interest = widened(want_, state.interest).interest;
+  const RangeSet wanted = resolve(interest, head);
+  for (std::size_t peer = 0; peer < pushed_to.size(); ++peer) {
+    const Said& said = peers_[peer];
+    const RangeSet cut_off = state.served() - find_provable(state.served(), said.held) - said.held;
+    report.cut_off |= cut_off;
+    // What nobody can take, and nobody wants here, is owed to nobody.
+    const RangeSet owed = state.served() - (cut_off - closure(wanted, head));
+    Unconfirmed rest = unconfirmed(pushed_to[peer].endpoint, said, owed, state.payloads);
+    if (rest.entries.empty() && rest.payloads.empty()) continue;
+    report.unconfirmed.push_back(std::move(rest));
+    if (!said.offer_denied) continue;
+    report.offer_denied = said.offer_denied;
+    report.offer_denied_by = pushed_to[peer].endpoint;
+  }
+  const bool is_there = report.unconfirmed.empty() && report.cut_off.empty();
+  report.is_pushed = is_there && !pushed_to.empty() && !state.served().empty();
+  if (is_new_ && !want_.live) report.unconfirmed.clear();
+  // Who did not know it before it was pushed there is asked no less than who did.
+  const bool is_of_both = !report.unconfirmed.empty() || !report.cut_off.empty();
+  const bool is_taken = report.is_pushed || (is_of_both && !report.offer_denied);
+  if (report.outcome == LogOutcome::kDenied && is_taken && !want_.live) {
+    report.outcome = LogOutcome::kComplete;
+  }
   if (auto forked = find_forked(state, cap_before_)) {
     report.dropped = std::move(forked->dropped);
     report.payloads_dropped = std::move(forked->payloads_dropped);
   }
-  const SeqNum known = want_.live || want_.quote_only ? report.peer_head : known_head_;
-  const SeqNum head = report.cap == 0 ? std::max(report.head, known) : report.head;
-  // The store's interest may be about to grow by the want.
-  const Interest interest = widened(want_, state.interest).interest;
-  const RangeSet wanted = resolve(interest, head);
   report.entries = (added_ & wanted).count();
   report.certificate_entries = added_.count() - report.entries;
   CULM_CHECK(find_missing(transaction, state, wanted, head, report));

@@ -122,7 +122,10 @@ class SyncLog {
                                                              SeqNum cap_before);
   [[nodiscard]] static bool has_enough(const Said& said, const store::LogState& log);
   [[nodiscard]] static Unconfirmed unconfirmed(const Endpoint& endpoint, const Said& said,
-                                               const store::LogState& log);
+                                               const RangeSet& held, const RangeSet& payloads_held);
+  [[nodiscard]] SeqNum head_there() const {
+    return want_.live || want_.quote_only ? report_.peer_head : known_head_;
+  }
   /// Takes from what each peer has answered last, and not before, what a live sync came to.
   void conclude_live(const store::LogState& log, bool is_all, LogReport& report) const;
   /// What is wanted and not here, of the log and of the payloads of `wanted`.

@@ -70,7 +70,9 @@ struct LogReport {
   // With `push`.
   bool is_pushed = false;                ///< every peer has said that it holds all that is here
   std::vector<Unconfirmed> unconfirmed;  ///< by each other one, unless the log was new here
-  RangeSet cut_off;                      ///< of these, what leads to nothing: no peer can take it
+  /// Here, and leads to nothing: no peer can take it. What of it is not wanted is owed to nobody,
+  /// so not `unconfirmed`.
+  RangeSet cut_off;
 
   // Their wire_bytes are what the sync receives in all, with a share of what all logs have in
   // common: handshakes, and what is said of logs before anything is asked for.

@@ -94,6 +94,19 @@ std::string quoted(const SyncRequest& request, const SyncReport& report) {
   return table.take() + text;
 }
 
+/// What every peer confirms of a log that was pushed.
+std::string receipt(const SyncRequest& request, const LogReport& log) {
+  const std::string who = is_of_one(request) ? "the peer confirms" : "every peer confirms";
+  if (log.is_pushed) {
+    return who + " that it holds all there is here, up to " + std::to_string(log.head);
+  }
+  if (log.cut_off.empty() || !log.unconfirmed.empty()) return {};
+  return human_entries(log.cut_off.count()) +
+         (log.cut_off.count() == 1 ? " is not wanted and was" : " are not wanted and were") +
+         " not pushed, as what proves them was lost: " + human_ranges(log.cut_off) +
+         (log.peer_head == 0 ? "" : "; " + who + " that it holds the rest");
+}
+
 /// Sentences about a log that the table has no column for.
 std::string notes(const SyncRequest& request, const SyncReport& report, const LogReport& log) {
   std::string text;
@@ -144,10 +157,8 @@ std::string notes(const SyncRequest& request, const SyncReport& report, const Lo
     note(payloads_of(log.deleted_here) +
          " were deleted here, --undelete takes them again: " + human_ranges(log.deleted_here));
   }
-  if (request.push && log.is_pushed) {
-    note((is_of_one(request) ? "the peer confirms" : "every peer confirms") +
-         (" that it holds all there is here, up to " + std::to_string(log.head)));
-  }
+  const std::string confirmed = request.push ? receipt(request, log) : "";
+  if (!confirmed.empty()) note(confirmed);
   for (const node::Unconfirmed& one : log.unconfirmed) {
     note(the_peer(request, one.endpoint) + " does not confirm that it holds " +
          human_unconfirmed(one.entries, one.payloads) +

@@ -28,6 +28,13 @@ std::string without_payloads(const node::LogReport& log) {
          to_string(fit_in_command(lacking)) + "`" + then_others(lacking);
 }
 
+/// What no peer can take, and is wanted here all the same.
+RangeSet owed_cut_off(const node::LogReport& log) {
+  RangeSet owed;
+  for (const node::Unconfirmed& one : log.unconfirmed) owed |= one.entries & log.cut_off;
+  return owed;
+}
+
 /// Of a log of which the peers have brought, and taken, all that they do.
 Failure explain_partial(const node::LogReport& log, const Error& error) {
   if (log.error) {
@@ -40,11 +47,14 @@ Failure explain_partial(const node::LogReport& log, const Error& error) {
                    "not all that is wanted came: the peer's store is damaged")
         .next(std::string(kIfDamaged) + by_name);
   }
-  if (!log.cut_off.empty()) {
+  if (const RangeSet owed = owed_cut_off(log); !owed.empty()) {
     return Failure(Exit::kNotFound, error.code,
-                   "what " + human_entries(log.cut_off.count()) +
+                   "what " + human_entries(owed.count()) +
                        " here lead to was lost, so that nobody can take them")
-        .next(kIfCutOff);
+        .next(
+            "where a peer has what is lost: `culm repair --from HOST:PORT`; where nobody has it, "
+            "want less (`culm select`; `culm verify` says what is lost): then they stay readable "
+            "here, and the push is whole with the rest");
   }
   if (!log.unconfirmed.empty()) {
     return Failure(Exit::kNotFound, error.code, "not all that is here is confirmed to be there")

@@ -1,0 +1,79 @@
+"""A store that damage took something of: what its owner's push says of that."""
+
+import json
+import random
+import shutil
+import time
+
+from rotten import ENTRIES, Rotten
+from scenario import NOT_FOUND, main
+
+ENDS_WITHIN_SECONDS = 10  # a push that waits for what cannot come waits for 30
+
+
+class OwnDamage(Rotten):
+    def setUp(self):
+        super().setUp()
+        self.key = self.keygen()
+        self.author = self.new_log(self.lines(ENTRIES), key=self.key)
+        self.relays = 0
+        self.add_relay()
+
+    def add_relay(self):
+        self.relays += 1
+        self.empty = self.relay(f"relay{self.relays}", "--accept-any")
+
+    def push(self, status=0):
+        """What it says of the log, as JSON, and the failure, if it fails."""
+        begun = time.monotonic()
+        done = self.run_culm("sync", "--push", self.empty.address, self.author, "--json",
+                             status=status)
+        self.assertLess(time.monotonic() - begun, ENDS_WITHIN_SECONDS)
+        return (json.loads(done.stdout.splitlines()[0]),
+                json.loads(done.stderr.splitlines()[-1]) if status else None)
+
+    def test_a_push_ends_once_a_part_of_a_large_payload_cannot_be_read(self):
+        large = random.Random(1).randbytes(3_000_000)
+        self.out("append", "--key", self.key[0], self.write("large", large))
+        self.rot("store", large[1_500_000:1_500_064], ahead=-32)
+        said, failure = self.push(status=NOT_FOUND)
+        self.assertEqual((said["payloads_missing"], said["pushed"], said["unconfirmed"]),
+                         (f"{ENTRIES + 1}", True, []))
+        self.assertIn("not all that is wanted is here", failure["message"])
+        self.assert_lost(payloads=f"{ENTRIES + 1}")
+        self.empty.end()
+        self.assertEqual(self.printed("relay1", self.author), self.lines(ENTRIES))
+
+    def test_where_less_is_wanted_a_push_is_whole_without_what_leads_to_nothing(self):
+        shutil.copytree(self.path("store"), self.path("whole"))
+        for lost, cut_off in ([790, 791], "792"), ([4], "5-800"), ([1], "2-800"):
+            with self.subTest(lost=lost):
+                shutil.rmtree(self.path("store"))
+                shutil.copytree(self.path("whole"), self.path("store"))
+                self.add_relay()
+                for n in lost:
+                    self.rot_entry("store", n)
+                self.error(NOT_FOUND, "repair")
+                said, failure = self.push(status=NOT_FOUND)
+                self.assertEqual((said["cut_off"], said["unconfirmed"][0]["entries"]),
+                                 (cut_off, cut_off))
+                self.assertIn("lead to was lost", failure["message"])
+                self.assertIn("want less (`culm select`; `culm verify` says", failure["next"])
+                verified = self.run_culm("verify", "--json", status=NOT_FOUND)
+                self.paste_ways(json.loads(verified.stderr)["next"])
+                said, _ = self.push()
+                self.assertEqual((said["state"], said["pushed"], said["unconfirmed"],
+                                  said["cut_off"]), ("complete", False, [], cut_off))
+                told = self.text("sync", "--push", self.empty.address, self.author)
+                self.assertIn(f"not pushed, as what proves them was lost: {cut_off}", told)
+                self.assertEqual("confirms that it holds the rest" in told, lost != [1], told)
+                self.assertNotIn("holds all", told)
+                # It stays readable, and is owed as soon as somebody wants it again.
+                self.assertIn(f"line {ENTRIES - 1} of", self.text("cat", self.author, "--range",
+                                                                  f"{ENTRIES - 1}"))
+                self.out("select", self.author, "--all")
+                self.push(status=NOT_FOUND)
+
+
+if __name__ == "__main__":
+    main()
