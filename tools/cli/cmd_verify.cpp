@@ -175,7 +175,7 @@ Outcome<void> print_verdict(Context& context, const Columns& columns,
   return context.json ? context.out.write_json(object) : context.out.say(text);
 }
 
-/// The verdict on a log whose state cannot be read.
+/// The verdict on a log of which not all can be read: its state, or a page.
 Outcome<void> print_unreadable(Context& context, const Columns& columns, const LogKey& log,
                                const Error& error) {
   if (context.json) {
@@ -245,11 +245,17 @@ Outcome<void> verify_store(Context& context, const Options& options) {
       continue;
     }
     const store::LogState& log = **state;
-    CULM_TOOLS_TRY(const auto report,
-                   about(title, store::audit_log(transaction, log, verifier, [&](std::uint64_t n) {
-                           progress.show(before + n);
-                         })));
+    const auto show = [&](std::uint64_t done) { progress.show(before + done); };
+    const auto audited = store::audit_log(transaction, log, verifier, show);
     before += log.held.count();
+    if (!audited) {
+      const Error& error = audited.error();
+      if (error.code != Errc::kStoreDamaged) return fail_with(Failure(error).about(title));
+      keep_worst(worst, Failure(error).about(title));
+      CULM_TOOLS_CHECK(print_unreadable(context, columns, key, error));
+      continue;
+    }
+    const store::AuditReport& report = *audited;
     const auto lost = losses.find(transaction, log);
     if (!lost) keep_worst(worst, Failure(lost.error()).about(title));
     const LostOfLog told = lost.value_or(LostOfLog{});
