@@ -1,9 +1,10 @@
 """What repair says of a damaged store is what is gone of it, and no more is gone than has to be."""
 
 import random
+import shutil
 
 from rotten import PAGE, Rotten
-from scenario import STORE, main
+from scenario import NOT_FOUND, STORE, main
 
 
 def row_key(log, n):
@@ -42,6 +43,19 @@ class RepairCounts(Rotten):
         said = self.run_culm("verify", status=STORE).stdout.decode()
         self.assertIn(f"{self.author[:12]}    BAD   the store is damaged\n", said)
         self.assertIn(f"{self.author[:12]}.1  good  ", said)
+
+    def test_a_file_that_cannot_be_put_in_its_place_was_not_written(self):
+        content = bytearray(self.whole)
+        self.zero_pages(content, [row_key(1, 150)])
+        self.data.write_bytes(content)
+        (self.place / "store/data.mdb.new").mkdir()
+        done = self.run_culm("repair", status=STORE)
+        self.assertEqual(done.stdout, b"")
+        self.assertIn("next: a directory lies where", done.stderr.decode())
+        self.assertEqual(self.data.read_bytes(), content)
+        shutil.rmtree(self.path("store/data.mdb.new"))
+        self.assertIn("wrote the file again",
+                      self.run_culm("repair", status=NOT_FOUND).stdout.decode())
 
 
 if __name__ == "__main__":

@@ -278,14 +278,20 @@ Outcome<Findings> look_only(Context& context, const RepairOptions& options,
   return findings;
 }
 
-Outcome<void> tell_pages(Context& context, const store::Salvage& salvaged, bool dry_run) {
-  const std::uint64_t pages = salvaged.damaged_pages();
-  const std::optional<std::uint64_t> lost = salvaged.lost_entries();
+/// What is known of the file that is written again.
+struct Rewritten {
+  std::uint64_t pages = 0;
+  LostRows lost_entries = 0;  ///< of which no row was found
+  bool may_be_older = false;
+};
+
+Outcome<void> tell_pages(Context& context, const Rewritten& file, bool dry_run) {
+  const auto& [pages, lost, may_be_older] = file;
   if (context.json) {
     return context.out.write_json(Json{{"type", dry_run ? "damaged_pages" : "written_again"},
                                        {"pages", pages},
                                        {"entries_lost", lost ? Json(*lost) : Json()},
-                                       {"may_be_older", salvaged.may_be_older()}});
+                                       {"may_be_older", may_be_older}});
   }
   const std::string made = dry_run ? "would write the file again" : "wrote the file again";
   const std::string why =
@@ -293,9 +299,8 @@ Outcome<void> tell_pages(Context& context, const store::Salvage& salvaged, bool 
           ? std::string("its tables do not fit together, or it cannot be written to")
           : human_count(pages) + (pages == 1 ? " page of it is" : " pages of it are") + " damaged";
   const std::string older =
-      salvaged.may_be_older()
-          ? "; what was written last may be lost with it, and a delete or forget undone"
-          : "";
+      may_be_older ? "; what was written last may be lost with it, and a delete or forget undone"
+                   : "";
   std::string left;
   if (!lost) left = "; how many entries it had nothing tells, so more may be lost than is said";
   if (lost && *lost != 0) left = "; nothing is left in it of " + human_entries(*lost);
@@ -328,11 +333,11 @@ Outcome<std::optional<store::Salvage>> write_again(Context& context, bool dry_ru
                   "file, with --dry-run only to look at it; the store is as it was"));
   }
   CULM_TOOLS_TRY(store::Salvage made, about(named(context), std::move(begun)));
-  CULM_TOOLS_CHECK(tell_pages(context, made, dry_run));
+  const Rewritten file{made.damaged_pages(), made.lost_entries(), made.may_be_older()};
   pages = {.are_written = true, .lost_entries = made.lost_entries()};
-  if (dry_run) return std::optional<store::Salvage>(std::move(made));
-  CULM_TOOLS_CHECK(about(named(context), std::move(made).finish()));
-  return std::optional<store::Salvage>();
+  if (!dry_run) CULM_TOOLS_CHECK(about(named(context), std::move(made).finish()));
+  CULM_TOOLS_CHECK(tell_pages(context, file, dry_run));
+  return dry_run ? std::optional<store::Salvage>(std::move(made)) : std::nullopt;
 }
 
 bool is_nothing_found(const Findings& findings) {
