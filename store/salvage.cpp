@@ -57,8 +57,12 @@ class Reconciliation {
     CULM_CHECK(check_parts());
     CULM_CHECK(check_lost());
     CULM_CHECK(remember_lost());
+    CULM_CHECK(count_named());
     return put_meta();
   }
+
+  /// Entries that a state says are held or, where it is lost, of which a row is there.
+  [[nodiscard]] std::uint64_t named() const { return named_; }
 
  private:
   template <class Visit>
@@ -350,6 +354,19 @@ class Reconciliation {
     return kv_.put(Table::kMeta, key, row);
   }
 
+  Result<void> count_named() {
+    for (const auto& [number, log] : states_) {
+      CULM_TRY(const auto value, kv_.get(Table::kLogs, detail::log_row_key(log)));
+      CULM_TRY(const LogState state, read_state(log, *value));
+      named_ += state.held.count();
+    }
+    return for_each(Table::kEntries, detail::entry_row_key(0, 0), [&](const KvRow& row) {
+      const auto place = detail::parse_row_place(row.key);
+      if (place && !states_.contains(place->number)) ++named_;
+      return Result<void>();
+    });
+  }
+
   Result<SeqNum> find_last_entry(std::uint64_t number) const {
     CULM_TRY(const auto cursor, kv_.cursor(Table::kEntries));
     CULM_TRY(const auto row, cursor->seek_before(detail::entry_row_key(number, kSeqnumMax)));
@@ -384,6 +401,7 @@ class Reconciliation {
   std::map<LogKey, std::uint64_t> stateless_;
   std::set<std::uint64_t> numbers_;  ///< of both
   std::set<std::uint64_t> stages_;
+  std::uint64_t named_ = 0;
 };
 
 }  // namespace
@@ -421,6 +439,7 @@ struct Salvage::State {
   detail::WriterLock lock;
   std::uint64_t damaged_pages = 0;
   std::optional<std::uint64_t> lost_entries{};
+  std::optional<std::uint64_t> unnamed_entries{};
   bool may_be_older = false;
 
   ~State() {
@@ -438,6 +457,9 @@ Salvage::~Salvage() = default;
 const std::string& Salvage::directory() const noexcept { return state_->place; }
 std::uint64_t Salvage::damaged_pages() const noexcept { return state_->damaged_pages; }
 std::optional<std::uint64_t> Salvage::lost_entries() const noexcept { return state_->lost_entries; }
+std::optional<std::uint64_t> Salvage::unnamed_entries() const noexcept {
+  return state_->unnamed_entries;
+}
 
 bool Salvage::may_be_older() const noexcept { return state_->may_be_older; }
 
@@ -463,12 +485,14 @@ Result<void> Salvage::State::make(Random& random) {
   CULM_TRY(const auto kv, LmdbKv::open(place, options));
   detail::RowSalvage rows(*kv);
   CULM_TRY(damaged_pages, rows.run(file));
+  CULM_TRY(const auto writing, kv->begin_write());
+  Reconciliation reconciliation(*writing, random, rows.lost(), file);
+  CULM_CHECK(reconciliation.run());
   if (file.counts_rows_of(Table::kEntries)) {
     const std::uint64_t had = file.rows_of(Table::kEntries);
     lost_entries = had - std::min(had, rows.entries());
+    unnamed_entries = had - std::min(had, reconciliation.named());
   }
-  CULM_TRY(const auto writing, kv->begin_write());
-  CULM_CHECK(Reconciliation(*writing, random, rows.lost(), file).run());
   return writing->commit();
 }
 

@@ -39,6 +39,8 @@ class Salvage {
   [[nodiscard]] std::uint64_t damaged_pages() const noexcept;
   /// Of so many entries no row was found; nothing where the file does not say how many there were.
   [[nodiscard]] std::optional<std::uint64_t> lost_entries() const noexcept;
+  /// So many entries no row nor state tells of; nothing likewise.
+  [[nodiscard]] std::optional<std::uint64_t> unnamed_entries() const noexcept;
   /// A meta page is damaged: the last commit may be lost.
   [[nodiscard]] bool may_be_older() const noexcept;
   /// Puts it in the place of the old file, durably. The old one is gone then.

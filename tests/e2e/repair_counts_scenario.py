@@ -1,10 +1,20 @@
 """What repair says of a damaged store is what is gone of it, and no more is gone than has to be."""
 
+import json
 import random
+import re
 import shutil
 
 from rotten import PAGE, Rotten
-from scenario import NOT_FOUND, STORE, main
+from scenario import NOT_FOUND, OK, STORE, main
+
+
+def seqnums(ranges):
+    found = set()
+    for part in filter(None, ranges.split(",")):
+        first, _, last = part.partition("-")
+        found.update(range(int(first), int(last or first) + 1))
+    return found
 
 
 def row_key(log, n):
@@ -24,6 +34,23 @@ class RepairCounts(Rotten):
         self.data = self.place / "store/data.mdb"
         self.whole = self.data.read_bytes()
 
+    def held(self):
+        return {log["log"]: seqnums(log["held"]) for log in self.json_lines("ls")}
+
+    def repair(self, *arguments, dry=False):
+        """Its lines, and what they say is lost: named entries, others, of which nothing is left."""
+        done = self.run_culm("repair", *arguments, "--json", *["--dry-run"][:dry],
+                             status=(OK, NOT_FOUND))
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        if dry:
+            sums = [line for line in lines if line["type"] == "would_lack"]
+            return lines, *[sums[0][key] if sums else 0
+                            for key in ("lost_count", "of_unknown_log_count")]
+        said = json.loads(done.stderr)["message"] if done.stderr else ""
+        lost = re.search(r"lost here: (\d+) entr(?:y|ies)(?! of| that)", said)
+        rows = re.search(r"(\d+) entr(?:y|ies) of which nothing else is left", said)
+        return lines, *[int(found[1]) if found else 0 for found in (lost, rows)]
+
     def zero_pages(self, content, rows):
         for row in rows:
             place = content.find(row)
@@ -31,6 +58,52 @@ class RepairCounts(Rotten):
                 page = place // PAGE * PAGE
                 content[page:page + PAGE] = bytes(PAGE)
                 place = content.find(row)
+
+    def state_row(self):
+        return bytes.fromhex(self.author) + bytes(8) + b"\x03"
+
+    def assert_said_what_is_gone(self, before):
+        """Of a repair that is done now, and again."""
+        _, *foreseen = self.repair(dry=True)
+        lines, lost, rows = self.repair()
+        self.assertEqual(foreseen, [lost, rows], lines)
+        after = self.held()
+        gone = {(log, n) for log, held in before.items() for n in held - after.get(log, set())}
+        said = {(line["log"], n) for line in lines if line["type"] in ("dropped", "lost")
+                for n in seqnums(line.get("damaged_entries", line.get("missing")))}
+        untold = {(line["log"], n) for line in lines
+                  for n in seqnums(line.get("lost_or_never_held", ""))}
+        self.assertEqual({one for one in gone if one[0] in after} - said - untold, set(), lines)
+        self.assertEqual((said - gone, len(gone) - len(said)), (set(), rows), lines)
+        self.assertEqual(lost, len(said), lines)
+        done = self.run_culm("verify", "--json", status=(OK, NOT_FOUND))
+        verdicts = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual({(line["log"], n) for line in verdicts for n in seqnums(line["lost"])},
+                         said, verdicts)
+        again, *of_again = self.repair()
+        self.assertEqual(of_again, [lost, 0], again)
+        self.assertEqual([line for line in again if line.get("damaged_entries")], [])
+        return lines
+
+    def test_of_a_log_that_is_lost_whole_all_entries_are_counted_besides_rotten_ones(self):
+        before = self.held()
+        content = bytearray(self.whole)
+        self.zero_pages(content, [self.state_row(), *[row_key(2, n) for n in range(1, 42)]])
+        self.data.write_bytes(content)
+        for n in 20, 40, 60:
+            self.rot_entry("store", n)
+        self.assert_said_what_is_gone(before)
+        self.assertNotIn(f"{self.author}.1", self.held())
+
+    def test_where_the_file_is_written_again_other_logs_are_mended_as_well(self):
+        before = self.held()
+        content = bytearray(self.whole)
+        self.zero_pages(content, [row_key(1, 150)])
+        self.data.write_bytes(content)
+        _, lost, rows = self.repair(f"{self.author}.1")
+        self.assertEqual((lost, rows), (len(before[self.author] - self.held()[self.author]), 0))
+        self.assertGreater(lost, 0)
+        self.run_culm("verify", status=NOT_FOUND)
 
     def test_verify_has_a_line_for_each_log_also_where_a_page_is_damaged(self):
         content = bytearray(self.whole)

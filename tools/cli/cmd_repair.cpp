@@ -81,16 +81,15 @@ Outcome<bool> tell_replaced(Context& context, const Findings& findings, const Wa
                             const node::SyncReport& report, const store::Store& store,
                             LostRows& lost_rows) {
   CULM_TOOLS_TRY(const auto transaction, store.read());
-  for (const auto& [log, damage] : findings.damaged) {
-    if (findings.made.contains(log)) continue;
-    account_for(lost_rows, damage.entries.count());
-  }
   bool is_whole = true;
   for (const auto& [key, damage] : lost) {
     CULM_TOOLS_TRY(const auto log, about(short_name(key), transaction.get_log(key)));
     const std::uint64_t further = count_further(report, key, damage.entries & log->held);
     if (findings.made.contains(key)) {
-      account_for(lost_rows, damage.entries.count() + further);
+      const auto dropped = findings.damaged.find(key);  // the rows of these were found
+      const RangeSet named =
+          dropped == findings.damaged.end() ? RangeSet() : dropped->second.entries;
+      account_for(lost_rows, (damage.entries - named).count() + further);
     }
     const RangeSet cut_off = find_cut_off(*log, {});
     is_whole = is_whole && cut_off.empty();
@@ -311,7 +310,7 @@ Outcome<void> tell_pages(Context& context, const Rewritten& file, bool dry_run) 
 struct Pages {
   bool write_again = false;
   bool are_written = false;
-  LostRows lost_entries = 0;  ///< of which no row was found
+  LostRows unnamed_entries = 0;  ///< of which nothing tells
 };
 
 /// Where pages are damaged LMDB finds no way to all rows, or ends the process.
@@ -334,7 +333,7 @@ Outcome<std::optional<store::Salvage>> write_again(Context& context, bool dry_ru
   }
   CULM_TOOLS_TRY(store::Salvage made, about(named(context), std::move(begun)));
   const Rewritten file{made.damaged_pages(), made.lost_entries(), made.may_be_older()};
-  pages = {.are_written = true, .lost_entries = made.lost_entries()};
+  pages = {.are_written = true, .unnamed_entries = made.unnamed_entries()};
   if (!dry_run) CULM_TOOLS_CHECK(about(named(context), std::move(made).finish()));
   CULM_TOOLS_CHECK(tell_pages(context, file, dry_run));
   return dry_run ? std::optional<store::Salvage>(std::move(made)) : std::nullopt;
@@ -363,21 +362,23 @@ Outcome<void> tell_plan(Context& context, const RepairOptions& options, Pages& p
   const bool is_sound = is_nothing_found(findings) && !pages.are_written;
   if (is_sound) CULM_TOOLS_CHECK(say_sound(context));
   CULM_TOOLS_CHECK(
-      tell_what_would_be(context, options, findings, is_sound, *store, pages.lost_entries));
+      tell_what_would_be(context, options, findings, is_sound, *store, pages.unnamed_entries));
   if (is_sound || context.json) return {};
   return context.out.say(
       "`culm repair --from HOST:PORT` mends it and takes again what is lost from a peer that has "
       "it, `culm repair` only mends it\n");
 }
 
-Outcome<void> mend(Context& context, const RepairOptions& options, Pages& pages) {
+/// A file is written again for all of its logs: of each it may have lost something.
+Outcome<void> mend(Context& context, RepairOptions options, Pages& pages) {
+  if (pages.write_again || pages.are_written) options.logs.clear();
   if (options.dry_run) return tell_plan(context, options, pages);
   if (pages.write_again) {
     CULM_TOOLS_CHECK(write_again(context, options.dry_run, pages));
   }
   CULM_TOOLS_TRY(Findings findings, drop(context, options));
   Outcome<void> fetched;
-  if (!options.from.empty()) fetched = fetch(context, options, findings, pages.lost_entries);
+  if (!options.from.empty()) fetched = fetch(context, options, findings, pages.unnamed_entries);
   if (findings.failure) return fail_with(*std::move(findings.failure));
   CULM_TOOLS_CHECK(context.out.flush());
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
@@ -385,7 +386,7 @@ Outcome<void> mend(Context& context, const RepairOptions& options, Pages& pages)
   CULM_TOOLS_CHECK(fetched);
   if (is_nothing_found(findings) && !pages.are_written) CULM_TOOLS_CHECK(say_sound(context));
   if (!options.from.empty()) return {};
-  return unless_lost(context, options, findings, *store, pages.lost_entries);
+  return unless_lost(context, options, findings, *store, pages.unnamed_entries);
 }
 
 /// Rows are replaced one by one, unless pages are damaged or the rows do not fit together, or they
@@ -453,7 +454,8 @@ void add_repair(CommandTree& tree) {
       "culm repair --dry-run\n  culm repair --from 127.0.0.1:7474 --from 127.0.0.1:7475", options,
       run);
   verb.group(VerbGroup::kMend);
-  verb.add_option("LOG", &options->logs, "Logs; otherwise all of the store");
+  verb.add_option("LOG", &options->logs,
+                  "Logs; otherwise, and where the file is written again, all of the store");
   verb.add_option("--from", &options->from,
                   "Take what is lost from this peer; may be given several times")
       .type_name("HOST:PORT");

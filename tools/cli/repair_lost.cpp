@@ -87,8 +87,7 @@ Outcome<AllLost> find_all_lost(Context& context, const RepairOptions& options,
     const auto made = findings.made.find(log.log);
     const bool is_made = made != findings.made.end();
     if (is_made) said.payloads |= made->second.untold;
-    const RangeSet& named_here = is_made ? lost.lost.entries : said.entries;
-    account_for(lost_rows, named_here.count());
+    if (is_made) account_for(lost_rows, (lost.lost.entries - said.entries).count());
     if (lost.empty()) return {};
     CULM_TOOLS_CHECK(tell_lost(context, log, lost, said));
     all.counts.add(lost);

@@ -30,7 +30,7 @@ using Wanted = std::map<LogKey, store::Lost>;
 void account_for(LostRows& rows, std::uint64_t entries);
 
 /// Says what is lost that no line before says, and fails where that is anything or nobody knows.
-/// `lost_rows`: entries of which no row was found.
+/// `lost_rows`: entries that the file had, and of which no row nor state tells.
 [[nodiscard]] Outcome<void> unless_lost(Context& context, const RepairOptions& options,
                                         const Findings& findings, const store::Store& store,
                                         LostRows lost_rows);
