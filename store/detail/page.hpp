@@ -115,4 +115,19 @@ struct Tree {
          std::uint64_t{number_at<std::uint16_t>(page, node + 4)} << 32U;
 }
 
+/// Whether no byte lies between nodes, nor in two: LMDB moves all below one that it erases by its
+/// length. Precondition: the list of nodes, and each node of it but for its value, is in the page.
+[[nodiscard]] inline bool is_packed(ByteView page, PageKind kind) {
+  std::size_t bytes = 0;
+  for (std::size_t at = kHeaderBytes; at + 2 <= lower_of(page); at += 2) {
+    const std::size_t node = number_at<std::uint16_t>(page, at);
+    std::size_t size = kNodeBytes + key_bytes_of(page, node);
+    if (kind == kLeaf) {
+      size += is_value_elsewhere(page, node) ? sizeof(std::uint64_t) : value_bytes_of(page, node);
+    }
+    bytes += size + size % 2;
+  }
+  return upper_of(page) + bytes == page.size();
+}
+
 }  // namespace culm::store::detail

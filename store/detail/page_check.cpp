@@ -109,22 +109,25 @@ bool PageCheck::parses(std::uint64_t number, PageKind kind, const Keys* keys) co
   return keys == nullptr || !keys->end || is_less(last, *keys->end);
 }
 
-bool PageCheck::is_sound(std::uint64_t number, PageKind kind, const Keys& keys) {
+bool PageCheck::is_sound(std::uint64_t number, PageKind kind, const Keys& keys, Use use) {
   if (!is_there(number) || !has_header(map_->page(number), number, kind)) return false;
-  std::uint64_t& known = sound_[number % sound_.size()];
+  const bool is_written = use != Use::kRead;
+  auto& sound = sound_[is_written ? 1 : 0];
+  std::uint64_t& known = sound[number % sound.size()];
   if (known == number) return true;
   if (!parses(number, kind, &keys)) return false;
+  if (is_written && !is_packed(map_->page(number), kind)) return false;
   known = number;
   return true;
 }
 
 std::optional<PageCheck::Place> PageCheck::find(const Tree& tree, ByteView key, Side side,
-                                                Beside beside) {
+                                                Use use) {
   Keys keys;
   std::uint64_t number = tree.root;
   if (tree.depth == 0 || tree.depth > kDepthMax) return std::nullopt;
   for (unsigned int depth = tree.depth; depth > 1; --depth) {
-    if (!is_sound(number, kBranch, keys)) return std::nullopt;
+    if (!is_sound(number, kBranch, keys, use)) return std::nullopt;
     const ByteView page = map_->page(number);
     const std::size_t taken =
         count_while(page, 1,
@@ -140,13 +143,15 @@ std::optional<PageCheck::Place> PageCheck::find(const Tree& tree, ByteView key, 
     };
     const PageKind kind = depth == 2 ? kLeaf : kBranch;
     for (const std::size_t i : {taken - 1, taken + 1}) {
-      if (beside == Beside::kNothing || i >= count_of(page)) continue;
-      if (!is_sound(child_of(page, node_of(page, i)), kind, keys_of(i))) return std::nullopt;
+      if (use != Use::kErase || i >= count_of(page)) continue;
+      if (!is_sound(child_of(page, node_of(page, i)), kind, keys_of(i), use)) {
+        return std::nullopt;
+      }
     }
     number = child_of(page, node_of(page, taken));
     keys = keys_of(taken);
   }
-  if (!is_sound(number, kLeaf, keys)) return std::nullopt;
+  if (!is_sound(number, kLeaf, keys, use)) return std::nullopt;
   return Place{map_->page(number), keys};
 }
 
@@ -182,16 +187,16 @@ bool PageCheck::is_value_sound(ByteView leaf, std::size_t node) {
 }
 
 bool PageCheck::is_sound_to_put(const Tree& tree, ByteView key) {
-  return is_sound_to_write(tree, key, Beside::kNothing);
+  return is_sound_to_write(tree, key, Use::kPut);
 }
 
 bool PageCheck::is_sound_to_erase(const Tree& tree, ByteView key) {
-  return is_sound_to_write(tree, key, Beside::kBoth);
+  return is_sound_to_write(tree, key, Use::kErase);
 }
 
-bool PageCheck::is_sound_to_write(const Tree& tree, ByteView key, Beside beside) {
+bool PageCheck::is_sound_to_write(const Tree& tree, ByteView key, Use use) {
   if (tree.root == kNoPage) return true;
-  const auto place = find(tree, key, Side::kAt, beside);
+  const auto place = find(tree, key, Side::kAt, use);
   if (!place) return false;
   const std::size_t at =
       count_while(place->leaf, 0, [&](ByteView other) { return is_less(other, key); });
@@ -206,6 +211,7 @@ bool PageCheck::is_list_end_sound(const Tree& tree, bool last) {
     if (!is_there(number)) return false;
     const ByteView page = map_->page(number);
     if (!has_header(page, number, kind) || !parses(number, kind, nullptr)) return false;
+    if (!is_packed(page, kind)) return false;
     const std::size_t node = node_of(page, last ? count_of(page) - 1 : 0);
     if (depth == 1) return is_value_sound(page, node);
     number = child_of(page, node);

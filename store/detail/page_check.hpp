@@ -78,21 +78,23 @@ class PageCheck {
     Keys keys;
   };
   enum class Side { kAt, kBefore };
-  enum class Beside { kNothing, kBoth };
+  /// Who erases may join a page with those beside it.
+  enum class Use : std::uint8_t { kRead, kPut, kErase };
 
   [[nodiscard]] std::optional<Place> find(const Tree& tree, ByteView key, Side side,
-                                          Beside beside = Beside::kNothing);
+                                          Use use = Use::kRead);
   [[nodiscard]] bool is_there(std::uint64_t number);
-  [[nodiscard]] bool is_sound(std::uint64_t number, PageKind kind, const Keys& keys);
+  [[nodiscard]] bool is_sound(std::uint64_t number, PageKind kind, const Keys& keys, Use use);
   [[nodiscard]] bool parses(std::uint64_t number, PageKind kind, const Keys* keys) const;
   [[nodiscard]] bool is_list_end_sound(const Tree& tree, bool last);
-  [[nodiscard]] bool is_sound_to_write(const Tree& tree, ByteView key, Beside beside);
+  [[nodiscard]] bool is_sound_to_write(const Tree& tree, ByteView key, Use use);
   [[nodiscard]] bool is_value_sound(ByteView leaf, std::size_t node);
 
   const PageMap* map_;
   std::size_t pages_ = 0;  ///< in the file, when last asked for
-  /// Pages that were found sound, each in the one place that is left of its number.
-  std::array<std::uint64_t, 64> sound_{};
+  /// Pages that were found sound, to read and to write, each in the one place that is left of its
+  /// number.
+  std::array<std::array<std::uint64_t, 64>, 2> sound_{};
 };
 
 }  // namespace culm::store::detail

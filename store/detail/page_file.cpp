@@ -32,7 +32,7 @@ std::size_t page_bytes() {
 std::uint64_t pages_of(std::size_t bytes) { return (kHeaderBytes - 1 + bytes) / page_bytes() + 1; }
 
 /// Where the nodes of a branch or a leaf begin; those that lie in the page.
-std::vector<std::size_t> nodes_of(ByteView page, bool& is_whole) {
+std::vector<std::size_t> nodes_of(ByteView page, PageKind kind, bool& is_whole) {
   std::vector<std::size_t> nodes;
   is_whole = has_node_list(page);
   const std::size_t end = std::clamp(lower_of(page), kHeaderBytes, page.size());
@@ -44,6 +44,7 @@ std::vector<std::size_t> nodes_of(ByteView page, bool& is_whole) {
     is_whole = is_whole && is_inside && node >= upper_of(page);
     if (is_inside) nodes.push_back(node);
   }
+  is_whole = is_whole && is_packed(page, kind);
   return nodes;
 }
 
@@ -52,7 +53,7 @@ std::vector<std::size_t> nodes_of(ByteView page, bool& is_whole) {
 bool is_tight(ByteView page) {
   bool is_whole = true;
   std::size_t bytes = 0;
-  const auto nodes = nodes_of(page, is_whole);
+  const auto nodes = nodes_of(page, kLeaf, is_whole);
   for (const std::size_t node : nodes) {
     bytes += kNodeBytes + key_bytes_of(page, node) +
              (is_value_elsewhere(page, node) ? sizeof(std::uint64_t) : value_bytes_of(page, node));
@@ -178,7 +179,7 @@ Result<void> PageFile::visit_rows(const Page& page, const Keys& keys, const Visi
   bool is_whole = true;
   Page value;
   Bytes last;
-  for (const std::size_t node : nodes_of(page, is_whole)) {
+  for (const std::size_t node : nodes_of(page, kLeaf, is_whole)) {
     const auto row = read_row(page, node, value);
     if (!row) {
       is_whole = false;
@@ -203,7 +204,7 @@ bool PageFile::is_leaf_here(const Page& page, std::uint64_t number, unsigned int
 
 bool PageFile::has_row_in_place(const Page& page, const Keys& keys) const {
   bool is_whole = true;
-  return std::ranges::any_of(nodes_of(page, is_whole), [&](std::size_t node) {
+  return std::ranges::any_of(nodes_of(page, kLeaf, is_whole), [&](std::size_t node) {
     return is_in_place(key_of(page, node), keys);
   });
 }
@@ -224,7 +225,7 @@ bool PageFile::is_surely_here(const Page& page, const Keys& keys) {
   bool is_sure = true;
   Page value;
   Bytes last;
-  for (const std::size_t node : nodes_of(page, is_whole)) {
+  for (const std::size_t node : nodes_of(page, kLeaf, is_whole)) {
     const auto row = read_row(page, node, value);
     is_sure = row && is_in_place(row->key, keys) && is_row_of_tree(*row) &&
               (last.empty() || is_less(last, row->key));
@@ -268,7 +269,7 @@ Result<void> PageFile::walk_page(std::uint64_t number, unsigned int level, const
   known_[number] = true;
   if (is_leaf) return walk_leaf(page, number, has_its_header, keys, visit);
   bool is_whole = true;
-  const auto nodes = nodes_of(page, is_whole);
+  const auto nodes = nodes_of(page, kBranch, is_whole);
   if (!is_whole || nodes.empty()) ++damaged_;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     // The first has no key.

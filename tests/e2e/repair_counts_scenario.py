@@ -85,6 +85,49 @@ class RepairCounts(Rotten):
         self.assertEqual([line for line in again if line.get("damaged_entries")], [])
         return lines
 
+    def test_what_it_says_is_lost_is_what_is_gone_wherever_the_damage_lies(self):
+        before = self.held()
+        pages = range(2, len(self.whole) // PAGE)
+        for seed in range(14):
+            with self.subTest(seed=seed):
+                chance = random.Random(seed)
+                content = bytearray(self.whole)
+                for _ in range(chance.choice((1, 2, 4))):
+                    page = chance.choice(pages) * PAGE
+                    how = chance.choice(("bits", "bits", "zeros", "random"))
+                    if how == "bits":
+                        for _ in range(chance.choice((1, 4, 20))):
+                            content[chance.randrange(2 * PAGE, len(content))] ^= (
+                                1 << chance.randrange(8))
+                    else:
+                        content[page:page + PAGE] = (
+                            bytes(PAGE) if how == "zeros" else chance.randbytes(PAGE))
+                self.data.write_bytes(content)
+                is_bad = self.run_culm("verify", status=(OK, STORE)).returncode == STORE
+                lines = self.assert_said_what_is_gone(before)
+                self.assertEqual({line["type"] for line in lines} == {"sound"}, not is_bad, lines)
+
+    def test_a_row_whose_length_is_damaged_takes_no_other_with_it(self):
+        before = self.held()
+        for n in 20, 77, 150, 299:
+            for bit in 1, 3, 6:
+                with self.subTest(entry=n, bit=bit):
+                    content = bytearray(self.whole)
+                    content[content.find(row_key(1, n)) - 8] ^= 1 << bit
+                    self.data.write_bytes(content)
+                    self.assert_said_what_is_gone(before)
+                    self.assertLessEqual(before[self.author] - self.held()[self.author], {n})
+
+    def test_nothing_is_lost_where_only_the_place_of_the_rows_of_a_page_is_damaged(self):
+        before = self.held()
+        for n in 20, 150:
+            content = bytearray(self.whole)
+            content[content.find(row_key(1, n)) // PAGE * PAGE + 14] ^= 4  # mp_upper
+            self.data.write_bytes(content)
+            self.error(STORE, "verify")
+            self.assert_said_what_is_gone(before)
+            self.assertEqual(self.held(), before)
+
     def test_of_a_log_that_is_lost_whole_all_entries_are_counted_besides_rotten_ones(self):
         before = self.held()
         content = bytearray(self.whole)
