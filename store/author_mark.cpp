@@ -133,7 +133,7 @@ Result<Bytes> read_at(int descriptor, off_t start, std::size_t size) {
 
 /// What the file holds of both slots.
 Result<Bytes> read_whole(const std::string& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (descriptor < 0) return mark_failure();
   auto bytes = read_at(descriptor, 0, static_cast<std::size_t>(kPlaceStartBytes));
   ::close(descriptor);
@@ -333,7 +333,7 @@ Result<std::unique_ptr<FileAuthorMark>> FileAuthorMark::open(const std::string& 
 Result<std::unique_ptr<FileAuthorMark>> FileAuthorMark::open_to_read(const std::string& path,
                                                                      const LogKey& log,
                                                                      std::uint64_t store_file) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (descriptor < 0) return mark_failure();
   return std::unique_ptr<FileAuthorMark>(
       new FileAuthorMark(path, descriptor, log, Duration(0), store_file));

@@ -239,6 +239,10 @@ std::optional<long> find_opener(const std::string& directory) {
   return detail::OpeningLock::holder(directory);
 }
 
+std::optional<std::string> find_odd_file(const std::string& directory) {
+  return detail::find_odd_file(directory);
+}
+
 Result<std::uint64_t> file_size_bytes(const std::string& directory) {
   const auto file = detail::find_data_file(directory);
   if (!file) return fail(Errc::kStoreNotFound);
@@ -259,6 +263,7 @@ Result<std::unique_ptr<LmdbKv>> LmdbKv::open(const std::string& directory,
     CULM_TRY(is_new, detail::make_directory(directory));
   }
   if (!options.allow_network_filesystem) CULM_CHECK(detail::check_filesystem(directory));
+  CULM_CHECK(detail::check_files(directory));
   CULM_TRY(auto claim, detail::DirectoryClaim::take(directory));
   CULM_TRY(const bool exists, detail::has_data_file(directory));
   if (!exists && !may_create) return fail(Errc::kStoreNotFound);

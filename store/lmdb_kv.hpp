@@ -32,6 +32,10 @@ struct LmdbOptions {
 /// unless that process was stopped: then nobody else can open it.
 [[nodiscard]] std::optional<long> find_opener(const std::string& directory);
 
+/// What has the name of a file of that store and is no regular file, as a directory or a pipe: its
+/// path. While it is there the store cannot be opened.
+[[nodiscard]] std::optional<std::string> find_odd_file(const std::string& directory);
+
 /// How long the file of the store in `directory` is. Fails with kStoreNotFound.
 [[nodiscard]] Result<std::uint64_t> file_size_bytes(const std::string& directory);
 /// What a compaction that runs there has written so far, by whichever process; 0 where none does.
@@ -60,7 +64,8 @@ class LmdbKv final : public Kv {
   /// this process has the same directory open already, even for reading, or another is opening it
   /// for all of `wait_max`; with kStoreVersion or
   /// kStoreDamaged when the file is not one of ours; with kStoreDamaged when it was cut short of
-  /// what it must hold; with kStoreFull or kStoreIo (EREMOTE: a network file system).
+  /// what it must hold; with kStoreFull or kStoreIo (EREMOTE: a network file system;
+  /// EINVAL: see `find_odd_file`).
   [[nodiscard]] static Result<std::unique_ptr<LmdbKv>> open(const std::string& directory,
                                                             const LmdbOptions& options = {});
   ~LmdbKv() override;

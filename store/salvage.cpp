@@ -464,6 +464,7 @@ std::optional<std::uint64_t> Salvage::unnamed_entries() const noexcept {
 bool Salvage::may_be_older() const noexcept { return state_->may_be_older; }
 
 Result<Salvage> Salvage::begin(const std::string& directory, Random& random) {
+  CULM_CHECK(detail::check_files(directory));
   CULM_TRY(auto claim, detail::DirectoryClaim::take(directory));
   CULM_TRY(auto lock,
            detail::WriterLock::take(directory, detail::LockFor::kNode, LmdbKv::kNodeLockWaitMax));

@@ -34,7 +34,7 @@ std::uint64_t origin_checksum(ByteView content) { return checksum(0, as_bytes("o
 
 /// The number that was carried to the file `number`, or that itself.
 std::uint64_t find_origin(const std::string& directory, std::uint64_t number) {
-  const int file = ::open(origin_path(directory).c_str(), O_RDONLY | O_CLOEXEC);
+  const int file = ::open(origin_path(directory).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (file < 0) return number;
   Bytes bytes(kSizeBytes);
   const bool is_whole = ::pread(file, bytes.data(), bytes.size(), 0) == std::ssize(bytes);

@@ -64,12 +64,13 @@ bool is_tight(ByteView page) {
 }  // namespace
 
 Result<PageFile> PageFile::open(const std::string& path) {
-  PageFile file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  PageFile file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   struct stat status = {};
   if (file.file_ < 0 || ::fstat(file.file_, &status) != 0) {
     return fail(errno == ENOENT ? Error{Errc::kStoreNotFound}
                                 : error_system(Errc::kStoreIo, errno));
   }
+  if (!S_ISREG(status.st_mode)) return fail(error_system(Errc::kStoreIo, EINVAL));
   std::optional<Meta> newest;
   std::uint64_t damaged = 0;
   for (std::uint64_t number = 0; number < kMetaPages; ++number) {

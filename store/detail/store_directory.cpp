@@ -37,6 +37,7 @@ constexpr std::string_view kLockFile = "/writer.lock";
 constexpr std::string_view kLmdbLockFile = "/lock.mdb";
 constexpr std::string_view kClaimFile = "/staging.lock";
 constexpr std::string_view kReserveFile = "/reserve";
+constexpr std::string_view kOriginFile = "/origin";
 /// A transaction that deletes one payload writes some thirty pages, and the state of its log.
 constexpr off_t kReserveBytes = off_t{512} << 10;
 constexpr int kLockAttemptsMax = 8;
@@ -163,6 +164,21 @@ Result<void> sync_directory(const std::string& directory) {
     if (opened.get() < 0 && errno == EACCES && place == "/..") continue;
     if (opened.get() < 0 || ::fsync(opened.get()) != 0) return fail_system();
   }
+  return {};
+}
+
+std::optional<std::string> find_odd_file(const std::string& directory) {
+  for (const std::string_view name :
+       {kDataFile, kCopyFile, kLockFile, kLmdbLockFile, kClaimFile, kReserveFile, kOriginFile}) {
+    struct stat status = {};
+    const std::string path = path_in(directory, name);
+    if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) return path;
+  }
+  return std::nullopt;
+}
+
+Result<void> check_files(const std::string& directory) {
+  if (find_odd_file(directory)) return fail(error_system(Errc::kStoreIo, EINVAL));
   return {};
 }
 
@@ -367,7 +383,8 @@ static Result<int> lock_file(const std::string& directory, const struct flock& r
 }
 
 static std::optional<long> holder_of(const std::string& directory, std::uint64_t byte) {
-  const Descriptor opened(::open(path_in(directory, kLockFile).c_str(), O_RDONLY | O_CLOEXEC));
+  const Descriptor opened(
+      ::open(path_in(directory, kLockFile).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   auto range = one_byte(byte);
   if (opened.get() < 0 || ::fcntl(opened.get(), F_OFD_GETLK, &range) != 0 ||
       range.l_type == F_UNLCK) {

@@ -24,6 +24,11 @@ void drop_unmade(const std::string& directory, bool with_it) noexcept;
 /// Makes the names in the directory, and its own, durable. Fails with kStoreIo.
 [[nodiscard]] Result<void> sync_directory(const std::string& directory);
 
+/// What has the name of a file of the store and is no regular file: its path.
+[[nodiscard]] std::optional<std::string> find_odd_file(const std::string& directory);
+/// Fails with kStoreIo (EINVAL) where there is such: to open a pipe waits for its other end.
+[[nodiscard]] Result<void> check_files(const std::string& directory);
+
 /// Whether there is a data file and something in it. Fails with kStoreIo, and with kStoreDamaged
 /// where it is empty and was not once.
 [[nodiscard]] Result<bool> has_data_file(const std::string& directory);

@@ -1,6 +1,7 @@
 #include "tools/cli/store_access.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <string>
@@ -99,7 +100,29 @@ static Failure with_moved(Failure failure, const Context& context) {
   return failure;
 }
 
+/// Names what is in the way of a file of the store.
+static Failure with_odd_file(Failure failure, const Context& context) {
+  const auto odd = store::find_odd_file(context.store_directory);
+  if (!odd) return failure;
+  namespace fs = std::filesystem;
+  const fs::path path(*odd);
+  std::error_code error;
+  const fs::file_type type = fs::status(path, error).type();
+  const char* const kind = type == fs::file_type::directory ? "directory"
+                           : type == fs::file_type::fifo    ? "pipe"
+                           : type == fs::file_type::socket  ? "socket"
+                                                            : "device";
+  const std::string name = path.filename().string();
+  failure.message = name + " in it is a " + kind + ", where a regular file has to be";
+  failure.step = name == "data.mdb"
+                     ? "put the file that held the logs back in its place, or restore a backup; "
+                       "--store DIR names another store"
+                     : "move " + shown(*odd) + " away and run the same again: culm makes that file";
+  return std::move(failure).about(named(context));
+}
+
 Failure with_holder(Failure failure, const Context& context) {
+  if (failure.code == Errc::kStoreIo) return with_odd_file(std::move(failure), context);
   if (failure.code == Errc::kStoreNotFound) return with_moved(std::move(failure), context);
   const bool is_silent = failure.code == Errc::kNodeSilent;
   const bool is_locked =

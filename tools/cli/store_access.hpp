@@ -35,7 +35,8 @@ using Unwanted = std::map<LogKey, RangeSet>;
 /// Says on stderr that a verb has made the store, which is how a mistyped --store shows.
 void tell_made(const Context& context);
 /// Names the process that a failure waited for, where that is known, and how to let it go on where
-/// it was stopped, or where the store was moved while it runs on it.
+/// it was stopped, or where the store was moved while it runs on it; or what is in the way of one
+/// of the files of the store.
 [[nodiscard]] Failure with_holder(Failure failure, const Context& context);
 
 /// Says of an append that the node which was to write it is gone; what is said of peers does not
