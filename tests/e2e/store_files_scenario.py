@@ -1,11 +1,13 @@
-"""What lies where a file of the store has to be."""
+"""What lies where a file of the store has to be, and stores that may not be written to."""
 
 import os
 import pathlib
+import shutil
 import socket
+import subprocess
 
 from relay_harness import NetworkScenario
-from scenario import STORE, main
+from scenario import CULM, STORE, main
 
 FILES = ("data.mdb", "lock.mdb", "writer.lock", "staging.lock", "reserve", "origin", "data.mdb.new")
 
@@ -69,6 +71,57 @@ class OddFiles(NetworkScenario):
         os.mkfifo(mark)
         self.out("ls")
         self.out("verify")
+
+
+class ReadOnly(NetworkScenario):
+    """A store that this user may read, and not write to."""
+
+    def setUp(self):
+        super().setUp()
+        self.new_log(["one"], key=self.keygen())
+        self.store = self.path("store")
+
+    def run_as(self, prefix, *arguments, status=STORE):
+        done = subprocess.run([*prefix, CULM, *arguments], cwd=self.place, env=self.environment,
+                              capture_output=True, timeout=100)
+        self.assertEqual(done.returncode, status, done.stderr)
+        return done.stderr.decode()
+
+    def as_somebody(self):
+        if os.geteuid() != 0 or shutil.which("setpriv") is None:
+            self.skipTest("only root acts as somebody else")
+        nobody = ["setpriv", "--reuid=65534", "--clear-groups"]
+        os.chmod(self.place, 0o755)
+        if subprocess.run([*nobody, CULM, "--version"], capture_output=True).returncode != 0:
+            self.skipTest("somebody else may not run it")
+        for path in pathlib.Path(self.store).iterdir():
+            os.chown(path, 65534, -1)
+        return nobody
+
+    def test_the_store_is_named_and_not_the_key_that_has_no_place_in_it(self):
+        nobody = self.as_somebody()
+        relay = self.relay("relay", "--accept-any")
+        for mode in 0o755, 0o700:
+            os.chmod(self.store, mode)
+            for verb in ["sync", relay.address, "--push"], ["relay", "--listen", "127.0.0.1:0"]:
+                said = self.run_as(nobody, *verb)
+                self.assertIn(f"store {self.store}: the store could not be read or written "
+                              "(Permission denied)\n  next: let this user write there", said)
+        relay.end()
+
+    def test_a_file_system_that_is_read_only_is_said_to_be(self):
+        mount = f"mount --bind {self.store} {self.store} && mount -o remount,bind,ro {self.store}"
+        prefix = ["unshare", "-rm", "bash", "-c", mount + ' && exec "$@"', "-"]
+        if subprocess.run([*prefix, "true"], capture_output=True).returncode != 0:
+            self.skipTest("no namespace to mount the store in")
+        self.run_as(prefix, "ls", status=0)
+        relay = self.relay("relay", "--accept-any")
+        for verb in (["append", "--key", "me.key"], ["sync", relay.address, "--push"], ["compact"]):
+            said = self.run_as(prefix, *verb)
+            self.assertIn(f"store {self.store}: the store could not be read or written (Read-only "
+                          "file system)\n  next: the file system is mounted to be read only: mount",
+                          said)
+        relay.end()
 
 
 if __name__ == "__main__":

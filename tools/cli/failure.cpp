@@ -73,7 +73,11 @@ constexpr Row kRows[] = {
      "free space on the disk, then repeat; nothing that was acknowledged is lost"},
     {Errc::kStoreIo, kAllow, {}, EACCES},
     {Errc::kStoreIo, kAllow, {}, EPERM},
-    {Errc::kStoreIo, kAllow, {}, EROFS},
+    {Errc::kStoreIo,
+     "the file system is mounted to be read only: mount it for writing, or name another store with "
+     "--store; verbs that only read work there",
+     {},
+     EROFS},
     {Errc::kStoreIo, "name a directory with --store DIR", {}, ENOTDIR},
     {Errc::kStoreIo,
      "a directory lies where a file of the store is to be, as data.mdb.new: move it away",
@@ -122,6 +126,10 @@ constexpr Row kRows[] = {
     {Errc::kFileIo, "check the name: a directory on the way to the file is none", {}, ENOTDIR},
     {Errc::kFileIo, "name a file in place of the directory", {}, EISDIR},
     {Errc::kFileIo, "let this user have the file, or name another one", {}, EACCES},
+    {Errc::kFileIo,
+     "the file system is mounted to be read only: mount it for writing, or name a file elsewhere",
+     {},
+     EROFS},
     {Errc::kFileIo, "free space on the disk, then repeat", {}, ENOSPC},
     {Errc::kFileIo,
      "what lies where a directory has to be is none, as a link that leads nowhere: move it, or "

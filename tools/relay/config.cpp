@@ -1,8 +1,12 @@
 #include "tools/relay/config.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <utility>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "culm/replication/host/node_key.hpp"
 
@@ -133,6 +137,13 @@ Outcome<HostKey> read_host_key(const std::string& store_directory, const HostOpt
   if (secret) return HostKey{sealing::KeyPair::from_secret(*secret), path};
   const auto parent = std::filesystem::absolute(path).parent_path();
   const bool can_be_made = options.peer_key_file.empty() || std::filesystem::is_directory(parent);
+  const bool is_closed = options.peer_key_file.empty() && secret.error().code == Errc::kFileIo &&
+                         std::filesystem::is_directory(parent) &&
+                         ::faccessat(AT_FDCWD, parent.c_str(), X_OK, AT_EACCESS) != 0;
+  if (is_closed) {
+    return fail_with(
+        Failure(error_system(Errc::kStoreIo, EACCES)).about("store " + shown(store_directory)));
+  }
   if (secret.error().code != Errc::kKeyFileMissing || !can_be_made) {
     return fail_with(no_peer_key(secret.error()).about(shown(path)));
   }

@@ -40,6 +40,17 @@ Result<void> check_can_be_made(const std::string& directory) {
   return {};
 }
 
+/// Where the store itself may not be written to, its key is not the cause.
+Failure no_place_for_key(const Error& error, const Context& context, const HostOptions& options,
+                         const HostKey& key) {
+  const bool is_of_key = !options.peer_key_file.empty();
+  for (const int number : {EACCES, EPERM, EROFS}) {
+    if (is_of_key || error != error_system(Errc::kFileIo, number)) continue;
+    return Failure(error_system(Errc::kStoreIo, number)).about(named(context));
+  }
+  return Failure(error).about(shown(key.path));
+}
+
 }  // namespace
 
 std::string damage_text(const Context& context, const LogKey& log, const RangeSet& seqnums) {
@@ -86,7 +97,8 @@ Outcome<std::unique_ptr<Host>> Host::open(const Context& context, const HostOpti
   }
   CULM_TOOLS_CHECK(about(name, opened));
   if (host->store_is_ != StoreIs::kMissing) {
-    CULM_TOOLS_CHECK(about(shown(host->key_->path), keep(*host->key_)));
+    const auto kept = keep(*host->key_);
+    if (!kept) return fail_with(no_place_for_key(kept.error(), context, options, *host->key_));
   }
   node::NodeOptions node = make_node_options(options, host->key_->pair, network_key);
   allow_many_descriptors();
