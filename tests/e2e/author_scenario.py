@@ -323,7 +323,7 @@ class AppendGate(NetworkScenario):
         self.append(b"7", "--gate", "required", status=FORK)
         self.assertEqual(self.append(b"7", "--gate", "never"), "")
         self.append(b"8", "--gate", "required", status=FORK)
-        self.assertIn("not all peers could be asked", self.text("mark"))
+        self.assertIn("no peer, or not all, could be asked", self.text("mark"))
         self.node = self.relay("relay", "--accept-any", listen=self.node.address)
         self.assertEqual(self.append(b"8"), "")
         self.node.end()
@@ -405,6 +405,30 @@ class AppendGate(NetworkScenario):
         said = self.error(FORK, "append", "--key", key, "--gate", "required", stdin=b"1")
         self.assertIn(f"whether it began elsewhere: of {of} could be asked\n", said)
         self.assertIn(f"append again when {both[0]} answers, or, ", said)
+
+    def test_the_warning_names_all_peers_that_are_silent(self):
+        relays = [self.relay(f"relay {n}", "--accept-any") for n in range(3)]
+        for relay in relays:
+            self.sync_one("store", relay.address, "--push")
+        self.back_up_anew()
+        for relay in relays[1:]:
+            relay.end()
+        self.restore()
+        said = self.append(b"4")
+        self.assertIn("of 4 peers that this store has synced with only 2 could be asked", said)
+        self.assertIn(f"`culm peers --forget {relays[1].address}` asks it no more; the same goes for "
+                      f"{relays[2].address}; --gate required refuses instead", said)
+
+    def test_a_network_that_is_not_the_peers_is_not_told_to_be_named_again(self):
+        self.restore()
+        said = self.append(b"4", "--network", "other")
+        self.assertIn("--network NETWORK` says whether that peer holds more, and append asks it with "
+                      "the same option (where that peer is of none, both without --network);", said)
+        self.restore()
+        said = self.append(b"4", "--network", "other", "--gate", "required", status=FORK)
+        self.assertIn("next: append with the --network of that peer, or with none, asks "
+                      f"{self.node.address} as one of its network; else append again when", said)
+        self.assertEqual(self.append(b"4"), "")
 
     def test_the_warning_says_what_was_not_asked_what_that_risks_and_what_to_do(self):
         self.node.end()

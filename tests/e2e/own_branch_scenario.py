@@ -146,7 +146,7 @@ class OwnBranch(OwnLog):
         relay.end()
         said = self.append(b"5\n")
         self.assertIn("not as they were written together", said)
-        self.assertIn("not all peers could be asked", self.text("mark"))
+        self.assertIn("no peer, or not all, could be asked", self.text("mark"))
 
     def test_is_known_where_the_mark_is_carried_along_with_the_store(self):
         self.relay_is_back()
@@ -171,7 +171,7 @@ class OwnBranch(OwnLog):
         self.restore()
         for text in b"mine 4\n", b"mine 5\n":
             self.assertIn("only 1 could be asked", self.append(text))
-        self.assertIn("(not all peers could be asked, see --gate", self.text("mark"))
+        self.assertIn("(no peer, or not all, could be asked, see --gate", self.text("mark"))
         self.relay_is_back()
         said = self.error(FORK, "sync", self.address, "--push")
         self.assertIn("entries 4-5 were appended here while not all peers could be asked", said)

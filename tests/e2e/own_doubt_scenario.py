@@ -41,8 +41,8 @@ class MarkOfAnotherStore(OwnLog):
             self.assertEqual((log["head"], log["cap"]), (head, None), store)
 
     def test_is_told_of_by_the_import_and_goes_on_as_the_words_say(self):
-        self.assertIn("the last entries in this store, up to 1, were appended while not all "
-                      "peers could be asked: they may fork it", self.imported)
+        self.assertIn("the last entries in this store, up to 1, were appended while no "
+                      "peer, or not all, could be asked: they may fork it", self.imported)
         refused = self.append(b"again\n", status=FORK)
         for said in self.imported, refused:
             recipe = self.follow(said, FORK)
@@ -135,7 +135,7 @@ class Stranger(OwnLog):
             self.assertIn(f"peer {self.address} does not say either", said)
             self.assertIn(f"`culm peers --forget {self.address}`", said)
         self.assertIn("the last entries were appended while not all peers", self.append(b"mine 5\n"))
-        self.assertIn("not all peers could be asked", self.text("mark"))
+        self.assertIn("no peer, or not all, could be asked", self.text("mark"))
         relay = self.relay_is_back()
         said = self.error(FORK, "sync", self.other.address, "--push")
         self.assertIn(f"the peer at {self.address} holds another entry 4", said)
@@ -271,8 +271,10 @@ class NeverSynced(NetworkScenario):
 
     def test_says_so_at_each_append(self):
         for text in b"3\n", b"4\n":
-            self.assertIn("this store has not synced with a peer that could be asked",
-                          self.append(text))
+            said = self.append(text)
+            self.assertIn("this store has not synced with a peer that could be asked", said)
+            self.assertIn("the last entries were appended while no peer could be asked;", said)
+        self.assertIn("(no peer, or not all, could be asked, see --gate", self.text("mark"))
 
     def test_waits_no_longer_for_a_locked_mark_once_it_is_to_stop(self):
         shutil.copytree(self.path("store"), self.path("relay"))

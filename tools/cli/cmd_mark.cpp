@@ -21,7 +21,7 @@ namespace {
 constexpr std::size_t kLineBytesMax = 4096;
 
 constexpr const char* kUnasked =
-    "  (not all peers could be asked, see --gate in `culm help append`)";
+    "  (no peer, or not all, could be asked, see --gate in `culm help append`)";
 constexpr const char* kHalf = "  (one half is damaged: more may have been published)";
 
 struct Options {
@@ -120,7 +120,7 @@ Result<void> tell_conflict(const Context& context, const store::Store& store, co
   std::string text = "the log is published up to seqnum " + at + ", and ";
   if (tail < published.seqnum) {
     text += "the last entries in this store, up to " + std::to_string(tail);
-    text += ", were appended while not all peers could be asked: they may fork it";
+    text += ", were appended while no peer, or not all, could be asked: they may fork it";
   } else {
     text += "this store holds another entry " + at + ": that forks it";
   }

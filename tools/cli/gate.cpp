@@ -14,12 +14,15 @@
 namespace culm::tools {
 namespace {
 
+constexpr std::string_view kOfNetwork = "--network NETWORK";
+constexpr std::string_view kOfNone = " (where that peer is of none, both without --network)";
+
 /// What asks a peer of another network, where that may be why it did not answer; else "".
 std::string_view option_of_network(const node::PeerReport& peer) {
   if (!peer.error) return "";
   switch (peer.error->code) {
     case Errc::kPeerNetwork:
-      return "--network NETWORK";
+      return kOfNetwork;
     case Errc::kPeerHungUp:
     case Errc::kPeerRefused:
       return "--network-key FILE";
@@ -70,11 +73,13 @@ std::string who_is_silent(const host::KnownHead& known, SeqNum tail) {
 }
 
 /// What to do where somebody could not be asked, or did not show what it claims.
-std::string step_of(const host::KnownHead& known, const LogKey& log, SeqNum tail) {
+std::string step_of(const host::KnownHead& known, const LogKey& log, SeqNum tail,
+                    const ReplicaOptions& options) {
   std::string peer;
   if (!known.unproven.empty()) peer = node::to_string(known.unproven.front().endpoint);
   std::string_view option;
-  if (const node::PeerReport* const silent = find_silent(known)) {
+  const node::PeerReport* const silent = find_silent(known);
+  if (silent != nullptr) {
     peer = node::to_string(silent->endpoint);
     option = option_of_network(*silent);
   }
@@ -88,7 +93,13 @@ std::string step_of(const host::KnownHead& known, const LogKey& log, SeqNum tail
   if (!option.empty()) step.append(" ").append(option);
   step += "` says whether that peer holds more";
   if (!option.empty()) step += ", and append asks it with the same option";
+  if (option == kOfNetwork && !options.network.empty()) step += kOfNone;
   if (!peer.empty()) step += "; `culm peers --forget " + peer + "` asks it no more";
+  std::string_view between = "; the same goes for ";
+  for (const node::PeerReport& other : known.silent) {
+    if (&other == silent) continue;
+    step.append(std::exchange(between, ", ")).append(node::to_string(other.endpoint));
+  }
   return step + kRefuses;
 }
 
@@ -128,9 +139,13 @@ void explain_unknown_head(Failure& failure, const Context& context, const LogKey
   } else if (claims.empty() && !known.replaced.empty() && !gate.is_first) {
     failure.step = way_on(known.replaced.front(), log);
   }
-  if (silent == nullptr || option_of_network(*silent).empty()) return;
-  failure.step = again_with(context.arguments, option_of_network(*silent)) + " asks " +
-                 node::to_string(silent->endpoint) + " as one of its network; else " + failure.step;
+  const std::string_view option = silent == nullptr ? "" : option_of_network(*silent);
+  if (option.empty()) return;
+  const bool is_of_another = option == kOfNetwork && !gate.options.network.empty();
+  failure.step = (is_of_another ? "append with the --network of that peer, or with none,"
+                                : again_with(context.arguments, option)) +
+                 " asks " + node::to_string(silent->endpoint) + " as one of its network; else " +
+                 failure.step;
 }
 
 Failure explain(const Context& context, const Error& error, const LogKey& log,
@@ -191,14 +206,16 @@ Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& c
   if (tail == 0 && !is_branch) {
     text = "the log begins here";
   } else if (is_again && !is_copied) {
-    text = "the last entries were appended while not all peers could be asked";
+    text = "the last entries were appended while ";
+    text += gate.known->asked == 0 ? "no peer could be asked" : "not all peers could be asked";
   }
   text += "; whether more of the log is published is not sure: " + who;
   std::string risk = "where it is, to append now forks the log: ";
   risk += (is_again && tail != 0 ? "those entries and all behind them"
                                  : "all from seqnum " + std::to_string(tail + 1) + " on") +
           std::string(" would be dropped everywhere");
-  warn(context, "append", log, {std::move(text), step_of(*gate.known, log, tail), std::move(risk)});
+  warn(context, "append", log,
+       {std::move(text), step_of(*gate.known, log, tail, gate.options), std::move(risk)});
   return is_asked;
 }
 
