@@ -89,6 +89,7 @@ class Causes(NetworkScenario):
                              connection.recv(4096))
         said = self.error(NETWORK, "sync", server.address, AUTHOR, store="reader")
         self.assertIn("no handshake within 10 seconds", said)
+        self.assertIn("such as a web server that waits for a request", said)
 
     def test_something_that_says_nothing_until_the_time_is_over(self):
         with socket.create_server(("127.0.0.1", 0)) as silent:

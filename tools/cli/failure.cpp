@@ -194,7 +194,8 @@ constexpr Row kRows[] = {
      "the peer answered and hung up: it is of another network (--network-key), or it ended just "
      "then"},
     {Errc::kHandshake, "check that `culm relay` runs behind that address, and try again",
-     "no handshake within 10 seconds: what listens there hangs, or is no culm peer"},
+     "no handshake within 10 seconds: what listens there hangs, or is no culm peer, such as a web "
+     "server that waits for a request"},
     {Errc::kPeerUnexpected, "compare --peer with what `culm relay` prints there",
      "who answers is not the peer that --peer names"},
     {Errc::kPeerSelf,
