@@ -210,6 +210,12 @@ void Sync::conclude() {
       report.error = concluded.error();
     }
     report.logs.push_back(concluded ? *std::move(concluded) : log.state.report());
+    // Of a push that was cut off nobody knows what the peer would confirm in the end.
+    const bool is_cut = request_.push && (!log.is_over || log.state.is_push_lost());
+    LogReport& told = report.logs.back();
+    if (is_cut && !request_.live && told.outcome == LogOutcome::kPartial && !told.error) {
+      told.outcome = LogOutcome::kUnfinished;
+    }
     for (std::size_t peer = 0; peer < reports_.size(); ++peer) {
       if (log.state.has_answered(peer)) continue;
       report.logs.back().silent.push_back(reports_[peer].endpoint);

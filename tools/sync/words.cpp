@@ -176,11 +176,20 @@ Failure explain(const node::SyncRequest& request, const node::SyncReport& report
   return std::move(failure).next("check the address, and that `culm relay` runs behind it");
 }
 
-/// Where nothing came, nothing is said to be kept.
+bool has_gone(const node::SyncRequest& request, const node::SyncReport& report) {
+  return request.push && report.stats.entries_sent + report.stats.payload_bytes_sent != 0;
+}
+
+/// What moved before is said, and where nothing did, nothing is said to be kept.
 Outcome<void> fail_with_why(const node::SyncRequest& request, const node::SyncReport& report,
                             const node::SyncShortfall& why) {
   Failure failure = explain(request, report, why);
-  if (failure.step == kGoOn && !has_come(report)) failure.step = "nothing came; run the same again";
+  if (failure.step == kGoOn) {
+    const std::string came = what_came(request, report);
+    failure.step = has_come(report) || has_gone(request, report)
+                       ? "run the same again to go on; " + came
+                       : came + "; run the same again";
+  }
   return fail_with(std::move(failure));
 }
 
@@ -278,12 +287,17 @@ class Words {
 }  // namespace
 
 std::string what_came(const node::SyncRequest& request, const node::SyncReport& report) {
-  if (has_come(report)) return "what came is kept";
-  const bool is_pushed = std::ranges::any_of(report.logs, &node::LogReport::is_pushed);
-  if (request.push && is_pushed) return "what is confirmed is there";
-  const bool has_gone = report.stats.entries_sent + report.stats.payload_bytes_sent != 0;
-  if (request.push && has_gone) return "what arrived there is kept";
-  return is_answered(report) ? "nothing came" : no_answer(request, report);
+  const bool is_pushed =
+      request.push && std::ranges::any_of(report.logs, &node::LogReport::is_pushed);
+  const std::string here = has_come(report) ? "what came is kept" : "";
+  std::string there;
+  if (has_gone(request, report)) there = "what arrived there is kept";
+  if (is_pushed) there = "what is confirmed is there";
+  if (!here.empty() || !there.empty()) {
+    return here + (here.empty() || there.empty() ? "" : ", ") + there;
+  }
+  if (!is_answered(report)) return no_answer(request, report);
+  return request.push ? "nothing has moved" : "nothing came";
 }
 
 std::string human_unconfirmed(const RangeSet& entries, const RangeSet& payloads) {

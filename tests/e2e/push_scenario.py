@@ -1,0 +1,88 @@
+"""What is said of a push that did not come to its end."""
+
+import json
+import signal
+import socket
+import threading
+
+from relay_harness import NetworkScenario
+from scenario import INTERRUPTED, NETWORK, main
+
+CUT_BEHIND_BYTES = 200_000
+
+
+class CutPush(NetworkScenario):
+    """A relay behind a line that is cut in the middle."""
+
+    def setUp(self):
+        super().setUp()
+        self.author = self.new_log([str(n) * 50 for n in range(3000)], store="author")
+        self.hub = self.relay("relay", "--accept-any")
+        self.cut = lambda: None
+        self.line = self.server(self.carry)
+
+    def carry(self, connection):
+        host, port = self.hub.address.split(":")
+        with socket.create_connection((host, int(port))) as there:
+            back = threading.Thread(target=self.carry_back, args=(there, connection))
+            back.start()
+            carried = 0
+            while carried < CUT_BEHIND_BYTES and (data := connection.recv(4096)):
+                carried += len(data)
+                there.sendall(data)
+            if carried >= CUT_BEHIND_BYTES:  # others only asked something before
+                self.cut()
+            there.shutdown(socket.SHUT_RDWR)
+            back.join()
+
+    @staticmethod
+    def carry_back(there, connection):
+        try:
+            while data := there.recv(4096):
+                connection.sendall(data)
+            connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+    def push(self, *arguments):
+        return self.start("--store", self.path("author"), "sync", self.line.address, "--push",
+                          *arguments)
+
+    def assert_says_what_arrived(self, process, status):
+        out, said = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, status, said)
+        self.assertRegex(out.decode(), r"(?m)^sent [0-9,]+ entries with ")
+        self.assertIn("next: run the same again to go on; what arrived there is kept\n",
+                      said.decode())
+
+    def assert_state(self, process, status):
+        out, said = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, status, said)
+        log, _ = map(json.loads, out.splitlines())
+        self.assertEqual((log["state"], log["pushed"]), ("interrupted", False), log)
+        self.assertEqual(log["missing"], "")
+        rest, = log["unconfirmed"]
+        self.assertTrue(rest["entries"].endswith("-3000"), rest)
+        self.assertEqual(json.loads(said)["next"],
+                         "run the same again to go on; what arrived there is kept")
+
+    def test_that_the_line_ended_says_what_arrived(self):
+        self.assert_says_what_arrived(self.push(), NETWORK)
+        self.assert_state(self.push("--json"), NETWORK)
+        done = self.sync_one("author", self.hub.address, "--push")
+        self.assertEqual((done["state"], done["pushed"]), ("complete", True))
+
+    def test_that_was_interrupted_says_what_arrived(self):
+        for options, check in ([], self.assert_says_what_arrived), (["--json"], self.assert_state):
+            process = self.push(*options)
+
+            def interrupt(pushing=process):
+                pushing.send_signal(signal.SIGINT)
+                pushing.wait(timeout=30)
+
+            self.cut = interrupt
+            check(process, INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()
