@@ -58,6 +58,37 @@ class OwnLost(Rotten):
         with open(data, "r+b") as file:
             file.write(before)
 
+    def assert_behind(self, store, count):
+        """Said of a copy that lacks what was appended with another store, and is sound."""
+        told = f"{count} {'entry' if count == 1 else 'entries'} behind: its author mark tells of "
+        for verb in "ls", "verify":
+            done = self.run_culm(verb, store=store)
+            self.assertIn(told + str(LENGTH + 1), done.stdout.decode())
+            self.assertNotIn(b"lost", done.stdout)
+            self.assertIn("  next: it was last appended to in another store, which has the rest: "
+                          "append there; where that one is lost, take the rest from a peer before "
+                          f"(`culm sync HOST:PORT {self.author}.0`)\n", done.stderr.decode())
+            line = self.json(verb, store=store)
+            self.assertEqual(line["published_elsewhere"], LENGTH + 1)
+            self.assertNotIn("published", line)
+            self.assertEqual(line["lost"], "")
+        self.assertEqual(self.text("repair", store=store), "nothing is damaged\n")
+
+    def test_an_older_backup_is_said_to_be_behind_until_it_took_the_rest(self):
+        self.out("backup", self.path("restored"))
+        self.assertNotIn("behind", self.text("ls", store="restored"))
+        self.out("append", "--key", self.key[0], stdin=b"one more")
+        self.sync_one("store", self.peer.address, "--push")
+        self.assert_behind("restored", 1)
+        self.assertNotIn("behind", self.text("ls") + self.text("verify"))
+        shutil.rmtree(self.path("store"))
+        append = "append", "--key", self.key[0]
+        self.error(FORK, *append, stdin=b"x", store="restored")
+        step = self.error(0, "verify", store="restored").split("`culm ")[1].split("`")[0]
+        self.out(*step.replace("HOST:PORT", self.peer.address).split(), store="restored")
+        self.assertNotIn("behind", self.text("ls", store="restored"))
+        self.out(*append, stdin=b"goes on", store="restored")
+
     def marks(self):
         return {file.name: (file.read_bytes(), file.stat().st_mtime_ns)
                 for file in (self.place / "marks").iterdir()}
@@ -94,9 +125,9 @@ class OwnLost(Rotten):
         mark = self.place / "marks" / f"{self.author}.0.mark"
         good = mark.read_bytes()
         self.lose_last_commit("one more")
-        # Of a store that only takes what another one on this machine appends nothing is said.
+        # Of a store that only takes what another one on this machine appends nothing is lost.
         self.sync_one("reader", self.peer.address, self.author)
-        self.assert_clean("reader")
+        self.assert_behind("reader", 1)
         behind = mark.read_bytes()
         mark.write_bytes(bytes(len(good)))
         for said in (self.json("append", "--key", self.key[0], status=FORK, stdin=b"x"),

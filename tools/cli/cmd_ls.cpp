@@ -73,6 +73,7 @@ Summary summarize(const store::LogState& log, const LostOfLog& lost) {
                                     (lacking & log.deleted).count());
   if (!lost.empty()) summary.state += "; lost: " + listed(lost);
   if (lost.mark_fault) summary.state += "; " + message(*lost.mark_fault);
+  if (lost.elsewhere != 0) summary.state += "; " + human_behind(lost);
   return summary;
 }
 
@@ -102,6 +103,7 @@ Json to_json(const store::LogState& log, const Summary& summary, const LostOfLog
   object["end_of_log"] = log.end_of_log == 0 ? Json() : Json(log.end_of_log);
   object["cap"] = log.cap == 0 ? Json() : Json(log.cap);
   if (lost.published != 0) object["published"] = lost.published;
+  if (lost.elsewhere != 0) object["published_elsewhere"] = lost.elsewhere;
   return object;
 }
 
@@ -246,12 +248,14 @@ Outcome<void> run(Context& context, const Options& options) {
   }
   const LostFinder losses(context, *store);
   Rows rows(context.out, !options.full);
-  std::string step;  // of the first log of which something is lost
+  std::string step;       // of the first log of which something is lost
+  std::string elsewhere;  // of the first that is behind another store
   for (std::size_t i = 0; i < logs.size(); ++i) {
     CULM_TOOLS_TRY(const auto state, transaction.get_log(logs[i]));
     const store::LogState& log = *state;
     CULM_TOOLS_TRY(const LostOfLog lost, about(short_name(log.log), losses.find(transaction, log)));
     if (!lost.empty() && step.empty()) step = next_if_lost(log, lost);
+    if (lost.elsewhere != 0 && elsewhere.empty()) elsewhere = next_if_elsewhere(log.log);
     Summary summary = summarize(log, lost);
     CULM_TOOLS_TRY(summary.payload_bytes, count_payload_bytes(transaction, log));
     CULM_TOOLS_TRY(const InPart in_part, find_in_part(transaction, log, log.served()));
@@ -274,7 +278,7 @@ Outcome<void> run(Context& context, const Options& options) {
   if (context.json) return {};
   context.next = logs.empty()
                      ? "`culm append` begins a log, `culm sync HOST:PORT AUTHOR` fetches one"
-                     : std::move(step);
+                     : std::move(step.empty() ? elsewhere : step);
   return context.out.say(logs.empty() ? "no logs\n" : rows.take());
 }
 
@@ -296,7 +300,8 @@ void add_ls(CommandTree& tree) {
       "were deleted here, what is there of payloads that have come in part only: the next sync\n"
       "goes on with them, and what is lost: damage took it, it is wanted, and not here again; "
       "also\n"
-      "what the author mark of a log tells of that was last written with this very store.",
+      "what the author mark of a log tells of that was last written with this very store. Of one\n"
+      "that was written with another store it says how far this one is behind.",
       "culm ls --full", options, run);
   verb.group(VerbGroup::kRead);
   verb.add_option("PREFIX", &options->prefix,

@@ -86,6 +86,7 @@ Json to_json(const store::LogState& log, const LostOfLog& lost, const store::Aud
                  {"cut_off", to_string(lost.cut_off)}};
   object["cap"] = log.cap == 0 ? Json() : Json(log.cap);
   if (lost.published != 0) object["published"] = lost.published;
+  if (lost.elsewhere != 0) object["published_elsewhere"] = lost.elsewhere;
   const auto& fault = report.first_fault ? report.first_fault : lost.mark_fault;
   if (fault) {
     object["error"] = name(fault->code);
@@ -139,6 +140,7 @@ std::string to_text(const Output& out, const Columns& columns, const store::LogS
   if (log.cap != 0) text += ", forked by its author at " + std::to_string(log.cap);
   if (!lost.empty()) text += "; lost: " + listed(lost);
   if (lost.mark_fault) text += "; " + message(*lost.mark_fault);
+  if (lost.elsewhere != 0) text += "; " + human_behind(lost);
   if (report.first_fault) {
     text += "; " + human_count(report.faults) +
             (report.faults == 1 ? " fault: " : " faults, first: ") + message(*report.first_fault);
@@ -259,6 +261,7 @@ Outcome<void> verify_store(Context& context, const Options& options) {
     const auto lost = losses.find(transaction, log);
     if (!lost) keep_worst(worst, Failure(lost.error()).about(title));
     const LostOfLog told = lost.value_or(LostOfLog{});
+    if (told.elsewhere != 0 && context.next.empty()) context.next = next_if_elsewhere(key);
     CULM_TOOLS_CHECK(print_verdict(context, columns, transaction, log, told, report, verifier));
     judge(worst, log, told, report);
   }
@@ -295,9 +298,9 @@ void add_verify(CommandTree& tree) {
       "good. Only if neither is so 3 if something that is wanted was lost by damage, and is\n"
       "not here again, or else 7 if an author forked a log, which stays so: the store is sound\n"
       "then. What the author mark of a log tells of (`culm mark`), and is not here, is lost as\n"
-      "well, if the mark was last written with this very store, not with one that this is a copy\n"
-      "of; and where the mark is damaged, or another entry is here in the place of its one, the\n"
-      "exit status is 7 too.",
+      "well, if the mark was last written with this very store; of one that this is a copy of\n"
+      "it only says how far this is behind. Where the mark is damaged, or another entry is here\n"
+      "in the place of its one, the exit status is 7 too.",
       "culm verify\n  culm verify --jsonl part.jsonl\n"
       "  culm verify --entry 4.bin --backlink 3.bin --lipmaalink 1.bin",
       options, run);

@@ -30,6 +30,14 @@ RangeSet wanted(const store::LogState& log, SeqNum head) {
   return resolve(wants_all(log.interest) ? everything() : log.interest.entries, head);
 }
 
+/// What it wants above its last entry, where that published one is wanted.
+RangeSet wanted_behind(const store::LogState& log, SeqNum published) {
+  RangeSet behind = wanted(log, published);
+  if (!behind.contains(published)) return {};
+  if (!log.held.empty()) behind -= {{1, log.held.max()}};
+  return behind;
+}
+
 bool is_held(const RangeSet& held, const std::vector<SeqNum>& path) {
   return std::ranges::all_of(path, [&](SeqNum n) { return held.contains(n); });
 }
@@ -144,22 +152,28 @@ LostFinder::LostFinder(const Context& context, const store::Store& store) : stor
 }
 
 /// What `culm append` would say of the mark, if anything, once these entries are gone.
-std::optional<Error> LostFinder::compare_with_mark(const store::ReadTransaction& transaction,
-                                                   const store::LogState& log,
-                                                   const RangeSet& gone) const {
+void LostFinder::compare_with_mark(const store::ReadTransaction& transaction,
+                                   const store::LogState& log, const RangeSet& gone,
+                                   LostOfLog& found) const {
   const auto mark = marks_.read(log.log);
-  const bool is_damaged = !mark && mark.error().code == Errc::kAuthorMarkFormat;
-  if (!mark) return is_damaged ? std::optional<Error>(mark.error()) : std::nullopt;
-  // What another store appends to, here or where the mark was carried from, is no business of this.
-  if (!*mark || (*mark)->is_elsewhere) return std::nullopt;
-  if ((*mark)->is_copied && (*mark)->store != store_.id()) return std::nullopt;
+  if (!mark && mark.error().code == Errc::kAuthorMarkFormat) found.mark_fault = mark.error();
+  if (!mark || !*mark) return;
+  const bool is_elsewhere =
+      (*mark)->is_elsewhere || ((*mark)->is_copied && (*mark)->store != store_.id());
+  if (is_elsewhere) {
+    const RangeSet behind = wanted_behind(log, (*mark)->seqnum);
+    if (log.cap != 0 || found.tail == 0 || behind.empty()) return;
+    found.elsewhere = (*mark)->seqnum;
+    found.behind = behind.count();
+    return;
+  }
   auto compared = compare(transaction, log, gone, **mark);
   if (!compared) {
     // As of now: an append commits before it moves the mark.
     const auto now = store_.read();
     compared = now ? compare(*now, log, gone, **mark) : Result<void>();
   }
-  return compared ? std::nullopt : std::optional<Error>(compared.error());
+  if (!compared) found.mark_fault = compared.error();
 }
 
 LostOfLog LostFinder::with_mark(const store::ReadTransaction& transaction,
@@ -168,13 +182,12 @@ LostOfLog LostFinder::with_mark(const store::ReadTransaction& transaction,
   LostOfLog found;
   found.lost = std::move(lost);
   found.tail = log.held.empty() ? 0 : log.held.max();
-  found.mark_fault = compare_with_mark(transaction, log, gone);
+  compare_with_mark(transaction, log, gone, found);
   if (found.mark_fault && found.mark_fault->code == Errc::kAuthorMarkBehind) {
     const SeqNum published = found.mark_fault->detail;
-    RangeSet behind = wanted(log, published);
-    behind -= {{1, found.tail}};
+    const RangeSet behind = wanted_behind(log, published);
     found.mark_fault.reset();
-    if (behind.contains(published)) {
+    if (!behind.empty()) {
       found.lost.entries |= behind;
       found.published = published;
     }
@@ -237,6 +250,19 @@ std::string listed(const LostOfLog& lost) {
   if (lost.published == 0) return text;
   return text + "; its author mark tells of " + std::to_string(lost.published) + ", held up to " +
          std::to_string(lost.tail);
+}
+
+std::string human_behind(const LostOfLog& lost) {
+  if (lost.elsewhere == 0) return {};
+  return human_entries(lost.behind) + " behind: its author mark tells of " +
+         std::to_string(lost.elsewhere);
+}
+
+std::string next_if_elsewhere(const LogKey& log) {
+  return "it was last appended to in another store, which has the rest: append there; where that "
+         "one "
+         "is lost, take the rest from a peer before (`culm sync HOST:PORT " +
+         whole_name_of_one(log) + "`)";
 }
 
 std::string next_if_nobody_has(const store::LogState& log, const LostOfLog& lost) {

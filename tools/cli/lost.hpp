@@ -20,6 +20,10 @@ struct LostOfLog {
   RangeSet cut_off;      ///< held, and lead to entry 1 no more
   SeqNum published = 0;  ///< by the author mark, where that entry is lost; else 0
   SeqNum tail = 0;       ///< the last entry here
+  /// By an author mark that was last written with another store, of which this one may be a copy,
+  /// where that entry is above the last one here; else 0. Nothing is lost here then.
+  SeqNum elsewhere = 0;
+  std::uint64_t behind = 0;  ///< wanted entries up to there that are above the last one here
   /// Why its author mark keeps from appending to the log, other than that.
   std::optional<Error> mark_fault{};
 
@@ -46,9 +50,8 @@ class LostFinder {
   [[nodiscard]] LostOfLog with_mark(const store::ReadTransaction& transaction,
                                     const store::LogState& log, store::Lost lost,
                                     const RangeSet& gone) const;
-  [[nodiscard]] std::optional<Error> compare_with_mark(const store::ReadTransaction& transaction,
-                                                       const store::LogState& log,
-                                                       const RangeSet& gone) const;
+  void compare_with_mark(const store::ReadTransaction& transaction, const store::LogState& log,
+                         const RangeSet& gone, LostOfLog& found) const;
 
   const store::Store& store_;
   store::AuthorMarks marks_;
@@ -61,6 +64,11 @@ class LostFinder {
 [[nodiscard]] std::string listed(const RangeSet& entries, const RangeSet& payloads);
 /// The same of what is lost, with "4 entries that lead to nothing: 6-9".
 [[nodiscard]] std::string listed(const LostOfLog& lost);
+
+/// "3 entries behind: its author mark tells of 10"; "" where it is not behind another store.
+[[nodiscard]] std::string human_behind(const LostOfLog& lost);
+/// What to do then.
+[[nodiscard]] std::string next_if_elsewhere(const LogKey& log);
 
 /// The ways to be rid of it: a peer, or to want less; where its author may not append, another log.
 [[nodiscard]] std::string next_if_lost(const store::LogState& log, const LostOfLog& lost);
