@@ -65,20 +65,19 @@ CarryWords carry_words(const Carried& carried, const std::string& cat, const std
           each + append + " branch.$n || break; done`"};
 }
 
-RangeSet fit_in_command(const RangeSet& set) {
-  constexpr std::size_t kCharactersMax = 60;
+RangeSet fit_in_command(const RangeSet& set, std::size_t characters_max) {
   RangeSet first;
   std::size_t characters = 0;
   for (const SeqRange range : set.ranges()) {
     characters += to_string(RangeSet{range}).size() + (first.empty() ? 0 : 1);
-    if (characters > kCharactersMax) break;
+    if (characters > characters_max) break;
     first.insert(range);
   }
   return first;
 }
 
-std::string then_others(const RangeSet& set) {
-  return fit_in_command(set) == set ? "" : ", and the same of the others";
+std::string then_others(const RangeSet& set, std::size_t characters_max) {
+  return fit_in_command(set, characters_max) == set ? "" : ", and the same of the others";
 }
 
 std::string append_command(const std::string& key, const LogKey& log) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 #include "culm/store/store.hpp"
@@ -33,9 +34,9 @@ struct CarryWords {
                                      const std::string& append);
 
 /// The first ranges of a set, as many as a command that is printed has room for.
-[[nodiscard]] RangeSet fit_in_command(const RangeSet& set);
+[[nodiscard]] RangeSet fit_in_command(const RangeSet& set, std::size_t characters_max = 60);
 /// Behind such a command, where it has no room for all of `set`; else "".
-[[nodiscard]] std::string then_others(const RangeSet& set);
+[[nodiscard]] std::string then_others(const RangeSet& set, std::size_t characters_max = 60);
 
 /// "culm append --key KEY", with the log id where it is not 0. `key`: the key file; "" where it is
 /// not known.

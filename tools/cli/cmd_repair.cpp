@@ -59,8 +59,10 @@ Outcome<node::SyncReport> sync_with(Context& context, const RepairOptions& optio
 /// What of it has not come back. Of the newest so many others are wanted once the head is back.
 store::Lost find_missing(const store::LogState& log, const store::Lost& lost) {
   store::Lost missing{lost.entries - log.held, lost.payloads - log.payloads};
-  if (log.interest.entries.newest == 0) return missing;
   const RangeSet wanted = resolve(log.interest.entries, log.head());
+  missing.entries -=
+      closure(wanted, log.head()) - with_head_paths(wanted);  // no loss: see lost.hpp
+  if (log.interest.entries.newest == 0) return missing;
   missing.entries = missing.entries & closure(wanted, log.head());
   missing.payloads = missing.payloads & wanted;
   return missing;

@@ -6,6 +6,7 @@
 #include "tools/cli/carry.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
+#include "tools/cli/lost.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 
@@ -146,9 +147,24 @@ struct Change {
   store::SharedLogState log;
   store::LogInterest interest;
   InPart in_part;  ///< what had come of payloads that are not wanted then
+  /// Why what is held may be nowhere else, as far as is known here; "" where nothing says so.
+  std::string_view why_alone{};
 };
 
-Outcome<Change> plan(const store::Store& store, const LogKey& key, const Options& options) {
+/// A peer that a log came from has it, unless what was lost here shows that its time is over.
+Outcome<std::string_view> find_why_alone(const Context& context, const store::Store& store,
+                                         const store::ReadTransaction& transaction,
+                                         store::LogState log) {
+  const std::string title = short_name(log.log);
+  log.interest = {};  // what was lost and is not wanted counts as well
+  CULM_TOOLS_TRY(const store::Lost lost, about(title, transaction.find_lost(log)));
+  if (!lost.empty()) return std::string_view("damage took others of the log");
+  const bool is_own = LostFinder(context, store).is_appended_here(log.log);
+  return std::string_view(is_own ? "the log is written here" : "");
+}
+
+Outcome<Change> plan(const Context& context, const store::Store& store, const LogKey& key,
+                     const Options& options) {
   Change change;
   CULM_TOOLS_TRY(const auto transaction, store.read());
   CULM_TOOLS_TRY(change.log, about(short_name(key), transaction.get_log(key)));
@@ -164,31 +180,39 @@ Outcome<Change> plan(const store::Store& store, const LogKey& key, const Options
   const RangeSet unwanted =
       everything().ranges - change.interest.payloads_wanted(change.log->head());
   CULM_TOOLS_TRY(change.in_part, find_in_part(transaction, *change.log, unwanted));
+  CULM_TOOLS_TRY(change.why_alone, find_why_alone(context, store, transaction, *change.log));
   return change;
 }
 
-/// What stays though it is not selected, and how it goes.
+std::string perhaps_alone(const RangeSet& payloads, std::string_view why) {
+  return "; held though not wanted, and perhaps nowhere else, as " + std::string(why) + ": " +
+         human_payloads(payloads.count()) + ": " + human_ranges(payloads);
+}
+
+/// What stays though it is not selected, and how it goes, unless this may be the last copy.
 std::string unwanted_payloads(const Change& change) {
   const store::LogState& log = *change.log;
   const RangeSet served = log.served();
-  RangeSet unwanted = (log.payloads & served) - change.interest.payloads_wanted(log.head());
-  // Damage took what these lead to: this may be the last copy, and none could be taken again.
-  const RangeSet alone = unwanted - anchored(served);
-  unwanted -= alone;
+  const RangeSet unwanted = (log.payloads & served) - change.interest.payloads_wanted(log.head());
+  const RangeSet cut_off = unwanted - anchored(served);
+  const RangeSet others = unwanted - cut_off;
+  const std::string name = name_of_one(log.log);
   std::string text;
-  if (!unwanted.empty()) {
-    text = "; held and not wanted: " + human_payloads(unwanted.count()) + ", until `culm delete " +
-           name_of_one(log.log) + " --payloads --range " + to_string(fit_in_command(unwanted)) +
-           "`" + then_others(unwanted);
+  if (!others.empty() && change.why_alone.empty()) {
+    text = "; held and not wanted: " + human_payloads(others.count()) + ", until `culm delete " +
+           name + " --payloads --range " + to_string(fit_in_command(others)) + "`" +
+           then_others(others);
+  } else if (!others.empty()) {
+    text = perhaps_alone(others, change.why_alone) + "; `culm sync HOST:PORT " + name +
+           " --push` says whether a peer has them";
   }
-  if (alone.empty()) return text;
-  return text +
-         "; held though not wanted, and perhaps nowhere else, as what they lead to was lost: " +
-         human_payloads(alone.count()) + ": " + human_ranges(alone);
+  return cut_off.empty() ? text : text + perhaps_alone(cut_off, "what they lead to was lost");
 }
 
 Outcome<void> say(Context& context, const Change& change, bool is_done) {
-  const auto& [log, interest, in_part] = change;
+  const store::SharedLogState& log = change.log;
+  const store::LogInterest& interest = change.interest;
+  const InPart& in_part = change.in_part;
   if (context.json) {
     Json object = to_json(log->log, interest);
     if (!is_done) object["type"] = "would_select";
@@ -217,7 +241,7 @@ Outcome<void> look(Context& context, const Options& options) {
     CULM_TOOLS_TRY(logs, find_logs_named(transaction, {options.log}));
   }
   return for_each_log(context, logs, [&](const LogKey& log) -> Outcome<void> {
-    CULM_TOOLS_TRY(const Change change, plan(*store, log, options));
+    CULM_TOOLS_TRY(const Change change, plan(context, *store, log, options));
     return say(context, change, false);
   });
 }
@@ -235,7 +259,7 @@ Outcome<void> run(Context& context, const Options& options) {
   }
   say_when_interrupted("nothing was changed");
   const auto plan_one = [&](const LogKey& log) -> Outcome<std::optional<PlannedChange>> {
-    CULM_TOOLS_TRY(Change change, plan(*access.store, log, options));
+    CULM_TOOLS_TRY(Change change, plan(context, *access.store, log, options));
     PlannedChange planned{{log, change.interest}, 1 + change.in_part.seqnums.count()};
     planned.say = [&context, log, change = std::move(change)](bool is_made) -> Outcome<void> {
       if (!is_made) return {};

@@ -17,7 +17,6 @@
 namespace culm::tools {
 namespace {
 
-constexpr int kStepsMax = 4096;
 /// Of ranges in a command that is pasted.
 constexpr std::size_t kRangesCharactersMax = 400;
 
@@ -42,41 +41,30 @@ bool is_held(const RangeSet& held, const std::vector<SeqNum>& path) {
   return std::ranges::all_of(path, [&](SeqNum n) { return held.contains(n); });
 }
 
-/// Of what is wanted and here, what has all that proves it; nothing where it takes long to find.
-std::optional<RangeSet> find_whole(const store::LogState& log) {
-  const SeqNum head = log.head();
-  const RangeSet served = log.served();
-  RangeSet whole;
-  int steps = 0;
-  const RangeSet here = wanted(log, head) & served;
-  for (std::size_t i = here.ranges().size(); i-- > 0;) {
-    SeqRange range = here.ranges()[i];
-    const auto is_any = [&] { return range.first <= range.last && ++steps < kStepsMax; };
-    while (is_any() && !is_held(served, path_to_first(range.first))) ++range.first;
-    while (is_any() && !is_held(served, tail_path(range.last, head))) --range.last;
-    if (steps >= kStepsMax) return std::nullopt;
-    if (range.first <= range.last) whole.insert(range);
-  }
-  return whole;
-}
-
 /// What `culm select` is told, so that no entry that is lost is wanted; later ones are as before.
 /// "" where that is too long for a command: with fewer ranges what is here was wanted no more.
 std::string selection(const store::LogState& log, RangeSet whole, const RangeSet& lost) {
   const SeqNum last = std::max(log.head(), lost.empty() ? 0 : lost.max());
   const Interest& interest = log.interest.entries;
   const bool is_newest = interest.newest != 0 && interest.ranges.empty();
+  const auto range = [](const RangeSet& set) {
+    const std::string ranges = to_string(set);
+    return ranges.size() > kRangesCharactersMax ? std::string() : "--range " + ranges;
+  };
   if (is_newest && !whole.empty() && whole.max() == last) {
-    return "--newest " + std::to_string(last - whole.ranges().back().first + 1);
+    const SeqRange newest = whole.ranges().back();
+    const std::string text = "--newest " + std::to_string(last - newest.first + 1);
+    whole.erase(newest);
+    if (whole.empty()) return text;
+    const std::string others = range(whole);
+    return others.empty() ? "" : others + " " + text;
   }
   const bool goes_on =
       wants_all(log.interest) || interest.newest != 0 || interest.ranges.contains(kSeqnumMax);
   if (goes_on && log.end_of_log == 0 && last < kSeqnumMax) {
     whole.insert({last + 1, kSeqnumMax});
   }
-  if (whole.empty()) return "--none";
-  const std::string ranges = to_string(whole);
-  return ranges.size() > kRangesCharactersMax ? "" : "--range " + ranges;
+  return whole.empty() ? "--none" : range(whole);
 }
 
 /// Commands after which nothing that is lost is wanted.
@@ -86,17 +74,18 @@ std::string want_less(const store::LogState& log, const store::Lost& lost) {
   std::string text;
   RangeSet payloads = lost.payloads;
   if (has_entries) {
-    const auto whole = find_whole(log);
-    const std::string selected = whole ? selection(log, *whole, lost.entries) : "";
+    // What lies above it and is lost only proved more of it.
+    const RangeSet whole = wanted(log, log.head()) & anchored(log.served());
+    const std::string selected = selection(log, whole, lost.entries);
     if (selected.empty()) return "";
     text = "`culm select " + name + " " + selected + "`";
-    payloads &= *whole;
+    payloads &= whole;
   }
   if (!payloads.empty()) {
     text += has_entries ? " and " : "";
-    text += fit_in_command(payloads) != payloads
-                ? "`culm select " + name + " --entries-only`"
-                : "`culm delete " + name + " --payloads --range " + to_string(payloads) + "`";
+    text += "`culm delete " + name + " --payloads --range " +
+            to_string(fit_in_command(payloads, kRangesCharactersMax)) + "`" +
+            then_others(payloads, kRangesCharactersMax);
   }
   const bool are_two = has_entries && !payloads.empty();
   return text.empty() ? text : text + (are_two ? " want less" : " wants less");
@@ -137,10 +126,17 @@ std::string human_cut_off(std::uint64_t count) {
 
 }  // namespace
 
+// Of the tail path of a range all but its last lie above it.
+RangeSet with_head_paths(const RangeSet& wanted) {
+  RangeSet out;
+  for (const SeqRange range : wanted.ranges()) out |= closure(RangeSet{range}, range.last);
+  return out;
+}
+
 RangeSet find_cut_off(const store::LogState& log, const RangeSet& lost) {
   const RangeSet left = log.served() - lost;
-  const SeqNum head = log.head();
-  return (left - anchored(left)) & closure(wanted(log, head), head);
+  const RangeSet cut_off = left - anchored(left);
+  return cut_off.empty() ? cut_off : cut_off & with_head_paths(wanted(log, log.head()));
 }
 
 LostFinder::LostFinder(const Context& context, const store::Store& store) : store_(store) {
@@ -176,11 +172,20 @@ void LostFinder::compare_with_mark(const store::ReadTransaction& transaction,
   if (!compared) found.mark_fault = compared.error();
 }
 
+bool LostFinder::is_appended_here(const LogKey& log) const {
+  const auto mark = marks_.read(log);
+  return mark && *mark && !(*mark)->is_elsewhere;
+}
+
 LostOfLog LostFinder::with_mark(const store::ReadTransaction& transaction,
                                 const store::LogState& log, store::Lost lost,
                                 const RangeSet& gone) const {
   LostOfLog found;
   found.lost = std::move(lost);
+  if (RangeSet& entries = found.lost.entries; !entries.empty()) {
+    // What only proved more of what is wanted leaves that loose, which is no loss of it.
+    entries &= with_head_paths(wanted(log, std::max(log.head(), entries.max())));
+  }
   found.tail = log.held.empty() ? 0 : log.held.max();
   compare_with_mark(transaction, log, gone, found);
   if (found.mark_fault && found.mark_fault->code == Errc::kAuthorMarkBehind) {

@@ -30,6 +30,9 @@ struct LostOfLog {
   [[nodiscard]] bool empty() const { return lost.empty() && cut_off.empty(); }
 };
 
+/// `wanted` and the head paths of all its members: what leads from them to entry 1.
+[[nodiscard]] RangeSet with_head_paths(const RangeSet& wanted);
+
 /// Wanted entries that lead to entry 1 no more, once `lost` are gone.
 [[nodiscard]] RangeSet find_cut_off(const store::LogState& log, const RangeSet& lost);
 
@@ -45,6 +48,8 @@ class LostFinder {
   [[nodiscard]] Result<LostOfLog> foresee(const store::ReadTransaction& transaction,
                                           const store::LogState& log,
                                           const store::Damage& damage) const;
+  /// Whether its author mark was last written with this store, or one that this may be a copy of.
+  [[nodiscard]] bool is_appended_here(const LogKey& log) const;
 
  private:
   [[nodiscard]] LostOfLog with_mark(const store::ReadTransaction& transaction,

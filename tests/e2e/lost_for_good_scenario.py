@@ -1,0 +1,119 @@
+"""What damage took and nobody has: the ways that are printed cost nothing that is sound."""
+
+import json
+import re
+
+from rotten import Rotten
+from scenario import NOT_FOUND, OK, main
+
+LENGTH = 200
+# The path from 121 down to 96 leads over some of these; 109-119 lead to 1 over no others.
+LOST, CUT_OFF = range(97, 109), "109-119"
+
+
+class LostForGood(Rotten):
+    def setUp(self):
+        super().setUp()
+        self.key = self.keygen()
+        self.author = self.new_log(self.lines(LENGTH), key=self.key)
+
+    def lose(self, entries, store="store"):
+        for n in entries:
+            self.rot_entry(store, n)
+        self.error(NOT_FOUND, "repair", store=store)
+
+    def assert_all_sound_is_kept(self, gone, store="store"):
+        """It is wanted and here, and nothing that is printed deletes it."""
+        log = self.json("ls", store=store)
+        kept = sorted(set(range(1, LENGTH + 1)) - set(gone))
+        self.assertEqual(log["payloads"], len(kept))
+        wanted = self.text("cat", self.author, store=store)
+        self.assertEqual(re.findall(r"line (\d+) of", wanted), [str(n) for n in kept])
+
+    def test_a_loss_in_the_middle(self):
+        self.lose(LOST)
+        step = self.assert_lost("97-108", cut_off=CUT_OFF)
+        self.assertIn(f"`culm select {self.author[:12]}.0 --range 1-96,120-`", step)
+        said = self.paste(step, "select")
+        self.assertNotIn("delete", said)
+        self.assertIn("perhaps nowhere else, as what they lead to was lost: 11 payloads: 109-119",
+                      said)
+        self.assert_clean()
+        self.assert_all_sound_is_kept(LOST)
+        verdict = self.json("verify")
+        self.assertEqual((verdict["ok"], verdict["entries"]), (True, 177))
+        # A peer that has not got what is loose forever brings all that counts as lost.
+        peer = self.relay("peer", "--accept-any")
+        self.run_culm("sync", peer.address, "--push", self.author, status=(OK, NOT_FOUND))
+        self.assertEqual(self.json("ls", store="peer")["payloads"], 177)
+        self.assertNotIn("not replaced", self.text("repair", "--from", peer.address))
+        peer.end()
+        self.out("export", self.author, "--jsonl", "-o", "whole")
+        report = self.json("import", "--jsonl", "whole", store="other")
+        self.assertEqual(report["payloads_added"], 177)
+        self.assert_sound("other")
+
+    def test_a_loss_of_some_near_the_first(self):
+        self.lose(range(15, 29))
+        step = self.assert_lost("15-28", cut_off="29-39")
+        self.assertIn("--range 1-14,40-`", step)
+        self.assertNotIn("delete", self.paste(step, "select"))
+        self.assert_clean()
+
+    def test_a_part_that_lost_only_what_proves_more_of_it(self):
+        peer = self.relay("peer", "--accept-any")
+        self.sync_one("store", peer.address, "--push", self.author)
+        self.sync_one("part", peer.address, self.author, "--range", "90-96")
+        self.rot("part", bytes.fromhex(
+            self.json("inspect", self.author, "120", store="part")["signature"]))
+        self.assertIn("dropped 1 entry: 120", self.text("repair", store="part"))
+        self.assertEqual(self.json("verify", store="part")["loose"], "80,119")
+        # Any peer that has it brings it.
+        self.assertIn("replaced 1 entry: 120",
+                      self.text("repair", "--from", peer.address, store="part"))
+
+    def test_of_the_newest_those_before_a_gap_stay_wanted(self):
+        self.out("select", self.author, "--newest", "100")
+        self.lose([150])
+        step = self.assert_lost("150")
+        self.assertIn("--range 101-149 --newest 50`", step)
+        self.paste(step, "select")
+        self.assert_clean()
+        self.assertEqual(self.json("select")["interest"], "101-149")
+
+    def test_very_many_payloads_cost_no_others(self):
+        lost = range(2, 151, 2)
+        for n in lost:
+            self.rot_payload("store", n)
+        self.error(NOT_FOUND, "repair")
+        step = self.assert_lost("", ",".join(map(str, lost)))
+        self.assertNotIn("select", step)
+        for _ in range(5):
+            if "nobody has it" not in step:
+                break
+            self.paste(step, "delete")
+            done = self.run_culm("verify", "--json", status=(OK, NOT_FOUND))
+            step = json.loads(done.stderr)["next"] if done.returncode else ""
+        self.assert_clean()
+        self.assertEqual(self.json("ls")["payloads"], LENGTH - len(lost))
+        self.assertTrue(self.json("select")["payloads_wanted"])
+
+    def test_no_delete_is_offered_of_what_may_be_the_last_copy(self):
+        said = self.text("select", self.author, "--newest", "5")
+        self.assertNotIn("delete", said)
+        self.assertIn("held though not wanted, and perhaps nowhere else, as the log is written "
+                      "here: 195 payloads: 1-195; `culm sync HOST:PORT ", said)
+        peer = self.relay("peer", "--accept-any")
+        self.sync_one("store", peer.address, "--push", self.author)
+        self.sync_one("part", peer.address, self.author)
+        self.assertIn("until `culm delete", self.text("select", self.author, "--newest", "5",
+                                                      store="part"))
+        self.out("select", self.author, "--all", store="part")
+        self.lose([150], store="part")
+        said = self.text("select", self.author, "--range", "1-5", store="part")
+        self.assertNotIn("delete", said)
+        self.assertIn("perhaps nowhere else, as damage took others of the log: ", said)
+
+
+if __name__ == "__main__":
+    main()
