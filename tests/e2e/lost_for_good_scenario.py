@@ -114,6 +114,39 @@ class LostForGood(Rotten):
         self.assertNotIn("delete", said)
         self.assertIn("perhaps nowhere else, as damage took others of the log: ", said)
 
+    def test_an_export_of_a_part_names_nothing_else(self):
+        self.lose(LOST)
+        self.assertIn("exported 16 entries", self.text(
+            "export", self.author, "--jsonl", "--range", "81-96", "-o", "part"))
+        report = self.json("import", "--jsonl", "part", store="other")
+        self.assertEqual(report["payloads_added"], 16)
+        said = self.error(NOT_FOUND, "export", self.author, "--jsonl", "--range", "96,109-110",
+                          "-o", "more")
+        self.assertIn("left out: 109-110; the rest", said)
+
+    def test_an_export_names_payloads_that_were_lost(self):
+        self.rot_payload("store", 77)
+        self.error(NOT_FOUND, "repair")
+        for name, arguments in (("all", []), ("one", ["--range", "77"]),
+                                ("rest", ["--range", "70-"])):
+            export = ["export", self.author, "--jsonl", *arguments]
+            self.assertIn(f"the payload is not held: 77; the rest is in {name}\n",
+                          self.error(NOT_FOUND, *export, "-o", name))
+            failure = json.loads(self.run_culm(*export, "--json", status=NOT_FOUND).stderr)
+            self.assertEqual((failure["error"], failure["missing"]), ("payload_not_held", "77"))
+        self.out("import", "--jsonl", "all", store="other")
+        self.assert_sound("other")
+        self.out("export", self.author, "--jsonl", "--range", "78-", "-o", "others")
+        # What was let go here is told, and is no failure.
+        self.out("delete", self.author, "--payloads", "--range", "76-77")
+        done = self.run_culm("export", self.author, "--jsonl", "-o", "whole")
+        self.assertIn("without 2 payloads deleted here: 76-77", done.stderr.decode())
+        self.out("select", self.author, "--entries-only", store="other")
+        done = self.run_culm("export", self.author, "--jsonl", "--range", "77", store="other")
+        self.assertIn("without 1 payload not held and not wanted: 77", done.stderr.decode())
+        self.assertIn("[deleted]", self.text("log", self.author, "--range", "77"))
+        self.assertIn("[not held]", self.text("log", self.author, "--range", "77", store="other"))
+
 
 if __name__ == "__main__":
     main()

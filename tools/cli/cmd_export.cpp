@@ -25,6 +25,12 @@ struct Part {
   RangeSet asked;
   RangeSet certificate;  ///< proves those, and may be some of them
   RangeSet left_out;     ///< leads to nothing, and is not wanted any more
+  RangeSet bare;         ///< has no payload here
+
+  /// Whose payload is wanted here.
+  [[nodiscard]] RangeSet lacking() const {
+    return (bare & state.interest.payloads_wanted(state.head())) - state.deleted;
+  }
 
   [[nodiscard]] std::uint64_t entries() const { return (asked - certificate).count(); }
 
@@ -50,10 +56,11 @@ Outcome<std::vector<Part>> choose(const store::Store& store, const Options& opti
     if (asked.empty() && !options.range.empty()) continue;
     // A file of a log of which nothing is wanted any more is one of the log all the same.
     const bool is_whole = options.range.empty() && !state.interest.is_none();
-    parts.push_back({state, asked,
-                     is_whole ? state.certificate() - left_out
-                              : (closure(asked, state.head()) & served) - asked - left_out,
-                     left_out});
+    // What is proven otherwise, and leads to nothing itself, proves nothing to who imports it.
+    const RangeSet certificate =
+        is_whole ? state.certificate() - left_out
+                 : (closure(asked, state.head()) & anchored(served)) - asked - left_out;
+    parts.push_back({state, asked, certificate, left_out, (asked - certificate) - state.payloads});
   }
   if (!parts.empty()) return parts;
   return fail_with(Failure(Error{Errc::kEntryNotHeld})
@@ -70,9 +77,33 @@ Outcome<void> unless_cut_off(const LogKey& log, const RangeSet& cut_off) {
   return fail_with(std::move(failure).about(short_name(log)).next(kIfCutOff));
 }
 
+/// Of one log: of several reasons the first, which names what the others name.
+Outcome<void> unless_lacking(const Part& part, const RangeSet& damaged, const JsonlFormat& format) {
+  auto sound = unless_damaged(part.state.log, damaged, format.damaged_payloads());
+  auto whole = unless_cut_off(part.state.log, format.cut_off());
+  const RangeSet payloads = part.lacking() - format.cut_off();
+  if (sound && whole) return unless_missing(part.state, payloads, Errc::kPayloadNotHeld);
+  if (!sound && !whole) {
+    sound.error().message += "; and, as they lead to it, " + to_string(format.cut_off());
+    sound.error().fields["cut_off"] = to_string(format.cut_off());
+  }
+  auto& first = sound ? whole : sound;
+  if (!payloads.empty()) {
+    first.error().message += "; without payload, as that is not held: " + to_string(payloads);
+    first.error().fields["missing"] = to_string(payloads);
+  }
+  return std::move(first);
+}
+
+/// What came of it.
+struct Printed {
+  bool is_any = false;
+  bool is_over = false;  ///< all that can be
+};
+
 /// Prints all that is sound and can be imported; fails in the end when there is more.
 Outcome<void> print(Output& out, const store::Store& store, const std::vector<Part>& parts,
-                    bool& is_none) {
+                    Printed& done) {
   std::vector<PrintedPayloads> printed;
   printed.reserve(parts.size());
   for (const Part& part : parts) printed.push_back({part.state, part.asked});
@@ -83,17 +114,13 @@ Outcome<void> print(Output& out, const store::Store& store, const std::vector<Pa
     JsonlFormat format(part.asked);
     const auto damaged = print_entries(out, store, part.state.log, part.asked | part.certificate,
                                        format, bytes == 0 ? nullptr : &progress);
-    is_none = is_none && format.written().empty();
+    done.is_any = done.is_any || !format.written().empty();
     if (!damaged) return fail_with(damaged.error());
-    auto sound = unless_damaged(part.state.log, *damaged, format.damaged_payloads());
-    auto whole = unless_cut_off(part.state.log, format.cut_off());
-    if (!sound && !whole) {
-      sound.error().message += "; and, as they lead to it, " + to_string(format.cut_off());
-      sound.error().fields["cut_off"] = to_string(format.cut_off());
-    }
-    if (sound && !whole && outcome) outcome = std::move(whole);
-    if (!sound) outcome = std::move(sound);
+    auto of_part = unless_lacking(part, *damaged, format);
+    const bool is_worse = !of_part && (outcome || of_part.error().code == Errc::kStoreDamaged);
+    if (is_worse) outcome = std::move(of_part);
   }
+  done.is_over = true;
   return outcome;
 }
 
@@ -122,6 +149,17 @@ Outcome<void> report(Context& context, const std::string& path, const std::vecto
 
 void tell_left_out(const Context& context, const std::vector<Part>& parts) {
   for (const Part& part : parts) {
+    const RangeSet deleted = part.bare & part.state.deleted;
+    const RangeSet unwanted = part.bare - deleted - part.lacking();
+    std::string bare;
+    const auto add = [&bare](const RangeSet& payloads, std::string_view why) {
+      if (payloads.empty()) return;
+      bare += (bare.empty() ? "without " : "; without ") + human_payloads(payloads.count()) +
+              std::string(why) + ": " + human_ranges(payloads);
+    };
+    add(deleted, " deleted here");
+    add(unwanted, " not held and not wanted");
+    if (!bare.empty()) warn(context, "export", part.state.log, {bare});
     const std::uint64_t count = part.left_out.count();
     if (count == 0) continue;
     warn(context, "export", part.state.log,
@@ -143,23 +181,22 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto parts, choose(*store, options));
   tell_left_out(context, parts);
-  bool is_none = true;
+  Printed done;
   auto pipe = open_pipe(options.path);
   if (!pipe) return fail_with(std::move(pipe.error()).about(shown(options.path)));
   say_when_interrupted(is_to_output || *pipe ? "not all was printed" : "no file was made");
-  if (is_to_output) return print(context.out, *store, parts, is_none);
+  if (is_to_output) return print(context.out, *store, parts, done);
   if (*pipe) {
     Output out((*pipe)->get(), shown(options.path));
-    const auto printed = print(out, *store, parts, is_none);
+    const auto printed = print(out, *store, parts, done);
     CULM_TOOLS_CHECK(out.flush());
     return printed;
   }
 
   CULM_TOOLS_TRY(const auto file, NewFile::create(options.path, 0666));
-  auto printed = print(file->out(), *store, parts, is_none);
-  const bool is_left = !printed && (printed.error().code == Errc::kStoreDamaged ||
-                                    printed.error().code == Errc::kUnitUnanchored);
-  if (!printed && (!is_left || is_none)) return printed;
+  auto printed = print(file->out(), *store, parts, done);
+  const bool is_left = done.is_over || (!printed && printed.error().code == Errc::kStoreDamaged);
+  if (!printed && !(is_left && done.is_any)) return printed;
   {
     const Uninterrupted whole;
     CULM_TOOLS_CHECK(file->complete());
@@ -187,7 +224,10 @@ void add_export(CommandTree& tree) {
       "Where a payload is damaged, its entry stands there without it; what is damaged and left\n"
       "out is named, and the exit status is then 5. Entries that lead to nothing, as what was\n"
       "below them is lost, are left out as nobody can import them, and named; the exit status is\n"
-      "then 3, but 0 where none of them is wanted any more and --range names none.",
+      "then 3, but 0 where none of them is wanted any more and --range names none. So it is where\n"
+      "a payload is not held: its entry stands there without it, and the exit status is 3 where "
+      "it\n"
+      "is wanted (`culm select`) and was not deleted here.",
       "culm export 4fd3ab12 --jsonl --range 500-600 -o part.jsonl", options, run);
   verb.group(VerbGroup::kExchange);
   verb.add_option("LOG", &options->log, "Log").required();
