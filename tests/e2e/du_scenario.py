@@ -1,12 +1,13 @@
 """Where the bytes of a store's file are."""
 
+import json
 import os
 
-from relay_harness import NetworkScenario
-from scenario import main
+from rotten import PAGE, Rotten
+from scenario import STORE, main
 
 
-class Du(NetworkScenario):
+class Du(Rotten):
     def test_it_says_where_the_bytes_are_and_adds_up(self):
         author = self.new_log(["x" * 4096] * 500)
         relay = self.relay("store")
@@ -44,6 +45,26 @@ class Du(NetworkScenario):
                     done = self.json("compact", store=store)
                     self.assertAlmostEqual(space["free_bytes"], done["bytes_freed"],
                                            delta=0.02 * space["file_bytes"])
+
+    def test_it_names_what_it_cannot_read_and_counts_the_rest(self):
+        key = self.keygen()
+        damaged = self.new_log(self.lines(200), key=key, store="rotten")
+        self.new_log(self.lines(20), "--log-id", "1", key=key, store="rotten")
+        before = self.json("du", store="rotten")
+        with open(self.path("rotten/data.mdb"), "r+b") as file:
+            page = file.read().rfind(b"line 100 of") // PAGE * PAGE
+            file.seek(page)
+            file.write(bytes(PAGE))
+        done = self.run_culm("du", "--json", store="rotten", status=STORE)
+        failure, space = json.loads(done.stderr), json.loads(done.stdout)
+        self.assertEqual(failure["about"], damaged[:12])
+        first, last = map(int, failure["damaged"].split("-"))
+        self.assertTrue(last - 20 < first <= 100 <= last, failure)
+        lost = (last - first + 1) / 220
+        self.assertAlmostEqual(space["entry_bytes"], before["entry_bytes"] * (1 - lost),
+                               delta=before["entry_bytes"] / 100)
+        self.assertIn("the whole file", self.run_culm("du", store="rotten",
+                                                      status=STORE).stdout.decode())
 
 
 if __name__ == "__main__":

@@ -4,8 +4,10 @@
 #include "culm/feed/closure.hpp"
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/entry_format.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/progress.hpp"
+#include "tools/cli/readable.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 
@@ -25,21 +27,23 @@ enum : std::size_t { kPayloads, kEntries, kCertificate, kEvidence, kStaged, kFre
 
 using Kinds = std::array<Kind, kOther + 1>;
 
-/// Each entry is read. What is damaged counts as all else.
-Result<void> count(const store::ReadTransaction& transaction, const LogKey& key, Kinds& kinds,
-                   Progress& progress) {
-  CULM_TRY(const auto log, transaction.get_log(key));
-  kinds[kPayloads].bytes += log->payload_bytes;
-  const RangeSet certificate = log->certificate();
-  CULM_CHECK(transaction.visit_sound_entries(
-      *log, log->held, [&](const store::StoredEntry& stored) -> Result<bool> {
-        const SeqNum seqnum = stored.entry.seqnum();
-        kinds[certificate.contains(seqnum) ? kCertificate : kEntries].bytes +=
-            stored.entry.bytes().size();
-        progress.advance(1);
-        return true;
-      }));
-  CULM_TRY(const auto evidence, transaction.evidence(*log));
+/// Each entry is read. What is damaged counts as all else, and is named.
+Outcome<void> count(const store::Store& store, const LogKey& key, Kinds& kinds,
+                    Progress& progress) {
+  const std::string title = short_name(key);
+  CULM_TOOLS_TRY(const auto log, read_log(store, key));
+  kinds[kPayloads].bytes += log.payload_bytes;
+  const RangeSet certificate = log.certificate();
+  CULM_TOOLS_TRY(const RangeSet unreadable,
+                 visit_readable(store, key, log.held, [&](const store::StoredEntry& stored) {
+                   const SeqNum seqnum = stored.entry.seqnum();
+                   kinds[certificate.contains(seqnum) ? kCertificate : kEntries].bytes +=
+                       stored.entry.bytes().size();
+                   progress.advance(1);
+                 }));
+  CULM_TOOLS_CHECK(unless_damaged(key, unreadable));
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  CULM_TOOLS_TRY(const auto evidence, about(title, transaction.evidence(log)));
   for (const Evidence& one : evidence) {
     for (const Bytes& entry : one.entries) kinds[kEvidence].bytes += entry.size();
   }
@@ -61,9 +65,11 @@ Outcome<void> run(Context& context, const Options& /*options*/) {
   CULM_TOOLS_TRY(const auto logs, about(named(context), transaction.list_logs()));
   Progress progress("counting", 0, Progress::Unit::kCount);
   if (progress.is_shown()) progress.set_total(count_held(transaction, logs));
+  Outcome<void> outcome;
   for (const LogKey& log : logs) {
-    const auto counted = count(transaction, log, kinds, progress);
-    if (!counted && counted.error().code != Errc::kStoreDamaged) return fail_with(counted.error());
+    auto counted = count(*store, log, kinds, progress);
+    if (!counted && counted.error().code != Errc::kStoreDamaged) return counted;
+    if (!counted && outcome) outcome = std::move(counted);
   }
   CULM_TOOLS_TRY(kinds[kStaged].bytes, about(named(context), transaction.staged_bytes()));
   const auto packed = transaction.packed_bytes();
@@ -79,13 +85,15 @@ Outcome<void> run(Context& context, const Options& /*options*/) {
   if (context.json) {
     Json line = {{"type", "space"}, {"file_bytes", space.file_bytes}};
     for (const Kind& kind : kinds) line[kind.key] = kind.bytes;
-    return context.out.write_json(line);
+    CULM_TOOLS_CHECK(context.out.write_json(line));
+    return outcome;
   }
   using enum Table::Align;
   Table table({{"bytes"}, {"", kLeft}});
   for (const Kind& kind : kinds) table.add({human_size(kind.bytes), kind.text});
   table.add({human_size(space.file_bytes), "the whole file"});
-  return context.out.say(table.take());
+  CULM_TOOLS_CHECK(context.out.say(table.take()));
+  return outcome;
 }
 
 }  // namespace
@@ -94,7 +102,8 @@ void add_du(CommandTree& tree) {
   Verb& verb = tree.add_verb(
       "du",
       "Say where the bytes of the store's file are, and how many `culm compact` would give back.\n"
-      "Reads every entry, and adds up to the length of the file.",
+      "Reads every entry, and adds up to the length of the file. What is damaged counts as all\n"
+      "else and is named, of the first log that has any, and the exit status is then 5.",
       "culm du", std::make_shared<Options>(), run);
   verb.group(VerbGroup::kLetGo);
 }
