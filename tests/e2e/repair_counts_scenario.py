@@ -157,7 +157,10 @@ class RepairCounts(Rotten):
                          (self.author, False, "store_damaged"))
         self.assertEqual((second["log"], second["ok"]), (f"{self.author}.1", True))
         said = self.run_culm("verify", status=STORE).stdout.decode()
-        self.assertIn(f"{self.author[:12]}    BAD   the store is damaged\n", said)
+        begin, end = map(int, first["damaged"].split("-"))
+        self.assertTrue(end - 20 < begin <= 150 <= end, first)
+        self.assertIn(f"{self.author[:12]}    BAD   the store is damaged; {end - begin + 1} entries "
+                      f"cannot be read: {begin}-{end}\n", said)
         self.assertIn(f"{self.author[:12]}.1  good  ", said)
 
     def test_a_file_that_cannot_be_put_in_its_place_was_not_written(self):

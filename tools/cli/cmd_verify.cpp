@@ -13,6 +13,7 @@
 #include "tools/cli/jsonl_file.hpp"
 #include "tools/cli/lost.hpp"
 #include "tools/cli/progress.hpp"
+#include "tools/cli/readable.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 #include "tools/cli/verify_entry.hpp"
@@ -177,15 +178,33 @@ Outcome<void> print_verdict(Context& context, const Columns& columns,
   return context.json ? context.out.write_json(object) : context.out.say(text);
 }
 
-/// The verdict on a log of which not all can be read: its state, or a page.
+/// The verdict on a log of which not all can be read: its state, or a page with `unreadable`.
 Outcome<void> print_unreadable(Context& context, const Columns& columns, const LogKey& log,
-                               const Error& error) {
+                               const Failure& failure, const RangeSet& unreadable) {
   if (context.json) {
-    return context.out.write_json(Json{
-        {"type", "verdict"}, {"log", to_string(log)}, {"ok", false}, {"error", name(error.code)}});
+    Json object = {
+        {"type", "verdict"}, {"log", to_string(log)}, {"ok", false}, {"error", name(failure.code)}};
+    if (!unreadable.empty()) object["damaged"] = to_string(unreadable);
+    return context.out.write_json(object);
   }
   return context.out.say(columns.named(log) + "  " + context.out.toned(Tone::kBad, "BAD ") + "  " +
-                         message(error) + "\n");
+                         failure.message + "\n");
+}
+
+/// Of a log of which a page cannot be read: goes on with what is behind it.
+Outcome<Failure> judge_unreadable(Context& context, const Columns& columns,
+                                  const store::Store& store, const store::LogState& log,
+                                  const Error& error) {
+  CULM_TOOLS_TRY(const RangeSet unreadable,
+                 visit_readable(store, log.log, log.held, [](const store::StoredEntry&) {}));
+  Failure failure(error);
+  if (!unreadable.empty()) {
+    failure.message +=
+        "; " + human_entries(unreadable.count()) + " cannot be read: " + human_ranges(unreadable);
+    failure.fields["damaged"] = to_string(unreadable);
+  }
+  CULM_TOOLS_CHECK(print_unreadable(context, columns, log.log, failure, unreadable));
+  return std::move(failure).about(short_name(log.log));
 }
 
 /// What is wrong with a log whose state can be read.
@@ -243,7 +262,7 @@ Outcome<void> verify_store(Context& context, const Options& options) {
       if (state.error().code == Errc::kLogUnknown)
         return fail_with(Failure(state.error()).about(title));
       keep_worst(worst, Failure(state.error()).about(title));
-      CULM_TOOLS_CHECK(print_unreadable(context, columns, key, state.error()));
+      CULM_TOOLS_CHECK(print_unreadable(context, columns, key, state.error(), {}));
       continue;
     }
     const store::LogState& log = **state;
@@ -253,8 +272,8 @@ Outcome<void> verify_store(Context& context, const Options& options) {
     if (!audited) {
       const Error& error = audited.error();
       if (error.code != Errc::kStoreDamaged) return fail_with(Failure(error).about(title));
-      keep_worst(worst, Failure(error).about(title));
-      CULM_TOOLS_CHECK(print_unreadable(context, columns, key, error));
+      CULM_TOOLS_TRY(Failure failure, judge_unreadable(context, columns, *store, log, error));
+      keep_worst(worst, std::move(failure));
       continue;
     }
     const store::AuditReport& report = *audited;
