@@ -332,10 +332,12 @@ Result<void> SyncLog::find_missing(const store::ReadTransaction& transaction,
   }
   const bool is_at_an_end = want_.live || report.outcome == LogOutcome::kComplete ||
                             report.outcome == LogOutcome::kIncomplete;
-  if (!want_.payloads || !is_at_an_end || want_.quote_only) return {};
+  if (!want_.payloads || !is_at_an_end) return {};
   const RangeSet deleted = log.deleted - want_.undelete;
+  const bool is_part = !named_.empty() && named_ != everything().ranges;
+  report.deleted_here = deleted & (is_part ? named_ : (wanted & payloads_there()) - want_.bare);
+  if (want_.quote_only) return {};
   report.payloads_missing = (wanted & log.served()) - log.payloads - deleted - want_.bare;
-  if (named_ != everything().ranges) report.deleted_here = named_ & deleted;
   if (want_.payload_size_min == 0 && want_.payload_size_max == limits::kPayloadSizeBytesMax) {
     return {};
   }

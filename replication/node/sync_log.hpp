@@ -117,6 +117,12 @@ class SyncLog {
     std::optional<replication::DenyReason> offer_denied;
   };
 
+  /// That peers have said they hold.
+  [[nodiscard]] RangeSet payloads_there() const {
+    RangeSet all;
+    for (const Said& said : peers_) all |= said.payloads;
+    return all;
+  }
   /// A fork below the cap that was known before, if any was, and what it drops here.
   [[nodiscard]] static std::optional<SyncForked> find_forked(const store::LogState& log,
                                                              SeqNum cap_before);

@@ -66,7 +66,9 @@ struct LogReport {
   // Of entries that are here; not before it has come to an end.
   RangeSet payloads_missing;   ///< wanted and not here
   RangeSet payloads_left_out;  ///< of these, the ones of another size than was asked for
-  RangeSet deleted_here;       ///< payloads not wanted, of a part that was named
+  /// Payloads that were deleted here, and so did not come: of a part that was named all, else those
+  /// that are wanted and that a peer holds. Of a quote too.
+  RangeSet deleted_here;
   // With `push`.
   bool is_pushed = false;                ///< every peer has said that it holds all that is here
   std::vector<Unconfirmed> unconfirmed;  ///< by each other one, unless the log was new here

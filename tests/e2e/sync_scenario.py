@@ -157,10 +157,13 @@ class Fetching(NetworkScenario):
         self.sync_one("reader", self.address, author)
         self.out("delete", author, "--payloads", "--range", "1-50", store="reader")
         self.assertEqual(self.sync_one("reader", self.address)["payload_bytes"], 0)
-        self.assertEqual(self.sync_one("reader", self.address, author)["deleted_here"], "")
-        named = ("sync", self.address, author, "--range", "41-60")
-        self.assertIn(": the payloads of 10 entries were deleted here, --undelete takes them again: "
-                      "41-50\n", self.text(*named, store="reader"))
+        self.assertEqual(self.sync_one("reader", self.address, author)["deleted_here"], "1-50")
+        for part, count, seqnums in (("--quote",), 50, "1-50"), ((), 50, "1-50"), (
+                (author, "--range", "41-60"), 10, "41-50"):
+            said = self.text("sync", self.address, *part, store="reader")
+            self.assertIn(f": the payloads of {count} entries were deleted here and do not come "
+                          f"back by themselves: {seqnums}; `culm sync {self.address} "
+                          f"{author[:12]}.0 --range {seqnums} --undelete` takes them again\n", said)
         again = self.sync_one("reader", self.address, author, "--range", "41-60", "--undelete")
         self.assertEqual(again["deleted_here"], "")
         self.assertEqual(again["payload_bytes"], sum(map(len, self.lines(10, 41))))

@@ -7,6 +7,7 @@
 #include "culm/replication/host/sync_lines.hpp"
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/carry.hpp"
 #include "tools/cli/store_access.hpp"
 
 namespace culm::tools {
@@ -64,6 +65,17 @@ bool brings_nothing(const replication::Quote& quote) {
          quote.wire_bytes < limits::kPayloadChunkBytes;
 }
 
+/// Empty where nothing stays away for that.
+std::string human_deleted_here(const SyncRequest& request, const LogReport& log) {
+  if (log.deleted_here.empty()) return {};
+  const std::string address = node::to_string(request.peers[0].endpoint);
+  return short_name(log.log) + ": " + payloads_of(log.deleted_here) +
+         " were deleted here and do not come back by themselves: " +
+         human_ranges(log.deleted_here) + "; `culm sync " + address + " " + name_of_one(log.log) +
+         " --range " + to_string(fit_in_command(log.deleted_here)) +
+         " --undelete` takes them again" + then_others(log.deleted_here) + "\n";
+}
+
 std::string quoted(const SyncRequest& request, const SyncReport& report) {
   const char* const title = is_of_one(request) ? "would receive" : "would receive from one peer";
   Table table({{title, kLeft}, {"entries"}, {"certificate"}, {"payloads"}, {"wire in"}});
@@ -78,6 +90,7 @@ std::string quoted(const SyncRequest& request, const SyncReport& report) {
     }
     add_whole(table, log);
     if (!log.beyond_head.empty()) text += short_name(log.log) + ": " + human_beyond(log) + "\n";
+    text += human_deleted_here(request, log);
     if (has_budget && log.quote && !log.quote->exact && brings_nothing(*log.quote)) {
       text += short_name(log.log) + ": nothing that is missing fits into the budget\n";
     }
@@ -153,10 +166,7 @@ std::string notes(const SyncRequest& request, const SyncReport& report, const Lo
     note("--payload-max left out " + payloads_of(log.payloads_left_out) + ": " +
          human_ranges(log.payloads_left_out));
   }
-  if (!log.deleted_here.empty()) {
-    note(payloads_of(log.deleted_here) +
-         " were deleted here, --undelete takes them again: " + human_ranges(log.deleted_here));
-  }
+  text += human_deleted_here(request, log);
   const std::string confirmed = request.push ? receipt(request, log) : "";
   if (!confirmed.empty()) note(confirmed);
   for (const node::Unconfirmed& one : log.unconfirmed) {
