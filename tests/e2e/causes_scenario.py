@@ -115,15 +115,22 @@ class Causes(NetworkScenario):
     def test_another_network_key(self):
         first, second = self.network_key("a", "1"), self.network_key("b", "2")
         relay = self.relay("relay", "--network-key", first)
-        said = self.cause(relay.address, "peer_refused", "is of another network (--network-key)",
-                          "--network-key of both sides", "--network-key", second)
+        said = self.cause(relay.address, "peer_refused", "is of another network (--network, --network-key)",
+                          "check --network and --network-key of both sides", "--network-key", second)
         self.assertNotIn("full", said)
-        self.cause(relay.address, "peer_hung_up", "another network (--network-key)",
-                   "--network-key of both sides")
+        self.cause(relay.address, "peer_hung_up", "another network (--network, --network-key)",
+                   "and --network and --network-key of both sides")
+        relay.end()
+        # The wire does not tell which of them is another.
+        relay = self.relay("relay", "--network-key", first, "--network", "fam")
+        for network in [], ["--network", "famm"]:
+            self.cause(relay.address, "peer_hung_up", "another network (--network, --network-key)",
+                       "and --network and --network-key of both sides", "--network-key", first,
+                       *network)
         relay.end()
         open_relay = self.relay("open")
-        self.cause(open_relay.address, "peer_hung_up", "another network (--network-key)",
-                   "--network-key of both sides", "--network-key", second)
+        self.cause(open_relay.address, "peer_hung_up", "another network (--network, --network-key)",
+                   "and --network and --network-key of both sides", "--network-key", second)
         open_relay.end()
 
     def test_another_peer_key(self):

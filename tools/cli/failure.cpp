@@ -187,12 +187,14 @@ constexpr Row kRows[] = {
      "give both sides the same --network, or neither of them any, and the same version of culm",
      "the peer is of another network (--network), or of another version of the protocol"},
     {Errc::kPeerHungUp,
-     "check that `culm relay` runs behind that address, and the --network-key of both sides",
+     "check that `culm relay` runs behind that address, and --network and --network-key of both "
+     "sides",
      "the connection was taken and closed without an answer: by a proxy with nothing behind it, by "
-     "what is no culm peer, or by a peer of another network (--network-key)"},
-    {Errc::kPeerRefused, "check the --network-key of both sides; if it is the same, try again",
-     "the peer answered and hung up: it is of another network (--network-key), or it ended just "
-     "then"},
+     "what is no culm peer, or by a peer of another network (--network, --network-key)"},
+    {Errc::kPeerRefused,
+     "check --network and --network-key of both sides; if they are the same, try again",
+     "the peer answered and hung up: it is of another network (--network, --network-key), or it "
+     "ended just then"},
     {Errc::kHandshake, "check that `culm relay` runs behind that address, and try again",
      "no handshake within 10 seconds: what listens there hangs, or is no culm peer, such as a web "
      "server that waits for a request"},
