@@ -162,8 +162,9 @@ class Arguments(Scenario):
                 said = self.error(USAGE, *verb, f"--range={ranges}").splitlines()[0]
                 self.assertIn(f'--range "{ranges}", at character {character}: {reason}', said)
                 self.assertIn("like 5-9,20,30-", said)
-        self.assertIn("at character 3: a peer is not asked for what counts from the end",
-                      self.error(USAGE, "sync", "127.0.0.1:1", author, "--range", "3,last"))
+        said = self.error(USAGE, "sync", "127.0.0.1:1", author, "--range", "3,last")
+        self.assertIn("at character 3: a peer is not asked for what counts from the end", said)
+        self.assertIn("--newest N asks for the last N (ranges are like 5-9,20,30-)\n", said)
 
     def test_ranges_are_counted_from_the_end_alike_by_all_verbs_that_have_them(self):
         """But for what a peer is asked for: its end is not known before."""
@@ -241,6 +242,10 @@ class Arguments(Scenario):
                           ["path", 1, "--log", author]):
             message = self.error(USAGE, *arguments)
             self.assertIn(f" fits several logs, name one: {author}.3, {author}.4\n", message)
+        self.out("name", author, "alice")
+        said = self.error(USAGE, "inspect", "alice", "last")
+        self.assertIn("next: like `culm inspect alice.3 last`\n", said)
+        self.assertIn("signature", self.paste(said, "inspect"))
         for log_id in range(5, 13):
             self.out("append", "--key", key, "--log-id", log_id, stdin=b"x")
         said = self.error(USAGE, "pool", 1, "--log", author).splitlines()

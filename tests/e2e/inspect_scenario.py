@@ -65,6 +65,10 @@ class Inspect(Scenario):
         self.error(USAGE, "inspect", author)
         self.error(USAGE, "inspect", author, 0)
         self.error(USAGE, "inspect", "--hex", "abc")
+        for digits, size in ("00", "(1 byte): "), ("0000", "(2 bytes): "):
+            said = self.error(VERIFICATION, "inspect", "--hex", digits)
+            self.assertIn(size, said)
+            self.assertIn("next: give all bytes of one entry", said)
         self.error(USAGE, "inspect", author, 1, "--hex", "ab")
         self.error(VERIFICATION, "inspect", "--file", self.write("big", os.urandom(100_000)))
         self.error(VERIFICATION, "inspect", "--file", self.write("empty", ""))

@@ -58,12 +58,15 @@ std::optional<double> times(std::string_view number, std::string_view unit,
   return is_one && found != units.end() ? std::optional(value * found->factor) : std::nullopt;
 }
 
+constexpr std::string_view kRangesThere = " (ranges are like 5-9,20,30-)";
+
 /// Names the place, the reason, and how ranges are written.
-tl::unexpected<Failure> no_ranges(std::string_view what, std::string_view text, std::size_t at,
-                                  std::string_view reason) {
+tl::unexpected<Failure> no_ranges(
+    std::string_view what, std::string_view text, std::size_t at, std::string_view reason,
+    std::string_view like =
+        " (ranges are like 5-9,20,30-; of a log that is here also last, -10- or 5--2)") {
   return usage(std::string(what) + " " + in_quotes(text) + ", at character " +
-               std::to_string(at + 1) + ": " + std::string(reason) +
-               " (ranges are like 5-9,20,30-; of a log that is here also last, -10- or 5--2)");
+               std::to_string(at + 1) + ": " + std::string(reason) + std::string(like));
 }
 
 }  // namespace
@@ -131,7 +134,8 @@ Outcome<RangeSet> parse_range_option(std::string_view what, std::string_view tex
   if (!place) return words.of(kSeqnumMax);
   return no_ranges(what, text, *place,
                    "a peer is not asked for what counts from the end of a log, which only the peer "
-                   "knows; --newest N asks for the last N");
+                   "knows; --newest N asks for the last N",
+                   kRangesThere);
 }
 
 Outcome<RangeWords> RangeWords::parse(std::string_view what, std::string_view text) {

@@ -141,8 +141,13 @@ Standing standing_of(const store::LogState& log, SeqNum n) {
 Outcome<void> print_raw(Context& context, const std::string& name, ByteView bytes) {
   const auto entry = EntryView::parse(bytes);
   if (!entry) {
+    const std::string size =
+        std::to_string(bytes.size()) + (bytes.size() == 1 ? " byte" : " bytes");
     return fail_with(
-        Failure(entry.error()).about(name + " (" + std::to_string(bytes.size()) + " bytes)"));
+        Failure(entry.error())
+            .about(name + " (" + size + ")")
+            .next("give all bytes of one entry and no others: `culm inspect LOG SEQNUM "
+                  "--json` prints those of one that is held, as encoded"));
   }
   const auto signature = check_signature(*entry);
   Json object = to_json(*entry);
@@ -156,11 +161,22 @@ Outcome<void> print_raw(Context& context, const std::string& name, ByteView byte
   return fail_with(error_for(signature.error().code, entry->seqnum()));
 }
 
+/// Of an author with several logs one has to be named.
+Outcome<store::LogState> find_one(const store::ReadTransaction& transaction,
+                                  const Options& options) {
+  auto one = get_log_named(transaction, options.log);
+  const auto logs = find_logs_named(transaction, {options.log});
+  if (one || !logs || logs->size() < 2) return one;
+  const std::string name = options.log + "." + std::to_string(to_integer(logs->front().log_id));
+  return fail_with(std::move(one).error().next("like `culm inspect " + shell_word(name) + " " +
+                                               shell_word(options.seqnum) + "`"));
+}
+
 Outcome<void> print_held(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto transaction, store->read());
-  CULM_TOOLS_TRY(const auto log, get_log_named(transaction, options.log));
+  CULM_TOOLS_TRY(const auto log, find_one(transaction, options));
   CULM_TOOLS_TRY(const SeqNum n, parse_seqnum_of("SEQNUM", options.seqnum, log.head()));
   CULM_TOOLS_TRY(const auto stored, about(short_name(log.log), transaction.get_entry(log, n)));
   const Standing standing = standing_of(log, n);
