@@ -1,5 +1,6 @@
 import os
 import pathlib
+import re
 import resource
 import subprocess
 
@@ -139,6 +140,15 @@ class Append(Scenario):
         self.error(USAGE, "append", "--key", key, good, self.place)
         self.error(USAGE, "append", "--key", key, good, "")
         self.assertFalse((self.place / "store").exists())
+
+    def test_text_in_place_of_a_file_is_told_how_it_goes_in(self):
+        key, author = self.keygen()
+        said = self.error(NOT_FOUND, "--store", "there", "append", "--key", key, "it's me",
+                          "--log-id", 4)
+        step = re.search(r"text goes in by a pipe: `(echo [^`]*\| )culm ([^`]*)`", said)
+        subprocess.run(["bash", "-c", f"{step[1]}'{CULM}' {step[2]}"], cwd=self.place, check=True,
+                       env=self.environment, stdout=subprocess.DEVNULL)
+        self.assertEqual(self.out("cat", author + ".4", store="there"), b"it's me\n")
 
     def test_a_closed_standard_input_is_refused(self):
         key, _ = self.keygen()

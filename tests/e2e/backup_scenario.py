@@ -24,6 +24,9 @@ class Backup(Rotten):
         self.assertEqual(os.listdir(self.path("copy")), ["data.mdb"])
         self.assertEqual(report["bytes"], os.path.getsize(self.path("copy/data.mdb")))
         self.assertIn("lies in the store", self.error(USAGE, "backup", "store/copy"))
+        for file in "me.key", "me.key/copy":
+            said = self.error(USAGE, "backup", file)
+            self.assertIn("next: name a directory that is empty, or not there yet\n", said)
         self.assert_sound("copy")
         self.assertEqual(self.printed("copy", self.author), self.lines(ENTRIES))
         self.assertEqual(self.json("ls"), self.json("ls", store="copy"))

@@ -22,6 +22,8 @@ TEST(Commands, NameTheStoreWhereTheyGoToOne) {
             "`culm --store 'my store' ls`");
   EXPECT_EQ(commands.complete("`for n in 1; do culm cat a --range $n; done`"),
             "`for n in 1; do culm --store 'my store' cat a --range $n; done`");
+  EXPECT_EQ(commands.complete("`echo a | culm append --key k`"),
+            "`echo a | culm --store 'my store' append --key k`");
   EXPECT_EQ(commands.complete("culm: `culm repair --dry-run\n"),
             "culm: `culm --store 'my store' repair --dry-run\n");
 }

@@ -189,7 +189,8 @@ class Import(Scenario):
         self.assertEqual(process.wait(60), VERIFICATION)
         said = process.communicate()[1]
         self.assertIn(b"standard input:41: file_format", said)
-        self.assertIn(b"next: each line is one that `culm export --jsonl` writes", said)
+        self.assertIn(b"next: make the file where the log is: `culm export LOG --jsonl -o "
+                      b"FILE` there", said)
 
     def test_a_pipe_that_the_disk_has_no_room_for_changes_nothing(self):
         limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000))

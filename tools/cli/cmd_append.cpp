@@ -13,6 +13,7 @@
 #include "culm/store/key_file.hpp"
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/escape.hpp"
 #include "tools/cli/files.hpp"
 #include "tools/cli/gate.hpp"
 #include "tools/cli/interrupt.hpp"
@@ -219,6 +220,17 @@ Outcome<void> append_all(Batch& batch, const Options& options, Lines& lines) {
   return added;
 }
 
+/// What is said of a file that is not there, which may be the text itself.
+Failure without_file(const Options& options, const std::string& path, Failure failure) {
+  if (failure.exit == Exit::kNotFound) {
+    std::string append = "culm append --key " + shell_word(options.key_path);
+    if (options.log_id != "0") append += " --log-id " + shell_word(options.log_id);
+    failure.step = "check the name of the file; text goes in by a pipe: `echo " + shell_word(path) +
+                   " | " + append + "`";
+  }
+  return std::move(failure).about(shown(path));
+}
+
 /// Looks at all input before anything is written; the bytes there are, 0 when that is not known.
 Outcome<std::uint64_t> check_inputs(const Context& context, const Options& options) {
   if (options.files.empty() && has_input_now()) {
@@ -230,7 +242,7 @@ Outcome<std::uint64_t> check_inputs(const Context& context, const Options& optio
   bool is_known = true;
   for (const std::string& path : options.files) {
     auto size = check_input(path);
-    if (!size) return fail_with(std::move(size.error()).about(shown(path)));
+    if (!size) return fail_with(without_file(options, path, std::move(size).error()));
     if (!options.lines && *size > limits::kPayloadSizeBytesMax) {
       return fail_with(Failure(Error{Errc::kPayloadTooLarge}).about(shown(path)));
     }

@@ -1,3 +1,4 @@
+#include <cerrno>
 #include <filesystem>
 
 #include "culm/store/backup.hpp"
@@ -23,6 +24,9 @@ Failure refused(const Error& error, const Options& options) {
   Failure failure(error);
   if (error.code == Errc::kFileExists) {
     failure.message = "the directory is not empty";
+    failure.step = "name a directory that is empty, or not there yet";
+  } else if (error == error_system(Errc::kFileIo, ENOTDIR)) {
+    failure = Failure(Exit::kUsage, error.code, "this is a file, or lies below one");
     failure.step = "name a directory that is empty, or not there yet";
   } else if (error.code == Errc::kFileIo) {
     failure.step = "name a directory on a disk with room, that this user may write to";

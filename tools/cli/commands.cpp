@@ -85,7 +85,8 @@ std::string Commands::complete(std::string_view words) const {
     words.remove_prefix(end + kCommand.size());
     const std::string_view command = words.substr(0, words.find('`'));
     const std::string_view verb = command.substr(0, command.find(' '));
-    const bool is_begun = is_in_command && (before.ends_with('`') || before.ends_with("do "));
+    const bool is_begun = is_in_command && (before.ends_with('`') || before.ends_with("do ") ||
+                                            before.ends_with(" | "));
     const bool is_elsewhere =
         words.substr(std::min(command.size(), words.size())).starts_with("` there");
     const bool is_left = verb.starts_with('-') || has_option(command, "--help") ||

@@ -33,7 +33,7 @@ Failure explain_line(const std::string& path, const host::JsonlFault& fault) {
     failure.step = "leave out these logs from there on";
   }
   if (error.code == Errc::kFileFormat) {
-    failure.step = "each line is one that `culm export --jsonl` writes";
+    failure.step = "make the file where the log is: `culm export LOG --jsonl -o FILE` there";
   }
   if (!fault.missing.empty()) {
     const std::string missing = to_string(fault.missing);
