@@ -1,5 +1,6 @@
 """How verbs end whose reader goes away, and that are interrupted."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -115,6 +116,21 @@ class Ending(NetworkScenario):
         self.assertEqual((said["log"], said["seqnums"], said["head"]), (self.author, "303", 303))
         self.out("append", "--key", "me.key", *append[3:], stdin=b"four\n")
         self.assertEqual(self.json("ls")["head"], 304)
+
+    def test_a_compact_that_has_to_wait_changed_nothing_or_is_the_nodes(self):
+        writer = self.start_reading(b"one\n", "append", "--key", "me.key", "--lines", "-")
+        self.wait_until(lambda: self.json("ls")["head"] == 301)
+        process = self.start("compact")
+        self.wait_until(lambda: self.has_open(process.pid, self.path("store")))
+        self.assertEqual(self.interrupt(process), "culm: compact: interrupted: nothing changed\n")
+        self.interrupt(writer)
+
+    @staticmethod
+    def has_open(pid, directory):
+        with contextlib.suppress(FileNotFoundError):  # it is closed meanwhile
+            return any(os.readlink(f"/proc/{pid}/fd/{name}").startswith(directory)
+                       for name in os.listdir(f"/proc/{pid}/fd"))
+        return False
 
     def test_what_reads_a_file_has_done_nothing(self):
         with open(self.file, "rb") as file:
