@@ -589,6 +589,8 @@ class ForkThatPeersKnow(OwnLog):
     def test_is_no_reason_not_to_sync_what_lies_below(self):
         self.sync("store", self.address, "--push", status=FORK)
         self.assertEqual((self.json("ls")["head"], self.json("ls")["cap"]), (3, 4))
+        self.assertIn("  (forked at 4: it does not go on, another one does: `culm append --key FILE "
+                      "--log-id N`)\n", self.text("mark"))
 
 
 if __name__ == "__main__":

@@ -203,6 +203,15 @@ Outcome<std::vector<LogKey>> choose_logs(const std::vector<std::string>& names,
   return logs;
 }
 
+/// What the store, where there is one, knows of a fork.
+std::string words_of_fork(const Outcome<std::unique_ptr<store::Store>>& store, const LogKey& log) {
+  const auto transaction = store ? (*store)->read() : fail(Errc::kStoreNotFound);
+  const auto state = transaction ? transaction->find_outline(log) : fail(transaction.error());
+  if (!state || !*state || (*state)->cap == 0) return {};
+  return "  (forked at " + std::to_string((*state)->cap) +
+         ": it does not go on, another one does: `culm append --key FILE --log-id N`)";
+}
+
 Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_TRY(const std::string directory, about("author mark", store::find_marks_directory()));
   if (!options.import_path.empty()) return import_marks(context, directory, options.import_path);
@@ -210,6 +219,7 @@ Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, choose_logs(options.logs, known));
   CULM_TOOLS_TRY(const auto names, list_given_names());
   if (logs.empty() && !context.json) return context.out.say("nothing was appended here yet\n");
+  const auto store = open_for_reading(context);
   std::optional<Failure> damaged;
   for (const LogKey& log : logs) {
     const std::string path = store::author_mark_path(directory, log);
@@ -230,7 +240,8 @@ Outcome<void> run(Context& context, const Options& options) {
     }
     CULM_TOOLS_CHECK(context.out.say(given_name_of(names, log).value_or(to_string(log)) + "  " +
                                      (read ? std::to_string(seqnum) : "?") + "  " + shown(path) +
-                                     (read ? words_of(**read) : "  (damaged)") + "\n"));
+                                     (read ? words_of(**read) : "  (damaged)") +
+                                     words_of_fork(store, log) + "\n"));
   }
   if (damaged) return fail_with(*std::move(damaged));
   return {};
