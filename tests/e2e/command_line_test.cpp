@@ -188,6 +188,22 @@ TEST_F(CommandLine, WhatCountsFromTheEndIsNoOption) {
   EXPECT_TRUE(parse_command_line(tree_, {"log", "x", "--range", "-10-"}, context_));
 }
 
+TEST_F(CommandLine, WhatOtherProgramsCallAVerbIsKnown) {
+  for (const auto& [typed, verb] :
+       std::initializer_list<std::pair<const char*, const char*>>{{"list", "ls"},
+                                                                  {"status", "ls"},
+                                                                  {"show", "cat"},
+                                                                  {"read", "cat"},
+                                                                  {"tail", "follow"},
+                                                                  {"pull", "sync"},
+                                                                  {"push", "sync --push"},
+                                                                  {"init", "keygen"},
+                                                                  {"stat", "ls"},
+                                                                  {"rm", "delete"}}) {
+    EXPECT_THAT(ending({typed}).err, HasSubstr("did you mean " + std::string(verb) + "?")) << typed;
+  }
+}
+
 TEST_F(CommandLine, WhatIsNoVerbIsNamed) {
   EXPECT_THAT(ending({"--store", "x", "synk"}).err, HasSubstr("there is no verb \"synk\""));
   EXPECT_EQ(ending({"ls", ""}).status, 2);

@@ -118,7 +118,16 @@ Failure wrong(std::string message) { return {Exit::kUsage, Errc::kUsage, std::mo
 Failure no_verb(const CommandTree& tree, std::string_view name) {
   std::vector<std::string> verbs;
   for (const Verb& verb : tree.verbs()) verbs.push_back(verb.name());
-  const auto near = near_to(name, verbs);
+  // What other programs call it.
+  constexpr std::pair<std::string_view, std::string_view> kElsewhere[] = {
+      {"init", "keygen"}, {"list", "ls"},    {"pull", "sync"}, {"push", "sync --push"},
+      {"read", "cat"},    {"rm", "delete"},  {"show", "cat"},  {"stat", "ls"},
+      {"status", "ls"},   {"tail", "follow"}};
+  const auto* const known =
+      std::ranges::find(kElsewhere, name, [](const auto& pair) { return pair.first; });
+  const auto near = known != std::end(kElsewhere)
+                        ? std::vector<std::string>{std::string(known->second)}
+                        : near_to(name, verbs);
   return wrong("there is no verb \"" + preview(as_bytes(name), 60) + "\"" +
                (near.empty() ? "" : "; did you mean " + either(near) + "?"));
 }
