@@ -73,7 +73,9 @@ class Names(NetworkScenario):
         self.text("name", first, "alice")
         self.assertIn("--remove alice", self.error(USAGE, "name", second, "alice"))
         self.text("name", "--remove", "alice")
-        self.error(NOT_FOUND, "name", "--remove", "alice")
+        said = self.error(NOT_FOUND, "name", "--remove", "alice")
+        self.assertIn("next: `culm name` lists the names\n", said)
+        self.assertIn("nothing has this name", self.error(NOT_FOUND, "name", "alice"))
         self.text("name", second, "alice")
         self.assertIn(second, self.text("name"))
 

@@ -51,10 +51,10 @@ Outcome<void> run(Context& context, const Options& options) {
     return context.out.say("forgot the name " + options.removed + "\n");
   }
   if (options.log.empty()) return list(context);
+  CULM_TOOLS_TRY(const LogName log, find(context, options.log));
   if (options.name.empty()) {
     return usage_without(context, "NAME", "what should it be called? Give a NAME");
   }
-  CULM_TOOLS_TRY(const LogName log, find(context, options.log));
   const GivenName given{options.name, log};
   CULM_TOOLS_CHECK(give_name(given));
   say_when_interrupted("the name was given");

@@ -73,11 +73,10 @@ Outcome<std::optional<LogName>> read_name(std::string_view name) {
                        .next("`culm name --remove " + std::string(name) + "`, then give it again"));
 }
 
-tl::unexpected<Failure> unknown(std::string_view name) {
+tl::unexpected<Failure> unknown(std::string_view name, const std::string& or_else = {}) {
   return fail_with(Failure(Exit::kNotFound, Errc::kLogUnknown, "nothing has this name")
                        .about(in_quotes(name))
-                       .next("`culm name` lists the names, `culm name LOG " + std::string(name) +
-                             "` gives one"));
+                       .next("`culm name` lists the names" + or_else));
 }
 
 Outcome<void> check_home() {
@@ -108,7 +107,9 @@ Outcome<std::optional<LogName>> find_whole_name(std::string_view text) {
     found = parse_whole(base);
   } else if (is_name(base)) {
     CULM_TOOLS_TRY(found, read_name(base));
-    if (!found && !is_hex(base)) return unknown(base);
+    if (!found && !is_hex(base)) {
+      return unknown(base, ", `culm name LOG " + std::string(base) + "` gives one");
+    }
   }
   if (!found) {
     return usage(in_quotes(text) +
