@@ -48,6 +48,13 @@ RangeSet closure(const RangeSet& wanted, SeqNum head) {
   return out;
 }
 
+RangeSet with_head_paths(const RangeSet& wanted) {
+  RangeSet out;
+  // Of the tail path of a range all but its last lie above it.
+  for (const SeqRange range : wanted.ranges()) out |= closure(RangeSet{range}, range.last);
+  return out;
+}
+
 bool is_closed(const RangeSet& set, SeqNum head) { return closure(set, head) == set; }
 
 // Inside a range each entry leads to the one before it, so all from its lowest anchored one on are

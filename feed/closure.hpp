@@ -29,6 +29,10 @@ struct Interest {
 /// |wanted| + 4 log head entries for each range. Spec: closure.md#closed
 [[nodiscard]] RangeSet closure(const RangeSet& wanted, SeqNum head);
 
+/// `wanted` and the head paths of all its members: what leads from them to entry 1. Costs as
+/// `closure`.
+[[nodiscard]] RangeSet with_head_paths(const RangeSet& wanted);
+
 /// Whether `set` lies at or below `head` and holds lip(x) and up(x) (where up(x) <= head) of each
 /// of its members. Costs as `closure`. Spec: closure.md#closed
 [[nodiscard]] bool is_closed(const RangeSet& set, SeqNum head);

@@ -244,7 +244,7 @@ Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
     const RangeSet cut_off = state.served() - find_provable(state.served(), said.held) - said.held;
     report.cut_off |= cut_off;
     // What nobody can take, and nobody wants here, is owed to nobody.
-    const RangeSet owed = state.served() - (cut_off - closure(wanted, head));
+    const RangeSet owed = state.served() - (cut_off - with_head_paths(wanted));
     Unconfirmed rest = unconfirmed(pushed_to[peer].endpoint, said, owed, state.payloads);
     if (rest.entries.empty() && rest.payloads.empty()) continue;
     report.unconfirmed.push_back(std::move(rest));

@@ -126,13 +126,6 @@ std::string human_cut_off(std::uint64_t count) {
 
 }  // namespace
 
-// Of the tail path of a range all but its last lie above it.
-RangeSet with_head_paths(const RangeSet& wanted) {
-  RangeSet out;
-  for (const SeqRange range : wanted.ranges()) out |= closure(RangeSet{range}, range.last);
-  return out;
-}
-
 RangeSet find_cut_off(const store::LogState& log, const RangeSet& lost) {
   const RangeSet left = log.served() - lost;
   const RangeSet cut_off = left - anchored(left);

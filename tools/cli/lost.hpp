@@ -30,9 +30,6 @@ struct LostOfLog {
   [[nodiscard]] bool empty() const { return lost.empty() && cut_off.empty(); }
 };
 
-/// `wanted` and the head paths of all its members: what leads from them to entry 1.
-[[nodiscard]] RangeSet with_head_paths(const RangeSet& wanted);
-
 /// Wanted entries that lead to entry 1 no more, once `lost` are gone.
 [[nodiscard]] RangeSet find_cut_off(const store::LogState& log, const RangeSet& lost);
 
