@@ -120,8 +120,12 @@ class Names(NetworkScenario):
         marks = self.environment["CULM_MARKS"]
         self.environment["CULM_MARKS"] = self.path("marks-of-somebody")
         said = self.text("sync", relay.address, author, store="other")
-        self.assertIn(f"of this author log 0 alone was asked for; others are to be named, like "
-                      f"{author[:12]}.1\n", said)
+        alone = "of this author log 0 alone was asked for; others are to be named, like "
+        self.assertIn(f"{alone}{author[:12]}.1\n", said)
+        for store, what, status in (("without", ("--payload-max", "0"), NOT_FOUND),
+                                    ("little", ("--budget", "200"), USAGE)):
+            self.assertIn(alone, self.text("sync", relay.address, author, *what, store=store,
+                                           status=status))
         self.assertEqual([row["log"] for row in self.json_lines("ls", store="other")], [author])
         self.assertNotIn("log 0 alone", self.text("sync", relay.address, author, store="other"))
         # Of one's own the marks tell.

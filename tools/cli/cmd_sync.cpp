@@ -198,14 +198,20 @@ Outcome<Besides> find_besides(const Options& options, const node::SyncRequest& r
   return besides;
 }
 
+/// Of a log that nobody spoke of there is nothing to be said besides.
+bool is_spoken_of(const node::SyncReport& report) {
+  return std::ranges::any_of(report.logs, [](const auto& log) { return log.peer_head != 0; });
+}
+
 /// As `conclude`, and what there may be besides.
 Outcome<void> conclude(Context& context, const node::SyncRequest& request,
                        const node::SyncReport& report, const store::Store& store,
                        const Besides& besides) {
-  CULM_TOOLS_CHECK(conclude(context, request, report));
-  if (context.json) return {};
+  const auto judged = conclude(context, request, report);
+  if (context.json || (!judged && !is_spoken_of(report))) return judged;
   CULM_TOOLS_TRY(const std::string again, tell_unwanted(store, besides.unwanted));
-  return context.out.say(again + besides.others);
+  CULM_TOOLS_CHECK(context.out.say((judged ? again : "") + besides.others));
+  return judged;
 }
 
 /// By the node that runs on the store.
