@@ -1,6 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+
+#include "culm/core/time.hpp"
 
 namespace culm::replication {
 
@@ -14,6 +17,7 @@ struct SessionStats {
   std::uint64_t payload_bytes_sent = 0;
   /// Units and parts of payloads in which something came for the first time by their want.
   std::uint64_t pieces_new = 0;
+  Instant heard{};  ///< when something came last
 
   SessionStats& operator+=(const SessionStats& other) {
     bytes_received += other.bytes_received;
@@ -23,6 +27,7 @@ struct SessionStats {
     payload_bytes_received += other.payload_bytes_received;
     payload_bytes_sent += other.payload_bytes_sent;
     pieces_new += other.pieces_new;
+    heard = std::max(heard, other.heard);
     return *this;
   }
 };

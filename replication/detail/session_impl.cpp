@@ -31,6 +31,7 @@ Result<void> Session::Impl::receive(ByteView wire, Instant now) {
   if (ended_) return fail(Errc::kPeerClosed);
   liveness_.bytes_received(wire.size(), now);
   stats_.bytes_received += wire.size();
+  stats_.heard = now;
   if (auto received = channel_.receive(wire, reader_.fill()); !received) {
     return go_on(std::move(received));
   }

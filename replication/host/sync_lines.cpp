@@ -117,14 +117,14 @@ Json with_peer(Json line, const node::PeerReport& peer) {
   return line;
 }
 
-Json peer_part(const node::PeerReport& peer) {
+Json peer_part(const node::SyncReport& report, const node::PeerReport& peer) {
+  std::string_view state = is_unanswered(report, peer) ? "unanswered" : "ok";
+  if (peer.error) state = name(peer.error->code);
   return with_peer({{"address", node::to_string(peer.endpoint)},
                     {"bytes_received", peer.stats.bytes_received},
                     {"bytes_sent", peer.stats.bytes_sent},
                     {"entries", peer.stats.entries_received},
-                    {"state", peer.error  ? std::string(name(peer.error->code))
-                              : peer.peer ? "ok"
-                                          : "unanswered"}},
+                    {"state", state}},
                    peer);
 }
 
@@ -147,7 +147,8 @@ std::vector<Json> report_lines(const node::SyncRequest& request, const node::Syn
                          {"seconds", std::chrono::duration<double>(report.took).count()}},
                         first);
   line["peers"] = Json::array();
-  for (const node::PeerReport& peer : report.peers) line["peers"].push_back(peer_part(peer));
+  for (const node::PeerReport& peer : report.peers)
+    line["peers"].push_back(peer_part(report, peer));
   lines.push_back(std::move(line));
   return lines;
 }

@@ -293,7 +293,9 @@ void Fetch::set_room(SessionId session, Source& source, std::optional<Instant> t
 void Fetch::cancel_late(Sessions& sessions, Instant now) {
   for (const auto& segment : planner_.take_cancelled(now)) {
     is_stale_ = true;
-    auto& segments = sources_.at(segment.peer).segments;
+    Source& source = sources_.at(segment.peer);
+    if (planner_.is_late(segment.peer)) passed_over_.insert(source.dial);
+    auto& segments = source.segments;
     const auto found = std::ranges::find(
         segments, segment.entries, [](const auto& row) -> const auto& { return row.second; });
     if (found == segments.end()) continue;

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "culm/replication/event.hpp"
@@ -89,6 +90,9 @@ class Fetch {
   [[nodiscard]] const std::map<DialId, replication::DenyReason>& declined() const {
     return declined_;
   }
+  /// Peers that it no longer waits for, since this was called last: late ones and, once it has
+  /// ended, those that have not answered.
+  [[nodiscard]] std::set<DialId> take_passed_over() { return std::exchange(passed_over_, {}); }
   [[nodiscard]] std::optional<Instant> next_deadline() const;
 
  private:
@@ -126,6 +130,7 @@ class Fetch {
   FetchPlanner planner_;
   std::map<SessionId, Source> sources_;
   std::set<DialId> waited_for_;  ///< dials that may yet bring something
+  std::set<DialId> passed_over_;
   std::vector<FetchPlanner::Segment> answered_;
   std::vector<std::pair<SessionId, replication::WantId>> to_cancel_;
   RangeSet lost_;           ///< what peers that are gone said they hold

@@ -67,6 +67,7 @@ std::optional<FetchOutcome> Fetch::outcome(Instant now) {
   const bool waits =
       !unanswered.empty() && (!is_here || now < *complete_since_ + FetchPlanner::kLateAfter);
   if (waits || planner_.can_go_on()) return std::nullopt;
+  passed_over_.merge(unanswered);
   return is_here ? FetchOutcome::kComplete : FetchOutcome::kNobody;
 }
 

@@ -144,6 +144,9 @@ void Node::advance_fetches() {
     running.is_changed = false;
     Fetch& fetch = running.fetch;
     const auto advanced = fetch.advance(store_, *this, now_);
+    for (const DialId dial : fetch.take_passed_over()) {
+      if (Sync* const sync = find_sync(running.sync)) sync->take_passed_over(id, dial);
+    }
     if (advanced && !*advanced) {
       arm(id, running);
       continue;

@@ -216,10 +216,7 @@ void Sync::conclude() {
     if (is_cut && !request_.live && told.outcome == LogOutcome::kPartial && !told.error) {
       told.outcome = LogOutcome::kUnfinished;
     }
-    for (std::size_t peer = 0; peer < reports_.size(); ++peer) {
-      if (log.state.has_answered(peer)) continue;
-      report.logs.back().silent.push_back(reports_[peer].endpoint);
-    }
+    told.silent = find_silent(log);
   }
   add_connections_to_quotes();
   if (report.error) report.outcome = SyncOutcome::kFailed;

@@ -129,6 +129,9 @@ class Sync {
   void take(const LogKey& log, const store::IngestReport& done) {
     inbox_.emplace_back(Stored{log, done});
   }
+  void take_passed_over(FetchId fetch, DialId dial) {
+    inbox_.emplace_back(PassedOver{fetch, dial});
+  }
   /// The log was forgotten here.
   void take_forgotten(const LogKey& log) {
     if (request_.while_known.contains(log)) inbox_.emplace_back(Forgotten{log});
@@ -155,6 +158,7 @@ class Sync {
     bool is_dropped = false;          ///< forgotten here, and nobody has named it
     std::set<std::size_t> quoting{};  ///< peers whose quote is waited for, where that is all
     std::set<DialId> unoffered{};     ///< to these, as there was nothing to offer
+    std::map<std::size_t, Instant> passed_over{};  ///< peers, and when
 
     // Live.
     DialId source = 0;               ///< who is asked for it; 0: nobody
@@ -207,8 +211,12 @@ class Sync {
   struct Forgotten {
     LogKey log;
   };
-  using Happened =
-      std::variant<SessionEvent, DialOver, FetchQuoted, FetchEnded, Stored, Changed, Forgotten>;
+  struct PassedOver {
+    FetchId fetch = 0;
+    DialId dial = 0;
+  };
+  using Happened = std::variant<SessionEvent, DialOver, FetchQuoted, FetchEnded, Stored, Changed,
+                                Forgotten, PassedOver>;
 
   [[nodiscard]] bool has_several() const { return request_.peers.size() > 1; }
   [[nodiscard]] std::size_t logs_at_a_time() const;
@@ -231,6 +239,7 @@ class Sync {
   void on(const Stored& stored);
   void on(const Changed& changed);
   void on(const Forgotten& forgotten);
+  void on(const PassedOver& passed_over);
   void on(Call& call, const replication::Established& established);
   void on(Call& call, const replication::PeerHas& has);
   void on(Call& call, const replication::Quoted& quoted);
@@ -278,6 +287,8 @@ class Sync {
   /// To what the peers quote of each log, its share of that.
   void add_connections_to_quotes();
   [[nodiscard]] SyncProgress progress() const;
+  /// Of a sync that has ended: see `LogReport::silent`.
+  [[nodiscard]] std::vector<Endpoint> find_silent(const Log& log) const;
   [[nodiscard]] Log* find(const LogKey& log);
   [[nodiscard]] const Endpoint& endpoint_of(const Call& call) const {
     return reports_[call.peer].endpoint;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "culm/replication/node/fetch_planner.hpp"
 #include "culm/replication/node/silence.hpp"
 #include "culm/replication/node/sync.hpp"
 
@@ -245,6 +246,27 @@ void Sync::on(const FetchEnded& ended) {
   // What a peer held may not be all any more, now that more has come.
   for (std::size_t peer = 0; peer < request_.peers.size(); ++peer) look_pushed(log, peer);
   settle(log);
+}
+
+void Sync::on(const PassedOver& passed_over) {
+  const auto log = by_fetch_.find(passed_over.fetch);
+  const auto call = calls_.find(passed_over.dial);
+  if (log == by_fetch_.end() || call == calls_.end()) return;
+  log->second->passed_over[call->second.peer] = now_;
+}
+
+std::vector<Endpoint> Sync::find_silent(const Log& log) const {
+  // One whose link is slow is passed over while its bytes trickle in.
+  constexpr Duration kSilentMin = FetchPlanner::kLateAfter / 2;
+  std::vector<Endpoint> silent;
+  for (std::size_t peer = 0; peer < reports_.size(); ++peer) {
+    const auto passed_over = log.passed_over.find(peer);
+    const Instant heard = reports_[peer].stats.heard;
+    const bool has_ceased = passed_over != log.passed_over.end() && heard <= passed_over->second &&
+                            heard + kSilentMin <= *began_ + report_.took;
+    if (has_ceased || !log.state.has_answered(peer)) silent.push_back(reports_[peer].endpoint);
+  }
+  return silent;
 }
 
 void Sync::on(const Stored& stored) {

@@ -60,6 +60,13 @@ bool is_partial(const LogReport& log) {
   return log.outcome == LogOutcome::kDenied && !log.unconfirmed.empty();
 }
 
+bool is_unanswered(const SyncReport& report, const PeerReport& peer) {
+  if (peer.error) return false;
+  return !peer.peer || std::ranges::any_of(report.logs, [&](const LogReport& log) {
+    return std::ranges::find(log.silent, peer.endpoint) != log.silent.end();
+  });
+}
+
 bool has_come(const SyncReport& report) {
   return report.stats.entries_received + report.stats.payload_bytes_received != 0;
 }

@@ -54,12 +54,14 @@ struct LogReport {
   SeqNum head = 0;                        ///< here
   SeqNum peer_head = 0;                   ///< the highest that a peer has said
   std::vector<SeqNum> peer_heads;         ///< of each peer, in the order of the request
-  std::vector<Endpoint> silent;           ///< peers that did not say what they hold of it, nor no
-  SeqNum cap = 0;                         ///< 0: no fork is known
-  SeqNum end_of_log = 0;                  ///< here; 0: it may go on
-  RangeSet dropped;                       ///< held from the cap on, where it was lowered meanwhile
-  RangeSet payloads_dropped;              ///< of these
-  RangeSet missing;                       ///< wanted and not here: it exists, or was named
+  /// Peers that did not say what they hold of it, nor no, or were passed over while they were to
+  /// bring some of it and have not said anything since.
+  std::vector<Endpoint> silent;
+  SeqNum cap = 0;             ///< 0: no fork is known
+  SeqNum end_of_log = 0;      ///< here; 0: it may go on
+  RangeSet dropped;           ///< held from the cap on, where it was lowered meanwhile
+  RangeSet payloads_dropped;  ///< of these
+  RangeSet missing;           ///< wanted and not here: it exists, or was named
   /// Wanted, now or by what the store keeps, and above the head: it may come to be. Of it only what
   /// was named now counts as missing.
   RangeSet beyond_head;
@@ -114,6 +116,9 @@ struct SyncReport {
   replication::SessionStats stats;  ///< of all peers
   Duration took{};
 };
+
+/// Whether nothing is known to keep the peer from answering, and some log lacks its answer.
+[[nodiscard]] bool is_unanswered(const SyncReport& report, const PeerReport& peer);
 
 /// Whether any entry or payload has come, or part of one.
 [[nodiscard]] bool has_come(const SyncReport& report);

@@ -120,6 +120,8 @@ class SeveralPeers(NetworkScenario):
             self.assertEqual(logs[0]["state"], "complete")
             self.assertLess(whole["seconds"], 20)
             self.assert_whole(store)
+            self.assertEqual(logs[0]["silent"], [{"address": bad.address}], at)
+            self.assertEqual(whole["peers"][0 if is_first else 1]["state"], "unanswered", at)
 
     def test_one_that_goes_away_is_passed_over_and_named(self):
         for number, at in enumerate((0, 2000, 200_000)):

@@ -38,6 +38,39 @@ TEST_F(SyncTest, WhoIsMuteIsPassedOverWithinTheTimeThatASyncMayBeIdle) {
   EXPECT_TRUE(is_here());
 }
 
+class OneThatStopsTest : public SyncTest {
+ protected:
+  /// Of a sync of which a peer stops after a second and, where it `answers` again, goes on while
+  /// the other still brings what it owes.
+  std::vector<Endpoint> find_silent(bool answers) {
+    network.link.bytes_per_second = 100'000;
+    for (SimulatedNode* const node : {&author, &stops}) node->hold(longer);
+    auto request = request_of({&longer, 1}, {&author, &stops});
+    request.idle_max = minutes(1);
+    start(std::move(request));
+    network.run(seconds(1));
+    network.block(stops);
+    network.run(seconds(9));
+    if (answers) network.unblock();
+    const SyncReport done = report();
+    EXPECT_EQ(done.outcome, SyncOutcome::kDone);
+    EXPECT_EQ(done.logs[0].outcome, LogOutcome::kComplete);
+    EXPECT_FALSE(done.peers[1].error);
+    EXPECT_EQ(is_unanswered(done, done.peers[1]), !answers);
+    EXPECT_FALSE(is_unanswered(done, done.peers[0]));
+    return done.logs[0].silent;
+  }
+
+  SimulatedNode& stops = network.add("stops");
+  LogBuilder longer = LogBuilder("alice").append_many(20'000);
+};
+
+TEST_F(OneThatStopsTest, IsNamed) {
+  EXPECT_EQ(find_silent(false), (std::vector{stops.endpoint()}));
+}
+
+TEST_F(OneThatStopsTest, AndAnswersAgainIsNotNamed) { EXPECT_TRUE(find_silent(true).empty()); }
+
 TEST_F(SyncTest, OneThatIsMuteHoldsUpNoPushOfManyLogsAndIsNamed) {
   SimulatedNode& mute = network.add("mute");
   author.accepts = store::LogInterest{everything(), true};

@@ -190,7 +190,9 @@ std::string who_brought_what(const SyncReport& report) {
             human_entries(peer.stats.entries_received) + ", " +
             human_size(peer.stats.bytes_received) + " in";
     if (peer.error) text += "; " + why_lost(*peer.error, peer.text).message;
-    if (!peer.error && !peer.peer) text += "; it did not answer";
+    if (is_unanswered(report, peer)) {
+      text += peer.peer ? "; it left some of it unanswered" : "; it did not answer";
+    }
     text += "\n";
   }
   if (came > kept) {
