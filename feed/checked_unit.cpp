@@ -13,6 +13,13 @@ const UnitEntry* CheckedUnit::find(SeqNum seqnum) const {
   return detail::find_entry(entries_, seqnum);
 }
 
+void CheckedUnit::leave_out_payloads(const RangeSet& seqnums) {
+  if (seqnums.empty()) return;
+  for (UnitEntry& item : entries_) {
+    if (seqnums.contains(item.entry.seqnum())) item.payload.reset();
+  }
+}
+
 /// By index: whether an entry above, of this unit, has a link that carries the entry's hash.
 std::vector<bool> CheckedUnit::find_vouched() const {
   std::vector<bool> vouched(entries_.size());

@@ -31,6 +31,8 @@ class CheckedUnit {
   /// The entry at `seqnum`, or null.
   [[nodiscard]] const UnitEntry* find(SeqNum seqnum) const;
 
+  /// Of entries at `seqnums` it brings no payloads any more.
+  void leave_out_payloads(const RangeSet& seqnums);
   /// Checks the signatures that the accepting rule will most likely ask for: of each entry that no
   /// other of the unit vouches for, with `full` of each one; from the highest down, as the rule
   /// does, and behind a bad one no more than were good before it. Entries at seqnums in `held` are

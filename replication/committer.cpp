@@ -142,6 +142,7 @@ std::vector<Committer::Job> Committer::check(std::vector<Work> works) {
         continue;
       }
       job.unit = *std::move(restored);
+      job.unit->leave_out_payloads(job.work.bare);
       job.sources = std::move(targets.sources);
       before.add(job.unit->entries(), jobs.size() - 1);
     }

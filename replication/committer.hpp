@@ -62,6 +62,7 @@ struct Work {
   std::optional<sealing::PeerKey> peer{};  ///< whose session it is
   bool while_known = false;                ///< passed over where the store does not know the log
   RangeSet undeletes{};  ///< payloads it brings that are taken though they were deleted here
+  RangeSet bare{};       ///< likewise, that are not taken though they come with their entries
 };
 
 /// What came of it. When the session is gone by then, `credit` goes back to its pool.

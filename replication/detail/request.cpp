@@ -52,12 +52,14 @@ bool Request::is_solicited(const ElidedContents& contents) const {
   const RangeSet wanted = wanted_up_to(head_max);
   if (!closure(wanted, head_max).contains(contents.seqnums)) return false;
   return contents.payloads.empty() || (asked.payloads && wanted.contains(contents.payloads) &&
+                                       (contents.payloads & excepted).empty() &&
                                        contents.payload_bytes_min >= asked.payload_size_min &&
                                        contents.payload_bytes_max <= asked.payload_size_max);
 }
 
 bool Request::is_solicited(const Payload& payload) const {
   return phase != Phase::kAsked && asked.payloads && !asked.quote_only &&
+         !excepted.contains(payload.seqnum) &&
          payload.offset + payload.bytes.size() <= asked.payload_size_max &&
          wanted_up_to(std::max(head, payload.seqnum)).contains(payload.seqnum);
 }

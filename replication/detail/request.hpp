@@ -35,7 +35,7 @@ struct Request {
   /// Whether a unit or a part of a payload was asked for.
   [[nodiscard]] bool is_solicited(const ElidedContents& contents) const;
   [[nodiscard]] bool is_solicited(const Payload& payload) const;
-  /// Whether a payload that comes is not taken: the peer may have been told of too few.
+  /// Whether a payload that comes is not taken: the peer may not have been told of it.
   [[nodiscard]] bool is_bare(SeqNum seqnum) const { return asked.bare.contains(seqnum); }
   /// A unit or a part of a payload has come that counts so much: whether something of it is new.
   /// Fails with kUnsolicited when the budget was used up before, or when too much has come that
@@ -71,6 +71,7 @@ struct Request {
   bool is_robbed = false;           ///< entries that the peer knows to be here were lost
   RangeSet brought;                 ///< entries that came by it
   RangeSet agreed{};                ///< entries that the peer has shown to hold as they are here
+  RangeSet excepted{};              ///< payloads that the peer was told to leave out
   std::uint64_t budget_bytes = 0;   ///< that the peer was told; 0: none
   std::uint64_t counted_bytes = 0;  ///< came, as credit counts
   std::uint64_t vain_bytes = 0;     ///< of these, in pieces with nothing new

@@ -79,7 +79,7 @@ Result<WantId> Requester::ask(const WantRequest& asked, const Again& again) {
     if (again.is_offered) shown -= damage_.of(asked.log);
     want.held = first_ranges(shown);
     want.payloads_held = first_ranges(log->payloads & shown);
-    want.payloads_excepted = find_excepted(*log, asked);
+    want.payloads_excepted = request.excepted = find_excepted(*log, asked);
   }
   request.id = want.id;
   request.host_id = again.host_id != 0 ? again.host_id : want.id;
@@ -248,6 +248,7 @@ void Requester::submit(Request& request, std::variant<UnitWork, PayloadWork, Evi
   Work work{{session_, last_work_}, request.asked.log, std::move(content), credit, request.token};
   work.peer = peer_;
   work.undeletes = request.asked.undelete & payloads;
+  work.bare = request.asked.bare & payloads;
   events_.push_back(WorkReceived{std::move(work)});
 }
 

@@ -328,6 +328,40 @@ TEST_F(HostilePeerTest, PayloadsThatWereToBeLeftOutArePassedOver) {
   EXPECT_EQ(victim.state(other.log()).payloads, (RangeSet{{3, 3}}));
 }
 
+TEST_F(HostilePeerTest, PayloadsThatWereToBeLeftOutAreNotTakenWithTheirEntriesEither) {
+  LogBuilder other = LogBuilder("bob").append_many(4);
+  WantRequest request = want_of(other.log());
+  request.bare = {{2, 2}};
+  const WantId id = *hostile.session().want(request);
+  hostile.say_have(other);
+  hostile.say_unit(id, other, {{1, 4}}, {{1, 4}});
+  EXPECT_FALSE(hostile.verdict());
+  EXPECT_EQ(victim.state(other.log()).held, (RangeSet{{1, 4}}));
+  EXPECT_EQ(victim.state(other.log()).payloads, (RangeSet{{1, 1}, {3, 4}}));
+}
+
+TEST_F(HostilePeerTest, PayloadsThatThePeerWasToldToLeaveOutAreRefused) {
+  for (const bool is_inline : {true, false}) {
+    LogBuilder other = LogBuilder(is_inline ? "bob" : "carol").append_many(4);
+    victim.hold(other, {{1, 2}});
+    HostilePeer peer(victim);
+    peer.say_hello();
+    WantRequest request = want_of(other.log());
+    request.bare = {{3, 3}};
+    const WantId id = *peer.session().want(request);
+    peer.say_have(other);
+    peer.say_unit(id, other, {{3, 4}}, is_inline ? RangeSet{{3, 3}} : RangeSet());
+    Payload payload;
+    payload.want = id;
+    payload.seqnum = 3;
+    payload.last = true;
+    payload.bytes = other.payload(3);
+    if (!is_inline) peer.say(payload);
+    EXPECT_EQ(peer.verdict(), Errc::kUnsolicited);
+    EXPECT_EQ(victim.state(other.log()).payloads, (RangeSet{{1, 2}}));
+  }
+}
+
 TEST_F(HostilePeerTest, AnUnanchoredUnitIsDeniedWithoutBlame) {
   hostile.say_have(log);
   const std::array unit{EntryBuffer(log.entry(13))};
