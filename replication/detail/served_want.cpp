@@ -39,7 +39,7 @@ void ServedWant::plan(const store::LogState& log) {
       entries &= anchored(entries | known);
     }
   }
-  if (want.payloads) payloads = (wanted & log.payloads) - settled;
+  if (want.payloads) payloads = (wanted & log.payloads) - settled - cut_short;
   // One whose entry is not sent follows nothing.
   if (!want.entries || has_gaps) payloads &= known | entries;
   put_off &= payloads;
@@ -53,6 +53,7 @@ void ServedWant::peer_holds(const RangeSet& shown_entries, const RangeSet& shown
   if (settled.ranges().size() + shown_payloads.ranges().size() > kShownRangesMax) return;
   known |= shown_entries;
   settled |= shown_payloads;
+  cut_short -= shown_payloads;
   entries -= shown_entries;
   payloads -= shown_payloads;
   keep_chunked();
@@ -72,10 +73,7 @@ bool ServedWant::pass_over(SeqNum seqnum) {
   const auto under_way = std::ranges::find(chunked, seqnum, &Chunked::seqnum);
   if (under_way != chunked.end()) {
     // Parts that come twice by one want count as sent in vain.
-    if (under_way->offset > limits::kVainBytesPerWantMax / 2) {
-      settled.insert(seqnum);
-      is_cut_short = true;
-    }
+    if (under_way->offset > limits::kVainBytesPerWantMax / 2) cut_short.insert(seqnum);
     chunked.erase(under_way);
     keep_chunked();
   }
@@ -84,7 +82,7 @@ bool ServedWant::pass_over(SeqNum seqnum) {
 }
 
 bool ServedWant::lacks(const store::Lost& lost, const store::LogState& log) const {
-  if (!damaged.empty() || is_cut_short) return true;
+  if (!damaged.empty() || !cut_short.empty()) return true;
   if (lost.empty()) return false;
   const SeqNum lost_head = lost.entries.empty() ? 0 : lost.entries.max();
   const SeqNum head_before = std::max({head, log.head(), lost_head});

@@ -76,24 +76,24 @@ struct ServedWant {
   [[nodiscard]] std::uint64_t ranges() const {
     return want.interest.ranges.ranges().size() + known.ranges().size() + entries.ranges().size() +
            payloads.ranges().size() + settled.ranges().size() + put_off.ranges().size() +
-           large.ranges().size();
+           large.ranges().size() + cut_short.ranges().size();
   }
 
-  Want want;              ///< but for its sets of what is held, which lie below
-  SeqNum head = 0;        ///< the highest there was: a window of the newest never moves down
-  RangeSet known;         ///< entries the peer has shown to hold or was sent
-  RangeSet entries;       ///< to be sent
-  RangeSet payloads;      ///< to be sent
-  RangeSet put_off;       ///< of these, for being too large yet
-  RangeSet large;         ///< of these, those found to be no small ones
-  RangeSet settled;       ///< payloads that are here and will not be sent by this want: see `plan`
-  RangeSet unreadable;    ///< here, whatever changes
-  RangeSet damaged;       ///< here, so that they cannot be sent
-  RangeSet awaited;       ///< of these, about which the host does something
-  bool is_short = false;  ///< of what the peer was told to be held, as some was damaged
-  bool is_cut_short = false;  ///< a payload was damaged behind much of it that was sent
-  bool has_gaps = false;      ///< the proofs of what is to be sent are not all here
-  std::uint64_t bytes = 0;    ///< sent, as credit counts
+  Want want;                ///< but for its sets of what is held, which lie below
+  SeqNum head = 0;          ///< the highest there was: a window of the newest never moves down
+  RangeSet known;           ///< entries the peer has shown to hold or was sent
+  RangeSet entries;         ///< to be sent
+  RangeSet payloads;        ///< to be sent
+  RangeSet put_off;         ///< of these, for being too large yet
+  RangeSet large;           ///< of these, those found to be no small ones
+  RangeSet settled;         ///< payloads that need not be sent
+  RangeSet cut_short;       ///< that cannot be: damaged behind much of them that was sent
+  RangeSet unreadable;      ///< here, whatever changes
+  RangeSet damaged;         ///< here, so that they cannot be sent
+  RangeSet awaited;         ///< of these, about which the host does something
+  bool is_short = false;    ///< of what the peer was told to be held, as some was damaged
+  bool has_gaps = false;    ///< the proofs of what is to be sent are not all here
+  std::uint64_t bytes = 0;  ///< sent, as credit counts
   Phase phase = Phase::kBacklog;
   bool planned = false;
   /// Payloads that are under way in parts, at most two: a small one goes between the parts of a

@@ -68,6 +68,9 @@ TEST(ServedWant, OfADamagedPayloadNotMuchIsSentTwice) {
     want.damaged = {};  // it came back
     want.plan(log);
     EXPECT_EQ(want.next_step(kCredit), offset == 100 ? Step::kPayload : Step::kComplete);
+    EXPECT_EQ(want.lacks({}, log), offset != 100);
+    want.peer_holds({}, {{5, 5}});
+    EXPECT_FALSE(want.lacks({}, log)) << "another has brought it";
   }
 }
 
