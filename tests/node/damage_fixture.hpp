@@ -31,12 +31,13 @@ class NodeDamage : public testing::Test {
 
   /// The process of the node ends; when it begins again, a row is damaged.
   static void rot(test::SimulatedNode& node, store::Table table, std::size_t row,
-                  std::optional<std::size_t> from_behind = std::nullopt) {
+                  std::optional<std::size_t> from_behind = std::nullopt,
+                  const store::MemoryOptions& disk = {}) {
     store::MemoryKv kv({}, node.crash());
     auto [key, value] = test::rows_of(kv, table).at(row);
     value[value.size() - from_behind.value_or(value.size() / 2)] ^= 1U;
     test::put_row(kv, table, key, value);
-    ASSERT_TRUE(node.start(kv.image()));
+    ASSERT_TRUE(node.start(kv.image(), disk));
   }
   /// Likewise a page with the rows of these entries.
   static void rot_page(test::SimulatedNode& node, SeqNum first, SeqNum last) {
@@ -48,6 +49,11 @@ class NodeDamage : public testing::Test {
   }
   static void rot_entry(test::SimulatedNode& node, SeqNum n) {
     rot(node, store::Table::kEntries, static_cast<std::size_t>(n - 1));
+  }
+  /// It cannot be dropped either: nothing can be written.
+  static void rot_entry_for_good(test::SimulatedNode& node, SeqNum n) {
+    rot(node, store::Table::kEntries, static_cast<std::size_t>(n - 1), std::nullopt,
+        {.fail_operation = 1});
   }
   /// What came of a sync that was done.
   SyncReport sync(test::SimulatedNode& node, const std::vector<const test::SimulatedNode*>& peers,

@@ -145,11 +145,7 @@ TEST_F(NodeDamage, FetchesAgainWhatATaskOfTheHostHasDropped) {
 
 TEST_F(NodeDamage, WhatCouldNotBeDroppedIsNotHeldHoweverLongThatLasts) {
   hold(relay);
-  store::MemoryKv kv({}, relay.crash());
-  auto [key, value] = test::rows_of(kv, Table::kEntries).at(6);
-  value[value.size() / 2] ^= 1U;
-  test::put_row(kv, Table::kEntries, key, value);
-  ASSERT_TRUE(relay.start(kv.image(), {.fail_operation = 1}));
+  rot_entry_for_good(relay, 7);
   const auto fetch = [&] {
     const std::size_t before = reader.count<WantEnded>();
     reader.dial(relay, {.wants = {want()}});
@@ -392,11 +388,7 @@ TEST_F(NodeDamage, ASyncOfPeersThatLostDifferentThingsIsPartialOnlyWhereSomeIsMi
 TEST_F(NodeDamage, NothingIsConfirmedOfALogWhileItsDamageCannotBeDropped) {
   hold(author);
   hold(relay);
-  store::MemoryKv kv({}, relay.crash());
-  auto [key, value] = test::rows_of(kv, Table::kEntries).at(6);
-  value[value.size() / 2] ^= 1U;
-  test::put_row(kv, Table::kEntries, key, value);
-  ASSERT_TRUE(relay.start(kv.image(), {.fail_operation = 1}));
+  rot_entry_for_good(relay, 7);
   relay.accepts = store::LogInterest{everything(), true};
   EXPECT_FALSE(sync(author, {&relay}, true).logs[0].is_pushed);
   const LogReport refused = sync(author, {&relay}, true).logs[0];
