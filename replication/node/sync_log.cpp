@@ -283,11 +283,7 @@ Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
              (want_.quote_only ? is_lost_there : !is_all)) {
     report.outcome = LogOutcome::kPartial;
   }
-  constexpr auto kDamaged = replication::DenyReason::kDamaged;
-  const bool is_denied_for_damage =
-      report.offer_denied == kDamaged ||
-      (report.outcome == LogOutcome::kDenied && report.denied == kDamaged);
-  if (is_denied_for_damage) report.error = Error{Errc::kPeerStore};
+  if (is_denied_for_damage(report)) report.error = Error{Errc::kPeerStore};
   // Who cannot serve what it said that it holds has not said what that is.
   if (is_lost_there || report.outcome == LogOutcome::kDenied) report.whole_quote.reset();
   return report;

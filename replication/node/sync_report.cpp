@@ -54,6 +54,12 @@ std::optional<Error> why_not_moved(const SyncReport& report, const LogReport& lo
 
 }  // namespace
 
+bool is_denied_for_damage(const LogReport& log) {
+  constexpr auto kDamaged = replication::DenyReason::kDamaged;
+  return log.offer_denied == kDamaged ||
+         (log.outcome == LogOutcome::kDenied && log.denied == kDamaged);
+}
+
 bool is_partial(const LogReport& log) {
   if (log.outcome == LogOutcome::kPartial) return true;
   // Who had nothing of it before it was pushed there does not serve it.

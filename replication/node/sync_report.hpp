@@ -33,6 +33,8 @@ struct Unconfirmed {
 };
 
 struct LogReport;
+/// Whether a peer refused it, or what was pushed of it, as its own store is damaged there.
+[[nodiscard]] bool is_denied_for_damage(const LogReport& log);
 /// Whether peers have brought, and taken, only a part of it.
 [[nodiscard]] bool is_partial(const LogReport& log);
 /// Entries that lie in the store at or above the cap of their log: they stay there, and nobody
