@@ -86,6 +86,7 @@ struct KnownHead {
 struct SilentPeer {
   node::PeerReport peer;
   bool is_marked = false;  ///< the mark names what is not here, or is another entry here
+  bool is_nobody = false;  ///< no peer of the sync has said anything
 };
 
 /// No peer that could know shows what the mark names, or there is none.
@@ -100,6 +101,7 @@ struct UnaskedLog {
   LogKey log;
   SeqNum tail = 0;  ///< here
   std::variant<OtherBranch, ShownFork, SilentPeer, Unshown> why{};
+  bool is_elsewhere = false;  ///< it was appended to in another store on this machine
 };
 
 /// kAuthorMarkFork, kAuthorMarkBehind, kAuthorHeadUnknown, kLogCapped, or what became of the peer.
@@ -145,10 +147,12 @@ struct AskedLogs {
 
 /// Has the peers of `request` show theirs of `logs`, as the gate does, before anything of them is
 /// exchanged; one that peers hold as it is here is marked as asked. Takes at most 20 s, and less
-/// than the sync may be idle. Fails as store and mark; ends early with `stop`.
+/// than the sync may be idle, unless `is_again`: where nobody has answered yet, all that is left to
+/// the sync may go by. Fails as store and mark; ends early with `stop`.
 [[nodiscard]] Result<AskedLogs> ask_of_logs(const OwnLogs& own, const std::vector<LogKey>& logs,
                                             const node::SyncRequest& request,
-                                            const std::stop_token& stop = {});
+                                            const std::stop_token& stop = {},
+                                            bool is_again = false);
 /// What it finds of all that `list_unasked` does.
 [[nodiscard]] Result<std::optional<UnaskedLog>> find_unasked(const OwnLogs& own,
                                                              const node::SyncRequest& request);

@@ -37,6 +37,15 @@ transport::DialAnswer judge(const OwnLogGuard::Outcome& outcome, const Result<As
   return {is_of_this ? why_not_synced(unasked) : Error{Errc::kPeerStalled}};
 }
 
+/// Whether all that keeps it from connecting is that nobody has said anything yet.
+bool is_unheard(const Result<AskedLogs>& asked) {
+  if (!asked || !asked->unasked) return false;
+  const auto* const silent = std::get_if<SilentPeer>(&asked->unasked->why);
+  if (silent == nullptr || !silent->is_nobody) return false;
+  const auto& error = silent->peer.error;
+  return !error || error->code == Errc::kTimeout;
+}
+
 /// Of the peers that are known, for one log.
 Result<node::SyncRequest> request_of_known(const store::Store& store, const LogKey& log) {
   node::SyncRequest request;
@@ -127,10 +136,16 @@ void OwnLogGuard::ask(transport::SyncDial dial, Answer answer) {
   question.thread =
       std::jthread([this, weak = std::weak_ptr(self_), sync = dial.sync, logs = std::move(logs),
                     request = std::move(dial.request)](const std::stop_token& stop) {
-        auto marked = logs ? find_marked(*logs) : Marked();
-        auto asked = logs.and_then([&](const std::vector<LogKey>& unasked) {
-          return ask_of_logs(*own_, unasked, request, stop);
-        });
+        Marked marked;
+        const auto ask = [&](bool is_again) {
+          marked = logs ? find_marked(*logs) : Marked();
+          return logs.and_then([&](const std::vector<LogKey>& unasked) {
+            return ask_of_logs(*own_, unasked, request, stop, is_again);
+          });
+        };
+        auto asked = ask(false);
+        // Who says nothing has the time that the sync was given, as without a doubt.
+        if (!request.live && is_unheard(asked)) asked = ask(true);
         asio::post(io_, [weak, sync, marked = std::move(marked), asked = std::move(asked)] {
           if (const auto self = weak.lock()) (*self)->answered(sync, marked, asked);
         });
@@ -150,7 +165,7 @@ void OwnLogGuard::answered(node::SyncId sync, const Marked& marked,
     std::ranges::copy(asked->answered, std::back_inserter(question.asked));
     std::ranges::sort(question.asked);
   }
-  if (found_) found_(outcome);
+  if (found_ && !question.is_over) found_(outcome);
   const auto waiting = std::exchange(question.waiting, {});
   if (question.is_over) questions_.erase(found);
   for (const auto& [endpoint, answer] : waiting) answer(judge(outcome, asked, endpoint));
@@ -159,7 +174,10 @@ void OwnLogGuard::answered(node::SyncId sync, const Marked& marked,
 void OwnLogGuard::ended(node::SyncId sync, const node::SyncReport& report) {
   const auto known = questions_.find(sync);
   const bool is_asked = known != questions_.end() && known->second.thread.joinable();
-  if (is_asked) known->second.is_over = true;
+  if (is_asked) {
+    known->second.is_over = true;
+    known->second.thread.request_stop();
+  }
   if (!is_asked) questions_.erase(sync);
   if (own_) static_cast<void>(bind_confirmed(*own_, report));
 }

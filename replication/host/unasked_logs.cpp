@@ -66,6 +66,7 @@ struct Asked {
   const node::SyncRequest& request;
   Inquiry& inquiry;
   const std::stop_token& stop;
+  bool is_elsewhere;
 
   [[nodiscard]] Result<KnownHead> ask(std::vector<node::SyncPeer> peers) const {
     auto mute = inquiry.take_mute(peers);
@@ -97,7 +98,7 @@ struct Asked {
     return known.other || known.fork || known.head >= tail;
   }
   [[nodiscard]] UnaskedLog because(decltype(UnaskedLog::why) why) const {
-    return {log, tail, std::move(why)};
+    return {log, tail, std::move(why), is_elsewhere};
   }
 };
 
@@ -150,7 +151,7 @@ Verdict judge_unshown(const Asked& about, const KnownHead& known,
         !about.inquiry.is_over() &&
         std::ranges::none_of(known.silent, [](const auto& peer) { return peer.peer.has_value(); });
     if (is_first) return {};
-    return {about.because(SilentPeer{std::move(mute.front()), is_marked})};
+    return {about.because(SilentPeer{std::move(mute.front()), is_marked, is_all})};
   }
   // Who holds nothing of it, or less, is enough to begin; the mark stays as it is.
   const bool is_none = known.asked == 0 && about.doubt == Doubt::kUnasked;
@@ -205,7 +206,9 @@ Result<Verdict> look_at(const OwnLogs& own, const LogKey& log, const node::SyncR
   if (doubt == Doubt::kNone) return sound;
   CULM_TRY(const SeqNum tail, find_tail(own.store, log));
   if (tail == 0) return sound;
-  return judge({own, log, doubt, published->seqnum, tail, request, inquiry, stop}, *mark);
+  return judge(
+      {own, log, doubt, published->seqnum, tail, request, inquiry, stop, published->is_elsewhere},
+      *mark);
 }
 
 }  // namespace
@@ -221,7 +224,7 @@ Error why_not_synced(const UnaskedLog& log) {
     if (unshown->marked == 0) return {Errc::kAuthorHeadUnknown};
     return error_for(Errc::kAuthorMarkBehind, unshown->marked);
   }
-  return std::get<SilentPeer>(log.why).peer.error.value_or(Error{Errc::kPeerClosed});
+  return std::get<SilentPeer>(log.why).peer.error.value_or(Error{Errc::kPeerSilent});
 }
 
 Result<std::optional<UnaskedLog>> find_remembered(const store::Store& store, const LogKey& log,
@@ -233,7 +236,8 @@ Result<std::optional<UnaskedLog>> find_remembered(const store::Store& store, con
   if (!published || tail == 0) return std::nullopt;
   CULM_TRY(const bool is_branch, store::holds_branch(transaction, *state, *published));
   if (!is_branch) return std::nullopt;
-  return UnaskedLog{log, tail, OtherBranch{std::nullopt, published->branch_at(), *published, true}};
+  return UnaskedLog{log, tail, OtherBranch{std::nullopt, published->branch_at(), *published, true},
+                    published->is_elsewhere};
 }
 
 Result<Doubt> find_doubt(const store::Store& store, const LogKey& log,
@@ -283,9 +287,10 @@ Result<std::vector<LogKey>> list_unasked(const OwnLogs& own, const node::SyncReq
 }
 
 Result<AskedLogs> ask_of_logs(const OwnLogs& own, const std::vector<LogKey>& logs,
-                              const node::SyncRequest& request, const std::stop_token& stop) {
+                              const node::SyncRequest& request, const std::stop_token& stop,
+                              bool is_again) {
   AskedLogs asked;
-  Inquiry inquiry(request);
+  Inquiry inquiry(request, is_again);
   std::vector<LogKey> begun;
   for (const LogKey& log : logs) {
     CULM_TRY(const Doubt doubt, read_doubt(own, log));

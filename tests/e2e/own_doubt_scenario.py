@@ -161,6 +161,45 @@ class Stranger(OwnLog):
         self.wait_until_said(own, "not served before a peer was asked")
 
 
+class StoreBesideTheAuthors(NetworkScenario):
+    """Of the same user, and of a log that began in the author's."""
+
+    def setUp(self):
+        super().setUp()
+        key, self.author = self.keygen()
+        self.out("append", "--key", key, "--lines", stdin=b"1\n2\n3\n")
+        node = self.relay("store")
+        self.address = node.address
+        self.sync_one("reader", self.address, self.author)
+        node.end()
+
+    def test_is_told_what_became_of_the_peer(self):
+        for arguments in [], ["--live", "--deadline", "2"]:
+            said = self.error(NETWORK, "sync", self.address, *arguments, store="reader")
+            self.assertIn("nobody listens there (connection refused)", said)
+            self.assertNotIn("asked", said)
+        failed = self.json("sync", self.address, store="reader", status=NETWORK)
+        self.assertEqual(failed["error"], "network")
+
+
+class SilentPeer(OwnLog):
+    """The only one does not answer, and what was appended meanwhile may fork the log."""
+
+    def setUp(self):
+        super().setUp()
+        self.restore()
+        self.node.process.send_signal(signal.SIGSTOP)
+        self.append(b"mine 4\n", "--wait", "1")
+
+    def test_is_said_to_be_so_when_the_time_of_the_sync_is_over(self):
+        step = "  next: check the address, and that `culm relay` runs behind it\n"
+        for option, words in (("--timeout", f"peer {self.address}: nothing has moved for 2.00 s"),
+                              ("--deadline", "not done within 2.00 s")):
+            for push in [], ["--push"]:
+                said = self.error(NETWORK, "sync", self.address, option, "2", *push)
+                self.assertEqual(said, f"culm: sync: {words}: the peer has not answered\n{step}")
+
+
 class ReplacedPeer(OwnLog):
     """Another relay took the place of the one that the store has synced with."""
 

@@ -13,25 +13,32 @@
 namespace culm::tools {
 namespace {
 
-Failure explain_silence(const LogKey& log, const host::SilentPeer& silent) {
+std::string of_the_last(const host::UnaskedLog& unasked) {
+  const std::string where = unasked.is_elsewhere
+                                ? "entries of it were appended in another store of this user's"
+                                : "the last entries here were appended";
+  return where + " while not all peers could be asked whether more of the log is published";
+}
+
+Failure explain_silence(const host::UnaskedLog& unasked, const host::SilentPeer& silent) {
   const node::PeerReport& peer = silent.peer;
-  Failure failure = why_lost(peer.error.value_or(Error{Errc::kPeerClosed}), peer.text);
-  std::string text = silent.is_marked
-                         ? "the author mark tells of other entries than this store"
-                         : "the last entries here were appended while not all peers could be "
-                           "asked whether more of the log is published";
+  Failure failure = peer.error
+                        ? why_lost(*peer.error, peer.text)
+                        : Failure(Exit::kNetwork, Errc::kTimeout, "it has not answered")
+                              .next("check the address, and that `culm relay` runs behind it");
+  std::string text = silent.is_marked ? "the author mark tells of other entries than this store"
+                                      : of_the_last(unasked);
   text += ", and peer " + node::to_string(peer.endpoint) + " does not say either: ";
   text += failure.message;
   failure.message = std::move(text);
-  return std::move(failure).about(short_name(log));
+  return std::move(failure).about(short_name(unasked.log));
 }
 
-Failure explain_unshown(const OwnLog& own, const host::Unshown& unshown) {
+Failure explain_unshown(const OwnLog& own, const host::UnaskedLog& unasked,
+                        const host::Unshown& unshown) {
   const std::string one = whole_name_of_one(own.log);
   if (unshown.marked == 0) {
-    std::string text =
-        "the last entries here were appended while not all peers could be asked whether more of "
-        "the log is published, and ";
+    std::string text = of_the_last(unasked) + ", and ";
     text += unshown.replaced ? "another peer answers now at " + node::to_string(*unshown.replaced) +
                                    ", in place of the one that this store has synced with"
                              : std::string("this store knows no peer to ask");
@@ -55,10 +62,19 @@ Failure explain_unshown(const OwnLog& own, const host::Unshown& unshown) {
             "`): nothing moves where that would fork the log");
 }
 
-void tell_waiting(const Context& context, const LogKey& log, const host::SilentPeer& silent) {
-  Failure failure = explain_silence(log, silent);
+void tell_waiting(const Context& context, const host::UnaskedLog& unasked,
+                  const host::SilentPeer& silent) {
+  Failure failure = explain_silence(unasked, silent);
   failure.message += "; asking again now and then";
-  warn(context, "sync", log, {std::move(failure.message), std::move(failure.step)});
+  warn(context, "sync", unasked.log, {std::move(failure.message), std::move(failure.step)});
+}
+
+/// A store that only lacks what its mark names, or takes what another one appends to, is no news:
+/// what became of the peer is, where that is one of the sync's.
+bool is_of_peer(const host::UnaskedLog& unasked, const host::SilentPeer& silent,
+                const std::vector<node::Endpoint>& peers) {
+  return (silent.is_marked || unasked.is_elsewhere) &&
+         std::ranges::find(peers, silent.peer.endpoint) != peers.end();
 }
 
 /// What cannot be read cannot say that somebody was asked.
@@ -75,13 +91,15 @@ Failure explain_unasked(const store::Store& store, const host::UnaskedLog& unask
     return explain_shown_fork(own, *fork);
   }
   if (const auto* const other = std::get_if<host::OtherBranch>(&unasked.why)) {
-    return explain_branch(own, *other);
+    host::OtherBranch branch = *other;
+    if (unasked.is_elsewhere) branch.is_unasked = false;
+    return explain_branch(own, branch);
   }
   if (const auto* const unshown = std::get_if<host::Unshown>(&unasked.why)) {
-    return explain_unshown(own, *unshown);
+    return explain_unshown(own, unasked, *unshown);
   }
   const auto& silent = std::get<host::SilentPeer>(unasked.why);
-  Failure failure = explain_silence(unasked.log, silent);
+  Failure failure = explain_silence(unasked, silent);
   const std::string address = node::to_string(silent.peer.endpoint);
   const auto transaction = store.read();
   const auto met = transaction ? transaction->known_peers() : fail(transaction.error());
@@ -161,13 +179,14 @@ Failure explain_branch(const OwnLog& own, const host::OtherBranch& other) {
 
 OwnBranches::OwnBranches(const Context& context, Host& host, const node::SyncRequest& request)
     : host_(host) {
+  for (const node::SyncPeer& peer : request.peers) peers_.push_back(peer.endpoint);
   host.when_unasked([this, &context, is_live = request.live,
                      is_told = false](const host::OwnLogGuard::Outcome& found) mutable {
     found_ = found;
     if (!found || !*found || !is_live) return;
     const auto* const silent = std::get_if<host::SilentPeer>(&(*found)->why);
-    if (silent == nullptr || std::exchange(is_told, true)) return;
-    tell_waiting(context, (*found)->log, *silent);
+    if (silent == nullptr || is_of_peer(**found, *silent, peers_)) return;
+    if (!std::exchange(is_told, true)) tell_waiting(context, **found, *silent);
   });
 }
 
@@ -176,9 +195,8 @@ Outcome<void> OwnBranches::judge(const node::SyncReport& report) const {
   CULM_TOOLS_TRY(const auto unasked, about_marks(found_));
   if (!unasked) return {};
   const auto* const silent = std::get_if<host::SilentPeer>(&unasked->why);
-  // A store that only lacks what its mark names is no news: what became of the peer is.
-  const bool is_of_peer = silent != nullptr && silent->is_marked;
-  if (is_of_peer || (silent != nullptr && std::ranges::any_of(report.peers, is_established))) {
+  if (silent != nullptr && (is_of_peer(*unasked, *silent, peers_) ||
+                            std::ranges::any_of(report.peers, is_established))) {
     return {};
   }
   return fail_with(explain_unasked(host_.store(), *unasked));

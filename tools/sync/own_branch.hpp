@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "culm/replication/host/append_gate.hpp"
 
@@ -43,6 +44,7 @@ class OwnBranches {
 
  private:
   Host& host_;
+  std::vector<node::Endpoint> peers_{};
   host::OwnLogGuard::Outcome found_;
 };
 

@@ -15,11 +15,12 @@ constexpr Duration kOneMax = std::chrono::seconds(5);
 
 }  // namespace
 
-// A quarter of its own time is left for the sync.
-Inquiry::Inquiry(const node::SyncRequest& request) {
+// A quarter of its own time is left for the sync, which ends without an answer anyhow.
+Inquiry::Inquiry(const node::SyncRequest& request, bool is_again) : is_again_(is_again) {
+  const int quarters = is_again ? 4 : 3;
   Duration all = kAllMax;
-  if (!request.live) all = std::min(all, request.idle_max / 4 * 3);
-  if (request.whole_max) all = std::min(all, *request.whole_max / 4 * 3);
+  if (!request.live) all = std::min(all, request.idle_max / 4 * quarters);
+  if (request.whole_max) all = std::min(all, *request.whole_max / 4 * quarters);
   end_ = Clock::now() + std::max(all, kAllMin);
 }
 
@@ -27,7 +28,7 @@ std::optional<Duration> Inquiry::next_wait() {
   const auto left = std::chrono::duration_cast<Duration>(end_ - Clock::now());
   is_over_ = is_over_ || left <= Duration(0);
   if (is_over_) return std::nullopt;
-  return std::min(left / 2, kOneMax);
+  return is_again_ ? left : std::min(left / 2, kOneMax);
 }
 
 std::vector<node::PeerReport> Inquiry::take_mute(std::vector<node::SyncPeer>& peers) const {

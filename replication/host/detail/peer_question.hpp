@@ -28,13 +28,14 @@ struct Question {
 /// Those that the store has synced with.
 [[nodiscard]] Result<std::vector<node::SyncPeer>> list_known_peers(const store::Store& store);
 
-/// All questions before one sync: they end before its own time does, and who was mute once is not
-/// waited for again.
+/// All questions before one sync: they end before its own time does, unless `is_again`, and who was
+/// mute once is not waited for again.
 class Inquiry {
  public:
-  explicit Inquiry(const node::SyncRequest& request);
+  Inquiry(const node::SyncRequest& request, bool is_again);
 
-  /// For the next question: half of what is left, and at most 5 s. Nothing: no time is left.
+  /// For the next question: half of what is left, and at most 5 s; again, all of it. Nothing: no
+  /// time is left.
   [[nodiscard]] std::optional<Duration> next_wait();
   [[nodiscard]] std::chrono::steady_clock::time_point end() const { return end_; }
   /// Whether some were not asked for want of time.
@@ -48,6 +49,7 @@ class Inquiry {
   bool note(const std::vector<node::PeerReport>& peers);
 
  private:
+  bool is_again_;
   std::chrono::steady_clock::time_point end_;
   bool is_over_ = false;
   std::vector<node::PeerReport> mute_;
