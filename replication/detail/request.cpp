@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "culm/core/limits.hpp"
+#include "culm/replication/detail/have.hpp"
 
 namespace culm::replication {
 
@@ -62,6 +63,22 @@ bool Request::is_solicited(const Payload& payload) const {
          !excepted.contains(payload.seqnum) &&
          payload.offset + payload.bytes.size() <= asked.payload_size_max &&
          wanted_up_to(std::max(head, payload.seqnum)).contains(payload.seqnum);
+}
+
+RangeSet Request::find_excepted(const store::LogState& log) const {
+  RangeSet all = (log.deleted - asked.undelete) | asked.bare;
+  const bool is_whole = all.ranges().size() <= limits::kRangesPerMessageMax;
+  if (!is_whole && asked.interest.newest == 0) all &= asked.interest.ranges;
+  return first_ranges(all);
+}
+
+bool Request::is_to_except_more(const store::LogState& log) {
+  if (!asked.live || !asked.payloads || is_over()) return false;
+  const bool has_all = phase == Phase::kCaughtUp;
+  if (has_all && std::exchange(is_looked_after_, true)) return false;
+  RangeSet more = find_excepted(log) - excepted;
+  if (!has_all) more -= payloads_held | payloads_;
+  return !more.empty();
 }
 
 Result<bool> Request::take(const ElidedContents& contents, std::uint64_t counted) {

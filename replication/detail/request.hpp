@@ -43,6 +43,11 @@ struct Request {
   [[nodiscard]] Result<bool> take(const ElidedContents& contents, std::uint64_t counted);
   [[nodiscard]] Result<bool> take(const Payload& payload, bool is_entry_here,
                                   std::uint64_t counted);
+  /// Payloads that the peer is to leave out; where they are too many to be named, of the interest.
+  [[nodiscard]] RangeSet find_excepted(const store::LogState& log) const;
+  /// Whether the peer is to be told of more: of what it would still send, and, once all has come,
+  /// of what it may wait to hear that it is held.
+  [[nodiscard]] bool is_to_except_more(const store::LogState& log);
   /// Whether what still comes is passed over.
   [[nodiscard]] bool is_over() const { return phase == Phase::kDone || phase == Phase::kCancelled; }
   [[nodiscard]] bool has_budget() const { return asked.budget_bytes != 0; }
@@ -70,8 +75,9 @@ struct Request {
   std::size_t works = 0;            ///< with the committer
   bool is_robbed = false;           ///< entries that the peer knows to be here were lost
   RangeSet brought;                 ///< entries that came by it
-  RangeSet agreed{};                ///< entries that the peer has shown to hold as they are here
+  RangeSet payloads_held{};         ///< that the peer was told of
   RangeSet excepted{};              ///< payloads that the peer was told to leave out
+  RangeSet agreed{};                ///< entries that the peer has shown to hold as they are here
   std::uint64_t budget_bytes = 0;   ///< that the peer was told; 0: none
   std::uint64_t counted_bytes = 0;  ///< came, as credit counts
   std::uint64_t vain_bytes = 0;     ///< of these, in pieces with nothing new
@@ -94,6 +100,7 @@ struct Request {
   };
 
   RangeSet payloads_;                ///< that came whole
+  bool is_looked_after_ = false;     ///< once it had caught up
   std::map<SeqNum, Parts> parts_{};  ///< of others
 };
 

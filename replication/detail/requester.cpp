@@ -15,14 +15,6 @@ WantRequest offered(const LogKey& log, const store::LogInterest& interest) {
   return {.log = log, .interest = interest.entries, .payloads = interest.payloads, .live = true};
 }
 
-/// Payloads that the peer is to leave out; where they are too many to be named, of the interest.
-RangeSet find_excepted(const store::LogState& log, const WantRequest& asked) {
-  RangeSet excepted = (log.deleted - asked.undelete) | asked.bare;
-  const bool is_whole = excepted.ranges().size() <= limits::kRangesPerMessageMax;
-  if (!is_whole && asked.interest.newest == 0) excepted &= asked.interest.ranges;
-  return first_ranges(excepted);
-}
-
 }  // namespace
 
 Requester::Requester(std::uint64_t session, const store::Store& store, Policy& policy,
@@ -78,8 +70,8 @@ Result<WantId> Requester::ask(const WantRequest& asked, const Again& again) {
     RangeSet shown = log->shown();
     if (again.is_offered) shown -= damage_.of(asked.log);
     want.held = first_ranges(shown);
-    want.payloads_held = first_ranges(log->payloads & shown);
-    want.payloads_excepted = request.excepted = find_excepted(*log, asked);
+    request.payloads_held = want.payloads_held = first_ranges(log->payloads & shown);
+    request.excepted = want.payloads_excepted = request.find_excepted(*log);
   }
   request.id = want.id;
   request.host_id = again.host_id != 0 ? again.host_id : want.id;
@@ -320,8 +312,9 @@ Result<void> Requester::on_ready(const Ready& ready) {
   CULM_TRY(Request* const request, addressed(ready.want));
   if (request == nullptr) return {};
   CULM_CHECK(request->on_ready());
+  const LogKey log = request->asked.log;
   settle(*request);
-  return {};
+  return unless_of_log(leave_out_deleted(log));
 }
 
 Result<void> Requester::on_done(const Done& done) {

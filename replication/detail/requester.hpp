@@ -45,6 +45,8 @@ class Requester {
   void cancel(WantId want, std::uint64_t unread_bytes);
   /// Asks once more what is wanted live of `log`, under the ids by which the host knows it.
   [[nodiscard]] Result<void> ask_again(const LogKey& log);
+  /// The same where payloads were deleted here that the peer still sends, or waits to hear of.
+  [[nodiscard]] Result<void> leave_out_deleted(const LogKey& log);
   /// Wants that the peer was sent, over the life of the session.
   [[nodiscard]] std::uint64_t wants_sent() const noexcept { return last_id_; }
   /// Whether anything of `log` is wanted from the peer.

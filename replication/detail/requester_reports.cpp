@@ -1,6 +1,7 @@
 // What the requester hands to the committer besides units and parts, and what comes of all.
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "culm/replication/credit_pool.hpp"
 #include "culm/replication/detail/requester.hpp"
@@ -123,6 +124,19 @@ Result<void> Requester::give_up(const Request& request, const Error& error) {
   if (!is_of_log(error.code)) return fail(error);
   events_.push_back(Denied{request.host_id, request.asked.log, DenyReason::kBusy, error});
   rest(request);
+  return {};
+}
+
+Result<void> Requester::leave_out_deleted(const LogKey& log) {
+  if (!wants(log)) return {};
+  CULM_TRY(const auto transaction, store_.read());
+  CULM_TRY(const auto state, transaction.find_log(log));
+  if (!state) return {};
+  std::vector<Request> again;
+  for (Request& request : requests_) {
+    if (request.asked.log == log && request.is_to_except_more(*state)) again.push_back(request);
+  }
+  for (Request& request : again) CULM_CHECK(replace(request, request.full, request.alone));
   return {};
 }
 

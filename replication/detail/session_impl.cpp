@@ -206,6 +206,7 @@ void Session::Impl::log_changed(const LogKey& log) {
   responder_.begin_turn(false);
   // What is new goes out before the word that it is here, or the peer would have to ask about it.
   auto said = responder_.pump();
+  if (said) said = unless_of_log(requester_.leave_out_deleted(log));
   if (said) said = unless_of_log(send_receipt(log));
   if (said && knows(log)) said = unless_of_log(tell_defect(log));
   static_cast<void>(go_on(said));

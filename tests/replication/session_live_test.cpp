@@ -76,6 +76,34 @@ TEST(SessionLive, BeginsWithALogThatTheProviderKnowsAndHoldsNothingOf) {
   EXPECT_EQ(reader.state(log.log()).held, (RangeSet{{1, 3}})) << connection.why();
 }
 
+TEST(SessionLive, PayloadsThatAreDeletedWhileTheyComeAreSaidNotToBeTaken) {
+  LogBuilder log("alice");
+  for (int n = 0; n < 2000; ++n) log.append(std::string(1000, 'x'));
+  TestPeer author(1);
+  TestPeer relay(2);
+  author.hold(log);
+  relay.accepts = store::LogInterest{everything(), true};
+  TestConnection connection(author, relay, 3);
+  ASSERT_TRUE(connection.a.session->offer(log.log()));
+  connection.run(300'000);
+  const RangeSet all{{1, log.head()}};
+  ASSERT_TRUE(relay.store().update([&](store::WriteTransaction& transaction) {
+    const auto rest = transaction.delete_payloads(log.log(), all, 10'000);
+    return rest ? Result<void>() : fail(rest.error());
+  }));
+  connection.log_changed(relay, log.log());
+  connection.run();
+  EXPECT_EQ(relay.state(log.log()).held, all) << connection.why();
+  EXPECT_TRUE(relay.state(log.log()).payloads.empty());
+  EXPECT_LT(connection.b.session->stats().payload_bytes_received, 1'500'000U);
+  const auto is_said = [&](const Event& event) {
+    const auto* const has = std::get_if<PeerHas>(&event);
+    return has != nullptr && has->payloads_excepted == all;
+  };
+  EXPECT_TRUE(std::ranges::any_of(connection.a.seen, is_said));
+  EXPECT_EQ(connection.a.last<PeerHas>()->held, all);
+}
+
 /// An author who pushes and a relay that serves him too: the demo's own case, for long.
 class LivePair : public testing::Test {
  protected:
@@ -174,6 +202,19 @@ TEST_F(LivePair, APeerThatDoesNotReadHearsOfAForkOnceThereIsRoom) {
   EXPECT_EQ(session.pending_output().size(), bytes);
   connection.run();
   EXPECT_EQ(author.state(log.log()).cap, 2U) << connection.why();
+}
+
+TEST_F(LivePair, APayloadThatIsDeletedLaterIsWantedNoOtherWay) {
+  append();
+  const auto delete_last = [&](store::WriteTransaction& transaction) {
+    const auto rest = transaction.delete_payloads(log.log(), {{log.head(), log.head()}}, 10'000);
+    return rest ? Result<void>() : fail(rest.error());
+  };
+  ASSERT_TRUE(relay.store().update(delete_last));
+  const std::size_t before = connection.a.seen.size();
+  connection.log_changed(relay, log.log());
+  connection.run();
+  EXPECT_EQ(connection.a.seen.size(), before + 1) << "a have, and no other want";
 }
 
 TEST_F(LivePair, GoesOnForAsLongAsTheLogGrows) {
