@@ -105,11 +105,11 @@ class Arguments(Scenario):
             self.error(USAGE, "lipmaa", "--", number)
         self.error(USAGE, "path", 5, 6)
         self.error(USAGE, "pool", 100, "--head", 99)
-        for number in ("10x", "-1", "x", "1 d", "1e1", "s", "inf"):
+        for number in ("10x", "-1", "x", "1 w", "1e1", "s", "inf"):
             self.assertEqual(self.error(USAGE, "append", "--key", "k", "--wait", number)
                              .splitlines()[0],
                              f'culm: append: --wait "{number}" is no time: seconds, or a number '
-                             "with ms, s, m or h")
+                             "with ms, s, m, h or d")
         for option in ("--wait=", "--gate=", "--log-id="):
             for arguments in [option], [option, "7"]:
                 self.assertIn(f"{option[:-1]} needs a value",
@@ -135,7 +135,7 @@ class Arguments(Scenario):
 
     def test_times_have_units(self):
         author = self.new_log("abc")
-        for time in "1", "1.5", "90s", "2 m", "1h", "500ms", "2M":
+        for time in "1", "1.5", "90s", "2 m", "1h", "1d", "500ms", "2M":
             for option in "--timeout", "--deadline", "--wait":
                 self.error(NETWORK, "sync", "127.0.0.1:1", author, option, time)
         self.assertIn("at most a day", self.error(USAGE, "sync", "127.0.0.1:1", "--wait", "25h"))
@@ -155,6 +155,7 @@ class Arguments(Scenario):
                 ("3-1", 1, backward), ("7,5-3", 3, backward), ("-3--5", 1, backward),
                 ("0-5", 1, "seqnums start at 1"), ("5-0", 3, "seqnums start at 1"),
                 ("-0", 1, "the last entry is -1 or last"), ("x", 1, none), ("5-x", 3, none),
+                ("0x1", 2, place), ("5-0x1", 4, "only , can follow here"),
                 ("5 -9", 2, place), ("lasts", 5, place), ("1-2-3", 4, "only , can follow here"),
                 ("last-3-", 7, "only , can follow here"), ("--3", 1, none), ("1,,2", 3, missing), ("5,", 3, missing),
                 ("18446744073709551616", 1, large), ("1-99999999999999999999", 3, large)):

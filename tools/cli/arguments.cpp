@@ -114,11 +114,11 @@ Outcome<std::uint64_t> parse_size(std::string_view what, std::string_view text) 
 }
 
 Outcome<double> parse_time(std::string_view what, std::string_view text) {
-  constexpr Unit kUnits[] = {{"", 1}, {"ms", 1e-3}, {"s", 1}, {"m", 60}, {"h", 3600}};
+  constexpr Unit kUnits[] = {{"", 1}, {"ms", 1e-3}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
   const auto [number, unit] = split_unit(text);
   if (const auto seconds = times(number, unit, kUnits)) return *seconds;
   return usage(std::string(what) + " " + in_quotes(text) +
-               " is no time: seconds, or a number with ms, s, m or h");
+               " is no time: seconds, or a number with ms, s, m, h or d");
 }
 
 Option::Value time_of(double& into) {
@@ -173,7 +173,8 @@ std::optional<RangeWords::End> RangeWords::Reader::take_end() {
     reason = "no seqnum is larger than 18446744073709551615 (2^64 - 1)";
     return std::nullopt;
   }
-  if (end.number == 0) {
+  const bool goes_on = stop != digits.data() + digits.size() && *stop != '-';
+  if (end.number == 0 && !goes_on) {
     reason = end.is_from_last ? "the last entry is -1 or last" : "seqnums start at 1";
     return std::nullopt;
   }
