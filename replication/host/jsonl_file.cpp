@@ -12,6 +12,8 @@
 namespace culm::host {
 namespace {
 
+constexpr std::uint64_t kReadAgainBytes = 256 * 1024;
+
 /// Where no line could be read, none is to blame.
 tl::unexpected<JsonlFault> refuse_line(JsonlFault fault, std::uint64_t number) {
   if (fault.error.code != Errc::kFileIo) fault.line = number;
@@ -65,9 +67,28 @@ RowResult read_long_row(LineReader& lines, std::string_view piece, std::uint64_t
     fits = fail(error_for(Errc::kPayloadSize, entry.seqnum()));
   }
   if (!fits) return refuse(fits.error(), 0, entry.seqnum());
+  row->is_long = true;
   row->has_payload = read->entry.payload || read->payload;
   if (read->payload) row->payload_offset = read->payload->offset;
   return row;
+}
+
+/// A payload that is short in a line that is not, in the memory that reading the line took.
+Result<JsonlEntry> read_long_line(const Descriptor& file, const JsonlRow& row) {
+  LongLine line(row.offset);
+  for (std::uint64_t done = 0; done < row.size_bytes;) {
+    const std::uint64_t size = std::min(row.size_bytes - done, kReadAgainBytes);
+    CULM_TRY(const auto piece, read_at(file, row.offset + done, static_cast<std::size_t>(size)));
+    CULM_CHECK(line.put(piece));
+    done += size;
+  }
+  CULM_TRY(auto content, line.finish());
+  return std::move(content.entry);
+}
+
+Result<JsonlEntry> read_short_line(const Descriptor& file, const JsonlRow& row) {
+  CULM_TRY(const auto line, read_at(file, row.offset, static_cast<std::size_t>(row.size_bytes)));
+  return decode_jsonl(line);
 }
 
 }  // namespace
@@ -172,6 +193,7 @@ void JsonlFile::sort_rows() {
       kept->offset = place.row->offset;
       kept->size_bytes = place.row->size_bytes;
       kept->payload_offset = place.row->payload_offset;
+      kept->is_long = place.row->is_long;
       kept->has_payload = true;
     }
   }
@@ -197,20 +219,17 @@ Result<Bytes> JsonlFile::read_payload(const JsonlRow& row) const {
     }));
     return payload;
   }
-  const auto line = read_at(file_, row.offset, static_cast<std::size_t>(row.size_bytes));
-  if (!line) return fail(Errc::kFileFormat);
-  auto read = decode_jsonl(*line);
+  auto read = row.is_long ? read_long_line(file_, row) : read_short_line(file_, row);
   const bool is_same = read && read->payload && equal(read->encoded, row.entry.bytes());
   if (!is_same) return fail(Errc::kFileFormat);
   return *std::move(read->payload);
 }
 
 Result<void> JsonlFile::read_payload(const JsonlRow& row, const Take& take) const {
-  constexpr std::uint64_t kPayloadPieceBytes = 256 * 1024;
   Hasher hasher;
   std::uint64_t rest = row.entry.view().payload_size();
   for (std::uint64_t offset = row.payload_offset; rest != 0;) {
-    const std::uint64_t size = std::min(rest, kPayloadPieceBytes);
+    const std::uint64_t size = std::min(rest, kReadAgainBytes);
     const auto digits = read_at(file_, offset, static_cast<std::size_t>(2 * size));
     const auto piece = digits ? from_hex(*digits) : std::nullopt;
     if (!piece) return fail(Errc::kFileFormat);

@@ -24,6 +24,7 @@ struct JsonlRow {
   std::uint64_t size_bytes = 0;
   std::uint64_t payload_offset = 0;  ///< of the hex of a payload that is long; else 0
   bool has_payload = false;
+  bool is_long = false;      ///< was read in pieces
   bool is_verified = false;  ///< its own signature is good
 
   [[nodiscard]] SeqNum seqnum() const { return entry.view().seqnum(); }

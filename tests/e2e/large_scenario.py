@@ -95,6 +95,16 @@ class Large(NetworkScenario):
         self.assertEqual(self.json("ls", store="other")["interest"], "1-")
         self.assert_sound("other")
 
+    def test_what_a_line_has_beside_its_entry_takes_little_memory(self):
+        author = self.new_log(["one", "two", "three"])
+        first, second, third = self.out("export", author, "--jsonl").splitlines(keepends=True)
+        much = b"a" * OWN_MEMORY_MAX
+        with open(self.path("file"), "wb") as file:
+            file.writelines((b'{"x":"', much, b'",', first[1:], second, third))
+        done = self.json("import", "--jsonl", self.path("file"), preexec_fn=limited, store="other")
+        self.assertEqual((done["entries_added"], done["payloads_added"]), (3, 3))
+        self.assert_sound("other")
+
     def test_is_imported_from_a_pipe_beside_a_node_in_little_memory_of_either(self):
         author, large, file = self.exported()
         self.new_log(["of another"], key=self.keygen("other.key"), store="relay")
