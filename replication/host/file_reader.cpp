@@ -59,6 +59,7 @@ Result<void> LineReader::fill() {
            read_some(file_, buffer_.data() + old_size, buffer_.size() - old_size));
   buffer_.resize(old_size + got);
   ended_ = got == 0;
+  if (!ended_) last_ = buffer_.back();
   if (copy_ != nullptr) CULM_CHECK(write_all(*copy_, std::string_view(buffer_).substr(old_size)));
   return {};
 }

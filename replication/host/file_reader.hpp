@@ -46,6 +46,10 @@ class LineReader {
     bool is_last = true;  ///< of its line
   };
   [[nodiscard]] Result<std::optional<Piece>> next_piece();
+  /// Whether all was read, and the file ends neither with a line end nor with `closing`.
+  [[nodiscard]] bool is_cut_before(char closing) const noexcept {
+    return ended_ && last_ != '\n' && last_ != closing;
+  }
   /// Whether `next` may have to wait for more input.
   [[nodiscard]] bool would_wait() const;
 
@@ -62,6 +66,7 @@ class LineReader {
   std::uint64_t offset_ = 0;
   std::uint64_t line_bytes_ = 0;  ///< of the line of which a piece is to follow
   bool ended_ = false;
+  char last_ = '\n';  ///< that was read
 };
 
 }  // namespace culm::host

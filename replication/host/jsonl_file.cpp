@@ -136,7 +136,11 @@ JsonlResult<void> JsonlFile::read_lines(LineReader& lines, SignatureVerifier* ve
     const auto [text, is_last] = **piece;
     if (is_last && is_blank(text)) continue;
     auto row = is_last ? decode_row(text) : read_long_row(lines, text, offset, told);
-    if (!row) return refuse_line(std::move(row).error(), number);
+    if (!row) {
+      JsonlFault& fault = row.error();
+      fault.is_cut = fault.error.code == Errc::kFileFormat && lines.is_cut_before('}');
+      return refuse_line(std::move(fault), number);
+    }
     row->line = number;
     row->offset = offset;
     row->size_bytes = lines.offset() - offset;

@@ -61,6 +61,7 @@ struct JsonlFault {
   std::vector<JsonlFork> forks{};    ///< likewise: all that the file proves
   RangeSet missing{};                ///< with kUnitUnanchored: entries that would prove it
   std::optional<LogKey> log{};       ///< that the accepting rule, or the store, refused
+  bool is_cut = false;               ///< with kFileFormat: the file ends within the line
 };
 
 template <class T>

@@ -123,6 +123,17 @@ class Jsonl(Scenario):
         message = self.error(4, "verify", "--jsonl", self.write("log.jsonl", to_jsonl(log)))
         self.assertIn("log.jsonl:2: seqnum 2: entry_signature: ", message)
 
+    def test_a_file_that_ends_within_a_line_is_to_be_got_again(self):
+        text = to_jsonl(make_log(3), b"payload %d")
+        for cut in 1, 2, 30, len(text) // 3 - 10:
+            for verb in "verify", "import":
+                message = self.error(4, verb, "--jsonl", self.write("log.jsonl", text[:-1 - cut]))
+                self.assertIn("log.jsonl:3: file_format: the file ends within line 3\n", message)
+                self.assertIn("next: get it again", message)
+        for whole in text[:-2] + "\n", '{"encoded":5}':
+            self.assertIn("is not well-formed",
+                          self.error(4, "verify", "--jsonl", self.write("log.jsonl", whole)))
+
     def test_files_that_are_not_there(self):
         self.error(NOT_FOUND, "verify", "--jsonl", "missing")
         self.error(USAGE, "verify", "--jsonl", self.place)

@@ -203,6 +203,23 @@ TEST_F(LongLines, ThatAreWrongAreRefusedAsShortOnesAre) {
             Errc::kFileFormat);
 }
 
+TEST_F(LongLines, ThatTheFileEndsWithinAreToldFromWrongOnes) {
+  const std::string line =
+      line_of({{"encoded", log_.entry(2).bytes()}, {"payload", as_bytes(large_)}});
+  const auto is_cut = [&](std::string text) {
+    text_ = std::move(text);
+    const auto file = read();
+    return !file && file.error().is_cut;
+  };
+  for (const std::size_t size : {1'048'576U, 1'310'720U, 2'000'001U}) {
+    EXPECT_TRUE(is_cut(line.substr(0, size))) << size;
+    EXPECT_TRUE(is_cut(line_of({{"encoded", log_.entry(1).bytes()}}) + line.substr(0, size)));
+    EXPECT_FALSE(is_cut(line.substr(0, size) + "\n" + line)) << size;
+  }
+  EXPECT_FALSE(is_cut(line.substr(0, line.size() - 5) + "}}"));
+  EXPECT_FALSE(is_cut(line));
+}
+
 TEST_F(LongLines, AreImportedOnceBySelfAndBesideWhatIsHeld) {
   put(log_, {{1, 3}}, false);
   auto entries = read();

@@ -35,6 +35,11 @@ Failure explain_line(const std::string& path, const host::JsonlFault& fault) {
   if (error.code == Errc::kFileFormat) {
     failure.step = "make the file where the log is: `culm export LOG --jsonl -o FILE` there";
   }
+  if (fault.is_cut) {
+    failure.message =
+        std::string(name(error.code)) + ": the file ends within line " + std::to_string(fault.line);
+    failure.step = "get it again from where it comes from: the rest is missing";
+  }
   if (!fault.missing.empty()) {
     const std::string missing = to_string(fault.missing);
     failure.fields["missing"] = missing;
