@@ -57,6 +57,28 @@ Result<std::uint64_t> count_blocks(const KvReadTransaction& kv) {
   return count;
 }
 
+/// The sum over the rows of the log with this number.
+Result<std::uint64_t> sum_rows(const KvReadTransaction& kv, Table table, std::uint64_t number,
+                               std::uint64_t (*bytes_of)(const KvRow&)) {
+  std::uint64_t bytes = 0;
+  const auto prefix = to_big_endian(number);
+  CULM_TRY(const auto cursor, kv.cursor(table));
+  CULM_TRY(auto row, cursor->seek(prefix));
+  while (row && row->key.size() > prefix.size() && from_big_endian(row->key) == number) {
+    bytes += bytes_of(*row);
+    CULM_TRY(row, cursor->next());
+  }
+  return bytes;
+}
+
+std::uint64_t bytes_of_row(const KvRow& row) { return row.key.size() + row.value.size(); }
+
+/// Of a payload that was whole; `staged_bytes` counts what else a stage has.
+std::uint64_t bytes_of_payload(const KvRow& row) {
+  const auto stage = detail::open_stage(row);
+  return stage && stage->state == detail::StageState::kPayload ? stage->size_bytes : 0;
+}
+
 }  // namespace
 
 /// One audit. A friend of the transaction, because it looks at rows and trusts no state.
@@ -72,6 +94,7 @@ class StoreAudit {
 
   Result<AuditReport> run();
   static Result<void> check_tables(const ReadTransaction& transaction);
+  static Result<std::uint64_t> count_forgotten(const ReadTransaction& transaction);
 
  private:
   /// An entry that a held lipmaalink further up leads to. Links never cross, so such entries are
@@ -418,6 +441,25 @@ Result<void> StoreAudit::check_tables(const ReadTransaction& transaction) {
   return {};
 }
 
+Result<std::uint64_t> StoreAudit::count_forgotten(const ReadTransaction& transaction) {
+  const KvReadTransaction& kv = *transaction.kv_;
+  std::uint64_t bytes = 0;
+  CULM_TRY(const auto cursor, kv.cursor(Table::kMeta));
+  CULM_TRY(auto row, cursor->seek(detail::forgotten_row_key(0)));
+  while (row) {
+    const std::uint64_t number = detail::parse_forgotten_row_key(row->key);
+    if (number == 0) break;
+    for (const Table table : {Table::kEntries, Table::kEvidence, Table::kSets}) {
+      CULM_TRY(const std::uint64_t more, sum_rows(kv, table, number, bytes_of_row));
+      bytes += more;
+    }
+    CULM_TRY(const std::uint64_t staged, sum_rows(kv, Table::kStages, number, bytes_of_payload));
+    bytes += staged;
+    CULM_TRY(row, cursor->next());
+  }
+  return bytes;
+}
+
 Result<AuditReport> audit_log(const ReadTransaction& transaction, const LogState& log,
                               SignatureVerifier& verifier, const AuditProgress& progress) {
   return StoreAudit(transaction, log, verifier, progress).run();
@@ -425,6 +467,10 @@ Result<AuditReport> audit_log(const ReadTransaction& transaction, const LogState
 
 Result<void> audit_tables(const ReadTransaction& transaction) {
   return StoreAudit::check_tables(transaction);
+}
+
+Result<std::uint64_t> forgotten_bytes(const ReadTransaction& transaction) {
+  return StoreAudit::count_forgotten(transaction);
 }
 
 }  // namespace culm::store

@@ -42,4 +42,8 @@ using AuditProgress = std::function<void(std::uint64_t entries)>;
 /// not look into entries. Fails with kStoreDamaged or kStoreFormat.
 [[nodiscard]] Result<void> audit_tables(const ReadTransaction& transaction);
 
+/// Bytes of rows of forgotten logs, which the next that opens the store to write erases. Reads each
+/// of these rows. Fails with kStoreDamaged.
+[[nodiscard]] Result<std::uint64_t> forgotten_bytes(const ReadTransaction& transaction);
+
 }  // namespace culm::store

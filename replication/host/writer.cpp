@@ -272,9 +272,12 @@ Result<node::SyncReport> NodeClient::sync(const node::SyncRequest& request) {
 
 /// For who opens a store: what is not reclaimed now is the next time.
 static void try_reclaim(const WritableStore& opened) {
-  const auto transaction = opened.store->read();
-  const auto stages = transaction ? transaction->unbound_stages() : fail(transaction.error());
-  if (stages && !stages->empty()) static_cast<void>(opened.writer->reclaim());
+  bool is_left = false;
+  if (const auto transaction = opened.store->read()) {
+    const auto stages = transaction->unbound_stages();
+    is_left = (stages && !stages->empty()) || transaction->has_forgotten().value_or(false);
+  }
+  if (is_left) static_cast<void>(opened.writer->reclaim());
 }
 
 Result<WritableStore> open_to_write(const std::string& directory, bool create,

@@ -145,8 +145,8 @@ class Forget(NetworkScenario):
         _, other = self.keygen("big.key")
         self.new_log(self.lines(40_000), key=(self.path("big.key"), other))
         shutil.copytree(self.path("store"), self.path("whole"))
-        finished = 0
-        for n in range(5):
+        finished = left = 0
+        for n in range(7):
             store = f"copy{n}"
             shutil.copytree(self.path("whole"), self.path(store))
             process = self.start("--store", self.path(store), "forget", other, "--own")
@@ -157,14 +157,23 @@ class Forget(NetworkScenario):
             process.wait()
             self.assert_sound(store)
             self.assertEqual(self.known(store), [self.author])
-            # Nothing is left to do where the first has come to its end.
+            left += self.json("du", store=store)["forgotten_bytes"]
+            if n % 3 == 2:
+                self.json("compact", store=store)
+            # Nothing is left to do where the first, or the next that writes, has come to its end.
             again = subprocess.run([CULM, "--store", self.path(store), "forget", other],
                                    capture_output=True, timeout=PATIENCE_SECONDS)
             self.assertIn(again.returncode, (0, NOT_FOUND), again)
             finished += again.returncode == 0
-            self.assertLess(self.json("du", store=store)["other_bytes"], 100_000)
+            if n % 3 == 2:
+                self.assertEqual(again.returncode, NOT_FOUND)
+                self.assertLess(self.json("du", store=store)["file_bytes"], 200_000)
+            space = self.json("du", store=store)
+            self.assertEqual(space["forgotten_bytes"], 0)
+            self.assertLess(space["other_bytes"], 100_000)
             self.assert_sound(store)
         self.assertGreater(finished, 0)
+        self.assertGreater(left, 0)
 
 
 if __name__ == "__main__":

@@ -110,6 +110,19 @@ TEST_F(ForgetLog, GoesInStepsThatMayBeInterruptedAnywhere) {
   expect_sound(kept);
 }
 
+TEST_F(ForgetLog, WhatIsLeftIsCountedAndReclaimed) {
+  EXPECT_EQ(forgotten_bytes(*store->read()), 0U);
+  const auto rows = row_count();
+  ASSERT_TRUE(forget());
+  EXPECT_GT(*forgotten_bytes(*store->read()), kLarge);
+  EXPECT_LT(*forgotten_bytes(*store->read()), 2 * kLarge);
+  EXPECT_EQ(store->reclaim(), true);
+  EXPECT_LT(row_count(), rows);
+  EXPECT_FALSE(*store->read()->has_forgotten());
+  EXPECT_EQ(forgotten_bytes(*store->read()), 0U);
+  expect_sound(kept);
+}
+
 TEST_F(ForgetLog, TheLogMayBecomeKnownAgainAlsoInBetween) {
   const std::uint64_t number = store.state(gone.log()).number;
   ASSERT_TRUE(forget());

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "culm/store/audit.hpp"
 #include "culm/store/lmdb_kv.hpp"
 
 #include "tools/cli/guard.hpp"
@@ -21,7 +22,9 @@ Outcome<void> look(Context& context) {
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto transaction, store->read());
   CULM_TOOLS_TRY(const auto space, about(named(context), transaction.space()));
-  CULM_TOOLS_TRY(const std::uint64_t packed, about(named(context), transaction.packed_bytes()));
+  CULM_TOOLS_TRY(std::uint64_t packed, about(named(context), transaction.packed_bytes()));
+  // These it erases before.
+  packed -= std::min(packed, store::forgotten_bytes(transaction).value_or(0));
   const std::uint64_t freed = space.file_bytes - std::min(space.file_bytes, packed);
   if (context.json) {
     return context.out.write_json(Json{{"type", "would_compact"},

@@ -2,6 +2,7 @@
 #include <numeric>
 
 #include "culm/feed/closure.hpp"
+#include "culm/store/audit.hpp"
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/entry_format.hpp"
@@ -23,7 +24,16 @@ struct Kind {
   std::uint64_t bytes = 0;
 };
 
-enum : std::size_t { kPayloads, kEntries, kCertificate, kEvidence, kStaged, kFree, kOther };
+enum : std::size_t {
+  kPayloads,
+  kEntries,
+  kCertificate,
+  kEvidence,
+  kStaged,
+  kForgotten,
+  kFree,
+  kOther
+};
 
 using Kinds = std::array<Kind, kOther + 1>;
 
@@ -60,6 +70,7 @@ Outcome<void> run(Context& context, const Options& /*options*/) {
                {"certificate_bytes", "certificate entries"},
                {"evidence_bytes", "evidence of forks"},
                {"staged_bytes", "parts of payloads that arrive"},
+               {"forgotten_bytes", "rows of forgotten logs, which `culm compact` erases as well"},
                {"free_bytes", "free, about so much `culm compact` gives back"},
                {"other_bytes", "all else: keys, checksums, ranges, rest of pages"}}};
   CULM_TOOLS_TRY(const auto logs, about(named(context), transaction.list_logs()));
@@ -72,6 +83,11 @@ Outcome<void> run(Context& context, const Options& /*options*/) {
     if (!counted && outcome) outcome = std::move(counted);
   }
   CULM_TOOLS_TRY(kinds[kStaged].bytes, about(named(context), transaction.staged_bytes()));
+  const auto forgotten = store::forgotten_bytes(transaction);
+  if (!forgotten && forgotten.error().code != Errc::kStoreDamaged) {
+    return fail_with(forgotten.error());
+  }
+  kinds[kForgotten].bytes = forgotten.value_or(0);
   const auto packed = transaction.packed_bytes();
   if (!packed && packed.error().code != Errc::kStoreDamaged) return fail_with(packed.error());
   // Where it cannot be told, only what is free in whole.
