@@ -35,6 +35,7 @@ class Forget(NetworkScenario):
         said = self.text("forget", self.author, store="reader")
         self.assertIn("forgot ", said)
         self.assertIn("100 entries", said)
+        self.assertNotIn("again", said)
         self.assertEqual(self.known("reader"), [other])
         self.error(NOT_FOUND, "cat", self.author, store="reader")
         self.assert_sound("reader")
@@ -111,7 +112,8 @@ class Forget(NetworkScenario):
         author = self.relay("store")
         live = self.live("reader", author.address, self.author)
         live.wait_for(event="caught_up")
-        self.json("forget", self.author, "--own", store="reader")
+        said = self.text("forget", self.author, "--own", store="reader")
+        self.assertIn("; a live sync here that was asked for it fetches it again\n", said)
         # The sync was asked for it and goes on.
         self.new_log(["more"], key=(self.key, self.author))
         deadline = time.monotonic() + PATIENCE_SECONDS

@@ -168,6 +168,7 @@ Outcome<void> run(Context& context, const Options& options) {
   Ed25519Verifier verifier;
   const bool was_left = is_forgotten_left(context);
   CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kFail, verifier));
+  const bool is_beside_node = access.node != nullptr;
   auto logs = find_logs(*access.store, options);
   const bool is_unknown = !logs && logs.error().code == Errc::kLogUnknown;
   if (is_unknown) return finish(context, access, was_left, std::move(logs).error());
@@ -184,11 +185,15 @@ Outcome<void> run(Context& context, const Options& options) {
     if (!extent) return fail_with(std::move(extent).error());
     PlannedChange planned{{log, host::LogChange::Forget{}}, 1 + count_rows(*extent)};
     planned.says_how_far = true;
-    planned.say = [&context, extent = *std::move(extent)](bool is_made) -> Outcome<void> {
+    planned.say = [&context, is_beside_node,
+                   extent = *std::move(extent)](bool is_made) -> Outcome<void> {
       if (!is_made) return {};
       if (context.json) return context.out.write_json(to_json(extent, true));
       return context.out.say("forgot " + described(extent) +
-                             "; `culm compact` gives the room back to the disk\n");
+                             "; `culm compact` gives the room back to the disk" +
+                             (is_beside_node ? "; a live sync here that was asked for it fetches "
+                                               "it again\n"
+                                             : "\n"));
     };
     return planned;
   };
