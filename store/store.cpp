@@ -185,25 +185,16 @@ Result<RangeSet> Store::delete_payloads(const LogKey& log, const RangeSet& seqnu
 
 Result<bool> Store::reclaim() {
   const auto is_claimed = [&](std::uint64_t claim) { return kv_->is_claimed(claim); };
-  bool are_stages_left = false;
-  bool is_forgotten_left = false;
   {
     CULM_TRY(const auto transaction, read());
     CULM_TRY(const auto stages, transaction.unbound_stages());
     const auto stays = [&](const Stage& stage) { return is_claimed(stage.seqnum); };
-    are_stages_left = !std::ranges::all_of(stages, stays);
-    CULM_TRY(is_forgotten_left, transaction.has_forgotten());
+    if (std::ranges::all_of(stages, stays)) return true;
   }
-  if (!are_stages_left && !is_forgotten_left) return true;
   bool is_done = false;
   CULM_CHECK(
       update_within_room([&](WriteTransaction& transaction, std::size_t rows_max) -> Result<void> {
-        if (are_stages_left) {
-          CULM_TRY(const bool are_gone, transaction.drop_unclaimed(is_claimed, rows_max));
-          is_done = are_gone && !is_forgotten_left;
-        } else {
-          CULM_TRY(is_done, transaction.erase_forgotten(rows_max));
-        }
+        CULM_TRY(is_done, transaction.drop_unclaimed(is_claimed, rows_max));
         return {};
       }));
   if (is_done) kv_->keep_reserve();

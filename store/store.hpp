@@ -535,8 +535,8 @@ class Store {
   /// For who stages a payload before its entry: as long as it lives, nobody takes what was staged
   /// under it for something that a process left which was killed. Fails with kStoreIo.
   [[nodiscard]] Result<KvClaim> claim() const { return kv_->claim(); }
-  /// One step of erasing what such a process left, or one that was forgetting logs, as those of
-  /// `delete_payloads`; whether nothing is left. Where there is nothing it costs a look.
+  /// One step of erasing what such a process left, as those of `delete_payloads`; whether nothing
+  /// is left. Where there is nothing it costs a look.
   [[nodiscard]] Result<bool> reclaim();
 
   /// Entries of the log from `from` on are not served, by what is read through this object, until

@@ -272,12 +272,12 @@ Result<node::SyncReport> NodeClient::sync(const node::SyncRequest& request) {
 
 /// For who opens a store: what is not reclaimed now is the next time.
 static void try_reclaim(const WritableStore& opened) {
-  bool is_left = false;
+  bool are_stages_left = false;
   if (const auto transaction = opened.store->read()) {
     const auto stages = transaction->unbound_stages();
-    is_left = (stages && !stages->empty()) || transaction->has_forgotten().value_or(false);
+    are_stages_left = stages && !stages->empty();
   }
-  if (is_left) static_cast<void>(opened.writer->reclaim());
+  if (are_stages_left) static_cast<void>(opened.writer->reclaim());
 }
 
 Result<WritableStore> open_to_write(const std::string& directory, bool create,

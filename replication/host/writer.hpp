@@ -81,7 +81,7 @@ class Writer {
   [[nodiscard]] virtual Result<bool> bind_stage(const LogKey& log, SeqNum seqnum,
                                                 const store::StagedPayload& staged,
                                                 bool undelete) = 0;
-  /// Erases what processes left that were killed. In steps, as `store::Store::reclaim`.
+  /// Erases what was staged by processes that were killed. In steps, as `store::Store::reclaim`.
   [[nodiscard]] virtual Result<void> reclaim() = 0;
 
   // Of one log, as `change_all`.

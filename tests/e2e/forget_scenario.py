@@ -162,7 +162,7 @@ class Forget(NetworkScenario):
             left += self.json("du", store=store)["forgotten_bytes"]
             if n % 3 == 2:
                 self.json("compact", store=store)
-            # Nothing is left to do where the first, or the next that writes, has come to its end.
+            # Nothing is left to do where the first, or a compact, has come to its end.
             again = subprocess.run([CULM, "--store", self.path(store), "forget", other],
                                    capture_output=True, timeout=PATIENCE_SECONDS)
             self.assertIn(again.returncode, (0, NOT_FOUND), again)

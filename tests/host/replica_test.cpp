@@ -14,7 +14,6 @@
 #include "culm/replication/host/node_key.hpp"
 #include "culm/replication/host/store_node.hpp"
 #include "culm/replication/host/writer.hpp"
-#include "culm/store/audit.hpp"
 #include "culm/store/author_mark_place.hpp"
 #include "culm/store/lmdb_kv.hpp"
 
@@ -282,43 +281,6 @@ TEST_F(ReplicaTest, ALargePayloadIsAppendedAsItComesBesideANode) {
   ASSERT_TRUE(replica.is_beside_node());
   OwnLog mine = *replica.open_log(path("key"));
   append_large(replica, mine, replica.store());
-}
-
-/// A log of which a `forget` that was interrupted has left all rows.
-static void half_forget(const std::string& directory, const LogKey& log) {
-  SystemRandom random;
-  const auto store = *store::Store::open(*store::LmdbKv::open(directory, {}), random);
-  ASSERT_TRUE(store->update([&](auto& transaction) { return transaction.forget(log); }));
-  EXPECT_GT(*store::forgotten_bytes(*store->read()), 1000U);
-}
-
-TEST_F(ReplicaTest, WhatAnInterruptedForgetLeftIsErasedByWhoOpensTheStoreNext) {
-  LogKey log;
-  {
-    Replica replica = open("store");
-    OwnLog mine = *replica.open_log(path("key"));
-    ASSERT_TRUE(mine.append(std::string(1000, 'x')));
-    log = mine.key();
-  }
-  half_forget(path("store"), log);
-  const Replica replica = open("store");
-  EXPECT_FALSE(*replica.store().read()->has_forgotten());
-  EXPECT_EQ(*store::forgotten_bytes(*replica.store().read()), 0U);
-}
-
-TEST_F(ReplicaTest, WhatAnInterruptedForgetLeftIsErasedByTheNodeForWhoOpensTheStoreNext) {
-  LogKey log;
-  {
-    Replica replica = open("store");
-    OwnLog mine = *replica.open_log(path("key"));
-    ASSERT_TRUE(mine.append(std::string(1000, 'x')));
-    log = mine.key();
-  }
-  half_forget(path("store"), log);
-  const Relay relay(path("store"));
-  const Replica replica = open("store");
-  ASSERT_TRUE(replica.is_beside_node());
-  EXPECT_FALSE(*replica.store().read()->has_forgotten());
 }
 
 TEST_F(ReplicaTest, ALargePayloadIsAppendedAsItComesWhileASyncRuns) {

@@ -51,9 +51,15 @@ Failure without_room(const Context& context, const store::Store& store, const Er
 
 Result<void> compact(const std::string& directory, const host::WritableStore& access) {
   store::KvSpace space;
+  bool is_forgotten_left = false;
   {
     CULM_TRY(const auto transaction, access.store->read());
     CULM_TRY(space, transaction.space());
+    CULM_TRY(is_forgotten_left, transaction.has_forgotten());
+  }
+  if (is_forgotten_left) {
+    const host::ChangedLogs erased = access.writer->change_all({});
+    CULM_CHECK(erased.outcome);
   }
   const WatchedProgress progress("compacting", Progress::Unit::kBytes, [&] {
     return WatchedProgress::Extent{store::compacted_bytes(directory), space.used_bytes()};

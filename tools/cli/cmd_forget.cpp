@@ -142,22 +142,20 @@ Outcome<void> look(Context& context, const Options& options) {
   });
 }
 
-/// Whether a forgetting was interrupted, which ends when the store is opened to write.
-bool is_forgotten_left(const Context& context) {
-  const auto store = open_for_reading(context);
-  const auto transaction = store ? (*store)->read() : fail(Errc::kStoreNotFound);
-  return transaction && transaction->has_forgotten().value_or(false);
-}
-
 /// A log that is not known: it may be one whose forgetting was interrupted.
-Outcome<void> finish(Context& context, host::WritableStore& access, bool was_left,
-                     Failure unknown) {
-  if (!was_left) return fail_with(std::move(unknown));
+Outcome<void> finish(Context& context, host::WritableStore& access, Failure unknown) {
+  bool is_left = false;
+  {
+    CULM_TOOLS_TRY(const auto transaction, access.store->read());
+    CULM_TOOLS_TRY(is_left, transaction.has_forgotten());
+  }
+  if (!is_left) return fail_with(std::move(unknown));
   CULM_TOOLS_TRY(const host::ChangedLogs erased, about(named(context), forget(access, {})));
   CULM_TOOLS_CHECK(about(named(context), erased.outcome));
-  if (context.json)
+  if (context.json) {
     return context.out.write_json(
         Json{{"type", "forgetting_finished"}, {"store", context.store_directory}});
+  }
   return context.out.say(
       "no such log is known; finished what was left to erase of one that was "
       "forgotten\n");
@@ -166,12 +164,11 @@ Outcome<void> finish(Context& context, host::WritableStore& access, bool was_lef
 Outcome<void> run(Context& context, const Options& options) {
   if (options.dry_run) return look(context, options);
   Ed25519Verifier verifier;
-  const bool was_left = is_forgotten_left(context);
   CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kFail, verifier));
   const bool is_beside_node = access.node != nullptr;
   auto logs = find_logs(*access.store, options);
   const bool is_unknown = !logs && logs.error().code == Errc::kLogUnknown;
-  if (is_unknown) return finish(context, access, was_left, std::move(logs).error());
+  if (is_unknown) return finish(context, access, std::move(logs).error());
   if (!logs) return fail_with(std::move(logs).error());
   CULM_TOOLS_CHECK(refuse_own(*access.store, *logs, options));
   say_when_interrupted("nothing was forgotten");
@@ -179,7 +176,7 @@ Outcome<void> run(Context& context, const Options& options) {
     auto extent = find_extent(*access.store, log);
     // One that .LOG_ID names and that was forgotten meanwhile, or of which that was interrupted.
     if (!extent && extent.error().code == Errc::kLogUnknown) {
-      CULM_TOOLS_CHECK(finish(context, access, was_left, std::move(extent).error()));
+      CULM_TOOLS_CHECK(finish(context, access, std::move(extent).error()));
       return std::optional<PlannedChange>();
     }
     if (!extent) return fail_with(std::move(extent).error());
@@ -215,8 +212,9 @@ void add_forget(CommandTree& tree) {
       "fetching it. Your own log is refused without --own: it could be the only copy, and is\n"
       "appended to again only once it was taken back from a peer; yours is one that was\n"
       "appended to on this machine, in any store. Of an author with several logs all are\n"
-      "forgotten; .LOG_ID names one. When it was interrupted, the next verb that writes goes on;\n"
-      "nothing of the log is seen or served meanwhile.",
+      "forgotten; .LOG_ID names one. When it was interrupted, repeat it, or `culm compact`; "
+      "nothing\n"
+      "of the log is seen or served meanwhile.",
       "culm forget 4fd3ab12 --dry-run\n"
       "  culm forget 4fd3ab12",
       options, run);

@@ -143,8 +143,6 @@ Result<void> Host::open_store(MakeStore make) {
   if (store_->was_made()) store_is_ = StoreIs::kMade;
   CULM_TRY(auto lock, kv_.load()->lock_for_node());
   lock_.emplace(std::move(lock));
-  // What cannot be reclaimed now is the next time.
-  for (bool is_done = false; !is_done;) is_done = store_->reclaim().value_or(true);
   return {};
 }
 
