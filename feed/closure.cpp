@@ -18,6 +18,15 @@ RangeSet resolve(const Interest& interest, SeqNum head) {
   return out &= RangeSet{{1, head}};
 }
 
+/// Adds a range that lies above all of `out`, and what leads from it down to that.
+static void insert_with_head_path(RangeSet& out, const SeqRange& range) {
+  const SeqNum written = out.empty() ? 0 : out.max();
+  const std::vector<SeqNum> head_path = path_to_first(range.first);
+  const auto known = std::ranges::find_if(head_path, [&](SeqNum n) { return n <= written; });
+  for (auto n = known; n != head_path.begin();) out.insert(*--n);
+  out.insert(range);
+}
+
 // Ranges are taken in ascending order and everything is written in ascending order, once. That
 // works because links never cross: the head path of the next range leaves what is written already
 // from above and never comes back into a gap of it, and the tail path of a range joins the tail
@@ -34,12 +43,7 @@ RangeSet closure(const RangeSet& wanted, SeqNum head) {
     range.last = std::min(range.last, head);
 
     flush_tails(range.first);
-    const SeqNum written = out.empty() ? 0 : out.max();
-    const std::vector<SeqNum> head_path = path_to_first(range.first);
-    const auto known = std::ranges::find_if(head_path, [&](SeqNum n) { return n <= written; });
-    for (auto n = known; n != head_path.begin();) out.insert(*--n);
-
-    out.insert(range);
+    insert_with_head_path(out, range);
     while (!tails.empty() && tails.back() <= range.last) tails.pop_back();
     const std::vector<SeqNum> tail = tail_path(range.last, tails.empty() ? head : tails.back() - 1);
     tails.insert(tails.end(), tail.begin(), tail.end() - 1);
@@ -50,8 +54,7 @@ RangeSet closure(const RangeSet& wanted, SeqNum head) {
 
 RangeSet with_head_paths(const RangeSet& wanted) {
   RangeSet out;
-  // Of the tail path of a range all but its last lie above it.
-  for (const SeqRange range : wanted.ranges()) out |= closure(RangeSet{range}, range.last);
+  for (const SeqRange& range : wanted.ranges()) insert_with_head_path(out, range);
   return out;
 }
 

@@ -111,10 +111,7 @@ Result<void> Requester::ask_again(const LogKey& log) {
     request.is_robbed = true;
     if (request.asked.live) again.push_back(request);
   }
-  for (Request& request : again) {
-    request.claims.reset();
-    CULM_CHECK(replace(request, request.full, request.alone));
-  }
+  CULM_CHECK(replace_all(std::move(again)));
   return wake(log, false);
 }
 
@@ -311,9 +308,11 @@ Result<void> Requester::on_payload(const Payload& payload, std::size_t message_b
 Result<void> Requester::on_ready(const Ready& ready) {
   CULM_TRY(Request* const request, addressed(ready.want));
   if (request == nullptr) return {};
+  const bool had_all = request->phase == Request::Phase::kCaughtUp;
   CULM_CHECK(request->on_ready());
   const LogKey log = request->asked.log;
   settle(*request);
+  if (had_all) return {};
   return unless_of_log(leave_out_deleted(log));
 }
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <variant>
+#include <vector>
 
 #include "culm/replication/detail/credit_window.hpp"
 #include "culm/replication/detail/outbox.hpp"
@@ -148,6 +149,7 @@ class Requester {
   /// Ends a want at the peer and asks once more; with a budget, when what was under way has come
   /// and counts.
   [[nodiscard]] Result<void> replace(Request request, bool full, SeqNum alone);
+  [[nodiscard]] Result<void> replace_all(std::vector<Request> again);
   [[nodiscard]] Result<void> ask_instead(Request request);
   /// It came for a want that is over.
   void pass_over(WantId want, std::uint64_t counted);

@@ -136,7 +136,15 @@ Result<void> Requester::leave_out_deleted(const LogKey& log) {
   for (Request& request : requests_) {
     if (request.asked.log == log && request.is_to_except_more(*state)) again.push_back(request);
   }
-  for (Request& request : again) CULM_CHECK(replace(request, request.full, request.alone));
+  return replace_all(std::move(again));
+}
+
+Result<void> Requester::replace_all(std::vector<Request> again) {
+  for (Request& request : again) {
+    // Else what it claims could not be resumed.
+    request.claims.reset();
+    CULM_CHECK(replace(request, request.full, request.alone));
+  }
   return {};
 }
 

@@ -239,12 +239,13 @@ Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
   // The store's interest may be about to grow by the want.
   const Interest interest = widened(want_, state.interest).interest;
   const RangeSet wanted = resolve(interest, head);
+  const RangeSet proved = with_head_paths(wanted);
   for (std::size_t peer = 0; peer < pushed_to.size(); ++peer) {
     const Said& said = peers_[peer];
     const RangeSet cut_off = state.served() - find_provable(state.served(), said.held) - said.held;
     report.cut_off |= cut_off;
     // What nobody can take, and nobody wants here, is owed to nobody.
-    const RangeSet owed = state.served() - (cut_off - with_head_paths(wanted));
+    const RangeSet owed = state.served() - (cut_off - proved);
     Unconfirmed rest = unconfirmed(pushed_to[peer].endpoint, said, owed, state.payloads);
     if (rest.entries.empty() && rest.payloads.empty()) continue;
     report.unconfirmed.push_back(std::move(rest));
@@ -258,9 +259,8 @@ Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
   // Who did not know it before it was pushed there is asked no less than who did.
   const bool is_of_both = !report.unconfirmed.empty() || !report.cut_off.empty();
   const bool is_taken = report.is_pushed || (is_of_both && !report.offer_denied);
-  if (report.outcome == LogOutcome::kDenied && is_taken && !want_.live) {
-    report.outcome = LogOutcome::kComplete;
-  }
+  using enum LogOutcome;
+  if (report.outcome == kDenied && is_taken && !want_.live) report.outcome = kComplete;
   if (auto forked = find_forked(state, cap_before_)) {
     report.dropped = std::move(forked->dropped);
     report.payloads_dropped = std::move(forked->payloads_dropped);

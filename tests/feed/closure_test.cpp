@@ -36,6 +36,15 @@ TEST(Closure, HoldsHeadPathRangeAndTailPath) {
             (RangeSet{{1, 1}, {4, 4}, {13, 17}, {21, 21}, {25, 26}, {39, 40}}));
 }
 
+TEST(Closure, HeadPathsAreThoseOfTheFirstOfEachRange) {
+  EXPECT_EQ(with_head_paths(RangeSet{{5, 9}, {20, 30}}),
+            closure(RangeSet{{5, 9}}, 9) | closure(RangeSet{{20, 30}}, 30));
+  EXPECT_EQ(with_head_paths(RangeSet{{15, 15}, {17, 17}, {3000, 3001}}),
+            closure(RangeSet{{15, 15}}, 15) | closure(RangeSet{{17, 17}}, 17) |
+                closure(RangeSet{{3000, 3001}}, 3001));
+  EXPECT_EQ(with_head_paths(RangeSet{}), RangeSet{});
+}
+
 TEST(Closure, LeavesOutWhatLiesAboveTheHead) {
   EXPECT_EQ(closure(RangeSet{{15, 15}}, 20), (RangeSet{{1, 1}, {4, 4}, {13, 17}}));
   EXPECT_EQ(closure(RangeSet{{15, 30}}, 15), (RangeSet{{1, 1}, {4, 4}, {13, 15}}));
