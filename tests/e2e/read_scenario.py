@@ -170,10 +170,10 @@ class Read(Scenario):
         self.out("delete", author, "--payloads", "--range", "5", store="other")
         self.assertIn(": left out of 6 payloads: 4 not held, 1 deleted here\n", left_out("other"))
         said = self.error(NOT_FOUND, "cat", author, "--range", "3-6", store="other")
-        self.assertIn("the payload is not held: 3-4; deleted here: 5\n", said)
+        self.assertIn("the payloads are not held: 3-4; deleted here: 5\n", said)
         self.assertIn(" --range 3-5 --undelete` takes", said)
         said = self.error(NOT_FOUND, "log", author, "--range", "100-102")
-        self.assertIn("the entry is not held: 100-102\n", said)
+        self.assertIn("the entries are not held: 100-102\n", said)
         self.assertIn("the highest entry known here is 6", said)
 
     def test_of_many_that_are_missing_the_first_are_named(self):

@@ -119,6 +119,12 @@ Result<void> next_portion(const store::ReadTransaction& transaction, const store
   return {};
 }
 
+std::string_view words_of_several(Errc missing) {
+  if (missing == Errc::kPayloadDeleted) return "the payloads were deleted here";
+  return missing == Errc::kPayloadNotHeld ? "the payloads are not held"
+                                          : "the entries are not held";
+}
+
 Failure stopped_at(SeqNum seqnum, const Error& error) {
   Failure failure(error);
   if (error.code != Errc::kStoreDamaged) return failure;
@@ -201,8 +207,10 @@ Outcome<void> unless_missing(const store::LogState& log, const RangeSet& missing
     deleted = missing & log.deleted & RangeSet{{1, log.head()}};
   }
   const RangeSet others = missing - deleted;
+  const RangeSet& said = others.empty() ? deleted : others;
   Failure failure(Error{others.empty() ? Errc::kPayloadDeleted : error});
-  failure.message += ": " + human_ranges(others.empty() ? deleted : others);
+  if (said.count() > 1) failure.message = words_of_several(failure.code);
+  failure.message += ": " + human_ranges(said);
   if (!others.empty() && !deleted.empty()) {
     failure.message += "; deleted here: " + human_ranges(deleted);
   }
@@ -221,7 +229,8 @@ Outcome<void> unless_missing(const store::LogState& log, const RangeSet& missing
   } else if (!deleted.empty()) {
     failure.step = sync + " --undelete` takes back what was deleted here";
   } else {
-    failure.step = sync + "` fetches it from a peer that has it";
+    failure.step = sync + "` fetches " + (said.count() == 1 ? "it" : "them") +
+                   " from a peer that has " + (said.count() == 1 ? "it" : "them");
   }
   return fail_with(std::move(failure).about(short_name(log.log)));
 }
