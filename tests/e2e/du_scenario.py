@@ -3,8 +3,9 @@
 import json
 import os
 
+from export_import_scenario import make_log, to_jsonl
 from rotten import PAGE, Rotten
-from scenario import STORE, main
+from scenario import FORK, STORE, main
 
 
 class Du(Rotten):
@@ -65,6 +66,19 @@ class Du(Rotten):
                                delta=before["entry_bytes"] / 100)
         self.assertIn("the whole file", self.run_culm("du", store="rotten",
                                                       status=STORE).stdout.decode())
+
+    def test_evidence_of_a_log_that_is_damaged_counts_as_such(self):
+        payload, other = b"line %d of it", b"another %d"
+        self.write("one", to_jsonl(make_log(40, payload), payload))
+        self.write("two", to_jsonl(make_log(40, other, start=make_log(39, payload))))
+        self.out("import", "--jsonl", "one")
+        self.error(FORK, "import", "--jsonl", "two")
+        evidence = self.json("du")["evidence_bytes"]
+        self.assertGreater(evidence, 0)
+        self.rot_row("store", 10)
+        done = self.run_culm("du", "--json", status=STORE)
+        self.assertEqual(json.loads(done.stdout)["evidence_bytes"], evidence)
+        self.assertTrue(json.loads(done.stderr)["message"].endswith("; counted as all else: 10"))
 
 
 if __name__ == "__main__":

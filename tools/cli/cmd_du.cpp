@@ -37,10 +37,17 @@ enum : std::size_t {
 
 using Kinds = std::array<Kind, kOther + 1>;
 
+Outcome<void> unless_uncounted(const LogKey& log, const RangeSet& damaged) {
+  if (damaged.empty()) return {};
+  Failure failure(error_for(Errc::kStoreDamaged, damaged.min()));
+  failure.message += "; counted as all else: " + to_string(damaged);
+  failure.fields["damaged"] = to_string(damaged);
+  return fail_with(std::move(failure).about(short_name(log)));
+}
+
 /// Each entry is read. What is damaged counts as all else, and is named.
 Outcome<void> count(const store::Store& store, const LogKey& key, Kinds& kinds,
                     Progress& progress) {
-  const std::string title = short_name(key);
   CULM_TOOLS_TRY(const auto log, read_log(store, key));
   kinds[kPayloads].bytes += log.payload_bytes;
   const RangeSet certificate = log.certificate();
@@ -51,12 +58,13 @@ Outcome<void> count(const store::Store& store, const LogKey& key, Kinds& kinds,
                        stored.entry.bytes().size();
                    progress.advance(1);
                  }));
-  CULM_TOOLS_CHECK(unless_damaged(key, unreadable));
   CULM_TOOLS_TRY(const auto transaction, store.read());
-  CULM_TOOLS_TRY(const auto evidence, about(title, transaction.evidence(log)));
-  for (const Evidence& one : evidence) {
+  const auto evidence = about(short_name(key), transaction.evidence(log));
+  for (const Evidence& one : evidence.value_or(std::vector<Evidence>())) {
     for (const Bytes& entry : one.entries) kinds[kEvidence].bytes += entry.size();
   }
+  CULM_TOOLS_CHECK(unless_uncounted(key, unreadable));
+  CULM_TOOLS_CHECK(evidence);
   return {};
 }
 
@@ -71,7 +79,7 @@ Outcome<void> run(Context& context, const Options& /*options*/) {
                {"evidence_bytes", "evidence of forks"},
                {"staged_bytes", "parts of payloads that arrive"},
                {"forgotten_bytes", "rows of forgotten logs, which `culm compact` erases as well"},
-               {"free_bytes", "free, about so much `culm compact` gives back"},
+               {"free_bytes", "free: besides those rows, `culm compact` gives back about so much"},
                {"other_bytes", "all else: keys, checksums, ranges, rest of pages"}}};
   CULM_TOOLS_TRY(const auto logs, about(named(context), transaction.list_logs()));
   Progress progress("counting", 0, Progress::Unit::kCount);
