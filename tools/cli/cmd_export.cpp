@@ -74,7 +74,11 @@ Outcome<void> unless_cut_off(const LogKey& log, const RangeSet& cut_off) {
                   "what they lead to was lost, so that nobody can import them; left out: " +
                       to_string(cut_off));
   failure.fields["cut_off"] = to_string(cut_off);
-  return fail_with(std::move(failure).about(short_name(log)).next(kIfCutOff));
+  return fail_with(std::move(failure)
+                       .about(short_name(log))
+                       .next(std::string(kTakeLostAgain) +
+                             ", or a sync once it is wanted again (`culm select`); where nobody "
+                             "has it they stay readable here, and peers take only the rest"));
 }
 
 /// Of one log: of several reasons the first, which names what the others name.

@@ -65,11 +65,9 @@ using Outcome = tl::expected<T, Failure>;
 /// What to do next where a sync did not come to its end.
 inline constexpr std::string_view kGoOn = "run the same again to go on; what came is kept";
 
-/// What to do next where what entries lead to was lost.
-inline constexpr std::string_view kIfCutOff =
-    "where a peer has what is lost: `culm repair --from HOST:PORT`, or a sync once it is wanted "
-    "again "
-    "(`culm select`); where nobody has it they stay readable here, and peers take only the rest";
+/// What to do next where damage took something; another way where nobody has it follows.
+inline constexpr std::string_view kTakeLostAgain =
+    "where a peer has what is lost: `culm repair --from HOST:PORT`";
 
 /// Why a peer was lost or not reached; `text`: what it said at that.
 [[nodiscard]] Failure why_lost(const Error& error, std::string_view text);

@@ -9,6 +9,7 @@
 #include "tools/cli/carry.hpp"
 #include "tools/cli/files.hpp"
 #include "tools/cli/store_access.hpp"
+#include "tools/sync/report.hpp"
 
 namespace culm::tools {
 namespace {
@@ -191,12 +192,10 @@ OwnBranches::OwnBranches(const Context& context, Host& host, const node::SyncReq
 }
 
 Outcome<void> OwnBranches::judge(const node::SyncReport& report) const {
-  const auto is_established = [](const node::PeerReport& peer) { return peer.peer.has_value(); };
   CULM_TOOLS_TRY(const auto unasked, about_marks(found_));
   if (!unasked) return {};
   const auto* const silent = std::get_if<host::SilentPeer>(&unasked->why);
-  if (silent != nullptr && (is_of_peer(*unasked, *silent, peers_) ||
-                            std::ranges::any_of(report.peers, is_established))) {
+  if (silent != nullptr && (is_of_peer(*unasked, *silent, peers_) || is_answered(report))) {
     return {};
   }
   return fail_with(explain_unasked(host_.store(), *unasked));

@@ -241,9 +241,7 @@ Outcome<void> conclude(Context& context, const SyncRequest& request, const SyncR
   if (!judged && fault(judged.error().code) == Fault::kOwnStore) {
     judged = fail_with(std::move(judged).error().about(named(context)));
   }
-  const bool is_established = std::ranges::any_of(
-      report.peers, [](const node::PeerReport& peer) { return peer.peer.has_value(); });
-  if (!is_established && !judged) return judged;
+  if (!is_answered(report) && !judged) return judged;
   if (context.json) {
     for (const Json& line : control::report_lines(request, report)) {
       CULM_TOOLS_CHECK(context.out.write_json(line));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -19,6 +20,11 @@ namespace culm::tools {
 [[nodiscard]] inline std::string the_peer(const node::SyncRequest& request,
                                           const node::Endpoint& endpoint) {
   return is_of_one(request) ? "the peer" : "the peer at " + node::to_string(endpoint);
+}
+
+/// Whether any peer was reached.
+[[nodiscard]] inline bool is_answered(const node::SyncReport& report) {
+  return std::ranges::any_of(report.peers, [](const auto& peer) { return peer.peer.has_value(); });
 }
 
 /// Of a sync that ended by itself or was ended: what is kept of it.

@@ -51,10 +51,9 @@ Failure explain_partial(const node::LogReport& log, const Error& error) {
     return Failure(Exit::kNotFound, error.code,
                    "what " + human_entries(owed.count()) +
                        " here lead to was lost, so that nobody can take them")
-        .next(
-            "where a peer has what is lost: `culm repair --from HOST:PORT`; where nobody has it, "
-            "want less (`culm select`; `culm verify` says what is lost): then they stay readable "
-            "here, and the push is whole with the rest");
+        .next(std::string(kTakeLostAgain) +
+              "; where nobody has it, want less (`culm select`; `culm verify` says what is lost): "
+              "then they stay readable here, and the push is whole with the rest");
   }
   if (!log.unconfirmed.empty()) {
     return Failure(Exit::kNotFound, error.code, "not all that is here is confirmed to be there")
@@ -122,10 +121,6 @@ Failure explain(const node::PeerReport& peer, const Error& error) {
   // With an error of this side's own no peer is concerned.
   if (fault(error.code) == Fault::kOwnStore) return failure;
   return std::move(failure).about("peer " + node::to_string(peer.endpoint));
-}
-
-bool is_answered(const node::SyncReport& report) {
-  return std::ranges::any_of(report.peers, [](const auto& peer) { return peer.peer.has_value(); });
 }
 
 std::string no_answer(const node::SyncRequest& request, const node::SyncReport& report) {
