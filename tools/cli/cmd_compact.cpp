@@ -102,12 +102,12 @@ void add_compact(CommandTree& tree) {
   const auto options = std::make_shared<Options>();
   Verb& verb = tree.add_verb(
       "compact",
-      "Give the disk back what the store no longer needs. Deleted payloads and forgotten logs "
-      "leave\n"
-      "room in the store's file that later writes use; this writes the file again, without such\n"
-      "room. Entries stay, with their keys and checksums: of small payloads they are the most.\n"
-      "It copies row by row to a new file, which takes the place of the old one in one step: the\n"
-      "disk needs room for it, how much says --dry-run, and nothing is lost when this is killed.\n"
+      "Give the disk back what the store no longer needs. Deleted payloads and forgotten logs\n"
+      "leave room in the store's file that later writes use; this writes the file again, without\n"
+      "such room. Entries stay, with their keys and checksums: of small payloads they are the\n"
+      "most. It copies row by row to a new file, which takes the place of the old one in one\n"
+      "step: the disk needs room for it, how much says --dry-run, and nothing is lost when this\n"
+      "is killed.\n"
       "Nothing can be written meanwhile; reading and serving go on. Where a node runs on the\n"
       "store, the node does it. The file stays as it is where damage to it keeps a row from being\n"
       "read.",

@@ -47,9 +47,9 @@ inline constexpr Topic kTopics[] = {
      "0 done, 2 usage, 3 not found (a store, log, entry, payload or file), 4 verification failed "
      "(a bad or missing key file as well), 5 store or disk, 6 network, 7 fork or "
      "signer state, 8 locked by another process, 130 interrupted (Ctrl-C), 141 the reader of the "
-     "output went away, 143 ended by SIGTERM. SIGTERM is the end that relay, follow and sync "
-     "--live "
-     "wait for: they end with 0 then, if nothing was left undone; Ctrl-C ends them with 130 too."}};
+     "output went away, 143 ended by SIGTERM. SIGTERM is the end that relay, follow and "
+     "sync --live wait for: they end with 0 then, if nothing was left undone; Ctrl-C ends them "
+     "with 130 too."}};
 
 /// What the environment says.
 inline constexpr Topic kVariables[] = {
