@@ -4,7 +4,7 @@ import json
 import re
 
 from rotten import Rotten
-from scenario import NOT_FOUND, OK, main
+from scenario import NOT_FOUND, OK, STORE, main
 
 LENGTH = 200
 # The path from 121 down to 96 leads over some of these; 109-119 lead to 1 over no others.
@@ -124,6 +124,33 @@ class LostForGood(Rotten):
                           "-o", "more")
         self.assertIn("left out: 109-110; the rest", said)
 
+    def test_an_export_that_lacks_something_says_what_it_wrote(self):
+        def export(name, status, lost_payloads, missing_lines=0):
+            done = self.run_culm("export", self.author, "--jsonl", "-o", name, "--json",
+                                 status=status)
+            line, lines = json.loads(done.stdout), (self.place / name).read_text().splitlines()
+            self.assertEqual((line["type"], line["file"], line["entries"], line["payloads"]),
+                             ("exported", name, LENGTH - missing_lines, LENGTH - lost_payloads))
+            self.assertEqual((len(lines), sum('"payload"' in text for text in lines)),
+                             (line["entries"] + line["certificate_entries"], line["payloads"]))
+            return json.loads(done.stderr)
+
+        self.rot_payload("store", 77)
+        self.rot_payload("store", 78)
+        export("damaged", STORE, 2)
+        self.error(NOT_FOUND, "repair")
+        failure = export("lacking", NOT_FOUND, 2)
+        self.assertTrue(failure["message"].startswith("the payloads are not held: 77-78; "))
+        self.assertIn("` fetches them from a peer that has them", failure["next"])
+        self.assertIn("exported 200 entries and 0 to prove them, with 198 payloads, to words\n",
+                      self.run_culm("export", self.author, "--jsonl", "-o", "words",
+                                    status=NOT_FOUND).stdout.decode())
+        self.rot_row("store", 78)
+        failure = export("rotten", STORE, 2, missing_lines=1)
+        self.assertEqual((failure["damaged"], failure["missing"]), ("78", "77"))
+        self.assertIn("damaged and left out: 78; without payload, as that is not held: 77; ",
+                      failure["message"])
+
     def test_an_export_names_payloads_that_were_lost(self):
         self.rot_payload("store", 77)
         self.error(NOT_FOUND, "repair")
@@ -133,6 +160,7 @@ class LostForGood(Rotten):
             self.assertIn(f"the payload is not held: 77; the rest is in {name}\n",
                           self.error(NOT_FOUND, *export, "-o", name))
             failure = json.loads(self.run_culm(*export, "--json", status=NOT_FOUND).stderr)
+            self.assertIn("` fetches it from a peer that has it", failure["next"])
             self.assertEqual((failure["error"], failure["missing"]), ("payload_not_held", "77"))
         self.out("import", "--jsonl", "all", store="other")
         self.assert_sound("other")

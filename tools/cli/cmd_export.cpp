@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "culm/feed/closure.hpp"
 
 #include "tools/cli/arguments.hpp"
@@ -26,15 +28,23 @@ struct Part {
   RangeSet certificate;  ///< proves those, and may be some of them
   RangeSet left_out;     ///< leads to nothing, and is not wanted any more
   RangeSet bare;         ///< has no payload here
+  RangeSet written{};    ///< of all those, once it was printed
+  RangeSet damaged_payloads{};
 
   /// Whose payload is wanted here.
   [[nodiscard]] RangeSet lacking() const {
     return (bare & state.interest.payloads_wanted(state.head())) - state.deleted;
   }
 
-  [[nodiscard]] std::uint64_t entries() const { return (asked - certificate).count(); }
+  [[nodiscard]] std::uint64_t entries() const { return (written & (asked - certificate)).count(); }
 
-  [[nodiscard]] std::uint64_t payloads() const { return (asked & state.payloads).count(); }
+  [[nodiscard]] std::uint64_t certificate_entries() const {
+    return (written & certificate).count();
+  }
+
+  [[nodiscard]] std::uint64_t payloads() const {
+    return ((written & asked & state.payloads) - damaged_payloads).count();
+  }
 };
 
 /// What is held and leads to nothing, but is not wanted any more: its loss was accepted.
@@ -74,18 +84,18 @@ Outcome<void> unless_cut_off(const LogKey& log, const RangeSet& cut_off) {
                   "what they lead to was lost, so that nobody can import them; left out: " +
                       to_string(cut_off));
   failure.fields["cut_off"] = to_string(cut_off);
-  return fail_with(std::move(failure)
-                       .about(short_name(log))
-                       .next(std::string(kTakeLostAgain) +
-                             ", or a sync once it is wanted again (`culm select`); where nobody "
-                             "has it they stay readable here, and peers take only the rest"));
+  std::string next(kTakeLostAgain);
+  next +=
+      ", or a sync once it is wanted again (`culm select`); where nobody has it they stay "
+      "readable here, and peers take only the rest";
+  return fail_with(std::move(failure).about(short_name(log)).next(std::move(next)));
 }
 
 /// Of one log: of several reasons the first, which names what the others name.
 Outcome<void> unless_lacking(const Part& part, const RangeSet& damaged, const JsonlFormat& format) {
   auto sound = unless_damaged(part.state.log, damaged, format.damaged_payloads());
   auto whole = unless_cut_off(part.state.log, format.cut_off());
-  const RangeSet payloads = part.lacking() - format.cut_off();
+  const RangeSet payloads = part.lacking() - format.cut_off() - damaged;
   if (sound && whole) return unless_missing(part.state, payloads, Errc::kPayloadNotHeld);
   if (!sound && !whole) {
     sound.error().message += "; and, as they lead to it, " + to_string(format.cut_off());
@@ -99,32 +109,29 @@ Outcome<void> unless_lacking(const Part& part, const RangeSet& damaged, const Js
   return std::move(first);
 }
 
-/// What came of it.
-struct Printed {
-  bool is_any = false;
-  bool is_over = false;  ///< all that can be
-};
-
 /// Prints all that is sound and can be imported; fails in the end when there is more.
-Outcome<void> print(Output& out, const store::Store& store, const std::vector<Part>& parts,
-                    Printed& done) {
+/// `is_over`: all was printed that can be.
+Outcome<void> print(Output& out, const store::Store& store, std::vector<Part>& parts,
+                    bool& is_over) {
   std::vector<PrintedPayloads> printed;
   printed.reserve(parts.size());
   for (const Part& part : parts) printed.push_back({part.state, part.asked});
   CULM_TOOLS_TRY(const std::uint64_t bytes, bytes_to_print(out, store, printed));
   Progress progress("exporting", bytes, Progress::Unit::kBytes);
   Outcome<void> outcome;
-  for (const Part& part : parts) {
+  for (Part& part : parts) {
     JsonlFormat format(part.asked);
     const auto damaged = print_entries(out, store, part.state.log, part.asked | part.certificate,
                                        format, bytes == 0 ? nullptr : &progress);
-    done.is_any = done.is_any || !format.written().empty();
+    part.written = format.written();
+    part.damaged_payloads = format.damaged_payloads();
     if (!damaged) return fail_with(damaged.error());
+    part.written -= *damaged;
     auto of_part = unless_lacking(part, *damaged, format);
     const bool is_worse = !of_part && (outcome || of_part.error().code == Errc::kStoreDamaged);
     if (is_worse) outcome = std::move(of_part);
   }
-  done.is_over = true;
+  is_over = true;
   return outcome;
 }
 
@@ -134,15 +141,16 @@ Outcome<void> report(Context& context, const std::string& path, const std::vecto
   std::uint64_t payloads = 0;
   for (const Part& part : parts) {
     entries += part.entries();
-    certificate += part.certificate.count();
+    certificate += part.certificate_entries();
     payloads += part.payloads();
     if (!context.json) continue;
-    CULM_TOOLS_CHECK(context.out.write_json(Json{{"type", "exported"},
-                                                 {"log", to_string(part.state.log)},
-                                                 {"file", path},
-                                                 {"entries", part.entries()},
-                                                 {"certificate_entries", part.certificate.count()},
-                                                 {"payloads", part.payloads()}}));
+    CULM_TOOLS_CHECK(
+        context.out.write_json(Json{{"type", "exported"},
+                                    {"log", to_string(part.state.log)},
+                                    {"file", path},
+                                    {"entries", part.entries()},
+                                    {"certificate_entries", part.certificate_entries()},
+                                    {"payloads", part.payloads()}}));
   }
   if (context.json) return {};
   const std::string logs = parts.size() == 1 ? "" : " of " + human_logs(parts.size());
@@ -183,34 +191,34 @@ Outcome<void> run(Context& context, const Options& options) {
   }
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
-  CULM_TOOLS_TRY(const auto parts, choose(*store, options));
+  CULM_TOOLS_TRY(auto parts, choose(*store, options));
   tell_left_out(context, parts);
-  Printed done;
+  bool is_over = false;
   auto pipe = open_pipe(options.path);
   if (!pipe) return fail_with(std::move(pipe.error()).about(shown(options.path)));
   say_when_interrupted(is_to_output || *pipe ? "not all was printed" : "no file was made");
-  if (is_to_output) return print(context.out, *store, parts, done);
+  if (is_to_output) return print(context.out, *store, parts, is_over);
   if (*pipe) {
     Output out((*pipe)->get(), shown(options.path));
-    const auto printed = print(out, *store, parts, done);
+    const auto printed = print(out, *store, parts, is_over);
     CULM_TOOLS_CHECK(out.flush());
     return printed;
   }
 
   CULM_TOOLS_TRY(const auto file, NewFile::create(options.path, 0666));
-  auto printed = print(file->out(), *store, parts, done);
-  const bool is_left = done.is_over || (!printed && printed.error().code == Errc::kStoreDamaged);
-  if (!printed && !(is_left && done.is_any)) return printed;
+  auto printed = print(file->out(), *store, parts, is_over);
+  const bool is_left = is_over || (!printed && printed.error().code == Errc::kStoreDamaged);
+  const bool is_any =
+      std::ranges::any_of(parts, [](const Part& part) { return !part.written.empty(); });
+  if (!printed && !(is_left && is_any)) return printed;
   {
     const Uninterrupted whole;
     CULM_TOOLS_CHECK(file->complete());
     say_when_interrupted("the file was made");
   }
-  if (!printed) {
-    printed.error().message += "; the rest is in " + shown(options.path);
-    return printed;
-  }
-  return report(context, options.path, parts);
+  if (!printed) printed.error().message += "; the rest is in " + shown(options.path);
+  CULM_TOOLS_CHECK(report(context, options.path, parts));
+  return printed;
 }
 
 }  // namespace
@@ -228,10 +236,9 @@ void add_export(CommandTree& tree) {
       "Where a payload is damaged, its entry stands there without it; what is damaged and left\n"
       "out is named, and the exit status is then 5. Entries that lead to nothing, as what was\n"
       "below them is lost, are left out as nobody can import them, and named; the exit status is\n"
-      "then 3, but 0 where none of them is wanted any more and --range names none. So it is where\n"
-      "a payload is not held: its entry stands there without it, and the exit status is 3 where "
-      "it\n"
-      "is wanted (`culm select`) and was not deleted here.",
+      "then 3, but 0 where none of them is wanted any more and --range names none. An entry whose\n"
+      "payload is not held stands there without it: the exit status is 3 where the payload is\n"
+      "wanted (`culm select`) and was not deleted here, else 0.",
       "culm export 4fd3ab12 --jsonl --range 500-600 -o part.jsonl", options, run);
   verb.group(VerbGroup::kExchange);
   verb.add_option("LOG", &options->log, "Log").required();
