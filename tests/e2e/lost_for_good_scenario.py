@@ -101,18 +101,43 @@ class LostForGood(Rotten):
     def test_no_delete_is_offered_of_what_may_be_the_last_copy(self):
         said = self.text("select", self.author, "--newest", "5")
         self.assertNotIn("delete", said)
-        self.assertIn("held though not wanted, and perhaps nowhere else, as the log is written "
-                      "here: 195 payloads: 1-195; `culm sync HOST:PORT ", said)
+        self.assertIn("held though not wanted, and perhaps nowhere else, as the log is your "
+                      "own: 195 payloads: 1-195; `culm sync HOST:PORT ", said)
         peer = self.relay("peer", "--accept-any")
         self.sync_one("store", peer.address, "--push", self.author)
         self.sync_one("part", peer.address, self.author)
-        self.assertIn("until `culm delete", self.text("select", self.author, "--newest", "5",
-                                                      store="part"))
+        with self.other_machine():
+            self.new_log(["x"], key=self.keygen("other.key"), store="others")
+            self.assertIn("until `culm delete", self.text("select", self.author, "--newest", "5",
+                                                          store="part"))
         self.out("select", self.author, "--all", store="part")
         self.lose([150], store="part")
         said = self.text("select", self.author, "--range", "1-5", store="part")
         self.assertNotIn("delete", said)
         self.assertIn("perhaps nowhere else, as damage took others of the log: ", said)
+
+    def assert_offers_no_delete(self, why, store="store"):
+        said = self.text("select", self.author, "--newest", "5", "--dry-run", store=store)
+        self.assertNotIn("delete", said)
+        self.assertIn(f"perhaps nowhere else, as {why}: 195 payloads: 1-195; ", said)
+
+    def test_a_log_whose_mark_says_nothing_may_be_ones_own(self):
+        mark = self.place / "marks" / f"{self.author}.0.mark"
+        sound = mark.read_bytes()
+        mark.write_bytes(sound[:7])
+        self.assert_offers_no_delete("the log is your own")
+        self.assertIn("it is your own", self.text("forget", self.author, "--dry-run"))
+        mark.write_bytes(sound)
+        with self.other_machine():
+            why = "no author marks tell whether it is your own"
+            self.assert_offers_no_delete(why)
+            (self.place / "other-marks").mkdir()
+            self.assert_offers_no_delete(why)
+
+    def test_a_copy_of_ones_own_log_may_be_the_last_one(self):
+        self.out("backup", self.path("restored"))
+        self.out("append", "--key", self.key[0], stdin=b"one more")
+        self.assert_offers_no_delete("the log is your own", store="restored")
 
     def test_an_export_of_a_part_names_nothing_else(self):
         self.lose(LOST)

@@ -1,5 +1,6 @@
 """What a store wants of a log is shown, and made smaller as well as larger."""
 
+import contextlib
 import re
 import time
 
@@ -13,6 +14,13 @@ class Select(NetworkScenario):
         self.source = self.relay("relay", "--accept-any")
         self.key = self.push_lines(100, self.source)
         self.author = self.key[1]
+
+    @contextlib.contextmanager
+    def somebody_else(self):
+        """Who has appended to another log alone."""
+        with self.other_machine():
+            self.new_log(["x"], key=self.keygen("other.key"), store="others")
+            yield
 
     def grow(self, lines):
         self.new_log(lines, key=self.key, store="author")
@@ -40,7 +48,8 @@ class Select(NetworkScenario):
     def test_a_command_names_ranges_however_many_there_are(self):
         odd = ",".join(str(n) for n in range(1, 100, 2))
         self.sync("reader", self.source.address, self.author, "--range", odd)
-        said = self.text("select", self.author, "--none", store="reader")
+        with self.somebody_else():
+            said = self.text("select", self.author, "--none", store="reader")
         listed = self.json("ls", store="reader")
         self.assertEqual((listed["entries"], listed["certificate_entries"] > 49), (0, True))
         let_go = re.search(r"until `culm (delete [^`]*)`, and the same of the others\n", said)[1]
@@ -63,7 +72,8 @@ class Select(NetworkScenario):
         self.sync("reader", self.source.address, self.author, "--newest", "50")
         self.assertEqual(self.wants(), ("", 50, True))
         self.assertRegex(self.text("select", store="reader"), r"(?m) the newest 50$")
-        said = self.text("select", self.author, "--newest", "5", store="reader")
+        with self.somebody_else():
+            said = self.text("select", self.author, "--newest", "5", store="reader")
         let_go = f"delete {self.author[:12]}.0 --payloads --range 51-95"
         self.assertEqual(said, f"{self.author[:12]}: wants the newest 5; before: the newest 50; "
                                f"held and not wanted: 45 payloads, until `culm {let_go}`\n")

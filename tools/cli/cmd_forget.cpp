@@ -1,14 +1,13 @@
 #include <algorithm>
-#include <filesystem>
 #include <vector>
 
 #include "culm/core/limits.hpp"
 #include "culm/replication/node/sync_report.hpp"
-#include "culm/store/author_mark_place.hpp"
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
+#include "tools/cli/lost.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
@@ -69,13 +68,6 @@ Outcome<Extent> find_extent(const store::Store& store, const LogKey& key) {
 std::size_t count_rows(const Extent& extent) {
   return extent.log->held.count() +
          (extent.payload_bytes + extent.in_part.bytes) / limits::kPayloadChunkBytes;
-}
-
-/// Whether this user has appended to the log, in whichever store: then there is a mark of it.
-bool is_own(const LogKey& log) {
-  const auto marks = store::find_marks_directory();
-  std::error_code ignored;
-  return marks && std::filesystem::exists(store::author_mark_path(*marks, log), ignored);
 }
 
 Json to_json(const Extent& extent, bool is_done) {

@@ -152,19 +152,17 @@ struct Change {
 };
 
 /// A peer that a log came from has it, unless what was lost here shows that its time is over.
-Outcome<std::string_view> find_why_alone(const Context& context, const store::Store& store,
-                                         const store::ReadTransaction& transaction,
+Outcome<std::string_view> find_why_alone(const store::ReadTransaction& transaction,
                                          store::LogState log) {
   const std::string title = short_name(log.log);
   log.interest = {};  // what was lost and is not wanted counts as well
   CULM_TOOLS_TRY(const store::Lost lost, about(title, transaction.find_lost(log)));
   if (!lost.empty()) return std::string_view("damage took others of the log");
-  const bool is_own = LostFinder(context, store).is_appended_here(log.log);
-  return std::string_view(is_own ? "the log is written here" : "");
+  if (is_own(log.log)) return std::string_view("the log is your own");
+  return std::string_view(has_author_marks() ? "" : "no author marks tell whether it is your own");
 }
 
-Outcome<Change> plan(const Context& context, const store::Store& store, const LogKey& key,
-                     const Options& options) {
+Outcome<Change> plan(const store::Store& store, const LogKey& key, const Options& options) {
   Change change;
   CULM_TOOLS_TRY(const auto transaction, store.read());
   CULM_TOOLS_TRY(change.log, about(short_name(key), transaction.get_log(key)));
@@ -180,7 +178,7 @@ Outcome<Change> plan(const Context& context, const store::Store& store, const Lo
   const RangeSet unwanted =
       everything().ranges - change.interest.payloads_wanted(change.log->head());
   CULM_TOOLS_TRY(change.in_part, find_in_part(transaction, *change.log, unwanted));
-  CULM_TOOLS_TRY(change.why_alone, find_why_alone(context, store, transaction, *change.log));
+  CULM_TOOLS_TRY(change.why_alone, find_why_alone(transaction, *change.log));
   return change;
 }
 
@@ -241,7 +239,7 @@ Outcome<void> look(Context& context, const Options& options) {
     CULM_TOOLS_TRY(logs, find_logs_named(transaction, {options.log}));
   }
   return for_each_log(context, logs, [&](const LogKey& log) -> Outcome<void> {
-    CULM_TOOLS_TRY(const Change change, plan(context, *store, log, options));
+    CULM_TOOLS_TRY(const Change change, plan(*store, log, options));
     return say(context, change, false);
   });
 }
@@ -259,7 +257,7 @@ Outcome<void> run(Context& context, const Options& options) {
   }
   say_when_interrupted("nothing was changed");
   const auto plan_one = [&](const LogKey& log) -> Outcome<std::optional<PlannedChange>> {
-    CULM_TOOLS_TRY(Change change, plan(context, *access.store, log, options));
+    CULM_TOOLS_TRY(Change change, plan(*access.store, log, options));
     PlannedChange planned{{log, change.interest}, 1 + change.in_part.seqnums.count()};
     planned.say = [&context, log, change = std::move(change)](bool is_made) -> Outcome<void> {
       if (!is_made) return {};

@@ -1,7 +1,9 @@
 #include "tools/cli/lost.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "culm/feed/closure.hpp"
@@ -126,6 +128,20 @@ std::string human_cut_off(std::uint64_t count) {
 
 }  // namespace
 
+bool is_own(const LogKey& log) {
+  const auto marks = store::find_marks_directory();
+  std::error_code ignored;
+  return marks && std::filesystem::exists(store::author_mark_path(*marks, log), ignored);
+}
+
+bool has_author_marks() {
+  const auto marks = store::find_marks_directory();
+  if (!marks) return false;
+  std::error_code error;
+  const std::filesystem::directory_iterator first(*marks, error);
+  return !error && first != std::filesystem::directory_iterator();
+}
+
 RangeSet find_cut_off(const store::LogState& log, const RangeSet& lost) {
   const RangeSet left = log.served() - lost;
   const RangeSet cut_off = left - anchored(left);
@@ -163,11 +179,6 @@ void LostFinder::compare_with_mark(const store::ReadTransaction& transaction,
     compared = now ? compare(*now, log, gone, **mark) : Result<void>();
   }
   if (!compared) found.mark_fault = compared.error();
-}
-
-bool LostFinder::is_appended_here(const LogKey& log) const {
-  const auto mark = marks_.read(log);
-  return mark && *mark && !(*mark)->is_elsewhere;
 }
 
 LostOfLog LostFinder::with_mark(const store::ReadTransaction& transaction,

@@ -30,6 +30,12 @@ struct LostOfLog {
   [[nodiscard]] bool empty() const { return lost.empty() && cut_off.empty(); }
 };
 
+/// Whether this user has appended to the log, in whichever store: then there is a mark of it, which
+/// may be damaged.
+[[nodiscard]] bool is_own(const LogKey& log);
+/// Whether there are any, which tell own logs from others.
+[[nodiscard]] bool has_author_marks();
+
 /// Wanted entries that lead to entry 1 no more, once `lost` are gone.
 [[nodiscard]] RangeSet find_cut_off(const store::LogState& log, const RangeSet& lost);
 
@@ -45,8 +51,6 @@ class LostFinder {
   [[nodiscard]] Result<LostOfLog> foresee(const store::ReadTransaction& transaction,
                                           const store::LogState& log,
                                           const store::Damage& damage) const;
-  /// Whether its author mark was last written with this store, or one that this may be a copy of.
-  [[nodiscard]] bool is_appended_here(const LogKey& log) const;
 
  private:
   [[nodiscard]] LostOfLog with_mark(const store::ReadTransaction& transaction,
