@@ -65,8 +65,9 @@ class OwnLost(Rotten):
             done = self.run_culm(verb, store=store)
             self.assertIn(told + str(LENGTH + 1), done.stdout.decode())
             self.assertNotIn(b"lost", done.stdout)
-            self.assertIn("  next: it was last appended to in another store, which has the rest: "
-                          "append there; where that one is lost, take the rest from a peer before "
+            self.assertIn(f"  next: {self.author[:12]} was last appended to in another store, "
+                          "which has the rest: append there; where that one is lost, take the "
+                          "rest from a peer before "
                           f"(`culm sync HOST:PORT {self.author}.0`)\n", done.stderr.decode())
             line = self.json(verb, store=store)
             self.assertEqual(line["published_elsewhere"], LENGTH + 1)
@@ -88,6 +89,16 @@ class OwnLost(Rotten):
         self.out(*step.replace("HOST:PORT", self.peer.address).split(), store="restored")
         self.assertNotIn("behind", self.text("ls", store="restored"))
         self.out(*append, stdin=b"goes on", store="restored")
+
+    def test_of_several_that_are_behind_the_first_is_named(self):
+        self.new_log(["x"], "--log-id", 1, key=self.key)
+        self.out("backup", self.path("restored"))
+        for number in range(2):
+            self.out("append", "--key", self.key[0], "--log-id", number, stdin=b"one more")
+        for verb in "ls", "verify":
+            said = self.error(0, verb, store="restored").splitlines()[-1]
+            self.assertRegex(said, f"^  next: {self.author[:12]} was last .*{self.author}.0`\\); "
+                                   "then the same of the other logs, which `culm verify` names$")
 
     def marks(self):
         return {file.name: (file.read_bytes(), file.stat().st_mtime_ns)

@@ -250,12 +250,13 @@ Outcome<void> run(Context& context, const Options& options) {
   Rows rows(context.out, !options.full);
   std::string step;       // of the first log of which something is lost
   std::string elsewhere;  // of the first that is behind another store
+  std::size_t elsewhere_logs = 0;
   for (std::size_t i = 0; i < logs.size(); ++i) {
     CULM_TOOLS_TRY(const auto state, transaction.get_log(logs[i]));
     const store::LogState& log = *state;
     CULM_TOOLS_TRY(const LostOfLog lost, about(short_name(log.log), losses.find(transaction, log)));
     if (!lost.empty() && step.empty()) step = next_if_lost(log, lost);
-    if (lost.elsewhere != 0 && elsewhere.empty()) elsewhere = next_if_elsewhere(log.log);
+    if (lost.elsewhere != 0 && elsewhere_logs++ == 0) elsewhere = next_if_elsewhere(log.log);
     Summary summary = summarize(log, lost);
     CULM_TOOLS_TRY(summary.payload_bytes, count_payload_bytes(transaction, log));
     CULM_TOOLS_TRY(const InPart in_part, find_in_part(transaction, log, log.served()));
@@ -276,6 +277,7 @@ Outcome<void> run(Context& context, const Options& options) {
     if (rows.count() == kRowsPerPortion) CULM_TOOLS_CHECK(context.out.say(rows.take()));
   }
   if (context.json) return {};
+  if (elsewhere_logs > 1) elsewhere += kThenOthers;
   context.next = logs.empty()
                      ? "`culm append` begins a log, `culm sync HOST:PORT AUTHOR` fetches one"
                      : std::move(step.empty() ? elsewhere : step);

@@ -247,6 +247,7 @@ Outcome<void> verify_store(Context& context, const Options& options) {
   const LostFinder losses(context, *store);
   const Columns columns = measure(transaction, logs);
   std::size_t verified = 0;
+  std::size_t elsewhere = 0;  // logs that are behind another store
   Ed25519Verifier one;
   host::VerifierPool verifier(one, options.threads);
   Progress progress("verifying", 0, Progress::Unit::kCount);
@@ -280,10 +281,11 @@ Outcome<void> verify_store(Context& context, const Options& options) {
     const auto lost = losses.find(transaction, log);
     if (!lost) keep_worst(worst, Failure(lost.error()).about(title));
     const LostOfLog told = lost.value_or(LostOfLog{});
-    if (told.elsewhere != 0 && context.next.empty()) context.next = next_if_elsewhere(key);
+    if (told.elsewhere != 0 && elsewhere++ == 0) context.next = next_if_elsewhere(key);
     CULM_TOOLS_CHECK(print_verdict(context, columns, transaction, log, told, report, verifier));
     judge(worst, log, told, report);
   }
+  if (elsewhere > 1) context.next += kThenOthers;
   if (worst) return fail_with(*std::move(worst));
   if (logs.empty() && !context.json) return context.out.say("no logs\n");
   return {};

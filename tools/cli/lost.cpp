@@ -268,8 +268,8 @@ std::string human_behind(const LostOfLog& lost) {
 }
 
 std::string next_if_elsewhere(const LogKey& log) {
-  return "it was last appended to in another store, which has the rest: append there; where that "
-         "one "
+  return short_name(log) +
+         " was last appended to in another store, which has the rest: append there; where that one "
          "is lost, take the rest from a peer before (`culm sync HOST:PORT " +
          whole_name_of_one(log) + "`)";
 }
