@@ -330,8 +330,8 @@ Result<void> SyncLog::find_missing(const store::ReadTransaction& transaction,
                             report.outcome == LogOutcome::kIncomplete;
   if (!want_.payloads || !is_at_an_end) return {};
   const RangeSet deleted = log.deleted - want_.undelete;
-  const bool is_part = !named_.empty() && named_ != everything().ranges;
-  report.deleted_here = deleted & (is_part ? named_ : (wanted & payloads_there()) - want_.bare);
+  const RangeSet asked = named_.empty() ? wanted - want_.bare : named_;
+  report.deleted_here = deleted & asked & payloads_there();
   if (want_.quote_only) return {};
   report.payloads_missing = (wanted & log.served()) - log.payloads - deleted - want_.bare;
   if (want_.payload_size_min == 0 && want_.payload_size_max == limits::kPayloadSizeBytesMax) {

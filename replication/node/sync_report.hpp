@@ -70,8 +70,8 @@ struct LogReport {
   // Of entries that are here; not before it has come to an end.
   RangeSet payloads_missing;   ///< wanted and not here
   RangeSet payloads_left_out;  ///< of these, the ones of another size than was asked for
-  /// Payloads that were deleted here, and so did not come: of a part that was named all, else those
-  /// that are wanted and that a peer holds. Of a quote too.
+  /// Payloads that a peer holds and that were deleted here, and so did not come: of a part that was
+  /// named, else of what is wanted. Of a quote too.
   RangeSet deleted_here;
   // With `push`.
   bool is_pushed = false;                ///< every peer has said that it holds all that is here

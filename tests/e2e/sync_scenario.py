@@ -172,6 +172,26 @@ class Fetching(NetworkScenario):
         self.assertEqual((lacking["state"], lacking["payloads_missing"]), ("complete", ""))
         self.assert_sound("reader")
 
+    def test_what_comes_back_is_named_with_peers_that_hold_it(self):
+        _, author = self.push_lines(9, self.hub)
+        other = self.relay("second", "--accept-any")
+        self.sync_one("author", other.address, "--push")
+        self.sync_one("reader", self.address, author, "--newest", "3")
+        self.out("delete", author, "--payloads", "--range", "7-9", store="reader")
+        self.out("delete", author, "--payloads", "--range", "7", store="relay")
+        self.out("delete", author, "--payloads", "--range", "9", store="second")
+        said = self.text("sync", self.address, author, "--range", "7-8", store="reader")
+        self.assertIn("by themselves: 8; ", said)
+        self.out(*re.search("`culm (sync .* --undelete)`", said)[1].split(), "--quote",
+                 store="reader")
+        self.assertNotIn("again", self.text("sync", self.address, author, "--range", "7",
+                                            store="reader"))
+        self.out("select", author, "--newest", "3", store="reader")
+        said = self.text("sync", self.address, "--also", other.address, store="reader")
+        step = re.search("7-9; `culm (sync .* --undelete)` takes them again\n", said)[1]
+        self.out(*step.split(), store="reader")
+        self.assertEqual(self.json("ls", store="reader")["payloads"], 3)
+
     def test_what_was_deleted_comes_back_alone_where_payloads_are_not_wanted(self):
         key, author = self.push_lines(100, self.hub)
         self.sync_one("reader", self.address, author)

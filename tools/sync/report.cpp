@@ -66,12 +66,16 @@ bool brings_nothing(const replication::Quote& quote) {
 }
 
 /// Empty where nothing stays away for that.
-std::string human_deleted_here(const SyncRequest& request, const LogReport& log) {
+std::string human_deleted_here(const SyncReport& report, const LogReport& log) {
   if (log.deleted_here.empty()) return {};
-  const std::string address = node::to_string(request.peers[0].endpoint);
+  // One of these holds each.
+  std::string addresses;
+  for (const node::PeerReport& peer : report.peers) {
+    if (peer.peer) addresses += (addresses.empty() ? "" : " --also ") + to_string(peer.endpoint);
+  }
   return short_name(log.log) + ": " + payloads_of(log.deleted_here) +
          " were deleted here and do not come back by themselves: " +
-         human_ranges(log.deleted_here) + "; `culm sync " + address + " " + name_of_one(log.log) +
+         human_ranges(log.deleted_here) + "; `culm sync " + addresses + " " + name_of_one(log.log) +
          " --range " + to_string(fit_in_command(log.deleted_here)) +
          " --undelete` takes them again" + then_others(log.deleted_here) + "\n";
 }
@@ -90,7 +94,7 @@ std::string quoted(const SyncRequest& request, const SyncReport& report) {
     }
     add_whole(table, log);
     if (!log.beyond_head.empty()) text += short_name(log.log) + ": " + human_beyond(log) + "\n";
-    text += human_deleted_here(request, log);
+    text += human_deleted_here(report, log);
     if (has_budget && log.quote && !log.quote->exact && brings_nothing(*log.quote)) {
       text += short_name(log.log) + ": nothing that is missing fits into the budget\n";
     }
@@ -166,7 +170,7 @@ std::string notes(const SyncRequest& request, const SyncReport& report, const Lo
     note("--payload-max left out " + payloads_of(log.payloads_left_out) + ": " +
          human_ranges(log.payloads_left_out));
   }
-  text += human_deleted_here(request, log);
+  text += human_deleted_here(report, log);
   const std::string confirmed = request.push ? receipt(request, log) : "";
   if (!confirmed.empty()) note(confirmed);
   for (const node::Unconfirmed& one : log.unconfirmed) {
