@@ -19,6 +19,19 @@ std::optional<store::LogInterest> interest_of(std::span<const replication::WantR
   return wanted;
 }
 
+std::optional<store::LogInterest> interest_of(const replication::WantRequest& want,
+                                              const store::LogState* log) {
+  auto wanted = interest_of({&want, 1}, want.log);
+  const bool undeletes = wanted && log != nullptr && !want.undelete.empty();
+  if (!undeletes || log->interest.is_none()) return wanted;
+  const Interest& said = log->interest.entries;
+  const Interest kept = said.empty() ? everything() : said;
+  const RangeSet more = want.interest.ranges - kept.ranges;
+  const bool is_wanted = resolve(kept, log->head()).contains(more);
+  if (is_wanted && want.interest.newest <= kept.newest) wanted->entries = {};
+  return wanted;
+}
+
 replication::WantRequest widened(replication::WantRequest want, const store::LogInterest& kept) {
   if (want.quote_only) return want;
   Interest wide = want.interest;

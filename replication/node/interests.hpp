@@ -17,6 +17,11 @@ namespace culm::node {
 [[nodiscard]] std::optional<store::LogInterest> interest_of(
     std::span<const replication::WantRequest> wants, const LogKey& log);
 
+/// What the store is to keep for `want` of `log`, if that is here. What is wanted already
+/// stays wanted as it was, and for as long, where its deleted payloads are taken again.
+[[nodiscard]] std::optional<store::LogInterest> interest_of(const replication::WantRequest& want,
+                                                            const store::LogState* log);
+
 /// `want` extended by all else that the store keeps of the log: a session that asks for part of
 /// what is kept would leave the rest to nobody. Unchanged for a quote, and where that would be more
 /// than limits::kRangesPerMessageMax ranges.

@@ -127,7 +127,9 @@ bool Node::take_fetch_event(Link& link, const replication::Event& event) {
       running.fetch.peer_has(session, *has);
       const bool is_wanted = has->head != 0 && running.fetch.is_source(link.ref.dial);
       if (!is_wanted || running.keeps_interest) return;
-      const auto interest = interest_of({&running.fetch.request().want, 1}, has->log);
+      const auto transaction = store_.read();
+      const auto log = transaction ? transaction->find_log(has->log) : fail(transaction.error());
+      const auto interest = interest_of(running.fetch.request().want, log ? log->get() : nullptr);
       running.keeps_interest = interest && keep_interest(link, has->log, *interest);
     });
   }

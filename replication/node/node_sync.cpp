@@ -110,7 +110,7 @@ Result<WantId> Node::want_and_keep(SessionId session, const WantRequest& request
   if (request.quote_only) return want(session, request);
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto state, transaction.find_log(request.log));
-  const auto interest = interest_of({&request, 1}, request.log);
+  const auto interest = interest_of(request, state.get());
   dials_.at(link->ref.dial).wanted.insert_or_assign(request.log, *interest);
   return want(session, state ? widened(request, state->interest) : request);
 }

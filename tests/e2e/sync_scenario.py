@@ -172,7 +172,7 @@ class Fetching(NetworkScenario):
         self.assertEqual((lacking["state"], lacking["payloads_missing"]), ("complete", ""))
         self.assert_sound("reader")
 
-    def test_what_comes_back_is_named_with_peers_that_hold_it(self):
+    def test_what_comes_back_is_named_with_peers_that_hold_it_and_is_wanted_as_before(self):
         _, author = self.push_lines(9, self.hub)
         other = self.relay("second", "--accept-any")
         self.sync_one("author", other.address, "--push")
@@ -190,7 +190,13 @@ class Fetching(NetworkScenario):
         said = self.text("sync", self.address, "--also", other.address, store="reader")
         step = re.search("7-9; `culm (sync .* --undelete)` takes them again\n", said)[1]
         self.out(*step.split(), store="reader")
+        row = self.json("select", author, store="reader")
+        self.assertEqual((row["interest"], row["interest_newest"]), ("", 3))
         self.assertEqual(self.json("ls", store="reader")["payloads"], 3)
+        # What was not wanted is from then on.
+        self.out("delete", author, "--payloads", "--range", "1-6", store="reader")
+        self.sync_one("reader", self.address, author, "--range", "1", "--undelete")
+        self.assertEqual(self.json("select", author, store="reader")["interest"], "1")
 
     def test_what_was_deleted_comes_back_alone_where_payloads_are_not_wanted(self):
         key, author = self.push_lines(100, self.hub)

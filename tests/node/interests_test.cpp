@@ -69,6 +69,31 @@ TEST(Interests, AWantAsksForWhatIsKeptAsWell) {
   EXPECT_EQ(widened(quote, kept).interest, quote.interest);
 }
 
+TEST(Interests, WhatIsWantedAlreadyStaysWantedAsItWasWhereDeletedPayloadsAreTaken) {
+  store::LogState log;
+  log.log = log_number(1);
+  log.held = {{1, 9}};
+  log.interest = {{RangeSet{{2, 3}}, 3}, true};
+  const auto keeps = [&](const Interest& asked) {
+    auto again = want(log_number(1), asked);
+    again.undelete = asked.ranges;
+    return interest_of(again, &log)->entries;
+  };
+  for (const RangeSet& now : {RangeSet{{2, 2}, {7, 9}}, RangeSet{{8, 8}}}) {
+    EXPECT_TRUE(keeps({now, 0}).empty());
+    EXPECT_EQ(interest_of(want(log_number(1), {now, 0}), &log)->entries.ranges, now);
+  }
+  for (const Interest& more :
+       {Interest{RangeSet{{6, 7}}, 0}, Interest{RangeSet{{7, kSeqnumMax}}, 0},
+        Interest{RangeSet{{7, 9}}, 4}}) {
+    EXPECT_EQ(keeps(more), more);
+  }
+  log.interest = {};  // nobody has said anything, so all are wanted
+  EXPECT_TRUE(keeps({RangeSet{{1, 9}}, 0}).empty());
+  log.interest.payloads = false;
+  EXPECT_FALSE(keeps({RangeSet{{1, 1}}, 0}).empty());
+}
+
 TEST(Interests, OfMoreRangesThanAMessageCarriesTheWantAsksAlone) {
   LogInterest kept;
   for (SeqNum n = 1; n <= 2 * limits::kRangesPerMessageMax; n += 2) {

@@ -335,7 +335,7 @@ void add_what(Verb& verb, Options& options) {
   verb.add_flag(
       "--undelete", options.request.undelete,
       "Take payloads again that were deleted here, of what is wanted, also where no payloads\n"
-      "are; what does not come stays deleted");
+      "are; what does not come stays deleted. What is wanted already is remembered as it was");
   verb.add_option("--payload-max", size_of(options.want.payload_size_max),
                   "Want no payloads above this size, such as 64k or 64KiB, this time");
   verb.add_flag("--newest-first", options.newest_first, "Take the newest entries first");
