@@ -26,7 +26,8 @@ class Pasted(Rotten):
 
 class OfAStore(Pasted):
     def test_what_is_let_go_is_let_go_there(self):
-        said = self.text("--store", self.other, "select", self.author, "--none")
+        with self.somebody_else():
+            said = self.text("--store", self.other, "select", self.author, "--none")
         self.paste(said, "delete")
         self.assertEqual((self.payloads(), self.payloads("--store", self.other)), (COUNT, 0))
 

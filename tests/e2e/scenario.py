@@ -153,6 +153,13 @@ class Scenario(unittest.TestCase):
         yield
         self.environment["CULM_MARKS"] = here
 
+    @contextlib.contextmanager
+    def somebody_else(self):
+        """Who has appended to another log alone."""
+        with self.other_machine():
+            self.new_log(["x"], key=self.keygen("other.key"), store="others")
+            yield
+
     def copy_marks(self):
         shutil.copytree(self.path("marks"), self.path("other-marks"))
 

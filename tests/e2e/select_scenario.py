@@ -1,6 +1,5 @@
 """What a store wants of a log is shown, and made smaller as well as larger."""
 
-import contextlib
 import re
 import time
 
@@ -14,13 +13,6 @@ class Select(NetworkScenario):
         self.source = self.relay("relay", "--accept-any")
         self.key = self.push_lines(100, self.source)
         self.author = self.key[1]
-
-    @contextlib.contextmanager
-    def somebody_else(self):
-        """Who has appended to another log alone."""
-        with self.other_machine():
-            self.new_log(["x"], key=self.keygen("other.key"), store="others")
-            yield
 
     def grow(self, lines):
         self.new_log(lines, key=self.key, store="author")

@@ -149,6 +149,7 @@ struct Change {
   InPart in_part;  ///< what had come of payloads that are not wanted then
   /// Why what is held may be nowhere else, as far as is known here; "" where nothing says so.
   std::string_view why_alone{};
+  bool may_be_own = false;  ///< nothing tells, as there are no author marks
 };
 
 /// A peer that a log came from has it, unless what was lost here shows that its time is over.
@@ -158,8 +159,7 @@ Outcome<std::string_view> find_why_alone(const store::ReadTransaction& transacti
   log.interest = {};  // what was lost and is not wanted counts as well
   CULM_TOOLS_TRY(const store::Lost lost, about(title, transaction.find_lost(log)));
   if (!lost.empty()) return std::string_view("damage took others of the log");
-  if (is_own(log.log)) return std::string_view("the log is your own");
-  return std::string_view(has_author_marks() ? "" : "no author marks tell whether it is your own");
+  return std::string_view(is_own(log.log) ? "the log is your own" : "");
 }
 
 Outcome<Change> plan(const store::Store& store, const LogKey& key, const Options& options) {
@@ -179,6 +179,7 @@ Outcome<Change> plan(const store::Store& store, const LogKey& key, const Options
       everything().ranges - change.interest.payloads_wanted(change.log->head());
   CULM_TOOLS_TRY(change.in_part, find_in_part(transaction, *change.log, unwanted));
   CULM_TOOLS_TRY(change.why_alone, find_why_alone(transaction, *change.log));
+  change.may_be_own = !has_author_marks();
   return change;
 }
 
@@ -200,6 +201,11 @@ std::string unwanted_payloads(const Change& change) {
     text = "; held and not wanted: " + human_payloads(others.count()) + ", until `culm delete " +
            name + " --payloads --range " + to_string(fit_in_command(others)) + "`" +
            then_others(others);
+    if (change.may_be_own) {
+      text +=
+          "; no author marks here tell whether the log is your own, of which these may be the "
+          "last copy";
+    }
   } else if (!others.empty()) {
     text = perhaps_alone(others, change.why_alone) + "; `culm sync HOST:PORT " + name +
            " --push` says whether a peer has them";
