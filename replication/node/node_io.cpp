@@ -207,6 +207,7 @@ void Node::forget(SessionId session, Instant now) {
 }
 
 std::optional<Instant> Node::next_deadline() const {
+  if (stopped_) return std::nullopt;
   auto next = plan_.next_deadline();
   if (!timers_.empty() && (!next || timers_.begin()->first < *next)) next = timers_.begin()->first;
   if (!fetch_timers_.empty() && (!next || fetch_timers_.begin()->first < *next)) {

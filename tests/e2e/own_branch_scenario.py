@@ -8,10 +8,7 @@ import struct
 import subprocess
 
 from relay_harness import NetworkScenario
-from scenario import CULM, FORK, LOCKED, NETWORK, OK, STORE, main
-
-
-F_OFD_SETLK = 37  # of Linux, which Python does not name
+from scenario import CULM, F_OFD_SETLK, FORK, LOCKED, NETWORK, OK, STORE, main
 
 
 class OwnLog(NetworkScenario):

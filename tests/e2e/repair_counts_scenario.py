@@ -170,7 +170,7 @@ class RepairCounts(Rotten):
         (self.place / "store/data.mdb.new").mkdir()
         done = self.run_culm("repair", status=STORE)
         self.assertEqual(done.stdout, b"")
-        self.assertIn("next: a directory lies where", done.stderr.decode())
+        self.assertIn("data.mdb.new in it is a directory", done.stderr.decode())
         self.assertEqual(self.data.read_bytes(), content)
         shutil.rmtree(self.path("store/data.mdb.new"))
         self.assertIn("wrote the file again",

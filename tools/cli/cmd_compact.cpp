@@ -69,14 +69,13 @@ Result<void> compact(const std::string& directory, const host::WritableStore& ac
 
 Outcome<void> run(Context& context, const Options& options) {
   if (options.dry_run) return look(context);
-  say_when_interrupted("nothing changed");
+  say_when_interrupted("nothing is lost; the same command starts again");
   Ed25519Verifier verifier;
   CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kFail, verifier));
   const std::string& directory = context.store_directory;
   CULM_TOOLS_TRY(const std::uint64_t before,
                  about(named(context), store::file_size_bytes(directory)));
-  say_when_interrupted(access.node == nullptr ? "nothing is lost; the same command starts again"
-                                              : "the node goes on with it");
+  if (access.node != nullptr) say_when_interrupted("the node goes on with it");
   const auto done = compact(directory, access);
   if (!done && done.error().code == Errc::kStoreFull) {
     return fail_with(without_room(context, *access.store, done.error()));
