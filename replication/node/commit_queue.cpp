@@ -70,14 +70,14 @@ Job CommitQueue::take(std::uint64_t bytes_max) {
   auto& part = parts_.front();
   if (auto* const task = std::get_if<Task>(&part)) {
     ++tasks_;
-    Job job = std::move(*task);
+    Task taken = std::move(*task);
     parts_.pop_front();
-    return job;
+    return taken;
   }
   Works& works = std::get<Works>(part);
-  Job job = take_works(works, bytes_max);
+  std::vector<replication::Work> taken = take_works(works, bytes_max);
   if (works.turns.empty()) parts_.pop_front();
-  return job;
+  return taken;
 }
 
 std::vector<replication::Work> CommitQueue::take_works(Works& works, std::uint64_t bytes_max) {
