@@ -119,7 +119,8 @@ class Ending(NetworkScenario):
 
     def test_a_compact_that_has_to_wait_loses_nothing(self):
         with open(self.path("store/writer.lock"), "r+b") as lock:
-            fcntl.fcntl(lock, F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+            # Its turn alone: who waits to queue has the file open just now and then.
+            fcntl.fcntl(lock, F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 1, 0))
             process = self.start("compact")
             self.wait_until(lambda: self.has_open(process.pid, self.path("store")))
             said = self.interrupt(process)
