@@ -59,12 +59,12 @@ std::optional<double> times(std::string_view number, std::string_view unit,
 }
 
 constexpr std::string_view kRangesThere = " (ranges are like 5-9,20,30-)";
+constexpr std::string_view kRangesHere =
+    " (ranges are like 5-9,20,30-; of a log that is here also last, -10- or 5--2)";
 
 /// Names the place, the reason, and how ranges are written.
-tl::unexpected<Failure> no_ranges(
-    std::string_view what, std::string_view text, std::size_t at, std::string_view reason,
-    std::string_view like =
-        " (ranges are like 5-9,20,30-; of a log that is here also last, -10- or 5--2)") {
+tl::unexpected<Failure> no_ranges(std::string_view what, std::string_view text, std::size_t at,
+                                  std::string_view reason, std::string_view like = kRangesHere) {
   return usage(std::string(what) + " " + in_quotes(text) + ", at character " +
                std::to_string(at + 1) + ": " + std::string(reason) + std::string(like));
 }

@@ -17,8 +17,8 @@ case "${1:-}" in
     # A large library as one source: what its sources share, most of the work, is read once.
     cmake --preset clang -B build/tidy -DCULM_UNITY_BUILD=ON -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON \
       >/dev/null
-    { find build/tidy/{store,replication} -name 'unity_*.cxx' &&
-      git ls-files 'core/*.cpp' 'feed/*.cpp'; } |
+    sed -n 's/^ *"file": "\(.*\)",\?$/\1/p' build/tidy/compile_commands.json |
+      grep -E "^$PWD/(build/tidy/)?(core|feed|store|replication)/" | grep -v /alone/ |
       xargs -P "$(nproc)" -n 1 clang-tidy -p build/tidy --quiet --warnings-as-errors='*' 2>/dev/null
     ;;
   warnings)
