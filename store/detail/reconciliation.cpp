@@ -1,0 +1,386 @@
+#include "culm/store/detail/reconciliation.hpp"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "culm/store/detail/log_sets.hpp"
+#include "culm/store/detail/rows.hpp"
+#include "culm/store/detail/schema.hpp"
+
+namespace culm::store::detail {
+namespace {
+
+class Reconciliation {
+ public:
+  Reconciliation(KvWriteTransaction& kv, Random& random, LostStates lost, const PageFile& file)
+      : kv_(kv),
+        random_(random),
+        lost_(std::move(lost)),
+        entries_before_(file.rows_of(Table::kEntries)),
+        logs_before_(file.rows_of(Table::kLogs)),
+        is_new_id_(file.may_be_older() || file.are_tables_damaged()) {}
+
+  Result<void> run() {
+    CULM_CHECK(find_meta());
+    CULM_CHECK(settle_lost());
+    CULM_CHECK(find_logs());
+    CULM_CHECK(find_numbers());
+    CULM_CHECK(check_evidence());
+    if (states_.empty() && stateless_.empty() && !has_meta_) return fail(Errc::kStoreDamaged);
+    CULM_CHECK(check_entries());
+    CULM_CHECK(check_stages());
+    CULM_CHECK(check_blocks());
+    CULM_CHECK(check_parts());
+    CULM_CHECK(check_lost());
+    CULM_CHECK(remember_lost());
+    CULM_CHECK(count_named());
+    return put_meta();
+  }
+
+  [[nodiscard]] std::uint64_t named() const { return named_; }
+
+ private:
+  template <class Visit>
+  Result<void> for_each(Table table, ByteView from, Visit visit) {
+    CULM_TRY(const auto cursor, kv_.cursor(table));
+    CULM_TRY(auto row, cursor->seek(from));
+    while (row) {
+      CULM_CHECK(visit(*row));
+      CULM_TRY(row, cursor->next());
+    }
+    return {};
+  }
+
+  Result<void> erase(Table table, const KvRow& row) {
+    const Bytes key(row.key.begin(), row.key.end());
+    return kv_.erase(table, key);
+  }
+
+  Result<void> find_meta() {
+    CULM_TRY(const auto value, kv_.get(Table::kMeta, meta_row_key()));
+    if (value) {
+      CULM_TRY(const ByteView body, unseal(Table::kMeta, meta_row_key(), *value));
+      CULM_TRY(meta_, decode_meta(body));
+    }
+    has_meta_ = value.has_value();
+    return for_each(Table::kMeta, forgotten_row_key(0), [&](const KvRow& row) {
+      const std::uint64_t number = parse_forgotten_row_key(row.key);
+      if (number != 0) forgotten_.insert(number);
+      return Result<void>();
+    });
+  }
+
+  /// Where the rows that a tree leads to are those of all logs, others are of logs forgotten since.
+  Result<void> settle_lost() {
+    std::uint64_t found = 0;
+    CULM_CHECK(for_each(Table::kLogs, log_row_key({}), [&](const KvRow& /*row*/) {
+      ++found;
+      return Result<void>();
+    }));
+    are_all_known_ = has_meta_ && !lost_.has_meta &&
+                     found - lost_.logs.size() == meta_.log_count - meta_.forgotten;
+    if (!are_all_known_) return {};
+    for (const LogKey& log : lost_.logs) {
+      CULM_CHECK(kv_.erase(Table::kLogs, log_row_key(log)));
+    }
+    return {};
+  }
+
+  /// Those whose states are whole, with the rows of `changes`, which these say.
+  Result<void> find_logs() {
+    std::set<std::uint64_t> changes;
+    CULM_CHECK(for_each(Table::kLogs, log_row_key({}), [&](const KvRow& row) -> Result<void> {
+      CULM_TRY(const LogKey log, parse_log_row_key(row.key));
+      const auto state = read_state(log, row.value);
+      const bool is_good = state && !states_.contains(state->number) &&
+                           !forgotten_.contains(state->number) &&
+                           changes.insert(state->change).second;
+      if (!is_good) {
+        stateless_.emplace(log, 0);
+        return {};
+      }
+      states_.emplace(state->number, log);
+      meta_.log_count = std::max(meta_.log_count, state->number);
+      meta_.last_change = std::max(meta_.last_change, state->change);
+      return {};
+    }));
+    for (const auto& [number, log] : states_) {
+      CULM_TRY(const auto value, kv_.get(Table::kLogs, log_row_key(log)));
+      CULM_TRY(const auto opened, open_log(log, *value));
+      Bytes row;
+      encode_change(row, log);
+      const auto key = change_row_key(opened.state.change);
+      seal(row, Table::kChanges, key);
+      CULM_CHECK(kv_.put(Table::kChanges, key, row));
+    }
+    return {};
+  }
+
+  Result<LogState> read_state(const LogKey& log, ByteView value) const {
+    CULM_TRY(auto opened, open_log(log, value));
+    return read_sets(kv_, std::move(opened));
+  }
+
+  /// Logs of which entries are here, and whose states are lost.
+  Result<void> find_numbers() {
+    CULM_TRY(const auto cursor, kv_.cursor(Table::kEntries));
+    std::set<LogKey> known;
+    for (const auto& [number, log] : states_) known.insert(log);
+    std::map<LogKey, std::uint64_t> found;
+    CULM_TRY(auto row, cursor->seek(entry_row_key(0, 0)));
+    while (row) {
+      CULM_TRY(const auto place, parse_row_place(row->key));
+      const bool is_settled = states_.contains(place.number) || forgotten_.contains(place.number);
+      const auto opened = is_settled ? fail(Errc::kStoreDamaged) : open_entry_row(*row);
+      if (opened) found.insert_or_assign(opened->entry.log(), place.number);
+      if (opened) meta_.log_count = std::max(meta_.log_count, place.number);
+      if (!opened && !is_settled) {
+        CULM_TRY(row, cursor->next());
+        continue;
+      }
+      if (place.number == UINT64_MAX) break;
+      CULM_TRY(row, cursor->seek(entry_row_key(place.number + 1, 0)));
+    }
+    for (const auto& [log, number] : found) {
+      const bool may_be = !are_all_known_ || stateless_.contains(log);
+      if (!known.contains(log) && may_be) stateless_.insert_or_assign(log, number);
+    }
+    return settle_stateless();
+  }
+
+  /// Each gets a row that is damaged, so that it is made again; of which nothing is here, goes.
+  Result<void> settle_stateless() {
+    for (auto log = stateless_.begin(); log != stateless_.end();) {
+      is_new_id_ = true;
+      const auto key = log_row_key(log->first);
+      if (log->second == 0) {
+        CULM_CHECK(kv_.erase(Table::kLogs, key));
+        log = stateless_.erase(log);
+        continue;
+      }
+      CULM_CHECK(kv_.put(Table::kLogs, key, kLostState));
+      numbers_.insert(log->second);
+      ++log;
+    }
+    for (const auto& [number, log] : states_) numbers_.insert(number);
+    return {};
+  }
+
+  /// A cap without its evidence.
+  Result<void> check_evidence() {
+    std::map<std::uint64_t, LogKey> uncapped;
+    for (const auto& [number, log] : states_) {
+      CULM_TRY(const auto value, kv_.get(Table::kLogs, log_row_key(log)));
+      CULM_TRY(const auto opened, open_log(log, *value));
+      if (opened.state.cap == 0) continue;
+      const auto key = entry_row_key(number, opened.state.cap);
+      CULM_TRY(const auto evidence, kv_.get(Table::kEvidence, key));
+      if (!evidence) uncapped.emplace(number, log);
+    }
+    for (const auto& [number, log] : uncapped) {
+      states_.erase(number);
+      stateless_.insert_or_assign(log, number);
+    }
+    return settle_stateless();
+  }
+
+  bool is_known(std::uint64_t number) const {
+    return numbers_.contains(number) || forgotten_.contains(number);
+  }
+
+  /// Rows that lay in pages which nothing leads to may be older than the state of their log.
+  Result<void> check_entries() {
+    std::optional<LogState> state;
+    return for_each(Table::kEntries, entry_row_key(0, 0), [&](const KvRow& row) -> Result<void> {
+      CULM_TRY(const auto place, parse_row_place(row.key));
+      if (!is_known(place.number)) return erase(Table::kEntries, row);
+      CULM_CHECK(find_state(state, place.number));
+      return state ? check_entry(*state, row, place.seqnum) : Result<void>();
+    });
+  }
+
+  Result<void> check_entry(const LogState& state, const KvRow& row, SeqNum seqnum) {
+    if (!state.held.contains(seqnum)) return erase(Table::kEntries, row);
+    const auto opened = open_entry_row(row);
+    if (!opened || !is_inline(opened->entry)) return {};
+    const bool has_payload = opened->payload.size() == opened->entry.payload_size();
+    const bool is_due = state.payloads.contains(seqnum);
+    if (is_due && !has_payload) return erase(Table::kEntries, row);
+    if (is_due || opened->payload.empty()) return {};
+    Bytes value;
+    const auto bytes = opened->entry.bytes();
+    encode_entry(value, Bytes(bytes.begin(), bytes.end()), {});
+    const Bytes key(row.key.begin(), row.key.end());
+    seal(value, Table::kEntries, key);
+    return kv_.put(Table::kEntries, key, value);
+  }
+
+  /// One that arrives goes where a part of it is lost; so does what nobody knows of, as where the
+  /// entry or a row that says so was lost.
+  Result<void> check_stages() {
+    std::optional<LogState> state;
+    RowPlace payload;  // the last
+    return for_each(Table::kStages, stage_row_key(0, 0, 0), [&](const KvRow& row) -> Result<void> {
+      const auto opened = open_stage(row);
+      if (!opened) return erase(Table::kStages, row);
+      const auto [number, seqnum, id] = opened->stage;
+      const bool is_payload = opened->state == StageState::kPayload;
+      if (number != 0) {
+        CULM_TRY(const auto entry, kv_.get(Table::kEntries, entry_row_key(number, seqnum)));
+        CULM_CHECK(find_state(state, number));
+        const bool is_second = is_payload && payload.number == number && payload.seqnum == seqnum;
+        const bool is_theirs = !is_payload || !state || state->payloads.contains(seqnum);
+        if (!entry || is_second || !is_theirs) return erase(Table::kStages, row);
+        if (is_payload) payload = {number, seqnum, id};
+      }
+      CULM_TRY(const std::uint64_t bytes, count_part_bytes(id));
+      if (opened->state == StageState::kArriving && bytes != opened->size_bytes) {
+        return erase(Table::kStages, row);
+      }
+      stages_.insert(id);
+      meta_.last_stage = std::max(meta_.last_stage, id);
+      return {};
+    });
+  }
+
+  /// None where it is lost.
+  Result<void> find_state(std::optional<LogState>& state, std::uint64_t number) const {
+    if (state && state->number == number) return {};
+    state.reset();
+    const auto log = states_.find(number);
+    if (log == states_.end()) return {};
+    CULM_TRY(const auto value, kv_.get(Table::kLogs, log_row_key(log->second)));
+    CULM_TRY(state, read_state(log->second, *value));
+    return {};
+  }
+
+  Result<std::uint64_t> count_part_bytes(std::uint64_t stage) const {
+    std::uint64_t bytes = 0;
+    CULM_TRY(const auto cursor, kv_.cursor(Table::kPayloads));
+    CULM_TRY(auto row, cursor->seek(chunk_row_key(stage, 0)));
+    while (row) {
+      CULM_TRY(const auto place, parse_chunk_place(row->key));
+      if (place.stage != stage) break;
+      bytes += row->value.size() - 1 - kChecksumSizeBytes;
+      CULM_TRY(row, cursor->next());
+    }
+    return bytes;
+  }
+
+  Result<void> check_parts() {
+    return for_each(Table::kPayloads, chunk_row_key(0, 0), [&](const KvRow& row) -> Result<void> {
+      CULM_TRY(const auto place, parse_chunk_place(row.key));
+      meta_.last_stage = std::max(meta_.last_stage, place.stage);
+      return stages_.contains(place.stage) ? Result<void>() : erase(Table::kPayloads, row);
+    });
+  }
+
+  /// A state that is made again has none yet.
+  Result<void> check_blocks() {
+    CULM_CHECK(for_each(Table::kSets, set_row_key(0, 0, 0), [&](const KvRow& row) -> Result<void> {
+      CULM_TRY(const auto place, parse_set_place(row.key));
+      const bool is_kept = states_.contains(place.number) || forgotten_.contains(place.number);
+      return is_kept ? Result<void>() : erase(Table::kSets, row);
+    }));
+    return for_each(Table::kEvidence, entry_row_key(0, 0), [&](const KvRow& row) -> Result<void> {
+      CULM_TRY(const auto place, parse_row_place(row.key));
+      return is_known(place.number) ? Result<void>() : erase(Table::kEvidence, row);
+    });
+  }
+
+  /// A number that no log has may be given to a new one.
+  Result<void> check_lost() {
+    return for_each(Table::kMeta, lost_row_key(0), [&](const KvRow& row) -> Result<void> {
+      const std::uint64_t number = parse_lost_row_key(row.key);
+      const bool is_kept = number == 0 || numbers_.contains(number);
+      return is_kept ? Result<void>() : erase(Table::kMeta, row);
+    });
+  }
+
+  /// Where the state of one log alone is lost, the rows that the tree of entries had besides those
+  /// of the others were of that log. Its highest entry had at least their number as its seqnum.
+  Result<void> remember_lost() {
+    const bool is_one = stateless_.size() == 1 && states_.size() + 1 == logs_before_;
+    if (!is_one || !forgotten_.empty()) return {};
+    std::uint64_t had = entries_before_;
+    for (const auto& [number, log] : states_) {
+      CULM_TRY(const auto value, kv_.get(Table::kLogs, log_row_key(log)));
+      CULM_TRY(const LogState state, read_state(log, *value));
+      had -= std::min(had, state.held.count());
+    }
+    const std::uint64_t number = stateless_.begin()->second;
+    CULM_TRY(const SeqNum head, find_last_entry(number));
+    if (had <= head) return {};
+    const auto key = lost_row_key(number);
+    CULM_TRY(const auto value, kv_.get(Table::kMeta, key));
+    Lost lost = open_lost(number, value);
+    lost.entries.insert({head + 1, had});
+    Bytes row;
+    encode_lost(row, lost);
+    seal(row, Table::kMeta, key);
+    return kv_.put(Table::kMeta, key, row);
+  }
+
+  Result<void> count_named() {
+    for (const auto& [number, log] : states_) {
+      CULM_TRY(const auto value, kv_.get(Table::kLogs, log_row_key(log)));
+      CULM_TRY(const LogState state, read_state(log, *value));
+      named_ += state.held.count();
+    }
+    return for_each(Table::kEntries, entry_row_key(0, 0), [&](const KvRow& row) {
+      const auto place = parse_row_place(row.key);
+      if (place && !states_.contains(place->number)) ++named_;
+      return Result<void>();
+    });
+  }
+
+  Result<SeqNum> find_last_entry(std::uint64_t number) const {
+    CULM_TRY(const auto cursor, kv_.cursor(Table::kEntries));
+    CULM_TRY(const auto row, cursor->seek_before(entry_row_key(number, kSeqnumMax)));
+    if (!row) return 0;
+    CULM_TRY(const auto place, parse_row_place(row->key));
+    return place.number == number ? place.seqnum : 0;
+  }
+
+  Result<void> put_meta() {
+    for (const std::uint64_t number : forgotten_) {
+      meta_.log_count = std::max(meta_.log_count, number);
+    }
+    meta_.forgotten = meta_.log_count - states_.size() - stateless_.size();
+    if (is_new_id_ || !has_meta_) random_.fill(meta_.id);
+    Bytes row;
+    encode_meta(row, meta_);
+    seal(row, Table::kMeta, meta_row_key());
+    return kv_.put(Table::kMeta, meta_row_key(), row);
+  }
+
+  KvWriteTransaction& kv_;
+  Random& random_;
+  LostStates lost_;
+  std::uint64_t entries_before_;  ///< rows, as the file counts them
+  std::uint64_t logs_before_;
+  bool is_new_id_;
+  bool are_all_known_ = false;  ///< the logs that are not forgotten
+  StoreMeta meta_;
+  bool has_meta_ = false;
+  std::set<std::uint64_t> forgotten_;       ///< numbers of which rows may be left
+  std::map<std::uint64_t, LogKey> states_;  ///< by number
+  std::map<LogKey, std::uint64_t> stateless_;
+  std::set<std::uint64_t> numbers_;  ///< of both
+  std::set<std::uint64_t> stages_;
+  std::uint64_t named_ = 0;
+};
+
+}  // namespace
+
+Result<std::uint64_t> reconcile(KvWriteTransaction& kv, Random& random, LostStates lost,
+                                const PageFile& file) {
+  Reconciliation reconciliation(kv, random, std::move(lost), file);
+  CULM_CHECK(reconciliation.run());
+  return reconciliation.named();
+}
+
+}  // namespace culm::store::detail
