@@ -46,7 +46,8 @@ bool can_salvage(const std::string& directory) {
   bool is_any = false;
   const auto look = [&](const detail::PageFile::Place& place, const KvRow& row) -> Result<void> {
     for (const Table one : {Table::kMeta, Table::kLogs, Table::kEntries}) {
-      const bool may_be = !place.is_doubtful && (!place.table || *place.table == one);
+      const bool may_be = place.may_be_bytes ? place.is_like_entries && one == Table::kEntries
+                                             : !place.table || *place.table == one;
       is_any = is_any || (may_be && detail::unseal(one, row.key, row.value));
     }
     if (is_any) return fail(Errc::kStoreBusy);  // enough was read
@@ -63,7 +64,9 @@ struct Salvage::State {
   std::uint64_t damaged_pages = 0;
   std::optional<std::uint64_t> lost_entries{};
   std::optional<std::uint64_t> unnamed_entries{};
+  std::set<LogKey> old_logs{};
   bool may_be_older = false;
+  bool may_more_be_damaged = false;
 
   ~State() {
     std::error_code error;
@@ -84,7 +87,9 @@ std::optional<std::uint64_t> Salvage::unnamed_entries() const noexcept {
   return state_->unnamed_entries;
 }
 
+const std::set<LogKey>& Salvage::old_logs() const noexcept { return state_->old_logs; }
 bool Salvage::may_be_older() const noexcept { return state_->may_be_older; }
+bool Salvage::may_more_be_damaged() const noexcept { return state_->may_more_be_damaged; }
 
 Result<Salvage> Salvage::begin(const std::string& directory, Random& random) {
   CULM_CHECK(detail::check_files(directory));
@@ -109,13 +114,15 @@ Result<void> Salvage::State::make(Random& random) {
   CULM_TRY(const auto kv, LmdbKv::open(place, options));
   detail::RowSalvage rows(*kv);
   CULM_TRY(damaged_pages, rows.run(file));
+  may_more_be_damaged = file.may_more_be_damaged();
   CULM_TRY(const auto writing, kv->begin_write());
-  CULM_TRY(const std::uint64_t named, detail::reconcile(*writing, random, rows.lost(), file));
-  if (file.counts_rows_of(Table::kEntries)) {
+  CULM_TRY(auto reconciled, detail::reconcile(*writing, random, rows.lost(), file));
+  if (file.counts_rows_of(Table::kEntries) && !reconciled.has_forgotten) {
     const std::uint64_t had = file.rows_of(Table::kEntries);
-    lost_entries = had - std::min(had, rows.entries());
-    unnamed_entries = had - std::min(had, named);
+    lost_entries = had - std::min(had, reconciled.entries);
+    unnamed_entries = had - std::min(had, reconciled.named);
   }
+  old_logs = std::move(reconciled.old_logs);
   return writing->commit();
 }
 

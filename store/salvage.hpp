@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "culm/core/random.hpp"
 #include "culm/core/result.hpp"
+#include "culm/core/types.hpp"
 
 /// A store whose file has damaged pages, written again with the rows that can still be read.
 /// Spec: store.md#damaged-pages
@@ -37,10 +39,15 @@ class Salvage {
   /// to its rows.
   [[nodiscard]] const std::string& directory() const noexcept;
   [[nodiscard]] std::uint64_t damaged_pages() const noexcept;
+  /// What leads to others is damaged, so that there may be more.
+  [[nodiscard]] bool may_more_be_damaged() const noexcept;
   /// Of so many entries no row was found; nothing where the file does not say how many there were.
   [[nodiscard]] std::optional<std::uint64_t> lost_entries() const noexcept;
   /// So many entries no row nor state tells of; nothing likewise.
   [[nodiscard]] std::optional<std::uint64_t> unnamed_entries() const noexcept;
+  /// Made of pages that nothing leads to and that may be older than what was lost with them: a
+  /// forget of such a log, or a delete of payloads of it, may be undone.
+  [[nodiscard]] const std::set<LogKey>& old_logs() const noexcept;
   /// A meta page is damaged: the last commit may be lost.
   [[nodiscard]] bool may_be_older() const noexcept;
   /// Puts it in the place of the old file, durably. The old one is gone then.

@@ -78,10 +78,10 @@ Result<PageFile> PageFile::open(const std::string& path) {
     if (!meta) ++damaged;
     if (meta && (!newest || newest->transaction < meta->transaction)) newest = meta;
   }
-  if (!newest) return fail(Errc::kStoreDamaged);
+  const auto in_file = static_cast<std::uint64_t>(status.st_size) / page_bytes();
+  if (!newest) newest = Meta{{}, {}, in_file};
   file.meta_ = *newest;
   file.meta_damaged_ = damaged;
-  const auto in_file = static_cast<std::uint64_t>(status.st_size) / page_bytes();
   for (auto* pages :
        {&file.known_, &file.own_, &file.run_, &file.free_, &file.named_, &file.tails_}) {
     pages->resize(std::min(in_file, newest->last_page + 1));
@@ -123,6 +123,12 @@ bool PageFile::is_inside(std::uint64_t first, std::uint64_t pages) const {
   return first >= kMetaPages && first < known_.size() && pages <= known_.size() - first;
 }
 
+/// Where `page` is none of the file, what leads there is damaged.
+void PageFile::damage(std::uint64_t page) {
+  ++damaged_;
+  if (page <= meta_.last_page) hurt_.insert(page);
+}
+
 /// A sound file has no page that two lead to, nor one that is free and led to.
 void PageFile::claim(std::uint64_t first, std::uint64_t pages, std::vector<bool>& as) {
   bool is_alone = true;
@@ -131,7 +137,7 @@ void PageFile::claim(std::uint64_t first, std::uint64_t pages, std::vector<bool>
     is_alone = is_alone && !is_led(page) && !free_[page];
     as[page] = true;
   }
-  if (!is_alone) ++damaged_;
+  if (!is_alone) damage(first);
 }
 
 std::optional<KvRow> PageFile::read_row(const Page& page, std::size_t at, Page& value) {
@@ -158,10 +164,10 @@ std::optional<KvRow> PageFile::read_row(const Page& page, std::size_t at, Page& 
   // LMDB keeps a longer run where a value became shorter.
   const auto run = number_at<std::uint32_t>(value, 12);
   const bool is_sound = has_header(value, first, kOverflow) && run >= pages;
-  if (pass_ == Pass::kDoubtful && (!is_sound || is_led(first))) return std::nullopt;
+  if (pass_ == Pass::kBytes && (!is_sound || is_led(first))) return std::nullopt;
   // A node that is damaged must not claim the pages of others. Its row may be good all the same.
-  if (!is_sound || run > pages_of(longest) || !is_inside(first, run)) ++damaged_;
-  if (is_sound && pass_ != Pass::kVisit) {
+  if (!is_sound || run > pages_of(longest) || !is_inside(first, run)) damage(first);
+  if (is_sound && pass_ != Pass::kVisit && pass_ != Pass::kBytes) {
     claim(first, pages, run_);
     const std::uint64_t end =
         std::min(first + std::min<std::uint64_t>(run, pages_of(kValueBytesMax)),
@@ -176,14 +182,26 @@ bool PageFile::is_in_place(ByteView key, const Keys& keys) const {
   return !are_keys_bytes_ || (!is_less(key, keys.from) && (!keys.end || is_less(key, *keys.end)));
 }
 
-Result<void> PageFile::visit_rows(const Page& page, const Keys& keys, const VisitNode& visit) {
+/// Whether the file was cut where the value lies, so that the leaf is not to blame.
+bool PageFile::is_run_cut_off(ByteView page, std::size_t node) {
+  const std::size_t begin = node + kNodeBytes + key_bytes_of(page, node);
+  if (!is_value_elsewhere(page, node) || begin + sizeof(std::uint64_t) > page.size()) return false;
+  const std::uint64_t end =
+      number_at<std::uint64_t>(page, begin) + pages_of(value_bytes_of(page, node));
+  if (end <= known_.size() || end - 1 > meta_.last_page) return false;
+  damage(end - 1);
+  return true;
+}
+
+Result<void> PageFile::visit_rows(const Page& page, std::uint64_t number, const Keys& keys,
+                                  const VisitNode& visit) {
   bool is_whole = true;
   Page value;
   Bytes last;
   for (const std::size_t node : nodes_of(page, kLeaf, is_whole)) {
     const auto row = read_row(page, node, value);
     if (!row) {
-      is_whole = false;
+      is_whole = is_whole && is_run_cut_off(page, node);
       continue;
     }
     const bool is_here = is_in_place(row->key, keys);
@@ -193,7 +211,7 @@ Result<void> PageFile::visit_rows(const Page& page, const Keys& keys, const Visi
     ++rows_;
     if (!row->key.empty() && row->key.size() <= kKeyBytesMax) CULM_CHECK(visit(*row, is_here));
   }
-  if (!is_whole) ++damaged_;
+  if (!is_whole) damage(number);
   return {};
 }
 
@@ -222,6 +240,7 @@ bool PageFile::is_surely_here(const Page& page, const Keys& keys) {
   if (!are_keys_bytes_ || !is_tight(page)) return false;
   const Pass pass = std::exchange(pass_, Pass::kVisit);
   const std::uint64_t damaged = damaged_;
+  const std::set<std::uint64_t> hurt = hurt_;
   bool is_whole = true;
   bool is_sure = true;
   Page value;
@@ -235,6 +254,7 @@ bool PageFile::is_surely_here(const Page& page, const Keys& keys) {
   }
   pass_ = pass;
   damaged_ = damaged;
+  hurt_ = hurt;
   return is_sure;
 }
 
@@ -242,26 +262,28 @@ Result<void> PageFile::walk_leaf(const Page& page, std::uint64_t number, bool ha
                                  const Keys& keys, const VisitNode& visit) {
   const bool is_page = has_header || is_surely_here(page, keys);
   if (is_page && (pass_ != Pass::kVisit || (!run_[number] && !free_[number]))) {
-    return visit_rows(page, keys, visit);
+    return visit_rows(page, number, keys, visit);
   }
-  if (pass_ == Pass::kVisit) doubtful_.push_back(number);
+  if (pass_ == Pass::kVisit) bytes_.push_back(number);
   return {};
 }
 
 Result<void> PageFile::walk_page(std::uint64_t number, unsigned int level, const Keys& keys,
                                  const VisitNode& visit) {
   Page page;
+  const bool is_leaf_level = level + 1 == depth_;
   if (level == kDepthMax || !is_inside(number, 1) || !read_page(number, page)) {
-    ++damaged_;
+    damage(number);
+    is_cut_ = is_cut_ || !is_leaf_level;
     return {};
   }
   const bool is_leaf = is_leaf_here(page, number, level);
   const bool has_its_header = has_header(page, number, is_leaf ? kLeaf : kBranch);
-  if (!has_its_header || is_leaf != (level + 1 == depth_)) ++damaged_;
+  if (!has_its_header || is_leaf != is_leaf_level) damage(number);
   // Where not even one row belongs there, it is another's page.
   const bool is_other = is_leaf ? !has_row_in_place(page, keys) : false;
   if (is_other || (!has_its_header && free_[number])) {
-    if (has_its_header) ++damaged_;
+    if (has_its_header) damage(number);
     named_[number] = true;
     return {};
   }
@@ -271,7 +293,10 @@ Result<void> PageFile::walk_page(std::uint64_t number, unsigned int level, const
   if (is_leaf) return walk_leaf(page, number, has_its_header, keys, visit);
   bool is_whole = true;
   const auto nodes = nodes_of(page, kBranch, is_whole);
-  if (!is_whole || nodes.empty()) ++damaged_;
+  if (!is_whole || nodes.empty()) {
+    damage(number);
+    is_cut_ = true;
+  }
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     // The first has no key.
     const bool is_last = i + 1 == nodes.size();
@@ -291,7 +316,7 @@ Result<void> PageFile::walk(const Tree& tree, Pass pass, const VisitNode& visit,
   rows_ = 0;
   const std::uint64_t damaged = damaged_;
   CULM_CHECK(walk_page(tree.root, 0, {}, visit));
-  if (damaged_ == damaged && rows_ != tree.rows) ++damaged_;
+  if (damaged_ == damaged && rows_ != tree.rows) damage(tree.root);
   return {};
 }
 
@@ -321,14 +346,17 @@ Result<void> PageFile::find_free() {
   damaged_ = 0;
   free_.assign(free_.size(), false);
   is_free_sure_ = true;
+  is_cut_ = false;
+  hurt_.clear();
   are_keys_bytes_ = false;
   CULM_CHECK(walk(meta_.free, Pass::kFind, [&](const KvRow& row, bool /*is_here*/) -> Result<void> {
-    if (!mark_free(row.value)) ++damaged_;
+    if (!mark_free(row.value)) damage(meta_.free.root);
     return {};
   }));
   are_keys_bytes_ = true;
   free_damaged_ = damaged_;
-  is_free_sure_ = damaged_ == 0;
+  is_free_sure_ = damaged_ == 0 && meta_damaged_ < kMetaPages;
+  is_cut_ = !is_free_sure_;
   damaged_ = 0;
   if (is_free_sure_) return {};
   forget_claims();
@@ -342,11 +370,14 @@ Result<void> PageFile::find_tables() {
     if (table && row.value.size() == kTreeBytes) {
       tables_[static_cast<std::size_t>(*table)] = read_tree(row.value);
       // Ours have none: LMDB would look for keys in another order, and put them there.
-      if (number_at<std::uint16_t>(row.value, kTreeFlagsAt) != 0) ++damaged_;
+      if (number_at<std::uint16_t>(row.value, kTreeFlagsAt) != 0) damage(meta_.main.root);
     }
     return {};
   }));
-  if (!std::ranges::all_of(tables_, [](const auto& tree) { return tree.has_value(); })) ++damaged_;
+  if (!std::ranges::all_of(tables_, [](const auto& tree) { return tree.has_value(); })) {
+    damage(meta_.main.root);
+    is_cut_ = true;
+  }
   return walk_tables(Pass::kClaim, [](const Place&, const KvRow&) { return Result<void>(); });
 }
 
@@ -366,8 +397,9 @@ Result<void> PageFile::walk_tables(Pass pass, const VisitRow& visit) {
 Result<std::uint64_t> PageFile::count_damaged() {
   CULM_CHECK(find_free());
   CULM_CHECK(find_tables());
-  if (has_greedy_run()) ++damaged_;
-  return damaged_ + free_damaged_ + meta_damaged_;
+  if (has_greedy_run()) damage(meta_.main.root);
+  const std::uint64_t pages = hurt_.size() + meta_damaged_;
+  return pages == 0 && damaged_ != 0 ? 1 : pages;
 }
 
 /// One that is longer than its value may be, but not by pages of others: erased, it frees them.
@@ -379,10 +411,9 @@ bool PageFile::has_greedy_run() const {
 }
 
 /// Pages that nothing leads to and that look like leaves. Those that may lie in a run of pages,
-/// inside of a value, go to `doubtful_`: behind its first page, or behind a page that may have been
+/// inside of a value, go to `bytes_`: behind its first page, or behind a page that may have been
 /// that and is damaged. A page inside of a run that nothing leads to is no page of a tree.
-std::vector<std::uint64_t> PageFile::find_lost() {
-  std::vector<std::uint64_t> sure;
+void PageFile::find_lost() {
   std::uint64_t run_end = 0;
   std::uint64_t doubt_end = 0;
   Page page;
@@ -394,8 +425,8 @@ std::vector<std::uint64_t> PageFile::find_lost() {
     const bool is_run = is_read && has_header(page, number, kOverflow);
     if (own_[number] && !is_run) continue;
     if (is_read && has_header(page, number, kLeaf)) {
-      const bool is_sure = is_free_sure_ && !is_in_run && number >= doubt_end && !tails_[number];
-      (is_sure ? sure : doubtful_).push_back(number);
+      const bool is_page = !is_in_run && number >= doubt_end && !tails_[number];
+      (!is_page ? bytes_ : is_free_sure_ ? lost_ : old_).push_back(number);
       continue;
     }
     if (is_in_run || (named_[number] && !is_run) || tails_[number]) continue;
@@ -407,31 +438,31 @@ std::vector<std::uint64_t> PageFile::find_lost() {
     std::uint64_t& what_ends = is_run && number >= doubt_end ? run_end : doubt_end;
     what_ends = std::max(what_ends, end);
   }
-  return sure;
 }
 
+/// What may be old claims no pages: others may have taken them since.
 Result<void> PageFile::visit_lost(std::uint64_t number, Pass pass, const VisitRow& visit) {
   Page page;
+  const bool may_be_bytes = pass == Pass::kBytes;
   // A run of pages that a lost row has claimed since is none of leaves.
-  if ((pass == Pass::kDoubtful && run_[number] && !own_[number]) || !read_page(number, page)) {
-    return {};
-  }
+  if ((may_be_bytes && run_[number] && !own_[number]) || !read_page(number, page)) return {};
+  if (may_be_bytes && !own_[number] && !is_tight(page)) return {};
+  table_ = Table::kEntries;
+  const Place place{std::nullopt, !is_free_sure_, may_be_bytes,
+                    may_be_bytes && is_surely_here(page, {})};
   pass_ = pass;
-  if (pass == Pass::kDoubtful && !own_[number] && !is_tight(page)) return {};
-  return visit_rows(page, {}, [&](const KvRow& row, bool /*is_here*/) {
-    return visit({std::nullopt, pass == Pass::kDoubtful}, row);
-  });
+  return visit_rows(page, number, {},
+                    [&](const KvRow& row, bool /*is_here*/) { return visit(place, row); });
 }
 
 Result<std::uint64_t> PageFile::read(const VisitRow& visit) {
   CULM_TRY(const std::uint64_t damaged, count_damaged());
   const std::uint64_t of_tables = damaged_;
-  const auto lost = of_tables == 0 ? std::vector<std::uint64_t>() : find_lost();
+  if (of_tables != 0) find_lost();
   CULM_CHECK(walk_tables(Pass::kVisit, visit));
-  for (const std::uint64_t number : lost) CULM_CHECK(visit_lost(number, Pass::kLost, visit));
-  for (const std::uint64_t number : doubtful_) {
-    CULM_CHECK(visit_lost(number, Pass::kDoubtful, visit));
-  }
+  for (const std::uint64_t number : lost_) CULM_CHECK(visit_lost(number, Pass::kLost, visit));
+  for (const std::uint64_t number : old_) CULM_CHECK(visit_lost(number, Pass::kVisit, visit));
+  for (const std::uint64_t number : bytes_) CULM_CHECK(visit_lost(number, Pass::kBytes, visit));
   damaged_ = of_tables;  // whether what was lost was one of ours is not known
   return damaged;
 }

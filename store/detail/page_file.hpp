@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,7 @@ namespace culm::store::detail {
 
 class PageFile {
  public:
-  /// Fails with kStoreDamaged where neither meta page can be read: then nothing leads to the rest.
+  /// Where neither meta page can be read nothing leads to the rest.
   [[nodiscard]] static Result<PageFile> open(const std::string& path);
   PageFile(PageFile&& other) noexcept;
   PageFile& operator=(PageFile&&) = delete;
@@ -25,18 +26,22 @@ class PageFile {
   /// Where a row was found.
   struct Place {
     std::optional<Table> table;  ///< of the tree that leads to it
-    /// The page may be bytes of a value, which others choose, or of an older commit.
-    bool is_doubtful = false;
+    bool may_be_old = false;     ///< of an older commit: which pages are free nobody knows
+    bool may_be_bytes = false;   ///< the page, of a value, which others choose
+    /// All rows of such a page are sound, of `entries` and in order. Who chose a value may do that.
+    bool is_like_entries = false;
   };
   /// Borrows the row.
   using VisitRow = std::function<Result<void>(const Place&, const KvRow&)>;
   /// Follows the tree of each table, in the order of keys, and calls `visit` with each row; where
   /// pages on the way are damaged, also with what looks like rows in pages that nothing leads to
-  /// and that are not free, last with those that are doubtful. Fails as `visit` does. Returns how
-  /// many pages are damaged. Either of these two is called once.
+  /// and that are not free, then with those that may be old, last with those that may be bytes.
+  /// Fails as `visit` does. Returns how many pages are damaged. Either of these two is called once.
   [[nodiscard]] Result<std::uint64_t> read(const VisitRow& visit);
   /// The same number, without a look at the rows.
   [[nodiscard]] Result<std::uint64_t> count_damaged();
+  /// Whether nothing led to some pages, so that there may be more that are damaged. After these.
+  [[nodiscard]] bool may_more_be_damaged() const noexcept { return is_cut_; }
 
   /// Whether it can be read how many rows the table had. After `read`.
   [[nodiscard]] bool counts_rows_of(Table table) const noexcept {
@@ -70,17 +75,20 @@ class PageFile {
   /// And whether it lies where its key belongs.
   using VisitNode = std::function<Result<void>(const KvRow&, bool is_here)>;
   /// What is done with the pages of a row: led to by a tree whose values are read, or passed over;
-  /// visited, which claims no page again; in pages that nothing leads to, in doubtful ones.
-  enum class Pass : std::uint8_t { kFind, kClaim, kVisit, kLost, kDoubtful };
+  /// visited, which claims no page again; in pages that nothing leads to, in ones that may be
+  /// bytes.
+  enum class Pass : std::uint8_t { kFind, kClaim, kVisit, kLost, kBytes };
 
   explicit PageFile(int file) : file_(file) {}
   [[nodiscard]] std::optional<Meta> read_meta(std::uint64_t number) const;
   [[nodiscard]] bool read_page(std::uint64_t number, Page& page) const;
   [[nodiscard]] bool is_inside(std::uint64_t first, std::uint64_t pages) const;
+  void damage(std::uint64_t page);
   void claim(std::uint64_t first, std::uint64_t pages, std::vector<bool>& as);
   [[nodiscard]] bool is_led(std::uint64_t number) const { return own_[number] || run_[number]; }
   /// Where the whole value can be read.
   [[nodiscard]] std::optional<KvRow> read_row(const Page& page, std::size_t at, Page& value);
+  [[nodiscard]] bool is_run_cut_off(ByteView page, std::size_t node);
   [[nodiscard]] bool is_in_place(ByteView key, const Keys& keys) const;
   [[nodiscard]] bool is_leaf_here(const Page& page, std::uint64_t number, unsigned int level) const;
   [[nodiscard]] bool has_row_in_place(const Page& page, const Keys& keys) const;
@@ -93,20 +101,23 @@ class PageFile {
                          const VisitNode& visit);
   Result<void> walk_leaf(const Page& page, std::uint64_t number, bool has_header, const Keys& keys,
                          const VisitNode& visit);
-  Result<void> visit_rows(const Page& page, const Keys& keys, const VisitNode& visit);
+  Result<void> visit_rows(const Page& page, std::uint64_t number, const Keys& keys,
+                          const VisitNode& visit);
   [[nodiscard]] bool mark_free(ByteView record);
   void forget_claims();
   Result<void> find_free();
   Result<void> find_tables();
   [[nodiscard]] bool has_greedy_run() const;
-  [[nodiscard]] std::vector<std::uint64_t> find_lost();
+  void find_lost();
   Result<void> visit_lost(std::uint64_t number, Pass pass, const VisitRow& visit);
 
   int file_;
   Meta meta_;
   std::uint64_t meta_damaged_ = 0;
   std::uint64_t free_damaged_ = 0;  ///< of the list of free pages
-  std::uint64_t damaged_ = 0;       ///< of the tables
+  std::uint64_t damaged_ = 0;       ///< places of the tables
+  std::set<std::uint64_t> hurt_;    ///< pages of both
+  bool is_cut_ = false;             ///< what leads on is damaged
   std::uint64_t rows_ = 0;
   Pass pass_ = Pass::kFind;
   unsigned int depth_ = 0;      ///< of the tree that is walked
@@ -114,7 +125,10 @@ class PageFile {
   bool are_keys_bytes_ = true;
   bool is_free_sure_ = true;  ///< whether the list of free pages is whole, and no tree leads to one
   std::array<std::optional<Tree>, kTableCount> tables_;
-  std::vector<std::uint64_t> doubtful_;
+  // Leaves that nothing leads to, or not for sure:
+  std::vector<std::uint64_t> lost_;
+  std::vector<std::uint64_t> old_;    ///< perhaps
+  std::vector<std::uint64_t> bytes_;  ///< perhaps of a value
   // Of each page:
   std::vector<bool> known_;  ///< it was walked over
   std::vector<bool> own_;    ///< a tree leads to it, as to a page of its own

@@ -15,12 +15,13 @@ namespace {
 
 class Reconciliation {
  public:
-  Reconciliation(KvWriteTransaction& kv, Random& random, LostStates lost, const PageFile& file)
+  Reconciliation(KvWriteTransaction& kv, Random& random, LostRows lost, const PageFile& file)
       : kv_(kv),
         random_(random),
         lost_(std::move(lost)),
         entries_before_(file.rows_of(Table::kEntries)),
         logs_before_(file.rows_of(Table::kLogs)),
+        are_logs_counted_(file.counts_rows_of(Table::kLogs)),
         is_new_id_(file.may_be_older() || file.are_tables_damaged()) {}
 
   Result<void> run() {
@@ -31,6 +32,7 @@ class Reconciliation {
     CULM_CHECK(check_evidence());
     if (states_.empty() && stateless_.empty() && !has_meta_) return fail(Errc::kStoreDamaged);
     CULM_CHECK(check_entries());
+    CULM_CHECK(keep_old_states());
     CULM_CHECK(check_stages());
     CULM_CHECK(check_blocks());
     CULM_CHECK(check_parts());
@@ -40,7 +42,14 @@ class Reconciliation {
     return put_meta();
   }
 
-  [[nodiscard]] std::uint64_t named() const { return named_; }
+  [[nodiscard]] Reconciled result() const {
+    const std::size_t logs = states_.size() + stateless_.size();
+    Reconciled made{entries_, named_, {}, are_logs_counted_ && logs > logs_before_};
+    for (const auto& [log, number] : stateless_) {
+      if (lost_.old_numbers.contains(number)) made.old_logs.insert(log);
+    }
+    return made;
+  }
 
  private:
   template <class Visit>
@@ -80,8 +89,9 @@ class Reconciliation {
       ++found;
       return Result<void>();
     }));
-    are_all_known_ = has_meta_ && !lost_.has_meta &&
-                     found - lost_.logs.size() == meta_.log_count - meta_.forgotten;
+    found -= lost_.logs.size();
+    are_all_known_ = (has_meta_ && !lost_.has_meta && found == meta_.log_count - meta_.forgotten) ||
+                     (are_logs_counted_ && found == logs_before_);
     if (!are_all_known_) return {};
     for (const LogKey& log : lost_.logs) {
       CULM_CHECK(kv_.erase(Table::kLogs, log_row_key(log)));
@@ -144,9 +154,16 @@ class Reconciliation {
       if (place.number == UINT64_MAX) break;
       CULM_TRY(row, cursor->seek(entry_row_key(place.number + 1, 0)));
     }
+    std::erase_if(found, [&](const auto& log) { return known.contains(log.first); });
+    // Where those that were not found in old pages alone are all, others were forgotten.
+    const auto sure = std::ranges::count_if(
+        found, [&](const auto& log) { return lost_.sure_numbers.contains(log.second); });
+    const bool are_sure_all =
+        are_logs_counted_ && states_.size() + static_cast<std::size_t>(sure) >= logs_before_;
     for (const auto& [log, number] : found) {
-      const bool may_be = !are_all_known_ || stateless_.contains(log);
-      if (!known.contains(log) && may_be) stateless_.insert_or_assign(log, number);
+      const bool may_be = (!are_all_known_ || stateless_.contains(log)) &&
+                          (!are_sure_all || lost_.sure_numbers.contains(number));
+      if (may_be) stateless_.insert_or_assign(log, number);
     }
     return settle_stateless();
   }
@@ -190,6 +207,10 @@ class Reconciliation {
   bool is_known(std::uint64_t number) const {
     return numbers_.contains(number) || forgotten_.contains(number);
   }
+  /// Not what was erased before.
+  bool is_counted(std::uint64_t number) const {
+    return numbers_.contains(number) || lost_.sure_numbers.contains(number);
+  }
 
   /// Rows that lay in pages which nothing leads to may be older than the state of their log.
   Result<void> check_entries() {
@@ -197,25 +218,84 @@ class Reconciliation {
     return for_each(Table::kEntries, entry_row_key(0, 0), [&](const KvRow& row) -> Result<void> {
       CULM_TRY(const auto place, parse_row_place(row.key));
       if (!is_known(place.number)) return erase(Table::kEntries, row);
+      if (is_counted(place.number)) ++entries_;
       CULM_CHECK(find_state(state, place.number));
       return state ? check_entry(*state, row, place.seqnum) : Result<void>();
     });
   }
 
   Result<void> check_entry(const LogState& state, const KvRow& row, SeqNum seqnum) {
-    if (!state.held.contains(seqnum)) return erase(Table::kEntries, row);
+    if (!state.held.contains(seqnum)) {
+      --entries_;
+      return erase(Table::kEntries, row);
+    }
     const auto opened = open_entry_row(row);
     if (!opened || !is_inline(opened->entry)) return {};
     const bool has_payload = opened->payload.size() == opened->entry.payload_size();
     const bool is_due = state.payloads.contains(seqnum);
-    if (is_due && !has_payload) return erase(Table::kEntries, row);
-    if (is_due || opened->payload.empty()) return {};
+    if (is_due && !has_payload) {  // damaged: the entry may still prove itself
+      const Bytes key(row.key.begin(), row.key.end());
+      Bytes value(row.value.begin(), row.value.end());
+      value.back() ^= 1U;
+      return kv_.put(Table::kEntries, key, value);
+    }
+    return is_due || opened->payload.empty() ? Result<void>() : put_bare(row, *opened);
+  }
+
+  /// The entry without its payload.
+  Result<void> put_bare(const KvRow& row, const EntryRow& opened) {
     Bytes value;
-    const auto bytes = opened->entry.bytes();
+    const auto bytes = opened.entry.bytes();
     encode_entry(value, Bytes(bytes.begin(), bytes.end()), {});
     const Bytes key(row.key.begin(), row.key.end());
     seal(value, Table::kEntries, key);
     return kv_.put(Table::kEntries, key, value);
+  }
+
+  /// What older states tell of a lost one, in a row whose held set is a block that is not there, as
+  /// that they do not know. What was deleted at any time stays so.
+  Result<void> keep_old_states() {
+    LogBlocks blocks_of_none;
+    blocks_of_none[kHeldSet] = {limits::kRangesPerRowMax + 1, 1, 0};
+    for (const auto& [log, number] : stateless_) {
+      const auto old = lost_.old_states.find(log);
+      if (old == lost_.old_states.end() || old->second.newest.state.number != number) continue;
+      const auto& [newest, blocks] = old->second.newest;
+      LogState state;
+      state.log = log;
+      state.number = number;
+      state.interest = newest.interest;
+      if (blocks[kInterestSet].count != 0) state.interest.entries = everything();
+      CULM_TRY(RangeSet deleted, read_sound_blocks(kv_, number, kDeletedSet));
+      deleted |= old->second.deleted;
+      CULM_TRY(state.deleted, delete_payloads(number, deleted));
+      deleted_.emplace(number, state.deleted);
+      Bytes row;
+      encode_log(row, state, blocks_of_none);
+      const auto key = log_row_key(log);
+      seal(row, Table::kLogs, key);
+      CULM_CHECK(kv_.put(Table::kLogs, key, row));
+    }
+    return {};
+  }
+
+  /// Returns what no payload is to be had of: also what sound rows say.
+  Result<RangeSet> delete_payloads(std::uint64_t number, const RangeSet& deleted) {
+    RangeSet all = deleted;
+    CULM_TRY(const auto cursor, kv_.cursor(Table::kEntries));
+    CULM_TRY(auto row, cursor->seek(entry_row_key(number, 0)));
+    while (row) {
+      CULM_TRY(const auto place, parse_row_place(row->key));
+      if (place.number != number) break;
+      const auto opened = open_entry_row(*row);
+      if (opened && is_inline(opened->entry) && opened->payload.empty()) {
+        all.insert(place.seqnum);
+      } else if (opened && deleted.contains(place.seqnum)) {
+        CULM_CHECK(put_bare(*row, *opened));
+      }
+      CULM_TRY(row, cursor->next());
+    }
+    return all;
   }
 
   /// One that arrives goes where a part of it is lost; so does what nobody knows of, as where the
@@ -232,7 +312,10 @@ class Reconciliation {
         CULM_TRY(const auto entry, kv_.get(Table::kEntries, entry_row_key(number, seqnum)));
         CULM_CHECK(find_state(state, number));
         const bool is_second = is_payload && payload.number == number && payload.seqnum == seqnum;
-        const bool is_theirs = !is_payload || !state || state->payloads.contains(seqnum);
+        const auto deleted = deleted_.find(number);
+        const bool may_be = state ? state->payloads.contains(seqnum)
+                                  : deleted == deleted_.end() || !deleted->second.contains(seqnum);
+        const bool is_theirs = !is_payload || may_be;
         if (!entry || is_second || !is_theirs) return erase(Table::kStages, row);
         if (is_payload) payload = {number, seqnum, id};
       }
@@ -332,7 +415,7 @@ class Reconciliation {
     }
     return for_each(Table::kEntries, entry_row_key(0, 0), [&](const KvRow& row) {
       const auto place = parse_row_place(row.key);
-      if (place && !states_.contains(place->number)) ++named_;
+      if (place && !states_.contains(place->number) && is_counted(place->number)) ++named_;
       return Result<void>();
     });
   }
@@ -359,9 +442,10 @@ class Reconciliation {
 
   KvWriteTransaction& kv_;
   Random& random_;
-  LostStates lost_;
+  LostRows lost_;
   std::uint64_t entries_before_;  ///< rows, as the file counts them
   std::uint64_t logs_before_;
+  bool are_logs_counted_;
   bool is_new_id_;
   bool are_all_known_ = false;  ///< the logs that are not forgotten
   StoreMeta meta_;
@@ -369,18 +453,20 @@ class Reconciliation {
   std::set<std::uint64_t> forgotten_;       ///< numbers of which rows may be left
   std::map<std::uint64_t, LogKey> states_;  ///< by number
   std::map<LogKey, std::uint64_t> stateless_;
-  std::set<std::uint64_t> numbers_;  ///< of both
+  std::set<std::uint64_t> numbers_;            ///< of both
+  std::map<std::uint64_t, RangeSet> deleted_;  ///< that old states tell, by number
   std::set<std::uint64_t> stages_;
+  std::uint64_t entries_ = 0;
   std::uint64_t named_ = 0;
 };
 
 }  // namespace
 
-Result<std::uint64_t> reconcile(KvWriteTransaction& kv, Random& random, LostStates lost,
-                                const PageFile& file) {
+Result<Reconciled> reconcile(KvWriteTransaction& kv, Random& random, LostRows lost,
+                             const PageFile& file) {
   Reconciliation reconciliation(kv, random, std::move(lost), file);
   CULM_CHECK(reconciliation.run());
-  return reconciliation.named();
+  return reconciliation.result();
 }
 
 }  // namespace culm::store::detail

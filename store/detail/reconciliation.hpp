@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 
 #include "culm/core/random.hpp"
 #include "culm/store/detail/page_file.hpp"
@@ -9,10 +10,16 @@
 
 namespace culm::store::detail {
 
+struct Reconciled {
+  std::uint64_t entries = 0;   ///< of which a row is there
+  std::uint64_t named = 0;     ///< that a state says are held or, where it is lost, likewise
+  std::set<LogKey> old_logs;   ///< with rows that may be older than the state, which is lost
+  bool has_forgotten = false;  ///< some of these were forgotten
+};
+
 /// Makes of the rows that were found a store: what is lost shows as damage that `drop_damaged`
-/// mends. Returns of how many entries a state says that they are held or, where it is lost, a row
-/// is there. Fails with kStoreDamaged where nothing can be made of them.
-[[nodiscard]] Result<std::uint64_t> reconcile(KvWriteTransaction& kv, Random& random,
-                                              LostStates lost, const PageFile& file);
+/// mends. Fails with kStoreDamaged where nothing can be made of them.
+[[nodiscard]] Result<Reconciled> reconcile(KvWriteTransaction& kv, Random& random, LostRows lost,
+                                           const PageFile& file);
 
 }  // namespace culm::store::detail

@@ -1,7 +1,10 @@
 #include "culm/store/detail/row_salvage.hpp"
 
+#include <utility>
+
+#include "culm/core/signing.hpp"
+#include "culm/feed/verify.hpp"
 #include "culm/store/detail/log_sets.hpp"
-#include "culm/store/detail/rows.hpp"
 #include "culm/store/detail/schema.hpp"
 
 namespace culm::store::detail {
@@ -23,13 +26,30 @@ SeqNum seqnum_of_content(ByteView value) {
   return opened ? opened->entry.seqnum() : 0;
 }
 
+/// Whether the first says what came behind the second. Of entries it does not tell.
+bool is_newer(Table table, const KvRow& row, ByteView than) {
+  const KvRow other{row.key, than};
+  if (table == Table::kStages) {
+    const auto one = open_stage(row);
+    const auto two = open_stage(other);
+    return one && two && one->state > two->state;
+  }
+  if (!is_meta(table, row)) return false;
+  const auto one = unseal(table, row.key, row.value);
+  const auto two = unseal(table, row.key, than);
+  const auto meta = one ? decode_meta(*one) : fail(one.error());
+  const auto before = two ? decode_meta(*two) : fail(two.error());
+  return meta && before && meta->last_change > before->last_change;
+}
+
 }  // namespace
 
 Result<std::uint64_t> RowSalvage::run(PageFile& file) {
   CULM_TRY(txn_, kv_.begin_write());
-  CULM_TRY(const auto damaged, file.read([&](const auto& place, const KvRow& row) {
-    if (place.is_doubtful) return take_doubtful(row);
-    return place.table ? take(*place.table, row) : take_lost(row);
+  CULM_TRY(const auto damaged, file.read([&](const PageFile::Place& place, const KvRow& row) {
+    if (place.may_be_bytes) return take_bytes(place, row);
+    if (place.table) return take(*place.table, row);
+    return place.may_be_old ? take_old(row) : take_lost(row);
   }));
   CULM_CHECK(txn_->commit());
   txn_.reset();
@@ -41,7 +61,7 @@ Result<std::uint64_t> RowSalvage::run(PageFile& file) {
 Result<void> RowSalvage::take(Table table, const KvRow& row) {
   if (is_sealed(table, row)) {
     if (table == Table::kChanges) return {};
-    mark(table, row, false);
+    mark(table, row, Found::kLed);
     return put(table, row);
   }
   const auto place = parse_row_place(row.key);
@@ -61,43 +81,142 @@ Result<void> RowSalvage::take_lost(const KvRow& row) {
     if (table == Table::kMeta && !is_meta(table, row)) return {};
     CULM_TRY(const auto known, txn_->get(table, row.key));
     if (known && is_sealed(table, {row.key, *known})) return {};
-    mark(table, row, true);
+    mark(table, row, Found::kLost);
     return put(table, row);
   }
   return {};
 }
 
+/// Likewise. Of several that may be old the one counts that came last, as far as they tell, and of
+/// states what they say of deletions.
+Result<void> RowSalvage::take_old(const KvRow& row) {
+  for (std::size_t i = 0; i < kTableCount; ++i) {
+    const auto table = Table{static_cast<std::uint8_t>(i)};
+    if (table == Table::kChanges || !is_sealed(table, row)) continue;
+    if (table != Table::kLogs) return take_old_row(table, row);
+    take_old_state(row);
+    return {};
+  }
+  return {};
+}
+
+Result<void> RowSalvage::take_old_row(Table table, const KvRow& row) {
+  // A number is forgotten for good.
+  const bool is_kept =
+      table != Table::kMeta || is_meta(table, row) || parse_forgotten_row_key(row.key) != 0;
+  if (!is_kept) return {};
+  CULM_TRY(const auto known, txn_->get(table, row.key));
+  const Bytes key(row.key.begin(), row.key.end());
+  const bool is_sound = known && is_sealed(table, {row.key, *known});
+  const bool is_old = is_meta(table, row) ? lost_.has_meta : old_rows_.contains(key);
+  if (is_sound && (!is_old || !is_better(table, row, *known))) return {};
+  mark(table, row, Found::kOld);
+  if (table == Table::kEntries || table == Table::kStages) old_rows_.insert(key);
+  return put(table, row);
+}
+
+/// What was deleted must not come back; where there is a state it takes away what was.
+bool RowSalvage::is_better(Table table, const KvRow& row, ByteView than) const {
+  if (table != Table::kEntries) return is_newer(table, row, than);
+  const auto place = parse_row_place(row.key);
+  const auto one = open_entry_row(row);
+  const auto two = open_entry_row({row.key, than});
+  if (!place || !one || !two || one->payload.size() == two->payload.size()) return false;
+  const bool has_more = one->payload.size() > two->payload.size();
+  return has_more == numbers_.contains(place->number);
+}
+
+void RowSalvage::take_old_state(const KvRow& row) {
+  const auto log = parse_log_row_key(row.key);
+  auto opened = log ? open_log(*log, row.value) : fail(log.error());
+  if (!opened) return;
+  OldState& known = lost_.old_states[*log];
+  const bool is_other = known.newest.state.number != opened->state.number;
+  // Under a lower number it was forgotten.
+  if (is_other && known.newest.state.number > opened->state.number) return;
+  if (is_other) known.deleted = {};
+  known.deleted |= opened->state.deleted;
+  if (is_other || known.newest.state.change < opened->state.change) {
+    known.newest = *std::move(opened);
+  }
+}
+
 /// Whose bytes these are nobody knows: they may be of a payload, which has good checksums where
 /// its author wants them. An entry of a log that is known is put as a damaged row, which counts
-/// where it proves itself by a link or its signature.
-Result<void> RowSalvage::take_doubtful(const KvRow& row) {
-  const auto body = unseal(Table::kEntries, row.key, row.value);
-  const auto opened = body ? decode_entry(*body) : fail(body.error());
+/// where it proves itself by a link or its signature; of one whose state is lost, where its
+/// signature is good.
+Result<void> RowSalvage::take_bytes(const PageFile::Place& from, const KvRow& row) {
+  const auto opened = open_entry_row(row);
   const auto place = parse_row_place(row.key);
   if (!opened || !place || place->stage != 0) return {};
+  if (opened->entry.seqnum() != place->seqnum) return {};
+  CULM_TRY(const auto known, txn_->get(Table::kEntries, row.key));
+  if (known && is_sealed(Table::kEntries, {row.key, *known})) return {};
   const LogKey log = opened->entry.log();
   CULM_TRY(const auto value, txn_->get(Table::kLogs, log_row_key(log)));
   const auto state = value ? open_log(log, *value) : fail(Errc::kLogUnknown);
-  if (!state || state->state.number != place->number) return {};
-  CULM_TRY(const auto known, txn_->get(Table::kEntries, row.key));
-  if (known) return {};
+  if (!state) return take_proven(from, *place, *opened, row);
+  if (state->state.number != place->number || known) return {};
   Bytes damaged(row.value.begin(), row.value.end());
   damaged.back() ^= 1U;
   return put(Table::kEntries, {row.key, damaged});
 }
 
-void RowSalvage::mark(Table table, const KvRow& row, bool is_lost) {
+Result<void> RowSalvage::take_proven(const PageFile::Place& from, const RowPlace& place,
+                                     const EntryRow& opened, const KvRow& row) {
+  const LogKey log = opened.entry.log();
+  CULM_TRY(const bool is_theirs, is_number_of(place.number, log, from.is_like_entries));
+  if (!is_theirs) return {};
+  static Ed25519Verifier verifier;
+  const EntryView& entry = opened.entry;
+  if (!verifier.verify(log.author, entry.signed_bytes(), entry.signature())) return {};
+  // Without others it may never have been here.
+  const bool is_sure = !from.may_be_old && lost_.sure_numbers.contains(place.number);
+  if (!is_sure) lost_.old_numbers.insert(place.number);
+  if (opened.payload.empty() || check_payload(entry, opened.payload)) {
+    return put(Table::kEntries, row);
+  }
+  Bytes value;
+  encode_entry(value, entry.bytes(), {});
+  seal(value, Table::kEntries, row.key);
+  return put(Table::kEntries, {row.key, value});
+}
+
+/// By other rows; where there are none of that number it is taken for that of the log if it may.
+Result<bool> RowSalvage::is_number_of(std::uint64_t number, const LogKey& log,
+                                      bool is_taken_if_free) const {
+  const auto known = numbers_.find(number);
+  if (known != numbers_.end()) return known->second == log;
+  const auto state = lost_.old_states.find(log);
+  if (state != lost_.old_states.end()) return state->second.newest.state.number == number;
+  CULM_TRY(const auto cursor, txn_->cursor(Table::kEntries));
+  CULM_TRY(auto row, cursor->seek(entry_row_key(number, 0)));
+  while (row) {
+    CULM_TRY(const auto place, parse_row_place(row->key));
+    if (place.number != number) break;
+    if (const auto opened = open_entry_row(*row)) return opened->entry.log() == log;
+    CULM_TRY(row, cursor->next());
+  }
+  return is_taken_if_free && number != 0;
+}
+
+void RowSalvage::mark(Table table, const KvRow& row, Found found) {
+  const bool is_lost = found != Found::kLed;
   if (is_meta(table, row)) lost_.has_meta = is_lost;
+  if (table == Table::kEntries) {
+    const auto place = parse_row_place(row.key);
+    auto& numbers = found == Found::kOld ? lost_.old_numbers : lost_.sure_numbers;
+    if (place) numbers.insert(place->number);
+  }
   const auto log = table == Table::kLogs ? parse_log_row_key(row.key) : fail(Errc::kLogUnknown);
-  if (log && is_lost) lost_.logs.insert(*log);
-  if (log && !is_lost) lost_.logs.erase(*log);
+  if (!log) return;
+  if (is_lost) lost_.logs.insert(*log);
+  if (!is_lost) lost_.logs.erase(*log);
+  const auto opened = open_log(*log, row.value);
+  if (opened) numbers_.insert_or_assign(opened->state.number, *log);
 }
 
 Result<void> RowSalvage::put(Table table, const KvRow& row) {
-  if (table == Table::kEntries) {
-    CULM_TRY(const auto known, txn_->get(table, row.key));
-    if (!known) ++entries_;
-  }
   CULM_CHECK(txn_->put(table, row.key, row.value));
   step_bytes_ += row.key.size() + row.value.size();
   if (step_bytes_ < kStepBytes) return {};

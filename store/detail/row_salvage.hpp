@@ -2,19 +2,30 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <set>
 
 #include "culm/core/types.hpp"
 #include "culm/store/detail/page_file.hpp"
+#include "culm/store/detail/rows.hpp"
 #include "culm/store/kv.hpp"
 
 namespace culm::store::detail {
 
+/// What states in pages that may be old say of a log whose own state is lost.
+struct OldState {
+  LogRow newest;
+  RangeSet deleted;  ///< at any time
+};
+
 /// What was taken from pages that nothing leads to: it may be older than the rest.
-struct LostStates {
+struct LostRows {
   bool has_meta = false;
   std::set<LogKey> logs;
+  std::map<LogKey, OldState> old_states;
+  std::set<std::uint64_t> old_numbers;   ///< of logs of which there are such entries
+  std::set<std::uint64_t> sure_numbers;  ///< and others
 };
 
 /// Takes over what can be read of a damaged file, in steps.
@@ -25,21 +36,30 @@ class RowSalvage {
   /// Returns how many pages are damaged.
   Result<std::uint64_t> run(PageFile& file);
 
-  [[nodiscard]] const LostStates& lost() const { return lost_; }
-  [[nodiscard]] std::uint64_t entries() const { return entries_; }
+  [[nodiscard]] const LostRows& lost() const { return lost_; }
 
  private:
+  enum class Found : std::uint8_t { kLed, kLost, kOld };
+
   Result<void> take(Table table, const KvRow& row);
   Result<void> take_lost(const KvRow& row);
-  Result<void> take_doubtful(const KvRow& row);
-  void mark(Table table, const KvRow& row, bool is_lost);
+  Result<void> take_old(const KvRow& row);
+  Result<void> take_old_row(Table table, const KvRow& row);
+  [[nodiscard]] bool is_better(Table table, const KvRow& row, ByteView than) const;
+  void take_old_state(const KvRow& row);
+  Result<void> take_bytes(const PageFile::Place& from, const KvRow& row);
+  Result<void> take_proven(const PageFile::Place& from, const RowPlace& place,
+                           const EntryRow& opened, const KvRow& row);
+  Result<bool> is_number_of(std::uint64_t number, const LogKey& log, bool is_taken_if_free) const;
+  void mark(Table table, const KvRow& row, Found found);
   Result<void> put(Table table, const KvRow& row);
 
   Kv& kv_;
   std::unique_ptr<KvWriteTransaction> txn_;
   std::size_t step_bytes_ = 0;
-  std::uint64_t entries_ = 0;
-  LostStates lost_;
+  std::map<std::uint64_t, LogKey> numbers_;  ///< that states say
+  std::set<Bytes> old_rows_;                 ///< keys of entries of which another row may be newer
+  LostRows lost_;
 };
 
 }  // namespace culm::store::detail

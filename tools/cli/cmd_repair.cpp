@@ -282,30 +282,45 @@ Outcome<Findings> look_only(Context& context, const RepairOptions& options,
 /// What is known of the file that is written again.
 struct Rewritten {
   std::uint64_t pages = 0;
+  bool may_be_more = false;   ///< such pages
   LostRows lost_entries = 0;  ///< of which no row was found
   bool may_be_older = false;
+  std::set<LogKey> old_logs{};  ///< of which a delete or forget may be undone
 };
 
 Outcome<void> tell_pages(Context& context, const Rewritten& file, bool dry_run) {
-  const auto& [pages, lost, may_be_older] = file;
+  const auto& [pages, may_be_more, lost, may_be_older, old_logs] = file;
   if (context.json) {
+    Json undone = Json::array();
+    for (const LogKey& log : old_logs) undone.push_back(to_string(log));
     return context.out.write_json(Json{{"type", dry_run ? "damaged_pages" : "written_again"},
                                        {"pages", pages},
+                                       {"may_be_more", may_be_more},
                                        {"entries_lost", lost ? Json(*lost) : Json()},
-                                       {"may_be_older", may_be_older}});
+                                       {"may_be_older", may_be_older},
+                                       {"may_be_undone", std::move(undone)}});
   }
   const std::string made = dry_run ? "would write the file again" : "wrote the file again";
   const std::string why =
-      pages == 0
-          ? std::string("its tables do not fit together, or it cannot be written to")
-          : human_count(pages) + (pages == 1 ? " page of it is" : " pages of it are") + " damaged";
+      pages == 0 ? std::string("its tables do not fit together, or it cannot be written to")
+                 : (may_be_more ? "at least " : "") + human_count(pages) +
+                       (pages == 1 ? " page of it is" : " pages of it are") + " damaged";
   const std::string older =
       may_be_older ? "; what was written last may be lost with it, and a delete or forget undone"
                    : "";
   std::string left;
   if (!lost) left = "; how many entries it had nothing tells, so more may be lost than is said";
   if (lost && *lost != 0) left = "; nothing is left in it of " + human_entries(*lost);
-  return context.out.say(made + " with what can be read of it: " + why + left + older + "\n");
+  std::string text = made + " with what can be read of it: " + why + left + older + "\n";
+  for (const LogKey& log : old_logs) {
+    text += short_name(log) +
+            ": entries of it were found in pages that nothing leads to any more, and may be older "
+            "than what was lost with their state: a delete of its payloads may be undone (`culm "
+            "delete " +
+            name_of_one(log) + " --payloads --range R`), or a forget of it (`culm forget " +
+            name_of_one(log) + "`)\n";
+  }
+  return context.out.say(text);
 }
 
 /// Whether the file is written again, and was.
@@ -334,7 +349,8 @@ Outcome<std::optional<store::Salvage>> write_again(Context& context, bool dry_ru
                   "file, with --dry-run only to look at it; the store is as it was"));
   }
   CULM_TOOLS_TRY(store::Salvage made, about(named(context), std::move(begun)));
-  const Rewritten file{made.damaged_pages(), made.lost_entries(), made.may_be_older()};
+  const Rewritten file{made.damaged_pages(), made.may_more_be_damaged(), made.lost_entries(),
+                       made.may_be_older(), made.old_logs()};
   pages = {.are_written = true, .unnamed_entries = made.unnamed_entries()};
   if (!dry_run) CULM_TOOLS_CHECK(about(named(context), std::move(made).finish()));
   CULM_TOOLS_CHECK(tell_pages(context, file, dry_run));
@@ -443,8 +459,9 @@ void add_repair(CommandTree& tree) {
       "Drop what is damaged in the store, and with --from take it again from peers. First say\n"
       "with --dry-run what that is.\n\n"
       "Where pages of its file are damaged, or its tables do not fit together, it is written\n"
-      "again with all that can be read of it; the disk needs room for that, for --dry-run as "
-      "well.\n"
+      "again with all that can be read of it, also of pages that nothing leads to any more; where\n"
+      "these may be older than what was lost it names the logs of which a delete or forget may be\n"
+      "undone. The disk needs room for that, for --dry-run as well.\n"
       "An entry whose row is damaged is kept where its signature or a link still proves it; then\n"
       "at most its payload is lost.\n"
       "What peers bring is verified as by `culm sync`, and is all that is wanted of the logs:\n"
