@@ -187,7 +187,8 @@ Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& c
   // Behind a branch that was forgotten the others were taken.
   const bool is_branch = published && *published && (*published)->is_branch();
   const bool is_again = !is_branch && store::is_unasked(mark);
-  const bool is_copied = published && *published && (*published)->is_copied;
+  const bool is_all = published && *published && (*published)->is_all_of(tail);
+  const bool is_copied = published && *published && (*published)->is_copied && !is_all;
   gate.is_first = tail == 0;
   gate.tail = tail;
   CULM_TRY(gate.known, host::ask_known_peers(store, context.store_directory, mark, log, tail,
@@ -200,7 +201,8 @@ Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& c
   const bool has_all = gate.known->silent.empty() && gate.known->replaced.empty();
   // Who holds nothing of a log that begins is enough.
   const bool is_new = tail == 0 ? is_asked || has_all : is_begun && has_all;
-  if (who.empty() || (is_new && claims.empty())) return is_asked;
+  const bool is_known = is_all && !is_again;
+  if (who.empty() || ((is_new || is_known) && claims.empty())) return is_asked;
   std::string text =
       "author mark and store are not as they were written together, as after a restore";
   if (tail == 0 && !is_branch) {
