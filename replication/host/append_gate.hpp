@@ -87,6 +87,7 @@ struct SilentPeer {
   node::PeerReport peer;
   bool is_marked = false;  ///< the mark names what is not here, or is another entry here
   bool is_nobody = false;  ///< no peer of the sync has said anything
+  std::vector<node::Endpoint> others{};  ///< that could know, and do not say either
 };
 
 /// No peer that could know shows what the mark names, or there is none.

@@ -151,7 +151,10 @@ Verdict judge_unshown(const Asked& about, const KnownHead& known,
         !about.inquiry.is_over() &&
         std::ranges::none_of(known.silent, [](const auto& peer) { return peer.peer.has_value(); });
     if (is_first) return {};
-    return {about.because(SilentPeer{std::move(mute.front()), is_marked, is_all})};
+    SilentPeer silent{std::move(mute.front()), is_marked, is_all};
+    std::transform(mute.begin() + 1, mute.end(), std::back_inserter(silent.others),
+                   [](const node::PeerReport& peer) { return peer.endpoint; });
+    return {about.because(std::move(silent))};
   }
   // Who holds nothing of it, or less, is enough to begin; the mark stays as it is.
   const bool is_none = known.asked == 0 && about.doubt == Doubt::kUnasked;

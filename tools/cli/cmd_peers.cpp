@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include "culm/replication/node/endpoint.hpp"
 
@@ -12,7 +13,7 @@ namespace culm::tools {
 namespace {
 
 struct Options {
-  std::string forgotten;
+  std::vector<std::string> forgotten;
 };
 
 Outcome<std::vector<store::KnownPeer>> read_peers(const Context& context,
@@ -38,26 +39,32 @@ Outcome<void> list(Context& context) {
   return context.out.say("this store has not synced with a peer yet: `culm sync HOST:PORT`\n");
 }
 
-Outcome<void> forget(Context& context, const std::string& text) {
-  // As it is kept: a host may be written in several ways.
-  const auto endpoint = node::parse_endpoint(text);
-  const std::string address = endpoint ? node::to_string(*endpoint) : text;
+Outcome<void> forget(Context& context, const std::vector<std::string>& texts) {
   Ed25519Verifier verifier;
   CULM_TOOLS_TRY(const auto access, open_for_writing(context, IfMissing::kFail, verifier));
   CULM_TOOLS_TRY(const auto peers, read_peers(context, *access.store));
-  if (std::ranges::find(peers, address, &store::KnownPeer::address) == peers.end()) {
-    return fail_with(Failure(Exit::kNotFound, Errc::kAddress,
-                             "this store has not synced with such a peer, or forgot it")
-                         .about(shown(text))
-                         .next("`culm peers` lists those with whom it has"));
+  std::set<std::string> addresses;
+  for (const std::string& text : texts) {
+    // As it is kept: a host may be written in several ways.
+    const auto endpoint = node::parse_endpoint(text);
+    const std::string address = endpoint ? node::to_string(*endpoint) : text;
+    if (std::ranges::find(peers, address, &store::KnownPeer::address) == peers.end()) {
+      return fail_with(Failure(Exit::kNotFound, Errc::kAddress,
+                               "this store has not synced with such a peer, or forgot it")
+                           .about(shown(text))
+                           .next("`culm peers` lists those with whom it has"));
+    }
+    addresses.insert(address);
   }
-  const Uninterrupted whole;
-  CULM_TOOLS_CHECK(about(named(context), access.writer->forget_peer(address)));
-  say_when_interrupted("forgot the peer");
-  if (context.json) {
-    return context.out.write_json(Json{{"type", "peer_forgotten"}, {"address", address}});
+  for (const std::string& address : addresses) {
+    const Uninterrupted whole;
+    CULM_TOOLS_CHECK(about(named(context), access.writer->forget_peer(address)));
+    say_when_interrupted("forgot the peer");
+    const Json line{{"type", "peer_forgotten"}, {"address", address}};
+    CULM_TOOLS_CHECK(context.json ? context.out.write_json(line)
+                                  : context.out.say("forgot the peer at " + address + "\n"));
   }
-  return context.out.say("forgot the peer at " + address + "\n");
+  return {};
 }
 
 Outcome<void> run(Context& context, const Options& options) {
@@ -80,7 +87,8 @@ void add_peers(CommandTree& tree) {
       "  culm peers --forget 127.0.0.1:7474",
       options, run);
   verb.group(VerbGroup::kExchange);
-  verb.add_option("--forget", &options->forgotten, "Forget this peer").type_name("HOST:PORT");
+  verb.add_option("--forget", &options->forgotten, "Forget this peer; may be given several times")
+      .type_name("HOST:PORT");
 }
 
 }  // namespace culm::tools

@@ -44,9 +44,11 @@ Outcome<node::SyncReport> sync_with(Context& context, const RepairOptions& optio
   if (!opened && opened.error().code == Errc::kStoreLocked) {
     if (const auto node = host::NodeClient::connect(context.store_directory)) {
       CULM_TOOLS_TRY(const auto store, open_for_reading(context));
-      CULM_TOOLS_CHECK(
-          check_unasked(context, *store, request, to_replica_options(options.host_options)));
-      return about(named(context), node->sync(request));
+      CULM_TOOLS_TRY(const auto silence, check_unasked(context, *store, request,
+                                                       to_replica_options(options.host_options)));
+      const auto report = node->sync(request);
+      if (report && silence && !is_answered(*report)) return fail_with(*silence);
+      return about(named(context), report);
     }
   }
   if (!opened) return fail_with(opened.error());

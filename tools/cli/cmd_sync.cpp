@@ -228,10 +228,11 @@ Outcome<void> run_elsewhere(Context& context, const Options& options, node::Sync
   CULM_TOOLS_CHECK(add_logs(options, *store, false, request));
   CULM_TOOLS_TRY(const Besides besides, find_besides(options, request, *store));
   say_when_interrupted("the peer has not answered");
-  CULM_TOOLS_CHECK(check_unasked(context, *store, request));
+  CULM_TOOLS_TRY(const auto silence, check_unasked(context, *store, request));
   take_signals();
   say_when_interrupted("the node goes on with the sync");
   const auto report = node.sync(request);
+  if (report && silence && !is_answered(*report)) return fail_with(*silence);
   if (report) {
     bind_confirmed(context, *store, *report);
     return conclude(context, request, *report, *store, besides);

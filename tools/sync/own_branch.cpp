@@ -31,6 +31,10 @@ Failure explain_silence(const host::UnaskedLog& unasked, const host::SilentPeer&
                                       : of_the_last(unasked);
   text += ", and peer " + node::to_string(peer.endpoint) + " does not say either: ";
   text += failure.message;
+  std::string_view between = silent.others.size() == 1 ? "; nor does " : "; nor do ";
+  for (const node::Endpoint& other : silent.others) {
+    text.append(std::exchange(between, ", ")).append(node::to_string(other));
+  }
   failure.message = std::move(text);
   return std::move(failure).about(short_name(unasked.log));
 }
@@ -101,16 +105,27 @@ Failure explain_unasked(const store::Store& store, const host::UnaskedLog& unask
   }
   const auto& silent = std::get<host::SilentPeer>(unasked.why);
   Failure failure = explain_silence(unasked, silent);
-  const std::string address = node::to_string(silent.peer.endpoint);
   const auto transaction = store.read();
   const auto met = transaction ? transaction->known_peers() : fail(transaction.error());
-  if (!met || std::ranges::find(*met, address, &store::KnownPeer::address) == met->end()) {
-    return failure;
-  }
+  std::vector<node::Endpoint> known = silent.others;
+  known.insert(known.begin(), silent.peer.endpoint);
+  std::erase_if(known, [&](const node::Endpoint& peer) {
+    return !met ||
+           std::ranges::find(*met, node::to_string(peer), &store::KnownPeer::address) == met->end();
+  });
+  if (known.empty()) return failure;
   if (!failure.step.empty()) failure.step += "; ";
-  failure.step += "where that peer is gone for good, `culm peers --forget " + address;
-  failure.step += "` asks it no more";
+  failure.step += known.size() == 1 ? "where that peer is" : "where these peers are";
+  failure.step += " gone for good, `" + forget_command(known);
+  failure.step += known.size() == 1 ? "` asks it" : "` asks them";
+  failure.step += " no more, and the same sync goes on";
   return failure;
+}
+
+std::string forget_command(const std::vector<node::Endpoint>& peers) {
+  std::string command = "culm peers";
+  for (const node::Endpoint& peer : peers) command += " --forget " + node::to_string(peer);
+  return command;
 }
 
 std::string way_on(const node::Endpoint& replaced, const LogKey& log) {
@@ -201,14 +216,20 @@ Outcome<void> OwnBranches::judge(const node::SyncReport& report) const {
   return fail_with(explain_unasked(host_.store(), *unasked));
 }
 
-Outcome<void> check_unasked(const Context& context, const store::Store& store,
-                            const node::SyncRequest& request, const ReplicaOptions& options) {
+Outcome<std::optional<Failure>> check_unasked(const Context& context, const store::Store& store,
+                                              const node::SyncRequest& request,
+                                              const ReplicaOptions& options) {
   const auto marks = store::find_marks_directory();
-  if (!marks) return {};
+  if (!marks) return std::nullopt;
   const host::OwnLogs own{store, context.store_directory, *marks, options};
   CULM_TOOLS_TRY(const auto unasked, about_marks(host::find_unasked(own, request)));
-  if (!unasked || std::holds_alternative<host::SilentPeer>(unasked->why)) return {};
-  return fail_with(explain_unasked(store, *unasked));
+  if (!unasked) return std::nullopt;
+  const auto* const silent = std::get_if<host::SilentPeer>(&unasked->why);
+  if (silent == nullptr) return fail_with(explain_unasked(store, *unasked));
+  std::vector<node::Endpoint> peers;
+  for (const node::SyncPeer& peer : request.peers) peers.push_back(peer.endpoint);
+  if (is_of_peer(*unasked, *silent, peers)) return std::nullopt;
+  return explain_unasked(store, *unasked);
 }
 
 void bind_confirmed(const Context& context, const store::Store& store,

@@ -28,6 +28,9 @@ struct OwnLog {
 /// another one.
 [[nodiscard]] std::string way_on(const node::Endpoint& replaced, const LogKey& log);
 
+/// What asks them no more.
+[[nodiscard]] std::string forget_command(const std::vector<node::Endpoint>& peers);
+
 /// What is said where a peer shows that the log is forked: before an append, and, where the tail
 /// lies behind that, before a sync, with the way that keeps what would be dropped.
 [[nodiscard]] Failure explain_shown_fork(const OwnLog& own, const host::ShownFork& fork);
@@ -49,10 +52,12 @@ class OwnBranches {
 };
 
 /// The same before a sync by the node that runs on the store, which may have the marks of another
-/// user. It may also reach peers that this process does not.
-[[nodiscard]] Outcome<void> check_unasked(const Context& context, const store::Store& store,
-                                          const node::SyncRequest& request,
-                                          const ReplicaOptions& options = {});
+/// user. It may also reach peers that this process does not: what became of those is returned, for
+/// where no peer of the sync answers.
+[[nodiscard]] Outcome<std::optional<Failure>> check_unasked(const Context& context,
+                                                            const store::Store& store,
+                                                            const node::SyncRequest& request,
+                                                            const ReplicaOptions& options = {});
 /// After it: see `host::bind_confirmed`.
 void bind_confirmed(const Context& context, const store::Store& store,
                     const node::SyncReport& report);
