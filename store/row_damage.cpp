@@ -7,6 +7,7 @@ namespace culm::store {
 Result<RowDamage> find_row_damage(const ReadTransaction& transaction, const LogState& log,
                                   const RangeSet& sample, const SeqRange& part) {
   RowDamage damage;
+  damage.number = log.number;
   SeqNum doubtful_from = part.first;
   bool is_doubtful = false;
   for (SeqNum n = sample.min(); n != 0; n = n == kSeqnumMax ? 0 : sample.smallest_from(n + 1)) {

@@ -6,9 +6,10 @@ namespace culm::store {
 
 /// Rows of entries that cannot be read. Spec: store.md#damage
 struct RowDamage {
-  RangeSet rows;        ///< damaged, each by itself
-  RangeSet unreadable;  ///< lie in damaged pages, so that nobody knows how many they are
-  RangeSet chunked{};   ///< readable, with a payload that is held in rows of its own
+  RangeSet rows;             ///< damaged, each by itself
+  RangeSet unreadable;       ///< lie in damaged pages, so that nobody knows how many they are
+  RangeSet chunked{};        ///< readable, with a payload that is held in rows of its own
+  std::uint64_t number = 0;  ///< of the log, as `LogState::number`
 
   [[nodiscard]] bool empty() const noexcept { return rows.empty() && unreadable.empty(); }
 };

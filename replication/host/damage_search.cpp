@@ -72,6 +72,7 @@ Result<SeqNum> DamageSearch::look(const LogKey& log, SeqNum from) {
   {
     CULM_TRY(const auto transaction, store_.read());
     CULM_TRY(const auto state, transaction.get_log(log));
+    if (std::exchange(number_, state->number) != state->number && from > 1) return 1;
     RangeSet left = state->served();
     if (from > 1) left.erase({1, from - 1});
     if (left.empty()) return 0;

@@ -36,7 +36,8 @@ class DamageSearch {
   void loop();
   /// Whether to go on.
   [[nodiscard]] bool search(const LogKey& log);
-  /// Of the entries from `from` on; the first that was not looked at, 0 where none is left.
+  /// Of the entries from `from` on; the first that was not looked at, 0 where none is left. Begins
+  /// again with a log that was forgotten meanwhile, and taken again.
   [[nodiscard]] Result<SeqNum> look(const LogKey& log, SeqNum from);
   /// Whether no part of a payload in rows of its own is damaged.
   [[nodiscard]] bool is_sound(const LogKey& log, SeqNum seqnum);
@@ -55,6 +56,7 @@ class DamageSearch {
   // Its thread alone.
   Clock::time_point began_ = Clock::now();
   std::uint64_t rows_left_ = 0;  ///< of the portion
+  std::uint64_t number_ = 0;     ///< of the log that was looked at last
   std::thread thread_;
 };
 

@@ -4,6 +4,16 @@
 #include "culm/replication/node/node.hpp"
 
 namespace culm::node {
+namespace {
+
+/// It may have been forgotten meanwhile, and taken again.
+bool is_of_this(const store::Store& store, const LogKey& log, const store::RowDamage& damage) {
+  const auto transaction = store.read();
+  const auto known = transaction ? transaction->find_outline(log) : fail(transaction.error());
+  return known && *known && (*known)->number == damage.number;
+}
+
+}  // namespace
 
 bool Node::drop_damaged(replication::Session* session, const replication::Damaged& damaged) {
   const auto& [log, seqnum] = damaged;
@@ -56,6 +66,7 @@ void Node::drop_finished(const RowDrops::Task& drop, bool is_done, Instant now) 
 void Node::damage_found(const LogKey& log, const SeqRange& part, const store::RowDamage& damage,
                         Instant now) {
   now_ = now;
+  if (!is_of_this(store_, log, damage)) return;
   damage_->found_readable(log, part, damage.unreadable);
   // All of it was read: a sample would tell less.
   if (part.last == kSeqnumMax) damage_->looked(log);

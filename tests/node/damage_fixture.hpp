@@ -73,6 +73,7 @@ class NodeDamage : public testing::Test {
     none.logs.emplace_back();
     return is_done() ? std::get<SyncEnded>(node.synced.back()).report : none;
   }
+  std::uint64_t number_in(test::SimulatedNode& node) { return node.state(log.log()).number; }
   RangeSet all_but(SeqNum n) const { return RangeSet{{1, log.head()}} - RangeSet{{n, n}}; }
 
   test::SimulatedNetwork network{1};

@@ -68,7 +68,8 @@ TEST_F(NodeDamageOfPages, WhatLiesBetweenRowsOfASampleIsReadWhereItIsNotMuch) {
 TEST_F(NodeDamageOfPages, WhereAllOfALogWasReadNoSampleTakesMoreThanThatFound) {
   hold(relay);
   rot_page(relay, 10, 4700);  // too much to be read while somebody waits
-  relay.node().damage_found(log.log(), {1, kSeqnumMax}, {{}, {{10, 4700}}}, network.now());
+  relay.node().damage_found(log.log(), {1, kSeqnumMax}, {{}, {{10, 4700}}, {}, number_in(relay)},
+                            network.now());
   fetch(reader, want());
   EXPECT_EQ(reader.state(log.log()).held, (RangeSet{{1, 9}}));
 }

@@ -181,7 +181,7 @@ TEST_F(NodeDamage, AllThatASearchHasFoundIsDroppedOrNotHeldHoweverMuchItIs) {
     SimulatedNode& node = network.add(failing == 0 ? "drops" : "fails");
     ASSERT_TRUE(node.start(damaged, {.fail_operation = failing}));
     node.accepts = store::LogInterest{everything(), true};
-    node.node().damage_found(log.log(), all, {lost, {}}, network.now());
+    node.node().damage_found(log.log(), all, {lost, {}, {}, number_in(node)}, network.now());
     node.settle();
     EXPECT_EQ(node.count<Damaged>(), lost.count());
     network.run(minutes(3));
@@ -199,12 +199,33 @@ TEST_F(NodeDamage, WhatASearchCouldReadIsUnreadableNoLonger) {
   const SeqRange all{1, kSeqnumMax};
   for (const bool is_readable : {false, true}) {
     const RangeSet lost = is_readable ? RangeSet() : RangeSet{{400, 420}};
-    relay.node().damage_found(log.log(), all, {{}, lost}, network.now());
+    relay.node().damage_found(log.log(), all, {{}, lost, {}, number_in(relay)}, network.now());
     relay.settle();
     EXPECT_EQ(sync(author, {&relay}, true).logs[0].is_pushed, is_readable);
   }
   sync(reader, {&relay});
   EXPECT_TRUE(reader.holds(log.log(), {{1, log.head()}}));
+}
+
+TEST_F(NodeDamage, WhatASearchFoundOfALogThatWasForgottenIsNotSaidOfTheNextOne) {
+  hold(author);
+  hold(relay);
+  relay.accepts = store::LogInterest{everything(), true};
+  const std::uint64_t number = number_in(relay);
+  relay.node().run([this](store::Store& store) {
+    return store.update(
+        [this](store::WriteTransaction& transaction) { return transaction.forget(log.log()); });
+  });
+  relay.settle();
+  ASSERT_TRUE(run([&] { return relay.state(log.log()).held.empty(); }));
+  relay.node().log_forgotten(log.log(), network.now());
+  hold(relay);
+  ASSERT_NE(number_in(relay), number);
+  const RangeSet lost{{400, 420}};
+  relay.node().damage_found(log.log(), {1, kSeqnumMax}, {lost, lost, {}, number}, network.now());
+  relay.settle();
+  EXPECT_EQ(relay.count<Damaged>(), 0U);
+  EXPECT_TRUE(sync(author, {&relay}, true).logs[0].is_pushed);
 }
 
 TEST_F(NodeDamage, APayloadThatWasDamagedMidwayComesWithTheNextDial) {
