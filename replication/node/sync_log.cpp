@@ -239,7 +239,7 @@ Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
   // The store's interest may be about to grow by the want.
   const Interest interest = widened(want_, state.interest).interest;
   const RangeSet wanted = resolve(interest, head);
-  const RangeSet proved = with_head_paths(wanted);
+  const RangeSet proved = pushed_to.empty() ? RangeSet() : with_head_paths(wanted);
   for (std::size_t peer = 0; peer < pushed_to.size(); ++peer) {
     const Said& said = peers_[peer];
     const RangeSet cut_off = state.served() - find_provable(state.served(), said.held) - said.held;
