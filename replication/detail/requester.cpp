@@ -9,14 +9,6 @@
 #include "culm/replication/detail/scope.hpp"
 
 namespace culm::replication {
-namespace {
-
-WantRequest offered(const LogKey& log, const store::LogInterest& interest) {
-  return {.log = log, .interest = interest.entries, .payloads = interest.payloads, .live = true};
-}
-
-}  // namespace
-
 Requester::Requester(std::uint64_t session, const store::Store& store, Policy& policy,
                      CreditPool& pool, ArrivingPayloads& payloads, KnownDamage& damage,
                      Outbox& outbox, std::deque<Event>& events, SessionStats& stats)
@@ -35,7 +27,7 @@ Result<WantId> Requester::want(const WantRequest& asked) { return ask(asked, {})
 
 Result<WantId> Requester::take_offer(const LogKey& log, const store::LogInterest& interest) {
   rests_.erase(log);
-  return ask(offered(log, interest), {.is_offered = true});
+  return ask_offered(log, interest, false);
 }
 
 Result<WantId> Requester::ask(const WantRequest& asked, const Again& again) {
@@ -123,7 +115,7 @@ Result<void> Requester::wake(const LogKey& log, bool at_once) {
   if (!rests_.contains(log)) return {};
   const auto interest = policy_.accept_offer(*peer_, log);
   if (!interest) return {};  // it may be accepted later
-  const auto asked = ask(offered(log, *interest), {.is_offered = true, .is_woken = at_once});
+  const auto asked = ask_offered(log, *interest, at_once);
   if (asked) rests_.erase(log);
   return asked ? Result<void>() : unless_of_log(fail(asked.error()));
 }

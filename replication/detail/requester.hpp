@@ -38,7 +38,8 @@ class Requester {
 
   /// Fails with kBusy, kRangesTooMany, or as the store.
   [[nodiscard]] Result<WantId> want(const WantRequest& asked);
-  /// Likewise, for a log that the peer has offered and the policy accepts. Where that want ends for
+  /// For a log that the peer has offered and the policy accepts. Fails with kBusy, or as the store;
+  /// ranges that are too many are a limit of this side. Where that want ends for
   /// a reason of this side it rests, and is asked again, if the policy still accepts it: below a
   /// cap, once the peer knows it, and after a loss here.
   [[nodiscard]] Result<WantId> take_offer(const LogKey& log, const store::LogInterest& interest);
@@ -127,6 +128,8 @@ class Requester {
     bool is_woken = false;
   };
   [[nodiscard]] Result<WantId> ask(const WantRequest& asked, const Again& again);
+  [[nodiscard]] Result<WantId> ask_offered(const LogKey& log, const store::LogInterest& interest,
+                                           bool is_woken);
   [[nodiscard]] bool is_fetching() const;
   [[nodiscard]] std::uint64_t credit_limit() const;
   [[nodiscard]] bool is_entry_here(const Request& request, SeqNum seqnum) const;

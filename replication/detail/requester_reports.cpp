@@ -127,6 +127,16 @@ Result<void> Requester::give_up(const Request& request, const Error& error) {
   return {};
 }
 
+/// What this side's policy takes is nothing to blame the peer for.
+Result<WantId> Requester::ask_offered(const LogKey& log, const store::LogInterest& interest,
+                                      bool is_woken) {
+  const auto asked =
+      ask({.log = log, .interest = interest.entries, .payloads = interest.payloads, .live = true},
+          {.is_offered = true, .is_woken = is_woken});
+  const bool is_too_wide = !asked && asked.error().code == Errc::kRangesTooMany;
+  return is_too_wide ? fail(Errc::kBusy) : asked;
+}
+
 Result<void> Requester::leave_out_deleted(const LogKey& log) {
   if (!wants(log)) return {};
   CULM_TRY(const auto transaction, store_.read());

@@ -462,6 +462,22 @@ TEST(Session, AnInterestOfMoreRangesThanAMessageHoldsIsRefusedHere) {
   EXPECT_EQ(want.error().code, Errc::kRangesTooMany);
 }
 
+TEST(Session, AnOfferIsTakenLaterWhereTheInterestHasMoreRangesThanAMessageHolds) {
+  TestPeer relay(1);
+  TestPeer author(2);
+  const LogBuilder log = LogBuilder("alice").append_many(3);
+  author.hold(log);
+  relay.accepts = store::LogInterest{};
+  for (SeqNum n = 1; n <= limits::kRangesPerMessageMax + 1; ++n) {
+    relay.accepts->entries.ranges.insert(2 * n);
+  }
+  TestConnection connection(author, relay, 3);
+  ASSERT_TRUE(connection.a.session->offer(log.log()));
+  connection.run();
+  ASSERT_NE(connection.a.last<Denied>(), nullptr);
+  EXPECT_EQ(connection.a.last<Denied>()->reason, DenyReason::kBusy);
+}
+
 TEST(Session, ClosesWhenTheHandshakeTakesTooLong) {
   TestPeer a(1);
   TestPeer b(2);
