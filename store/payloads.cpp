@@ -237,6 +237,7 @@ Result<RangeSet> WriteTransaction::delete_step(TouchedLog& touched, const RangeS
   RangeSet deleted = state.deleted | (seqnums - remaining) | dropped;
   if (deleted == state.deleted && dropped.empty()) return remaining;
   mark_changed(touched);
+  is_deletion_ = true;
   state.deleted = std::move(deleted);
   state.payloads -= dropped;
   if (!lost.empty()) CULM_CHECK(forget_entries(touched, std::move(lost)));

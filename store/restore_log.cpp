@@ -159,6 +159,7 @@ Result<void> WriteTransaction::restore_log(const LogKey& log) {
   const LogState& state = touched.state;
   CULM_CHECK(noted(remember_lost(state, {{}, state.held - state.payloads - state.deleted})));
   touched.is_changed = true;
+  is_deletion_ = true;
   touched_logs_.insert_or_assign(log, std::move(touched));
   return {};
 }

@@ -148,6 +148,7 @@ Result<void> Store::update_once(const Body& body) {
   transaction.cache_ = cache_.get();
   CULM_CHECK(body(transaction));
   CULM_CHECK(transaction.commit());
+  if (transaction.is_deletion_) ++deletions_;
   if (transaction.dropped().empty()) return {};
   const std::lock_guard lock(damaged_mutex_);
   for (const auto& [log, seqnums] : transaction.dropped()) damaged_.insert(log);

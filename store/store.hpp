@@ -492,6 +492,7 @@ class WriteTransaction : public ReadTransaction {
   KvWriteTransaction& kv_write_;  // the same that the base owns
   detail::StoreMeta meta_;
   bool is_meta_changed_ = false;
+  bool is_deletion_ = false;  ///< see `Store::deletions`
   detail::TouchedLogs touched_logs_;
   Dropped dropped_;
   RangeSet undeleting_;
@@ -545,6 +546,9 @@ class Store {
   void hold_back(const LogKey& log, SeqNum from);
   void release(const LogKey& log);
 
+  /// Rises with each update of this object that keeps more payloads from being taken (again). From
+  /// any thread.
+  [[nodiscard]] std::uint64_t deletions() const noexcept { return deletions_; }
   /// The logs of which updates of this object have dropped what was damaged, since the last call:
   /// they may be asked for again. From any thread.
   [[nodiscard]] std::set<LogKey> take_damaged();
@@ -562,6 +566,7 @@ class Store {
   StoreId id_;
   bool was_made_ = false;
   std::atomic<std::size_t> rows_per_step_ = limits::kRowsPerStepMax;  ///< for which there was room
+  std::atomic<std::uint64_t> deletions_ = 0;
   std::mutex damaged_mutex_;
   std::set<LogKey> damaged_;
 };

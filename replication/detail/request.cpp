@@ -72,10 +72,14 @@ RangeSet Request::find_excepted(const store::LogState& log) const {
   return first_ranges(all);
 }
 
-bool Request::is_to_except_more(const store::LogState& log) {
+bool Request::is_look_due(std::uint64_t counted) const {
   if (!asked.live || !asked.payloads || is_over()) return false;
+  return phase == Phase::kCaughtUp ? !is_looked_after_ : deletions != counted;
+}
+
+bool Request::is_to_except_more(const store::LogState& log) {
   const bool has_all = phase == Phase::kCaughtUp;
-  if (has_all && std::exchange(is_looked_after_, true)) return false;
+  is_looked_after_ = is_looked_after_ || has_all;
   RangeSet more = find_excepted(log) - excepted;
   if (!has_all) more -= payloads_held | payloads_;
   return !more.empty();

@@ -45,8 +45,10 @@ struct Request {
                                   std::uint64_t counted);
   /// Payloads that the peer is to leave out; where they are too many to be named, of the interest.
   [[nodiscard]] RangeSet find_excepted(const store::LogState& log) const;
+  /// Whether there may be more to tell the peer of, where the store has counted so many deletions.
+  [[nodiscard]] bool is_look_due(std::uint64_t counted) const;
   /// Whether the peer is to be told of more: of what it would still send, and, once all has come,
-  /// of what it may wait to hear that it is held.
+  /// of what it may wait to hear that it is held. Precondition: a look is due.
   [[nodiscard]] bool is_to_except_more(const store::LogState& log);
   /// Whether what still comes is passed over.
   [[nodiscard]] bool is_over() const { return phase == Phase::kDone || phase == Phase::kCancelled; }
@@ -77,6 +79,7 @@ struct Request {
   RangeSet brought;                 ///< entries that came by it
   RangeSet payloads_held{};         ///< that the peer was told of
   RangeSet excepted{};              ///< payloads that the peer was told to leave out
+  std::uint64_t deletions = 0;      ///< of the store, when these were looked for
   RangeSet agreed{};                ///< entries that the peer has shown to hold as they are here
   std::uint64_t budget_bytes = 0;   ///< that the peer was told; 0: none
   std::uint64_t counted_bytes = 0;  ///< came, as credit counts

@@ -35,11 +35,13 @@ Result<WantId> Requester::ask(const WantRequest& asked, const Again& again) {
   if (asked.interest.ranges.ranges().size() > limits::kRangesPerMessageMax) {
     return fail(Errc::kRangesTooMany);
   }
+  const std::uint64_t deletions = store_.deletions();
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto log, transaction.find_log(asked.log));
 
   Request& request = requests_.emplace_back();
   request.asked = asked;
+  request.deletions = deletions;
   auto& spent = request.asked.budget_spent;
   if (request.has_budget() && spent == nullptr) spent = std::make_shared<std::uint64_t>(0);
   // With nothing left it is for the peer to say whether anything is missing: no message fits.

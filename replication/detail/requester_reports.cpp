@@ -138,13 +138,19 @@ Result<WantId> Requester::ask_offered(const LogKey& log, const store::LogInteres
 }
 
 Result<void> Requester::leave_out_deleted(const LogKey& log) {
-  if (!wants(log)) return {};
+  const std::uint64_t deletions = store_.deletions();  // before it is read: there may be more then
+  const auto is_due = [&](const Request& request) {
+    return request.asked.log == log && request.is_look_due(deletions);
+  };
+  if (std::ranges::none_of(requests_, is_due)) return {};
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto state, transaction.find_log(log));
   if (!state) return {};
   std::vector<Request> again;
   for (Request& request : requests_) {
-    if (request.asked.log == log && request.is_to_except_more(*state)) again.push_back(request);
+    if (!is_due(request)) continue;
+    request.deletions = deletions;
+    if (request.is_to_except_more(*state)) again.push_back(request);
   }
   return replace_all(std::move(again));
 }

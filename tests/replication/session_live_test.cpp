@@ -104,6 +104,33 @@ TEST(SessionLive, PayloadsThatAreDeletedWhileTheyComeAreSaidNotToBeTaken) {
   EXPECT_EQ(connection.a.last<PeerHas>()->held, all);
 }
 
+TEST(SessionLive, WhatIsDeletedIsLookedForOnlyWhereSomethingWas) {
+  LogBuilder log("alice");
+  for (int n = 0; n < 2000; ++n) log.append(std::string(1000, 'x'));
+  TestPeer author(1);
+  TestPeer relay(2);
+  author.hold(log);
+  relay.accepts = store::LogInterest{everything(), true};
+  TestConnection connection(author, relay, 3);
+  ASSERT_TRUE(connection.a.session->offer(log.log()));
+  connection.run(300'000);
+  const auto count_reads = [&] {
+    const std::uint64_t before = test::read_counts.transactions;
+    connection.log_changed(relay, log.log());
+    return test::read_counts.transactions - before;
+  };
+  const auto delete_one = [&](SeqNum n) {
+    ASSERT_TRUE(relay.store().update([&](store::WriteTransaction& transaction) {
+      const auto rest = transaction.delete_payloads(log.log(), {{n, n}}, 10);
+      return rest ? Result<void>() : fail(rest.error());
+    }));
+  };
+  const std::uint64_t reads = count_reads();
+  delete_one(1);  // came already: there is nothing to tell
+  EXPECT_EQ(count_reads(), reads + 1);
+  EXPECT_EQ(count_reads(), reads);
+}
+
 /// An author who pushes and a relay that serves him too: the demo's own case, for long.
 class LivePair : public testing::Test {
  protected:
