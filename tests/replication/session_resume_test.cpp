@@ -266,6 +266,29 @@ TEST_F(SessionResumes, AnOffsetBeyondThePayloadBeginsIt) {
   EXPECT_GT(liar.heard<Payload>(), 10U) << "as if nothing had been said";
 }
 
+TEST_F(SessionResumes, GoesOnAtItsOffsetWhereAnotherPayloadIsDeletedBesideIt) {
+  constexpr std::uint64_t kCame = 20 * limits::kPayloadChunkBytes;
+  HostilePeer peer(reader);
+  peer.say_hello();
+  WantRequest request = want_of(log.log());
+  request.live = true;
+  const auto want = peer.session().want(request);
+  ASSERT_TRUE(want);
+  peer.say_have(log);
+  const Bytes part(limits::kPayloadChunkBytes, 'x');
+  for (std::uint64_t at = 0; at < kCame; at += part.size()) {
+    peer.say(Payload{*want, 1, at, false, part});
+  }
+  ASSERT_EQ(bytes_here(), kCame);
+  ASSERT_TRUE(reader.store().delete_payloads(log.log(), {{2, 2}}));
+  peer.session().log_changed(log.log());
+  peer.tick(Instant{});
+  ASSERT_EQ(peer.heard<Want>(), 2U);
+  const Want& again = *peer.last_want();
+  EXPECT_EQ(again.payloads_excepted, (RangeSet{{2, 2}}));
+  EXPECT_EQ(std::pair(again.resume_seqnum, again.resume_offset), std::pair(SeqNum{1}, kCame));
+}
+
 TEST_F(SessionResumes, OfTwoWantsOneAloneGoesOn) {
   fetch(author, 1'500'000);
   const std::uint64_t here = bytes_here();

@@ -110,6 +110,9 @@ class HostilePeer {
     return count;
   }
 
+  /// The want that the victim sent last.
+  [[nodiscard]] const std::optional<replication::Want>& last_want() const { return last_want_; }
+
   /// Why the victim ended the session, if it did.
   [[nodiscard]] std::optional<Errc> verdict() const { return verdict_; }
 
@@ -143,6 +146,7 @@ class HostilePeer {
       const auto message = replication::decode(**frame);
       EXPECT_TRUE(message);
       heard_.push_back(std::visit([](const auto& one) { return one.kType; }, *message));
+      if (const auto* want = std::get_if<replication::Want>(&*message)) last_want_ = *want;
     }
     drain();
     return true;
@@ -177,6 +181,7 @@ class HostilePeer {
   static constexpr std::uint64_t kSession = 1'000'000;  ///< beside those of other connections
 
   std::vector<std::uint8_t> heard_;
+  std::optional<replication::Want> last_want_;
   std::optional<Errc> verdict_;
   std::optional<replication::DenyReason> denied_;
   bool holds_reports_ = false;
