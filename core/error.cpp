@@ -88,7 +88,7 @@ constexpr Row kRows[] = {
     {Errc::kPayloadNotHeld, "payload_not_held", kNobody, kUnit, "the payload is not held"},
     {Errc::kPayloadDeleted, "payload_deleted", kNobody, kUnit, "the payload was deleted here"},
     {Errc::kAuthorMarkBehind, "author_mark_behind", kOwnStore, kLog,
-     "entries that were published are missing from the store"},
+     "entries that were appended, and may be published, are missing from the store"},
     {Errc::kAuthorMarkFork, "author_mark_fork", kOwnStore, kLog,
      "the store holds another entry than the one that was published"},
     {Errc::kAuthorMarkFormat, "author_mark_format", kOwnStore, kLog, "the author mark is damaged"},

@@ -28,15 +28,20 @@ class AuthorMark(Scenario):
         shutil.rmtree(self.path("store"))
         os.rename(self.path("backup"), self.path("store"))
         message = self.append("other 4\n", FORK).stderr.decode()
-        self.assertIn("missing from the store", message)
-        self.assertIn("next: ", message)
+        self.assertIn("entries that were appended, and may be published, are missing", message)
+        self.assertIn("From a backup older than the last append, or after a forget, the log does not "
+                      "go on by itself: take the rest from a newer backup, or from a peer that has "
+                      f"it (`culm sync HOST:PORT {self.author}.0`); where nobody has it, begin "
+                      f"another log: `culm append --key {self.key} --log-id N`", message)
         self.assertEqual(self.json("ls")["head"], 3)
+        self.append("other 1\n", 0, "--log-id", "1")
 
     def test_a_lost_store_is_not_started_anew(self):
         shutil.rmtree(self.path("store"))
         for arguments in [], ["--adopt"], ["--gate", "never"]:
-            self.assertIn(b"where no peer has it, begin another one with --log-id",
-                          self.append("other 1\n", FORK, *arguments).stderr)
+            said = self.append("other 1\n", FORK, *arguments).stderr.decode()
+            self.assertIn("appended to up to seqnum 3, which may be published", said)
+            self.assertIn(f"begin another one: `culm append --key {self.key} --log-id N`", said)
         self.append("other 1\n", 0, "--log-id", "1")
 
     def test_a_store_with_another_entry_is_not_appended_to(self):

@@ -64,9 +64,8 @@ class Forget(NetworkScenario):
         # It forks nothing: the log is taken back before it goes on.
         said = self.error(7, "append", "--key", self.key, stdin=b"more")
         self.assertIn("next: name the store that holds them with --store DIR", said)
-        self.assertIn("lacks entries that were published, as after a restore or a forget: take the "
-                      "log back", said)
-        self.assertIn("where no peer has it, begin another one with --log-id", said)
+        self.assertIn("or after a forget, the log does not go on by itself: take the rest from", said)
+        self.assertIn(f"begin another log: `culm append --key {self.key} --log-id N`", said)
         self.sync("store", relay.address, self.author)
         self.out("append", "--key", self.key, stdin=b"more")
         self.assertEqual(self.json("ls")["head"], 101)

@@ -68,7 +68,9 @@ class OwnLost(Rotten):
             self.assertIn(f"  next: {self.author[:12]} was last appended to in another store, "
                           "which has the rest: append there; where that one is lost, take the "
                           "rest from a peer before "
-                          f"(`culm sync HOST:PORT {self.author}.0`)\n", done.stderr.decode())
+                          f"(`culm sync HOST:PORT {self.author}.0`), and where nobody has it "
+                          "begin another log (`culm append --key FILE --log-id N`)\n",
+                          done.stderr.decode())
             line = self.json(verb, store=store)
             self.assertEqual(line["published_elsewhere"], LENGTH + 1)
             self.assertNotIn("published", line)
@@ -97,7 +99,8 @@ class OwnLost(Rotten):
             self.out("append", "--key", self.key[0], "--log-id", number, stdin=b"one more")
         for verb in "ls", "verify":
             said = self.error(0, verb, store="restored").splitlines()[-1]
-            self.assertRegex(said, f"^  next: {self.author[:12]} was last .*{self.author}.0`\\); "
+            self.assertRegex(said, f"^  next: {self.author[:12]} was last .*{self.author}.0`\\), "
+                                   "and where nobody has it begin another log .*; "
                                    "then the same of the other logs, which `culm verify` names$")
 
     def marks(self):

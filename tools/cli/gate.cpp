@@ -221,6 +221,20 @@ Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& c
   return is_asked;
 }
 
+/// The store lacks what was appended: whether that was published nobody here can know.
+static void explain_behind(Failure& failure, const LogKey& log, bool is_shown,
+                           const std::string& begin_another) {
+  const std::string take = "from a peer that has it (`culm sync HOST:PORT " +
+                           whole_name_of_one(log) + "`); where nobody has it, begin another log: ";
+  failure.step = is_shown ? "take the rest of the log " + take
+                          : "name the store that holds them with --store DIR, if it is another "
+                            "one. From a backup older than the last append, or after a forget, "
+                            "the log does not go on by itself: take the rest from a newer backup, "
+                            "or " +
+                                take;
+  failure.step += begin_another;
+}
+
 Failure explain(const Context& context, const Error& error, const AppendedLog& own,
                 const store::Store& store, store::AuthorMark& mark, const Gate& gate) {
   const OwnLog log{store, own.log, gate.tail, own.key_path};
@@ -234,6 +248,11 @@ Failure explain(const Context& context, const Error& error, const AppendedLog& o
     }
   }
   Failure failure = explain(context, error, own.log, gate);
+  const std::string begin_another =
+      "`" + append_command(own.key_path, {own.log.author, LogId{0}}) + " --log-id N`";
+  if (error.code == Errc::kAuthorMarkBehind) {
+    explain_behind(failure, own.log, gate.known.has_value(), begin_another);
+  }
   if (error.code == Errc::kAuthorMarkBehind && !gate.known) {
     const std::string step = next_if_behind(context, store, own.log);
     if (!step.empty()) failure.step = step;
@@ -242,8 +261,8 @@ Failure explain(const Context& context, const Error& error, const AppendedLog& o
   if (error.code == Errc::kAuthorMarkFork && !gate.known && store::is_unasked(mark)) {
     failure.step =
         "entries that were appended while not all peers could be asked are not here any more: "
-        "restore the store that has them, or begin another log: `";
-    failure.step += append_command(own.key_path, {own.log.author, LogId{0}}) + " --log-id N`";
+        "restore the store that has them, or begin another log: ";
+    failure.step += begin_another;
   }
   return failure;
 }
@@ -258,12 +277,13 @@ Outcome<void> check_new_log(const Context& context, const AppendedLog& own, stor
         explain(context, {Errc::kAuthorHeadUnknown}, own.log, {.gate = gate, .is_first = true}));
   }
   Failure failure(error_for(Errc::kAuthorMarkBehind, (*published)->seqnum));
-  failure.message = "there is no store, and the log is published up to seqnum " +
-                    std::to_string((*published)->seqnum);
+  failure.message = "there is no store, and the log was appended to up to seqnum " +
+                    std::to_string((*published)->seqnum) + ", which may be published";
   return fail_with(std::move(failure).next(
-      "name its store with --store DIR or CULM_STORE; if that is lost, take the log back from a "
-      "peer before appending (`culm sync HOST:PORT " +
-      whole_name_of_one(own.log) + "`); where no peer has it, begin another one with --log-id"));
+      "name its store with --store DIR or CULM_STORE; if that is lost, take the log back from its "
+      "newest backup or a peer before appending (`culm sync HOST:PORT " +
+      whole_name_of_one(own.log) + "`); where nobody has all of it, begin another one: `" +
+      append_command(own.key_path, {own.log.author, LogId{0}}) + " --log-id N`"));
 }
 
 }  // namespace culm::tools

@@ -271,7 +271,8 @@ std::string next_if_elsewhere(const LogKey& log) {
   return short_name(log) +
          " was last appended to in another store, which has the rest: append there; where that one "
          "is lost, take the rest from a peer before (`culm sync HOST:PORT " +
-         whole_name_of_one(log) + "`)";
+         whole_name_of_one(log) +
+         "`), and where nobody has it begin another log (`culm append --key FILE --log-id N`)";
 }
 
 std::string next_if_nobody_has(const store::LogState& log, const LostOfLog& lost) {
