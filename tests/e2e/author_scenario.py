@@ -199,7 +199,7 @@ class AuthorMark(Scenario):
                              [(self.author, 4), (f"{self.author}.7", 1)])
         self.text("name", self.author, "me")
         for name in self.author, self.author + ".0", self.author[:10], "me":
-            self.assertIn("4", self.text("mark", name))
+            self.assertIn("  3  ", self.text("mark", name))
 
     def test_marks_of_two_branches_do_not_replace_each_other(self):
         self.copy_marks()
