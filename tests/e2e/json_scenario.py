@@ -207,7 +207,7 @@ class JsonLines(Rotten):
                          {"failure", "warning", "store_made", "damage", "dropped", "replaced",
                           "damaged_state", "restored_state", "damaged_peers", "dropped_peers",
                           "damaged_pages", "written_again", "lost", "would_ask", "would_lack",
-                          "forgetting_finished"} - self.seen)
+                          "not_wanted", "forgetting_finished"} - self.seen)
 
     def live_lines(self, relay, author):
         live = self.live("fifth", relay.address, author)
@@ -260,7 +260,8 @@ class JsonLines(Rotten):
         shutil.copytree(self.path("store"), self.path("whole"))
         self.rot_entry("store", 4)
         self.rot_payload("store", 30)
-        self.run_verb("verify", status=STORE)
+        verdict, = self.run_verb("verify", status=STORE)
+        self.assertEqual((verdict["damaged_entries"], verdict["damaged_payloads"]), ("4", "30"))
         self.run_verb("repair", "--dry-run")
         self.run_verb("repair", status=NOT_FOUND)
         self.run_verb("repair", status=NOT_FOUND)
@@ -269,6 +270,17 @@ class JsonLines(Rotten):
                              ("4", "30", "5-40"))
         self.assertLess({"lost", "would_ask", "would_lack"}, self.seen)
         relay = self.relay("whole", "--accept-any")
+        less, = self.run_verb("select", author, "--range", "1-2,30-")
+        self.assertEqual((less["payloads_unwanted"], less["payloads_cut_off"], less["why_alone"]),
+                         ("3,5-29", "5-29", "damage"))
+        self.assertEqual(less["held"], self.run_verb("ls")[0]["held"])
+        shown, = self.run_verb("select", author)
+        self.assertEqual({key: less[key] for key in shown}, shown)
+        less, = self.run_verb("select", author, "--range", "1")
+        self.assertEqual((less["lost_unwanted"], less["payloads_lost_unwanted"]), ("4", ""))
+        self.run_verb("repair", author, "--from", relay.address)
+        self.assertIn("not_wanted", self.seen)
+        self.run_verb("select", author, "--all")
         replaced, = (line for line in self.run_verb("repair", author, "--from", relay.address)
                      if line["type"] == "replaced")
         self.assertEqual(replaced["cut_off"], "")

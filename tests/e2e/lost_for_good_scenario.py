@@ -2,9 +2,10 @@
 
 import json
 import re
+import shutil
 
 from rotten import Rotten
-from scenario import NOT_FOUND, OK, STORE, main
+from scenario import NETWORK, NOT_FOUND, OK, STORE, USAGE, main, reference
 
 LENGTH = 200
 # The path from 121 down to 96 leads over some of these; 109-119 lead to 1 over no others.
@@ -34,7 +35,7 @@ class LostForGood(Rotten):
         self.lose(LOST)
         step = self.assert_lost("97-108", cut_off=CUT_OFF)
         self.assertIn(f"`culm select {self.author[:12]}.0 --range 1-96,120-`", step)
-        said = self.paste(step, "select")
+        said = self.paste(self.less(step), "select")
         self.assertNotIn("delete", said)
         self.assertIn("perhaps nowhere else, as what they lead to was lost: 11 payloads: 109-119",
                       said)
@@ -53,11 +54,113 @@ class LostForGood(Rotten):
         self.assertEqual(report["payloads_added"], 177)
         self.assert_sound("other")
 
+    def test_what_was_let_go_comes_back_once_a_peer_turns_up(self):
+        for before, again in ([], "--all"), (["--newest", "150"], "--newest 150"), (
+                ["--range", "3-", "--entries-only"], "--range 3- --entries-only"):
+            with self.subTest(before=before):
+                store = f"store {again}"
+                shutil.copytree(self.path("store"), self.path(store))
+                peer = self.relay(f"peer {again}", "--accept-any")
+                self.sync_one(store, peer.address, "--push", self.author)
+                if before:
+                    self.out("select", self.author, *before, store=store)
+                wanted = self.json("select", store=store)["interest"]
+                self.lose(LOST, store)
+                step = self.assert_lost("97-108", cut_off=CUT_OFF, store=store)
+                undo = (f"once somebody has it `culm select {self.author[:12]}.0 {again}`, then "
+                        f"`culm sync HOST:PORT {self.author[:12]}.0` bring it back")
+                self.assertTrue(step.endswith(f" wants less, and {undo}"), step)
+                less = re.search("`culm (select [^`]*)`", self.less(step))[1].split()
+                for more, words in (["--dry-run"], "then not"), ([], "not"):
+                    self.assertIn(f"; lost, and {words} wanted any more: 12 entries: 97-108; "
+                                  f"{undo}", self.text(*less, *more, store=store))
+                self.assert_clean(store)
+                told = "taken by damage and not wanted: 12 entries: 97-108"
+                self.assertIn(f"; {told}\n", self.text("ls", store=store))
+                self.assertIn(f"; {told}\n", self.text("verify", store=store))
+                for line in self.json("ls", store=store), self.json("verify", store=store), \
+                        self.json("select", store=store):
+                    self.assertEqual((line["lost_unwanted"], line["payloads_lost_unwanted"]),
+                                     ("97-108", ""))
+                # What was wanted before nothing tells any more.
+                said = self.text("repair", "--from", peer.address, store=store)
+                # It took some, which only proved more.
+                *_, nothing, line = said.splitlines()
+                self.assertEqual(nothing, "nothing is damaged")
+                self.assertRegex(line, f"^{self.author[:12]}: taken by damage and not wanted: . "
+                                 f"entries: .*; once somebody has it `culm select "
+                                 f"{self.author[:12]}.0 --all( --entries-only)?`, then `culm sync ")
+                self.assertIn(f"  next: {line}\n", self.run_culm("verify", store=store).stderr
+                              .decode())
+                said = self.json_lines("repair", "--from", peer.address, store=store)
+                self.assertEqual([line["type"] for line in said], ["sound", "not_wanted"])
+                for command in re.findall("`culm ([^`]*)`", undo):
+                    self.out(*command.replace("HOST:PORT", peer.address).split(), store=store)
+                self.assertEqual(self.json("select", store=store)["interest"], wanted)
+                self.assertEqual(self.json("ls", store=store)["held"], f"1-{LENGTH}")
+                self.assertEqual(self.text("repair", "--from", peer.address, store=store),
+                                 "nothing is damaged\n")
+                peer.end()
+
+    def test_a_part_whose_rest_was_never_here_is_told_of_nothing(self):
+        self.out("select", self.author, "--newest", "5")
+        peer = self.relay("peer", "--accept-any")
+        self.sync_one("store", peer.address, "--push", self.author)
+        self.sync_one("part", peer.address, self.author, "--range", "90-96")
+        for store in "store", "part":
+            self.assertNotIn("damage", self.text("ls", store=store))
+            self.assertEqual(self.run_culm("verify", store=store).stderr, b"")
+            self.assertEqual(self.text("repair", "--from", peer.address, store=store),
+                             "nothing is damaged\n")
+
+    def test_a_backup_at_hand_heals(self):
+        self.out("backup", self.path("copy"))
+        self.rot_payload("store", 30)
+        for n in LOST:
+            self.rot_entry("store", n)
+        said = self.error(STORE, "verify")
+        self.assertIn("`culm --store BACKUP export LOG --jsonl | culm import --jsonl -`", said)
+        self.assertIn("`culm --store BACKUP export LOG --jsonl | culm import --jsonl -`",
+                      self.text("repair", "--dry-run"))
+        self.error(NOT_FOUND, "repair")
+        gone = self.relay("gone", "--accept-any")
+        gone.end()
+        said = self.error(NETWORK, "repair", "--from", gone.address)
+        step = self.assert_lost("97-108", "30", cut_off=CUT_OFF)
+        shutil.copytree(self.path("store"), self.path("hurt"))
+        for words in said, step:
+            shutil.rmtree(self.path("store"))
+            shutil.copytree(self.path("hurt"), self.path("store"))
+            self.paste(words, "import", BACKUP="copy")
+            self.assert_clean()
+            log = self.json("ls")
+            self.assertEqual((log["held"], log["payloads"]), (f"1-{LENGTH}", LENGTH))
+
+    def test_less_is_wanted_by_one_word_where_ranges_are_very_many(self):
+        lines = 700
+        author = self.new_log(self.lines(lines), key=self.keygen("long.key"), store="long")
+        # The next one leads past each of these.
+        for n in range(2, lines):
+            if reference.lipmaa(n) == n - 1 and reference.lipmaa(n + 1) < n:
+                self.rot_entry("long", n)
+        self.error(NOT_FOUND, "repair", store="long")
+        done = self.run_culm("verify", "--json", store="long", status=NOT_FOUND)
+        less = re.search("`culm (select [^`]*)`", json.loads(done.stderr)["next"])[1]
+        self.assertEqual(less, f"select {author[:12]}.0 --without-lost")
+        self.assertIn("; lost, and not wanted any more: ", self.text(*less.split(), store="long"))
+        self.assert_clean("long")
+        self.assertTrue(self.json("select", store="long")["interest"].endswith("-"))
+        before = self.json("select", store="long")
+        self.assertEqual(self.json(*less.split(), store="long") | before, before | {
+            "seqnums_in_part": "", "payload_bytes_in_part": 0})
+        self.error(USAGE, *less.split(), "--payloads", store="long")
+        self.error(USAGE, *less.split(), "--all", store="long")
+
     def test_a_loss_of_some_near_the_first(self):
         self.lose(range(15, 29))
         step = self.assert_lost("15-28", cut_off="29-39")
         self.assertIn("--range 1-14,40-`", step)
-        self.assertNotIn("delete", self.paste(step, "select"))
+        self.assertNotIn("delete", self.paste(self.less(step), "select"))
         self.assert_clean()
 
     def test_a_part_that_lost_only_what_proves_more_of_it(self):
@@ -77,7 +180,7 @@ class LostForGood(Rotten):
         self.lose([150])
         step = self.assert_lost("150")
         self.assertIn("--range 101-149 --newest 50`", step)
-        self.paste(step, "select")
+        self.paste(self.less(step), "select")
         self.assert_clean()
         self.assertEqual(self.json("select")["interest"], "101-149")
 
@@ -91,7 +194,7 @@ class LostForGood(Rotten):
         for _ in range(5):
             if "nobody has it" not in step:
                 break
-            self.paste(step, "delete")
+            self.paste(self.less(step), "delete")
             done = self.run_culm("verify", "--json", status=(OK, NOT_FOUND))
             step = json.loads(done.stderr)["next"] if done.returncode else ""
         self.assert_clean()

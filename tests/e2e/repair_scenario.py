@@ -48,7 +48,9 @@ class Repair(Rotten):
                          ("dropped", "77", "400"))
         failure = json.loads(done.stderr)
         self.assertEqual((failure["error"], failure["exit"]), ("entry_not_held", NOT_FOUND))
-        self.assertIn("`culm repair --from HOST:PORT`; where nobody has it", failure["next"])
+        self.assertIn("`culm repair --from HOST:PORT`; where a backup has it: `culm --store BACKUP "
+                      f"export {self.author[:12]}.0 --jsonl | culm import --jsonl -`; where nobody "
+                      "has it", failure["next"])
         self.assertEqual(self.assert_lost("77", "400"), failure["next"])
         log = self.json("ls")
         self.assertEqual((log["held"], log["payloads"]), ("1-76,78-800", 798))

@@ -57,6 +57,11 @@ class Rotten(NetworkScenario):
         self.assertEqual((said["error"], said["next"]), (json.loads(done.stderr)["error"], step))
         return step
 
+    @staticmethod
+    def less(step):
+        """Of a step how less is wanted, without how that is undone."""
+        return step.split("; where nobody has it: ")[1].split(", and once somebody has it ")[0]
+
     def assert_clean(self, store="store"):
         self.assert_sound(store)
         listed = self.run_culm("ls", store=store)
@@ -64,5 +69,6 @@ class Rotten(NetworkScenario):
         self.assertEqual(self.text("repair", store=store), "nothing is damaged\n")
 
     def paste_ways(self, step, store="store"):
-        for command in re.findall("`culm ((?:select|delete) [^`]*)`", step):
+        """To want less."""
+        for command in re.findall("`culm ((?:select|delete) [^`]*)`", self.less(step)):
             self.out(*command.split(), store=store)

@@ -105,9 +105,9 @@ class Scenario(unittest.TestCase):
         command = found.pop()
         for name, value in placeholders.items():
             command = command.replace(name, value)
-        done = subprocess.run(["bash", "-c", re.sub(r"^culm ", f"'{CULM}' ", command)],
-                              cwd=self.place, env=self.environment, capture_output=True,
-                              timeout=100)
+        command = f"culm() {{ '{CULM}' \"$@\"; }}; set -o pipefail; {command}"
+        done = subprocess.run(["bash", "-c", command], cwd=self.place, env=self.environment,
+                              capture_output=True, timeout=100)
         self.assertEqual(done.returncode, status, (command, done.stderr.decode()))
         return done.stdout.decode() + done.stderr.decode()
 

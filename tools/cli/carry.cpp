@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "tools/cli/arguments.hpp"
 #include "tools/cli/escape.hpp"
 
 namespace culm::tools {
@@ -78,6 +79,27 @@ RangeSet fit_in_command(const RangeSet& set, std::size_t characters_max) {
 
 std::string then_others(const RangeSet& set, std::size_t characters_max) {
   return fit_in_command(set, characters_max) == set ? "" : ", and the same of the others";
+}
+
+std::string import_command(const std::string& log) {
+  return "`culm --store BACKUP export " + log + " --jsonl | culm import --jsonl -`";
+}
+
+std::string take_back_deleted(const LogKey& log, const RangeSet& deleted, const RangeSet& missing,
+                              bool may_be_at_peer) {
+  const std::string name = name_of_one(log);
+  const auto range = [](const RangeSet& set) {
+    return " --range " + to_string(fit_in_command(set));
+  };
+  const std::string import = "`culm --store BACKUP export " + name + " --jsonl" + range(deleted) +
+                             " | culm import --jsonl - --undelete`";
+  if (!may_be_at_peer) {
+    return "no peer is known that could have it: " + import +
+           " takes back what was deleted here from a backup that has it";
+  }
+  return "`culm sync HOST:PORT " + name + range(missing) +
+         " --undelete` takes back what was deleted here, from a peer that has it; " + import +
+         " from a backup";
 }
 
 std::string append_command(const std::string& key, const LogKey& log) {

@@ -38,6 +38,14 @@ struct CarryWords {
 /// Behind such a command, where it has no room for all of `set`; else "".
 [[nodiscard]] std::string then_others(const RangeSet& set, std::size_t characters_max = 60);
 
+/// "`culm --store BACKUP export LOG --jsonl | culm import --jsonl -`", which brings what is not
+/// here.
+[[nodiscard]] std::string import_command(const std::string& log);
+/// How payloads that were deleted here come back, from a peer all that is `missing`; the first of
+/// them, where they are very many.
+[[nodiscard]] std::string take_back_deleted(const LogKey& log, const RangeSet& deleted,
+                                            const RangeSet& missing, bool may_be_at_peer = true);
+
 /// "culm append --key KEY", with the log id where it is not 0. `key`: the key file; "" where it is
 /// not known.
 [[nodiscard]] std::string append_command(const std::string& key, const LogKey& log);

@@ -72,6 +72,7 @@ Summary summarize(const store::LogState& log, const LostOfLog& lost) {
   summary.state += lacking_payloads(summary.payloads_missing.count(), unwanted.count(),
                                     (lacking & log.deleted).count());
   if (!lost.empty()) summary.state += "; lost: " + listed(lost);
+  if (!lost.unwanted.empty()) summary.state += "; " + human_unwanted(lost);
   if (lost.mark_fault) summary.state += "; " + message(*lost.mark_fault);
   if (lost.elsewhere != 0) summary.state += "; " + human_behind(lost);
   return summary;
@@ -98,6 +99,8 @@ Json to_json(const store::LogState& log, const Summary& summary, const LostOfLog
                  {"lost", to_string(lost.lost.entries)},
                  {"payloads_lost", to_string(lost.lost.payloads)},
                  {"cut_off", to_string(lost.cut_off)},
+                 {"lost_unwanted", to_string(lost.unwanted.entries)},
+                 {"payloads_lost_unwanted", to_string(lost.unwanted.payloads)},
                  {"interest", to_string(log.interest.entries.ranges)},
                  {"interest_newest", log.interest.entries.newest}};
   object["end_of_log"] = log.end_of_log == 0 ? Json() : Json(log.end_of_log);
@@ -303,7 +306,9 @@ void add_ls(CommandTree& tree) {
       "goes on with them, and what is lost: damage took it, it is wanted, and not here again; "
       "also\n"
       "what the author mark of a log tells of that was last written with this very store. Of one\n"
-      "that was written with another store it says how far this one is behind.",
+      "that was written with another store it says how far this one is behind. What damage took\n"
+      "and is not wanted any more is no loss, and said apart; `culm verify` says how it comes "
+      "back.",
       "culm ls --full", options, run);
   verb.group(VerbGroup::kRead);
   verb.add_option("PREFIX", &options->prefix,

@@ -11,6 +11,7 @@
 #include "culm/store/salvage.hpp"
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/carry.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/lost.hpp"
@@ -147,8 +148,8 @@ bool has_answered(const node::SyncReport& report) {
 }
 
 /// Of the first log of which something is lost; "" where nothing is.
-Outcome<std::string> next_if_nobody_has(const Context& context, const store::Store& store,
-                                        const Wanted& asked) {
+Outcome<std::string> next_ways(const Context& context, const store::Store& store,
+                               const Wanted& asked) {
   CULM_TOOLS_TRY(const auto transaction, store.read());
   const LostFinder losses(context, store);
   std::string next;
@@ -157,7 +158,7 @@ Outcome<std::string> next_if_nobody_has(const Context& context, const store::Sto
     CULM_TOOLS_TRY(const LostOfLog lost, about(short_name(key), losses.find(transaction, *log)));
     if (lost.empty()) continue;
     if (!next.empty()) return next.append(kThenOthers);
-    next = next_if_nobody_has(*log, lost);
+    next = other_ways(*log, lost);
   }
   return next;
 }
@@ -190,8 +191,8 @@ Outcome<void> fetch(Context& context, const RepairOptions& options, const Findin
                        why_lost(why->error, why->peer->text).message;
   }
   std::string step = "what is left is sound; repair again with another peer";
-  CULM_TOOLS_TRY(const std::string other, next_if_nobody_has(context, *store, lost));
-  if (!other.empty()) step += "; where nobody has it: " + other;
+  CULM_TOOLS_TRY(const std::string other, next_ways(context, *store, lost));
+  step += other;
   if (lost_rows != 0) {
     CULM_TOOLS_TRY(const std::string whole, next_if_logs_lost(*store));
     step += "; " + whole;
@@ -363,6 +364,26 @@ bool is_nothing_found(const Findings& findings) {
   return logs_of(findings).empty() && !findings.are_peers_damaged;
 }
 
+/// Says what damage took of logs and is not wanted: nothing of it is asked for.
+Outcome<void> tell_not_wanted(Context& context, const RepairOptions& options,
+                              const store::Store& store) {
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  CULM_TOOLS_TRY(const auto logs, find_logs_named(transaction, options.logs));
+  const LostFinder losses(context, store);
+  for (const LogKey& key : logs) {
+    CULM_TOOLS_TRY(const auto log, about(short_name(key), transaction.get_log(key)));
+    CULM_TOOLS_TRY(const LostOfLog lost, about(short_name(key), losses.find(transaction, *log)));
+    if (lost.unwanted.empty()) continue;
+    const Json line = {{"type", "not_wanted"},
+                       {"log", to_string(key)},
+                       {"missing", to_string(lost.unwanted.entries)},
+                       {"payloads_missing", to_string(lost.unwanted.payloads)}};
+    CULM_TOOLS_CHECK(context.json ? context.out.write_json(line)
+                                  : context.out.say(next_if_unwanted(*log, lost) + "\n"));
+  }
+  return {};
+}
+
 Outcome<void> say_sound(Context& context) {
   return context.json ? context.out.write_json(Json{{"type", "sound"}})
                       : context.out.say("nothing is damaged\n");
@@ -386,7 +407,8 @@ Outcome<void> tell_plan(Context& context, const RepairOptions& options, Pages& p
   if (is_sound || context.json) return {};
   return context.out.say(
       "`culm repair --from HOST:PORT` mends it and takes again what is lost from a peer that has "
-      "it, `culm repair` only mends it\n");
+      "it, `culm repair` only mends it; then a backup gives what it has: " +
+      import_command("LOG") + "\n");
 }
 
 /// A file is written again for all of its logs: of each it may have lost something.
@@ -405,7 +427,7 @@ Outcome<void> mend(Context& context, RepairOptions options, Pages& pages) {
   CULM_TOOLS_CHECK(check_sound(context, options, *store, {}));
   CULM_TOOLS_CHECK(fetched);
   if (is_nothing_found(findings) && !pages.are_written) CULM_TOOLS_CHECK(say_sound(context));
-  if (!options.from.empty()) return {};
+  if (!options.from.empty()) return tell_not_wanted(context, options, *store);
   return unless_lost(context, options, findings, *store, pages.unnamed_entries);
 }
 
@@ -467,7 +489,9 @@ void add_repair(CommandTree& tree) {
       "An entry whose row is damaged is kept where its signature or a link still proves it; then\n"
       "at most its payload is lost.\n"
       "What peers bring is verified as by `culm sync`, and is all that is wanted of the logs:\n"
-      "also what an earlier repair has dropped. Where entries of your own log are lost, do not\n"
+      "also what an earlier repair has dropped. What damage took and is not wanted any more\n"
+      "(`culm select`) is named, and not asked for. Where entries of your own log are lost, do "
+      "not\n"
       "append before they are back: `culm append` refuses to where it would fork the log.\n\n"
       "Exit status 3 if the store is sound again and something that is wanted is lost, 6 if\n"
       "peers do not bring all that was lost, both also where the file does not tell how much it\n"

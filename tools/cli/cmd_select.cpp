@@ -21,12 +21,13 @@ struct Options {
   RangeWords range;
   bool all = false;
   bool none = false;
+  bool without_lost = false;
   bool entries_only = false;
   bool payloads = false;
   bool dry_run = false;
 
   [[nodiscard]] bool is_change() const {
-    return newest || !range.empty() || all || none || entries_only || payloads;
+    return newest || !range.empty() || all || none || without_lost || entries_only || payloads;
   }
 };
 
@@ -60,49 +61,18 @@ std::string describe(const store::LogInterest& interest) {
   return text;
 }
 
-Json to_json(const LogKey& log, const store::LogInterest& interest) {
-  return {{"type", "selection"},
-          {"log", to_string(log)},
-          {"interest", to_string(interest.entries.ranges)},
-          {"interest_newest", interest.entries.newest},
-          {"payloads_wanted", interest.payloads},
-          {"selected", interest.is_none() || !interest.entries.empty()}};
-}
-
-Outcome<void> show(Context& context, const Options& options) {
-  CULM_TOOLS_CHECK(guard_reading(context));
-  CULM_TOOLS_TRY(const auto store, open_for_reading(context));
-  CULM_TOOLS_TRY(const auto transaction, store->read());
-  std::vector<std::string> names;
-  if (!options.log.empty()) names.push_back(options.log);
-  CULM_TOOLS_TRY(const auto logs, find_logs_named(transaction, names));
-  using enum Table::Align;
-  Table table({{"log", kLeft}, {"held"}, {"payloads"}, {"wants", kLeft}});
-  for (const LogKey& log : logs) {
-    CULM_TOOLS_TRY(const auto state, about(short_name(log), transaction.get_log(log)));
-    if (context.json) {
-      CULM_TOOLS_CHECK(context.out.write_json(to_json(log, state->interest)));
-      continue;
-    }
-    const RangeSet held = state->served();
-    table.add({short_name(log), human_count(held.count()),
-               human_count((state->payloads & held).count()), describe(state->interest)});
-    if (table.row_count() == kRowsPerPortion) CULM_TOOLS_CHECK(context.out.say(table.take()));
-  }
-  if (context.json) return {};
-  if (logs.empty()) return context.out.say("no logs\n");
-  return context.out.say(table.take());
-}
-
 /// What does not go together.
 Outcome<void> check(const Options& options) {
   const bool is_part = options.newest || !options.range.empty();
   if (options.log.empty()) return usage("name the log whose selection is to change");
-  if (int{is_part} + int{options.all} + int{options.none} > 1) {
-    return usage("--all, --none, and --newest or --range exclude each other");
+  if (int{is_part} + int{options.all} + int{options.none} + int{options.without_lost} > 1) {
+    return usage("--all, --none, --without-lost, and --newest or --range exclude each other");
   }
   if (options.payloads && options.entries_only) {
     return usage("--payloads and --entries-only exclude each other");
+  }
+  if (options.without_lost && (options.payloads || options.entries_only)) {
+    return usage("--without-lost changes nothing of payloads: say that for itself");
   }
   if (options.none && (options.payloads || options.entries_only)) {
     return usage("--none wants neither entries nor payloads");
@@ -146,23 +116,63 @@ store::LogInterest changed(store::LogInterest interest, const Options& options, 
 struct Change {
   store::SharedLogState log;
   store::LogInterest interest;
-  InPart in_part;  ///< what had come of payloads that are not wanted then
-  /// Why what is held may be nowhere else, as far as is known here; "" where nothing says so.
-  std::string_view why_alone{};
-  bool may_be_own = false;  ///< nothing tells, as there are no author marks
+  InPart in_part{};                     ///< what had come of payloads that are not wanted then
+  WhyAlone why_alone = WhyAlone::kNot;  ///< of what is held
+  store::Lost let_go{};                 ///< lost, and not wanted any more
+  store::Lost unwanted{};               ///< lost, and not wanted then
+  bool may_be_own = false;              ///< nothing tells, as there are no author marks
 };
 
-/// A peer that a log came from has it, unless what was lost here shows that its time is over.
-Outcome<std::string_view> find_why_alone(const store::ReadTransaction& transaction,
-                                         store::LogState log) {
-  const std::string title = short_name(log.log);
-  log.interest = {};  // what was lost and is not wanted counts as well
-  CULM_TOOLS_TRY(const store::Lost lost, about(title, transaction.find_lost(log)));
-  if (!lost.empty()) return std::string_view("damage took others of the log");
-  return std::string_view(is_own(log.log) ? "the log is your own" : "");
+/// Payloads that stay though they are not wanted.
+struct Kept {
+  RangeSet all;
+  RangeSet cut_off;  ///< of these: what they lead to was lost
+
+  explicit Kept(const Change& change) {
+    const store::LogState& log = *change.log;
+    const RangeSet served = log.served();
+    all = (log.payloads & served) - change.interest.payloads_wanted(log.head());
+    cut_off = all - anchored(served);
+  }
+};
+
+Json to_json(const Change& change, std::string_view type) {
+  const store::LogState& log = *change.log;
+  const Interest& interest = change.interest.entries;
+  const Kept kept(change);
+  return {{"type", type},
+          {"log", to_string(log.log)},
+          {"held", to_string(log.served())},
+          {"payloads", (log.payloads & log.served()).count()},
+          {"interest", to_string(interest.ranges)},
+          {"interest_newest", interest.newest},
+          {"payloads_wanted", change.interest.payloads},
+          {"selected", change.interest.is_none() || !interest.empty()},
+          {"payloads_unwanted", to_string(kept.all)},
+          {"payloads_cut_off", to_string(kept.cut_off)},
+          {"why_alone", tools::to_json(change.why_alone)},
+          {"lost_unwanted", to_string(change.unwanted.entries)},
+          {"payloads_lost_unwanted", to_string(change.unwanted.payloads)},
+          {"cap", log.cap == 0 ? Json() : Json(log.cap)}};
 }
 
-Outcome<Change> plan(const store::Store& store, const LogKey& key, const Options& options) {
+Outcome<LostOfLog> find_lost(const LostFinder& losses, const store::ReadTransaction& transaction,
+                             const store::LogState& log) {
+  return about(short_name(log.log), losses.find(transaction, log));
+}
+
+/// What is wanted now.
+Outcome<Change> look_at(const store::ReadTransaction& transaction, const LostFinder& losses,
+                        const store::SharedLogState& log) {
+  Change now{log, log->interest};
+  CULM_TOOLS_TRY(const LostOfLog lost, find_lost(losses, transaction, *log));
+  now.unwanted = lost.unwanted;
+  CULM_TOOLS_TRY(now.why_alone, find_why_alone(transaction, *log));
+  return now;
+}
+
+Outcome<Change> plan(const store::Store& store, const LostFinder& losses, const LogKey& key,
+                     const Options& options) {
   Change change;
   CULM_TOOLS_TRY(const auto transaction, store.read());
   CULM_TOOLS_TRY(change.log, about(short_name(key), transaction.get_log(key)));
@@ -174,7 +184,17 @@ Outcome<Change> plan(const store::Store& store, const LogKey& key, const Options
                          .next("say which entries as well: --all, --range or --newest"));
   }
   CULM_TOOLS_TRY(RangeSet range, meant(*change.log, options.range));
+  CULM_TOOLS_TRY(const LostOfLog lost, find_lost(losses, transaction, *change.log));
   change.interest = changed(change.log->interest, options, std::move(range));
+  if (options.without_lost) {
+    const RangeSet& entries = lost.lost.entries;
+    change.interest = entries.empty() ? change.log->interest : without_lost(*change.log, entries);
+  }
+  store::LogState then = *change.log;
+  then.interest = change.interest;
+  CULM_TOOLS_TRY(const LostOfLog left, find_lost(losses, transaction, then));
+  change.let_go = {lost.lost.entries - left.lost.entries, lost.lost.payloads - left.lost.payloads};
+  change.unwanted = left.unwanted;
   const RangeSet unwanted =
       everything().ranges - change.interest.payloads_wanted(change.log->head());
   CULM_TOOLS_TRY(change.in_part, find_in_part(transaction, *change.log, unwanted));
@@ -183,21 +203,18 @@ Outcome<Change> plan(const store::Store& store, const LogKey& key, const Options
   return change;
 }
 
-std::string perhaps_alone(const RangeSet& payloads, std::string_view why) {
-  return "; held though not wanted, and perhaps nowhere else, as " + std::string(why) + ": " +
-         human_payloads(payloads.count()) + ": " + human_ranges(payloads);
+std::string perhaps_alone(const RangeSet& payloads, const std::string& nowhere_else) {
+  return "; held though not wanted, and " + nowhere_else + ": " + human_payloads(payloads.count()) +
+         ": " + human_ranges(payloads);
 }
 
 /// What stays though it is not selected, and how it goes, unless this may be the last copy.
 std::string unwanted_payloads(const Change& change) {
-  const store::LogState& log = *change.log;
-  const RangeSet served = log.served();
-  const RangeSet unwanted = (log.payloads & served) - change.interest.payloads_wanted(log.head());
-  const RangeSet cut_off = unwanted - anchored(served);
-  const RangeSet others = unwanted - cut_off;
-  const std::string name = name_of_one(log.log);
+  const Kept kept(change);
+  const RangeSet others = kept.all - kept.cut_off;
+  const std::string name = name_of_one(change.log->log);
   std::string text;
-  if (!others.empty() && change.why_alone.empty()) {
+  if (!others.empty() && change.why_alone == WhyAlone::kNot) {
     text = "; held and not wanted: " + human_payloads(others.count()) + ", until `culm delete " +
            name + " --payloads --range " + to_string(fit_in_command(others)) + "`" +
            then_others(others);
@@ -207,10 +224,22 @@ std::string unwanted_payloads(const Change& change) {
           "last copy";
     }
   } else if (!others.empty()) {
-    text = perhaps_alone(others, change.why_alone) + "; `culm sync HOST:PORT " + name +
-           " --push` says whether a peer has them";
+    text = perhaps_alone(others, perhaps_nowhere_else(change.why_alone)) +
+           "; `culm sync HOST:PORT " + name + " --push` says whether a peer has them";
   }
-  return cut_off.empty() ? text : text + perhaps_alone(cut_off, "what they lead to was lost");
+  if (kept.cut_off.empty()) return text;
+  return text + perhaps_alone(kept.cut_off, "perhaps nowhere else, as what they lead to was lost");
+}
+
+/// Lost, and not wanted any more, and how that is undone.
+std::string lets_go(const Change& change, bool is_done) {
+  const auto& [entries, payloads] = change.let_go;
+  if (change.let_go.empty()) return {};
+  store::LogState then = *change.log;
+  then.interest = change.interest;
+  return std::string("; lost, and ") + (is_done ? "not" : "then not") +
+         " wanted any more: " + listed(entries, payloads) + "; " +
+         want_again(then, change.log->interest);
 }
 
 Outcome<void> say(Context& context, const Change& change, bool is_done) {
@@ -218,8 +247,7 @@ Outcome<void> say(Context& context, const Change& change, bool is_done) {
   const store::LogInterest& interest = change.interest;
   const InPart& in_part = change.in_part;
   if (context.json) {
-    Json object = to_json(log->log, interest);
-    if (!is_done) object["type"] = "would_select";
+    Json object = to_json(change, is_done ? "selection" : "would_select");
     object["seqnums_in_part"] = to_string(in_part.seqnums);
     object["payload_bytes_in_part"] = in_part.bytes;
     return context.out.write_json(object);
@@ -232,7 +260,34 @@ Outcome<void> say(Context& context, const Change& change, bool is_done) {
             human_payloads(in_part.seqnums.count()) + " (" + human_size(in_part.bytes) +
             "): " + human_ranges(in_part.seqnums);
   }
-  return context.out.say(text + unwanted_payloads(change) + "\n");
+  return context.out.say(text + lets_go(change, is_done) + unwanted_payloads(change) + "\n");
+}
+
+Outcome<void> show(Context& context, const Options& options) {
+  CULM_TOOLS_CHECK(guard_reading(context));
+  CULM_TOOLS_TRY(const auto store, open_for_reading(context));
+  CULM_TOOLS_TRY(const auto transaction, store->read());
+  std::vector<std::string> names;
+  if (!options.log.empty()) names.push_back(options.log);
+  CULM_TOOLS_TRY(const auto logs, find_logs_named(transaction, names));
+  const LostFinder losses(context, *store);
+  using enum Table::Align;
+  Table table({{"log", kLeft}, {"held"}, {"payloads"}, {"wants", kLeft}});
+  for (const LogKey& log : logs) {
+    CULM_TOOLS_TRY(const auto state, about(short_name(log), transaction.get_log(log)));
+    if (context.json) {
+      CULM_TOOLS_TRY(const Change now, look_at(transaction, losses, state));
+      CULM_TOOLS_CHECK(context.out.write_json(to_json(now, "selection")));
+      continue;
+    }
+    const RangeSet held = state->served();
+    table.add({short_name(log), human_count(held.count()),
+               human_count((state->payloads & held).count()), describe(state->interest)});
+    if (table.row_count() == kRowsPerPortion) CULM_TOOLS_CHECK(context.out.say(table.take()));
+  }
+  if (context.json) return {};
+  if (logs.empty()) return context.out.say("no logs\n");
+  return context.out.say(table.take());
 }
 
 /// Says what would be changed.
@@ -244,8 +299,9 @@ Outcome<void> look(Context& context, const Options& options) {
     CULM_TOOLS_TRY(const auto transaction, store->read());
     CULM_TOOLS_TRY(logs, find_logs_named(transaction, {options.log}));
   }
+  const LostFinder losses(context, *store);
   return for_each_log(context, logs, [&](const LogKey& log) -> Outcome<void> {
-    CULM_TOOLS_TRY(const Change change, plan(*store, log, options));
+    CULM_TOOLS_TRY(const Change change, plan(*store, losses, log, options));
     return say(context, change, false);
   });
 }
@@ -262,8 +318,9 @@ Outcome<void> run(Context& context, const Options& options) {
     CULM_TOOLS_TRY(logs, find_logs_named(transaction, {options.log}));
   }
   say_when_interrupted("nothing was changed");
+  const LostFinder losses(context, *access.store);
   const auto plan_one = [&](const LogKey& log) -> Outcome<std::optional<PlannedChange>> {
-    CULM_TOOLS_TRY(Change change, plan(*access.store, log, options));
+    CULM_TOOLS_TRY(Change change, plan(*access.store, losses, log, options));
     PlannedChange planned{{log, change.interest}, 1 + change.in_part.seqnums.count()};
     planned.say = [&context, log, change = std::move(change)](bool is_made) -> Outcome<void> {
       if (!is_made) return {};
@@ -306,6 +363,8 @@ void add_select(CommandTree& tree) {
       "entry that is held now; goes with --newest");
   verb.add_flag("--all", options->all, "Want everything");
   verb.add_flag("--none", options->none, "Want nothing");
+  verb.add_flag("--without-lost", options->without_lost,
+                "Want no more what damage took, nor what leads to nothing without it");
   verb.add_flag("--entries-only", options->entries_only, "Want no payloads");
   verb.add_flag("--payloads", options->payloads, "Want payloads");
   verb.add_flag("--dry-run", options->dry_run, "Say what would be changed, and change nothing");

@@ -84,7 +84,9 @@ Json to_json(const store::LogState& log, const LostOfLog& lost, const store::Aud
                  {"faults", report.faults},
                  {"lost", to_string(lost.lost.entries)},
                  {"payloads_lost", to_string(lost.lost.payloads)},
-                 {"cut_off", to_string(lost.cut_off)}};
+                 {"cut_off", to_string(lost.cut_off)},
+                 {"lost_unwanted", to_string(lost.unwanted.entries)},
+                 {"payloads_lost_unwanted", to_string(lost.unwanted.payloads)}};
   object["cap"] = log.cap == 0 ? Json() : Json(log.cap);
   if (lost.published != 0) object["published"] = lost.published;
   if (lost.elsewhere != 0) object["published_elsewhere"] = lost.elsewhere;
@@ -94,6 +96,16 @@ Json to_json(const store::LogState& log, const LostOfLog& lost, const store::Aud
     if (fault->detail_kind == ErrorDetail::kSeqnum) object["seqnum"] = fault->detail;
   }
   return object;
+}
+
+/// What of a faulty log is damaged, as far as its rows can be read.
+void add_damage(Json& object, const store::ReadTransaction& transaction, const store::LogState& log,
+                const store::AuditReport& report) {
+  if (!report.first_damage) return;
+  const auto damage = transaction.find_damage(log, log.held);
+  if (!damage) return;
+  object["damaged_entries"] = to_string(damage->entries);
+  object["damaged_payloads"] = to_string(damage->payloads);
 }
 
 /// Widths of the first columns.
@@ -140,6 +152,7 @@ std::string to_text(const Output& out, const Columns& columns, const store::LogS
   if (!report.loose.empty()) text += ", " + human_count(report.loose.count()) + " loose";
   if (log.cap != 0) text += ", forked by its author at " + std::to_string(log.cap);
   if (!lost.empty()) text += "; lost: " + listed(lost);
+  if (!lost.unwanted.empty()) text += "; " + human_unwanted(lost);
   if (lost.mark_fault) text += "; " + message(*lost.mark_fault);
   if (lost.elsewhere != 0) text += "; " + human_behind(lost);
   if (report.first_fault) {
@@ -169,6 +182,7 @@ Outcome<void> print_verdict(Context& context, const Columns& columns,
   // Evidence that cannot be read is a fault of the log, and reported as one.
   const auto pieces = transaction.evidence(log);
   Json object = to_json(log, lost, report);
+  if (context.json) add_damage(object, transaction, log, report);
   std::string text = to_text(context.out, columns, log, lost, report);
   if (log.cap != 0) object["evidence"] = Json::array();
   for (const Evidence& evidence : pieces.value_or(std::vector<Evidence>{})) {
@@ -282,6 +296,7 @@ Outcome<void> verify_store(Context& context, const Options& options) {
     if (!lost) keep_worst(worst, Failure(lost.error()).about(title));
     const LostOfLog told = lost.value_or(LostOfLog{});
     if (told.elsewhere != 0 && elsewhere++ == 0) context.next = next_if_elsewhere(key);
+    if (context.next.empty()) context.next = next_if_unwanted(log, told);
     CULM_TOOLS_CHECK(print_verdict(context, columns, transaction, log, told, report, verifier));
     judge(worst, log, told, report);
   }

@@ -44,7 +44,9 @@ constexpr std::string_view kTakeBack =
     "where no peer has it, begin another one with --log-id";
 constexpr std::string_view kRepair =
     "`culm repair --dry-run` says what is damaged; `culm repair --from HOST:PORT` mends what can "
-    "be, and takes what is lost again from a peer that has it";
+    "be, "
+    "and takes what is lost again from a peer that has it; behind `culm repair` a backup gives it "
+    "too: `culm --store BACKUP export LOG --jsonl | culm import --jsonl -`";
 constexpr std::string_view kAllow =
     "let this user write there (to read is enough for verbs that only read), or name another store "
     "with --store";

@@ -39,34 +39,27 @@ RangeSet wanted_behind(const store::LogState& log, SeqNum published) {
   return behind;
 }
 
+/// What is wanted and leads to entry 1; what lies above it and is lost only proved more of it.
+RangeSet find_sound(const store::LogState& log) {
+  return wanted(log, log.head()) & anchored(log.served());
+}
+
 bool is_held(const RangeSet& held, const std::vector<SeqNum>& path) {
   return std::ranges::all_of(path, [&](SeqNum n) { return held.contains(n); });
 }
 
-/// What `culm select` is told, so that no entry that is lost is wanted; later ones are as before.
-/// "" where that is too long for a command: with fewer ranges what is here was wanted no more.
-std::string selection(const store::LogState& log, RangeSet whole, const RangeSet& lost) {
-  const SeqNum last = std::max(log.head(), lost.empty() ? 0 : lost.max());
-  const Interest& interest = log.interest.entries;
-  const bool is_newest = interest.newest != 0 && interest.ranges.empty();
-  const auto range = [](const RangeSet& set) {
-    const std::string ranges = to_string(set);
-    return ranges.size() > kRangesCharactersMax ? std::string() : "--range " + ranges;
-  };
-  if (is_newest && !whole.empty() && whole.max() == last) {
-    const SeqRange newest = whole.ranges().back();
-    const std::string text = "--newest " + std::to_string(last - newest.first + 1);
-    whole.erase(newest);
-    if (whole.empty()) return text;
-    const std::string others = range(whole);
-    return others.empty() ? "" : others + " " + text;
-  }
-  const bool goes_on =
-      wants_all(log.interest) || interest.newest != 0 || interest.ranges.contains(kSeqnumMax);
-  if (goes_on && log.end_of_log == 0 && last < kSeqnumMax) {
-    whole.insert({last + 1, kSeqnumMax});
-  }
-  return whole.empty() ? "--none" : range(whole);
+/// Behind `culm select LOG`: what brings an interest about.
+std::string selecting(const store::LogInterest& interest) {
+  const auto& [ranges, newest] = interest.entries;
+  if (interest.is_none()) return "--none";
+  std::string text = ranges.empty() ? "" : "--range " + to_string(ranges);
+  if (newest != 0) text += (text.empty() ? "" : " ") + ("--newest " + std::to_string(newest));
+  if (interest.entries.empty() || ranges == everything().ranges) text = "--all";
+  return interest.payloads ? text : text + " --entries-only";
+}
+
+bool fits_in_command(const store::LogInterest& interest) {
+  return to_string(interest.entries.ranges).size() <= kRangesCharactersMax;
 }
 
 /// Commands after which nothing that is lost is wanted.
@@ -76,12 +69,11 @@ std::string want_less(const store::LogState& log, const store::Lost& lost) {
   std::string text;
   RangeSet payloads = lost.payloads;
   if (has_entries) {
-    // What lies above it and is lost only proved more of it.
-    const RangeSet whole = wanted(log, log.head()) & anchored(log.served());
-    const std::string selected = selection(log, whole, lost.entries);
-    if (selected.empty()) return "";
-    text = "`culm select " + name + " " + selected + "`";
-    payloads &= whole;
+    store::LogInterest left = without_lost(log, lost.entries);
+    if (!left.is_none()) left.payloads = true;  // whether they are wanted stays as it is
+    text = "`culm select " + name + " " +
+           (fits_in_command(left) ? selecting(left) : std::string(kWithoutLost)) + "`";
+    payloads &= find_sound(log);
   }
   if (!payloads.empty()) {
     text += has_entries ? " and " : "";
@@ -89,8 +81,10 @@ std::string want_less(const store::LogState& log, const store::Lost& lost) {
             to_string(fit_in_command(payloads, kRangesCharactersMax)) + "`" +
             then_others(payloads, kRangesCharactersMax);
   }
+  if (text.empty()) return text;
   const bool are_two = has_entries && !payloads.empty();
-  return text.empty() ? text : text + (are_two ? " want less" : " wants less");
+  text += are_two ? " want less" : " wants less";
+  return has_entries ? text + ", and " + want_again(log, log.interest) : text;
 }
 
 /// Whether the log is here as its mark says, once the entries of `gone` are not. What is damaged
@@ -122,6 +116,17 @@ bool keeps_from_appending(const store::LogState& log) {
          !is_held(log.held, path_to_first(log.held.max()));
 }
 
+/// What may have been wanted before it was lost: entries in the gaps of a part, or behind it,
+/// unless nothing is wanted. Payloads that a part does without nobody misses.
+store::Lost find_let_go(const store::LogState& log, store::Lost unwanted) {
+  const SeqNum head = log.head();
+  const RangeSet part = head == 0 ? RangeSet() : wanted(log, head);
+  if (part.empty()) return unwanted;
+  unwanted.entries.erase({1, part.min()});
+  unwanted.payloads = {};
+  return unwanted;
+}
+
 std::string human_cut_off(std::uint64_t count) {
   return human_entries(count) + (count == 1 ? " that leads" : " that lead") + " to nothing";
 }
@@ -140,6 +145,52 @@ bool has_author_marks() {
   std::error_code error;
   const std::filesystem::directory_iterator first(*marks, error);
   return !error && first != std::filesystem::directory_iterator();
+}
+
+store::LogInterest without_lost(const store::LogState& log, const RangeSet& lost) {
+  store::LogInterest left{{find_sound(log), 0}, log.interest.payloads};
+  RangeSet& ranges = left.entries.ranges;
+  const SeqNum last = std::max(log.head(), lost.empty() ? 0 : lost.max());
+  const Interest& interest = log.interest.entries;
+  const bool is_newest = interest.newest != 0 && interest.ranges.empty();
+  if (is_newest && !ranges.empty() && ranges.max() == last) {
+    const SeqRange newest = ranges.ranges().back();
+    left.entries.newest = last - newest.first + 1;
+    ranges.erase(newest);
+    return left;
+  }
+  const bool goes_on =
+      wants_all(log.interest) || interest.newest != 0 || interest.ranges.contains(kSeqnumMax);
+  if (goes_on && log.end_of_log == 0 && last < kSeqnumMax) ranges.insert({last + 1, kSeqnumMax});
+  if (ranges.empty()) left.payloads = false;  // of nothing
+  return left;
+}
+
+std::string want_again(const store::LogState& log, const store::LogInterest& before) {
+  const store::LogInterest all{everything(), before.payloads};
+  const std::string name = name_of_one(log.log);
+  const bool wants_payloads = before.payloads && !log.interest.payloads;
+  return "once somebody has it `culm select " + name + " " +
+         selecting(fits_in_command(before) ? before : all) +
+         (wants_payloads ? " --payloads`" : "`") + ", then `culm sync HOST:PORT " + name +
+         "` bring it back";
+}
+
+Outcome<WhyAlone> find_why_alone(const store::ReadTransaction& transaction, store::LogState log) {
+  log.interest = {};  // what was lost and is not wanted counts as well
+  CULM_TOOLS_TRY(const store::Lost lost, about(short_name(log.log), transaction.find_lost(log)));
+  if (!lost.empty()) return WhyAlone::kDamage;
+  return is_own(log.log) ? WhyAlone::kOwn : WhyAlone::kNot;
+}
+
+std::string perhaps_nowhere_else(WhyAlone why) {
+  return std::string("perhaps nowhere else, as ") +
+         (why == WhyAlone::kOwn ? "the log is your own" : "damage took others of the log");
+}
+
+Json to_json(WhyAlone why) {
+  if (why == WhyAlone::kNot) return {};
+  return why == WhyAlone::kOwn ? "own" : "damage";
 }
 
 RangeSet find_cut_off(const store::LogState& log, const RangeSet& lost) {
@@ -199,6 +250,8 @@ LostOfLog LostFinder::with_mark(const store::ReadTransaction& transaction,
     if (!behind.empty()) {
       found.lost.entries |= behind;
       found.published = published;
+    } else if (published > found.tail) {
+      found.unwanted.entries.insert({found.tail + 1, published});
     }
   }
   if (!found.lost.entries.empty()) found.cut_off = find_cut_off(log, {});
@@ -208,7 +261,19 @@ LostOfLog LostFinder::with_mark(const store::ReadTransaction& transaction,
 Result<LostOfLog> LostFinder::find(const store::ReadTransaction& transaction,
                                    const store::LogState& log) const {
   CULM_TRY(store::Lost lost, transaction.find_lost(log));
-  return with_mark(transaction, log, std::move(lost), {});
+  store::Lost unwanted;
+  if (!wants_all(log.interest)) {
+    store::LogState all = log;
+    all.interest = {};
+    CULM_TRY(unwanted, transaction.find_lost(all));
+    // Where all of them only prove more of what is wanted, a sync takes them.
+    if ((unwanted.entries - lost.entries).empty()) unwanted.entries = {};
+    unwanted = find_let_go(log, {unwanted.entries, unwanted.payloads - lost.payloads});
+  }
+  CULM_TRY(LostOfLog found, Result<LostOfLog>(with_mark(transaction, log, std::move(lost), {})));
+  found.unwanted.entries |= unwanted.entries - found.lost.entries;
+  found.unwanted.payloads |= unwanted.payloads;
+  return found;
 }
 
 Result<LostOfLog> LostFinder::foresee(const store::ReadTransaction& transaction,
@@ -261,6 +326,19 @@ std::string listed(const LostOfLog& lost) {
          std::to_string(lost.tail);
 }
 
+std::string human_unwanted(const LostOfLog& lost) {
+  if (lost.unwanted.empty()) return {};
+  return "taken by damage and not wanted: " + listed(lost.unwanted.entries, lost.unwanted.payloads);
+}
+
+std::string next_if_unwanted(const store::LogState& log, const LostOfLog& lost) {
+  if (lost.unwanted.empty()) return {};
+  const store::LogInterest& now = log.interest;
+  const bool payloads = now.payloads || now.is_none() || !lost.unwanted.payloads.empty();
+  return short_name(log.log) + ": " + human_unwanted(lost) + "; " +
+         want_again(log, {everything(), payloads});
+}
+
 std::string human_behind(const LostOfLog& lost) {
   if (lost.elsewhere == 0) return {};
   return human_entries(lost.behind) + " behind: its author mark tells of " +
@@ -275,7 +353,8 @@ std::string next_if_elsewhere(const LogKey& log) {
          "`), and where nobody has it begin another log (`culm append --key FILE --log-id N`)";
 }
 
-std::string next_if_nobody_has(const store::LogState& log, const LostOfLog& lost) {
+/// Behind "where nobody has it: ".
+static std::string next_if_nobody_has(const store::LogState& log, const LostOfLog& lost) {
   std::string text = want_less(log, lost.lost);
   if (keeps_from_appending(log)) {
     text += text.empty() ? "" : "; ";
@@ -286,11 +365,15 @@ std::string next_if_nobody_has(const store::LogState& log, const LostOfLog& lost
   return text;
 }
 
-std::string next_if_lost(const store::LogState& log, const LostOfLog& lost) {
-  std::string text = "where a peer has what is lost: `culm repair --from HOST:PORT`";
+std::string other_ways(const store::LogState& log, const LostOfLog& lost) {
+  std::string text = "; where a backup has it: " + import_command(name_of_one(log.log));
   const std::string other = next_if_nobody_has(log, lost);
   if (!other.empty()) text += "; where nobody has it: " + other;
   return text;
+}
+
+std::string next_if_lost(const store::LogState& log, const LostOfLog& lost) {
+  return std::string(kTakeLostAgain) + other_ways(log, lost);
 }
 
 std::string next_if_behind(const Context& context, const store::Store& store, const LogKey& log) {

@@ -24,6 +24,8 @@ struct LostOfLog {
   /// where that entry is above the last one here; else 0. Nothing is lost here then.
   SeqNum elsewhere = 0;
   std::uint64_t behind = 0;  ///< wanted entries up to there that are above the last one here
+  /// Damage took it as well, and it is not wanted: it is no loss.
+  store::Lost unwanted{};
   /// Why its author mark keeps from appending to the log, other than that.
   std::optional<Error> mark_fault{};
 
@@ -35,6 +37,23 @@ struct LostOfLog {
 [[nodiscard]] bool is_own(const LogKey& log);
 /// Whether there are any, which tell own logs from others.
 [[nodiscard]] bool has_author_marks();
+
+/// The option of `culm select` that does as `without_lost`.
+inline constexpr std::string_view kWithoutLost = "--without-lost";
+/// What is wanted, but for what is lost, and what leads to nothing without that; later entries are
+/// wanted as before.
+[[nodiscard]] store::LogInterest without_lost(const store::LogState& log, const RangeSet& lost);
+/// Commands by which what was lost comes back once it turns up; `before`: what was wanted.
+[[nodiscard]] std::string want_again(const store::LogState& log, const store::LogInterest& before);
+
+/// Why what is held of a log may be nowhere else, as far as is known here. A peer that a log came
+/// from has it, unless what was lost here shows that its time is over.
+enum class WhyAlone { kNot, kOwn, kDamage };
+[[nodiscard]] Outcome<WhyAlone> find_why_alone(const store::ReadTransaction& transaction,
+                                               store::LogState log);
+/// Precondition: there is a reason.
+[[nodiscard]] std::string perhaps_nowhere_else(WhyAlone why);
+[[nodiscard]] Json to_json(WhyAlone why);
 
 /// Wanted entries that lead to entry 1 no more, once `lost` are gone.
 [[nodiscard]] RangeSet find_cut_off(const store::LogState& log, const RangeSet& lost);
@@ -71,18 +90,24 @@ class LostFinder {
 /// The same of what is lost, with "4 entries that lead to nothing: 6-9".
 [[nodiscard]] std::string listed(const LostOfLog& lost);
 
+/// "taken by damage and not wanted: 2 entries: 5,9"; "" where nothing is.
+[[nodiscard]] std::string human_unwanted(const LostOfLog& lost);
+/// The same of a log, with the commands that bring it back.
+[[nodiscard]] std::string next_if_unwanted(const store::LogState& log, const LostOfLog& lost);
+
 /// "3 entries behind: its author mark tells of 10"; "" where it is not behind another store.
 [[nodiscard]] std::string human_behind(const LostOfLog& lost);
 /// What to do then.
 [[nodiscard]] std::string next_if_elsewhere(const LogKey& log);
 
-/// The ways to be rid of it: a peer, or to want less; where its author may not append, another log.
+/// The ways to be rid of it: a peer, a backup, or to want less; where its author may not append,
+/// another log.
 [[nodiscard]] std::string next_if_lost(const store::LogState& log, const LostOfLog& lost);
 /// Of an own log that lacks the entry its author mark tells of; "" of others.
 [[nodiscard]] std::string next_if_behind(const Context& context, const store::Store& store,
                                          const LogKey& log);
-/// Behind "where nobody has it: ".
-[[nodiscard]] std::string next_if_nobody_has(const store::LogState& log, const LostOfLog& lost);
+/// The same behind "a peer".
+[[nodiscard]] std::string other_ways(const store::LogState& log, const LostOfLog& lost);
 
 /// Behind the next step of the first of several logs.
 inline constexpr std::string_view kThenOthers =
