@@ -53,8 +53,9 @@ class OfAStore(Pasted):
 
     def test_what_json_says_to_do_next_names_it(self):
         self.out("--store", self.other, "delete", self.author, "--payloads", "--range", "2")
-        said = self.json("--store", self.other, "cat", self.author, "--range", "2",
-                         status=NOT_FOUND)
+        with self.somebody_else():
+            said = self.json("--store", self.other, "cat", self.author, "--range", "2",
+                             status=NOT_FOUND)
         self.assertTrue(said["next"].startswith(f"`culm --store '{self.other}' sync "), said)
 
     def test_what_a_log_holds_is_left_as_it_is(self):

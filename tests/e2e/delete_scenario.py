@@ -143,6 +143,41 @@ class Delete(NetworkScenario):
         done = self.run_culm("cat", self.author)
         self.assertIn(b"left out of 300 payloads: 1 deleted here", done.stderr)
 
+    def test_of_ones_own_it_says_that_it_may_be_the_last_copy(self):
+        self.out("backup", self.path("copy"))
+        arguments = ("delete", self.author, "--payloads", "--range")
+        name = f"{self.author[:12]}.0"
+        alone = ("culm: delete: {}: {} payloads {} perhaps nowhere else, as the log is your own: "
+                 "{}\n  next: {}\n")
+        push = f"`culm sync HOST:PORT {name} --push` says whether a peer has them"
+        self.assertEqual(
+            self.error(0, *arguments, "5-7", "--dry-run"),
+            alone.format(self.author[:12], 3, "are", "5-7", push))
+        self.assertEqual(self.json(*arguments, "5-7", "--dry-run")["why_alone"], "own")
+        done = self.run_culm(*arguments, "5-7", "--json")
+        warning = json.loads(done.stderr)
+        self.assertEqual((warning["type"], warning["message"]), (
+            "warning", "3 payloads were perhaps nowhere else, as the log is your own: 5-7"))
+        # This store knows no peer: no sync can help, but what says the way.
+        said = self.error(NOT_FOUND, "cat", self.author, "--range", "5")
+        self.assertNotIn("culm sync", said)
+        self.assertIn("no peer is known that could have it: ", said)
+        self.paste(said, "import", BACKUP="copy")
+        self.assertEqual(self.out("cat", self.author, "--range", "5"), b"payload number 5")
+        self.assertEqual(self.json("ls")["payloads_deleted"], 2)
+        self.paste(warning["next"], "import", BACKUP="copy")
+        self.assertEqual(self.json("ls")["payloads_deleted"], 0)
+        # What is not held is no loss, nor what was deleted before.
+        self.out(*arguments, "5-7")
+        self.assertEqual(self.run_culm(*arguments, "5-7,400").stderr, b"")
+        relay = self.relay("relay", "--accept-any")
+        self.sync_one("store", relay.address, self.author, "--push", status=(0, NOT_FOUND))
+        said = self.error(NOT_FOUND, "cat", self.author, "--range", "5")
+        self.assertIn("`culm sync HOST:PORT ", said)
+        with self.somebody_else():
+            done = self.run_culm(*arguments, "9", "--json", "--dry-run")
+            self.assertEqual((done.stderr, json.loads(done.stdout)["why_alone"]), (b"", None))
+
     def test_a_deleted_payload_is_not_imported_again(self):
         self.out("export", self.author, "--jsonl", "-o", "all")
         self.out("delete", self.author, "--payloads", "--range", "5-7")
@@ -256,9 +291,10 @@ class OfManyLogs(NetworkScenario):
             while True:  # nothing is printed before somebody reads
                 filled += os.write(writing, b"x" * 512)
         os.set_blocking(writing, True)
-        process = subprocess.Popen([CULM, "delete", author, "--payloads", "--range", "1-"],
-                                   cwd=self.place, env=self.environment, stdout=writing,
-                                   stderr=subprocess.PIPE)
+        with self.somebody_else():  # to whom nothing is said of last copies
+            process = subprocess.Popen([CULM, "delete", author, "--payloads", "--range", "1-"],
+                                       cwd=self.place, env=self.environment, stdout=writing,
+                                       stderr=subprocess.PIPE)
         self.addCleanup(self._end, process)
         os.close(writing)
         deadline = time.monotonic() + 60

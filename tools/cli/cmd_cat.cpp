@@ -8,6 +8,7 @@
 #include "tools/cli/files.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
+#include "tools/cli/lost.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 
@@ -35,9 +36,16 @@ void tell_left_out(const store::LogState& state, const RangeSet& missing) {
        ": " + what);
 }
 
+/// Whether this store has ever synced.
+bool knows_peer(const store::Store& store) {
+  const auto transaction = store.read();
+  const auto peers = transaction ? transaction->known_peers() : fail(transaction.error());
+  return !peers || !peers->empty();
+}
+
 /// What is to be printed: all that is held, or all that was asked for.
-Outcome<RangeSet> choose(const store::LogState& state, const Options& options, SeqNum head_max,
-                         bool is_quiet) {
+Outcome<RangeSet> choose(const store::Store& store, const store::LogState& state,
+                         const Options& options, SeqNum head_max, bool is_quiet) {
   const RangeSet entries = entries_of(state, options);
   const RangeSet held = state.payloads & entries;
   if (entries.empty() || (options.dropped && options.range.empty())) return held;
@@ -56,7 +64,8 @@ Outcome<RangeSet> choose(const store::LogState& state, const Options& options, S
   if (wanted.max() == kSeqnumMax && wanted.ranges().back().first <= head) {
     wanted.erase({head + 1, kSeqnumMax});
   }
-  CULM_TOOLS_CHECK(unless_missing(state, wanted - held, Errc::kPayloadNotHeld));
+  CULM_TOOLS_CHECK(unless_missing(state, wanted - held, Errc::kPayloadNotHeld,
+                                  !is_own(state.log) || knows_peer(store)));
   return wanted;
 }
 
@@ -73,7 +82,7 @@ Outcome<void> run(Context& context, const Options& options) {
     head_max = std::max(head_max, entries_of(state, options).largest_up_to(kSeqnumMax));
   }
   for (const store::LogState& state : states) {
-    auto of_log = choose(state, options, head_max, context.json);
+    auto of_log = choose(*store, state, options, head_max, context.json);
     if (of_log) {
       printed.push_back({state, chosen.emplace_back(*std::move(of_log))});
     } else if (outcome) {

@@ -4,9 +4,11 @@
 #include <vector>
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/carry.hpp"
 #include "tools/cli/entry_format.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
+#include "tools/cli/lost.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
@@ -66,6 +68,7 @@ struct Extent {
   RangeSet beyond_head;
   bool is_ended = false;   ///< nothing comes beyond the head
   std::uint64_t left = 0;  ///< payloads that stay
+  WhyAlone why_alone = WhyAlone::kNot;
 
   [[nodiscard]] bool is_empty() const {
     return payloads.empty() && in_part.seqnums.empty() && barred.empty();
@@ -95,6 +98,7 @@ Outcome<Extent> plan(const store::ReadTransaction& transaction, const store::Log
     extent.beyond_head = named & RangeSet{{extent.head + 1, kSeqnumMax}};
   }
   extent.left = (log.payloads - seqnums).count();
+  CULM_TOOLS_TRY(extent.why_alone, find_why_alone(transaction, log));
   return extent;
 }
 
@@ -134,10 +138,28 @@ Json to_json(const Extent& extent, Tense tense) {
           {"payload_bytes_in_part", extent.in_part.bytes},
           {"barred", to_string(extent.barred)},
           {"beyond_head", to_string(extent.beyond_head)},
-          {"payloads", extent.left}};
+          {"payloads", extent.left},
+          {"why_alone", to_json(extent.why_alone)}};
+}
+
+/// Where what is deleted may be the last copy.
+void warn_of_last_copy(const Context& context, const Extent& extent, Tense tense) {
+  const RangeSet& payloads = extent.payloads;
+  if (payloads.empty() || extent.why_alone == WhyAlone::kNot) return;
+  const bool is_done = tense == Tense::kDone;
+  const bool is_one = payloads.count() == 1;
+  const char* const verb = is_done ? (is_one ? " was " : " were ") : (is_one ? " is " : " are ");
+  Warning warning;
+  warning.message = human_payloads(payloads.count()) + verb +
+                    perhaps_nowhere_else(extent.why_alone) + ": " + human_ranges(payloads);
+  warning.next = is_done ? take_back_deleted(extent.log, payloads, payloads)
+                         : "`culm sync HOST:PORT " + name_of_one(extent.log) +
+                               " --push` says whether a peer has " + (is_one ? "it" : "them");
+  warn(context, "delete", extent.log, std::move(warning));
 }
 
 Outcome<void> say(Context& context, const Extent& extent, Tense tense) {
+  warn_of_last_copy(context, extent, tense);
   if (context.json) return context.out.write_json(to_json(extent, tense));
   std::string text =
       described(extent, tense) + "; " + human_count(extent.left) + " left, all entries are kept";
@@ -307,7 +329,9 @@ void add_delete(CommandTree& tree) {
       "here later is kept. An open range ends at the head. Of an author with several logs it is\n"
       "done to each, but for what lies above the head of a shorter one; .LOG_ID names one.\n"
       "\n"
-      "It is done here alone: peers that hold the payloads keep and serve them. Their bytes\n"
+      "It is done here alone: peers that hold the payloads keep and serve them. Where these may\n"
+      "be the last copy, as of a log of your own, it says so, with --dry-run beforehand. Their "
+      "bytes\n"
       "stay in the store's file, where later writes use the room, until `culm compact` writes it\n"
       "again and gives the room back.",
       "culm delete 4fd3ab12 --payloads --range 1-500 --dry-run\n"

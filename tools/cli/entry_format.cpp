@@ -200,7 +200,8 @@ RangeSet named_in(RangeSet range) {
   return range;
 }
 
-Outcome<void> unless_missing(const store::LogState& log, const RangeSet& missing, Errc error) {
+Outcome<void> unless_missing(const store::LogState& log, const RangeSet& missing, Errc error,
+                             bool may_be_at_peer) {
   if (missing.empty()) return {};
   RangeSet deleted;
   if (error == Errc::kPayloadNotHeld && log.head() != 0) {
@@ -215,8 +216,6 @@ Outcome<void> unless_missing(const store::LogState& log, const RangeSet& missing
     failure.message += "; deleted here: " + human_ranges(deleted);
   }
   failure.fields["missing"] = to_string(missing);
-  const std::string sync = "`culm sync HOST:PORT " + name_of_one(log.log) + " --range " +
-                           to_string(fit_in_command(missing));
   if (node::find_dropped(log).contains(missing)) {
     failure.step = "`culm cat " + name_of_one(log.log) + " --dropped --range " +
                    to_string(fit_in_command(missing)) + "` prints what the fork dropped";
@@ -227,10 +226,16 @@ Outcome<void> unless_missing(const store::LogState& log, const RangeSet& missing
                    " --payloads` wants payloads of the log; `culm sync HOST:PORT " +
                    name_of_one(log.log) + "` then fetches them from a peer that has them";
   } else if (!deleted.empty()) {
-    failure.step = sync + " --undelete` takes back what was deleted here";
+    failure.step = take_back_deleted(log.log, deleted, missing, may_be_at_peer);
   } else {
-    failure.step = sync + "` fetches " + (said.count() == 1 ? "it" : "them") +
-                   " from a peer that has " + (said.count() == 1 ? "it" : "them");
+    const std::string those = said.count() == 1 ? "it" : "them";
+    failure.step = "`culm sync HOST:PORT " + name_of_one(log.log) + " --range " +
+                   to_string(fit_in_command(missing)) + "` fetches " + those +
+                   " from a peer that has " + those;
+    if (!may_be_at_peer) {
+      failure.step = "no peer is known that could have " + those + ": " +
+                     import_command(name_of_one(log.log)) + " brings " + those + " from a backup";
+    }
   }
   return fail_with(std::move(failure).about(short_name(log.log)));
 }

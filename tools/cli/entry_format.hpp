@@ -58,8 +58,10 @@ struct PrintedPayloads {
 [[nodiscard]] RangeSet named_in(RangeSet range);
 
 /// Fails with `error` where something that was asked for is not held, and names it.
+/// `may_be_at_peer`: a peer that could have it is known, or may be.
 [[nodiscard]] Outcome<void> unless_missing(const store::LogState& log, const RangeSet& missing,
-                                           Errc error = Errc::kEntryNotHeld);
+                                           Errc error = Errc::kEntryNotHeld,
+                                           bool may_be_at_peer = true);
 
 /// One line per entry: seqnum, level, payload size, the payload's start. Or an object of JSON.
 class LineFormat final : public EntryFormat {
