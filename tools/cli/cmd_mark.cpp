@@ -38,14 +38,20 @@ std::string words_of(const store::Published& published) {
 }
 
 /// Of a half that is left: who takes it over asks before appending.
-Json to_json(const LogKey& log, const store::Published& published) {
+Json to_json(const LogKey& log, const store::Published& published, const std::string& path,
+             SeqNum cap) {
   const bool is_half = published.is_overtaken;
+  const bool is_branch = !is_half && published.is_branch();
   return {{"type", "mark"},
           {"log", to_string(log)},
           {"seqnum", published.seqnum},
           {"hash", to_hex(published.hash.bytes)},
           {"store_id", to_hex(is_half ? store::kUnaskedStore : published.store)},
-          {"half_damaged", is_half}};
+          {"half_damaged", is_half},
+          {"file", path},
+          {"unasked", !is_half && !is_branch && published.is_unasked()},
+          {"branch_at", is_branch ? Json(published.branch_at()) : Json()},
+          {"cap", cap == 0 ? Json() : Json(cap)}};
 }
 
 Failure half_damaged(const store::Published& left) {
@@ -203,12 +209,16 @@ Outcome<std::vector<LogKey>> choose_logs(const std::vector<std::string>& names,
   return logs;
 }
 
-/// What the store, where there is one, knows of a fork.
-std::string words_of_fork(const Outcome<std::unique_ptr<store::Store>>& store, const LogKey& log) {
+/// Of a fork that the store, where there is one, knows of; else 0.
+SeqNum find_cap(const Outcome<std::unique_ptr<store::Store>>& store, const LogKey& log) {
   const auto transaction = store ? (*store)->read() : fail(Errc::kStoreNotFound);
   const auto state = transaction ? transaction->find_outline(log) : fail(transaction.error());
-  if (!state || !*state || (*state)->cap == 0) return {};
-  return "  (forked at " + std::to_string((*state)->cap) +
+  return state && *state ? (*state)->cap : 0;
+}
+
+std::string words_of_fork(SeqNum cap) {
+  if (cap == 0) return {};
+  return "  (forked at " + std::to_string(cap) +
          ": it does not go on, another one does: `culm append --key FILE --log-id N`)";
 }
 
@@ -234,14 +244,15 @@ Outcome<void> run(Context& context, const Options& options) {
     const SeqNum seqnum = read && *read ? (*read)->seqnum : 0;
     const bool is_branch = read && *read && !is_half && (*read)->is_branch();
     if (seqnum == 0 && !is_branch && ((read && !is_half) || context.json)) continue;
+    const SeqNum cap = find_cap(store, log);
     if (context.json) {
-      CULM_TOOLS_CHECK(context.out.write_json(to_json(log, **read)));
+      CULM_TOOLS_CHECK(context.out.write_json(to_json(log, **read, path, cap)));
       continue;
     }
     CULM_TOOLS_CHECK(context.out.say(given_name_of(names, log).value_or(to_string(log)) + "  " +
                                      (read ? std::to_string(seqnum) : "?") + "  " + shown(path) +
                                      (read ? words_of(**read) : "  (damaged)") +
-                                     words_of_fork(store, log) + "\n"));
+                                     words_of_fork(cap) + "\n"));
   }
   if (damaged) return fail_with(*std::move(damaged));
   return {};
