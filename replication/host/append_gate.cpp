@@ -252,7 +252,6 @@ Result<KnownHead> ask_peers(const Question& about) {
     known.asked += who.gone - (is_other ? 1 : 0);
   }
   CULM_CHECK(prove_all(about, std::move(heads), known));
-  if (said.outcome == node::LogOutcome::kDenied) return known;
   known.answered =
       static_cast<std::size_t>(std::ranges::count_if(answered, [&](const node::Endpoint& endpoint) {
         return std::ranges::find(known.unproven, endpoint, &Claim::endpoint) ==

@@ -354,6 +354,17 @@ class NeverSynced(NetworkScenario):
         self.assertEqual(self.sync_one("reader", own.address, self.author)["head"], 2)
 
 
+class NewLog(NetworkScenario):
+    def test_needs_no_more_than_a_peer_that_holds_nothing_of_it(self):
+        relay = self.relay("relay", "--accept-any")
+        self.push_lines(1, relay, store="store")
+        append = ("append", "--key", self.keygen("another.key")[0], "--lines")
+        for log_id, gate in (1, "ask"), (2, "required"):
+            said = self.error(OK, *append, "--log-id", log_id, "--gate", gate, stdin=b"1\n")
+            self.assertEqual(said, "")
+        self.assertNotIn("asked", self.text("mark"))
+
+
 class MutePeer(NetworkScenario):
     """One of the peers of a first sync takes the connection and says nothing."""
 
