@@ -111,6 +111,13 @@ class Names(NetworkScenario):
         self.text("export", author, "--jsonl", "-o", "all.jsonl")
         self.assertEqual(len((self.place / "all.jsonl").read_text().splitlines()), 5)
 
+    def test_a_log_of_ones_own_that_was_forgotten_is_not_brought_up_again(self):
+        author = self.two_logs()
+        relay = self.relay("relay", "--accept", author)
+        self.text("sync", relay.address, author, "--push")
+        self.text("forget", author + ".7", "--own")
+        self.assertNotIn("your own", self.text("sync", relay.address, author))
+
     def test_an_author_is_synced_with_all_known_logs_and_log_0(self):
         author = self.two_logs()
         relay = self.relay("relay", "--accept", author)

@@ -155,9 +155,15 @@ Outcome<void> add_logs(const Options& options, const store::Store& store, bool i
 
 /// Of authors who are new here log 0 alone is asked for, as no peer says which others there are;
 /// of one's own, the marks do.
-Outcome<std::string> tell_other_logs(const Options& options, const store::Store& store) {
+Outcome<std::string> tell_other_logs(const Context& context, const Options& options,
+                                     const store::Store& store) {
   const auto directory = store::find_marks_directory();
   const auto marks = directory ? store::list_author_marks(*directory) : std::vector<LogKey>();
+  // One that was last appended to in this very store was forgotten here.
+  const auto is_forgotten = [&](const LogKey& log) {
+    const auto mark = store::read_author_mark(*directory, log, context.store_directory);
+    return mark && *mark && !(*mark)->is_copied;
+  };
   std::string sync = "`culm sync ";
   sync.append(node::to_string(options.first.endpoint)).append(" ");
   std::string text;
@@ -170,7 +176,7 @@ Outcome<std::string> tell_other_logs(const Options& options, const store::Store&
     bool is_told = false;
     for (const LogKey& log : marks.value_or(std::vector<LogKey>())) {
       const bool is_here = log == first || std::ranges::find(known, log) != known.end();
-      if (log.author != name.author || is_here) continue;
+      if (log.author != name.author || is_here || is_forgotten(log)) continue;
       text += short_name(log) + ": is your own, was not asked for, and is not here: " + sync;
       text += whole_name_of_one(log) + "`\n";
       is_told = true;
@@ -188,13 +194,13 @@ struct Besides {
   std::string others;
 };
 
-Outcome<Besides> find_besides(const Options& options, const node::SyncRequest& request,
-                              const store::Store& store) {
+Outcome<Besides> find_besides(const Context& context, const Options& options,
+                              const node::SyncRequest& request, const store::Store& store) {
   Besides besides;
   std::vector<LogKey> logs;
   for (const replication::WantRequest& want : request.logs) logs.push_back(want.log);
   CULM_TOOLS_TRY(besides.unwanted, find_unwanted(store, logs));
-  CULM_TOOLS_TRY(besides.others, tell_other_logs(options, store));
+  CULM_TOOLS_TRY(besides.others, tell_other_logs(context, options, store));
   return besides;
 }
 
@@ -226,7 +232,7 @@ Outcome<void> run_elsewhere(Context& context, const Options& options, node::Sync
   }
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_CHECK(add_logs(options, *store, false, request));
-  CULM_TOOLS_TRY(const Besides besides, find_besides(options, request, *store));
+  CULM_TOOLS_TRY(const Besides besides, find_besides(context, options, request, *store));
   say_when_interrupted("the peer has not answered");
   CULM_TOOLS_TRY(const auto silence, check_unasked(context, *store, request));
   take_signals();
@@ -291,7 +297,7 @@ Outcome<void> run(Context& context, const Options& options) {
   Host& host = **opened;
   const bool is_missing = host.store_is() == Host::StoreIs::kMissing;
   CULM_TOOLS_CHECK(add_logs(options, host.store(), is_missing, request));
-  CULM_TOOLS_TRY(const Besides besides, find_besides(options, request, host.store()));
+  CULM_TOOLS_TRY(const Besides besides, find_besides(context, options, request, host.store()));
   Outcome<void> served;
   const auto serve = [&] {
     if (request.live) served = host.serve_requests(false);
