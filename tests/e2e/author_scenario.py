@@ -78,6 +78,30 @@ class AuthorMark(Scenario):
         self.out("mark", "--import", "marks.jsonl")
         self.append("4\n")
 
+    def test_a_mark_of_which_the_half_that_is_left_tells_of_all_is_said_alike_by_all_verbs(self):
+        for start in 10, 4106:
+            self.append("more\n")
+            head = self.json("ls")["head"]
+            with open(self.mark(self.author), "r+b") as mark:
+                mark.seek(start)
+                byte = mark.read(1)[0]
+                mark.seek(start)
+                mark.write(bytes([byte ^ 1]))
+            said = self.run_culm("mark", status=FORK)
+            if f"  {head}  ".encode() not in said.stdout:
+                self.assertIn(b"`culm append --key KEY`", said.stderr)
+                self.append("more\n")
+                continue
+            damaged = f"one half of author mark {self.mark(self.author)} is damaged: more than "
+            damaged += f"seqnum {head} may have been published, and this store holds no more"
+            for text in (said.stderr.decode(), self.append("x\n", FORK).stderr.decode(),
+                         self.error(FORK, "verify")):
+                self.assertIn(damaged, text)
+                self.assertIn("append once with --adopt", text)
+            self.assertIn("; one half of the author mark is damaged", self.text("ls"))
+            self.append("more\n", 0, "--adopt")
+            self.assertNotIn("damaged", self.text("mark"))
+
     def test_a_mark_of_which_a_half_is_damaged_says_so_and_is_made_whole(self):
         self.append("4\n")
         self.write("marks.jsonl", self.out("mark", "--json"))

@@ -119,6 +119,9 @@ class OwnBranch(OwnLog):
         self.error(FORK, "sync", self.address, "--push")
         relay.end()
         self.assertIn("a peer holds another entry 4 than was appended here", self.text("mark"))
+        self.assertIn("; a peer holds another entry 4\n", self.text("ls"))
+        self.assertIn("a peer that was asked before holds another entry 4",
+                      self.error(FORK, "verify"))
         for arguments in (), ("--gate", "required"), ("--gate", "never"), ("--adopt",):
             said = self.append(b"mine 7\n", *arguments, status=FORK)
             self.assertIn("entries 4-6 were appended here while not all peers could be asked, and a "

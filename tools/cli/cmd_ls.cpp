@@ -73,8 +73,7 @@ Summary summarize(const store::LogState& log, const LostOfLog& lost) {
                                     (lacking & log.deleted).count());
   if (!lost.empty()) summary.state += "; lost: " + listed(lost);
   if (!lost.unwanted.empty()) summary.state += "; " + human_unwanted(lost);
-  if (lost.mark_fault) summary.state += "; " + message(*lost.mark_fault);
-  if (lost.elsewhere != 0) summary.state += "; " + human_behind(lost);
+  summary.state += human_mark(lost);
   return summary;
 }
 

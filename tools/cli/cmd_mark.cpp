@@ -10,8 +10,10 @@
 #include "culm/store/author_mark_place.hpp"
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/carry.hpp"
 #include "tools/cli/files.hpp"
 #include "tools/cli/interrupt.hpp"
+#include "tools/cli/lost.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 
@@ -54,13 +56,15 @@ Json to_json(const LogKey& log, const store::Published& published, const std::st
           {"cap", cap == 0 ? Json() : Json(cap)}};
 }
 
-Failure half_damaged(const store::Published& left) {
-  Failure failure(Error{Errc::kAuthorMarkFormat});
-  failure.message = "one half of the author mark is damaged: more than seqnum " +
-                    std::to_string(left.seqnum) + " may have been published";
-  return std::move(failure).next(
-      "append where the store is ahead of it, which makes it whole; else restore the mark from a "
-      "copy (`culm mark --import FILE`)");
+/// `log`: what the store knows of it.
+Failure half_damaged(const LogKey& key, const store::Published& left,
+                     const std::optional<store::LogOutline>& log) {
+  Failure failure = mark_failure(Error{Errc::kAuthorMarkFormat}, key);
+  if (!log || log->held.empty() || log->held.max() <= left.seqnum) return failure;
+  failure.message = "one half of the author mark is damaged, and this store is ahead of the other";
+  return std::move(failure).next("append to the log, which makes it whole (`" +
+                                 append_command("", key) +
+                                 "`); or restore it from a copy (`culm mark --import FILE`)");
 }
 
 template <std::size_t size>
@@ -209,16 +213,17 @@ Outcome<std::vector<LogKey>> choose_logs(const std::vector<std::string>& names,
   return logs;
 }
 
-/// Of a fork that the store, where there is one, knows of; else 0.
-SeqNum find_cap(const Outcome<std::unique_ptr<store::Store>>& store, const LogKey& log) {
+/// What the store, where there is one, knows of a log.
+std::optional<store::LogOutline> find_here(const Outcome<std::unique_ptr<store::Store>>& store,
+                                           const LogKey& log) {
   const auto transaction = store ? (*store)->read() : fail(Errc::kStoreNotFound);
-  const auto state = transaction ? transaction->find_outline(log) : fail(transaction.error());
-  return state && *state ? (*state)->cap : 0;
+  auto found = transaction ? transaction->find_outline(log) : fail(transaction.error());
+  return found ? *std::move(found) : std::nullopt;
 }
 
-std::string words_of_fork(SeqNum cap) {
-  if (cap == 0) return {};
-  return "  (forked at " + std::to_string(cap) +
+std::string words_of_fork(const std::optional<store::LogOutline>& log) {
+  if (!log || log->cap == 0) return {};
+  return "  (forked at " + std::to_string(log->cap) +
          ": it does not go on, another one does: `culm append --key FILE --log-id N`)";
 }
 
@@ -234,25 +239,25 @@ Outcome<void> run(Context& context, const Options& options) {
   for (const LogKey& log : logs) {
     const std::string path = store::author_mark_path(directory, log);
     const auto read = store::read_author_mark(directory, log);
+    const auto here = find_here(store, log);
     const bool is_half = read && *read && (*read)->is_overtaken;
-    if (!read || is_half) {
-      damaged = (is_half ? half_damaged(**read) : Failure(read.error()))
-                    .about("author mark " + shown(path));
+    if (is_half) damaged = half_damaged(log, **read, here).about(short_name(log));
+    if (!read) {
+      damaged = Failure(read.error()).about("author mark " + shown(path));
       if (!read && read.error().code != Errc::kAuthorMarkFormat) return fail_with(*damaged);
     }
     // One that was made, and that nothing was published under yet, says nothing.
     const SeqNum seqnum = read && *read ? (*read)->seqnum : 0;
     const bool is_branch = read && *read && !is_half && (*read)->is_branch();
     if (seqnum == 0 && !is_branch && ((read && !is_half) || context.json)) continue;
-    const SeqNum cap = find_cap(store, log);
     if (context.json) {
-      CULM_TOOLS_CHECK(context.out.write_json(to_json(log, **read, path, cap)));
+      CULM_TOOLS_CHECK(context.out.write_json(to_json(log, **read, path, here ? here->cap : 0)));
       continue;
     }
     CULM_TOOLS_CHECK(context.out.say(given_name_of(names, log).value_or(to_string(log)) + "  " +
                                      (read ? std::to_string(seqnum) : "?") + "  " + shown(path) +
                                      (read ? words_of(**read) : "  (damaged)") +
-                                     words_of_fork(cap) + "\n"));
+                                     words_of_fork(here) + "\n"));
   }
   if (damaged) return fail_with(*std::move(damaged));
   return {};

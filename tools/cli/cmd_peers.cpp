@@ -36,7 +36,8 @@ Outcome<void> list(Context& context) {
     CULM_TOOLS_CHECK(context.json ? context.out.write_json(line) : context.out.say(text + "\n"));
   }
   if (!peers.empty() || context.json) return {};
-  return context.out.say("this store has not synced with a peer yet: `culm sync HOST:PORT`\n");
+  return context.out.say(
+      "this store has not synced anything with a peer yet, or forgot it: `culm sync HOST:PORT`\n");
 }
 
 Outcome<void> forget(Context& context, const std::vector<std::string>& texts) {

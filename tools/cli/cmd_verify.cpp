@@ -17,6 +17,7 @@
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
 #include "tools/cli/verify_entry.hpp"
+#include "tools/sync/own_branch.hpp"
 
 namespace culm::tools {
 namespace {
@@ -153,8 +154,7 @@ std::string to_text(const Output& out, const Columns& columns, const store::LogS
   if (log.cap != 0) text += ", forked by its author at " + std::to_string(log.cap);
   if (!lost.empty()) text += "; lost: " + listed(lost);
   if (!lost.unwanted.empty()) text += "; " + human_unwanted(lost);
-  if (lost.mark_fault) text += "; " + message(*lost.mark_fault);
-  if (lost.elsewhere != 0) text += "; " + human_behind(lost);
+  text += human_mark(lost);
   if (report.first_fault) {
     text += "; " + human_count(report.faults) +
             (report.faults == 1 ? " fault: " : " faults, first: ") + message(*report.first_fault);
@@ -222,8 +222,8 @@ Outcome<Failure> judge_unreadable(Context& context, const Columns& columns,
 }
 
 /// What is wrong with a log whose state can be read.
-void judge(std::optional<Failure>& worst, const store::LogState& log, const LostOfLog& lost,
-           const store::AuditReport& report) {
+void judge(std::optional<Failure>& worst, const store::Store& store, const store::LogState& log,
+           const LostOfLog& lost, const store::AuditReport& report) {
   const std::string title = short_name(log.log);
   if (report.first_fault) {
     keep_worst(worst, failure_of(title, *report.first_fault));
@@ -235,7 +235,10 @@ void judge(std::optional<Failure>& worst, const store::LogState& log, const Lost
   } else if (log.cap != 0) {
     keep_worst(worst, Failure(error_for(Errc::kFork, log.cap)).about(title));
   } else if (lost.mark_fault) {
-    keep_worst(worst, mark_failure(*lost.mark_fault, log.log).about(title));
+    keep_worst(worst, lost.branch ? explain_branch({store, log.log, lost.tail, ""},
+                                                   {std::nullopt, lost.branch->branch_at(),
+                                                    *lost.branch, true})
+                                  : mark_failure(*lost.mark_fault, log.log).about(title));
   }
 }
 
@@ -298,7 +301,7 @@ Outcome<void> verify_store(Context& context, const Options& options) {
     if (told.elsewhere != 0 && elsewhere++ == 0) context.next = next_if_elsewhere(key);
     if (context.next.empty()) context.next = next_if_unwanted(log, told);
     CULM_TOOLS_CHECK(print_verdict(context, columns, transaction, log, told, report, verifier));
-    judge(worst, log, told, report);
+    judge(worst, *store, log, told, report);
   }
   if (elsewhere > 1) context.next += kThenOthers;
   if (worst) return fail_with(*std::move(worst));

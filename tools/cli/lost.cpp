@@ -214,9 +214,19 @@ void LostFinder::compare_with_mark(const store::ReadTransaction& transaction,
   const auto mark = marks_.read(log.log);
   if (!mark && mark.error().code == Errc::kAuthorMarkFormat) found.mark_fault = mark.error();
   if (!mark || !*mark) return;
+  // Also where the mark is of another store no append goes on with these.
+  found.is_half_damaged = (*mark)->is_overtaken && found.tail == (*mark)->seqnum;
+  const store::LogOutline outline{log.log, log.number, log.held - gone, log.cap};
+  const auto is_branch = store::holds_branch(transaction, outline, **mark);
+  if (log.cap == 0 && is_branch && *is_branch) {
+    found.branch = **mark;
+    found.mark_fault = error_for(Errc::kAuthorMarkFork, (*mark)->branch_at());
+  }
+  if (found.branch) return;
   const bool is_elsewhere =
       (*mark)->is_elsewhere || ((*mark)->is_copied && (*mark)->store != store_.id());
   if (is_elsewhere) {
+    if (found.is_half_damaged && log.cap == 0) found.mark_fault = Error{Errc::kAuthorMarkFormat};
     const RangeSet behind = wanted_behind(log, (*mark)->seqnum);
     if (log.cap != 0 || found.tail == 0 || behind.empty()) return;
     found.elsewhere = (*mark)->seqnum;
@@ -286,12 +296,18 @@ Result<LostOfLog> LostFinder::foresee(const store::ReadTransaction& transaction,
 Failure mark_failure(const Error& error, const LogKey& log) {
   Failure failure(error);
   if (error.code != Errc::kAuthorMarkFormat) return failure;
-  const std::string path = store::author_mark_path(store::find_marks_directory().value_or(""), log);
+  const std::string marks = store::find_marks_directory().value_or("");
   const bool is_missing = error.detail_kind == ErrorDetail::kSeqnum;
-  failure.message = "author mark " + shown(path) +
+  failure.message = "author mark " + shown(store::author_mark_path(marks, log)) +
                     (is_missing ? " is missing, though the store holds the log up to seqnum " +
                                       std::to_string(error.detail)
                                 : " is damaged");
+  const auto mark = store::read_author_mark(marks, log);
+  if (mark && *mark && (*mark)->is_overtaken && !is_missing) {
+    failure.message = "one half of " + failure.message + ": more than seqnum " +
+                      std::to_string((*mark)->seqnum) +
+                      " may have been published, and this store holds no more";
+  }
   failure.step = is_missing ? "marks are looked for in $CULM_MARKS, else by $XDG_DATA_HOME or "
                               "$HOME: where one of these was another when this log was appended "
                               "to, as in cron, set it so. Else "
@@ -339,10 +355,19 @@ std::string next_if_unwanted(const store::LogState& log, const LostOfLog& lost) 
          want_again(log, {everything(), payloads});
 }
 
-std::string human_behind(const LostOfLog& lost) {
-  if (lost.elsewhere == 0) return {};
-  return human_entries(lost.behind) + " behind: its author mark tells of " +
-         std::to_string(lost.elsewhere);
+std::string human_mark(const LostOfLog& lost) {
+  std::string text;
+  if (lost.branch) {
+    text = "; a peer holds another entry " + std::to_string(lost.branch->branch_at());
+  } else if (lost.mark_fault) {
+    const bool is_half = lost.is_half_damaged && lost.mark_fault->code == Errc::kAuthorMarkFormat;
+    text = is_half ? "; one half of the author mark is damaged" : "; " + message(*lost.mark_fault);
+  }
+  if (lost.elsewhere != 0) {
+    text += "; " + human_entries(lost.behind) + " behind: its author mark tells of ";
+    text += std::to_string(lost.elsewhere);
+  }
+  return text;
 }
 
 std::string next_if_elsewhere(const LogKey& log) {

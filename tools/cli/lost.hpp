@@ -28,6 +28,9 @@ struct LostOfLog {
   store::Lost unwanted{};
   /// Why its author mark keeps from appending to the log, other than that.
   std::optional<Error> mark_fault{};
+  /// Its author mark, where a peer showed another branch than the one here, which is that fault.
+  std::optional<store::Published> branch{};
+  bool is_half_damaged = false;  ///< its author mark is, and the rest tells of no more than is here
 
   [[nodiscard]] bool empty() const { return lost.empty() && cut_off.empty(); }
 };
@@ -95,9 +98,10 @@ class LostFinder {
 /// The same of a log, with the commands that bring it back.
 [[nodiscard]] std::string next_if_unwanted(const store::LogState& log, const LostOfLog& lost);
 
-/// "3 entries behind: its author mark tells of 10"; "" where it is not behind another store.
-[[nodiscard]] std::string human_behind(const LostOfLog& lost);
-/// What to do then.
+/// "; " and what its author mark says: why it keeps from appending, "3 entries behind: its author
+/// mark tells of 10"; "" where neither is so.
+[[nodiscard]] std::string human_mark(const LostOfLog& lost);
+/// What to do where it is behind another store.
 [[nodiscard]] std::string next_if_elsewhere(const LogKey& log);
 
 /// The ways to be rid of it: a peer, a backup, or to want less; where its author may not append,
