@@ -86,7 +86,13 @@ Result<std::optional<ByteView>> SecureChannel::next_body(ByteView& wire) {
     wire = wire.subspan(count);
     return partial_.size() == size;
   };
-  if (partial_.size() < kPrefixSizeBytes && !fill(kPrefixSizeBytes)) return std::nullopt;
+  if (partial_.size() < kPrefixSizeBytes && !fill(kPrefixSizeBytes)) {
+    // All messages of a handshake are shorter than 256 bytes.
+    if (handshake_ && partial_.front() != 0) {
+      return fail(is_initiator_ ? Errc::kPeerForeign : Errc::kHandshake);
+    }
+    return std::nullopt;
+  }
   CULM_TRY(const std::size_t size, body_size(partial_));
   if (!fill(kPrefixSizeBytes + size)) return std::nullopt;
   return ByteView(partial_).subspan(kPrefixSizeBytes);

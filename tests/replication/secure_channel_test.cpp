@@ -372,6 +372,10 @@ TEST(SecureChannel, RefusesOtherProtocolsAtTheirFirstBytes) {
     Bytes plaintext;
     EXPECT_EQ(ends.responder.receive(as_bytes(greeting), plaintext).error().code, Errc::kHandshake);
     EXPECT_TRUE(ends.responder.pending_output().empty());
+    Ends others;
+    const ByteView first = as_bytes(greeting).first(1);
+    EXPECT_EQ(others.responder.receive(first, plaintext).error().code, Errc::kHandshake);
+    EXPECT_EQ(others.initiator.receive(first, plaintext).error().code, Errc::kPeerForeign);
   }
 }
 
