@@ -159,7 +159,7 @@ Verdict judge_unshown(const Asked& about, const KnownHead& known,
   // Who holds nothing of it, or less, is enough to begin; the mark stays as it is.
   const bool is_none = known.asked == 0 && about.doubt == Doubt::kUnasked;
   if (is_none) return {about.because(Unshown{})};
-  return {std::nullopt, true, pushes};
+  return {std::nullopt, true, pushes || about.doubt == Doubt::kUnasked};
 }
 
 Result<Verdict> judge(const Asked& about, store::AuthorMark& mark) {

@@ -354,6 +354,31 @@ class NeverSynced(NetworkScenario):
         self.assertEqual(self.sync_one("reader", own.address, self.author)["head"], 2)
 
 
+    def test_is_said_not_to_be_served_and_is_after_a_sync_that_finds_no_more_of_it(self):
+        own = self.relay("store", "--accept-any")
+        self.assertIn("; until that sync a node on this store serves it to nobody",
+                      self.append(b"3\n"))
+        self.assertTrue(self.json("ls")["withheld"])
+        for verb in "ls", "verify":
+            self.assertIn("; a node withholds it until it has asked a peer", self.text(verb))
+        marks = self.environment["CULM_MARKS"]
+        self.environment["CULM_MARKS"] = self.path("marks-of-somebody")
+        said = self.error(NETWORK, "sync", own.address, self.author, store="reader")
+        self.assertIn("`culm ls` there says whether a sync has to come first", said)
+        self.environment["CULM_MARKS"] = marks
+        stranger = self.relay("stranger", "--accept-any")
+        command = re.search(r"`culm (sync [^`]*)`", self.append(b"4\n"))[1]
+        self.error(NETWORK, *command.replace("HOST:PORT", stranger.address).split())
+        self.environment["CULM_MARKS"] = self.path("marks-of-somebody")
+        self.assertEqual(self.sync_one("reader", own.address, self.author)["head"], 4)
+
+    def test_is_not_taken_by_its_own_node_before_and_the_words_cover_that(self):
+        own = self.relay("store", "--accept-any")
+        self.environment["CULM_MARKS"] = self.path("marks-of-somebody")
+        said = self.error(NETWORK, "sync", own.address, self.author, "--push", store="store-moved")
+        self.assertIn("was appended to there, `culm ls` there says what to do first", said)
+
+
 class NewLog(NetworkScenario):
     def test_needs_no_more_than_a_peer_that_holds_nothing_of_it(self):
         relay = self.relay("relay", "--accept-any")

@@ -106,6 +106,7 @@ Json to_json(const store::LogState& log, const Summary& summary, const LostOfLog
   object["cap"] = log.cap == 0 ? Json() : Json(log.cap);
   if (lost.published != 0) object["published"] = lost.published;
   if (lost.elsewhere != 0) object["published_elsewhere"] = lost.elsewhere;
+  if (lost.is_withheld) object["withheld"] = true;
   return object;
 }
 
@@ -253,12 +254,14 @@ Outcome<void> run(Context& context, const Options& options) {
   std::string step;       // of the first log of which something is lost
   std::string elsewhere;  // of the first that is behind another store
   std::size_t elsewhere_logs = 0;
+  std::string withheld;  // of the first that is
   for (std::size_t i = 0; i < logs.size(); ++i) {
     CULM_TOOLS_TRY(const auto state, transaction.get_log(logs[i]));
     const store::LogState& log = *state;
     CULM_TOOLS_TRY(const LostOfLog lost, about(short_name(log.log), losses.find(transaction, log)));
     if (!lost.empty() && step.empty()) step = next_if_lost(log, lost);
     if (lost.elsewhere != 0 && elsewhere_logs++ == 0) elsewhere = next_if_elsewhere(log.log);
+    if (lost.is_withheld && withheld.empty()) withheld = next_if_withheld(log.log);
     Summary summary = summarize(log, lost);
     CULM_TOOLS_TRY(summary.payload_bytes, count_payload_bytes(transaction, log));
     CULM_TOOLS_TRY(const InPart in_part, find_in_part(transaction, log, log.served()));
@@ -280,6 +283,7 @@ Outcome<void> run(Context& context, const Options& options) {
   }
   if (context.json) return {};
   if (elsewhere_logs > 1) elsewhere += kThenOthers;
+  if (elsewhere.empty()) elsewhere = std::move(withheld);
   context.next = logs.empty()
                      ? "`culm append` begins a log, `culm sync HOST:PORT AUTHOR` fetches one"
                      : std::move(step.empty() ? elsewhere : step);
@@ -305,9 +309,10 @@ void add_ls(CommandTree& tree) {
       "goes on with them, and what is lost: damage took it, it is wanted, and not here again; "
       "also\n"
       "what the author mark of a log tells of that was last written with this very store. Of one\n"
-      "that was written with another store it says how far this one is behind. What damage took\n"
-      "and is not wanted any more is no loss, and said apart; `culm verify` says how it comes "
-      "back.",
+      "that was written with another store it says how far this one is behind. Of what was\n"
+      "appended while no peer, or not all, could be asked it says that a node withholds it. What\n"
+      "damage took and is not wanted any more is no loss, and said apart; `culm verify` says how\n"
+      "it comes back.",
       "culm ls --full", options, run);
   verb.group(VerbGroup::kRead);
   verb.add_option("PREFIX", &options->prefix,

@@ -91,6 +91,7 @@ Json to_json(const store::LogState& log, const LostOfLog& lost, const store::Aud
   object["cap"] = log.cap == 0 ? Json() : Json(log.cap);
   if (lost.published != 0) object["published"] = lost.published;
   if (lost.elsewhere != 0) object["published_elsewhere"] = lost.elsewhere;
+  if (lost.is_withheld) object["withheld"] = true;
   const auto& fault = report.first_fault ? report.first_fault : lost.mark_fault;
   if (fault) {
     object["error"] = name(fault->code);
@@ -300,6 +301,7 @@ Outcome<void> verify_store(Context& context, const Options& options) {
     const LostOfLog told = lost.value_or(LostOfLog{});
     if (told.elsewhere != 0 && elsewhere++ == 0) context.next = next_if_elsewhere(key);
     if (context.next.empty()) context.next = next_if_unwanted(log, told);
+    if (told.is_withheld && context.next.empty()) context.next = next_if_withheld(key);
     CULM_TOOLS_CHECK(print_verdict(context, columns, transaction, log, told, report, verifier));
     judge(worst, *store, log, told, report);
   }

@@ -216,6 +216,10 @@ Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& c
   risk += (is_again && tail != 0 ? "those entries and all behind them"
                                  : "all from seqnum " + std::to_string(tail + 1) + " on") +
           std::string(" would be dropped everywhere");
+  // As the appender marks it.
+  const bool is_withheld =
+      !is_asked && !is_known && !is_begun && (tail != 0 || (published && *published));
+  if (is_withheld) risk += "; until that sync a node on this store serves it to nobody";
   warn(context, "append", log,
        {std::move(text), step_of(*gate.known, log, tail, gate.options), std::move(risk)});
   return is_asked;

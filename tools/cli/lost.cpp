@@ -8,6 +8,7 @@
 
 #include "culm/feed/closure.hpp"
 #include "culm/feed/lipmaa.hpp"
+#include "culm/replication/host/append_gate.hpp"
 #include "culm/store/check_published.hpp"
 #include "culm/store/foresee.hpp"
 
@@ -223,6 +224,10 @@ void LostFinder::compare_with_mark(const store::ReadTransaction& transaction,
     found.mark_fault = error_for(Errc::kAuthorMarkFork, (*mark)->branch_at());
   }
   if (found.branch) return;
+  if ((*mark)->is_unasked() && !(*mark)->is_elsewhere) {
+    const auto doubt = host::find_doubt(store_, log.log, **mark);
+    found.is_withheld = doubt && *doubt == host::Doubt::kUnasked;
+  }
   const bool is_elsewhere =
       (*mark)->is_elsewhere || ((*mark)->is_copied && (*mark)->store != store_.id());
   if (is_elsewhere) {
@@ -367,7 +372,15 @@ std::string human_mark(const LostOfLog& lost) {
     text += "; " + human_entries(lost.behind) + " behind: its author mark tells of ";
     text += std::to_string(lost.elsewhere);
   }
+  if (lost.is_withheld) text += "; a node withholds it until it has asked a peer";
   return text;
+}
+
+std::string next_if_withheld(const LogKey& log) {
+  return "of " + short_name(log) +
+         " the last entries were appended while no peer, or not all, could be asked: a node serves "
+         "it once it was synced, and nothing forks it: `culm sync HOST:PORT " +
+         name_of_one(log) + " --push`";
 }
 
 std::string next_if_elsewhere(const LogKey& log) {

@@ -31,6 +31,8 @@ struct LostOfLog {
   /// Its author mark, where a peer showed another branch than the one here, which is that fault.
   std::optional<store::Published> branch{};
   bool is_half_damaged = false;  ///< its author mark is, and the rest tells of no more than is here
+  /// Nobody could be asked before the last entries were appended: a node withholds it.
+  bool is_withheld = false;
 
   [[nodiscard]] bool empty() const { return lost.empty() && cut_off.empty(); }
 };
@@ -99,8 +101,10 @@ class LostFinder {
 [[nodiscard]] std::string next_if_unwanted(const store::LogState& log, const LostOfLog& lost);
 
 /// "; " and what its author mark says: why it keeps from appending, "3 entries behind: its author
-/// mark tells of 10"; "" where neither is so.
+/// mark tells of 10", that it is withheld; "" where none of these is so.
 [[nodiscard]] std::string human_mark(const LostOfLog& lost);
+/// What to do where it is withheld.
+[[nodiscard]] std::string next_if_withheld(const LogKey& log);
 /// What to do where it is behind another store.
 [[nodiscard]] std::string next_if_elsewhere(const LogKey& log);
 

@@ -96,7 +96,10 @@ Failure explain(const node::SyncRequest& request, const node::LogReport& log, co
   if (is_offer) who = "the peer at " + (log.offer_denied_by ? to_string(*log.offer_denied_by) : "");
   Failure failure(Exit::kNetwork, error.code, who + " " + why_denied(reason, is_offer));
   if (!is_offer && reason == replication::DenyReason::kNotServed) {
-    std::string step = "check the name of the log; or push it there first, from where it is";
+    std::string step =
+        "check the name of the log; or push it there first, from where it is; where "
+        "it was appended to there, `culm ls` there says whether a sync has to come "
+        "first";
     if (log.log.log_id == LogId{}) {
       step += "; other logs of the author are asked for by name, like ";
       step += whole_name_of_one({log.log.author, LogId{1}});
@@ -108,8 +111,10 @@ Failure explain(const node::SyncRequest& request, const node::LogReport& log, co
   }
   if (reason == replication::DenyReason::kBusy) return std::move(failure).next(kIfCannot);
   if (!is_offer) return failure;
-  return std::move(failure).next("start that relay with --accept " + whole_name_of_one(log.log) +
-                                 " besides");
+  return std::move(failure).next(
+      "start that relay with --accept " + whole_name_of_one(log.log) +
+      " besides; where it takes this log already, and was appended to there, `culm ls` there says "
+      "what to do first");
 }
 
 Failure explain(const node::PeerReport& peer, const Error& error) {
