@@ -169,6 +169,7 @@ Json to_json(const LogReport& log) {
   }
   json["peer_heads"] = to_array(log.peer_heads, head_json);
   json["silent"] = to_array(log.silent, address_json);
+  json["peers_damaged"] = to_array(log.damaged, address_json);
   json["unconfirmed"] = Json::array();
   for (const node::Unconfirmed& one : log.unconfirmed) {
     Json rest{{"address", node::to_string(one.endpoint)},
@@ -215,7 +216,7 @@ Result<node::Unconfirmed> parse_unconfirmed(const Json& json) {
   unconfirmed.is_unsaid = json.find_bool("unsaid").value_or(false);
   return unconfirmed;
 }
-Result<node::Endpoint> parse_silent(const Json& json) { return get_endpoint(json, "address"); }
+Result<node::Endpoint> parse_address(const Json& json) { return get_endpoint(json, "address"); }
 Result<SeqNum> parse_head(const Json& json) {
   const auto head = json.find_number("head");
   return head ? Result<SeqNum>(*head) : malformed();
@@ -240,7 +241,8 @@ Result<LogReport> parse_log(const Json& json) {
     CULM_TRY(log.*member, get_quote(json, name));
   }
   CULM_TRY(log.peer_heads, get_array(json, "peer_heads", parse_head));
-  CULM_TRY(log.silent, get_array(json, "silent", parse_silent));
+  CULM_TRY(log.silent, get_array(json, "silent", parse_address));
+  CULM_TRY(log.damaged, get_array(json, "peers_damaged", parse_address));
   CULM_TRY(log.unconfirmed, get_array(json, "unconfirmed", parse_unconfirmed));
   if (json.find("offer_denied_by") != nullptr) {
     CULM_TRY(log.offer_denied_by, get_endpoint(json, "offer_denied_by"));

@@ -89,7 +89,9 @@ Json some_of(const Json& object, std::initializer_list<std::string_view> keys) {
   return some;
 }
 
+/// With the peers that could not bring some of it.
 Json with_silent(Json line, const node::LogReport& log, const Json& whole) {
+  if (!log.damaged.empty()) line.update(some_of(whole, {"peers_damaged"}));
   if (!log.silent.empty()) line.update(some_of(whole, {"silent"}));
   return line;
 }

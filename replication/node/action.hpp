@@ -95,7 +95,8 @@ struct FetchEnded {
   std::optional<replication::DenyReason> denied = std::nullopt;  ///< by the last peer that did
   SeqNum head = 0;  ///< the highest that a peer that is believed said it holds: `Fetch::head`
   std::map<DialId, replication::DenyReason> declined{};  ///< by whom
-  bool is_damaged = false;  ///< each peer that has answered has lost some of what lacks here
+  bool is_damaged = false;     ///< each peer that has answered has lost some of what lacks here
+  std::set<DialId> damaged{};  ///< who has lost some of what was wanted
 };
 /// What a sync tells; the last is `SyncEnded`.
 struct SyncTold {

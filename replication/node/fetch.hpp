@@ -80,6 +80,8 @@ class Fetch {
   /// Whether each peer that has answered has lost some of what is wanted, and did not come from
   /// others, by damage.
   [[nodiscard]] bool is_damaged() const;
+  /// Those that have lost some of it.
+  [[nodiscard]] std::set<DialId> damaged() const;
   /// Whether some peer has said what it holds.
   [[nodiscard]] bool is_served() const { return is_served_; }
   /// The highest that a peer that is believed holds, as it says; where `is_damaged`, also what it

@@ -19,6 +19,14 @@ bool Fetch::is_damaged() const {
   return std::ranges::any_of(sources_, has_lost) && std::ranges::none_of(sources_, is_sound);
 }
 
+std::set<DialId> Fetch::damaged() const {
+  std::set<DialId> dials;
+  for (const auto& [session, source] : sources_) {
+    if (source.is_damaged) dials.insert(source.dial);
+  }
+  return dials;
+}
+
 SeqNum Fetch::head() const {
   SeqNum head = head_;
   if (!is_damaged()) return head;

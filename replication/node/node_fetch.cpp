@@ -159,6 +159,7 @@ void Node::advance_fetches() {
     ended.denied = fetch.denied();
     ended.head = fetch.head();
     ended.is_damaged = fetch.is_damaged();
+    ended.damaged = fetch.damaged();
     ended.declined = fetch.declined();
     fetch.cancel(*this);
     const SyncId sync = running.sync;

@@ -217,6 +217,10 @@ void Sync::conclude() {
       told.outcome = LogOutcome::kUnfinished;
     }
     told.silent = find_silent(log);
+    const bool is_whole = told.missing.empty() && told.payloads_missing.empty();
+    for (const std::size_t peer : log.damaged) {
+      if (!is_whole) told.damaged.push_back(report.peers[peer].endpoint);
+    }
   }
   add_connections_to_quotes();
   if (report.error) report.outcome = SyncOutcome::kFailed;

@@ -159,6 +159,7 @@ class Sync {
     std::set<std::size_t> quoting{};  ///< peers whose quote is waited for, where that is all
     std::set<DialId> unoffered{};     ///< to these, as there was nothing to offer
     std::map<std::size_t, Instant> passed_over{};  ///< peers, and when
+    std::set<std::size_t> damaged{};               ///< peers that have lost some of it
 
     // Live.
     DialId source = 0;               ///< who is asked for it; 0: nobody

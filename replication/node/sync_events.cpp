@@ -239,7 +239,13 @@ void Sync::on(const FetchEnded& ended) {
   log.state.fetched(ended);
   for (const auto& [dial, reason] : ended.declined) {
     const auto call = calls_.find(dial);
-    if (call != calls_.end()) log.state.declined(call->second.peer, reason);
+    if (call == calls_.end()) continue;
+    log.state.declined(call->second.peer, reason);
+    if (reason == replication::DenyReason::kDamaged) log.damaged.insert(call->second.peer);
+  }
+  for (const DialId dial : ended.damaged) {
+    const auto call = calls_.find(dial);
+    if (call != calls_.end()) log.damaged.insert(call->second.peer);
   }
   // Of several, the first may be the one that was passed over.
   if (has_several()) log.state.end_whole();

@@ -59,6 +59,8 @@ struct LogReport {
   /// Peers that did not say what they hold of it, nor no, or were passed over while they were to
   /// bring some of it and have not said anything since.
   std::vector<Endpoint> silent;
+  std::vector<Endpoint>
+      damaged;                ///< peers that have lost some of it by damage, where some is lacking
   SeqNum cap = 0;             ///< 0: no fork is known
   SeqNum end_of_log = 0;      ///< here; 0: it may go on
   RangeSet dropped;           ///< held from the cap on, where it was lowered meanwhile

@@ -85,6 +85,55 @@ class Damage(Rotten):
             self.assertEqual(self.printed(f"reader{lost}", author), self.lines(ENTRIES))
             relay.end()
 
+    def test_payloads_that_a_relay_cannot_read_are_not_said_to_be_held_by_nobody(self):
+        one, two = (self.relay(name, "--accept-any") for name in ("one", "two"))
+        author = self.push_lines(20, one)[1]
+        self.sync_one("author", two.address, "--push", author)
+        for relay in one, two:
+            relay.end()
+        self.rot_payload("one", 7)
+        self.out("delete", author, "--payloads", "--range", "7", store="two")
+        one, two = self.relay("one"), self.relay("two")
+        name = author[:12]
+        for n in range(2):
+            store = f"reader{n}"
+            done = self.run_culm("sync", one.address, author, store=store, status=NETWORK)
+            said = done.stdout.decode()
+            self.assertIn(f"{name}: the store of the peer is damaged: the payloads of 1 entry that "
+                          "are wanted did not come: 7\n", said)
+            self.assertNotIn("does not hold", said)
+            both = ["sync", two.address, "--also", one.address, author]
+            done = self.run_culm(*both, store=store, status=NOT_FOUND)
+            said = done.stdout.decode()
+            self.assertIn(f"{name}: no peer brings the payloads of 1 entry that are wanted: 7\n"
+                          f"{name}: the peer at {one.address} has lost some of it: its store is "
+                          "damaged\n", said)
+            self.assertNotIn("do not hold", said)
+            self.assertIn("`culm verify` there", done.stderr.decode())
+            line = self.json_lines(*both, store=store, status=NOT_FOUND)[0]
+            self.assertEqual(line["peers_damaged"], [{"address": one.address}])
+        # Of a node that does it, the same.
+        self.relay("reader0")
+        line = self.json_lines(*both, store="reader0", status=NOT_FOUND)[0]
+        self.assertEqual(line["peers_damaged"], [{"address": one.address}])
+        done = self.run_culm("sync", two.address, author, store="reader1", status=NOT_FOUND)
+        self.assertIn("the peer does not hold the payloads of 1 entry", done.stdout.decode())
+
+    def test_of_a_damaged_log_what_lies_beyond_its_head_is_not_said_to_lack(self):
+        for lost, did_not, beyond in ((7, "1 entry of what is wanted did not come: 7; ", 20),
+                                      (20, "", 19)):
+            relay = self.relay(f"relay{lost}", "--accept-any")
+            author = self.push_lines(20, relay, f"{lost}.key", f"author{lost}")[1]
+            relay.end()
+            self.rot_row(f"relay{lost}", lost)
+            relay = self.relay(f"relay{lost}", "--accept-any")
+            self.wait_until_said(relay, f"damaged at {lost};")
+            done = self.run_damaged(["sync", relay.address, author, "--range", "5-30"],
+                                    store=f"reader{lost}")
+            self.assertIn(f"the store of the peer is damaged: {did_not}", done.stdout.decode())
+            self.assertIn(f"{beyond + 1}-30 of what is wanted lies beyond {beyond}, the highest "
+                          "entry that it can show\n", done.stdout.decode())
+
     def row_key(self, n):
         return (1).to_bytes(8, "big") + n.to_bytes(8, "big") + b"\x03"
 

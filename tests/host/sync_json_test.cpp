@@ -50,6 +50,7 @@ node::SyncReport full_report() {
   log.is_pushed = true;
   log.peer_heads = {7, kSeqnumMax};
   log.silent = {{"127.0.0.1", 7474}};
+  log.damaged = {{"127.0.0.1", 7475}};
   log.unconfirmed = {{{"127.0.0.1", 7474}, {{5, 6}}, {{5, 9}}},
                      {{"::1", 7475}, {}, {{1, 1}}, true}};
   log.quote = replication::Quote{0, 1, 2, 3, 4, false};
@@ -90,6 +91,7 @@ TEST(SyncJson, AReportComesBackAsItWas) {
   EXPECT_EQ(back->logs[0].cut_off, (RangeSet{{6, 6}}));
   EXPECT_EQ(back->logs[0].peer_heads, (std::vector<SeqNum>{7, kSeqnumMax}));
   EXPECT_EQ(back->logs[0].silent, full_report().logs[0].silent);
+  EXPECT_EQ(back->logs[0].damaged, full_report().logs[0].damaged);
   ASSERT_EQ(back->logs[0].unconfirmed.size(), 2U);
   EXPECT_EQ(back->logs[0].unconfirmed[0].payloads, (RangeSet{{5, 9}}));
   EXPECT_FALSE(back->logs[0].unconfirmed[0].is_unsaid);

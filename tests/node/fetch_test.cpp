@@ -397,6 +397,7 @@ TEST_F(FetchTest, AHeadThatAPeerTookBackCountsOnlyWhereAllHaveLostSome) {
     if (is_alone) {
       EXPECT_EQ(advance(), FetchOutcome::kComplete);
       EXPECT_TRUE(fetch.is_damaged());
+      EXPECT_EQ(fetch.damaged(), (std::set<DialId>{1}));
       EXPECT_EQ(fetch.head(), kClaimed);
       continue;
     }
@@ -406,6 +407,7 @@ TEST_F(FetchTest, AHeadThatAPeerTookBackCountsOnlyWhereAllHaveLostSome) {
     ASSERT_EQ(peers.wants.size(), 3U) << "the newest that the other holds are asked for";
     EXPECT_EQ(fetch.missing(), (RangeSet{{201, 300}}));
     EXPECT_FALSE(fetch.is_damaged());
+    EXPECT_EQ(fetch.damaged(), (std::set<DialId>{1}));
     EXPECT_EQ(fetch.head(), all.max());
   }
 }

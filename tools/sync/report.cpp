@@ -124,15 +124,39 @@ std::string receipt(const SyncRequest& request, const LogReport& log) {
          (log.peer_head == 0 ? "" : "; " + who + " that it holds the rest");
 }
 
+/// What did not come of a log of which each peer that answered has lost some by damage.
+std::string human_damaged(const SyncRequest& request, const LogReport& log,
+                          const RangeSet& payloads) {
+  if (log.peer_head == 0) return "it can serve nothing of this log";
+  const RangeSet known = log.missing & RangeSet{{1, head_of(log)}};
+  const RangeSet beyond = log.missing - known;
+  std::string text;
+  if (!known.empty()) text = human_entries(known.count()) + " of what is wanted";
+  if (!known.empty()) text += " did not come: " + human_ranges(known);
+  if (!payloads.empty()) {
+    text += (text.empty() ? "" : ", and ") + payloads_of(payloads) +
+            " that are wanted did not come: " + human_ranges(payloads);
+  }
+  if (text.empty()) text = "some of what is wanted was lost there";
+  if (beyond.empty()) return text;
+  return text + "; " + human_ranges(beyond) + " of what is wanted lies beyond " +
+         std::to_string(head_of(log)) + ", the highest entry that " +
+         (is_of_one(request) ? "it can show" : "they can show");
+}
+
+/// What those that were asked do not hold, as far as they say.
+std::string lack(const SyncRequest& request, const LogReport& log) {
+  if (is_of_one(request)) return "the peer does not hold ";
+  if (!log.damaged.empty()) return "no peer brings ";
+  return log.silent.empty() ? "the peers do not hold " : "no peer that answered holds ";
+}
+
 /// Sentences about a log that the table has no column for.
 std::string notes(const SyncRequest& request, const SyncReport& report, const LogReport& log) {
   std::string text;
   const auto note = [&](const std::string& sentence) {
     text += short_name(log.log) + ": " + sentence + "\n";
   };
-  const char* const lack = is_of_one(request)   ? "the peer does not hold "
-                           : log.silent.empty() ? "the peers do not hold "
-                                                : "no peer that answered holds ";
   if (log.outcome == LogOutcome::kDenied && log.denied && !request.push) {
     const char* const who = is_of_one(request)   ? "the peer "
                             : log.silent.empty() ? "no peer serves it; the last "
@@ -142,29 +166,31 @@ std::string notes(const SyncRequest& request, const SyncReport& report, const Lo
   const bool has_stalled = log.outcome == LogOutcome::kIncomplete ||
                            (request.live && log.outcome == LogOutcome::kDenied);
   const RangeSet missing = log.missing - log.beyond_head;
+  const RangeSet payloads = log.payloads_missing - log.payloads_left_out;
   const std::string those = human_entries(missing.count()) + " of what is wanted";
   const bool is_refused = log.offer_denied == replication::DenyReason::kDamaged;
+  const bool is_damaged =
+      log.outcome == LogOutcome::kPartial && log.error && (!is_refused || !missing.empty());
   if (log.outcome == LogOutcome::kBudget && has_come(report)) {
     note("stopped at the budget; run the same again to go on");
-  } else if (log.outcome == LogOutcome::kPartial && log.error &&
-             (!is_refused || !missing.empty())) {
+  } else if (is_damaged) {
     note("the store of " +
          std::string(is_of_one(request) ? "the peer" : "each peer that answered") +
-         " is damaged: " +
-         (log.peer_head == 0 ? "it can serve nothing of this log"
-          : missing.empty()  ? "some of what is wanted was lost there"
-                             : those + " did not come: " + human_ranges(missing)));
+         " is damaged: " + human_damaged(request, log, payloads));
   } else if (log.outcome == LogOutcome::kPartial && !missing.empty()) {
-    note(lack + those + ": " + human_ranges(missing));
+    note(lack(request, log) + those + ": " + human_ranges(missing));
   } else if (has_stalled && !missing.empty()) {
     note(those + " did not come: " + human_ranges(missing));
   }
   if (!log.beyond_head.empty()) note(human_beyond(log));
-  const RangeSet payloads = log.payloads_missing - log.payloads_left_out;
-  if (!payloads.empty() && has_stalled) {
+  if (!payloads.empty() && !is_damaged && (has_stalled || log.error)) {
     note(payloads_of(payloads) + " that are wanted did not come: " + human_ranges(payloads));
-  } else if (!payloads.empty()) {
-    note(lack + payloads_of(payloads) + " that are wanted: " + human_ranges(payloads));
+  } else if (!payloads.empty() && !is_damaged) {
+    note(lack(request, log) + payloads_of(payloads) +
+         " that are wanted: " + human_ranges(payloads));
+  }
+  for (const node::Endpoint& peer : log.damaged) {
+    if (!log.error) note(the_peer(request, peer) + " has lost some of it: its store is damaged");
   }
   if (!log.payloads_left_out.empty()) {
     note("--payload-max left out " + payloads_of(log.payloads_left_out) + ": " +

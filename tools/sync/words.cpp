@@ -72,6 +72,9 @@ Failure explain_partial(const node::LogReport& log, const Error& error) {
     return std::move(failure).next("ask for less: the author ended the log with entry " +
                                    std::to_string(log.end_of_log) + ", and nothing follows it");
   }
+  if (!log.damaged.empty()) {
+    return std::move(failure).next(std::string(kIfDamaged) + without_payloads(log));
+  }
   if (log.silent.empty()) {
     return std::move(failure).next("another peer may hold it: name it with --also" +
                                    without_payloads(log));
