@@ -6,7 +6,7 @@ import socket
 import threading
 
 from relay_harness import NetworkScenario
-from scenario import INTERRUPTED, NETWORK, main
+from scenario import INTERRUPTED, NETWORK, NOT_FOUND, main
 
 CUT_BEHIND_BYTES = 200_000
 
@@ -82,6 +82,30 @@ class CutPush(NetworkScenario):
 
             self.cut = interrupt
             check(process, INTERRUPTED)
+
+
+class OfSeveralLogs(NetworkScenario):
+    def test_where_several_logs_are_refused_the_hint_accepts_each(self):
+        author = self.new_log(["x"])
+        self.new_log(["y"], "--log-id", 3, key=(self.path("me.key"), author))
+        relay = self.relay("relay")
+        said = self.error(NETWORK, "sync", relay.address, "--push")
+        accepts = f"--accept {author}.0 --accept {author}.3"
+        self.assertIn(f"next: start that relay with {accepts} besides\n", said)
+        relay.end()
+        relay = self.relay("relay", *accepts.split())
+        self.out("sync", relay.address, "--push")
+
+    def test_a_range_that_one_log_alone_has_says_which(self):
+        author = self.new_log("abcdefghij")
+        self.new_log("ab", "--log-id", 3, key=(self.path("me.key"), author))
+        relay = self.relay("relay", "--accept-any")
+        self.out("sync", relay.address, "--push")
+        said = self.error(NOT_FOUND, "sync", relay.address, author, f"{author}.3", "--range", "5-9",
+                          store="reader")
+        self.assertIn(f"culm: sync: {author[:12]}.3: not all that is wanted is here\n", said)
+        self.assertIn("next: run it again when the log has grown; --range fits "
+                      f"{author[:12]}, of which all of it is here\n", said)
 
 
 if __name__ == "__main__":

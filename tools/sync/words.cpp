@@ -35,8 +35,22 @@ RangeSet owed_cut_off(const node::LogReport& log) {
   return owed;
 }
 
+/// Logs of which all that was named is here, where it lies beyond the head of another one.
+std::string which_fit(const node::SyncReport& report) {
+  constexpr std::size_t kNamedMax = 5;
+  std::string names;
+  std::size_t count = 0;
+  for (const node::LogReport& log : report.logs) {
+    if (!log.beyond_head.empty() || log.outcome != node::LogOutcome::kComplete) continue;
+    if (++count <= kNamedMax) names += (names.empty() ? "" : ", ") + short_name(log.log);
+  }
+  if (count > kNamedMax) names += " and " + human_count(count - kNamedMax) + " more";
+  return names.empty() ? "" : "; --range fits " + names + ", of which all of it is here";
+}
+
 /// Of a log of which the peers have brought, and taken, all that they do.
-Failure explain_partial(const node::LogReport& log, const Error& error) {
+Failure explain_partial(const node::SyncReport& report, const node::LogReport& log,
+                        const Error& error) {
   if (log.error) {
     // A sync that names no log asks for those of which something is here.
     const std::string by_name = log.head != 0
@@ -68,9 +82,13 @@ Failure explain_partial(const node::LogReport& log, const Error& error) {
     return std::move(failure).next("without --payload-max the rest comes too");
   }
   if (log.payloads_missing.empty() && log.beyond_head.contains(log.missing)) {
-    if (log.end_of_log == 0) return std::move(failure).next("run it again when the log has grown");
+    const std::string fits = which_fit(report);
+    if (log.end_of_log == 0) {
+      return std::move(failure).next("run it again when the log has grown" + fits);
+    }
     return std::move(failure).next("ask for less: the author ended the log with entry " +
-                                   std::to_string(log.end_of_log) + ", and nothing follows it");
+                                   std::to_string(log.end_of_log) + ", and nothing follows it" +
+                                   fits);
   }
   if (!log.damaged.empty()) {
     return std::move(failure).next(std::string(kIfDamaged) + without_payloads(log));
@@ -84,13 +102,28 @@ Failure explain_partial(const node::LogReport& log, const Error& error) {
                                  "answers, or name another with --also");
 }
 
-Failure explain(const node::SyncRequest& request, const node::LogReport& log, const Error& error) {
+/// What a relay is to be started with, for all logs that it does not take.
+std::string accepting(const node::SyncReport& report, const node::LogReport& first) {
+  constexpr std::size_t kNamedMax = 20;
+  std::string text;
+  std::size_t count = 0;
+  for (const node::LogReport& log : report.logs) {
+    const bool is_same =
+        log.offer_denied == first.offer_denied && log.offer_denied_by == first.offer_denied_by;
+    if (is_same && ++count <= kNamedMax) text += " --accept " + whole_name_of_one(log.log);
+  }
+  if (count <= kNamedMax) return text + " besides";
+  return text + " besides, and likewise for " + human_logs(count - kNamedMax) + " more";
+}
+
+Failure explain(const node::SyncRequest& request, const node::SyncReport& report,
+                const node::LogReport& log, const Error& error) {
   if (log.outcome == node::LogOutcome::kBudget && error.code == Errc::kUsage) {
     return Failure(Exit::kUsage, error.code, "nothing that is missing fits into the budget")
         .next("with --budget 64KiB or more something comes each time");
   }
   const bool is_offer = log.offer_denied.has_value();
-  if (node::is_partial(log) && !is_offer) return explain_partial(log, error);
+  if (node::is_partial(log) && !is_offer) return explain_partial(report, log, error);
   const bool is_lost_there = log.error == Error{Errc::kPeerStore};
   if (log.error && !is_offer && !is_lost_there) return *log.error;
   const auto reason =
@@ -115,8 +148,8 @@ Failure explain(const node::SyncRequest& request, const node::LogReport& log, co
   if (reason == replication::DenyReason::kBusy) return std::move(failure).next(kIfCannot);
   if (!is_offer) return failure;
   return std::move(failure).next(
-      "start that relay with --accept " + whole_name_of_one(log.log) +
-      " besides; where it takes this log already, and was appended to there, `culm ls` there says "
+      "start that relay with" + accepting(report, log) +
+      "; where it takes what it refuses already, and was appended to there, `culm ls` there says "
       "what to do first");
 }
 
@@ -154,7 +187,7 @@ std::string how_ended(const node::SyncRequest& request, const node::SyncReport& 
 Failure explain(const node::SyncRequest& request, const node::SyncReport& report,
                 const node::SyncShortfall& why) {
   if (why.log != nullptr) {
-    return explain(request, *why.log, why.error).about(short_name(why.log->log));
+    return explain(request, report, *why.log, why.error).about(short_name(why.log->log));
   }
   const std::string ended = how_ended(request, report);
   if (why.peer != nullptr) {
