@@ -73,9 +73,12 @@ class Arguments(Scenario):
             command = f"`culm {' '.join(map(shlex.quote, given))} {step}`"
             self.assertIn(f"\n  next: {command}", said)
 
-    def test_help_is_text_also_where_json_is_asked_for(self):
-        self.assertEqual(self.text("help", "ls", "--json"), self.text("ls", "--help", "--json"))
-        self.assertIn("help stays text", self.text("--help"))
+    def test_help_is_one_line_where_json_is_asked_for_and_says_so(self):
+        for verb, narrow in ([], "--help"), (["ls"], "ls --help"):
+            lines = [self.json(*arguments) for arguments in (["help", *verb], narrow.split())]
+            self.assertEqual(lines, 2 * [{"type": "help", "message": self.text("help", *verb)}])
+            self.assertIn("JSON, one object a line; help is one with its text",
+                          " ".join(lines[0]["message"].split()))
 
     @unittest.skipUnless(shutil.which("groff"), "no groff")
     def test_man_pages_are_sound(self):

@@ -157,7 +157,7 @@ struct CommonOption {
 };
 inline constexpr CommonOption kCommonOptions[] = {
     {"--store", "DIR", "Directory of the store (default ./culm-store, or what CULM_STORE says)"},
-    {"--json", "", "Print JSON, one object a line; help stays text"},
+    {"--json", "", "Print JSON, one object a line; help is one with its text"},
     {"-h,--help", "", "Print this help and exit"},
     {"-V,--version", "", "Print the version and exit"}};
 
