@@ -42,7 +42,13 @@ class Follow(Scenario):
         self.assertEqual((process.returncode, out), (OK, b"one\ntwo\nthree\nfour\nfive\n"))
 
     def test_what_was_there_already_ends_it_at_once(self):
-        self.assertEqual(self.out("follow", self.author, "--until", 2), b"")
+        done = self.run_culm("follow", self.author, "--until", 2)
+        self.assertEqual((done.stdout, done.stderr), (
+            b"", b"culm: follow: entry 2 is held already; with --from-start it is printed\n"))
+        done = self.run_culm("follow", self.author, "--until", 2, "--json")
+        self.assertEqual((done.stdout, done.stderr), (b"", b""))
+        self.assertIn("One that is held already is printed with --from-start, and else ends it at "
+                      "once", " ".join(self.text("help", "follow").split()))
 
     def test_what_will_not_come_is_not_waited_for(self):
         self.append("".join(f"{n}\n" for n in range(3, 31)).encode())

@@ -85,6 +85,10 @@ Outcome<void> Follower::start() {
     seen_[log] = {printable(*state), state->cap};
     if (until_ != 0 && seen_[log].printed.contains(until_)) is_done_ = true;
   }
+  if (is_done_ && !context_.json) {
+    tell("culm: follow: entry " + std::to_string(until_) +
+         " is held already; with --from-start it is printed");
+  }
   return {};
 }
 
@@ -237,8 +241,9 @@ void add_follow(CommandTree& tree) {
   verb.add_flag("--from-start", options->from_start, "Begin with what is held already");
   verb.add_option(
           "--until", &options->until,
-          "End when entry N was printed, of an author with several logs that of "
-          "any;\nprint none beyond it. Where it lies below the head and is not wanted, lies beyond "
+          "End when entry N was printed, of an author with several logs that of any; print none\n"
+          "beyond it. One that is held already is printed with --from-start, and else ends it at\n"
+          "once. Where it lies below the head and is not wanted, lies beyond "
           "a fork\nor the end of the log or, with --payloads, was deleted: exit 3")
       .type_name("N");
   verb.add_flag("--payloads", options->payloads, "Print the payloads themselves, as `culm cat`");
