@@ -194,7 +194,9 @@ class JsonLines(Rotten):
         self.run_verb("du")
         self.run_verb("compact", "--dry-run")
         self.run_verb("compact")
-        self.run_verb("backup", "copy")
+        for store, has_key in ("store", True), ("other", False):
+            copied, = self.run_verb("backup", f"copy of {store}", store=store)
+            self.assertEqual(copied["peer_key_left_out"], has_key)
         self.run_verb("repair")
         self.run_verb("forget", author + ".7", "--own", "--dry-run")
         self.run_verb("forget", author + ".7", "--own")

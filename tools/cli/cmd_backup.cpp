@@ -78,11 +78,13 @@ Outcome<void> run(Context& context, const Options& options) {
   }
   if (!copied) return fail_with(refused(copied.error(), options));
   say_when_interrupted("the backup was made");
-  if (context.json) {
-    return context.out.write_json(
-        Json{{"type", "backup"}, {"directory", options.directory}, {"bytes", *copied}});
-  }
   const bool has_peer_key = std::filesystem::exists(from + "/" + kPeerKeyName, error);
+  if (context.json) {
+    return context.out.write_json(Json{{"type", "backup"},
+                                       {"directory", options.directory},
+                                       {"bytes", *copied},
+                                       {"peer_key_left_out", has_peer_key}});
+  }
   return context.out.say(std::string("backed up to ") + (is_new ? "the new directory " : "") +
                          shown(options.directory) + " (" + human_size(*copied) +
                          "); it is a store: `culm --store " + shell_word(options.directory) +
