@@ -231,6 +231,21 @@ class Causes(NetworkScenario):
                          1, relay.said())
         self.assertIsNone(relay.process.poll())
 
+    def test_a_relay_whose_store_was_removed_says_so_and_does_not_end_well(self):
+        for is_asked in True, False:
+            relay = self.relay("relay", "--accept-any")
+            key = self.push_lines(3, relay, name=f"{is_asked}.key")
+            shutil.rmtree(self.path("relay"))
+            if is_asked:
+                self.out("append", "--key", key[0], "--lines", stdin=b"more\n", store="author")
+                said = self.error(NETWORK, "sync", relay.address, "--push", store="author")
+                self.assertIn("who runs the peer must look at its log, which says why", said)
+                self.assertNotIn("culm repair", said)
+                self.assertIn("its files are gone, so nothing more is taken", relay.said())
+            relay.end(status=STORE)
+            self.assertIn("its files were taken away while the relay ran on it", relay.said())
+            self.assertIn("put them back, from a backup where there is one", relay.said())
+
     def test_a_disk_of_this_side_without_room_for_a_file(self):
         self.keygen("other.key")
         os.mkdir(self.path("disk"))

@@ -19,8 +19,9 @@ void add_relay(CommandTree& tree) {
       "A store that is missing is made once it can listen, and so is peer.key in its directory:\n"
       "to stay the peer that others know, keep a copy of that file. A damaged row is passed\n"
       "over; a damaged page of the store may end the relay with exit 5: `culm repair` mends\n"
-      "what can be. Signatures that nothing depended on are checked in the background, one at a\n"
-      "time.",
+      "what can be. Where the store's files were taken away, it serves what is still open and\n"
+      "takes nothing, and ends with exit 5. Signatures that nothing depended on are checked in\n"
+      "the background, one at a time.",
       "culm --store relay relay --listen 0.0.0.0:7474 --accept-any", options, &run_relay);
   verb.group(VerbGroup::kExchange);
   verb.add_option("--listen", &options->listen, "Where to listen; port 0 takes any that is free")

@@ -176,8 +176,8 @@ constexpr Row kRows[] = {
      "who runs the peer must free space there; then run the same again, or try another peer",
      "the disk of the peer or its quota is full: it takes nothing more"},
     {Errc::kPeerStore,
-     "who runs the peer must look at its log, and at its store (`culm repair --dry-run` there); "
-     "try again then, or another peer",
+     "who runs the peer must look at its log, which says why and what to do; try again then, or "
+     "another peer",
      "the store of the peer fails"},
     {Errc::kPeerForeign, "check the address and the port",
      "what answers there is no culm peer, or a proxy without one behind it"},

@@ -46,7 +46,11 @@ std::string failing_text(const Context& context, const Error& error) {
            ": another store is in the place of the one that this process runs on, which writes to "
            "neither; next: end this process, and start it again on the one that is meant";
   }
-  return named(context) + ": " + message(error) + "; next: " +
+  const char* const gone =
+      is_elsewhere ? "its files are gone, so nothing more is taken, and what is still open serves "
+                     "readers until this process ends: "
+                   : "";
+  return named(context) + ": " + gone + message(error) + "; next: " +
          (is_full ? Failure(error).step
                   : "look whether it and its disk are there, then end this process, and start it "
                     "again");

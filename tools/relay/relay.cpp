@@ -76,6 +76,17 @@ host::OwnLogGuard::Found tell_withheld(Host& host, const Log& log) {
   };
 }
 
+/// Of a store whose files were taken away; what it still served goes with the process.
+Outcome<void> unless_gone(Host& host, const Context& context) {
+  const auto written = host.store().update([](store::WriteTransaction&) { return Result<void>(); });
+  if (written || written.error().code != Errc::kStoreNotFound) return {};
+  return fail_with(Failure(Exit::kStore, Errc::kStoreNotFound,
+                           "its files were taken away while the relay ran on it")
+                       .about(named(context))
+                       .next("put them back, from a backup where there is one, before a relay "
+                             "makes a new store there"));
+}
+
 /// Works until a signal ends it.
 void serve(Host& host, NodeJournal& journal, const Log& log) {
   host.run(
@@ -139,7 +150,7 @@ Outcome<void> run_relay(Context& context, const RelayOptions& options) {
   const std::chrono::duration<double> ran = std::chrono::steady_clock::now() - began;
   log.write(Level::kInfo, "stopped", "stopped after " + human_duration(ran.count()),
             {{"seconds", ran.count()}});
-  return {};
+  return unless_gone(*host, context);
 }
 
 }  // namespace culm::tools
