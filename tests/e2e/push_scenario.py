@@ -108,5 +108,19 @@ class OfSeveralLogs(NetworkScenario):
                       f"{author[:12]}, of which all of it is here\n", said)
 
 
+class DeclinedPush(NetworkScenario):
+    def test_each_log_has_its_reason_also_where_another_peer_is_down(self):
+        key = self.keygen()
+        for log_id in range(3):
+            self.run_culm("append", "--key", key[0], "--log-id", log_id, stdin=b"n", store="author")
+        relay = self.relay()
+        for also in [], ["--also", "127.0.0.1:1"]:
+            said = self.run_culm("sync", relay.address, *also, "--push", store="author",
+                                 status=NETWORK).stdout.decode()
+            for name in key[1][:12], f"{key[1][:12]}.1", f"{key[1][:12]}.2":
+                self.assertRegex(said, rf"(?m)^{name}: the peer.* does not confirm that it holds "
+                                 "1 entry: 1; it does not take this log$")
+
+
 if __name__ == "__main__":
     main()
