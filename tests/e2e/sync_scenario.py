@@ -440,6 +440,12 @@ class Failing(NetworkScenario):
             self.assertEqual(f" by name, like {'f' * 64}.1\n" in said, is_hinted)
         said = self.error(NETWORK, "sync", relay.address, "f" * 64, store="reader")
         self.assertIn("next: check the name of the log", said)
+        emptied = self.relay("emptied", "--accept-any")
+        said = self.error(NETWORK, "sync", emptied.address, author, store="reader")
+        self.assertNotIn("by name", said)
+        command, = re.findall("next: push it there: `culm ([^`]*)`", said)
+        self.out(*command.split(), store="reader")
+        self.sync_one("other", emptied.address, author)
         done = self.run_culm("sync", relay.address, author, "0" * 64, "--live", "--deadline", 1,
                              status=NETWORK, store="reader")
         self.assertIn("0" * 12 + ": the peer does not serve this log\n",

@@ -139,6 +139,12 @@ Failure explain(const node::SyncRequest& request, const node::SyncReport& report
     if (log.log.log_id == LogId{}) {
       step += "; other logs of the author are asked for by name, like ";
       step += whole_name_of_one({log.log.author, LogId{1}});
+  if (!is_offer && reason == replication::DenyReason::kNotServed && log.head != 0) {
+    const std::string address = is_of_one(request) ? to_string(request.peers[0].endpoint) : "";
+    return std::move(failure).next("push it there: `culm sync " +
+                                   (address.empty() ? "HOST:PORT" : address) + " " +
+                                   name_of_one(log.log) + " --push`");
+  }
     }
     return std::move(failure).next(step);
   }
