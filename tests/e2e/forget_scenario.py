@@ -30,7 +30,8 @@ class Forget(NetworkScenario):
         self.sync("reader", relay.address, self.author, other)
         self.move_to_another_machine()
         self.assertEqual(self.text("forget", self.author, "--dry-run", store="reader"),
-                         f"would forget {self.author[:12]}: 100 entries, 100 payloads (3.1 kB)\n")
+                         f"would forget {self.author[:12]}: 100 entries, 100 payloads (3.1 kB); no "
+                         "author marks say whether it is your own\n")
         self.assertCountEqual(self.known("reader"), [self.author, other])
         said = self.text("forget", self.author, store="reader")
         self.assertIn("forgot ", said)
@@ -79,6 +80,19 @@ class Forget(NetworkScenario):
         self.move_to_another_machine()
         self.out("forget", self.author, store="copy")
         self.assertEqual(self.known("copy"), [])
+
+    def test_what_may_be_the_only_copy_is_refused_where_no_marks_say_whose_it_is(self):
+        self.move_to_another_machine()
+        for said in (self.error(USAGE, "forget", self.author),
+                     self.text("forget", self.author, "--dry-run")):
+            self.assertIn("may be", said)
+        self.assertEqual(self.known("store"), [self.author])
+        relay = self.relay("store")
+        self.sync("copy", relay.address, self.author)
+        relay.end()
+        for store in "store", "copy":  # of a relay, and of who reads
+            self.assertIn("no author marks say whether it was your own",
+                          self.text("forget", self.author, store=store))
 
     def test_of_an_author_each_log_is_forgotten(self):
         for log_id in 3, 7:

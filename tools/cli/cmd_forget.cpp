@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <filesystem>
 #include <vector>
 
 #include "culm/core/limits.hpp"
@@ -11,6 +12,7 @@
 #include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
+#include "tools/relay/config.hpp"
 
 namespace culm::tools {
 namespace {
@@ -97,27 +99,60 @@ std::string described(const Extent& extent) {
   return text;
 }
 
-Outcome<void> refuse_own(const store::Store& store, const std::vector<LogKey>& logs,
-                         const Options& options) {
+/// Where there are no author marks at all, nothing tells whose a log is.
+enum class Whose {
+  kOwn,
+  kOthers,
+  kUntold,
+  kUntoldAlone,  ///< and no peer has ever been met here: it may be the only copy
+};
+
+Whose find_whose(const Context& context, const store::ReadTransaction& transaction,
+                 const LogKey& log) {
+  if (is_own(log)) return Whose::kOwn;
+  if (has_author_marks()) return Whose::kOthers;
+  std::error_code ignored;
+  // A relay knows no peers, but has a key.
+  const bool has_key =
+      std::filesystem::exists(context.store_directory + "/" + kPeerKeyName, ignored);
+  const auto peers = transaction.known_peers();
+  return !has_key && peers && peers->empty() ? Whose::kUntoldAlone : Whose::kUntold;
+}
+
+Outcome<void> refuse_own(const Context& context, const store::Store& store,
+                         const std::vector<LogKey>& logs, const Options& options) {
+  if (options.own) return {};
   CULM_TOOLS_TRY(const auto transaction, store.read());
-  const auto own = std::ranges::find_if(logs, [&](const LogKey& log) {
+  for (const LogKey& log : logs) {
+    const Whose whose = find_whose(context, transaction, log);
+    const bool is_refused = whose == Whose::kOwn || whose == Whose::kUntoldAlone;
     const auto state = transaction.find_log(log);
-    return is_own(log) && (!state || *state);  // one that is not here any more has nothing to lose
-  });
-  if (options.own || own == logs.end()) return {};
-  return fail_with(
-      Failure(Exit::kUsage, Errc::kUsage,
-              std::string("this log is your own, and where no peer has all of it, it is lost") +
-                  (logs.size() > 1 ? "; nothing was forgotten" : ""))
-          .about(short_name(*own))
-          .next(
-              "push it to a peer first (`culm sync HOST:PORT --push`), then forget it with --own"));
+    // One that is not here any more has nothing to lose.
+    if (!is_refused || (state && !*state)) continue;
+    std::string text = whose == Whose::kOwn
+                           ? "this log is your own, and where no peer has all of it, it is lost"
+                           : "no author marks are found that say whether this log is your own, and "
+                             "no peer was ever met with this store: it may be the only copy";
+    if (logs.size() > 1) text += "; nothing was forgotten";
+    return fail_with(Failure(Exit::kUsage, Errc::kUsage, std::move(text))
+                         .about(short_name(log))
+                         .next("push it to a peer first (`culm sync HOST:PORT --push`), then "
+                               "forget it with --own"));
+  }
+  return {};
 }
 
 Outcome<std::vector<LogKey>> find_logs(const store::Store& store, const Options& options) {
   CULM_TOOLS_TRY(const auto transaction, store.read());
   CULM_TOOLS_TRY(auto logs, find_logs_named(transaction, {options.log}));
   return logs;
+}
+
+std::string needs(Whose whose, bool is_given) {
+  if (whose == Whose::kUntold) return "; no author marks say whether it is your own";
+  if (is_given || whose == Whose::kOthers) return "";
+  return whose == Whose::kOwn ? "; it is your own, which needs --own"
+                              : "; it may be your own, which needs --own";
 }
 
 /// Says what would be forgotten.
@@ -128,9 +163,9 @@ Outcome<void> look(Context& context, const Options& options) {
   return for_each_log(context, logs, [&](const LogKey& log) -> Outcome<void> {
     CULM_TOOLS_TRY(const Extent extent, find_extent(*store, log));
     if (context.json) return context.out.write_json(to_json(extent, false));
-    const bool asks_for_own = is_own(log) && !options.own;
+    CULM_TOOLS_TRY(const auto transaction, store->read());
     return context.out.say("would forget " + described(extent) +
-                           (asks_for_own ? "; it is your own, which needs --own" : "") + "\n");
+                           needs(find_whose(context, transaction, log), options.own) + "\n");
   });
 }
 
@@ -162,7 +197,7 @@ Outcome<void> run(Context& context, const Options& options) {
   const bool is_unknown = !logs && logs.error().code == Errc::kLogUnknown;
   if (is_unknown) return finish(context, access, std::move(logs).error());
   if (!logs) return fail_with(std::move(logs).error());
-  CULM_TOOLS_CHECK(refuse_own(*access.store, *logs, options));
+  CULM_TOOLS_CHECK(refuse_own(context, *access.store, *logs, options));
   say_when_interrupted("nothing was forgotten");
   const auto plan = [&](const LogKey& log) -> Outcome<std::optional<PlannedChange>> {
     auto extent = find_extent(*access.store, log);
@@ -174,11 +209,12 @@ Outcome<void> run(Context& context, const Options& options) {
     if (!extent) return fail_with(std::move(extent).error());
     PlannedChange planned{{log, host::LogChange::Forget{}}, 1 + count_rows(*extent)};
     planned.says_how_far = true;
-    planned.say = [&context, is_beside_node,
+    planned.say = [&context, is_beside_node, is_told = is_own(log) || has_author_marks(),
                    extent = *std::move(extent)](bool is_made) -> Outcome<void> {
       if (!is_made) return {};
       if (context.json) return context.out.write_json(to_json(extent, true));
       return context.out.say("forgot " + described(extent) +
+                             (is_told ? "" : "; no author marks say whether it was your own") +
                              "; `culm compact` gives the room back to the disk" +
                              (is_beside_node ? "; a live sync here that was asked for it fetches "
                                                "it again\n"
@@ -203,7 +239,9 @@ void add_forget(CommandTree& tree) {
       "when it is offered and accepted; a running `sync --live` that was asked for it goes on\n"
       "fetching it. Your own log is refused without --own: it could be the only copy, and is\n"
       "appended to again only once it was taken back from a peer; yours is one that was\n"
-      "appended to on this machine, in any store. Of an author with several logs all are\n"
+      "appended to on this machine, in any store. Where nothing was, as with $HOME or\n"
+      "$CULM_MARKS set otherwise, a log of a store that met no peer is refused as well. Of\n"
+      "an author with several logs all are\n"
       "forgotten; .LOG_ID names one. When it was interrupted, repeat it, or `culm compact`; "
       "nothing\n"
       "of the log is seen or served meanwhile.",
@@ -212,7 +250,7 @@ void add_forget(CommandTree& tree) {
       options, run);
   verb.group(VerbGroup::kLetGo);
   verb.add_option("LOG", &options->log, "Log, or author of several").required();
-  verb.add_flag("--own", options->own, "Forget it also if it is your own");
+  verb.add_flag("--own", options->own, "Forget it also if it is, or may be, your own");
   verb.add_flag("--dry-run", options->dry_run,
                 "Say what would be forgotten, also of your own logs, and forget nothing");
 }
