@@ -5,8 +5,8 @@ import random
 import shutil
 import time
 
-from rotten import ENTRIES, Rotten
-from scenario import NOT_FOUND, main
+from rotten import ENTRIES, PAGE, Rotten
+from scenario import NOT_FOUND, STORE, main
 
 ENDS_WITHIN_SECONDS = 10  # a push that waits for what cannot come waits for 30
 
@@ -31,6 +31,19 @@ class OwnDamage(Rotten):
         self.assertLess(time.monotonic() - begun, ENDS_WITHIN_SECONDS)
         return (json.loads(done.stdout.splitlines()[0]),
                 json.loads(done.stderr.splitlines()[-1]) if status else None)
+
+    def test_what_a_push_meets_is_said_once(self):
+        data = self.place / "store/data.mdb"
+        whole = data.read_bytes()
+        at = whole.find(b"line 400 of") // PAGE * PAGE
+        data.write_bytes(whole[:at] + bytes(16) + whole[at + 16:])
+        said = self.error(STORE, "sync", "--push", self.empty.address)
+        self.assertEqual(said.count("is damaged\n"), 1, said)
+        self.assertEqual(said.count("\n"), 2, said)
+        data.write_bytes(whole)
+        self.rot_entry("store", ENTRIES)
+        said = self.error(STORE, "sync", "--push", self.empty.address)
+        self.assertIn(f"culm: sync: store {self.path('store')}: the store is damaged", said)
 
     def test_a_push_ends_once_a_part_of_a_large_payload_cannot_be_read(self):
         large = random.Random(1).randbytes(3_000_000)

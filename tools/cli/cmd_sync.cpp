@@ -249,30 +249,58 @@ Outcome<void> run_elsewhere(Context& context, const Options& options, node::Sync
                        .next("end it first, to push others"));
 }
 
-/// Tells of damaged rows that the sync meets in the store here.
-void tell_damage(Host& host, const Context& context) {
-  const auto tell_of = [&context](const LogKey& log, const RangeSet& seqnums) {
-    const std::string text = damage_text(context, log, seqnums);
-    if (!context.json) return tell("culm: sync: " + text);
+/// Tells of damage that the sync meets in the store here: of rows as they are met, and once that a
+/// log cannot be read, where that is not why the sync fails.
+class DamageTeller {
+ public:
+  /// All must outlive it.
+  DamageTeller(const Context& context, Host& host, bool is_live)
+      : context_(context), host_(host), is_live_(is_live) {
+    transport::NodeObserver observer;
+    observer.session = [this](const node::SessionRef& /*session*/,
+                              const replication::Event& event) {
+      const auto* const damaged = std::get_if<replication::Damaged>(&event);
+      if (damaged == nullptr) return;
+      const SeqNum n = damaged->seqnum;
+      n == 0 ? meet_whole(damaged->log) : tell_of(damaged->log, RangeSet{{n, n}});
+    };
+    observer.committed = [this](const replication::WorkReport& report) {
+      if (!report.damaged.empty()) tell_of(report.log, report.damaged);
+    };
+    observer_ = host.node().observe(std::move(observer));
+  }
+  DamageTeller(const DamageTeller&) = delete;
+  DamageTeller& operator=(const DamageTeller&) = delete;
+  ~DamageTeller() { host_.node().end_observe(observer_); }
+
+  /// `judged`: what the sync came to.
+  void end(const Outcome<void>& judged) const {
+    for (const LogKey& log : whole_) {
+      const bool is_said = !judged && judged.error().code == Errc::kStoreDamaged &&
+                           judged.error().what == short_name(log);
+      if (!is_live_ && !is_said) tell_of(log, {});
+    }
+  }
+
+ private:
+  void meet_whole(const LogKey& log) {
+    if (whole_.insert(log).second && is_live_) tell_of(log, {});
+  }
+  void tell_of(const LogKey& log, const RangeSet& seqnums) const {
+    const std::string text = damage_text(context_, log, seqnums);
+    if (!context_.json) return tell("culm: sync: " + text);
     tell_json(Json{{"type", "warning"},
                    {"log", to_string(log)},
                    {"damaged", to_string(seqnums)},
                    {"message", text}});
-  };
-  transport::NodeObserver observer;
-  observer.session = [tell_of](const node::SessionRef& /*session*/,
-                               const replication::Event& event) {
-    const auto* const damaged = std::get_if<replication::Damaged>(&event);
-    if (damaged != nullptr && damaged->seqnum == 0) tell_of(damaged->log, {});
-    if (damaged != nullptr && damaged->seqnum != 0) {
-      tell_of(damaged->log, {{damaged->seqnum, damaged->seqnum}});
-    }
-  };
-  observer.committed = [tell_of](const replication::WorkReport& report) {
-    if (!report.damaged.empty()) tell_of(report.log, report.damaged);
-  };
-  host.node().observe(std::move(observer));
-}
+  }
+
+  const Context& context_;
+  Host& host_;
+  bool is_live_;
+  transport::ObserverId observer_{};
+  std::set<LogKey> whole_{};
+};
 
 Outcome<void> run(Context& context, const Options& options) {
   CULM_TOOLS_TRY(node::SyncRequest request, make_request(options));
@@ -309,7 +337,7 @@ Outcome<void> run(Context& context, const Options& options) {
     if (host.store_is() == Host::StoreIs::kMade) tell_made(context);
     serve();
   });
-  tell_damage(host, context);
+  DamageTeller damage(context, host, request.live);
   const OwnBranches branches(context, host, request);
   SyncTeller teller(context, request);
   const auto report = host.sync(
@@ -317,8 +345,10 @@ Outcome<void> run(Context& context, const Options& options) {
   say_when_interrupted(what_came(request, report));
   CULM_TOOLS_CHECK(served);
   CULM_TOOLS_CHECK(teller.told());
-  CULM_TOOLS_CHECK(branches.judge(report));
-  return conclude(context, request, report, host.store(), besides);
+  auto concluded = branches.judge(report);
+  if (concluded) concluded = conclude(context, request, report, host.store(), besides);
+  damage.end(concluded);
+  return concluded;
 }
 
 void add_what(Verb& verb, Options& options) {

@@ -38,7 +38,7 @@ struct OwnLog {
 [[nodiscard]] Failure explain_unasked(const store::Store& store, const host::UnaskedLog& unasked);
 
 /// Hears what keeps the syncs of a host from connecting, says it once where they wait, and makes it
-/// the failure of one that it has kept from moving anything. Both must outlive it.
+/// the failure of one that it has kept from moving anything. All must outlive it.
 class OwnBranches {
  public:
   OwnBranches(const Context& context, Host& host, const node::SyncRequest& request);
@@ -46,6 +46,7 @@ class OwnBranches {
   [[nodiscard]] Outcome<void> judge(const node::SyncReport& report) const;
 
  private:
+  const Context& context_;
   Host& host_;
   std::vector<node::Endpoint> peers_{};
   host::OwnLogGuard::Outcome found_;
