@@ -290,7 +290,7 @@ class Node final : private Fetch::Sessions {
   /// Takes it out of what is held; whether that is news.
   bool drop_damaged(replication::Session* session, const replication::Damaged& damaged);
   void start_drops();
-  void drop_finished(const RowDrops::Task& drop, bool is_done, Instant now);
+  void drop_finished(const RowDrops::Task& drop, const Result<void>& outcome, Instant now);
   void entries_lost(const LogKey& log, Instant now);
   /// When input is to be bounded; nothing while there is room for it.
   [[nodiscard]] std::optional<Instant> next_look() const;

@@ -51,9 +51,14 @@ void Node::start_drops() {
   }
 }
 
-void Node::drop_finished(const RowDrops::Task& drop, bool is_done, Instant now) {
+void Node::drop_finished(const RowDrops::Task& drop, const Result<void>& outcome, Instant now) {
+  // It may have been forgotten meanwhile.
+  const bool is_done = outcome || outcome.error().code == Errc::kLogUnknown;
   drops_.finished(drop, is_done, now);
   damage_->drop_finished(drop.log, drop.rows, is_done);
+  for (auto& [id, running] : syncs_) {
+    if (!is_done) running.sync.take_undropped(drop.log, drop.rows, outcome.error());
+  }
   for (const SessionId id : subscriptions_.of(drop.log)) {
     Link* const link = find_open(id);
     if (link == nullptr) continue;

@@ -283,9 +283,7 @@ void Node::task_finished(TaskId task, const Result<void>& outcome, Instant now) 
     return;
   }
   if (const auto* const dropped = std::get_if<RowDrops::Task>(&purpose)) {
-    // It may have been forgotten meanwhile.
-    const bool is_done = outcome || outcome.error().code == Errc::kLogUnknown;
-    return drop_finished(*dropped, is_done, now);
+    return drop_finished(*dropped, outcome, now);
   }
   const auto& kept = std::get<InterestTask>(purpose);
   if (outcome) return;

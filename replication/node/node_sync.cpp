@@ -62,6 +62,12 @@ SyncId Node::sync(SyncRequest request, Instant now) {
     sync.end(SyncOutcome::kFailed, now, prepared.error());
   } else {
     sync.begin(now);
+    for (const auto& want : sync.request().logs) {
+      const RangeSet unreadable = damage_->unreadable(want.log);
+      // The sessions tell of pages.
+      if (unreadable.empty() || damage_->has_bad_pages(want.log)) continue;
+      sync.take_undropped(want.log, unreadable, Error{Errc::kStoreDamaged});
+    }
   }
   return id;
 }

@@ -132,6 +132,10 @@ class Sync {
   void take_passed_over(FetchId fetch, DialId dial) {
     inbox_.emplace_back(PassedOver{fetch, dial});
   }
+  /// Damaged entries of the log could not be dropped.
+  void take_undropped(const LogKey& log, const RangeSet& seqnums, const Error& error) {
+    if (cares_for(log)) inbox_.emplace_back(Undropped{log, seqnums, error});
+  }
   /// The log was forgotten here.
   void take_forgotten(const LogKey& log) {
     if (request_.while_known.contains(log)) inbox_.emplace_back(Forgotten{log});
@@ -212,12 +216,17 @@ class Sync {
   struct Forgotten {
     LogKey log;
   };
+  struct Undropped {
+    LogKey log;
+    RangeSet seqnums;
+    Error error;
+  };
   struct PassedOver {
     FetchId fetch = 0;
     DialId dial = 0;
   };
   using Happened = std::variant<SessionEvent, DialOver, FetchQuoted, FetchEnded, Stored, Changed,
-                                Forgotten, PassedOver>;
+                                Forgotten, Undropped, PassedOver>;
 
   [[nodiscard]] bool has_several() const { return request_.peers.size() > 1; }
   [[nodiscard]] std::size_t logs_at_a_time() const;
@@ -240,6 +249,7 @@ class Sync {
   void on(const Stored& stored);
   void on(const Changed& changed);
   void on(const Forgotten& forgotten);
+  void on(const Undropped& undropped);
   void on(const PassedOver& passed_over);
   void on(Call& call, const replication::Established& established);
   void on(Call& call, const replication::PeerHas& has);

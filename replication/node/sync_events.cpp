@@ -311,6 +311,13 @@ void Sync::on(const Changed& changed) {
   for (std::size_t peer = 0; peer < request_.peers.size(); ++peer) look_pushed(*log, peer);
 }
 
+void Sync::on(const Undropped& undropped) {
+  Log* const log = find(undropped.log);
+  if (log == nullptr) return;
+  log->state.not_dropped(undropped.seqnums, undropped.error);
+  for (std::size_t peer = 0; peer < request_.peers.size(); ++peer) look_pushed(*log, peer);
+}
+
 void Sync::on(const Forgotten& forgotten) {
   const auto found = by_key_.find(forgotten.log);
   if (found == by_key_.end() || is_ending_) return;

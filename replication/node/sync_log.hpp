@@ -67,6 +67,8 @@ class SyncLog {
   }
   /// This side cannot read or keep it: nothing of it is waited for any more.
   void failed(const Error& error);
+  /// These are damaged, count as held until they can be dropped, and no peer gets them.
+  void not_dropped(const RangeSet& seqnums, const Error& error);
   /// Fails with an error that is of this log alone; false for any other.
   [[nodiscard]] bool takes(const Error& error);
   [[nodiscard]] bool has_failed() const { return report_.outcome == LogOutcome::kFailed; }
@@ -126,7 +128,9 @@ class SyncLog {
   /// A fork below the cap that was known before, if any was, and what it drops here.
   [[nodiscard]] static std::optional<SyncForked> find_forked(const store::LogState& log,
                                                              SeqNum cap_before);
-  [[nodiscard]] static bool has_enough(const Said& said, const store::LogState& log);
+  [[nodiscard]] bool has_enough(const Said& said, const store::LogState& log) const;
+  /// What somebody who holds `theirs` can take of what is served here: it leads to entry 1.
+  [[nodiscard]] static RangeSet find_provable(const RangeSet& served, const RangeSet& theirs);
   [[nodiscard]] static Unconfirmed unconfirmed(const Endpoint& endpoint, const Said& said,
                                                const RangeSet& held, const RangeSet& payloads_held);
   [[nodiscard]] SeqNum head_there() const {
@@ -144,6 +148,8 @@ class SyncLog {
   LogReport report_;
   std::vector<Said> peers_;
   RangeSet added_;
+  RangeSet undropped_{};
+  std::optional<Error> why_undropped_{};
   SeqNum known_head_ = 0;  ///< that peers have said and that is believed
   SeqNum head_ = 0;        ///< here, when it began or of what came
   SeqNum cap_ = 0;         ///< that is known

@@ -228,6 +228,22 @@ TEST_F(NodeDamage, WhatASearchFoundOfALogThatWasForgottenIsNotSaidOfTheNextOne) 
   EXPECT_TRUE(sync(author, {&relay}, true).logs[0].is_pushed);
 }
 
+TEST_F(NodeDamage, APushOfWhatCannotBeDroppedEndsAtOnceWithTheRestAndSaysWhy) {
+  hold(author);
+  rot_entry_for_good(author, 400);
+  relay.accepts = store::LogInterest{everything(), true};
+  for (const bool is_known : {false, true}) {
+    SCOPED_TRACE(is_known);
+    const Instant begun = network.now();
+    const LogReport pushed = sync(author, {&relay}, true).logs[0];
+    EXPECT_LT(network.now() - begun, std::chrono::seconds(10));
+    EXPECT_EQ(pushed.outcome, LogOutcome::kFailed);
+    ASSERT_TRUE(pushed.error);
+    EXPECT_EQ(fault(pushed.error->code), Fault::kOwnStore);
+    EXPECT_TRUE(relay.state(log.log()).held.contains(log.head()));
+  }
+}
+
 TEST_F(NodeDamage, APayloadThatWasDamagedMidwayComesWithTheNextDial) {
   constexpr std::size_t kParts = 40;
   log.append(std::string(kParts * limits::kPayloadChunkBytes, 'x'));
