@@ -7,7 +7,7 @@ import socket
 import subprocess
 
 from relay_harness import NetworkScenario
-from scenario import CULM, STORE, main
+from scenario import CULM, STORE, USAGE, main
 
 FILES = ("data.mdb", "lock.mdb", "writer.lock", "staging.lock", "reserve", "origin", "data.mdb.new")
 
@@ -52,6 +52,15 @@ class OddFiles(NetworkScenario):
         said = self.error(STORE, "ls")
         self.assertIn("data.mdb in it is a device", said)
         self.assertIn("next: put the file that held the logs back in its place", said)
+
+    def test_a_file_is_no_store(self):
+        self.write("file", "x")
+        for place in "file", "file/below":
+            for verb in (["ls"], ["verify"], ["repair"], ["append", "--key", self.key[0]],
+                         ["sync", "127.0.0.1:1"]):
+                self.assertIn("a store is a directory, and this is a file or lies below one\n"
+                              "  next: name a directory with --store DIR",
+                              self.error(USAGE, *verb, stdin=b"x", store=place))
 
     def test_is_named_in_place_of_any_file_and_moved_away_as_the_words_say(self):
         for name in FILES[1:]:

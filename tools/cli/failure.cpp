@@ -224,6 +224,10 @@ std::string_view next_step(const Error& error) {
   return row == nullptr ? std::string_view() : row->step;
 }
 
+bool is_no_directory(const Error& store_error) {
+  return store_error == error_system(Errc::kStoreIo, ENOTDIR);
+}
+
 std::string next_of(const Failure& failure, const std::string& verb) {
   if (!failure.step.empty() || failure.code != Errc::kUsage) return failure.step;
   return "culm" + (verb.empty() ? "" : " " + verb) + " --help";
@@ -237,6 +241,8 @@ Exit exit_of(const Error& error) {
       return exit_of_file(error);
     case Errc::kStoreNotFound:
       return Exit::kNotFound;
+    case Errc::kStoreIo:
+      return is_no_directory(error) ? Exit::kUsage : Exit::kStore;
     case Errc::kStoreLocked:
     case Errc::kAuthorMarkLocked:
     case Errc::kNodeSilent:
@@ -277,7 +283,9 @@ Exit exit_of(const Error& error) {
 Failure::Failure(const Error& error)
     : exit(exit_of(error)),
       code(error.code),
-      message(culm::message(error)),
+      message(is_no_directory(error)
+                  ? "a store is a directory, and this is a file or lies below one"
+                  : culm::message(error)),
       step(next_step(error)),
       fields(Json::object()) {
   if (error.detail_kind == ErrorDetail::kOffset) fields["offset"] = error.detail;
