@@ -80,13 +80,20 @@ std::uint64_t count_further(const node::SyncReport& report, const LogKey& log,
   return came - std::min(came, told.count());
 }
 
-/// Says what peers have brought of what was lost; whether that was all. `lost_rows` becomes those
-/// that no log that is here accounts for.
-Outcome<bool> tell_replaced(Context& context, const Findings& findings, const Wanted& lost,
-                            const node::SyncReport& report, const store::Store& store,
-                            LostRows& lost_rows) {
+/// What came of what was lost.
+struct Fetched {
+  bool is_whole = true;  ///< all of it
+  bool is_told = false;  ///< something was
+};
+
+/// Says what peers have brought of what was lost. `lost_rows` becomes those that no log that is
+/// here accounts for.
+Outcome<Fetched> tell_replaced(Context& context, const Findings& findings, const Wanted& lost,
+                               const node::SyncReport& report, const store::Store& store,
+                               LostRows& lost_rows) {
   CULM_TOOLS_TRY(const auto transaction, store.read());
-  bool is_whole = true;
+  Fetched fetched;
+  bool& is_whole = fetched.is_whole;
   for (const auto& [key, damage] : lost) {
     CULM_TOOLS_TRY(const auto log, about(short_name(key), transaction.get_log(key)));
     const std::uint64_t further = count_further(report, key, damage.entries & log->held);
@@ -99,6 +106,7 @@ Outcome<bool> tell_replaced(Context& context, const Findings& findings, const Wa
     const RangeSet cut_off = find_cut_off(*log, {});
     is_whole = is_whole && cut_off.empty();
     if (damage.empty() && cut_off.empty() && further == 0) continue;
+    fetched.is_told = true;
     const store::Lost missing = find_missing(*log, damage);
     const RangeSet& entries = missing.entries;
     const RangeSet& payloads = missing.payloads;
@@ -125,7 +133,7 @@ Outcome<bool> tell_replaced(Context& context, const Findings& findings, const Wa
     CULM_TOOLS_CHECK(context.out.say(title + "took " + human_entries(further) +
                                      " that nothing here had told of\n"));
   }
-  return is_whole;
+  return fetched;
 }
 
 Outcome<void> unless_logs_lost(Context& context, const store::Store& store, LostRows lost_rows) {
@@ -163,8 +171,8 @@ Outcome<std::string> next_ways(const Context& context, const store::Store& store
   return next;
 }
 
-/// What was dropped comes back by any sync, now or later.
-Outcome<void> fetch(Context& context, const RepairOptions& options, const Findings& findings,
+/// What was dropped comes back by any sync, now or later. Whether something was said of it.
+Outcome<bool> fetch(Context& context, const RepairOptions& options, const Findings& findings,
                     LostRows lost_rows) {
   Wanted lost;
   {
@@ -176,9 +184,13 @@ Outcome<void> fetch(Context& context, const RepairOptions& options, const Findin
   for (const auto& [log, what] : lost) logs.push_back(log);
   CULM_TOOLS_TRY(const node::SyncReport report, sync_with(context, options, logs));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
-  CULM_TOOLS_TRY(const bool is_whole,
+  CULM_TOOLS_TRY(const Fetched fetched,
                  tell_replaced(context, findings, lost, report, *store, lost_rows));
-  if (is_whole && has_answered(report)) return unless_logs_lost(context, *store, lost_rows);
+  const bool is_whole = fetched.is_whole;
+  if (is_whole && has_answered(report)) {
+    CULM_TOOLS_CHECK(unless_logs_lost(context, *store, lost_rows));
+    return fetched.is_told;
+  }
   const auto why = node::why_not_done(report);
   if (why && fault(why->error.code) == Fault::kOwnStore) {
     return fail_with(Failure(why->error).about(named(context)));
@@ -419,14 +431,15 @@ Outcome<void> mend(Context& context, RepairOptions options, Pages& pages) {
     CULM_TOOLS_CHECK(write_again(context, options.dry_run, pages));
   }
   CULM_TOOLS_TRY(Findings findings, drop(context, options));
-  Outcome<void> fetched;
+  Outcome<bool> fetched = false;
   if (!options.from.empty()) fetched = fetch(context, options, findings, pages.unnamed_entries);
   if (findings.failure) return fail_with(*std::move(findings.failure));
   CULM_TOOLS_CHECK(context.out.flush());
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_CHECK(check_sound(context, options, *store, {}));
   CULM_TOOLS_CHECK(fetched);
-  if (is_nothing_found(findings) && !pages.are_written) CULM_TOOLS_CHECK(say_sound(context));
+  const bool is_sound = is_nothing_found(findings) && !pages.are_written && !*fetched;
+  if (is_sound) CULM_TOOLS_CHECK(say_sound(context));
   if (!options.from.empty()) return tell_not_wanted(context, options, *store);
   return unless_lost(context, options, findings, *store, pages.unnamed_entries);
 }
