@@ -87,6 +87,19 @@ class OwnDamage(Rotten):
                 self.out("select", self.author, "--all")
                 self.push(status=NOT_FOUND)
 
+    def test_a_sync_of_what_it_cannot_read_names_the_store(self):
+        content = bytearray((self.place / "store/data.mdb").read_bytes())
+        branches = [at for at in range(2 * PAGE, len(content), PAGE)
+                    if content[at:at + 8] == (at // PAGE).to_bytes(8, "little")
+                    and content[at + 10] == 1]
+        self.assertTrue(branches)
+        for at in branches:
+            content[at:at + PAGE] = random.Random(1).randbytes(PAGE)
+        (self.place / "store/data.mdb").write_bytes(content)
+        said = self.error(STORE, "sync", self.empty.address, self.author, "--push")
+        self.assertIn(f": store {self.path('store')}: ", said)
+        self.assertNotIn("author marks", said)
+
 
 if __name__ == "__main__":
     main()

@@ -82,12 +82,15 @@ bool is_of_peer(const host::UnaskedLog& unasked, const host::SilentPeer& silent,
          std::ranges::find(peers, silent.peer.endpoint) != peers.end();
 }
 
-/// What cannot be read, a mark or the store, cannot say that somebody was asked.
-Outcome<std::optional<host::UnaskedLog>> about_marks(const Context& context,
-                                                     host::OwnLogGuard::Outcome found) {
-  const bool is_of_store = !found && found.error().code == Errc::kStoreDamaged;
-  const std::string marks = shown(store::find_marks_directory().value_or(""));
-  return about(is_of_store ? named(context) : "author marks in " + marks, std::move(found));
+/// What cannot be read cannot say that somebody was asked: marks, or the store.
+Outcome<std::optional<host::UnaskedLog>> about_own(const Context& context,
+                                                   host::OwnLogGuard::Outcome found) {
+  const Errc code = found ? Errc{} : found.error().code;
+  const bool is_of_marks =
+      code == Errc::kFileIo || code == Errc::kAuthorMarkFormat || code == Errc::kAuthorMarkLocked;
+  if (!is_of_marks) return about(named(context), std::move(found));
+  const std::string marks = store::find_marks_directory().value_or("");
+  return about("author marks in " + shown(marks), std::move(found));
 }
 
 }  // namespace
@@ -209,7 +212,7 @@ OwnBranches::OwnBranches(const Context& context, Host& host, const node::SyncReq
 }
 
 Outcome<void> OwnBranches::judge(const node::SyncReport& report) const {
-  CULM_TOOLS_TRY(const auto unasked, about_marks(context_, found_));
+  CULM_TOOLS_TRY(const auto unasked, about_own(context_, found_));
   if (!unasked) return {};
   const auto* const silent = std::get_if<host::SilentPeer>(&unasked->why);
   if (silent != nullptr && (is_of_peer(*unasked, *silent, peers_) || is_answered(report))) {
@@ -224,7 +227,7 @@ Outcome<std::optional<Failure>> check_unasked(const Context& context, const stor
   const auto marks = store::find_marks_directory();
   if (!marks) return std::nullopt;
   const host::OwnLogs own{store, context.store_directory, *marks, options};
-  CULM_TOOLS_TRY(const auto unasked, about_marks(context, host::find_unasked(own, request)));
+  CULM_TOOLS_TRY(const auto unasked, about_own(context, host::find_unasked(own, request)));
   if (!unasked) return std::nullopt;
   const auto* const silent = std::get_if<host::SilentPeer>(&unasked->why);
   if (silent == nullptr) return fail_with(explain_unasked(store, *unasked));

@@ -131,20 +131,19 @@ Failure explain(const node::SyncRequest& request, const node::SyncReport& report
   std::string who = is_of_one(request) ? "the peer" : "no peer brings it: the last";
   if (is_offer) who = "the peer at " + (log.offer_denied_by ? to_string(*log.offer_denied_by) : "");
   Failure failure(Exit::kNetwork, error.code, who + " " + why_denied(reason, is_offer));
-  if (!is_offer && reason == replication::DenyReason::kNotServed) {
-    std::string step =
-        "check the name of the log; or push it there first, from where it is; where "
-        "it was appended to there, `culm ls` there says whether a sync has to come "
-        "first";
-    if (log.log.log_id == LogId{}) {
-      step += "; other logs of the author are asked for by name, like ";
-      step += whole_name_of_one({log.log.author, LogId{1}});
   if (!is_offer && reason == replication::DenyReason::kNotServed && log.head != 0) {
     const std::string address = is_of_one(request) ? to_string(request.peers[0].endpoint) : "";
     return std::move(failure).next("push it there: `culm sync " +
                                    (address.empty() ? "HOST:PORT" : address) + " " +
                                    name_of_one(log.log) + " --push`");
   }
+  if (!is_offer && reason == replication::DenyReason::kNotServed) {
+    std::string step =
+        "check the name of the log; or push it there first, from where it is; where it was "
+        "appended to there, `culm ls` there says whether a sync has to come first";
+    if (log.log.log_id == LogId{}) {
+      step += "; other logs of the author are asked for by name, like ";
+      step += whole_name_of_one({log.log.author, LogId{1}});
     }
     return std::move(failure).next(step);
   }
