@@ -61,6 +61,13 @@ struct EventLine {
   Line operator()(const node::SyncForgotten& told) const {
     return Json{{"type", "event"}, {"event", "forgotten"}, {"log", to_string(told.log)}};
   }
+  Line operator()(const node::SyncJoined& told) const {
+    Json line = {{"type", "event"},
+                 {"event", told.error ? "not_joined" : "joined"},
+                 {"log", to_string(told.log)}};
+    if (told.error) line["message"] = message(*told.error);
+    return line;
+  }
   Line operator()(const node::SyncProgress& /*told*/) const { return std::nullopt; }
   Line operator()(const node::SyncEnded& /*told*/) const { return std::nullopt; }
 

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <algorithm>
+#include <set>
+#include <variant>
 
 #include "culm/replication/node/sync.hpp"
 #include "culm/replication/policy.hpp"
@@ -15,15 +17,23 @@ class SyncedLogs final : public replication::Policy {
 
   [[nodiscard]] bool may_read(const sealing::PeerKey& /*peer*/, const LogKey& log) override {
     const auto& logs = request_.logs;
-    return std::ranges::find(logs, log, &replication::WantRequest::log) != logs.end();
+    return joined_.contains(log) ||
+           std::ranges::find(logs, log, &replication::WantRequest::log) != logs.end();
   }
   [[nodiscard]] std::optional<store::LogInterest> accept_offer(const sealing::PeerKey& /*peer*/,
                                                                const LogKey& /*log*/) override {
     return std::nullopt;
   }
 
+  /// What the sync tells.
+  void hear(const node::SyncEvent& event) {
+    const auto* const joined = std::get_if<node::SyncJoined>(&event);
+    if (joined != nullptr && !joined->error) joined_.insert(joined->log);
+  }
+
  private:
   const node::SyncRequest& request_;
+  std::set<LogKey> joined_;
 };
 
 }  // namespace culm::host

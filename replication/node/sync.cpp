@@ -72,14 +72,7 @@ Result<void> Sync::prepare() {
     want.live = request_.live;
     want.quote_only = request_.quote_only;
     if (logs_.size() % group_max == 0) groups_.emplace_back();
-    Log& log = logs_.emplace_back(Log{SyncLog(std::move(want), request_.peers.size())});
-    log.group = &groups_.back();
-    log.group->logs.push_back(&log);
-    // What is wrong with one log here takes no other.
-    const auto begun = log.state.begin(transaction, request_.undelete);
-    if (!begun && ends(begun.error().code) >= Scope::kSession) return begun;
-    if (!begun) log.state.failed(begun.error());
-    by_key_.emplace(log.state.key(), &log);
+    CULM_CHECK(add(std::move(want), groups_.back(), transaction));
   }
   return {};
 }

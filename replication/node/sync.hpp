@@ -23,6 +23,13 @@ struct SyncPeer {
   std::optional<sealing::PeerKey> expected{};  ///< it is this peer, or given up
 };
 
+/// Logs that nobody has named, and that join a live sync once they are known here.
+struct JoiningLogs {
+  bool are_all = false;
+  std::set<Author> authors{};       ///< or those of these
+  replication::WantRequest want{};  ///< of each, whatever its log
+};
+
 /// What is to be moved between the store and some peers.
 struct SyncRequest {
   std::vector<SyncPeer> peers;  ///< at least one, none twice
@@ -31,6 +38,7 @@ struct SyncRequest {
   std::vector<replication::WantRequest> logs;
   /// Of these, the ones that nobody has named: once forgotten here they are not synced any more.
   std::set<LogKey> while_known{};
+  JoiningLogs joining{};    ///< while live, besides these, and for as long as they are known
   bool live = false;        ///< go on as the logs grow, and connect again, until `end_sync`
   bool push = false;        ///< offer the logs, and wait until the peers hold all that they take
   bool quote_only = false;  ///< ask what would move, and move evidence alone; neither of these two
@@ -63,7 +71,8 @@ void add_logs(SyncRequest& request, replication::WantRequest like, std::span<con
 ///   has more of it becomes its source. Until something comes each is asked once, and again
 ///   `kNewsAfter` it says that it holds something else, where the source has not brought it. Where
 ///   all have declined it is asked for again after `kAskAgainAfter`, or when one says it holds
-///   some.
+///   some. A log that joins has its place in the last group, or begins another one; with
+///   `kGroupsMax` of these it has none, and fails with kBusy.
 /// - A peer that cannot be reached is called again while live. One that did what no honest peer
 ///   does, or is another than was meant, is given up. With no peer left the sync ends, and with no
 ///   log left as well.
@@ -83,6 +92,7 @@ class Sync {
   static constexpr Duration kAskAgainAfter = std::chrono::seconds(10);
   static constexpr Duration kQuietAfter = std::chrono::seconds(30);
   static constexpr Duration kNewsAfter = std::chrono::milliseconds(500);
+  static constexpr std::size_t kGroupsMax = 16;
 
   /// What a sync does to its node.
   class Peers {
@@ -142,7 +152,7 @@ class Sync {
   }
   /// The log has changed here.
   void take_changed(const LogKey& log) {
-    if (cares_for(log)) inbox_.emplace_back(Changed{log});
+    if (cares_for(log) || may_join(log)) inbox_.emplace_back(Changed{log});
   }
 
   /// Reacts to that, and to the time.
@@ -228,6 +238,10 @@ class Sync {
   using Happened = std::variant<SessionEvent, DialOver, FetchQuoted, FetchEnded, Stored, Changed,
                                 Forgotten, Undropped, PassedOver>;
 
+  /// Makes it one of the group, not begun.
+  [[nodiscard]] Result<Log*> add(replication::WantRequest want, Group& group,
+                                 const store::ReadTransaction& transaction);
+  [[nodiscard]] Result<void> begin(Log& log, const store::ReadTransaction& transaction);
   [[nodiscard]] bool has_several() const { return request_.peers.size() > 1; }
   [[nodiscard]] std::size_t logs_at_a_time() const;
   void start_group();
@@ -250,6 +264,10 @@ class Sync {
   void on(const Changed& changed);
   void on(const Forgotten& forgotten);
   void on(const Undropped& undropped);
+  [[nodiscard]] bool may_join(const LogKey& log) const;
+  void join(const LogKey& log);
+  /// None where there are too many.
+  [[nodiscard]] Group* find_place();
   void on(const PassedOver& passed_over);
   void on(Call& call, const replication::Established& established);
   void on(Call& call, const replication::PeerHas& has);
@@ -310,8 +328,10 @@ class Sync {
   Peers& peers_;
   std::deque<Log> logs_;
   std::map<LogKey, Log*> by_key_;
+  std::map<LogKey, Log*> dropped_;  ///< their places are kept for when they join again
   std::map<FetchId, Log*> by_fetch_;
   std::deque<Group> groups_;
+  Group placeless_;  ///< logs that came too late, or when there were too many: nobody is dialed
   std::size_t groups_begun_ = 0;
   std::vector<PeerReport> reports_;
   std::set<std::size_t> given_up_;  ///< peers that are not called again

@@ -76,6 +76,11 @@ struct SyncForked {
 struct SyncForgotten {
   LogKey log;
 };
+/// A log that nobody has named is known here now: it is synced too, and in the report.
+struct SyncJoined {
+  LogKey log;
+  std::optional<Error> error{};  ///< why it is not synced, where it is only in the report
+};
 /// The last.
 struct SyncEnded {
   SyncReport report;
@@ -83,6 +88,6 @@ struct SyncEnded {
 
 using SyncEvent =
     std::variant<SyncProgress, SyncConnected, SyncDisconnected, SyncReceived, SyncCaughtUp,
-                 SyncPushed, SyncDenied, SyncForked, SyncForgotten, SyncEnded>;
+                 SyncPushed, SyncDenied, SyncForked, SyncForgotten, SyncJoined, SyncEnded>;
 
 }  // namespace culm::node

@@ -299,7 +299,7 @@ void Sync::look_forked(Log& log) {
 
 void Sync::on(const Changed& changed) {
   Log* const log = find(changed.log);
-  if (log == nullptr) return;
+  if (log == nullptr) return join(changed.log);
   for (const DialId dial : std::exchange(log->unoffered, {})) {
     const auto call = calls_.find(dial);
     if (call != calls_.end() && call->second.session != 0 && !is_ending_) {
@@ -324,6 +324,7 @@ void Sync::on(const Forgotten& forgotten) {
   Log& log = *found->second;
   by_key_.erase(found);
   log.is_dropped = true;
+  dropped_.emplace(forgotten.log, &log);
   unsaid_.erase(&log);
   log.unsaid = 0;
   log.unoffered.clear();
@@ -342,6 +343,7 @@ void Sync::on(const Forgotten& forgotten) {
     return true;
   });
   events_.emplace_back(SyncForgotten{forgotten.log});
+  join(forgotten.log);  // where it has come back meanwhile
   if (request_.live && by_key_.empty()) return finish();
   settle(log);
 }

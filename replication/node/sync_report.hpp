@@ -113,8 +113,8 @@ enum class SyncOutcome {
 struct SyncReport {
   SyncOutcome outcome = SyncOutcome::kStopped;
   std::optional<Error> error;  ///< with kFailed
-  /// In the order of the request, but for those of `SyncForgotten`; none if the store failed
-  /// before.
+  /// In the order of the request, but for those of `SyncForgotten`; then those of `SyncJoined`.
+  /// None if the store failed before.
   std::vector<LogReport> logs;
   std::vector<PeerReport> peers;    ///< in the order of the request
   replication::SessionStats stats;  ///< of all peers

@@ -150,6 +150,11 @@ Outcome<void> add_logs(const Options& options, const store::Store& store, bool i
   node::add_logs(request, want, logs);
   CULM_TOOLS_CHECK(leave_out_payloads(transaction, request));
   if (options.logs.empty()) request.while_known = {logs.begin(), logs.end()};
+  request.joining = {options.logs.empty(), {}, want};
+  for (const std::string& word : options.logs) {
+    CULM_TOOLS_TRY(const LogName name, find_name(transaction, word));
+    if (!name.log_id) request.joining.authors.insert(name.author);
+  }
   return {};
 }
 
@@ -340,8 +345,10 @@ Outcome<void> run(Context& context, const Options& options) {
   DamageTeller damage(context, host, request.live);
   const OwnBranches branches(context, host, request);
   SyncTeller teller(context, request);
-  const auto report = host.sync(
-      request, [&](const auto& event) { return served.has_value() && teller.tell(event); });
+  const auto report = host.sync(request, [&](const auto& event) {
+    policy.hear(event);
+    return served.has_value() && teller.tell(event);
+  });
   say_when_interrupted(what_came(request, report));
   CULM_TOOLS_CHECK(served);
   CULM_TOOLS_CHECK(teller.told());
@@ -359,7 +366,8 @@ void add_what(Verb& verb, Options& options) {
       "LOG", &options.logs,
       "Logs; those that are new here by their whole names. An author is log 0 and those\n"
       "other logs of the author that are known here; one that is new here is to be named,\n"
-      "like AUTHOR.3. Otherwise all of the store");
+      "like AUTHOR.3. Otherwise all of the store. With --live those of the author, or of the\n"
+      "store, that become known here meanwhile as well");
   verb.add_option("--also", &options.also,
                   "With this peer as well; may be given several times. Each brings a part; with\n"
                   "--live, --newest or --budget a log comes from one, and another may take over")

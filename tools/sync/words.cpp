@@ -125,6 +125,11 @@ Failure explain(const node::SyncRequest& request, const node::SyncReport& report
   const bool is_offer = log.offer_denied.has_value();
   if (node::is_partial(log) && !is_offer) return explain_partial(report, log, error);
   const bool is_lost_there = log.error == Error{Errc::kPeerStore};
+  if (log.error == Error{Errc::kBusy}) {
+    return Failure(Exit::kNetwork, error.code,
+                   "begun here while the sync ran, which has no room for more logs")
+        .next("run the same again, which takes it from the beginning");
+  }
   if (log.error && !is_offer && !is_lost_there) return *log.error;
   const auto reason =
       is_offer ? *log.offer_denied : log.denied.value_or(replication::DenyReason::kNotServed);
@@ -300,6 +305,10 @@ class Words {
   }
   std::string operator()(const node::SyncForgotten& told) const {
     return short_name(told.log) + ": forgotten here, and not synced any more";
+  }
+  std::string operator()(const node::SyncJoined& told) const {
+    return short_name(told.log) + ": begun here meanwhile, and " +
+           (told.error ? "not synced: " + message(*told.error) : "synced as well");
   }
   std::string operator()(const node::SyncDenied& told) const {
     if (request_.push && !told.is_offer) return {};  // the peer is about to learn of the log

@@ -29,7 +29,11 @@ class SyncRun::Impl {
        const Replica::Told& told)
       : request_(request), policy_(request_), host_(io_, store, policy_, std::move(options)) {
     sync_ = host_.sync(
-        request_, [told](const node::SyncEvent& event) { return !told || told(event); },
+        request_,
+        [this, told](const node::SyncEvent& event) {
+          policy_.hear(event);
+          return !told || told(event);
+        },
         [this](const node::SyncReport& all) {
           report_ = all;
           host_.stop([] {});

@@ -1,0 +1,75 @@
+// Logs that a sync takes: those of its request, and, while live, those that join it.
+#include <utility>
+
+#include "culm/core/limits.hpp"
+#include "culm/replication/node/sync.hpp"
+
+namespace culm::node {
+
+Result<Sync::Log*> Sync::add(replication::WantRequest want, Group& group,
+                             const store::ReadTransaction& transaction) {
+  Log& log = logs_.emplace_back(Log{SyncLog(std::move(want), request_.peers.size())});
+  log.group = &group;
+  group.logs.push_back(&log);
+  CULM_CHECK(begin(log, transaction));
+  return &log;
+}
+
+Result<void> Sync::begin(Log& log, const store::ReadTransaction& transaction) {
+  by_key_.emplace(log.state.key(), &log);
+  const auto begun = log.state.begin(transaction, request_.undelete);
+  // What is wrong with one log here takes no other.
+  if (!begun && !log.state.takes(begun.error())) return begun;
+  return {};
+}
+
+bool Sync::may_join(const LogKey& log) const {
+  const JoiningLogs& joining = request_.joining;
+  return request_.live && (joining.are_all || joining.authors.contains(log.author));
+}
+
+Sync::Group* Sync::find_place() {
+  if (is_ending_) return &placeless_;
+  const bool is_full = groups_.empty() || groups_.back().logs.size() >= limits::kWantsPerSessionMax;
+  if (!is_full) return &groups_.back();
+  return groups_.size() < kGroupsMax ? &groups_.emplace_back() : nullptr;
+}
+
+void Sync::join(const LogKey& key) {
+  if (!may_join(key)) return;
+  const auto transaction = store_.read();
+  if (!transaction) return fail_with(transaction.error());
+  replication::WantRequest want = request_.joining.want;
+  want.log = key;
+  want.live = true;
+  const auto state = transaction->find_log(key);
+  if (state && !*state) return;  // forgotten meanwhile
+  if (state) {
+    const store::LogInterest& kept = (*state)->interest;
+    if (!request_.push && want.interest.empty() && kept.is_none()) return;
+    if (!kept.entries.empty()) want.payloads = want.payloads && kept.payloads;
+  }
+  const auto dropped = dropped_.extract(key);
+  if (dropped) {
+    // Its sessions have named it, so it takes no other place.
+    Log& log = *dropped.mapped();
+    Group* const group = is_ending_ ? &placeless_ : log.group;
+    log = Log{SyncLog(std::move(want), request_.peers.size())};
+    log.group = group;
+    if (const auto begun = begin(log, *transaction); !begun) return fail_with(begun.error());
+    events_.emplace_back(SyncJoined{key});
+    if (!is_ending_) start(log);
+    return;
+  }
+  Group* const place = find_place();
+  const auto log = add(want, place == nullptr ? placeless_ : *place, *transaction);
+  if (!log) return fail_with(log.error());
+  if (place == nullptr) (*log)->state.failed(Error{Errc::kBusy});
+  events_.emplace_back(SyncJoined{key, (*log)->state.report().error});
+  if (is_ending_ || place == nullptr) return;
+  if (request_.while_known.insert(key).second) request_.logs.push_back(std::move(want));
+  if (place->dials.empty()) return start_group();
+  go_on(*place);
+}
+
+}  // namespace culm::node
