@@ -99,6 +99,8 @@ Result<Salvage> Salvage::begin(const std::string& directory, Random& random) {
   std::unique_ptr<State> state(
       new State{directory, detail::salvage_path(directory), std::move(claim), std::move(lock)});
   CULM_CHECK(state->make(random));
+  // Of a log that was begun then nothing is left.
+  if (state->may_be_older) state->lost_entries = state->unnamed_entries = std::nullopt;
   return Salvage(std::move(state));
 }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <thread>
 #include <utility>
 
 #include <fcntl.h>
@@ -20,6 +21,7 @@ namespace culm::store::detail {
 namespace {
 
 constexpr std::size_t kPageBytes = 4096;
+constexpr int kMetaLooksMax = 100;
 
 std::atomic<AbortHandler> abort_handler = nullptr;
 
@@ -370,8 +372,14 @@ Result<std::optional<LmdbTxn>> LmdbEnv::begin(bool read_only) {
   if (!mapped_) return fail(Errc::kStoreIo);
   const unsigned int flags = read_only ? MDB_RDONLY : 0U;
   MDB_txn* txn = nullptr;
-  CULM_CHECK(
-      result_of_reading([&] { return map_->are_metas_sound() ? MDB_SUCCESS : MDB_CORRUPTED; }));
+  // Between a look at one and at the other another process may have committed.
+  CULM_CHECK(result_of_reading([&] {
+    for (int looks = 0; looks < kMetaLooksMax; ++looks) {
+      if (map_->are_metas_sound()) return MDB_SUCCESS;
+      std::this_thread::yield();
+    }
+    return MDB_CORRUPTED;
+  }));
   int code = mdb_txn_begin(env_.get(), nullptr, flags, &txn);
   if (code == MDB_READERS_FULL) {
     check_readers();

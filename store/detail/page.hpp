@@ -73,6 +73,22 @@ struct Tree {
           number_at<std::uint64_t>(bytes, kTreeRootAt)};
 }
 
+/// Whether the two meta pages are of the last two commits: N is written to page N & 1, and lists
+/// what it has freed. In a new file there is none yet.
+[[nodiscard]] inline bool do_meta_pages_fit(ByteView even, ByteView odd) {
+  const auto one = number_at<std::uint64_t>(even, kMetaTransactionAt);
+  const auto other = number_at<std::uint64_t>(odd, kMetaTransactionAt);
+  if (one == 0 && other == 0) {
+    return read_tree(even.subspan(kMetaMainAt)).root == kNoPage &&
+           read_tree(odd.subspan(kMetaMainAt)).root == kNoPage;
+  }
+  const bool has_list = read_tree(even.subspan(kMetaFreeAt)).root != kNoPage;
+  const bool has_other_list = read_tree(odd.subspan(kMetaFreeAt)).root != kNoPage;
+  if (one % 2 != 0) return false;
+  return one < other ? other - one == 1 && (has_other_list || !has_list)
+                     : one - other == 1 && (has_list || !has_other_list);
+}
+
 /// Where the list of nodes of a branch or a leaf ends, and where the nodes begin.
 [[nodiscard]] inline std::size_t lower_of(ByteView page) {
   return number_at<std::uint16_t>(page, 12);

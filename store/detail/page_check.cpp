@@ -7,6 +7,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "culm/store/detail/meta_pages.hpp"
+
 namespace culm::store::detail {
 namespace {
 
@@ -66,7 +68,17 @@ std::size_t PageMap::pages() const {
 }
 
 bool PageMap::are_metas_sound() const {
-  return pages() >= kMetaPages && is_meta_page(page(0), 0) && is_meta_page(page(1), 1);
+  const std::size_t there = pages();
+  const auto page_of = [&](std::uint64_t number) {
+    return number < there ? page(number) : ByteView();
+  };
+  const auto is_sound = [&](std::uint64_t number) {
+    const ByteView meta = page(number);
+    if (!is_meta_page(meta, number)) return false;
+    const auto listed = commit_of(last_leaf_of(read_tree(meta.subspan(kMetaFreeAt)), page_of));
+    return !listed || *listed == number_at<std::uint64_t>(meta, kMetaTransactionAt);
+  };
+  return there >= kMetaPages && is_sound(0) && is_sound(1) && do_meta_pages_fit(page(0), page(1));
 }
 
 std::optional<Commit> PageMap::find_commit(std::uint64_t transaction) const {

@@ -37,7 +37,7 @@ class PageMap {
   [[nodiscard]] ByteView page(std::uint64_t number) const {
     return {bytes_ + number * page_bytes_, page_bytes_};
   }
-  /// Both can be read, and are LMDB's.
+  /// Both can be read, are LMDB's and fit together. Not, for a moment, while others commit.
   [[nodiscard]] bool are_metas_sound() const;
   /// Nothing where that commit was overwritten since.
   [[nodiscard]] std::optional<Commit> find_commit(std::uint64_t transaction) const;

@@ -11,6 +11,7 @@
 
 #include "culm/core/limits.hpp"
 #include "culm/store/detail/lmdb.hpp"
+#include "culm/store/detail/meta_pages.hpp"
 #include "culm/store/detail/schema.hpp"
 
 namespace culm::store::detail {
@@ -105,12 +106,16 @@ PageFile::~PageFile() {
 }
 
 std::optional<PageFile::Meta> PageFile::read_meta(std::uint64_t number) const {
-  Page page;
-  if (!read_page(number, page) || !is_meta_page(page, number)) return std::nullopt;
-  const ByteView bytes(page);
-  return Meta{read_tree(bytes.subspan(kMetaFreeAt)), read_tree(bytes.subspan(kMetaMainAt)),
-              number_at<std::uint64_t>(bytes, kMetaLastPageAt),
-              number_at<std::uint64_t>(bytes, kMetaTransactionAt)};
+  const auto read = [&](std::uint64_t of, Page& page) { return read_page(of, page); };
+  const auto meta = read_meta_pages(read)[number];
+  if (!meta) return std::nullopt;
+  return Meta{meta->free, meta->main, meta->last_page, meta->transaction};
+}
+
+bool PageFile::may_be_older() const {
+  const auto read = [&](std::uint64_t of, Page& page) { return read_page(of, page); };
+  return meta_damaged_ == kMetaPages ||
+         (meta_damaged_ != 0 && has_later_commit(read, meta_.transaction));
 }
 
 bool PageFile::read_page(std::uint64_t number, Page& page) const {

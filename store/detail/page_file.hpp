@@ -54,8 +54,8 @@ class PageFile {
   }
   /// Numbers the commit that is read.
   [[nodiscard]] std::uint64_t transaction() const noexcept { return meta_.transaction; }
-  /// Whether there may have been a later one: a meta page is damaged.
-  [[nodiscard]] bool may_be_older() const noexcept { return meta_damaged_ != 0; }
+  /// Whether there was a later one, to which a damaged meta page has led.
+  [[nodiscard]] bool may_be_older() const;
   /// Whether pages of tables are damaged, as far as they were read.
   [[nodiscard]] bool are_tables_damaged() const noexcept { return damaged_ != 0; }
 

@@ -5,11 +5,10 @@ import os
 import re
 import random
 import shutil
-import subprocess
 import time
 
 from rotten import ENTRIES, PAGE, Rotten
-from scenario import CULM, FORK, NETWORK, NOT_FOUND, OK, STORE, USAGE, main
+from scenario import FORK, NETWORK, NOT_FOUND, OK, STORE, USAGE, main
 
 
 class Repair(Rotten):
@@ -381,10 +380,6 @@ class Repair(Rotten):
                 place = content.find(row)
         data.write_bytes(content)
 
-    def on_copy(self, *verb):
-        return subprocess.run([CULM, "--store", self.path("rotten"), *verb], capture_output=True,
-                              text=True, env=self.environment, timeout=60)
-
     def test_a_damaged_page_is_mended(self):
         for seed in range(16):
             with self.subTest(seed=seed):
@@ -483,13 +478,6 @@ class Repair(Rotten):
         self.out("sync", self.peer.address, store="rotten")
         self.assert_sound("rotten")
         self.assertEqual(self.json("ls", store="rotten")["payloads"], 40)
-
-    def test_where_a_meta_page_is_damaged_it_says_that_a_deletion_may_be_undone(self):
-        self.out("delete", self.author, "--payloads", "--range", "5-9")
-        with open(self.path("store/data.mdb"), "r+b") as file:
-            file.write(bytes(PAGE))
-        self.assertIn("may be lost with it, and a delete or forget undone\n",
-                      self.text("repair", "--dry-run"))
 
     def test_what_is_cut_is_mended_from_a_peer_and_an_emptied_file_is_damage_beyond_that(self):
         data = self.place / "store/data.mdb"

@@ -2,9 +2,10 @@
 
 import json
 import re
+import subprocess
 
 from relay_harness import NetworkScenario
-from scenario import NOT_FOUND
+from scenario import CULM, NOT_FOUND
 
 ENTRIES = 800
 PAGE = 4096
@@ -22,6 +23,10 @@ class Rotten(NetworkScenario):
                 place = content.find(mark, place + 1)
             file.seek(0)
             file.write(content)
+
+    def on_copy(self, *verb):
+        return subprocess.run([CULM, "--store", self.path("rotten"), *verb], capture_output=True,
+                              text=True, env=self.environment, timeout=60)
 
     @staticmethod
     def newest_meta(content):
