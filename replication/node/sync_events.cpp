@@ -318,34 +318,4 @@ void Sync::on(const Undropped& undropped) {
   for (std::size_t peer = 0; peer < request_.peers.size(); ++peer) look_pushed(*log, peer);
 }
 
-void Sync::on(const Forgotten& forgotten) {
-  const auto found = by_key_.find(forgotten.log);
-  if (found == by_key_.end() || is_ending_) return;
-  Log& log = *found->second;
-  by_key_.erase(found);
-  log.is_dropped = true;
-  dropped_.emplace(forgotten.log, &log);
-  unsaid_.erase(&log);
-  log.unsaid = 0;
-  log.unoffered.clear();
-  log.ask_again.reset();
-  leave_source(log);
-  for (auto& [dial, call] : calls_) {
-    std::erase_if(call.asked, [&, session = call.session](const auto& asked) {
-      if (asked.second.log != &log) return false;
-      peers_.cancel(session, asked.first);
-      return true;
-    });
-  }
-  std::erase_if(by_fetch_, [&](const auto& fetch) {
-    if (fetch.second != &log) return false;
-    peers_.end_fetch(fetch.first);
-    return true;
-  });
-  events_.emplace_back(SyncForgotten{forgotten.log});
-  join(forgotten.log);  // where it has come back meanwhile
-  if (request_.live && by_key_.empty()) return finish();
-  settle(log);
-}
-
 }  // namespace culm::node

@@ -1,4 +1,4 @@
-// Logs that a sync takes: those of its request, and, while live, those that join it.
+// Logs that a sync takes: those of its request, and, while live, those that join and leave it.
 #include <utility>
 
 #include "culm/core/limits.hpp"
@@ -70,6 +70,36 @@ void Sync::join(const LogKey& key) {
   if (request_.while_known.insert(key).second) request_.logs.push_back(std::move(want));
   if (place->dials.empty()) return start_group();
   go_on(*place);
+}
+
+void Sync::on(const Forgotten& forgotten) {
+  const auto found = by_key_.find(forgotten.log);
+  if (found == by_key_.end() || is_ending_) return;
+  Log& log = *found->second;
+  by_key_.erase(found);
+  log.is_dropped = true;
+  dropped_.emplace(forgotten.log, &log);
+  unsaid_.erase(&log);
+  log.unsaid = 0;
+  log.unoffered.clear();
+  log.ask_again.reset();
+  leave_source(log);
+  for (auto& [dial, call] : calls_) {
+    std::erase_if(call.asked, [&, session = call.session](const auto& asked) {
+      if (asked.second.log != &log) return false;
+      peers_.cancel(session, asked.first);
+      return true;
+    });
+  }
+  std::erase_if(by_fetch_, [&](const auto& fetch) {
+    if (fetch.second != &log) return false;
+    peers_.end_fetch(fetch.first);
+    return true;
+  });
+  events_.emplace_back(SyncForgotten{forgotten.log});
+  join(forgotten.log);  // where it has come back meanwhile
+  if (request_.live && by_key_.empty()) return finish();
+  settle(log);
 }
 
 }  // namespace culm::node
