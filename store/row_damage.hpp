@@ -4,7 +4,7 @@
 
 namespace culm::store {
 
-/// Rows of entries that cannot be read. Spec: store.md#damage
+/// Rows of entries that cannot be read. Spec: damage.md#damage
 struct RowDamage {
   RangeSet rows;             ///< damaged, each by itself
   RangeSet unreadable;       ///< lie in damaged pages, so that nobody knows how many they are

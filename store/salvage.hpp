@@ -11,7 +11,7 @@
 #include "culm/core/types.hpp"
 
 /// A store whose file has damaged pages, written again with the rows that can still be read.
-/// Spec: store.md#damaged-pages
+/// Spec: damage.md#damaged-pages
 namespace culm::store {
 
 /// How many pages of the file are damaged, as far as something leads to them. Trusts none, and

@@ -88,7 +88,7 @@ struct StoredEntry {
   std::optional<ByteView> inline_payload;
 };
 
-/// What is damaged of a log. Spec: store.md#damage
+/// What is damaged of a log. Spec: damage.md#damage
 struct Damage {
   RangeSet entries;   ///< lost, and with them their payloads
   RangeSet payloads;  ///< lost, of entries that are not
@@ -98,7 +98,7 @@ struct Damage {
 };
 
 /// What damage took of a log, entries with their payloads and payloads alone. Spec:
-/// store.md#damage
+/// damage.md#damage
 struct Lost {
   RangeSet entries;
   RangeSet payloads;

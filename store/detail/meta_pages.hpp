@@ -10,7 +10,7 @@
 
 /// The two pages from which LMDB finds all others. It takes the one with the higher number, which
 /// one wrong bit makes that of an older commit.
-/// Spec: store.md#damaged-pages
+/// Spec: damage.md#damaged-pages
 namespace culm::store::detail {
 
 struct MetaPage {

@@ -9,6 +9,7 @@
 #include "culm/core/types.hpp"
 #include "culm/store/detail/page_file.hpp"
 #include "culm/store/detail/rows.hpp"
+#include "culm/store/detail/schema.hpp"
 #include "culm/store/kv.hpp"
 
 namespace culm::store::detail {

@@ -123,7 +123,7 @@ class OwnLost(Rotten):
         self.error(NETWORK, "repair", "--from", self.peer.address)
         with self.other_machine():
             self.sync_one("whole", self.peer.address, "--push", self.author)
-        replaced, _ = self.json_lines("repair", "--from", self.peer.address)
+        replaced, = self.json_lines("repair", "--from", self.peer.address)
         self.assertEqual((replaced["replaced_entries"], replaced["missing"]), (f"{LOST}", ""))
         self.assert_clean()
         self.out("append", "--key", self.key[0], stdin=b"goes on")

@@ -1,6 +1,6 @@
 #include "tests/node/damage_fixture.hpp"
 
-// What a node does about damaged rows in its store. Spec: store.md#damage
+// What a node does about damaged rows in its store. Spec: damage.md#damage
 namespace culm::node {
 namespace {
 

@@ -35,10 +35,10 @@ class Pages {
     visit(main, [&](ByteView name, ByteView tree) {
       tables.emplace(as_text(name), store::detail::read_tree(tree));
     });
-    for (const auto& [name, tree] : tables) {
-      visit(tree, [&](ByteView key, ByteView value) {
+    for (const auto& table : tables) {
+      visit(table.second, [&](ByteView key, ByteView value) {
         const auto opened = store::detail::open_entry_row({key, value});
-        if (name != "entries" || !opened) return;
+        if (table.first != "entries" || !opened) return;
         leaves[at_].push_back({opened->entry.log(), opened->entry.seqnum()});
       });
     }
