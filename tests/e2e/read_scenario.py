@@ -135,7 +135,8 @@ class Read(Scenario):
         author = self.new_log("abcde")
         self.out("append", "--key", "me.key", "--lines", "--log-id", 3, stdin=b"x\ny\nz\n")
         self.out("delete", author + ".3", "--payloads", "--range", 2)
-        done = self.run_culm("cat", author, "--range", 2, status=NOT_FOUND)
+        with self.somebody_else():
+            done = self.run_culm("cat", author, "--range", 2, status=NOT_FOUND)
         self.assertEqual(done.stdout, b"b")
         self.assertIn(f"`culm sync HOST:PORT {author[:12]}.3 --range 2 --undelete`",
                       done.stderr.decode())
@@ -156,7 +157,8 @@ class Read(Scenario):
                                     (None, 2, f"`culm sync HOST:PORT {author[:12]}.0 --range 2 "
                                               "--undelete`"),
                                     ("other", 1, f"`culm sync HOST:PORT {author[:12]}.0 --range 1`")):
-            said = self.error(NOT_FOUND, "cat", author, "--range", seqnum, store=store)
+            with self.somebody_else():  # of whose logs peers have others
+                said = self.error(NOT_FOUND, "cat", author, "--range", seqnum, store=store)
             self.assertIn("next: " + step, said)
 
     def test_what_was_deleted_is_told_from_what_is_not_held(self):
@@ -169,7 +171,8 @@ class Read(Scenario):
         self.assertIn(": left out of 6 payloads: 4 not held\n", left_out("other"))
         self.out("delete", author, "--payloads", "--range", "5", store="other")
         self.assertIn(": left out of 6 payloads: 4 not held, 1 deleted here\n", left_out("other"))
-        said = self.error(NOT_FOUND, "cat", author, "--range", "3-6", store="other")
+        with self.somebody_else():
+            said = self.error(NOT_FOUND, "cat", author, "--range", "3-6", store="other")
         self.assertIn("the payloads are not held: 3-4; deleted here: 5\n", said)
         self.assertIn(" --range 3-5 --undelete` takes", said)
         said = self.error(NOT_FOUND, "log", author, "--range", "100-102")
