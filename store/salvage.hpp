@@ -48,7 +48,7 @@ class Salvage {
   /// Made of pages that nothing leads to and that may be older than what was lost with them: a
   /// forget of such a log, or a delete of payloads of it, may be undone.
   [[nodiscard]] const std::set<LogKey>& old_logs() const noexcept;
-  /// A meta page is damaged: the last commit may be lost.
+  /// The last commit was lost with its meta page or, without either of them, may be.
   [[nodiscard]] bool may_be_older() const noexcept;
   /// Puts it in the place of the old file, durably. The old one is gone then.
   [[nodiscard]] Result<void> finish() &&;
