@@ -20,6 +20,13 @@ TEST(SyncLines, AnEventNamesItselfAndWhatItIsOf) {
             "offer_denied");
 }
 
+TEST(SyncLines, ALogThatDoesNotJoinIsNotSaidToHaveJoined) {
+  EXPECT_EQ(*event_line(node::SyncJoined{})->find_text("event"), "joined");
+  const auto line = event_line(node::SyncJoined{{}, Error{Errc::kBusy}});
+  EXPECT_EQ(*line->find_text("event"), "not_joined");
+  EXPECT_EQ(*line->find_text("message"), message(Error{Errc::kBusy}));
+}
+
 TEST(SyncLines, OfProgressAndTheEndThereIsNone) {
   EXPECT_FALSE(event_line(node::SyncProgress{}));
   EXPECT_FALSE(event_line(node::SyncEnded{}));

@@ -125,7 +125,8 @@ Failure explain(const node::SyncRequest& request, const node::SyncReport& report
   const bool is_offer = log.offer_denied.has_value();
   if (node::is_partial(log) && !is_offer) return explain_partial(report, log, error);
   const bool is_lost_there = log.error == Error{Errc::kPeerStore};
-  if (log.error == Error{Errc::kBusy}) {
+  const bool is_placeless = request.live && log.outcome == node::LogOutcome::kFailed;
+  if (is_placeless && log.error == Error{Errc::kBusy}) {
     return Failure(Exit::kNetwork, error.code,
                    "begun here while the sync ran, which has no room for more logs")
         .next("run the same again, which takes it from the beginning");
