@@ -111,10 +111,9 @@ Result<void> Appender::State::compare(const ReadTransaction& transaction, const 
   }
   if (options.gate) {
     CULM_TRY(const bool is_asked, options.gate(tail.seqnum));
-    const bool is_all = published && published->is_all_of(tail.seqnum);
-    is_unasked = !is_asked && !(is_all && !published->is_unasked());
+    is_unasked = !is_asked;
     // One that was moved back to nothing is known to have begun elsewhere.
-    const bool is_said = published && published->is_begun() && (is_all || !published->is_copied);
+    const bool is_said = published && published->is_begun() && !published->is_copied;
     is_begun = tail.seqnum == 0 ? !published || is_said : is_said;
   }
   // A mark of another time or place stays what it is until something was committed: else who passed

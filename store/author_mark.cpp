@@ -318,7 +318,6 @@ struct FileAuthorMark::Slots {
   bool any_damaged = false;
   bool is_copied = false;
   bool is_elsewhere = false;
-  bool is_in_place = false;
 };
 
 Result<std::unique_ptr<FileAuthorMark>> FileAuthorMark::open(const std::string& path,
@@ -401,10 +400,8 @@ Result<FileAuthorMark::Slots> FileAuthorMark::read_slots() const {
   }
   const ByteView written_for = ByteView(file).subspan(kPlaceStartBytes);
   CULM_TRY(const Bytes place, make_place());
-  const bool is_as_written = !is_touched(look_at(descriptor_));
-  slots.is_copied = !equal(written_for, place) || !is_as_written;
+  slots.is_copied = !equal(written_for, place) || is_touched(look_at(descriptor_));
   slots.is_elsewhere = is_written_beside_another(written_for, place);
-  slots.is_in_place = slots.is_elsewhere && is_as_written;
   return slots;
 }
 
@@ -427,7 +424,6 @@ Result<std::optional<Published>> FileAuthorMark::read() {
   published.is_overtaken = slots.any_damaged;
   published.is_copied = slots.is_copied;
   published.is_elsewhere = slots.is_elsewhere;
-  published.is_in_place = slots.is_in_place;
   return published;
 }
 

@@ -35,9 +35,6 @@ struct Published {
   bool is_copied = false;
   /// It was written beside another store, and neither it nor that one need to have moved.
   bool is_elsewhere = false;
-  /// Likewise, and its own file is as it was written: the store alone was copied or restored, and
-  /// all that was published since went through this mark.
-  bool is_in_place = false;
 
   /// Whether it was appended without having asked anybody who could know of more.
   [[nodiscard]] bool is_unasked() const noexcept {
@@ -47,10 +44,6 @@ struct Published {
   [[nodiscard]] bool is_branch() const noexcept { return branch_at() != 0; }
   /// The entry that a peer showed otherwise; 0: none.
   [[nodiscard]] SeqNum branch_at() const noexcept;
-  /// Whether a copy of the store that ends with `tail` surely holds all that was published.
-  [[nodiscard]] bool is_all_of(SeqNum tail) const noexcept {
-    return is_in_place && !is_overtaken && seqnum == tail;
-  }
 
   friend bool operator==(const Published&, const Published&) = default;
 };

@@ -145,24 +145,6 @@ TEST_F(AppenderTest, RemembersThatNobodyCouldBeAskedUntilSomebodyWas) {
   EXPECT_EQ(asked, 4);
 }
 
-TEST_F(AppenderTest, NeedsNobodyBesideAMarkThatKnowsOfAllThatWasPublished) {
-  ASSERT_EQ(append_to(store, 3), 3U);
-  const AppenderOptions nobody{.gate = [](SeqNum) { return false; }};
-  const store::StoreId elsewhere{7};
-  const auto append = [&](const store::StoreId& marked) {
-    mark.published->store = marked;
-    mark.published->is_copied = mark.published->is_elsewhere = mark.published->is_in_place = true;
-    auto appender = open(store, nobody);
-    EXPECT_TRUE(append_to(*appender, appender->head() + 1));
-    return mark.published->store;
-  };
-  EXPECT_EQ(append(elsewhere), store->id());
-  EXPECT_EQ(append(store::kUnaskedStore), store::kUnaskedStore) << "the doubt is an older one";
-  EXPECT_EQ(append(store::kBegunStore), store::kBegunStore);
-  ASSERT_TRUE(store.ingest(LogBuilder("alice").append_many(7), {{7, 7}}));
-  EXPECT_EQ(append(elsewhere), store::kUnaskedStore) << "the store has more than the mark knows";
-}
-
 TEST_F(AppenderTest, RefusesABranchThatThePeersAreKnownToHoldOtherwiseUntilItIsForgotten) {
   const auto here = LogBuilder("alice").append_many(5);
   ASSERT_EQ(append_to(store, 5), 5U);

@@ -187,8 +187,7 @@ Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& c
   // Behind a branch that was forgotten the others were taken.
   const bool is_branch = published && *published && (*published)->is_branch();
   const bool is_again = !is_branch && store::is_unasked(mark);
-  const bool is_all = published && *published && (*published)->is_all_of(tail);
-  const bool is_copied = published && *published && (*published)->is_copied && !is_all;
+  const bool is_copied = published && *published && (*published)->is_copied;
   gate.is_first = tail == 0;
   gate.tail = tail;
   CULM_TRY(gate.known, host::ask_known_peers(store, context.store_directory, mark, log, tail,
@@ -201,8 +200,7 @@ Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& c
   const bool has_all = gate.known->silent.empty() && gate.known->replaced.empty();
   // Who holds nothing of a log that begins is enough.
   const bool is_new = tail == 0 ? is_asked || has_all : is_begun && has_all;
-  const bool is_known = is_all && !is_again;
-  if (who.empty() || ((is_new || is_known) && claims.empty())) return is_asked;
+  if (who.empty() || (is_new && claims.empty())) return is_asked;
   std::string text =
       "author mark and store are not as they were written together, as after a restore";
   if (tail == 0 && !is_branch) {
@@ -217,8 +215,7 @@ Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& c
                                  : "all from seqnum " + std::to_string(tail + 1) + " on") +
           std::string(" would be dropped everywhere");
   // As the appender marks it.
-  const bool is_withheld =
-      !is_asked && !is_known && !is_begun && (tail != 0 || (published && *published));
+  const bool is_withheld = !is_asked && !is_begun && (tail != 0 || (published && *published));
   if (is_withheld) risk += "; until that sync a node on this store serves it to nobody";
   warn(context, "append", log,
        {std::move(text), step_of(*gate.known, log, tail, gate.options), std::move(risk)});
