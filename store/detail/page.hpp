@@ -74,7 +74,7 @@ struct Tree {
 }
 
 /// Whether the two meta pages are of the last two commits: N is written to page N & 1, and lists
-/// what it has freed. In a new file there is none yet.
+/// what it has freed. In a new file there is none yet. The last page never comes to be a lower one.
 [[nodiscard]] inline bool do_meta_pages_fit(ByteView even, ByteView odd) {
   const auto one = number_at<std::uint64_t>(even, kMetaTransactionAt);
   const auto other = number_at<std::uint64_t>(odd, kMetaTransactionAt);
@@ -85,8 +85,10 @@ struct Tree {
   const bool has_list = read_tree(even.subspan(kMetaFreeAt)).root != kNoPage;
   const bool has_other_list = read_tree(odd.subspan(kMetaFreeAt)).root != kNoPage;
   if (one % 2 != 0) return false;
-  return one < other ? other - one == 1 && (has_other_list || !has_list)
-                     : one - other == 1 && (has_list || !has_other_list);
+  const auto last = number_at<std::uint64_t>(even, kMetaLastPageAt);
+  const auto other_last = number_at<std::uint64_t>(odd, kMetaLastPageAt);
+  return one < other ? other - one == 1 && (has_other_list || !has_list) && last <= other_last
+                     : one - other == 1 && (has_list || !has_other_list) && other_last <= last;
 }
 
 /// Where the list of nodes of a branch or a leaf ends, and where the nodes begin.

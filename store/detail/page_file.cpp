@@ -74,18 +74,25 @@ Result<PageFile> PageFile::open(const std::string& path) {
   if (!S_ISREG(status.st_mode)) return fail(error_system(Errc::kStoreIo, EINVAL));
   std::optional<Meta> newest;
   std::uint64_t damaged = 0;
+  std::uint64_t last = 0;
+  Page page;
   for (std::uint64_t number = 0; number < kMetaPages; ++number) {
     const auto meta = file.read_meta(number);
     if (!meta) ++damaged;
     if (meta && (!newest || newest->transaction < meta->transaction)) newest = meta;
+    if (!file.read_page(number, page)) continue;
+    last = std::max(last, number_at<std::uint64_t>(page, kMetaLastPageAt));
   }
   const auto in_file = static_cast<std::uint64_t>(status.st_size) / page_bytes();
+  file.lost_end_ = newest && last < in_file ? last + 1 : in_file;
   if (!newest) newest = Meta{{}, {}, in_file};
   file.meta_ = *newest;
   file.meta_damaged_ = damaged;
+  // It may be what is damaged.
+  if (damaged != 0) file.meta_.last_page = std::max(newest->last_page + 1, in_file) - 1;
   for (auto* pages :
        {&file.known_, &file.own_, &file.run_, &file.free_, &file.named_, &file.tails_}) {
-    pages->resize(std::min(in_file, newest->last_page + 1));
+    pages->resize(in_file);
   }
   return file;
 }
@@ -94,6 +101,7 @@ PageFile::PageFile(PageFile&& other) noexcept
     : file_(std::exchange(other.file_, -1)),
       meta_(other.meta_),
       meta_damaged_(other.meta_damaged_),
+      lost_end_(other.lost_end_),
       known_(std::move(other.known_)),
       own_(std::move(other.own_)),
       run_(std::move(other.run_)),
@@ -134,9 +142,10 @@ void PageFile::damage(std::uint64_t page) {
   if (page <= meta_.last_page) hurt_.insert(page);
 }
 
-/// A sound file has no page that two lead to, nor one that is free and led to.
+/// A sound file has no page that two lead to, nor one that is free and led to, nor one behind its
+/// last.
 void PageFile::claim(std::uint64_t first, std::uint64_t pages, std::vector<bool>& as) {
-  bool is_alone = true;
+  bool is_alone = first + pages - 1 <= meta_.last_page;
   for (std::uint64_t page = first; page < first + pages; ++page) {
     if (free_[page]) is_free_sure_ = false;
     is_alone = is_alone && !is_led(page) && !free_[page];
@@ -422,7 +431,7 @@ void PageFile::find_lost() {
   std::uint64_t run_end = 0;
   std::uint64_t doubt_end = 0;
   Page page;
-  for (std::uint64_t number = kMetaPages; number < known_.size(); ++number) {
+  for (std::uint64_t number = kMetaPages; number < lost_end_; ++number) {
     const bool is_in_run = number < run_end;
     if (is_led(number) && is_in_run) run_[number] = true;
     if (run_[number] || free_[number]) continue;

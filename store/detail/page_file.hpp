@@ -114,6 +114,7 @@ class PageFile {
   int file_;
   Meta meta_;
   std::uint64_t meta_damaged_ = 0;
+  std::uint64_t lost_end_ = 0;      ///< behind the last page that either meta page says there is
   std::uint64_t free_damaged_ = 0;  ///< of the list of free pages
   std::uint64_t damaged_ = 0;       ///< places of the tables
   std::set<std::uint64_t> hurt_;    ///< pages of both

@@ -10,6 +10,7 @@
 namespace culm::test {
 namespace {
 
+constexpr std::size_t kLastPageAt = 136;
 constexpr std::size_t kNumberAt = 144;
 
 class MetaPages : public SalvagedStore {
@@ -96,6 +97,18 @@ TEST_F(MetaPages, AreReadWhereTheirFirstBytesAloneAreDamaged) {
   for (const std::size_t at : {0U, 10U, 16U}) {
     SCOPED_TRACE(at);
     expect_mended(flipped(good, newest(good) * kPage + at, 3));
+  }
+}
+
+TEST_F(MetaPages, LoseNoPageBehindTheLastOfWhichTheNewerTells) {
+  const std::string good = written();
+  const std::size_t at = newest(good) * kPage + kLastPageAt;
+  for (const int last : {0, 2, 5}) {
+    SCOPED_TRACE(last);
+    ASSERT_LT(last, good[at]);
+    std::string content = good;
+    content[at] = static_cast<char>(last);
+    expect_mended(content);
   }
 }
 
