@@ -101,10 +101,11 @@ Result<void> RowSalvage::take_old(const KvRow& row) {
 }
 
 Result<void> RowSalvage::take_old_row(Table table, const KvRow& row) {
-  // A number is forgotten for good.
-  const bool is_kept =
-      table != Table::kMeta || is_meta(table, row) || parse_forgotten_row_key(row.key) != 0;
-  if (!is_kept) return {};
+  if (table == Table::kMeta && !is_meta(table, row)) {
+    // A number is forgotten for good; but what a tree leads to was not when it was written.
+    const std::uint64_t forgotten = parse_forgotten_row_key(row.key);
+    if (forgotten == 0 || numbers_.contains(forgotten)) return {};
+  }
   CULM_TRY(const auto known, txn_->get(table, row.key));
   const Bytes key(row.key.begin(), row.key.end());
   const bool is_sound = known && is_sealed(table, {row.key, *known});

@@ -233,6 +233,28 @@ TEST_F(DamagedPages, BringNoPayloadBackThatAnyStateSaysWasDeleted) {
   expect_sound_and_said();
 }
 
+TEST_F(DamagedPages, ForgetNoLogWhoseStateIsThere) {
+  open();
+  const auto number = state(alice).number;
+  std::string content = close();
+  const Pages before(content);
+  Bytes forgotten;
+  store::detail::encode_forgotten(forgotten);
+  const auto key = store::detail::forgotten_row_key(number);
+  store::detail::seal(forgotten, Table::kMeta, key);
+  std::vector<PageRow> rows{{Bytes(key.begin(), key.end()), forgotten}};
+  add_page(content, leaf_of(0, rows));
+  add_free_list(content, content.size() / kPage - 1);
+  whole = content;
+  lose_page(content, content.size() - kPage);
+  lose_page(content, before.tables.at("entries").root * kPage);
+  repair(content);
+  ASSERT_EQ(known().size(), 3U);
+  EXPECT_EQ(state(alice).deleted, deleted);
+  expect_kept(content, before);
+  expect_sound_and_said();
+}
+
 TEST_F(DamagedPages, AreFoundWhereNothingLeadsToAny) {
   const Pages before(whole);
   for (const std::size_t first : before.inner) {
