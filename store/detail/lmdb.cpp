@@ -1,7 +1,9 @@
 #include "culm/store/detail/lmdb.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <bit>
 #include <cerrno>
 #include <cstdio>
 #include <thread>
@@ -21,6 +23,7 @@ namespace culm::store::detail {
 namespace {
 
 constexpr std::size_t kPageBytes = 4096;
+constexpr std::uint32_t kPageBytesMax = 0x10000;
 constexpr int kMetaLooksMax = 100;
 
 std::atomic<AbortHandler> abort_handler = nullptr;
@@ -32,6 +35,26 @@ void tell_assertion(MDB_env* env, const char* assertion) {
   mdb_env_get_path(env, &path);
   if (const AbortHandler handler = abort_handler) return handler(path, assertion);
   std::fprintf(stderr, "culm: store %s is damaged\n", path);
+}
+
+/// LMDB divides by the size of a page, whatever either meta page says it is. What is wrong with
+/// them besides it finds itself.
+Result<void> check_page_bytes(const std::string& directory) {
+  const int file = ::open((directory + "/data.mdb").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  if (file < 0) return {};
+  std::array<std::uint8_t, kMetaBytes> meta{};
+  const auto read = [&](std::uint32_t at) {
+    return ::pread(file, meta.data(), meta.size(), off_t{at}) == std::ssize(meta) &&
+           number_at<std::uint32_t>(meta, kMetaMagicAt) == kMetaMagic;
+  };
+  bool is_sound = true;
+  if (read(0)) {
+    const std::uint32_t bytes = page_bytes_of(meta);
+    is_sound = std::has_single_bit(bytes) && bytes >= kMetaBytes && bytes <= kPageBytesMax &&
+               (!read(bytes) || page_bytes_of(meta) == bytes);
+  }
+  ::close(file);
+  return is_sound ? Result<void>() : fail(Errc::kStoreDamaged);
 }
 
 /// Whether both lie in one page, where nothing can be between them that LMDB did not see.
@@ -256,6 +279,7 @@ Result<LmdbEnv> LmdbEnv::open_locked(OpeningLock lock, const std::string& direct
   CULM_CHECK(env.prepare(map_size_bytes));
   {
     const OpeningLock opening(std::move(lock));
+    CULM_CHECK(check_page_bytes(directory));
     CULM_CHECK(written([&] { return mdb_env_open(created, directory.c_str(), flags, 0600); }));
     env.lock_inode_ = lock_file_number(directory);
   }

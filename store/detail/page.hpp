@@ -16,6 +16,7 @@ inline constexpr std::size_t kMetaBytes = 152;
 inline constexpr std::size_t kMetaMagicAt = 16;
 inline constexpr std::size_t kMetaVersionAt = 20;
 inline constexpr std::size_t kMetaMapBytesAt = 32;
+inline constexpr std::size_t kMetaPageBytesAt = 40;
 inline constexpr std::size_t kMetaFreeAt = 40;
 inline constexpr std::size_t kMetaMainAt = 88;
 inline constexpr std::size_t kMetaLastPageAt = 136;
@@ -60,6 +61,11 @@ template <class Number>
          number_at<std::uint32_t>(page, kMetaVersionAt) == kLmdbVersion;
 }
 
+/// The size of a page, which all meta pages of a file name.
+[[nodiscard]] inline std::uint32_t page_bytes_of(ByteView meta) {
+  return number_at<std::uint32_t>(meta, kMetaPageBytesAt);
+}
+
 /// What leads to the rows of a table.
 struct Tree {
   unsigned int depth = 0;
@@ -76,6 +82,7 @@ struct Tree {
 /// Whether the two meta pages are of the last two commits: N is written to page N & 1, and lists
 /// what it has freed. In a new file there is none yet. The last page never comes to be a lower one.
 [[nodiscard]] inline bool do_meta_pages_fit(ByteView even, ByteView odd) {
+  if (page_bytes_of(even) != page_bytes_of(odd)) return false;
   const auto one = number_at<std::uint64_t>(even, kMetaTransactionAt);
   const auto other = number_at<std::uint64_t>(odd, kMetaTransactionAt);
   if (one == 0 && other == 0) {

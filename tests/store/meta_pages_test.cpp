@@ -10,6 +10,7 @@
 namespace culm::test {
 namespace {
 
+constexpr std::size_t kPageBytesAt = 40;
 constexpr std::size_t kLastPageAt = 136;
 constexpr std::size_t kNumberAt = 144;
 
@@ -109,6 +110,16 @@ TEST_F(MetaPages, LoseNoPageBehindTheLastOfWhichTheNewerTells) {
     std::string content = good;
     content[at] = static_cast<char>(last);
     expect_mended(content);
+  }
+}
+
+TEST_F(MetaPages, AreReadWhateverTheySayOfTheSizeOfAPage) {
+  const std::string good = written();
+  for (const std::size_t page : {0U, 1U}) {
+    for (const unsigned int bit : {0U, 12U, 31U}) {
+      SCOPED_TRACE(testing::Message() << "page " << page << ", bit " << bit);
+      expect_mended(flipped(good, page * kPage + kPageBytesAt, bit));
+    }
   }
 }
 
