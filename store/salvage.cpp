@@ -35,8 +35,10 @@ Result<std::uint64_t> count_damaged_pages(const std::string& directory) {
     CULM_TRY(auto file, detail::PageFile::open(data_file(directory)));
     CULM_TRY(const auto damaged, file.count_damaged());
     if (damaged == 0 || looks == kLooksMax) return 0;
-    CULM_TRY(const auto again, detail::PageFile::open(data_file(directory)));
-    if (again.transaction() == file.transaction()) return damaged;
+    CULM_TRY(auto again, detail::PageFile::open(data_file(directory)));
+    const bool is_same = again.transaction() == file.transaction();
+    CULM_TRY(const auto found, again.count_damaged());
+    if (is_same && found == damaged) return damaged;
   }
 }
 

@@ -83,6 +83,8 @@ Result<PageFile> PageFile::open(const std::string& path) {
     if (!file.read_page(number, page)) continue;
     last = std::max(last, number_at<std::uint64_t>(page, kMetaLastPageAt));
   }
+  // Behind that look: a commit makes the file longer before it leads there.
+  if (::fstat(file.file_, &status) != 0) return fail(error_system(Errc::kStoreIo, errno));
   const auto in_file = static_cast<std::uint64_t>(status.st_size) / page_bytes();
   file.lost_end_ = newest && last < in_file ? last + 1 : in_file;
   if (!newest) newest = Meta{{}, {}, in_file};
