@@ -54,7 +54,7 @@ Page last_record_of(const ReadPage& read, const Found& found) {
     return {found.last_leaf.begin() + static_cast<std::ptrdiff_t>(begin),
             found.last_leaf.begin() + static_cast<std::ptrdiff_t>(begin + size)};
   }
-  if (begin + sizeof(std::uint64_t) > leaf.size()) return {};
+  if (begin + sizeof(std::uint64_t) > leaf.size() || size > kListBytesMax) return {};
   Page record;
   Page page;
   for (auto number = number_at<std::uint64_t>(leaf, begin); record.size() < kHeaderBytes + size;

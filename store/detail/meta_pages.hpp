@@ -13,6 +13,9 @@
 /// Spec: damage.md#damaged-pages
 namespace culm::store::detail {
 
+/// No record of a list of free pages is longer.
+inline constexpr std::size_t kListBytesMax = std::size_t{64} << 20U;
+
 struct MetaPage {
   Tree free;
   Tree main;

@@ -19,8 +19,6 @@ namespace {
 
 /// No row of ours is longer: a part of a payload, with what each value is wrapped in.
 constexpr std::size_t kValueBytesMax = limits::kPayloadChunkBytes + 1 + kChecksumSizeBytes;
-/// Nor is a list of free pages.
-constexpr std::size_t kListBytesMax = std::size_t{64} << 20U;
 
 /// LMDB takes that of the machine.
 std::size_t page_bytes() {
@@ -140,6 +138,7 @@ bool PageFile::is_inside(std::uint64_t first, std::uint64_t pages) const {
 
 /// Where `page` is none of the file, what leads there is damaged.
 void PageFile::damage(std::uint64_t page) {
+  if (is_asking_) return;
   ++damaged_;
   if (page <= meta_.last_page) hurt_.insert(page);
 }
@@ -255,8 +254,7 @@ bool PageFile::is_row_of_tree(const KvRow& row) const {
 bool PageFile::is_surely_here(const Page& page, const Keys& keys) {
   if (!are_keys_bytes_ || !is_tight(page)) return false;
   const Pass pass = std::exchange(pass_, Pass::kVisit);
-  const std::uint64_t damaged = damaged_;
-  const std::set<std::uint64_t> hurt = hurt_;
+  is_asking_ = true;
   bool is_whole = true;
   bool is_sure = true;
   Page value;
@@ -269,8 +267,7 @@ bool PageFile::is_surely_here(const Page& page, const Keys& keys) {
     last.assign(row->key.begin(), row->key.end());
   }
   pass_ = pass;
-  damaged_ = damaged;
-  hurt_ = hurt;
+  is_asking_ = false;
   return is_sure;
 }
 

@@ -118,6 +118,7 @@ class PageFile {
   std::uint64_t free_damaged_ = 0;  ///< of the list of free pages
   std::uint64_t damaged_ = 0;       ///< places of the tables
   std::set<std::uint64_t> hurt_;    ///< pages of both
+  bool is_asking_ = false;          ///< what is found now counts as no damage
   bool is_cut_ = false;             ///< what leads on is damaged
   std::uint64_t rows_ = 0;
   Pass pass_ = Pass::kFind;
