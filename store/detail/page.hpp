@@ -29,6 +29,9 @@ inline constexpr std::size_t kTreeFlagsAt = 4;
 inline constexpr std::size_t kTreeDepthAt = 6;
 inline constexpr std::size_t kTreeRowsAt = 32;
 inline constexpr std::size_t kTreeRootAt = 40;
+/// The keys of the list of free pages are numbers. Beside that LMDB keeps how the file was opened.
+inline constexpr std::uint16_t kNumberKeys = 8;
+inline constexpr std::uint16_t kOpenedAlone = 0x4000;
 inline constexpr std::uint64_t kNoPage = UINT64_MAX;
 inline constexpr unsigned int kDepthMax = 32;
 
@@ -79,10 +82,18 @@ struct Tree {
           number_at<std::uint64_t>(bytes, kTreeRootAt)};
 }
 
+/// Whether LMDB would look for keys in the order in which they are.
+[[nodiscard]] inline bool has_tree_flags(ByteView meta) {
+  const auto of_free = number_at<std::uint16_t>(meta, kMetaFreeAt + kTreeFlagsAt);
+  return (of_free & ~kOpenedAlone) == kNumberKeys &&
+         number_at<std::uint16_t>(meta, kMetaMainAt + kTreeFlagsAt) == 0;
+}
+
 /// Whether the two meta pages are of the last two commits: N is written to page N & 1, and lists
 /// what it has freed. In a new file there is none yet. The last page never comes to be a lower one.
 [[nodiscard]] inline bool do_meta_pages_fit(ByteView even, ByteView odd) {
   if (page_bytes_of(even) != page_bytes_of(odd)) return false;
+  if (!has_tree_flags(even) || !has_tree_flags(odd)) return false;
   const auto one = number_at<std::uint64_t>(even, kMetaTransactionAt);
   const auto other = number_at<std::uint64_t>(odd, kMetaTransactionAt);
   if (one == 0 && other == 0) {

@@ -11,6 +11,8 @@ namespace culm::test {
 namespace {
 
 constexpr std::size_t kPageBytesAt = 40;
+constexpr std::size_t kFreeFlagsAt = 44;
+constexpr std::size_t kMainFlagsAt = 92;
 constexpr std::size_t kLastPageAt = 136;
 constexpr std::size_t kNumberAt = 144;
 
@@ -119,6 +121,16 @@ TEST_F(MetaPages, AreReadWhateverTheySayOfTheSizeOfAPage) {
     for (const unsigned int bit : {0U, 12U, 31U}) {
       SCOPED_TRACE(testing::Message() << "page " << page << ", bit " << bit);
       expect_mended(flipped(good, page * kPage + kPageBytesAt, bit));
+    }
+  }
+}
+
+TEST_F(MetaPages, AreDamagedWhereTheyTellLmdbOfAnotherOrderOfKeys) {
+  const std::string good = written();
+  for (const std::size_t at : {kFreeFlagsAt, kMainFlagsAt}) {
+    for (const unsigned int bit : {1U, 2U, 3U}) {
+      SCOPED_TRACE(testing::Message() << "at " << at << ", bit " << bit);
+      expect_mended(flipped(good, newest(good) * kPage + at, bit));
     }
   }
 }
