@@ -415,6 +415,11 @@ Result<std::uint64_t> PageFile::count_damaged() {
   return pages == 0 && damaged_ != 0 ? 1 : pages;
 }
 
+bool PageFile::counts_rows_of(Table table) const noexcept {
+  const auto& tree = tables_[static_cast<std::size_t>(table)];
+  return tree && tree->rows <= known_.size() * (page_bytes() / kNodeBytes);
+}
+
 /// One that is longer than its value may be, but not by pages of others: erased, it frees them.
 bool PageFile::has_greedy_run() const {
   for (std::size_t page = 0; page < tails_.size(); ++page) {

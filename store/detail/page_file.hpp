@@ -43,14 +43,12 @@ class PageFile {
   /// Whether nothing led to some pages, so that there may be more that are damaged. After these.
   [[nodiscard]] bool may_more_be_damaged() const noexcept { return is_cut_; }
 
-  /// Whether it can be read how many rows the table had. After `read`.
-  [[nodiscard]] bool counts_rows_of(Table table) const noexcept {
-    return tables_[static_cast<std::size_t>(table)].has_value();
-  }
-  /// How many rows the table had, 0 where that cannot be read.
+  /// Whether it can be read how many rows the table had, and the file has room for them. After
+  /// `read`.
+  [[nodiscard]] bool counts_rows_of(Table table) const noexcept;
+  /// How many rows the table had, 0 where that is not known.
   [[nodiscard]] std::uint64_t rows_of(Table table) const noexcept {
-    const auto& tree = tables_[static_cast<std::size_t>(table)];
-    return tree ? tree->rows : 0;
+    return counts_rows_of(table) ? tables_[static_cast<std::size_t>(table)]->rows : 0;
   }
   /// Numbers the commit that is read.
   [[nodiscard]] std::uint64_t transaction() const noexcept { return meta_.transaction; }

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <map>
 
+#include "culm/store/detail/page.hpp"
 #include "culm/store/detail/rows.hpp"
 #include "culm/store/detail/schema.hpp"
 
@@ -199,6 +200,19 @@ TEST_F(SalvagedStore, FindsNoDamageInALongerRunOfPagesThanAValueNeeds) {
   }
   ASSERT_TRUE(transaction->commit());
   EXPECT_EQ(store::count_damaged_pages(directory).value(), 0U);
+}
+
+TEST_F(SalvagedStore, BelievesNoCountOfRowsForWhichTheFileHasNoRoom) {
+  std::string content = close();
+  const std::string name = std::string(1, '\7') + '\0' + "entries";
+  const std::size_t tree = content.find(name, page_of(content, "evidence")) + name.size();
+  for (const char high : {'\0', '\1'}) {
+    content[tree + store::detail::kTreeRowsAt + 5] = high;
+    std::ofstream(path, std::ios::binary) << content;
+    const auto made = store::Salvage::begin(directory, random);
+    ASSERT_TRUE(made) << message(made.error());
+    EXPECT_EQ(made->lost_entries().has_value(), high == 0);
+  }
 }
 
 /// Of its own commits; behind a page that seems to be damaged leaves count for less.
