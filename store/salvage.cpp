@@ -108,7 +108,6 @@ Result<Salvage> Salvage::begin(const std::string& directory, Random& random) {
 
 Result<void> Salvage::State::make(Random& random) {
   CULM_TRY(auto file, detail::PageFile::open(data_file(directory)));
-  may_be_older = file.may_be_older();
   std::error_code error;
   fs::remove_all(place, error);  // what was left by one that was killed
   CULM_TRY(const std::uint64_t bytes, file_size_bytes(directory));
@@ -118,6 +117,7 @@ Result<void> Salvage::State::make(Random& random) {
   CULM_TRY(const auto kv, LmdbKv::open(place, options));
   detail::RowSalvage rows(*kv);
   CULM_TRY(damaged_pages, rows.run(file));
+  may_be_older = file.may_be_older();
   may_more_be_damaged = file.may_more_be_damaged();
   CULM_TRY(const auto writing, kv->begin_write());
   CULM_TRY(auto reconciled, detail::reconcile(*writing, random, rows.lost(), file));

@@ -113,12 +113,4 @@ MetaPages read_meta_pages(const ReadPage& read) {
   return pages;
 }
 
-bool has_later_commit(const ReadPage& read, std::uint64_t transaction) {
-  Page page;
-  for (std::uint64_t number = kMetaPages; read(number, page); ++number) {
-    if (has_header(page, number, kLeaf) && commit_of(page) == transaction + 1) return true;
-  }
-  return false;
-}
-
 }  // namespace culm::store::detail

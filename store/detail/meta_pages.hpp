@@ -30,9 +30,6 @@ using ReadPage = std::function<bool(std::uint64_t number, std::vector<std::uint8
 using MetaPages = std::array<std::optional<MetaPage>, kMetaPages>;
 [[nodiscard]] MetaPages read_meta_pages(const ReadPage& read);
 
-/// Whether a page is of the commit behind that: each but the first of a file lists what it freed.
-[[nodiscard]] bool has_later_commit(const ReadPage& read, std::uint64_t transaction);
-
 /// The last node of a branch or a leaf.
 [[nodiscard]] inline std::optional<std::size_t> last_node_of(ByteView page) {
   if (!has_node_list(page) || lower_of(page) == kHeaderBytes) return std::nullopt;

@@ -120,12 +120,6 @@ std::optional<PageFile::Meta> PageFile::read_meta(std::uint64_t number) const {
   return Meta{meta->free, meta->main, meta->last_page, meta->transaction};
 }
 
-bool PageFile::may_be_older() const {
-  const auto read = [&](std::uint64_t of, Page& page) { return read_page(of, page); };
-  return meta_damaged_ == kMetaPages ||
-         (meta_damaged_ != 0 && has_later_commit(read, meta_.transaction));
-}
-
 bool PageFile::read_page(std::uint64_t number, Page& page) const {
   page.resize(page_bytes());
   const auto offset = static_cast<off_t>(number * page_bytes());
@@ -458,6 +452,18 @@ void PageFile::find_lost() {
   }
 }
 
+/// Each commit but the first of a file lists what it freed. What the one that is read leads to is
+/// of none behind it.
+bool PageFile::has_later_commit() const {
+  Page page;
+  for (std::uint64_t number = kMetaPages; number < known_.size(); ++number) {
+    const bool is_leaf =
+        !is_led(number) && read_page(number, page) && has_header(page, number, kLeaf);
+    if (is_leaf && commit_of(page) == meta_.transaction + 1) return true;
+  }
+  return false;
+}
+
 /// What may be old claims no pages: others may have taken them since.
 Result<void> PageFile::visit_lost(std::uint64_t number, Pass pass, const VisitRow& visit) {
   Page page;
@@ -476,6 +482,7 @@ Result<void> PageFile::visit_lost(std::uint64_t number, Pass pass, const VisitRo
 Result<std::uint64_t> PageFile::read(const VisitRow& visit) {
   CULM_TRY(const std::uint64_t damaged, count_damaged());
   const std::uint64_t of_tables = damaged_;
+  may_be_older_ = meta_damaged_ == kMetaPages || (meta_damaged_ != 0 && has_later_commit());
   if (of_tables != 0) find_lost();
   CULM_CHECK(walk_tables(Pass::kVisit, visit));
   for (const std::uint64_t number : lost_) CULM_CHECK(visit_lost(number, Pass::kLost, visit));

@@ -52,8 +52,8 @@ class PageFile {
   }
   /// Numbers the commit that is read.
   [[nodiscard]] std::uint64_t transaction() const noexcept { return meta_.transaction; }
-  /// Whether there was a later one, to which a damaged meta page has led.
-  [[nodiscard]] bool may_be_older() const;
+  /// Whether there was a later one, to which a damaged meta page has led. After `read`.
+  [[nodiscard]] bool may_be_older() const noexcept { return may_be_older_; }
   /// Whether pages of tables are damaged, as far as they were read.
   [[nodiscard]] bool are_tables_damaged() const noexcept { return damaged_ != 0; }
 
@@ -106,13 +106,15 @@ class PageFile {
   Result<void> find_free();
   Result<void> find_tables();
   [[nodiscard]] bool has_greedy_run() const;
+  [[nodiscard]] bool has_later_commit() const;
   void find_lost();
   Result<void> visit_lost(std::uint64_t number, Pass pass, const VisitRow& visit);
 
   int file_;
   Meta meta_;
   std::uint64_t meta_damaged_ = 0;
-  std::uint64_t lost_end_ = 0;      ///< behind the last page that either meta page says there is
+  std::uint64_t lost_end_ = 0;  ///< behind the last page that either meta page says there is
+  bool may_be_older_ = false;
   std::uint64_t free_damaged_ = 0;  ///< of the list of free pages
   std::uint64_t damaged_ = 0;       ///< places of the tables
   std::set<std::uint64_t> hurt_;    ///< pages of both
