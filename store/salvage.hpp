@@ -20,7 +20,8 @@ namespace culm::store {
 /// file.
 [[nodiscard]] Result<std::uint64_t> count_damaged_pages(const std::string& directory);
 
-/// Whether anything leads to what is in the file. Where there is none it is true as well.
+/// Whether a row of ours can be read in the file, also where nothing leads to it. Where there is no
+/// file, or it cannot be read, it is true as well.
 [[nodiscard]] bool can_salvage(const std::string& directory);
 
 /// Nobody writes to the store while this lives, and no node runs on it. What it has made goes with
