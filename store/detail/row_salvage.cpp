@@ -100,6 +100,20 @@ Result<void> RowSalvage::take_old(const KvRow& row) {
   return {};
 }
 
+/// Whose bytes these are nobody knows either.
+bool RowSalvage::is_signed(const KvRow& row) const {
+  const auto opened = open_entry_row(row);
+  const auto place = parse_row_place(row.key);
+  if (!opened || !place || place->stage != 0) return false;
+  const EntryView& entry = opened->entry;
+  const auto log = numbers_.find(place->number);
+  if (entry.seqnum() != place->seqnum) return false;
+  if (log != numbers_.end() && log->second != entry.log()) return false;
+  if (!opened->payload.empty() && !check_payload(entry, opened->payload)) return false;
+  static Ed25519Verifier verifier;
+  return verifier.verify(entry.log().author, entry.signed_bytes(), entry.signature()).has_value();
+}
+
 Result<void> RowSalvage::take_old_row(Table table, const KvRow& row) {
   if (table == Table::kMeta && !is_meta(table, row)) {
     // A number is forgotten for good; but what a tree leads to was not when it was written.
@@ -111,6 +125,7 @@ Result<void> RowSalvage::take_old_row(Table table, const KvRow& row) {
   const bool is_sound = known && is_sealed(table, {row.key, *known});
   const bool is_old = is_meta(table, row) ? lost_.has_meta : old_rows_.contains(key);
   if (is_sound && (!is_old || !is_better(table, row, *known))) return {};
+  if (table == Table::kEntries && !is_signed(row)) return {};
   mark(table, row, Found::kOld);
   if (table == Table::kEntries || table == Table::kStages) old_rows_.insert(key);
   return put(table, row);

@@ -45,6 +45,7 @@ class RowSalvage {
   Result<void> take(Table table, const KvRow& row);
   Result<void> take_lost(const KvRow& row);
   Result<void> take_old(const KvRow& row);
+  [[nodiscard]] bool is_signed(const KvRow& row) const;
   Result<void> take_old_row(Table table, const KvRow& row);
   [[nodiscard]] bool is_better(Table table, const KvRow& row, ByteView than) const;
   void take_old_state(const KvRow& row);

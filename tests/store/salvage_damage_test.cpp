@@ -255,6 +255,35 @@ TEST_F(DamagedPages, ForgetNoLogWhoseStateIsThere) {
   expect_sound_and_said();
 }
 
+TEST_F(DamagedPages, HoldNoEntryThatMayBeOldAndIsNotSigned) {
+  open();
+  const auto number = state(alice).number;
+  std::string content = close();
+  const Pages before(content);
+  const auto lost_leaf = std::ranges::find_if(
+      before.leaves, [&](const auto& leaf) { return leaf.second.front().log == alice.log(); });
+  ASSERT_NE(lost_leaf, before.leaves.end());
+  std::vector<PageRow> rows;
+  for (const auto& [log, seqnum] : lost_leaf->second) {
+    if (log != alice.log()) continue;
+    Bytes entry;
+    store::detail::encode_entry(entry, alice.forged(seqnum).bytes(), as_bytes("forged"));
+    const auto key = store::detail::entry_row_key(number, seqnum);
+    store::detail::seal(entry, Table::kEntries, key);
+    rows.push_back({Bytes(key.begin(), key.end()), entry});
+  }
+  std::ranges::reverse(rows);
+  add_page(content, leaf_of(content.size() / kPage, rows));
+  rows.clear();
+  put_page(content, lost_leaf->first * kPage, leaf_of(lost_leaf->first, rows));
+  add_free_list(content, content.size() / kPage - 1);
+  whole = content;
+  lose_page(content, content.size() - kPage);
+  lose_page(content, before.tables.at("entries").root * kPage);
+  repair(content);
+  expect_sound_and_said();
+}
+
 TEST_F(DamagedPages, AreFoundWhereNothingLeadsToAny) {
   const Pages before(whole);
   for (const std::size_t first : before.inner) {
