@@ -156,6 +156,19 @@ class LostForGood(Rotten):
         self.error(USAGE, *less.split(), "--payloads", store="long")
         self.error(USAGE, *less.split(), "--all", store="long")
 
+    def test_what_is_wanted_without_what_was_lost_still_has_payloads_that_were(self):
+        self.rot_payload("store", 7)
+        self.error(NOT_FOUND, "repair")
+        step = self.assert_lost("", "7")
+        less = f"select {self.author[:12]}.0 --without-lost".split()
+        for more in ["--dry-run"], []:
+            said = self.text(*less, *more)
+            self.assertTrue(said.endswith("; lost, and still wanted: 1 payload: 7; where nobody "
+                                          f"has it: {self.less(step)}\n"), said)
+        self.assert_lost("", "7")
+        self.paste_ways(said)
+        self.assert_clean()
+
     def test_a_loss_of_some_near_the_first(self):
         self.lose(range(15, 29))
         step = self.assert_lost("15-28", cut_off="29-39")

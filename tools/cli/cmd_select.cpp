@@ -120,6 +120,7 @@ struct Change {
   WhyAlone why_alone = WhyAlone::kNot;  ///< of what is held
   store::Lost let_go{};                 ///< lost, and not wanted any more
   store::Lost unwanted{};               ///< lost, and not wanted then
+  RangeSet still_lost{};                ///< payloads that --without-lost leaves wanted
   bool may_be_own = false;              ///< nothing tells, as there are no author marks
 };
 
@@ -195,6 +196,7 @@ Outcome<Change> plan(const store::Store& store, const LostFinder& losses, const 
   CULM_TOOLS_TRY(const LostOfLog left, find_lost(losses, transaction, then));
   change.let_go = {lost.lost.entries - left.lost.entries, lost.lost.payloads - left.lost.payloads};
   change.unwanted = left.unwanted;
+  if (options.without_lost) change.still_lost = left.lost.payloads;
   const RangeSet unwanted =
       everything().ranges - change.interest.payloads_wanted(change.log->head());
   CULM_TOOLS_TRY(change.in_part, find_in_part(transaction, *change.log, unwanted));
@@ -242,6 +244,15 @@ std::string lets_go(const Change& change, bool is_done) {
          want_again(then, change.log->interest);
 }
 
+/// What --without-lost does not let go, and what does.
+std::string still_lost(const Change& change) {
+  if (change.still_lost.empty()) return {};
+  store::LogState then = *change.log;
+  then.interest = change.interest;
+  return "; lost, and still wanted: " + listed({}, change.still_lost) +
+         "; where nobody has it: " + want_less(then, {{}, change.still_lost});
+}
+
 Outcome<void> say(Context& context, const Change& change, bool is_done) {
   const store::SharedLogState& log = change.log;
   const store::LogInterest& interest = change.interest;
@@ -260,7 +271,8 @@ Outcome<void> say(Context& context, const Change& change, bool is_done) {
             human_payloads(in_part.seqnums.count()) + " (" + human_size(in_part.bytes) +
             "): " + human_ranges(in_part.seqnums);
   }
-  return context.out.say(text + lets_go(change, is_done) + unwanted_payloads(change) + "\n");
+  text += lets_go(change, is_done) + still_lost(change) + unwanted_payloads(change);
+  return context.out.say(text + "\n");
 }
 
 Outcome<void> show(Context& context, const Options& options) {
@@ -364,7 +376,8 @@ void add_select(CommandTree& tree) {
   verb.add_flag("--all", options->all, "Want everything");
   verb.add_flag("--none", options->none, "Want nothing");
   verb.add_flag("--without-lost", options->without_lost,
-                "Want no more what damage took, nor what leads to nothing without it");
+                "Want no more what damage took of entries, nor what leads to nothing\n"
+                "without them");
   verb.add_flag("--entries-only", options->entries_only, "Want no payloads");
   verb.add_flag("--payloads", options->payloads, "Want payloads");
   verb.add_flag("--dry-run", options->dry_run, "Say what would be changed, and change nothing");

@@ -63,31 +63,6 @@ bool fits_in_command(const store::LogInterest& interest) {
   return to_string(interest.entries.ranges).size() <= kRangesCharactersMax;
 }
 
-/// Commands after which nothing that is lost is wanted.
-std::string want_less(const store::LogState& log, const store::Lost& lost) {
-  const std::string name = name_of_one(log.log);
-  const bool has_entries = !lost.entries.empty();
-  std::string text;
-  RangeSet payloads = lost.payloads;
-  if (has_entries) {
-    store::LogInterest left = without_lost(log, lost.entries);
-    if (!left.is_none()) left.payloads = true;  // whether they are wanted stays as it is
-    text = "`culm select " + name + " " +
-           (fits_in_command(left) ? selecting(left) : std::string(kWithoutLost)) + "`";
-    payloads &= find_sound(log);
-  }
-  if (!payloads.empty()) {
-    text += has_entries ? " and " : "";
-    text += "`culm delete " + name + " --payloads --range " +
-            to_string(fit_in_command(payloads, kRangesCharactersMax)) + "`" +
-            then_others(payloads, kRangesCharactersMax);
-  }
-  if (text.empty()) return text;
-  const bool are_two = has_entries && !payloads.empty();
-  text += are_two ? " want less" : " wants less";
-  return has_entries ? text + ", and " + want_again(log, log.interest) : text;
-}
-
 /// Whether the log is here as its mark says, once the entries of `gone` are not. What is damaged
 /// the audit says.
 Result<void> compare(const store::ReadTransaction& transaction, const store::LogState& log,
@@ -389,6 +364,30 @@ std::string next_if_elsewhere(const LogKey& log) {
          "is lost, take the rest from a peer before (`culm sync HOST:PORT " +
          whole_name_of_one(log) +
          "`), and where nobody has it begin another log (`culm append --key FILE --log-id N`)";
+}
+
+std::string want_less(const store::LogState& log, const store::Lost& lost) {
+  const std::string name = name_of_one(log.log);
+  const bool has_entries = !lost.entries.empty();
+  std::string text;
+  RangeSet payloads = lost.payloads;
+  if (has_entries) {
+    store::LogInterest left = without_lost(log, lost.entries);
+    if (!left.is_none()) left.payloads = true;  // whether they are wanted stays as it is
+    text = "`culm select " + name + " " +
+           (fits_in_command(left) ? selecting(left) : std::string(kWithoutLost)) + "`";
+    payloads &= find_sound(log);
+  }
+  if (!payloads.empty()) {
+    text += has_entries ? " and " : "";
+    text += "`culm delete " + name + " --payloads --range " +
+            to_string(fit_in_command(payloads, kRangesCharactersMax)) + "`" +
+            then_others(payloads, kRangesCharactersMax);
+  }
+  if (text.empty()) return text;
+  const bool are_two = has_entries && !payloads.empty();
+  text += are_two ? " want less" : " wants less";
+  return has_entries ? text + ", and " + want_again(log, log.interest) : text;
 }
 
 /// Behind "where nobody has it: ".

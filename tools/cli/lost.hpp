@@ -51,6 +51,9 @@ inline constexpr std::string_view kWithoutLost = "--without-lost";
 /// Commands by which what was lost comes back once it turns up; `before`: what was wanted.
 [[nodiscard]] std::string want_again(const store::LogState& log, const store::LogInterest& before);
 
+/// Commands after which nothing of `lost` is wanted, and that they do that.
+[[nodiscard]] std::string want_less(const store::LogState& log, const store::Lost& lost);
+
 /// Why what is held of a log may be nowhere else, as far as is known here. A peer that a log came
 /// from has it, unless what was lost here shows that its time is over.
 enum class WhyAlone { kNot, kOwn, kDamage };
