@@ -102,6 +102,31 @@ class LostForGood(Rotten):
                                  "nothing is damaged\n")
                 peer.end()
 
+    def test_of_what_a_sync_takes_as_proof_the_payloads_alone_are_let_go(self):
+        peer = self.relay("peer", "--accept-any")
+        self.sync_one("store", peer.address, "--push", self.author)
+        self.lose([10, 11, 150])
+        step = self.assert_lost("10-11,150")
+        self.assertIn("--range 1-9,12-149,151-`", step)
+        for less in (re.search("`culm (select [^`]*)`", self.less(step))[1].split(),
+                     ["select", self.author, "--without-lost"]):
+            self.assertIn("; lost, and then not wanted any more: 3 payloads: 10-11,150; once "
+                          "somebody has it ", self.text(*less, "--dry-run"))
+        again = re.search("; lost, and not wanted any more: 3 payloads: 10-11,150; once somebody "
+                          "has it `culm (select [^`]*)`", self.text(*less))[1]
+        self.sync_one("store", peer.address)
+        log = self.json("ls")
+        self.assertEqual((log["held"], log["payloads"]), (f"1-{LENGTH}", LENGTH - 3))
+        self.out(*again.split())
+        self.sync_one("store", peer.address)
+        self.assertEqual(self.json("ls")["payloads"], LENGTH)
+
+    def test_where_no_payloads_were_wanted_nothing_is_let_go_that_a_sync_takes(self):
+        self.out("select", self.author, "--entries-only")
+        self.lose([10, 11, 150])
+        said = self.text("select", self.author, "--without-lost")
+        self.assertNotIn("not wanted any more", said)
+
     def test_a_part_whose_rest_was_never_here_is_told_of_nothing(self):
         self.out("select", self.author, "--newest", "5")
         peer = self.relay("peer", "--accept-any")

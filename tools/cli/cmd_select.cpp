@@ -172,6 +172,18 @@ Outcome<Change> look_at(const store::ReadTransaction& transaction, const LostFin
   return now;
 }
 
+/// What of it is not wanted any more once `left` is lost. Of entries that a sync takes
+/// nevertheless, to prove others, it is the payloads.
+store::Lost find_let_go(const store::LogState& log, const store::Lost& lost,
+                        const LostOfLog& left) {
+  store::Lost let_go{lost.entries - left.lost.entries, lost.payloads - left.lost.payloads};
+  const RangeSet proving = let_go.entries & left.proving;
+  if (proving.empty()) return let_go;
+  let_go.entries -= proving;
+  let_go.payloads |= proving & log.interest.payloads_wanted(std::max(log.head(), proving.max()));
+  return let_go;
+}
+
 Outcome<Change> plan(const store::Store& store, const LostFinder& losses, const LogKey& key,
                      const Options& options) {
   Change change;
@@ -194,7 +206,7 @@ Outcome<Change> plan(const store::Store& store, const LostFinder& losses, const 
   store::LogState then = *change.log;
   then.interest = change.interest;
   CULM_TOOLS_TRY(const LostOfLog left, find_lost(losses, transaction, then));
-  change.let_go = {lost.lost.entries - left.lost.entries, lost.lost.payloads - left.lost.payloads};
+  change.let_go = find_let_go(*change.log, lost.lost, left);
   change.unwanted = left.unwanted;
   if (options.without_lost) change.still_lost = left.lost.payloads;
   const RangeSet unwanted =

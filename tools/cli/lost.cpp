@@ -252,17 +252,21 @@ Result<LostOfLog> LostFinder::find(const store::ReadTransaction& transaction,
                                    const store::LogState& log) const {
   CULM_TRY(store::Lost lost, transaction.find_lost(log));
   store::Lost unwanted;
+  RangeSet proving;
   if (!wants_all(log.interest)) {
     store::LogState all = log;
     all.interest = {};
     CULM_TRY(unwanted, transaction.find_lost(all));
     // Where all of them only prove more of what is wanted, a sync takes them.
-    if ((unwanted.entries - lost.entries).empty()) unwanted.entries = {};
+    if ((unwanted.entries - lost.entries).empty()) {
+      proving = std::exchange(unwanted.entries, RangeSet());
+    }
     unwanted = find_let_go(log, {unwanted.entries, unwanted.payloads - lost.payloads});
   }
   CULM_TRY(LostOfLog found, Result<LostOfLog>(with_mark(transaction, log, std::move(lost), {})));
   found.unwanted.entries |= unwanted.entries - found.lost.entries;
   found.unwanted.payloads |= unwanted.payloads;
+  found.proving = proving - found.lost.entries;
   return found;
 }
 

@@ -26,6 +26,8 @@ struct LostOfLog {
   std::uint64_t behind = 0;  ///< wanted entries up to there that are above the last one here
   /// Damage took it as well, and it is not wanted: it is no loss.
   store::Lost unwanted{};
+  /// The same, of entries that prove more of what is wanted: a sync takes them.
+  RangeSet proving{};
   /// Why its author mark keeps from appending to the log, other than that.
   std::optional<Error> mark_fault{};
   /// Its author mark, where a peer showed another branch than the one here, which is that fault.
