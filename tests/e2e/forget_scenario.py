@@ -55,7 +55,8 @@ class Forget(NetworkScenario):
         self.assertTrue(looked.endswith("; it is your own, which needs --own\n"), looked)
         self.assertNotIn("--own", self.text("forget", self.author, "--dry-run", "--own"))
         would = self.json("forget", self.author, "--dry-run")
-        self.assertEqual((would["type"], would["own"]), ("would_forget", True))
+        self.assertEqual((would["type"], would["own"], would["needs_own"]),
+                         ("would_forget", True, True))
         self.assertEqual(self.known("store"), [self.author])
         relay = self.relay("relay", "--accept-any")
         self.sync("store", relay.address, "--push")
@@ -86,11 +87,15 @@ class Forget(NetworkScenario):
         for said in (self.error(USAGE, "forget", self.author),
                      self.text("forget", self.author, "--dry-run")):
             self.assertIn("may be", said)
+        would = self.json("forget", self.author, "--dry-run")
+        self.assertEqual((would["own"], would["needs_own"]), (False, True))
         self.assertEqual(self.known("store"), [self.author])
         relay = self.relay("store")
         self.sync("copy", relay.address, self.author)
         relay.end()
         for store in "store", "copy":  # of a relay, and of who reads
+            would = self.json("forget", self.author, "--dry-run", store=store)
+            self.assertEqual((would["own"], would["needs_own"]), (False, False))
             self.assertIn("no author marks say whether it was your own",
                           self.text("forget", self.author, store=store))
 

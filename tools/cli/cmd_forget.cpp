@@ -119,16 +119,17 @@ Whose find_whose(const Context& context, const store::ReadTransaction& transacti
   return !has_key && peers && peers->empty() ? Whose::kUntoldAlone : Whose::kUntold;
 }
 
+bool needs_own(Whose whose) { return whose == Whose::kOwn || whose == Whose::kUntoldAlone; }
+
 Outcome<void> refuse_own(const Context& context, const store::Store& store,
                          const std::vector<LogKey>& logs, const Options& options) {
   if (options.own) return {};
   CULM_TOOLS_TRY(const auto transaction, store.read());
   for (const LogKey& log : logs) {
     const Whose whose = find_whose(context, transaction, log);
-    const bool is_refused = whose == Whose::kOwn || whose == Whose::kUntoldAlone;
     const auto state = transaction.find_log(log);
     // One that is not here any more has nothing to lose.
-    if (!is_refused || (state && !*state)) continue;
+    if (!needs_own(whose) || (state && !*state)) continue;
     std::string text = whose == Whose::kOwn
                            ? "this log is your own, and where no peer has all of it, it is lost"
                            : "no author marks are found that say whether this log is your own, and "
@@ -150,7 +151,7 @@ Outcome<std::vector<LogKey>> find_logs(const store::Store& store, const Options&
 
 std::string needs(Whose whose, bool is_given) {
   if (whose == Whose::kUntold) return "; no author marks say whether it is your own";
-  if (is_given || whose == Whose::kOthers) return "";
+  if (is_given || !needs_own(whose)) return "";
   return whose == Whose::kOwn ? "; it is your own, which needs --own"
                               : "; it may be your own, which needs --own";
 }
@@ -162,10 +163,14 @@ Outcome<void> look(Context& context, const Options& options) {
   CULM_TOOLS_TRY(const auto logs, find_logs(*store, options));
   return for_each_log(context, logs, [&](const LogKey& log) -> Outcome<void> {
     CULM_TOOLS_TRY(const Extent extent, find_extent(*store, log));
-    if (context.json) return context.out.write_json(to_json(extent, false));
     CULM_TOOLS_TRY(const auto transaction, store->read());
-    return context.out.say("would forget " + described(extent) +
-                           needs(find_whose(context, transaction, log), options.own) + "\n");
+    const Whose whose = find_whose(context, transaction, log);
+    if (context.json) {
+      Json object = to_json(extent, false);
+      object["needs_own"] = needs_own(whose);
+      return context.out.write_json(object);
+    }
+    return context.out.say("would forget " + described(extent) + needs(whose, options.own) + "\n");
   });
 }
 
