@@ -252,6 +252,7 @@ Result<KnownHead> ask_peers(const Question& about) {
     known.asked += who.gone - (is_other ? 1 : 0);
   }
   CULM_CHECK(prove_all(about, std::move(heads), known));
+  known.is_denied = said.outcome == node::LogOutcome::kDenied;
   known.answered =
       static_cast<std::size_t>(std::ranges::count_if(answered, [&](const node::Endpoint& endpoint) {
         return std::ranges::find(known.unproven, endpoint, &Claim::endpoint) ==
@@ -315,7 +316,7 @@ Result<bool> KnownHead::check(AppendGate gate, SeqNum tail) const {
   if (head > tail) return fail(error_for(Errc::kAuthorMarkBehind, head));
   // One that was met later may know less than one that is silent.
   const bool is_certain = tail == 0 || (silent.empty() && replaced.empty());
-  if (is_of_use(tail) && is_certain) return true;
+  if (is_of_use(tail) && is_certain) return !is_denied;
   if (gate == AppendGate::kRequired) return fail(Errc::kAuthorHeadUnknown);
   return false;
 }

@@ -40,6 +40,7 @@ struct ShownFork {
 struct KnownHead {
   std::size_t asked = 0;     ///< known peers, or those that were named
   std::size_t answered = 0;  ///< none of them where they would not tell
+  bool is_denied = false;    ///< by all who answered: they may hold it, and not for this one
   SeqNum head = 0;           ///< the highest entry that any of them holds
   SeqNum met_head = 0;       ///< that one holds with whom this store has synced
   /// What a peer says that it holds and did not show: no answer.

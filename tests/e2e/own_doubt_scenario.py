@@ -387,7 +387,16 @@ class NewLog(NetworkScenario):
         for log_id, gate in (1, "ask"), (2, "required"):
             said = self.error(OK, *append, "--log-id", log_id, "--gate", gate, stdin=b"1\n")
             self.assertEqual(said, "")
-        self.assertNotIn("asked", self.text("mark"))
+        self.assertIn("(began here; its first sync asks", self.text("mark"))
+
+    def test_that_a_peer_denied_is_asked_for_before_it_is_pushed(self):
+        holder, other = (self.relay(name, "--accept-any") for name in ("holder", "other"))
+        key, author = self.push_lines(2, holder, store="elsewhere")
+        self.environment["CULM_MARKS"] = self.path("marks-here")
+        self.push_lines(1, other, name="another.key", store="store")
+        self.out("append", "--key", key, "--gate", "required", stdin=b"other")
+        self.error(FORK, "sync", holder.address, "--push", author)
+        self.assertIsNone(self.json("ls", f"{author}.0", store="holder")["cap"])
 
 
 class MutePeer(NetworkScenario):

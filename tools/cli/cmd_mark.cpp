@@ -22,6 +22,8 @@ namespace {
 
 constexpr std::size_t kLineBytesMax = 4096;
 
+constexpr const char* kBegun =
+    "  (began here; its first sync asks whether elsewhere too, see --gate in `culm help append`)";
 constexpr const char* kUnasked =
     "  (no peer, or not all, could be asked, see --gate in `culm help append`)";
 constexpr const char* kHalf = "  (one half is damaged: more may have been published)";
@@ -34,6 +36,7 @@ struct Options {
 /// What is to be known of a mark beside its seqnum.
 std::string words_of(const store::Published& published) {
   if (published.is_overtaken) return kHalf;
+  if (published.is_begun()) return kBegun;
   if (!published.is_branch()) return published.is_unasked() ? kUnasked : "";
   return "  (a peer holds another entry " + std::to_string(published.branch_at()) +
          " than was appended here: while that one is here, append refuses)";
