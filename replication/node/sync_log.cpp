@@ -151,12 +151,13 @@ std::optional<SyncForked> SyncLog::find_forked(const store::LogState& log, SeqNu
 
 bool SyncLog::has_enough(const Said& said, const store::LogState& log) const {
   RangeSet held = find_provable(log.served() - undropped_, said.held);
+  if (held.empty()) return false;
   RangeSet payloads = log.payloads & held;
   const SeqNum head = held == log.served() ? log.head() : held.max();
   // Of very many ranges a have names the lowest: at the head, the rest was sent.
   cut_to_said(held, said.held);
   cut_to_said(payloads, said.payloads);
-  return !held.empty() && said.head >= head && said.held.contains(held) &&
+  return said.head >= head && said.held.contains(held) &&
          (said.payloads | said.refused).contains(payloads);
 }
 
@@ -178,7 +179,7 @@ Result<std::optional<SyncPushed>> SyncLog::look_pushed(const store::ReadTransact
   // There is nothing that a peer could take: the log is forked from its first entry on, or all of
   // it was cut off by damage.
   const bool serves_nothing = state && (state->cap != 0 || !state->served().empty()) &&
-                              find_provable(state->served(), said.held).empty();
+                              find_provable(state->served() - undropped_, said.held).empty();
   said.has_enough = serves_nothing || (state && has_enough(said, *state));
   if (!said.has_enough || serves_nothing) return std::nullopt;
   // What was cut off by damage nobody can take: the receipt would speak of it.

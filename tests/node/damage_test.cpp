@@ -244,6 +244,16 @@ TEST_F(NodeDamage, APushOfWhatCannotBeDroppedEndsAtOnceWithTheRestAndSaysWhy) {
   }
 }
 
+TEST_F(NodeDamage, APushWhoseFirstEntryCannotBeDroppedEndsAtOnceAsWell) {
+  hold(author);
+  rot_entry_for_good(author, 1);
+  relay.accepts = store::LogInterest{everything(), true};
+  const Instant begun = network.now();
+  const LogReport pushed = sync(author, {&relay}, true).logs[0];
+  EXPECT_LT(network.now() - begun, std::chrono::seconds(10));
+  EXPECT_EQ(pushed.outcome, LogOutcome::kFailed);
+}
+
 TEST_F(NodeDamage, APayloadThatWasDamagedMidwayComesWithTheNextDial) {
   constexpr std::size_t kParts = 40;
   log.append(std::string(kParts * limits::kPayloadChunkBytes, 'x'));
