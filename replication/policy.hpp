@@ -22,6 +22,9 @@ class Policy {
   /// What to keep of a log that `peer` offers; nothing to decline.
   [[nodiscard]] virtual std::optional<store::LogInterest> accept_offer(const sealing::PeerKey& peer,
                                                                        const LogKey& log) = 0;
+
+  /// Whether `log` may join a sync only through a dial of its own, before which peers are asked.
+  [[nodiscard]] virtual bool must_ask(const LogKey& /*log*/) { return false; }
 };
 
 /// Everybody may read every log; nobody brings any.

@@ -152,6 +152,14 @@ void OwnLogGuard::ask(transport::SyncDial dial, Answer answer) {
       });
 }
 
+bool OwnLogGuard::must_ask(const LogKey& log) {
+  if (!own_) return false;
+  node::SyncRequest request;
+  node::add_logs(request, {}, {&log, 1});
+  const auto logs = list_unasked(*own_, request);
+  return !logs || !logs->empty();
+}
+
 void OwnLogGuard::answered(node::SyncId sync, const Marked& marked,
                            const Result<AskedLogs>& asked) {
   const auto found = questions_.find(sync);

@@ -52,6 +52,7 @@ class OwnLogGuard final : public replication::Policy {
     auto interest = policy_.accept_offer(peer, log);
     return interest && may_exchange(log) ? interest : std::nullopt;
   }
+  [[nodiscard]] bool must_ask(const LogKey& log) override;
 
   // For who commits an author's entries, from any thread: they are shown once they are published,
   // and may be exchanged. See `store::Store::hold_back`.

@@ -204,6 +204,7 @@ class Node final : private Fetch::Sessions {
     void cancel(SessionId session, replication::WantId want) override;
     Result<void> offer(SessionId session, const LogKey& log) override;
     [[nodiscard]] replication::SessionStats stats(SessionId session) const override;
+    [[nodiscard]] bool must_ask(const LogKey& log) override { return node_.policy_.must_ask(log); }
     void conclude_after_commits() override;
 
     Node& node_;

@@ -33,8 +33,8 @@ namespace culm::node {
 ///   has more of it becomes its source. Until something comes each is asked once, and again
 ///   `kNewsAfter` it says that it holds something else, where the source has not brought it. Where
 ///   all have declined it is asked for again after `kAskAgainAfter`, or when one says it holds
-///   some. A log that joins has its place in the last group, or begins another one; with
-///   `kGroupsMax` of these it has none, and fails with kBusy.
+///   some. A log that joins has its place in the last group, or begins another one, as one does
+///   that peers are to be asked for; with `kGroupsMax` of these it has none, and fails with kBusy.
 /// - A peer that cannot be reached is called again while live. One that did what no honest peer
 ///   does, or is another than was meant, is given up. With no peer left the sync ends, and with no
 ///   log left as well.
@@ -71,6 +71,8 @@ class Sync {
     [[nodiscard]] virtual Result<void> offer(SessionId session, const LogKey& log) = 0;
     /// Nothing for one that has ended.
     [[nodiscard]] virtual replication::SessionStats stats(SessionId session) const = 0;
+    /// See `replication::Policy`.
+    [[nodiscard]] virtual bool must_ask(const LogKey& log) = 0;
     /// Calls `conclude` once all that sessions have received until now is stored or refused.
     virtual void conclude_after_commits() = 0;
   };
@@ -131,6 +133,7 @@ class Sync {
     bool is_begun = false;
     bool has_turn = false;
     bool is_over = false;
+    bool has_joined = false;
     bool is_dropped = false;          ///< forgotten here, and nobody has named it
     std::set<std::size_t> quoting{};  ///< peers whose quote is waited for, where that is all
     std::set<DialId> unoffered{};     ///< to these, as there was nothing to offer
@@ -229,7 +232,7 @@ class Sync {
   [[nodiscard]] bool may_join(const LogKey& log) const;
   void join(const LogKey& log);
   /// None where there are too many.
-  [[nodiscard]] Group* find_place();
+  [[nodiscard]] Group* find_place(bool must_ask);
   void on(const PassedOver& passed_over);
   void on(Call& call, const replication::Established& established);
   void on(Call& call, const replication::PeerHas& has);

@@ -28,9 +28,10 @@ bool Sync::may_join(const LogKey& log) const {
   return request_.live && (joining.are_all || joining.authors.contains(log.author));
 }
 
-Sync::Group* Sync::find_place() {
+Sync::Group* Sync::find_place(bool must_ask) {
   if (is_ending_) return &placeless_;
-  const bool is_full = groups_.empty() || groups_.back().logs.size() >= limits::kWantsPerSessionMax;
+  const bool is_full =
+      must_ask || groups_.empty() || groups_.back().logs.size() >= limits::kWantsPerSessionMax;
   if (!is_full) return &groups_.back();
   return groups_.size() < kGroupsMax ? &groups_.emplace_back() : nullptr;
 }
@@ -43,12 +44,14 @@ void Sync::join(const LogKey& key) {
   want.log = key;
   want.live = true;
   const auto state = transaction->find_log(key);
-  if (state && !*state) return;  // forgotten meanwhile
+  // Forgotten meanwhile, or about to begin, which will be heard of.
+  if (state && (!*state || (*state)->served().empty())) return;
   if (state) {
     const store::LogInterest& kept = (*state)->interest;
     if (!request_.push && want.interest.empty() && kept.is_none()) return;
     if (!kept.entries.empty()) want.payloads = want.payloads && kept.payloads;
   }
+  const bool must_ask = peers_.must_ask(key);
   const auto dropped = dropped_.extract(key);
   if (dropped) {
     // Its sessions have named it, so it takes no other place.
@@ -56,14 +59,17 @@ void Sync::join(const LogKey& key) {
     Group* const group = is_ending_ ? &placeless_ : log.group;
     log = Log{SyncLog(std::move(want), request_.peers.size())};
     log.group = group;
+    log.has_joined = true;
     if (const auto begun = begin(log, *transaction); !begun) return fail_with(begun.error());
-    events_.emplace_back(SyncJoined{key});
+    if (must_ask) log.state.failed(Error{Errc::kBusy});
+    events_.emplace_back(SyncJoined{key, log.state.report().error});
     if (!is_ending_) start(log);
     return;
   }
-  Group* const place = find_place();
+  Group* const place = find_place(must_ask);
   const auto log = add(want, place == nullptr ? placeless_ : *place, *transaction);
   if (!log) return fail_with(log.error());
+  (*log)->has_joined = true;
   if (place == nullptr) (*log)->state.failed(Error{Errc::kBusy});
   events_.emplace_back(SyncJoined{key, (*log)->state.report().error});
   if (is_ending_ || place == nullptr) return;

@@ -54,7 +54,7 @@ class JoiningLogs(NetworkScenario):
         for line in process.stdout:
             if name in line:
                 break
-        self.assertEqual(line, name + b": begun here meanwhile, and synced as well\n")
+        self.assertEqual(line, name + b": known here now, and synced as well\n")
 
     def test_one_that_the_relay_declines_is_no_success(self):
         self.hub.end()

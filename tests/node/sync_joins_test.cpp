@@ -144,6 +144,36 @@ TEST_F(SyncJoinsTest, OneThatIsDeclinedOrComesAsTheSyncEndsIsInTheReport) {
   EXPECT_NE(done.logs[2].outcome, LogOutcome::kComplete);
 }
 
+TEST_F(SyncJoinsTest, OneThatPeersAreToBeAskedForHasADialOfItsOwn) {
+  const SyncId id = start(pushing());
+  ASSERT_TRUE(run([&] { return told<SyncPushed>().size() == 1; }));
+  reader.in_doubt = {begun.log()};
+  reader.hold(begun);
+  ASSERT_TRUE(is_there(begun));
+  EXPECT_EQ(author.node().sessions().size(), 2U);
+  forget_and_tell(begun.log());
+  begun.append("here");
+  reader.hold(begun);
+  ASSERT_TRUE(run([&] { return told<SyncJoined>().size() == 2; }));
+  EXPECT_EQ(told<SyncJoined>()[1].error, Error{Errc::kBusy}) << "its place is in an open session";
+  EXPECT_EQ(end(id).logs[1].outcome, LogOutcome::kFailed);
+}
+
+TEST_F(SyncJoinsTest, OneThatNobodyElseHasIsNoFailureWhereNothingIsPushed) {
+  author.hold(log);
+  auto request = pushing();
+  request.push = false;
+  const SyncId id = start(std::move(request));
+  reader.hold(begun);
+  ASSERT_TRUE(run([&] { return told<SyncJoined>().size() == 1; }));
+  network.run(minutes(1));
+  SyncReport done = end(id);
+  ASSERT_EQ(done.logs.size(), 2U);
+  EXPECT_EQ(done.logs[1].outcome, LogOutcome::kComplete);
+  done.outcome = SyncOutcome::kDone;
+  EXPECT_FALSE(why_not_done(done));
+}
+
 TEST_F(SyncJoinsTest, VeryManyTakeAFewSessionsAndTheRestIsNamed) {
   constexpr std::size_t kPlaces = Sync::kGroupsMax * limits::kWantsPerSessionMax - 1;
   const SyncId id = start(pushing());

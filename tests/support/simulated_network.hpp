@@ -52,14 +52,14 @@ class SimulatedNode final : public replication::Policy {
   std::optional<store::LogInterest> accept_offer(const sealing::PeerKey&, const LogKey&) override {
     return accepts;
   }
+  bool must_ask(const LogKey& log) override { return in_doubt.contains(log); }
 
   /// The node itself, made at the first call from `options`. After a call of it: `settle`.
   [[nodiscard]] node::Node& node() {
     if (!node_) node_.emplace(options, *store_, *this, *checks, random);
     return *node_;
   }
-  /// The process ends without a word: what is committed stays, in the image. Until `start` the node
-  /// is not to be called.
+  /// The process ends without a word; what is committed stays. Then `start` comes before `node`.
   store::MemoryImage crash();
   /// A process begins on such an image, of this node or of another one. Fails as `Store::open`.
   Result<void> start(store::MemoryImage image, const store::MemoryOptions& disk = {}) {
@@ -132,6 +132,7 @@ class SimulatedNode final : public replication::Policy {
   SignatureVerifier* checks = &verifier;  ///< what it checks with; counts from the next start
   node::NodeOptions options;
   std::optional<store::LogInterest> accepts;
+  std::set<LogKey> in_doubt{};  ///< `must_ask`
   std::vector<node::SessionEvent> seen;
   /// Takes what sessions tell, in place of `seen`.
   std::function<void(const node::SessionEvent&)> on_event;
@@ -572,8 +573,7 @@ class SimulatedNetwork {
 inline store::MemoryImage SimulatedNode::crash() {
   ++process_;
   auto image = kv_->image();
-  const auto links = network_.links_;
-  for (const auto& one : links) {
+  for (const auto& one : std::vector(network_.links_)) {
     for (std::size_t side : {0U, 1U}) {
       if (one->ends[side].node != this) continue;
       one->ends[side].closed = true;

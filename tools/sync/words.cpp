@@ -308,7 +308,7 @@ class Words {
     return short_name(told.log) + ": forgotten here, and not synced any more";
   }
   std::string operator()(const node::SyncJoined& told) const {
-    return short_name(told.log) + ": begun here meanwhile, and " +
+    return short_name(told.log) + ": known here now, and " +
            (told.error ? "not synced: " + message(*told.error) : "synced as well");
   }
   std::string operator()(const node::SyncDenied& told) const {
