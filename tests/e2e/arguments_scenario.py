@@ -289,7 +289,7 @@ class Arguments(Scenario):
             (self.place / name).mkdir()
             self.write(f"{name}/data.mdb", content)
             self.error(STORE, "ls", store=name)
-        self.error(STORE, "ls", store="text/data.mdb")
+        self.error(USAGE, "ls", store="text/data.mdb")
 
     def test_an_error_is_an_object_for_programs(self):
         report = self.json("ls", status=NOT_FOUND)

@@ -13,7 +13,7 @@ import unittest
 
 from played_peer import Channel, Server
 from relay_harness import NetworkScenario
-from scenario import CULM, LOCKED, NETWORK, STORE, main
+from scenario import CULM, LOCKED, NETWORK, STORE, USAGE, main
 
 AUTHOR = "0" * 64
 
@@ -268,7 +268,7 @@ class Causes(NetworkScenario):
     def test_a_store_that_cannot_be_made(self):
         self.write("file", "")
         relay = self.relay()
-        said = self.error(STORE, "sync", relay.address, AUTHOR, store="file/store")
+        said = self.error(USAGE, "sync", relay.address, AUTHOR, store="file/store")
         self.assertIn("file/store", said)
         self.assertIn("next: name a directory", said)
         # Before anything is fetched.

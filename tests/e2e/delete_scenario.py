@@ -261,7 +261,7 @@ class OfManyLogs(NetworkScenario):
         self.out("import", "--jsonl", self.write("all", "\n".join(map(json.dumps, lines))))
         author = self.json_lines("ls")[0]["log"][:64]
         for verb, *arguments in (["select", "--range", "1-5"],
-                                 ["delete", "--payloads", "--range", "1"], ["forget"]):
+                                 ["delete", "--payloads", "--range", "1"], ["forget", "--own"]):
             before = self.commits()
             done = self.json_lines(verb, author, *arguments)
             self.assertEqual(len({line["log"] for line in done}), logs)

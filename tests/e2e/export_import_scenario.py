@@ -271,7 +271,7 @@ class Import(Scenario):
         self.error(NOT_FOUND, "cat", log["log"], "--range", "30")
         self.assertIn("20 entries, 20 payloads", self.text("forget", log["log"], "--dry-run"))
         for arguments in ["--dry-run"], []:
-            report = self.json("forget", log["log"], *arguments)
+            report = self.json("forget", log["log"], "--own", *arguments)
             self.assertEqual((report["entries"], report["payloads"], report["payload_bytes"],
                               report["dropped"]), (20, 20, size, "21-40"))
 

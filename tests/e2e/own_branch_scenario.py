@@ -504,6 +504,7 @@ class BegunAgain(OwnLog):
         for raised in 1, 0:
             told = self.json("mark", "--import", "marks.jsonl")
             self.assertEqual((told["marks"], told["raised"]), (1, raised))
+        mark["file"] = self.mark(self.author).replace("marks", "marks-elsewhere")
         self.assertEqual(self.json_lines("mark"), [mark])
         self.append(b"and more\n", "--gate", "never", status=FORK)
 

@@ -11,7 +11,8 @@ import stat
 import time
 
 from relay_harness import NetworkScenario
-from scenario import FORK, INTERRUPTED, LOCKED, NETWORK, NOT_FOUND, USAGE, VERIFICATION, main
+from scenario import (FORK, INTERRUPTED, LOCKED, NETWORK, NOT_FOUND, STORE, USAGE, VERIFICATION,
+                      main)
 
 
 class Relay(NetworkScenario):
@@ -229,7 +230,7 @@ class TakenAway(NetworkScenario):
                           "for it where it was and writes nothing\n  next: end that process (`kill "
                           f"{pid}`) and start it again on the store where it is now", said)
             self.assertNotIn("no store", said)
-        relay.end()
+        relay.end(status=STORE)
         relay = self.relay("elsewhere")
         self.out("append", "--key", key, stdin=b"two", store="elsewhere")
         self.assertEqual(self.out("cat", author, store="elsewhere"), b"onetwo")
@@ -254,7 +255,7 @@ class TakenAway(NetworkScenario):
         said = self.error(LOCKED, "compact", store="elsewhere")
         self.assertIn(f"the store was moved while a process runs on it (pid {relay.process.pid})",
                       said)
-        relay.end()
+        relay.end(status=STORE)
         self.assertEqual(os.listdir(self.path("elsewhere")).count("node.sock"), 0)
         self.out("append", "--key", "other.key", stdin=b"y", store="relay")  # by its own relay
         self.assertEqual(self.out("cat", other, store="relay"), b"xy")

@@ -41,7 +41,7 @@ class Traces(NetworkScenario):
         self.leaves_nothing(NOT_FOUND, "append", "--key", self.key, "no such file")
         self.new_log(["one"], key=(self.key, self.author), store="right")
         said = self.leaves_nothing(FORK, "append", "--key", self.key, stdin=b"x", store="wrong")
-        self.assertIn("published up to seqnum 1", said)
+        self.assertIn("appended to up to seqnum 1", said)
         self.environment["CULM_MARKS"] = self.path("elsewhere/marks")
         said = self.leaves_nothing(FORK, "append", "--key", self.key, stdin=b"x", store="right")
         self.assertIn("is missing", said)

@@ -309,11 +309,11 @@ void add_ls(CommandTree& tree) {
       "goes on with them, and what is lost: damage took it, it is wanted, and not here again; "
       "also\n"
       "what the author mark of a log tells of that was last written with this very store. Of one\n"
-      "that was written with another store it says how far this one is behind. Of what was\n"
-      "appended while no peer, or not all, could be asked it says that a node withholds it.\n"
+      "that was written with another store it says how far this one is behind.\n"
       "\n"
-      "What damage took and is not wanted any more is no loss, and said apart; `culm verify` says\n"
-      "how it comes back.",
+      "Of what was appended while no peer, or not all, could be asked it says that a node\n"
+      "withholds it. What damage took and is not wanted any more is no loss, and said apart;\n"
+      "`culm verify` says how it comes back.",
       "culm ls --full", options, run);
   verb.group(VerbGroup::kRead);
   verb.add_option("PREFIX", &options->prefix,
