@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 import time
 
 from rotten import ENTRIES, PAGE, Rotten
@@ -31,13 +32,16 @@ class RepairEnded(Rotten):
         """What LMDB takes first is empty and newer than the next: no look at the file asks that,
         and a write is led astray by it."""
         content = bytearray(self.data.read_bytes())
-        root = int.from_bytes(self.newest_meta(content)[80:88], "little") * PAGE
-        records = [root + int.from_bytes(content[at:at + 2], "little") + 8
-                   for at in range(root + 16, root + 20, 2)]
-        self.assertEqual(len(set(records)), 2)
-        for record, number in zip(records, (2, 1)):
-            content[record:record + 8] = number.to_bytes(8, "little")
-        content[records[0] + 8:records[0] + 16] = bytes(8)
+        meta = content.index(self.newest_meta(content))
+        root = int.from_bytes(content[meta + 80:meta + 88], "little") * PAGE
+        lower, upper = struct.unpack_from("<HH", content, root + 12)
+        places = bytes(content[root + 16:root + lower])
+        upper -= 24
+        struct.pack_into("<HHHHQQ", content, root + upper, 8, 0, 0, 8, 2, 0)
+        struct.pack_into("<HHH", content, root + 12, lower + 2, upper, upper)
+        content[root + 18:root + lower + 2] = places
+        struct.pack_into("<Q", content, root + int.from_bytes(places[:2], "little") + 8, 1)
+        struct.pack_into("<Q", content, meta + 72, 1 + len(places) // 2)
         self.data.write_bytes(content)
 
     def payloads(self):
