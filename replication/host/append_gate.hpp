@@ -126,6 +126,9 @@ enum class Doubt {
 /// Fails as the store.
 [[nodiscard]] Result<Doubt> find_doubt(const store::Store& store, const LogKey& log,
                                        const store::Published& published);
+[[nodiscard]] Result<Doubt> find_doubt(const store::ReadTransaction& transaction,
+                                       const store::LogOutline& log,
+                                       const store::Published& published);
 
 /// Where own logs are, and how peers are asked for them.
 struct OwnLogs {

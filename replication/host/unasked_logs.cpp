@@ -247,11 +247,16 @@ Result<Doubt> find_doubt(const store::Store& store, const LogKey& log,
                          const store::Published& published) {
   CULM_TRY(const auto transaction, store.read());
   CULM_TRY(const auto state, transaction.find_outline(log));
-  const SeqNum tail = tail_of(state);
+  return state ? find_doubt(transaction, *state, published) : Doubt::kNone;
+}
+
+Result<Doubt> find_doubt(const store::ReadTransaction& transaction, const store::LogOutline& log,
+                         const store::Published& published) {
+  const SeqNum tail = tail_of(log);
   if (tail == 0) return Doubt::kNone;
   // What another store on this machine appends to is no business of this one.
   if (!published.is_elsewhere && published.seqnum != 0) {
-    CULM_TRY(const auto there, transaction.find_entry(*state, published.seqnum));
+    CULM_TRY(const auto there, transaction.find_entry(log, published.seqnum));
     const bool is_other = there && there->hash() != published.hash;
     if (is_other || published.seqnum > tail) return Doubt::kMarked;
   }

@@ -200,7 +200,7 @@ void LostFinder::compare_with_mark(const store::ReadTransaction& transaction,
   }
   if (found.branch) return;
   if ((*mark)->is_unasked() && !(*mark)->is_elsewhere) {
-    const auto doubt = host::find_doubt(store_, log.log, **mark);
+    const auto doubt = host::find_doubt(transaction, outline, **mark);
     found.is_withheld = doubt && *doubt == host::Doubt::kUnasked;
   }
   const bool is_elsewhere =
