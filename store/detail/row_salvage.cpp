@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "culm/core/bytes.hpp"
 #include "culm/core/signing.hpp"
 #include "culm/feed/verify.hpp"
 #include "culm/store/detail/log_sets.hpp"
@@ -121,7 +122,7 @@ Result<void> RowSalvage::take_old_row(Table table, const KvRow& row) {
     if (forgotten == 0 || numbers_.contains(forgotten)) return {};
   }
   CULM_TRY(const auto known, txn_->get(table, row.key));
-  const Bytes key(row.key.begin(), row.key.end());
+  const std::string key(as_text(row.key));
   const bool is_sound = known && is_sealed(table, {row.key, *known});
   const bool is_old = is_meta(table, row) ? lost_.has_meta : old_rows_.contains(key);
   if (is_sound && (!is_old || !is_better(table, row, *known))) return {};

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <string>
 
 #include "culm/core/types.hpp"
 #include "culm/store/detail/page_file.hpp"
@@ -60,7 +61,7 @@ class RowSalvage {
   std::unique_ptr<KvWriteTransaction> txn_;
   std::size_t step_bytes_ = 0;
   std::map<std::uint64_t, LogKey> numbers_;  ///< that states say
-  std::set<Bytes> old_rows_;                 ///< keys of entries of which another row may be newer
+  std::set<std::string> old_rows_;           ///< keys of entries of which another row may be newer
   LostRows lost_;
 };
 
