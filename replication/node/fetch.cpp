@@ -294,7 +294,7 @@ void Fetch::cancel_late(Sessions& sessions, Instant now) {
   for (const auto& segment : planner_.take_cancelled(now)) {
     is_stale_ = true;
     Source& source = sources_.at(segment.peer);
-    if (planner_.is_late(segment.peer)) passed_over_.insert(source.dial);
+    passed_over_.insert(source.dial);
     auto& segments = source.segments;
     const auto found = std::ranges::find(
         segments, segment.entries, [](const auto& row) -> const auto& { return row.second; });

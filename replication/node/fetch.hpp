@@ -92,8 +92,8 @@ class Fetch {
   [[nodiscard]] const std::map<DialId, replication::DenyReason>& declined() const {
     return declined_;
   }
-  /// Peers that it no longer waits for, since this was called last: late ones and, once it has
-  /// ended, those that have not answered.
+  /// Peers that it no longer waits for, since this was called last: late ones, those whose share
+  /// another has brought and, once it has ended, those that have not answered.
   [[nodiscard]] std::set<DialId> take_passed_over() { return std::exchange(passed_over_, {}); }
   [[nodiscard]] std::optional<Instant> next_deadline() const;
 

@@ -183,11 +183,6 @@ std::vector<FetchPlanner::Segment> FetchPlanner::take_cancelled(Instant now) {
   return out;
 }
 
-bool FetchPlanner::is_late(SessionId peer) const {
-  const auto found = peers_.find(peer);
-  return found != peers_.end() && found->second.is_late;
-}
-
 bool FetchPlanner::can_be_replaced(const Row& late) const {
   const RangeSet what = owed(late.second);
   if (what.empty()) return true;  // it only withholds that it is done

@@ -101,8 +101,6 @@ class FetchPlanner {
   /// What is no longer waited for, to be cancelled: all that late peers owe, and what another peer
   /// was asked for as well and has brought.
   [[nodiscard]] std::vector<Segment> take_cancelled(Instant now);
-  /// Whether it was passed over and is not asked again yet.
-  [[nodiscard]] bool is_late(SessionId peer) const;
   [[nodiscard]] std::optional<Instant> next_deadline() const;
 
   /// Whether something is under way.
