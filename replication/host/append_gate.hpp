@@ -138,7 +138,10 @@ struct OwnLogs {
   ReplicaOptions options{};     ///< how peers are reached
 };
 
-/// Of the logs of `request`, those in doubt. Fails as store and mark, but where a mark is damaged.
+/// Whether peers are to be asked of a log before it is synced. Fails as store and mark, but where
+/// that is damaged.
+[[nodiscard]] Result<bool> must_ask(const OwnLogs& own, const LogKey& log);
+/// Of the logs of `request`, those. Fails likewise.
 [[nodiscard]] Result<std::vector<LogKey>> list_unasked(const OwnLogs& own,
                                                        const node::SyncRequest& request);
 /// What peers say of logs before a sync.

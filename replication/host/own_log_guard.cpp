@@ -154,10 +154,11 @@ void OwnLogGuard::ask(transport::SyncDial dial, Answer answer) {
 
 bool OwnLogGuard::must_ask(const LogKey& log) {
   if (!own_) return false;
-  node::SyncRequest request;
-  node::add_logs(request, {}, {&log, 1});
-  const auto logs = list_unasked(*own_, request);
-  return !logs || !logs->empty();
+  const auto is_due = host::must_ask(*own_, log);
+  if (is_due) return *is_due;
+  // Who may not look at any mark has appended nothing from there.
+  const auto marked = store::list_author_marks(own_->marks_directory);
+  return !marked || std::ranges::binary_search(*marked, log);
 }
 
 void OwnLogGuard::answered(node::SyncId sync, const Marked& marked,

@@ -12,13 +12,14 @@ namespace culm::host {
 namespace {
 
 /// 0 where nothing of it could fork: one that has a cap is forked already.
-SeqNum tail_of(const std::optional<store::LogOutline>& log) {
-  return !log || log->cap != 0 || log->held.empty() ? 0 : log->held.max();
+SeqNum tail_of(const store::LogOutline& log) {
+  return log.cap != 0 || log.held.empty() ? 0 : log.held.max();
 }
 
 Result<SeqNum> find_tail(const store::Store& store, const LogKey& log) {
   CULM_TRY(const auto transaction, store.read());
-  return transaction.find_outline(log).map(tail_of);
+  CULM_TRY(const auto outline, transaction.find_outline(log));
+  return outline ? tail_of(*outline) : 0;
 }
 
 bool holds(const std::vector<node::SyncPeer>& peers, const node::Endpoint& endpoint) {
@@ -189,11 +190,16 @@ Result<Verdict> judge(const Asked& about, store::AuthorMark& mark) {
 }
 
 /// None where the mark is damaged: that is told to who appends.
-Result<Doubt> read_doubt(const OwnLogs& own, const LogKey& log) {
-  const auto published = store::read_author_mark(own.marks_directory, log, own.directory);
+Result<std::optional<store::Published>> read_mark(const OwnLogs& own, const LogKey& log) {
+  auto published = store::read_author_mark(own.marks_directory, log, own.directory);
   const bool is_damaged = !published && published.error().code == Errc::kAuthorMarkFormat;
-  if (!published && !is_damaged) return fail(published.error());
-  return is_damaged || !*published ? Doubt::kNone : find_doubt(own.store, log, **published);
+  if (is_damaged) return std::nullopt;
+  return published;
+}
+
+Result<Doubt> read_doubt(const OwnLogs& own, const LogKey& log) {
+  CULM_TRY(const auto published, read_mark(own, log));
+  return published ? find_doubt(own.store, log, *published) : Doubt::kNone;
 }
 
 Result<Verdict> look_at(const OwnLogs& own, const LogKey& log, const node::SyncRequest& request,
@@ -235,7 +241,7 @@ Result<std::optional<UnaskedLog>> find_remembered(const store::Store& store, con
   CULM_TRY(const auto published, mark.read());
   CULM_TRY(const auto transaction, store.read());
   CULM_TRY(const auto state, transaction.find_outline(log));
-  const SeqNum tail = tail_of(state);
+  const SeqNum tail = state ? tail_of(*state) : 0;
   if (!published || tail == 0) return std::nullopt;
   CULM_TRY(const bool is_branch, store::holds_branch(transaction, *state, *published));
   if (!is_branch) return std::nullopt;
@@ -281,15 +287,22 @@ Result<void> bind_confirmed(const OwnLogs& own, const node::SyncReport& report) 
   return {};
 }
 
+Result<bool> must_ask(const OwnLogs& own, const LogKey& log) {
+  CULM_TRY(const auto published, read_mark(own, log));
+  if (!published) return false;
+  // Also where nothing of it is here yet: what comes is told to who waits for it.
+  if (published->is_unasked()) return true;
+  CULM_TRY(const Doubt doubt, find_doubt(own.store, log, *published));
+  return doubt != Doubt::kNone;
+}
+
 Result<std::vector<LogKey>> list_unasked(const OwnLogs& own, const node::SyncRequest& request) {
   CULM_TRY(const auto marked, store::list_author_marks(own.marks_directory));
   std::vector<LogKey> logs;
   for (const replication::WantRequest& want : request.logs) {
     if (!std::ranges::binary_search(marked, want.log)) continue;
-    CULM_TRY(const Doubt doubt, read_doubt(own, want.log));
-    CULM_TRY(const bool is_unasked, store::is_unasked(own.marks_directory, want.log));
-    // Also where nothing of it is here yet: what comes is told to who waits for it.
-    if (doubt != Doubt::kNone || is_unasked) logs.push_back(want.log);
+    CULM_TRY(const bool is_due, must_ask(own, want.log));
+    if (is_due) logs.push_back(want.log);
   }
   return logs;
 }
