@@ -32,6 +32,10 @@ std::optional<store::LogInterest> interest_of(const replication::WantRequest& wa
   return wanted;
 }
 
+void leave_out_payloads(replication::WantRequest& want, const store::LogInterest& kept) {
+  if (!kept.entries.empty()) want.payloads = want.payloads && kept.payloads;
+}
+
 replication::WantRequest widened(replication::WantRequest want, const store::LogInterest& kept) {
   if (want.quote_only) return want;
   Interest wide = want.interest;

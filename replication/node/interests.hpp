@@ -22,6 +22,9 @@ namespace culm::node {
 [[nodiscard]] std::optional<store::LogInterest> interest_of(const replication::WantRequest& want,
                                                             const store::LogState* log);
 
+/// Payloads that were selected away stay so, whichever entries are wanted now.
+void leave_out_payloads(replication::WantRequest& want, const store::LogInterest& kept);
+
 /// `want` extended by all else that the store keeps of the log: a session that asks for part of
 /// what is kept would leave the rest to nobody. Unchanged for a quote, and where that would be more
 /// than limits::kRangesPerMessageMax ranges.

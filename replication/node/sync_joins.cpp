@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "culm/core/limits.hpp"
+#include "culm/replication/node/interests.hpp"
 #include "culm/replication/node/sync.hpp"
 
 namespace culm::node {
@@ -49,7 +50,7 @@ void Sync::join(const LogKey& key) {
   if (state) {
     const store::LogInterest& kept = (*state)->interest;
     if (!request_.push && want.interest.empty() && kept.is_none()) return;
-    if (!kept.entries.empty()) want.payloads = want.payloads && kept.payloads;
+    leave_out_payloads(want, kept);
   }
   const bool must_ask = peers_.must_ask(key);
   const auto dropped = dropped_.extract(key);

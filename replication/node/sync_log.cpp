@@ -36,7 +36,7 @@ Result<void> SyncLog::begin(const store::ReadTransaction& transaction, bool unde
     is_wanted_over_ = true;
   } else if (want_.interest.empty()) {
     want_.interest = is_kept ? state->interest.entries : everything();
-    if (is_kept) want_.payloads = want_.payloads && state->interest.payloads;
+    if (state) leave_out_payloads(want_, state->interest);
   }
   if (undeletes && state) {
     want_.undelete = resolve(want_.interest, (*state).head()) & state->deleted;

@@ -11,6 +11,7 @@ namespace {
 using test::LogBuilder;
 using test::TestConnection;
 using test::TestPeer;
+using test::TestPush;
 using test::want_of;
 
 TEST(SessionLive, GoesOnWithoutGapOrRepeat) {
@@ -76,16 +77,24 @@ TEST(SessionLive, BeginsWithALogThatTheProviderKnowsAndHoldsNothingOf) {
   EXPECT_EQ(reader.state(log.log()).held, (RangeSet{{1, 3}})) << connection.why();
 }
 
-TEST(SessionLive, PayloadsThatAreDeletedWhileTheyComeAreSaidNotToBeTaken) {
-  LogBuilder log("alice");
-  for (int n = 0; n < 2000; ++n) log.append(std::string(1000, 'x'));
-  TestPeer author(1);
-  TestPeer relay(2);
-  author.hold(log);
-  relay.accepts = store::LogInterest{everything(), true};
-  TestConnection connection(author, relay, 3);
-  ASSERT_TRUE(connection.a.session->offer(log.log()));
-  connection.run(300'000);
+/// A push that is cut in the middle.
+class HalfPush : public testing::Test {
+ protected:
+  HalfPush() { connection.run(300'000); }
+
+  static LogBuilder build() {
+    LogBuilder log("alice");
+    for (int n = 0; n < 2000; ++n) log.append(std::string(1000, 'x'));
+    return log;
+  }
+
+  const LogBuilder log = build();
+  TestPush push{log};
+  TestPeer& relay = push.relay;
+  TestConnection& connection = push.connection;
+};
+
+TEST_F(HalfPush, PayloadsThatAreDeletedWhileTheyComeAreSaidNotToBeTaken) {
   const RangeSet all{{1, log.head()}};
   ASSERT_TRUE(relay.store().update([&](store::WriteTransaction& transaction) {
     const auto rest = transaction.delete_payloads(log.log(), all, 10'000);
@@ -104,16 +113,7 @@ TEST(SessionLive, PayloadsThatAreDeletedWhileTheyComeAreSaidNotToBeTaken) {
   EXPECT_EQ(connection.a.last<PeerHas>()->held, all);
 }
 
-TEST(SessionLive, WhatIsDeletedIsLookedForOnlyWhereSomethingWas) {
-  LogBuilder log("alice");
-  for (int n = 0; n < 2000; ++n) log.append(std::string(1000, 'x'));
-  TestPeer author(1);
-  TestPeer relay(2);
-  author.hold(log);
-  relay.accepts = store::LogInterest{everything(), true};
-  TestConnection connection(author, relay, 3);
-  ASSERT_TRUE(connection.a.session->offer(log.log()));
-  connection.run(300'000);
+TEST_F(HalfPush, WhatIsDeletedIsLookedForOnlyWhereSomethingWas) {
   const auto count_reads = [&] {
     const std::uint64_t before = test::read_counts.transactions;
     connection.log_changed(relay, log.log());
@@ -135,11 +135,8 @@ TEST(SessionLive, WhatIsDeletedIsLookedForOnlyWhereSomethingWas) {
 class LivePair : public testing::Test {
  protected:
   LivePair() {
-    author.hold(log);
-    relay.accepts = store::LogInterest{everything(), true};
     auto request = want_of(log.log());
     request.live = true;
-    EXPECT_TRUE(connection.a.session->offer(log.log()));
     connection.run();
     EXPECT_TRUE(connection.a.session->want(request));
     connection.run();
@@ -153,9 +150,10 @@ class LivePair : public testing::Test {
   }
 
   LogBuilder log = LogBuilder("alice").append_many(10);
-  TestPeer author{1};
-  TestPeer relay{2};
-  TestConnection connection{author, relay, 3};
+  TestPush push{log};
+  TestPeer& author = push.author;
+  TestPeer& relay = push.relay;
+  TestConnection& connection = push.connection;
 };
 
 TEST_F(LivePair, NothingComesBackToWhoSentIt) {

@@ -13,6 +13,7 @@ namespace {
 using test::LogBuilder;
 using test::TestConnection;
 using test::TestPeer;
+using test::TestPush;
 using test::want_of;
 
 /// A reader that is connected to an author.
@@ -99,15 +100,11 @@ TEST_F(SessionFetch, QuoteOnlyMovesNoEntry) {
 
 TEST(Session, PushesByOfferAndReturnsReceipts) {
   const LogBuilder log = LogBuilder("alice").append_many(200);
-  TestPeer author(1);
-  TestPeer relay(2);
-  author.hold(log);
-  relay.accepts = store::LogInterest{everything(), true};
-  TestConnection connection(author, relay, 3);
-  ASSERT_TRUE(connection.a.session->offer(log.log()));
+  TestPush push(log);
+  auto& connection = push.connection;
   connection.run();
 
-  EXPECT_EQ(relay.state(log.log()).held.count(), 200U);
+  EXPECT_EQ(push.relay.state(log.log()).held.count(), 200U);
   EXPECT_EQ(connection.b.count<OfferAccepted>(), 1U);
   ASSERT_NE(connection.a.last<PeerHas>(), nullptr);
   EXPECT_EQ(connection.a.last<PeerHas>()->held, (RangeSet{{1, 200}}));
@@ -440,15 +437,9 @@ TEST(Session, PayloadsOfUnwantedSizesArePassedOverInSteps) {
 }
 
 TEST(Session, AnIdleWantTakesLittleOfThePool) {
-  TestPeer relay(1);
-  TestPeer idler(2);
-  const LogBuilder log = LogBuilder("alice").append_many(1);
-  idler.hold(log);
-  relay.accepts = store::LogInterest{everything(), true};
-  TestConnection connection(idler, relay, 3);
-  ASSERT_TRUE(connection.a.session->offer(log.log()));
-  connection.run();
-  EXPECT_GE(relay.credit.free() + 2 * limits::kCreditBytesMin, limits::kNodeCreditBytes);
+  TestPush push(LogBuilder("alice").append_many(1));
+  push.connection.run();
+  EXPECT_GE(push.relay.credit.free() + 2 * limits::kCreditBytesMin, limits::kNodeCreditBytes);
 }
 
 TEST(Session, AnInterestOfMoreRangesThanAMessageHoldsIsRefusedHere) {

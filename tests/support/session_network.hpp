@@ -203,6 +203,19 @@ class TestConnection {
   TestRandom random_;
 };
 
+/// An author who offers a log to a relay that takes all of it.
+struct TestPush {
+  explicit TestPush(const LogBuilder& log) {
+    author.hold(log);
+    relay.accepts = store::LogInterest{everything(), true};
+    EXPECT_TRUE(connection.a.session->offer(log.log()));
+  }
+
+  TestPeer author{1};
+  TestPeer relay{2};
+  TestConnection connection{author, relay, 3};
+};
+
 /// Everything of a log, or a part.
 inline replication::WantRequest want_of(const LogKey& log, Interest interest = everything()) {
   replication::WantRequest request;

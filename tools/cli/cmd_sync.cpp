@@ -5,6 +5,7 @@
 
 #include "culm/replication/host/synced_logs.hpp"
 #include "culm/replication/host/writer.hpp"
+#include "culm/replication/node/interests.hpp"
 #include "culm/store/author_mark_place.hpp"
 
 #include "tools/cli/arguments.hpp"
@@ -111,13 +112,11 @@ Outcome<void> leave_out_unwanted(const Options& options, const store::ReadTransa
   return {};
 }
 
-/// What was selected of payloads stays, whichever entries are named now.
 Outcome<void> leave_out_payloads(const store::ReadTransaction& transaction,
                                  node::SyncRequest& request) {
   for (replication::WantRequest& want : request.logs) {
     CULM_TOOLS_TRY(const auto state, transaction.find_log(want.log));
-    const bool is_selected = state && !state->interest.entries.empty();
-    if (is_selected) want.payloads = want.payloads && state->interest.payloads;
+    if (state) node::leave_out_payloads(want, state->interest);
   }
   return {};
 }
