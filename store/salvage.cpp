@@ -33,10 +33,11 @@ Result<std::uint64_t> count_damaged_pages(const std::string& directory) {
   // Others may write meanwhile, over pages that nothing leads to any more.
   for (int looks = 0;; ++looks) {
     CULM_TRY(auto file, detail::PageFile::open(data_file(directory)));
+    const std::uint64_t transaction = file.transaction();
     CULM_TRY(const auto damaged, file.count_damaged());
     if (damaged == 0 || looks == kLooksMax) return 0;
     CULM_TRY(auto again, detail::PageFile::open(data_file(directory)));
-    const bool is_same = again.transaction() == file.transaction();
+    const bool is_same = again.transaction() == transaction;
     CULM_TRY(const auto found, again.count_damaged());
     if (is_same && found == damaged) return damaged;
   }

@@ -98,7 +98,7 @@ MetaPages read_meta_pages(const ReadPage& read) {
   const auto& [even, odd] = found;
   if (std::ranges::all_of(found, says_one) && do_meta_pages_fit(even.page, odd.page) &&
       is_meta_page(even.page, 0) && is_meta_page(odd.page, 1)) {
-    return {even.meta, odd.meta};
+    return {{even.meta, odd.meta}, true};
   }
   const std::size_t newer = is_newer(read, odd, even) ? 1 : 0;
   Found& chosen = found[newer];
@@ -108,9 +108,11 @@ MetaPages read_meta_pages(const ReadPage& read) {
   if (listed && (!other.is(chosen.meta.transaction - 1) || other.is(*listed - 1))) {
     chosen.meta.transaction = *listed;
   }
-  MetaPages pages;
-  pages[newer] = chosen.meta;
-  return pages;
+  MetaPages metas;
+  metas.pages[newer] = chosen.meta;
+  metas.are_last = other.is_usable && (has_freed(read, chosen, other.meta.main.root) ||
+                                       other.listed == chosen.meta.transaction - 1);
+  return metas;
 }
 
 }  // namespace culm::store::detail

@@ -26,8 +26,11 @@ struct MetaPage {
 /// Whether it is there.
 using ReadPage = std::function<bool(std::uint64_t number, std::vector<std::uint8_t>& page)>;
 
-/// Both where they fit together, otherwise the one that leads to the later commit, or none.
-using MetaPages = std::array<std::optional<MetaPage>, kMetaPages>;
+struct MetaPages {
+  /// Both where they fit together, otherwise the one that leads to the later commit, or none.
+  std::array<std::optional<MetaPage>, kMetaPages> pages{};
+  bool are_last = false;  ///< no page of a later commit was lost
+};
 [[nodiscard]] MetaPages read_meta_pages(const ReadPage& read);
 
 /// The last node of a branch or a leaf.

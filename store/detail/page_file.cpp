@@ -70,13 +70,14 @@ Result<PageFile> PageFile::open(const std::string& path) {
                                 : error_system(Errc::kStoreIo, errno));
   }
   if (!S_ISREG(status.st_mode)) return fail(error_system(Errc::kStoreIo, EINVAL));
-  std::optional<Meta> newest;
-  std::uint64_t damaged = 0;
+  const auto metas = read_meta_pages(
+      [&](std::uint64_t number, Page& page) { return file.read_page(number, page); });
+  std::optional<MetaPage> newest;
   std::uint64_t last = 0;
   Page page;
   for (std::uint64_t number = 0; number < kMetaPages; ++number) {
-    const auto meta = file.read_meta(number);
-    if (!meta) ++damaged;
+    const auto& meta = metas.pages[number];
+    if (!meta) ++file.meta_damaged_;
     if (meta && (!newest || newest->transaction < meta->transaction)) newest = meta;
     if (!file.read_page(number, page)) continue;
     last = std::max(last, number_at<std::uint64_t>(page, kMetaLastPageAt));
@@ -85,13 +86,13 @@ Result<PageFile> PageFile::open(const std::string& path) {
   if (::fstat(file.file_, &status) != 0) return fail(error_system(Errc::kStoreIo, errno));
   const auto in_file = static_cast<std::uint64_t>(status.st_size) / page_bytes();
   file.lost_end_ = newest && last < in_file ? last + 1 : in_file;
-  if (!newest) newest = Meta{{}, {}, in_file};
-  file.meta_ = *newest;
-  file.meta_damaged_ = damaged;
+  file.meta_ = newest.value_or(MetaPage{{}, {}, in_file});
+  file.is_last_ = metas.are_last;
+  file.pages_said_ = file.meta_.last_page + 1;
   // It may be what is damaged.
-  if (damaged != 0) file.meta_.last_page = std::max(newest->last_page + 1, in_file) - 1;
-  for (auto* pages :
-       {&file.known_, &file.own_, &file.run_, &file.free_, &file.named_, &file.tails_}) {
+  if (file.meta_damaged_ != 0) file.meta_.last_page = std::max(file.pages_said_, in_file) - 1;
+  for (auto* pages : {&file.known_, &file.own_, &file.run_, &file.free_, &file.spare_, &file.named_,
+                      &file.tails_}) {
     pages->resize(in_file);
   }
   return file;
@@ -101,23 +102,19 @@ PageFile::PageFile(PageFile&& other) noexcept
     : file_(std::exchange(other.file_, -1)),
       meta_(other.meta_),
       meta_damaged_(other.meta_damaged_),
+      is_last_(other.is_last_),
+      pages_said_(other.pages_said_),
       lost_end_(other.lost_end_),
       known_(std::move(other.known_)),
       own_(std::move(other.own_)),
       run_(std::move(other.run_)),
       free_(std::move(other.free_)),
+      spare_(std::move(other.spare_)),
       named_(std::move(other.named_)),
       tails_(std::move(other.tails_)) {}
 
 PageFile::~PageFile() {
   if (file_ >= 0) ::close(file_);
-}
-
-std::optional<PageFile::Meta> PageFile::read_meta(std::uint64_t number) const {
-  const auto read = [&](std::uint64_t of, Page& page) { return read_page(of, page); };
-  const auto meta = read_meta_pages(read)[number];
-  if (!meta) return std::nullopt;
-  return Meta{meta->free, meta->main, meta->last_page, meta->transaction};
 }
 
 bool PageFile::read_page(std::uint64_t number, Page& page) const {
@@ -328,10 +325,13 @@ Result<void> PageFile::walk(const Tree& tree, Pass pass, const VisitNode& visit,
 }
 
 /// A record is a count, and so many pages in descending order. None is free twice.
-bool PageFile::mark_free(ByteView record) {
+bool PageFile::mark_free(const KvRow& row) {
+  const ByteView record = row.value;
   if (record.size() < sizeof(std::uint64_t)) return false;
   const auto count = number_at<std::uint64_t>(record, 0);
   if (count > record.size() / sizeof(std::uint64_t) - 1) return false;
+  const bool is_of_last = row.key.size() == sizeof(std::uint64_t) &&
+                          number_at<std::uint64_t>(row.key, 0) == meta_.transaction;
   std::uint64_t last = meta_.last_page + 1;
   for (std::size_t i = 1; i <= count; ++i) {
     const auto page = number_at<std::uint64_t>(record, i * sizeof(std::uint64_t));
@@ -340,29 +340,31 @@ bool PageFile::mark_free(ByteView record) {
     if (page >= free_.size()) continue;  // the file was cut
     if (free_[page]) return false;
     free_[page] = true;
+    spare_[page] = !is_of_last;
   }
   return true;
 }
 
 void PageFile::forget_claims() {
-  for (auto* pages : {&known_, &own_, &run_}) pages->assign(pages->size(), false);
+  for (auto* pages : {&known_, &own_, &run_, &named_, &tails_}) {
+    pages->assign(pages->size(), false);
+  }
 }
 
 /// A list that is damaged must not hide what a tree leads to.
 Result<void> PageFile::find_free() {
   damaged_ = 0;
-  free_.assign(free_.size(), false);
+  for (auto* pages : {&free_, &spare_}) pages->assign(pages->size(), false);
   is_free_sure_ = true;
   is_cut_ = false;
   hurt_.clear();
   are_keys_bytes_ = false;
   CULM_CHECK(walk(meta_.free, Pass::kFind, [&](const KvRow& row, bool /*is_here*/) -> Result<void> {
-    if (!mark_free(row.value)) damage(meta_.free.root);
+    if (!mark_free(row)) damage(meta_.free.root);
     return {};
   }));
   are_keys_bytes_ = true;
-  free_damaged_ = damaged_;
-  is_free_sure_ = damaged_ == 0 && meta_damaged_ < kMetaPages;
+  is_free_sure_ = damaged_ == 0 && meta_damaged_ < kMetaPages && !is_list_lost_;
   is_cut_ = !is_free_sure_;
   damaged_ = 0;
   if (is_free_sure_) return {};
@@ -372,6 +374,7 @@ Result<void> PageFile::find_free() {
 }
 
 Result<void> PageFile::find_tables() {
+  tables_.fill(std::nullopt);
   CULM_CHECK(walk(meta_.main, Pass::kFind, [&](const KvRow& row, bool /*is_here*/) -> Result<void> {
     const auto table = table_named(as_text(row.key));
     if (table && row.value.size() == kTreeBytes) {
@@ -393,7 +396,7 @@ Result<void> PageFile::walk_tables(Pass pass, const VisitRow& visit) {
     if (!tables_[i]) continue;
     const auto table = Table{static_cast<std::uint8_t>(i)};
     const auto visit_node = [&](const KvRow& row, bool is_here) {
-      return visit({is_here ? std::optional(table) : std::nullopt, false}, row);
+      return visit({is_here ? std::optional(table) : std::nullopt}, row);
     };
     known_.assign(known_.size(), false);  // another's may lead here as well
     CULM_CHECK(walk(*tables_[i], pass, visit_node, table));
@@ -401,10 +404,18 @@ Result<void> PageFile::walk_tables(Pass pass, const VisitRow& visit) {
   return {};
 }
 
-Result<std::uint64_t> PageFile::count_damaged() {
+Result<void> PageFile::find_pages() {
+  forget_claims();
   CULM_CHECK(find_free());
   CULM_CHECK(find_tables());
   if (has_greedy_run()) damage(meta_.main.root);
+  return {};
+}
+
+Result<std::uint64_t> PageFile::count_damaged() {
+  CULM_CHECK(find_pages());
+  may_be_older_ = meta_damaged_ == kMetaPages;
+  if (!is_last_ && !may_be_older_) CULM_CHECK(find_lost_commit());
   const std::uint64_t pages = hurt_.size() + meta_damaged_;
   return pages == 0 && damaged_ != 0 ? 1 : pages;
 }
@@ -452,18 +463,6 @@ void PageFile::find_lost() {
   }
 }
 
-/// Each commit but the first of a file lists what it freed. What the one that is read leads to is
-/// of none behind it.
-bool PageFile::has_later_commit() const {
-  Page page;
-  for (std::uint64_t number = kMetaPages; number < known_.size(); ++number) {
-    const bool is_leaf =
-        !is_led(number) && read_page(number, page) && has_header(page, number, kLeaf);
-    if (is_leaf && commit_of(page) == meta_.transaction + 1) return true;
-  }
-  return false;
-}
-
 /// What may be old claims no pages: others may have taken them since.
 Result<void> PageFile::visit_lost(std::uint64_t number, Pass pass, const VisitRow& visit) {
   Page page;
@@ -472,7 +471,8 @@ Result<void> PageFile::visit_lost(std::uint64_t number, Pass pass, const VisitRo
   if ((may_be_bytes && run_[number] && !own_[number]) || !read_page(number, page)) return {};
   if (may_be_bytes && !own_[number] && !is_tight(page)) return {};
   table_ = Table::kEntries;
-  const Place place{std::nullopt, !is_free_sure_, may_be_bytes,
+  const bool is_later = may_be_older_ && are_tables_whole_;
+  const Place place{std::nullopt, !is_free_sure_, is_later, may_be_bytes,
                     may_be_bytes && is_surely_here(page, {})};
   pass_ = pass;
   return visit_rows(page, number, {},
@@ -482,8 +482,9 @@ Result<void> PageFile::visit_lost(std::uint64_t number, Pass pass, const VisitRo
 Result<std::uint64_t> PageFile::read(const VisitRow& visit) {
   CULM_TRY(const std::uint64_t damaged, count_damaged());
   const std::uint64_t of_tables = damaged_;
-  may_be_older_ = meta_damaged_ == kMetaPages || (meta_damaged_ != 0 && has_later_commit());
-  if (of_tables != 0) find_lost();
+  are_tables_whole_ = of_tables == 0 && meta_damaged_ < kMetaPages;
+  if (may_be_older_) doubt_free();
+  if (of_tables != 0 || may_be_older_) find_lost();
   CULM_CHECK(walk_tables(Pass::kVisit, visit));
   for (const std::uint64_t number : lost_) CULM_CHECK(visit_lost(number, Pass::kLost, visit));
   for (const std::uint64_t number : old_) CULM_CHECK(visit_lost(number, Pass::kVisit, visit));

@@ -9,8 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "culm/store/detail/meta_pages.hpp"
 #include "culm/store/detail/page.hpp"
 #include "culm/store/kv.hpp"
+#include "culm/store/store.hpp"
 
 /// LMDB's file, read without LMDB, which trusts each page. Nothing in it is trusted here.
 namespace culm::store::detail {
@@ -27,16 +29,19 @@ class PageFile {
   struct Place {
     std::optional<Table> table;  ///< of the tree that leads to it
     bool may_be_old = false;     ///< of an older commit: which pages are free nobody knows
-    bool may_be_bytes = false;   ///< the page, of a value, which others choose
+    bool may_be_later =
+        false;  ///< also of a later one than what trees lead to, all of which is there
+    bool may_be_bytes = false;  ///< the page, of a value, which others choose
     /// All rows of such a page are sound, of `entries` and in order. Who chose a value may do that.
     bool is_like_entries = false;
   };
   /// Borrows the row.
   using VisitRow = std::function<Result<void>(const Place&, const KvRow&)>;
   /// Follows the tree of each table, in the order of keys, and calls `visit` with each row; where
-  /// pages on the way are damaged, also with what looks like rows in pages that nothing leads to
-  /// and that are not free, then with those that may be old, last with those that may be bytes.
-  /// Fails as `visit` does. Returns how many pages are damaged. Either of these two is called once.
+  /// pages on the way are damaged, or a later commit may be lost, also with what looks like rows in
+  /// pages that nothing leads to and that are not free, then with those that may be old, last with
+  /// those that may be bytes. Fails as `visit` does. Returns how many pages are damaged. Either of
+  /// these two is called once.
   [[nodiscard]] Result<std::uint64_t> read(const VisitRow& visit);
   /// The same number, without a look at the rows.
   [[nodiscard]] Result<std::uint64_t> count_damaged();
@@ -50,20 +55,15 @@ class PageFile {
   [[nodiscard]] std::uint64_t rows_of(Table table) const noexcept {
     return counts_rows_of(table) ? tables_[static_cast<std::size_t>(table)]->rows : 0;
   }
-  /// Numbers the commit that is read.
+  /// Numbers the commit that is read: one more than before where a lost one is found.
   [[nodiscard]] std::uint64_t transaction() const noexcept { return meta_.transaction; }
-  /// Whether there was a later one, to which a damaged meta page has led. After `read`.
+  /// Whether there was a later one, or may have been, to which a damaged meta page has led, and not
+  /// all of it is there. After either.
   [[nodiscard]] bool may_be_older() const noexcept { return may_be_older_; }
   /// Whether pages of tables are damaged, as far as they were read.
   [[nodiscard]] bool are_tables_damaged() const noexcept { return damaged_ != 0; }
 
  private:
-  struct Meta {
-    Tree free;
-    Tree main;
-    std::uint64_t last_page = 0;
-    std::uint64_t transaction = 0;
-  };
   using Page = std::vector<std::uint8_t>;
   /// Where the keys of a page lie, by the branches that lead to it.
   struct Keys {
@@ -78,7 +78,6 @@ class PageFile {
   enum class Pass : std::uint8_t { kFind, kClaim, kVisit, kLost, kBytes };
 
   explicit PageFile(int file) : file_(file) {}
-  [[nodiscard]] std::optional<Meta> read_meta(std::uint64_t number) const;
   [[nodiscard]] bool read_page(std::uint64_t number, Page& page) const;
   [[nodiscard]] bool is_inside(std::uint64_t first, std::uint64_t pages) const;
   void damage(std::uint64_t page);
@@ -101,25 +100,35 @@ class PageFile {
                          const VisitNode& visit);
   Result<void> visit_rows(const Page& page, std::uint64_t number, const Keys& keys,
                           const VisitNode& visit);
-  [[nodiscard]] bool mark_free(ByteView record);
+  [[nodiscard]] bool mark_free(const KvRow& row);
   void forget_claims();
   Result<void> find_free();
   Result<void> find_tables();
+  Result<void> find_pages();
   [[nodiscard]] bool has_greedy_run() const;
-  [[nodiscard]] bool has_later_commit() const;
+  [[nodiscard]] bool is_later_listed() const;
+  [[nodiscard]] std::vector<std::uint64_t> find_roots() const;
+  [[nodiscard]] Result<StoreMeta> find_store_row(std::uint64_t root) const;
+  [[nodiscard]] bool leads_behind_end(std::uint64_t root) const;
+  [[nodiscard]] bool has_unknown_page() const;
+  Result<void> find_lost_commit();
+  void doubt_free();
   void find_lost();
   Result<void> visit_lost(std::uint64_t number, Pass pass, const VisitRow& visit);
 
   int file_;
-  Meta meta_;
+  MetaPage meta_;
   std::uint64_t meta_damaged_ = 0;
-  std::uint64_t lost_end_ = 0;  ///< behind the last page that either meta page says there is
+  bool is_last_ = true;           ///< the commit of that, by both meta pages
+  std::uint64_t pages_said_ = 0;  ///< in the file, by that
+  bool is_list_lost_ = false;     ///< that of free pages
+  std::uint64_t lost_end_ = 0;    ///< behind the last page that either meta page says there is
   bool may_be_older_ = false;
-  std::uint64_t free_damaged_ = 0;  ///< of the list of free pages
-  std::uint64_t damaged_ = 0;       ///< places of the tables
-  std::set<std::uint64_t> hurt_;    ///< pages of both
-  bool is_asking_ = false;          ///< what is found now counts as no damage
-  bool is_cut_ = false;             ///< what leads on is damaged
+  bool are_tables_whole_ = false;
+  std::uint64_t damaged_ = 0;     ///< places of the tables
+  std::set<std::uint64_t> hurt_;  ///< pages of both
+  bool is_asking_ = false;        ///< what is found now counts as no damage
+  bool is_cut_ = false;           ///< what leads on is damaged
   std::uint64_t rows_ = 0;
   Pass pass_ = Pass::kFind;
   unsigned int depth_ = 0;      ///< of the tree that is walked
@@ -136,6 +145,7 @@ class PageFile {
   std::vector<bool> own_;    ///< a tree leads to it, as to a page of its own
   std::vector<bool> run_;    ///< it is of a value, or may be
   std::vector<bool> free_;   ///< it is in the list
+  std::vector<bool> spare_;  ///< likewise, and a later commit may have taken it
   std::vector<bool> named_;  ///< a tree leads to it, and it is no page of that tree
   std::vector<bool> tails_;  ///< it is left over behind a value that became shorter
 };

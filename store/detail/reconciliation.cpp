@@ -22,6 +22,7 @@ class Reconciliation {
         entries_before_(file.rows_of(Table::kEntries)),
         logs_before_(file.rows_of(Table::kLogs)),
         are_logs_counted_(file.counts_rows_of(Table::kLogs)),
+        may_be_older_(file.may_be_older()),
         is_new_id_(file.may_be_older() || file.are_tables_damaged()) {}
 
   Result<void> run() {
@@ -29,6 +30,7 @@ class Reconciliation {
     CULM_CHECK(settle_lost());
     CULM_CHECK(find_logs());
     CULM_CHECK(find_numbers());
+    if (may_be_older_) CULM_CHECK(doubt_states());
     CULM_CHECK(check_evidence());
     if (states_.empty() && stateless_.empty() && !has_meta_) return fail(Errc::kStoreDamaged);
     CULM_CHECK(check_entries());
@@ -47,6 +49,9 @@ class Reconciliation {
     Reconciled made{entries_, named_, {}, are_logs_counted_ && logs > logs_before_};
     for (const auto& [log, number] : stateless_) {
       if (lost_.old_numbers.contains(number)) made.old_logs.insert(log);
+    }
+    for (const auto& [number, log] : states_) {
+      if (may_be_older_ && lost_.forgotten.contains(number)) made.old_logs.insert(log);
     }
     return made;
   }
@@ -134,8 +139,10 @@ class Reconciliation {
     return read_sets(kv_, std::move(opened));
   }
 
-  /// Logs of which entries are here, and whose states are lost.
+  /// Logs of which entries are here, and whose states are lost. One with a number that was not
+  /// given yet is of a later commit than the states.
   Result<void> find_numbers() {
+    const std::uint64_t last_number = meta_.log_count;
     CULM_TRY(const auto cursor, kv_.cursor(Table::kEntries));
     std::set<LogKey> known;
     for (const auto& [number, log] : states_) known.insert(log);
@@ -163,7 +170,8 @@ class Reconciliation {
     for (const auto& [log, number] : found) {
       const bool may_be = (!are_all_known_ || stateless_.contains(log)) &&
                           (!are_sure_all || lost_.sure_numbers.contains(number));
-      if (may_be) stateless_.insert_or_assign(log, number);
+      const bool is_later = may_be_older_ && number > last_number;
+      if (may_be || is_later) stateless_.insert_or_assign(log, number);
     }
     return settle_stateless();
   }
@@ -184,6 +192,29 @@ class Reconciliation {
     }
     for (const auto& [number, log] : states_) numbers_.insert(number);
     return {};
+  }
+
+  /// Those that a later commit may have changed: entries that they do not know, or a deletion, may
+  /// be of that.
+  Result<void> doubt_states() {
+    const auto states = states_;
+    for (const auto& [number, log] : states) {
+      CULM_TRY(const auto value, kv_.get(Table::kLogs, log_row_key(log)));
+      CULM_TRY(auto opened, open_log(log, *value));
+      CULM_TRY(const LogState state, read_state(log, *value));
+      const auto found = lost_.old_states.find(log);
+      const bool is_other =
+          found == lost_.old_states.end() || found->second.newest.state.number != number;
+      const bool is_known = is_other || (found->second.deleted - state.deleted).empty();
+      if (is_known && !lost_.old_numbers.contains(number)) continue;
+      OldState& old = lost_.old_states[log];
+      if (is_other) old.deleted = {};
+      old.deleted |= state.deleted;
+      if (is_other || old.newest.state.change < state.change) old.newest = std::move(opened);
+      states_.erase(number);
+      stateless_.emplace(log, number);
+    }
+    return settle_stateless();
   }
 
   /// A cap without its evidence.
@@ -446,6 +477,7 @@ class Reconciliation {
   std::uint64_t entries_before_;  ///< rows, as the file counts them
   std::uint64_t logs_before_;
   bool are_logs_counted_;
+  bool may_be_older_;
   bool is_new_id_;
   bool are_all_known_ = false;  ///< the logs that are not forgotten
   StoreMeta meta_;

@@ -50,7 +50,7 @@ Result<std::uint64_t> RowSalvage::run(PageFile& file) {
   CULM_TRY(const auto damaged, file.read([&](const PageFile::Place& place, const KvRow& row) {
     if (place.may_be_bytes) return take_bytes(place, row);
     if (place.table) return take(*place.table, row);
-    return place.may_be_old ? take_old(row) : take_lost(row);
+    return place.may_be_old ? take_old(place, row) : take_lost(row);
   }));
   CULM_CHECK(txn_->commit());
   txn_.reset();
@@ -90,10 +90,16 @@ Result<void> RowSalvage::take_lost(const KvRow& row) {
 
 /// Likewise. Of several that may be old the one counts that came last, as far as they tell, and of
 /// states what they say of deletions.
-Result<void> RowSalvage::take_old(const KvRow& row) {
+Result<void> RowSalvage::take_old(const PageFile::Place& place, const KvRow& row) {
   for (std::size_t i = 0; i < kTableCount; ++i) {
     const auto table = Table{static_cast<std::uint8_t>(i)};
     if (table == Table::kChanges || !is_sealed(table, row)) continue;
+    // Of logs that trees lead to these are all there.
+    const auto of = parse_row_place(row.key);
+    const auto block = parse_set_place(row.key);
+    const bool is_of_state = (table == Table::kEvidence && of && numbers_.contains(of->number)) ||
+                             (table == Table::kSets && block && numbers_.contains(block->number));
+    if (place.may_be_later && is_of_state) return {};
     if (table != Table::kLogs) return take_old_row(table, row);
     take_old_state(row);
     return {};
@@ -119,6 +125,7 @@ Result<void> RowSalvage::take_old_row(Table table, const KvRow& row) {
   if (table == Table::kMeta && !is_meta(table, row)) {
     // A number is forgotten for good; but what a tree leads to was not when it was written.
     const std::uint64_t forgotten = parse_forgotten_row_key(row.key);
+    if (numbers_.contains(forgotten)) lost_.forgotten.insert(forgotten);
     if (forgotten == 0 || numbers_.contains(forgotten)) return {};
   }
   CULM_TRY(const auto known, txn_->get(table, row.key));

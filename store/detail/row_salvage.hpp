@@ -28,6 +28,7 @@ struct LostRows {
   std::map<LogKey, OldState> old_states;
   std::set<std::uint64_t> old_numbers;   ///< of logs of which there are such entries
   std::set<std::uint64_t> sure_numbers;  ///< and others
+  std::set<std::uint64_t> forgotten;     ///< of logs that a tree leads to, as such rows say
 };
 
 /// Takes over what can be read of a damaged file, in steps.
@@ -45,7 +46,7 @@ class RowSalvage {
 
   Result<void> take(Table table, const KvRow& row);
   Result<void> take_lost(const KvRow& row);
-  Result<void> take_old(const KvRow& row);
+  Result<void> take_old(const PageFile::Place& place, const KvRow& row);
   [[nodiscard]] bool is_signed(const KvRow& row) const;
   Result<void> take_old_row(Table table, const KvRow& row);
   [[nodiscard]] bool is_better(Table table, const KvRow& row, ByteView than) const;

@@ -17,14 +17,31 @@ class RepairMeta(Rotten):
 
     def test_where_a_meta_page_is_damaged_it_says_that_a_deletion_may_be_undone(self):
         self.out("delete", self.author, "--payloads", "--range", "5-9")
-        self.lose_newest_meta("store")
+        self.lose_last_commit("store")
         self.assertIn("may be lost with it, and a delete or forget undone\n",
                       self.text("repair", "--dry-run"))
 
-    def lose_newest_meta(self, store):
+    def test_where_its_meta_page_and_the_end_of_the_file_are_lost_a_commit_is_whole(self):
+        for end in None, -PAGE:
+            with self.subTest(end=end):
+                self.out("append", "--key", self.key[0], "--lines", 
+                         stdin="\n".join(self.lines(40)).encode())
+                held = self.json("ls")["held"]
+                data = self.place / "store/data.mdb"
+                content = data.read_bytes()
+                newest = self.newest_meta(content)
+                data.write_bytes(content.replace(newest, random.Random(1).randbytes(PAGE), 1)[:end])
+                self.assertIn("1 page of it is damaged\n", self.text("repair"))
+                self.assertEqual(self.json("ls")["held"], held)
+                self.assert_sound("store")
+
+    def lose_last_commit(self, store):
+        """The page that leads to it, and the root."""
         data = self.place / store / "data.mdb"
-        content = data.read_bytes()
+        content = bytearray(data.read_bytes())
         newest = self.newest_meta(content)
+        root = int.from_bytes(newest[128:136], "little") * PAGE
+        content[root:root + PAGE] = bytes(PAGE)
         data.write_bytes(content.replace(newest, random.Random(1).randbytes(PAGE), 1))
 
     def test_where_the_last_commit_is_lost_it_does_not_end_as_if_nothing_were(self):
@@ -32,7 +49,7 @@ class RepairMeta(Rotten):
         self.sync_one("others", self.peer.address, "--push", other)
         self.sync_one("reader", self.peer.address, self.author)
         self.sync_one("reader", self.peer.address, other)
-        self.lose_newest_meta("reader")
+        self.lose_last_commit("reader")
         shutil.copytree(self.path("reader"), self.path("rotten"))
         self.assertIn("nothing tells how many entries it had, nor of which logs",
                       self.text("repair", "--dry-run", store="reader"))

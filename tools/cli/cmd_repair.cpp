@@ -329,9 +329,8 @@ Outcome<void> tell_pages(Context& context, const Rewritten& file, bool dry_run) 
   std::string text = made + " with what can be read of it: " + why + left + older + "\n";
   for (const LogKey& log : old_logs) {
     text += short_name(log) +
-            ": entries of it were found in pages that nothing leads to any more, and may be older "
-            "than what was lost with their state: a delete of its payloads may be undone (`culm "
-            "delete " +
+            ": what was found of it in pages that nothing leads to any more may be older than what "
+            "was lost: a delete of its payloads may be undone (`culm delete " +
             name_of_one(log) + " --payloads --range R`), or a forget of it (`culm forget " +
             name_of_one(log) + "`)\n";
   }
@@ -496,7 +495,9 @@ void add_repair(CommandTree& tree) {
       "Drop what is damaged in the store, and with --from take it again from peers. First say\n"
       "with --dry-run what that is.\n\n"
       "Where pages of its file are damaged, or its tables do not fit together, it is written\n"
-      "again with all that can be read of it, also of pages that nothing leads to any more; where\n"
+      "again with what can be read of it. Where pages that lead to others are damaged, or the "
+      "last\n"
+      "commit may be lost, that is also looked for in pages that nothing leads to any more; where\n"
       "these may be older than what was lost it names the logs of which a delete or forget may be\n"
       "undone. The disk needs room for that, for --dry-run as well.\n"
       "An entry whose row is damaged is kept where its signature or a link still proves it; then\n"

@@ -1,0 +1,200 @@
+#include <functional>
+#include <set>
+#include <sstream>
+#include <string>
+
+#include "culm/store/detail/page.hpp"
+#include "culm/store/detail/rows.hpp"
+#include "culm/store/detail/schema.hpp"
+
+#include "tests/store/salvaged_store.hpp"
+
+/// The newer meta page is lost, which alone led to the last commit: what of that is there all the
+/// same.
+namespace culm::test {
+namespace {
+
+using store::detail::meta_row_key;
+
+constexpr std::size_t kNumberAt = 144;
+constexpr std::size_t kRootAt = 128;
+
+class LostCommit : public SalvagedStore {
+ protected:
+  using Work = std::function<void()>;
+
+  void SetUp() override {
+    SalvagedStore::SetUp();
+    add(dave, up_to(20));
+    forget(dave);
+    delete_payloads(bob, {{2, 3}});
+    last_commits = {[&] {
+                      alice.append_many(30);
+                      add(alice, {{21, 50}});
+                    },
+                    [&] {
+                      delete_payloads(alice, {{4, 9}});
+                    },
+                    [&] { add(carol, up_to(20)); }};
+  }
+
+  void delete_payloads(const LogBuilder& log, const RangeSet& seqnums) {
+    ASSERT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
+      CULM_TRY(const auto done, transaction.delete_payloads(log.log(), seqnums, 1U << 20U));
+      return {};
+    }));
+  }
+
+  /// The file, closed; what it held is known.
+  std::string written() {
+    held = all_held();
+    store.reset();
+    std::ifstream file(path, std::ios::binary);
+    std::ostringstream bytes;
+    bytes << file.rdbuf();
+    return std::move(bytes).str();
+  }
+  std::map<LogKey, RangeSet> all_held() {
+    std::map<LogKey, RangeSet> all;
+    for (const LogKey& log : known()) all.emplace(log, (*store->read()->get_log(log))->held);
+    return all;
+  }
+  static std::uint64_t number_in(const std::string& content, std::size_t at) {
+    return store::detail::number_at<std::uint64_t>(as_bytes(content), at);
+  }
+  static std::size_t newest(const std::string& content) {
+    return number_in(content, kNumberAt) > number_in(content, kPage + kNumberAt) ? 0 : 1;
+  }
+
+  /// And the newer meta page. Behind a page of other bytes states would be doubtful.
+  static void lose_root(std::string& content) {
+    const std::size_t meta = newest(content) * kPage;
+    const std::uint64_t root = number_in(content, meta + kRootAt);
+    std::vector<PageRow> none;
+    content.replace(root * kPage, kPage, leaf_of(root, none));
+    lose_page(content, meta);
+  }
+
+  void repair(const std::string& content) {
+    store.reset();
+    std::ofstream(path, std::ios::binary) << content;
+    {
+      auto made = store::Salvage::begin(directory, random);
+      ASSERT_TRUE(made) << message(made.error());
+      may_be_older = made->may_be_older();
+      lost = made->lost_entries();
+      named = made->old_logs();
+      ASSERT_TRUE(std::move(*made).finish());
+    }
+    open();
+    for (const LogKey& log : known()) {
+      drop_damaged(log, {});
+      drop_damaged(log, (*store->read()->get_log(log))->held);
+    }
+    expect_sound();
+  }
+  void drop_damaged(const LogKey& log, const RangeSet& seqnums) {
+    ASSERT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
+      CULM_TRY(const RangeSet dropped, transaction.drop_damaged(log, seqnums));
+      return {};
+    }));
+  }
+
+  std::vector<Work> last_commits;
+  std::map<LogKey, RangeSet> held;
+  bool may_be_older = false;
+  std::optional<std::uint64_t> lost;
+  std::set<LogKey> named;
+  LogBuilder carol = LogBuilder("carol").append_many(20);
+  LogBuilder dave = LogBuilder("dave").append_many(20);
+};
+
+TEST_F(LostCommit, IsWholeWhereItsMetaPageAloneIsLost) {
+  last_commits.emplace_back([&] { forget(bob); });
+  for (const Work& commit : last_commits) {
+    commit();
+    std::string content = written();
+    lose_page(content, newest(content) * kPage);
+    repair(content);
+    EXPECT_FALSE(may_be_older);
+    EXPECT_EQ(lost, 0U);
+    EXPECT_EQ(all_held(), held);
+    EXPECT_TRUE(named.empty());
+  }
+  EXPECT_EQ(state(alice).deleted, (RangeSet{{4, 9}}));
+}
+
+TEST_F(LostCommit, HasItsEntriesAndDeletionsAlsoWhereItsRootIsLost) {
+  for (const Work& commit : last_commits) {
+    commit();
+    std::string content = written();
+    lose_root(content);
+    repair(content);
+    EXPECT_TRUE(may_be_older);
+    EXPECT_EQ(lost, std::nullopt);
+    EXPECT_EQ(all_held(), held);
+    EXPECT_FALSE(named.contains(dave.log()));
+  }
+  EXPECT_EQ(state(alice).deleted, (RangeSet{{4, 9}}));
+  EXPECT_EQ(state(bob).deleted, (RangeSet{{2, 3}}));
+  EXPECT_TRUE(named.contains(carol.log()));
+}
+
+TEST_F(LostCommit, NamesTheLogThatItForgot) {
+  ASSERT_TRUE(
+      store->update([&](WriteTransaction& transaction) { return transaction.forget(bob.log()); }));
+  std::string content = written();
+  lose_root(content);
+  repair(content);
+  EXPECT_EQ(named, std::set{bob.log()});
+}
+
+TEST_F(LostCommit, IsNeverShortOfEntriesUnsaidWhateverPageIsLostBesides) {
+  last_commits.front()();
+  const std::string whole = written();
+  for (std::size_t page = 2; page < whole.size() / kPage; ++page) {
+    SCOPED_TRACE(page);
+    for (const bool is_end : {false, true}) {
+      if (is_end && page < whole.size() / kPage / 2) continue;
+      std::string content = whole;
+      lose_page(content, newest(content) * kPage);
+      lose_page(content, page * kPage);
+      if (is_end) content.resize(page * kPage);
+      ASSERT_NO_FATAL_FAILURE(repair(content));
+      if (!may_be_older && lost == 0U) {
+        EXPECT_EQ(all_held(), held);
+      }
+    }
+  }
+}
+
+TEST_F(LostCommit, IsNoneWhoseRowOfTheStoreHasAnotherId) {
+  for (const bool is_forged : {true, false}) {
+    store::detail::StoreMeta row{store->id(), 12, 100'000, 0, 10};
+    if (is_forged) row.id = {};
+    std::string content = written();
+    const std::size_t meta = newest(content) * kPage;
+    const std::size_t root = number_in(content, meta + kRootAt);
+    lose_page(content, kPage - meta);
+    Bytes value;
+    store::detail::encode_meta(value, row);
+    store::detail::seal(value, Table::kMeta, meta_row_key());
+    std::vector<PageRow> rows{{Bytes(meta_row_key().begin(), meta_row_key().end()), value}};
+    add_page(content, leaf_of(content.size() / kPage, rows));
+    std::string page = content.substr(root * kPage, kPage);
+    const std::size_t name = page.find(std::string("\4\0meta", 6));
+    const std::uint64_t at = content.size() / kPage - 1;
+    page.replace(name + 6 + 40, sizeof(at), reinterpret_cast<const char*>(&at), sizeof(at));
+    add_page(content, page);
+    repair(content);
+    EXPECT_EQ(rows_of(*kv, Table::kChanges).size(), 2U);
+    EXPECT_EQ(may_be_older, false);
+    const Rows rows_kept = rows_of(*kv, Table::kMeta);
+    const ByteView kept = rows_kept.back().second;
+    const auto body = *store::detail::unseal(Table::kMeta, meta_row_key(), kept);
+    EXPECT_EQ(store::detail::decode_meta(body)->last_change >= 100'000, !is_forged);
+  }
+}
+
+}  // namespace
+}  // namespace culm::test
