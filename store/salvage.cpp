@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <string_view>
 #include <utility>
 
 #include <sys/stat.h>
@@ -25,9 +26,51 @@ constexpr std::size_t kSalvageRoomBytes = std::size_t{16} << 20U;
 constexpr std::size_t kMapPerFile = 4;
 constexpr int kLooksMax = 3;
 
+constexpr std::string_view kKeptName = "data.mdb.damaged";
+
 std::string data_file(const std::string& directory) { return directory + "/data.mdb"; }
 
+/// One that was killed may have given the file a name already.
+bool is_taken(const std::string& path, const std::string& by_other_than) {
+  struct stat named = {};
+  struct stat own = {};
+  if (::lstat(path.c_str(), &named) != 0) return false;
+  return ::stat(by_other_than.c_str(), &own) != 0 || named.st_dev != own.st_dev ||
+         named.st_ino != own.st_ino;
+}
+
+/// What an earlier repair has kept stays: it may have what that has lost.
+std::string next_kept_file(const std::string& directory) {
+  const std::string first = directory + "/" + std::string(kKeptName);
+  std::string path = first;
+  for (int n = 2; is_taken(path, data_file(directory)); ++n) path = first + "." + std::to_string(n);
+  return path;
+}
+
+/// Under a second name, which stays when another file takes the first.
+Result<void> keep(const std::string& directory, const std::string& as) {
+  if (::link(data_file(directory).c_str(), as.c_str()) != 0 && errno != EEXIST) {
+    const bool is_full = errno == ENOSPC || errno == EDQUOT;
+    return fail(error_system(is_full ? Errc::kStoreFull : Errc::kStoreIo, errno));
+  }
+  if (is_taken(as, data_file(directory))) return fail(error_system(Errc::kStoreIo, EEXIST));
+  return detail::sync_directory(directory);
+}
+
 }  // namespace
+
+std::uint64_t kept_bytes(const std::string& directory) {
+  std::uint64_t bytes = 0;
+  std::error_code error;
+  fs::directory_iterator place(directory, error);
+  for (; !error && place != fs::directory_iterator(); place.increment(error)) {
+    if (!place->path().filename().string().starts_with(kKeptName)) continue;
+    const auto size = place->file_size(error);
+    if (!error) bytes += size;
+    error.clear();
+  }
+  return bytes;
+}
 
 Result<std::uint64_t> count_damaged_pages(const std::string& directory) {
   // Others may write meanwhile, over pages that nothing leads to any more.
@@ -70,6 +113,7 @@ struct Salvage::State {
   std::set<LogKey> old_logs{};
   bool may_be_older = false;
   bool may_more_be_damaged = false;
+  std::string kept_file{};
 
   ~State() {
     std::error_code error;
@@ -92,6 +136,7 @@ std::optional<std::uint64_t> Salvage::unnamed_entries() const noexcept {
 
 const std::set<LogKey>& Salvage::old_logs() const noexcept { return state_->old_logs; }
 bool Salvage::may_be_older() const noexcept { return state_->may_be_older; }
+const std::string& Salvage::kept_file() const noexcept { return state_->kept_file; }
 bool Salvage::may_more_be_damaged() const noexcept { return state_->may_more_be_damaged; }
 
 Result<Salvage> Salvage::begin(const std::string& directory, Random& random) {
@@ -120,6 +165,8 @@ Result<void> Salvage::State::make(Random& random) {
   CULM_TRY(damaged_pages, rows.run(file));
   may_be_older = file.may_be_older();
   may_more_be_damaged = file.may_more_be_damaged();
+  const bool is_all_read = damaged_pages != 0 && !may_be_older && !file.are_tables_damaged();
+  if (!is_all_read) kept_file = next_kept_file(directory);
   CULM_TRY(const auto writing, kv->begin_write());
   CULM_TRY(auto reconciled, detail::reconcile(*writing, random, rows.lost(), file));
   if (file.counts_rows_of(Table::kEntries) && !reconciled.has_forgotten) {
@@ -132,6 +179,7 @@ Result<void> Salvage::State::make(Random& random) {
 }
 
 Result<void> Salvage::finish() && {
+  if (!state_->kept_file.empty()) CULM_CHECK(keep(state_->directory, state_->kept_file));
   struct stat status = {};
   const std::string made = data_file(state_->place);
   const bool is_ready = ::stat(data_file(state_->directory).c_str(), &status) == 0 &&

@@ -24,6 +24,9 @@ namespace culm::store {
 /// file, or it cannot be read, it is true as well.
 [[nodiscard]] bool can_salvage(const std::string& directory);
 
+/// Of the files that repairs have kept beside the store's.
+[[nodiscard]] std::uint64_t kept_bytes(const std::string& directory);
+
 /// Nobody writes to the store while this lives, and no node runs on it. What it has made goes with
 /// it, unless `finish` put it in place.
 class Salvage {
@@ -51,7 +54,11 @@ class Salvage {
   [[nodiscard]] const std::set<LogKey>& old_logs() const noexcept;
   /// The last commit was lost with its meta page or, without either of them, may be.
   [[nodiscard]] bool may_be_older() const noexcept;
-  /// Puts it in the place of the old file, durably. The old one is gone then.
+  /// Under which name the old file, of which not all may have been read, stays beside the new one;
+  /// "" where it goes.
+  [[nodiscard]] const std::string& kept_file() const noexcept;
+  /// Puts it in the place of the old file, durably. Fails with kStoreFull and kStoreIo: then the
+  /// store is as it was.
   [[nodiscard]] Result<void> finish() &&;
 
  private:

@@ -65,6 +65,22 @@ class InnerPages(Rotten):
         self.assertIn(f"forget {self.author[:12]}.1`)", said)
         self.out("forget", f"{self.author[:12]}.1", "--own")
 
+    def test_the_damaged_file_is_kept_and_counted_until_somebody_deletes_it(self):
+        self.assertEqual(self.json("du")["damaged_file_bytes"], 0)
+        self.lose(self.root)
+        damaged = self.data.read_bytes()
+        kept = self.place / "store/data.mdb.damaged"
+        self.assertIn(f"would keep the damaged file as {kept},", self.text("repair", "--dry-run"))
+        self.assertFalse(kept.exists())
+        self.assertIn(f"\nkept the damaged file as {kept},", self.run_culm(
+            "repair", status=(OK, NOT_FOUND)).stdout.decode())
+        for verb in ["compact"], ["backup", "copy"], ["append", "--key", self.key[0]]:
+            self.out(*verb, stdin=b"x")
+        self.assertEqual(kept.read_bytes(), damaged)
+        self.assertEqual(self.json("du")["damaged_file_bytes"], len(damaged))
+        self.assertIn("data.mdb.damaged", self.text("du"))
+        self.assertFalse((self.place / "copy/data.mdb.damaged").exists())
+
     def test_the_leaves_before_the_end_are_found_where_that_is_cut_off(self):
         for pages in 1, 2, 3, 4:
             with self.subTest(pages=pages):

@@ -33,6 +33,35 @@ TEST_F(SalvagedStore, HasAllButItsIdWhereNothingIsLost) {
   expect_sound();
 }
 
+TEST_F(SalvagedStore, KeepsEachDamagedFileOfWhichNotAllWasRead) {
+  const auto content_of = [](const std::string& file) {
+    std::ifstream opened(file, std::ios::binary);
+    std::ostringstream bytes;
+    bytes << opened.rdbuf();
+    return std::move(bytes).str();
+  };
+  const std::string first = path + ".damaged";
+  std::string content = close();
+  lose_page(content, page_of(content, entries.at(0)));
+  salvage(content);
+  EXPECT_EQ(content_of(first), content);
+  EXPECT_EQ(store::kept_bytes(directory), content.size());
+  std::string other = close();
+  EXPECT_EQ(content_of(first), content);
+  lose_page(other, page_of(other, entries.at(0)));
+  // As one leaves that was killed before the new file took the place of the old.
+  std::ofstream(path, std::ios::binary) << other;
+  fs::create_hard_link(path, first + ".2");
+  salvage(other);
+  EXPECT_EQ(content_of(first), content);
+  EXPECT_EQ(content_of(first + ".2"), other);
+  EXPECT_FALSE(fs::exists(first + ".3"));
+  std::string whole = close();
+  lose_page(whole, 0);
+  salvage(whole);
+  EXPECT_FALSE(fs::exists(first + ".3"));
+}
+
 TEST_F(SalvagedStore, IsAnotherStoreWhereAStateMayBeOlder) {
   const std::string old = close();
   const std::string page = old.substr(page_of(old, logs.at(0)), kPage);

@@ -3,9 +3,11 @@
 
 #include "culm/feed/closure.hpp"
 #include "culm/store/audit.hpp"
+#include "culm/store/salvage.hpp"
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/entry_format.hpp"
+#include "tools/cli/files.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/readable.hpp"
@@ -106,9 +108,11 @@ Outcome<void> run(Context& context, const Options& /*options*/) {
                       [](std::uint64_t sum, const Kind& kind) { return sum + kind.bytes; });
   kinds[kOther].bytes = space.file_bytes - std::min(space.file_bytes, known);
 
+  const std::uint64_t kept = store::kept_bytes(context.store_directory);
   if (context.json) {
     Json line = {{"type", "space"}, {"file_bytes", space.file_bytes}};
     for (const Kind& kind : kinds) line[kind.key] = kind.bytes;
+    line["damaged_file_bytes"] = kept;
     CULM_TOOLS_CHECK(context.out.write_json(line));
     return outcome;
   }
@@ -116,6 +120,11 @@ Outcome<void> run(Context& context, const Options& /*options*/) {
   Table table({{"bytes"}, {"", kLeft}});
   for (const Kind& kind : kinds) table.add({human_size(kind.bytes), kind.text});
   table.add({human_size(space.file_bytes), "the whole file"});
+  if (kept != 0) {
+    table.add({human_size(kept),
+               "besides: damaged files that `culm repair` has kept (data.mdb.damaged in " +
+                   shown(context.store_directory) + "), to be deleted once the store is good"});
+  }
   CULM_TOOLS_CHECK(context.out.say(table.take()));
   return outcome;
 }
@@ -126,7 +135,8 @@ void add_du(CommandTree& tree) {
   Verb& verb = tree.add_verb(
       "du",
       "Say where the bytes of the store's file are, and how many `culm compact` would give back.\n"
-      "Reads every entry, and adds up to the length of the file. What is damaged counts as all\n"
+      "Reads every entry, and adds up to the length of the file, but for damaged ones that\n"
+      "`culm repair` has kept beside it, which are named last. What is damaged counts as all\n"
       "else and is named, of the first log that has any, and the exit status is then 5.",
       "culm du", std::make_shared<Options>(), run);
   verb.group(VerbGroup::kLetGo);

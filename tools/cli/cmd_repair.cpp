@@ -12,6 +12,7 @@
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/carry.hpp"
+#include "tools/cli/files.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/lost.hpp"
@@ -301,10 +302,11 @@ struct Rewritten {
   LostRows lost_entries = 0;  ///< of which no row was found
   bool may_be_older = false;
   std::set<LogKey> old_logs{};  ///< of which a delete or forget may be undone
+  std::string kept_file{};      ///< "" where it goes
 };
 
 Outcome<void> tell_pages(Context& context, const Rewritten& file, bool dry_run) {
-  const auto& [pages, may_be_more, lost, may_be_older, old_logs] = file;
+  const auto& [pages, may_be_more, lost, may_be_older, old_logs, kept_file] = file;
   if (context.json) {
     Json undone = Json::array();
     for (const LogKey& log : old_logs) undone.push_back(to_string(log));
@@ -313,7 +315,8 @@ Outcome<void> tell_pages(Context& context, const Rewritten& file, bool dry_run) 
                                        {"may_be_more", may_be_more},
                                        {"entries_lost", lost ? Json(*lost) : Json()},
                                        {"may_be_older", may_be_older},
-                                       {"may_be_undone", std::move(undone)}});
+                                       {"may_be_undone", std::move(undone)},
+                                       {"kept_file", kept_file.empty() ? Json() : kept_file}});
   }
   const std::string made = dry_run ? "would write the file again" : "wrote the file again";
   const std::string why =
@@ -333,6 +336,12 @@ Outcome<void> tell_pages(Context& context, const Rewritten& file, bool dry_run) 
             "was lost: a delete of its payloads may be undone (`culm delete " +
             name_of_one(log) + " --payloads --range R`), or a forget of it (`culm forget " +
             name_of_one(log) + "`)\n";
+  }
+  if (!kept_file.empty()) {
+    text += (dry_run ? "would keep" : "kept") + std::string(" the damaged file as ") +
+            shown(kept_file) +
+            ", as it may have what was not found: delete it once the store is seen to be good "
+            "(`culm du` counts it)\n";
   }
   return context.out.say(text);
 }
@@ -363,8 +372,9 @@ Outcome<std::optional<store::Salvage>> write_again(Context& context, bool dry_ru
                   "file, with --dry-run only to look at it; the store is as it was"));
   }
   CULM_TOOLS_TRY(store::Salvage made, about(named(context), std::move(begun)));
-  const Rewritten file{made.damaged_pages(), made.may_more_be_damaged(), made.lost_entries(),
-                       made.may_be_older(), made.old_logs()};
+  const Rewritten file{made.damaged_pages(), made.may_more_be_damaged(),
+                       made.lost_entries(),  made.may_be_older(),
+                       made.old_logs(),      made.kept_file()};
   pages = {.are_written = true, .unnamed_entries = made.unnamed_entries()};
   if (!dry_run) CULM_TOOLS_CHECK(about(named(context), std::move(made).finish()));
   CULM_TOOLS_CHECK(tell_pages(context, file, dry_run));
@@ -499,7 +509,11 @@ void add_repair(CommandTree& tree) {
       "last\n"
       "commit may be lost, that is also looked for in pages that nothing leads to any more; where\n"
       "these may be older than what was lost it names the logs of which a delete or forget may be\n"
-      "undone. The disk needs room for that, for --dry-run as well.\n"
+      "undone. The disk needs room for that, for --dry-run as well. Unless it is sure that "
+      "nothing\n"
+      "was lost, the damaged file is kept beside the new one as data.mdb.damaged, until you "
+      "delete\n"
+      "it.\n\n"
       "An entry whose row is damaged is kept where its signature or a link still proves it; then\n"
       "at most its payload is lost.\n"
       "What peers bring is verified as by `culm sync`, and is all that is wanted of the logs:\n"
