@@ -24,12 +24,43 @@ bool is_hex_digit(char c) {
 
 }  // namespace
 
+/// A sound page of another table, in the place of one of `logs`, reads as if a log were not there,
+/// and so does no page at all.
+Result<void> ReadTransaction::check_absent(ByteView key) const {
+  CULM_TRY(const auto cursor, kv_->cursor(Table::kLogs));
+  const auto before = cursor->seek_before(key);
+  const auto after = cursor->seek(key);
+  bool is_any = false;
+  for (const auto* const beside : {&before, &after}) {
+    // What else is damaged there takes no log that is not there.
+    if (*beside && !**beside) continue;
+    is_any = true;
+    if (*beside && (**beside)->key.size() != key.size()) return fail(Errc::kStoreDamaged);
+  }
+  // A transaction that writes counts what it has begun and forgotten in the end.
+  const bool is_counted = touched_ == nullptr || touched_->empty();
+  return is_any || !is_counted ? Result<void>() : check_no_logs();
+}
+
+Result<void> ReadTransaction::check_no_logs() const {
+  const ByteView key = detail::meta_row_key();
+  CULM_TRY(const auto value, kv_->get(Table::kMeta, key));
+  if (!value) return {};
+  CULM_TRY(const ByteView body, detail::unseal(Table::kMeta, key, *value));
+  CULM_TRY(const auto meta, detail::decode_meta(body));
+  if (meta.log_count != meta.forgotten) return fail(Errc::kStoreDamaged);
+  return {};
+}
+
 /// What the rows hold, all of it or from a seqnum on.
 Result<std::optional<detail::UpperState>> ReadTransaction::read_log(const LogKey& log,
                                                                     SeqNum from) const {
   const auto key = detail::log_row_key(log);
   CULM_TRY(const auto value, kv_->get(Table::kLogs, key));
-  if (!value) return std::nullopt;
+  if (!value) {
+    CULM_CHECK(check_absent(key));
+    return std::nullopt;
+  }
   CULM_TRY(auto state, cache_->decode(*kv_, log, *value, from));
   return state;
 }
@@ -83,6 +114,7 @@ Result<std::vector<LogKey>> ReadTransaction::list_logs(std::string_view prefix,
   CULM_TRY(const auto cursor, kv_->cursor(Table::kLogs));
   if (max == 0) return out;
   CULM_TRY(auto row, cursor->seek(first));
+  if (!row && prefix.empty()) CULM_CHECK(check_no_logs());
   while (row && out.size() < max) {
     CULM_TRY(const LogKey log, detail::parse_log_row_key(row->key));
     if (!to_hex(log.author.bytes).starts_with(wanted)) break;

@@ -247,6 +247,8 @@ class ReadTransaction {
   explicit ReadTransaction(std::unique_ptr<KvReadTransaction> kv) : kv_(std::move(kv)) {}
 
   Result<std::optional<detail::UpperState>> read_log(const LogKey& log, SeqNum from) const;
+  Result<void> check_absent(ByteView key) const;
+  Result<void> check_no_logs() const;
   Result<StoredEntry> open_entry(const LogState& log, SeqNum seqnum, ByteView key,
                                  ByteView value) const;
   /// A stage of the entry: that of its payload, or any.
