@@ -114,10 +114,19 @@ Result<void> Requester::unit_failed(WantId want, const Error& error) {
   if (fault(error.code) == Fault::kOwnStore) {
     outbox_.send(Cancel{want});
     drop(want);
+    if (error.code == Errc::kStoreDamaged) deny_damaged(request, error);
     return give_up(request, error);
   }
   const bool is_unanchored = error.code == Errc::kUnitUnanchored;
   return refuse(request, is_unanchored ? DenyReason::kUnanchored : DenyReason::kCapped);
+}
+
+/// Who has offered it would wait for the word that it is here.
+void Requester::deny_damaged(const Request& request, const Error& error) {
+  if (!request.is_offered) return;
+  const LogKey& log = request.asked.log;
+  events_.push_back(Damaged{log, store::damaged_entry(error)});
+  outbox_.send(Deny{log, 0, DenyReason::kDamaged});
 }
 
 Result<void> Requester::give_up(const Request& request, const Error& error) {

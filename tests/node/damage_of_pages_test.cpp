@@ -150,5 +150,22 @@ TEST_F(NodeDamageOfPages, AWantEndsAsDamagedWhereNobodyCanTellWhatWasLost) {
   }
 }
 
+TEST_F(NodeDamageOfPages, WhatCannotBeStoredForAPageIsDeniedToWhoOffersIt) {
+  hold(relay);
+  store::MemoryKv kv({}, relay.crash());
+  const Bytes change = test::rows_of(kv, Table::kChanges).at(0).first;
+  ASSERT_TRUE(
+      relay.start(kv.image(), {.damaged = store::MemoryPage{Table::kChanges, change, change}}));
+  relay.accepts = store::LogInterest{everything(), true};
+  log.append_many(3);
+  hold(author);
+  const Instant begun = network.now();
+  const LogReport pushed = sync(author, {&relay}, true).logs[0];
+  EXPECT_LT(network.now() - begun, std::chrono::seconds(10));
+  EXPECT_EQ(pushed.offer_denied, replication::DenyReason::kDamaged);
+  EXPECT_EQ(pushed.error, Error{Errc::kPeerStore});
+  EXPECT_EQ(relay.count<Damaged>(), 1U) << "the application is told";
+}
+
 }  // namespace
 }  // namespace culm::node

@@ -279,7 +279,8 @@ void NodeJournal::on_committed(const replication::WorkReport& report) {
   if (!report.outcome) {
     const Error& error = report.outcome.error();
     const bool is_own = fault(error.code) == Fault::kOwnStore;
-    if (!is_news(error)) {
+    // Of damage the session tells, with what to do.
+    if (!is_news(error) || error.code == Errc::kStoreDamaged) {
       ++counts_.not_taken;
       return;
     }
