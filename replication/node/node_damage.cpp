@@ -56,9 +56,8 @@ void Node::drop_finished(const RowDrops::Task& drop, const Result<void>& outcome
   const bool is_done = outcome || outcome.error().code == Errc::kLogUnknown;
   drops_.finished(drop, is_done, now);
   damage_->drop_finished(drop.log, drop.rows, is_done);
-  for (auto& [id, running] : syncs_) {
-    if (!is_done) running.sync.take_undropped(drop.log, drop.rows, outcome.error());
-  }
+  const auto why = is_done ? std::nullopt : std::optional(outcome.error());
+  for (auto& [id, running] : syncs_) running.sync.take_undropped(drop.log, drop.rows, why);
   for (const SessionId id : subscriptions_.of(drop.log)) {
     Link* const link = find_open(id);
     if (link == nullptr) continue;

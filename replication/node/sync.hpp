@@ -106,8 +106,9 @@ class Sync {
   void take_passed_over(FetchId fetch, DialId dial) {
     inbox_.emplace_back(PassedOver{fetch, dial});
   }
-  /// Damaged entries of the log could not be dropped.
-  void take_undropped(const LogKey& log, const RangeSet& seqnums, const Error& error) {
+  /// Damaged entries of the log could not be dropped, or, without an error, they are by now.
+  void take_undropped(const LogKey& log, const RangeSet& seqnums,
+                      const std::optional<Error>& error) {
     if (cares_for(log)) inbox_.emplace_back(Undropped{log, seqnums, error});
   }
   /// The log was forgotten here.
@@ -194,7 +195,7 @@ class Sync {
   struct Undropped {
     LogKey log;
     RangeSet seqnums;
-    Error error;
+    std::optional<Error> error;
   };
   struct PassedOver {
     FetchId fetch = 0;

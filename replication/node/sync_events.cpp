@@ -314,7 +314,11 @@ void Sync::on(const Changed& changed) {
 void Sync::on(const Undropped& undropped) {
   Log* const log = find(undropped.log);
   if (log == nullptr) return;
-  log->state.not_dropped(undropped.seqnums, undropped.error);
+  if (undropped.error) {
+    log->state.not_dropped(undropped.seqnums, *undropped.error);
+  } else {
+    log->state.were_dropped(undropped.seqnums);
+  }
   for (std::size_t peer = 0; peer < request_.peers.size(); ++peer) look_pushed(*log, peer);
 }
 

@@ -69,6 +69,7 @@ class SyncLog {
   void failed(const Error& error);
   /// These are damaged, count as held until they can be dropped, and no peer gets them.
   void not_dropped(const RangeSet& seqnums, const Error& error);
+  void were_dropped(const RangeSet& seqnums) { undropped_ -= seqnums; }
   /// Fails with an error that is of this log alone; false for any other.
   [[nodiscard]] bool takes(const Error& error);
   [[nodiscard]] bool has_failed() const { return report_.outcome == LogOutcome::kFailed; }

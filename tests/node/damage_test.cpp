@@ -244,6 +244,22 @@ TEST_F(NodeDamage, APushOfWhatCannotBeDroppedEndsAtOnceWithTheRestAndSaysWhy) {
   }
 }
 
+TEST_F(NodeDamage, APushIsWholeWhereWhatCouldNotBeDroppedIsInTheEnd) {
+  hold(author);
+  const auto transaction = *author.store().read();
+  SyncLog pushed(want(), 1);
+  ASSERT_TRUE(pushed.begin(transaction, false));
+  const RangeSet all{{1, log.head()}};
+  pushed.not_dropped({{7, 8}}, Error{Errc::kStoreIo});
+  pushed.peer_has(0, {log.log(), log.head(), all, all, {}});
+  const std::vector<PeerReport> peers(1);
+  EXPECT_EQ(pushed.conclude(transaction, peers)->outcome, LogOutcome::kFailed);
+  pushed.were_dropped({{7, 8}});  // and came again
+  const LogReport report = *pushed.conclude(transaction, peers);
+  EXPECT_NE(report.outcome, LogOutcome::kFailed);
+  EXPECT_TRUE(report.is_pushed);
+}
+
 TEST_F(NodeDamage, APushWhoseFirstEntryCannotBeDroppedEndsAtOnceAsWell) {
   hold(author);
   rot_entry_for_good(author, 1);
