@@ -186,15 +186,6 @@ void Sync::conclude() {
     if (is_cut && !request_.live && told.outcome == LogOutcome::kPartial && !told.error) {
       told.outcome = LogOutcome::kUnfinished;
     }
-    // Of what began here nobody has more.
-    const bool is_of_here = log.has_joined && !request_.push && told.missing.empty() &&
-                            told.outcome == LogOutcome::kDenied &&
-                            told.denied == replication::DenyReason::kNotServed;
-    if (is_of_here) {
-      told.outcome = LogOutcome::kComplete;
-      told.denied.reset();
-      told.error.reset();
-    }
     told.silent = find_silent(log);
     const bool is_whole = told.missing.empty() && told.payloads_missing.empty();
     for (const std::size_t peer : log.damaged) {

@@ -134,7 +134,6 @@ class Sync {
     bool is_begun = false;
     bool has_turn = false;
     bool is_over = false;
-    bool has_joined = false;
     bool is_dropped = false;          ///< forgotten here, and nobody has named it
     std::set<std::size_t> quoting{};  ///< peers whose quote is waited for, where that is all
     std::set<DialId> unoffered{};     ///< to these, as there was nothing to offer

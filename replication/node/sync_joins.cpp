@@ -54,15 +54,14 @@ void Sync::join(const LogKey& key) {
   }
   const bool must_ask = peers_.must_ask(key);
   const auto dropped = dropped_.extract(key);
-  if (dropped) {
+  if (dropped && !must_ask) {
     // Its sessions have named it, so it takes no other place.
     Log& log = *dropped.mapped();
     Group* const group = is_ending_ ? &placeless_ : log.group;
     log = Log{SyncLog(std::move(want), request_.peers.size())};
     log.group = group;
-    log.has_joined = true;
+    if (!request_.push) log.state.joined();
     if (const auto begun = begin(log, *transaction); !begun) return fail_with(begun.error());
-    if (must_ask) log.state.failed(Error{Errc::kBusy});
     events_.emplace_back(SyncJoined{key, log.state.report().error});
     if (!is_ending_) start(log);
     return;
@@ -70,7 +69,7 @@ void Sync::join(const LogKey& key) {
   Group* const place = find_place(must_ask);
   const auto log = add(want, place == nullptr ? placeless_ : *place, *transaction);
   if (!log) return fail_with(log.error());
-  (*log)->has_joined = true;
+  if (!request_.push) (*log)->state.joined();
   if (place == nullptr) (*log)->state.failed(Error{Errc::kBusy});
   events_.emplace_back(SyncJoined{key, (*log)->state.report().error});
   if (is_ending_ || place == nullptr) return;

@@ -32,6 +32,8 @@ class SyncLog {
   [[nodiscard]] bool wants_nothing() const { return wants_nothing_; }
 
   // What happens to it.
+  /// It began here, and is not pushed: that peers do not serve it is no failure.
+  void joined() { is_of_here_ = true; }
   void quoted(const replication::Quote& quote);
   void whole_quoted(const replication::Quote& quote) { report_.whole_quote = quote; }
   /// Nobody waits for the quote of the whole any more.
@@ -156,6 +158,7 @@ class SyncLog {
   SeqNum cap_ = 0;         ///< that is known
   SeqNum cap_before_ = 0;  ///< that was known when it began
   bool is_new_ = false;    ///< nothing of it was served here: there is nothing to be pushed
+  bool is_of_here_ = false;
   bool wants_nothing_ = false;
   bool is_wanted_over_ = false;
   bool is_whole_over_ = false;

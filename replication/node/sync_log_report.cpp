@@ -107,8 +107,13 @@ void SyncLog::conclude_live(const store::LogState& log, bool is_all, LogReport& 
     const bool may_go = !report.unconfirmed.empty() && !said.offer_denied && !has_enough(said, log);
     return may_come || may_go;
   };
+  // Of what began here nobody has more.
+  const bool is_of_here =
+      is_of_here_ && is_all && report.denied == replication::DenyReason::kNotServed;
+  if (is_of_here) report.denied.reset();
   const bool lacks = !report.missing.empty() || !report.payloads_missing.empty();
-  const bool is_spoken_of = is_granted || report.is_pushed || !report.unconfirmed.empty();
+  const bool is_spoken_of =
+      is_granted || is_of_here || report.is_pushed || !report.unconfirmed.empty();
   if (is_all && is_spoken_of) {
     report.outcome = LogOutcome::kComplete;
   } else if (std::ranges::any_of(peers_, is_under_way)) {
