@@ -46,6 +46,7 @@ Result<void> Sync::prepare() {
         continue;
       }
     }
+    if (request_.live && logs_.size() == kLiveLogsMax) return fail(Errc::kBusy);
     want.live = request_.live;
     want.quote_only = request_.quote_only;
     if (logs_.size() % group_max == 0) groups_.emplace_back();

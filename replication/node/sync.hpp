@@ -25,9 +25,9 @@ namespace culm::node {
 ///   limits::kLogsNamedPerSessionMax logs, and limits::kWantsPerSessionMax where they are offered
 ///   as well; more than that are another group, with sessions of its own when the one before is
 ///   done. When each log has come to its end, it hangs up.
-/// - Live, groups of limits::kWantsPerSessionMax logs have their sessions all at a time. A log is
-///   wanted of one peer at a time, its source: of the first that is connected, and when that one
-///   goes away, declines or ends the want, of the next in the order of the request. One that falls
+/// - Live, groups of limits::kWantsPerSessionMax logs have their sessions all at a time; there are
+///   kLiveLogsMax logs at most. Each is wanted of one peer at a time, its source: of the first that
+///   is connected, and when that one goes away, declines or ends it, of the next. One that falls
 ///   silent goes away when `Liveness` ends its session. When all that the source holds has come,
 ///   and when the log was quiet for `kQuietAfter`, it is asked after at the other peers, and who
 ///   has more of it becomes its source. Until something comes each is asked once, and again

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <optional>
 #include <set>
 #include <span>
 #include <vector>
 
+#include "culm/core/limits.hpp"
 #include "culm/core/sealing.hpp"
 #include "culm/core/time.hpp"
 #include "culm/core/types.hpp"
@@ -13,6 +15,11 @@
 #include "culm/replication/node/endpoint.hpp"
 
 namespace culm::node {
+
+/// In a live sync each log is wanted throughout, in sessions of which a relay, unless it was told
+/// otherwise, takes so many from one address.
+inline constexpr std::size_t kLiveLogsMax =
+    std::size_t{limits::kSessionsPerAddress} * limits::kWantsPerSessionMax;
 
 struct SyncPeer {
   Endpoint endpoint;
@@ -34,8 +41,10 @@ struct SyncRequest {
   std::vector<replication::WantRequest> logs;
   /// Of these, the ones that nobody has named: once forgotten here they are not synced any more.
   std::set<LogKey> while_known{};
-  JoiningLogs joining{};    ///< while live, besides these, and for as long as they are known
-  bool live = false;        ///< go on as the logs grow, and connect again, until `end_sync`
+  JoiningLogs joining{};  ///< while live, besides these, and for as long as they are known
+  /// Go on as the logs grow, and connect again, until `end_sync`. With more than kLiveLogsMax it
+  /// fails with kBusy.
+  bool live = false;
   bool push = false;        ///< offer the logs, and wait until the peers hold all that they take
   bool quote_only = false;  ///< ask what would move, and move evidence alone; neither of these two
   /// Take payloads again that were deleted here, of what is wanted. What does not come stays so.

@@ -1,7 +1,7 @@
 """Logs that begin in a store while a live sync runs on it."""
 
 from relay_harness import NetworkScenario
-from scenario import NETWORK, main
+from scenario import NETWORK, USAGE, main
 
 
 class JoiningLogs(NetworkScenario):
@@ -55,6 +55,11 @@ class JoiningLogs(NetworkScenario):
             if name in line:
                 break
         self.assertEqual(line, name + b": known here now, and synced as well\n")
+
+    def test_very_many_are_refused_at_once(self):
+        names = [f"{self.author}.{n}" for n in range(4097)]
+        said = self.error(USAGE, "sync", self.hub.address, "--live", *names)
+        self.assertIn("at most 4,096 logs", said)
 
     def test_one_that_the_relay_declines_is_no_success(self):
         self.hub.end()

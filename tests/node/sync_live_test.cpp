@@ -23,6 +23,18 @@ TEST_F(SyncTest, LiveThePeerAfterOneThatDeclinesIsAsked) {
   EXPECT_LE(told<SyncDenied>().size(), 1U);
 }
 
+TEST_F(SyncTest, LiveWithMoreLogsThanARelayHasSessionsForItDoesNotBegin) {
+  SyncRequest request = live(request_of({}, {&author}));
+  for (std::uint64_t i = 0; i <= kLiveLogsMax; ++i) {
+    request.logs.emplace_back().log = {log.log().author, LogId{i}};
+  }
+  start(std::move(request));
+  const SyncReport done = report(seconds(1));
+  EXPECT_EQ(done.outcome, SyncOutcome::kFailed);
+  EXPECT_EQ(done.error, Error{Errc::kBusy});
+  EXPECT_TRUE(author.node().sessions().empty());
+}
+
 TEST_F(SyncTest, LiveItGoesOnUntilItIsEnded) {
   author.hold(log);
   auto request = live(request_of({&author}));

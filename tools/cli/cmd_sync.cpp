@@ -146,6 +146,12 @@ Outcome<void> add_logs(const Options& options, const store::Store& store, bool i
                               "`culm keygen` printed to its author") +
                   (is_missing ? "; that makes the store" : "")));
   }
+  if (request.live && logs.size() > node::kLiveLogsMax) {
+    return fail_with(Failure(Exit::kUsage, Errc::kUsage,
+                             "--live keeps at most " + human_logs(node::kLiveLogsMax) +
+                                 " up to date, and these are " + human_count(logs.size()))
+                         .next("name those that matter most; without --live there may be more"));
+  }
   node::add_logs(request, want, logs);
   CULM_TOOLS_CHECK(leave_out_payloads(transaction, request));
   if (options.logs.empty()) request.while_known = {logs.begin(), logs.end()};
@@ -396,7 +402,7 @@ void add_how(Verb& verb, Options& options) {
       verb.add_flag("--live", options.request.live,
                     "Go on as the logs grow, until interrupted. Other verbs write to the store\n"
                     "through this process meanwhile, and signatures that nothing depended on are\n"
-                    "checked in the background. Not with --quote or --budget");
+                    "checked in the background. At most 4,096 logs; not with --quote or --budget");
   verb.add_flag("--push", options.request.push,
                 "Offer the logs as well, and wait until each peer has confirmed that it holds all");
   verb.add_flag("--quote", options.request.quote_only,
