@@ -84,6 +84,9 @@ Result<LogKey> parse_named(const Json& json) {
 
 Json head_json(const SeqNum& head) { return Json{{"head", head}}; }
 Json address_json(const node::Endpoint& one) { return Json{{"address", to_string(one)}}; }
+Json denied_json(const node::OfferDenied& one) {
+  return Json{{"address", to_string(one.endpoint)}, {"reason", to_number(one.reason)}};
+}
 
 Json to_json(const WantRequest& want) {
   Json json = {{"log", to_string(want.log)},
@@ -178,7 +181,7 @@ Json to_json(const LogReport& log) {
     if (one.is_unsaid) rest["unsaid"] = true;
     json["unconfirmed"].push_back(std::move(rest));
   }
-  if (log.offer_denied_by) json["offer_denied_by"] = node::to_string(*log.offer_denied_by);
+  json["offer_denied_by"] = to_array(log.offer_denied_by, denied_json);
   if (log.error) json.update(control::to_json(*log.error));
   return json;
 }
@@ -216,6 +219,12 @@ Result<node::Unconfirmed> parse_unconfirmed(const Json& json) {
   unconfirmed.is_unsaid = json.find_bool("unsaid").value_or(false);
   return unconfirmed;
 }
+Result<node::OfferDenied> parse_denied(const Json& json) {
+  node::OfferDenied denied;
+  CULM_TRY(denied.endpoint, get_endpoint(json, "address"));
+  CULM_TRY(denied.reason, get_enum(json, "reason", replication::DenyReason::kDamaged));
+  return denied;
+}
 Result<node::Endpoint> parse_address(const Json& json) { return get_endpoint(json, "address"); }
 Result<SeqNum> parse_head(const Json& json) {
   const auto head = json.find_number("head");
@@ -244,9 +253,7 @@ Result<LogReport> parse_log(const Json& json) {
   CULM_TRY(log.silent, get_array(json, "silent", parse_address));
   CULM_TRY(log.damaged, get_array(json, "peers_damaged", parse_address));
   CULM_TRY(log.unconfirmed, get_array(json, "unconfirmed", parse_unconfirmed));
-  if (json.find("offer_denied_by") != nullptr) {
-    CULM_TRY(log.offer_denied_by, get_endpoint(json, "offer_denied_by"));
-  }
+  CULM_TRY(log.offer_denied_by, get_array(json, "offer_denied_by", parse_denied));
   CULM_TRY(log.error, find_error(json));
   return log;
 }

@@ -46,7 +46,7 @@ Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
     report.unconfirmed.push_back(std::move(rest));
     if (!said.offer_denied) continue;
     report.offer_denied = said.offer_denied;
-    report.offer_denied_by = pushed_to[peer].endpoint;
+    report.offer_denied_by.push_back({pushed_to[peer].endpoint, *said.offer_denied});
   }
   const bool is_there = report.unconfirmed.empty() && report.cut_off.empty();
   report.is_pushed = is_there && !pushed_to.empty() && !state.served().empty();

@@ -32,6 +32,14 @@ struct Unconfirmed {
   bool is_unsaid = false;  ///< it had no room to speak of them: it has said that it holds the rest
 };
 
+/// A peer declines what is pushed of a log.
+struct OfferDenied {
+  Endpoint endpoint;
+  replication::DenyReason reason{};
+
+  friend bool operator==(const OfferDenied&, const OfferDenied&) = default;
+};
+
 struct LogReport;
 /// Whether a peer refused it, or what was pushed of it, as its own store is damaged there.
 [[nodiscard]] bool is_denied_for_damage(const LogReport& log);
@@ -47,7 +55,7 @@ struct LogReport {
   LogOutcome outcome = LogOutcome::kUnfinished;
   std::optional<replication::DenyReason> denied;        ///< by the last peer that did
   std::optional<replication::DenyReason> offer_denied;  ///< likewise, that lacks some of it
-  std::optional<Endpoint> offer_denied_by;
+  std::vector<OfferDenied> offer_denied_by;             ///< each of these
   std::optional<Error> error;  ///< of this side, or kPeerStore of each peer, if that was why
 
   std::uint64_t entries = 0;              ///< wanted ones that came meanwhile, from anybody

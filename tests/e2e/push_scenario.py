@@ -109,6 +109,18 @@ class OfSeveralLogs(NetworkScenario):
 
 
 class DeclinedPush(NetworkScenario):
+    def test_each_peer_that_declines_is_named(self):
+        self.new_log(["x"])
+        first, second = self.relay("first"), self.relay("second")
+        said = self.run_culm("sync", first.address, "--also", second.address, "--push",
+                             status=NETWORK)
+        for relay in first, second:
+            words = f"the peer at {relay.address} does not "
+            self.assertIn(words + "take this log", said.stderr.decode())
+            self.assertIn(words + "confirm that it holds 1 entry: 1; it does not take this log\n",
+                          said.stdout.decode())
+        self.assertIn("start these relays with --accept ", said.stderr.decode())
+
     def test_each_log_has_its_reason_also_where_another_peer_is_down(self):
         key = self.keygen()
         for log_id in range(3):

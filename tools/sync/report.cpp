@@ -200,11 +200,12 @@ std::string notes(const SyncRequest& request, const SyncReport& report, const Lo
   const std::string confirmed = request.push ? receipt(request, log) : "";
   if (!confirmed.empty()) note(confirmed);
   for (const node::Unconfirmed& one : log.unconfirmed) {
-    note(
-        the_peer(request, one.endpoint) + " does not confirm that it holds " +
-        human_unconfirmed(one.entries, one.payloads) +
-        (one.is_unsaid ? "; it can name no more than 4,096 ranges, and holds all of these" : "") +
-        (one.endpoint == log.offer_denied_by ? "; it " + why_denied(*log.offer_denied, true) : ""));
+    const auto denied =
+        std::ranges::find(log.offer_denied_by, one.endpoint, &node::OfferDenied::endpoint);
+    note(the_peer(request, one.endpoint) + " does not confirm that it holds " +
+         human_unconfirmed(one.entries, one.payloads) +
+         (one.is_unsaid ? "; it can name no more than 4,096 ranges, and holds all of these" : "") +
+         (denied != log.offer_denied_by.end() ? "; it " + why_denied(denied->reason, true) : ""));
   }
   return text;
 }

@@ -108,12 +108,21 @@ std::string accepting(const node::SyncReport& report, const node::LogReport& fir
   std::string text;
   std::size_t count = 0;
   for (const node::LogReport& log : report.logs) {
-    const bool is_same =
-        log.offer_denied == first.offer_denied && log.offer_denied_by == first.offer_denied_by;
+    const bool is_same = log.offer_denied_by == first.offer_denied_by;
     if (is_same && ++count <= kNamedMax) text += " --accept " + whole_name_of_one(log.log);
   }
   if (count <= kNamedMax) return text + " besides";
   return text + " besides, and likewise for " + human_logs(count - kNamedMax) + " more";
+}
+
+/// By each peer that declines what is pushed of it.
+std::string why_refused(const node::LogReport& log) {
+  std::string text;
+  for (const node::OfferDenied& denied : log.offer_denied_by) {
+    text += (text.empty() ? "the peer at " : "; the peer at ") + to_string(denied.endpoint) + " " +
+            why_denied(denied.reason, true);
+  }
+  return text;
 }
 
 Failure explain(const node::SyncRequest& request, const node::SyncReport& report,
@@ -134,9 +143,9 @@ Failure explain(const node::SyncRequest& request, const node::SyncReport& report
   if (log.error && !is_offer && !is_lost_there) return *log.error;
   const auto reason =
       is_offer ? *log.offer_denied : log.denied.value_or(replication::DenyReason::kNotServed);
-  std::string who = is_of_one(request) ? "the peer" : "no peer brings it: the last";
-  if (is_offer) who = "the peer at " + (log.offer_denied_by ? to_string(*log.offer_denied_by) : "");
-  Failure failure(Exit::kNetwork, error.code, who + " " + why_denied(reason, is_offer));
+  const std::string who = is_of_one(request) ? "the peer" : "no peer brings it: the last";
+  Failure failure(Exit::kNetwork, error.code,
+                  is_offer ? why_refused(log) : who + " " + why_denied(reason, false));
   if (!is_offer && reason == replication::DenyReason::kNotServed && log.head != 0) {
     const std::string address = is_of_one(request) ? to_string(request.peers[0].endpoint) : "";
     return std::move(failure).next("push it there: `culm sync " +
@@ -159,7 +168,8 @@ Failure explain(const node::SyncRequest& request, const node::SyncReport& report
   if (reason == replication::DenyReason::kBusy) return std::move(failure).next(kIfCannot);
   if (!is_offer) return failure;
   return std::move(failure).next(
-      "start that relay with" + accepting(report, log) +
+      (log.offer_denied_by.size() == 1 ? "start that relay with" : "start these relays with") +
+      accepting(report, log) +
       "; where it takes what it refuses already, and was appended to there, `culm ls` there says "
       "what to do first");
 }
