@@ -33,6 +33,11 @@ constexpr std::string_view kPlaceMagic = "culmplc1";
 constexpr off_t kPlaceStartBytes = 2 * kSlotDistanceBytes;
 constexpr std::size_t kPlaceSizeBytes = 8 + 8 + 8 + detail::kChecksumSizeBytes;
 
+// Behind that, what was published of the log when it was forgotten: magic 8, seqnum 8, checksum 8.
+constexpr std::string_view kForgottenMagic = "culmfgt1";
+constexpr off_t kForgottenStartBytes = kPlaceStartBytes + off_t{kPlaceSizeBytes};
+constexpr std::size_t kForgottenSizeBytes = 8 + 8 + detail::kChecksumSizeBytes;
+
 /// How a store id begins that is none: behind it a number of 4 bytes and the start of the hash of
 /// an entry.
 constexpr std::uint64_t kBranchKind = 0x02000000;
@@ -300,17 +305,30 @@ Result<FileAuthorMark::Opened> FileAuthorMark::open_or_make(const std::string& p
   return fail(is_gone);
 }
 
+constexpr std::size_t kStoreFileAt = kPlaceMagic.size() + 8;
+
+/// The number of the store's file in a place; 0 where that is damaged, or tells of none.
+static std::uint64_t store_file_of(ByteView place) {
+  const ByteView content = place.first(kStoreFileAt + 8);
+  const bool is_sound = equal(content.first(kPlaceMagic.size()), as_bytes(kPlaceMagic)) &&
+                        from_big_endian(place.subspan(kStoreFileAt + 8)) == slot_checksum(content);
+  return is_sound ? from_big_endian(content.subspan(kStoreFileAt)) : 0;
+}
+
 /// Whether the mark's file is the same, and both have a store, which differ.
 static bool is_written_beside_another(ByteView written_for, ByteView place) {
-  constexpr std::size_t kStoreAt = kPlaceMagic.size() + 8;
-  if (written_for.size() != place.size()) return false;
-  const auto store_of = [](ByteView one) { return from_big_endian(one.subspan(kStoreAt, 8)); };
-  const ByteView content = written_for.first(kStoreAt + 8);
-  const bool is_sound =
-      from_big_endian(written_for.subspan(kStoreAt + 8)) == slot_checksum(content);
-  return is_sound && equal(content.first(kStoreAt), place.first(kStoreAt)) &&
-         store_of(written_for) != 0 && store_of(place) != 0 &&
-         store_of(written_for) != store_of(place);
+  const std::uint64_t before = store_file_of(written_for);
+  const std::uint64_t now = store_file_of(place);
+  return before != 0 && now != 0 && before != now &&
+         equal(written_for.first(kStoreFileAt), place.first(kStoreFileAt));
+}
+
+static Bytes make_forgotten(SeqNum seqnum) {
+  Bytes out;
+  append_bytes(out, as_bytes(kForgottenMagic));
+  append_bytes(out, to_big_endian(seqnum));
+  append_bytes(out, to_big_endian(slot_checksum(out)));
+  return out;
 }
 
 struct FileAuthorMark::Slots {
@@ -318,6 +336,8 @@ struct FileAuthorMark::Slots {
   bool any_damaged = false;
   bool is_copied = false;
   bool is_elsewhere = false;
+  std::uint64_t store_file = 0;
+  bool is_forgotten = false;
 };
 
 Result<std::unique_ptr<FileAuthorMark>> FileAuthorMark::open(const std::string& path,
@@ -387,8 +407,9 @@ void FileAuthorMark::unlock() noexcept { unlock_byte(descriptor_, kLockByte); }
 
 Result<FileAuthorMark::Slots> FileAuthorMark::read_slots() const {
   Slots slots;
-  CULM_TRY(Bytes file, read_at(descriptor_, 0, kPlaceStartBytes + kPlaceSizeBytes));
-  file.resize(kPlaceStartBytes + kPlaceSizeBytes);
+  constexpr std::size_t kSizeBytes = kForgottenStartBytes + kForgottenSizeBytes;
+  CULM_TRY(Bytes file, read_at(descriptor_, 0, kSizeBytes));
+  file.resize(kSizeBytes);
   for (const std::size_t start : std::array<std::size_t, 2>{0, kSlotDistanceBytes}) {
     const auto mark = decode(ByteView(file).subspan(start, kSlotSizeBytes));
     if (!mark) {
@@ -398,10 +419,13 @@ Result<FileAuthorMark::Slots> FileAuthorMark::read_slots() const {
     if (mark->log != log_) return fail(Errc::kAuthorMarkFormat);
     if (!slots.newest || slots.newest->generation < mark->generation) slots.newest = mark;
   }
-  const ByteView written_for = ByteView(file).subspan(kPlaceStartBytes);
+  const ByteView written_for = ByteView(file).subspan(kPlaceStartBytes, kPlaceSizeBytes);
   CULM_TRY(const Bytes place, make_place());
   slots.is_copied = !equal(written_for, place) || is_touched(look_at(descriptor_));
   slots.is_elsewhere = is_written_beside_another(written_for, place);
+  slots.store_file = store_file_of(written_for);
+  slots.is_forgotten = slots.newest && equal(ByteView(file).subspan(kForgottenStartBytes),
+                                             make_forgotten(slots.newest->published.seqnum));
   return slots;
 }
 
@@ -417,6 +441,11 @@ Result<Bytes> FileAuthorMark::make_place() const {
 }
 
 Result<std::optional<Published>> FileAuthorMark::read() {
+  CULM_TRY(const auto file, read_file());
+  return file ? std::optional(file->published) : std::nullopt;
+}
+
+Result<std::optional<FiledMark>> FileAuthorMark::read_file() {
   CULM_TRY(const Slots slots, read_slots());
   if (!slots.newest) return fail(Errc::kAuthorMarkFormat);
   if (slots.newest->generation == kUnpublished) return std::nullopt;
@@ -424,7 +453,18 @@ Result<std::optional<Published>> FileAuthorMark::read() {
   published.is_overtaken = slots.any_damaged;
   published.is_copied = slots.is_copied;
   published.is_elsewhere = slots.is_elsewhere;
-  return published;
+  return FiledMark{published, slots.store_file, slots.is_forgotten};
+}
+
+/// A copy stays one: it is not dated.
+Result<void> FileAuthorMark::write_forgotten() {
+  CULM_TRY(const auto file, read_file());
+  if (!file || file->is_forgotten) return {};
+  const bool was_touched = is_touched(look_at(descriptor_));
+  const Bytes forgotten = make_forgotten(file->published.seqnum);
+  CULM_CHECK(write_at(descriptor_, forgotten, kForgottenStartBytes));
+  if (!was_touched) date(descriptor_);
+  return {};
 }
 
 Result<void> FileAuthorMark::write(const Published& published) {

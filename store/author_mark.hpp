@@ -48,6 +48,13 @@ struct Published {
   friend bool operator==(const Published&, const Published&) = default;
 };
 
+/// A mark, and what its file tells besides.
+struct FiledMark {
+  Published published;
+  std::uint64_t store_file = 0;  ///< the number of that which it was written beside; 0: not known
+  bool is_forgotten = false;     ///< the log was, on purpose, and was not appended to since
+};
+
 /// Remembers, outside of the store, what was published, so that a store that lost entries is never
 /// appended to and the author never forks their own log. Injected: a
 /// simulation has its own. Spec: store.md#author-mark
@@ -112,7 +119,12 @@ class FileAuthorMark final : public AuthorMark {
   void unlock() noexcept override;
   /// Fails with kAuthorMarkFormat when no slot is good or the mark is another log's.
   [[nodiscard]] Result<std::optional<Published>> read() override;
+  /// Fails as `read`.
+  [[nodiscard]] Result<std::optional<FiledMark>> read_file();
   [[nodiscard]] Result<void> write(const Published& published) override;
+  /// That the log is forgotten on purpose, until it is appended to again. What the mark says
+  /// stays. Fails as `read` and `write`.
+  [[nodiscard]] Result<void> write_forgotten();
 
  private:
   struct Slots;

@@ -5,12 +5,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <utility>
 
 #include <pwd.h>
 #include <unistd.h>
 
+#include "culm/store/backup.hpp"
 #include "culm/store/detail/file_number.hpp"
 
 namespace culm::store {
@@ -49,12 +51,18 @@ bool is_file(const std::string& path) {
   return fs::is_regular_file(path, ignored);
 }
 
-Result<std::optional<Published>> read_mark(const std::string& directory, const LogKey& log,
+Result<std::optional<FiledMark>> read_file(const std::string& directory, const LogKey& log,
                                            std::uint64_t store_file) {
   const auto mark = FileAuthorMark::open_to_read(author_mark_path(directory, log), log, store_file);
   if (!mark && mark.error() == error_system(Errc::kFileIo, ENOENT)) return std::nullopt;
   if (!mark) return fail(mark.error());
-  return (*mark)->read();
+  return (*mark)->read_file();
+}
+
+Result<std::optional<Published>> read_mark(const std::string& directory, const LogKey& log,
+                                           std::uint64_t store_file) {
+  CULM_TRY(const auto file, read_file(directory, log, store_file));
+  return file ? std::optional(file->published) : std::nullopt;
 }
 
 /// Takes what the file of an earlier version says, if it says more.
@@ -138,6 +146,69 @@ Result<AuthorMarks> AuthorMarks::list(std::string directory, const std::string& 
 Result<std::optional<Published>> AuthorMarks::read(const LogKey& log) const {
   if (!std::ranges::binary_search(logs_, log)) return std::nullopt;
   return read_mark(directory_, log, store_file_);
+}
+
+namespace {
+
+struct MarkOfLog {
+  LogKey log;
+  FiledMark mark;
+  bool is_gone;
+};
+
+/// That of the store, and those of stores that it is a backup of, as far as marks name them.
+std::set<StoreId> list_ids(const std::vector<MarkOfLog>& all, const StoreId& store, GoneFrom from) {
+  std::set<StoreId> ids{store};
+  for (std::size_t before = 0; before != ids.size();) {
+    before = ids.size();
+    for (const MarkOfLog& one : all) {
+      const Published& published = one.mark.published;
+      if (published.is_unasked() || ids.contains(published.store)) continue;
+      const auto is_its_backup = [&](const StoreId& id) {
+        return is_backup_of(id, published.store);
+      };
+      const bool is_known = from == GoneFrom::kRepaired && !one.is_gone;
+      if (is_known || std::ranges::any_of(ids, is_its_backup)) ids.insert(published.store);
+    }
+  }
+  return ids;
+}
+
+}  // namespace
+
+std::vector<GoneLog> AuthorMarks::list_gone(const ReadTransaction& transaction,
+                                            const StoreId& store, GoneFrom from) const {
+  const auto is_gone = [&transaction](const LogKey& log) {
+    const auto found = transaction.find_outline(log);
+    return found && !*found;
+  };
+  std::vector<GoneLog> gone;
+  if (std::ranges::none_of(logs_, is_gone)) return gone;
+  std::vector<MarkOfLog> all;
+  for (const LogKey& log : logs_) {
+    const auto mark = read_file(directory_, log, store_file_);
+    if (mark && *mark) all.push_back({log, **mark, is_gone(log)});
+  }
+  const std::set<StoreId> ids = list_ids(all, store, from);
+  // As an unasked mark names no store, the file tells that it was written beside.
+  std::set<std::uint64_t> files{store_file_};
+  for (const auto& [log, mark, is_gone_here] : all) {
+    if (ids.contains(mark.published.store)) files.insert(mark.store_file);
+  }
+  files.erase(0);
+  for (const auto& [log, mark, is_gone_here] : all) {
+    const auto& [published, store_file, is_forgotten] = mark;
+    const bool is_of_this = ids.contains(published.store) || files.contains(store_file);
+    if (!is_gone_here || published.seqnum == 0 || is_forgotten) continue;
+    if (is_of_this || from == GoneFrom::kAny) gone.push_back({log, published.seqnum});
+  }
+  return gone;
+}
+
+Result<void> note_forgotten(const std::string& directory, const LogKey& log) {
+  if (!is_file(author_mark_path(directory, log))) return {};
+  CULM_TRY(const auto mark, open_author_mark({.directory = directory}, log));
+  return with_lock(*mark, [&] { return mark->write_forgotten(); });
 }
 
 Result<bool> is_unasked(const std::string& directory, const LogKey& log) {

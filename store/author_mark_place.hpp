@@ -37,9 +37,23 @@ struct MarkUse {
 /// `AuthorMark::read`.
 [[nodiscard]] Result<std::optional<Published>> read_author_mark(
     const std::string& directory, const LogKey& log, const std::string& store_directory = {});
+/// Notes in the mark of a log, where there is one, that it is forgotten on purpose; see
+/// `FileAuthorMark::write_forgotten`. Fails as that, and with kAuthorMarkLocked.
+[[nodiscard]] Result<void> note_forgotten(const std::string& directory, const LogKey& log);
 /// Whether that is `Published::is_unasked`. What a damaged mark has said, `Appender::open` asks
 /// for. Fails with kFileIo.
 [[nodiscard]] Result<bool> is_unasked(const std::string& directory, const LogKey& log);
+
+/// An own log that a store knows nothing of.
+struct GoneLog {
+  LogKey log;
+  SeqNum published = 0;  ///< the last entry, by its mark
+};
+
+/// Which logs are gone from a store: those that were last appended to in it, or in one that it is a
+/// copy of from before; of one that was repaired the id may be new, so that those count as well
+/// whose marks name the store that the marks of logs in it name; or those of any store.
+enum class GoneFrom { kThis, kRepaired, kAny };
 
 /// The marks in a directory as one store finds them, for who asks for many: of a log that is not in
 /// the list no file is looked for.
@@ -51,6 +65,10 @@ class AuthorMarks {
                                                 const std::string& store_directory);
   /// As `read_author_mark`.
   [[nodiscard]] Result<std::optional<Published>> read(const LogKey& log) const;
+  /// Logs that the store does not know, though nobody has forgotten them. Passes over what it
+  /// cannot read.
+  [[nodiscard]] std::vector<GoneLog> list_gone(const ReadTransaction& transaction,
+                                               const StoreId& store, GoneFrom from) const;
 
  private:
   std::string directory_;

@@ -1,5 +1,6 @@
 #include "culm/store/backup.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <utility>
@@ -9,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "culm/core/hash.hpp"
 #include "culm/store/detail/lmdb.hpp"
 #include "culm/store/detail/rows.hpp"
 #include "culm/store/detail/schema.hpp"
@@ -106,6 +108,19 @@ class Part {
   int file_ = -1;
 };
 
+constexpr std::size_t kIdRandomBytes = 8;
+
+/// Behind what is random in `id`, what says whose backup it is.
+StoreId with_origin(StoreId id, const StoreId& of) {
+  Hasher hasher;
+  hasher.update(of);
+  hasher.update(ByteView(id).first(kIdRandomBytes));
+  const Hash said = hasher.finish();
+  std::ranges::copy(ByteView(said.bytes).first(id.size() - kIdRandomBytes),
+                    id.begin() + kIdRandomBytes);
+  return id;
+}
+
 Result<void> change_id(const std::string& file, Random& random) {
   CULM_TRY(detail::LmdbEnv env, detail::LmdbEnv::open_alone(file));
   CULM_TRY(auto begun, env.begin(false));
@@ -115,7 +130,9 @@ Result<void> change_id(const std::string& file, Random& random) {
   if (!value) return fail(Errc::kStoreDamaged);
   CULM_TRY(const ByteView body, detail::unseal(Table::kMeta, key, *value));
   CULM_TRY(auto meta, detail::decode_meta(body));
+  const StoreId of = meta.id;
   random.fill(meta.id);
+  meta.id = with_origin(meta.id, of);
   Bytes row;
   detail::encode_meta(row, meta);
   detail::seal(row, Table::kMeta, key);
@@ -133,6 +150,8 @@ Result<std::uint64_t> back_up(LmdbKv& store, const std::string& directory, Rando
   if (!changed) return fail(of_copy(changed.error()));
   return std::move(part).finish();
 }
+
+bool is_backup_of(const StoreId& id, const StoreId& of) { return id == with_origin(id, of); }
 
 void drop_unfinished_backup(const std::string& directory, bool is_new) noexcept {
   const std::string path = directory + "/" + std::string(kPartName);

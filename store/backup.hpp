@@ -5,6 +5,7 @@
 
 #include "culm/core/random.hpp"
 #include "culm/store/lmdb_kv.hpp"
+#include "culm/store/store.hpp"
 
 namespace culm::store {
 
@@ -23,6 +24,8 @@ void drop_unfinished_backup(const std::string& directory, bool is_new) noexcept;
 /// with kStoreDamaged, where the store cannot be read. Spec: store.md#backup
 [[nodiscard]] Result<std::uint64_t> back_up(LmdbKv& store, const std::string& directory,
                                             Random& random);
+/// Whether `id` is that of a backup of the store with the id `of`.
+[[nodiscard]] bool is_backup_of(const StoreId& id, const StoreId& of);
 /// What a copy to `directory` that is under way has written so far; 0 where none is.
 [[nodiscard]] std::uint64_t backed_up_bytes(const std::string& directory);
 

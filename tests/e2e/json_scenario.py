@@ -198,6 +198,9 @@ class JsonLines(Rotten):
             copied, = self.run_verb("backup", f"copy of {store}", store=store)
             self.assertEqual(copied["peer_key_left_out"], has_key)
         self.run_verb("repair")
+        self.run_verb("append", "--key", "me.key", "--log-id", 8, "--end")
+        for verb in "ls", "verify":
+            self.run_verb(verb, store="copy of store")
         self.run_verb("forget", author + ".7", "--own", "--dry-run")
         self.run_verb("forget", author + ".7", "--own")
         self.run_verb("help", "--manuals", "manuals")

@@ -35,7 +35,8 @@ class RepairCounts(Rotten):
         self.whole = self.data.read_bytes()
 
     def held(self):
-        return {log["log"]: seqnums(log["held"]) for log in self.json_lines("ls")}
+        return {log["log"]: seqnums(log["held"]) for log in self.json_lines("ls")
+                if log["type"] == "log"}
 
     def repair(self, *arguments, dry=False):
         """Its lines, and what they say is lost: named entries, others, of which nothing is left."""
@@ -77,7 +78,8 @@ class RepairCounts(Rotten):
         self.assertEqual((said - gone, len(gone) - len(said)), (set(), rows), lines)
         self.assertEqual(lost, len(said), lines)
         done = self.run_culm("verify", "--json", status=(OK, NOT_FOUND))
-        verdicts = [json.loads(line) for line in done.stdout.splitlines()]
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        verdicts = [line for line in lines if line["type"] == "verdict"]
         self.assertEqual({(line["log"], n) for line in verdicts for n in seqnums(line["lost"])},
                          said, verdicts)
         again, *of_again = self.repair()

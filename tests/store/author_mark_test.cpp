@@ -205,6 +205,40 @@ TEST_F(AuthorMarkFile, SaysWhenItOrTheStoreIsACopy) {
   EXPECT_FALSE(is_copied(path, 7));
 }
 
+TEST_F(AuthorMarkFile, SaysThatItsLogWasForgottenUntilItIsWrittenAnew) {
+  const auto read_file = [&] {
+    return FileAuthorMark::open(path, log, Duration{}, 7).value()->read_file().value();
+  };
+  EXPECT_EQ(read_file(), std::nullopt);
+  const auto mark = *FileAuthorMark::open(path, log, Duration{}, 7);
+  ASSERT_TRUE(mark->write_forgotten());
+  EXPECT_EQ(read_file(), std::nullopt) << "nothing was published";
+  ASSERT_TRUE(mark->write(published(5)));
+  EXPECT_FALSE(read_file()->is_forgotten);
+  EXPECT_EQ(read_file()->store_file, 7U);
+  ASSERT_TRUE(mark->write_forgotten());
+  EXPECT_TRUE(read_file()->is_forgotten);
+  EXPECT_EQ(read_file()->published, published(5)) << "the mark stays";
+  constexpr std::streamoff kForgotten = 8224;
+  EXPECT_EQ(std::filesystem::file_size(path), 8248U);
+  for (std::streamoff at = kForgotten; at < kForgotten + 24; ++at) {
+    flip(at);
+    EXPECT_FALSE(read_file()->is_forgotten) << at;
+    flip(at);
+  }
+  ASSERT_TRUE(mark->write(published(6)));
+  EXPECT_FALSE(read_file()->is_forgotten);
+}
+
+TEST_F(AuthorMarkFile, ACopyStaysOneWhenItsLogIsForgotten) {
+  const auto mark = *FileAuthorMark::open(path, log, Duration{}, 7);
+  ASSERT_TRUE(mark->write(published(5)));
+  std::filesystem::last_write_time(path, std::filesystem::file_time_type());
+  ASSERT_TRUE(mark->read().value()->is_copied);
+  ASSERT_TRUE(mark->write_forgotten());
+  EXPECT_TRUE(mark->read().value()->is_copied);
+}
+
 TEST_F(AuthorMarkFile, RefusesTheMarkOfAnotherLog) {
   ASSERT_TRUE(write(5));
   log.log_id = LogId{1};

@@ -48,6 +48,18 @@ TEST_F(Backup, HoldsWhatTheStoreHeldAndIsAnotherStore) {
   EXPECT_NE(one->id(), whole->id());
   EXPECT_NE(two->id(), whole->id());
   EXPECT_NE(two->id(), one->id());
+  EXPECT_TRUE(store::is_backup_of(one->id(), whole->id()));
+  EXPECT_TRUE(store::is_backup_of(two->id(), whole->id()));
+  EXPECT_FALSE(store::is_backup_of(two->id(), one->id()));
+  EXPECT_FALSE(store::is_backup_of(whole->id(), one->id()));
+  // BLAKE2b-512 of 16 bytes of 1 and 8 bytes of 2.
+  const auto said =
+      hash(Bytes({1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2}));
+  store::StoreId of, id;
+  of.fill(1);
+  id.fill(2);
+  std::copy_n(said.bytes.begin(), 8, id.begin() + 8);
+  EXPECT_TRUE(store::is_backup_of(id, of));
   const auto transaction = *one->read();
   const auto state = **transaction.get_log(log.log());
   EXPECT_EQ(state, before);

@@ -360,10 +360,25 @@ Outcome<store::LogState> read_log(const store::Store& store, const LogKey& log) 
   return *state;
 }
 
-std::string short_name(const LogKey& log, std::size_t digits) {
-  // One that cannot be read is no reason to say nothing of the log.
+/// One that cannot be read is no reason to say nothing of a log.
+static const std::vector<GivenName>& given_names() {
   static const std::vector<GivenName> names = list_given_names().value_or(std::vector<GivenName>());
-  if (const auto name = given_name_of(names, log)) return *name;
+  return names;
+}
+
+/// A given name of this log alone, with ".LOG_ID" where it is its author's.
+static std::optional<std::string> given_name_of_one(const LogKey& log) {
+  const auto exact =
+      std::ranges::find(given_names(), LogName{log.author, log.log_id}, &GivenName::log);
+  if (exact != given_names().end()) return exact->name;
+  const auto author =
+      std::ranges::find(given_names(), LogName{log.author, std::nullopt}, &GivenName::log);
+  if (author == given_names().end()) return std::nullopt;
+  return author->name + "." + std::to_string(to_integer(log.log_id));
+}
+
+std::string short_name(const LogKey& log, std::size_t digits) {
+  if (const auto name = given_name_of(given_names(), log)) return *name;
   std::string text = to_hex(log.author.bytes).substr(0, digits);
   if (log.log_id != LogId{}) text.append(".").append(std::to_string(to_integer(log.log_id)));
   return text;
@@ -375,6 +390,10 @@ std::string name_of_one(const LogKey& log) {
 
 std::string whole_name_of_one(const LogKey& log) {
   return to_string(LogName{log.author, log.log_id});
+}
+
+std::string findable_name_of_one(const LogKey& log) {
+  return given_name_of_one(log).value_or(whole_name_of_one(log));
 }
 
 std::string short_name(const sealing::PeerKey& peer) { return to_hex(peer.bytes).substr(0, 12); }

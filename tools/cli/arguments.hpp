@@ -156,6 +156,8 @@ enum class OfAuthor { kKnown, kKnownAndLog0 };
 [[nodiscard]] std::string name_of_one(const LogKey& log);
 /// The same where no store may know it.
 [[nodiscard]] std::string whole_name_of_one(const LogKey& log);
+/// The same, by the name that `culm name` gave where there is one.
+[[nodiscard]] std::string findable_name_of_one(const LogKey& log);
 [[nodiscard]] std::string short_name(const sealing::PeerKey& peer);
 /// What a fork has cost here, behind a sentence that says where it is: "; 3 entries that are here
 /// are dropped, with 3 payloads: 4-6", or "" where that is nothing.

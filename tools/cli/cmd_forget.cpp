@@ -1,11 +1,13 @@
 #include <algorithm>
 #include <filesystem>
+#include <memory>
 #include <vector>
 
 #include "culm/core/limits.hpp"
 #include "culm/replication/node/sync_report.hpp"
 
 #include "tools/cli/arguments.hpp"
+#include "tools/cli/gone.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/lost.hpp"
@@ -174,6 +176,44 @@ Outcome<void> look(Context& context, const Options& options) {
   });
 }
 
+void miss_no_more(const LogKey& log) {
+  const auto marks = store::find_marks_directory();
+  // What is said of the log alone depends on it.
+  if (marks) static_cast<void>(store::note_forgotten(*marks, log));
+}
+
+/// Of a log that was appended to in another store that one is to say what it lacks.
+void miss_no_more(const Context& context, const store::Store& store,
+                  const std::vector<LogKey>& forgotten) {
+  const auto gone = find_gone(context, store).value_or(std::vector<store::GoneLog>());
+  for (const auto& [log, published] : gone) {
+    if (std::ranges::find(forgotten, log) != forgotten.end()) miss_no_more(log);
+  }
+}
+
+/// Own logs that are not in the store are not named as missing any more; whether that is all.
+Outcome<bool> let_go(Context& context, const store::Store& store, const Options& options) {
+  const auto name = find_whole_name(options.log);
+  if (!options.own || !name || !*name) return false;
+  CULM_TOOLS_TRY(const auto gone, find_gone(context, store, store::GoneFrom::kAny));
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  CULM_TOOLS_TRY(const auto known, transaction.list_logs(to_hex((*name)->author.bytes)));
+  const auto is_named = [&name](const LogKey& log) { return (*name)->matches(log); };
+  bool is_all = false;
+  for (const auto& [log, published] : gone) {
+    if (!is_named(log)) continue;
+    is_all = std::ranges::none_of(known, is_named);
+    miss_no_more(log);
+    store::LogState nothing;
+    nothing.log = log;
+    const Extent none{std::make_shared<const store::LogState>(nothing), {}, 0, {}};
+    CULM_TOOLS_CHECK(context.json ? context.out.write_json(to_json(none, true))
+                                  : context.out.say("forgot " + short_name(log) +
+                                                    ": nothing of it is in this store\n"));
+  }
+  return is_all;
+}
+
 /// A log that is not known: it may be one whose forgetting was interrupted.
 Outcome<void> finish(Context& context, host::WritableStore& access, Failure unknown) {
   bool is_left = false;
@@ -198,12 +238,15 @@ Outcome<void> run(Context& context, const Options& options) {
   Ed25519Verifier verifier;
   CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kFail, verifier));
   const bool is_beside_node = access.node != nullptr;
+  CULM_TOOLS_TRY(const bool is_all_gone, let_go(context, *access.store, options));
+  if (is_all_gone) return {};
   auto logs = find_logs(*access.store, options);
   const bool is_unknown = !logs && logs.error().code == Errc::kLogUnknown;
   if (is_unknown) return finish(context, access, std::move(logs).error());
   if (!logs) return fail_with(std::move(logs).error());
   CULM_TOOLS_CHECK(refuse_own(context, *access.store, *logs, options));
   say_when_interrupted("nothing was forgotten");
+  std::vector<LogKey> forgotten;
   const auto plan = [&](const LogKey& log) -> Outcome<std::optional<PlannedChange>> {
     auto extent = find_extent(*access.store, log);
     // One that .LOG_ID names and that was forgotten meanwhile, or of which that was interrupted.
@@ -214,9 +257,11 @@ Outcome<void> run(Context& context, const Options& options) {
     if (!extent) return fail_with(std::move(extent).error());
     PlannedChange planned{{log, host::LogChange::Forget{}}, 1 + count_rows(*extent)};
     planned.says_how_far = true;
-    planned.say = [&context, is_beside_node, is_told = is_own(log) || has_author_marks(),
+    planned.say = [&context, &forgotten, is_beside_node,
+                   is_told = is_own(log) || has_author_marks(),
                    extent = *std::move(extent)](bool is_made) -> Outcome<void> {
       if (!is_made) return {};
+      forgotten.push_back(extent.log->log);
       if (context.json) return context.out.write_json(to_json(extent, true));
       return context.out.say("forgot " + described(extent) +
                              (is_told ? "" : "; no author marks say whether it was your own") +
@@ -227,10 +272,12 @@ Outcome<void> run(Context& context, const Options& options) {
     };
     return planned;
   };
-  return change_logs(context, *logs, plan, [&](std::span<const host::LogChange> changes) {
+  auto done = change_logs(context, *logs, plan, [&](std::span<const host::LogChange> changes) {
     auto changed = forget(access, changes);
     return changed ? *std::move(changed) : host::ChangedLogs{0, fail(changed.error())};
   });
+  miss_no_more(context, *access.store, forgotten);
+  return done;
 }
 
 }  // namespace
@@ -247,9 +294,12 @@ void add_forget(CommandTree& tree) {
       "appended to on this machine, in any store. Where nothing was, as with $HOME or\n"
       "$CULM_MARKS set otherwise, a log of a store that met no peer is refused as well. Of\n"
       "an author with several logs all are\n"
-      "forgotten; .LOG_ID names one. When it was interrupted, repeat it, or `culm compact`; "
-      "nothing\n"
-      "of the log is seen or served meanwhile.",
+      "forgotten; .LOG_ID names one.\n"
+      "\n"
+      "When it was interrupted, repeat it, or `culm compact`; nothing of the log is seen or "
+      "served\n"
+      "meanwhile. Your own log that `culm ls` names as one that is not in the store is named no\n"
+      "more after --own.",
       "culm forget 4fd3ab12 --dry-run\n"
       "  culm forget 4fd3ab12",
       options, run);

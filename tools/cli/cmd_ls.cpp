@@ -10,6 +10,7 @@
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/escape.hpp"
+#include "tools/cli/gone.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/lost.hpp"
 #include "tools/cli/store_access.hpp"
@@ -281,13 +282,16 @@ Outcome<void> run(Context& context, const Options& options) {
              summary.tone);
     if (rows.count() == kRowsPerPortion) CULM_TOOLS_CHECK(context.out.say(rows.take()));
   }
-  if (context.json) return {};
+  std::vector<store::GoneLog> gone;
+  if (options.prefix.empty()) gone = losses.gone(transaction);
+  if (context.json) return tell_gone(context, gone);
   if (elsewhere_logs > 1) elsewhere += kThenOthers;
   if (elsewhere.empty()) elsewhere = std::move(withheld);
   context.next = logs.empty()
                      ? "`culm append` begins a log, `culm sync HOST:PORT AUTHOR` fetches one"
                      : std::move(step.empty() ? elsewhere : step);
-  return context.out.say(logs.empty() ? "no logs\n" : rows.take());
+  CULM_TOOLS_CHECK(context.out.say(logs.empty() ? "no logs\n" : rows.take()));
+  return tell_gone(context, gone);
 }
 
 }  // namespace
@@ -313,7 +317,10 @@ void add_ls(CommandTree& tree) {
       "\n"
       "Of what was appended while no peer, or not all, could be asked it says that a node\n"
       "withholds it. What damage took and is not wanted any more is no loss, and said apart;\n"
-      "`culm verify` says how it comes back.",
+      "`culm verify` says how it comes back. Your own logs that are not in the store, though "
+      "their\n"
+      "author marks tell of it (`culm mark`), as after a restore, are named with the command that\n"
+      "takes them from a peer; not those that were forgotten.",
       "culm ls --full", options, run);
   verb.group(VerbGroup::kRead);
   verb.add_option("PREFIX", &options->prefix,

@@ -139,7 +139,7 @@ Outcome<Fetched> tell_replaced(Context& context, const Findings& findings, const
 
 Outcome<void> unless_logs_lost(Context& context, const store::Store& store, LostRows lost_rows) {
   if (lost_rows == 0) return {};
-  CULM_TOOLS_TRY(const std::string step, next_if_logs_lost(store));
+  CULM_TOOLS_TRY(const std::string step, next_if_logs_lost(context, store));
   const std::string which =
       lost_rows
           ? "not all that was lost was replaced: nothing is left of " + human_entries(*lost_rows)
@@ -207,7 +207,7 @@ Outcome<bool> fetch(Context& context, const RepairOptions& options, const Findin
   CULM_TOOLS_TRY(const std::string other, next_ways(context, *store, lost));
   step += other;
   if (lost_rows != 0) {
-    CULM_TOOLS_TRY(const std::string whole, next_if_logs_lost(*store));
+    CULM_TOOLS_TRY(const std::string whole, next_if_logs_lost(context, *store));
     step += "; " + whole;
   }
   return fail_with(std::move(failure).next(step));

@@ -6,10 +6,10 @@
 #include "culm/replication/host/synced_logs.hpp"
 #include "culm/replication/host/writer.hpp"
 #include "culm/replication/node/interests.hpp"
-#include "culm/store/author_mark_place.hpp"
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/commands.hpp"
+#include "tools/cli/gone.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
@@ -121,8 +121,26 @@ Outcome<void> leave_out_payloads(const store::ReadTransaction& transaction,
   return {};
 }
 
-Outcome<void> add_logs(const Options& options, const store::Store& store, bool is_missing,
-                       node::SyncRequest& request) {
+/// Of a store without a log, or none yet.
+Outcome<void> fail_without_logs(const Context& context, const Options& options,
+                                const store::Store& store, bool is_missing) {
+  CULM_TOOLS_TRY(const auto gone, find_gone(context, store));
+  const char* const what = is_missing ? "there is no store yet" : "the store knows no log yet";
+  std::string step =
+      "name one, `culm sync HOST:PORT AUTHOR` with the 64 digits that `culm keygen` "
+      "printed to its author";
+  if (is_missing) step += "; that makes the store";
+  if (!gone.empty()) {
+    step = "your own are named by their marks: `culm sync " +
+           node::to_string(options.first.endpoint) + " " + findable_name_of_one(gone.front().log) +
+           "`" + (gone.size() == 1 ? "" : "; `culm ls` names the others");
+  }
+  return fail_with(
+      Failure(Exit::kUsage, Errc::kUsage, what + std::string(", and no log is named")).next(step));
+}
+
+Outcome<void> add_logs(const Context& context, const Options& options, const store::Store& store,
+                       bool is_missing, node::SyncRequest& request) {
   replication::WantRequest want = options.want;
   want.interest.newest = options.newest.value_or(0);
   want.budget_bytes = options.budget.value_or(0);
@@ -138,14 +156,7 @@ Outcome<void> add_logs(const Options& options, const store::Store& store, bool i
   if (want.interest.empty() && !request.push) {
     CULM_TOOLS_CHECK(leave_out_unwanted(options, transaction, logs));
   }
-  if (logs.empty()) {
-    const char* const what = is_missing ? "there is no store yet" : "the store knows no log yet";
-    return fail_with(
-        Failure(Exit::kUsage, Errc::kUsage, what + std::string(", and no log is named"))
-            .next(std::string("name one, `culm sync HOST:PORT AUTHOR` with the 64 digits that "
-                              "`culm keygen` printed to its author") +
-                  (is_missing ? "; that makes the store" : "")));
-  }
+  if (logs.empty()) return fail_without_logs(context, options, store, is_missing);
   if (request.live && logs.size() > node::kLiveLogsMax) {
     return fail_with(Failure(Exit::kUsage, Errc::kUsage,
                              "--live keeps at most " + human_logs(node::kLiveLogsMax) +
@@ -167,13 +178,7 @@ Outcome<void> add_logs(const Options& options, const store::Store& store, bool i
 /// of one's own, the marks do.
 Outcome<std::string> tell_other_logs(const Context& context, const Options& options,
                                      const store::Store& store) {
-  const auto directory = store::find_marks_directory();
-  const auto marks = directory ? store::list_author_marks(*directory) : std::vector<LogKey>();
-  // One that was last appended to in this very store was forgotten here.
-  const auto is_forgotten = [&](const LogKey& log) {
-    const auto mark = store::read_author_mark(*directory, log, context.store_directory);
-    return mark && *mark && !(*mark)->is_copied;
-  };
+  CULM_TOOLS_TRY(const auto gone, find_gone(context, store, store::GoneFrom::kAny));
   std::string sync = "`culm sync ";
   sync.append(node::to_string(options.first.endpoint)).append(" ");
   std::string text;
@@ -184,11 +189,10 @@ Outcome<std::string> tell_other_logs(const Context& context, const Options& opti
     const LogKey first{name.author, LogId{}};
     CULM_TOOLS_TRY(const auto known, transaction.list_logs(to_hex(name.author.bytes)));
     bool is_told = false;
-    for (const LogKey& log : marks.value_or(std::vector<LogKey>())) {
-      const bool is_here = log == first || std::ranges::find(known, log) != known.end();
-      if (log.author != name.author || is_here || is_forgotten(log)) continue;
+    for (const auto& [log, published] : gone) {
+      if (log.author != name.author || log == first) continue;
       text += short_name(log) + ": is your own, was not asked for, and is not here: " + sync;
-      text += whole_name_of_one(log) + "`\n";
+      text += findable_name_of_one(log) + "`\n";
       is_told = true;
     }
     if (is_told || !known.empty()) continue;
@@ -202,6 +206,7 @@ Outcome<std::string> tell_other_logs(const Context& context, const Options& opti
 struct Besides {
   Unwanted unwanted;
   std::string others;
+  std::vector<store::GoneLog> gone;  ///< where no log was named
 };
 
 Outcome<Besides> find_besides(const Context& context, const Options& options,
@@ -211,6 +216,9 @@ Outcome<Besides> find_besides(const Context& context, const Options& options,
   for (const replication::WantRequest& want : request.logs) logs.push_back(want.log);
   CULM_TOOLS_TRY(besides.unwanted, find_unwanted(store, logs));
   CULM_TOOLS_TRY(besides.others, tell_other_logs(context, options, store));
+  if (options.logs.empty()) {
+    CULM_TOOLS_TRY(besides.gone, find_gone(context, store));
+  }
   return besides;
 }
 
@@ -223,10 +231,15 @@ bool is_spoken_of(const node::SyncReport& report) {
 Outcome<void> conclude(Context& context, const node::SyncRequest& request,
                        const node::SyncReport& report, const store::Store& store,
                        const Besides& besides) {
+  const std::string peer = node::to_string(request.peers.front().endpoint);
+  if (context.json && is_answered(report)) {
+    CULM_TOOLS_CHECK(tell_gone(context, besides.gone, peer));
+  }
   const auto judged = conclude(context, request, report);
   if (context.json || (!judged && !is_spoken_of(report))) return judged;
   CULM_TOOLS_TRY(const std::string again, tell_unwanted(store, besides.unwanted));
   CULM_TOOLS_CHECK(context.out.say((judged ? again : "") + besides.others));
+  CULM_TOOLS_CHECK(tell_gone(context, besides.gone, peer));
   return judged;
 }
 
@@ -241,7 +254,7 @@ Outcome<void> run_elsewhere(Context& context, const Options& options, node::Sync
                                "--verification and --verify-threads"));
   }
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
-  CULM_TOOLS_CHECK(add_logs(options, *store, false, request));
+  CULM_TOOLS_CHECK(add_logs(context, options, *store, false, request));
   CULM_TOOLS_TRY(const Besides besides, find_besides(context, options, request, *store));
   say_when_interrupted("the peer has not answered");
   CULM_TOOLS_TRY(const auto silence, check_unasked(context, *store, request));
@@ -334,7 +347,7 @@ Outcome<void> run(Context& context, const Options& options) {
   if (!opened) return fail_with(opened.error());
   Host& host = **opened;
   const bool is_missing = host.store_is() == Host::StoreIs::kMissing;
-  CULM_TOOLS_CHECK(add_logs(options, host.store(), is_missing, request));
+  CULM_TOOLS_CHECK(add_logs(context, options, host.store(), is_missing, request));
   CULM_TOOLS_TRY(const Besides besides, find_besides(context, options, request, host.store()));
   Outcome<void> served;
   const auto serve = [&] {

@@ -8,6 +8,7 @@
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/evidence_text.hpp"
 #include "tools/cli/files.hpp"
+#include "tools/cli/gone.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/jsonl_file.hpp"
@@ -243,24 +244,25 @@ void judge(std::optional<Failure>& worst, const store::Store& store, const store
   }
 }
 
+/// What of the file is none of a log.
+void judge_file(std::optional<Failure>& worst, const Context& context,
+                const store::ReadTransaction& transaction) {
+  const auto sound = store::audit_tables(transaction);
+  if (!sound) keep_worst(worst, Failure(sound.error()).about("tables of the store"));
+  const auto pages = store::count_damaged_pages(context.store_directory);
+  if (!pages || *pages == 0) return;
+  Failure failure(Error{Errc::kStoreDamaged});
+  failure.message +=
+      ": " + human_count(*pages) + (*pages == 1 ? " page" : " pages") + " of its file";
+  keep_worst(worst, std::move(failure).about(named(context)));
+}
+
 Outcome<void> verify_store(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto transaction, store->read());
   std::optional<Failure> worst;
-  if (options.logs.empty()) {
-    const auto sound = store::audit_tables(transaction);
-    if (!sound) {
-      keep_worst(worst, Failure(sound.error()).about("tables of the store"));
-    }
-    const auto pages = store::count_damaged_pages(context.store_directory);
-    if (pages && *pages != 0) {
-      Failure failure(Error{Errc::kStoreDamaged});
-      failure.message +=
-          ": " + human_count(*pages) + (*pages == 1 ? " page" : " pages") + " of its file";
-      keep_worst(worst, std::move(failure).about(named(context)));
-    }
-  }
+  if (options.logs.empty()) judge_file(worst, context, transaction);
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));
   const LostFinder losses(context, *store);
   const Columns columns = measure(transaction, logs);
@@ -278,8 +280,8 @@ Outcome<void> verify_store(Context& context, const Options& options) {
     const std::string title = short_name(key);
     const auto state = transaction.get_log(key);
     if (!state) {
-      if (state.error().code == Errc::kLogUnknown)
-        return fail_with(Failure(state.error()).about(title));
+      const bool is_unknown = state.error().code == Errc::kLogUnknown;
+      if (is_unknown) return fail_with(Failure(state.error()).about(title));
       keep_worst(worst, Failure(state.error()).about(title));
       CULM_TOOLS_CHECK(print_unreadable(context, columns, key, state.error(), {}));
       continue;
@@ -306,8 +308,9 @@ Outcome<void> verify_store(Context& context, const Options& options) {
     judge(worst, *store, log, told, report);
   }
   if (elsewhere > 1) context.next += kThenOthers;
+  if (logs.empty() && !context.json && !worst) CULM_TOOLS_CHECK(context.out.say("no logs\n"));
+  if (options.logs.empty()) CULM_TOOLS_CHECK(tell_gone(context, losses.gone(transaction)));
   if (worst) return fail_with(*std::move(worst));
-  if (logs.empty() && !context.json) return context.out.say("no logs\n");
   return {};
 }
 
@@ -342,7 +345,9 @@ void add_verify(CommandTree& tree) {
       "then. What the author mark of a log tells of (`culm mark`), and is not here, is lost as\n"
       "well, if the mark was last written with this very store; of one that this is a copy of\n"
       "it only says how far this is behind. Where the mark is damaged, or another entry is here\n"
-      "in the place of its one, the exit status is 7 too.",
+      "in the place of its one, the exit status is 7 too. Of own logs that are not in the store "
+      "at\n"
+      "all it only says that, and how they come back.",
       "culm verify\n  culm verify --jsonl part.jsonl\n"
       "  culm verify --entry 4.bin --backlink 3.bin --lipmaalink 1.bin",
       options, run);

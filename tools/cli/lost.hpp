@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "culm/store/author_mark_place.hpp"
 #include "culm/store/store.hpp"
@@ -80,6 +81,10 @@ class LostFinder {
   [[nodiscard]] Result<LostOfLog> foresee(const store::ReadTransaction& transaction,
                                           const store::LogState& log,
                                           const store::Damage& damage) const;
+  /// As `store::AuthorMarks::list_gone`.
+  [[nodiscard]] std::vector<store::GoneLog> gone(const store::ReadTransaction& transaction) const {
+    return marks_.list_gone(transaction, store_.id(), store::GoneFrom::kThis);
+  }
 
  private:
   [[nodiscard]] LostOfLog with_mark(const store::ReadTransaction& transaction,

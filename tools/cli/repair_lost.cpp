@@ -3,24 +3,19 @@
 #include <algorithm>
 #include <functional>
 #include <optional>
-#include <set>
 #include <utility>
 #include <vector>
 
 #include "culm/feed/closure.hpp"
-#include "culm/store/author_mark_place.hpp"
 #include "culm/store/foresee.hpp"
 
 #include "tools/cli/arguments.hpp"
-#include "tools/cli/files.hpp"
+#include "tools/cli/gone.hpp"
 #include "tools/cli/lost.hpp"
 #include "tools/cli/store_access.hpp"
 
 namespace culm::tools {
 namespace {
-
-/// Of names in a sentence: more nobody reads.
-constexpr std::size_t kNamesCharactersMax = 300;
 
 /// A log that was repaired, or in a dry run as it would be.
 struct Repaired {
@@ -101,23 +96,6 @@ Outcome<AllLost> find_all_lost(Context& context, const RepairOptions& options,
   return all;
 }
 
-/// One's own logs of which the store holds nothing, though they were published: they may be in
-/// another one.
-Outcome<std::vector<LogKey>> find_own_gone(const store::Store& store) {
-  const auto marks = store::find_marks_directory();
-  if (!marks) return std::vector<LogKey>();
-  CULM_TOOLS_TRY(auto own, about(shown(*marks), store::list_author_marks(*marks)));
-  CULM_TOOLS_TRY(const auto transaction, store.read());
-  CULM_TOOLS_TRY(const auto logs, transaction.list_logs());
-  const std::set<LogKey> here(logs.begin(), logs.end());
-  std::erase_if(own, [&](const LogKey& log) {
-    if (here.contains(log)) return true;
-    const auto mark = store::read_author_mark(*marks, log);
-    return mark && (!*mark || (*mark)->seqnum == 0);
-  });
-  return own;
-}
-
 /// Says what a run with --from asks for, as far as that is known.
 Outcome<void> tell_asked(Context& context, const LogKey& log, const store::Lost& wanted) {
   if (wanted.empty()) return {};
@@ -145,7 +123,7 @@ Outcome<void> tell_sum(Context& context, const LostCounts& counts, bool is_sound
   std::string text =
       counts.failure(is_sound ? "the store is sound" : "the store would be sound again").message;
   if (counts.rows != 0) {
-    CULM_TOOLS_TRY(const std::string whole, next_if_logs_lost(store));
+    CULM_TOOLS_TRY(const std::string whole, next_if_logs_lost(context, store));
     const std::string which =
         counts.rows ? "of " + human_entries(*counts.rows) + " nothing tells the log"
                     : std::string("nothing tells how many entries it had, nor of which logs");
@@ -176,18 +154,12 @@ Outcome<Wanted> find_wanted(const Context& context, const RepairOptions& options
   return all;
 }
 
-Outcome<std::string> next_if_logs_lost(const store::Store& store) {
+Outcome<std::string> next_if_logs_lost(const Context& context, const store::Store& store) {
   std::string step = "a log of which nothing is left comes back with `culm sync HOST:PORT LOG`";
-  CULM_TOOLS_TRY(const std::vector<LogKey> own, find_own_gone(store));
-  std::string names;
-  for (const LogKey& log : own) {
-    if (names.size() > kNamesCharactersMax) {
-      names += " and others";
-      break;
-    }
-    names += (names.empty() ? "" : ", ") + whole_name_of_one(log);
+  CULM_TOOLS_TRY(const auto gone, find_gone(context, store, store::GoneFrom::kRepaired));
+  if (!gone.empty()) {
+    step += "; of your own (`culm mark`) not in this store: " + human_gone(gone, ", ");
   }
-  if (!names.empty()) step += "; of your own (`culm mark`) not in this store: " + names;
   return step;
 }
 
@@ -200,7 +172,7 @@ Outcome<void> unless_lost(Context& context, const RepairOptions& options, const 
   CULM_TOOLS_TRY(AllLost all, find_all_lost(context, options, findings, store, lost_rows));
   if (all.counts.empty()) return {};
   if (all.counts.rows != 0) {
-    CULM_TOOLS_TRY(const std::string whole, next_if_logs_lost(store));
+    CULM_TOOLS_TRY(const std::string whole, next_if_logs_lost(context, store));
     if (all.next.empty()) all.next = "where a peer has more: `culm repair --from HOST:PORT`";
     all.next += "; " + whole;
   }

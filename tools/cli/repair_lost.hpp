@@ -24,7 +24,8 @@ using Wanted = std::map<LogKey, store::Lost>;
                                           const Findings& findings, const store::Store& store);
 
 /// How a log comes back of which nothing is left to ask for.
-[[nodiscard]] Outcome<std::string> next_if_logs_lost(const store::Store& store);
+[[nodiscard]] Outcome<std::string> next_if_logs_lost(const Context& context,
+                                                     const store::Store& store);
 
 /// Less by so many that something accounts for.
 void account_for(LostRows& rows, std::uint64_t entries);
