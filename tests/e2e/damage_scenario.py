@@ -273,7 +273,7 @@ class Damage(Rotten):
         alone = self.error(NOT_FOUND, "repair", store="alone")
         self.assertIn("53 entries of which nothing else is left", alone)
         self.assertIn(step, alone)
-        done = self.run_culm("repair", "--from", relay.address, status=NETWORK)
+        done = self.run_culm("repair", "--from", relay.address, status=NOT_FOUND)
         self.assertIn(": replaced 2 entries: 300-301\n", done.stdout.decode())
         said = done.stderr.decode()
         self.assertIn("nothing is left of 51 entries, so no peer was asked for them", said)

@@ -137,16 +137,19 @@ Outcome<Fetched> tell_replaced(Context& context, const Findings& findings, const
   return fetched;
 }
 
-Outcome<void> unless_logs_lost(Context& context, const store::Store& store, LostRows lost_rows) {
+/// Peers did what they were asked: the exit is that of a repair that asks none.
+Outcome<void> unless_logs_lost(Context& context, const store::Store& store,
+                               const node::SyncReport& report, LostRows lost_rows) {
   if (lost_rows == 0) return {};
   CULM_TOOLS_TRY(const std::string step, next_if_logs_lost(context, store));
+  const std::string asked = report.peers.empty() ? "no log is here that a peer could be asked for"
+                                                 : "peers were asked for the logs that are here";
   const std::string which =
-      lost_rows
-          ? "not all that was lost was replaced: nothing is left of " + human_entries(*lost_rows)
-          : std::string(
-                "perhaps not all that was lost was replaced: nothing tells how many "
-                "entries the file had, nor of which logs");
-  Failure failure(Exit::kNetwork, Errc::kEntryNotHeld, which + ", so no peer was asked for them");
+      lost_rows ? "not all that was lost was replaced: nothing is left of " +
+                      human_entries(*lost_rows) + ", so no peer was asked for them"
+                : "perhaps not all that was lost was replaced: " + asked +
+                      ", and nothing tells how many entries the file had, nor of which others";
+  Failure failure(Exit::kNotFound, Errc::kEntryNotHeld, "the store is sound again, and " + which);
   return fail_with(std::move(failure).about(named(context)).next(step));
 }
 
@@ -189,7 +192,7 @@ Outcome<bool> fetch(Context& context, const RepairOptions& options, const Findin
                  tell_replaced(context, findings, lost, report, *store, lost_rows));
   const bool is_whole = fetched.is_whole;
   if (is_whole && has_answered(report)) {
-    CULM_TOOLS_CHECK(unless_logs_lost(context, *store, lost_rows));
+    CULM_TOOLS_CHECK(unless_logs_lost(context, *store, report, lost_rows));
     return fetched.is_told;
   }
   const auto why = node::why_not_done(report);
@@ -521,9 +524,10 @@ void add_repair(CommandTree& tree) {
       "(`culm select`) is named, and not asked for. Where entries of your own log are lost, do "
       "not\n"
       "append before they are back: `culm append` refuses to where it would fork the log.\n\n"
-      "Exit status 3 if the store is sound again and something that is wanted is lost, 6 if\n"
-      "peers do not bring all that was lost, both also where the file does not tell how much it\n"
-      "had; 5 if there is damage that only another store can mend.",
+      "Exit status 3 if the store is sound again and something that is wanted is lost, or may be,\n"
+      "as the file does not tell how much it had; with --from only where that is of logs that no\n"
+      "peer was asked for, as nothing of them is left. 6 if peers do not bring all that they were\n"
+      "asked for; 5 if there is damage that only another store can mend.",
       "culm repair --dry-run\n  culm repair --from 127.0.0.1:7474 --from 127.0.0.1:7475", options,
       run);
   verb.group(VerbGroup::kMend);
