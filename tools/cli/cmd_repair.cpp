@@ -327,8 +327,10 @@ Outcome<void> tell_pages(Context& context, const Rewritten& file, bool dry_run) 
                  : (may_be_more ? "at least " : "") + human_count(pages) +
                        (pages == 1 ? " page of it is" : " pages of it are") + " damaged";
   const std::string older =
-      may_be_older ? "; what was written last may be lost with it, and a delete or forget undone"
-                   : "";
+      may_be_older
+          ? "; what was written last may be lost with it, and of any log a delete or forget "
+            "undone"
+          : "";
   std::string left;
   if (!lost) left = "; how many entries it had nothing tells, so more may be lost than is said";
   if (lost && *lost != 0) left = "; nothing is left in it of " + human_entries(*lost);
@@ -408,6 +410,14 @@ Outcome<void> tell_not_wanted(Context& context, const RepairOptions& options,
   return {};
 }
 
+/// Of a file that was written again; the line about that tells a program the same.
+Outcome<void> say_nothing_lost(Context& context, bool dry_run) {
+  if (context.json) return {};
+  return context.out.say(dry_run ? "the store would be sound, and no entry or payload lost: `culm "
+                                   "repair` mends it\n"
+                                 : "the store is sound, and no entry or payload is lost\n");
+}
+
 Outcome<void> say_sound(Context& context) {
   return context.json ? context.out.write_json(Json{{"type", "sound"}})
                       : context.out.say("nothing is damaged\n");
@@ -426,9 +436,10 @@ Outcome<void> tell_plan(Context& context, const RepairOptions& options, Pages& p
   if (findings.failure) return fail_with(*std::move(findings.failure));
   const bool is_sound = is_nothing_found(findings) && !pages.are_written;
   if (is_sound) CULM_TOOLS_CHECK(say_sound(context));
-  CULM_TOOLS_CHECK(
-      tell_what_would_be(context, options, findings, is_sound, *store, pages.unnamed_entries));
+  CULM_TOOLS_TRY(const bool is_any_lost, tell_what_would_be(context, options, findings, is_sound,
+                                                            *store, pages.unnamed_entries));
   if (is_sound || context.json) return {};
+  if (is_nothing_found(findings) && !is_any_lost) return say_nothing_lost(context, true);
   return context.out.say(
       "`culm repair --from HOST:PORT` mends it and takes again what is lost from a peer that has "
       "it, `culm repair` only mends it; then a backup gives what it has: " +
@@ -452,8 +463,11 @@ Outcome<void> mend(Context& context, RepairOptions options, Pages& pages) {
   CULM_TOOLS_CHECK(fetched);
   const bool is_sound = is_nothing_found(findings) && !pages.are_written && !*fetched;
   if (is_sound) CULM_TOOLS_CHECK(say_sound(context));
-  if (!options.from.empty()) return tell_not_wanted(context, options, *store);
-  return unless_lost(context, options, findings, *store, pages.unnamed_entries);
+  CULM_TOOLS_CHECK(options.from.empty()
+                       ? unless_lost(context, options, findings, *store, pages.unnamed_entries)
+                       : tell_not_wanted(context, options, *store));
+  const bool is_whole = is_nothing_found(findings) && pages.are_written && !*fetched;
+  return is_whole ? say_nothing_lost(context, false) : Outcome<void>();
 }
 
 /// Rows are replaced one by one, unless pages are damaged or the rows do not fit together, or they

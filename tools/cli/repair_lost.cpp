@@ -180,13 +180,14 @@ Outcome<void> unless_lost(Context& context, const RepairOptions& options, const 
       all.counts.failure("the store is sound again").about(named(context)).next(all.next));
 }
 
-Outcome<void> tell_what_would_be(Context& context, const RepairOptions& options,
+Outcome<bool> tell_what_would_be(Context& context, const RepairOptions& options,
                                  const Findings& findings, bool is_sound, const store::Store& store,
                                  LostRows lost_rows) {
   CULM_TOOLS_TRY(const AllLost all, find_all_lost(context, options, findings, store, lost_rows));
   CULM_TOOLS_TRY(const Wanted wanted, find_wanted(context, options, findings, store));
   for (const auto& [log, what] : wanted) CULM_TOOLS_CHECK(tell_asked(context, log, what));
-  return tell_sum(context, all.counts, is_sound, store);
+  CULM_TOOLS_CHECK(tell_sum(context, all.counts, is_sound, store));
+  return !all.counts.empty();
 }
 
 }  // namespace culm::tools

@@ -37,8 +37,8 @@ void account_for(LostRows& rows, std::uint64_t entries);
                                         LostRows lost_rows);
 
 /// Says behind what a dry run found all that a run would say, and what one with --from would ask
-/// for.
-[[nodiscard]] Outcome<void> tell_what_would_be(Context& context, const RepairOptions& options,
+/// for. Whether anything is lost, or may be.
+[[nodiscard]] Outcome<bool> tell_what_would_be(Context& context, const RepairOptions& options,
                                                const Findings& findings, bool is_sound,
                                                const store::Store& store, LostRows lost_rows);
 
