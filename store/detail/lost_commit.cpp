@@ -44,27 +44,28 @@ bool is_behind(const StoreMeta& row, const StoreMeta& other) {
 
 }  // namespace
 
-/// Each commit but the first of a file lists what it freed, in a leaf that is no page of the commit
-/// before it.
-bool PageFile::is_later_listed() const {
+/// Each commit but the first of a file lists what it freed. LMDB writes as far as the last page,
+/// and no further.
+PageFile::Unled PageFile::find_unled() const {
+  Unled unled;
+  unled.has_unknown = known_.size() != pages_said_;
+  std::uint64_t run_end = 0;
   Page page;
   for (std::uint64_t number = kMetaPages; number < known_.size(); ++number) {
-    const bool is_leaf =
-        !is_led(number) && read_page(number, page) && has_header(page, number, kLeaf);
-    if (is_leaf && commit_of(page) == meta_.transaction + 1) return true;
+    if (is_led(number)) continue;
+    const bool is_read = read_page(number, page);
+    if (is_read && has_header(page, number, kOverflow)) {
+      run_end = std::max(run_end, number + number_at<std::uint32_t>(page, 12));
+    }
+    const bool is_leaf = is_read && has_header(page, number, kLeaf);
+    const bool is_known =
+        is_leaf || number < run_end || (is_read && has_header(page, number, kBranch));
+    unled.has_unknown = unled.has_unknown || !is_known;
+    if (!is_leaf) continue;
+    unled.is_later_listed = unled.is_later_listed || commit_of(page) == meta_.transaction + 1;
+    if (leads_to_tables(page)) unled.roots.push_back(number);
   }
-  return false;
-}
-
-/// Leaves that lead to all tables, and that are not of the commit which is read.
-std::vector<std::uint64_t> PageFile::find_roots() const {
-  std::vector<std::uint64_t> roots;
-  Page page;
-  for (std::uint64_t number = kMetaPages; number < known_.size(); ++number) {
-    if (is_led(number) || !read_page(number, page)) continue;
-    if (has_header(page, number, kLeaf) && leads_to_tables(page)) roots.push_back(number);
-  }
-  return roots;
+  return unled;
 }
 
 /// What it says of the store: the row is the last of its table. `kStoreNotFound` where there is
@@ -97,34 +98,16 @@ bool PageFile::leads_behind_end(std::uint64_t root) const {
   return false;
 }
 
-/// Whether there is one, where that is to tell that it was of a later commit, which is damaged.
-bool PageFile::has_unknown_page() const {
-  if (known_.size() != pages_said_) return true;  // LMDB writes as far as the last, and no further
-  std::uint64_t run_end = 0;
-  Page page;
-  for (std::uint64_t number = kMetaPages; number < known_.size(); ++number) {
-    if (is_led(number)) continue;
-    if (!read_page(number, page)) return true;
-    if (has_header(page, number, kOverflow)) {
-      run_end = std::max(run_end, number + number_at<std::uint32_t>(page, 12));
-    }
-    const bool is_known =
-        number < run_end || has_header(page, number, kLeaf) || has_header(page, number, kBranch);
-    if (!is_known) return true;
-  }
-  return false;
-}
-
 /// It is read in place of the one before where all its trees are whole, and its row `store` says
 /// that it came behind that. Who chose the bytes of a payload cannot have written that row: nobody
 /// else knows the id. Where two fit, one of them was forged to lead to the row of the other.
 Result<void> PageFile::find_lost_commit() {
   const auto before = find_store_row(meta_.main.root);
-  const bool is_listed = is_later_listed();
-  may_be_older_ = is_listed || has_unknown_page();
+  const Unled unled = find_unled();
+  may_be_older_ = unled.is_later_listed || unled.has_unknown;
   if (!before) return {};
   std::vector<std::uint64_t> fitting;
-  for (const std::uint64_t root : find_roots()) {
+  for (const std::uint64_t root : unled.roots) {
     const auto row = find_store_row(root);
     const bool is_damaged = !row && row.error().code == Errc::kStoreDamaged;
     const bool is_later = row && row->id == before->id && is_behind(*row, *before);
@@ -137,7 +120,7 @@ Result<void> PageFile::find_lost_commit() {
   is_list_lost_ = true;
   CULM_CHECK(find_pages());
   may_be_older_ = damaged_ != 0;
-  is_cut_ = !is_listed;
+  is_cut_ = !unled.is_later_listed;
   if (!may_be_older_) return {};
   meta_ = read;
   is_list_lost_ = false;

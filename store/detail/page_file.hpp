@@ -77,6 +77,13 @@ class PageFile {
   /// bytes.
   enum class Pass : std::uint8_t { kFind, kClaim, kVisit, kLost, kBytes };
 
+  /// What lies in pages to which the commit that is read does not lead.
+  struct Unled {
+    bool is_later_listed = false;      ///< the end of the next one's list of free pages
+    bool has_unknown = false;          ///< a page that is damaged, and may have been of that
+    std::vector<std::uint64_t> roots;  ///< leaves that lead to all tables
+  };
+
   explicit PageFile(int file) : file_(file) {}
   [[nodiscard]] bool read_page(std::uint64_t number, Page& page) const;
   [[nodiscard]] bool is_inside(std::uint64_t first, std::uint64_t pages) const;
@@ -106,11 +113,9 @@ class PageFile {
   Result<void> find_tables();
   Result<void> find_pages();
   [[nodiscard]] bool has_greedy_run() const;
-  [[nodiscard]] bool is_later_listed() const;
-  [[nodiscard]] std::vector<std::uint64_t> find_roots() const;
+  [[nodiscard]] Unled find_unled() const;
   [[nodiscard]] Result<StoreMeta> find_store_row(std::uint64_t root) const;
   [[nodiscard]] bool leads_behind_end(std::uint64_t root) const;
-  [[nodiscard]] bool has_unknown_page() const;
   Result<void> find_lost_commit();
   void doubt_free();
   void find_lost();

@@ -108,7 +108,7 @@ Result<void> RowSalvage::take_old(const PageFile::Place& place, const KvRow& row
 }
 
 /// Whose bytes these are nobody knows either.
-bool RowSalvage::is_signed(const KvRow& row) const {
+bool RowSalvage::is_signed(const KvRow& row) {
   const auto opened = open_entry_row(row);
   const auto place = parse_row_place(row.key);
   if (!opened || !place || place->stage != 0) return false;
@@ -117,8 +117,7 @@ bool RowSalvage::is_signed(const KvRow& row) const {
   if (entry.seqnum() != place->seqnum) return false;
   if (log != numbers_.end() && log->second != entry.log()) return false;
   if (!opened->payload.empty() && !check_payload(entry, opened->payload)) return false;
-  static Ed25519Verifier verifier;
-  return verifier.verify(entry.log().author, entry.signed_bytes(), entry.signature()).has_value();
+  return verifier_.verify(entry.log().author, entry.signed_bytes(), entry.signature()).has_value();
 }
 
 Result<void> RowSalvage::take_old_row(Table table, const KvRow& row) {
@@ -191,9 +190,8 @@ Result<void> RowSalvage::take_proven(const PageFile::Place& from, const RowPlace
   const LogKey log = opened.entry.log();
   CULM_TRY(const bool is_theirs, is_number_of(place.number, log, from.is_like_entries));
   if (!is_theirs) return {};
-  static Ed25519Verifier verifier;
   const EntryView& entry = opened.entry;
-  if (!verifier.verify(log.author, entry.signed_bytes(), entry.signature())) return {};
+  if (!verifier_.verify(log.author, entry.signed_bytes(), entry.signature())) return {};
   // Without others it may never have been here.
   const bool is_sure = !from.may_be_old && lost_.sure_numbers.contains(place.number);
   if (!is_sure) lost_.old_numbers.insert(place.number);

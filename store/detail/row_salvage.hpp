@@ -8,6 +8,7 @@
 #include <string>
 
 #include "culm/core/types.hpp"
+#include "culm/feed/verify.hpp"
 #include "culm/store/detail/page_file.hpp"
 #include "culm/store/detail/rows.hpp"
 #include "culm/store/detail/schema.hpp"
@@ -47,7 +48,7 @@ class RowSalvage {
   Result<void> take(Table table, const KvRow& row);
   Result<void> take_lost(const KvRow& row);
   Result<void> take_old(const PageFile::Place& place, const KvRow& row);
-  [[nodiscard]] bool is_signed(const KvRow& row) const;
+  [[nodiscard]] bool is_signed(const KvRow& row);
   Result<void> take_old_row(Table table, const KvRow& row);
   [[nodiscard]] bool is_better(Table table, const KvRow& row, ByteView than) const;
   void take_old_state(const KvRow& row);
@@ -64,6 +65,7 @@ class RowSalvage {
   std::map<std::uint64_t, LogKey> numbers_;  ///< that states say
   std::set<std::string> old_rows_;           ///< keys of entries of which another row may be newer
   LostRows lost_;
+  Ed25519Verifier verifier_;
 };
 
 }  // namespace culm::store::detail
