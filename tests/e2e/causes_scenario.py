@@ -1,6 +1,5 @@
 """Why a sync fails: each cause is brought about by real processes, and told as what it is."""
 
-import contextlib
 import json
 import os
 import resource
@@ -8,12 +7,11 @@ import selectors
 import shutil
 import socket
 import subprocess
-import threading
 import unittest
 
-from played_peer import Channel, Server
+from played_peer import Channel
 from relay_harness import NetworkScenario
-from scenario import CULM, LOCKED, NETWORK, STORE, USAGE, main
+from scenario import CULM, HOST, LOCKED, NETWORK, STORE, USAGE, main
 
 AUTHOR = "0" * 64
 
@@ -61,9 +59,7 @@ class Causes(NetworkScenario):
         return said
 
     def test_nobody_listens(self):
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            address = f"127.0.0.1:{taken.getsockname()[1]}"
-        self.cause(address, "network", "nobody listens there", "start `culm relay`")
+        self.cause(self.nobody(), "network", "nobody listens there", "start `culm relay`")
 
     def test_a_name_that_leads_nowhere(self):
         self.cause("no.such.host.invalid:7474", "address", "no address is known for the name",
@@ -92,8 +88,8 @@ class Causes(NetworkScenario):
         self.assertIn("such as a web server that waits for a request", said)
 
     def test_something_that_says_nothing_until_the_time_is_over(self):
-        with socket.create_server(("127.0.0.1", 0)) as silent:
-            address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with socket.create_server((HOST, 0)) as silent:
+            address = f"{HOST}:{silent.getsockname()[1]}"
             step = "  next: check the address, and that `culm relay` runs behind it\n"
             for option, words in (("--timeout", f"peer {address}: nothing has moved for 1.00 s"),
                                   ("--deadline", "not done within 1.00 s")):
@@ -227,8 +223,9 @@ class Causes(NetworkScenario):
             self.assertIn("next: who runs the peer must look at its log", said)
         failure = self.json("sync", relay.address, "--push", store="author", status=NETWORK)
         self.assertEqual(failure["error"], "peer_store")
-        self.assertEqual(relay.said().count("there is no store; next: look whether it and its disk"),
-                         1, relay.said())
+        gone = "there is no store; next: look whether it and its disk"
+        self.wait_until_said(relay, gone)
+        self.assertEqual(relay.said().count(gone), 1, relay.said())
         self.assertIsNone(relay.process.poll())
 
     def test_a_relay_whose_store_was_removed_says_so_and_does_not_end_well(self):
@@ -241,7 +238,7 @@ class Causes(NetworkScenario):
                 said = self.error(NETWORK, "sync", relay.address, "--push", store="author")
                 self.assertIn("who runs the peer must look at its log, which says why", said)
                 self.assertNotIn("culm repair", said)
-                self.assertIn("its files are gone, so nothing more is taken", relay.said())
+                self.wait_until_said(relay, "its files are gone, so nothing more is taken")
             relay.end(status=STORE)
             self.assertIn("its files were taken away while the relay ran on it", relay.said())
             self.assertIn("put them back, from a backup where there is one", relay.said())
@@ -301,9 +298,9 @@ class LiveGoesOn(NetworkScenario):
 
     def test_whatever_answers_first(self):
         """Nobody, a proxy, a web server, a full relay; then the relay itself."""
-        with socket.create_server(("127.0.0.1", 0)) as taken:
+        with socket.create_server((HOST, 0)) as taken:  # nobody else can take it meanwhile
             port = taken.getsockname()[1]
-        reader = self.live("reader", f"127.0.0.1:{port}", AUTHOR)
+        reader = self.live("reader", f"{HOST}:{port}", AUTHOR)
         self.wait_for_cause(reader, "network", "nobody listens there")
 
         def answer(connection):
@@ -316,7 +313,7 @@ class LiveGoesOn(NetworkScenario):
             self.wait_for_cause(reader, reason, words)
             server.shutdown()
             server.server_close()
-        listen = f"127.0.0.1:{port}"
+        listen = f"{HOST}:{port}"
         relay = self.relay("relay", "--sessions", 1, listen=listen)
         reader.wait_for(event="want_denied")
         relay.end()
@@ -372,8 +369,7 @@ class LiveGoesOn(NetworkScenario):
         relay.end()
 
     def test_the_end_says_why_no_peer_is_there(self):
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            nobody = f"127.0.0.1:{taken.getsockname()[1]}"
+        nobody = self.nobody()
         garbage = self.server(lambda connection: connection.sendall(b"HTTP/1.1 502 Bad\r\n\r\n"))
         relay = self.relay("relay", "--accept-any", "--sessions", 1)
         _, author = self.push_lines(3, relay)
@@ -384,12 +380,12 @@ class LiveGoesOn(NetworkScenario):
                 (garbage.address, "peer_foreign", "no culm peer", "check the address"),
                 (relay.address, "peer_full", "is full", "--sessions"),
                 ("no.such.host.invalid:7", "address", "no address is known", "check the name")):
-            said = self.error(NETWORK, "sync", address, AUTHOR, "--live", "--deadline", 1.5, "--json",
+            said = self.error(NETWORK, "sync", address, AUTHOR, "--live", "--deadline", 3, "--json",
                               store="reader")
             failure = json.loads(said.splitlines()[-1])
             self.assertEqual(failure["error"], reason)
             self.assertEqual(failure["about"], f"peer {address}")
-            self.assertIn("not done within 1.50 s: ", failure["message"])
+            self.assertIn("not done within 3.00 s: ", failure["message"])
             self.assertIn(words, failure["message"])
             self.assertIn(step, failure["next"])
         holder.end(), relay.end()

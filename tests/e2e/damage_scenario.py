@@ -44,7 +44,7 @@ class Damage(Rotten):
         self.assertEqual((told["missing"], told["payloads_missing"]), ("", "77"), done.stdout)
         lines = self.lines(ENTRIES)
         self.assertEqual(self.printed("reader", author), lines[:76] + lines[77:])
-        self.assertIn(f"store {relay.store}: log {author}: damaged at 77", relay.said())
+        self.wait_until_said(relay, f"store {relay.store}: log {author}: damaged at 77")
         self.assertIn("is taken again from a peer that offers it; "
                       f"`culm --store {relay.store} repair --from HOST:PORT` asks", relay.said())
 
@@ -52,7 +52,7 @@ class Damage(Rotten):
         self.assertTrue(pushed["pushed"], pushed)
         self.sync_one("reader", relay.address, author)
         self.assertEqual(self.printed("reader", author), lines)
-        self.assertEqual(relay.said().count("damaged"), 1)
+        self.assertEqual(relay.said().count("damaged"), 1, relay.said())
         relay.end()
         self.assert_sound("relay", "reader")
 
@@ -77,7 +77,8 @@ class Damage(Rotten):
             done = self.run_damaged(["sync", relay.address, author], store=f"reader{lost}")
             self.assertIn("the store of the peer is damaged", done.stdout.decode())
             self.assertNotIn("all the peer holds", done.stdout.decode())
-            self.assertEqual(relay.said().count("damaged"), 1)
+            self.wait_until_said(relay, "damaged")
+            self.assertEqual(relay.said().count("damaged"), 1, relay.said())
 
             pushed = self.sync_one(f"author{lost}", relay.address, "--push", author)
             self.assertTrue(pushed["pushed"], pushed)
@@ -176,6 +177,7 @@ class Damage(Rotten):
                     self.assertIn("`culm verify` there", failure["next"])
                     self.out("append", "--key", key, "--lines", stdin=b"more\n", store=store)
             self.assertIsNone(relay.process.poll())
+            self.wait_until_said(relay, "cannot be served, the store is damaged")
             self.assertEqual(relay.said().count("cannot be served, the store is damaged"), 1)
             relay.end()
 
@@ -393,6 +395,7 @@ class Damage(Rotten):
                 continue
             said_before = relay.said().count(refused)
             relay = self.relay("relay", "--accept-any")
+            relay.heard[refused] = said_before
             for _ in range(2):
                 done = self.run_damaged(["sync", relay.address, author], store=f"reader{page}")
                 said = done.stderr.decode()
@@ -402,6 +405,7 @@ class Damage(Rotten):
                     self.assertIn("store is damaged", said)
             self.assertIsNone(relay.process.poll(), page)
             if done.returncode == NETWORK:
+                self.wait_until_said(relay, refused)
                 self.assertEqual(relay.said().count(refused), said_before + 1, page)
             other = self.relay(f"other{page}", "--accept-any")
             pushed = self.run_damaged(["sync", other.address, "--push", author], store="relay")
@@ -475,6 +479,7 @@ class Damage(Rotten):
             self.assertIn("store is damaged", done.stderr.decode())
             self.assertRegex(done.stderr.decode(), "log of that relay says|its log says")
         self.assertIsNone(relay.process.poll())
+        self.wait_until_said(relay, "cannot be served, the store is damaged")
         self.assertEqual(relay.said().count("cannot be served, the store is damaged"), 1)
 
     def rot_free_list(self, store):

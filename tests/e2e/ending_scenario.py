@@ -13,7 +13,7 @@ import termios
 import time
 
 from relay_harness import NetworkScenario
-from scenario import CULM, F_OFD_SETLK, INTERRUPTED, OK, READER_GONE, STORE, main
+from scenario import CULM, F_OFD_SETLK, HOST, INTERRUPTED, OK, READER_GONE, STORE, main
 
 
 class Ending(NetworkScenario):
@@ -194,8 +194,8 @@ class Ending(NetworkScenario):
 
     def test_sigterm_is_no_good_end_of_a_sync_that_has_one_of_its_own(self):
         self.environment["CULM_MARKS"] = self.path("marks-of-somebody")  # who asks nothing before
-        with socket.create_server(("127.0.0.1", 0)) as silent:
-            process = self.start("sync", f"127.0.0.1:{silent.getsockname()[1]}")
+        with socket.create_server((HOST, 0)) as silent:
+            process = self.start("sync", f"{HOST}:{silent.getsockname()[1]}")
             peer, _ = silent.accept()
             peer.recv(1)
             said = self.interrupt(process, signal.SIGTERM, 143)
@@ -221,8 +221,8 @@ class Ending(NetworkScenario):
             return "poll" in file.read()
 
     def test_a_sync_keeps_what_came(self):
-        with socket.create_server(("127.0.0.1", 0)) as silent:
-            address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with socket.create_server((HOST, 0)) as silent:
+            address = f"{HOST}:{silent.getsockname()[1]}"
             process = self.start("sync", address)
             peer, _ = silent.accept()
             peer.recv(1)
@@ -252,8 +252,8 @@ class Ending(NetworkScenario):
     def test_a_sync_by_a_node_is_left_to_it(self):
         self.environment["CULM_MARKS"] = self.path("marks-of-somebody")  # who asks nothing before
         relay = self.relay("store")
-        with socket.create_server(("127.0.0.1", 0)) as silent:
-            process = self.start("sync", f"127.0.0.1:{silent.getsockname()[1]}")
+        with socket.create_server((HOST, 0)) as silent:
+            process = self.start("sync", f"{HOST}:{silent.getsockname()[1]}")
             peer, _ = silent.accept()
             self.assertEqual(self.interrupt(process),
                              "culm: sync: interrupted: the node goes on with the sync\n")

@@ -1,5 +1,6 @@
 import json
 import select
+import subprocess
 import time
 
 from scenario import NOT_FOUND, OK, USAGE, Scenario, main
@@ -93,15 +94,24 @@ class Follow(Scenario):
         process = self.start("follow", self.author, "--from-start", "--json")
         for _ in range(2):
             process.stdout.readline()
-        took = []
+        echo = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.addCleanup(self._end, echo)
+        took, echoed = [], []
         for n in range(3, 103):
             self.append(b"a\n")
             appended = time.monotonic()
             self.assertEqual(json.loads(process.stdout.readline())["seqnum"], n)
             took.append(time.monotonic() - appended)
+            sent = time.monotonic()
+            echo.stdin.write(b"a\n")
+            echo.stdin.flush()
+            echo.stdout.readline()
+            echoed.append(time.monotonic() - sent)
         took.sort()
+        echoed.sort()
         print(f"\nappend to follow: median {took[50] * 1000:.2f} ms, p99 {took[98] * 1000:.2f} ms")
-        self.assertLess(took[50], 0.003)
+        # Where the machine has other work each process wakes later.
+        self.assertLess(took[50], 0.003 + 5 * echoed[50])
 
     def test_it_sleeps_while_nothing_happens(self):
         process = self.start("follow", self.author, "--from-start")

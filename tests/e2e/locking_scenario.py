@@ -268,6 +268,8 @@ class Locking(NetworkScenario):
             while all(process.poll() is None for process in running):
                 self.assertLess(time.monotonic(), deadline)
             for process in running:
+                process.stdout.readline()  # the other one listens
+            for process in running:
                 process.terminate()
             said = [process.communicate(timeout=60)[1] for process in running]
             self.assertEqual(b"".join(said).count(b"made store"), 1, said)

@@ -197,7 +197,7 @@ class OwnBranch(OwnLog):
         live = self.live("store", self.address, "--push")
         self.wait_until_said(live, "asking again now and then")
         relay = self.relay_is_back()
-        live.process.wait(30)
+        live.process.wait(60)
         self.assertEqual(live.process.returncode, FORK, live.said())
         self.assert_nothing_was_exchanged(relay)
 

@@ -8,7 +8,7 @@ import time
 from rotten import ENTRIES, PAGE, Rotten
 from scenario import NOT_FOUND, STORE, main
 
-ENDS_WITHIN_SECONDS = 10  # a push that waits for what cannot come waits for 30
+ENDS_WITHIN_SECONDS = 25  # a push that waits for what cannot come waits for 30
 
 
 class OwnDamage(Rotten):

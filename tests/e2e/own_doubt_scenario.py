@@ -435,7 +435,7 @@ class MutePeer(NetworkScenario):
         self.out("append", "--key", self.keygen("other.key")[0], stdin=b"x")
         self.out("sync", self.node.address, "--push")
         self.begin(b"mine\n")
-        self.run_culm("sync", self.node.address, "--also", self.mute, "--push", "--timeout", "2",
+        self.run_culm("sync", self.node.address, "--also", self.mute, "--push", "--timeout", "10",
                       status=NETWORK)
         self.assertEqual(self.json("ls", self.author, store="relay")["head"], 1)
 
@@ -459,7 +459,7 @@ class MutePeer(NetworkScenario):
     def test_is_waited_for_once_for_all_logs(self):
         for log_id in range(LOGS):
             self.begin(b"mine\n", log_id)
-        self.run_culm("sync", self.node.address, "--also", self.mute, "--push", "--timeout", "4",
+        self.run_culm("sync", self.node.address, "--also", self.mute, "--push", "--timeout", "10",
                       status=NETWORK)
         self.assertNotEqual(self.json_lines("ls", self.author, store="relay"), [])
 

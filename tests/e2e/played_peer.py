@@ -6,7 +6,7 @@ import os
 import socketserver
 import threading
 
-import scenario  # noqa: F401: makes tests/interop known
+from scenario import HOST  # which makes tests/interop known
 
 import channel  # of tests/interop, as the next
 import messages
@@ -18,12 +18,12 @@ class Server(socketserver.ThreadingTCPServer):
 
     def __init__(self, act, port=0):
         self.act = act
-        super().__init__(("127.0.0.1", port), None)
+        super().__init__((HOST, port), None)
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}).start()
 
     @property
     def address(self):
-        return f"127.0.0.1:{self.server_address[1]}"
+        return f"{HOST}:{self.server_address[1]}"
 
     def finish_request(self, request, _):
         with contextlib.suppress(OSError):

@@ -4,13 +4,14 @@ import json
 import os
 import selectors
 import signal
+import socket
 import subprocess
 import time
 
 from played_peer import Server
-from scenario import CULM, Scenario
+from scenario import CULM, HOST, Scenario
 
-ENDS_WITHIN_SECONDS = 5
+ENDS_WITHIN_SECONDS = 9  # less than handshakes and locks may take, which no end waits for
 
 
 class Node:
@@ -71,7 +72,7 @@ class Node:
 
 
 class NetworkScenario(Scenario):
-    def relay(self, store="relay", *arguments, listen="127.0.0.1:0"):
+    def relay(self, store="relay", *arguments, listen=f"{HOST}:0"):
         """A relay that is ready, with `peer` and `address`."""
         node = Node(self, store, ["relay", "--listen", listen, *arguments])
         ready = node.next_line(time.monotonic() + 30)
@@ -79,6 +80,13 @@ class NetworkScenario(Scenario):
         self.assertEqual(ready["pid"], node.process.pid, ready)
         node.peer, node.address = ready["peer"], ready["address"]
         return node
+
+    def nobody(self):
+        """An address at which nobody listens."""
+        held = socket.socket()
+        self.addCleanup(held.close)
+        held.bind((HOST, 0))
+        return f"{HOST}:{held.getsockname()[1]}"
 
     def server(self, act, port=0):
         """Somebody else than `culm`, who does that with each connection (played_peer.py)."""

@@ -11,8 +11,8 @@ import stat
 import time
 
 from relay_harness import NetworkScenario
-from scenario import (FORK, INTERRUPTED, LOCKED, NETWORK, NOT_FOUND, STORE, USAGE, VERIFICATION,
-                      main)
+from scenario import (FORK, HOST, INTERRUPTED, LOCKED, NETWORK, NOT_FOUND, STORE, USAGE,
+                      VERIFICATION, main)
 
 
 class Relay(NetworkScenario):
@@ -120,13 +120,13 @@ class Journal(NetworkScenario):
         for line in found:
             date = datetime.datetime.strptime(line[1], "%Y-%m-%dT%H:%M:%S.%fZ")
             age = datetime.datetime.utcnow() - date
-            self.assertLess(abs(age.total_seconds()), 60, line[0])
+            self.assertLess(abs(age.total_seconds()), 600, line[0])
         return [(line[2], line[3]) for line in found]
 
     def test_start_and_stop_are_said_and_connections_are_counted(self):
         relay = self.relay("relay", "--accept-any")
         _, author = self.push_lines(7, relay)
-        for n in range(30):
+        for n in range(12):  # more than the log has lines for, and within a minute
             self.sync_one(f"reader{n % 3}", relay.address, author)
         relay.end()
         made, first, stopping, summary, stopped = self.said_by(relay)
@@ -136,7 +136,7 @@ class Journal(NetworkScenario):
         self.assertIn(relay.store, first[1])
         self.assertIn("counted each minute, and told at once with --log-level debug", first[1])
         self.assertEqual(stopping, ("info", "SIGTERM: stops"))
-        self.assertRegex(summary[1], r"^in [0-9.]+ s: 32 connections, 1 offer taken, 7 entries in, "
+        self.assertRegex(summary[1], r"^in [0-9.]+ s: 14 connections, 1 offer taken, 7 entries in, "
                                      r"21 entries out, .* in, .* out; 0 sessions now$")
         self.assertRegex(stopped[1], "^stopped after ")
 
@@ -341,8 +341,8 @@ class Requests(NetworkScenario):
     def test_a_node_that_ends_ends_its_syncs(self):
         relay = self.relay("relay", "--accept-any")
         self.push_lines(3, relay)
-        with socket.create_server(("127.0.0.1", 0)) as silent:  # takes a connection, says nothing
-            address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with socket.create_server((HOST, 0)) as silent:  # takes a connection, says nothing
+            address = f"{HOST}:{silent.getsockname()[1]}"
             sync = self.start("--store", self.path("relay"), "sync", address)
             connection, _ = silent.accept()
             with connection:

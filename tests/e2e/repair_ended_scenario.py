@@ -48,7 +48,7 @@ class RepairEnded(Rotten):
         return [log["payloads"] for log in self.json_lines("ls")]
 
     def wait_until(self, is_so):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not is_so():
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.01)
@@ -96,7 +96,7 @@ class RepairEnded(Rotten):
             salvage = self.data.parent / "salvage"
             self.wait_until(lambda: salvage.exists() or self.data.stat().st_ino != before)
             process.send_signal(number)
-            self.assertEqual(process.wait(timeout=20), status)
+            self.assertEqual(process.wait(timeout=60), status)
             self.assertEqual(process.stderr.read().decode(),
                              "culm: repair: interrupted: some may be dropped or replaced; "
                              "the same command goes on\n")
@@ -117,7 +117,7 @@ class RepairEnded(Rotten):
         with open(self.data, "r+b") as file:
             file.write(content)
         lines = [json.loads(line) for line in hear().splitlines()]
-        self.assertEqual(process.wait(timeout=20), NOT_FOUND, process.stderr.read())
+        self.assertEqual(process.wait(timeout=60), NOT_FOUND, process.stderr.read())
         self.assertEqual([(line["type"], line.get("log"), line.get("damaged_payloads"))
                           for line in lines if line["type"] == "dropped"][0],
                          ("dropped", self.author, "77"))
@@ -135,7 +135,7 @@ class RepairEnded(Rotten):
             before = self.data.stat().st_ino
             with open(f"/proc/{process.pid}/task/{process.pid}/children") as children:
                 os.kill(int(children.read()), number)
-            self.assertEqual(process.wait(timeout=20), -number)
+            self.assertEqual(process.wait(timeout=60), -number)
             self.assertNotIn(b"damaged", process.stderr.read())
             self.assertEqual(hear(), "")
             self.assertEqual(self.data.stat().st_ino, before)

@@ -184,7 +184,7 @@ class Repair(Rotten):
         begun = time.monotonic()
         pushed = self.run_culm("sync", "--push", other.address, self.author, "--json",
                                status=NOT_FOUND)
-        self.assertLess(time.monotonic() - begun, 10)
+        self.assertLess(time.monotonic() - begun, 25)  # not until nothing has moved for long
         self.assertEqual(json.loads(pushed.stdout.splitlines()[0])["cut_off"], "5-800")
         self.assertIn("lead to was lost", json.loads(pushed.stderr)["message"])
         other.end()

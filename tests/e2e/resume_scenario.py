@@ -9,9 +9,9 @@ import threading
 import time
 
 from relay_harness import NetworkScenario
-from scenario import CULM, NETWORK, main
+from scenario import CULM, HOST, NETWORK, main
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 MEGABYTE = 1_000_000
 
 
@@ -21,8 +21,8 @@ class Link:
     def __init__(self, test, address, limit, cuts=True, is_push=False):
         self.host, self.port = address.rsplit(":", 1)
         self.limit, self.cuts, self.is_push, self.brought = limit, cuts, is_push, 0
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.listener = socket.create_server((HOST, 0))
+        self.address = f"{HOST}:{self.listener.getsockname()[1]}"
         self.sockets = []
         threading.Thread(target=self.serve, daemon=True).start()
         test.addCleanup(self.close)

@@ -19,6 +19,9 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(SOURCE / "tests/interop"))
 import reference  # noqa: E402, F401: found only now, and taken from here by the scenarios
 
+# An address of loopback for this process alone: no other takes a port of it that is to be free.
+HOST = f"127.{1 + (os.getpid() >> 16)}.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
+
 OK, USAGE, NOT_FOUND, VERIFICATION, STORE, NETWORK, FORK, LOCKED = 0, 2, 3, 4, 5, 6, 7, 8
 INTERRUPTED, READER_GONE = 130, 141
 F_OFD_SETLK = 37  # of Linux, which Python does not name

@@ -7,10 +7,10 @@ import threading
 import time
 
 from relay_harness import NetworkScenario
-from scenario import NETWORK, NOT_FOUND, USAGE, main
+from scenario import HOST, NETWORK, NOT_FOUND, USAGE, main
 
-LINES = 20_000
-RATE_BYTES = 500_000
+LINES = 10_000
+RATE_BYTES = 400_000
 
 
 class Proxy:
@@ -21,8 +21,8 @@ class Proxy:
         self.target = address.rsplit(":", 1)
         self.rate, self.trouble, self.trouble_at = rate, trouble, trouble_at
         self.passed = 0
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.listener = socket.create_server((HOST, 0))
+        self.address = f"{HOST}:{self.listener.getsockname()[1]}"
         self.sockets = [self.listener]
         test.addCleanup(self.close)
         threading.Thread(target=self.accept, daemon=True).start()
@@ -90,13 +90,14 @@ class SeveralPeers(NetworkScenario):
         self.assert_sound(store)
 
     def test_two_peers_share_the_work(self):
-        one = Proxy(self, self.relays[0])
-        other = Proxy(self, self.relays[1])
+        # So slow that what a busy machine adds to either time matters little.
+        one = Proxy(self, self.relays[0], RATE_BYTES // 4)
+        other = Proxy(self, self.relays[1], RATE_BYTES // 4)
         _, alone = self.fetch("slow", one.address)
         logs, both = self.fetch("quick", one.address, other.address)
         self.assertEqual(logs[0]["state"], "complete")
         self.assert_whole("quick")
-        # Half of it but for the tail; the machine has other work.
+        # Half of it but for the tail.
         self.assertLess(both["seconds"], 0.8 * alone["seconds"])
         peers = both["peers"]
         self.assertEqual([peer["address"] for peer in peers], [one.address, other.address])
@@ -113,12 +114,13 @@ class SeveralPeers(NetworkScenario):
     def test_one_that_stalls_is_passed_over(self):
         # In the handshake, in its first answer, in a segment; as the first peer or as another.
         for at, is_first in ((50, True), (300, False), (2000, True), (200_000, False)):
-            bad = Proxy(self, self.relays[0], trouble="stall", trouble_at=at)
-            peers = (bad.address, self.relays[1])
+            # The other brings what it has no faster than this one stalls.
+            bad = Proxy(self, self.relays[0], 4 * RATE_BYTES, "stall", at)
+            peers = (bad.address, Proxy(self, self.relays[1], 4 * RATE_BYTES).address)
             store = f"reader {at}"
             logs, whole = self.fetch(store, *(peers if is_first else peers[::-1]))
             self.assertEqual(logs[0]["state"], "complete")
-            self.assertLess(whole["seconds"], 20)
+            self.assertLess(whole["seconds"], 28)  # it is not waited for until nothing moves
             self.assert_whole(store)
             self.assertEqual(logs[0]["silent"], [{"address": bad.address}], at)
             self.assertEqual(whole["peers"][0 if is_first else 1]["state"], "unanswered", at)
@@ -155,22 +157,18 @@ class SeveralPeers(NetworkScenario):
         return logs[0], whole
 
     def test_one_that_was_never_there_is_named(self):
-        dead = socket.create_server(("127.0.0.1", 0))
-        address = "127.0.0.1:%d" % dead.getsockname()[1]
-        dead.close()
+        address = self.nobody()
         _, whole = self.fetch("reader", address, self.relays[1])
         self.assert_whole("reader")
         self.assertEqual(whole["peers"][0]["state"], "network")
         self.assertNotIn("peer", whole["peers"][0])
-        self.run_culm("sync", address, self.author, "--also", address.replace("127.0.0.1", "localhost"),
-                      store="nobody", status=NETWORK)
+        self.run_culm("sync", address, self.author, "--also", "localhost:1", store="nobody",
+                      status=NETWORK)
 
     def test_of_one_that_was_never_there_nobody_says_what_it_lacks(self):
         self.run_culm("delete", self.author, "--payloads", "--range", "10-20", store="second")
-        dead = socket.create_server(("127.0.0.1", 0))
-        address = "127.0.0.1:%d" % dead.getsockname()[1]
-        dead.close()
-        for live in ([], ["--live", "--deadline", "3"]):
+        address = self.nobody()
+        for live in ([], ["--live", "--deadline", "6"]):
             ended = self.run_culm("sync", address, self.author, "--also", self.relays[1],
                                   "--range", "1-100", *live, store="reader", status=NOT_FOUND)
             self.assertIn(b"no peer that answered holds the payloads of 11 entries", ended.stdout)
@@ -179,21 +177,22 @@ class SeveralPeers(NetworkScenario):
 
     def test_one_that_does_not_answer_the_call_is_not_waited_for(self):
         # A listener that accepts nobody, its queue full: the call is under way for ten seconds.
-        deaf = socket.create_server(("127.0.0.1", 0), backlog=0)
+        deaf = socket.create_server((HOST, 0), backlog=0)
         self.addCleanup(deaf.close)
-        address = "127.0.0.1:%d" % deaf.getsockname()[1]
+        address = f"{HOST}:{deaf.getsockname()[1]}"
         callers = []
         for _ in range(8):
             one = socket.socket()
             one.setblocking(False)
-            one.connect_ex(("127.0.0.1", deaf.getsockname()[1]))
+            one.connect_ex(deaf.getsockname())
             callers.append(one)
             self.addCleanup(one.close)
-        logs, whole = self.fetch("reader", self.relays[0], address)
+        # Little is asked for: it is not this that takes time.
+        logs, whole = self.sync("reader", self.relays[0], "--also", address, self.author,
+                                "--range", "1-100")
         self.assertEqual(logs[0]["state"], "complete")
         self.assertLess(whole["seconds"], 9)
         self.assertEqual(whole["peers"][1]["state"], "unanswered")
-        self.assert_whole("reader")
 
     def test_one_that_is_stopped_keeps_no_sync_from_its_end_and_is_named(self):
         stopped = self.second.process
@@ -201,15 +200,15 @@ class SeveralPeers(NetworkScenario):
         self.addCleanup(stopped.send_signal, signal.SIGCONT)
         peers = (self.relays[0], "--also", self.relays[1])
         silent = [{"address": self.relays[1]}]
-        logs, whole = self.sync("reader", *peers, self.author, "--timeout", "4")
+        logs, whole = self.sync("reader", *peers, self.author, "--timeout", "12")
         self.assertEqual((logs[0]["state"], logs[0]["silent"]), ("complete", silent))
         self.assertEqual(whole["peers"][1]["state"], "unanswered")
-        self.assertLess(whole["seconds"], 4)
+        self.assertLess(whole["seconds"], 12)
         self.assert_whole("reader")
-        quote = self.json_lines("sync", *peers, self.author, "--quote", "--timeout", "4",
+        quote = self.json_lines("sync", *peers, self.author, "--quote", "--timeout", "8",
                                 store="reader")
         self.assertEqual(quote[0]["silent"], silent)
-        said = self.text("sync", *peers, self.author, "--quote", "--timeout", "4", store="reader")
+        said = self.text("sync", *peers, self.author, "--quote", "--timeout", "8", store="reader")
         self.assertIn(f"the peer at {self.relays[1]} did not answer", said)
         # A push is for all: it is not whole, and says for whom.
         self.new_log(self.lines(20, LINES + 1), "--gate", "never", key=self.key, store="author")

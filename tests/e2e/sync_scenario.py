@@ -7,7 +7,7 @@ import socket
 import threading
 
 from relay_harness import NetworkScenario
-from scenario import FORK, NETWORK, NOT_FOUND, OK, USAGE, main
+from scenario import FORK, HOST, NETWORK, NOT_FOUND, USAGE, main
 
 
 class Fetching(NetworkScenario):
@@ -376,10 +376,7 @@ class Failing(NetworkScenario):
         return self.error(status, "sync", *arguments, store="reader")
 
     def test_nobody_there(self):
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))
-            address = f"127.0.0.1:{taken.getsockname()[1]}"
-            self.assertIn("connection refused", self.failure(address, "0" * 64))
+        self.assertIn("connection refused", self.failure(self.nobody(), "0" * 64))
 
     def test_a_peer_of_another_network(self):
         key = self.write("net.key", "ab" * 32 + "\n")
@@ -406,7 +403,7 @@ class Failing(NetworkScenario):
 
     def serve_bytes(self, content, hang=False):
         """Somebody who is no peer; the address."""
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener = socket.create_server((HOST, 0))
         self.addCleanup(listener.close)
         self.held = []  # connections, or they end
 
@@ -420,7 +417,7 @@ class Failing(NetworkScenario):
                 connection.close()
 
         threading.Thread(target=run, daemon=True).start()
-        return f"127.0.0.1:{listener.getsockname()[1]}"
+        return f"{HOST}:{listener.getsockname()[1]}"
 
     def test_somebody_who_is_no_peer(self):
         for content in (b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", bytes(1000)):
@@ -471,8 +468,7 @@ class Failing(NetworkScenario):
         live.end()
 
     def test_a_live_sync_that_reaches_nobody_confirms_nothing(self):
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            nobody = f"127.0.0.1:{taken.getsockname()[1]}"
+        nobody = self.nobody()
         self.new_log(["a", "b"], store="reader")
         self.failure(nobody, "--push", "--live", "--deadline", 1)
 

@@ -7,7 +7,7 @@ import signal
 import socket
 
 from relay_harness import NetworkScenario
-from scenario import FORK, NETWORK, NOT_FOUND, STORE, USAGE, VERIFICATION, main
+from scenario import FORK, HOST, NETWORK, NOT_FOUND, STORE, USAGE, VERIFICATION, main
 
 AUTHOR = "0" * 64
 
@@ -84,8 +84,8 @@ class Traces(NetworkScenario):
         self.assertIn("free space", failure["next"])
 
     def test_a_relay_that_cannot_serve(self):
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with socket.create_server((HOST, 0)) as taken:
+            address = f"{HOST}:{taken.getsockname()[1]}"
             self.leaves_nothing(NETWORK, "relay", "--listen", address)
         self.leaves_nothing(USAGE, "relay", "--listen", "nowhere")
         self.leaves_nothing(VERIFICATION, "relay", "--listen", "127.0.0.1:0", "--network-key",
@@ -94,8 +94,7 @@ class Traces(NetworkScenario):
                             "no such place/peer.key")
 
     def test_a_sync_that_gets_nothing(self):
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            nobody = f"127.0.0.1:{taken.getsockname()[1]}"
+        nobody = self.nobody()
         self.leaves_nothing(NETWORK, "sync", nobody, AUTHOR)
         self.leaves_nothing(USAGE, "sync", nobody)
         self.leaves_nothing(VERIFICATION, "sync", nobody, AUTHOR, "--network-key", "no.key")
@@ -118,16 +117,15 @@ class Traces(NetworkScenario):
         relay.end()
 
     def test_a_live_sync_that_ends_before_anything_came(self):
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            nobody = f"127.0.0.1:{taken.getsockname()[1]}"
+        nobody = self.nobody()
         live = self.live("new", nobody, AUTHOR)
         live.wait_for(event="disconnected")
         live.end(signal.SIGTERM, NETWORK)
         self.assertFalse(os.path.exists(self.path("new")))
 
     def test_a_live_sync_serves_others_once_its_store_is_made(self):
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with socket.create_server((HOST, 0)) as taken:
+            address = f"{HOST}:{taken.getsockname()[1]}"
         key, author = self.keygen("other.key")
         live = self.live("new", address, author)
         live.wait_for(event="disconnected")
@@ -167,8 +165,8 @@ class Traces(NetworkScenario):
             self.assertEqual(relay.said().count(f"made store {self.path('d')}\n"), 1)
 
     def test_a_live_sync_goes_on_with_a_store_that_another_process_makes_meanwhile(self):
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with socket.create_server((HOST, 0)) as taken:
+            address = f"{HOST}:{taken.getsockname()[1]}"
         live = self.live("new", address, self.author)
         live.wait_for(event="disconnected")
         self.new_log(["mine"], key=self.keygen("own.key"), store="new")
