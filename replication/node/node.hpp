@@ -96,9 +96,8 @@ class Node final : private Fetch::Sessions {
   /// Says bye with `code`, if any.
   void close_session(SessionId session, std::optional<Errc> code, Instant now);
   /// Performs `body` behind all that was given here before and is to be written, but before what
-  /// sessions have received and waits; and tells peers of the logs that it has
-  /// changed. Once the node stops and its last connection is closed it is not performed:
-  /// `TaskFinished` tells kStoreReadOnly.
+  /// sessions have received and waits; and tells peers of the logs that it has changed. Once the
+  /// node stops and its last connection is closed `TaskFinished` tells kStoreReadOnly instead.
   TaskId run(StoreTask body);
   /// Tells peers of a log that was changed by somebody else.
   void log_changed(const LogKey& log, Instant now);
@@ -193,6 +192,7 @@ class Node final : private Fetch::Sessions {
         : sync(std::move(request), node.store_, *this), node_(node), id_(id) {}
 
     Sync sync;
+    void look_for_damage();
 
    private:
     DialId dial(const Endpoint& endpoint, DialOptions options) override;
@@ -290,6 +290,7 @@ class Node final : private Fetch::Sessions {
 
   /// Takes it out of what is held; whether that is news.
   bool drop_damaged(replication::Session* session, const replication::Damaged& damaged);
+  void meet(const LogKey& log, const store::RowDamage& damage);
   void start_drops();
   void drop_finished(const RowDrops::Task& drop, const Result<void>& outcome, Instant now);
   void entries_lost(const LogKey& log, Instant now);

@@ -1,6 +1,7 @@
 // What the node does about damage that its sessions meet.
 #include <chrono>
 
+#include "culm/replication/node/damage_look.hpp"
 #include "culm/replication/node/node.hpp"
 
 namespace culm::node {
@@ -74,6 +75,10 @@ void Node::damage_found(const LogKey& log, const SeqRange& part, const store::Ro
   damage_->found_readable(log, part, damage.unreadable);
   // All of it was read: a sample would tell less.
   if (part.last == kSeqnumMax) damage_->looked(log);
+  meet(log, damage);
+}
+
+void Node::meet(const LogKey& log, const store::RowDamage& damage) {
   const auto meet = [&](SeqNum seqnum) {
     const replication::Damaged damaged{log, seqnum};
     if (drop_damaged(nullptr, damaged)) tell(SessionEvent{SessionRef(), damaged});
@@ -84,6 +89,20 @@ void Node::damage_found(const LogKey& log, const SeqRange& part, const store::Ro
     n = n == kSeqnumMax ? 0 : rows.smallest_from(n + 1);
   }
   if (!damage.unreadable.empty()) meet(0);
+}
+
+/// What is damaged counts as held until it is dropped, and would not be asked for. In a push the
+/// sessions look, once nothing speaks against it: an author's store that lacks its last entry as
+/// well would seem to be another than was published from.
+void Node::RunningSync::look_for_damage() {
+  if (sync.request().quote_only || sync.request().push) return;
+  DamageLook looks(node_.store_, node_.random_, *node_.damage_);
+  for (const auto& [log, damage] : looks.look(sync.request())) {
+    node_.meet(log, damage);
+    if (damage.unreadable.empty()) continue;
+    sync.take_undropped(log, damage.unreadable, Error{Errc::kStoreDamaged});
+  }
+  node_.start_drops();
 }
 
 void Node::entries_lost(const LogKey& log, Instant now) {

@@ -51,16 +51,19 @@ void Node::RunningSync::conclude_after_commits() {
 SyncId Node::sync(SyncRequest request, Instant now) {
   now_ = now;
   const SyncId id = ++last_sync_;
-  Sync& sync = syncs_
-                   .emplace(std::piecewise_construct, std::forward_as_tuple(id),
-                            std::forward_as_tuple(*this, id, std::move(request)))
-                   .first->second.sync;
+  RunningSync& running = syncs_
+                             .emplace(std::piecewise_construct, std::forward_as_tuple(id),
+                                      std::forward_as_tuple(*this, id, std::move(request)))
+                             .first->second;
+  Sync& sync = running.sync;
   const auto prepared = sync.prepare();
   if (stopping_) {
     sync.end(SyncOutcome::kStopped, now);
   } else if (!prepared) {
     sync.end(SyncOutcome::kFailed, now, prepared.error());
   } else {
+    // A dial waits for what is dropped.
+    running.look_for_damage();
     sync.begin(now);
     for (const auto& want : sync.request().logs) {
       const RangeSet unreadable = damage_->unreadable(want.log);

@@ -79,8 +79,9 @@ Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
     report.outcome = LogOutcome::kPartial;
   }
   if (is_denied_for_damage(report)) report.error = Error{Errc::kPeerStore};
-  if (why_undropped_ && !want_.live && !pushed_to.empty() &&
-      !(undropped_ & state.served()).empty()) {
+  const RangeSet undropped = undropped_ & state.served();
+  if (why_undropped_ && !want_.live &&
+      !(pushed_to.empty() ? undropped & wanted : undropped).empty()) {
     report.outcome = LogOutcome::kFailed;
     report.error = why_undropped_;
   }

@@ -45,6 +45,21 @@ class OwnDamage(Rotten):
         said = self.error(STORE, "sync", "--push", self.empty.address)
         self.assertIn(f"culm: sync: store {self.path('store')}: the store is damaged", said)
 
+    def test_a_sync_takes_again_what_is_damaged_in_its_own_store(self):
+        self.push()
+        asked = ("sync", self.empty.address, self.author)
+        self.sync_one("reader", *asked[1:])
+        self.rot_payload("reader", 301)
+        self.run_culm("verify", store="reader", status=STORE)
+        done = self.run_culm(*asked, "--range", 301, "--json", store="reader")
+        self.assertGreater(json.loads(done.stdout.splitlines()[0])["payload_bytes"], 0)
+        self.assertIn('"damaged":"301"', done.stderr.decode())
+        self.assert_sound("reader")
+        # Without a name, of so few entries each is looked at.
+        self.rot_entry("reader", 77)
+        self.assertEqual(self.sync_one("reader", *asked[1:])["entries"], 1)
+        self.assert_sound("reader")
+
     def test_a_push_ends_once_a_part_of_a_large_payload_cannot_be_read(self):
         large = random.Random(1).randbytes(3_000_000)
         self.out("append", "--key", self.key[0], self.write("large", large))
