@@ -33,35 +33,25 @@ bool leads_to_tables(ByteView root) {
   return tree_of(root, Table::kMeta) && tree_of(root, Table::kEntries);
 }
 
-/// Whether the first came later. What these count never becomes less.
+/// What never becomes less.
+std::array<std::uint64_t, 4> counts(const StoreMeta& of) {
+  return {of.log_count, of.last_change, of.last_stage, of.forgotten};
+}
+
+/// Whether the first came later.
 bool is_behind(const StoreMeta& row, const StoreMeta& other) {
-  const auto counts = [](const StoreMeta& of) {
-    return std::array{of.log_count, of.last_change, of.last_stage, of.forgotten};
-  };
   const auto [one, two] = std::pair(counts(row), counts(other));
   return one != two && std::ranges::equal(one, two, std::greater_equal());
 }
 
 }  // namespace
 
-/// Each commit but the first of a file lists what it freed. LMDB writes as far as the last page,
-/// and no further.
+/// Each commit but the first of a file lists what it freed.
 PageFile::Unled PageFile::find_unled() const {
   Unled unled;
-  unled.has_unknown = known_.size() != pages_said_;
-  std::uint64_t run_end = 0;
   Page page;
   for (std::uint64_t number = kMetaPages; number < known_.size(); ++number) {
-    if (is_led(number)) continue;
-    const bool is_read = read_page(number, page);
-    if (is_read && has_header(page, number, kOverflow)) {
-      run_end = std::max(run_end, number + number_at<std::uint32_t>(page, 12));
-    }
-    const bool is_leaf = is_read && has_header(page, number, kLeaf);
-    const bool is_known =
-        is_leaf || number < run_end || (is_read && has_header(page, number, kBranch));
-    unled.has_unknown = unled.has_unknown || !is_known;
-    if (!is_leaf) continue;
+    if (is_led(number) || !read_page(number, page) || !has_header(page, number, kLeaf)) continue;
     unled.is_later_listed = unled.is_later_listed || commit_of(page) == meta_.transaction + 1;
     if (leads_to_tables(page)) unled.roots.push_back(number);
   }
@@ -98,13 +88,28 @@ bool PageFile::leads_behind_end(std::uint64_t root) const {
   return false;
 }
 
+/// Whether a later commit may be lost without a trace. What it writes first is the page that leads
+/// to all tables: to the lowest page of the first record of free ones, or else behind the last one.
+bool PageFile::may_be_traceless(const StoreMeta& before) const {
+  if (known_.size() != pages_said_ || !is_free_sure_) return true;
+  if (!first_spare_) return false;
+  Page page;
+  if (!read_page(*first_spare_, page)) return true;
+  // A payload that was erased leaves bytes there as well, but seldom such.
+  const bool is_blank = std::ranges::all_of(page, [&](auto byte) { return byte == page.front(); });
+  const bool is_root = has_header(page, *first_spare_, kLeaf) && leads_to_tables(page);
+  if (is_blank || !is_root) return is_blank;
+  const auto row = find_store_row(*first_spare_);
+  return row && row->id == before.id && counts(*row) == counts(before);
+}
+
 /// It is read in place of the one before where all its trees are whole, and its row `store` says
 /// that it came behind that. Who chose the bytes of a payload cannot have written that row: nobody
 /// else knows the id. Where two fit, one of them was forged to lead to the row of the other.
 Result<void> PageFile::find_lost_commit() {
   const auto before = find_store_row(meta_.main.root);
   const Unled unled = find_unled();
-  may_be_older_ = unled.is_later_listed || unled.has_unknown;
+  may_be_older_ = unled.is_later_listed || !before || may_be_traceless(*before);
   if (!before) return {};
   std::vector<std::uint64_t> fitting;
   for (const std::uint64_t root : unled.roots) {

@@ -96,10 +96,9 @@ MetaPages read_meta_pages(const ReadPage& read) {
     return one.is_usable && (!one.listed || *one.listed == one.meta.transaction);
   };
   const auto& [even, odd] = found;
-  if (std::ranges::all_of(found, says_one) && do_meta_pages_fit(even.page, odd.page) &&
-      is_meta_page(even.page, 0) && is_meta_page(odd.page, 1)) {
-    return {{even.meta, odd.meta}, true};
-  }
+  const bool do_fit = even.is_usable && odd.is_usable && do_meta_pages_fit(even.page, odd.page) &&
+                      is_meta_page(even.page, 0) && is_meta_page(odd.page, 1);
+  if (do_fit && std::ranges::all_of(found, says_one)) return {{even.meta, odd.meta}, true};
   const std::size_t newer = is_newer(read, odd, even) ? 1 : 0;
   Found& chosen = found[newer];
   const Found& other = found[1 - newer];
@@ -110,8 +109,8 @@ MetaPages read_meta_pages(const ReadPage& read) {
   }
   MetaPages metas;
   metas.pages[newer] = chosen.meta;
-  metas.are_last = other.is_usable && (has_freed(read, chosen, other.meta.main.root) ||
-                                       other.listed == chosen.meta.transaction - 1);
+  metas.are_last = do_fit || (other.is_usable && (has_freed(read, chosen, other.meta.main.root) ||
+                                                  other.listed == chosen.meta.transaction - 1));
   return metas;
 }
 

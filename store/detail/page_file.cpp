@@ -342,6 +342,7 @@ bool PageFile::mark_free(const KvRow& row) {
     free_[page] = true;
     spare_[page] = !is_of_last;
   }
+  if (!first_spare_ && !is_of_last && count != 0) first_spare_ = last;
   return true;
 }
 
@@ -354,6 +355,7 @@ void PageFile::forget_claims() {
 /// A list that is damaged must not hide what a tree leads to.
 Result<void> PageFile::find_free() {
   damaged_ = 0;
+  first_spare_.reset();
   for (auto* pages : {&free_, &spare_}) pages->assign(pages->size(), false);
   is_free_sure_ = true;
   is_cut_ = false;

@@ -80,7 +80,6 @@ class PageFile {
   /// What lies in pages to which the commit that is read does not lead.
   struct Unled {
     bool is_later_listed = false;      ///< the end of the next one's list of free pages
-    bool has_unknown = false;          ///< a page that is damaged, and may have been of that
     std::vector<std::uint64_t> roots;  ///< leaves that lead to all tables
   };
 
@@ -115,6 +114,7 @@ class PageFile {
   [[nodiscard]] bool has_greedy_run() const;
   [[nodiscard]] Unled find_unled() const;
   [[nodiscard]] Result<StoreMeta> find_store_row(std::uint64_t root) const;
+  [[nodiscard]] bool may_be_traceless(const StoreMeta& before) const;
   [[nodiscard]] bool leads_behind_end(std::uint64_t root) const;
   Result<void> find_lost_commit();
   void doubt_free();
@@ -124,10 +124,11 @@ class PageFile {
   int file_;
   MetaPage meta_;
   std::uint64_t meta_damaged_ = 0;
-  bool is_last_ = true;           ///< the commit of that, by both meta pages
-  std::uint64_t pages_said_ = 0;  ///< in the file, by that
-  bool is_list_lost_ = false;     ///< that of free pages
-  std::uint64_t lost_end_ = 0;    ///< behind the last page that either meta page says there is
+  bool is_last_ = true;                         ///< the commit of that, by both meta pages
+  std::uint64_t pages_said_ = 0;                ///< in the file, by that
+  bool is_list_lost_ = false;                   ///< that of free pages
+  std::optional<std::uint64_t> first_spare_{};  ///< of those that a later commit may have taken
+  std::uint64_t lost_end_ = 0;  ///< behind the last page that either meta page says there is
   bool may_be_older_ = false;
   bool are_tables_whole_ = false;
   std::uint64_t damaged_ = 0;     ///< places of the tables

@@ -180,6 +180,7 @@ Result<void> RowSalvage::take_bytes(const PageFile::Place& from, const KvRow& ro
   const auto state = value ? open_log(log, *value) : fail(Errc::kLogUnknown);
   if (!state) return take_proven(from, *place, *opened, row);
   if (state->state.number != place->number || known) return {};
+  if (from.may_be_later) return take_old_row(Table::kEntries, row);
   Bytes damaged(row.value.begin(), row.value.end());
   damaged.back() ^= 1U;
   return put(Table::kEntries, {row.key, damaged});

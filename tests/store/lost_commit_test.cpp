@@ -140,6 +140,34 @@ TEST_F(LostCommit, HasItsEntriesAndDeletionsAlsoWhereItsRootIsLost) {
   EXPECT_TRUE(named.contains(carol.log()));
 }
 
+TEST_F(LostCommit, HasItsEntriesAlsoBehindAPageOfOtherBytes) {
+  last_commits.front()();
+  std::string content = written();
+  const std::size_t meta = newest(content) * kPage;
+  lose_page(content, number_in(content, meta + kRootAt) * kPage);
+  lose_page(content, meta);
+  repair(content);
+  EXPECT_TRUE(may_be_older);
+  EXPECT_EQ(all_held(), held);
+  EXPECT_EQ(named, std::set{alice.log()});
+}
+
+TEST_F(LostCommit, IsNotFearedForWhatALargePayloadHasLeftBehind) {
+  std::string payload;
+  for (int n = 0; payload.size() < 60'000; ++n) payload += std::to_string(n);
+  alice.append(payload);
+  add(alice, {{21, 21}});
+  delete_payloads(alice, {{21, 21}});
+  add(carol, up_to(20));
+  alice.append_many(2);
+  for (const SeqNum n : {22U, 23U}) add(alice, {{n, n}});
+  std::string content = written();
+  lose_page(content, kPage - newest(content) * kPage);
+  repair(content);
+  EXPECT_FALSE(may_be_older);
+  EXPECT_EQ(all_held(), held);
+}
+
 TEST_F(LostCommit, NamesTheLogThatItForgot) {
   ASSERT_TRUE(
       store->update([&](WriteTransaction& transaction) { return transaction.forget(bob.log()); }));
