@@ -67,6 +67,15 @@ class Du(Rotten):
         self.assertIn("the whole file", self.run_culm("du", store="rotten",
                                                       status=STORE).stdout.decode())
 
+    def test_of_a_damaged_page_it_is_never_sound_where_verify_is_not(self):
+        self.new_log(self.lines(120), store="small")
+        whole = (self.place / "small/data.mdb").read_bytes()
+        for page in range(len(whole) // PAGE):
+            self.write("small/data.mdb", whole[:page * PAGE] + bytes(PAGE) + whole[(page + 1) * PAGE:])
+            by_verify, by_du = (self.run_culm(verb, store="small", status=(0, STORE)).returncode
+                                for verb in ("verify", "du"))
+            self.assertEqual(by_verify, by_du, page)
+
     def test_evidence_of_a_log_that_is_damaged_counts_as_such(self):
         payload, other = b"line %d of it", b"another %d"
         self.write("one", to_jsonl(make_log(40, payload), payload))

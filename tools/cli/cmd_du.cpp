@@ -70,6 +70,17 @@ Outcome<void> count(const store::Store& store, const LogKey& key, Kinds& kinds,
   return {};
 }
 
+/// What damage no count has met.
+Outcome<void> unless_damaged(const Context& context, const store::ReadTransaction& transaction) {
+  CULM_TOOLS_CHECK(about("tables of the store", store::audit_tables(transaction)));
+  const auto pages = store::count_damaged_pages(context.store_directory);
+  if (!pages || *pages == 0) return {};
+  Failure failure(Error{Errc::kStoreDamaged});
+  failure.message += ": " + human_count(*pages) + (*pages == 1 ? " page" : " pages") +
+                     " of its file; what only these lead to counts as all else";
+  return fail_with(std::move(failure).about(named(context)));
+}
+
 Outcome<void> run(Context& context, const Options& /*options*/) {
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
@@ -97,9 +108,13 @@ Outcome<void> run(Context& context, const Options& /*options*/) {
   if (!forgotten && forgotten.error().code != Errc::kStoreDamaged) {
     return fail_with(forgotten.error());
   }
+  if (outcome) outcome = unless_damaged(context, transaction);
   kinds[kForgotten].bytes = forgotten.value_or(0);
   const auto packed = transaction.packed_bytes();
   if (!packed && packed.error().code != Errc::kStoreDamaged) return fail_with(packed.error());
+  const bool is_uncounted = !forgotten || !packed;
+  if (outcome && is_uncounted) outcome = about(named(context), forgotten.map([](auto) {}));
+  if (outcome && is_uncounted) outcome = about(named(context), packed.map([](auto) {}));
   // Where it cannot be told, only what is free in whole.
   kinds[kFree].bytes =
       packed ? space.file_bytes - std::min(space.file_bytes, *packed) : space.free_bytes;
@@ -135,9 +150,10 @@ void add_du(CommandTree& tree) {
   Verb& verb = tree.add_verb(
       "du",
       "Say where the bytes of the store's file are, and how many `culm compact` would give back.\n"
-      "Reads every entry, and adds up to the length of the file, but for damaged ones that\n"
-      "`culm repair` has kept beside it, which are named last. What is damaged counts as all\n"
-      "else and is named, of the first log that has any, and the exit status is then 5.",
+      "Reads every entry and no payload, and adds up to the length of the file, but for damaged\n"
+      "files that `culm repair` has kept beside it, which are named last. What is damaged counts\n"
+      "as all else and is named, of the first log that has any, or else of the file, and the exit\n"
+      "status is then 5; of payloads `culm verify` says it.",
       "culm du", std::make_shared<Options>(), run);
   verb.group(VerbGroup::kLetGo);
 }
