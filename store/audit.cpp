@@ -121,6 +121,7 @@ class StoreAudit {
   void missing(SeqNum first, SeqNum end);
   void check_signatures(std::span<Row> rows);
   void look_at(const Row& row);
+  [[nodiscard]] bool is_bad_payload_alone(SeqNum seqnum) const;
   Result<void> check_links(const EntryView& entry);
   Result<void> check_held_payload(const detail::EntryRow& row);
   void remember(SeqNum seqnum, const Hash& entry_hash);
@@ -255,7 +256,10 @@ void StoreAudit::check_signatures(std::span<Row> rows) {
 void StoreAudit::look_at(const Row& row) {
   const SeqNum seqnum = row.seqnum;
   while (!targets_.empty() && targets_.back().last_linked < seqnum) targets_.pop_back();
-  if (!row.content) return fault(row.content.error().code, seqnum);
+  if (!row.content) {
+    if (is_bad_payload_alone(seqnum)) ++report_.payloads_bad;
+    return fault(row.content.error().code, seqnum);
+  }
   const EntryView& entry = row.content->entry;
   const bool is_marked_end = log_.end_of_log == seqnum;
   if (entry.seqnum() != seqnum || entry.log() != log_.log ||
@@ -277,7 +281,9 @@ void StoreAudit::look_at(const Row& row) {
   const std::uint64_t faults_before = report_.faults;
   const auto links = check_links(entry);
   check(links ? row.signature : links, seqnum);
+  const bool is_good = report_.faults == faults_before;
   if (is_held) check(check_held_payload(*row.content), seqnum);
+  if (is_good && report_.faults != faults_before) ++report_.payloads_bad;
   if (report_.faults == faults_before) {
     ++report_.entries;
     report_.entry_bytes += entry.bytes().size();
@@ -287,6 +293,13 @@ void StoreAudit::look_at(const Row& row) {
     }
   }
   remember(seqnum, entry_hash);
+}
+
+/// Of a damaged row.
+bool StoreAudit::is_bad_payload_alone(SeqNum seqnum) const {
+  if (!served_.contains(seqnum) || !log_.payloads.contains(seqnum)) return false;
+  const auto remains = transaction_.find_remains(log_, seqnum);
+  return remains && *remains && detail::is_inline((*remains)->entry.view()) && !(*remains)->payload;
 }
 
 Result<void> StoreAudit::check_links(const EntryView& entry) {

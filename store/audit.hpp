@@ -12,6 +12,7 @@ namespace culm::store {
 struct AuditReport {
   std::uint64_t entries = 0;  ///< held below the cap, and good in every respect
   std::uint64_t payloads = 0;
+  std::uint64_t payloads_bad = 0;  ///< below the cap; their entries are good but for that
   std::uint64_t entry_bytes = 0;
   std::uint64_t payload_bytes = 0;
   std::uint64_t entries_capped =

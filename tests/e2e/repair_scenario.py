@@ -70,9 +70,12 @@ class Repair(Rotten):
             for entry in rot:
                 (self.rot_payload if "payloads" in what else self.rot_entry)(store, entry)
             bad, = self.json_lines("verify", store=store, status=STORE)
-            self.assertEqual((bad["entries"], bad["bad_entries"]), (ENTRIES, len(rot)))
-            self.assertIn(f"{ENTRIES} entries, {len(rot)} of them bad, ",
-                          self.run_culm("verify", store=store, status=STORE).stdout.decode())
+            is_payload = "payloads" in what
+            self.assertEqual((bad["entries"], bad["bad_entries"], bad["bad_payloads"]),
+                             (ENTRIES, 0 if is_payload else len(rot), len(rot) * is_payload))
+            said = self.run_culm("verify", store=store, status=STORE).stdout.decode()
+            self.assertEqual(f"{ENTRIES} entries, {len(rot)} of them bad, " in said, not is_payload)
+            self.assertEqual(", 1 payload bad; 1 fault" in said, is_payload)
             self.error(NOT_FOUND, "repair", store=store)
             step = self.assert_lost(**what, store=store)
             self.assertEqual(("--log-id" in step, "--none" in step), (begins_another, False), step)

@@ -66,10 +66,10 @@ Failure failure_of(const std::string& title, const Error& fault) {
   return failure;
 }
 
-/// What is held of a log, and how much of that is bad.
+/// Entries that are held and bad, not by their payloads alone.
 std::uint64_t count_bad(const store::LogState& log, const store::AuditReport& report) {
   const std::uint64_t held = log.served().count();
-  return held - std::min(held, report.entries);
+  return held - std::min(held, report.entries + report.payloads_bad);
 }
 
 Json to_json(const store::LogState& log, const LostOfLog& lost, const store::AuditReport& report) {
@@ -81,6 +81,7 @@ Json to_json(const store::LogState& log, const LostOfLog& lost, const store::Aud
                  {"certificate_entries", certificate.count()},
                  {"bad_entries", count_bad(log, report)},
                  {"payloads", report.payloads},
+                 {"bad_payloads", report.payloads_bad},
                  {"payload_bytes", report.payload_bytes},
                  {"loose", to_string(report.loose)},
                  {"faults", report.faults},
@@ -152,6 +153,7 @@ std::string to_text(const Output& out, const Columns& columns, const store::LogS
   const std::uint64_t bad = count_bad(log, report);
   if (bad != 0) text += ", " + human_count(bad) + " of them bad";
   text += ", " + human_payloads(report.payloads) + " (" + human_size(report.payload_bytes) + ")";
+  if (report.payloads_bad != 0) text += ", " + human_payloads(report.payloads_bad) + " bad";
   if (!report.loose.empty()) text += ", " + human_count(report.loose.count()) + " loose";
   if (log.cap != 0) text += ", forked by its author at " + std::to_string(log.cap);
   if (!lost.empty()) text += "; lost: " + listed(lost);
