@@ -53,6 +53,13 @@ class DeadPeers(NetworkScenario):
         self.assert_pushed(4)
         self.assertEqual(len(self.json_lines("ls", store="other")), 2)
 
+    def test_several_are_forgotten_by_one_option(self):
+        self.assertIn("--forget HOST:PORT...", self.text("help", "peers"))
+        self.assertNotIn("--also HOST:PORT...", self.text("help", "sync"))
+        said = self.text("peers", "--forget", *self.dead)
+        self.assertEqual(said.count("forgot the peer at "), 2)
+        self.assertEqual(self.json_lines("peers"), [])
+
     def test_are_named_where_the_store_alone_was_restored(self):
         self.restore("store")
         self.assertIn("none could be asked", self.append())

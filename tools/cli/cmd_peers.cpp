@@ -88,8 +88,9 @@ void add_peers(CommandTree& tree) {
       "  culm peers --forget 127.0.0.1:7474",
       options, run);
   verb.group(VerbGroup::kExchange);
-  verb.add_option("--forget", &options->forgotten, "Forget this peer; may be given several times")
-      .type_name("HOST:PORT");
+  verb.add_option("--forget", &options->forgotten, "Forget this peer, or these")
+      .type_name("HOST:PORT")
+      .takes_several();
 }
 
 }  // namespace culm::tools

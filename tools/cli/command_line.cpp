@@ -182,7 +182,7 @@ void CommandLineParser::add(CLI::App& app, const Option& option) {
   };
   CLI::Option* const added = std::visit(add_target, option.target_);
   // What follows the value of an option is an argument, or the next option.
-  if (!option.is_positional()) added->allow_extra_args(false);
+  if (!option.is_positional()) added->allow_extra_args(option.is_list());
   if (option.is_required_) added->required();
   if (option.needs_ != nullptr) added->needs(options_.at(option.needs_));
   if (option.excludes_ != nullptr) added->excludes(options_.at(option.excludes_));
@@ -326,6 +326,10 @@ Option& Option::type_name(const char* text) {
 }
 Option& Option::required() {
   is_required_ = true;
+  return *this;
+}
+Option& Option::takes_several() {
+  takes_several_ = true;
   return *this;
 }
 Option& Option::show_default() {

@@ -33,6 +33,8 @@ class Option {
   /// What stands for the value in the help: "FILE".
   Option& type_name(const char* text);
   Option& required();
+  /// Several values may follow it at once.
+  Option& takes_several();
   /// Shows the value that the target has now as the default.
   Option& show_default();
   /// Of the same verb, and added to it before.
@@ -49,6 +51,10 @@ class Option {
     return std::holds_alternative<std::vector<std::string>*>(target_);
   }
   [[nodiscard]] bool is_required() const noexcept { return is_required_; }
+  /// Whether several values may stand in a row: "LOG...".
+  [[nodiscard]] bool is_list() const noexcept {
+    return is_repeatable() && (is_positional() || takes_several_);
+  }
   /// "FILE"; nothing for a flag.
   [[nodiscard]] const std::string& value_name() const noexcept { return type_name_; }
   /// What the help says, with what goes with it and the default.
@@ -66,6 +72,7 @@ class Option {
   std::string help_;
   std::string type_name_;
   bool is_required_ = false;
+  bool takes_several_ = false;
   std::string default_;  ///< "" for one that is not shown
   const Option* needs_ = nullptr;
   const Option* excludes_ = nullptr;

@@ -71,7 +71,7 @@ void add_blocks(std::string& out, std::string_view description, std::size_t colu
 std::string label_of(const Option& option) {
   std::string label = option.name();
   if (!option.is_positional() && !option.value_name().empty()) label += " " + option.value_name();
-  return label + (option.is_repeatable() ? "..." : "");
+  return label + (option.is_list() ? "..." : "");
 }
 
 void add_common_options(std::string& out, std::size_t columns) {
@@ -122,7 +122,7 @@ std::string usage_of(const Verb& verb) {
   std::string text = "culm " + verb.name() + " [OPTIONS]";
   for (const Option& option : verb.options()) {
     if (!option.is_positional()) continue;
-    const std::string name = option.name() + (option.is_repeatable() ? "..." : "");
+    const std::string name = option.name() + (option.is_list() ? "..." : "");
     text += option.is_required() ? " " + name : " [" + name + "]";
   }
   return text;
