@@ -271,13 +271,41 @@ class Arguments(Scenario):
             self.assertNotIn(b"\x1b", done.stderr)
 
     def test_a_store_that_is_not_there_is_not_found_and_not_made(self):
-        for arguments in (["ls"], ["log", "12345678"], ["verify"], ["follow"],
-                          ["delete", "12345678", "--payloads", "--range", "1"]):
-            self.assertIn("there is no store", self.error(NOT_FOUND, *arguments))
-        self.assertIn("there is no store yet", self.error(USAGE, "sync", "127.0.0.1:1"))
-        self.error(NOT_FOUND, "sync", "127.0.0.1:1", "12345678")
+        log, peer = "1" * 64 + ".0", "127.0.0.1:1"
+        table = {
+            "ls": [[]], "log": [[log]], "cat": [[log], ["12345678"]], "follow": [[]],
+            "inspect": [[log, 1]], "verify": [[], [log]], "du": [[]], "backup": [["copy"]],
+            "compact": [[], ["--dry-run"]], "repair": [[], ["--dry-run"], ["--from", peer]],
+            "delete": [[log, "--payloads", "--range", 1]], "select": [[], [log, "--all"]],
+            "forget": [[log], [log, "--own"], [log, "--dry-run"]], "export": [[log, "--jsonl"]],
+            "peers": [[], ["--forget", peer]], "path": [[4, "--log", log]],
+            "pool": [[4, "--log", log]],
+            "sync": [[peer], [peer, "--push"], [peer, "--live"], [peer, "--quote"],
+                     [peer, "12345678"], [peer, "12345678", "--push"]]}
+        # These need none, or make one.
+        without = {"append", "import", "relay", "keygen", "help", "lipmaa", "mark", "name"}
+        verbs = set(re.findall(r"^  ([a-z]+) ", self.text("--help"), re.M))
+        self.assertEqual(set(table) | without, verbs)
+        for verb, lines in table.items():
+            for arguments in lines:
+                said = self.error(NOT_FOUND, verb, *arguments)
+                self.assertIn(f"culm: {verb}: store {self.path('store')}: there is no store\n"
+                              "  next: name one with --store DIR or CULM_STORE", said)
+                self.assertEqual(self.json(verb, *arguments, status=NOT_FOUND)["error"],
+                                 "store_not_found")
         self.assertFalse((self.place / "store").exists())
         self.error(USAGE, "ls", "--store", "")
+
+    def test_where_a_store_is_not_it_says_which_was_perhaps_meant(self):
+        self.new_log("abc", store="place/notes")
+        for verb in ["ls"], ["sync", "127.0.0.1:1"]:
+            for there, meant in (("place/ntoes", "place/notes"), ("place/ntoes/", "place/notes"),
+                                 ("place", "place/notes"), ("place/others", None)):
+                said = self.error(NOT_FOUND, *verb, store=there)
+                self.assertEqual("there is one in " in said, meant is not None, said)
+                if meant:
+                    self.assertIn(f"next: there is one in {self.path(meant)}; name one with", said)
+        self.assertFalse((self.place / "place/ntoes").exists())
 
     def test_the_store_is_named_by_option_or_environment(self):
         author = self.new_log("abc")

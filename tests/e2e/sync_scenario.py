@@ -473,7 +473,7 @@ class Failing(NetworkScenario):
         self.failure(nobody, "--push", "--live", "--deadline", 1)
 
     def test_a_wrong_command_line(self):
-        for arguments in ([], ["127.0.0.1"], ["127.0.0.1:1"], ["127.0.0.1:1", "12"],
+        for arguments in ([], ["127.0.0.1"], ["127.0.0.1:1", "12"],
                           ["127.0.0.1:1", "0" * 64, "--range", "5-3"],
                           ["127.0.0.1:1", "0" * 64, "--live", "--once"],
                           ["127.0.0.1:1", "0" * 64, "--quote", "--push"],

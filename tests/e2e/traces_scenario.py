@@ -96,7 +96,7 @@ class Traces(NetworkScenario):
     def test_a_sync_that_gets_nothing(self):
         nobody = self.nobody()
         self.leaves_nothing(NETWORK, "sync", nobody, AUTHOR)
-        self.leaves_nothing(USAGE, "sync", nobody)
+        self.leaves_nothing(NOT_FOUND, "sync", nobody)
         self.leaves_nothing(VERIFICATION, "sync", nobody, AUTHOR, "--network-key", "no.key")
         relay = self.relay("relay", "--accept-any")
         self.push_lines(3, relay, "other.key")

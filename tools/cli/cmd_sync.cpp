@@ -121,22 +121,31 @@ Outcome<void> leave_out_payloads(const store::ReadTransaction& transaction,
   return {};
 }
 
+tl::unexpected<Failure> fail_without_store(const Context& context) {
+  return fail_with(
+      Failure(Error{Errc::kStoreNotFound})
+          .about(named(context))
+          .next("name one with --store DIR or CULM_STORE; where one is to be made there, name the "
+                "log, `culm sync HOST:PORT AUTHOR` with the 64 digits that `culm keygen` printed "
+                "to its author"));
+}
+
 /// Of a store without a log, or none yet.
 Outcome<void> fail_without_logs(const Context& context, const Options& options,
                                 const store::Store& store, bool is_missing) {
+  if (is_missing) return fail_without_store(context);
   CULM_TOOLS_TRY(const auto gone, find_gone(context, store));
-  const char* const what = is_missing ? "there is no store yet" : "the store knows no log yet";
   std::string step =
       "name one, `culm sync HOST:PORT AUTHOR` with the 64 digits that `culm keygen` "
       "printed to its author";
-  if (is_missing) step += "; that makes the store";
   if (!gone.empty()) {
     step = "your own are named by their marks: `culm sync " +
            node::to_string(options.first.endpoint) + " " + findable_name_of_one(gone.front().log) +
            "`" + (gone.size() == 1 ? "" : "; `culm ls` names the others");
   }
   return fail_with(
-      Failure(Exit::kUsage, Errc::kUsage, what + std::string(", and no log is named")).next(step));
+      Failure(Exit::kUsage, Errc::kUsage, "the store knows no log yet, and no log is named")
+          .next(step));
 }
 
 Outcome<void> add_logs(const Context& context, const Options& options, const store::Store& store,
@@ -147,12 +156,13 @@ Outcome<void> add_logs(const Context& context, const Options& options, const sto
   want.payloads = !options.entries_only;
   if (options.newest_first) want.order = replication::Order::kNewestFirst;
   CULM_TOOLS_TRY(const auto transaction, store.read());
-  auto named = find_logs_named(transaction, options.logs, OfAuthor::kKnownAndLog0);
-  if (!named && named.error().code == Errc::kLogUnknown &&
-      named.error().step == Failure(Error{Errc::kLogUnknown}).step) {
-    named.error().step = "a log that is new here is named by its author's whole 64 digits";
+  auto found = find_logs_named(transaction, options.logs, OfAuthor::kKnownAndLog0);
+  if (!found && found.error().code == Errc::kLogUnknown &&
+      found.error().step == Failure(Error{Errc::kLogUnknown}).step) {
+    if (is_missing) return fail_without_store(context);
+    found.error().step = "a log that is new here is named by its author's whole 64 digits";
   }
-  CULM_TOOLS_TRY(auto logs, std::move(named));
+  CULM_TOOLS_TRY(auto logs, std::move(found));
   if (want.interest.empty() && !request.push) {
     CULM_TOOLS_CHECK(leave_out_unwanted(options, transaction, logs));
   }
@@ -398,7 +408,7 @@ void add_what(Verb& verb, Options& options) {
   verb.add_flag(
       "--undelete", options.request.undelete,
       "Take payloads again that were deleted here, of what is wanted, also where no payloads\n"
-      "are; what does not come stays deleted. What is wanted already is remembered as it was");
+      "are; what does not come stays deleted. What is wanted already is remembered as it was.");
   verb.add_option("--payload-max", size_of(options.want.payload_size_max),
                   "Want no payloads above this size, such as 64k or 64KiB, this time");
   verb.add_flag("--newest-first", options.newest_first, "Take the newest entries first");

@@ -16,6 +16,7 @@
 #include "tools/cli/files.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
+#include "tools/cli/near.hpp"
 
 namespace culm::tools {
 
@@ -84,11 +85,48 @@ static bool is_stopped(long pid) {
   return name_end != std::string::npos && line.substr(name_end).starts_with(") T");
 }
 
+constexpr std::size_t kNearMax = 3;
+
+/// Stores that a path where none is may have been meant for: beside it one with a name like that,
+/// or in it.
+static std::vector<std::string> find_near_stores(const Context& context) {
+  namespace fs = std::filesystem;
+  constexpr std::size_t kLookedAtMax = 1000;
+  fs::path path = context.store_directory;
+  if (!path.has_filename()) path = path.parent_path();
+  const auto list_in = [](const fs::path& directory) {
+    std::vector<std::string> names;
+    std::error_code error;
+    const fs::path place = directory.empty() ? "." : directory;
+    fs::directory_iterator entry(place, fs::directory_options::skip_permission_denied, error);
+    for (std::size_t n = 0; n < kLookedAtMax && !error && entry != fs::directory_iterator(); ++n) {
+      std::error_code ignored;
+      const bool is_store = fs::is_regular_file(entry->path() / "data.mdb", ignored);
+      if (is_store) names.push_back(entry->path().filename().string());
+      entry.increment(error);
+    }
+    std::ranges::sort(names);
+    return names;
+  };
+  std::vector<std::string> near;
+  for (const std::string& name : near_to(path.filename().string(), list_in(path.parent_path()))) {
+    near.push_back(path.parent_path() / name);
+  }
+  for (const std::string& name : list_in(path)) near.push_back(path / name);
+  if (near.size() > kNearMax) near.resize(kNearMax);
+  for (std::string& one : near) one = shown(one);
+  return near;
+}
+
 /// There is a store, and the process that runs on it says that there is none: it looks for it where
 /// it was when it began.
 static Failure with_moved(Failure failure, const Context& context) {
   const auto holder = store::lock_holder(context.store_directory);
-  if (!holder || !host::open_to_read(context.store_directory)) return failure;
+  if (!holder || !host::open_to_read(context.store_directory)) {
+    const auto near = find_near_stores(context);
+    if (!near.empty()) failure.step = "there is one in " + either(near) + "; " + failure.step;
+    return failure;
+  }
   const std::string pid = std::to_string(*holder);
   if (failure.exit == Exit::kNotFound) failure.exit = Exit::kLocked;
   failure.code = Errc::kStoreLocked;
