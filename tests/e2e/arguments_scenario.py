@@ -270,6 +270,16 @@ class Arguments(Scenario):
             done = self.run_culm(*arguments, status=NOT_FOUND if "keygen" in arguments else USAGE)
             self.assertNotIn(b"\x1b", done.stderr)
 
+    def test_what_does_not_go_together_is_said_in_the_help_and_refused(self):
+        for verb, one, other in (
+                ("sync", ["--quote"], "--push"), ("sync", ["--live"], "--once"),
+                ("sync", ["--undelete"], "--entries-only")):
+            self.error(USAGE, verb, "127.0.0.1:1", *one, other)
+            explained = self.text("help", verb).split(f"\n  {one[0]} ")[1].split("\n  --")[0]
+            self.assertRegex(" ".join(explained.split()), f"Not with [^.]*{other}")
+        self.error(USAGE, "help", "ls", "--manuals", "m")
+        self.assertFalse((self.place / "m").exists())
+
     def test_a_store_that_is_not_there_is_not_found_and_not_made(self):
         log, peer = "1" * 64 + ".0", "127.0.0.1:1"
         table = {

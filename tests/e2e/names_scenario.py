@@ -58,6 +58,18 @@ class Names(NetworkScenario):
         self.text("name", "--remove", "seven")
         self.assertRegex(self.text("verify"), r"(?m)^alice\.7\b")
 
+    def test_the_name_of_one_log_alone_stands_in_commands_as_it_is(self):
+        author = self.two_logs()
+        relay = self.relay("relay", "--accept-any")
+        self.text("sync", relay.address, "--push")
+        self.text("name", author + ".0", "diary")
+        for log, name in (author + ".0", "diary"), (author + ".7", author[:12] + ".7"):
+            done = self.run_culm("delete", log, "--payloads", "--range", 1)
+            said = (done.stdout + done.stderr).decode()
+            self.assertIn(f" {name} --range 1 --undelete`", said)
+            self.paste(said, "sync", **{"HOST:PORT": relay.address})
+            self.assertEqual(self.json("ls", log)["payloads_deleted"], 0)
+
     def test_a_name_may_be_given_before_the_log_is_here(self):
         author = "5" * 64
         self.text("name", author + ".3", "sensor")

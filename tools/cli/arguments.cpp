@@ -385,7 +385,8 @@ std::string short_name(const LogKey& log, std::size_t digits) {
 }
 
 std::string name_of_one(const LogKey& log) {
-  return short_name({log.author, LogId{}}) + "." + std::to_string(to_integer(log.log_id));
+  const std::string digits = to_hex(log.author.bytes).substr(0, 12);
+  return given_name_of_one(log).value_or(digits + "." + std::to_string(to_integer(log.log_id)));
 }
 
 std::string whole_name_of_one(const LogKey& log) {

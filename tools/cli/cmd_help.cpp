@@ -47,7 +47,9 @@ Outcome<void> write_manuals(Context& context, const Options& options) {
 }
 
 Outcome<void> run(Context& context, const Options& options) {
-  if (!options.directory.empty()) return write_manuals(context, options);
+  const bool writes = !options.directory.empty();
+  if (writes && !options.verb.empty()) return usage("--manuals is of all verbs: leave VERB out");
+  if (writes) return write_manuals(context, options);
   const Verb* verb = nullptr;
   if (!options.verb.empty()) {
     CULM_TOOLS_TRY(verb, find_verb(*options.tree, options.verb));

@@ -408,7 +408,8 @@ void add_what(Verb& verb, Options& options) {
   verb.add_flag(
       "--undelete", options.request.undelete,
       "Take payloads again that were deleted here, of what is wanted, also where no payloads\n"
-      "are; what does not come stays deleted. What is wanted already is remembered as it was.");
+      "are; what does not come stays deleted. What is wanted already is remembered as it was. Not\n"
+      "with --entries-only");
   verb.add_option("--payload-max", size_of(options.want.payload_size_max),
                   "Want no payloads above this size, such as 64k or 64KiB, this time");
   verb.add_flag("--newest-first", options.newest_first, "Take the newest entries first");
@@ -425,11 +426,13 @@ void add_how(Verb& verb, Options& options) {
       verb.add_flag("--live", options.request.live,
                     "Go on as the logs grow, until interrupted. Other verbs write to the store\n"
                     "through this process meanwhile, and signatures that nothing depended on are\n"
-                    "checked in the background. At most 4,096 logs; not with --quote or --budget");
+                    "checked in the background. At most 4,096 logs; not with --once, --quote or\n"
+                    "--budget");
   verb.add_flag("--push", options.request.push,
                 "Offer the logs as well, and wait until each peer has confirmed that it holds all");
   verb.add_flag("--quote", options.request.quote_only,
-                "Say what would move, and move nothing but evidence of forks. Not with --live");
+                "Say what would come, and move nothing but evidence of forks. Not with --live or\n"
+                "--push");
   verb.add_option("--peer", value_of("PEER", options.first.expected, parse_peer_option),
                   "At HOST:PORT talk only to the relay that printed these 64 digits");
   verb.add_option("--timeout", time_of(options.timeout_seconds),
