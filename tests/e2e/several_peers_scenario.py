@@ -1,8 +1,10 @@
 """Fetching from several peers together: who brings what, and what happens when one of them does not."""
 
 import re
+import shutil
 import signal
 import socket
+import tempfile
 import threading
 import time
 
@@ -72,14 +74,11 @@ class Proxy:
 
 
 class SeveralPeers(NetworkScenario):
-    def setUp(self):
-        super().setUp()
-        self.first = self.relay("first", "--accept-any")
-        self.second = second = self.relay("second", "--accept-any")
-        self.key = self.push_lines(LINES, self.first)
-        self.author = self.key[1]
-        self.sync("author", second.address, "--push")
-        self.relays = (self.first.address, second.address)
+    """Two relays that hold the same log."""
+
+    def begin(self):
+        self.first, self.second = (self.relay(name, "--accept-any") for name in ("first", "second"))
+        self.relays = (self.first.address, self.second.address)
 
     def fetch(self, store, first, *others, status=0):
         also = [part for other in others for part in ("--also", other)]
@@ -88,6 +87,33 @@ class SeveralPeers(NetworkScenario):
     def assert_whole(self, store):
         self.assertEqual(self.printed(store, self.author), self.lines(LINES))
         self.assert_sound(store)
+
+
+class Fetches(SeveralPeers):
+    author = None
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.made = tempfile.mkdtemp(prefix="culm-e2e-")
+        cls.addClassCleanup(shutil.rmtree, cls.made, ignore_errors=True)
+
+    def setUp(self):
+        super().setUp()
+        if self.author is None:
+            self.make()
+        for name in "first", "second":
+            shutil.copytree(f"{self.made}/store", self.path(name))
+        self.begin()
+
+    def make(self):
+        """The store of both, once for all tests: that takes longer than most of them."""
+        relay = self.relay("made", "--accept-any")
+        type(self).author = self.push_lines(LINES, relay)[1]
+        relay.end()
+        shutil.copytree(relay.store, f"{self.made}/store",
+                        ignore=shutil.ignore_patterns("peer.key"))
+        shutil.rmtree(self.path("marks"))  # the author is somebody else
 
     def test_two_peers_share_the_work(self):
         # So slow that what a busy machine adds to either time matters little.
@@ -194,31 +220,6 @@ class SeveralPeers(NetworkScenario):
         self.assertLess(whole["seconds"], 9)
         self.assertEqual(whole["peers"][1]["state"], "unanswered")
 
-    def test_one_that_is_stopped_keeps_no_sync_from_its_end_and_is_named(self):
-        stopped = self.second.process
-        stopped.send_signal(signal.SIGSTOP)
-        self.addCleanup(stopped.send_signal, signal.SIGCONT)
-        peers = (self.relays[0], "--also", self.relays[1])
-        silent = [{"address": self.relays[1]}]
-        logs, whole = self.sync("reader", *peers, self.author, "--timeout", "12")
-        self.assertEqual((logs[0]["state"], logs[0]["silent"]), ("complete", silent))
-        self.assertEqual(whole["peers"][1]["state"], "unanswered")
-        self.assertLess(whole["seconds"], 12)
-        self.assert_whole("reader")
-        quote = self.json_lines("sync", *peers, self.author, "--quote", "--timeout", "8",
-                                store="reader")
-        self.assertEqual(quote[0]["silent"], silent)
-        said = self.text("sync", *peers, self.author, "--quote", "--timeout", "8", store="reader")
-        self.assertIn(f"the peer at {self.relays[1]} did not answer", said)
-        # A push is for all: it is not whole, and says for whom.
-        self.new_log(self.lines(20, LINES + 1), "--gate", "never", key=self.key, store="author")
-        failed = self.json("sync", *peers, self.author, "--push", "--deadline", "60",
-                           store="author", status=NETWORK)
-        self.assertEqual(failed["about"], f"peer {self.relays[1]}")
-        # Its handshake may have been given up before.
-        self.assertIn(failed["error"], ("timeout", "handshake"))
-        self.assertEqual(self.printed("first", self.author), self.lines(LINES + 20))
-
     def test_what_people_read_says_who_brought_what(self):
         text = self.text("sync", self.relays[0], self.author, "--also", self.relays[1],
                          store="reader")
@@ -244,35 +245,12 @@ class SeveralPeers(NetworkScenario):
         self.assertEqual(len(whole["peers"]), 2)
         self.assert_whole("reader")
 
-    def test_a_push_goes_to_each(self):
-        self.new_log(self.lines(20, LINES + 1), key=self.key, store="author")
-        logs, whole = self.sync("author", self.relays[0], "--push", "--also", self.relays[1])
-        self.assertTrue(logs[0]["pushed"])
-        self.assertEqual(len(whole["peers"]), 2)
-        for relay in ("first", "second"):
-            self.assertEqual(self.printed(relay, self.author), self.lines(LINES + 20))
-        text = self.text("sync", self.relays[0], "--push", "--also", self.relays[1],
-                         store="author")
-        self.assertIn("every peer confirms that it holds all", text)
-
     def test_a_quote_is_of_the_peer_that_has_most(self):
         third = self.relay("third", "--accept-any")
         self.sync("third", self.relays[0], self.author, "--range", "1-100")
         lines = self.json_lines("sync", third.address, self.author, "--quote", "--also",
                                 self.relays[0], store="reader")
         self.assertEqual(lines[0]["quote"]["entries"], LINES)
-
-    def test_live_another_takes_over_from_one_that_dies(self):
-        reader = self.live("reader", self.relays[0], self.author, "--also", self.relays[1])
-        reader.wait_for(event="caught_up", head=LINES)
-        self.first.kill()
-        reader.wait_for(event="disconnected", address=self.relays[0])
-        self.new_log(self.lines(1, LINES + 1), key=self.key, store="author")
-        self.sync("author", self.relays[1], "--push")
-        reader.wait_for(event="received", up_to=LINES + 1)
-        peers = reader.end()[-1]["peers"]
-        self.assertEqual([peer["address"] for peer in peers], list(self.relays))
-        self.assert_sound("reader")
 
     def test_live_what_only_another_holds_comes_at_once(self):
         for store, deleted in (("first", "1-120"), ("second", "80-200")):
@@ -288,6 +266,63 @@ class SeveralPeers(NetworkScenario):
         self.run_culm("sync", self.relays[0], "--also", self.relays[0], store="reader",
                       status=USAGE)
         self.run_culm("sync", self.relays[0], "--also", "nowhere", store="reader", status=USAGE)
+
+
+class WithTheAuthor(SeveralPeers):
+    def setUp(self):
+        super().setUp()
+        self.begin()
+        self.key = self.push_lines(LINES, self.first)
+        self.author = self.key[1]
+        self.sync("author", self.relays[1], "--push")
+
+    def test_one_that_is_stopped_keeps_no_sync_from_its_end_and_is_named(self):
+        stopped = self.second.process
+        stopped.send_signal(signal.SIGSTOP)
+        self.addCleanup(stopped.send_signal, signal.SIGCONT)
+        peers = (self.relays[0], "--also", self.relays[1])
+        silent = [{"address": self.relays[1]}]
+        logs, whole = self.sync("reader", *peers, self.author, "--timeout", "12")
+        self.assertEqual((logs[0]["state"], logs[0]["silent"]), ("complete", silent))
+        self.assertEqual(whole["peers"][1]["state"], "unanswered")
+        self.assertLess(whole["seconds"], 12)
+        self.assert_whole("reader")
+        quote = self.json_lines("sync", *peers, self.author, "--quote", "--timeout", "8",
+                                store="reader")
+        self.assertEqual(quote[0]["silent"], silent)
+        said = self.text("sync", *peers, self.author, "--quote", "--timeout", "8", store="reader")
+        self.assertIn(f"the peer at {self.relays[1]} did not answer", said)
+        # A push is for all: it is not whole, and says for whom.
+        self.new_log(self.lines(20, LINES + 1), "--gate", "never", key=self.key, store="author")
+        failed = self.json("sync", *peers, self.author, "--push", "--deadline", "60",
+                           store="author", status=NETWORK)
+        self.assertEqual(failed["about"], f"peer {self.relays[1]}")
+        # Its handshake may have been given up before.
+        self.assertIn(failed["error"], ("timeout", "handshake"))
+        self.assertEqual(self.printed("first", self.author), self.lines(LINES + 20))
+
+    def test_a_push_goes_to_each(self):
+        self.new_log(self.lines(20, LINES + 1), key=self.key, store="author")
+        logs, whole = self.sync("author", self.relays[0], "--push", "--also", self.relays[1])
+        self.assertTrue(logs[0]["pushed"])
+        self.assertEqual(len(whole["peers"]), 2)
+        for relay in ("first", "second"):
+            self.assertEqual(self.printed(relay, self.author), self.lines(LINES + 20))
+        text = self.text("sync", self.relays[0], "--push", "--also", self.relays[1],
+                         store="author")
+        self.assertIn("every peer confirms that it holds all", text)
+
+    def test_live_another_takes_over_from_one_that_dies(self):
+        reader = self.live("reader", self.relays[0], self.author, "--also", self.relays[1])
+        reader.wait_for(event="caught_up", head=LINES)
+        self.first.kill()
+        reader.wait_for(event="disconnected", address=self.relays[0])
+        self.new_log(self.lines(1, LINES + 1), key=self.key, store="author")
+        self.sync("author", self.relays[1], "--push")
+        reader.wait_for(event="received", up_to=LINES + 1)
+        peers = reader.end()[-1]["peers"]
+        self.assertEqual([peer["address"] for peer in peers], list(self.relays))
+        self.assert_sound("reader")
 
 
 if __name__ == "__main__":
