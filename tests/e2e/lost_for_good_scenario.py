@@ -54,6 +54,12 @@ class LostForGood(Rotten):
         self.assertEqual(report["payloads_added"], 177)
         self.assert_sound("other")
 
+    def test_a_list_is_cut_only_where_that_leaves_out_more_than_one(self):
+        for count, shown in (9, "10,20,30,40,50,60,70,80,90"), (
+                10, "10,20,30,40,50,60,70,80,..."):
+            self.lose(range(10, 10 * count + 1, 10))
+            self.assertRegex(self.text("ls"), f"lost: {count} entries: {shown}[;\n]")
+
     def test_what_was_let_go_comes_back_once_a_peer_turns_up(self):
         for before, again in ([], "--all"), (["--newest", "150"], "--newest 150"), (
                 ["--range", "3-", "--entries-only"], "--range 3- --entries-only"):

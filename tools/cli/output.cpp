@@ -141,7 +141,10 @@ std::string human_duration(Duration duration) {
 std::string human_ranges(const RangeSet& set) {
   constexpr std::size_t kRangesShown = 8;
   RangeSet shown;
-  for (const SeqRange range : set.ranges().first(std::min(set.ranges().size(), kRangesShown))) {
+  // One more takes no more room than that there is one.
+  const std::size_t count = set.ranges().size();
+  const std::size_t first = count == kRangesShown + 1 ? count : std::min(count, kRangesShown);
+  for (const SeqRange range : set.ranges().first(first)) {
     shown.insert(range);
   }
   return to_string(shown) + (shown == set ? "" : ",...");
