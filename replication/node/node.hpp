@@ -102,7 +102,7 @@ class Node final : private Fetch::Sessions {
   /// Tells peers of a log that was changed by somebody else.
   void log_changed(const LogKey& log, Instant now);
   /// All of `part` was read, and this is damaged of it.
-  void damage_found(const LogKey& log, const SeqRange& part, const store::RowDamage& damage,
+  void damage_found(const LogKey& log, const SeqRange& part, const store::RowDamage& found,
                     Instant now);
   /// Tells syncs that `WriteTransaction::forget` has made a log unknown.
   void log_forgotten(const LogKey& log, Instant now);

@@ -7,11 +7,22 @@
 namespace culm::node {
 namespace {
 
-/// It may have been forgotten meanwhile, and taken again.
-bool is_of_this(const store::Store& store, const LogKey& log, const store::RowDamage& damage) {
+/// What of it is so still: meanwhile a session may have dropped some, or the log was forgotten and
+/// taken again.
+std::optional<store::RowDamage> still_so(const store::Store& store, const LogKey& log,
+                                         store::RowDamage damage) {
   const auto transaction = store.read();
-  const auto known = transaction ? transaction->find_outline(log) : fail(transaction.error());
-  return known && *known && (*known)->number == damage.number;
+  const auto state = transaction ? transaction->find_log(log) : fail(transaction.error());
+  if (!state || !*state || (*state)->number != damage.number) return std::nullopt;
+  const RangeSet found = damage.rows & (*state)->held;
+  damage.rows = found;
+  for (SeqNum n = found.smallest_from(1); n != 0;
+       n = n == kSeqnumMax ? 0 : found.smallest_from(n + 1)) {
+    const auto entry = transaction->get_entry(**state, n);
+    const bool is_payload_held = (*state)->payloads.contains(n);
+    if (entry && (entry->inline_payload || !is_payload_held)) damage.rows.erase({n, n});
+  }
+  return damage;
 }
 
 }  // namespace
@@ -68,14 +79,15 @@ void Node::drop_finished(const RowDrops::Task& drop, const Result<void>& outcome
 }
 
 /// As where a session meets it.
-void Node::damage_found(const LogKey& log, const SeqRange& part, const store::RowDamage& damage,
+void Node::damage_found(const LogKey& log, const SeqRange& part, const store::RowDamage& found,
                         Instant now) {
   now_ = now;
-  if (!is_of_this(store_, log, damage)) return;
-  damage_->found_readable(log, part, damage.unreadable);
+  const auto damage = still_so(store_, log, found);
+  if (!damage) return;
+  damage_->found_readable(log, part, damage->unreadable);
   // All of it was read: a sample would tell less.
   if (part.last == kSeqnumMax) damage_->looked(log);
-  meet(log, damage);
+  meet(log, *damage);
 }
 
 void Node::meet(const LogKey& log, const store::RowDamage& damage) {

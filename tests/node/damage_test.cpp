@@ -192,6 +192,18 @@ TEST_F(NodeDamage, AllThatASearchHasFoundIsDroppedOrNotHeldHoweverMuchItIs) {
   }
 }
 
+TEST_F(NodeDamage, WhatASearchFoundAndASessionHasDroppedMeanwhileIsSaidOnce) {
+  hold(author);
+  hold(relay);
+  rot_entry(relay, 7);
+  sync(reader, {&relay});
+  ASSERT_TRUE(run([&] { return !relay.state(log.log()).held.contains(7); }));
+  relay.node().damage_found(log.log(), {1, 64}, {{{7, 7}}, {}, {}, number_in(relay)},
+                            network.now());
+  relay.settle();
+  EXPECT_EQ(relay.count<Damaged>(), 1U);
+}
+
 TEST_F(NodeDamage, WhatASearchCouldReadIsUnreadableNoLonger) {
   hold(author);
   hold(relay);
