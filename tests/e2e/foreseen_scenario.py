@@ -5,20 +5,11 @@ import os
 import re
 import shutil
 
-from rotten import ENTRIES, PAGE, Rotten
+from rotten import ENTRIES, PAGE, Rotten, members
 from scenario import NETWORK, NOT_FOUND, OK, main
 
 LOST_HERE = re.compile(r"lost here: ([^;\n]*)")
 ASKED = re.compile(r"with --from it would ask for (.*)\n")
-
-
-def members(ranges):
-    """The seqnums of "5-9,20"."""
-    found = set()
-    for part in filter(None, ranges.split(",")):
-        first, _, last = part.partition("-")
-        found.update(range(int(first), int(last or first) + 1))
-    return found
 
 
 class Foreseen(Rotten):

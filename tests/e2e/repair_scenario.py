@@ -364,25 +364,6 @@ class Repair(Rotten):
             content[page + chance.randrange(page_bytes)] ^= 1 << chance.randrange(8)
         (self.place / store / "data.mdb").write_bytes(content)
 
-    def state_row(self):
-        return bytes.fromhex(self.author) + bytes(8) + b"\x03"
-
-    def lose_states(self, store):
-        """Each page in which a state of a log lies."""
-        self.lose_pages(store, [self.state_row()])
-
-    def lose_pages(self, store, rows):
-        """Each page in which one of the rows lies."""
-        data = self.place / store / "data.mdb"
-        content = bytearray(data.read_bytes())
-        for row in rows:
-            place = content.find(row)
-            while place != -1:
-                page = place // PAGE * PAGE
-                content[page:page + PAGE] = bytes(PAGE)
-                place = content.find(row)
-        data.write_bytes(content)
-
     def test_a_damaged_page_is_mended(self):
         for seed in range(16):
             with self.subTest(seed=seed):

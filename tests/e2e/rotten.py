@@ -11,6 +11,15 @@ ENTRIES = 800
 PAGE = 4096
 
 
+def members(ranges):
+    """The seqnums of "5-9,20"."""
+    found = set()
+    for part in filter(None, ranges.split(",")):
+        first, _, last = part.partition("-")
+        found.update(range(int(first), int(last or first) + 1))
+    return found
+
+
 class Rotten(NetworkScenario):
     def rot(self, store, mark, ahead=0):
         """Flips a bit `ahead` bytes in front of each place that begins with `mark`."""
@@ -39,6 +48,30 @@ class Rotten(NetworkScenario):
         row = (1).to_bytes(8, "big") + n.to_bytes(8, "big") + b"\x03"
         if row in (self.place / store / "data.mdb").read_bytes():
             self.rot(store, row, ahead=-60)
+
+    def state_row(self):
+        return bytes.fromhex(self.author) + bytes(8) + b"\x03"
+
+    @staticmethod
+    def entry_row(n, number=1):
+        """The beginning of its row; of the log of this number."""
+        return number.to_bytes(8, "big") + n.to_bytes(8, "big") + b"\x03"
+
+    def lose_states(self, store):
+        """Each page in which a state of a log lies."""
+        self.lose_pages(store, [self.state_row()])
+
+    def lose_pages(self, store, rows):
+        """Each page in which one of the rows lies."""
+        data = self.place / store / "data.mdb"
+        content = bytearray(data.read_bytes())
+        for row in rows:
+            place = content.find(row)
+            while place != -1:
+                page = place // PAGE * PAGE
+                content[page:page + PAGE] = bytes(PAGE)
+                place = content.find(row)
+        data.write_bytes(content)
 
     def rot_payload(self, store, n):
         self.rot(store, b"line %d of" % n)

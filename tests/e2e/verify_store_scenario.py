@@ -5,12 +5,11 @@ import os
 import random
 import subprocess
 
-from scenario import CULM, NOT_FOUND, OK, STORE, USAGE, VERIFICATION, Scenario, main
+from rotten import PAGE, Rotten, members
+from scenario import CULM, NOT_FOUND, OK, STORE, USAGE, VERIFICATION, main
 
-PAGE = 4096
 
-
-class VerifyStore(Scenario):
+class VerifyStore(Rotten):
     def test_good_logs_are_said_to_be_good(self):
         authors = [self.new_log(range(50), key=self.keygen(name)) for name in "ab"]
         rows = {row["log"]: row for row in self.json_lines("verify")}
@@ -91,6 +90,22 @@ class VerifyStore(Scenario):
         os.chmod(self.path("store"), 0)
         self.error(STORE, "verify")
         os.chmod(self.path("store"), 0o700)
+
+    def test_what_cannot_be_read_is_named_of_each_log(self):
+        authors = [self.new_log(self.lines(300), key=self.keygen(f"{n}.key")) for n in range(3)]
+        self.out("compact")  # no old pages
+        for number in 1, 3:
+            self.lose_pages("store", [self.entry_row(290, number)])
+        said = self.run_culm("verify", status=STORE).stdout.decode().splitlines()
+        gone = {line["log"]: len(members(line["damaged_entries"]))
+                for line in self.json_lines("repair", "--dry-run") if line["type"] == "damage"}
+        self.assertGreaterEqual(len(gone), 2)
+        for author in authors:
+            line, = [line for line in said if line.startswith(author[:12])]
+            if author in gone:
+                self.assertIn(f"; {gone[author]} entries cannot be read: ", line)
+            else:
+                self.assertTrue("; its entries can be read" in line or "  good  " in line, line)
 
 
 if __name__ == "__main__":

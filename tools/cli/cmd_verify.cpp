@@ -216,7 +216,9 @@ Outcome<Failure> judge_unreadable(Context& context, const Columns& columns,
   CULM_TOOLS_TRY(const RangeSet unreadable,
                  visit_readable(store, log.log, log.held, [](const store::StoredEntry&) {}));
   Failure failure(error);
-  if (!unreadable.empty()) {
+  if (unreadable.empty()) {
+    failure.message += "; its entries can be read";
+  } else {
     failure.message +=
         "; " + human_entries(unreadable.count()) + " cannot be read: " + human_ranges(unreadable);
     failure.fields["damaged"] = to_string(unreadable);
@@ -246,25 +248,29 @@ void judge(std::optional<Failure>& worst, const store::Store& store, const store
   }
 }
 
-/// What of the file is none of a log.
-void judge_file(std::optional<Failure>& worst, const Context& context,
-                const store::ReadTransaction& transaction) {
+/// What is wrong with all logs together. Reads by itself: behind a damaged page nothing more may be
+/// read.
+Outcome<void> judge_tables(std::optional<Failure>& worst, const Context& context,
+                           const store::Store& store) {
+  CULM_TOOLS_TRY(const auto transaction, store.read());
   const auto sound = store::audit_tables(transaction);
   if (!sound) keep_worst(worst, Failure(sound.error()).about("tables of the store"));
   const auto pages = store::count_damaged_pages(context.store_directory);
-  if (!pages || *pages == 0) return;
+  if (!pages || *pages == 0) return {};
   Failure failure(Error{Errc::kStoreDamaged});
   failure.message +=
       ": " + human_count(*pages) + (*pages == 1 ? " page" : " pages") + " of its file";
   keep_worst(worst, std::move(failure).about(named(context)));
+  return {};
 }
 
 Outcome<void> verify_store(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
-  CULM_TOOLS_TRY(const auto transaction, store->read());
   std::optional<Failure> worst;
-  if (options.logs.empty()) judge_file(worst, context, transaction);
+  if (options.logs.empty()) CULM_TOOLS_CHECK(judge_tables(worst, context, *store));
+  // Behind a damaged page one may give nothing more, of other logs either: then another goes on.
+  CULM_TOOLS_TRY(auto transaction, store->read());
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));
   const LostFinder losses(context, *store);
   const Columns columns = measure(transaction, logs);
@@ -275,6 +281,7 @@ Outcome<void> verify_store(Context& context, const Options& options) {
   Progress progress("verifying", 0, Progress::Unit::kCount);
   if (progress.is_shown()) progress.set_total(count_held(transaction, logs));
   std::uint64_t before = 0;
+  CULM_TOOLS_TRY(transaction, store->read());
   for (const LogKey& key : logs) {
     CULM_TOOLS_CHECK(context.out.flush());
     say_when_interrupted("verified " + human_count(verified++) + " of " + human_count(logs.size()) +
@@ -286,6 +293,7 @@ Outcome<void> verify_store(Context& context, const Options& options) {
       if (is_unknown) return fail_with(Failure(state.error()).about(title));
       keep_worst(worst, Failure(state.error()).about(title));
       CULM_TOOLS_CHECK(print_unreadable(context, columns, key, state.error(), {}));
+      CULM_TOOLS_TRY(transaction, store->read());
       continue;
     }
     const store::LogState& log = **state;
@@ -297,6 +305,7 @@ Outcome<void> verify_store(Context& context, const Options& options) {
       if (error.code != Errc::kStoreDamaged) return fail_with(Failure(error).about(title));
       CULM_TOOLS_TRY(Failure failure, judge_unreadable(context, columns, *store, log, error));
       keep_worst(worst, std::move(failure));
+      CULM_TOOLS_TRY(transaction, store->read());
       continue;
     }
     const store::AuditReport& report = *audited;
