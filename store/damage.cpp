@@ -149,6 +149,7 @@ Result<Lost> ReadTransaction::read_lost(const LogState& log) const {
   Lost lost = detail::open_lost(log.number, value);
   lost.payloads = (lost.payloads | (lost.entries & log.held)) - log.payloads - log.deleted;
   lost.entries -= log.held;
+  lost.untold -= log.payloads;
   return lost;
 }
 
@@ -161,13 +162,17 @@ LogState without(LogState log, const Damage& damage) {
 }
 
 Result<Lost> foresee_lost(const ReadTransaction& transaction, const LogState& log,
-                          const Damage& damage) {
+                          const Damage& damage, const Lost& untold) {
   LogState left = without(log, damage);
   const LogInterest interest = std::exchange(left.interest, LogInterest{});  // all, by default
   CULM_TRY(Lost lost, transaction.find_lost(left));
   left.interest = interest;
-  lost.entries |= damage.entries | find_lost_path(left).entries;
-  lost.payloads |= damage.payloads;
+  const RangeSet path = find_lost_path(left).entries;
+  const Lost sure = lost.sure();
+  lost.entries |= damage.entries | path | untold.entries;
+  lost.payloads |= damage.payloads | untold.payloads;
+  lost.untold |= untold.untold;
+  lost.untold -= damage.entries | damage.payloads | path | sure.entries | sure.payloads;
   return find_wanted(left, std::move(lost));
 }
 
@@ -181,8 +186,11 @@ Result<void> WriteTransaction::remember_lost(const LogState& state, const Lost& 
   Lost all = before;
   all.entries |= lost.entries - state.held;
   all.payloads |= lost.payloads - state.payloads - state.deleted;
+  const RangeSet sure = ((before.entries | before.payloads) - before.untold) |
+                        ((lost.entries | lost.payloads) - lost.untold);
+  all.untold = (before.untold | lost.untold) - sure;
   const auto key = detail::lost_row_key(state.number);
-  if (all.empty()) return kv_write_.erase(Table::kMeta, key);
+  if (all == Lost{}) return kv_write_.erase(Table::kMeta, key);
   if (all == before) return {};
   detail::encode_lost(row_, all);
   return put_row(Table::kMeta, key);

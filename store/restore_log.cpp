@@ -74,6 +74,9 @@ Result<std::uint64_t> find_change(const KvReadTransaction& kv, const LogKey& log
 struct Record {
   bool is_lost_with_pages = false;  ///< so may be stages
   std::optional<detail::LogRow> row;
+
+  /// A row that is damaged by itself took no entries with it.
+  [[nodiscard]] bool may_lack_entries() const { return is_lost_with_pages || row; }
 };
 
 Result<Record> find_record(const KvReadTransaction& kv, const LogKey& log) {
@@ -126,13 +129,21 @@ Result<RangeSet> collect_rows(const KvReadTransaction& kv, LogState& state, bool
   return untold;
 }
 
+/// Entries that were wanted and here, or never were.
+RangeSet find_absent(const LogState& state) {
+  const LogInterest& interest = state.interest;
+  const bool is_all = interest.entries.empty() && interest.payloads;  // nobody chose a part
+  return resolve(is_all ? everything() : interest.entries, state.head()) - state.held;
+}
+
 }  // namespace
 
 /// What was wanted, and what was deleted, is taken from the row of `logs` and from blocks where
 /// these can be read. Else all is wanted, and a payload counts as deleted where a row tells that no
 /// damage took it: neither must a deletion undo itself, nor damage pass for one.
-Result<LogState> ReadTransaction::restored_log(const LogKey& log) const {
-  LogState state;
+Result<Restored> ReadTransaction::restored_log(const LogKey& log) const {
+  Restored restored;
+  LogState& state = restored.state;
   state.log = log;
   CULM_TRY(const Record record, find_record(*kv_, log));
   const auto& row = record.row;
@@ -145,19 +156,23 @@ Result<LogState> ReadTransaction::restored_log(const LogKey& log) const {
   if (row && row->blocks[detail::kInterestSet].count == 0) state.interest = row->state.interest;
   if (row && row->blocks[detail::kDeletedSet].count == 0) {
     state.deleted = row->state.deleted - state.payloads;
-    return state;
+  } else {
+    CULM_TRY(const RangeSet deleted,
+             detail::read_sound_blocks(*kv_, state.number, detail::kDeletedSet));
+    restored.lost.untold = state.held - untold - state.payloads - deleted;
+    state.deleted = (deleted - state.payloads) | restored.lost.untold;
   }
-  CULM_TRY(state.deleted, detail::read_sound_blocks(*kv_, state.number, detail::kDeletedSet));
-  state.deleted |= state.held - untold;
-  state.deleted -= state.payloads;
-  return state;
+  if (record.may_lack_entries()) restored.lost.entries = find_absent(state);
+  restored.lost.payloads = state.held - state.payloads - state.deleted;
+  restored.lost.untold |= restored.lost.entries | restored.lost.payloads;
+  return restored;
 }
 
 Result<void> WriteTransaction::restore_log(const LogKey& log) {
+  CULM_TRY(Restored restored, restored_log(log));
   detail::TouchedLog touched;
-  CULM_TRY(touched.state, restored_log(log));
-  const LogState& state = touched.state;
-  CULM_CHECK(noted(remember_lost(state, {{}, state.held - state.payloads - state.deleted})));
+  touched.state = std::move(restored.state);
+  CULM_CHECK(noted(remember_lost(touched.state, restored.lost)));
   touched.is_changed = true;
   is_deletion_ = true;
   touched_logs_.insert_or_assign(log, std::move(touched));

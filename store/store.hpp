@@ -102,9 +102,20 @@ struct Damage {
 struct Lost {
   RangeSet entries;
   RangeSet payloads;
+  /// Of which only a state told that was lost: entries may never have been here, payloads neither,
+  /// or were deleted. Also of what now counts as deleted.
+  RangeSet untold{};
 
   [[nodiscard]] bool empty() const { return entries.empty() && payloads.empty(); }
+  [[nodiscard]] Lost sure() const { return {entries - untold, payloads - untold}; }
+  [[nodiscard]] Lost perhaps() const { return {entries & untold, payloads & untold}; }
   friend bool operator==(const Lost&, const Lost&) = default;
+};
+
+/// A state that is made again, and what may be lost, which it does not tell.
+struct Restored {
+  LogState state;
+  Lost lost;
 };
 
 /// What a damaged row still says that proves itself.
@@ -186,7 +197,7 @@ class ReadTransaction {
                                                             SeqNum seqnum) const;
   /// What `drop_damaged` makes of a log whose state is damaged, before it drops anything. Fails
   /// with kStoreDamaged where no entry of the log can be read, and with kLogFragmented.
-  [[nodiscard]] Result<LogState> restored_log(const LogKey& log) const;
+  [[nodiscard]] Result<Restored> restored_log(const LogKey& log) const;
 
   /// Part of a held payload from byte `offset`: at most `size_max` bytes, and possibly fewer
   /// because it borrows from one row; empty exactly at the end. Fails with kPayloadDeleted,

@@ -290,21 +290,26 @@ Result<EntryRow> decode_entry(ByteView body) {
 
 void encode_lost(Bytes& out, const Lost& lost) {
   start(out);
-  for (const RangeSet* set : {&lost.entries, &lost.payloads}) {
-    RangeSet kept = *set;
-    if (kept.ranges().size() > limits::kRangesPerRowMax) {
-      kept.insert({kept.ranges()[limits::kRangesPerRowMax - 1].first, kept.max()});
+  const auto append = [&out](RangeSet set) {
+    if (set.ranges().size() > limits::kRangesPerRowMax) {
+      set.insert({set.ranges()[limits::kRangesPerRowMax - 1].first, set.max()});
     }
-    append_set(out, kept, {});
-  }
+    append_set(out, set, {});
+  };
+  append(lost.entries);
+  append(lost.payloads);
+  if (!lost.untold.empty()) append(lost.untold);
 }
 
 Result<Lost> decode_lost(ByteView body) {
   Lost lost;
   Reader reader(body);
-  for (RangeSet* set : {&lost.entries, &lost.payloads}) {
+  for (RangeSet* set : {&lost.entries, &lost.payloads, &lost.untold}) {
+    const bool is_last = set == &lost.untold;
+    if (is_last && reader.size() == 0) break;
     SetBlocks blocks;
     CULM_CHECK(read_set(*set, blocks, reader));
+    if (is_last && set->empty()) return fail(Errc::kStoreFormat);
     if (blocks.count != 0) return fail(Errc::kStoreFormat);
   }
   CULM_CHECK(reader.end());

@@ -125,7 +125,11 @@ def store_rows():
     lost, payloads_lost = [[7, 7], [300, r.U64_MAX]], [[1, 3]]
     body = encode_set(lost, ()) + encode_set(payloads_lost, ())
     yield {"id": "lost", **sealed("meta", b"lost" + be(2**40), body), "lost": lost,
-           "payloads_lost": payloads_lost}
+           "payloads_lost": payloads_lost, "untold": []}
+    untold = [[2, 2], [7, 7]]
+    yield {"id": "lost-untold",
+           **sealed("meta", b"lost" + be(2**40), body + encode_set(untold, ())), "lost": lost,
+           "payloads_lost": payloads_lost, "untold": untold}
 
     addresses = ["127.0.0.1:7474", "[::1]:1", "relay.example:65535"]
     body = r.encode_varu64(len(addresses)) + b"".join(

@@ -284,7 +284,7 @@ TEST_F(DamagedStore, WantsAllOfALogWhoseStateWasLostWithEntries) {
   lose_entry(3);
   lose_entry(20);
   rot(Table::kLogs, 0);
-  LogState made = *store->read()->restored_log(log.log());
+  LogState made = store->read()->restored_log(log.log())->state;
   drop({});
   made.change = state().change;
   const LogState now = state();
@@ -292,6 +292,35 @@ TEST_F(DamagedStore, WantsAllOfALogWhoseStateWasLostWithEntries) {
   EXPECT_EQ(now.held, up_to(19) - (RangeSet{{3, 3}}));
   EXPECT_EQ(now.interest.entries, everything());
   EXPECT_TRUE(now.deleted.empty());
+}
+
+TEST_F(DamagedStore, WhatOnlyALostStateToldOfIsPerhapsLostUntilItCame) {
+  const auto find_lost = [&] { return *store->read()->find_lost(state()); };
+  ASSERT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
+    CULM_CHECK(transaction.delete_payloads(log.log(), {{3, 3}}, 100));
+    return {};
+  }));
+  lose_entry(7);  // others lead past these
+  lose_entry(11);
+  put_row(store.kv(), Table::kLogs, store::detail::log_row_key(log.log()),
+          store::detail::kLostState);
+  drop({});
+  EXPECT_TRUE(find_lost().sure().empty());
+  EXPECT_EQ(find_lost().perhaps().entries, (RangeSet{{7, 7}, {11, 11}}));
+  EXPECT_TRUE(state().deleted.contains(3) && find_lost().untold.contains(3));
+  ASSERT_TRUE(store.ingest(log, {{7, 7}}));
+  EXPECT_EQ(find_lost().perhaps().entries, (RangeSet{{11, 11}}));
+  rot_entry(7);
+  drop(up_to(20));
+  EXPECT_EQ(find_lost().sure().entries, (RangeSet{{7, 7}}));
+  EXPECT_EQ(find_lost().perhaps().entries, (RangeSet{{11, 11}}));
+}
+
+TEST_F(DamagedStore, ARowOfALogThatIsDamagedByItselfTookNoEntriesAlong) {
+  lose_entry(7);
+  rot(Table::kLogs, 0);
+  drop({});
+  EXPECT_TRUE(store->read()->find_lost(state())->empty());
 }
 
 TEST_F(DamagedStore, WhatWasLostWithTheStateDoesNotPassForDeleted) {

@@ -127,7 +127,8 @@ Row make_peer_keys_row(const json& vector, ByteView body) {
 }
 
 Row make_lost_row(const json& vector, ByteView body) {
-  const store::Lost lost{ranges_in(vector.at("lost")), ranges_in(vector.at("payloads_lost"))};
+  const store::Lost lost{ranges_in(vector.at("lost")), ranges_in(vector.at("payloads_lost")),
+                         ranges_in(vector.at("untold"))};
   EXPECT_EQ(detail::decode_lost(body), lost);
   Bytes out;
   detail::encode_lost(out, lost);

@@ -38,15 +38,20 @@ struct Summary {
   Tone tone = Tone::kPartial;
 };
 
-/// What a log lacks of payloads. Those that are not wanted do not come with the next sync.
-std::string lacking_payloads(std::uint64_t missing, std::uint64_t unwanted, std::uint64_t deleted) {
+/// What a log lacks of payloads. Those that are not wanted do not come with the next sync. Of those
+/// that count as deleted some may never have been here.
+std::string lacking_payloads(std::uint64_t missing, std::uint64_t unwanted, std::uint64_t deleted,
+                             std::uint64_t untold) {
   std::string text;
   if (missing != 0) text += ", but " + human_payloads(missing) + " not held";
   if (unwanted != 0) {
     text += unwanted == missing ? " and not wanted" : ", " + human_count(unwanted) + " not wanted";
   }
-  if (deleted != 0) text += (missing != 0 ? ", " : ", but ") + human_payloads(deleted) + " deleted";
-  return text;
+  if (deleted == 0) return text;
+  text += (missing != 0 ? ", " : ", but ") + human_payloads(deleted) + " deleted";
+  if (untold == 0) return text;
+  return text + (untold == deleted ? ", or never here"
+                                   : ", or " + human_count(untold) + " of them never here");
 }
 
 Summary summarize(const store::LogState& log, const LostOfLog& lost) {
@@ -71,8 +76,9 @@ Summary summarize(const store::LogState& log, const LostOfLog& lost) {
   summary.tone = log.cap != 0 ? Tone::kBad : is_whole ? Tone::kGood : Tone::kPartial;
   const RangeSet unwanted = summary.payloads_missing - log.interest.payloads_wanted(summary.head);
   summary.state += lacking_payloads(summary.payloads_missing.count(), unwanted.count(),
-                                    (lacking & log.deleted).count());
-  if (!lost.empty()) summary.state += "; lost: " + listed(lost);
+                                    (lacking & log.deleted).count(),
+                                    (lacking & log.deleted & lost.lost.untold).count());
+  summary.state += human_lost(lost);
   if (!lost.unwanted.empty()) summary.state += "; " + human_unwanted(lost);
   summary.state += human_mark(lost);
   return summary;
@@ -81,6 +87,8 @@ Summary summarize(const store::LogState& log, const LostOfLog& lost) {
 Json to_json(const store::LogState& log, const Summary& summary, const LostOfLog& lost,
              const InPart& in_part, const std::vector<GivenName>& names) {
   const auto name = given_name_of(names, log.log);
+  const store::Lost sure = lost.lost.sure();
+  const store::Lost perhaps = lost.lost.perhaps();
   Json object = {{"type", "log"},
                  {"log", to_string(log.log)},
                  {"name", name ? Json(*name) : Json()},
@@ -96,8 +104,10 @@ Json to_json(const store::LogState& log, const Summary& summary, const LostOfLog
                  {"payload_bytes_in_part", in_part.bytes},
                  {"payloads_deleted", (log.deleted & log.served()).count()},
                  {"complete", summary.is_complete},
-                 {"lost", to_string(lost.lost.entries)},
-                 {"payloads_lost", to_string(lost.lost.payloads)},
+                 {"lost", to_string(sure.entries)},
+                 {"payloads_lost", to_string(sure.payloads)},
+                 {"perhaps_lost", to_string(perhaps.entries)},
+                 {"payloads_perhaps_lost", to_string(perhaps.payloads)},
                  {"cut_off", to_string(lost.cut_off)},
                  {"lost_unwanted", to_string(lost.unwanted.entries)},
                  {"payloads_lost_unwanted", to_string(lost.unwanted.payloads)},
@@ -312,8 +322,10 @@ void add_ls(CommandTree& tree) {
       "were deleted here, what is there of payloads that have come in part only: the next sync\n"
       "goes on with them, and what is lost: damage took it, it is wanted, and not here again; "
       "also\n"
-      "what the author mark of a log tells of that was last written with this very store. Of one\n"
-      "that was written with another store it says how far this one is behind.\n"
+      "what the author mark of a log tells of that was last written with this very store. What is\n"
+      "perhaps lost may never have been here (`culm help verify`). Of a log whose mark was "
+      "written\n"
+      "with another store it says how far this one is behind.\n"
       "\n"
       "Of what was appended while no peer, or not all, could be asked it says that a node\n"
       "withholds it. What damage took and is not wanted any more is no loss, and said apart;\n"

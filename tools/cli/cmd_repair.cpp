@@ -62,7 +62,7 @@ Outcome<node::SyncReport> sync_with(Context& context, const RepairOptions& optio
 
 /// What of it has not come back. Of the newest so many others are wanted once the head is back.
 store::Lost find_missing(const store::LogState& log, const store::Lost& lost) {
-  store::Lost missing{lost.entries - log.held, lost.payloads - log.payloads};
+  store::Lost missing{lost.entries - log.held, lost.payloads - log.payloads, lost.untold};
   const RangeSet wanted = resolve(log.interest.entries, log.head());
   missing.entries -=
       closure(wanted, log.head()) - with_head_paths(wanted);  // no loss: see lost.hpp
@@ -109,26 +109,34 @@ Outcome<Fetched> tell_replaced(Context& context, const Findings& findings, const
     if (damage.empty() && cut_off.empty() && further == 0) continue;
     fetched.is_told = true;
     const store::Lost missing = find_missing(*log, damage);
-    const RangeSet& entries = missing.entries;
-    const RangeSet& payloads = missing.payloads;
-    is_whole = is_whole && entries.empty() && payloads.empty();
+    const store::Lost came{damage.entries & log->held, damage.payloads & log->payloads,
+                           damage.untold};
+    const store::Lost back = came.sure();
+    const store::Lost brought = came.perhaps();
+    is_whole = is_whole && missing.empty();
     if (context.json) {
       const Json line = {{"type", "replaced"},
                          {"log", to_string(key)},
-                         {"replaced_entries", to_string(damage.entries & log->held)},
-                         {"replaced_payloads", to_string(damage.payloads & log->payloads)},
-                         {"missing", to_string(entries)},
-                         {"payloads_missing", to_string(payloads)},
+                         {"replaced_entries", to_string(back.entries)},
+                         {"replaced_payloads", to_string(back.payloads)},
+                         {"brought_entries", to_string(brought.entries)},
+                         {"brought_payloads", to_string(brought.payloads)},
+                         {"missing", to_string(missing.entries)},
+                         {"payloads_missing", to_string(missing.payloads)},
                          {"cut_off", to_string(cut_off)},
                          {"further_entries", further}};
       CULM_TOOLS_CHECK(context.out.write_json(line));
       continue;
     }
-    const std::string back = listed(damage.entries & log->held, damage.payloads & log->payloads);
-    const std::string gone = listed(entries, payloads);
     const std::string title = short_name(key) + ": ";
-    if (!back.empty()) CULM_TOOLS_CHECK(context.out.say(title + "replaced " + back + "\n"));
-    if (!gone.empty()) CULM_TOOLS_CHECK(context.out.say(title + "not replaced " + gone + "\n"));
+    const auto say = [&](const char* what, const store::Lost& which) -> Outcome<void> {
+      if (which.empty()) return {};
+      return context.out.say(title + what + listed(which.entries, which.payloads) + "\n");
+    };
+    CULM_TOOLS_CHECK(say("replaced ", back));
+    CULM_TOOLS_CHECK(say("brought ", brought));
+    CULM_TOOLS_CHECK(say("not replaced ", missing.sure()));
+    CULM_TOOLS_CHECK(say("not brought ", missing.perhaps()));
     CULM_TOOLS_CHECK(context.out.say(cut_off_line(key, cut_off)));
     if (further == 0) continue;
     CULM_TOOLS_CHECK(context.out.say(title + "took " + human_entries(further) +
@@ -219,7 +227,7 @@ Outcome<bool> fetch(Context& context, const RepairOptions& options, const Findin
 Outcome<Findings> drop(Context& context, const RepairOptions& options) {
   Ed25519Verifier verifier;
   CULM_TOOLS_TRY(auto access, open_for_writing(context, IfMissing::kFail, verifier));
-  CULM_TOOLS_TRY(Findings findings, look(options, *access.store));
+  CULM_TOOLS_TRY(Findings findings, look(context, options, *access.store));
   say_when_interrupted(kSomeDropped);
   const Tense tense = options.from.empty() ? Tense::kDone : Tense::kGoesOn;
   for (const LogKey& log : logs_of(findings)) {
@@ -287,7 +295,7 @@ Outcome<void> check_sound(Context& context, const RepairOptions& options, const 
 /// that are replaced would not do: the file would be written again.
 Outcome<Findings> look_only(Context& context, const RepairOptions& options,
                             const store::Store& store, bool is_written_again) {
-  CULM_TOOLS_TRY(Findings findings, look(options, store));
+  CULM_TOOLS_TRY(Findings findings, look(context, options, store));
   if (!is_written_again && !findings.failure) {
     CULM_TOOLS_CHECK(check_sound(context, options, store, findings));
   }

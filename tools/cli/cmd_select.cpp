@@ -120,7 +120,7 @@ struct Change {
   WhyAlone why_alone = WhyAlone::kNot;  ///< of what is held
   store::Lost let_go{};                 ///< lost, and not wanted any more
   store::Lost unwanted{};               ///< lost, and not wanted then
-  RangeSet still_lost{};                ///< payloads that --without-lost leaves wanted
+  store::Lost still_lost{};             ///< payloads that --without-lost leaves wanted
   bool may_be_own = false;              ///< nothing tells, as there are no author marks
 };
 
@@ -176,7 +176,8 @@ Outcome<Change> look_at(const store::ReadTransaction& transaction, const LostFin
 /// nevertheless, to prove others, it is the payloads.
 store::Lost find_let_go(const store::LogState& log, const store::Lost& lost,
                         const LostOfLog& left) {
-  store::Lost let_go{lost.entries - left.lost.entries, lost.payloads - left.lost.payloads};
+  store::Lost let_go{lost.entries - left.lost.entries, lost.payloads - left.lost.payloads,
+                     lost.untold};
   const RangeSet proving = let_go.entries & left.proving;
   if (proving.empty()) return let_go;
   let_go.entries -= proving;
@@ -208,7 +209,7 @@ Outcome<Change> plan(const store::Store& store, const LostFinder& losses, const 
   CULM_TOOLS_TRY(const LostOfLog left, find_lost(losses, transaction, then));
   change.let_go = find_let_go(*change.log, lost.lost, left);
   change.unwanted = left.unwanted;
-  if (options.without_lost) change.still_lost = left.lost.payloads;
+  if (options.without_lost) change.still_lost = {{}, left.lost.payloads, left.lost.untold};
   const RangeSet unwanted =
       everything().ranges - change.interest.payloads_wanted(change.log->head());
   CULM_TOOLS_TRY(change.in_part, find_in_part(transaction, *change.log, unwanted));
@@ -247,12 +248,11 @@ std::string unwanted_payloads(const Change& change) {
 
 /// Lost, and not wanted any more, and how that is undone.
 std::string lets_go(const Change& change, bool is_done) {
-  const auto& [entries, payloads] = change.let_go;
   if (change.let_go.empty()) return {};
   store::LogState then = *change.log;
   then.interest = change.interest;
-  return std::string("; lost, and ") + (is_done ? "not" : "then not") +
-         " wanted any more: " + listed(entries, payloads) + "; " +
+  const std::string words = is_done ? "lost, and not" : "lost, and then not";
+  return "; " + listed(words + " wanted any more", change.let_go) + "; " +
          want_again(then, change.log->interest);
 }
 
@@ -261,8 +261,8 @@ std::string still_lost(const Change& change) {
   if (change.still_lost.empty()) return {};
   store::LogState then = *change.log;
   then.interest = change.interest;
-  return "; lost, and still wanted: " + listed({}, change.still_lost) +
-         "; where nobody has it: " + want_less(then, {{}, change.still_lost});
+  return "; " + listed("lost, and still wanted", change.still_lost) +
+         "; where nobody has it: " + want_less(then, change.still_lost);
 }
 
 Outcome<void> say(Context& context, const Change& change, bool is_done) {

@@ -74,6 +74,8 @@ std::uint64_t count_bad(const store::LogState& log, const store::AuditReport& re
 
 Json to_json(const store::LogState& log, const LostOfLog& lost, const store::AuditReport& report) {
   const RangeSet certificate = log.certificate();
+  const store::Lost sure = lost.lost.sure();
+  const store::Lost perhaps = lost.lost.perhaps();
   Json object = {{"type", "verdict"},
                  {"log", to_string(log.log)},
                  {"ok", report.is_sound() && log.cap == 0 && lost.empty() && !lost.mark_fault},
@@ -85,8 +87,10 @@ Json to_json(const store::LogState& log, const LostOfLog& lost, const store::Aud
                  {"payload_bytes", report.payload_bytes},
                  {"loose", to_string(report.loose)},
                  {"faults", report.faults},
-                 {"lost", to_string(lost.lost.entries)},
-                 {"payloads_lost", to_string(lost.lost.payloads)},
+                 {"lost", to_string(sure.entries)},
+                 {"payloads_lost", to_string(sure.payloads)},
+                 {"perhaps_lost", to_string(perhaps.entries)},
+                 {"payloads_perhaps_lost", to_string(perhaps.payloads)},
                  {"cut_off", to_string(lost.cut_off)},
                  {"lost_unwanted", to_string(lost.unwanted.entries)},
                  {"payloads_lost_unwanted", to_string(lost.unwanted.payloads)}};
@@ -143,9 +147,11 @@ Columns measure(const store::ReadTransaction& transaction, const std::vector<Log
 
 std::string to_text(const Output& out, const Columns& columns, const store::LogState& log,
                     const LostOfLog& lost, const store::AuditReport& report) {
+  const bool is_lost = !lost.lost.sure().empty() || !lost.cut_off.empty();
   const std::string verdict = !report.is_sound() ? out.toned(Tone::kBad, "BAD ")
                               : log.cap != 0     ? out.toned(Tone::kBad, "FORK")
-                              : !lost.empty()    ? out.toned(Tone::kPartial, "LOST")
+                              : is_lost          ? out.toned(Tone::kPartial, "LOST")
+                              : !lost.empty()    ? out.toned(Tone::kPartial, "LACK")
                               : lost.mark_fault  ? out.toned(Tone::kPartial, "MARK")
                                                  : out.toned(Tone::kGood, "good");
   std::string text =
@@ -156,7 +162,7 @@ std::string to_text(const Output& out, const Columns& columns, const store::LogS
   if (report.payloads_bad != 0) text += ", " + human_payloads(report.payloads_bad) + " bad";
   if (!report.loose.empty()) text += ", " + human_count(report.loose.count()) + " loose";
   if (log.cap != 0) text += ", forked by its author at " + std::to_string(log.cap);
-  if (!lost.empty()) text += "; lost: " + listed(lost);
+  text += human_lost(lost);
   if (!lost.unwanted.empty()) text += "; " + human_unwanted(lost);
   text += human_mark(lost);
   if (report.first_fault) {
@@ -349,10 +355,13 @@ void add_verify(CommandTree& tree) {
       "A loose entry is good and served; what links to it from the head is not held yet, or was\n"
       "lost, which alone is not counted as a loss, and a sync takes it. One that leads to nothing\n"
       "is another thing: what lies below is lost.\n"
+      "LOST says that damage took what is wanted; LACK that it may have: where the state of a log\n"
+      "was made again, what is wanted and not here is \"perhaps lost\": it may never have been\n"
+      "here, or was deleted. Entries that the author mark of a log tells of were here.\n"
       "\n"
       "Exit status 4 if something is wrong, 5 if the store is damaged; a file without an entry is\n"
-      "good. Only if neither is so 3 if something that is wanted was lost by damage, and is\n"
-      "not here again, or else 7 if an author forked a log, which stays so: the store is sound\n"
+      "good. Only if neither is so 3 if something that is wanted is lost, or perhaps lost, by\n"
+      "damage, or else 7 if an author forked a log, which stays so: the store is sound\n"
       "then. What the author mark of a log tells of (`culm mark`), and is not here, is lost as\n"
       "well, if the mark was last written with this very store; of one that this is a copy of\n"
       "it only says how far this is behind. Where the mark is damaged, or another entry is here\n"

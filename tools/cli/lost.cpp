@@ -45,6 +45,8 @@ RangeSet find_sound(const store::LogState& log) {
   return wanted(log, log.head()) & anchored(log.served());
 }
 
+RangeSet up_to(SeqNum seqnum) { return seqnum == 0 ? RangeSet() : RangeSet{{1, seqnum}}; }
+
 bool is_held(const RangeSet& held, const std::vector<SeqNum>& path) {
   return std::ranges::all_of(path, [&](SeqNum n) { return held.contains(n); });
 }
@@ -213,6 +215,7 @@ void LostFinder::compare_with_mark(const store::ReadTransaction& transaction,
     found.behind = behind.count();
     return;
   }
+  found.appended = (*mark)->seqnum;
   auto compared = compare(transaction, log, gone, **mark);
   if (!compared) {
     // As of now: an append commits before it moves the mark.
@@ -233,6 +236,7 @@ LostOfLog LostFinder::with_mark(const store::ReadTransaction& transaction,
   }
   found.tail = log.held.empty() ? 0 : log.held.max();
   compare_with_mark(transaction, log, gone, found);
+  found.lost.untold -= found.lost.entries & up_to(found.appended);
   if (found.mark_fault && found.mark_fault->code == Errc::kAuthorMarkBehind) {
     const SeqNum published = found.mark_fault->detail;
     const RangeSet behind = wanted_behind(log, published);
@@ -251,29 +255,34 @@ LostOfLog LostFinder::with_mark(const store::ReadTransaction& transaction,
 Result<LostOfLog> LostFinder::find(const store::ReadTransaction& transaction,
                                    const store::LogState& log) const {
   CULM_TRY(store::Lost lost, transaction.find_lost(log));
+  store::Lost taken = lost.sure();
   store::Lost unwanted;
   RangeSet proving;
   if (!wants_all(log.interest)) {
     store::LogState all = log;
     all.interest = {};
     CULM_TRY(unwanted, transaction.find_lost(all));
+    taken = unwanted.sure();
     // Where all of them only prove more of what is wanted, a sync takes them.
     if ((unwanted.entries - lost.entries).empty()) {
       proving = std::exchange(unwanted.entries, RangeSet());
     }
-    unwanted = find_let_go(log, {unwanted.entries, unwanted.payloads - lost.payloads});
+    unwanted.payloads -= lost.payloads;
+    unwanted = find_let_go(log, std::move(unwanted));
   }
   CULM_TRY(LostOfLog found, Result<LostOfLog>(with_mark(transaction, log, std::move(lost), {})));
   found.unwanted.entries |= unwanted.entries - found.lost.entries;
   found.unwanted.payloads |= unwanted.payloads;
+  found.unwanted.untold = unwanted.untold - (unwanted.entries & up_to(found.appended));
+  found.taken = std::move(taken);
   found.proving = proving - found.lost.entries;
   return found;
 }
 
 Result<LostOfLog> LostFinder::foresee(const store::ReadTransaction& transaction,
-                                      const store::LogState& log,
-                                      const store::Damage& damage) const {
-  CULM_TRY(store::Lost lost, store::foresee_lost(transaction, log, damage));
+                                      const store::LogState& log, const store::Damage& damage,
+                                      const store::Lost& untold) const {
+  CULM_TRY(store::Lost lost, store::foresee_lost(transaction, log, damage, untold));
   return with_mark(transaction, store::without(log, damage), std::move(lost), damage.entries);
 }
 
@@ -315,10 +324,20 @@ std::string listed(const RangeSet& entries, const RangeSet& payloads) {
   return text;
 }
 
-std::string listed(const LostOfLog& lost) {
-  std::string text = listed(lost.lost.entries, lost.lost.payloads);
+std::string listed(const std::string& words, const store::Lost& lost) {
+  const store::Lost sure = lost.sure();
+  const store::Lost perhaps = lost.perhaps();
+  std::string text;
+  if (!sure.empty()) text = words + ": " + listed(sure.entries, sure.payloads);
+  if (perhaps.empty()) return text;
+  return text + (text.empty() ? "perhaps " : "; perhaps ") + words + ": " +
+         listed(perhaps.entries, perhaps.payloads);
+}
+
+std::string human_lost(const LostOfLog& lost) {
+  std::string text = lost.lost.empty() ? "" : "; " + listed("lost", lost.lost);
   if (!lost.cut_off.empty()) {
-    text += (text.empty() ? "" : "; ") + human_cut_off(lost.cut_off.count()) + ": " +
+    text += (text.empty() ? "; lost: " : "; ") + human_cut_off(lost.cut_off.count()) + ": " +
             human_ranges(lost.cut_off);
   }
   if (lost.published == 0) return text;
@@ -328,7 +347,7 @@ std::string listed(const LostOfLog& lost) {
 
 std::string human_unwanted(const LostOfLog& lost) {
   if (lost.unwanted.empty()) return {};
-  return "taken by damage and not wanted: " + listed(lost.unwanted.entries, lost.unwanted.payloads);
+  return listed("taken by damage and not wanted", lost.unwanted);
 }
 
 std::string next_if_unwanted(const store::LogState& log, const LostOfLog& lost) {
@@ -426,8 +445,12 @@ std::string next_if_behind(const Context& context, const store::Store& store, co
 }
 
 void LostCounts::add(const LostOfLog& lost) {
-  entries += lost.lost.entries.count();
-  payloads += lost.lost.payloads.count();
+  const store::Lost sure = lost.lost.sure();
+  const store::Lost perhaps = lost.lost.perhaps();
+  entries += sure.entries.count();
+  payloads += sure.payloads.count();
+  perhaps_entries += perhaps.entries.count();
+  perhaps_payloads += perhaps.payloads.count();
   cut_off += lost.cut_off.count();
 }
 
@@ -441,12 +464,22 @@ Failure LostCounts::failure(const std::string& sound) const {
   add(cut_off, human_cut_off(cut_off));
   const std::string only_rows = " of which nothing else is left";
   add(rows.value_or(0), human_entries(rows.value_or(0)) + only_rows);
-  const bool is_sure = !what.empty();
-  if (!rows) what += (is_sure ? ", perhaps entries" : "perhaps entries") + only_rows;
-  return {Exit::kNotFound,
-          entries + cut_off == 0 && rows == 0 ? Errc::kPayloadNotHeld : Errc::kEntryNotHeld,
+  const std::uint64_t perhaps = perhaps_entries + perhaps_payloads;
+  const bool is_sure = !what.empty() || perhaps != 0;
+  if (!rows) what += (what.empty() ? "perhaps entries" : ", perhaps entries") + only_rows;
+  if (!what.empty()) what = "lost here: " + what;
+  if (perhaps != 0) {
+    what += what.empty() ? "perhaps lost: " : "; perhaps lost: ";
+    if (perhaps_entries != 0) what += human_entries(perhaps_entries);
+    if (perhaps_payloads != 0) {
+      what += (perhaps_entries != 0 ? ", " : "") + human_payloads(perhaps_payloads);
+    }
+    if (perhaps_entries != 0 && rows != 0) what += ", which may be some of these";
+  }
+  const bool are_payloads = entries + cut_off + perhaps_entries == 0 && rows == 0;
+  return {Exit::kNotFound, are_payloads ? Errc::kPayloadNotHeld : Errc::kEntryNotHeld,
           sound + (is_sure ? ", and not all" : ", and perhaps not all") +
-              " that is wanted is in it: lost here: " + what};
+              " that is wanted is in it: " + what};
 }
 
 }  // namespace culm::tools

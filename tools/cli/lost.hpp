@@ -21,12 +21,17 @@ struct LostOfLog {
   RangeSet cut_off;      ///< held, and lead to entry 1 no more
   SeqNum published = 0;  ///< by the author mark, where that entry is lost; else 0
   SeqNum tail = 0;       ///< the last entry here
+  /// By an author mark that was last written with this very store, else 0. Up to there its author
+  /// had all entries here, of which he may have deleted payloads.
+  SeqNum appended = 0;
   /// By an author mark that was last written with another store, of which this one may be a copy,
   /// where that entry is above the last one here; else 0. Nothing is lost here then.
   SeqNum elsewhere = 0;
   std::uint64_t behind = 0;  ///< wanted entries up to there that are above the last one here
   /// Damage took it as well, and it is not wanted: it is no loss.
   store::Lost unwanted{};
+  /// What damage surely took, whether it is wanted or not.
+  store::Lost taken{};
   /// The same, of entries that prove more of what is wanted: a sync takes them.
   RangeSet proving{};
   /// Why its author mark keeps from appending to the log, other than that.
@@ -79,8 +84,8 @@ class LostFinder {
                                        const store::LogState& log) const;
   /// The same once `damage` is dropped; `log` is as `store::foresee_lost` takes it.
   [[nodiscard]] Result<LostOfLog> foresee(const store::ReadTransaction& transaction,
-                                          const store::LogState& log,
-                                          const store::Damage& damage) const;
+                                          const store::LogState& log, const store::Damage& damage,
+                                          const store::Lost& untold) const;
   /// As `store::AuthorMarks::list_gone`.
   [[nodiscard]] std::vector<store::GoneLog> gone(const store::ReadTransaction& transaction) const {
     return marks_.list_gone(transaction, store_.id(), store::GoneFrom::kThis);
@@ -102,8 +107,10 @@ class LostFinder {
 
 /// "2 entries: 5,9; 1 payload: 7".
 [[nodiscard]] std::string listed(const RangeSet& entries, const RangeSet& payloads);
-/// The same of what is lost, with "4 entries that lead to nothing: 6-9".
-[[nodiscard]] std::string listed(const LostOfLog& lost);
+/// "lost: 2 entries: 5,9; perhaps lost: 1 payload: 7", where `words` is "lost".
+[[nodiscard]] std::string listed(const std::string& words, const store::Lost& lost);
+/// "; " and that of what is lost, with "4 entries that lead to nothing: 6-9"; "" where nothing is.
+[[nodiscard]] std::string human_lost(const LostOfLog& lost);
 
 /// "taken by damage and not wanted: 2 entries: 5,9"; "" where nothing is.
 [[nodiscard]] std::string human_unwanted(const LostOfLog& lost);
@@ -140,9 +147,13 @@ struct LostCounts {
   std::uint64_t payloads = 0;
   std::uint64_t cut_off = 0;
   LostRows rows = 0;
+  std::uint64_t perhaps_entries = 0;
+  std::uint64_t perhaps_payloads = 0;
 
   void add(const LostOfLog& lost);
-  [[nodiscard]] bool empty() const { return entries + payloads + cut_off == 0 && rows == 0; }
+  [[nodiscard]] bool empty() const {
+    return entries + payloads + cut_off + perhaps_entries + perhaps_payloads == 0 && rows == 0;
+  }
   /// Behind what is sound: "the store is sound, and ...".
   [[nodiscard]] Failure failure(const std::string& sound) const;
 };

@@ -32,13 +32,15 @@ static Outcome<store::Damage> look_at(const store::ReadTransaction& transaction,
   return found;
 }
 
-Outcome<Findings> look(const RepairOptions& options, const store::Store& store) {
+Outcome<Findings> look(const Context& context, const RepairOptions& options,
+                       const store::Store& store) {
   Findings findings;
   CULM_TOOLS_TRY(const auto transaction, store.read());
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));
   const auto peers = transaction.known_peers();
   findings.are_peers_damaged = !peers && peers.error().code == Errc::kStoreDamaged;
   if (!logs.empty()) findings.any_log = logs.front();
+  const LostFinder losses(context, store);
   Progress progress("looking for damage", 0, Progress::Unit::kCount);
   if (progress.is_shown()) progress.set_total(count_held(transaction, logs));
   for (const LogKey& key : logs) {
@@ -46,19 +48,20 @@ Outcome<Findings> look(const RepairOptions& options, const store::Store& store) 
     if (!state && state.error().code != Errc::kStoreDamaged) {
       return fail_with(Failure(state.error()).about(short_name(key)));
     }
-    auto made = state ? Result<store::LogState>(**state) : transaction.restored_log(key);
+    auto made = state ? Result<store::Restored>({**state, {}}) : transaction.restored_log(key);
     if (!made) {
       findings.failure = Failure(made.error()).about(short_name(key)).next(kStoreIsLost);
       continue;
     }
-    CULM_TOOLS_TRY(store::Damage damage, look_at(transaction, *made, progress));
-    RangeSet cut_off = find_cut_off(*made, damage.entries);
+    CULM_TOOLS_TRY(store::Damage damage, look_at(transaction, made->state, progress));
+    RangeSet cut_off = find_cut_off(made->state, damage.entries);
     if (!cut_off.empty()) findings.cut_off.emplace(key, std::move(cut_off));
     if (!state) {
-      RangeSet untold = (made->held & made->interest.payloads_wanted(made->head())) -
-                        made->payloads - made->deleted - damage.entries - damage.payloads;
-      RangeSet absent = resolve(made->interest.entries, made->head()) - made->held;
-      findings.made.emplace(key, Made{*std::move(made), std::move(untold), std::move(absent)});
+      CULM_TOOLS_TRY(
+          const LostOfLog lost,
+          about(short_name(key), losses.foresee(transaction, made->state, damage, made->lost)));
+      auto [entries, payloads, untold] = lost.lost.perhaps();
+      findings.made.emplace(key, Made{*std::move(made), std::move(payloads), std::move(entries)});
     }
     if (!damage.empty()) findings.damaged.emplace(key, std::move(damage));
   }
@@ -108,7 +111,7 @@ static std::string damage_lines(const LogKey& log, const store::Damage& damage,
 }
 
 static Outcome<void> tell_state(Context& context, const Made& made, bool dry_run) {
-  const store::LogState& state = made.state;
+  const store::LogState& state = made.restored.state;
   const std::uint64_t deleted = state.deleted.count();
   if (context.json) {
     return context.out.write_json(Json{{"type", dry_run ? "damaged_state" : "restored_state"},
@@ -132,8 +135,9 @@ static Outcome<void> tell_state(Context& context, const Made& made, bool dry_run
   }
   if (!made.untold.empty()) {
     text += "; " + human_payloads(made.untold.count()) +
-            (made.untold.count() == 1 ? " is lost, or was" : " are lost, or were") +
-            " deleted, which nothing tells: " + human_ranges(made.untold) +
+            (made.untold.count() == 1 ? " is lost, or was deleted or never here"
+                                      : " are lost, or were deleted or never here") +
+            ", which nothing tells: " + human_ranges(made.untold) +
             "; a sync takes such again, `culm delete " + one +
             " --payloads --range R` beforehand keeps them away";
   }

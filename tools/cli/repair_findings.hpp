@@ -25,8 +25,8 @@ struct RepairOptions {
 
 /// The state of a log in the place of a damaged one.
 struct Made {
-  store::LogState state;
-  RangeSet untold;  ///< of whose payloads nothing tells whether damage took them, or a deletion
+  store::Restored restored;
+  RangeSet untold;  ///< payloads of which nothing tells whether they were here, or were deleted
   RangeSet absent;  ///< entries below the highest of which nothing tells whether they were here
 };
 
@@ -40,7 +40,8 @@ struct Findings {
   std::optional<Failure> failure;  ///< of one of them
 };
 
-[[nodiscard]] Outcome<Findings> look(const RepairOptions& options, const store::Store& store);
+[[nodiscard]] Outcome<Findings> look(const Context& context, const RepairOptions& options,
+                                     const store::Store& store);
 [[nodiscard]] std::set<LogKey> logs_of(const Findings& findings);
 /// "2 entries: 5-6 prove nothing and are not served until ..."; nothing where there are none.
 [[nodiscard]] std::string cut_off_line(const LogKey& log, const RangeSet& cut_off);

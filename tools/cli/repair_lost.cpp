@@ -35,13 +35,13 @@ Outcome<void> for_each_repaired(const Context& context, const RepairOptions& opt
     const auto made = findings.made.find(key);
     const bool is_made = made != findings.made.end();
     if (!state && !(options.dry_run && is_made)) continue;
-    const store::LogState& log = state ? **state : made->second.state;
+    const store::LogState& log = state ? **state : made->second.restored.state;
     const auto found = findings.damaged.find(key);
     store::Damage damage;
     if (options.dry_run && found != findings.damaged.end()) damage = found->second;
-    if (options.dry_run && is_made) damage.payloads |= made->second.untold;
-    const auto lost =
-        options.dry_run ? losses.foresee(transaction, log, damage) : losses.find(transaction, log);
+    const store::Lost untold = is_made ? made->second.restored.lost : store::Lost{};
+    const auto lost = options.dry_run ? losses.foresee(transaction, log, damage, untold)
+                                      : losses.find(transaction, log);
     if (!lost) return about(short_name(key), Result<void>(fail(lost.error())));
     CULM_TOOLS_CHECK(work({store::without(log, damage), *lost}));
   }
@@ -58,17 +58,21 @@ struct AllLost {
 /// Says what no line before has said.
 Outcome<void> tell_lost(Context& context, const store::LogState& log, const LostOfLog& lost,
                         const store::Damage& said) {
-  const RangeSet entries = lost.lost.entries - said.entries;
-  const RangeSet payloads = lost.lost.payloads - said.payloads;
-  if (entries.empty() && payloads.empty()) return {};
+  const store::Lost unsaid{lost.lost.entries - said.entries, lost.lost.payloads - said.payloads,
+                           lost.lost.untold};
+  if (unsaid.empty()) return {};
   if (context.json) {
+    const store::Lost sure = unsaid.sure();
+    const store::Lost perhaps = unsaid.perhaps();
     return context.out.write_json(Json{{"type", "lost"},
                                        {"log", to_string(log.log)},
-                                       {"missing", to_string(entries)},
-                                       {"payloads_missing", to_string(payloads)}});
+                                       {"missing", to_string(sure.entries)},
+                                       {"payloads_missing", to_string(sure.payloads)},
+                                       {"perhaps_lost", to_string(perhaps.entries)},
+                                       {"payloads_perhaps_lost", to_string(perhaps.payloads)}});
   }
-  return context.out.say(short_name(log.log) +
-                         ": lost, and not here again: " + listed(entries, payloads) + "\n");
+  return context.out.say(short_name(log.log) + ": " + listed("lost, and not here again", unsaid) +
+                         "\n");
 }
 
 Outcome<AllLost> find_all_lost(Context& context, const RepairOptions& options,
@@ -82,6 +86,7 @@ Outcome<AllLost> find_all_lost(Context& context, const RepairOptions& options,
     const auto made = findings.made.find(log.log);
     const bool is_made = made != findings.made.end();
     if (is_made) said.payloads |= made->second.untold;
+    if (is_made) said.entries |= made->second.absent;
     if (is_made) account_for(lost_rows, (lost.lost.entries - said.entries).count());
     if (lost.empty()) return {};
     CULM_TOOLS_CHECK(tell_lost(context, log, lost, said));
@@ -118,6 +123,8 @@ Outcome<void> tell_sum(Context& context, const LostCounts& counts, bool is_sound
              {"lost_count", counts.entries},
              {"payloads_lost_count", counts.payloads},
              {"cut_off_count", counts.cut_off},
+             {"perhaps_lost_count", counts.perhaps_entries},
+             {"payloads_perhaps_lost_count", counts.perhaps_payloads},
              {"of_unknown_log_count", counts.rows ? Json(*counts.rows) : Json()}});
   }
   std::string text =
@@ -147,6 +154,10 @@ Outcome<Wanted> find_wanted(const Context& context, const RepairOptions& options
     if (log.interest.payloads) {
       lost.payloads |= (wanted & log.held) - log.payloads - log.deleted;
     }
+    const store::Lost& taken = repaired.lost.taken;
+    const store::Lost sure = repaired.lost.lost.sure();
+    lost.untold = (lost.entries | lost.payloads) -
+                  (sure.entries | sure.payloads | taken.entries | taken.payloads);
     all.emplace(log.log, std::move(lost));
     return {};
   };

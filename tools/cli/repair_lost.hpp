@@ -19,7 +19,7 @@ namespace culm::tools {
 using Wanted = std::map<LogKey, store::Lost>;
 
 /// What is lost and, of all logs that something is wanted of, what is missing: entries behind the
-/// head may be lost with a state, which nothing here tells.
+/// head may be lost with a state, which nothing here tells. `untold`: what was not surely here.
 [[nodiscard]] Outcome<Wanted> find_wanted(const Context& context, const RepairOptions& options,
                                           const Findings& findings, const store::Store& store);
 
