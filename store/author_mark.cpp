@@ -420,7 +420,7 @@ Result<FileAuthorMark::Slots> FileAuthorMark::read_slots() const {
     if (!slots.newest || slots.newest->generation < mark->generation) slots.newest = mark;
   }
   const ByteView written_for = ByteView(file).subspan(kPlaceStartBytes, kPlaceSizeBytes);
-  CULM_TRY(const Bytes place, make_place());
+  CULM_TRY(const Bytes place, make_place(store_file_));
   slots.is_copied = !equal(written_for, place) || is_touched(look_at(descriptor_));
   slots.is_elsewhere = is_written_beside_another(written_for, place);
   slots.store_file = store_file_of(written_for);
@@ -429,13 +429,13 @@ Result<FileAuthorMark::Slots> FileAuthorMark::read_slots() const {
   return slots;
 }
 
-Result<Bytes> FileAuthorMark::make_place() const {
+Result<Bytes> FileAuthorMark::make_place(std::uint64_t store_file) const {
   const std::uint64_t number = detail::file_number(descriptor_);
   if (number == 0) return mark_failure();
   Bytes out;
   append_bytes(out, as_bytes(kPlaceMagic));
   append_bytes(out, to_big_endian(number));
-  append_bytes(out, to_big_endian(store_file_));
+  append_bytes(out, to_big_endian(store_file));
   append_bytes(out, to_big_endian(slot_checksum(out)));
   return out;
 }
@@ -480,7 +480,7 @@ Result<void> FileAuthorMark::write(const Published& published) {
         write_at(descriptor_, encode({generation + 1, log_, published}), place_of(generation + 1)));
   }
   if (slots.is_copied) {
-    CULM_TRY(const Bytes place, make_place());
+    CULM_TRY(const Bytes place, make_place(published.is_copied ? 0 : store_file_));
     CULM_CHECK(write_at(descriptor_, place, kPlaceStartBytes));
   }
   date(descriptor_);

@@ -70,7 +70,8 @@ class AuthorMark {
   /// What was written last, or nothing when nothing ever was. Fails with kAuthorMarkFormat,
   /// kFileIo.
   [[nodiscard]] virtual Result<std::optional<Published>> read() = 0;
-  /// Durable when it returns. Fails with kFileIo.
+  /// Durable when it returns. What was copied stays so where `published` says it. Fails with
+  /// kFileIo.
   [[nodiscard]] virtual Result<void> write(const Published& published) = 0;
 };
 
@@ -147,7 +148,7 @@ class FileAuthorMark final : public AuthorMark {
         store_file_(store_file) {}
 
   Result<Slots> read_slots() const;
-  Result<Bytes> make_place() const;
+  Result<Bytes> make_place(std::uint64_t store_file) const;
   void remove_unwritten() const;
 
   std::string path_;

@@ -74,7 +74,8 @@ Result<void> take_over(FileAuthorMark& mark, const LogKey& log, const std::strin
     const auto ours = mark.read();
     const SeqNum seqnum = ours && *ours ? (*ours)->seqnum : 0;
     const bool says_more = *theirs && seqnum < (*theirs)->seqnum;
-    return says_more ? mark.write(**theirs) : Result<void>();
+    if (!says_more) return {};
+    return mark.write({(*theirs)->seqnum, (*theirs)->hash, (*theirs)->store});
   }));
   ::unlink(old.c_str());
   return {};

@@ -18,8 +18,7 @@ SeqNum tail_of(const store::LogOutline& log) {
 
 Result<SeqNum> find_tail(const store::Store& store, const LogKey& log) {
   CULM_TRY(const auto transaction, store.read());
-  CULM_TRY(const auto outline, transaction.find_outline(log));
-  return outline ? tail_of(*outline) : 0;
+  return transaction.find_outline(log).map([](const auto& of) { return of ? tail_of(*of) : 0; });
 }
 
 bool holds(const std::vector<node::SyncPeer>& peers, const node::Endpoint& endpoint) {
@@ -45,8 +44,10 @@ Result<void> bind(const OwnLogs& own, const LogKey& log, store::AuthorMark& mark
   CULM_TRY(auto published, mark.read());
   CULM_TRY(const auto transaction, own.store.read());
   CULM_TRY(const auto state, transaction.find_log(log));
-  // One of another store, such as a reader's beside the author's, stays that one's.
-  const bool is_of_this = published && !published->is_copied && published->is_unasked();
+  // One of another store, such as a reader's beside the author's, stays that one's. One that is
+  // copied stays so: peers that were not asked now may hold more, and the next append asks.
+  const bool is_of_this =
+      published && !published->is_elsewhere && !published->is_overtaken && published->is_unasked();
   const bool is_as_asked = is_of_this && state && !state->held.empty() &&
                            state->held.max() == tail && published->seqnum == tail;
   if (!is_as_asked) return {};
@@ -192,8 +193,7 @@ Result<Verdict> judge(const Asked& about, store::AuthorMark& mark) {
 /// None where the mark is damaged: that is told to who appends.
 Result<std::optional<store::Published>> read_mark(const OwnLogs& own, const LogKey& log) {
   auto published = store::read_author_mark(own.marks_directory, log, own.directory);
-  const bool is_damaged = !published && published.error().code == Errc::kAuthorMarkFormat;
-  if (is_damaged) return std::nullopt;
+  if (!published && published.error().code == Errc::kAuthorMarkFormat) return std::nullopt;
   return published;
 }
 
@@ -292,8 +292,7 @@ Result<bool> must_ask(const OwnLogs& own, const LogKey& log) {
   if (!published) return false;
   // Also where nothing of it is here yet: what comes is told to who waits for it.
   if (published->is_unasked()) return true;
-  CULM_TRY(const Doubt doubt, find_doubt(own.store, log, *published));
-  return doubt != Doubt::kNone;
+  return find_doubt(own.store, log, *published).map([](Doubt of) { return of != Doubt::kNone; });
 }
 
 Result<std::vector<LogKey>> list_unasked(const OwnLogs& own, const node::SyncRequest& request) {

@@ -200,6 +200,11 @@ TEST_F(AuthorMarkFile, SaysWhenItOrTheStoreIsACopy) {
   const std::string copy = directory.path("copy.mark");
   std::filesystem::copy_file(path, copy);
   EXPECT_TRUE(is_copied(copy, 7)) << "another mark";
+  {
+    const auto mark = *FileAuthorMark::open(copy, log, Duration{}, 7);
+    ASSERT_TRUE(mark->write(**mark->read()));
+  }
+  EXPECT_TRUE(is_copied(copy, 7)) << "as who wrote it said";
   write_for(copy, 8);
   EXPECT_FALSE(is_copied(copy, 8));
   EXPECT_FALSE(is_copied(path, 7));
