@@ -83,12 +83,22 @@ struct KnownHead {
                                                 SeqNum tail, const ReplicaOptions& options = {},
                                                 Duration wait_max = std::chrono::seconds(5));
 
+/// Why peers may hold other entries of an own log than the store does.
+enum class Doubt {
+  kNone,
+  kGrown,    ///< the store has more than the mark names
+  kBegun,    ///< all of it was appended while nobody could be asked
+  kUnasked,  ///< the last entries were
+  kMarked,   ///< what the mark names is not here, or is another entry here; comes before these
+};
+
 /// Nobody could be asked: what became of one of the peers.
 struct SilentPeer {
-  node::PeerReport peer;
-  bool is_marked = false;  ///< the mark names what is not here, or is another entry here
-  bool is_nobody = false;  ///< no peer of the sync has said anything
-  std::vector<node::Endpoint> others{};  ///< that could know, and do not say either
+  node::PeerReport peer;  ///< of the sync, where `is_nobody`
+  Doubt doubt = Doubt::kNone;
+  bool is_nobody = false;                  ///< no peer of the sync has said anything
+  std::vector<node::PeerReport> others{};  ///< that could know, and do not say either
+  [[nodiscard]] bool is_marked() const noexcept { return doubt == Doubt::kMarked; }
 };
 
 /// No peer that could know shows what the mark names, or there is none.
@@ -115,14 +125,6 @@ struct UnaskedLog {
                                                                 const LogKey& log,
                                                                 store::AuthorMark& mark);
 
-/// Why peers may hold other entries of an own log than the store does.
-enum class Doubt {
-  kNone,
-  kGrown,    ///< the store has more than the mark names
-  kBegun,    ///< all of it was appended while nobody could be asked
-  kUnasked,  ///< the last entries were
-  kMarked,   ///< what the mark names is not here, or is another entry here; comes before these
-};
 /// Fails as the store.
 [[nodiscard]] Result<Doubt> find_doubt(const store::Store& store, const LogKey& log,
                                        const store::Published& published);

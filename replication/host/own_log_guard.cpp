@@ -33,8 +33,10 @@ transport::DialAnswer judge(const OwnLogGuard::Outcome& outcome, const Result<As
   const UnaskedLog& unasked = **outcome;
   const auto* const silent = std::get_if<SilentPeer>(&unasked.why);
   if (silent == nullptr) return {why_not_synced(unasked), true};
-  const bool is_of_this = silent->peer.endpoint == endpoint;
-  return {is_of_this ? why_not_synced(unasked) : Error{Errc::kPeerStalled}};
+  if (silent->peer.endpoint == endpoint) return {why_not_synced(unasked)};
+  const auto other = std::ranges::find(silent->others, endpoint, &node::PeerReport::endpoint);
+  const bool is_known = other != silent->others.end() && other->error;
+  return {is_known ? *other->error : Error{Errc::kPeerStalled}};
 }
 
 /// Whether all that keeps it from connecting is that nobody has said anything yet.

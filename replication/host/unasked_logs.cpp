@@ -145,7 +145,12 @@ Verdict judge_unshown(const Asked& about, const KnownHead& known,
   if (mute.empty() && is_replaced && about.doubt == Doubt::kUnasked) {
     return {about.because(Unshown{0, known.replaced.front()})};
   }
-  if (mute.empty() && is_all) mute = std::move(asked);
+  if (is_all) {
+    std::erase_if(mute, [&](const node::PeerReport& peer) {
+      return holds(about.request.peers, peer.endpoint);
+    });
+    mute.insert(mute.begin(), std::move_iterator(asked.begin()), std::move_iterator(asked.end()));
+  }
   if (!mute.empty()) {
     // A log that began here, most likely, needs no peer that says so: none can be reached.
     const bool is_first =
@@ -153,9 +158,8 @@ Verdict judge_unshown(const Asked& about, const KnownHead& known,
         !about.inquiry.is_over() &&
         std::ranges::none_of(known.silent, [](const auto& peer) { return peer.peer.has_value(); });
     if (is_first) return {};
-    SilentPeer silent{std::move(mute.front()), is_marked, is_all};
-    std::transform(mute.begin() + 1, mute.end(), std::back_inserter(silent.others),
-                   [](const node::PeerReport& peer) { return peer.endpoint; });
+    SilentPeer silent{std::move(mute.front()), about.doubt, is_all};
+    std::move(mute.begin() + 1, mute.end(), std::back_inserter(silent.others));
     return {about.because(std::move(silent))};
   }
   // Who holds nothing of it, or less, is enough to begin; the mark stays as it is.

@@ -387,7 +387,7 @@ class NewLog(NetworkScenario):
         for log_id, gate in (1, "ask"), (2, "required"):
             said = self.error(OK, *append, "--log-id", log_id, "--gate", gate, stdin=b"1\n")
             self.assertEqual(said, "")
-        self.assertIn("(began here; its first sync asks", self.text("mark"))
+        self.assertIn("(began here; until a peer shows that it holds it each sync asks", self.text("mark"))
 
     def test_that_a_peer_denied_is_asked_for_before_it_is_pushed(self):
         holder, other = (self.relay(name, "--accept-any") for name in ("holder", "other"))

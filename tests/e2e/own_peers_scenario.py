@@ -1,7 +1,10 @@
 """What peers that do not know them say of own logs, and what is said of them for that."""
 
+import shutil
+
 from own_branch_scenario import OwnLog
-from scenario import FORK, OK, main
+from relay_harness import NetworkScenario
+from scenario import FORK, NETWORK, OK, main
 
 
 class CarriedElsewhere(OwnLog):
@@ -44,6 +47,77 @@ class CarriedElsewhere(OwnLog):
             self.assertNotIn("withheld", self.json("ls"))
             said = self.error(FORK, "append", "--key", self.key, stdin=b"other 5")
             self.assertIn("a peer holds the log up to seqnum 5", said)
+
+
+class LogThatBeganHere(NetworkScenario):
+    """Of a reader who has appended to a log of their own, beside one that a relay serves."""
+
+    ACCEPTS = ("--accept-any",)
+
+    def setUp(self):
+        super().setUp()
+        accepting = self.keygen("author.key")
+        self.theirs = accepting[1]
+        accepts = self.ACCEPTS or ("--accept", self.theirs)
+        self.node = self.relay("relay", *accepts)
+        self.address = self.node.address
+        self.new_log(["1", "2"], key=accepting, store="author")
+        self.sync_one("author", self.address, "--push")
+        self.sync_one("store", self.address, self.theirs)
+        self.key, self.author = self.keygen("own.key")
+        self.append(b"mine")
+
+    def append(self, text, *arguments):
+        return self.error(OK, "append", "--key", self.key, *arguments, stdin=text)
+
+
+class NobodyReached(LogThatBeganHere):
+    def assert_plain(self, cause, *arguments):
+        for push in [], ["--push"], [self.theirs, self.author]:
+            said = self.error(NETWORK, "sync", *arguments, *push)
+            self.assertEqual(said.splitlines()[0], f"culm: sync: peer {arguments[0]}: {cause}")
+            for word in "asked", "forget", self.author[:12]:
+                self.assertNotIn(word, said)
+
+    def gone(self):
+        gone = self.relay("gone")
+        gone.end()
+        return gone.address
+
+    def test_is_told_alone_and_not_what_is_in_doubt(self):
+        refused = "nobody listens there (connection refused)"
+        other = self.gone()
+        self.assert_plain(refused, other)
+        self.assert_plain(refused, other, "--also", self.gone())
+        self.assert_plain("who answers is not the peer that --peer names", self.address, "--peer",
+                          self.author)
+        self.assert_plain("the peer is of another network (--network), or of another version of the "
+                          "protocol", self.address, "--network", "other")
+        self.node.end()
+        self.assert_plain(refused, self.address)
+        self.assert_plain(refused, other)
+
+    def test_is_told_alone_where_the_last_entries_were_appended_unasked(self):
+        shutil.copytree(self.path("store"), self.path("copy"))
+        shutil.rmtree(self.path("store"))
+        shutil.copytree(self.path("copy"), self.path("store"))
+        self.node.end()
+        self.assertIn("not sure", self.append(b"unasked"))
+        self.assertIn("no peer, or not all, could be asked", self.text("mark"))
+        refused = "nobody listens there (connection refused)"
+        self.assert_plain(refused, self.address)
+        self.assert_plain(refused, self.gone())
+        # Who is reached may not speak for one that is not.
+        other = self.relay("other", "--accept-any")
+        said = self.error(NETWORK, "sync", other.address, "--push")
+        self.assertIn(f"while not all peers could be asked whether more of the log is published, and "
+                      f"peer {self.address} does not say either: {refused}", said)
+        self.paste(said, "peers")
+        self.sync_one("store", other.address, "--push", self.author)
+
+    def test_is_told_alone_in_a_live_sync(self):
+        said = self.error(NETWORK, "sync", self.gone(), "--live", "--deadline", "1")
+        self.assertNotIn("asked", said)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ namespace {
 constexpr std::size_t kLineBytesMax = 4096;
 
 constexpr const char* kBegun =
-    "  (began here; its first sync asks whether elsewhere too, see --gate in `culm help append`)";
+    "  (began here; until a peer shows that it holds it each sync asks whether elsewhere too, see "
+    "--gate in `culm help append`)";
 constexpr const char* kUnasked =
     "  (no peer, or not all, could be asked, see --gate in `culm help append`)";
 constexpr const char* kHalf = "  (one half is damaged: more may have been published)";

@@ -195,7 +195,7 @@ Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& c
   CULM_TRY(const bool is_asked, gate.known->check(gate.gate, tail));
   const std::string claims = who_claims(*gate.known);
   const std::string who = claims.empty() ? who_is_silent(*gate.known, tail) : claims;
-  // A log that began here has mostly nobody who could know of it; its first sync asks.
+  // A log that began here has mostly nobody who could know of it; its syncs ask.
   const bool is_begun = is_again && (*published)->is_begun() && !is_copied;
   const bool has_all = gate.known->silent.empty() && gate.known->replaced.empty();
   // Who holds nothing of a log that begins is enough.

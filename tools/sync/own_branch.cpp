@@ -14,7 +14,11 @@
 namespace culm::tools {
 namespace {
 
-std::string of_the_last(const host::UnaskedLog& unasked) {
+/// A log that began here was appended to without a question, and not as peers did not answer.
+std::string of_the_last(const host::UnaskedLog& unasked, host::Doubt doubt) {
+  if (doubt == host::Doubt::kBegun) {
+    return "the log began here, whether more of it is published elsewhere is not known";
+  }
   const std::string where = unasked.is_elsewhere
                                 ? "entries of it were appended in another store of this user's"
                                 : "the last entries here were appended";
@@ -27,13 +31,13 @@ Failure explain_silence(const host::UnaskedLog& unasked, const host::SilentPeer&
                         ? why_lost(*peer.error, peer.text)
                         : Failure(Exit::kNetwork, Errc::kTimeout, "it has not answered")
                               .next("check the address, and that `culm relay` runs behind it");
-  std::string text = silent.is_marked ? "the author mark tells of other entries than this store"
-                                      : of_the_last(unasked);
+  std::string text = silent.is_marked() ? "the author mark tells of other entries than this store"
+                                        : of_the_last(unasked, silent.doubt);
   text += ", and peer " + node::to_string(peer.endpoint) + " does not say either: ";
   text += failure.message;
   std::string_view between = silent.others.size() == 1 ? "; nor does " : "; nor do ";
-  for (const node::Endpoint& other : silent.others) {
-    text.append(std::exchange(between, ", ")).append(node::to_string(other));
+  for (const node::PeerReport& other : silent.others) {
+    text.append(std::exchange(between, ", ")).append(node::to_string(other.endpoint));
   }
   failure.message = std::move(text);
   return std::move(failure).about(short_name(unasked.log));
@@ -43,7 +47,7 @@ Failure explain_unshown(const OwnLog& own, const host::UnaskedLog& unasked,
                         const host::Unshown& unshown) {
   const std::string one = whole_name_of_one(own.log);
   if (unshown.marked == 0) {
-    std::string text = of_the_last(unasked) + ", and ";
+    std::string text = of_the_last(unasked, host::Doubt::kUnasked) + ", and ";
     text += unshown.replaced ? "another peer answers now at " + node::to_string(*unshown.replaced) +
                                    ", in place of the one that this store has synced with"
                              : std::string("this store knows no peer to ask");
@@ -74,12 +78,28 @@ void tell_waiting(const Context& context, const host::UnaskedLog& unasked,
   warn(context, "sync", unasked.log, {std::move(failure.message), std::move(failure.step)});
 }
 
-/// A store that only lacks what its mark names, or takes what another one appends to, is no news:
-/// what became of the peer is, where that is one of the sync's.
+bool is_among(const std::vector<node::Endpoint>& peers, const node::Endpoint& peer) {
+  return std::ranges::find(peers, peer) != peers.end();
+}
+
+/// Whether no peer of the sync was reached; one that claims a head and does not show it was.
+bool is_nobody_reached(const host::SilentPeer& silent, const std::vector<node::Endpoint>& peers) {
+  const auto is_reached = [](const node::PeerReport& one) {
+    return one.peer || one.error == Error{Errc::kPeerStalled};
+  };
+  return silent.is_nobody && !is_reached(silent.peer) &&
+         std::ranges::none_of(silent.others, [&](const node::PeerReport& one) {
+           return is_among(peers, one.endpoint) && is_reached(one);
+         });
+}
+
+/// Of a store that only lacks what its mark names, or takes what another one appends to, and where
+/// nobody was reached, the doubt is no news: what became of the peer is, where that is one of the
+/// sync's.
 bool is_of_peer(const host::UnaskedLog& unasked, const host::SilentPeer& silent,
                 const std::vector<node::Endpoint>& peers) {
-  return (silent.is_marked || unasked.is_elsewhere) &&
-         std::ranges::find(peers, silent.peer.endpoint) != peers.end();
+  return is_among(peers, silent.peer.endpoint) &&
+         (silent.is_marked() || unasked.is_elsewhere || is_nobody_reached(silent, peers));
 }
 
 /// What cannot be read cannot say that somebody was asked: marks, or the store.
@@ -95,7 +115,8 @@ Outcome<std::optional<host::UnaskedLog>> about_own(const Context& context,
 
 }  // namespace
 
-Failure explain_unasked(const store::Store& store, const host::UnaskedLog& unasked) {
+Failure explain_unasked(const store::Store& store, const host::UnaskedLog& unasked,
+                        const std::vector<node::Endpoint>& peers) {
   const OwnLog own{store, unasked.log, unasked.tail, ""};
   if (const auto* const fork = std::get_if<host::ShownFork>(&unasked.why)) {
     return explain_shown_fork(own, *fork);
@@ -112,18 +133,20 @@ Failure explain_unasked(const store::Store& store, const host::UnaskedLog& unask
   Failure failure = explain_silence(unasked, silent);
   const auto transaction = store.read();
   const auto met = transaction ? transaction->known_peers() : fail(transaction.error());
-  std::vector<node::Endpoint> known = silent.others;
-  known.insert(known.begin(), silent.peer.endpoint);
+  std::vector<node::Endpoint> known = {silent.peer.endpoint};
+  for (const node::PeerReport& other : silent.others) known.push_back(other.endpoint);
   std::erase_if(known, [&](const node::Endpoint& peer) {
     return !met ||
            std::ranges::find(*met, node::to_string(peer), &store::KnownPeer::address) == met->end();
   });
-  if (known.empty()) return failure;
+  // A sync that reaches none of its own peers does not go on by that.
+  if (known.empty() || (silent.is_nobody && !peers.empty())) return failure;
   if (!failure.step.empty()) failure.step += "; ";
   failure.step += known.size() == 1 ? "where that peer is" : "where these peers are";
   failure.step += " gone for good, `" + forget_command(known);
   failure.step += known.size() == 1 ? "` asks it" : "` asks them";
-  failure.step += " no more, and the same sync goes on";
+  failure.step += " no more";
+  if (!peers.empty()) failure.step += ", and the same sync goes on";
   return failure;
 }
 
@@ -206,7 +229,10 @@ OwnBranches::OwnBranches(const Context& context, Host& host, const node::SyncReq
     found_ = found;
     if (!found || !*found || !is_live) return;
     const auto* const silent = std::get_if<host::SilentPeer>(&(*found)->why);
-    if (silent == nullptr || is_of_peer(**found, *silent, peers_)) return;
+    if (silent == nullptr) return;
+    // A live sync waits, and what was appended is served to nobody meanwhile.
+    const bool is_withheld = silent->doubt == host::Doubt::kUnasked && !(*found)->is_elsewhere;
+    if (!is_withheld && is_of_peer(**found, *silent, peers_)) return;
     if (!std::exchange(is_told, true)) tell_waiting(context, **found, *silent);
   });
 }
@@ -218,7 +244,7 @@ Outcome<void> OwnBranches::judge(const node::SyncReport& report) const {
   if (silent != nullptr && (is_of_peer(*unasked, *silent, peers_) || is_answered(report))) {
     return {};
   }
-  return fail_with(explain_unasked(host_.store(), *unasked));
+  return fail_with(explain_unasked(host_.store(), *unasked, peers_));
 }
 
 Outcome<std::optional<Failure>> check_unasked(const Context& context, const store::Store& store,
@@ -230,11 +256,11 @@ Outcome<std::optional<Failure>> check_unasked(const Context& context, const stor
   CULM_TOOLS_TRY(const auto unasked, about_own(context, host::find_unasked(own, request)));
   if (!unasked) return std::nullopt;
   const auto* const silent = std::get_if<host::SilentPeer>(&unasked->why);
-  if (silent == nullptr) return fail_with(explain_unasked(store, *unasked));
   std::vector<node::Endpoint> peers;
   for (const node::SyncPeer& peer : request.peers) peers.push_back(peer.endpoint);
+  if (silent == nullptr) return fail_with(explain_unasked(store, *unasked, peers));
   if (is_of_peer(*unasked, *silent, peers)) return std::nullopt;
-  return explain_unasked(store, *unasked);
+  return explain_unasked(store, *unasked, peers);
 }
 
 void bind_confirmed(const Context& context, const store::Store& store,

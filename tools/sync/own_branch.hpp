@@ -35,7 +35,9 @@ struct OwnLog {
 /// lies behind that, before a sync, with the way that keeps what would be dropped.
 [[nodiscard]] Failure explain_shown_fork(const OwnLog& own, const host::ShownFork& fork);
 
-[[nodiscard]] Failure explain_unasked(const store::Store& store, const host::UnaskedLog& unasked);
+/// `peers`: of the sync that it keeps from connecting; none where a node withholds it.
+[[nodiscard]] Failure explain_unasked(const store::Store& store, const host::UnaskedLog& unasked,
+                                      const std::vector<node::Endpoint>& peers = {});
 
 /// Hears what keeps the syncs of a host from connecting, says it once where they wait, and makes it
 /// the failure of one that it has kept from moving anything. All must outlive it.
