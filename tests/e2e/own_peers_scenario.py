@@ -120,5 +120,59 @@ class NobodyReached(LogThatBeganHere):
         self.assertNotIn("asked", said)
 
 
+class Denied(LogThatBeganHere):
+    def test_is_no_answer_and_the_mark_says_so_until_a_peer_holds_it(self):
+        self.run_culm("sync", self.address)
+        self.assertIn("until a peer shows that it holds it each sync asks", self.text("mark"))
+        self.out("sync", self.address, "--push")
+        self.assertNotIn("began here", self.text("mark"))
+
+
+class NotTaken(LogThatBeganHere):
+    ACCEPTS = ()
+
+    def test_fails_no_sync_that_brings_all_that_is_served_and_is_told_of_once(self):
+        for log_id in None, "1":
+            if log_id:
+                self.append(b"more", "--log-id", log_id)
+            self.append_to_theirs()
+            done = self.run_culm("sync", self.address)
+            self.assertIn(f"{self.author[:12]}: the peer does not serve this log",
+                          done.stdout.decode())
+            said = done.stderr.decode()
+            self.assertEqual(said.count("next: "), 1)
+            self.assertIn("next: push what was appended here to a relay that takes it: `culm sync "
+                          f"HOST:PORT {self.author[:12]}.0 --push`", said)
+            self.assertEqual("; then" in said, bool(log_id))
+            self.out("sync", self.address, "--live", "--deadline", "1")
+            outcomes = {line["log"]: line["state"] for line in self.json_lines("sync", self.address)
+                        if "state" in line}
+            self.assertEqual((outcomes[self.theirs], outcomes[self.author]), ("complete", "denied"))
+        self.assertIn("began here", self.text("mark"))
+        other = self.relay("other", "--accept-any")
+        self.paste(said, "sync ", **{"HOST:PORT": other.address})
+        self.assertEqual(self.json("ls", store="other")["log"], self.author)
+
+    def append_to_theirs(self):
+        self.out("append", "--key", self.path("author.key"), stdin=b"x", store="author")
+        self.sync_one("author", self.address, "--push")
+
+    def test_fails_a_push_which_says_how_to_do_without(self):
+        said = self.error(NETWORK, "sync", self.address, "--push")
+        self.assertIn(f"--accept {self.author}.0 besides; or push it to another and name the logs to "
+                      "push here", said)
+        self.sync_one("store", self.address, "--push", f"{self.theirs}.0")
+
+    def test_fails_a_sync_that_names_it_or_of_a_store_that_lacks_some_of_it(self):
+        self.error(NETWORK, "sync", self.address, self.author)
+        self.out("backup", "copy")
+        self.append(b"2")
+        for arguments in [], ["--quote"]:
+            self.error(NETWORK, "sync", self.address, *arguments, store="copy")
+        self.run_culm("sync", self.address)
+        self.environment["CULM_MARKS"] = self.path("marks-of-somebody")
+        self.error(NETWORK, "sync", self.address)
+
+
 if __name__ == "__main__":
     main()

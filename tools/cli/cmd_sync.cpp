@@ -245,7 +245,13 @@ Outcome<void> conclude(Context& context, const node::SyncRequest& request,
   if (context.json && is_answered(report)) {
     CULM_TOOLS_CHECK(tell_gone(context, besides.gone, peer));
   }
-  const auto judged = conclude(context, request, report);
+  const auto unserved = find_unserved_own(context, store, request, report);
+  const auto judged = conclude(context, request, report, unserved);
+  if (!unserved.empty()) {
+    context.next = "push what was appended here to a relay that takes it: `culm sync HOST:PORT " +
+                   name_of_one(unserved.front()) + " --push`";
+    if (unserved.size() > 1) context.next += "; then the others that no peer serves";
+  }
   if (context.json || (!judged && !is_spoken_of(report))) return judged;
   CULM_TOOLS_TRY(const std::string again, tell_unwanted(store, besides.unwanted));
   CULM_TOOLS_CHECK(context.out.say((judged ? again : "") + besides.others));
@@ -483,9 +489,9 @@ void add_sync(CommandTree& tree) {
       "  3  no peer named holds it, --range names what lies beyond the head (of what was "
       "remembered this is said, and is no failure), --payload-max left it out, or a peer does not "
       "confirm it\n"
-      "  6  it should have come, no peer serves the log, a peer declines it, or with --push one "
-      "does "
-      "not answer\n"
+      "  6  it should have come, no peer serves the log (where none is named, of one's own that is "
+      "all here this is said, and is no failure), a peer declines it, or with --push one does not "
+      "answer\n"
       "  7  an author forked the log. Where entries of one's own log were appended while not all "
       "peers could be asked, and one holds others in their place, nothing moves\n"
       "  8  another process wrote to the store all the time that --wait says",

@@ -102,6 +102,20 @@ bool is_of_peer(const host::UnaskedLog& unasked, const host::SilentPeer& silent,
          (silent.is_marked() || unasked.is_elsewhere || is_nobody_reached(silent, peers));
 }
 
+/// Whether this store was the last to append to the log, and holds all of it.
+Result<bool> holds_all(const store::Store& store, const store::Published& published,
+                       const LogKey& log) {
+  const bool is_unasked = published.is_unasked() && !published.is_begun();
+  if (published.is_copied || published.is_overtaken || is_unasked) return false;
+  CULM_TRY(const auto transaction, store.read());
+  CULM_TRY(const auto state, transaction.find_log(log));
+  if (!state || state->cap != 0 || state->held.empty()) return false;
+  CULM_TRY(const auto last, transaction.find_entry(*state, published.seqnum));
+  const bool is_tail = state->held.max() == published.seqnum;
+  return is_tail && last && last->entry.hash() == published.hash &&
+         (state->held - state->payloads - state->deleted).empty();
+}
+
 /// What cannot be read cannot say that somebody was asked: marks, or the store.
 Outcome<std::optional<host::UnaskedLog>> about_own(const Context& context,
                                                    host::OwnLogGuard::Outcome found) {
@@ -261,6 +275,23 @@ Outcome<std::optional<Failure>> check_unasked(const Context& context, const stor
   if (silent == nullptr) return fail_with(explain_unasked(store, *unasked, peers));
   if (is_of_peer(*unasked, *silent, peers)) return std::nullopt;
   return explain_unasked(store, *unasked, peers);
+}
+
+std::vector<LogKey> find_unserved_own(const Context& context, const store::Store& store,
+                                      const node::SyncRequest& request,
+                                      const node::SyncReport& report) {
+  std::vector<LogKey> logs;
+  const auto marks = store::find_marks_directory();
+  if (!marks || !request.joining.are_all || request.push || request.undelete) return logs;
+  for (const node::LogReport& log : report.logs) {
+    const bool is_denied = log.outcome == node::LogOutcome::kDenied && !log.error &&
+                           log.denied == replication::DenyReason::kNotServed;
+    if (!is_denied || !log.missing.empty() || !log.silent.empty()) continue;
+    const auto published = store::read_author_mark(*marks, log.log, context.store_directory);
+    if (!published || !*published) continue;
+    if (holds_all(store, **published, log.log).value_or(false)) logs.push_back(log.log);
+  }
+  return logs;
 }
 
 void bind_confirmed(const Context& context, const store::Store& store,

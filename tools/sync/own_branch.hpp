@@ -61,6 +61,13 @@ class OwnBranches {
                                                             const store::Store& store,
                                                             const node::SyncRequest& request,
                                                             const ReplicaOptions& options = {});
+/// Of a sync that named no log, one's own that no peer serves, and of which this store has all that
+/// its author mark tells of: nothing of them was to come.
+[[nodiscard]] std::vector<LogKey> find_unserved_own(const Context& context,
+                                                    const store::Store& store,
+                                                    const node::SyncRequest& request,
+                                                    const node::SyncReport& report);
+
 /// After it: see `host::bind_confirmed`.
 void bind_confirmed(const Context& context, const store::Store& store,
                     const node::SyncReport& report);

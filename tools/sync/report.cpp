@@ -269,8 +269,13 @@ std::string moved(const SyncRequest& request, const SyncReport& report) {
 
 }  // namespace
 
-Outcome<void> conclude(Context& context, const SyncRequest& request, const SyncReport& report) {
-  auto judged = judge(request, report);
+Outcome<void> conclude(Context& context, const SyncRequest& request, const SyncReport& report,
+                       const std::vector<LogKey>& unserved) {
+  SyncReport counted = report;
+  for (LogReport& log : counted.logs) {
+    if (std::ranges::find(unserved, log.log) != unserved.end()) log.outcome = LogOutcome::kComplete;
+  }
+  auto judged = judge(request, counted);
   if (!judged && fault(judged.error().code) == Fault::kOwnStore) {
     judged = fail_with(std::move(judged).error().about(named(context)));
   }

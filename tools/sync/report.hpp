@@ -62,8 +62,10 @@ class SyncTeller {
 /// 5: the store fails; 7: a fork.
 [[nodiscard]] Outcome<void> judge(const node::SyncRequest& request, const node::SyncReport& report);
 
-/// Prints what came of a sync, and says whether it was a success, as `judge`.
+/// Prints what came of a sync, and says whether it was a success, as `judge`; `unserved`: logs that
+/// no peer needs to serve for that.
 [[nodiscard]] Outcome<void> conclude(Context& context, const node::SyncRequest& request,
-                                     const node::SyncReport& report);
+                                     const node::SyncReport& report,
+                                     const std::vector<LogKey>& unserved = {});
 
 }  // namespace culm::tools

@@ -150,7 +150,9 @@ Failure explain(const node::SyncRequest& request, const node::SyncReport& report
     const std::string address = is_of_one(request) ? to_string(request.peers[0].endpoint) : "";
     return std::move(failure).next("push it there: `culm sync " +
                                    (address.empty() ? "HOST:PORT" : address) + " " +
-                                   name_of_one(log.log) + " --push`");
+                                   name_of_one(log.log) +
+                                   " --push`; where that relay does not take it, another may: name "
+                                   "the logs to fetch here");
   }
   if (!is_offer && reason == replication::DenyReason::kNotServed) {
     std::string step =
@@ -170,8 +172,8 @@ Failure explain(const node::SyncRequest& request, const node::SyncReport& report
   return std::move(failure).next(
       (log.offer_denied_by.size() == 1 ? "start that relay with" : "start these relays with") +
       accepting(report, log) +
-      "; where it takes what it refuses already, and was appended to there, `culm ls` there says "
-      "what to do first");
+      "; or push it to another and name the logs to push here; where it takes what it refuses "
+      "already, and was appended to there, `culm ls` there says what to do first");
 }
 
 Failure explain(const node::PeerReport& peer, const Error& error) {
