@@ -52,14 +52,13 @@ std::string which_fit(const node::SyncReport& report) {
 Failure explain_partial(const node::SyncReport& report, const node::LogReport& log,
                         const Error& error) {
   if (log.error) {
-    // A sync that names no log asks for those of which something is here.
-    const std::string by_name = log.head != 0
-                                    ? ""
-                                    : "; `culm sync HOST:PORT " + whole_name_of_one(log.log) +
-                                          "` asks for this log, of which nothing is here";
+    const std::string again =
+        log.head != 0 ? ""
+                      : "; then run the same again: as nothing of this log is here, a sync that "
+                        "names none does not ask for it";
     return Failure(Exit::kNetwork, error.code,
                    "not all that is wanted came: the peer's store is damaged")
-        .next(std::string(kIfDamaged) + by_name);
+        .next(std::string(kIfDamaged) + again);
   }
   if (const RangeSet owed = owed_cut_off(log); !owed.empty()) {
     return Failure(Exit::kNotFound, error.code,
