@@ -7,7 +7,7 @@ import pty
 import subprocess
 import unittest
 
-from scenario import CULM, NOT_FOUND, STORE, Scenario, main
+from scenario import CULM, NOT_FOUND, STORE, USAGE, Scenario, main
 
 
 class Read(Scenario):
@@ -58,7 +58,17 @@ class Read(Scenario):
         self.assertEqual(seqnums("--range", "5-7,99-"), [5, 6, 7, 99, 100])
         self.assertEqual(seqnums("--newest", 3), [98, 99, 100])
         self.assertEqual(seqnums("--range", "1-50", "--newest", 2), [49, 50])
-        self.assertEqual(seqnums("--newest", 0), [])
+        for verb in ["log"], ["cat"], ["export", "--jsonl"]:
+            self.error(USAGE, *verb, author, "--newest", 0)
+        text = lambda *a: self.text("cat", author, "--lines", *a)
+        self.assertEqual(text("--newest", 3), text("--range", "-3-"))
+        self.assertEqual(text("--newest", 300), text())
+        self.error(USAGE, "cat", author, "--newest", 3, "--range", "1-50")
+        exported = [self.text("export", author, "--jsonl", *a)
+                    for a in (["--newest", 3], ["--range", "98-100"])]
+        self.assertEqual(*exported)
+        self.assertIn("there is no option --newest here; --range -N- names the last N entries",
+                      self.error(USAGE, "delete", author, "--payloads", "--newest", 3))
         self.error(NOT_FOUND, "log", author, "--range", "101-")
         self.assertRegex(self.text("log", author), r"(?m)^ +42  verified +7 B  line 42$")
 

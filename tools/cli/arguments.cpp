@@ -153,6 +153,12 @@ Outcome<RangeWords> RangeWords::parse(std::string_view what, std::string_view te
   return words;
 }
 
+Outcome<RangeWords> RangeWords::parse_newest(std::string_view what, std::string_view text) {
+  CULM_TOOLS_TRY(const std::uint64_t count, parse_number(what, text));
+  if (count == 0) return usage(std::string(what) + " 0 names nothing");
+  return parse(what, "-" + std::to_string(count) + "-");
+}
+
 /// Takes an end of a range; `at` then is behind it or, without one, where it is wrong.
 std::optional<RangeWords::End> RangeWords::Reader::take_end() {
   const std::string_view rest = text.substr(at);

@@ -63,6 +63,9 @@ class RangeWords {
  public:
   RangeWords() = default;
   [[nodiscard]] static Outcome<RangeWords> parse(std::string_view what, std::string_view text);
+  /// The last `text` entries, of which there is one at least.
+  [[nodiscard]] static Outcome<RangeWords> parse_newest(std::string_view what,
+                                                        std::string_view text);
 
   [[nodiscard]] bool empty() const noexcept { return ranges_.empty(); }
   /// What they mean in a log with this head. A range that begins before entry 1 begins with it.
@@ -100,6 +103,9 @@ class RangeWords {
 };
 [[nodiscard]] inline Option::Value ranges_of(RangeWords& into) {
   return value_of("RANGES", into, RangeWords::parse);
+}
+[[nodiscard]] inline Option::Value newest_of(RangeWords& into) {
+  return value_of("N", into, RangeWords::parse_newest);
 }
 
 /// Whether a seqnum is counted from the end of a log.

@@ -123,8 +123,11 @@ void add_cat(CommandTree& tree) {
       "culm cat 4fd3ab12 --lines > copy.txt", options, run);
   verb.group(VerbGroup::kRead);
   verb.add_option("LOG", &options->log, "Log").required();
-  verb.add_option("--range", ranges_of(options->range),
-                  "Only these seqnums, such as 5-9,20,30-, last or -10-");
+  Option& range = verb.add_option("--range", ranges_of(options->range),
+                                  "Only these seqnums, such as 5-9,20,30-, last or -10-");
+  verb.add_option("--newest", newest_of(options->range),
+                  "Only the last N entries, as --range -N- says; N is 1 or more")
+      .excludes(range);
   verb.add_flag("--dropped", options->dropped,
                 "Print what a fork dropped: the entries from there on that lie here and are\n"
                 "not valid any more");

@@ -243,8 +243,11 @@ void add_export(CommandTree& tree) {
   verb.group(VerbGroup::kExchange);
   verb.add_option("LOG", &options->log, "Log").required();
   verb.add_flag("--jsonl", options->jsonl, "Needed: the format");
-  verb.add_option("--range", ranges_of(options->range),
-                  "Only these seqnums, such as 5-9,20,30-, last or -10-");
+  Option& range = verb.add_option("--range", ranges_of(options->range),
+                                  "Only these seqnums, such as 5-9,20,30-, last or -10-");
+  verb.add_option("--newest", newest_of(options->range),
+                  "Only the last N entries, as --range -N- says; N is 1 or more")
+      .excludes(range);
   verb.add_option(
           "-o,--output", &options->path,
           "File to make; it must not exist yet, or be a pipe. - or nothing is standard output")

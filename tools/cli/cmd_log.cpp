@@ -39,6 +39,7 @@ Outcome<void> print(Context& context, const store::Store& store, const store::Lo
 }
 
 Outcome<void> run(Context& context, const Options& options) {
+  if (options.newest == 0U) return usage("--newest 0 lists nothing");
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const auto states, read_logs_named(*store, options.log));
@@ -88,7 +89,8 @@ void add_log(CommandTree& tree) {
   verb.add_option("LOG", &options->log, "Log").required();
   verb.add_option("--range", ranges_of(options->range),
                   "Only these seqnums, such as 5-9,20,30-, last or -10-");
-  verb.add_option("--newest", number_of(options->newest), "Only the last N of them");
+  verb.add_option("--newest", number_of(options->newest),
+                  "Only the last N of them; N is 1 or more");
 }
 
 }  // namespace culm::tools

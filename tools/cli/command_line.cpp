@@ -105,6 +105,9 @@ std::string unknown_option(const CommandTree& tree, const Verb* verb,
   const std::string text = "there is no option " + preview(as_bytes(name), 60);
   const auto near = near_to(name, known);
   if (!near.empty()) return text + "; did you mean " + either(near) + "?";
+  if (name == "--newest" && has(known, "--range")) {
+    return text + " here; --range -N- names the last N entries";
+  }
   std::vector<std::string> others;
   for (const Verb& other : tree.verbs()) {
     if (has(option_names(&other), name)) others.push_back(other.name());
