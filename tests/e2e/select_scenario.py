@@ -243,6 +243,21 @@ class Select(NetworkScenario):
         self.assertLessEqual({198, 199, 200}, numbers)
         self.assertNotIn(190, numbers)
 
+    def test_a_sync_says_that_payloads_are_not_wanted_any_more_and_how_they_are(self):
+        sync = ("sync", self.source.address, self.author)
+        said = [self.text(*sync, *asked, store="reader")
+                for asked in (["--newest", 20], ["--range", "1-5", "--entries-only"],
+                              ["--range", "6-10", "--entries-only"], ["--range", 50], [])]
+        step = f"`culm select {self.author[:12]}.0 --payloads` wants them"
+        self.assertEqual([step in text for text in said], [False, True, False, True, False])
+        self.assertIn("no payloads of this log are wanted, nor of what was selected before", said[1])
+        self.assertIn("payloads are not wanted, as an earlier --entries-only said", said[3])
+        warned = self.run_culm(*sync, "--range", 51, "--json", store="reader").stderr.decode()
+        self.assertIn(step, warned)
+        self.out("select", f"{self.author[:12]}.0", "--payloads", store="reader")
+        self.assertNotIn("--payloads", self.text(*sync, "--range", 52, store="reader"))
+        self.assertEqual(self.printed("reader", self.author)[:10], self.lines(10))
+
     def test_what_makes_no_sense_is_refused(self):
         self.sync("reader", self.source.address, self.author)
         for arguments in (["--all", "--none"], ["--none", "--newest", "3"], ["--newest", "0"],

@@ -217,13 +217,58 @@ struct Besides {
   Unwanted unwanted;
   std::string others;
   std::vector<store::GoneLog> gone;  ///< where no log was named
+  std::vector<LogKey>
+      with_payloads;  ///< these are wanted with payloads, and --entries-only is said
+  std::vector<LogKey> without_payloads;  ///< these are not, and it is not
 };
+
+/// What becomes of payloads, or does not come, as --entries-only says so or once did.
+Outcome<void> tell_payloads(Context& context, const Besides& besides, const store::Store& store) {
+  constexpr std::size_t kNamedMax = 5;
+  std::size_t count = 0;
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  const auto say = [&](const LogKey& log, const std::string& message) -> Outcome<void> {
+    if (++count > kNamedMax && !context.json) return {};
+    const std::string next = "`culm select " + name_of_one(log) +
+                             " --payloads` wants them, and the next sync asks for them";
+    if (!context.json)
+      return context.out.say(short_name(log) + ": " + message + "; " + next + "\n");
+    warn(context, "sync", log, {.message = message, .next = next});
+    return {};
+  };
+  for (const LogKey& log : besides.with_payloads) {
+    CULM_TOOLS_TRY(const auto state, transaction.find_log(log));
+    if (!state || state->interest.payloads) continue;
+    CULM_TOOLS_CHECK(say(log,
+                         "from now on no payloads of this log are wanted, nor of what was selected "
+                         "before, as --entries-only says"));
+  }
+  for (const LogKey& log : besides.without_payloads) {
+    CULM_TOOLS_CHECK(
+        say(log, "of this log payloads are not wanted, as an earlier --entries-only said"));
+  }
+  if (count <= kNamedMax || context.json) return {};
+  return context.out.say("likewise of " + human_logs(count - kNamedMax) +
+                         " more: `culm select` shows which\n");
+}
 
 Outcome<Besides> find_besides(const Context& context, const Options& options,
                               const node::SyncRequest& request, const store::Store& store) {
   Besides besides;
   std::vector<LogKey> logs;
-  for (const replication::WantRequest& want : request.logs) logs.push_back(want.log);
+  const bool is_named = options.newest || !options.want.interest.ranges.empty();
+  {
+    CULM_TOOLS_TRY(const auto transaction, store.read());
+    for (const replication::WantRequest& want : request.logs) {
+      logs.push_back(want.log);
+      CULM_TOOLS_TRY(const auto state, transaction.find_log(want.log));
+      if (!state || state->interest.is_none()) continue;
+      const bool is_with = state->interest.payloads;
+      if (is_with && options.entries_only) besides.with_payloads.push_back(want.log);
+      const bool is_left_out = !is_with && is_named && !options.entries_only && !request.undelete;
+      if (is_left_out) besides.without_payloads.push_back(want.log);
+    }
+  }
   CULM_TOOLS_TRY(besides.unwanted, find_unwanted(store, logs));
   CULM_TOOLS_TRY(besides.others, tell_other_logs(context, options, store));
   if (options.logs.empty()) {
@@ -252,6 +297,7 @@ Outcome<void> conclude(Context& context, const node::SyncRequest& request,
                    name_of_one(unserved.front()) + " --push`";
     if (unserved.size() > 1) context.next += "; then the others that no peer serves";
   }
+  if (is_spoken_of(report)) CULM_TOOLS_CHECK(tell_payloads(context, besides, store));
   if (context.json || (!judged && !is_spoken_of(report))) return judged;
   CULM_TOOLS_TRY(const std::string again, tell_unwanted(store, besides.unwanted));
   CULM_TOOLS_CHECK(context.out.say((judged ? again : "") + besides.others));
@@ -409,8 +455,10 @@ void add_what(Verb& verb, Options& options) {
   verb.add_option("--range", ranges_of(options.want.interest.ranges),
                   "Want these seqnums, such as 5-9,20,30-");
   verb.add_option("--newest", number_of(options.newest),
-                  "Want the newest N entries, whatever they are");
-  verb.add_flag("--entries-only", options.entries_only, "Want no payloads; this is remembered");
+                  "Want the newest N entries, whatever they are; N is 1 or more");
+  verb.add_flag("--entries-only", options.entries_only,
+                "Want no payloads of these logs, nor of what was selected of them before; this is\n"
+                "remembered");
   verb.add_flag(
       "--undelete", options.request.undelete,
       "Take payloads again that were deleted here, of what is wanted, also where no payloads\n"
