@@ -258,6 +258,26 @@ class Select(NetworkScenario):
         self.assertNotIn("--payloads", self.text(*sync, "--range", 52, store="reader"))
         self.assertEqual(self.printed("reader", self.author)[:10], self.lines(10))
 
+    def test_of_payloads_without_a_byte_nobody_is_told_to_delete_them(self):
+        self.out("append", "--key", self.key[0], stdin=b"", store="author")
+        self.sync("author", self.source.address, "--push", self.author)
+        self.sync("reader", self.source.address, self.author, "--range", "100-101")
+        self.out("delete", self.author, "--payloads", "--range", "1-100", store="reader")
+        with self.other_machine():
+            said = self.text("select", self.author, "--none", store="reader")
+        self.assertNotIn("held and not wanted", said)
+
+    def test_only_where_nobody_else_was_met_a_copy_may_be_the_last(self):
+        self.sync("reader", self.source.address, self.author)
+        for store, is_told in ("reader", False), ("alone", True):
+            if is_told:
+                self.out("export", self.author, "--jsonl", "-o", "all", store="reader")
+                self.out("import", "--jsonl", "all", store=store)
+            with self.other_machine():
+                said = self.text("select", self.author, "--newest", 5, store=store)
+            self.assertIn("held and not wanted: 95 payloads", said)
+            self.assertEqual("may be the last copy" in said, is_told, said)
+
     def test_what_makes_no_sense_is_refused(self):
         self.sync("reader", self.source.address, self.author)
         for arguments in (["--all", "--none"], ["--none", "--newest", "3"], ["--newest", "0"],

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <filesystem>
 #include <memory>
 #include <vector>
 
@@ -14,7 +13,6 @@
 #include "tools/cli/progress.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
-#include "tools/relay/config.hpp"
 
 namespace culm::tools {
 namespace {
@@ -113,12 +111,7 @@ Whose find_whose(const Context& context, const store::ReadTransaction& transacti
                  const LogKey& log) {
   if (is_own(log)) return Whose::kOwn;
   if (has_author_marks()) return Whose::kOthers;
-  std::error_code ignored;
-  // A relay knows no peers, but has a key.
-  const bool has_key =
-      std::filesystem::exists(context.store_directory + "/" + kPeerKeyName, ignored);
-  const auto peers = transaction.known_peers();
-  return !has_key && peers && peers->empty() ? Whose::kUntoldAlone : Whose::kUntold;
+  return may_be_alone(context, transaction) ? Whose::kUntoldAlone : Whose::kUntold;
 }
 
 bool needs_own(Whose whose) { return whose == Whose::kOwn || whose == Whose::kUntoldAlone; }

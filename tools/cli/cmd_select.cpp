@@ -121,7 +121,8 @@ struct Change {
   store::Lost let_go{};                 ///< lost, and not wanted any more
   store::Lost unwanted{};               ///< lost, and not wanted then
   store::Lost still_lost{};             ///< payloads that --without-lost leaves wanted
-  bool may_be_own = false;              ///< nothing tells, as there are no author marks
+  bool may_be_alone = false;            ///< nothing tells whose it is, nor of a peer that has it
+  RangeSet empty{};                     ///< payloads that are kept, and have no byte
 };
 
 /// Payloads that stay though they are not wanted.
@@ -185,8 +186,21 @@ store::Lost find_let_go(const store::LogState& log, const store::Lost& lost,
   return let_go;
 }
 
-Outcome<Change> plan(const store::Store& store, const LostFinder& losses, const LogKey& key,
-                     const Options& options) {
+/// Of payloads that stay though they are not wanted, as far as few are looked at.
+Outcome<RangeSet> find_empty(const store::ReadTransaction& transaction, const Change& change) {
+  constexpr std::uint64_t kLookedAtMax = 4096;
+  RangeSet empty;
+  const auto look = [&](const store::StoredEntry& stored) -> Result<bool> {
+    if (stored.entry.payload_size() == 0) empty.insert(stored.entry.seqnum());
+    return true;
+  };
+  const RangeSet kept = lowest(Kept(change).all, kLookedAtMax);
+  CULM_TOOLS_CHECK(transaction.visit_sound_entries(*change.log, kept, look));
+  return empty;
+}
+
+Outcome<Change> plan(const Context& context, const store::Store& store, const LostFinder& losses,
+                     const LogKey& key, const Options& options) {
   Change change;
   CULM_TOOLS_TRY(const auto transaction, store.read());
   CULM_TOOLS_TRY(change.log, about(short_name(key), transaction.get_log(key)));
@@ -214,7 +228,8 @@ Outcome<Change> plan(const store::Store& store, const LostFinder& losses, const 
       everything().ranges - change.interest.payloads_wanted(change.log->head());
   CULM_TOOLS_TRY(change.in_part, find_in_part(transaction, *change.log, unwanted));
   CULM_TOOLS_TRY(change.why_alone, find_why_alone(transaction, *change.log));
-  change.may_be_own = !has_author_marks();
+  change.may_be_alone = may_be_alone(context, transaction);
+  CULM_TOOLS_TRY(change.empty, find_empty(transaction, change));
   return change;
 }
 
@@ -226,17 +241,18 @@ std::string perhaps_alone(const RangeSet& payloads, const std::string& nowhere_e
 /// What stays though it is not selected, and how it goes, unless this may be the last copy.
 std::string unwanted_payloads(const Change& change) {
   const Kept kept(change);
-  const RangeSet others = kept.all - kept.cut_off;
+  // To delete what has no byte frees nothing.
+  const RangeSet others = kept.all - kept.cut_off - change.empty;
   const std::string name = name_of_one(change.log->log);
   std::string text;
   if (!others.empty() && change.why_alone == WhyAlone::kNot) {
     text = "; held and not wanted: " + human_payloads(others.count()) + ", until `culm delete " +
            name + " --payloads --range " + to_string(fit_in_command(others)) + "`" +
            then_others(others);
-    if (change.may_be_own) {
+    if (change.may_be_alone) {
       text +=
-          "; no author marks here tell whether the log is your own, of which these may be the "
-          "last copy";
+          "; no author marks here tell whether the log is your own, and no peer was met that may "
+          "have it: these may be the last copy";
     }
   } else if (!others.empty()) {
     text = perhaps_alone(others, perhaps_nowhere_else(change.why_alone)) +
@@ -325,7 +341,7 @@ Outcome<void> look(Context& context, const Options& options) {
   }
   const LostFinder losses(context, *store);
   return for_each_log(context, logs, [&](const LogKey& log) -> Outcome<void> {
-    CULM_TOOLS_TRY(const Change change, plan(*store, losses, log, options));
+    CULM_TOOLS_TRY(const Change change, plan(context, *store, losses, log, options));
     return say(context, change, false);
   });
 }
@@ -344,7 +360,7 @@ Outcome<void> run(Context& context, const Options& options) {
   say_when_interrupted("nothing was changed");
   const LostFinder losses(context, *access.store);
   const auto plan_one = [&](const LogKey& log) -> Outcome<std::optional<PlannedChange>> {
-    CULM_TOOLS_TRY(Change change, plan(*access.store, losses, log, options));
+    CULM_TOOLS_TRY(Change change, plan(context, *access.store, losses, log, options));
     PlannedChange planned{{log, change.interest}, 1 + change.in_part.seqnums.count()};
     planned.say = [&context, log, change = std::move(change)](bool is_made) -> Outcome<void> {
       if (!is_made) return {};
@@ -380,7 +396,8 @@ void add_select(CommandTree& tree) {
   verb.group(VerbGroup::kLetGo);
   verb.add_option("LOG", &options->log,
                   "Log, or author of several; without one all of the store are shown");
-  verb.add_option("--newest", number_of(options->newest), "Want the newest N entries");
+  verb.add_option("--newest", number_of(options->newest),
+                  "Want the newest N entries; N is 1 or more");
   verb.add_option(
       "--range", ranges_of(options->range),
       "Want these seqnums, such as 5-9,20,30-, last or -10-, which count from the last\n"

@@ -16,6 +16,7 @@
 #include "tools/cli/carry.hpp"
 #include "tools/cli/files.hpp"
 #include "tools/cli/output.hpp"
+#include "tools/relay/config.hpp"
 
 namespace culm::tools {
 namespace {
@@ -123,6 +124,16 @@ bool has_author_marks() {
   std::error_code error;
   const std::filesystem::directory_iterator first(*marks, error);
   return !error && first != std::filesystem::directory_iterator();
+}
+
+bool may_be_alone(const Context& context, const store::ReadTransaction& transaction) {
+  if (has_author_marks()) return false;
+  std::error_code ignored;
+  // A relay knows no peers, but has a key.
+  const bool has_key =
+      std::filesystem::exists(context.store_directory + "/" + kPeerKeyName, ignored);
+  const auto peers = transaction.known_peers();
+  return !has_key && peers && peers->empty();
 }
 
 store::LogInterest without_lost(const store::LogState& log, const RangeSet& lost) {

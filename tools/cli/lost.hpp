@@ -50,6 +50,8 @@ struct LostOfLog {
 [[nodiscard]] bool is_own(const LogKey& log);
 /// Whether there are any, which tell own logs from others.
 [[nodiscard]] bool has_author_marks();
+/// Whether nothing tells whose logs are, and no peer has ever been met: each may be the only copy.
+[[nodiscard]] bool may_be_alone(const Context& context, const store::ReadTransaction& transaction);
 
 /// The option of `culm select` that does as `without_lost`.
 inline constexpr std::string_view kWithoutLost = "--without-lost";
