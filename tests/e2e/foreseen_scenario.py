@@ -6,7 +6,7 @@ import re
 import shutil
 
 from rotten import ENTRIES, PAGE, Rotten, members
-from scenario import NETWORK, NOT_FOUND, OK, main
+from scenario import NOT_FOUND, OK, main
 
 LOST_HERE = re.compile(r"(?:lost here|perhaps lost): ([^;\n]*)")
 ASKED = re.compile(r"with --from it would ask for (.*)\n")
@@ -151,7 +151,7 @@ class Foreseen(Rotten):
                       "many entries it had", text)
         self.assertIsNone(lines["would_lack"][0]["of_unknown_log_count"])
         self.assert_foreseen(text, lines, "store")
-        said = self.error(NETWORK, "repair", "--from", self.peer.address, store="other")
+        said = self.error(NOT_FOUND, "repair", "--from", self.peer.address, store="other")
         self.assertIn("nothing tells how many entries the file had", said)
         for store in "store", "other":
             self.assertEqual(self.text("repair", store=store), "nothing is damaged\n")

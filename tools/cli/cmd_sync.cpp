@@ -480,7 +480,7 @@ void add_how(Verb& verb, Options& options) {
       verb.add_flag("--live", options.request.live,
                     "Go on as the logs grow, until interrupted. Other verbs write to the store\n"
                     "through this process meanwhile, and signatures that nothing depended on are\n"
-                    "checked in the background. At most 4,096 logs; not with --once, --quote or\n"
+                    "checked in the background. At most 4,096 logs. Not with --once, --quote or\n"
                     "--budget");
   verb.add_flag("--push", options.request.push,
                 "Offer the logs as well, and wait until each peer has confirmed that it holds all");
