@@ -108,6 +108,7 @@ Json log_line(const node::SyncRequest& request, const node::LogReport& log) {
   Json line = {{"type", request.quote_only ? "quote" : "synced"}};
   if (request.quote_only) {
     line.update(some_of(whole, {"log", "peer_head", "quote", "whole"}));
+    if (is_partial(log)) line.update(some_of(whole, {"missing", "payloads_missing"}));
     return with_silent(std::move(line), log, whole);
   }
   line.update(some_of(whole, {"log", "state", "entries", "certificate_entries", "payload_bytes",

@@ -8,15 +8,11 @@
 #include "culm/replication/node/interests.hpp"
 
 namespace culm::node {
-namespace {
 
-/// Takes away what a have had no room to speak of.
-void cut_to_said(RangeSet& set, const RangeSet& said) {
+void SyncLog::cut_to_said(RangeSet& set, const RangeSet& said) {
   if (said.ranges().size() < limits::kRangesPerMessageMax || said.max() == kSeqnumMax) return;
   set.erase({said.max() + 1, kSeqnumMax});
 }
-
-}  // namespace
 
 RangeSet SyncLog::find_provable(const RangeSet& served, const RangeSet& theirs) {
   return served & anchored(served | theirs);

@@ -137,10 +137,14 @@ class SyncLog {
   [[nodiscard]] static Unconfirmed unconfirmed(const Endpoint& endpoint, const Said& said,
                                                const RangeSet& held, const RangeSet& payloads_held);
   [[nodiscard]] SeqNum head_there() const {
-    return want_.live || want_.quote_only ? report_.peer_head : known_head_;
+    return want_.live || want_.quote_only || !is_wanted_over_ ? report_.peer_head : known_head_;
   }
   /// Takes from what each peer has answered last, and not before, what a live sync came to.
   void conclude_live(const store::LogState& log, bool is_all, LogReport& report) const;
+  /// Takes away what a have had no room to speak of.
+  static void cut_to_said(RangeSet& set, const RangeSet& said);
+  /// Of a quote: what is wanted, and neither here nor with a peer that told of it.
+  void find_lost_there(const store::LogState& log, const RangeSet& wanted, LogReport& report) const;
   /// What is wanted and not here, of the log and of the payloads of `wanted`.
   [[nodiscard]] Result<void> find_missing(const store::ReadTransaction& transaction,
                                           const store::LogState& log, const RangeSet& wanted,

@@ -63,6 +63,7 @@ Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
   report.entries = (added_ & wanted).count();
   report.certificate_entries = added_.count() - report.entries;
   CULM_CHECK(find_missing(transaction, state, wanted, head, report));
+  if (want_.quote_only && report.error) find_lost_there(state, wanted, report);
   // Of a log that nobody spoke of the head is not known, nor where it was lost.
   const bool is_known = report.outcome != LogOutcome::kDenied && !has_failed();
   const bool is_lost_there = report.error == Error{Errc::kPeerStore};
@@ -126,15 +127,30 @@ void SyncLog::conclude_live(const store::LogState& log, bool is_all, LogReport& 
   }
 }
 
+void SyncLog::find_lost_there(const store::LogState& log, const RangeSet& wanted,
+                              LogReport& report) const {
+  RangeSet held = log.held;
+  RangeSet existing{{1, std::max<SeqNum>(head_there(), 1)}};
+  for (const Said& said : peers_) {
+    held |= said.held;
+    cut_to_said(existing, said.held);
+  }
+  report.missing = ((wanted & existing) - held) | beyond(named_, head_there());
+  if (!want_.payloads) return;
+  report.payloads_missing =
+      (wanted & existing & held) - log.payloads - log.deleted - want_.bare - payloads_there();
+}
+
 Result<void> SyncLog::find_missing(const store::ReadTransaction& transaction,
                                    const store::LogState& log, const RangeSet& wanted, SeqNum head,
                                    LogReport& report) const {
   if (want_.entries) {
     report.missing = (wanted - log.held) | beyond(named_, head);
   }
-  const bool is_at_an_end = want_.live || report.outcome == LogOutcome::kComplete ||
-                            report.outcome == LogOutcome::kIncomplete;
-  if (!want_.payloads || !is_at_an_end) return {};
+  using enum LogOutcome;
+  const bool is_told = want_.live || report.outcome == kComplete || report.outcome == kIncomplete ||
+                       report.outcome == kUnfinished;
+  if (!want_.payloads || !is_told) return {};
   const RangeSet deleted = log.deleted - want_.undelete;
   const RangeSet asked = named_.empty() ? wanted - want_.bare : named_;
   report.deleted_here = deleted & asked & payloads_there();

@@ -73,12 +73,13 @@ struct LogReport {
   SeqNum end_of_log = 0;      ///< here; 0: it may go on
   RangeSet dropped;           ///< held from the cap on, where it was lowered meanwhile
   RangeSet payloads_dropped;  ///< of these
-  RangeSet missing;           ///< wanted and not here: it exists, or was named
+  /// Wanted and not here: it exists, or was named. Of a quote, with an error: which no peer holds.
+  RangeSet missing;
   /// Wanted, now or by what the store keeps, and above the head: it may come to be. Of it only what
   /// was named now counts as missing.
   RangeSet beyond_head;
-  // Of entries that are here; not before it has come to an end.
-  RangeSet payloads_missing;   ///< wanted and not here
+  // Of entries that are here, of a quote also with a peer; not where a peer did not serve it.
+  RangeSet payloads_missing;   ///< likewise
   RangeSet payloads_left_out;  ///< of these, the ones of another size than was asked for
   /// Payloads that a peer holds and that were deleted here, and so did not come: of a part that was
   /// named, else of what is wanted. Of a quote too.

@@ -113,6 +113,13 @@ class Damage(Rotten):
             self.assertIn("`culm verify` there", done.stderr.decode())
             line = self.json_lines(*both, store=store, status=NOT_FOUND)[0]
             self.assertEqual(line["peers_damaged"], [{"address": one.address}])
+        quote = ["sync", one.address, author, "--quote"]
+        done = self.run_culm(*quote, store="quoting", status=NETWORK)
+        self.assertIn(f"{name}: the store of the peer is damaged: the payloads of 1 entry that are "
+                      "wanted would not come: 7\n", done.stdout.decode())
+        self.assertIn("not all that is wanted would come: the peer's store", done.stderr.decode())
+        line = self.json_lines(*quote, store="quoting", status=NETWORK)[0]
+        self.assertEqual((line["missing"], line["payloads_missing"]), ("", "7"))
         # Of a node that does it, the same.
         self.relay("reader0")
         line = self.json_lines(*both, store="reader0", status=NOT_FOUND)[0]
@@ -132,8 +139,11 @@ class Damage(Rotten):
             done = self.run_damaged(["sync", relay.address, author, "--range", "5-30"],
                                     store=f"reader{lost}")
             self.assertIn(f"the store of the peer is damaged: {did_not}", done.stdout.decode())
-            self.assertIn(f"{beyond + 1}-30 of what is wanted lies beyond {beyond}, the highest "
-                          "entry that it can show\n", done.stdout.decode())
+            quoted = self.run_damaged(["sync", relay.address, author, "--range", "5-30", "--quote"],
+                                      store=f"quoting{lost}")
+            for said in done.stdout.decode(), quoted.stdout.decode():
+                self.assertIn(f"{beyond + 1}-30 of what is wanted lies beyond {beyond}, the highest "
+                              "entry that it can show\n", said)
 
     def row_key(self, n):
         return (1).to_bytes(8, "big") + n.to_bytes(8, "big") + b"\x03"
@@ -244,12 +254,12 @@ class Damage(Rotten):
             done = self.run_damaged(["sync", relay.address, sound, lost, *asked], store="reader")
             said = done.stderr.decode()
             self.assertEqual(done.returncode, NETWORK, said)
-            self.assertIn(f"culm: sync: {lost[:12]}: not all that is wanted came", said)
+            came = "would come" if "--quote" in asked else "came"
+            self.assertIn(f"culm: sync: {lost[:12]}: not all that is wanted {came}: ", said)
             self.assertIn("; then run the same again: as nothing of this log is here, a sync that "
                           "names none does not ask for it", said)
             self.assertNotIn("beyond the head, which is 0", done.stdout.decode())
-            if "--quote" not in asked:
-                self.assertIn("it can serve nothing of this log", done.stdout.decode())
+            self.assertIn("it can serve nothing of this log", done.stdout.decode())
 
     def test_a_relay_finds_what_is_damaged_of_a_long_log_before_anybody_asks(self):
         relay = self.relay("relay", "--accept-any")

@@ -111,5 +111,32 @@ TEST_F(SyncTest, OneThatCeasesToAnswerIsNotCalledForOtherLogs) {
   EXPECT_EQ(why_not_done(done)->peer->endpoint, silent.endpoint());
 }
 
+TEST_F(SyncTest, NamesWhatIsMissingWhereItIsEndedBefore) {
+  author.hold(log);
+  const RangeSet all{{1, log.head()}};
+  for (const bool has_entries : {false, true}) {
+    SCOPED_TRACE(has_entries);
+    auto request = request_of({&author});
+    request.logs[0].interest = everything();
+    if (has_entries) {
+      request.logs[0].payloads = false;
+      start(request);
+      EXPECT_EQ(report().logs[0].outcome, LogOutcome::kComplete);
+      request.logs[0].payloads = true;
+    }
+    request.idle_max = seconds(3);
+    const std::size_t said = reader.count<replication::PeerHas>();
+    start(std::move(request));
+    ASSERT_TRUE(run([&] { return reader.count<replication::PeerHas>() > said; }));
+    network.mute(author);
+    const SyncReport ended = report();
+    EXPECT_EQ(ended.outcome, SyncOutcome::kIdle);
+    EXPECT_EQ(ended.logs[0].outcome, LogOutcome::kUnfinished);
+    EXPECT_EQ(ended.logs[0].missing, has_entries ? RangeSet() : all);
+    EXPECT_EQ(ended.logs[0].payloads_missing, has_entries ? all : RangeSet());
+    network.unmute();
+  }
+}
+
 }  // namespace
 }  // namespace culm::node

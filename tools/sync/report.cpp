@@ -80,6 +80,34 @@ std::string human_deleted_here(const SyncReport& report, const LogReport& log) {
          " --undelete` takes them again" + then_others(log.deleted_here) + "\n";
 }
 
+/// What did not come of a log of which each peer that answered has lost some by damage.
+std::string human_damaged(const SyncRequest& request, const LogReport& log,
+                          const RangeSet& payloads) {
+  if (log.peer_head == 0) return "it can serve nothing of this log";
+  const RangeSet known = log.missing & RangeSet{{1, head_of(log)}};
+  const RangeSet beyond = log.missing - known;
+  const std::string did_not = request.quote_only ? " would not come: " : " did not come: ";
+  std::string text;
+  if (!known.empty()) text = human_entries(known.count()) + " of what is wanted";
+  if (!known.empty()) text += did_not + human_ranges(known);
+  if (!payloads.empty()) {
+    text += (text.empty() ? "" : ", and ") + payloads_of(payloads) + " that are wanted" + did_not +
+            human_ranges(payloads);
+  }
+  if (text.empty()) text = "some of what is wanted was lost there";
+  if (beyond.empty()) return text;
+  return text + "; " + human_ranges(beyond) + " of what is wanted lies beyond " +
+         std::to_string(head_of(log)) + ", the highest entry that " +
+         (is_of_one(request) ? "it can show" : "they can show");
+}
+
+std::string human_store_damaged(const SyncRequest& request, const LogReport& log,
+                                const RangeSet& payloads) {
+  return "the store of " +
+         std::string(is_of_one(request) ? "the peer" : "each peer that answered") +
+         " is damaged: " + human_damaged(request, log, payloads);
+}
+
 std::string quoted(const SyncRequest& request, const SyncReport& report) {
   const char* const title = is_of_one(request) ? "would receive" : "would receive from one peer";
   Table table({{title, kLeft}, {"entries"}, {"certificate"}, {"payloads"}, {"wire in"}});
@@ -94,6 +122,10 @@ std::string quoted(const SyncRequest& request, const SyncReport& report) {
     }
     add_whole(table, log);
     if (!log.beyond_head.empty()) text += short_name(log.log) + ": " + human_beyond(log) + "\n";
+    if (log.outcome == LogOutcome::kPartial && log.error) {
+      text += short_name(log.log) + ": ";
+      text += human_store_damaged(request, log, log.payloads_missing) + "\n";
+    }
     text += human_deleted_here(report, log);
     if (has_budget && log.quote && !log.quote->exact && brings_nothing(*log.quote)) {
       text += short_name(log.log) + ": nothing that is missing fits into the budget\n";
@@ -124,26 +156,6 @@ std::string receipt(const SyncRequest& request, const LogReport& log) {
          (log.peer_head == 0 ? "" : "; " + who + " that it holds the rest");
 }
 
-/// What did not come of a log of which each peer that answered has lost some by damage.
-std::string human_damaged(const SyncRequest& request, const LogReport& log,
-                          const RangeSet& payloads) {
-  if (log.peer_head == 0) return "it can serve nothing of this log";
-  const RangeSet known = log.missing & RangeSet{{1, head_of(log)}};
-  const RangeSet beyond = log.missing - known;
-  std::string text;
-  if (!known.empty()) text = human_entries(known.count()) + " of what is wanted";
-  if (!known.empty()) text += " did not come: " + human_ranges(known);
-  if (!payloads.empty()) {
-    text += (text.empty() ? "" : ", and ") + payloads_of(payloads) +
-            " that are wanted did not come: " + human_ranges(payloads);
-  }
-  if (text.empty()) text = "some of what is wanted was lost there";
-  if (beyond.empty()) return text;
-  return text + "; " + human_ranges(beyond) + " of what is wanted lies beyond " +
-         std::to_string(head_of(log)) + ", the highest entry that " +
-         (is_of_one(request) ? "it can show" : "they can show");
-}
-
 /// What those that were asked do not hold, as far as they say.
 std::string lack(const SyncRequest& request, const LogReport& log) {
   if (is_of_one(request)) return "the peer does not hold ";
@@ -163,9 +175,11 @@ std::string notes(const SyncRequest& request, const SyncReport& report, const Lo
                                                  : "no peer that answered serves it; the last ";
     note(who + why_denied(*log.denied, false));
   }
-  const bool has_stalled = log.outcome == LogOutcome::kIncomplete ||
+  const bool is_cut_short = log.outcome == LogOutcome::kUnfinished;
+  const bool has_stalled = log.outcome == LogOutcome::kIncomplete || is_cut_short ||
                            (request.live && log.outcome == LogOutcome::kDenied);
-  const RangeSet missing = log.missing - log.beyond_head;
+  const bool is_unsaid = is_cut_short && log.peer_head == 0;
+  const RangeSet missing = is_unsaid ? log.missing : log.missing - log.beyond_head;
   const RangeSet payloads = log.payloads_missing - log.payloads_left_out;
   const std::string those = human_entries(missing.count()) + " of what is wanted";
   const bool is_refused = log.offer_denied == replication::DenyReason::kDamaged;
@@ -174,15 +188,18 @@ std::string notes(const SyncRequest& request, const SyncReport& report, const Lo
   if (log.outcome == LogOutcome::kBudget && has_come(report)) {
     note("stopped at the budget; run the same again to go on");
   } else if (is_damaged) {
-    note("the store of " +
-         std::string(is_of_one(request) ? "the peer" : "each peer that answered") +
-         " is damaged: " + human_damaged(request, log, payloads));
+    note(human_store_damaged(request, log, payloads));
   } else if (log.outcome == LogOutcome::kPartial && !missing.empty()) {
     note(lack(request, log) + those + ": " + human_ranges(missing));
   } else if (has_stalled && !missing.empty()) {
     note(those + " did not come: " + human_ranges(missing));
   }
-  if (!log.beyond_head.empty()) note(human_beyond(log));
+  if (is_unsaid) {
+    note(is_of_one(request) ? "the peer has not said what it holds of it"
+                            : "no peer has said what it holds of it");
+  } else if (!log.beyond_head.empty()) {
+    note(human_beyond(log));
+  }
   if (!payloads.empty() && !is_damaged && (has_stalled || log.error)) {
     note(payloads_of(payloads) + " that are wanted did not come: " + human_ranges(payloads));
   } else if (!payloads.empty() && !is_damaged) {

@@ -49,15 +49,17 @@ std::string which_fit(const node::SyncReport& report) {
 }
 
 /// Of a log of which the peers have brought, and taken, all that they do.
-Failure explain_partial(const node::SyncReport& report, const node::LogReport& log,
-                        const Error& error) {
+Failure explain_partial(const node::SyncRequest& request, const node::SyncReport& report,
+                        const node::LogReport& log, const Error& error) {
   if (log.error) {
     const std::string again =
         log.head != 0 ? ""
                       : "; then run the same again: as nothing of this log is here, a sync that "
                         "names none does not ask for it";
     return Failure(Exit::kNetwork, error.code,
-                   "not all that is wanted came: the peer's store is damaged")
+                   std::string("not all that is wanted ") +
+                       (request.quote_only ? "would come" : "came") +
+                       ": the peer's store is damaged")
         .next(std::string(kIfDamaged) + again);
   }
   if (const RangeSet owed = owed_cut_off(log); !owed.empty()) {
@@ -131,7 +133,7 @@ Failure explain(const node::SyncRequest& request, const node::SyncReport& report
         .next("with --budget 64KiB or more something comes each time");
   }
   const bool is_offer = log.offer_denied.has_value();
-  if (node::is_partial(log) && !is_offer) return explain_partial(report, log, error);
+  if (node::is_partial(log) && !is_offer) return explain_partial(request, report, log, error);
   const bool is_lost_there = log.error == Error{Errc::kPeerStore};
   const bool is_placeless = request.live && log.outcome == node::LogOutcome::kFailed;
   if (is_placeless && log.error == Error{Errc::kBusy}) {
