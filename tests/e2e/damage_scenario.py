@@ -250,6 +250,10 @@ class Damage(Rotten):
         self.rot("relay", first_row, ahead=-60)
         relay = self.relay("relay", "--accept-any")
         self.wait_until_said(relay, "damaged at 1;")
+        deadline = time.monotonic() + 30  # it is dropped a moment later
+        while b"it can serve nothing of this log" not in self.run_damaged(
+                ["sync", relay.address, lost, "--quote"], store="reader").stdout:
+            self.assertLess(time.monotonic(), deadline, relay.said())
         for asked in [], ["--range", "5-10"], ["--range", "5-10", "--quote"]:
             done = self.run_damaged(["sync", relay.address, sound, lost, *asked], store="reader")
             said = done.stderr.decode()
