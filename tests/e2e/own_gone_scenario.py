@@ -111,6 +111,27 @@ class OwnGone(NetworkScenario):
         self.assertEqual(self.gone("ls"), [])
         self.assertEqual(len(self.json_lines("ls")), 2)
 
+    def test_what_another_store_forgets_this_one_misses_all_the_same(self):
+        self.push()
+        self.out("sync", self.address, self.author, store="reader")
+        self.out("backup", "copy")
+        self.append(1)
+        self.append(0, key=self.keygen("other.key")[0], store="other")
+        for store in "other", "reader":
+            for options in [], ["--dry-run"]:
+                said = self.error(NOT_FOUND, "forget", f"{self.author}.1", "--own", *options,
+                                  store=store)
+                self.assertIn("holds nothing of this log", said)
+        # Of the author that one has a copy of log 0, and of log 1 nothing.
+        self.assertEqual([line["log"] for line in
+                          self.json_lines("forget", self.author, "--own", store="reader")],
+                         [self.author])
+        self.out("sync", self.address, "--push")
+        self.out("sync", self.address, f"{self.author}.1", store="reader")
+        self.out("forget", f"{self.author}.1", "--own", store="reader")
+        self.restore()
+        self.assertEqual(self.gone("ls"), [f"{self.author}.1"])
+
     def test_logs_of_another_store_are_not_missed(self):
         self.append(0, key=self.keygen("other.key")[0], store="other")
         self.push()

@@ -188,7 +188,7 @@ void miss_no_more(const Context& context, const store::Store& store,
 Outcome<bool> let_go(Context& context, const store::Store& store, const Options& options) {
   const auto name = find_whole_name(options.log);
   if (!options.own || !name || !*name) return false;
-  CULM_TOOLS_TRY(const auto gone, find_gone(context, store, store::GoneFrom::kAny));
+  CULM_TOOLS_TRY(const auto gone, find_gone(context, store));
   CULM_TOOLS_TRY(const auto transaction, store.read());
   CULM_TOOLS_TRY(const auto known, transaction.list_logs(to_hex((*name)->author.bytes)));
   const auto is_named = [&name](const LogKey& log) { return (*name)->matches(log); };
