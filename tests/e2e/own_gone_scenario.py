@@ -107,9 +107,31 @@ class OwnGone(NetworkScenario):
         self.assertEqual(self.gone("ls"), [f"{self.author}.2"])
         self.error(NOT_FOUND, "forget", f"{self.author}.2")
         said = self.text("ls")
+        for log in f"{self.author}.2", self.author:  # alone, and beside others of the author
+            self.assert_foretold(log)
         self.paste(said, "forget")
         self.assertEqual(self.gone("ls"), [])
         self.assertEqual(len(self.json_lines("ls")), 2)
+
+    def assert_foretold(self, log):
+        """That `forget --own`, in a copy of the store and with marks as they were, does what it
+        says."""
+        marks = self.environment["CULM_MARKS"]
+        for place in marks, self.path("store"):
+            shutil.move(place, f"{place}.kept")
+            shutil.copytree(f"{place}.kept", place)
+        would = self.json_lines("forget", log, "--own", "--dry-run")
+        said = self.text("forget", log, "--own", "--dry-run")
+        self.assertIn(f"would forget {self.author[:12]}.2: nothing of it is in this store\n", said)
+        self.assertEqual(self.gone("ls"), [f"{self.author}.2"])
+        done = self.json_lines("forget", log, "--own")
+        self.assertEqual([(line.pop("type"), line.pop("needs_own")) for line in would],
+                         [("would_forget", True)] * len(done))
+        self.assertEqual([line.pop("type") for line in done], ["forgotten"] * len(would))
+        self.assertEqual(done, would)
+        for place in marks, self.path("store"):
+            shutil.rmtree(place)
+            shutil.move(f"{place}.kept", place)
 
     def test_what_another_store_forgets_this_one_misses_all_the_same(self):
         self.push()

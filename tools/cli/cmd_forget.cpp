@@ -46,49 +46,48 @@ Result<host::ChangedLogs> forget(const host::WritableStore& access,
 
 /// What is forgotten.
 struct Extent {
-  store::SharedLogState log;
-  RangeSet dropped;                 ///< by a fork: erased as well, and counted apart
-  std::uint64_t payload_bytes = 0;  ///< of the others, as are parts
-  InPart in_part;
-
-  [[nodiscard]] std::uint64_t entries() const { return (log->held - dropped).count(); }
-  [[nodiscard]] std::uint64_t payloads() const { return (log->payloads - dropped).count(); }
+  LogKey log;
+  std::uint64_t entries = 0;
+  std::uint64_t payloads = 0;
+  std::uint64_t payload_bytes = 0;
+  InPart in_part{};
+  RangeSet dropped{};  ///< by a fork: erased as well, and counted apart from entries and payloads
 };
 
 Outcome<Extent> find_extent(const store::Store& store, const LogKey& key) {
-  Extent extent;
+  Extent extent{key};
   CULM_TOOLS_TRY(const auto transaction, store.read());
-  CULM_TOOLS_TRY(extent.log, about(short_name(key), transaction.get_log(key)));
-  extent.dropped = node::find_dropped(*extent.log);
-  CULM_TOOLS_TRY(extent.payload_bytes, count_payload_bytes(transaction, *extent.log));
-  CULM_TOOLS_TRY(extent.in_part,
-                 find_in_part(transaction, *extent.log, extent.log->held - extent.dropped));
+  CULM_TOOLS_TRY(const auto log, about(short_name(key), transaction.get_log(key)));
+  extent.dropped = node::find_dropped(*log);
+  extent.entries = (log->held - extent.dropped).count();
+  extent.payloads = (log->payloads - extent.dropped).count();
+  CULM_TOOLS_TRY(extent.payload_bytes, count_payload_bytes(transaction, *log));
+  CULM_TOOLS_TRY(extent.in_part, find_in_part(transaction, *log, log->held - extent.dropped));
   return extent;
 }
 
 /// About as many as are erased.
 std::size_t count_rows(const Extent& extent) {
-  return extent.log->held.count() +
+  return extent.entries + extent.dropped.count() +
          (extent.payload_bytes + extent.in_part.bytes) / limits::kPayloadChunkBytes;
 }
 
-Json to_json(const Extent& extent, bool is_done) {
-  const store::LogState& log = *extent.log;
-  Json object = {{"type", is_done ? "forgotten" : "would_forget"},
-                 {"log", to_string(log.log)},
-                 {"entries", extent.entries()},
-                 {"payloads", extent.payloads()},
+Json to_json(const Extent& extent) {
+  Json object = {{"type", "forgotten"},
+                 {"log", to_string(extent.log)},
+                 {"entries", extent.entries},
+                 {"payloads", extent.payloads},
                  {"payload_bytes", extent.payload_bytes},
                  {"payloads_in_part", extent.in_part.seqnums.count()},
                  {"payload_bytes_in_part", extent.in_part.bytes},
-                 {"own", is_own(log.log)}};
+                 {"own", is_own(extent.log)}};
   if (!extent.dropped.empty()) object["dropped"] = to_string(extent.dropped);
   return object;
 }
 
 std::string described(const Extent& extent) {
-  std::string text = short_name(extent.log->log) + ": " + human_entries(extent.entries()) + ", " +
-                     human_payloads(extent.payloads()) + " (" + human_size(extent.payload_bytes) +
+  std::string text = short_name(extent.log) + ": " + human_entries(extent.entries) + ", " +
+                     human_payloads(extent.payloads) + " (" + human_size(extent.payload_bytes) +
                      ")";
   if (const auto& [seqnums, bytes] = extent.in_part; !seqnums.empty()) {
     text += ", parts of " + human_payloads(seqnums.count()) + " (" + human_size(bytes) + ")";
@@ -151,60 +150,64 @@ std::string needs(Whose whose, bool is_given) {
                               : "; it may be your own, which needs --own";
 }
 
+Json to_json(const Extent& extent, Whose whose) {
+  Json object = to_json(extent);
+  object["type"] = "would_forget";
+  object["needs_own"] = needs_own(whose);
+  return object;
+}
+
+/// Own logs that this store misses, of those for which `is_named` holds.
+template <class IsNamed>
+Outcome<std::vector<store::GoneLog>> find_gone_of(const Context& context, const store::Store& store,
+                                                  IsNamed is_named) {
+  CULM_TOOLS_TRY(auto gone, find_gone(context, store));
+  std::erase_if(gone, [&is_named](const store::GoneLog& one) { return !is_named(one.log); });
+  return gone;
+}
+
+void miss_no_more(const std::vector<store::GoneLog>& gone) {
+  const auto marks = store::find_marks_directory();
+  for (const auto& [log, published] : gone) {
+    // What is said of the log alone depends on it.
+    if (marks) static_cast<void>(store::note_forgotten(*marks, log));
+  }
+}
+
+/// Own logs that the store misses are missed no more; whether that is all that is named.
+Outcome<bool> let_go(Context& context, const store::Store& store, const Options& options) {
+  const auto name = find_whole_name(options.log);
+  if (!options.own || !name || !*name) return false;
+  const auto is_named = [&name](const LogKey& log) { return (*name)->matches(log); };
+  CULM_TOOLS_TRY(const auto gone, find_gone_of(context, store, is_named));
+  if (!options.dry_run) miss_no_more(gone);
+  for (const auto& [log, published] : gone) {
+    const Extent none{log};
+    CULM_TOOLS_CHECK(
+        context.json
+            ? context.out.write_json(options.dry_run ? to_json(none, Whose::kOwn) : to_json(none))
+            : context.out.say((options.dry_run ? "would forget " : "forgot ") + short_name(log) +
+                              ": nothing of it is in this store\n"));
+  }
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  CULM_TOOLS_TRY(const auto known, transaction.list_logs(to_hex((*name)->author.bytes)));
+  return !gone.empty() && std::ranges::none_of(known, is_named);
+}
+
 /// Says what would be forgotten.
 Outcome<void> look(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
+  CULM_TOOLS_TRY(const bool is_all_gone, let_go(context, *store, options));
+  if (is_all_gone) return {};
   CULM_TOOLS_TRY(const auto logs, find_logs(*store, options));
   return for_each_log(context, logs, [&](const LogKey& log) -> Outcome<void> {
     CULM_TOOLS_TRY(const Extent extent, find_extent(*store, log));
     CULM_TOOLS_TRY(const auto transaction, store->read());
     const Whose whose = find_whose(context, transaction, log);
-    if (context.json) {
-      Json object = to_json(extent, false);
-      object["needs_own"] = needs_own(whose);
-      return context.out.write_json(object);
-    }
+    if (context.json) return context.out.write_json(to_json(extent, whose));
     return context.out.say("would forget " + described(extent) + needs(whose, options.own) + "\n");
   });
-}
-
-void miss_no_more(const LogKey& log) {
-  const auto marks = store::find_marks_directory();
-  // What is said of the log alone depends on it.
-  if (marks) static_cast<void>(store::note_forgotten(*marks, log));
-}
-
-/// Of a log that was appended to in another store that one is to say what it lacks.
-void miss_no_more(const Context& context, const store::Store& store,
-                  const std::vector<LogKey>& forgotten) {
-  const auto gone = find_gone(context, store).value_or(std::vector<store::GoneLog>());
-  for (const auto& [log, published] : gone) {
-    if (std::ranges::find(forgotten, log) != forgotten.end()) miss_no_more(log);
-  }
-}
-
-/// Own logs that are not in the store are not named as missing any more; whether that is all.
-Outcome<bool> let_go(Context& context, const store::Store& store, const Options& options) {
-  const auto name = find_whole_name(options.log);
-  if (!options.own || !name || !*name) return false;
-  CULM_TOOLS_TRY(const auto gone, find_gone(context, store));
-  CULM_TOOLS_TRY(const auto transaction, store.read());
-  CULM_TOOLS_TRY(const auto known, transaction.list_logs(to_hex((*name)->author.bytes)));
-  const auto is_named = [&name](const LogKey& log) { return (*name)->matches(log); };
-  bool is_all = false;
-  for (const auto& [log, published] : gone) {
-    if (!is_named(log)) continue;
-    is_all = std::ranges::none_of(known, is_named);
-    miss_no_more(log);
-    store::LogState nothing;
-    nothing.log = log;
-    const Extent none{std::make_shared<const store::LogState>(nothing), {}, 0, {}};
-    CULM_TOOLS_CHECK(context.json ? context.out.write_json(to_json(none, true))
-                                  : context.out.say("forgot " + short_name(log) +
-                                                    ": nothing of it is in this store\n"));
-  }
-  return is_all;
 }
 
 /// A log that is not known: it may be one whose forgetting was interrupted.
@@ -254,8 +257,8 @@ Outcome<void> run(Context& context, const Options& options) {
                    is_told = is_own(log) || has_author_marks(),
                    extent = *std::move(extent)](bool is_made) -> Outcome<void> {
       if (!is_made) return {};
-      forgotten.push_back(extent.log->log);
-      if (context.json) return context.out.write_json(to_json(extent, true));
+      forgotten.push_back(extent.log);
+      if (context.json) return context.out.write_json(to_json(extent));
       return context.out.say("forgot " + described(extent) +
                              (is_told ? "" : "; no author marks say whether it was your own") +
                              "; `culm compact` gives the room back to the disk" +
@@ -269,7 +272,11 @@ Outcome<void> run(Context& context, const Options& options) {
     auto changed = forget(access, changes);
     return changed ? *std::move(changed) : host::ChangedLogs{0, fail(changed.error())};
   });
-  miss_no_more(context, *access.store, forgotten);
+  // Of one that was appended to in another store that one is to say what it lacks.
+  const auto gone = find_gone_of(context, *access.store, [&forgotten](const LogKey& log) {
+    return std::ranges::find(forgotten, log) != forgotten.end();
+  });
+  if (gone) miss_no_more(*gone);
   return done;
 }
 
