@@ -151,8 +151,16 @@ class OwnGone(NetworkScenario):
         self.out("sync", self.address, "--push")
         self.out("sync", self.address, f"{self.author}.1", store="reader")
         self.out("forget", f"{self.author}.1", "--own", store="reader")
+        # So may backups.
+        self.out("backup", "later")
+        shutil.copytree(self.path("store"), self.path("copied"))
+        for store in "later", "copied":
+            self.out("forget", self.author, "--own", store=store)
         self.restore()
+        said = self.text("ls")
         self.assertEqual(self.gone("ls"), [f"{self.author}.1"])
+        self.paste(said, "forget")
+        self.assertEqual(self.gone("ls"), [])
 
     def test_logs_of_another_store_are_not_missed(self):
         self.append(0, key=self.keygen("other.key")[0], store="other")

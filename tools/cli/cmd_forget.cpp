@@ -166,6 +166,15 @@ Outcome<std::vector<store::GoneLog>> find_gone_of(const Context& context, const 
   return gone;
 }
 
+/// Of one that was last appended to beside another store, that one is to say what it lacks: this
+/// one may be a backup of it, and which of the two is in use nobody can tell.
+bool is_elsewhere(const Context& context, const LogKey& log) {
+  const auto marks = store::find_marks_directory();
+  if (!marks) return false;
+  const auto published = store::read_author_mark(*marks, log, context.store_directory);
+  return published && *published && (*published)->is_elsewhere;
+}
+
 void miss_no_more(const std::vector<store::GoneLog>& gone) {
   const auto marks = store::find_marks_directory();
   for (const auto& [log, published] : gone) {
@@ -272,9 +281,8 @@ Outcome<void> run(Context& context, const Options& options) {
     auto changed = forget(access, changes);
     return changed ? *std::move(changed) : host::ChangedLogs{0, fail(changed.error())};
   });
-  // Of one that was appended to in another store that one is to say what it lacks.
-  const auto gone = find_gone_of(context, *access.store, [&forgotten](const LogKey& log) {
-    return std::ranges::find(forgotten, log) != forgotten.end();
+  const auto gone = find_gone_of(context, *access.store, [&](const LogKey& log) {
+    return std::ranges::find(forgotten, log) != forgotten.end() && !is_elsewhere(context, log);
   });
   if (gone) miss_no_more(*gone);
   return done;
