@@ -119,7 +119,9 @@ class Export(Scenario):
         os.close(controller), os.close(terminal)
 
     def test_what_is_not_held_is_not_found(self):
-        self.error(NOT_FOUND, "export", self.author, "--jsonl", "--range", "301-")
+        said = self.error(NOT_FOUND, "export", self.author, "--jsonl", "--range", "301-")
+        self.assertIn("the entries are not held: 301-\n  next: the highest entry known here is 300\n",
+                      said)
         self.error(NOT_FOUND, "export", "12345678", "--jsonl")
         self.out("export", self.author, "--jsonl", "--range", "298-", "-o", "part")
         self.out("import", "--jsonl", "part", store="other")

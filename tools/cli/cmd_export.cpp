@@ -73,8 +73,10 @@ Outcome<std::vector<Part>> choose(const store::Store& store, const Options& opti
     parts.push_back({state, asked, certificate, left_out, (asked - certificate) - state.payloads});
   }
   if (!parts.empty()) return parts;
+  const store::LogState& first = states.front();
+  CULM_TOOLS_CHECK(unless_missing(first, options.range.of(first.head()) - first.served()));
   return fail_with(Failure(Error{Errc::kEntryNotHeld})
-                       .about(short_name(states.front().log))
+                       .about(short_name(first.log))
                        .next("`culm ls` shows what is held"));
 }
 
