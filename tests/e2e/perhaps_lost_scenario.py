@@ -94,6 +94,32 @@ class PerhapsLost(Rotten):
         self.assertEqual(self.json("ls", store="part")["held"], f"1-{LENGTH}")
         self.assert_sound("part")
 
+    def test_what_comes_besides_does_not_stand_for_a_log_of_which_nothing_is_left(self):
+        second = self.keygen("second.key")
+        self.new_log(self.lines(10), key=second)
+        whole = self.relay("whole", "--accept-any")
+        self.sync_one("store", whole.address, "--push", self.author)
+        self.sync_one("store", whole.address, "--push", second[1])
+        self.sync_one("part", whole.address, second[1])
+        self.sync_one("part", whole.address, self.author, "--range", "1-40,201")
+        first = self.relay("first", "--accept-any")
+        self.sync_one("store", first.address, "--push", self.author)
+        self.out("compact", store="part")
+        state = bytes.fromhex(second[1]) + bytes(8) + b"\x03"
+        self.lose_pages("part", [self.state_row(), state,
+                                 *(self.entry_row(n) for n in range(1, 11))])
+        with self.somebody_else():
+            done = self.run_culm("repair", "--from", first.address, store="part",
+                                 status=NOT_FOUND)
+        self.assertIn(": brought ", done.stdout.decode())
+        said = done.stderr.decode()
+        self.assertRegex(said, "perhaps not all that was lost was replaced: peers were asked for "
+                         "the logs that are here, and nothing tells of which log [0-9]+ entries "
+                         "were")
+        self.assertIn("comes back with `culm sync HOST:PORT LOG`", said)
+        self.assertEqual([log["log"] for log in self.json_lines("ls", store="part")
+                          if log["type"] == "log"], [self.author])
+
 
 if __name__ == "__main__":
     main()

@@ -83,17 +83,18 @@ std::uint64_t count_further(const node::SyncReport& report, const LogKey& log,
 
 /// What came of what was lost.
 struct Fetched {
-  bool is_whole = true;  ///< all of it
-  bool is_told = false;  ///< something was
+  LostRows lost_rows;        ///< that no log that is here surely accounts for
+  std::uint64_t others = 0;  ///< of logs with such rows, that were perhaps among these
+  bool is_whole = true;      ///< all of it
+  bool is_told = false;      ///< something was
 };
 
-/// Says what peers have brought of what was lost. `lost_rows` becomes those that no log that is
-/// here accounts for.
+/// Says what peers have brought of what was lost.
 Outcome<Fetched> tell_replaced(Context& context, const Findings& findings, const Wanted& lost,
                                const node::SyncReport& report, const store::Store& store,
-                               LostRows& lost_rows) {
+                               LostRows lost_rows) {
   CULM_TOOLS_TRY(const auto transaction, store.read());
-  Fetched fetched;
+  Fetched fetched{lost_rows};
   bool& is_whole = fetched.is_whole;
   for (const auto& [key, damage] : lost) {
     CULM_TOOLS_TRY(const auto log, about(short_name(key), transaction.get_log(key)));
@@ -102,7 +103,8 @@ Outcome<Fetched> tell_replaced(Context& context, const Findings& findings, const
       const auto dropped = findings.damaged.find(key);  // the rows of these were found
       const RangeSet named =
           dropped == findings.damaged.end() ? RangeSet() : dropped->second.entries;
-      account_for(lost_rows, (damage.entries - named).count() + further);
+      account_for(fetched.lost_rows, (damage.sure().entries - named).count());
+      fetched.others += (damage.perhaps().entries - named).count() + further;
     }
     const RangeSet cut_off = find_cut_off(*log, {});
     is_whole = is_whole && cut_off.empty();
@@ -147,16 +149,23 @@ Outcome<Fetched> tell_replaced(Context& context, const Findings& findings, const
 
 /// Peers did what they were asked: the exit is that of a repair that asks none.
 Outcome<void> unless_logs_lost(Context& context, const store::Store& store,
-                               const node::SyncReport& report, LostRows lost_rows) {
-  if (lost_rows == 0) return {};
+                               const node::SyncReport& report, const Fetched& fetched) {
+  const LostRows& rows = fetched.lost_rows;
+  if (rows == 0) return {};
   CULM_TOOLS_TRY(const std::string step, next_if_logs_lost(context, store));
   const std::string asked = report.peers.empty() ? "no log is here that a peer could be asked for"
                                                  : "peers were asked for the logs that are here";
-  const std::string which =
-      lost_rows ? "not all that was lost was replaced: nothing is left of " +
-                      human_entries(*lost_rows) + ", so no peer was asked for them"
-                : "perhaps not all that was lost was replaced: " + asked +
-                      ", and nothing tells how many entries the file had, nor of which others";
+  const std::uint64_t sure = rows.value_or(0) - std::min(rows.value_or(0), fetched.others);
+  std::string which = sure != 0 ? "not all that was lost was replaced: "
+                                : "perhaps not all that was lost was replaced: ";
+  if (!rows) {
+    which += asked + ", and nothing tells how many entries the file had, nor of which others";
+  } else if (sure == 0) {
+    which += asked + ", and nothing tells of which log " + human_entries(*rows) + " were";
+  } else {
+    which += std::string("nothing is left of ") + (fetched.others != 0 ? "at least " : "") +
+             human_entries(sure) + ", so no peer was asked for them";
+  }
   Failure failure(Exit::kNotFound, Errc::kEntryNotHeld, "the store is sound again, and " + which);
   return fail_with(std::move(failure).about(named(context)).next(step));
 }
@@ -200,7 +209,7 @@ Outcome<bool> fetch(Context& context, const RepairOptions& options, const Findin
                  tell_replaced(context, findings, lost, report, *store, lost_rows));
   const bool is_whole = fetched.is_whole;
   if (is_whole && has_answered(report)) {
-    CULM_TOOLS_CHECK(unless_logs_lost(context, *store, report, lost_rows));
+    CULM_TOOLS_CHECK(unless_logs_lost(context, *store, report, fetched));
     return fetched.is_told;
   }
   const auto why = node::why_not_done(report);
@@ -217,7 +226,7 @@ Outcome<bool> fetch(Context& context, const RepairOptions& options, const Findin
   std::string step = "what is left is sound; repair again with another peer";
   CULM_TOOLS_TRY(const std::string other, next_ways(context, *store, lost));
   step += other;
-  if (lost_rows != 0) {
+  if (fetched.lost_rows != 0) {
     CULM_TOOLS_TRY(const std::string whole, next_if_logs_lost(context, *store));
     step += "; " + whole;
   }
