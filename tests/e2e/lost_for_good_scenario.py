@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 
-from rotten import Rotten
+from rotten import PAGE, Rotten
 from scenario import NETWORK, NOT_FOUND, OK, STORE, USAGE, main, reference
 
 LENGTH = 200
@@ -107,6 +107,29 @@ class LostForGood(Rotten):
                 self.assertEqual(self.text("repair", "--from", peer.address, store=store),
                                  "nothing is damaged\n")
                 peer.end()
+
+    def test_a_repair_that_loses_no_more_denies_no_earlier_loss(self):
+        self.lose(LOST)
+        self.out("select", self.author, "--without-lost")
+        self.out("compact")
+        data = self.place / "store/data.mdb"
+        content = bytearray(data.read_bytes())
+        branch = next(at for at in range(2 * PAGE, len(content), PAGE) if content[at + 10] == 1)
+        content[branch:branch + PAGE] = bytes(PAGE)
+        data.write_bytes(content)
+        shutil.copytree(self.path("store"), self.path("other"))
+        peer = self.relay("peer", "--accept-any")
+        self.assertIn("\nthe store would be sound, and nothing that is wanted lost: ",
+                      self.text("repair", "--dry-run"))
+        for store, more in ("store", []), ("other", ["--from", peer.address]):
+            said = self.text("repair", *more, store=store)
+            self.assertIn(".damaged, to be safe: ", said)
+            self.assertTrue(
+                said.endswith("\nthe store is sound, and nothing that is wanted is lost\n"), said)
+            self.assertEqual("taken by damage and not wanted: 12 entries: 97-108" in said,
+                             store == "other")
+            self.assertIn("taken by damage and not wanted: 12 entries: 97-108",
+                          self.text("verify", store=store))
 
     def test_of_what_a_sync_takes_as_proof_the_payloads_alone_are_let_go(self):
         peer = self.relay("peer", "--accept-any")

@@ -31,11 +31,11 @@ class RepairMeta(Rotten):
                 content = data.read_bytes()
                 newest = self.newest_meta(content)
                 data.write_bytes(content.replace(newest, random.Random(1).randbytes(PAGE), 1)[:end])
-                self.assertIn("\nthe store would be sound, and no entry or payload lost",
+                self.assertIn("\nthe store would be sound, and nothing that is wanted lost",
                               self.text("repair", "--dry-run"))
                 said = self.text("repair")
                 self.assertIn("1 page of it is damaged\n", said)
-                self.assertIn("\nthe store is sound, and no entry or payload is lost\n", said)
+                self.assertIn("\nthe store is sound, and nothing that is wanted is lost\n", said)
                 self.assertEqual(self.json("ls")["held"], held)
                 self.assert_sound("store")
 

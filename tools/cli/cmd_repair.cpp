@@ -108,14 +108,14 @@ Outcome<Fetched> tell_replaced(Context& context, const Findings& findings, const
     }
     const RangeSet cut_off = find_cut_off(*log, {});
     is_whole = is_whole && cut_off.empty();
-    if (damage.empty() && cut_off.empty() && further == 0) continue;
-    fetched.is_told = true;
     const store::Lost missing = find_missing(*log, damage);
     const store::Lost came{damage.entries & log->held, damage.payloads & log->payloads,
                            damage.untold};
     const store::Lost back = came.sure();
     const store::Lost brought = came.perhaps();
     is_whole = is_whole && missing.empty();
+    if (came.empty() && missing.empty() && cut_off.empty() && further == 0) continue;
+    fetched.is_told = true;
     if (context.json) {
       const Json line = {{"type", "replaced"},
                          {"log", to_string(key)},
@@ -362,8 +362,8 @@ Outcome<void> tell_pages(Context& context, const Rewritten& file, bool dry_run) 
   if (!kept_file.empty()) {
     text += (dry_run ? "would keep" : "kept") + std::string(" the damaged file as ") +
             shown(kept_file) +
-            ", as it may have what was not found: delete it once the store is seen to be good "
-            "(`culm du` counts it)\n";
+            (lost == 0 ? ", to be safe" : ", as it may have what was not found") +
+            ": delete it once the store is seen to be good (`culm du` counts it)\n";
   }
   return context.out.say(text);
 }
@@ -430,9 +430,9 @@ Outcome<void> tell_not_wanted(Context& context, const RepairOptions& options,
 /// Of a file that was written again; the line about that tells a program the same.
 Outcome<void> say_nothing_lost(Context& context, bool dry_run) {
   if (context.json) return {};
-  return context.out.say(dry_run ? "the store would be sound, and no entry or payload lost: `culm "
-                                   "repair` mends it\n"
-                                 : "the store is sound, and no entry or payload is lost\n");
+  return context.out.say(dry_run ? "the store would be sound, and nothing that is wanted lost: "
+                                   "`culm repair` mends it\n"
+                                 : "the store is sound, and nothing that is wanted is lost\n");
 }
 
 Outcome<void> say_sound(Context& context) {
