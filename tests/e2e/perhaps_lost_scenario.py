@@ -94,6 +94,21 @@ class PerhapsLost(Rotten):
         self.assertEqual(self.json("ls", store="part")["held"], f"1-{LENGTH}")
         self.assert_sound("part")
 
+    def test_what_a_peer_does_not_bring_and_was_never_here_was_not_lost(self):
+        first = self.relay("first", "--accept-any")
+        self.sync_one("store", first.address, "--push", self.author)
+        for store in "part", "peer":
+            self.sync_one(store, first.address, self.author, "--range", "1-40,201")
+        peer = self.relay("peer")
+        with self.somebody_else():
+            self.out("select", self.author, "--all", store="part")
+            done = self.run_culm("repair", "--from", peer.address, "--json", store="part",
+                                 status=NOT_FOUND)
+            failure = json.loads(done.stderr)
+            self.assertEqual(failure["error"], "entry_not_held")
+            self.assertIn("not all that is wanted came", failure["message"])
+            self.assertEqual(self.text("repair", store="part"), "nothing is damaged\n")
+
     def test_what_comes_besides_does_not_stand_for_a_log_of_which_nothing_is_left(self):
         second = self.keygen("second.key")
         self.new_log(self.lines(10), key=second)

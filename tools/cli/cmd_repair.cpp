@@ -86,6 +86,7 @@ struct Fetched {
   LostRows lost_rows;        ///< that no log that is here surely accounts for
   std::uint64_t others = 0;  ///< of logs with such rows, that were perhaps among these
   bool is_whole = true;      ///< all of it
+  bool is_any_lost = false;  ///< what surely was here is not here again, or leads to nothing
   bool is_told = false;      ///< something was
 };
 
@@ -114,6 +115,7 @@ Outcome<Fetched> tell_replaced(Context& context, const Findings& findings, const
     const store::Lost back = came.sure();
     const store::Lost brought = came.perhaps();
     is_whole = is_whole && missing.empty();
+    fetched.is_any_lost |= !missing.sure().empty() || !cut_off.empty();
     if (came.empty() && missing.empty() && cut_off.empty() && further == 0) continue;
     fetched.is_told = true;
     if (context.json) {
@@ -216,14 +218,18 @@ Outcome<bool> fetch(Context& context, const RepairOptions& options, const Findin
   if (why && fault(why->error.code) == Fault::kOwnStore) {
     return fail_with(Failure(why->error).about(named(context)));
   }
-  Failure failure(Exit::kNetwork, why ? why->error.code : Errc::kPeerStalled,
-                  is_whole ? "nothing is known to be lost, but no peer could be asked"
-                           : "not all that was lost was replaced");
+  const bool is_lost = fetched.is_any_lost;
+  const Errc code = why ? why->error.code : Errc::kPeerStalled;
+  const bool is_not_held = code == Errc::kEntryNotHeld || code == Errc::kPayloadNotHeld;
+  Failure failure(is_not_held && !is_lost ? Exit::kNotFound : Exit::kNetwork, code,
+                  is_whole  ? "nothing is known to be lost, but no peer could be asked"
+                  : is_lost ? "not all that was lost was replaced"
+                            : "not all that is wanted came");
   if (why && why->peer != nullptr) {
     failure.message += ": peer " + node::to_string(why->peer->endpoint) + ": " +
                        why_lost(why->error, why->peer->text).message;
   }
-  std::string step = "what is left is sound; repair again with another peer";
+  std::string step = "what is here is sound; repair again with another peer";
   CULM_TOOLS_TRY(const std::string other, next_ways(context, *store, lost));
   step += other;
   if (fetched.lost_rows != 0) {
@@ -557,8 +563,9 @@ void add_repair(CommandTree& tree) {
       "append before they are back: `culm append` refuses to where it would fork the log.\n\n"
       "Exit status 3 if the store is sound again and something that is wanted is lost, or may be,\n"
       "as the file does not tell how much it had; with --from only where that is of logs that no\n"
-      "peer was asked for, as nothing of them is left. 6 if peers do not bring all that they were\n"
-      "asked for; 5 if there is damage that only another store can mend.",
+      "peer was asked for, as nothing of them is left, or where peers have not all that is wanted\n"
+      "and none of the rest is known to have been here. 6 if they do not bring what was lost, or\n"
+      "cannot be asked; 5 if there is damage that only another store can mend.",
       "culm repair --dry-run\n  culm repair --from 127.0.0.1:7474 --from 127.0.0.1:7475", options,
       run);
   verb.group(VerbGroup::kMend);
