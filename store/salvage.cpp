@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,11 +48,35 @@ std::string next_kept_file(const std::string& directory) {
   return path;
 }
 
-/// Under a second name, which stays when another file takes the first.
+Error not_kept(int number) {
+  const bool is_full = number == ENOSPC || number == EDQUOT;
+  return error_system(is_full ? Errc::kStoreFull : Errc::kStoreIo, number);
+}
+
+/// Who is killed leaves a draft, which the next one writes over.
+Result<void> keep_copy(const std::string& directory, const std::string& as) {
+  const std::string draft = directory + "/" + std::string(kKeptName) + ".new";
+  std::error_code error;
+  fs::copy_file(data_file(directory), draft, fs::copy_options::overwrite_existing, error);
+  const int file = error ? -1 : ::open(draft.c_str(), O_RDONLY | O_CLOEXEC);
+  const bool is_durable = file >= 0 && ::fsync(file) == 0;
+  const int number = error ? error.value() : errno;
+  if (file >= 0) ::close(file);
+  if (is_durable && ::rename(draft.c_str(), as.c_str()) == 0) {
+    return detail::sync_directory(directory);
+  }
+  const Error why = not_kept(is_durable ? errno : number);
+  ::unlink(draft.c_str());
+  return fail(why);
+}
+
+/// Under a second name, which stays when another file takes the first. Not each file system has
+/// these.
 Result<void> keep(const std::string& directory, const std::string& as) {
   if (::link(data_file(directory).c_str(), as.c_str()) != 0 && errno != EEXIST) {
-    const bool is_full = errno == ENOSPC || errno == EDQUOT;
-    return fail(error_system(is_full ? Errc::kStoreFull : Errc::kStoreIo, errno));
+    const int number = errno;
+    const bool has_none = number == EPERM || number == EOPNOTSUPP || number == ENOSYS;
+    return has_none ? keep_copy(directory, as) : fail(not_kept(number));
   }
   if (is_taken(as, data_file(directory))) return fail(error_system(Errc::kStoreIo, EEXIST));
   return detail::sync_directory(directory);

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstddef>
 
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -51,6 +52,11 @@ int fdatasync(int descriptor) {
 int fsync(int descriptor) {
   if (inject(IoFault::kDirectorySync)) return -1;
   return static_cast<int>(::syscall(SYS_fsync, descriptor));
+}
+
+int link(const char* from, const char* to) noexcept {
+  if (inject(IoFault::kLink)) return -1;
+  return ::linkat(AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 
 // A meta page is written in part, all others whole; what tells of a lock is no page.

@@ -3,7 +3,7 @@
 /// Makes the operating system fail below LMDB, which calls it through this program's symbols.
 namespace culm::test {
 
-enum class IoFault { kNone, kDataWrite, kShortWrite, kSync, kMetaWrite, kDirectorySync };
+enum class IoFault { kNone, kDataWrite, kShortWrite, kSync, kMetaWrite, kDirectorySync, kLink };
 
 /// Until it ends, calls of the kind `fault` fail with `number` (kShortWrite: write half).
 class IoFaultScope {

@@ -1,6 +1,7 @@
 #include "culm/store/salvage.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -9,6 +10,7 @@
 #include "culm/store/detail/rows.hpp"
 #include "culm/store/detail/schema.hpp"
 
+#include "tests/store/io_fault.hpp"
 #include "tests/store/salvaged_store.hpp"
 #include "tests/support/child_process.hpp"
 
@@ -60,6 +62,30 @@ TEST_F(SalvagedStore, KeepsEachDamagedFileOfWhichNotAllWasRead) {
   lose_page(whole, 0);
   salvage(whole);
   EXPECT_FALSE(fs::exists(first + ".3"));
+}
+
+TEST_F(SalvagedStore, KeepsACopyOfTheDamagedFileWhereItCanHaveNoSecondName) {
+  const std::string kept = path + ".damaged";
+  std::string content = close();
+  lose_page(content, page_of(content, entries.at(0)));
+  std::ofstream(kept + ".new") << "of one that was killed";
+  for (const int number : {EPERM, EOPNOTSUPP, ENOSYS}) {
+    fs::remove(kept);
+    const IoFaultScope fault(IoFault::kLink, number);
+    salvage(content);
+    store.reset();
+    std::ifstream file(kept, std::ios::binary);
+    std::ostringstream bytes;
+    bytes << file.rdbuf();
+    EXPECT_EQ(bytes.str(), content);
+    EXPECT_EQ(store::kept_bytes(directory), content.size());
+  }
+  fs::remove(kept);
+  std::ofstream(path, std::ios::binary) << content;
+  const IoFaultScope fault(IoFault::kLink, ENOSPC);
+  auto made = store::Salvage::begin(directory, random);
+  ASSERT_TRUE(made);
+  EXPECT_EQ(std::move(*made).finish().error().code, Errc::kStoreFull);
 }
 
 TEST_F(SalvagedStore, IsAnotherStoreWhereAStateMayBeOlder) {
