@@ -24,7 +24,7 @@ class RepairMeta(Rotten):
     def test_where_its_meta_page_and_the_end_of_the_file_are_lost_a_commit_is_whole(self):
         for end in None, -PAGE:
             with self.subTest(end=end):
-                self.out("append", "--key", self.key[0], "--lines", 
+                self.out("append", "--key", self.key[0], "--lines",
                          stdin="\n".join(self.lines(40)).encode())
                 held = self.json("ls")["held"]
                 data = self.place / "store/data.mdb"

@@ -72,13 +72,10 @@ Outcome<void> count(const store::Store& store, const LogKey& key, Kinds& kinds,
 
 /// What damage no count has met.
 Outcome<void> unless_damaged(const Context& context, const store::ReadTransaction& transaction) {
-  CULM_TOOLS_CHECK(about("tables of the store", store::audit_tables(transaction)));
-  const auto pages = store::count_damaged_pages(context.store_directory);
-  if (!pages || *pages == 0) return {};
-  Failure failure(Error{Errc::kStoreDamaged});
-  failure.message += ": " + human_count(*pages) + (*pages == 1 ? " page" : " pages") +
-                     " of its file; what only these lead to counts as all else";
-  return fail_with(std::move(failure).about(named(context)));
+  auto damage = find_damage(context, transaction);
+  if (!damage) return {};
+  damage->message += "; what only these lead to counts as all else";
+  return fail_with(*std::move(damage));
 }
 
 Outcome<void> run(Context& context, const Options& /*options*/) {

@@ -87,8 +87,6 @@ Summary summarize(const store::LogState& log, const LostOfLog& lost) {
 Json to_json(const store::LogState& log, const Summary& summary, const LostOfLog& lost,
              const InPart& in_part, const std::vector<GivenName>& names) {
   const auto name = given_name_of(names, log.log);
-  const store::Lost sure = lost.lost.sure();
-  const store::Lost perhaps = lost.lost.perhaps();
   Json object = {{"type", "log"},
                  {"log", to_string(log.log)},
                  {"name", name ? Json(*name) : Json()},
@@ -104,15 +102,12 @@ Json to_json(const store::LogState& log, const Summary& summary, const LostOfLog
                  {"payload_bytes_in_part", in_part.bytes},
                  {"payloads_deleted", (log.deleted & log.served()).count()},
                  {"complete", summary.is_complete},
-                 {"lost", to_string(sure.entries)},
-                 {"payloads_lost", to_string(sure.payloads)},
-                 {"perhaps_lost", to_string(perhaps.entries)},
-                 {"payloads_perhaps_lost", to_string(perhaps.payloads)},
                  {"cut_off", to_string(lost.cut_off)},
                  {"lost_unwanted", to_string(lost.unwanted.entries)},
                  {"payloads_lost_unwanted", to_string(lost.unwanted.payloads)},
                  {"interest", to_string(log.interest.entries.ranges)},
                  {"interest_newest", log.interest.entries.newest}};
+  add_lost(object, lost.lost);
   object["end_of_log"] = log.end_of_log == 0 ? Json() : Json(log.end_of_log);
   object["cap"] = log.cap == 0 ? Json() : Json(log.cap);
   if (lost.published != 0) object["published"] = lost.published;

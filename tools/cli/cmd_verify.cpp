@@ -3,7 +3,6 @@
 
 #include "culm/replication/host/verifier_pool.hpp"
 #include "culm/store/audit.hpp"
-#include "culm/store/salvage.hpp"
 
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/evidence_text.hpp"
@@ -74,8 +73,6 @@ std::uint64_t count_bad(const store::LogState& log, const store::AuditReport& re
 
 Json to_json(const store::LogState& log, const LostOfLog& lost, const store::AuditReport& report) {
   const RangeSet certificate = log.certificate();
-  const store::Lost sure = lost.lost.sure();
-  const store::Lost perhaps = lost.lost.perhaps();
   Json object = {{"type", "verdict"},
                  {"log", to_string(log.log)},
                  {"ok", report.is_sound() && log.cap == 0 && lost.empty() && !lost.mark_fault},
@@ -87,13 +84,10 @@ Json to_json(const store::LogState& log, const LostOfLog& lost, const store::Aud
                  {"payload_bytes", report.payload_bytes},
                  {"loose", to_string(report.loose)},
                  {"faults", report.faults},
-                 {"lost", to_string(sure.entries)},
-                 {"payloads_lost", to_string(sure.payloads)},
-                 {"perhaps_lost", to_string(perhaps.entries)},
-                 {"payloads_perhaps_lost", to_string(perhaps.payloads)},
                  {"cut_off", to_string(lost.cut_off)},
                  {"lost_unwanted", to_string(lost.unwanted.entries)},
                  {"payloads_lost_unwanted", to_string(lost.unwanted.payloads)}};
+  add_lost(object, lost.lost);
   object["cap"] = log.cap == 0 ? Json() : Json(log.cap);
   if (lost.published != 0) object["published"] = lost.published;
   if (lost.elsewhere != 0) object["published_elsewhere"] = lost.elsewhere;
@@ -254,29 +248,14 @@ void judge(std::optional<Failure>& worst, const store::Store& store, const store
   }
 }
 
-/// What is wrong with all logs together. Reads by itself: behind a damaged page nothing more may be
-/// read.
-Outcome<void> judge_tables(std::optional<Failure>& worst, const Context& context,
-                           const store::Store& store) {
-  CULM_TOOLS_TRY(const auto transaction, store.read());
-  const auto sound = store::audit_tables(transaction);
-  if (!sound) keep_worst(worst, Failure(sound.error()).about("tables of the store"));
-  const auto pages = store::count_damaged_pages(context.store_directory);
-  if (!pages || *pages == 0) return {};
-  Failure failure(Error{Errc::kStoreDamaged});
-  failure.message +=
-      ": " + human_count(*pages) + (*pages == 1 ? " page" : " pages") + " of its file";
-  keep_worst(worst, std::move(failure).about(named(context)));
-  return {};
-}
-
 Outcome<void> verify_store(Context& context, const Options& options) {
   CULM_TOOLS_CHECK(guard_reading(context));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   std::optional<Failure> worst;
-  if (options.logs.empty()) CULM_TOOLS_CHECK(judge_tables(worst, context, *store));
   // Behind a damaged page one may give nothing more, of other logs either: then another goes on.
   CULM_TOOLS_TRY(auto transaction, store->read());
+  if (options.logs.empty()) worst = find_damage(context, transaction);
+  CULM_TOOLS_TRY(transaction, store->read());
   CULM_TOOLS_TRY(const std::vector<LogKey> logs, find_logs_named(transaction, options.logs));
   const LostFinder losses(context, *store);
   const Columns columns = measure(transaction, logs);

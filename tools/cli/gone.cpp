@@ -1,7 +1,6 @@
 #include "tools/cli/gone.hpp"
 
 #include <algorithm>
-#include <optional>
 
 #include "tools/cli/arguments.hpp"
 

@@ -361,6 +361,15 @@ std::string human_unwanted(const LostOfLog& lost) {
   return listed("taken by damage and not wanted", lost.unwanted);
 }
 
+void add_lost(Json& object, const store::Lost& lost, const std::string& surely) {
+  const store::Lost sure = lost.sure();
+  const store::Lost perhaps = lost.perhaps();
+  object[surely] = to_string(sure.entries);
+  object["payloads_" + surely] = to_string(sure.payloads);
+  object["perhaps_lost"] = to_string(perhaps.entries);
+  object["payloads_perhaps_lost"] = to_string(perhaps.payloads);
+}
+
 std::string next_if_unwanted(const store::LogState& log, const LostOfLog& lost) {
   if (lost.unwanted.empty()) return {};
   const store::LogInterest& now = log.interest;

@@ -111,6 +111,8 @@ class LostFinder {
 [[nodiscard]] std::string listed(const RangeSet& entries, const RangeSet& payloads);
 /// "lost: 2 entries: 5,9; perhaps lost: 1 payload: 7", where `words` is "lost".
 [[nodiscard]] std::string listed(const std::string& words, const store::Lost& lost);
+/// With the keys "lost", "payloads_lost" or others of what is surely lost, as of what is perhaps.
+void add_lost(Json& object, const store::Lost& lost, const std::string& surely = "lost");
 /// "; " and that of what is lost, with "4 entries that lead to nothing: 6-9"; "" where nothing is.
 [[nodiscard]] std::string human_lost(const LostOfLog& lost);
 

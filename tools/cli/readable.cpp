@@ -1,5 +1,11 @@
 #include "tools/cli/readable.hpp"
 
+#include "culm/store/audit.hpp"
+#include "culm/store/salvage.hpp"
+
+#include "tools/cli/arguments.hpp"
+#include "tools/cli/store_access.hpp"
+
 namespace culm::tools {
 
 Outcome<RangeSet> visit_readable(const store::Store& store, const LogKey& log,
@@ -28,6 +34,18 @@ Outcome<RangeSet> visit_readable(const store::Store& store, const LogKey& log,
     rest.erase(SeqRange{1, next});
   }
   return unreadable;
+}
+
+std::optional<Failure> find_damage(const Context& context,
+                                   const store::ReadTransaction& transaction) {
+  const auto sound = store::audit_tables(transaction);
+  if (!sound) return Failure(sound.error()).about("tables of the store");
+  const auto pages = store::count_damaged_pages(context.store_directory);
+  if (!pages || *pages == 0) return std::nullopt;
+  Failure failure(Error{Errc::kStoreDamaged});
+  failure.message +=
+      ": " + human_count(*pages) + (*pages == 1 ? " page" : " pages") + " of its file";
+  return std::move(failure).about(named(context));
 }
 
 }  // namespace culm::tools

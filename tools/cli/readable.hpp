@@ -1,9 +1,11 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "culm/store/store.hpp"
 
+#include "tools/cli/context.hpp"
 #include "tools/cli/failure.hpp"
 
 namespace culm::tools {
@@ -13,5 +15,9 @@ namespace culm::tools {
 [[nodiscard]] Outcome<RangeSet> visit_readable(
     const store::Store& store, const LogKey& log, const RangeSet& seqnums,
     const std::function<void(const store::StoredEntry&)>& visit);
+
+/// What is damaged that is of no one log: the tables, or pages of the file.
+[[nodiscard]] std::optional<Failure> find_damage(const Context& context,
+                                                 const store::ReadTransaction& transaction);
 
 }  // namespace culm::tools

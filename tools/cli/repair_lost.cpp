@@ -62,14 +62,9 @@ Outcome<void> tell_lost(Context& context, const store::LogState& log, const Lost
                            lost.lost.untold};
   if (unsaid.empty()) return {};
   if (context.json) {
-    const store::Lost sure = unsaid.sure();
-    const store::Lost perhaps = unsaid.perhaps();
-    return context.out.write_json(Json{{"type", "lost"},
-                                       {"log", to_string(log.log)},
-                                       {"missing", to_string(sure.entries)},
-                                       {"payloads_missing", to_string(sure.payloads)},
-                                       {"perhaps_lost", to_string(perhaps.entries)},
-                                       {"payloads_perhaps_lost", to_string(perhaps.payloads)}});
+    Json line = {{"type", "lost"}, {"log", to_string(log.log)}};
+    add_lost(line, unsaid, "missing");
+    return context.out.write_json(line);
   }
   return context.out.say(short_name(log.log) + ": " + listed("lost, and not here again", unsaid) +
                          "\n");
