@@ -189,7 +189,7 @@ Result<void> Salvage::State::make(Random& random) {
   detail::RowSalvage rows(*kv);
   CULM_TRY(damaged_pages, rows.run(file));
   may_be_older = file.may_be_older();
-  may_more_be_damaged = file.may_more_be_damaged();
+  may_more_be_damaged = file.may_more_be_damaged() || may_be_older;
   const bool is_all_read = damaged_pages != 0 && !may_be_older && !file.are_tables_damaged();
   if (!is_all_read) kept_file = next_kept_file(directory);
   CULM_TRY(const auto writing, kv->begin_write());

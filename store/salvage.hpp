@@ -43,7 +43,7 @@ class Salvage {
   /// to its rows.
   [[nodiscard]] const std::string& directory() const noexcept;
   [[nodiscard]] std::uint64_t damaged_pages() const noexcept;
-  /// What leads to others is damaged, so that there may be more.
+  /// What leads to others is damaged, or a commit may be lost, so that there may be more.
   [[nodiscard]] bool may_more_be_damaged() const noexcept;
   /// Of so many entries no row was found; nothing where the file does not say how many there were.
   [[nodiscard]] std::optional<std::uint64_t> lost_entries() const noexcept;

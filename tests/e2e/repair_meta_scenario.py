@@ -18,8 +18,9 @@ class RepairMeta(Rotten):
     def test_where_a_meta_page_is_damaged_it_says_that_a_deletion_may_be_undone(self):
         self.out("delete", self.author, "--payloads", "--range", "5-9")
         self.lose_last_commit("store")
-        self.assertIn("may be lost with it, and of any log a delete or forget undone\n",
-                      self.text("repair", "--dry-run"))
+        said = self.text("repair", "--dry-run")
+        self.assertIn("may be lost with it, and of any log a delete or forget undone\n", said)
+        self.assertIn(": at least 1 page of it is damaged; ", said)
 
     def test_where_its_meta_page_and_the_end_of_the_file_are_lost_a_commit_is_whole(self):
         for end in None, -PAGE:

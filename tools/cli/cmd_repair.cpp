@@ -565,7 +565,8 @@ void add_repair(CommandTree& tree) {
       "as the file does not tell how much it had; with --from only where that is of logs that no\n"
       "peer was asked for, as nothing of them is left, or where peers have not all that is wanted\n"
       "and none of the rest is known to have been here. 6 if they do not bring what was lost, or\n"
-      "cannot be asked; 5 if there is damage that only another store can mend.",
+      "cannot be asked; 5 if there is damage that only another store can mend. A --dry-run that\n"
+      "could say what a run would do ends with 0, whatever that is.",
       "culm repair --dry-run\n  culm repair --from 127.0.0.1:7474 --from 127.0.0.1:7475", options,
       run);
   verb.group(VerbGroup::kMend);
