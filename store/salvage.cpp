@@ -137,6 +137,7 @@ struct Salvage::State {
   std::optional<std::uint64_t> unnamed_entries{};
   std::set<LogKey> old_logs{};
   bool may_be_older = false;
+  bool are_all_logs_found = false;
   bool may_more_be_damaged = false;
   std::string kept_file{};
 
@@ -160,6 +161,7 @@ std::optional<std::uint64_t> Salvage::unnamed_entries() const noexcept {
 }
 
 const std::set<LogKey>& Salvage::old_logs() const noexcept { return state_->old_logs; }
+bool Salvage::are_all_logs_found() const noexcept { return state_->are_all_logs_found; }
 bool Salvage::may_be_older() const noexcept { return state_->may_be_older; }
 const std::string& Salvage::kept_file() const noexcept { return state_->kept_file; }
 bool Salvage::may_more_be_damaged() const noexcept { return state_->may_more_be_damaged; }
@@ -199,6 +201,7 @@ Result<void> Salvage::State::make(Random& random) {
     lost_entries = had - std::min(had, reconciled.entries);
     unnamed_entries = had - std::min(had, reconciled.named);
   }
+  are_all_logs_found = reconciled.are_all_logs && !may_be_older;
   old_logs = std::move(reconciled.old_logs);
   return writing->commit();
 }

@@ -47,6 +47,8 @@ class Salvage {
   [[nodiscard]] bool may_more_be_damaged() const noexcept;
   /// Of so many entries no row was found; nothing where the file does not say how many there were.
   [[nodiscard]] std::optional<std::uint64_t> lost_entries() const noexcept;
+  /// Whether something was found of each log that the file had, as far as it says how many.
+  [[nodiscard]] bool are_all_logs_found() const noexcept;
   /// So many entries no row nor state tells of; nothing likewise.
   [[nodiscard]] std::optional<std::uint64_t> unnamed_entries() const noexcept;
   /// Made of pages that nothing leads to and that may be older than what was lost with them: a

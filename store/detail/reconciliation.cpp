@@ -46,7 +46,11 @@ class Reconciliation {
 
   [[nodiscard]] Reconciled result() const {
     const std::size_t logs = states_.size() + stateless_.size();
-    Reconciled made{entries_, named_, {}, are_logs_counted_ && logs > logs_before_};
+    Reconciled made{entries_,
+                    named_,
+                    {},
+                    are_logs_counted_ && logs > logs_before_,
+                    are_logs_counted_ && logs == logs_before_};
     for (const auto& [log, number] : stateless_) {
       if (lost_.old_numbers.contains(number)) made.old_logs.insert(log);
     }

@@ -15,6 +15,7 @@ struct Reconciled {
   std::uint64_t named = 0;     ///< that a state says are held or, where it is lost, likewise
   std::set<LogKey> old_logs;   ///< with rows that may be older than the state, which is lost
   bool has_forgotten = false;  ///< some of these were forgotten
+  bool are_all_logs = false;   ///< something is there of each that the file had
 };
 
 /// Makes of the rows that were found a store: what is lost shows as damage that `drop_damaged`

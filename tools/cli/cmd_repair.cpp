@@ -81,6 +81,14 @@ std::uint64_t count_further(const node::SyncReport& report, const LogKey& log,
   return came - std::min(came, told.count());
 }
 
+/// Whether the file is written again, and was.
+struct Pages {
+  bool write_again = false;
+  bool are_written = false;
+  LostRows unnamed_entries = 0;  ///< of which nothing tells
+  bool are_all_logs_found = false;
+};
+
 /// What came of what was lost.
 struct Fetched {
   LostRows lost_rows;        ///< that no log that is here surely accounts for
@@ -93,9 +101,9 @@ struct Fetched {
 /// Says what peers have brought of what was lost.
 Outcome<Fetched> tell_replaced(Context& context, const Findings& findings, const Wanted& lost,
                                const node::SyncReport& report, const store::Store& store,
-                               LostRows lost_rows) {
+                               const Pages& pages) {
   CULM_TOOLS_TRY(const auto transaction, store.read());
-  Fetched fetched{lost_rows};
+  Fetched fetched{pages.unnamed_entries};
   bool& is_whole = fetched.is_whole;
   for (const auto& [key, damage] : lost) {
     CULM_TOOLS_TRY(const auto log, about(short_name(key), transaction.get_log(key)));
@@ -105,7 +113,9 @@ Outcome<Fetched> tell_replaced(Context& context, const Findings& findings, const
       const RangeSet named =
           dropped == findings.damaged.end() ? RangeSet() : dropped->second.entries;
       account_for(fetched.lost_rows, (damage.sure().entries - named).count());
-      fetched.others += (damage.perhaps().entries - named).count() + further;
+      const std::uint64_t others = (damage.perhaps().entries - named).count() + further;
+      if (pages.are_all_logs_found) account_for(fetched.lost_rows, others);
+      if (!pages.are_all_logs_found) fetched.others += others;
     }
     const RangeSet cut_off = find_cut_off(*log, {});
     is_whole = is_whole && cut_off.empty();
@@ -196,7 +206,7 @@ Outcome<std::string> next_ways(const Context& context, const store::Store& store
 
 /// What was dropped comes back by any sync, now or later. Whether something was said of it.
 Outcome<bool> fetch(Context& context, const RepairOptions& options, const Findings& findings,
-                    LostRows lost_rows) {
+                    const Pages& pages) {
   Wanted lost;
   {
     CULM_TOOLS_TRY(const auto store, open_for_reading(context));
@@ -208,7 +218,7 @@ Outcome<bool> fetch(Context& context, const RepairOptions& options, const Findin
   CULM_TOOLS_TRY(const node::SyncReport report, sync_with(context, options, logs));
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_TRY(const Fetched fetched,
-                 tell_replaced(context, findings, lost, report, *store, lost_rows));
+                 tell_replaced(context, findings, lost, report, *store, pages));
   const bool is_whole = fetched.is_whole;
   if (is_whole && has_answered(report)) {
     CULM_TOOLS_CHECK(unless_logs_lost(context, *store, report, fetched));
@@ -374,13 +384,6 @@ Outcome<void> tell_pages(Context& context, const Rewritten& file, bool dry_run) 
   return context.out.say(text);
 }
 
-/// Whether the file is written again, and was.
-struct Pages {
-  bool write_again = false;
-  bool are_written = false;
-  LostRows unnamed_entries = 0;  ///< of which nothing tells
-};
-
 /// Where pages are damaged LMDB finds no way to all rows, or ends the process.
 Outcome<std::optional<store::Salvage>> write_again(Context& context, bool dry_run, Pages& pages) {
   SystemRandom random;
@@ -403,7 +406,9 @@ Outcome<std::optional<store::Salvage>> write_again(Context& context, bool dry_ru
   const Rewritten file{made.damaged_pages(), made.may_more_be_damaged(),
                        made.lost_entries(),  made.may_be_older(),
                        made.old_logs(),      made.kept_file()};
-  pages = {.are_written = true, .unnamed_entries = made.unnamed_entries()};
+  pages = {.are_written = true,
+           .unnamed_entries = made.unnamed_entries(),
+           .are_all_logs_found = made.are_all_logs_found()};
   if (!dry_run) CULM_TOOLS_CHECK(about(named(context), std::move(made).finish()));
   CULM_TOOLS_CHECK(tell_pages(context, file, dry_run));
   return dry_run ? std::optional<store::Salvage>(std::move(made)) : std::nullopt;
@@ -478,7 +483,7 @@ Outcome<void> mend(Context& context, RepairOptions options, Pages& pages) {
   }
   CULM_TOOLS_TRY(Findings findings, drop(context, options));
   Outcome<bool> fetched = false;
-  if (!options.from.empty()) fetched = fetch(context, options, findings, pages.unnamed_entries);
+  if (!options.from.empty()) fetched = fetch(context, options, findings, pages);
   if (findings.failure) return fail_with(*std::move(findings.failure));
   CULM_TOOLS_CHECK(context.out.flush());
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
