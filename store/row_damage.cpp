@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "culm/core/limits.hpp"
+
 namespace culm::store {
 
 Result<RowDamage> find_row_damage(const ReadTransaction& transaction, const LogState& log,
@@ -15,11 +17,13 @@ Result<RowDamage> find_row_damage(const ReadTransaction& transaction, const LogS
     if (read) {
       if (std::exchange(is_doubtful, false)) damage.unreadable.insert({doubtful_from, n - 1});
       doubtful_from = n + 1;
+      if (read->inline_payload) damage.payload_bytes += read->inline_payload->size();
       if (!read->inline_payload && log.payloads.contains(n)) damage.chunked.insert(n);
     } else if (is_of_pages(read.error())) {
       is_doubtful = true;
     } else if (damaged_entry(read.error()) == n) {
       damage.rows.insert(n);
+      damage.payload_bytes += limits::kPayloadInlineBytesMax;
     } else {
       return fail(read.error());
     }

@@ -10,6 +10,8 @@ struct RowDamage {
   RangeSet unreadable;       ///< lie in damaged pages, so that nobody knows how many they are
   RangeSet chunked{};        ///< readable, with a payload that is held in rows of its own
   std::uint64_t number = 0;  ///< of the log, as `LogState::number`
+  /// Of payloads in rows that were read, a damaged one taken for the largest.
+  std::uint64_t payload_bytes = 0;
 
   [[nodiscard]] bool empty() const noexcept { return rows.empty() && unreadable.empty(); }
 };

@@ -10,8 +10,10 @@ namespace culm::node {
 
 std::vector<LookedAt> DamageLook::look(const SyncRequest& request) {
   std::vector<LookedAt> found;
-  for (const replication::WantRequest& want : request.logs) {
-    if (rows_left_ == 0) break;
+  const std::size_t count = request.logs.size();
+  const std::size_t first = count == 0 ? 0 : any_below(count);
+  for (std::size_t n = 0; n != count && rows_left_ != 0 && bytes_left_ != 0; ++n) {
+    const replication::WantRequest& want = request.logs[(first + n) % count];
     auto damage = look_at(want);
     if (damage && !damage->empty()) found.push_back({want.log, *std::move(damage)});
   }
@@ -19,37 +21,71 @@ std::vector<LookedAt> DamageLook::look(const SyncRequest& request) {
 }
 
 Result<store::RowDamage> DamageLook::look_at(const replication::WantRequest& want) {
+  store::RowDamage damage;
   CULM_TRY(const auto transaction, store_.read());
   CULM_TRY(const auto state, transaction.find_log(want.log));
-  if (!state || state->served().empty()) return store::RowDamage();
+  if (!state || state->served().empty()) return damage;
+  damage.number = state->number;
   const RangeSet held = state->served();
   const RangeSet named = resolve(want.interest, state->head()) & held;
   const std::uint64_t rows = std::min(rows_left_, kRowsOfLogMax);
-  RangeSet sample = some_of(named, rows);
-  if (!known_.is_looked_for(want.log)) sample |= some_of(held - named, rows - sample.count());
-  if (sample.empty()) return store::RowDamage();
-  rows_left_ -= sample.count();
-  CULM_TRY(auto damage, store::find_row_damage(transaction, *state, sample, {1, kSeqnumMax}));
-  damage.unreadable &= sample;
-  if (sample == held && damage.unreadable.empty()) known_.looked(want.log);
-  // What is named first: the others take what is left.
-  for (const RangeSet& part : {damage.chunked & named, damage.chunked - named}) {
+  const RangeSet first = some_of(named, rows);
+  CULM_TRY(RangeSet seen, read(transaction, *state, first, damage));
+  if (!known_.is_looked_for(want.log)) {
+    const RangeSet others = some_of(held - named, rows - first.count());
+    CULM_TRY(const RangeSet also, read(transaction, *state, others, damage));
+    seen |= also;
+  }
+  if (seen == held && bytes_left_ != 0 && damage.unreadable.empty()) known_.looked(want.log);
+  return damage;
+}
+
+/// In slices, as what rows hold is known once they are read, and beginning anywhere, so that where
+/// bytes_left_ does not suffice it is not always the same that is left out.
+Result<RangeSet> DamageLook::read(const store::ReadTransaction& transaction,
+                                  const store::LogState& log, const RangeSet& sample,
+                                  store::RowDamage& damage) {
+  RangeSet seen;
+  if (sample.empty()) return seen;
+  const RangeSet below = lowest(sample, any_below(sample.count()));
+  RangeSet chunked;
+  for (RangeSet left : {sample - below, below}) {
+    while (!left.empty() && bytes_left_ != 0) {
+      const RangeSet slice = lowest(left, kSliceRows);
+      const SeqRange part{slice.min(), slice.max()};
+      CULM_TRY(const auto found, store::find_row_damage(transaction, log, slice, part));
+      left -= slice;
+      seen |= slice;
+      rows_left_ -= slice.count();
+      bytes_left_ -= std::min(bytes_left_, found.payload_bytes);
+      damage.rows |= found.rows;
+      damage.unreadable |= found.unreadable & slice;
+      chunked |= found.chunked;
+    }
+  }
+  for (const RangeSet& part : {chunked - below, chunked & below}) {
     for (SeqNum n = part.smallest_from(1); n != 0 && bytes_left_ != 0;) {
-      if (!is_sound(transaction, *state, n)) damage.rows.insert(n);
+      if (!is_sound(transaction, log, n)) damage.rows.insert(n);
       n = n == kSeqnumMax ? 0 : part.smallest_from(n + 1);
     }
   }
-  return damage;
+  return seen;
+}
+
+std::uint64_t DamageLook::any_below(std::uint64_t count) {
+  std::array<std::uint8_t, 4> chance{};
+  random_.fill(chance);
+  std::uint64_t number = 0;
+  for (const std::uint8_t byte : chance) number = number << 8U | byte;
+  return number % count;
 }
 
 /// In even distances, beginning anywhere.
 RangeSet DamageLook::some_of(const RangeSet& set, std::uint64_t count) {
   if (count == 0 || set.count() <= count) return count == 0 ? RangeSet() : set;
   const std::uint64_t step = (set.count() - 1) / count + 1;
-  std::array<std::uint8_t, 2> chance{};
-  random_.fill(chance);
   RangeSet some;
-  std::uint64_t next = (chance[0] * 256U + chance[1]) % step;  // as the members are counted
+  std::uint64_t next = any_below(step);  // as the members are counted
   std::uint64_t passed = 0;
   for (const SeqRange& range : set.ranges()) {
     const std::uint64_t last = passed + (range.last - range.first);

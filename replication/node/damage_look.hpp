@@ -16,15 +16,16 @@ struct LookedAt {
 };
 
 /// Reads, of each log in turn, what the request names and is held, and of the rest a sample unless
-/// somebody has looked: kRowsOfLogMax entries of a log, kRowsMax of all, and kBytesMax of payloads
-/// that lie in rows of their own. So damage is known of before a sync says that nothing is missing,
-/// which costs no more however much is held. Of more than that another sample each time.
-/// Spec: damage.md#damage
+/// somebody has looked: kRowsOfLogMax entries of a log, kRowsMax of all, and until kBytesMax of
+/// payloads were read. So damage is known of before a sync says that nothing is missing, which
+/// costs no more however much is held. Of more than that another sample each time. Spec:
+/// damage.md#damage
 class DamageLook {
  public:
   static constexpr std::uint64_t kRowsOfLogMax = 1024;
   static constexpr std::uint64_t kRowsMax = 16 * kRowsOfLogMax;
   static constexpr std::uint64_t kBytesMax = std::uint64_t{16} * 1024 * 1024;
+  static constexpr std::uint64_t kSliceRows = 32;  ///< are read at once, however large
 
   /// All must outlive it. `known` is told of logs that were read whole and can be.
   DamageLook(const store::Store& store, Random& random, replication::KnownDamage& known)
@@ -36,6 +37,11 @@ class DamageLook {
 
  private:
   [[nodiscard]] Result<store::RowDamage> look_at(const replication::WantRequest& want);
+  /// What of it was read.
+  [[nodiscard]] Result<RangeSet> read(const store::ReadTransaction& transaction,
+                                      const store::LogState& log, const RangeSet& sample,
+                                      store::RowDamage& damage);
+  [[nodiscard]] std::uint64_t any_below(std::uint64_t count);
   [[nodiscard]] RangeSet some_of(const RangeSet& set, std::uint64_t count);
   [[nodiscard]] bool is_sound(const store::ReadTransaction& transaction, const store::LogState& log,
                               SeqNum seqnum);

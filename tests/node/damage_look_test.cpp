@@ -89,5 +89,27 @@ TEST_F(NodeDamage, ASyncLooksAtWhatIsNamedAndOtherwiseAtASample) {
   EXPECT_EQ(look({{301, 302}}).size(), 1U);
 }
 
+TEST_F(NodeDamage, ASyncReadsNoMoreOfPayloadsHoweverMuchLiesInRows) {
+  constexpr std::uint64_t kRows = DamageLook::kBytesMax / limits::kPayloadInlineBytesMax;
+  log = test::LogBuilder("alice");
+  for (std::uint64_t n = 0; n < kRows + 100; ++n) {
+    log.append(std::string(limits::kPayloadInlineBytesMax, 'x'));
+  }
+  hold(reader);
+  rot_entry(reader, log.head() - 3);
+  test::TestRandom random(1);
+  replication::KnownDamage known;
+  SyncRequest request;
+  request.logs.emplace_back().log = log.log();
+  std::size_t met = 0;
+  for (int n = 0; n < 8; ++n) {
+    const std::uint64_t before = test::read_counts.entries_found;
+    met += DamageLook(reader.store(), random, known).look(request).size();
+    EXPECT_LE(test::read_counts.entries_found - before, kRows + DamageLook::kSliceRows);
+    EXPECT_FALSE(known.is_looked_for(log.log()));
+  }
+  EXPECT_GT(met, 0U) << "it is not always the last ones that are left out";
+}
+
 }  // namespace
 }  // namespace culm::node
