@@ -153,9 +153,15 @@ Result<Restored> ReadTransaction::restored_log(const LogKey& log) const {
   CULM_TRY(const RangeSet untold, collect_rows(*kv_, state, record.is_lost_with_pages));
   if (state.held.ranges().size() > limits::kRangesPerLogMax) return fail(Errc::kLogFragmented);
   state.interest.entries = everything();
-  if (row && row->blocks[detail::kInterestSet].count == 0) state.interest = row->state.interest;
-  if (row && row->blocks[detail::kDeletedSet].count == 0) {
-    state.deleted = row->state.deleted - state.payloads;
+  const auto read = [&](std::size_t set) -> Result<RangeSet> {
+    return row ? detail::read_set(*kv_, *row, set) : fail(Errc::kStoreDamaged);
+  };
+  if (auto entries = read(detail::kInterestSet)) {
+    state.interest = row->state.interest;
+    state.interest.entries.ranges = *std::move(entries);
+  }
+  if (const auto known = read(detail::kDeletedSet)) {
+    state.deleted = *known - state.payloads;
   } else {
     CULM_TRY(const RangeSet deleted,
              detail::read_sound_blocks(*kv_, state.number, detail::kDeletedSet));

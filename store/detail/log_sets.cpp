@@ -224,6 +224,13 @@ Result<LogState> read_sets(const KvReadTransaction& kv, LogRow row) {
   return std::move(row.state);
 }
 
+Result<RangeSet> read_set(const KvReadTransaction& kv, const LogRow& row, std::size_t set) {
+  const SetBlocks& blocks = row.blocks[set];
+  if (blocks.count == 0) return *sets_of(row.state)[set];
+  CULM_TRY(const auto cursor, kv.cursor(Table::kSets));
+  return read_blocks(*cursor, row.state.number, set, blocks, 0);
+}
+
 Result<UpperState> read_upper_sets(const KvReadTransaction& kv, LogRow row, SeqNum from) {
   CULM_ASSERT(row.may_be_read_in_part());
   CULM_CHECK(read_all(kv, row, from));
@@ -313,6 +320,18 @@ Result<void> write_log(KvWriteTransaction& kv, const LogState* before, const Log
     }
     blocks[i].ranges = count;
   }
+  encode_log(row, state, blocks);
+  const auto key = log_row_key(state.log);
+  seal(row, Table::kLogs, key);
+  return kv.put(Table::kLogs, key, row);
+}
+
+Result<void> write_lost_log(KvWriteTransaction& kv, LogState state) {
+  state.held = {};
+  Bytes row;
+  CULM_CHECK(write_log(kv, nullptr, state, row));
+  CULM_TRY(LogBlocks blocks, blocks_of(kv, state.log));
+  blocks[kHeldSet] = {limits::kRangesPerRowMax + 1, 1, 0};
   encode_log(row, state, blocks);
   const auto key = log_row_key(state.log);
   seal(row, Table::kLogs, key);

@@ -15,6 +15,10 @@ struct LogRow;
 /// and `decode_block`.
 [[nodiscard]] Result<LogState> read_sets(const KvReadTransaction& kv, LogRow row);
 
+/// One of these sets. Fails likewise.
+[[nodiscard]] Result<RangeSet> read_set(const KvReadTransaction& kv, const LogRow& row,
+                                        std::size_t set);
+
 /// The state for who changes it from seqnum `from` on: of sets that lie in blocks those from the
 /// last one that begins below, so that they cost the same however large the set is. What is missing
 /// is not checked. Fails as `read_sets`. Precondition: the row `may_be_read_in_part`.
@@ -39,5 +43,9 @@ struct LogRow;
 [[nodiscard]] Result<void> write_log(KvWriteTransaction& kv, const LogState* before,
                                      const LogState& state, Bytes& row,
                                      const RangesBelow& below = {});
+
+/// Replaces all that the rows hold with a state of which it is not known what is held: that set is
+/// said to lie in a block, which is not there. Fails as `write_log`.
+[[nodiscard]] Result<void> write_lost_log(KvWriteTransaction& kv, LogState state);
 
 }  // namespace culm::store::detail

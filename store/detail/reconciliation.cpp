@@ -55,7 +55,8 @@ class Reconciliation {
       if (lost_.old_numbers.contains(number)) made.old_logs.insert(log);
     }
     for (const auto& [number, log] : states_) {
-      if (may_be_older_ && lost_.forgotten.contains(number)) made.old_logs.insert(log);
+      const bool is_doubted = doubted_.contains(log) || lost_.forgotten.contains(number);
+      if (may_be_older_ && is_doubted) made.old_logs.insert(log);
     }
     return made;
   }
@@ -198,23 +199,23 @@ class Reconciliation {
     return {};
   }
 
-  /// Those that a later commit may have changed: entries that they do not know, or a deletion, may
-  /// be of that.
+  /// A later commit may have changed them, and all that rows claim of that is unproven but entries,
+  /// which their author signed: where there are some that a state does not know it is made again
+  /// with these.
   Result<void> doubt_states() {
     const auto states = states_;
     for (const auto& [number, log] : states) {
       CULM_TRY(const auto value, kv_.get(Table::kLogs, log_row_key(log)));
-      CULM_TRY(auto opened, open_log(log, *value));
-      CULM_TRY(const LogState state, read_state(log, *value));
+      CULM_TRY(LogState state, read_state(log, *value));
       const auto found = lost_.old_states.find(log);
-      const bool is_other =
-          found == lost_.old_states.end() || found->second.newest.state.number != number;
-      const bool is_known = is_other || (found->second.deleted - state.deleted).empty();
-      if (is_known && !lost_.old_numbers.contains(number)) continue;
-      OldState& old = lost_.old_states[log];
-      if (is_other) old.deleted = {};
-      old.deleted |= state.deleted;
-      if (is_other || old.newest.state.change < state.change) old.newest = std::move(opened);
+      if (found != lost_.old_states.end()) {
+        const LogState& other = found->second.newest.state;
+        const bool is_later =
+            std::pair(other.number, other.change) > std::pair(number, state.change);
+        if (is_later) doubted_.insert(log);
+      }
+      if (!lost_.old_numbers.contains(number)) continue;
+      whole_.emplace(log, std::move(state));
       states_.erase(number);
       stateless_.emplace(log, number);
     }
@@ -287,50 +288,60 @@ class Reconciliation {
     return kv_.put(Table::kEntries, key, value);
   }
 
-  /// What older states tell of a lost one, in a row whose held set is a block that is not there, as
-  /// that they do not know. What was deleted at any time stays so.
+  /// What older states tell of a lost one, or what the one tells that is made again, as all that is
+  /// known. What was deleted at any time stays so.
   Result<void> keep_old_states() {
-    LogBlocks blocks_of_none;
-    blocks_of_none[kHeldSet] = {limits::kRangesPerRowMax + 1, 1, 0};
     for (const auto& [log, number] : stateless_) {
-      const auto old = lost_.old_states.find(log);
-      if (old == lost_.old_states.end() || old->second.newest.state.number != number) continue;
-      const auto& [newest, blocks] = old->second.newest;
       LogState state;
       state.log = log;
       state.number = number;
-      state.interest = newest.interest;
-      if (blocks[kInterestSet].count != 0) state.interest.entries = everything();
-      CULM_TRY(RangeSet deleted, read_sound_blocks(kv_, number, kDeletedSet));
-      deleted |= old->second.deleted;
-      CULM_TRY(state.deleted, delete_payloads(number, deleted));
+      const auto whole = whole_.find(log);
+      const auto old = lost_.old_states.find(log);
+      if (whole != whole_.end()) {
+        state.interest = whole->second.interest;
+        state.deleted = whole->second.deleted;
+        CULM_CHECK(delete_payloads(number, state.deleted));
+      } else if (old != lost_.old_states.end() && old->second.newest.state.number == number) {
+        CULM_CHECK(take_old_state(state, old->second));
+      } else {
+        continue;
+      }
       deleted_.emplace(number, state.deleted);
-      Bytes row;
-      encode_log(row, state, blocks_of_none);
-      const auto key = log_row_key(log);
-      seal(row, Table::kLogs, key);
-      CULM_CHECK(kv_.put(Table::kLogs, key, row));
+      const bool is_kept = state.deleted.ranges().size() <= limits::kRangesPerLogMax;
+      if (is_kept) CULM_CHECK(write_lost_log(kv_, std::move(state)));
     }
     return {};
   }
 
-  /// Returns what no payload is to be had of: also what sound rows say.
+  /// Also what sound rows lack counts as deleted. It may never have been here.
+  Result<void> take_old_state(LogState& state, const OldState& old) {
+    const auto& [newest, blocks] = old.newest;
+    state.interest = newest.interest;
+    if (blocks[kInterestSet].count != 0) state.interest.entries = everything();
+    CULM_TRY(state.deleted, read_sound_blocks(kv_, state.number, kDeletedSet));
+    state.deleted |= old.deleted;
+    CULM_TRY(const RangeSet bare, delete_payloads(state.number, state.deleted));
+    state.deleted |= bare;
+    return add_lost(state.number, {}, bare);
+  }
+
+  /// Returns of which others sound rows lack the payload.
   Result<RangeSet> delete_payloads(std::uint64_t number, const RangeSet& deleted) {
-    RangeSet all = deleted;
+    RangeSet bare;
     CULM_TRY(const auto cursor, kv_.cursor(Table::kEntries));
     CULM_TRY(auto row, cursor->seek(entry_row_key(number, 0)));
     while (row) {
       CULM_TRY(const auto place, parse_row_place(row->key));
       if (place.number != number) break;
       const auto opened = open_entry_row(*row);
-      if (opened && is_inline(opened->entry) && opened->payload.empty()) {
-        all.insert(place.seqnum);
-      } else if (opened && deleted.contains(place.seqnum)) {
-        CULM_CHECK(put_bare(*row, *opened));
+      if (opened && deleted.contains(place.seqnum)) {
+        if (!opened->payload.empty()) CULM_CHECK(put_bare(*row, *opened));
+      } else if (opened && is_inline(opened->entry) && opened->payload.empty()) {
+        bare.insert(place.seqnum);
       }
       CULM_TRY(row, cursor->next());
     }
-    return all;
+    return bare;
   }
 
   /// One that arrives goes where a part of it is lost; so does what nobody knows of, as where the
@@ -396,11 +407,12 @@ class Reconciliation {
     });
   }
 
-  /// A state that is made again has none yet.
+  /// A state that is made again has those alone that were written with what is known of it.
   Result<void> check_blocks() {
     CULM_CHECK(for_each(Table::kSets, set_row_key(0, 0, 0), [&](const KvRow& row) -> Result<void> {
       CULM_TRY(const auto place, parse_set_place(row.key));
-      const bool is_kept = states_.contains(place.number) || forgotten_.contains(place.number);
+      const bool is_kept = states_.contains(place.number) || deleted_.contains(place.number) ||
+                           forgotten_.contains(place.number);
       return is_kept ? Result<void>() : erase(Table::kSets, row);
     }));
     return for_each(Table::kEvidence, entry_row_key(0, 0), [&](const KvRow& row) -> Result<void> {
@@ -431,11 +443,16 @@ class Reconciliation {
     }
     const std::uint64_t number = stateless_.begin()->second;
     CULM_TRY(const SeqNum head, find_last_entry(number));
-    if (had <= head) return {};
+    return had <= head ? Result<void>() : add_lost(number, {{head + 1, had}}, {});
+  }
+
+  Result<void> add_lost(std::uint64_t number, const RangeSet& entries, const RangeSet& untold) {
+    if (entries.empty() && untold.empty()) return {};
     const auto key = lost_row_key(number);
     CULM_TRY(const auto value, kv_.get(Table::kMeta, key));
     Lost lost = open_lost(number, value);
-    lost.entries.insert({head + 1, had});
+    lost.entries |= entries;
+    lost.untold |= untold;
     Bytes row;
     encode_lost(row, lost);
     seal(row, Table::kMeta, key);
@@ -489,7 +506,9 @@ class Reconciliation {
   std::set<std::uint64_t> forgotten_;       ///< numbers of which rows may be left
   std::map<std::uint64_t, LogKey> states_;  ///< by number
   std::map<LogKey, std::uint64_t> stateless_;
-  std::set<std::uint64_t> numbers_;            ///< of both
+  std::set<LogKey> doubted_;          ///< of which a later state may have been
+  std::map<LogKey, LogState> whole_;  ///< of stateless ones that are made again all the same
+  std::set<std::uint64_t> numbers_;   ///< of both
   std::map<std::uint64_t, RangeSet> deleted_;  ///< that old states tell, by number
   std::set<std::uint64_t> stages_;
   std::uint64_t entries_ = 0;

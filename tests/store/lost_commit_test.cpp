@@ -124,7 +124,7 @@ TEST_F(LostCommit, IsWholeWhereItsMetaPageAloneIsLost) {
   EXPECT_EQ(state(alice).deleted, (RangeSet{{4, 9}}));
 }
 
-TEST_F(LostCommit, HasItsEntriesAndDeletionsAlsoWhereItsRootIsLost) {
+TEST_F(LostCommit, HasItsEntriesAndNamesItsDeletionsAlsoWhereItsRootIsLost) {
   for (const Work& commit : last_commits) {
     commit();
     std::string content = written();
@@ -133,9 +133,9 @@ TEST_F(LostCommit, HasItsEntriesAndDeletionsAlsoWhereItsRootIsLost) {
     EXPECT_TRUE(may_be_older);
     EXPECT_EQ(lost, std::nullopt);
     EXPECT_EQ(all_held(), held);
+    EXPECT_TRUE(named.contains(&commit == &last_commits.back() ? carol.log() : alice.log()));
     EXPECT_FALSE(named.contains(dave.log()));
   }
-  EXPECT_EQ(state(alice).deleted, (RangeSet{{4, 9}}));
   EXPECT_EQ(state(bob).deleted, (RangeSet{{2, 3}}));
   EXPECT_TRUE(named.contains(carol.log()));
 }
@@ -150,6 +150,69 @@ TEST_F(LostCommit, HasItsEntriesAlsoBehindAPageOfOtherBytes) {
   EXPECT_TRUE(may_be_older);
   EXPECT_EQ(all_held(), held);
   EXPECT_EQ(named, std::set{alice.log()});
+}
+
+TEST_F(LostCommit, LeavesAStateOfManyRangesAsItWas) {
+  alice.append_many(300);
+  add(alice, {{21, 320}});
+  RangeSet deleted;
+  store::LogInterest interest;
+  for (SeqNum n = 2; n <= 320; n += 2) {
+    deleted.insert(n);
+    interest.entries.ranges.insert(n);
+  }
+  delete_payloads(alice, deleted);
+  ASSERT_TRUE(store->update([&](WriteTransaction& transaction) {
+    return transaction.set_interest(alice.log(), interest);
+  }));
+  alice.append_many(5);
+  add(alice, {{321, 325}});
+  std::string content = written();
+  lose_root(content);
+  repair(content);
+  EXPECT_EQ(all_held(), held);
+  EXPECT_EQ(state(alice).deleted, deleted);
+  EXPECT_EQ(state(alice).interest, interest);
+}
+
+TEST_F(LostCommit, DeletesNoPayloadThatWasStillToCome) {
+  const auto add_entries = [&](const RangeSet& members) {
+    ASSERT_TRUE(store::ingest(*store, carol.log(), carol.unit(members, false), verifier));
+  };
+  add_entries(up_to(20));
+  carol.append_many(2);
+  add_entries({{21, 22}});
+  std::string content = written();
+  lose_root(content);
+  repair(content);
+  EXPECT_EQ(all_held(), held);
+  EXPECT_TRUE(state(carol).deleted.empty());
+  const store::Lost carols = store->read()->find_lost(state(carol)).value();
+  EXPECT_EQ(carols.payloads, up_to(22));
+  EXPECT_EQ(carols.untold, up_to(22));
+}
+
+/// Who sent a payload has written them, or they are older.
+TEST_F(LostCommit, IsNotTakenFromStatesThatNothingProves) {
+  for (const bool is_older : {true, false}) {
+    LogState claimed = state(bob);
+    const LogState before = claimed;
+    claimed.deleted = up_to(20);
+    claimed.interest.entries.newest = 7;
+    claimed.change = is_older ? before.change - 1 : 900;
+    Bytes row;
+    store::detail::encode_log(row, claimed, {});
+    const auto key = store::detail::log_row_key(bob.log());
+    store::detail::seal(row, Table::kLogs, key);
+    std::vector<PageRow> rows{{Bytes(key.begin(), key.end()), row}};
+    last_commits.front()();
+    std::string content = written();
+    lose_root(content);
+    add_page(content, leaf_of(content.size() / kPage, rows));
+    repair(content);
+    EXPECT_EQ(state(bob), before);
+    EXPECT_EQ(named.contains(bob.log()), !is_older);
+  }
 }
 
 TEST_F(LostCommit, IsNotFearedForWhatALargePayloadHasLeftBehind) {
