@@ -55,6 +55,7 @@ class PageFile {
   [[nodiscard]] std::uint64_t rows_of(Table table) const noexcept {
     return counts_rows_of(table) ? tables_[static_cast<std::size_t>(table)]->rows : 0;
   }
+  [[nodiscard]] std::uint64_t pages() const noexcept { return known_.size(); }
   /// Numbers the commit that is read: one more than before where a lost one is found.
   [[nodiscard]] std::uint64_t transaction() const noexcept { return meta_.transaction; }
   /// Whether there was a later one, or may have been, to which a damaged meta page has led, and not

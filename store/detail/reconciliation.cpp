@@ -21,6 +21,7 @@ class Reconciliation {
         lost_(std::move(lost)),
         entries_before_(file.rows_of(Table::kEntries)),
         logs_before_(file.rows_of(Table::kLogs)),
+        pages_(file.pages()),
         are_logs_counted_(file.counts_rows_of(Table::kLogs)),
         may_be_older_(file.may_be_older()),
         is_new_id_(file.may_be_older() || file.are_tables_damaged()) {}
@@ -29,6 +30,7 @@ class Reconciliation {
     CULM_CHECK(find_meta());
     CULM_CHECK(settle_lost());
     CULM_CHECK(find_logs());
+    CULM_CHECK(bound_numbers());
     CULM_CHECK(find_numbers());
     if (may_be_older_) CULM_CHECK(doubt_states());
     CULM_CHECK(check_evidence());
@@ -144,10 +146,32 @@ class Reconciliation {
     return read_sets(kv_, std::move(opened));
   }
 
+  /// They are given in turn: what is far above those of rows that are no older ones is made up.
+  Result<void> bound_numbers() {
+    if (!states_.empty()) last_number_ = states_.rbegin()->first;
+    if (!lost_.sure_numbers.empty()) {
+      last_number_ = std::max(last_number_, *lost_.sure_numbers.rbegin());
+    }
+    if (lost_.has_meta && is_made_up(meta_.log_count)) meta_.log_count = last_number_;
+    last_number_ = std::max(last_number_, meta_.log_count);
+    for (auto number = forgotten_.begin(); number != forgotten_.end();) {
+      if (is_made_up(*number)) {
+        CULM_CHECK(kv_.erase(Table::kMeta, forgotten_row_key(*number)));
+        number = forgotten_.erase(number);
+      } else {
+        ++number;
+      }
+    }
+    return {};
+  }
+
+  bool is_made_up(std::uint64_t number) const {
+    return number > last_number_ && number - last_number_ > pages_;
+  }
+
   /// Logs of which entries are here, and whose states are lost. One with a number that was not
   /// given yet is of a later commit than the states.
   Result<void> find_numbers() {
-    const std::uint64_t last_number = meta_.log_count;
     CULM_TRY(const auto cursor, kv_.cursor(Table::kEntries));
     std::set<LogKey> known;
     for (const auto& [number, log] : states_) known.insert(log);
@@ -157,8 +181,8 @@ class Reconciliation {
       CULM_TRY(const auto place, parse_row_place(row->key));
       const bool is_settled = states_.contains(place.number) || forgotten_.contains(place.number);
       const auto opened = is_settled ? fail(Errc::kStoreDamaged) : open_entry_row(*row);
-      if (opened) found.insert_or_assign(opened->entry.log(), place.number);
-      if (opened) meta_.log_count = std::max(meta_.log_count, place.number);
+      const bool may_be_given = opened && !is_made_up(place.number);
+      if (may_be_given) found.insert_or_assign(opened->entry.log(), place.number);
       if (!opened && !is_settled) {
         CULM_TRY(row, cursor->next());
         continue;
@@ -175,8 +199,10 @@ class Reconciliation {
     for (const auto& [log, number] : found) {
       const bool may_be = (!are_all_known_ || stateless_.contains(log)) &&
                           (!are_sure_all || lost_.sure_numbers.contains(number));
-      const bool is_later = may_be_older_ && number > last_number;
-      if (may_be || is_later) stateless_.insert_or_assign(log, number);
+      const bool is_later = may_be_older_ && number > last_number_;
+      if (!may_be && !is_later) continue;
+      stateless_.insert_or_assign(log, number);
+      meta_.log_count = std::max(meta_.log_count, number);
     }
     return settle_stateless();
   }
@@ -497,10 +523,12 @@ class Reconciliation {
   LostRows lost_;
   std::uint64_t entries_before_;  ///< rows, as the file counts them
   std::uint64_t logs_before_;
+  std::uint64_t pages_;  ///< of the file
   bool are_logs_counted_;
   bool may_be_older_;
   bool is_new_id_;
-  bool are_all_known_ = false;  ///< the logs that are not forgotten
+  bool are_all_known_ = false;     ///< the logs that are not forgotten
+  std::uint64_t last_number_ = 0;  ///< of those that surely were given
   StoreMeta meta_;
   bool has_meta_ = false;
   std::set<std::uint64_t> forgotten_;       ///< numbers of which rows may be left

@@ -215,6 +215,30 @@ TEST_F(LostCommit, IsNotTakenFromStatesThatNothingProves) {
   }
 }
 
+TEST_F(LostCommit, LeavesNumbersForLogsToComeWhateverRowsClaim) {
+  Bytes entry;
+  store::detail::encode_entry(entry, carol.bytes(1), carol.payload(1));
+  const auto entry_key = store::detail::entry_row_key(UINT64_MAX, 1);
+  store::detail::seal(entry, Table::kEntries, entry_key);
+  Bytes forgotten;
+  store::detail::encode_forgotten(forgotten);
+  const auto forgotten_key = store::detail::forgotten_row_key(UINT64_MAX - 1);
+  store::detail::seal(forgotten, Table::kMeta, forgotten_key);
+  std::vector<PageRow> rows{{Bytes(entry_key.begin(), entry_key.end()), entry},
+                            {Bytes(forgotten_key.begin(), forgotten_key.end()), forgotten}};
+  last_commits.front()();
+  std::string content = written();
+  lose_root(content);
+  add_page(content, leaf_of(content.size() / kPage, rows));
+  repair(content);
+  EXPECT_EQ(all_held(), held);
+  add(carol, up_to(20));
+  EXPECT_LT(state(carol).number, 10U);
+  store.reset();
+  open();
+  EXPECT_EQ(known().size(), 3U);
+}
+
 TEST_F(LostCommit, IsNotFearedForWhatALargePayloadHasLeftBehind) {
   std::string payload;
   for (int n = 0; payload.size() < 60'000; ++n) payload += std::to_string(n);
