@@ -25,17 +25,24 @@ std::optional<store::RowDamage> still_so(const store::Store& store, const LogKey
   return damage;
 }
 
+/// Where the table of logs is damaged, any log that a stranger names may be one that it lost: so
+/// many are told by themselves, of the others one.
+bool is_to_tell(std::map<LogKey, Instant>& told, const LogKey& log, Instant now) {
+  constexpr std::size_t kLogsMax = 1024;
+  constexpr auto kTellAgainAfter = std::chrono::minutes(1);
+  const auto has_room = [&] { return told.size() < kLogsMax || told.contains(log); };
+  if (!has_room()) std::erase_if(told, [&](const auto& one) { return one.second <= now; });
+  Instant& until = told[has_room() ? log : LogKey()];
+  if (now < until) return false;
+  until = now + kTellAgainAfter;
+  return true;
+}
+
 }  // namespace
 
 bool Node::drop_damaged(replication::Session* session, const replication::Damaged& damaged) {
   const auto& [log, seqnum] = damaged;
-  if (seqnum == 0) {
-    constexpr auto kTellAgainAfter = std::chrono::minutes(1);
-    Instant& until = told_damaged_[log];
-    if (now_ < until) return false;
-    until = now_ + kTellAgainAfter;
-    return true;
-  }
+  if (seqnum == 0) return is_to_tell(told_damaged_, log, now_);
   switch (drops_.meet(log, seqnum)) {
     case RowDrops::Met::kNew:
       damage_->drops(log, seqnum);

@@ -168,8 +168,11 @@ void Node::take_event(Link& link, replication::Event& event) {
     if (link.ref.dial == 0 && link.connection.is_open() && !admit(link)) return;
   }
   if (const auto* const damaged = std::get_if<replication::Damaged>(&event)) {
-    const bool is_of_sync = link.ref.dial != 0 && damaged->seqnum == 0;
-    if (!drop_damaged(&link.connection.session(), *damaged) && !is_of_sync) return;
+    const bool is_news = drop_damaged(&link.connection.session(), *damaged);
+    const auto dial = sync_dials_.find(link.ref.dial);
+    Sync* const sync = is_news || dial == sync_dials_.end() ? nullptr : find_sync(dial->second);
+    if (sync != nullptr) sync->take(SessionEvent{link.ref, event});
+    if (!is_news) return;
   }
   if (take_fetch_event(link, event)) return;
   if (const auto* const accepted = std::get_if<replication::OfferAccepted>(&event)) {

@@ -167,5 +167,68 @@ TEST_F(NodeDamageOfPages, WhatCannotBeStoredForAPageIsDeniedToWhoOffersIt) {
   EXPECT_EQ(relay.count<Damaged>(), 1U) << "the application is told";
 }
 
+TEST_F(NodeDamageOfPages, APageThatEachOfSeveralPushesMeetsIsToldOnceAndFailsEach) {
+  hold(author);
+  rot_page(author, 400, 420);
+  relay.accepts = store::LogInterest{everything(), true};
+  for (int n = 0; n < 3; ++n) {
+    const LogReport pushed = sync(author, {&relay}, true).logs[0];
+    EXPECT_EQ(pushed.error, Error{Errc::kStoreDamaged});
+  }
+  EXPECT_EQ(author.count<Damaged>(), 1U);
+}
+
+/// Reads as a page of another table in the place of one of `logs`.
+class NodeDamageOfLogs : public NodeDamage {
+ protected:
+  static constexpr std::size_t kToldMax = 1024;
+  static constexpr std::uint8_t kNoKey[] = {0};
+
+  void damage(SimulatedNode& node) {
+    node.hold(log);
+    ASSERT_TRUE(run([&] { return node.holds(log.log(), {{1, log.head()}}); }));
+    store::MemoryKv kv({}, node.crash());
+    test::put_row(kv, Table::kLogs, kNoKey, kNoKey);
+    ASSERT_TRUE(node.start(kv.image()));
+  }
+  /// Logs that are nowhere, each with another number.
+  std::vector<LogKey> unknown(std::size_t count) {
+    std::vector<LogKey> logs;
+    for (std::size_t n = 0; n < count; ++n) {
+      LogKey& key = logs.emplace_back();
+      key.author.bytes[1] = static_cast<std::uint8_t>(named_ >> 8);
+      key.author.bytes[2] = static_cast<std::uint8_t>(named_++);
+      key.author.bytes[31] = 1;
+    }
+    return logs;
+  }
+  void ask(const SimulatedNode& of, std::size_t count) {
+    while (count != 0) {
+      const std::size_t some = std::min(count, limits::kWantsPerSessionMax);
+      replication::WantRequest request = want();
+      std::vector<replication::WantRequest> wants;
+      for (const LogKey& key : unknown(some)) wants.emplace_back(request).log = key;
+      const std::size_t before = reader.count<WantEnded>();
+      reader.dial(of, {.wants = wants});
+      ASSERT_TRUE(run([&] { return reader.count<WantEnded>() == before + some; }));
+      count -= some;
+    }
+  }
+
+ private:
+  std::size_t named_ = 0;
+};
+
+TEST_F(NodeDamageOfLogs, WhoAsksForAnyNumberOfLogsMakesTheNodeTellOfFew) {
+  damage(relay);
+  const Instant begun = network.now();
+  ask(relay, kToldMax + 300);
+  ASSERT_LT(network.now() - begun, std::chrono::minutes(1));
+  EXPECT_EQ(relay.count<Damaged>(), kToldMax + 1);
+  network.run(std::chrono::minutes(2));
+  ask(relay, 1);
+  EXPECT_EQ(relay.count<Damaged>(), kToldMax + 2) << "what was told long ago takes no room";
+}
+
 }  // namespace
 }  // namespace culm::node
