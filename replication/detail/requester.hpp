@@ -149,7 +149,6 @@ class Requester {
   /// Tells the host of a want that is over because of this side's store. Fails with `error` where
   /// that ends more than the want.
   [[nodiscard]] Result<void> give_up(const Request& request, const Error& error);
-  void deny_damaged(const Request& request, const Error& error);
   /// Ends a want at the peer and asks once more; with a budget, when what was under way has come
   /// and counts.
   [[nodiscard]] Result<void> replace(Request request, bool full, SeqNum alone);

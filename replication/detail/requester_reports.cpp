@@ -59,6 +59,10 @@ Result<void> Requester::work_finished(const WorkReport& report) {
   }
   if (request != nullptr) spent_.give_back(request->budget(), pending.credit);
   const Error& error = report.outcome.error();
+  // Also where the want has ended meanwhile: nobody else tells of it.
+  if (error.code == Errc::kStoreDamaged) {
+    events_.push_back(Damaged{report.log, store::damaged_entry(error)});
+  }
   if (pending.want == 0) return evidence_failed(pending, report.log, error);
   // A want that ended meanwhile needs no answer: units behind a refused one fail for its sake.
   if (request == nullptr || request->phase == Request::Phase::kCancelled) return {};
@@ -114,19 +118,13 @@ Result<void> Requester::unit_failed(WantId want, const Error& error) {
   if (fault(error.code) == Fault::kOwnStore) {
     outbox_.send(Cancel{want});
     drop(want);
-    if (error.code == Errc::kStoreDamaged) deny_damaged(request, error);
+    // Who has offered it would wait for the word that it is here.
+    const bool is_awaited = request.is_offered && error.code == Errc::kStoreDamaged;
+    if (is_awaited) outbox_.send(Deny{request.asked.log, 0, DenyReason::kDamaged});
     return give_up(request, error);
   }
   const bool is_unanchored = error.code == Errc::kUnitUnanchored;
   return refuse(request, is_unanchored ? DenyReason::kUnanchored : DenyReason::kCapped);
-}
-
-/// Who has offered it would wait for the word that it is here.
-void Requester::deny_damaged(const Request& request, const Error& error) {
-  if (!request.is_offered) return;
-  const LogKey& log = request.asked.log;
-  events_.push_back(Damaged{log, store::damaged_entry(error)});
-  outbox_.send(Deny{log, 0, DenyReason::kDamaged});
 }
 
 Result<void> Requester::give_up(const Request& request, const Error& error) {

@@ -167,6 +167,19 @@ TEST_F(NodeDamageOfPages, WhatCannotBeStoredForAPageIsDeniedToWhoOffersIt) {
   EXPECT_EQ(relay.count<Damaged>(), 1U) << "the application is told";
 }
 
+TEST_F(NodeDamageOfPages, WhatCannotBeStoredForAPageIsToldAlsoOfALogThatWasAskedFor) {
+  hold(relay);
+  store::MemoryKv kv({}, relay.crash());
+  const Bytes change = test::rows_of(kv, Table::kChanges).at(0).first;
+  ASSERT_TRUE(
+      relay.start(kv.image(), {.damaged = store::MemoryPage{Table::kChanges, change, change}}));
+  log.append_many(3);
+  hold(author);
+  relay.dial(author, {.wants = {want(true)}});
+  ASSERT_TRUE(run([&] { return relay.count<replication::Denied>() == 1; }));
+  EXPECT_EQ(relay.count<Damaged>(), 1U);
+}
+
 TEST_F(NodeDamageOfPages, APageThatEachOfSeveralPushesMeetsIsToldOnceAndFailsEach) {
   hold(author);
   rot_page(author, 400, 420);
