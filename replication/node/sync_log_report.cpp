@@ -81,8 +81,7 @@ Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
   }
   if (is_denied_for_damage(report)) report.error = Error{Errc::kPeerStore};
   const RangeSet undropped = undropped_ & state.served();
-  if (why_undropped_ && !want_.live &&
-      !(pushed_to.empty() ? undropped & wanted : undropped).empty()) {
+  if (why_undropped_ && !(pushed_to.empty() ? undropped & wanted : undropped).empty()) {
     report.outcome = LogOutcome::kFailed;
     report.error = why_undropped_;
   }

@@ -58,6 +58,28 @@ TEST_F(NodeDamage, ASyncFailsWhereWhatIsWantedIsDamagedHereAndCannotBeDropped) {
   EXPECT_EQ(sync(relay, {&author}).logs[0].outcome, LogOutcome::kFailed);
 }
 
+TEST_F(NodeDamage, LiveASyncFailsInTheEndWhereWhatIsWantedIsDamagedHereAndCannotBeDropped) {
+  hold(author);
+  hold(reader);
+  rot_page(reader, 400, 420);
+  SyncRequest request;
+  request.live = true;
+  request.logs.emplace_back().log = log.log();
+  request.peers.push_back({author.endpoint()});
+  const SyncId id = reader.node().sync(std::move(request), network.now());
+  reader.settle();
+  const auto is_caught_up = [](const auto& event) {
+    return std::holds_alternative<SyncCaughtUp>(event);
+  };
+  ASSERT_TRUE(run([&] { return std::ranges::any_of(reader.synced, is_caught_up); }));
+  reader.node().end_sync(id, network.now());
+  reader.settle();
+  ASSERT_TRUE(run([&] { return std::holds_alternative<SyncEnded>(reader.synced.back()); }));
+  const LogReport report = std::get<SyncEnded>(reader.synced.back()).report.logs[0];
+  EXPECT_EQ(report.outcome, LogOutcome::kFailed);
+  EXPECT_EQ(report.error, Error{Errc::kStoreDamaged});
+}
+
 TEST_F(NodeDamage, ASyncLooksAtWhatIsNamedAndOtherwiseAtASample) {
   log = test::LogBuilder("alice").append_many(5000);
   hold(author);
