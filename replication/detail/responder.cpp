@@ -321,15 +321,17 @@ bool Responder::passes_over(ServedWant& served, const Error& error) {
 
 Result<void> Responder::complete(ServedWant& served, const store::ReadTransaction& transaction,
                                  const store::LogState& log) {
-  auto lost = transaction.find_lost(log);
-  if (!lost && !is_of_log(lost.error().code)) return fail(lost.error());
-  const RangeSet damaged = damage_.of(log.log);
-  if (lost) {
-    lost->entries |= log.served() & damaged;
-    lost->payloads |= log.payloads & damaged;
+  const auto found = transaction.find_lost(log);
+  if (!found && !is_of_log(found.error().code)) return fail(found.error());
+  bool is_damaged = !found;
+  if (found) {
+    // What is perhaps lost may never have been here: it is not held, and no repair finds damage.
+    store::Lost lost = found->sure();
+    const RangeSet damaged = damage_.of(log.log);
+    lost.entries |= log.served() & damaged;
+    lost.payloads |= log.payloads & damaged;
+    is_damaged = served.lacks(lost, log);
   }
-  // It may lack what nobody can tell was lost.
-  const bool is_damaged = !lost || served.lacks(*lost, log);
   finish(served, is_damaged ? DoneReason::kDamaged : DoneReason::kComplete);
   return {};
 }

@@ -135,6 +135,23 @@ class PerhapsLost(Rotten):
         self.assertEqual([log["log"] for log in self.json_lines("ls", store="part")
                           if log["type"] == "log"], [self.author])
 
+    def test_a_relay_that_perhaps_lost_some_lacks_it_and_is_not_said_to_be_damaged(self):
+        peer = self.relay("peer", "--accept-any")
+        self.sync_one("store", peer.address, "--push", self.author)
+        self.sync_one("part", peer.address, self.author, "--range", "1-40,201")
+        self.out("compact", store="part")
+        self.lose_pages("part", [self.state_row()])
+        self.error(NOT_FOUND, "repair", store="part")
+        relay = self.relay("part", "--accept-any")
+        with self.somebody_else():
+            quote = self.run_culm("sync", relay.address, self.author, "--quote", store="reader")
+            self.assertNotIn(b"damaged", quote.stdout)
+            done = self.run_culm("sync", relay.address, self.author, store="reader",
+                                 status=NOT_FOUND)
+            self.assertIn(b": the peer does not hold ", done.stdout)
+            self.assertNotIn(b"damaged", done.stdout + done.stderr)
+            self.sync_one("reader", relay.address, "--also", peer.address, self.author)
+
 
 if __name__ == "__main__":
     main()
