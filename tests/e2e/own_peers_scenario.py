@@ -144,6 +144,10 @@ class NotTaken(LogThatBeganHere):
             self.assertIn("next: push what was appended here to a relay that takes it: `culm sync "
                           f"HOST:PORT {self.author[:12]}.0 --push`", said)
             self.assertEqual("; then" in said, bool(log_id))
+            quote = self.run_culm("sync", self.address, "--quote")
+            self.assertIn(b"push what was appended here", quote.stderr)
+            self.assertIn(f"{self.author[:12]}: the peer does not serve this log\n",
+                          quote.stdout.decode())
             self.out("sync", self.address, "--live", "--deadline", "1")
             outcomes = {line["log"]: line["state"] for line in self.json_lines("sync", self.address)
                         if "state" in line}

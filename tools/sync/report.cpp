@@ -108,6 +108,15 @@ std::string human_store_damaged(const SyncRequest& request, const LogReport& log
          " is damaged: " + human_damaged(request, log, payloads);
 }
 
+/// Of what nobody serves.
+std::string human_denied(const SyncRequest& request, const LogReport& log) {
+  if (log.outcome != LogOutcome::kDenied || !log.denied || request.push) return {};
+  const char* const who = is_of_one(request)   ? "the peer "
+                          : log.silent.empty() ? "no peer serves it; the last "
+                                               : "no peer that answered serves it; the last ";
+  return short_name(log.log) + ": " + who + why_denied(*log.denied, false) + "\n";
+}
+
 std::string quoted(const SyncRequest& request, const SyncReport& report) {
   const char* const title = is_of_one(request) ? "would receive" : "would receive from one peer";
   Table table({{title, kLeft}, {"entries"}, {"certificate"}, {"payloads"}, {"wire in"}});
@@ -121,6 +130,7 @@ std::string quoted(const SyncRequest& request, const SyncReport& report) {
       add(sum, *log.quote);
     }
     add_whole(table, log);
+    text += human_denied(request, log);
     if (!log.beyond_head.empty()) text += short_name(log.log) + ": " + human_beyond(log) + "\n";
     if (log.outcome == LogOutcome::kPartial && log.error) {
       text += short_name(log.log) + ": ";
@@ -165,16 +175,10 @@ std::string lack(const SyncRequest& request, const LogReport& log) {
 
 /// Sentences about a log that the table has no column for.
 std::string notes(const SyncRequest& request, const SyncReport& report, const LogReport& log) {
-  std::string text;
+  std::string text = human_denied(request, log);
   const auto note = [&](const std::string& sentence) {
     text += short_name(log.log) + ": " + sentence + "\n";
   };
-  if (log.outcome == LogOutcome::kDenied && log.denied && !request.push) {
-    const char* const who = is_of_one(request)   ? "the peer "
-                            : log.silent.empty() ? "no peer serves it; the last "
-                                                 : "no peer that answered serves it; the last ";
-    note(who + why_denied(*log.denied, false));
-  }
   const bool is_cut_short = log.outcome == LogOutcome::kUnfinished;
   const bool has_stalled = log.outcome == LogOutcome::kIncomplete || is_cut_short ||
                            (request.live && log.outcome == LogOutcome::kDenied);
