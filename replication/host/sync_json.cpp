@@ -54,8 +54,8 @@ constexpr Fields<LogReport, RangeSet, 8> kLogRanges{
      {"cut_off", &LogReport::cut_off}}};
 constexpr Fields<LogReport, std::optional<Quote>, 2> kLogQuotes{
     {{"quote", &LogReport::quote}, {"whole", &LogReport::whole_quote}}};
-constexpr Fields<LogReport, std::optional<replication::DenyReason>, 2> kLogDenials{
-    {{"denied", &LogReport::denied}, {"offer_denied", &LogReport::offer_denied}}};
+constexpr Fields<LogReport, std::optional<replication::DenyReason>, 1> kLogDenials{
+    {{"denied", &LogReport::denied}}};
 
 constexpr std::array<std::string_view, 7> kLogOutcomes{
     "complete", "partial", "budget", "denied", "incomplete", "failed", "interrupted"};

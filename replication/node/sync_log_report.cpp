@@ -45,7 +45,6 @@ Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
     if (rest.entries.empty() && rest.payloads.empty()) continue;
     report.unconfirmed.push_back(std::move(rest));
     if (!said.offer_denied) continue;
-    report.offer_denied = said.offer_denied;
     report.offer_denied_by.push_back({pushed_to[peer].endpoint, *said.offer_denied});
   }
   const bool is_there = report.unconfirmed.empty() && report.cut_off.empty();
@@ -53,7 +52,7 @@ Result<LogReport> SyncLog::conclude(const store::ReadTransaction& transaction,
   if (is_new_ && !want_.live) report.unconfirmed.clear();
   // Who did not know it before it was pushed there is asked no less than who did.
   const bool is_of_both = !report.unconfirmed.empty() || !report.cut_off.empty();
-  const bool is_taken = report.is_pushed || (is_of_both && !report.offer_denied);
+  const bool is_taken = report.is_pushed || (is_of_both && report.offer_denied_by.empty());
   using enum LogOutcome;
   if (report.outcome == kDenied && is_taken && !want_.live) report.outcome = kComplete;
   if (auto forked = find_forked(state, cap_before_)) {

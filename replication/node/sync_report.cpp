@@ -41,11 +41,18 @@ std::optional<Error> why_partial(const LogReport& log) {
   return Error{lacks_entries ? Errc::kEntryNotHeld : Errc::kPayloadNotHeld};
 }
 
+/// By each that does not take what is pushed.
+bool is_refused_for_damage(const LogReport& log) {
+  const auto is_for_damage = [](const OfferDenied& denied) {
+    return denied.reason == replication::DenyReason::kDamaged;
+  };
+  return !log.offer_denied_by.empty() && std::ranges::all_of(log.offer_denied_by, is_for_damage);
+}
+
 std::optional<Error> why_not_moved(const SyncReport& report, const LogReport& log) {
   if (log.outcome == LogOutcome::kBudget && !has_come(report)) return Error{Errc::kUsage};
-  if (log.offer_denied) {
-    const bool is_lost_there = log.offer_denied == replication::DenyReason::kDamaged;
-    return Error{is_lost_there ? Errc::kPeerStore : Errc::kDenied};
+  if (!log.offer_denied_by.empty()) {
+    return Error{is_refused_for_damage(log) ? Errc::kPeerStore : Errc::kDenied};
   }
   if (const auto partial = why_partial(log)) return partial;
   if (log.error || log.outcome != LogOutcome::kDenied) return log.error;
@@ -55,9 +62,8 @@ std::optional<Error> why_not_moved(const SyncReport& report, const LogReport& lo
 }  // namespace
 
 bool is_denied_for_damage(const LogReport& log) {
-  constexpr auto kDamaged = replication::DenyReason::kDamaged;
-  return log.offer_denied == kDamaged ||
-         (log.outcome == LogOutcome::kDenied && log.denied == kDamaged);
+  return is_refused_for_damage(log) ||
+         (log.outcome == LogOutcome::kDenied && log.denied == replication::DenyReason::kDamaged);
 }
 
 bool is_partial(const LogReport& log) {

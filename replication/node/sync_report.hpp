@@ -41,7 +41,7 @@ struct OfferDenied {
 };
 
 struct LogReport;
-/// Whether a peer refused it, or what was pushed of it, as its own store is damaged there.
+/// Whether a peer refused it, or each that did what was pushed of it, as its own store is damaged.
 [[nodiscard]] bool is_denied_for_damage(const LogReport& log);
 /// Whether peers have brought, and taken, only a part of it.
 [[nodiscard]] bool is_partial(const LogReport& log);
@@ -53,9 +53,8 @@ struct LogReport;
 struct LogReport {
   LogKey log;
   LogOutcome outcome = LogOutcome::kUnfinished;
-  std::optional<replication::DenyReason> denied;        ///< by the last peer that did
-  std::optional<replication::DenyReason> offer_denied;  ///< likewise, that lacks some of it
-  std::vector<OfferDenied> offer_denied_by;             ///< each of these
+  std::optional<replication::DenyReason> denied;  ///< by the last peer that did
+  std::vector<OfferDenied> offer_denied_by;       ///< by each that lacks some of it
   std::optional<Error> error;  ///< of this side, or kPeerStore of each peer, if that was why
 
   std::uint64_t entries = 0;              ///< wanted ones that came meanwhile, from anybody

@@ -6,7 +6,7 @@ import shutil
 import time
 
 from rotten import ENTRIES, PAGE, Rotten
-from scenario import NOT_FOUND, STORE, main
+from scenario import NETWORK, NOT_FOUND, STORE, main
 
 ENDS_WITHIN_SECONDS = 25  # a push that waits for what cannot come waits for 30
 
@@ -114,6 +114,36 @@ class OwnDamage(Rotten):
         said = self.error(STORE, "sync", self.empty.address, self.author, "--push")
         self.assertIn(f": store {self.path('store')}: ", said)
         self.assertNotIn("author marks", said)
+
+    def test_a_refused_push_says_to_each_peer_what_it_is_refused_for(self):
+        self.push()
+        self.empty.end()
+        self.lose_pages("relay1", [self.entry_row(400)])
+        damaged = self.relay("relay1", "--accept-any")
+        self.out("append", "--key", self.key[0], stdin=b"more")
+        unwilling = self.relay("unwilling")
+        for first, last in (unwilling, damaged), (damaged, unwilling):
+            said = self.error(NETWORK, "sync", first.address, "--also", last.address, "--push")
+            self.assertIn(f"next: start the relay at {unwilling.address} with --accept "
+                          f"{self.author}.0 besides; ", said)
+            self.assertIn("; where the store is damaged, who runs the peer must mend "
+                          "its store: ", said)
+
+    def test_a_sync_that_names_none_asks_also_where_damage_took_all_of_a_log(self):
+        author = self.new_log(self.lines(3), key=self.keygen("few.key"), store="few")
+        relay = self.relay("few-relay", "--accept-any")
+        for store, *push in ["few", "--push"], ["reader"]:
+            self.sync_one(store, relay.address, *push, author)
+        relay.end()
+        for store in "few-relay", "reader":
+            for n in range(1, 4):
+                self.rot_row(store, n)
+        relay = self.relay("few-relay", "--accept-any")
+        with self.somebody_else():
+            self.run_culm("repair", store="reader", status=NOT_FOUND)
+            said = self.error(NETWORK, "sync", relay.address, store="reader")
+            self.assertIn("the peer's store is damaged", said)
+            self.assertNotIn("a sync that names none", said)
 
 
 if __name__ == "__main__":

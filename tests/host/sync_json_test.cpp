@@ -35,7 +35,6 @@ node::SyncReport full_report() {
   log.log = test::LogBuilder("alice").log();
   log.outcome = node::LogOutcome::kDenied;
   log.denied = replication::DenyReason::kBusy;
-  log.offer_denied = replication::DenyReason::kNotWanted;
   log.offer_denied_by = {{{"127.0.0.1", 7474}, replication::DenyReason::kDamaged},
                          {{"127.0.0.1", 7475}, replication::DenyReason::kNotWanted}};
   log.error = Error{Errc::kBusy};

@@ -468,7 +468,7 @@ TEST_F(NodeDamage, NothingIsConfirmedOfALogWhileItsDamageCannotBeDropped) {
   EXPECT_FALSE(sync(author, {&relay}, true).logs[0].is_pushed);
   const LogReport refused = sync(author, {&relay}, true).logs[0];
   EXPECT_FALSE(refused.is_pushed);
-  EXPECT_EQ(refused.offer_denied, replication::DenyReason::kDamaged);
+  EXPECT_TRUE(is_denied_for_damage(refused));
   EXPECT_EQ(refused.error, Error{Errc::kPeerStore});
   EXPECT_EQ(relay.count<Damaged>(), 1U);
   ASSERT_TRUE(relay.state(log.log()).held.contains(7));
@@ -507,7 +507,7 @@ TEST_F(NodeDamage, NothingIsConfirmedOfALogWithADamagedPageAndTheRestIsServed) {
     for (int n = 0; n < 2; ++n) {
       const LogReport pushed = sync(author, {&damaged}, true).logs[0];
       EXPECT_FALSE(pushed.is_pushed);
-      EXPECT_EQ(pushed.offer_denied, replication::DenyReason::kDamaged);
+      EXPECT_TRUE(is_denied_for_damage(pushed));
       EXPECT_EQ(pushed.error, Error{Errc::kPeerStore});
       ASSERT_EQ(pushed.unconfirmed.size(), 1U);
       EXPECT_TRUE(pushed.unconfirmed[0].entries.contains(lost));

@@ -138,7 +138,7 @@ TEST_F(SyncJoinsTest, OneThatIsDeclinedOrComesAsTheSyncEndsIsInTheReport) {
   reader.hold(last);
   const SyncReport done = end(id);
   ASSERT_EQ(done.logs.size(), 3U);
-  EXPECT_EQ(done.logs[1].offer_denied, replication::DenyReason::kNotWanted);
+  EXPECT_EQ(done.logs[1].offer_denied_by.at(0).reason, replication::DenyReason::kNotWanted);
   EXPECT_EQ(done.logs[2].log, last.log());
   EXPECT_FALSE(done.logs[2].is_pushed);
   EXPECT_NE(done.logs[2].outcome, LogOutcome::kComplete);

@@ -86,8 +86,22 @@ TEST(SyncReport, ALogThatIsDeniedIsNamed) {
   EXPECT_EQ(why_not_done(report)->log, &report.logs[1]);
   report.logs[1].error = Error{Errc::kBusy};
   EXPECT_EQ(why_not_done(report)->error.code, Errc::kBusy);
-  report.logs[0].offer_denied = replication::DenyReason::kNotWanted;
+  report.logs[0].offer_denied_by = {
+      {report.peers[0].endpoint, replication::DenyReason::kNotWanted}};
   EXPECT_EQ(why_not_done(report)->log, &report.logs[0]);
+}
+
+TEST(SyncReport, WhatOnePeerDoesNotWantIsDeniedThoughTheStoreOfAnotherIsDamaged) {
+  using enum replication::DenyReason;
+  const auto code_of = [](replication::DenyReason first, replication::DenyReason last) {
+    SyncReport report = report_of(SyncOutcome::kDone);
+    report.logs[0].offer_denied_by = {{report.peers[0].endpoint, first},
+                                      {report.peers[1].endpoint, last}};
+    return why_not_done(report)->error.code;
+  };
+  EXPECT_EQ(code_of(kNotWanted, kDamaged), Errc::kDenied);
+  EXPECT_EQ(code_of(kDamaged, kNotWanted), Errc::kDenied);
+  EXPECT_EQ(code_of(kDamaged, kDamaged), Errc::kPeerStore);
 }
 
 TEST(SyncReport, WhatIsHereOrConfirmedInPartAloneIsNamed) {

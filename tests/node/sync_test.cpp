@@ -232,7 +232,7 @@ TEST_F(SyncTest, APushThatIsDeclinedEndsAndSaysSo) {
   start(std::move(request));
   const SyncReport done = report();
   EXPECT_EQ(done.outcome, SyncOutcome::kDone);
-  EXPECT_EQ(done.logs[0].offer_denied, replication::DenyReason::kNotWanted);
+  EXPECT_EQ(done.logs[0].offer_denied_by.at(0).reason, replication::DenyReason::kNotWanted);
   EXPECT_FALSE(done.logs[0].is_pushed);
   EXPECT_EQ(done.logs[0].outcome, LogOutcome::kDenied);
 }

@@ -186,7 +186,7 @@ std::string notes(const SyncRequest& request, const SyncReport& report, const Lo
   const RangeSet missing = is_unsaid ? log.missing : log.missing - log.beyond_head;
   const RangeSet payloads = log.payloads_missing - log.payloads_left_out;
   const std::string those = human_entries(missing.count()) + " of what is wanted";
-  const bool is_refused = log.offer_denied == replication::DenyReason::kDamaged;
+  const bool is_refused = node::is_denied_for_damage(log);
   const bool is_damaged =
       log.outcome == LogOutcome::kPartial && log.error && (!is_refused || !missing.empty());
   if (log.outcome == LogOutcome::kBudget && has_come(report)) {

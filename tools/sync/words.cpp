@@ -53,9 +53,10 @@ Failure explain_partial(const node::SyncRequest& request, const node::SyncReport
                         const node::LogReport& log, const Error& error) {
   if (log.error) {
     const std::string again =
-        log.head != 0 ? ""
-                      : "; then run the same again: as nothing of this log is here, a sync that "
-                        "names none does not ask for it";
+        log.head != 0 || request.joining.are_all
+            ? ""
+            : "; then run the same again: as nothing of this log is here, a sync that "
+              "names none does not ask for it";
     return Failure(Exit::kNetwork, error.code,
                    std::string("not all that is wanted ") +
                        (request.quote_only ? "would come" : "came") +
@@ -103,13 +104,22 @@ Failure explain_partial(const node::SyncRequest& request, const node::SyncReport
                                  "answers, or name another with --also");
 }
 
+/// Peers that are not told to take it.
+std::vector<node::Endpoint> unwilling(const node::LogReport& log) {
+  std::vector<node::Endpoint> peers;
+  for (const node::OfferDenied& denied : log.offer_denied_by) {
+    if (denied.reason == replication::DenyReason::kNotWanted) peers.push_back(denied.endpoint);
+  }
+  return peers;
+}
+
 /// What a relay is to be started with, for all logs that it does not take.
 std::string accepting(const node::SyncReport& report, const node::LogReport& first) {
   constexpr std::size_t kNamedMax = 20;
   std::string text;
   std::size_t count = 0;
   for (const node::LogReport& log : report.logs) {
-    const bool is_same = log.offer_denied_by == first.offer_denied_by;
+    const bool is_same = unwilling(log) == unwilling(first);
     if (is_same && ++count <= kNamedMax) text += " --accept " + whole_name_of_one(log.log);
   }
   if (count <= kNamedMax) return text + " besides";
@@ -126,13 +136,36 @@ std::string why_refused(const node::LogReport& log) {
   return text;
 }
 
+/// For each that declines what is pushed.
+std::string how_taken(const node::SyncReport& report, const node::LogReport& log) {
+  constexpr auto kDamaged = replication::DenyReason::kDamaged;
+  const bool is_damaged = std::ranges::any_of(
+      log.offer_denied_by, [](const auto& denied) { return denied.reason == kDamaged; });
+  const std::vector<node::Endpoint> peers = unwilling(log);
+  if (peers.empty()) {
+    return is_damaged ? "keep it here; " + std::string(kIfDamaged) : std::string(kIfCannot);
+  }
+  std::string text = peers.size() == 1 ? "start that relay with" : "start these relays with";
+  if (peers.size() != log.offer_denied_by.size()) {
+    text = "start the relay at";
+    for (const node::Endpoint& peer : peers) {
+      text += (peer == peers.front() ? " " : " and at ") + to_string(peer);
+    }
+    text += " with";
+  }
+  text += accepting(report, log) +
+          "; or push it to another and name the logs to push here; where it takes what it refuses "
+          "already, and was appended to there, `culm ls` there says what to do first";
+  return is_damaged ? text + "; where the store is damaged, " + std::string(kIfDamaged) : text;
+}
+
 Failure explain(const node::SyncRequest& request, const node::SyncReport& report,
                 const node::LogReport& log, const Error& error) {
   if (log.outcome == node::LogOutcome::kBudget && error.code == Errc::kUsage) {
     return Failure(Exit::kUsage, error.code, "nothing that is missing fits into the budget")
         .next("with --budget 64KiB or more something comes each time");
   }
-  const bool is_offer = log.offer_denied.has_value();
+  const bool is_offer = !log.offer_denied_by.empty();
   if (node::is_partial(log) && !is_offer) return explain_partial(request, report, log, error);
   const bool is_lost_there = log.error == Error{Errc::kPeerStore};
   const bool is_placeless = request.live && log.outcome == node::LogOutcome::kFailed;
@@ -141,13 +174,14 @@ Failure explain(const node::SyncRequest& request, const node::SyncReport& report
                    "begun here while the sync ran, which has no room for more logs")
         .next("run the same again, which takes it from the beginning");
   }
-  if (log.error && !is_offer && !is_lost_there) return *log.error;
-  const auto reason =
-      is_offer ? *log.offer_denied : log.denied.value_or(replication::DenyReason::kNotServed);
+  if (is_offer) {
+    return Failure(Exit::kNetwork, error.code, why_refused(log)).next(how_taken(report, log));
+  }
+  if (log.error && !is_lost_there) return *log.error;
+  const auto reason = log.denied.value_or(replication::DenyReason::kNotServed);
   const std::string who = is_of_one(request) ? "the peer" : "no peer brings it: the last";
-  Failure failure(Exit::kNetwork, error.code,
-                  is_offer ? why_refused(log) : who + " " + why_denied(reason, false));
-  if (!is_offer && reason == replication::DenyReason::kNotServed && log.head != 0) {
+  Failure failure(Exit::kNetwork, error.code, who + " " + why_denied(reason, false));
+  if (reason == replication::DenyReason::kNotServed && log.head != 0) {
     const std::string address = is_of_one(request) ? to_string(request.peers[0].endpoint) : "";
     return std::move(failure).next("push it there: `culm sync " +
                                    (address.empty() ? "HOST:PORT" : address) + " " +
@@ -155,7 +189,7 @@ Failure explain(const node::SyncRequest& request, const node::SyncReport& report
                                    " --push`; where that relay does not take it, another may: name "
                                    "the logs to fetch here");
   }
-  if (!is_offer && reason == replication::DenyReason::kNotServed) {
+  if (reason == replication::DenyReason::kNotServed) {
     std::string step =
         "check the name of the log; or push it there first, from where it is; where it was "
         "appended to there, `culm ls` there says whether a sync has to come first";
@@ -165,16 +199,9 @@ Failure explain(const node::SyncRequest& request, const node::SyncReport& report
     }
     return std::move(failure).next(step);
   }
-  if (reason == replication::DenyReason::kDamaged) {
-    return std::move(failure).next((is_offer ? "keep it here; " : "") + std::string(kIfDamaged));
-  }
+  if (reason == replication::DenyReason::kDamaged) return std::move(failure).next(kIfDamaged);
   if (reason == replication::DenyReason::kBusy) return std::move(failure).next(kIfCannot);
-  if (!is_offer) return failure;
-  return std::move(failure).next(
-      (log.offer_denied_by.size() == 1 ? "start that relay with" : "start these relays with") +
-      accepting(report, log) +
-      "; or push it to another and name the logs to push here; where it takes what it refuses "
-      "already, and was appended to there, `culm ls` there says what to do first");
+  return failure;
 }
 
 Failure explain(const node::PeerReport& peer, const Error& error) {
