@@ -51,6 +51,17 @@ class OwnGone(NetworkScenario):
         self.assertEqual([log["log"] for log in self.json_lines("ls")],
                          [self.author, f"{self.author}.1"])
 
+    def test_what_came_beside_a_live_sync_is_not_named_at_its_end(self):
+        self.out("backup", "copy")
+        self.append(1)
+        self.push()
+        self.restore()
+        live = self.live("store", self.address)
+        live.wait_for(event="caught_up")
+        self.out("sync", self.address, f"{self.author}.1")
+        live.wait_for(event="joined")
+        self.assertNotIn("own_gone", [line["type"] for line in live.end()])
+
     def test_a_store_of_which_the_backup_was_empty_says_so(self):
         other = self.keygen("other.key")
         self.append(0, key=other[0])

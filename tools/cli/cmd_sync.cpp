@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -184,39 +185,49 @@ Outcome<void> add_logs(const Context& context, const Options& options, const sto
   return {};
 }
 
-/// Of authors who are new here log 0 alone is asked for, as no peer says which others there are;
-/// of one's own, the marks do.
-Outcome<std::string> tell_other_logs(const Context& context, const Options& options,
-                                     const store::Store& store) {
-  CULM_TOOLS_TRY(const auto gone, find_gone(context, store, store::GoneFrom::kAny));
-  std::string sync = "`culm sync ";
-  sync.append(node::to_string(options.first.endpoint)).append(" ");
-  std::string text;
+/// Authors that are named, and whether no log of theirs is known here.
+using NamedAuthors = std::map<Author, bool>;
+
+Outcome<NamedAuthors> find_authors(const Options& options, const store::Store& store) {
+  NamedAuthors authors;
   CULM_TOOLS_TRY(const auto transaction, store.read());
   for (const std::string& word : options.logs) {
     CULM_TOOLS_TRY(const LogName name, find_name(transaction, word));
     if (name.log_id) continue;
-    const LogKey first{name.author, LogId{}};
     CULM_TOOLS_TRY(const auto known, transaction.list_logs(to_hex(name.author.bytes)));
+    authors[name.author] = known.empty();
+  }
+  return authors;
+}
+
+/// Of authors who are new here log 0 alone is asked for, as no peer says which others there are;
+/// of one's own, the marks do. Others may have come meanwhile by another command.
+Outcome<std::string> tell_other_logs(const Context& context, const NamedAuthors& authors,
+                                     const store::Store& store, const std::string& peer) {
+  CULM_TOOLS_TRY(const auto gone, find_gone(context, store, store::GoneFrom::kAny));
+  std::string text;
+  CULM_TOOLS_TRY(const auto transaction, store.read());
+  for (const auto& [author, is_new] : authors) {
+    const LogKey first{author, LogId{}};
+    CULM_TOOLS_TRY(const auto known, transaction.list_logs(to_hex(author.bytes)));
     bool is_told = false;
     for (const auto& [log, published] : gone) {
-      if (log.author != name.author || log == first) continue;
-      text += short_name(log) + ": is your own, was not asked for, and is not here: " + sync;
-      text += findable_name_of_one(log) + "`\n";
+      if (log.author != author || log == first) continue;
+      text += short_name(log) + ": is your own, was not asked for, and is not here: `culm sync ";
+      text += peer + " " + findable_name_of_one(log) + "`\n";
       is_told = true;
     }
-    if (is_told || !known.empty()) continue;
+    if (is_told || !is_new || known.size() > 1) continue;
     text += short_name(first) + ": of this author log 0 alone was asked for; others are to be ";
-    text += "named, like " + short_name({name.author, LogId{1}}) + "\n";
+    text += "named, like " + short_name({author, LogId{1}}) + "\n";
   }
   return text;
 }
 
-/// What there may be besides.
+/// What there may be besides, as far as a sync changes it.
 struct Besides {
   Unwanted unwanted;
-  std::string others;
-  std::vector<store::GoneLog> gone;  ///< where no log was named
+  NamedAuthors authors;
   std::vector<LogKey>
       with_payloads;  ///< these are wanted with payloads, and --entries-only is said
   std::vector<LogKey> without_payloads;  ///< these are not, and it is not
@@ -252,8 +263,8 @@ Outcome<void> tell_payloads(Context& context, const Besides& besides, const stor
                          " more: `culm select` shows which\n");
 }
 
-Outcome<Besides> find_besides(const Context& context, const Options& options,
-                              const node::SyncRequest& request, const store::Store& store) {
+Outcome<Besides> find_besides(const Options& options, const node::SyncRequest& request,
+                              const store::Store& store) {
   Besides besides;
   std::vector<LogKey> logs;
   const bool is_named = options.newest || !options.want.interest.ranges.empty();
@@ -270,10 +281,7 @@ Outcome<Besides> find_besides(const Context& context, const Options& options,
     }
   }
   CULM_TOOLS_TRY(besides.unwanted, find_unwanted(store, logs));
-  CULM_TOOLS_TRY(besides.others, tell_other_logs(context, options, store));
-  if (options.logs.empty()) {
-    CULM_TOOLS_TRY(besides.gone, find_gone(context, store));
-  }
+  CULM_TOOLS_TRY(besides.authors, find_authors(options, store));
   return besides;
 }
 
@@ -287,9 +295,13 @@ Outcome<void> conclude(Context& context, const node::SyncRequest& request,
                        const node::SyncReport& report, const store::Store& store,
                        const Besides& besides) {
   const std::string peer = node::to_string(request.peers.front().endpoint);
-  if (context.json && is_answered(report)) {
-    CULM_TOOLS_CHECK(tell_gone(context, besides.gone, peer));
-  }
+  // Some may have come meanwhile by another command.
+  const auto tell_all_gone = [&]() -> Outcome<void> {
+    if (!request.joining.are_all || !is_answered(report)) return {};
+    CULM_TOOLS_TRY(const auto gone, find_gone(context, store));
+    return tell_gone(context, gone, peer);
+  };
+  if (context.json) CULM_TOOLS_CHECK(tell_all_gone());
   const auto unserved = find_unserved_own(context, store, request, report);
   const auto judged = conclude(context, request, report, unserved);
   if (!unserved.empty()) {
@@ -300,8 +312,9 @@ Outcome<void> conclude(Context& context, const node::SyncRequest& request,
   if (is_spoken_of(report)) CULM_TOOLS_CHECK(tell_payloads(context, besides, store));
   if (context.json || (!judged && !is_spoken_of(report))) return judged;
   CULM_TOOLS_TRY(const std::string again, tell_unwanted(store, besides.unwanted));
-  CULM_TOOLS_CHECK(context.out.say((judged ? again : "") + besides.others));
-  CULM_TOOLS_CHECK(tell_gone(context, besides.gone, peer));
+  CULM_TOOLS_TRY(const std::string others, tell_other_logs(context, besides.authors, store, peer));
+  CULM_TOOLS_CHECK(context.out.say((judged ? again : "") + others));
+  CULM_TOOLS_CHECK(tell_all_gone());
   return judged;
 }
 
@@ -317,7 +330,7 @@ Outcome<void> run_elsewhere(Context& context, const Options& options, node::Sync
   }
   CULM_TOOLS_TRY(const auto store, open_for_reading(context));
   CULM_TOOLS_CHECK(add_logs(context, options, *store, false, request));
-  CULM_TOOLS_TRY(const Besides besides, find_besides(context, options, request, *store));
+  CULM_TOOLS_TRY(const Besides besides, find_besides(options, request, *store));
   say_when_interrupted("the peer has not answered");
   CULM_TOOLS_TRY(const auto silence, check_unasked(context, *store, request));
   take_signals();
@@ -410,7 +423,7 @@ Outcome<void> run(Context& context, const Options& options) {
   Host& host = **opened;
   const bool is_missing = host.store_is() == Host::StoreIs::kMissing;
   CULM_TOOLS_CHECK(add_logs(context, options, host.store(), is_missing, request));
-  CULM_TOOLS_TRY(const Besides besides, find_besides(context, options, request, host.store()));
+  CULM_TOOLS_TRY(const Besides besides, find_besides(options, request, host.store()));
   Outcome<void> served;
   const auto serve = [&] {
     if (request.live) served = host.serve_requests(false);
