@@ -146,6 +146,7 @@ struct Salvage::State {
     fs::remove_all(place, error);
   }
   Result<void> make(Random& random);
+  Result<void> replace();
 };
 
 Salvage::Salvage(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -189,10 +190,13 @@ Result<void> Salvage::State::make(Random& random) {
   options.allow_network_filesystem = true;  // it is where the store is
   CULM_TRY(const auto kv, LmdbKv::open(place, options));
   detail::RowSalvage rows(*kv);
+  const std::uint64_t newest = file.transaction();
   CULM_TRY(damaged_pages, rows.run(file));
   may_be_older = file.may_be_older();
   may_more_be_damaged = file.may_more_be_damaged() || may_be_older;
-  const bool is_all_read = damaged_pages != 0 && !may_be_older && !file.are_tables_damaged();
+  const bool is_newest = file.transaction() == newest && !may_be_older;  // a meta page leads there
+  const bool is_all_read =
+      damaged_pages != 0 && is_newest && !file.are_tables_damaged() && rows.are_all_sound();
   if (!is_all_read) kept_file = next_kept_file(directory);
   CULM_TRY(const auto writing, kv->begin_write());
   CULM_TRY(auto reconciled, detail::reconcile(*writing, random, rows.lost(), file));
@@ -206,19 +210,30 @@ Result<void> Salvage::State::make(Random& random) {
   return writing->commit();
 }
 
-Result<void> Salvage::finish() && {
-  if (!state_->kept_file.empty()) CULM_CHECK(keep(state_->directory, state_->kept_file));
+Result<void> Salvage::State::replace() {
   struct stat status = {};
-  const std::string made = data_file(state_->place);
-  const bool is_ready = ::stat(data_file(state_->directory).c_str(), &status) == 0 &&
+  const std::string made = data_file(place);
+  const bool is_ready = ::stat(data_file(directory).c_str(), &status) == 0 &&
                         ::chmod(made.c_str(), status.st_mode & 07777U) == 0 &&
                         ::chown(made.c_str(), status.st_uid, status.st_gid) == 0 &&
-                        ::rename(made.c_str(), detail::copy_path(state_->directory).c_str()) == 0;
+                        ::rename(made.c_str(), detail::copy_path(directory).c_str()) == 0;
   if (!is_ready) return fail(error_system(Errc::kStoreIo, errno));
   std::error_code error;
-  fs::remove_all(state_->place, error);  // before, so that who is killed leaves none of it
-  return detail::replace_data_file(state_->directory, LmdbKv::kNodeLockWaitMax,
-                                   detail::LockFile::kGoes);
+  fs::remove_all(place, error);  // before, so that who is killed leaves none of it
+  return detail::replace_data_file(directory, LmdbKv::kNodeLockWaitMax, detail::LockFile::kGoes);
+}
+
+Result<void> Salvage::finish() && {
+  const std::string& directory = state_->directory;
+  const std::string& kept = state_->kept_file;
+  if (kept.empty()) return state_->replace();
+  struct stat status = {};
+  const bool is_new = ::lstat(kept.c_str(), &status) != 0;
+  Result<void> done = keep(directory, kept);
+  if (done) done = state_->replace();
+  // The store's own file needs no second name.
+  if (!done && is_new && !is_taken(kept, data_file(directory))) ::unlink(kept.c_str());
+  return done;
 }
 
 }  // namespace culm::store

@@ -65,6 +65,7 @@ Result<void> RowSalvage::take(Table table, const KvRow& row) {
     mark(table, row, Found::kLed);
     return put(table, row);
   }
+  are_all_sound_ = false;
   const auto place = parse_row_place(row.key);
   const bool is_entry = table == Table::kEntries && place && place->stage == 0 &&
                         seqnum_of_content(row.value) == place->seqnum;

@@ -41,6 +41,8 @@ class RowSalvage {
   Result<std::uint64_t> run(PageFile& file);
 
   [[nodiscard]] const LostRows& lost() const { return lost_; }
+  /// Whether trees lead to rows alone that are sound.
+  [[nodiscard]] bool are_all_sound() const noexcept { return are_all_sound_; }
 
  private:
   enum class Found : std::uint8_t { kLed, kLost, kOld };
@@ -65,6 +67,7 @@ class RowSalvage {
   std::map<std::uint64_t, LogKey> numbers_;  ///< that states say
   std::set<std::string> old_rows_;           ///< keys of entries of which another row may be newer
   LostRows lost_;
+  bool are_all_sound_ = true;
   Ed25519Verifier verifier_;
 };
 

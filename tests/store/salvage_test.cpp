@@ -35,6 +35,30 @@ TEST_F(SalvagedStore, HasAllButItsIdWhereNothingIsLost) {
   expect_sound();
 }
 
+TEST_F(SalvagedStore, KeepsTheFileAlsoForOneRowOfASoundPage) {
+  const std::string whole = close();
+  for (const bool is_row_damaged : {false, true}) {
+    std::string content = whole;
+    lose_page(content, 0);
+    if (is_row_damaged) content[content.find(logs.at(0)) + logs.at(0).size() - 1] ^= 1;
+    salvage(content);
+    EXPECT_EQ(store::kept_bytes(directory), is_row_damaged ? content.size() : 0);
+    store.reset();
+  }
+}
+
+TEST_F(SalvagedStore, GivesTheFileNoSecondNameWhereItIsNotReplaced) {
+  std::string content = close();
+  lose_page(content, page_of(content, entries.at(0)));
+  std::ofstream(path, std::ios::binary) << content;
+  auto made = store::Salvage::begin(directory, random);
+  ASSERT_TRUE(made) << message(made.error());
+  fs::remove(made->directory() + "/data.mdb");
+  EXPECT_FALSE(std::move(*made).finish());
+  EXPECT_EQ(store::kept_bytes(directory), 0U);
+  EXPECT_TRUE(fs::exists(path));
+}
+
 TEST_F(SalvagedStore, KeepsEachDamagedFileOfWhichNotAllWasRead) {
   const auto content_of = [](const std::string& file) {
     std::ifstream opened(file, std::ios::binary);
