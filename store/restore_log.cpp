@@ -2,6 +2,7 @@
 #include <optional>
 #include <utility>
 
+#include "culm/store/detail/log_cache.hpp"
 #include "culm/store/detail/log_sets.hpp"
 #include "culm/store/detail/rows.hpp"
 #include "culm/store/detail/schema.hpp"
@@ -26,48 +27,6 @@ Result<void> visit_rows(const KvReadTransaction& kv, Table table, std::uint64_t 
     CULM_TRY(row, cursor->next());
   }
   return {};
-}
-
-/// Whether the lowest entry of this number that can be read is of the log.
-Result<bool> is_number_of(const KvReadTransaction& kv, std::uint64_t number, const LogKey& log) {
-  CULM_TRY(const auto cursor, kv.cursor(Table::kEntries));
-  CULM_TRY(auto row, cursor->seek(detail::entry_row_key(number, 0)));
-  while (row) {
-    CULM_TRY(const auto place, detail::parse_row_place(row->key));
-    if (place.number != number) return false;
-    if (const auto opened = detail::open_entry_row(*row)) return opened->entry.log() == log;
-    CULM_TRY(row, cursor->next());
-  }
-  return false;
-}
-
-/// 0 where no entry of the log can be read. One that was forgotten may have left rows, under a
-/// lower number.
-Result<std::uint64_t> find_number(const KvReadTransaction& kv, const LogKey& log) {
-  CULM_TRY(const auto cursor, kv.cursor(Table::kEntries));
-  // From row to row: how many logs there are the damaged store does not know for sure.
-  CULM_TRY(auto row, cursor->seek_before(detail::entry_row_key(UINT64_MAX, UINT64_MAX)));
-  while (row) {
-    CULM_TRY(const auto place, detail::parse_row_place(row->key));
-    CULM_TRY(const auto forgotten, kv.get(Table::kMeta, detail::forgotten_row_key(place.number)));
-    CULM_TRY(const bool is_of_log, is_number_of(kv, place.number, log));
-    if (!forgotten && is_of_log) return place.number;
-    CULM_TRY(row, cursor->seek_before(detail::entry_row_key(place.number, 0)));
-  }
-  return 0;
-}
-
-/// 0 where none names the log.
-Result<std::uint64_t> find_change(const KvReadTransaction& kv, const LogKey& log) {
-  CULM_TRY(const auto cursor, kv.cursor(Table::kChanges));
-  CULM_TRY(auto row, cursor->seek(detail::change_row_key(0)));
-  while (row) {
-    const auto body = detail::unseal(Table::kChanges, row->key, row->value);
-    const auto changed = body ? detail::decode_change(*body) : fail(body.error());
-    if (changed && *changed == log) return from_big_endian(row->key);
-    CULM_TRY(row, cursor->next());
-  }
-  return 0;
 }
 
 /// What the row of `logs` still says.
@@ -147,9 +106,11 @@ Result<Restored> ReadTransaction::restored_log(const LogKey& log) const {
   state.log = log;
   CULM_TRY(const Record record, find_record(*kv_, log));
   const auto& row = record.row;
-  CULM_TRY(state.number, row ? Result<std::uint64_t>(row->state.number) : find_number(*kv_, log));
+  detail::LogPlaces& places = cache_->places();
+  CULM_TRY(state.number, row ? Result<std::uint64_t>(row->state.number)
+                             : places.find_number(*kv_, log, touched_ == nullptr));
   if (state.number == 0) return fail(Errc::kStoreDamaged);
-  CULM_TRY(state.change, find_change(*kv_, log));
+  CULM_TRY(state.change, places.find_change(*kv_, log));
   CULM_TRY(const RangeSet untold, collect_rows(*kv_, state, record.is_lost_with_pages));
   if (state.held.ranges().size() > limits::kRangesPerLogMax) return fail(Errc::kLogFragmented);
   state.interest.entries = everything();

@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 
+#include "culm/store/detail/log_places.hpp"
 #include "culm/store/store.hpp"
 
 namespace culm::store::detail {
@@ -33,6 +34,8 @@ class LogCache {
   void release(const LogKey& log);
   /// The state with what is held back of the log.
   [[nodiscard]] SharedLogState shown(SharedLogState state);
+
+  [[nodiscard]] LogPlaces& places() noexcept { return places_; }
 
  private:
   /// The size is part of it.
@@ -61,6 +64,7 @@ class LogCache {
   };
   std::atomic<std::size_t> held_back_count_ = 0;
   std::map<LogKey, HeldBack> held_back_;
+  LogPlaces places_;
 };
 
 }  // namespace culm::store::detail

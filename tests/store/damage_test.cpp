@@ -294,6 +294,34 @@ TEST_F(DamagedStore, WantsAllOfALogWhoseStateWasLostWithEntries) {
   EXPECT_TRUE(now.deleted.empty());
 }
 
+TEST(DamagedStates, AreMadeAgainOfVeryManyLogsWithoutAReadOfAllForEach) {
+  constexpr std::size_t kLogs = 500;
+  MemoryStore store;
+  std::vector<LogKey> logs;
+  for (std::size_t n = 0; n < kLogs; ++n) {
+    const LogBuilder log = LogBuilder("author " + std::to_string(n)).append_many(1);
+    ASSERT_TRUE(store.ingest(log, up_to(1)));
+    logs.push_back(log.log());
+  }
+  for (const LogKey& log : logs) {
+    put_row(store.kv(), Table::kLogs, store::detail::log_row_key(log), store::detail::kLostState);
+  }
+  const std::uint64_t before = read_counts.steps;
+  {
+    const auto transaction = *store->read();
+    for (const LogKey& log : logs) ASSERT_TRUE(transaction.restored_log(log));
+  }
+  for (const LogKey& log : logs) {
+    ASSERT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {
+      CULM_CHECK(transaction.drop_damaged(log, {}));
+      return {};
+    }));
+    ASSERT_EQ(store.state(log).held, up_to(1));
+  }
+  EXPECT_LT(read_counts.steps - before, kLogs * 50);
+  EXPECT_TRUE(audit_tables(*store->read()));
+}
+
 TEST_F(DamagedStore, WhatOnlyALostStateToldOfIsPerhapsLostUntilItCame) {
   const auto find_lost = [&] { return *store->read()->find_lost(state()); };
   ASSERT_TRUE(store->update([&](WriteTransaction& transaction) -> Result<void> {

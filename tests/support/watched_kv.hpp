@@ -19,6 +19,7 @@ struct ReadCounts {
   std::uint64_t transactions = 0;
   std::uint64_t entries = 0;        ///< rows
   std::uint64_t entries_found = 0;  ///< rows that were asked for by their key
+  std::uint64_t steps = 0;          ///< of cursors, also of who writes, but in kSets
 };
 inline thread_local ReadCounts read_counts;
 
@@ -76,25 +77,32 @@ class WatchedKv final : public store::Kv {
     Bytes checksum_;
   };
 
-  class CountedEntries final : public store::KvCursor {
+  class CountedRows final : public store::KvCursor {
    public:
-    explicit CountedEntries(std::unique_ptr<store::KvCursor> rows) : rows_(std::move(rows)) {}
+    CountedRows(std::unique_ptr<store::KvCursor> rows, bool is_entries)
+        : rows_(std::move(rows)), is_entries_(is_entries) {}
 
     Result<std::optional<store::KvRow>> seek(ByteView key) override {
-      ++read_counts.entries;
+      count();
       return rows_->seek(key);
     }
     Result<std::optional<store::KvRow>> next() override {
-      ++read_counts.entries;
+      count();
       return rows_->next();
     }
     Result<std::optional<store::KvRow>> seek_before(ByteView key) override {
-      ++read_counts.entries;
+      count();
       return rows_->seek_before(key);
     }
 
    private:
+    void count() const {
+      ++read_counts.steps;
+      if (is_entries_) ++read_counts.entries;
+    }
+
     std::unique_ptr<store::KvCursor> rows_;
+    bool is_entries_;
   };
 
   class Reading final : public store::KvReadTransaction {
@@ -115,8 +123,10 @@ class WatchedKv final : public store::Kv {
     }
     Result<std::unique_ptr<store::KvCursor>> cursor(store::Table table) const override {
       CULM_TRY(auto rows, kv_->cursor(table));
-      if (table == store::Table::kEntries) return std::make_unique<CountedEntries>(std::move(rows));
-      if (table != store::Table::kSets || log_.empty()) return rows;
+      if (table != store::Table::kSets) {
+        return std::make_unique<CountedRows>(std::move(rows), table == store::Table::kEntries);
+      }
+      if (log_.empty()) return rows;
       return std::make_unique<WatchedBlocks>(watched_, std::move(rows), std::exchange(log_, {}));
     }
     Result<store::KvSpace> space() const override { return kv_->space(); }
@@ -139,7 +149,8 @@ class WatchedKv final : public store::Kv {
       return kv_->get(table, key);
     }
     Result<std::unique_ptr<store::KvCursor>> cursor(store::Table table) const override {
-      return kv_->cursor(table);
+      CULM_TRY(auto rows, kv_->cursor(table));
+      return std::make_unique<CountedRows>(std::move(rows), false);
     }
     Result<store::KvSpace> space() const override { return kv_->space(); }
     Result<void> put(store::Table table, ByteView key, ByteView value) override {
