@@ -110,7 +110,9 @@ Result<void> Appender::State::compare(const ReadTransaction& transaction, const 
     return {};
   }
   if (options.gate) {
-    CULM_TRY(const bool is_asked, options.gate(tail.seqnum));
+    // Nobody is asked about a log that has ended, and what is not sure stays so.
+    CULM_TRY(const bool is_asked,
+             tail.ended ? Result<bool>(!culm::store::is_unasked(mark)) : options.gate(tail.seqnum));
     is_unasked = !is_asked;
     // One that was moved back to nothing is known to have begun elsewhere.
     const bool is_said = published && published->is_begun() && !published->is_copied;

@@ -472,6 +472,18 @@ class AppendGate(NetworkScenario):
         warning, = map(json.loads, done.stderr.splitlines())
         self.assertEqual(warning["next"], lines[2].split("next: ")[1])
 
+    def test_of_a_log_that_has_ended_nobody_is_asked(self):
+        self.append(b"4", "--end", "-")
+        for name in ("store", "marks"):
+            shutil.rmtree(self.path(f"{name}-backup"))
+            shutil.copytree(self.path(name), self.path(f"{name}-backup"))
+        self.node.end()
+        self.restore()
+        for gate in "ask", "required", "never":
+            said = self.append(b"6", "--gate", gate, status=FORK)
+            self.assertIn("log has ended", said)
+            self.assertEqual((said.count("next: "), "forks the log" in said), (1, False), said)
+
     def test_who_passes_and_appends_nothing_does_not_open_it_for_the_next(self):
         self.append(b"4")
         self.sync_one("store", self.node.address, "--push")
