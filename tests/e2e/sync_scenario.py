@@ -426,6 +426,11 @@ class Failing(NetworkScenario):
         self.assertIn("nothing has moved", message)
         message = self.failure(self.serve_bytes(b"", hang=True), "0" * 64, "--deadline", 1)
         self.assertIn("not done within 1", message)
+        for option, words in ("--deadline", "not done within"), ("--timeout", "nothing has moved for"):
+            message = self.failure(self.serve_bytes(b"", hang=True), "0" * 64, option, "0.25s")
+            self.assertIn(f"{words} 250 ms", message)
+        message = self.failure(self.serve_bytes(b"", hang=True), "0" * 64, "--deadline", "0.001s")
+        self.assertIn("not done within 1 ms", message)
 
     def test_a_log_that_nobody_has_leaves_no_trace(self):
         relay = self.relay("relay", "--accept-any")

@@ -1,5 +1,8 @@
 // What happens in a sync, and why it is no success.
 #include <algorithm>
+#include <chrono>
+#include <sstream>
+#include <utility>
 
 #include "culm/replication/host/sync_lines.hpp"
 
@@ -221,15 +224,23 @@ std::string no_answer(const node::SyncRequest& request, const node::SyncReport& 
   return peer.error ? why_lost(*peer.error, peer.text).message : "the peer has not answered";
 }
 
+/// As it was given, however short.
+std::string human_limit(Duration limit) {
+  if (limit >= std::chrono::seconds(1)) return human_duration(limit);
+  std::ostringstream text;
+  text << std::chrono::duration<double, std::milli>(limit).count() << " ms";
+  return std::move(text).str();
+}
+
 /// What ended the sync before its logs had theirs; nothing if nothing did.
 std::string how_ended(const node::SyncRequest& request, const node::SyncReport& report) {
   switch (report.outcome) {
     case node::SyncOutcome::kStopped:
       return "interrupted";
     case node::SyncOutcome::kDeadline:
-      return "not done within " + human_duration(*request.whole_max);
+      return "not done within " + human_limit(*request.whole_max);
     case node::SyncOutcome::kIdle:
-      return "nothing has moved for " + human_duration(request.idle_max);
+      return "nothing has moved for " + human_limit(request.idle_max);
     default:
       return {};
   }
