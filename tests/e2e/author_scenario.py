@@ -348,12 +348,13 @@ class AppendGate(NetworkScenario):
         # That is remembered, and asked again until a peer has answered.
         for text in b"5", b"6":
             said = self.append(text)
-            self.assertIn("the last entries were appended while not all peers could be asked", said)
+            self.assertIn("the last entries were appended while no "
+                          "peer, or not all, could tell of more", said)
             self.assertIn("those entries and all behind them would be dropped everywhere", said)
         self.append(b"7", "--gate", "required", status=FORK)
         self.assertEqual(self.append(b"7", "--gate", "never"), "")
         self.append(b"8", "--gate", "required", status=FORK)
-        self.assertIn("no peer, or not all, could be asked", self.text("mark"))
+        self.assertIn("no peer, or not all, could tell of more", self.text("mark"))
         self.node = self.relay("relay", "--accept-any", listen=self.node.address)
         self.assertEqual(self.append(b"8"), "")
         self.node.end()

@@ -78,7 +78,7 @@ class ForgottenLog(OwnLog):
         self.sync_one("store", self.address, self.author)
         self.sync_one("store", self.address, "--push")
         said = self.append(b"x\n", status=FORK)
-        self.assertIn("were appended while not all peers could be asked are not here any more", said)
+        self.assertIn("appended while no peer, or not all, could tell of more are not here", said)
         command = said.split("next: ")[1].split("`")[1].replace("--log-id N", "--log-id 1")
         self.error(0, *command.split()[1:], stdin=b"x")
 
@@ -104,7 +104,7 @@ class OwnBranch(OwnLog):
         relay = self.relay_is_back()
         for arguments in (), ("--gate", "required"):
             said = self.append(b"mine 7\n", *arguments, status=FORK)
-            self.assertIn("entries 4-6 were appended here while not all peers could be asked", said)
+            self.assertIn("4-6 were appended here while no peer, or not all, could tell of more", said)
             # Not the author's other logs.
             self.assertIn(f"`culm forget {self.author[:12]}.0 --own`", said)
             who = "a peer that was asked before" if arguments else f"the peer at {self.address}"
@@ -124,7 +124,8 @@ class OwnBranch(OwnLog):
                       self.error(FORK, "verify"))
         for arguments in (), ("--gate", "required"), ("--gate", "never"), ("--adopt",):
             said = self.append(b"mine 7\n", *arguments, status=FORK)
-            self.assertIn("entries 4-6 were appended here while not all peers could be asked, and a "
+            self.assertIn("entries 4-6 were appended here while no "
+                          "peer, or not all, could tell of more, and a "
                           "peer that was asked before holds another entry 4", said)
             self.assertNotIn("not sure", said)
         report = self.json("append", "--key", self.key, stdin=b"x", status=FORK)
@@ -146,7 +147,7 @@ class OwnBranch(OwnLog):
         relay.end()
         said = self.append(b"5\n")
         self.assertIn("not as they were written together", said)
-        self.assertIn("no peer, or not all, could be asked", self.text("mark"))
+        self.assertIn("no peer, or not all, could tell of more", self.text("mark"))
 
     def test_is_known_where_the_mark_is_carried_along_with_the_store(self):
         self.relay_is_back()
@@ -171,10 +172,10 @@ class OwnBranch(OwnLog):
         self.restore()
         for text in b"mine 4\n", b"mine 5\n":
             self.assertIn("only 1 could be asked", self.append(text))
-        self.assertIn("(no peer, or not all, could be asked, see --gate", self.text("mark"))
+        self.assertIn("(no peer, or not all, could tell of more, see --gate", self.text("mark"))
         self.relay_is_back()
         said = self.error(FORK, "sync", self.address, "--push")
-        self.assertIn("entries 4-5 were appended here while not all peers could be asked", said)
+        self.assertIn("4-5 were appended here while no peer, or not all, could tell of more", said)
 
     def test_is_not_synced_in_any_way(self):
         relay = self.relay_is_back()
@@ -524,7 +525,7 @@ class NewLog(NetworkScenario):
         self.assertIn("the log begins here; whether more of the log is published is not sure: of 1 "
                       "peer that this store has synced with none could be asked", said)
         self.assertIn("all from seqnum 1 on would be dropped everywhere", said)
-        self.assertIn("while not all peers could be asked", self.error(OK, *append, stdin=b"2\n"))
+        self.assertIn("no peer, or not all, could tell of more", self.error(OK, *append, stdin=b"2\n"))
         self.relay("relay", "--accept-any", listen=relay.address)
         self.assertEqual(self.error(OK, *append, "--log-id", "1", stdin=b"1\n"), "")
 

@@ -42,7 +42,7 @@ class MarkOfAnotherStore(OwnLog):
 
     def test_is_told_of_by_the_import_and_goes_on_as_the_words_say(self):
         self.assertIn("the last entries in this store, up to 1, were appended while no "
-                      "peer, or not all, could be asked: they may fork it", self.imported)
+                      "peer, or not all, could tell of more: they may fork it", self.imported)
         refused = self.append(b"again\n", status=FORK)
         for said in self.imported, refused:
             recipe = self.follow(said, FORK)
@@ -134,8 +134,8 @@ class Stranger(OwnLog):
             said = self.error(NETWORK, "sync", self.other.address, *arguments)
             self.assertIn(f"peer {self.address} does not say either", said)
             self.assertIn(f"`culm peers --forget {self.address}`", said)
-        self.assertIn("the last entries were appended while not all peers", self.append(b"mine 5\n"))
-        self.assertIn("no peer, or not all, could be asked", self.text("mark"))
+        self.assertIn("the last entries were appended while no peer, or", self.append(b"mine 5\n"))
+        self.assertIn("no peer, or not all, could tell of more", self.text("mark"))
         relay = self.relay_is_back()
         said = self.error(FORK, "sync", self.other.address, "--push")
         self.assertIn(f"the peer at {self.address} holds another entry 4", said)
@@ -312,8 +312,9 @@ class NeverSynced(NetworkScenario):
         for text in b"3\n", b"4\n":
             said = self.append(text)
             self.assertIn("this store has not synced with a peer that could be asked", said)
-            self.assertIn("the last entries were appended while no peer could be asked;", said)
-        self.assertIn("(no peer, or not all, could be asked, see --gate", self.text("mark"))
+            self.assertIn("the last entries were appended while no "
+                          "peer, or not all, could tell of more;", said)
+        self.assertIn("(no peer, or not all, could tell of more, see --gate", self.text("mark"))
 
     def test_waits_no_longer_for_a_locked_mark_once_it_is_to_stop(self):
         shutil.copytree(self.path("store"), self.path("relay"))
@@ -360,7 +361,7 @@ class NeverSynced(NetworkScenario):
                       self.append(b"3\n"))
         self.assertTrue(self.json("ls")["withheld"])
         for verb in "ls", "verify":
-            self.assertIn("; a node withholds it until it has asked a peer", self.text(verb))
+            self.assertIn("; a node serves it only once a known peer was asked", self.text(verb))
         marks = self.environment["CULM_MARKS"]
         self.environment["CULM_MARKS"] = self.path("marks-of-somebody")
         said = self.error(NETWORK, "sync", own.address, self.author, store="reader")

@@ -29,8 +29,8 @@ class CarriedElsewhere(OwnLog):
         self.carry()
         self.assertTrue(self.json("ls")["withheld"])
         self.paste(self.error(OK, "ls"), "sync ", **{"HOST:PORT": self.address})
-        self.assertNotIn("withholds", self.text("ls"))
-        self.assertNotIn("could be asked", self.text("mark"))
+        self.assertNotIn("a node serves", self.text("ls"))
+        self.assertNotIn("could tell of more", self.text("mark"))
         own = self.relay("copy")
         self.environment["CULM_MARKS"] = self.path("marks-of-somebody")
         self.assertEqual(self.sync_one("reader", own.address, self.author)["head"], 4)
@@ -103,14 +103,14 @@ class NobodyReached(LogThatBeganHere):
         shutil.copytree(self.path("copy"), self.path("store"))
         self.node.end()
         self.assertIn("not sure", self.append(b"unasked"))
-        self.assertIn("no peer, or not all, could be asked", self.text("mark"))
+        self.assertIn("no peer, or not all, could tell of more", self.text("mark"))
         refused = "nobody listens there (connection refused)"
         self.assert_plain(refused, self.address)
         self.assert_plain(refused, self.gone())
         # Who is reached may not speak for one that is not.
         other = self.relay("other", "--accept-any")
         said = self.error(NETWORK, "sync", other.address, "--push")
-        self.assertIn(f"while not all peers could be asked whether more of the log is published, and "
+        self.assertIn(f"while no peer, or not all, could tell of more, and "
                       f"peer {self.address} does not say either: {refused}", said)
         self.paste(said, "peers")
         self.sync_one("store", other.address, "--push", self.author)
@@ -126,6 +126,47 @@ class Denied(LogThatBeganHere):
         self.assertIn("until a peer shows that it holds it each sync asks", self.text("mark"))
         self.out("sync", self.address, "--push")
         self.assertNotIn("began here", self.text("mark"))
+
+
+class NotTakenAndRestored(LogThatBeganHere):
+    """The only peer is asked what it does not say: it denies a log that it does not take."""
+
+    ACCEPTS = ()
+    UNTOLD = "appended while no peer, or not all, could tell of more"
+
+    def setUp(self):
+        super().setUp()
+        self.out("backup", "copy")
+        shutil.rmtree(self.path("store"))
+        shutil.copytree(self.path("copy"), self.path("store"))
+        self.said = self.append(b"after")
+
+    def test_is_said_to_be_untold_and_goes_on_as_the_words_say(self):
+        said = self.append(b"again")
+        self.assertIn(f"the last entries were {self.UNTOLD};", said)
+        for one in self.said, said:
+            self.assertIn(": of 1 peer that this store has synced with none that could be asked "
+                          "says whether it holds any", one)
+            self.assertNotIn("serves it to nobody", one)
+            self.assertIn("; where nothing else appends to the log, it may stay so", one)
+        self.assertIn("(no peer, or not all, could tell of more", self.text("mark"))
+        for verb in "ls", "verify":
+            self.assertIn(self.UNTOLD, self.error(OK, verb) + self.text(verb))
+        other = self.relay("other", "--accept-any")
+        self.paste(said, "sync ", **{"HOST:PORT": other.address})
+        self.assertEqual(self.append(b"sound"), "")
+        self.assertNotIn("withheld", self.json("ls", self.author))
+
+    def test_is_served_once_known_peers_were_asked_as_ls_says(self):
+        own = self.relay("store", "--accept-any")
+        said = "; a node serves it only once a known peer was asked"
+        self.assertIn(said, self.text("ls"))
+        marks = self.environment["CULM_MARKS"]
+        self.environment["CULM_MARKS"] = self.path("marks-of-somebody")
+        self.error(NETWORK, "sync", own.address, self.author, store="reader")
+        self.live("reader", own.address, self.author).wait_for(event="received")
+        self.environment["CULM_MARKS"] = marks
+        self.assertIn(said, self.text("ls"))
 
 
 class NotTaken(LogThatBeganHere):

@@ -322,12 +322,11 @@ void add_ls(CommandTree& tree) {
       "have been here (`culm help verify`). Of a log whose mark was written with another store it\n"
       "says how far this one is behind.\n"
       "\n"
-      "Of what was appended while no peer, or not all, could be asked it says that a node\n"
-      "withholds it. What damage took and is not wanted any more is no loss, and said apart;\n"
-      "`culm verify` says how it comes back. Your own logs that are not in the store, though "
-      "their\n"
-      "author marks tell of it (`culm mark`), as after a restore, are named with the command that\n"
-      "takes them from a peer; not those that were forgotten.",
+      "Of what was appended while no peer, or not all, could tell of more it says that a node\n"
+      "serves it only once a known peer was asked. What damage took and is not wanted any more\n"
+      "is no loss, and said apart; `culm verify` says how it comes back. Your own logs that are\n"
+      "not in the store, though their author marks tell of it (`culm mark`), as after a restore,\n"
+      "are named with the command that takes them from a peer; not those that were forgotten.",
       "culm ls --full", options, run);
   verb.group(VerbGroup::kRead);
   verb.add_option("PREFIX", &options->prefix,

@@ -12,6 +12,7 @@
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/carry.hpp"
 #include "tools/cli/files.hpp"
+#include "tools/cli/gate.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/lost.hpp"
 #include "tools/cli/store_access.hpp"
@@ -26,7 +27,7 @@ constexpr const char* kBegun =
     "  (began here; until a peer shows that it holds it each sync asks whether elsewhere too, see "
     "--gate in `culm help append`)";
 constexpr const char* kUnasked =
-    "  (no peer, or not all, could be asked, see --gate in `culm help append`)";
+    "  (no peer, or not all, could tell of more, see --gate in `culm help append`)";
 constexpr const char* kHalf = "  (one half is damaged: more may have been published)";
 
 struct Options {
@@ -134,7 +135,7 @@ Result<void> tell_conflict(const Context& context, const store::Store& store, co
   std::string text = "the log is published up to seqnum " + at + ", and ";
   if (tail < published.seqnum) {
     text += "the last entries in this store, up to " + std::to_string(tail);
-    text += ", were appended while no peer, or not all, could be asked: they may fork it";
+    text.append(", were appended ").append(kWhileUntold).append(": they may fork it");
   } else {
     text += "this store holds another entry " + at + ": that forks it";
   }

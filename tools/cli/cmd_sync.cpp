@@ -553,8 +553,8 @@ void add_sync(CommandTree& tree) {
       "  6  it should have come, no peer serves the log (where none is named, of one's own that is "
       "all here this is said, and is no failure), a peer declines it, or with --push one does not "
       "answer\n"
-      "  7  an author forked the log. Where entries of one's own log were appended while not all "
-      "peers could be asked, and one holds others in their place, nothing moves\n"
+      "  7  an author forked the log. Where entries of one's own log were appended while no "
+      "peer, or not all, could tell of more, and one holds others in their place, nothing moves\n"
       "  8  another process wrote to the store all the time that --wait says",
       "culm sync 127.0.0.1:7474 AUTHOR --newest 100\n"
       "  culm sync 127.0.0.1:7474 --also 127.0.0.1:7475\n"

@@ -67,14 +67,27 @@ std::string who_is_silent(const host::KnownHead& known, SeqNum tail) {
     why.append(std::exchange(between, ", ")).append(node::to_string(endpoint));
   }
   if (known.answered == 0) return "of " + asked + " none could be asked" + why;
-  if (!known.is_of_use(tail)) return "of " + asked + " none that could be asked holds any" + why;
+  if (!known.is_of_use(tail)) {
+    return "of " + asked + " none that could be asked " +
+           (known.is_denied ? "says whether it holds any" : "holds any") + why;
+  }
   if (known.answered == known.asked) return "";
   return "of " + asked + " only " + human_count(known.answered) + " could be asked" + why;
 }
 
-/// What to do where somebody could not be asked, or did not show what it claims.
+/// Then none knows the log, or they deny it, and to ask them again tells no more.
+bool have_all_answered(const host::KnownHead& known) {
+  return known.asked != 0 && known.answered == known.asked;
+}
+
+/// What to do where somebody could not be asked, does not tell, or did not show what it claims.
 std::string step_of(const host::KnownHead& known, const LogKey& log, SeqNum tail,
                     const ReplicaOptions& options) {
+  constexpr const char* kRefuses = "; --gate required refuses instead";
+  if (have_all_answered(known)) {
+    return "push it to a relay that takes it: `culm sync HOST:PORT " + name_of_one(log) +
+           " --push`; where nothing else appends to the log, it may stay so" + kRefuses;
+  }
   std::string peer;
   if (!known.unproven.empty()) peer = node::to_string(known.unproven.front().endpoint);
   std::string_view option;
@@ -83,7 +96,6 @@ std::string step_of(const host::KnownHead& known, const LogKey& log, SeqNum tail
     peer = node::to_string(silent->endpoint);
     option = option_of_network(*silent);
   }
-  constexpr const char* kRefuses = "; --gate required refuses instead";
   if (peer.empty() && !known.replaced.empty()) {
     return "before you append more, " + way_on(known.replaced.front(), log) + kRefuses;
   }
@@ -206,16 +218,17 @@ Result<bool> pass(Gate& gate, const host::WritableStore& store, const Context& c
   if (tail == 0 && !is_branch) {
     text = "the log begins here";
   } else if (is_again && !is_copied) {
-    text = "the last entries were appended while ";
-    text += gate.known->asked == 0 ? "no peer could be asked" : "not all peers could be asked";
+    text = "the last entries were appended ";
+    text += kWhileUntold;
   }
   text += "; whether more of the log is published is not sure: " + who;
   std::string risk = "where it is, to append now forks the log: ";
   risk += (is_again && tail != 0 ? "those entries and all behind them"
                                  : "all from seqnum " + std::to_string(tail + 1) + " on") +
           std::string(" would be dropped everywhere");
-  // As the appender marks it.
-  const bool is_withheld = !is_asked && !is_begun && (tail != 0 || (published && *published));
+  // As the appender marks it. A node asks itself, and goes on where all have answered.
+  const bool is_withheld = !is_asked && !is_begun && !have_all_answered(*gate.known) &&
+                           (tail != 0 || (published && *published));
   if (is_withheld) risk += "; until that sync a node on this store serves it to nobody";
   warn(context, "append", log,
        {std::move(text), step_of(*gate.known, log, tail, gate.options), std::move(risk)});
@@ -260,9 +273,10 @@ Failure explain(const Context& context, const Error& error, const AppendedLog& o
   }
   // Nobody can say whether what the mark speaks of is held elsewhere.
   if (error.code == Errc::kAuthorMarkFork && !gate.known && store::is_unasked(mark)) {
-    failure.step =
-        "entries that were appended while not all peers could be asked are not here any more: "
-        "restore the store that has them, or begin another log: ";
+    failure.step = "entries that were appended ";
+    failure.step += kWhileUntold;
+    failure.step +=
+        " are not here any more: restore the store that has them, or begin another log: ";
     failure.step += begin_another;
   }
   return failure;

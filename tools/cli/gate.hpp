@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "culm/replication/host/append_gate.hpp"
 #include "culm/store/author_mark.hpp"
@@ -10,6 +11,9 @@
 
 /// The words of the append gate. Spec: store.md#append-gate
 namespace culm::tools {
+
+/// When unasked entries were appended: peers that answer may not tell either, as who denies a log.
+constexpr std::string_view kWhileUntold = "while no peer, or not all, could tell of more";
 
 /// What to ask of peers before, and what they said.
 struct Gate {

@@ -15,6 +15,7 @@
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/carry.hpp"
 #include "tools/cli/files.hpp"
+#include "tools/cli/gate.hpp"
 #include "tools/cli/output.hpp"
 #include "tools/relay/config.hpp"
 
@@ -390,14 +391,14 @@ std::string human_mark(const LostOfLog& lost) {
     text += "; " + human_entries(lost.behind) + " behind: its author mark tells of ";
     text += std::to_string(lost.elsewhere);
   }
-  if (lost.is_withheld) text += "; a node withholds it until it has asked a peer";
+  if (lost.is_withheld) text += "; a node serves it only once a known peer was asked";
   return text;
 }
 
 std::string next_if_withheld(const LogKey& log) {
-  return "of " + short_name(log) +
-         " the last entries were appended while no peer, or not all, could be asked: a node serves "
-         "it once it was synced, and nothing forks it: `culm sync HOST:PORT " +
+  return "of " + short_name(log) + " the last entries were appended " + std::string(kWhileUntold) +
+         ": a node serves it only once a known peer was asked, until a relay that takes it has "
+         "it: `culm sync HOST:PORT " +
          name_of_one(log) + " --push`";
 }
 

@@ -39,7 +39,7 @@ struct LostOfLog {
   /// Its author mark, where a peer showed another branch than the one here, which is that fault.
   std::optional<store::Published> branch{};
   bool is_half_damaged = false;  ///< its author mark is, and the rest tells of no more than is here
-  /// Nobody could be asked before the last entries were appended: a node withholds it.
+  /// Nobody could tell of more before the last entries were appended: a node asks first.
   bool is_withheld = false;
 
   [[nodiscard]] bool empty() const { return lost.empty() && cut_off.empty(); }

@@ -8,6 +8,7 @@
 #include "tools/cli/arguments.hpp"
 #include "tools/cli/carry.hpp"
 #include "tools/cli/files.hpp"
+#include "tools/cli/gate.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/sync/report.hpp"
 
@@ -22,7 +23,7 @@ std::string of_the_last(const host::UnaskedLog& unasked, host::Doubt doubt) {
   const std::string where = unasked.is_elsewhere
                                 ? "entries of it were appended in another store of this user's"
                                 : "the last entries here were appended";
-  return where + " while not all peers could be asked whether more of the log is published";
+  return where + " " + std::string(kWhileUntold);
 }
 
 Failure explain_silence(const host::UnaskedLog& unasked, const host::SilentPeer& silent) {
@@ -214,7 +215,8 @@ Failure explain_branch(const OwnLog& own, const host::OtherBranch& other) {
   text += are_all ? "" : " some";
   if (other.is_unasked) {
     text += is_one ? " was" : " were";
-    text += " appended here while not all peers could be asked";
+    text += " appended here ";
+    text += kWhileUntold;
   }
   text += ", and ";
   text +=
