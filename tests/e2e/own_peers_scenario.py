@@ -157,6 +157,14 @@ class NotTakenAndRestored(LogThatBeganHere):
         self.assertEqual(self.append(b"sound"), "")
         self.assertNotIn("withheld", self.json("ls", self.author))
 
+    def test_is_refused_where_it_is_to_be_told_until_a_relay_takes_it(self):
+        append = ("append", "--key", self.key, "--gate", "required")
+        said = self.error(FORK, *append, stdin=b"x")
+        self.assertIn("no known peer could tell of more of the log: of 1 peer", said)
+        other = self.relay("other", "--accept-any")
+        self.paste(said, "sync ", **{"HOST:PORT": other.address})
+        self.assertEqual(self.error(OK, *append, stdin=b"x"), "")
+
     def test_is_served_once_known_peers_were_asked_as_ls_says(self):
         own = self.relay("store", "--accept-any")
         said = "; a node serves it only once a known peer was asked"

@@ -80,13 +80,16 @@ bool have_all_answered(const host::KnownHead& known) {
   return known.asked != 0 && known.answered == known.asked;
 }
 
+std::string push_it(const LogKey& log) {
+  return "push it to a relay that takes it: `culm sync HOST:PORT " + name_of_one(log) + " --push`";
+}
+
 /// What to do where somebody could not be asked, does not tell, or did not show what it claims.
 std::string step_of(const host::KnownHead& known, const LogKey& log, SeqNum tail,
                     const ReplicaOptions& options) {
   constexpr const char* kRefuses = "; --gate required refuses instead";
   if (have_all_answered(known)) {
-    return "push it to a relay that takes it: `culm sync HOST:PORT " + name_of_one(log) +
-           " --push`; where nothing else appends to the log, it may stay so" + kRefuses;
+    return push_it(log) + "; where nothing else appends to the log, it may stay so" + kRefuses;
   }
   std::string peer;
   if (!known.unproven.empty()) peer = node::to_string(known.unproven.front().endpoint);
@@ -141,6 +144,10 @@ void explain_unknown_head(Failure& failure, const Context& context, const LogKey
   const host::KnownHead& known = *gate.known;
   if (known.is_of_use(gate.tail)) {
     failure.message = "not all peers that could know of more could be asked";
+  }
+  if (have_all_answered(known)) {
+    failure.message = "no known peer could tell of more of the log";
+    failure.step = push_it(log) + ", or let appending go on without one (--gate ask)";
   }
   const std::string claims = who_claims(known);
   failure.message += ": " + (claims.empty() ? who_is_silent(known, gate.tail) : claims);
