@@ -89,13 +89,14 @@ class LostForGood(Rotten):
                     self.assertEqual((line["lost_unwanted"], line["payloads_lost_unwanted"]),
                                      ("97-108", ""))
                 # What was wanted before nothing tells any more.
+                fetch = (f"`culm sync HOST:PORT {self.author[:12]}.0 --range [0-9,-]+` "
+                         "brings it back")
                 said = self.text("repair", "--from", peer.address, store=store)
                 # It took some, which only proved more.
                 *_, replaced, line = said.splitlines()
                 self.assertIn(f"{self.author[:12]}: replaced ", replaced)
                 self.assertRegex(line, f"^{self.author[:12]}: taken by damage and not wanted: . "
-                                 f"entries: .*; once somebody has it `culm select "
-                                 f"{self.author[:12]}.0 --all( --entries-only)?`, then `culm sync ")
+                                 f"entries: .*; once somebody has it {fetch}$")
                 self.assertIn(f"  next: {line}\n", self.run_culm("verify", store=store).stderr
                               .decode())
                 said = self.json_lines("repair", "--from", peer.address, store=store)

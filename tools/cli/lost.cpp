@@ -374,9 +374,13 @@ void add_lost(Json& object, const store::Lost& lost, const std::string& surely) 
 std::string next_if_unwanted(const store::LogState& log, const LostOfLog& lost) {
   if (lost.unwanted.empty()) return {};
   const store::LogInterest& now = log.interest;
-  const bool payloads = now.payloads || now.is_none() || !lost.unwanted.payloads.empty();
-  return short_name(log.log) + ": " + human_unwanted(lost) + "; " +
-         want_again(log, {everything(), payloads});
+  const std::string what = short_name(log.log) + ": " + human_unwanted(lost) + "; ";
+  const bool comes_with_entries = now.payloads || now.is_none() || lost.unwanted.payloads.empty();
+  if (!comes_with_entries) return what + want_again(log, {everything(), true});
+  const RangeSet gone = lost.unwanted.entries | lost.unwanted.payloads;
+  return what + "once somebody has it `culm sync HOST:PORT " + name_of_one(log.log) + " --range " +
+         to_string(fit_in_command(gone, kRangesCharactersMax)) + "` brings it back" +
+         then_others(gone, kRangesCharactersMax);
 }
 
 std::string human_mark(const LostOfLog& lost) {
