@@ -59,6 +59,7 @@ class Backup(Rotten):
                 if done.returncode == STORE:
                     refused += 1
                     self.assertIn("`culm repair --dry-run`", said)
+                    self.assertIn("`culm repair`, which keeps the file as it is beside", said)
                     self.assertNotIn("mdb.c", said)
                     self.assertEqual(said.count("damaged"), 2, said)
                     self.assertFalse((self.place / "copy").exists())

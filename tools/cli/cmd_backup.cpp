@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include "culm/store/backup.hpp"
+#include "culm/store/salvage.hpp"
 
 #include "tools/cli/escape.hpp"
 #include "tools/cli/files.hpp"
@@ -58,7 +59,12 @@ bool is_inside(const std::filesystem::path& directory, const std::filesystem::pa
   return !way.empty() && way != "." && *way.begin() != "..";
 }
 
-Outcome<void> run(Context& context, const Options& options) {
+/// What the copy does not follow is not copied in part.
+constexpr std::string_view kMendBefore =
+    "`culm repair --dry-run` says what is damaged; `culm repair`, which keeps the file as it is "
+    "beside the new one unless it is sure that nothing was lost, mends it; then back it up";
+
+Outcome<void> make_backup(Context& context, const Options& options) {
   if (is_inside(options.directory, context.store_directory)) {
     return usage(shown(options.directory) + " lies in the store, and would be lost with it");
   }
@@ -94,6 +100,13 @@ Outcome<void> run(Context& context, const Options& options) {
                                        : ""));
 }
 
+Outcome<void> run(Context& context, const Options& options) {
+  auto made = make_backup(context, options);
+  const bool is_damaged = !made && made.error().code == Errc::kStoreDamaged;
+  if (is_damaged && store::can_salvage(context.store_directory)) made.error().step = kMendBefore;
+  return made;
+}
+
 }  // namespace
 
 void add_backup(CommandTree& tree) {
@@ -104,8 +117,12 @@ void add_backup(CommandTree& tree) {
       "write to it meanwhile. DIR is made where it is missing, with those above it, and must be\n"
       "empty. It is a store then: name it with --store, or move it to where the store was.\n"
       "Killed midway, nothing in DIR passes for a store, and the same command takes the place of\n"
-      "what is left there. Damage is copied too: `culm verify`\n"
-      "finds it in the copy as in the store.\n"
+      "what is left there. A damaged payload, or row of the store, is copied too: `culm verify`\n"
+      "finds it in the copy as in the store. Of a store with damaged pages none is made, with "
+      "exit\n"
+      "status 5: first mend it with `culm repair`, which keeps the damaged file beside the new "
+      "one\n"
+      "unless it is sure that nothing was lost.\n"
       "\n"
       "Do not copy a store with cp: what is written meanwhile tears the copy, and it passes for\n"
       "the store itself, which a backup does not: `culm append` has to know that it is an older\n"
