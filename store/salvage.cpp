@@ -84,17 +84,20 @@ Result<void> keep(const std::string& directory, const std::string& as) {
 
 }  // namespace
 
-std::uint64_t kept_bytes(const std::string& directory) {
-  std::uint64_t bytes = 0;
+std::vector<KeptFile> list_kept(const std::string& directory) {
+  std::vector<KeptFile> files;
   std::error_code error;
   fs::directory_iterator place(directory, error);
   for (; !error && place != fs::directory_iterator(); place.increment(error)) {
     if (!place->path().filename().string().starts_with(kKeptName)) continue;
     const auto size = place->file_size(error);
-    if (!error) bytes += size;
+    if (!error) files.push_back({place->path().string(), size});
     error.clear();
   }
-  return bytes;
+  std::ranges::sort(files, {}, [](const KeptFile& file) {
+    return std::pair(file.path.size(), file.path);  // 10 comes behind 2
+  });
+  return files;
 }
 
 Result<std::uint64_t> count_damaged_pages(const std::string& directory) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "culm/core/random.hpp"
 #include "culm/core/result.hpp"
@@ -24,8 +25,14 @@ namespace culm::store {
 /// file, or it cannot be read, it is true as well.
 [[nodiscard]] bool can_salvage(const std::string& directory);
 
-/// Of the files that repairs have kept beside the store's.
-[[nodiscard]] std::uint64_t kept_bytes(const std::string& directory);
+/// A damaged file that a repair has kept beside the store's.
+struct KeptFile {
+  std::string path;
+  std::uint64_t size_bytes = 0;
+};
+
+/// The first that was kept comes first.
+[[nodiscard]] std::vector<KeptFile> list_kept(const std::string& directory);
 
 /// Nobody writes to the store while this lives, and no node runs on it. What it has made goes with
 /// it, unless `finish` put it in place.

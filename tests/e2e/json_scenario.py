@@ -197,7 +197,9 @@ class JsonLines(Rotten):
         for store, has_key in ("store", True), ("other", False):
             copied, = self.run_verb("backup", f"copy of {store}", store=store)
             self.assertEqual(copied["peer_key_left_out"], has_key)
-        self.run_verb("repair")
+        kept = {"type": "kept_file", "file": self.write("store/data.mdb.damaged", b"")}
+        for verb in "repair", "ls", "verify":
+            self.assertEqual(self.run_verb(verb)[-1], kept)
         self.run_verb("append", "--key", "me.key", "--log-id", 8, "--end")
         for verb in "ls", "verify":
             self.run_verb(verb, store="copy of store")

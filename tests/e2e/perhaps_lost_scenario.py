@@ -26,7 +26,7 @@ class PerhapsLost(Rotten):
         lines, counts = [], set()
         for verb in "verify", "repair":
             done = self.run_culm(verb, "--json", store=store, status=NOT_FOUND)
-            lines += [json.loads(line) for line in done.stdout.splitlines()]
+            lines += self.parse_lines(done.stdout)
             message = json.loads(done.stderr)["message"]
             counts.add(tuple(int(found[1]) if found else 0 for found in (
                 re.search(r"lost here: (\d+) entr", message),

@@ -42,7 +42,7 @@ class RepairCounts(Rotten):
         """Its lines, and what they say is lost: named entries, others, of which nothing is left."""
         done = self.run_culm("repair", *arguments, "--json", *["--dry-run"][:dry],
                              status=(OK, NOT_FOUND))
-        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        lines = self.parse_lines(done.stdout)
         if dry:
             sums = [line for line in lines if line["type"] == "would_lack"]
             return lines, *[sums[0][key] if sums else 0
@@ -78,7 +78,7 @@ class RepairCounts(Rotten):
         self.assertEqual((said - gone, len(gone) - len(said)), (set(), rows), lines)
         self.assertEqual(lost, len(said), lines)
         done = self.run_culm("verify", "--json", status=(OK, NOT_FOUND))
-        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        lines = self.parse_lines(done.stdout)
         verdicts = [line for line in lines if line["type"] == "verdict"]
         self.assertEqual({(line["log"], n) for line in verdicts for n in seqnums(line["lost"])},
                          said, verdicts)

@@ -414,7 +414,7 @@ class Repair(Rotten):
                 after = self.on_copy("verify")
                 self.assertEqual(after.returncode, OK, after.stderr)
                 held = {log["log"]: log["held"]
-                        for log in map(json.loads, self.on_copy("ls", "--json").stdout.splitlines())}
+                        for log in self.parse_lines(self.on_copy("ls", "--json").stdout)}
                 self.assertEqual(held, {self.author: f"1-{ENTRIES}", other[1]: "1"})
                 self.assertFalse((self.place / "rotten/salvage").exists())
         self.assertGreater(mended, 0)

@@ -42,7 +42,7 @@ TEST_F(SalvagedStore, KeepsTheFileAlsoForOneRowOfASoundPage) {
     lose_page(content, 0);
     if (is_row_damaged) content[content.find(logs.at(0)) + logs.at(0).size() - 1] ^= 1;
     salvage(content);
-    EXPECT_EQ(store::kept_bytes(directory), is_row_damaged ? content.size() : 0);
+    EXPECT_EQ(store::list_kept(directory).size(), is_row_damaged ? 1U : 0U);
     store.reset();
   }
 }
@@ -55,7 +55,7 @@ TEST_F(SalvagedStore, GivesTheFileNoSecondNameWhereItIsNotReplaced) {
   ASSERT_TRUE(made) << message(made.error());
   fs::remove(made->directory() + "/data.mdb");
   EXPECT_FALSE(std::move(*made).finish());
-  EXPECT_EQ(store::kept_bytes(directory), 0U);
+  EXPECT_TRUE(store::list_kept(directory).empty());
   EXPECT_TRUE(fs::exists(path));
 }
 
@@ -71,7 +71,10 @@ TEST_F(SalvagedStore, KeepsEachDamagedFileOfWhichNotAllWasRead) {
   lose_page(content, page_of(content, entries.at(0)));
   salvage(content);
   EXPECT_EQ(content_of(first), content);
-  EXPECT_EQ(store::kept_bytes(directory), content.size());
+  const auto kept = store::list_kept(directory);
+  ASSERT_EQ(kept.size(), 1U);
+  EXPECT_EQ(kept[0].path, first);
+  EXPECT_EQ(kept[0].size_bytes, content.size());
   std::string other = close();
   EXPECT_EQ(content_of(first), content);
   lose_page(other, page_of(other, entries.at(0)));
@@ -81,6 +84,8 @@ TEST_F(SalvagedStore, KeepsEachDamagedFileOfWhichNotAllWasRead) {
   salvage(other);
   EXPECT_EQ(content_of(first), content);
   EXPECT_EQ(content_of(first + ".2"), other);
+  ASSERT_EQ(store::list_kept(directory).size(), 2U);
+  EXPECT_EQ(store::list_kept(directory)[1].path, first + ".2");
   EXPECT_FALSE(fs::exists(first + ".3"));
   std::string whole = close();
   lose_page(whole, 0);
@@ -102,7 +107,8 @@ TEST_F(SalvagedStore, KeepsACopyOfTheDamagedFileWhereItCanHaveNoSecondName) {
     std::ostringstream bytes;
     bytes << file.rdbuf();
     EXPECT_EQ(bytes.str(), content);
-    EXPECT_EQ(store::kept_bytes(directory), content.size());
+    ASSERT_EQ(store::list_kept(directory).size(), 1U);
+    EXPECT_EQ(store::list_kept(directory)[0].size_bytes, content.size());
   }
   fs::remove(kept);
   std::ofstream(path, std::ios::binary) << content;

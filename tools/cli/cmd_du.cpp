@@ -9,6 +9,7 @@
 #include "tools/cli/entry_format.hpp"
 #include "tools/cli/files.hpp"
 #include "tools/cli/guard.hpp"
+#include "tools/cli/kept.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/readable.hpp"
 #include "tools/cli/store_access.hpp"
@@ -120,7 +121,10 @@ Outcome<void> run(Context& context, const Options& /*options*/) {
                       [](std::uint64_t sum, const Kind& kind) { return sum + kind.bytes; });
   kinds[kOther].bytes = space.file_bytes - std::min(space.file_bytes, known);
 
-  const std::uint64_t kept = store::kept_bytes(context.store_directory);
+  const auto files = store::list_kept(context.store_directory);
+  const std::uint64_t kept = std::accumulate(
+      files.begin(), files.end(), std::uint64_t{0},
+      [](std::uint64_t sum, const store::KeptFile& file) { return sum + file.size_bytes; });
   if (context.json) {
     Json line = {{"type", "space"}, {"file_bytes", space.file_bytes}};
     for (const Kind& kind : kinds) line[kind.key] = kind.bytes;
@@ -132,10 +136,10 @@ Outcome<void> run(Context& context, const Options& /*options*/) {
   Table table({{"bytes"}, {"", kLeft}});
   for (const Kind& kind : kinds) table.add({human_size(kind.bytes), kind.text});
   table.add({human_size(space.file_bytes), "the whole file"});
-  if (kept != 0) {
-    table.add({human_size(kept),
-               "besides: damaged files that `culm repair` has kept (data.mdb.damaged in " +
-                   shown(context.store_directory) + "), to be deleted once the store is good"});
+  if (!files.empty()) {
+    table.add({human_size(kept), "besides: damaged files that `culm repair` has kept (" +
+                                     human_kept(files) +
+                                     "), to be deleted once all logs that you miss are here"});
   }
   CULM_TOOLS_CHECK(context.out.say(table.take()));
   return outcome;

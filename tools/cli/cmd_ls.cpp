@@ -12,6 +12,7 @@
 #include "tools/cli/escape.hpp"
 #include "tools/cli/gone.hpp"
 #include "tools/cli/guard.hpp"
+#include "tools/cli/kept.hpp"
 #include "tools/cli/lost.hpp"
 #include "tools/cli/store_access.hpp"
 #include "tools/cli/verbs.hpp"
@@ -289,14 +290,18 @@ Outcome<void> run(Context& context, const Options& options) {
   }
   std::vector<store::GoneLog> gone;
   if (options.prefix.empty()) gone = losses.gone(transaction);
-  if (context.json) return tell_gone(context, gone);
+  const auto tell_rest = [&]() -> Outcome<void> {
+    CULM_TOOLS_CHECK(tell_gone(context, gone));
+    return options.prefix.empty() ? tell_kept(context) : Outcome<void>();
+  };
+  if (context.json) return tell_rest();
   if (elsewhere_logs > 1) elsewhere += kThenOthers;
   if (elsewhere.empty()) elsewhere = std::move(withheld);
   context.next = logs.empty()
                      ? "`culm append` begins a log, `culm sync HOST:PORT AUTHOR` fetches one"
                      : std::move(step.empty() ? elsewhere : step);
   CULM_TOOLS_CHECK(context.out.say(logs.empty() ? "no logs\n" : rows.take()));
-  return tell_gone(context, gone);
+  return tell_rest();
 }
 
 }  // namespace
@@ -326,7 +331,9 @@ void add_ls(CommandTree& tree) {
       "serves it only once a known peer was asked. What damage took and is not wanted any more\n"
       "is no loss, and said apart; `culm verify` says how it comes back. Your own logs that are\n"
       "not in the store, though their author marks tell of it (`culm mark`), as after a restore,\n"
-      "are named with the command that takes them from a peer; not those that were forgotten.",
+      "are named with the command that takes them from a peer; not those that were forgotten. A\n"
+      "damaged file that `culm repair` has kept, as it may hold logs of which nothing is left\n"
+      "here, is named as well.",
       "culm ls --full", options, run);
   verb.group(VerbGroup::kRead);
   verb.add_option("PREFIX", &options->prefix,

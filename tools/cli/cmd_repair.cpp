@@ -15,6 +15,7 @@
 #include "tools/cli/files.hpp"
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
+#include "tools/cli/kept.hpp"
 #include "tools/cli/lost.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/repair_findings.hpp"
@@ -379,7 +380,7 @@ Outcome<void> tell_pages(Context& context, const Rewritten& file, bool dry_run) 
     text += (dry_run ? "would keep" : "kept") + std::string(" the damaged file as ") +
             shown(kept_file) +
             (lost == 0 ? ", to be safe" : ", as it may have what was not found") +
-            ": delete it once the store is seen to be good (`culm du` counts it)\n";
+            ": delete it once all logs that you miss are here (`culm du` counts it)\n";
   }
   return context.out.say(text);
 }
@@ -464,6 +465,7 @@ Outcome<void> tell_plan(Context& context, const RepairOptions& options, Pages& p
   if (findings.failure) return fail_with(*std::move(findings.failure));
   const bool is_sound = is_nothing_found(findings) && !pages.are_written;
   if (is_sound) CULM_TOOLS_CHECK(say_sound(context));
+  if (options.logs.empty()) CULM_TOOLS_CHECK(tell_kept(context));
   CULM_TOOLS_TRY(const bool is_any_lost, tell_what_would_be(context, options, findings, is_sound,
                                                             *store, pages.unnamed_entries));
   if (is_sound || context.json) return {};
@@ -491,6 +493,8 @@ Outcome<void> mend(Context& context, RepairOptions options, Pages& pages) {
   CULM_TOOLS_CHECK(fetched);
   const bool is_sound = is_nothing_found(findings) && !pages.are_written && !*fetched;
   if (is_sound) CULM_TOOLS_CHECK(say_sound(context));
+  // Of one that was kept just now it was said.
+  if (!pages.are_written && options.logs.empty()) CULM_TOOLS_CHECK(tell_kept(context));
   CULM_TOOLS_CHECK(options.from.empty()
                        ? unless_lost(context, options, findings, *store, pages.unnamed_entries)
                        : tell_not_wanted(context, options, *store));

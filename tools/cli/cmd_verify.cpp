@@ -11,6 +11,7 @@
 #include "tools/cli/guard.hpp"
 #include "tools/cli/interrupt.hpp"
 #include "tools/cli/jsonl_file.hpp"
+#include "tools/cli/kept.hpp"
 #include "tools/cli/lost.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/readable.hpp"
@@ -306,6 +307,7 @@ Outcome<void> verify_store(Context& context, const Options& options) {
   if (elsewhere > 1) context.next += kThenOthers;
   if (logs.empty() && !context.json && !worst) CULM_TOOLS_CHECK(context.out.say("no logs\n"));
   if (options.logs.empty()) CULM_TOOLS_CHECK(tell_gone(context, losses.gone(transaction)));
+  if (options.logs.empty()) CULM_TOOLS_CHECK(tell_kept(context));
   if (worst) return fail_with(*std::move(worst));
   return {};
 }
@@ -344,9 +346,11 @@ void add_verify(CommandTree& tree) {
       "then. What the author mark of a log tells of (`culm mark`), and is not here, is lost as\n"
       "well, if the mark was last written with this very store; of one that this is a copy of\n"
       "it only says how far this is behind. Where the mark is damaged, or another entry is here\n"
-      "in the place of its one, the exit status is 7 too. Of own logs that are not in the store "
-      "at\n"
-      "all it only says that, and how they come back.",
+      "in the place of its one, the exit status is 7 too.\n"
+      "\n"
+      "Of own logs that are not in the store at all it only says that, and how they come back. Of\n"
+      "a log that damage took as a whole nothing tells here: while a damaged file lies there that\n"
+      "`culm repair` has kept, it says so.",
       "culm verify\n  culm verify --jsonl part.jsonl\n"
       "  culm verify --entry 4.bin --backlink 3.bin --lipmaalink 1.bin",
       options, run);
