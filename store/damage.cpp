@@ -147,7 +147,10 @@ Result<RangeSet> WriteTransaction::drop_damaged(const LogKey& log, const RangeSe
 Result<Lost> ReadTransaction::read_lost(const LogState& log) const {
   CULM_TRY(const auto value, kv_->get(Table::kMeta, detail::lost_row_key(log.number)));
   Lost lost = detail::open_lost(log.number, value);
-  lost.payloads = (lost.payloads | (lost.entries & log.held)) - log.payloads - log.deleted;
+  // Where a payload was here with its entry, the row names it as well.
+  const RangeSet bare = (lost.entries & log.held) - lost.payloads;
+  lost.untold |= bare;
+  lost.payloads = (lost.payloads | bare) - log.payloads - log.deleted;
   lost.entries -= log.held;
   lost.untold -= log.payloads;
   return lost;
@@ -279,6 +282,7 @@ Result<void> WriteTransaction::forget_entries(detail::TouchedLog& touched, Range
     return {};
   };
   CULM_CHECK(for_each(more, count_remains));
+  const RangeSet payloads_lost = state.payloads & lost;
   mark_changed(touched);
   // To an author a store without its newest entries is another one.
   if (lost.contains(state.held.max())) change_id();
@@ -290,7 +294,7 @@ Result<void> WriteTransaction::forget_entries(detail::TouchedLog& touched, Range
   // It is but a mark.
   if (state.verified.ranges().size() > limits::kRangesPerLogMax) state.verified = {};
   dropped_[state.log] |= lost;
-  CULM_CHECK(remember_lost(state, {lost, {}}));
+  CULM_CHECK(remember_lost(state, {lost, payloads_lost}));
   return for_each(lost, [&](SeqNum n) -> Result<void> {
     CULM_CHECK(kv_write_.erase(Table::kEntries, detail::entry_row_key(state.number, n)));
     CULM_CHECK(release_stage(state, n));

@@ -282,7 +282,8 @@ class JsonLines(Rotten):
         shown, = self.run_verb("select", author)
         self.assertEqual({key: less[key] for key in shown}, shown)
         less, = self.run_verb("select", author, "--range", "1")
-        self.assertEqual((less["lost_unwanted"], less["payloads_lost_unwanted"]), ("4", ""))
+        self.assertEqual((less["lost_unwanted"], less["payloads_lost_unwanted"]),
+                         ("4", "30"))
         self.run_verb("repair", author, "--from", relay.address)
         self.assertIn("not_wanted", self.seen)
         self.run_verb("select", author, "--all")

@@ -89,8 +89,10 @@ class LostForGood(Rotten):
                     self.assertEqual((line["lost_unwanted"], line["payloads_lost_unwanted"]),
                                      ("97-108", ""))
                 # What was wanted before nothing tells any more.
-                fetch = (f"`culm sync HOST:PORT {self.author[:12]}.0 --range [0-9,-]+` "
-                         "brings it back")
+                name = f"{self.author[:12]}.0"
+                fetch = (f"`culm select {name} --all --payloads`, then `culm sync HOST:PORT {name}` "
+                         "bring it back" if "--entries-only" in before else
+                         f"`culm sync HOST:PORT {name} --range [0-9,-]+` brings it back")
                 said = self.text("repair", "--from", peer.address, store=store)
                 # It took some, which only proved more.
                 *_, replaced, line = said.splitlines()
@@ -105,8 +107,11 @@ class LostForGood(Rotten):
                     self.out(*command.replace("HOST:PORT", peer.address).split(), store=store)
                 self.assertEqual(self.json("select", store=store)["interest"], wanted)
                 self.assertEqual(self.json("ls", store=store)["held"], f"1-{LENGTH}")
+                # Payloads were here that nobody wanted.
+                more = (f"{self.author[:12]}: taken by damage and not wanted: 12 payloads: 97-108; "
+                        f"once somebody has it {fetch}\n" if "--entries-only" in before else "")
                 self.assertEqual(self.text("repair", "--from", peer.address, store=store),
-                                 "nothing is damaged\n")
+                                 f"nothing is damaged\n{more}")
                 peer.end()
 
     def test_a_repair_that_loses_no_more_denies_no_earlier_loss(self):
@@ -147,6 +152,7 @@ class LostForGood(Rotten):
         self.sync_one("store", peer.address)
         log = self.json("ls")
         self.assertEqual((log["held"], log["payloads"]), (f"1-{LENGTH}", LENGTH - 3))
+        self.assertEqual((log["lost_unwanted"], log["payloads_lost_unwanted"]), ("", "10-11,150"))
         self.out(*again.split())
         self.sync_one("store", peer.address)
         self.assertEqual(self.json("ls")["payloads"], LENGTH)
@@ -242,6 +248,34 @@ class LostForGood(Rotten):
         # Any peer that has it brings it.
         self.assertIn("replaced 1 entry: 120",
                       self.text("repair", "--from", peer.address, store="part"))
+        self.assertEqual(self.json("ls", store="part")["payloads_lost_unwanted"], "")
+
+    def test_a_payload_that_the_newest_have_moved_past_is_told_and_comes_back(self):
+        peer = self.relay("peer", "--accept-any")
+        self.sync_one("store", peer.address, "--push", self.author)
+        self.sync_one("part", peer.address, self.author, "--newest", "20")
+        self.new_log(self.lines(30, start=LENGTH + 1), key=self.key)
+        self.sync_one("store", peer.address, "--push", self.author)
+        self.rot_payload("part", 190)
+        with self.somebody_else():
+            said = self.text("repair", "--from", peer.address, store="part")
+            self.assertIn("dropped 1 payload: 190", said)
+            name = self.author[:12]
+            told = f"{name}: taken by damage and not wanted: 1 payload: 190"
+            fetch = f"sync HOST:PORT {name}.0 --range 190"
+            self.assertEqual(said.splitlines()[-1],
+                             f"{told}; once somebody has it `culm {fetch}` brings it back")
+
+            def unwanted():
+                return {(line["lost_unwanted"], line["payloads_lost_unwanted"])
+                        for line in (self.json(verb, store="part")
+                                     for verb in ("ls", "verify", "select"))}
+
+            self.assertEqual(unwanted(), {("", "190")})
+            self.out(*fetch.replace("HOST:PORT", peer.address).split(), store="part")
+            self.assertEqual(unwanted(), {("", "")})
+            wanted = self.json("select", store="part")
+            self.assertEqual((wanted["interest"], wanted["interest_newest"]), ("190", 20))
 
     def test_of_the_newest_those_before_a_gap_stay_wanted(self):
         self.out("select", self.author, "--newest", "100")

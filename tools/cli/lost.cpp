@@ -97,13 +97,13 @@ bool keeps_from_appending(const store::LogState& log) {
 }
 
 /// What may have been wanted before it was lost: entries in the gaps of a part, or behind it,
-/// unless nothing is wanted. Payloads that a part does without nobody misses.
+/// unless nothing is wanted. Payloads that a part perhaps never had nobody misses.
 store::Lost find_let_go(const store::LogState& log, store::Lost unwanted) {
   const SeqNum head = log.head();
   const RangeSet part = head == 0 ? RangeSet() : wanted(log, head);
   if (part.empty()) return unwanted;
   unwanted.entries.erase({1, part.min()});
-  unwanted.payloads = {};
+  unwanted.payloads -= unwanted.untold;
   return unwanted;
 }
 
